@@ -1,0 +1,46 @@
+import js from '@eslint/js';
+import tseslint from 'typescript-eslint';
+import { builtinModules } from 'node:module';
+
+const nodeModules = [...builtinModules, 'node:*'];
+const hostPackages = ['@temporalio/client', '@temporalio/worker', '@temporalio/activity', '@temporalio/testing', '@temporalio/envconfig'];
+const edges = ['zod', 'execa', 'commander', 'pino', 'p-retry', 'env-paths'];
+
+/** Code that runs in the workflow sandbox: nothing of Node, nothing of the edges. Types may be imported from anywhere. */
+const restricted = (patterns, message) => ({
+  '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ group: patterns, message, allowTypeImports: true }] }],
+});
+
+export default tseslint.config(
+  { ignores: ['dist/', 'node_modules/', 'coverage/', '.heartbead/'] },
+  js.configs.recommended,
+  ...tseslint.configs.recommended,
+  {
+    files: ['**/*.ts'],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/await-thenable': 'error',
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'separate-type-imports' }],
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      'no-empty': ['error', { allowEmptyCatch: false }],
+    },
+  },
+  {
+    files: ['src/contract/**/*.ts', 'src/domain/**/*.ts'],
+    rules: restricted([...nodeModules, ...hostPackages, ...edges, '@temporalio/*', '../workflows/*', '../activities/*', '../runner/*', '../cli/*', '../host/*', '../git/*'], 'contract and domain are pure: no Node, no Temporal, no edges'),
+  },
+  {
+    files: ['src/workflows/**/*.ts'],
+    rules: {
+      ...restricted([...nodeModules, ...hostPackages, ...edges, '../activities/*', '../runner/*', '../cli/*', '../host/*', '../git/*', '../agents/*'], 'workflow code runs in the sandbox: only contract, domain and @temporalio/workflow'),
+      'no-restricted-globals': ['error', 'process', 'fetch', 'WeakRef', 'setInterval', 'structuredClone', 'Buffer'],
+    },
+  },
+  {
+    files: ['**/*.mjs'],
+    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', setTimeout: 'readonly', clearTimeout: 'readonly', Buffer: 'readonly' } },
+  },
+);

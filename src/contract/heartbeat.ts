@@ -1,0 +1,46 @@
+import { attemptIdProblem, shaProblem } from './problems.js';
+import { heartbeatKinds } from './types.js';
+import type { Checkpoint, HeartbeatKind, HeartbeatSignal, NoteSignal } from './types.js';
+import { clip } from './limits.js';
+
+const record = (value: unknown): Record<string, unknown> | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+
+const readCheckpoint = (value: unknown): Checkpoint | undefined => {
+  const c = record(value);
+  if (c === undefined || shaProblem(c['sha']) !== undefined || typeof c['ref'] !== 'string' || !/^refs\/[\w./-]{1,300}$/.test(c['ref'])) return undefined;
+  return { sha: c['sha'] as string, ref: c['ref'], wip: c['wip'] === true };
+};
+
+/**
+ * Reads a `heartbeat` signal's payload without trusting it and without ever throwing: a throw in a signal handler wedges the workflow.
+ * Only `attempt` is required; unreadable optional fields are dropped.
+ * @returns the heartbeat, or what is wrong with it as text.
+ */
+export function readHeartbeat(payload: unknown): HeartbeatSignal | string {
+  const p = record(payload);
+  if (p === undefined) return 'not an object';
+  const problem = attemptIdProblem(p['attempt']);
+  if (problem !== undefined) return problem;
+  if (p['kind'] !== undefined && !heartbeatKinds.includes(p['kind'] as HeartbeatKind)) return 'unknown kind';
+  const checkpoint = readCheckpoint(p['checkpoint']);
+  const acknowledged = p['acknowledged'];
+  return {
+    attempt: p['attempt'] as string,
+    kind: (p['kind'] as HeartbeatKind | undefined) ?? 'output',
+    ...(typeof p['host'] === 'string' && /^[\w.-]{1,100}$/.test(p['host']) ? { host: p['host'] } : {}),
+    ...(typeof p['activity'] === 'string' ? { activity: clip(p['activity'], 200) } : {}),
+    ...(checkpoint ? { checkpoint } : {}),
+    ...(Array.isArray(acknowledged) ? { acknowledged: acknowledged.filter((id): id is string => typeof id === 'string').slice(0, 100) } : {}),
+  };
+}
+
+/** Reads a `note` signal's payload, likewise. @returns the note, or what is wrong with it as text. */
+export function readNote(payload: unknown): NoteSignal | string {
+  const p = record(payload);
+  if (p === undefined) return 'not an object';
+  const problem = attemptIdProblem(p['attempt']);
+  if (problem !== undefined) return problem;
+  if (typeof p['text'] !== 'string' || p['text'] === '') return 'a note needs a text';
+  return { attempt: p['attempt'] as string, text: clip(p['text']), kind: p['kind'] === 'escalation' ? 'escalation' : 'note' };
+}

@@ -1,0 +1,10 @@
+/**
+ * The contract between operators, workflows, activities, runners and agents: names, ids, message types, guards, limits.
+ * No run-time dependency; safe in the workflow sandbox, on the client and on the host alike.
+ * @module
+ */
+export * from './names.js';
+export * from './types.js';
+export * from './problems.js';
+export * from './limits.js';
+export * from './heartbeat.js';

@@ -1,0 +1,27 @@
+/** Caps on all that enters history or leaves it; the server's own limits are in the comments. @module */
+
+export const limits = {
+  /** Bytes of a bead's body (prompt). History keeps it once per run; the server refuses payloads over 2 MiB. */
+  bodyBytes: 64 * 1024,
+  /** Characters of a title; the server caps a summary at 400 bytes. */
+  titleChars: 200,
+  /** Characters of a reason, note or message that enters history. */
+  textChars: 2_000,
+  /** Characters of a bead id: `bead-<id>` must stay below 255 (SQL visibility), and refs and paths are made of it. */
+  beadIdChars: 60,
+  /** Attempts kept in full in the state; older ones are only counted. Keeps query answers and carried state small. */
+  attemptsKept: 30,
+  /** Lines of the bead's own story kept in the state. */
+  storyKept: 60,
+  /** Undelivered messages kept for the agent; more are refused. */
+  messagesKept: 50,
+  /** Continue as new when a run's history is that long, though the server suggests it at 4,096 events. */
+  historyEvents: 3_500,
+  /** Continue as new well before the server's 10,000 signals per run, of which nothing warns. */
+  signalsPerRun: 8_000,
+} as const;
+
+/** @returns the text cut to `max` characters, marked when it was cut. */
+export function clip(text: string, max: number = limits.textChars): string {
+  return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
+}

@@ -1,0 +1,67 @@
+/**
+ * Every name that crosses a process border: task queues, workflow ids, signals, queries, updates, search attributes.
+ * Names are wire format: renaming one breaks running beads.
+ * @module
+ */
+
+/** The default main task queue; the others are derived from it, so a test or a second town can have its own set. */
+export const DEFAULT_TASK_QUEUE = 'heartbead';
+
+/** The task queues of a town, all derived from its main queue (a workflow reads its own with `workflowInfo().taskQueue`). */
+export const taskQueues = {
+  /** Workflows and short activities. */
+  main: (town: string = DEFAULT_TASK_QUEUE): string => town,
+  /** `startAgent` of new attempts: as many at once as hosts have free slots. */
+  agents: (town: string = DEFAULT_TASK_QUEUE): string => `${town}-agents`,
+  /** The refinery's merges. */
+  merge: (town: string = DEFAULT_TASK_QUEUE): string => `${town}-merge`,
+  /** Adoption and the short activities that only the host of an attempt can do. */
+  host: (hostId: string, town: string = DEFAULT_TASK_QUEUE): string => `${town}-host-${hostId}`,
+};
+
+/** Workflow type names. */
+export const workflowTypes = { bead: 'bead' } as const;
+
+/** @returns the workflow id of a bead. */
+export const beadWorkflowId = (bead: string): string => `bead-${bead}`;
+
+/** @returns the bead's id, or undefined when the workflow id is not a bead's. */
+export const beadOfWorkflowId = (workflowId: string): string | undefined =>
+  workflowId.startsWith('bead-') ? workflowId.slice('bead-'.length) : undefined;
+
+/** Messages of the bead workflow. */
+export const messages = {
+  heartbeat: 'heartbeat',
+  note: 'note',
+  state: 'state',
+  nudge: 'nudge',
+  retry: 'retry',
+  pause: 'pause',
+  resume: 'resume',
+} as const;
+
+/** Search attributes (all Keyword; SQL visibility has room for ten). */
+export const searchAttributes = {
+  beadStatus: 'BeadStatus',
+  agentStatus: 'AgentStatus',
+  rig: 'Rig',
+  convoy: 'Convoy',
+  attention: 'Attention',
+} as const;
+
+/** Variables an agent finds in its environment. */
+export const agentEnvironment = {
+  bead: 'HEARTBEAD_BEAD',
+  /** Also the mark by which processes that left the agent's process group are found and ended. */
+  attempt: 'HEARTBEAD_ATTEMPT',
+  socket: 'HEARTBEAD_SOCKET',
+} as const;
+
+/** Refs of an attempt on the remote. An old and a new attempt never share one, so a zombie can spoil nothing. */
+export const attemptRefs = {
+  /** The branch the agent works on; pushed only when the agent has reported done: its presence is evidence. */
+  branch: (bead: string, attempt: string): string => `heartbead/${bead}/${attempt}`,
+  branchRef: (bead: string, attempt: string): string => `refs/heads/heartbead/${bead}/${attempt}`,
+  /** Work in progress, saved by the runner every `checkpointEvery`; never touches the agent's index or branch. */
+  wip: (bead: string, attempt: string): string => `refs/heartbead/${bead}/${attempt}/wip`,
+};

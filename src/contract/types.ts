@@ -1,0 +1,453 @@
+/**
+ * The words of the domain as types, and the shapes that cross process borders.
+ * All durations are milliseconds, all instants are milliseconds since the epoch, of the workflow's clock unless it says otherwise.
+ * @module
+ */
+
+/** Where a piece of work stands. `closed`, `failed` and `cancelled` are final. */
+export type BeadStatus = 'open' | 'in_progress' | 'in_review' | 'blocked' | 'closed' | 'failed' | 'cancelled';
+export const beadStatuses: readonly BeadStatus[] = ['open', 'in_progress', 'in_review', 'blocked', 'closed', 'failed', 'cancelled'];
+
+/** What is known of the agent of the current attempt; `none` when there is no attempt. */
+export type AgentStatus = 'none' | 'starting' | 'working' | 'stalled' | 'suspect' | 'paused' | 'stopping';
+
+/** @returns whether a bead in this status has ended for good. */
+export const isFinal = (status: BeadStatus): boolean => status === 'closed' || status === 'failed' || status === 'cancelled';
+
+/**
+ * How an attempt ended. Closed union: a new outcome does not compile until `domain/budgets.ts` has decided about it.
+ *
+ * - `done`: the agent reported done and its branch is pushed (evidence is still to be verified).
+ * - `no_changes`: reported done, but there is no commit ahead of the base.
+ * - `unreported`: the agent ended with status 0 and no report.
+ * - `agent_failed`: the agent ended with another status or by a signal of its own.
+ * - `rate_limited`: its provider refuses for now; uses up nothing.
+ * - `auth_failed`, `not_installed`: a person must act; the bead is blocked at once.
+ * - `setup_failed`: the workspace cannot be made, and trying again cannot help (no such branch, refused URL).
+ * - `escalated`: the agent asked for a person and ended.
+ * - `lost`: infrastructure (host, runner, network, repository out of reach); never the agent's failure.
+ * - `stalled`: no progress for `lostAfter` (or no first sign within `firstProgressWithin` + `lostAfter` − `stalledAfter`).
+ * - `timed_out`: `maxRuntime` is over.
+ * - `stopped`: by cancel, or because the bead has moved on.
+ */
+export type Outcome =
+  | 'done'
+  | 'no_changes'
+  | 'unreported'
+  | 'agent_failed'
+  | 'rate_limited'
+  | 'auth_failed'
+  | 'not_installed'
+  | 'setup_failed'
+  | 'escalated'
+  | 'lost'
+  | 'stalled'
+  | 'timed_out'
+  | 'stopped';
+export const outcomes: readonly Outcome[] = [
+  'done', 'no_changes', 'unreported', 'agent_failed', 'rate_limited', 'auth_failed', 'not_installed', 'setup_failed', 'escalated', 'lost', 'stalled', 'timed_out', 'stopped',
+];
+
+/** The clocks; defaults and their reasons in `domain/clocks.ts`. All in milliseconds. */
+export interface Clocks {
+  /** The runner's activity heartbeat. */
+  beatEvery: number;
+  /** `heartbeatTimeout` of startAgent: silence after which the attempt is `suspect`. */
+  heartbeatTimeout: number;
+  /** At most one progress signal per so long. */
+  signalEvery: number;
+  /** From spawn to the agent's first sign. */
+  firstProgressWithin: number;
+  /** No progress for so long: agent `stalled`, one nudge. */
+  stalledAfter: number;
+  /** Still none: the attempt is stopped, its work saved. */
+  lostAfter: number;
+  /** An adoption waits so long for the host's worker; tried again while there are signs of life. */
+  adoptWithin: number;
+  /** A runner without a renewed lease saves its work and freezes its agent. */
+  orphanGrace: number;
+  /** Silence, from the last renewal, after which an attempt on an unreachable host is given up; > orphanGrace + 30 s. */
+  suspectGrace: number;
+  /** Ceiling for the running time of an attempt, pauses not counted. */
+  maxRuntime: number;
+  /** Work in progress is saved and pushed. */
+  checkpointEvery: number;
+  /** From SIGTERM to SIGKILL. */
+  stopGrace: number;
+}
+
+/** How often may what happen before a person is asked. */
+export interface Budgets {
+  /** Ends that are the agent's own (unreported, agent_failed, no_changes, stalled, timed_out). */
+  agentFailures: number;
+  /** Infrastructure losses in a row without any progress in between. */
+  infraLosses: number;
+  /** Rounds of rework. */
+  reworkRounds: number;
+}
+
+/** Which agent program, and how it is called. No secrets: this is kept in history. */
+export interface AgentSpec {
+  /** Name in the adapter table: `shell`, `demo`, … */
+  adapter: string;
+  /** For `shell`: the command line, given to `sh -c`. */
+  command?: string;
+  /** Options of the adapter; validated by the adapter's own schema on the host. */
+  options?: Record<string, unknown>;
+  /** Names (never values) of further host variables that the agent may see. */
+  env?: string[];
+}
+
+/** A commit from which the next attempt goes on. `ref` is where it stands on the remote. */
+export interface Checkpoint {
+  sha: string;
+  ref: string;
+  /** True when the commit at `ref` is a wip snapshot (uncommitted work on top of its parent), not a commit of the agent's. */
+  wip: boolean;
+}
+
+/** Input of the bead workflow. `carried` is set only by continue-as-new. */
+export interface BeadInput {
+  bead: string;
+  title: string;
+  body?: string;
+  /** URL or path, without credentials (`repoProblem`). */
+  repo: string;
+  /** Branch to start from; the remote's HEAD when absent. */
+  base?: string;
+  agent: AgentSpec;
+  /** 1 (first) to 5 (last); 3 when absent. */
+  priority?: number;
+  rig?: string;
+  convoy?: string;
+  clocks?: Partial<Clocks>;
+  budgets?: Partial<Budgets>;
+  carried?: BeadState;
+}
+
+/** What the bead workflow returns; a cancelled bead throws a cancellation instead. */
+export interface BeadResult {
+  status: 'closed' | 'failed';
+  branch?: string;
+  sha?: string;
+  base?: string;
+  attempts: number;
+  reason: string;
+}
+
+/** Input of `startAgent`, both for a first start (agents queue) and for an adoption (the host's queue). */
+export interface StartAgentInput {
+  bead: string;
+  /** The fencing token of everything the agent says. */
+  attempt: string;
+  /** 1 for the bead's first attempt. */
+  number: number;
+  /** `start`: make it run here unless another host has claimed it. `adopt`: it lives here, hand over the new task token. */
+  mode: 'start' | 'adopt';
+  title: string;
+  body: string;
+  repo: string;
+  base?: string;
+  /** Go on from here instead of the base. */
+  checkpoint?: Checkpoint;
+  agent: AgentSpec;
+  clocks: Clocks;
+  /** What earlier attempts left for this one: one line each, oldest first. */
+  notes: string[];
+  /** Messages not yet acknowledged by any attempt. */
+  messages: Message[];
+}
+
+/** A text for the agent, delivered in order, acknowledged by id. */
+export interface Message {
+  id: string;
+  text: string;
+  /** Who says it: an operator's nudge, or the bead itself. */
+  from: 'operator' | 'heartbead';
+  at: number;
+}
+
+/** Result of `startAgent`: how the attempt ended. The runner writes it to disk before it reports it. */
+export interface AttemptResult {
+  attempt: string;
+  outcome: Outcome;
+  /** One sentence a person understands. */
+  reason: string;
+  host: string;
+  /** The commit that the attempt started from. */
+  baseSha?: string;
+  /** Pushed branch and its commit; present when the agent reported done. */
+  branch?: string;
+  sha?: string;
+  /** Newest saved work; the next attempt goes on from here. */
+  checkpoint?: Checkpoint;
+  exitCode?: number;
+  signal?: string;
+  /** With `rate_limited`: when the provider may be asked again. */
+  retryAfterMs?: number;
+  /** The agent's own words on what it did. */
+  summary?: string;
+  /** Ids of messages that the agent has acknowledged. */
+  acknowledged?: string[];
+  /** The adapter's session id, for resuming the conversation. */
+  session?: string;
+}
+
+/** Details of an activity heartbeat of `startAgent`: small, and readable in the Web UI's pending activities. */
+export interface BeatDetails {
+  host: string;
+  attempt: string;
+  /**
+   * `accepted`, `cloning`, `worktree`, `spawning` come before the fence: as long as none later was recorded, provably no agent
+   * was ever spawned. `running`, `frozen`, `paused`, `stopping` come from the runner.
+   */
+  phase: BeatPhase;
+  /** For a person: `cloning 43 %`, `running for 12 min, last output 8 s ago`. */
+  text: string;
+  pid?: number;
+  checkpoint?: Checkpoint;
+}
+export type BeatPhase = 'accepted' | 'cloning' | 'worktree' | 'spawning' | 'running' | 'frozen' | 'paused' | 'stopping';
+
+/** @returns whether an agent may exist once a heartbeat with this phase has been accepted. `spawning` is the runner's fence beat. */
+export const phaseMayHaveAgent = (phase: BeatPhase): boolean => phase !== 'accepted' && phase !== 'cloning' && phase !== 'worktree';
+
+/**
+ * Payload of the `heartbeat` signal.
+ *
+ * - `start`: the runner holds the lease and spawns the agent now (sent and accepted *before* the spawn: it claims the attempt for its host).
+ * - `output`, `tool`, `agent` (the agent called in): progress.
+ * - `adopted`: the runner has a token again. `orphan`: it is alive without one and asks to be adopted. Both are life, not progress.
+ * - `paused`, `resumed`: somebody paused the activity in the Web UI; the workflow cannot see that by itself.
+ */
+export interface HeartbeatSignal {
+  attempt: string;
+  host?: string;
+  /** What the agent is doing, in a few words. */
+  activity?: string;
+  kind?: HeartbeatKind;
+  checkpoint?: Checkpoint;
+  /** Ids of messages that the agent has acknowledged. */
+  acknowledged?: string[];
+}
+export type HeartbeatKind = 'start' | 'output' | 'tool' | 'agent' | 'adopted' | 'orphan' | 'paused' | 'resumed';
+export const heartbeatKinds: readonly HeartbeatKind[] = ['start', 'output', 'tool', 'agent', 'adopted', 'orphan', 'paused', 'resumed'];
+
+/** Payload of the `note` signal: something the agent wants kept for people and for later attempts. */
+export interface NoteSignal {
+  attempt: string;
+  text: string;
+  /** `escalation` raises the bead's attention. */
+  kind: 'note' | 'escalation';
+}
+
+/** One attempt as the bead remembers it. */
+export interface AttemptRecord {
+  id: string;
+  number: number;
+  host?: string;
+  startedAt: number;
+  spawnedAt?: number;
+  endedAt?: number;
+  outcome?: Outcome;
+  reason?: string;
+  /** Whose account it went to. */
+  countedAs?: 'nothing' | 'agent' | 'infra';
+  heartbeats: number;
+  adoptions: number;
+  checkpoint?: Checkpoint;
+  branch?: string;
+  sha?: string;
+}
+
+/** The attempt that owns the bead now. */
+export interface CurrentAttempt {
+  id: string;
+  number: number;
+  /** Known from the first heartbeat that named it. */
+  host?: string;
+  startedAt: number;
+  /** Set by the first sign that an agent may exist (a heartbeat signal, or beat details behind the fence). */
+  spawnedAt?: number;
+  /** The agent's first own sign of progress. */
+  firstProgressAt?: number;
+  lastProgressAt?: number;
+  /** Last instant at which the runner's lease was provably renewed, as far as the workflow can know. */
+  lastSignAt: number;
+  /** Since when the process clock is silent; absent while all is well. */
+  suspectSince?: number;
+  /** Whether an adoption is wanted or under way. */
+  adopting: boolean;
+  adoptions: number;
+  stalledAt?: number;
+  nudgedAt?: number;
+  /** Set while clocks stand still. */
+  pausedAt?: number;
+  /** Pauses up to now; deadlines move by it. */
+  pausedMs: number;
+  /** Paused by an operator in the Web UI (activity pause), as told by the runner. */
+  pausedByActivity: boolean;
+  /** Set once the attempt is being stopped, with the outcome it will get. */
+  stopping?: { outcome: Outcome; reason: string; at: number };
+  heartbeats: number;
+  activity?: string;
+  checkpoint?: Checkpoint;
+  /** The commit it started from. */
+  baseSha?: string;
+}
+
+/** Why a bead with no running agent does not run; every such state names what ends it. */
+export type Wait =
+  | { for: 'slot'; since: number; text: string }
+  | { for: 'backoff'; until: number; text: string }
+  | { for: 'person'; since: number; text: string; fix: string }
+  | { for: 'resume'; since: number; text: string }
+  | { for: 'verification'; since: number; text: string };
+
+/** What happens next by itself, and when. */
+export interface Deadline {
+  at: number;
+  what: 'first-progress' | 'stalled' | 'lost' | 'give-up' | 'max-runtime' | 'backoff' | 'stop-confirmed';
+  /** In plain words, as `explain` prints it. */
+  text: string;
+}
+
+/** One line of a bead's own story, kept in its state. */
+export interface StoryLine {
+  at: number;
+  text: string;
+}
+
+/** The full state of a bead: the answer of the `state` query, and what continue-as-new carries over. JSON throughout. */
+export interface BeadState {
+  bead: string;
+  title: string;
+  repo: string;
+  base?: string;
+  priority: number;
+  rig?: string;
+  convoy?: string;
+  agentSpec: AgentSpec;
+  clocks: Clocks;
+  budgets: Budgets;
+  createdAt: number;
+
+  status: BeadStatus;
+  agent: AgentStatus;
+  /** One sentence: why the bead is in this status. */
+  reason: string;
+  /** Set by an operator's pause; no spawn while it holds. */
+  paused: boolean;
+  wait?: Wait;
+  current?: CurrentAttempt;
+  /** Ended attempts, oldest first, at most `limits.attemptsKept`. */
+  attempts: AttemptRecord[];
+  /** All attempts that were ever started. */
+  attemptCount: number;
+  used: { agentFailures: number; infraLosses: number; reworkRounds: number };
+  /** Where the next attempt goes on. */
+  checkpoint?: Checkpoint;
+  /** What the next attempt should know, oldest first. */
+  notes: string[];
+  /** Messages not yet acknowledged. */
+  messages: Message[];
+  /** Counted, logged and dropped: heartbeats of other attempts or after the end; payloads that cannot be read. */
+  strays: number;
+  malformed: number;
+  heartbeats: number;
+  /** Set when somebody should look: `escalation`, `blocked`, `stalled`. */
+  attention?: string;
+  branch?: string;
+  sha?: string;
+  baseSha?: string;
+  summary?: string;
+  story: StoryLine[];
+  /** Continue-as-new so far. */
+  runs: number;
+}
+
+/** Answer of the `state` query: the state, and what was computed from it at the moment of the answer. */
+export interface BeadView extends BeadState {
+  now: number;
+  /** What happens next by itself; absent when it waits for something else (`wait` says for what) or has ended. */
+  deadline?: Deadline;
+}
+
+/** Answer of `verifyWork`. */
+export type Evidence =
+  | { verdict: 'verified'; branch: string; sha: string; baseSha: string; ahead: number }
+  | { verdict: 'missing'; reason: string }
+  | { verdict: 'differs'; reason: string; found: string }
+  | { verdict: 'no_changes'; reason: string };
+export interface VerifyWorkInput {
+  bead: string;
+  attempt: string;
+  repo: string;
+  base?: string;
+  baseSha?: string;
+  branch: string;
+  /** The commit that was reported; absent when an unreported branch is looked for (salvage of a lost attempt). */
+  sha?: string;
+}
+
+/** Input of the short activities on a host's own queue. */
+export interface HostAttemptInput {
+  bead: string;
+  attempt: string;
+  repo: string;
+}
+export interface StopAttemptInput extends HostAttemptInput {
+  /** The outcome the attempt gets, and why. */
+  outcome: Outcome;
+  reason: string;
+}
+/** Answer of `stopAttempt`: confirmed means that no process of the attempt is left. */
+export interface StopAttemptResult {
+  confirmed: boolean;
+  /** The recorded result, when there is one. */
+  result?: AttemptResult;
+}
+export interface DeliverInput extends HostAttemptInput {
+  message: Message;
+}
+export interface PauseAttemptInput extends HostAttemptInput {
+  paused: boolean;
+}
+export interface ReadLogInput extends HostAttemptInput {
+  /** Byte offset to read from; negative counts from the end. */
+  offset: number;
+  /** At most so many bytes (64 KiB at most, so that history stays small: logs are read by a side workflow-less path where possible). */
+  max: number;
+}
+
+/** All activities, as the workflows see them. Implementations: `src/activities` as `createActivities(deps)`. */
+export interface Activities {
+  startAgent(input: StartAgentInput): Promise<AttemptResult>;
+  verifyWork(input: VerifyWorkInput): Promise<Evidence>;
+  stopAttempt(input: StopAttemptInput): Promise<StopAttemptResult>;
+  pauseAttempt(input: PauseAttemptInput): Promise<void>;
+  deliverMessage(input: DeliverInput): Promise<void>;
+  cleanUpAttempt(input: HostAttemptInput): Promise<{ removed: boolean; reason: string }>;
+}
+
+/**
+ * Types of `ApplicationFailure` by which activities tell the workflow what happened. Part of the wire format.
+ *
+ * - `NoSuchAttempt` (adopt): this host knows nothing of the attempt: it never ran here, or its folder is gone.
+ * - `HeldElsewhere` (start): another host has claimed the attempt; details `[{host}]`. The answer is adoption there.
+ * - `SetupFailed`: trying again cannot help (no such branch, refused URL, permission denied). → `setup_failed`
+ * - `SetupUnreachable`: the repository or disk is out of order for now. → `lost`, tried again with backoff.
+ * - `AgentNotInstalled`: → `not_installed`. `BadAgentOptions`: → `setup_failed`.
+ * - `RunnerRefused`: the runner ended at the fence: its token was no longer valid. No agent was spawned. → `lost`
+ */
+export const failureTypes = {
+  noSuchAttempt: 'NoSuchAttempt',
+  heldElsewhere: 'HeldElsewhere',
+  setupFailed: 'SetupFailed',
+  setupUnreachable: 'SetupUnreachable',
+  agentNotInstalled: 'AgentNotInstalled',
+  badAgentOptions: 'BadAgentOptions',
+  runnerRefused: 'RunnerRefused',
+  badInput: 'BadInput',
+} as const;
+export type FailureType = (typeof failureTypes)[keyof typeof failureTypes];
