@@ -1,10 +1,12 @@
 import { attemptIdProblem, shaProblem } from './problems.js';
 import { heartbeatKinds } from './types.js';
-import type { Checkpoint, HeartbeatKind, HeartbeatSignal, NoteSignal } from './types.js';
+import type { AcceptedSignal, Checkpoint, HeartbeatKind, HeartbeatSignal, NoteSignal } from './types.js';
 import { clip } from './limits.js';
 
 const record = (value: unknown): Record<string, unknown> | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+
+const hostPattern = /^[\w.-]{1,100}$/;
 
 const readCheckpoint = (value: unknown): Checkpoint | undefined => {
   const c = record(value);
@@ -28,11 +30,21 @@ export function readHeartbeat(payload: unknown): HeartbeatSignal | string {
   return {
     attempt: p['attempt'] as string,
     kind: (p['kind'] as HeartbeatKind | undefined) ?? 'output',
-    ...(typeof p['host'] === 'string' && /^[\w.-]{1,100}$/.test(p['host']) ? { host: p['host'] } : {}),
+    ...(typeof p['host'] === 'string' && hostPattern.test(p['host']) ? { host: p['host'] } : {}),
     ...(typeof p['activity'] === 'string' ? { activity: clip(p['activity'], 200) } : {}),
     ...(checkpoint ? { checkpoint } : {}),
     ...(Array.isArray(acknowledged) ? { acknowledged: acknowledged.filter((id): id is string => typeof id === 'string').slice(0, 100) } : {}),
   };
+}
+
+/** Reads an `accepted` signal's payload, likewise. @returns the signal, or what is wrong with it as text. */
+export function readAccepted(payload: unknown): AcceptedSignal | string {
+  const p = record(payload);
+  if (p === undefined) return 'not an object';
+  const problem = attemptIdProblem(p['attempt']);
+  if (problem !== undefined) return problem;
+  if (typeof p['host'] !== 'string' || !hostPattern.test(p['host'])) return 'not a host id';
+  return { attempt: p['attempt'] as string, host: p['host'] };
 }
 
 /** Reads a `note` signal's payload, likewise. @returns the note, or what is wrong with it as text. */

@@ -32,6 +32,8 @@ export const beadOfWorkflowId = (workflowId: string): string | undefined =>
 /** Messages of the bead workflow. */
 export const messages = {
   heartbeat: 'heartbeat',
+  /** A host has taken the attempt and prepares it: the bead no longer waits for a slot. Not a heartbeat: no agent exists yet. */
+  accepted: 'accepted',
   note: 'note',
   state: 'state',
   nudge: 'nudge',

@@ -26,7 +26,7 @@ export const isFinal = (status: BeadStatus): boolean => status === 'closed' || s
  * - `setup_failed`: the workspace cannot be made, and trying again cannot help (no such branch, refused URL).
  * - `escalated`: the agent asked for a person and ended.
  * - `lost`: infrastructure (host, runner, network, repository out of reach); never the agent's failure.
- * - `stalled`: no progress for `lostAfter` (or no first sign within `firstProgressWithin` + `lostAfter` − `stalledAfter`).
+ * - `stalled`: no progress for `lostAfter`.
  * - `timed_out`: `maxRuntime` is over.
  * - `stopped`: by cancel, or because the bead has moved on.
  */
@@ -167,6 +167,11 @@ export interface Message {
   at: number;
 }
 
+/** A message as the bead keeps it. Delivered is not acknowledged: what an attempt did not acknowledge goes to the next one. */
+export interface PendingMessage extends Message {
+  deliveredTo?: string;
+}
+
 /** Result of `startAgent`: how the attempt ended. The runner writes it to disk before it reports it. */
 export interface AttemptResult {
   attempt: string;
@@ -233,6 +238,12 @@ export interface HeartbeatSignal {
 export type HeartbeatKind = 'start' | 'output' | 'tool' | 'agent' | 'adopted' | 'orphan' | 'paused' | 'resumed';
 export const heartbeatKinds: readonly HeartbeatKind[] = ['start', 'output', 'tool', 'agent', 'adopted', 'orphan', 'paused', 'resumed'];
 
+/** Payload of the `accepted` signal: `startAgent` (mode start) sends it first of all, so that the bead knows the host before an agent exists. */
+export interface AcceptedSignal {
+  attempt: string;
+  host: string;
+}
+
 /** Payload of the `note` signal: something the agent wants kept for people and for later attempts. */
 export interface NoteSignal {
   attempt: string;
@@ -267,6 +278,8 @@ export interface CurrentAttempt {
   /** Known from the first heartbeat that named it. */
   host?: string;
   startedAt: number;
+  /** When a host took it; until then the attempt waits in the queue for a slot. */
+  acceptedAt?: number;
   /** Set by the first sign that an agent may exist (a heartbeat signal, or beat details behind the fence). */
   spawnedAt?: number;
   /** The agent's first own sign of progress. */
@@ -276,7 +289,7 @@ export interface CurrentAttempt {
   lastSignAt: number;
   /** Since when the process clock is silent; absent while all is well. */
   suspectSince?: number;
-  /** Whether an adoption is wanted or under way. */
+  /** The activity that watched the attempt is gone; an adoption is wanted or under way. */
   adopting: boolean;
   adoptions: number;
   stalledAt?: number;
@@ -287,6 +300,8 @@ export interface CurrentAttempt {
   pausedMs: number;
   /** Paused by an operator in the Web UI (activity pause), as told by the runner. */
   pausedByActivity: boolean;
+  /** What the host was last told of the bead's own pause. */
+  pauseTold: boolean;
   /** Set once the attempt is being stopped, with the outcome it will get. */
   stopping?: { outcome: Outcome; reason: string; at: number };
   heartbeats: number;
@@ -296,7 +311,7 @@ export interface CurrentAttempt {
   baseSha?: string;
 }
 
-/** Why a bead with no running agent does not run; every such state names what ends it. */
+/** Why a bead with no running agent does not run; every such state names what ends it. `slot`: the attempt waits in the agents queue. */
 export type Wait =
   | { for: 'slot'; since: number; text: string }
   | { for: 'backoff'; until: number; text: string }
@@ -307,7 +322,7 @@ export type Wait =
 /** What happens next by itself, and when. */
 export interface Deadline {
   at: number;
-  what: 'first-progress' | 'stalled' | 'lost' | 'give-up' | 'max-runtime' | 'backoff' | 'stop-confirmed';
+  what: 'stalled' | 'lost' | 'give-up' | 'max-runtime' | 'backoff';
   /** In plain words, as `explain` prints it. */
   text: string;
 }
@@ -338,6 +353,10 @@ export interface BeadState {
   reason: string;
   /** Set by an operator's pause; no spawn while it holds. */
   paused: boolean;
+  /** A cancel was asked for; the bead ends as soon as its agent is gone. */
+  cancelling: boolean;
+  /** The last attempt was lost, and its branch is looked for on the remote before anybody redoes the work. */
+  salvage?: { attempt: string; branch: string };
   wait?: Wait;
   current?: CurrentAttempt;
   /** Ended attempts, oldest first, at most `limits.attemptsKept`. */
@@ -350,7 +369,7 @@ export interface BeadState {
   /** What the next attempt should know, oldest first. */
   notes: string[];
   /** Messages not yet acknowledged. */
-  messages: Message[];
+  messages: PendingMessage[];
   /** Counted, logged and dropped: heartbeats of other attempts or after the end; payloads that cannot be read. */
   strays: number;
   malformed: number;
