@@ -1,0 +1,126 @@
+import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import { attemptIdProblem, beadIdProblem } from '../contract/index.js';
+import type { AttemptResult, StartAgentInput } from '../contract/index.js';
+import type { AgentReport, AttemptSetup, RunnerConnection, RunnerRecord } from './types.js';
+
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT' || (error as NodeJS.ErrnoException).code === 'ENOTDIR';
+
+/**
+ * The folder of one attempt on its host, `<home>/attempts/<attempt>__<bead>`: all that is known of it here. Every file is written
+ * atomically and readable by its owner alone, since input, token and connection are nobody else's business.
+ */
+export class AttemptDir {
+  readonly bead: string;
+  readonly attempt: string;
+
+  /** @throws Error when the folder's name is not `<attempt>__<bead>`. */
+  constructor(readonly path: string) {
+    const [attempt, bead, more] = basename(path).split('__');
+    if (more !== undefined || attemptIdProblem(attempt) !== undefined || beadIdProblem(bead) !== undefined) {
+      throw new Error(`not the folder of an attempt (<attempt>__<bead>): ${path}`);
+    }
+    this.attempt = attempt as string;
+    this.bead = bead as string;
+  }
+
+  /** @returns the attempt's folder in a state directory; it need not exist. */
+  static of(home: string, bead: string, attempt: string): AttemptDir {
+    return new AttemptDir(join(home, 'attempts', `${attempt}__${bead}`));
+  }
+
+  /** @returns the attempts that have a folder in a state directory. */
+  static async list(home: string): Promise<AttemptDir[]> {
+    let names: string[];
+    try {
+      names = await readdir(join(home, 'attempts'));
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw error;
+    }
+    return names.filter((name) => /^\d+-[a-z0-9]+__[a-z0-9-]+$/.test(name)).sort().map((name) => new AttemptDir(join(home, 'attempts', name)));
+  }
+
+  readonly file = (name: string): string => join(this.path, name);
+  get worktree(): string { return this.file('worktree'); }
+  get prompt(): string { return this.file('prompt.md'); }
+  get agentLog(): string { return this.file('agent.log'); }
+  get runnerLog(): string { return this.file('runner.log'); }
+  get lock(): string { return this.file('runner.lock'); }
+  /** Folder with the `heartbead` that an agent finds first on its PATH. */
+  get shim(): string { return this.file('bin'); }
+
+  async exists(): Promise<boolean> {
+    try {
+      return (await stat(this.path)).isDirectory();
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw error;
+    }
+  }
+
+  /** Makes the folder, 0700. */
+  async create(): Promise<void> {
+    await mkdir(this.path, { recursive: true, mode: 0o700 });
+  }
+
+  /** Removes the folder and everything in it. The worktree must have been removed with proof of push before. */
+  async remove(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+
+  readInput = (): Promise<StartAgentInput | undefined> => this.readJson('input.json');
+  writeInput = (input: StartAgentInput): Promise<void> => this.writeJson('input.json', input);
+  readConnection = (): Promise<RunnerConnection | undefined> => this.readJson('connection.json');
+  writeConnection = (connection: RunnerConnection): Promise<void> => this.writeJson('connection.json', connection);
+  readSetup = (): Promise<AttemptSetup | undefined> => this.readJson('setup.json');
+  writeSetup = (setup: AttemptSetup): Promise<void> => this.writeJson('setup.json', setup);
+  readRunner = (): Promise<RunnerRecord | undefined> => this.readJson('runner.json');
+  writeRunner = (record: RunnerRecord): Promise<void> => this.writeJson('runner.json', record);
+  readResult = (): Promise<AttemptResult | undefined> => this.readJson('result.json');
+  writeResult = (result: AttemptResult): Promise<void> => this.writeJson('result.json', result);
+  readReport = (): Promise<AgentReport | undefined> => this.readJson('report.json');
+  writeReport = (report: AgentReport): Promise<void> => this.writeJson('report.json', report);
+
+  /** @returns the activity's task token. */
+  async readToken(): Promise<Uint8Array | undefined> {
+    const text = await this.readText('token');
+    return text === undefined ? undefined : new Uint8Array(Buffer.from(text, 'base64'));
+  }
+
+  async writeToken(token: Uint8Array): Promise<void> {
+    await this.write('token', Buffer.from(token).toString('base64'));
+  }
+
+  async writePrompt(prompt: string): Promise<void> {
+    await this.write('prompt.md', prompt);
+  }
+
+  private async write(name: string, text: string): Promise<void> {
+    await writeFileAtomic(this.file(name), text, { mode: 0o600 });
+  }
+
+  private writeJson(name: string, value: unknown): Promise<void> {
+    return this.write(name, `${JSON.stringify(value, undefined, 2)}\n`);
+  }
+
+  private async readText(name: string): Promise<string | undefined> {
+    try {
+      return await readFile(this.file(name), 'utf8');
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  private async readJson<T>(name: string): Promise<T | undefined> {
+    const text = await this.readText(name);
+    if (text === undefined) return undefined;
+    try {
+      return JSON.parse(text) as T;
+    } catch (error) {
+      throw new Error(`${this.file(name)} is damaged (not JSON): ${(error as Error).message}`, { cause: error });
+    }
+  }
+}

@@ -1,0 +1,16 @@
+/**
+ * The runner: one small supervisor process per attempt, detached from the worker. It holds the attempt's lease, owns the agent's
+ * processes, and saves its work. The host talks to it by {@link RunnerControl}, the agent by {@link AgentSocketClient}.
+ * @module
+ */
+export { AttemptDir } from './attempt-dir.js';
+export { inspectAttempt } from './inspect-attempt.js';
+export { spawnRunner } from './spawn-runner.js';
+export { RunnerControl, RunnerGoneError } from './runner-control.js';
+export { AgentSocketClient, AgentSocketError } from './agent-socket-client.js';
+export { reapAttempt } from './reap-attempt.js';
+export { connectionRecord, connectRunner } from './connection.js';
+export { processAlive, processStartTime } from './process.js';
+export { endProcesses, findProcesses } from './end-processes.js';
+export type { AttemptProcesses } from './end-processes.js';
+export type * from './types.js';

@@ -1,0 +1,45 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { agentEnvironment } from '../contract/index.js';
+import type { AttemptDir } from './attempt-dir.js';
+import { compiledFile } from './compiled.js';
+import type { SpawnOutcome } from './types.js';
+
+/**
+ * Spawns the runner of an attempt: detached, in a session of its own, deaf to the worker's end. The folder must hold input, token,
+ * connection and setup, and the worktree must be ready.
+ *
+ * Resolves when the runner has passed the fence (lock, one accepted beat, one accepted `start` signal) and the agent is being
+ * spawned, or when it has ended without: then no agent exists.
+ */
+export async function spawnRunner(dir: AttemptDir): Promise<SpawnOutcome> {
+  const env = { ...process.env };
+  // The runner must not carry the mark by which the agent's processes are found and ended (a worker may itself run under an agent).
+  for (const name of Object.values(agentEnvironment)) delete env[name];
+  const crashLog = dir.file('runner.out');
+  const out = openSync(crashLog, 'a', 0o600);
+  try {
+    const begin = statSync(crashLog).size;
+    const child = spawn(process.execPath, [compiledFile('runner/main'), dir.path], { detached: true, cwd: dir.path, env, stdio: ['ignore', out, out, 'pipe'] });
+    const answered = answerOf(child.stdio[3] as Readable);
+    const failed = new Promise<SpawnOutcome>((resolve) => {
+      child.once('error', (error) => resolve({ fenced: false, because: 'failed', refused: `the runner could not be started: ${error.message}` }));
+    });
+    const outcome = await Promise.race([answered, failed]);
+    child.unref();
+    if (outcome !== undefined) return outcome;
+    const said = readFileSync(crashLog, 'utf8').slice(begin).trim().split('\n').at(-1);
+    return { fenced: false, because: 'failed', refused: `the runner ended before the fence${said ? `: ${said}` : ''}; see ${dir.runnerLog}` };
+  } finally {
+    closeSync(out);
+  }
+}
+
+/** The runner writes one line of JSON to its fourth descriptor and closes it; its end without a line closes it as well. */
+async function answerOf(stream: Readable): Promise<SpawnOutcome | undefined> {
+  let text = '';
+  stream.setEncoding('utf8');
+  for await (const chunk of stream) text += chunk as string;
+  return text === '' ? undefined : (JSON.parse(text) as SpawnOutcome);
+}

@@ -1,0 +1,118 @@
+import type { AttemptResult, BeatPhase, Checkpoint, Message, Outcome } from '../contract/index.js';
+
+/** How to reach the server: kept in `connection.json` (0600), never in argv or in an agent's environment. */
+export interface RunnerConnection {
+  address: string;
+  namespace: string;
+  apiKey?: string;
+  /** True for TLS with the system's roots. Certificates and keys as base64 of the PEM text. */
+  tls?: boolean | { serverNameOverride?: string; serverRootCACertificate?: string; clientCertPair?: { crt: string; key: string } };
+  metadata?: Record<string, string>;
+}
+
+/** What the host knows when the worktree is ready, kept in `setup.json` before the runner is spawned. */
+export interface AttemptSetup {
+  /** This host's id. */
+  host: string;
+  /** The commit of the base branch that the bead builds on: work counts when it is ahead of this one. */
+  baseSha: string;
+  /** Path of the bare mirror that the worktree belongs to. */
+  mirror: string;
+}
+
+/** A process of which we are sure: a bare pid may belong to somebody else by now. */
+export interface ProcessIdentity {
+  pid: number;
+  /** From {@link processStartTime}. */
+  startTime: string;
+}
+
+/** Where the runner stands. Before `spawning` no agent was ever there. */
+export type RunnerState = 'fencing' | 'refused' | 'spawning' | 'running' | 'frozen' | 'paused' | 'stopping' | 'ended';
+
+/** `runner.json`: written at every change of state, not at every beat. */
+export interface RunnerRecord extends ProcessIdentity {
+  startedAt: number;
+  state: RunnerState;
+  /** Unix sockets; outside of the attempt's folder when its path is too long for one. */
+  sockets?: { control: string; agent: string };
+  agent?: ProcessIdentity & { pgid: number; spawnedAt: number };
+  /** Newest work known to be on the remote. */
+  checkpoint?: Checkpoint;
+}
+
+/** `report.json`: the agent's own word on how it ended, recorded before it is answered. */
+export type AgentReport =
+  | { kind: 'done'; branch: string; sha: string; summary?: string; at: number }
+  | { kind: 'no_changes'; sha: string; summary?: string; at: number }
+  | { kind: 'escalated'; text: string; at: number };
+
+/** Why the agent is stopped by SIGSTOP; it runs when there is no reason left. */
+export type FreezeReason = 'lease' | 'activity' | 'operator';
+
+/** Answer of the control socket's `status`. */
+export interface RunnerStatus {
+  bead: string;
+  attempt: string;
+  host: string;
+  pid: number;
+  state: RunnerState;
+  phase: BeatPhase;
+  /** As in the heartbeat details. */
+  text: string;
+  agent?: { pid: number; pgid: number; spawnedAt: number };
+  /** Without a valid task token; waits for adoption. */
+  orphan: boolean;
+  frozenBy: FreezeReason[];
+  /** Milliseconds since the request that renewed the lease was sent. */
+  leaseAgeMs: number;
+  /** Of this host's clock. */
+  lastProgressAt?: number;
+  activity?: string;
+  checkpoint?: Checkpoint;
+  /** Why the newest push failed; absent when it worked. */
+  pushProblem?: string;
+  /** Messages that the agent has not acknowledged. */
+  unacknowledged: number;
+  result?: AttemptResult;
+}
+
+/** How a spawn of the runner ended. Refused: no agent was spawned, and none will be by this runner. */
+export type SpawnOutcome =
+  | { fenced: true; pid: number }
+  | { fenced: false; refused: string; because: 'token' | 'cancelled' | 'bead' | 'held' | 'ended' | 'unreachable' | 'failed' };
+
+/** Answer of the control socket's `adopt`. */
+export type AdoptOutcome = { adopted: true } | { adopted: false; result: AttemptResult };
+
+/** What a stop by the host asks for. */
+export interface StopRequest {
+  outcome: Outcome;
+  reason: string;
+}
+
+/** Answer of the agent socket's `done`. */
+export type DoneAnswer = { outcome: 'done'; branch: string; sha: string } | { outcome: 'no_changes'; sha: string };
+
+/** Answer of the agent socket's `checkpoint`. `pushed` false: saved here, the push is tried again. */
+export interface CheckpointAnswer {
+  checkpoint: Checkpoint;
+  pushed: boolean;
+}
+
+/** Answer of the agent socket's `messages`. */
+export interface MessagesAnswer {
+  messages: Message[];
+}
+
+/** What an attempt's folder tells about it; every doubt of the host starts here. */
+export type AttemptInspection =
+  /** No folder, or none with an input: the attempt never came here. */
+  | { kind: 'missing' }
+  | { kind: 'ended'; result: AttemptResult }
+  /** A runner is alive (perhaps still at the fence). */
+  | { kind: 'running'; record: RunnerRecord }
+  /** No runner ever got past the fence: provably no agent; preparation and start may simply go on. */
+  | { kind: 'unstarted' }
+  /** The runner is dead without a result: {@link reapAttempt}. */
+  | { kind: 'dead'; record: RunnerRecord };
