@@ -1,0 +1,602 @@
+/**
+ * The life of a bead as a pure function of (state, event, now). The workflow feeds it events and carries out what the state asks for;
+ * it never decides by itself.
+ * @module
+ */
+import { attemptRefs, clip, isFinal, limits, phaseMayHaveAgent } from '../contract/index.js';
+import type {
+  AcceptedSignal, AttemptRecord, AttemptResult, BeadInput, BeadState, BeatDetails, CurrentAttempt, Evidence, HeartbeatKind, HeartbeatSignal, Message, NoteSignal, Outcome,
+} from '../contract/index.js';
+import { accountOf, nextAfter } from './accounts.js';
+import { mergeBudgets, mergeClocks } from './clocks.js';
+import { giveUpAt, lostDeadline, maxRuntimeDeadline, stalledDeadline } from './deadline.js';
+import { minutes } from './words.js';
+
+/** Everything that can happen to a bead. Closed union. */
+export type BeadEvent =
+  /** A new attempt is put into the agents queue. */
+  | { type: 'dispatched'; attempt: string }
+  | { type: 'accepted'; signal: AcceptedSignal }
+  | { type: 'heartbeat'; signal: HeartbeatSignal }
+  | { type: 'note'; note: NoteSignal }
+  | { type: 'malformed'; message: string; problem: string }
+  /** The clock was looked at. */
+  | { type: 'tick' }
+  /** The activity heartbeat of the attempt timed out, with the last details the server had accepted. */
+  | { type: 'silent'; attempt: string; details?: BeatDetails }
+  /** The attempt's host took up neither adoption nor stop in time. */
+  | { type: 'unreachable'; attempt: string; text: string }
+  /** The watching activity ended for another reason than the attempt's end; adoption will tell. */
+  | { type: 'unwatched'; attempt: string; text: string }
+  /** `startAgent` is scheduled once more for the same attempt, on its host's own queue. */
+  | { type: 'adopting'; attempt: string }
+  /** Another host holds the attempt. */
+  | { type: 'heldElsewhere'; attempt: string; host: string }
+  | { type: 'ended'; result: AttemptResult }
+  | { type: 'evidence'; evidence: Evidence }
+  | { type: 'salvaged'; evidence: Evidence | undefined }
+  | { type: 'delivered'; attempt: string; messages: string[] }
+  | { type: 'pauseTold'; attempt: string; paused: boolean }
+  | { type: 'pause' }
+  | { type: 'resume' }
+  | { type: 'retry'; now: boolean }
+  | { type: 'nudge'; message: Message }
+  | { type: 'cancel' }
+  | { type: 'renewed' };
+
+/** @returns the state of a bead at its start. The input has been checked (`beadInputProblem`). */
+export function initialState(input: BeadInput, now: number): BeadState {
+  return {
+    bead: input.bead,
+    title: input.title,
+    repo: input.repo,
+    ...(input.base !== undefined ? { base: input.base } : {}),
+    priority: input.priority ?? 3,
+    ...(input.rig !== undefined ? { rig: input.rig } : {}),
+    ...(input.convoy !== undefined ? { convoy: input.convoy } : {}),
+    agentSpec: input.agent,
+    clocks: mergeClocks(input.clocks),
+    budgets: mergeBudgets(input.budgets),
+    createdAt: now,
+    status: 'open',
+    agent: 'none',
+    reason: 'just slung',
+    paused: false,
+    cancelling: false,
+    attempts: [],
+    attemptCount: 0,
+    used: { agentFailures: 0, infraLosses: 0, reworkRounds: 0 },
+    notes: [],
+    messages: [],
+    strays: 0,
+    malformed: 0,
+    heartbeats: 0,
+    story: [{ at: now, text: 'slung' }],
+    runs: 1,
+  };
+}
+
+const progressKinds: readonly HeartbeatKind[] = ['output', 'tool', 'agent'];
+
+/**
+ * One step of a bead's life.
+ * @param state is never changed; the answer shares what did not change.
+ * @param now milliseconds, of the workflow's clock.
+ */
+export function step(state: BeadState, event: BeadEvent, now: number): BeadState {
+  const draft: BeadState = {
+    ...state,
+    used: { ...state.used },
+    attempts: state.attempts,
+    messages: [...state.messages],
+    notes: [...state.notes],
+    story: [...state.story],
+    ...(state.current ? { current: { ...state.current } } : {}),
+  };
+  new Step(draft, now).take(event);
+  return draft;
+}
+
+/** The rules, over a draft that belongs to one step alone. */
+class Step {
+  constructor(
+    private readonly s: BeadState,
+    private readonly now: number,
+  ) {}
+
+  take(event: BeadEvent): void {
+    this.#apply(event);
+    if (!isFinal(this.s.status)) this.#derive();
+  }
+
+  #apply(event: BeadEvent): void {
+    const { s } = this;
+    const over = isFinal(s.status);
+    switch (event.type) {
+      case 'heartbeat':
+        return this.#heartbeat(event.signal);
+      case 'accepted':
+        return this.#accepted(event.signal);
+      case 'note':
+        return this.#note(event.note);
+      case 'malformed':
+        s.malformed += 1;
+        return;
+      case 'renewed':
+        s.runs += 1;
+        return;
+      case 'cancel':
+        if (!over) this.#cancel();
+        return;
+      case 'pause':
+        if (!over) this.#pause();
+        return;
+      case 'resume':
+        if (!over) this.#resume();
+        return;
+      case 'retry':
+        if (!over) this.#retry(event.now);
+        return;
+      case 'nudge':
+        if (over) return;
+        s.messages.push(event.message);
+        if (event.message.from === 'operator' && s.attention === 'escalation' && s.wait?.for !== 'person') delete s.attention;
+        return;
+      case 'dispatched':
+        if (!over) this.#dispatched(event.attempt);
+        return;
+      case 'tick':
+        if (!over) this.#tick();
+        return;
+      case 'evidence':
+        if (!over) this.#evidence(event.evidence);
+        return;
+      case 'salvaged':
+        if (!over) this.#salvaged(event.evidence);
+        return;
+      case 'silent':
+        return this.#ofCurrent(event.attempt, (attempt) => this.#silent(attempt, event.details));
+      case 'unreachable':
+        return this.#ofCurrent(event.attempt, (attempt) => this.#unreachable(attempt, event.text));
+      case 'unwatched':
+        return this.#ofCurrent(event.attempt, (attempt) => this.#unwatched(attempt, event.text));
+      case 'heldElsewhere':
+        return this.#ofCurrent(event.attempt, (attempt) => {
+          attempt.host = event.host;
+          attempt.adopting = true;
+        });
+      case 'adopting':
+        return this.#ofCurrent(event.attempt, (attempt) => {
+          attempt.adoptions += 1;
+        });
+      case 'ended':
+        return this.#ofCurrent(event.result.attempt, (attempt) => this.#ended(attempt, event.result));
+      case 'delivered':
+        for (const id of event.messages) {
+          const index = s.messages.findIndex((message) => message.id === id);
+          const message = s.messages[index];
+          if (message) s.messages[index] = { ...message, deliveredTo: event.attempt };
+        }
+        return;
+      case 'pauseTold':
+        return this.#ofCurrent(event.attempt, (attempt) => {
+          attempt.pauseTold = event.paused;
+        });
+      default:
+        event satisfies never;
+    }
+  }
+
+  /** Runs only for the attempt that owns the bead: what concerns another is a thing of the past. */
+  #ofCurrent(attempt: string, run: (current: CurrentAttempt) => void): void {
+    if (this.s.current?.id === attempt && !isFinal(this.s.status)) run(this.s.current);
+  }
+
+  #tell(text: string): void {
+    this.s.story.push({ at: this.now, text: clip(text, 300) });
+    if (this.s.story.length > limits.storyKept) this.s.story.splice(1, this.s.story.length - limits.storyKept);
+  }
+
+  #leaveNote(text: string): void {
+    this.s.notes.push(clip(text, 500));
+    if (this.s.notes.length > 20) this.s.notes.splice(0, this.s.notes.length - 20);
+  }
+
+  #dispatched(id: string): void {
+    const { s, now } = this;
+    if (s.current !== undefined) return;
+    s.attemptCount += 1;
+    s.current = {
+      id, number: s.attemptCount, startedAt: now, lastSignAt: now, adopting: false, adoptions: 0, pausedMs: 0, pausedByActivity: false, pauseTold: false, heartbeats: 0,
+      ...(s.checkpoint ? { checkpoint: s.checkpoint } : {}),
+    };
+    delete s.salvage;
+    s.wait = { for: 'slot', since: now, text: 'waits for a free agent slot' };
+    s.reason = `attempt ${s.attemptCount} waits for a free agent slot`;
+    this.#tell(`attempt ${s.attemptCount} (${id}) dispatched`);
+  }
+
+  #accepted(signal: AcceptedSignal): void {
+    const attempt = this.s.current;
+    if (attempt?.id !== signal.attempt || isFinal(this.s.status)) return this.#stray();
+    // Once an agent may exist, only its own host speaks for the attempt.
+    if (attempt.spawnedAt !== undefined && attempt.host !== undefined && attempt.host !== signal.host) return this.#stray();
+    attempt.host = signal.host;
+    attempt.acceptedAt ??= this.now;
+    attempt.lastSignAt = this.now;
+    this.#recover(attempt);
+    if (this.s.wait?.for === 'slot') delete this.s.wait;
+    if (!attempt.stopping) this.s.reason = `attempt ${attempt.number} starts on ${signal.host}`;
+  }
+
+  #stray(): void {
+    this.s.strays += 1;
+  }
+
+  #heartbeat(signal: HeartbeatSignal): void {
+    const { s, now } = this;
+    const attempt = s.current;
+    if (attempt?.id !== signal.attempt || isFinal(s.status)) return this.#stray();
+    // A host that does not hold the attempt cannot speak for it: the first claim counts.
+    if (attempt.spawnedAt !== undefined && attempt.host !== undefined && signal.host !== undefined && signal.host !== attempt.host) return this.#stray();
+
+    s.heartbeats += 1;
+    attempt.heartbeats += 1;
+    attempt.acceptedAt ??= now;
+    if (s.wait?.for === 'slot') delete s.wait;
+    if (signal.host !== undefined) attempt.host = signal.host;
+    if (attempt.spawnedAt === undefined) {
+      attempt.spawnedAt = now;
+      this.#tell(`attempt ${attempt.number}: agent up on ${attempt.host ?? 'its host'}`);
+    }
+    attempt.lastSignAt = now;
+    if (signal.activity !== undefined) attempt.activity = signal.activity;
+    if (signal.checkpoint) this.#checkpoint(attempt, signal.checkpoint);
+    if (signal.acknowledged?.length) {
+      const acknowledged = new Set(signal.acknowledged);
+      s.messages = s.messages.filter((message) => !acknowledged.has(message.id));
+    }
+    const kind = signal.kind ?? 'output';
+    this.#recover(attempt);
+    if (kind === 'paused' && attempt.pausedAt === undefined) {
+      attempt.pausedAt = now;
+      attempt.pausedByActivity = true;
+      this.#tell('paused in the Web UI');
+    } else if (kind === 'resumed' && attempt.pausedByActivity) {
+      attempt.pausedByActivity = false;
+      if (!s.paused) this.#unfreeze(attempt);
+      this.#tell('unpaused in the Web UI');
+    } else if (progressKinds.includes(kind)) {
+      this.#progress(attempt);
+    }
+    if (!attempt.stopping) s.reason = attempt.stalledAt === undefined ? `attempt ${attempt.number} works on ${attempt.host ?? 'its host'}` : s.reason;
+  }
+
+  /** Proof of life ends a suspicion at once; whether the adoption is still to come is another matter. */
+  #recover(attempt: CurrentAttempt): void {
+    if (attempt.suspectSince === undefined) return;
+    this.#tell(`${attempt.host ?? 'the host'} gave a sign of life after ${minutes(this.now - attempt.suspectSince)}`);
+    delete attempt.suspectSince;
+  }
+
+  #progress(attempt: CurrentAttempt): void {
+    const { s, now } = this;
+    attempt.firstProgressAt ??= now;
+    attempt.lastProgressAt = now;
+    // Losses count only in a row and without progress: this was progress.
+    s.used.infraLosses = 0;
+    if (attempt.stalledAt !== undefined) {
+      this.#tell(`working again after ${minutes(now - attempt.stalledAt)} stalled`);
+      delete attempt.stalledAt;
+      delete attempt.nudgedAt;
+      if (s.attention === 'stalled') delete s.attention;
+    }
+  }
+
+  #checkpoint(attempt: CurrentAttempt, checkpoint: BeadState['checkpoint']): void {
+    if (checkpoint === undefined) return;
+    attempt.checkpoint = checkpoint;
+    this.s.checkpoint = checkpoint;
+  }
+
+  #note(note: NoteSignal): void {
+    const { s } = this;
+    if (s.current?.id !== note.attempt || isFinal(s.status)) return this.#stray();
+    this.#leaveNote(`attempt ${s.current.number} ${note.kind === 'escalation' ? 'asked for help' : 'noted'}: ${note.text}`);
+    this.#tell(`${note.kind === 'escalation' ? 'asks for help' : 'note'}: ${note.text}`);
+    if (note.kind === 'escalation') s.attention = 'escalation';
+  }
+
+  #tick(): void {
+    const { s, now } = this;
+    const attempt = s.current;
+    if (attempt === undefined) {
+      if (s.wait?.for === 'backoff' && now >= s.wait.until) delete s.wait;
+      return;
+    }
+    if (attempt.suspectSince !== undefined || attempt.stopping !== undefined) {
+      if (now >= giveUpAt(s, attempt)) this.#giveUp(attempt, `host ${attempt.host ?? '(unknown)'} has been silent for ${minutes(now - attempt.lastSignAt)}`);
+      return;
+    }
+    if (attempt.pausedAt !== undefined) return;
+    const reached = (deadline: number | undefined): boolean => deadline !== undefined && now >= deadline;
+    if (reached(maxRuntimeDeadline(s, attempt))) {
+      this.#stop(attempt, 'timed_out', `the attempt ran longer than ${minutes(s.clocks.maxRuntime)}`);
+    } else if (reached(lostDeadline(s, attempt))) {
+      this.#stop(attempt, 'stalled', `no progress for ${minutes(s.clocks.lostAfter)}`);
+    } else if (attempt.stalledAt === undefined && reached(stalledDeadline(s, attempt))) {
+      attempt.stalledAt = now;
+      attempt.nudgedAt = now;
+      s.attention ??= 'stalled';
+      s.reason = `attempt ${attempt.number} shows no progress`;
+      this.#tell(`attempt ${attempt.number} stalled: nudged`);
+      s.messages.push({
+        id: `stalled-${attempt.id}-${s.heartbeats}`, from: 'heartbead', at: now,
+        text: 'No progress of yours has been seen for a while. Go on with the work, report with `heartbead agent heartbeat`, or ask for help with `heartbead agent escalate`.',
+      });
+    }
+  }
+
+  #stop(attempt: CurrentAttempt, outcome: Outcome, reason: string): void {
+    if (attempt.stopping !== undefined) return;
+    attempt.stopping = { outcome, reason, at: this.now };
+    this.s.reason = `attempt ${attempt.number} is being stopped: ${reason}`;
+    this.#tell(`attempt ${attempt.number} is being stopped: ${reason}`);
+  }
+
+  #silent(attempt: CurrentAttempt, details: BeatDetails | undefined): void {
+    const { s, now } = this;
+    // The last accepted beat was heartbeatTimeout ago at the latest: the give-up is counted from there.
+    attempt.lastSignAt = Math.max(attempt.lastSignAt, now - s.clocks.heartbeatTimeout);
+    if (details?.attempt === attempt.id) {
+      attempt.host = details.host;
+      attempt.acceptedAt ??= now;
+      if (details.checkpoint) this.#checkpoint(attempt, details.checkpoint);
+      if (phaseMayHaveAgent(details.phase)) attempt.spawnedAt ??= now;
+    }
+    this.#suspect(attempt, 'its activity heartbeat stopped');
+  }
+
+  #suspect(attempt: CurrentAttempt, why: string): void {
+    attempt.adopting = true;
+    if (attempt.suspectSince === undefined) {
+      attempt.suspectSince = this.now;
+      this.#tell(`attempt ${attempt.number} is suspect: ${why}`);
+    }
+    if (!attempt.stopping) this.s.reason = `attempt ${attempt.number} is suspect: ${why}; adoption is tried`;
+  }
+
+  #unreachable(attempt: CurrentAttempt, text: string): void {
+    // Behind the fence an agent may run there, and only time or the host can tell. Before it, provably none does: nothing to wait for.
+    if (attempt.spawnedAt === undefined) return this.#giveUp(attempt, `${text}; no agent had been spawned`);
+    this.#suspect(attempt, text);
+  }
+
+  #unwatched(attempt: CurrentAttempt, text: string): void {
+    // Beats may have been accepted up to this moment.
+    attempt.lastSignAt = this.now;
+    attempt.adopting = true;
+    this.#tell(`attempt ${attempt.number} is to be adopted: ${text}`);
+  }
+
+  #giveUp(attempt: CurrentAttempt, why: string): void {
+    const stopping = attempt.stopping;
+    this.#ended(attempt, {
+      attempt: attempt.id,
+      outcome: stopping && attempt.spawnedAt === undefined ? stopping.outcome : 'lost',
+      reason: stopping && attempt.spawnedAt !== undefined ? `${stopping.reason}; ${why}, so that its end is not confirmed (its lease has frozen the agent, and it ends when the host returns)` : why,
+      host: attempt.host ?? 'unknown',
+    });
+  }
+
+  #ended(attempt: CurrentAttempt, result: AttemptResult): void {
+    const { s, now } = this;
+    // What the bead ordered outranks how the host words it; a report of the agent's outranks both.
+    const ordered = attempt.stopping !== undefined && (result.outcome === 'stopped' || result.outcome === 'unreported' || result.outcome === 'agent_failed');
+    // A stop that nobody here ordered is a loss: something took the agent away.
+    const outcome = ordered && attempt.stopping ? attempt.stopping.outcome : result.outcome === 'stopped' ? 'lost' : result.outcome;
+    const reason = clip(ordered && attempt.stopping ? attempt.stopping.reason : result.reason);
+    const account = accountOf(outcome);
+    if (account === 'agent') s.used.agentFailures += 1;
+    if (account === 'infra' && attempt.firstProgressAt === undefined) s.used.infraLosses += 1;
+    if (result.checkpoint) this.#checkpoint(attempt, result.checkpoint);
+    if (result.acknowledged?.length) {
+      const acknowledged = new Set(result.acknowledged);
+      s.messages = s.messages.filter((message) => !acknowledged.has(message.id));
+    }
+    const record: AttemptRecord = {
+      id: attempt.id, number: attempt.number, startedAt: attempt.startedAt, endedAt: now, outcome, reason, countedAs: account, heartbeats: attempt.heartbeats, adoptions: attempt.adoptions,
+      ...(result.host !== 'unknown' ? { host: result.host } : attempt.host !== undefined ? { host: attempt.host } : {}),
+      ...(attempt.spawnedAt !== undefined ? { spawnedAt: attempt.spawnedAt } : {}),
+      ...(attempt.checkpoint ? { checkpoint: attempt.checkpoint } : {}),
+      ...(result.branch !== undefined ? { branch: result.branch } : {}),
+      ...(result.sha !== undefined ? { sha: result.sha } : {}),
+    };
+    s.attempts = [...s.attempts, record].slice(-limits.attemptsKept);
+    delete s.current;
+    delete s.wait;
+    if (s.attention === 'stalled') delete s.attention;
+    this.#tell(`attempt ${attempt.number} ended ${outcome}: ${reason}`);
+    if (outcome !== 'done') this.#leaveNote(`attempt ${attempt.number} ended ${outcome}: ${reason}`);
+    if (result.summary !== undefined) s.summary = clip(result.summary);
+    if (result.baseSha !== undefined) s.baseSha = result.baseSha;
+
+    if (s.cancelling && outcome !== 'done') return this.#finish('cancelled', outcome === 'lost' ? reason : 'cancelled by an operator; the agent is gone and its work is saved');
+    if (s.cancelling) return this.#finish('cancelled', 'cancelled by an operator after the agent had reported done; its branch is kept');
+    if (outcome === 'done') {
+      if (result.branch !== undefined) s.branch = result.branch;
+      if (result.sha !== undefined) s.sha = result.sha;
+    }
+    // Work that was finished but not reported is looked for before anybody redoes it.
+    if (outcome === 'lost' && attempt.spawnedAt !== undefined) s.salvage = { attempt: attempt.id, branch: attemptRefs.branch(s.bead, attempt.id) };
+    this.#goOn({ outcome, reason, ...(result.retryAfterMs !== undefined ? { retryAfterMs: result.retryAfterMs } : {}) });
+  }
+
+  #goOn(result: Pick<AttemptResult, 'outcome' | 'reason' | 'retryAfterMs'>): void {
+    const { s, now } = this;
+    const next = nextAfter(result, s.used, s.budgets);
+    switch (next.do) {
+      case 'verify':
+        s.status = 'in_review';
+        s.wait = { for: 'verification', since: now, text: 'the branch is looked up on the remote' };
+        s.reason = 'the agent reported done; the evidence is being verified';
+        return;
+      case 'again':
+        s.reason = next.delay > 0 ? `waits ${minutes(next.delay)} before the next attempt: ${next.text}` : `the next attempt follows: ${next.text}`;
+        if (next.delay > 0) s.wait = { for: 'backoff', until: now + next.delay, text: next.text };
+        return;
+      case 'block':
+        return this.#block(next.reason, next.fix);
+    }
+  }
+
+  #block(reason: string, fix: string): void {
+    const { s } = this;
+    s.wait = { for: 'person', since: this.now, text: clip(reason), fix };
+    s.reason = clip(reason);
+    s.attention = s.attention === 'escalation' ? 'escalation' : 'blocked';
+    this.#tell(`blocked: ${reason}`);
+  }
+
+  #evidence(evidence: Evidence): void {
+    const { s } = this;
+    if (s.wait?.for !== 'verification') return;
+    delete s.wait;
+    switch (evidence.verdict) {
+      case 'verified':
+        return this.#close(evidence);
+      case 'no_changes':
+        s.used.agentFailures += 1;
+        this.#amend('no_changes', 'agent', evidence.reason);
+        this.#leaveNote(`you reported done, but ${evidence.reason}`);
+        return this.#goOn({ outcome: 'no_changes', reason: evidence.reason });
+      case 'missing':
+      case 'differs':
+        s.used.infraLosses += 1;
+        this.#amend('lost', 'infra', evidence.reason);
+        delete s.branch;
+        delete s.sha;
+        this.#leaveNote(`the reported work was not found on the remote: ${evidence.reason}`);
+        return this.#goOn({ outcome: 'lost', reason: evidence.reason });
+    }
+  }
+
+  /** What the last attempt claimed has turned out otherwise. */
+  #amend(outcome: Outcome, countedAs: 'agent' | 'infra', reason: string): void {
+    const last = this.s.attempts.at(-1);
+    if (last) this.s.attempts = [...this.s.attempts.slice(0, -1), { ...last, outcome, countedAs, reason: clip(reason) }];
+    this.#tell(`no evidence: ${reason}`);
+  }
+
+  #close(evidence: Extract<Evidence, { verdict: 'verified' }>): void {
+    const { s } = this;
+    s.branch = evidence.branch;
+    s.sha = evidence.sha;
+    s.baseSha = evidence.baseSha;
+    const commits = `${evidence.ahead} commit${evidence.ahead === 1 ? '' : 's'}`;
+    this.#finish('closed', `verified on the remote: ${evidence.branch} at ${evidence.sha.slice(0, 12)}, ${commits} ahead of its base`);
+  }
+
+  #salvaged(evidence: Evidence | undefined): void {
+    const { s } = this;
+    if (s.salvage === undefined) return;
+    const { attempt } = s.salvage;
+    delete s.salvage;
+    if (s.current !== undefined || evidence?.verdict !== 'verified') return;
+    this.#tell(`the lost attempt ${attempt} had finished its work and pushed it`);
+    delete s.wait;
+    this.#close(evidence);
+  }
+
+  #finish(status: 'closed' | 'cancelled' | 'failed', reason: string): void {
+    const { s } = this;
+    s.status = status;
+    s.agent = 'none';
+    s.reason = clip(reason);
+    delete s.wait;
+    delete s.attention;
+    delete s.salvage;
+    this.#tell(`${status}: ${reason}`);
+  }
+
+  #cancel(): void {
+    const { s } = this;
+    if (s.cancelling) return;
+    s.cancelling = true;
+    if (s.current === undefined) return this.#finish('cancelled', 'cancelled by an operator; no agent was running');
+    if (s.current.stopping) {
+      s.current.stopping = { ...s.current.stopping, reason: 'cancelled by an operator', outcome: 'stopped' };
+    } else {
+      this.#stop(s.current, 'stopped', 'cancelled by an operator');
+    }
+  }
+
+  #pause(): void {
+    const { s, now } = this;
+    if (s.paused) return;
+    s.paused = true;
+    this.#tell('paused by an operator');
+    if (s.current === undefined) return;
+    // Not yet taken by a host: it is withdrawn from the queue, so that nothing spawns before the resume.
+    if (s.current.acceptedAt === undefined) this.#stop(s.current, 'stopped', 'withdrawn from the queue: the bead was paused');
+    else s.current.pausedAt ??= now;
+  }
+
+  #resume(): void {
+    const { s } = this;
+    if (!s.paused) return;
+    s.paused = false;
+    this.#tell('resumed by an operator');
+    if (s.current && !s.current.pausedByActivity) this.#unfreeze(s.current);
+  }
+
+  /** The time of the pause is taken out of every clock. */
+  #unfreeze(attempt: CurrentAttempt): void {
+    if (attempt.pausedAt === undefined) return;
+    const pause = this.now - attempt.pausedAt;
+    delete attempt.pausedAt;
+    if (attempt.spawnedAt !== undefined) {
+      // Only the part of the pause after the spawn: before it no clock ran.
+      const from = attempt.lastProgressAt ?? attempt.spawnedAt;
+      attempt.lastProgressAt = Math.min(from + pause, this.now);
+      attempt.pausedMs += pause;
+    }
+  }
+
+  #retry(now: boolean): void {
+    const { s } = this;
+    const attempt = s.current;
+    if (attempt !== undefined) {
+      // An operator overrides the wait for an unreachable host; whoever returns is fenced.
+      if (now && attempt.suspectSince !== undefined) this.#giveUp(attempt, 'given up by an operator (retry --now)');
+      return;
+    }
+    if (s.wait?.for === 'person' || s.wait?.for === 'backoff') {
+      s.used = { agentFailures: 0, infraLosses: 0, reworkRounds: 0 };
+      delete s.wait;
+      delete s.attention;
+      s.reason = 'retried by an operator';
+      this.#tell('retried by an operator');
+    }
+  }
+
+  /** Status and agent status follow from the rest of the state; they are written here and nowhere else. */
+  #derive(): void {
+    const { s } = this;
+    const attempt = s.current;
+    if (attempt === undefined) {
+      s.agent = 'none';
+      s.status = s.wait?.for === 'person' ? 'blocked' : s.wait?.for === 'verification' ? 'in_review' : 'open';
+      if (s.paused && s.status === 'open') s.reason = 'paused by an operator; no attempt starts until it is resumed';
+      return;
+    }
+    s.status = attempt.acceptedAt === undefined ? 'open' : 'in_progress';
+    if (attempt.stopping !== undefined) s.agent = 'stopping';
+    else if (attempt.suspectSince !== undefined) s.agent = 'suspect';
+    else if (attempt.acceptedAt === undefined) s.agent = 'none';
+    else if (attempt.pausedAt !== undefined) s.agent = 'paused';
+    else if (attempt.spawnedAt === undefined) s.agent = 'starting';
+    else if (attempt.stalledAt !== undefined) s.agent = 'stalled';
+    else s.agent = 'working';
+  }
+}

@@ -1,0 +1,11 @@
+/** @returns a duration in plain words, rounded to what a person needs: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`. */
+export function minutes(ms: number): string {
+  const s = Math.round(Math.max(ms, 0) / 1_000);
+  if (s < 120) return ms < 1_000 && ms > 0 ? `${Math.round(ms)} ms` : `${s} s`;
+  const m = Math.round(s / 60);
+  if (m < 120) return `${m} min`;
+  const h = Math.floor(m / 60);
+  if (h < 48) return m % 60 === 0 ? `${h} h` : `${h} h ${m % 60} min`;
+  const d = Math.floor(h / 24);
+  return h % 24 === 0 ? `${d} d` : `${d} d ${h % 24} h`;
+}

@@ -1,0 +1,223 @@
+/**
+ * The bead workflow: one piece of work from sling to close. Input: `BeadInput`; result: `BeadResult`; ends `Completed` (closed), `Canceled`,
+ * or `Failed` when its input is no good. Messages: see `messages.ts`. Waits without limit for persons; continues as new by itself, in mid-attempt
+ * by adoption. All decisions are in `domain/lifecycle.ts`; this is the story.
+ * @module
+ */
+import {
+  allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, continueAsNew, currentUpdateInfo, isCancellation, log, setDefaultSignalHandler, setHandler, uuid4, workflowInfo,
+} from '@temporalio/workflow';
+import { clip, failureTypes, isFinal, limits, readAccepted, readHeartbeat, readNote } from '../contract/index.js';
+import type { BeadInput, BeadResult, BeadState, BeadView } from '../contract/index.js';
+import { beadInputProblem, initialState, nextDeadline, step } from '../domain/index.js';
+import type { BeadEvent } from '../domain/index.js';
+import { lookForFinishedWork, verifyWork } from './activities.js';
+import { AttemptKeeper } from './keeper.js';
+import type { Keep } from './keeper.js';
+import { acceptedSignal, heartbeatSignal, noteSignal, nudgeUpdate, pauseUpdate, resumeUpdate, retryUpdate, stateQuery } from './messages.js';
+import type { Nothing, UpdateAnswer } from './messages.js';
+import { Publisher } from './publish.js';
+
+/** A bead: see the module's comment. */
+export async function bead(input: BeadInput): Promise<BeadResult> {
+  const problem = beadInputProblem(input, (text) => new TextEncoder().encode(text).length);
+  if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, failureTypes.badInput);
+  const story = new Bead(input);
+  // A cancel is an order to the bead, not an end of its code: the agent has to be gone first.
+  CancellationScope.current().cancelRequested.catch(() => story.apply({ type: 'cancel' }));
+  return CancellationScope.nonCancellable(() => story.run());
+}
+
+class Bead implements Keep {
+  state: BeadState;
+  readonly body: string;
+  readonly #publisher = new Publisher();
+  #signals = 0;
+
+  constructor(private readonly input: BeadInput) {
+    this.state = input.carried ?? initialState(input, Date.now());
+    this.body = input.body ?? '';
+    this.#listen();
+    this.apply(input.carried ? { type: 'renewed' } : { type: 'tick' });
+  }
+
+  /** The only place where the state changes. */
+  apply(event: BeadEvent): void {
+    this.state = step(this.state, event, Date.now());
+    this.#publisher.publish(this.state);
+  }
+
+  async run(): Promise<BeadResult> {
+    for (;;) {
+      this.apply({ type: 'tick' });
+      const { state } = this;
+      if (isFinal(state.status)) return this.#end();
+      if (this.renewing()) await this.#renew();
+      else if (state.current !== undefined) await new AttemptKeeper(this, state.current.id).keep();
+      else if (state.salvage !== undefined) await this.#salvage(state.salvage);
+      else if (state.wait?.for === 'verification') await this.#verify(state);
+      else if (state.paused || state.wait !== undefined) await this.#rest();
+      else this.apply({ type: 'dispatched', attempt: `${state.attemptCount + 1}-${uuid4().slice(0, 8)}` });
+    }
+  }
+
+  /** Not in the middle of a stop: what the host was asked must be heard by the one who asked. */
+  renewing(): boolean {
+    const info = workflowInfo();
+    const full = info.continueAsNewSuggested || info.historyLength > limits.historyEvents || this.#signals > limits.signalsPerRun;
+    return full && this.state.current?.stopping === undefined && !this.state.cancelling;
+  }
+
+  async #renew(): Promise<never> {
+    await condition(allHandlersFinished);
+    // The activity that watches the attempt ends with this run; beats may have been accepted up to now.
+    if (this.state.current) this.apply({ type: 'unwatched', attempt: this.state.current.id, text: 'the history is long and goes on in a new run' });
+    await continueAsNew<typeof bead>({ ...this.input, carried: this.state });
+    throw new Error('continueAsNew does not return');
+  }
+
+  /** Nothing to do until somebody says something or a back-off is over. */
+  async #rest(): Promise<void> {
+    const before = this.state;
+    const deadline = nextDeadline(before);
+    const moved = (): boolean => isFinal(this.state.status) || this.state.wait !== before.wait || this.state.paused !== before.paused || this.renewing();
+    if (deadline === undefined) await condition(moved);
+    else await condition(moved, Math.max(deadline.at - Date.now(), 1), { summary: 'back-off before the next attempt' });
+  }
+
+  async #verify(state: BeadState): Promise<void> {
+    const last = state.attempts.at(-1);
+    if (last === undefined || state.branch === undefined) throw new Error('a verification without an attempt and its branch');
+    const look = new CancellationScope();
+    const evidence = look.run(() =>
+      verifyWork({
+        bead: state.bead, attempt: last.id, repo: state.repo, branch: state.branch ?? '',
+        ...(state.base !== undefined ? { base: state.base } : {}), ...(state.baseSha !== undefined ? { baseSha: state.baseSha } : {}), ...(state.sha !== undefined ? { sha: state.sha } : {}),
+      }),
+    );
+    try {
+      const found = await Promise.race([evidence, condition(() => isFinal(this.state.status))]);
+      if (typeof found === 'object') this.apply({ type: 'evidence', evidence: found });
+    } catch (error) {
+      if (isCancellation(error)) return;
+      this.apply({ type: 'evidence', evidence: { verdict: 'missing', reason: `the remote could not be read: ${clip(String(error), 300)}` } });
+    } finally {
+      look.cancel();
+      evidence.catch((error: unknown) => log.debug('the verification of an ended bead was given up', { error }));
+    }
+  }
+
+  /** A lost attempt may have finished and pushed, and died before it could say so. */
+  async #salvage(salvage: NonNullable<BeadState['salvage']>): Promise<void> {
+    const { state } = this;
+    try {
+      const evidence = await lookForFinishedWork({
+        bead: state.bead, attempt: salvage.attempt, repo: state.repo, branch: salvage.branch,
+        ...(state.base !== undefined ? { base: state.base } : {}), ...(state.baseSha !== undefined ? { baseSha: state.baseSha } : {}),
+      });
+      this.apply({ type: 'salvaged', evidence });
+    } catch (error) {
+      log.warn('nobody could look whether the lost attempt had finished', { error });
+      this.apply({ type: 'salvaged', evidence: undefined });
+    }
+  }
+
+  async #end(): Promise<BeadResult> {
+    await condition(allHandlersFinished);
+    const { state } = this;
+    if (state.status === 'cancelled') throw new CancelledFailure(state.reason);
+    return {
+      status: state.status === 'closed' ? 'closed' : 'failed', attempts: state.attemptCount, reason: state.reason,
+      ...(state.branch !== undefined ? { branch: state.branch } : {}), ...(state.sha !== undefined ? { sha: state.sha } : {}), ...(state.baseSha !== undefined ? { base: state.baseSha } : {}),
+    };
+  }
+
+  /** Signal handlers never throw and never trust their payload: a throw would wedge the workflow. */
+  #listen(): void {
+    const read = <T>(name: string, reader: (payload: unknown) => T | string, take: (value: T) => void) => (payload?: unknown): void => {
+      this.#signals += 1;
+      const value = reader(payload);
+      if (typeof value !== 'string') return take(value);
+      log.warn('a message that cannot be read was dropped', { name, problem: value });
+      this.apply({ type: 'malformed', message: name, problem: value });
+    };
+    setHandler(heartbeatSignal, read(heartbeatSignal.name, readHeartbeat, (signal) => this.apply({ type: 'heartbeat', signal })), { description: 'The agent of an attempt is alive, and what it does. Sent by its runner.' });
+    setHandler(acceptedSignal, read(acceptedSignal.name, readAccepted, (signal) => this.apply({ type: 'accepted', signal })), { description: 'A host has taken the attempt and prepares it. Sent by startAgent.' });
+    setHandler(noteSignal, read(noteSignal.name, readNote, (note) => this.apply({ type: 'note', note })), { description: 'The agent notes something for people and later attempts, or asks for help.' });
+    setDefaultSignalHandler((name) => {
+      log.warn('a signal that no bead knows was dropped', { name });
+      this.apply({ type: 'malformed', message: name, problem: 'unknown signal' });
+    });
+    setHandler(stateQuery, (): BeadView => this.#view(), { description: 'The full state: status, clocks and next deadline, attempts with outcomes, branch and commit.' });
+
+    const refuse = (text: string): never => {
+      throw ApplicationFailure.nonRetryable(text, 'Refused');
+    };
+    const alive = (): void => {
+      if (isFinal(this.state.status)) refuse(`the bead has ended: ${this.state.reason}`);
+      if (this.state.cancelling) refuse('the bead is being cancelled');
+    };
+    setHandler(nudgeUpdate, (given): UpdateAnswer => {
+      this.apply({ type: 'nudge', message: { id: currentUpdateInfo()?.id ?? uuid4(), text: given.text, from: 'operator', at: Date.now() } });
+      return { text: this.state.current?.spawnedAt === undefined ? 'kept for the next agent' : 'on its way to the agent' };
+    }, {
+      description: 'Say something to the agent: {"text": "…"}.',
+      validator: (given) => {
+        alive();
+        if (typeof given?.text !== 'string' || given.text.trim() === '') refuse('a nudge needs a text: {"text": "…"}');
+        if (given.text.length > limits.textChars) refuse(`a nudge has at most ${limits.textChars} characters`);
+        if (this.state.messages.length >= limits.messagesKept) refuse(`${this.state.messages.length} messages already wait for the agent`);
+      },
+    });
+    setHandler(retryUpdate, (given): UpdateAnswer => {
+      this.apply({ type: 'retry', now: given?.now === true });
+      return { text: this.state.current ? this.state.reason : 'the next attempt starts' };
+    }, {
+      description: 'Try a blocked or backing-off bead again at once. {"now": true} also gives up a suspect attempt: its agent may still run on a host out of reach, frozen by its lease at the latest after orphanGrace.',
+      validator: (given) => {
+        alive();
+        const { current, wait } = this.state;
+        if (current?.suspectSince !== undefined && given?.now !== true) refuse('the attempt is suspect and its adoption is being tried; retry with now overrides the wait, at the risk that its agent still runs on the host out of reach');
+        else if (current !== undefined && current.suspectSince === undefined) refuse(`attempt ${current.number} is under way (agent ${this.state.agent}); there is nothing to retry`);
+        else if (current === undefined && wait?.for !== 'person' && wait?.for !== 'backoff') refuse(`the bead is ${this.state.status}; there is nothing to retry`);
+      },
+    });
+    setHandler(pauseUpdate, async (_: Nothing): Promise<UpdateAnswer> => {
+      this.apply({ type: 'pause' });
+      return { text: await this.#heard(true) };
+    }, {
+      description: 'Freeze the agent (SIGSTOP) and all clocks; no attempt starts until resume.',
+      validator: () => {
+        alive();
+        if (this.state.paused) refuse('the bead is already paused');
+      },
+    });
+    setHandler(resumeUpdate, async (_: Nothing): Promise<UpdateAnswer> => {
+      this.apply({ type: 'resume' });
+      return { text: await this.#heard(false) };
+    }, {
+      description: 'Let a paused bead go on.',
+      validator: () => {
+        alive();
+        if (!this.state.paused) refuse('the bead is not paused');
+      },
+    });
+  }
+
+  /** Waits until the host has heard of the pause, but not long: it is told as soon as it answers. */
+  async #heard(paused: boolean): Promise<string> {
+    const settled = (): boolean => {
+      const { current } = this.state;
+      return this.state.paused !== paused || isFinal(this.state.status) || current?.spawnedAt === undefined || current.pauseTold === paused;
+    };
+    const heard = await condition(settled, 20_000, { summary: 'wait for the host to hear of the pause' });
+    if (!heard) return `${paused ? 'paused' : 'resumed'}; the host has not answered yet and is told as soon as it does`;
+    if (this.state.current?.spawnedAt === undefined) return paused ? 'paused: no attempt starts until resume' : 'resumed';
+    return paused ? 'paused: the agent is frozen' : 'resumed: the agent goes on';
+  }
+
+  #view(): BeadView {
+    const deadline = nextDeadline(this.state);
+    return { ...this.state, now: Date.now(), ...(deadline ? { deadline } : {}) };
+  }
+}

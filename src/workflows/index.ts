@@ -1,0 +1,2 @@
+/** Entry of the workflow bundle: every callable exported here is a workflow type, so nothing else is. @module */
+export { bead } from './bead.js';

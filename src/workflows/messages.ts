@@ -1,0 +1,20 @@
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import { messages } from '../contract/index.js';
+import type { AcceptedSignal, BeadView, HeartbeatSignal, NoteSignal } from '../contract/index.js';
+
+/** For updates without a content: the Web UI sends one JSON object all the same. */
+export type Nothing = Record<string, unknown>;
+
+/** Every update answers with one sentence for the operator; a refusal says why. */
+export interface UpdateAnswer {
+  text: string;
+}
+
+export const heartbeatSignal = defineSignal<[HeartbeatSignal]>(messages.heartbeat);
+export const acceptedSignal = defineSignal<[AcceptedSignal]>(messages.accepted);
+export const noteSignal = defineSignal<[NoteSignal]>(messages.note);
+export const stateQuery = defineQuery<BeadView>(messages.state);
+export const nudgeUpdate = defineUpdate<UpdateAnswer, [{ text: string }]>(messages.nudge);
+export const retryUpdate = defineUpdate<UpdateAnswer, [{ now?: boolean }]>(messages.retry);
+export const pauseUpdate = defineUpdate<UpdateAnswer, [Nothing]>(messages.pause);
+export const resumeUpdate = defineUpdate<UpdateAnswer, [Nothing]>(messages.resume);
