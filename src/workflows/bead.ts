@@ -187,7 +187,7 @@ class Bead implements Keep {
       return { text: await this.#heard(true) };
     }, {
       description: 'Freeze the agent (SIGSTOP) and all clocks; no attempt starts until resume.',
-      validator: () => {
+      validator: (_: Nothing) => {
         alive();
         if (this.state.paused) refuse('the bead is already paused');
       },
@@ -197,7 +197,7 @@ class Bead implements Keep {
       return { text: await this.#heard(false) };
     }, {
       description: 'Let a paused bead go on.',
-      validator: () => {
+      validator: (_: Nothing) => {
         alive();
         if (!this.state.paused) refuse('the bead is not paused');
       },
