@@ -1,0 +1,254 @@
+import { describe, expect, it } from 'vitest';
+import type { AttemptResult, BeadInput, BeadState, HeartbeatKind, Outcome } from '../../src/contract/index.js';
+import { accountOf, backoff, defaultClocks, explain, initialState, nextDeadline, step, waitingFor } from '../../src/domain/index.js';
+import type { BeadEvent } from '../../src/domain/index.js';
+import { outcomes } from '../../src/contract/index.js';
+
+const minute = 60_000;
+const input: BeadInput = { bead: 'b', title: 'A bead', repo: '/r', agent: { adapter: 'demo' } };
+
+/** A bead and a clock, for telling a story in order. */
+class Story {
+  now = 1_000_000;
+  state: BeadState = initialState(input, this.now);
+  after(ms: number, event: BeadEvent): this {
+    this.now += ms;
+    this.state = step(this.state, event, this.now);
+    return this;
+  }
+  dispatch(attempt = `${this.state.attemptCount + 1}-aaaaaaaa`): this {
+    return this.after(0, { type: 'dispatched', attempt }).after(0, { type: 'accepted', signal: { attempt, host: 'h1' } });
+  }
+  beat(ms: number, kind: HeartbeatKind = 'output', attempt = this.state.current?.id ?? '9-none0000'): this {
+    return this.after(ms, { type: 'heartbeat', signal: { attempt, host: 'h1', kind } });
+  }
+  tick(ms = 0): this {
+    return this.after(ms, { type: 'tick' });
+  }
+  end(outcome: Outcome, more: Partial<AttemptResult> = {}): this {
+    return this.after(0, { type: 'ended', result: { attempt: this.state.current?.id ?? '9-none0000', outcome, reason: `it ended ${outcome}`, host: 'h1', ...more } });
+  }
+}
+const working = (): Story => new Story().dispatch().beat(0, 'start').beat(1_000);
+
+describe('the life of a bead', () => {
+  it('waits for a slot as open, and is in progress once a host has taken it', () => {
+    const story = new Story().after(0, { type: 'dispatched', attempt: '1-aaaaaaaa' });
+    expect([story.state.status, story.state.agent, story.state.wait?.for]).toEqual(['open', 'none', 'slot']);
+    story.after(5_000, { type: 'accepted', signal: { attempt: '1-aaaaaaaa', host: 'h1' } });
+    expect([story.state.status, story.state.agent, story.state.wait]).toEqual(['in_progress', 'starting', undefined]);
+  });
+
+  it('never gives up on a start by the clock: only the process clock can tell', () => {
+    const story = new Story().dispatch().tick(7 * 60 * minute);
+    expect(story.state.agent).toBe('starting');
+    expect(nextDeadline(story.state)).toBeUndefined();
+    expect(waitingFor(story.state)).toContain('workspace');
+  });
+
+  it.each([[-1_000, 'working'], [0, 'working'], [1_000, 'working']])('a heartbeat %d ms from the stale deadline leaves the agent working', (offset) => {
+    const story = working();
+    const deadline = nextDeadline(story.state);
+    expect(deadline?.what).toBe('stalled');
+    const wait = (deadline?.at ?? 0) - story.now;
+    if (offset > 0) {
+      story.tick(wait);
+      expect(story.state.agent).toBe('stalled');
+      story.beat(offset);
+    } else {
+      // In one activation signals run before timers.
+      story.beat(wait + offset).tick(-offset);
+    }
+    expect([story.state.agent, story.state.status]).toEqual(['working', 'in_progress']);
+    expect(story.state.attention).toBeUndefined();
+  });
+
+  it('stalls after the first progress at stalledAfter, before it at firstProgressWithin', () => {
+    expect(nextDeadline(working().state)?.at).toBe(1_001_000 + defaultClocks.stalledAfter);
+    expect(nextDeadline(new Story().dispatch().beat(0, 'start').state)?.at).toBe(1_000_000 + defaultClocks.firstProgressWithin);
+  });
+
+  it('nudges a stalled agent once, and stops it at lostAfter with its work saved', () => {
+    const story = working().tick(defaultClocks.stalledAfter).tick(minute).tick(minute);
+    expect(story.state.messages).toHaveLength(1);
+    expect(story.state.attention).toBe('stalled');
+    story.tick(defaultClocks.lostAfter);
+    expect(story.state.agent).toBe('stopping');
+    story.end('stopped', { checkpoint: { sha: 'c'.repeat(40), ref: 'refs/heartbead/b/1-aaaaaaaa/wip', wip: true } });
+    expect(story.state.attempts[0]).toMatchObject({ outcome: 'stalled', countedAs: 'agent' });
+    expect(story.state.checkpoint?.sha).toBe('c'.repeat(40));
+    expect(story.state.status).toBe('open');
+  });
+
+  it('signs of mere life do not feed the progress clock', () => {
+    const story = working();
+    const deadline = nextDeadline(story.state);
+    story.beat(minute, 'orphan').beat(minute, 'adopted');
+    expect(nextDeadline(story.state)).toEqual(deadline);
+  });
+
+  it('a silent process clock makes the attempt suspect, a heartbeat ends the suspicion, nothing is used up', () => {
+    const story = working().after(minute, { type: 'silent', attempt: '1-aaaaaaaa' });
+    expect([story.state.agent, story.state.status]).toEqual(['suspect', 'in_progress']);
+    story.beat(1_000, 'adopted');
+    expect([story.state.agent, story.state.attemptCount, story.state.used]).toEqual(['working', 1, { agentFailures: 0, infraLosses: 0, reworkRounds: 0 }]);
+  });
+
+  it('gives an attempt on an unreachable host up only suspectGrace after the last sign that may have been', () => {
+    const story = working().after(2 * minute, { type: 'silent', attempt: '1-aaaaaaaa' });
+    const lastSign = story.now - defaultClocks.heartbeatTimeout;
+    expect(nextDeadline(story.state)).toMatchObject({ what: 'give-up', at: lastSign + defaultClocks.suspectGrace });
+    story.after(2 * minute, { type: 'unreachable', attempt: '1-aaaaaaaa', text: 'nobody took it up' });
+    expect(story.state.agent).toBe('suspect');
+    story.tick((nextDeadline(story.state)?.at ?? 0) - story.now - 1);
+    expect(story.state.agent).toBe('suspect');
+    story.tick(1);
+    expect(story.state.attempts[0]).toMatchObject({ outcome: 'lost', countedAs: 'infra' });
+    // It had made progress: no loss is counted and the next attempt follows at once.
+    expect(story.state.used.infraLosses).toBe(0);
+    expect(story.state.wait).toBeUndefined();
+    expect(story.state.salvage?.branch).toBe('heartbead/b/1-aaaaaaaa');
+  });
+
+  it('waits for nothing when provably no agent was spawned', () => {
+    const story = new Story().dispatch().after(minute, { type: 'silent', attempt: '1-aaaaaaaa', details: { host: 'h1', attempt: '1-aaaaaaaa', phase: 'cloning', text: 'cloning 3 %' } });
+    expect(story.state.agent).toBe('suspect');
+    story.after(minute, { type: 'unreachable', attempt: '1-aaaaaaaa', text: 'nobody took it up' });
+    expect(story.state.current).toBeUndefined();
+    expect(story.state.salvage).toBeUndefined();
+  });
+
+  it('believes that an agent may exist as soon as the fence beat was accepted', () => {
+    const story = new Story().dispatch().after(minute, { type: 'silent', attempt: '1-aaaaaaaa', details: { host: 'h1', attempt: '1-aaaaaaaa', phase: 'spawning', text: 'spawning' } });
+    story.after(minute, { type: 'unreachable', attempt: '1-aaaaaaaa', text: 'nobody took it up' });
+    expect(story.state.agent).toBe('suspect');
+  });
+
+  it('counts heartbeats of another attempt as strays, whatever the state', () => {
+    const story = working();
+    const before = story.state;
+    story.beat(1_000, 'output', '7-zzzzzzzz');
+    expect({ ...story.state, strays: 0 }).toEqual({ ...before, strays: 0 });
+    expect(story.state.strays).toBe(1);
+  });
+
+  it('does not let another host speak for a claimed attempt', () => {
+    const story = working().after(1_000, { type: 'heartbeat', signal: { attempt: '1-aaaaaaaa', host: 'h2', kind: 'start' } });
+    expect(story.state.current?.host).toBe('h1');
+    expect(story.state.strays).toBe(1);
+  });
+
+  it('closes only with evidence', () => {
+    const story = working().end('done', { branch: 'heartbead/b/1-aaaaaaaa', sha: 'd'.repeat(40) });
+    expect([story.state.status, story.state.wait?.for]).toEqual(['in_review', 'verification']);
+    story.after(0, { type: 'evidence', evidence: { verdict: 'no_changes', reason: 'nothing is ahead of the base' } });
+    expect([story.state.status, story.state.used.agentFailures]).toEqual(['open', 1]);
+    expect(story.state.attempts[0]?.outcome).toBe('no_changes');
+  });
+
+  it('takes over finished work of a lost attempt instead of redoing it', () => {
+    const story = working().end('lost');
+    expect(story.state.salvage).toBeDefined();
+    story.after(0, { type: 'salvaged', evidence: { verdict: 'verified', branch: 'heartbead/b/1-aaaaaaaa', sha: 'd'.repeat(40), baseSha: 'e'.repeat(40), ahead: 2 } });
+    expect([story.state.status, story.state.sha]).toEqual(['closed', 'd'.repeat(40)]);
+  });
+
+  it('blocks after the budget of agent failures, and a retry gives it a fresh one', () => {
+    const story = new Story();
+    for (let n = 1; n <= 5; n += 1) {
+      story.tick(11 * minute).dispatch().beat(0, 'start').beat(0).end('agent_failed');
+    }
+    expect([story.state.status, story.state.attention]).toEqual(['blocked', 'blocked']);
+    story.after(0, { type: 'retry', now: false });
+    expect([story.state.status, story.state.used.agentFailures]).toEqual(['open', 0]);
+  });
+
+  it('backs off longer with each loss without progress, and forgets the losses at the first progress', () => {
+    const story = new Story();
+    for (const [n, wait] of [[1, 10_000], [2, 20_000], [3, 40_000]] as const) {
+      story.dispatch().beat(0, 'start').end('lost').after(0, { type: 'salvaged', evidence: undefined });
+      expect(story.state.used.infraLosses).toBe(n);
+      expect(nextDeadline(story.state)).toMatchObject({ what: 'backoff', at: story.now + wait });
+      story.tick(wait);
+    }
+    story.dispatch().beat(0, 'start').beat(0);
+    expect(story.state.used.infraLosses).toBe(0);
+    expect(backoff(50)).toBe(10 * minute);
+  });
+
+  it.each(['auth_failed', 'not_installed', 'setup_failed', 'escalated'] as const)('%s asks for a person at once and uses nothing up', (outcome) => {
+    const story = working().end(outcome);
+    expect(story.state.status).toBe('blocked');
+    expect(story.state.used).toEqual({ agentFailures: 0, infraLosses: 0, reworkRounds: 0 });
+    expect(waitingFor(story.state)).toContain('a person');
+  });
+
+  it('a rate limit waits as long as the provider says and uses nothing up', () => {
+    const story = working().end('rate_limited', { retryAfterMs: 7 * minute });
+    expect(nextDeadline(story.state)?.at).toBe(story.now + 7 * minute);
+    expect(story.state.used.agentFailures).toBe(0);
+  });
+
+  it('a stop that nobody ordered is a loss', () => {
+    expect(working().end('stopped').state.attempts[0]).toMatchObject({ outcome: 'lost', countedAs: 'infra' });
+  });
+
+  it('is cancelled only when the agent is gone', () => {
+    const story = working().after(0, { type: 'cancel' });
+    expect([story.state.status, story.state.agent]).toEqual(['in_progress', 'stopping']);
+    story.end('stopped');
+    expect([story.state.status, story.state.agent]).toEqual(['cancelled', 'none']);
+  });
+
+  it('stays final, and what comes later is a stray', () => {
+    const story = working().after(0, { type: 'cancel' }).end('stopped');
+    const final = story.state;
+    for (const event of [{ type: 'retry', now: true }, { type: 'tick' }, { type: 'pause' }, { type: 'dispatched', attempt: '2-bbbbbbbb' }] as BeadEvent[]) story.after(1_000, event);
+    expect(story.state).toEqual(final);
+    story.beat(0, 'output', '1-aaaaaaaa');
+    expect(story.state.strays).toBe(1);
+  });
+
+  it('takes a pause out of the progress clock', () => {
+    const story = working();
+    const left = (nextDeadline(story.state)?.at ?? 0) - story.now;
+    story.after(minute, { type: 'pause' }).tick(60 * minute);
+    expect([story.state.agent, nextDeadline(story.state)]).toEqual(['paused', undefined]);
+    story.after(0, { type: 'resume' });
+    expect((nextDeadline(story.state)?.at ?? 0) - story.now).toBe(left - minute);
+    expect(story.state.current?.pausedMs).toBe(60 * minute);
+  });
+
+  it('withdraws a queued attempt when the bead is paused, so that nothing spawns before the resume', () => {
+    const story = new Story().after(0, { type: 'dispatched', attempt: '1-aaaaaaaa' }).after(0, { type: 'pause' });
+    expect(story.state.current?.stopping?.outcome).toBe('stopped');
+    story.end('stopped', { host: 'unknown' });
+    expect([story.state.status, story.state.paused, waitingFor(story.state)]).toEqual(['open', true, 'heartbead resume']);
+    expect(story.state.attempts[0]?.countedAs).toBe('nothing');
+  });
+
+  it('keeps messages until an attempt acknowledges them', () => {
+    const story = working().after(0, { type: 'nudge', message: { id: 'm1', text: 'look at the tests', from: 'operator', at: 0 } });
+    story.after(0, { type: 'delivered', attempt: '1-aaaaaaaa', messages: ['m1'] }).end('lost').after(0, { type: 'salvaged', evidence: undefined }).dispatch();
+    expect(story.state.messages).toHaveLength(1);
+    story.beat(0, 'start').after(0, { type: 'heartbeat', signal: { attempt: story.state.current?.id ?? '', kind: 'agent', acknowledged: ['m1'] } });
+    expect(story.state.messages).toHaveLength(0);
+  });
+
+  it('has an account for every outcome, and words for every state on the way', () => {
+    for (const outcome of outcomes) {
+      expect(['nothing', 'agent', 'infra']).toContain(accountOf(outcome));
+      const story = working().end(outcome);
+      expect(explain(story.state, story.now).length).toBeGreaterThan(2);
+    }
+  });
+
+  it('leaves the state that it was given unchanged', () => {
+    const story = working();
+    const before = JSON.stringify(story.state);
+    for (const event of [{ type: 'tick' }, { type: 'cancel' }, { type: 'pause' }, { type: 'silent', attempt: '1-aaaaaaaa' }, { type: 'nudge', message: { id: 'x', text: 'y', from: 'operator', at: 0 } }] as BeadEvent[]) {
+      step(story.state, event, story.now + 60 * minute);
+    }
+    expect(JSON.stringify(story.state)).toBe(before);
+  });
+});
