@@ -8,3 +8,5 @@ export * from './types.js';
 export * from './problems.js';
 export * from './limits.js';
 export * from './heartbeat.js';
+export * from './rig.js';
+export * from './convoy.js';
