@@ -1,0 +1,77 @@
+import { clip, limits } from '../contract/index.js';
+import type { AttemptResult, Checkpoint, Outcome } from '../contract/index.js';
+import type { AgentExit, ExitClass } from '../agents/types.js';
+import type { AgentReport } from './types.js';
+
+/** Why the attempt is ended, when it was not the agent's own doing. */
+export interface StopCause {
+  outcome: Outcome;
+  reason: string;
+}
+
+/** All that is known when the last process of an attempt is gone. */
+export interface EndFacts {
+  attempt: string;
+  host: string;
+  baseSha?: string;
+  checkpoint?: Checkpoint;
+  report?: AgentReport;
+  /** Set when the attempt was stopped from outside; what a report says is still honoured unless the outcome is `stopped`. */
+  stop?: StopCause;
+  /** How the agent's process ended; absent when nobody saw it (its runner was dead). */
+  exit?: AgentExit;
+  /** The adapter's verdict on that end. */
+  verdict?: ExitClass;
+  acknowledged?: string[];
+  session?: string;
+}
+
+function exitText({ code, signal, spawnError, lastLines }: AgentExit): string {
+  const last = lastLines.slice(-3).join(' | ');
+  const how = spawnError !== undefined ? `the agent could not be started (${spawnError})`
+    : signal !== undefined ? `the agent was ended by ${signal}`
+    : `the agent ended with status ${code ?? 'unknown'}`;
+  return `${how}${last === '' ? '' : `; last output: ${last}`}`;
+}
+
+function judge({ report, stop, exit, verdict }: EndFacts): { outcome: Outcome; reason: string; retryAfterMs?: number } {
+  if (stop?.outcome === 'stopped') return stop;
+  switch (report?.kind) {
+    case 'done':
+      return { outcome: 'done', reason: `the agent reported done, and ${report.branch} is pushed at ${report.sha.slice(0, 12)}` };
+    case 'no_changes':
+      return { outcome: 'no_changes', reason: 'the agent reported done, but there is no commit ahead of the base' };
+    case 'escalated':
+      return { outcome: 'escalated', reason: `the agent asks for a person: ${report.text}` };
+    case undefined:
+      break;
+  }
+  if (stop !== undefined) return stop;
+  if (exit?.spawnError === 'ENOENT' && verdict === undefined) return { outcome: 'not_installed', reason: exitText(exit) };
+  if (verdict !== undefined) return verdict;
+  if (exit === undefined) return { outcome: 'lost', reason: 'nobody saw how the agent ended' };
+  if (exit.code === 0) return { outcome: 'unreported', reason: `${exitText({ ...exit, lastLines: [] })}, but without a report` };
+  return { outcome: 'agent_failed', reason: exitText(exit) };
+}
+
+/** @returns the attempt's result: exit status alone never means success, and what was reported and pushed is not lost by how the process ended. */
+export function judgeEnd(facts: EndFacts): AttemptResult {
+  const { outcome, reason, retryAfterMs } = judge(facts);
+  const { report, exit } = facts;
+  const summary = report?.kind === 'escalated' ? undefined : report?.summary;
+  return {
+    attempt: facts.attempt,
+    outcome,
+    reason: clip(reason),
+    host: facts.host,
+    ...(facts.baseSha === undefined ? {} : { baseSha: facts.baseSha }),
+    ...(report?.kind === 'done' ? { branch: report.branch, sha: report.sha } : {}),
+    ...(facts.checkpoint === undefined ? {} : { checkpoint: facts.checkpoint }),
+    ...(exit?.code === undefined ? {} : { exitCode: exit.code }),
+    ...(exit?.signal === undefined ? {} : { signal: exit.signal }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(summary === undefined ? {} : { summary: clip(summary) }),
+    ...(facts.acknowledged === undefined || facts.acknowledged.length === 0 ? {} : { acknowledged: facts.acknowledged.slice(-2 * limits.messagesKept) }),
+    ...(facts.session === undefined ? {} : { session: facts.session }),
+  };
+}
