@@ -9,4 +9,5 @@ export * from './problems.js';
 export * from './limits.js';
 export * from './heartbeat.js';
 export * from './rig.js';
+export * from './landing-signals.js';
 export * from './convoy.js';

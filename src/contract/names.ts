@@ -38,6 +38,8 @@ export const messages = {
   state: 'state',
   nudge: 'nudge',
   retry: 'retry',
+  approve: 'approve',
+  requestChanges: 'requestChanges',
   pause: 'pause',
   resume: 'resume',
 } as const;

@@ -88,7 +88,7 @@ export interface Budgets {
 
 /** Which agent program, and how it is called. No secrets: this is kept in history. */
 export interface AgentSpec {
-  /** Name in the adapter table: `shell`, `demo`, … */
+  /** Name in the adapter table: `shell`, `demo`, …; `rig` stands for whatever agent the bead's rig names. */
   adapter: string;
   /** For `shell`: the command line, given to `sh -c`. */
   command?: string;
@@ -118,8 +118,13 @@ export interface BeadInput {
   agent: AgentSpec;
   /** 1 (first) to 5 (last); 3 when absent. */
   priority?: number;
+  /** The rig that grants its attempts and merges its work; without one the bead closes on pushed evidence. */
   rig?: string;
   convoy?: string;
+  /** Branch to land on; the rig's base when absent. Only with a rig. */
+  target?: string;
+  /** Start from this commit of the base branch: what a bead needs has been merged there. */
+  baseSha?: string;
   clocks?: Partial<Clocks>;
   budgets?: Partial<Budgets>;
   carried?: BeadState;
@@ -148,6 +153,8 @@ export interface StartAgentInput {
   body: string;
   repo: string;
   base?: string;
+  /** Start from this commit instead of the tip of the base branch. */
+  baseSha?: string;
   /** Go on from here instead of the base. */
   checkpoint?: Checkpoint;
   agent: AgentSpec;
@@ -264,6 +271,10 @@ export interface AttemptRecord {
   reason?: string;
   /** Whose account it went to. */
   countedAs?: 'nothing' | 'agent' | 'infra';
+  /** Whether its agent ever showed progress. */
+  progress?: boolean;
+  /** Version of the rig's settings that it used. */
+  rigVersion?: number;
   heartbeats: number;
   adoptions: number;
   checkpoint?: Checkpoint;
@@ -317,7 +328,13 @@ export type Wait =
   | { for: 'backoff'; until: number; text: string }
   | { for: 'person'; since: number; text: string; fix: string }
   | { for: 'resume'; since: number; text: string }
-  | { for: 'verification'; since: number; text: string };
+  | { for: 'verification'; since: number; text: string }
+  /** The rig's leave to run an agent. */
+  | { for: 'grant'; since: number; text: string }
+  /** A person's `approve` or `requestChanges`. */
+  | { for: 'approval'; since: number; text: string }
+  /** The refinery. */
+  | { for: 'merge'; since: number; text: string };
 
 /** What happens next by itself, and when. */
 export interface Deadline {
@@ -325,6 +342,28 @@ export interface Deadline {
   what: 'stalled' | 'lost' | 'give-up' | 'max-runtime' | 'backoff';
   /** In plain words, as `explain` prints it. */
   text: string;
+}
+
+/** What a bead with a rig has asked for and got. */
+export interface Landing {
+  /** Branch to land on, as the sling or the convoy said; the rig's base when absent. */
+  target?: string;
+  /** Commit the sling or the convoy said to start from. */
+  startSha?: string;
+  /** Leave to run one attempt: nothing, asked for, held, or spent (to be returned). */
+  slot: 'none' | 'asked' | 'held' | 'spent';
+  /** Version of the settings that came with the last grant. */
+  version?: number;
+  /** Whether the rig wants a person's approval. */
+  approval: boolean;
+  /** The commit a person has approved. */
+  approvedSha?: string;
+  /** The rig has this commit in its merge queue. */
+  queuedSha?: string;
+  /** A cancel is waiting for the rig's answer. */
+  withdrawing?: boolean;
+  /** The commit on the target, once merged. */
+  mergedSha?: string;
 }
 
 /** One line of a bead's own story, kept in its state. */
@@ -345,6 +384,9 @@ export interface BeadState {
   agentSpec: AgentSpec;
   clocks: Clocks;
   budgets: Budgets;
+  /** What its own sling said; outranks its rig's settings. */
+  ownClocks?: Partial<Clocks>;
+  ownBudgets?: Partial<Budgets>;
   createdAt: number;
 
   status: BeadStatus;
@@ -380,6 +422,8 @@ export interface BeadState {
   sha?: string;
   baseSha?: string;
   summary?: string;
+  /** Only with a rig: where its work is to land, and what the rig has been asked for. */
+  landing?: Landing;
   story: StoryLine[];
   /** Continue-as-new so far. */
   runs: number;

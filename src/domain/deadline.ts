@@ -85,6 +85,12 @@ export function waitingFor(state: BeadState): string | undefined {
       return 'the verification of the work on the remote';
     case 'backoff':
       return `the back-off: ${state.wait.text}`;
+    case 'grant':
+      return `rig ${state.rig ?? ''}, to grant an agent`;
+    case 'approval':
+      return 'a person: heartbead approve, or heartbead request-changes';
+    case 'merge':
+      return state.cancelling ? 'the refinery, to say whether it had merged already' : `the refinery of rig ${state.rig ?? ''}`;
     case 'slot':
     case 'resume':
     case undefined:

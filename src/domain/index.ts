@@ -5,5 +5,6 @@ export * from './deadline.js';
 export * from './details.js';
 export * from './explain.js';
 export * from './input.js';
+export * from './landing.js';
 export * from './lifecycle.js';
 export * from './words.js';

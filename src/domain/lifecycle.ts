@@ -9,11 +9,14 @@ import type {
 } from '../contract/index.js';
 import { accountOf, nextAfter } from './accounts.js';
 import { mergeBudgets, mergeClocks } from './clocks.js';
+import { beginLanding, retryLanding, stepLanding } from './landing.js';
+import type { Hands, LandingEvent } from './landing.js';
 import { giveUpAt, lostDeadline, maxRuntimeDeadline, stalledDeadline } from './deadline.js';
 import { minutes } from './words.js';
 
 /** Everything that can happen to a bead. Closed union. */
 export type BeadEvent =
+  | LandingEvent
   /** A new attempt is put into the agents queue. */
   | { type: 'dispatched'; attempt: string }
   | { type: 'accepted'; signal: AcceptedSignal }
@@ -57,6 +60,11 @@ export function initialState(input: BeadInput, now: number): BeadState {
     agentSpec: input.agent,
     clocks: mergeClocks(input.clocks),
     budgets: mergeBudgets(input.budgets),
+    ...(input.clocks !== undefined ? { ownClocks: input.clocks } : {}),
+    ...(input.budgets !== undefined ? { ownBudgets: input.budgets } : {}),
+    ...(input.rig !== undefined
+      ? { landing: { slot: 'none' as const, approval: false, ...(input.target !== undefined ? { target: input.target } : {}), ...(input.baseSha !== undefined ? { startSha: input.baseSha } : {}) } }
+      : {}),
     createdAt: now,
     status: 'open',
     agent: 'none',
@@ -92,6 +100,7 @@ export function step(state: BeadState, event: BeadEvent, now: number): BeadState
     notes: [...state.notes],
     story: [...state.story],
     ...(state.current ? { current: { ...state.current } } : {}),
+    ...(state.landing ? { landing: { ...state.landing } } : {}),
   };
   new Step(draft, now).take(event);
   return draft;
@@ -103,6 +112,12 @@ class Step {
     private readonly s: BeadState,
     private readonly now: number,
   ) {}
+
+  get #hands(): Hands {
+    return {
+      s: this.s, now: this.now, tell: (text) => this.#tell(text), leaveNote: (text) => this.#leaveNote(text), block: (reason, fix) => this.#block(reason, fix), finish: (status, reason) => this.#finish(status, reason),
+    };
+  }
 
   take(event: BeadEvent): void {
     this.#apply(event);
@@ -182,6 +197,21 @@ class Step {
         return this.#ofCurrent(event.attempt, (attempt) => {
           attempt.pauseTold = event.paused;
         });
+      case 'slotReturned':
+        // Also after the end: an ended bead gives back what it held.
+        if (s.landing) s.landing.slot = 'none';
+        if (s.wait?.for === 'grant') delete s.wait;
+        return;
+      case 'askedSlot':
+      case 'granted':
+      case 'rigGone':
+      case 'enqueued':
+      case 'mergeEnded':
+      case 'approve':
+      case 'requestChanges':
+        if (!over && s.landing) stepLanding(this.#hands, s.landing, event);
+        else if (over && s.landing && event.type === 'rigGone') s.landing.slot = 'none';
+        return;
       default:
         event satisfies never;
     }
@@ -211,6 +241,7 @@ class Step {
       ...(s.checkpoint ? { checkpoint: s.checkpoint } : {}),
     };
     delete s.salvage;
+    if (s.landing) s.landing.slot = 'spent';
     s.wait = { for: 'slot', since: now, text: 'waits for a free agent slot' };
     s.reason = `attempt ${s.attemptCount} waits for a free agent slot`;
     this.#tell(`attempt ${s.attemptCount} (${id}) dispatched`);
@@ -411,6 +442,8 @@ class Step {
       ...(attempt.checkpoint ? { checkpoint: attempt.checkpoint } : {}),
       ...(result.branch !== undefined ? { branch: result.branch } : {}),
       ...(result.sha !== undefined ? { sha: result.sha } : {}),
+      ...(attempt.firstProgressAt !== undefined ? { progress: true } : {}),
+      ...(s.landing?.version !== undefined ? { rigVersion: s.landing.version } : {}),
     };
     s.attempts = [...s.attempts, record].slice(-limits.attemptsKept);
     delete s.current;
@@ -490,6 +523,10 @@ class Step {
 
   #close(evidence: Extract<Evidence, { verdict: 'verified' }>): void {
     const { s } = this;
+    if (s.landing) {
+      s.status = 'in_review';
+      return beginLanding(this.#hands, s.landing, evidence);
+    }
     s.branch = evidence.branch;
     s.sha = evidence.sha;
     s.baseSha = evidence.baseSha;
@@ -523,6 +560,12 @@ class Step {
     const { s } = this;
     if (s.cancelling) return;
     s.cancelling = true;
+    if (s.current === undefined && s.landing?.queuedSha !== undefined) {
+      // The refinery may be at it right now: its answer decides, so that nothing merged is ever called cancelled.
+      s.landing.withdrawing = true;
+      s.reason = 'is being cancelled: the refinery is asked to take it out of the queue';
+      return;
+    }
     if (s.current === undefined) return this.#finish('cancelled', 'cancelled by an operator; no agent was running');
     if (s.current.stopping) {
       s.current.stopping = { ...s.current.stopping, reason: 'cancelled by an operator', outcome: 'stopped' };
@@ -577,6 +620,7 @@ class Step {
       delete s.attention;
       s.reason = 'retried by an operator';
       this.#tell('retried by an operator');
+      if (s.landing) retryLanding(this.#hands, s.landing);
     }
   }
 
@@ -586,7 +630,8 @@ class Step {
     const attempt = s.current;
     if (attempt === undefined) {
       s.agent = 'none';
-      s.status = s.wait?.for === 'person' ? 'blocked' : s.wait?.for === 'verification' ? 'in_review' : 'open';
+      const reviewed = s.wait?.for === 'verification' || s.wait?.for === 'approval' || s.wait?.for === 'merge';
+      s.status = s.wait?.for === 'person' ? 'blocked' : reviewed ? 'in_review' : 'open';
       if (s.paused && s.status === 'open') s.reason = 'paused by an operator; no attempt starts until it is resumed';
       return;
     }

@@ -7,14 +7,15 @@
 import {
   allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, continueAsNew, currentUpdateInfo, isCancellation, log, setDefaultSignalHandler, setHandler, uuid4, workflowInfo,
 } from '@temporalio/workflow';
-import { clip, failureTypes, isFinal, limits, readAccepted, readHeartbeat, readNote } from '../contract/index.js';
+import { clip, failureTypes, isFinal, limits, readAccepted, readGranted, readHeartbeat, readMergeEnded, readNote } from '../contract/index.js';
 import type { BeadInput, BeadResult, BeadState, BeadView } from '../contract/index.js';
-import { beadInputProblem, initialState, nextDeadline, step } from '../domain/index.js';
-import type { BeadEvent } from '../domain/index.js';
+import { beadInputProblem, initialState, landingErrand, mayDispatch, nextDeadline, step } from '../domain/index.js';
+import type { BeadEvent, LandingErrand } from '../domain/index.js';
 import { lookForFinishedWork, verifyWork } from './activities.js';
 import { AttemptKeeper } from './keeper.js';
+import { reportOf, runLandingErrand, tellConvoy } from './landing.js';
 import type { Keep } from './keeper.js';
-import { acceptedSignal, heartbeatSignal, noteSignal, nudgeUpdate, pauseUpdate, resumeUpdate, retryUpdate, stateQuery } from './messages.js';
+import { acceptedSignal, approveUpdate, grantedSignal, heartbeatSignal, mergeEndedSignal, noteSignal, nudgeUpdate, pauseUpdate, requestChangesUpdate, resumeUpdate, retryUpdate, stateQuery } from './messages.js';
 import type { Nothing, UpdateAnswer } from './messages.js';
 import { Publisher } from './publish.js';
 
@@ -33,6 +34,7 @@ class Bead implements Keep {
   readonly body: string;
   readonly #publisher = new Publisher();
   #signals = 0;
+  #withdrawAsked = false;
 
   constructor(private readonly input: BeadInput) {
     this.state = input.carried ?? initialState(input, Date.now());
@@ -48,15 +50,18 @@ class Bead implements Keep {
   }
 
   async run(): Promise<BeadResult> {
+    const news = this.#tellNews();
     for (;;) {
       this.apply({ type: 'tick' });
       const { state } = this;
-      if (isFinal(state.status)) return this.#end();
+      const errand = landingErrand(state);
+      if (isFinal(state.status) && errand === undefined) return this.#end(news);
       if (this.renewing()) await this.#renew();
       else if (state.current !== undefined) await new AttemptKeeper(this, state.current.id).keep();
+      else if (errand !== undefined && !this.#withdrawn(errand)) await runLandingErrand(state, errand, (event) => this.apply(event));
       else if (state.salvage !== undefined) await this.#salvage(state.salvage);
       else if (state.wait?.for === 'verification') await this.#verify(state);
-      else if (state.paused || state.wait !== undefined) await this.#rest();
+      else if (state.paused || state.cancelling || state.wait !== undefined || !mayDispatch(state)) await this.#rest();
       else this.apply({ type: 'dispatched', attempt: `${state.attemptCount + 1}-${uuid4().slice(0, 8)}` });
     }
   }
@@ -80,7 +85,9 @@ class Bead implements Keep {
   async #rest(): Promise<void> {
     const before = this.state;
     const deadline = nextDeadline(before);
-    const moved = (): boolean => isFinal(this.state.status) || this.state.wait !== before.wait || this.state.paused !== before.paused || this.renewing();
+    const errand = landingErrand(before);
+    const moved = (): boolean =>
+      isFinal(this.state.status) || this.state.wait !== before.wait || this.state.paused !== before.paused || this.state.landing?.slot !== before.landing?.slot || landingErrand(this.state) !== errand || this.renewing();
     if (deadline === undefined) await condition(moved);
     else await condition(moved, Math.max(deadline.at - Date.now(), 1), { summary: 'back-off before the next attempt' });
   }
@@ -122,7 +129,32 @@ class Bead implements Keep {
     }
   }
 
-  async #end(): Promise<BeadResult> {
+  /** The refinery is asked once to let go; its answer ends the wait. */
+  #withdrawn(errand: LandingErrand): boolean {
+    if (errand !== 'withdraw') return false;
+    const asked = this.#withdrawAsked;
+    this.#withdrawAsked = true;
+    return asked;
+  }
+
+  /** The convoy hears of each change that matters to it, in order, the end included. */
+  async #tellNews(): Promise<void> {
+    const { convoy } = this.state;
+    if (convoy === undefined) return;
+    // A new run tells once more: what the last one was about to say may not have been said.
+    let told = '';
+    for (;;) {
+      await condition(() => JSON.stringify(reportOf(this.state)) !== told);
+      const report = reportOf(this.state);
+      if (report === undefined) return;
+      told = JSON.stringify(report);
+      await tellConvoy(convoy, report);
+      if (isFinal(this.state.status)) return;
+    }
+  }
+
+  async #end(news: Promise<void>): Promise<BeadResult> {
+    await news;
     await condition(allHandlersFinished);
     const { state } = this;
     if (state.status === 'cancelled') throw new CancelledFailure(state.reason);
@@ -144,6 +176,10 @@ class Bead implements Keep {
     setHandler(heartbeatSignal, read(heartbeatSignal.name, readHeartbeat, (signal) => this.apply({ type: 'heartbeat', signal })), { description: 'The agent of an attempt is alive, and what it does. Sent by its runner.' });
     setHandler(acceptedSignal, read(acceptedSignal.name, readAccepted, (signal) => this.apply({ type: 'accepted', signal })), { description: 'A host has taken the attempt and prepares it. Sent by startAgent.' });
     setHandler(noteSignal, read(noteSignal.name, readNote, (note) => this.apply({ type: 'note', note })), { description: 'The agent notes something for people and later attempts, or asks for help.' });
+    if (this.input.rig !== undefined) {
+      setHandler(grantedSignal, read(grantedSignal.name, readGranted, (grant) => this.apply({ type: 'granted', grant })), { description: 'The rig grants one attempt, with its settings. Sent by the rig.' });
+      setHandler(mergeEndedSignal, read(mergeEndedSignal.name, readMergeEnded, (ended) => this.apply({ type: 'mergeEnded', ended })), { description: 'How the merge of this bead ended. Sent by the rig.' });
+    }
     setDefaultSignalHandler((name) => {
       log.warn('a signal that no bead knows was dropped', { name });
       this.apply({ type: 'malformed', message: name, problem: 'unknown signal' });
@@ -180,6 +216,28 @@ class Bead implements Keep {
         if (current?.suspectSince !== undefined && given?.now !== true) refuse('the attempt is suspect and its adoption is being tried; retry with now overrides the wait, at the risk that its agent still runs on the host out of reach');
         else if (current !== undefined && current.suspectSince === undefined) refuse(`attempt ${current.number} is under way (agent ${this.state.agent}); there is nothing to retry`);
         else if (current === undefined && wait?.for !== 'person' && wait?.for !== 'backoff') refuse(`the bead is ${this.state.status}; there is nothing to retry`);
+      },
+    });
+    const underReview = (): void => {
+      alive();
+      if (this.state.wait?.for !== 'approval') refuse(`the bead does not wait for approval: ${this.state.reason}`);
+    };
+    setHandler(approveUpdate, (given): UpdateAnswer => {
+      this.apply({ type: 'approve', by: clip(given.by ?? 'an operator', 100) });
+      return { text: `approved at ${this.state.sha?.slice(0, 12) ?? ''}; it is in the merge queue` };
+    }, {
+      description: 'Approve the work at its verified commit, so that it is merged: {"by": "…"}.',
+      validator: (_given) => underReview(),
+    });
+    setHandler(requestChangesUpdate, (given): UpdateAnswer => {
+      this.apply({ type: 'requestChanges', feedback: given.feedback });
+      return { text: this.state.reason };
+    }, {
+      description: 'Send the work back with advice: {"feedback": "…"}.',
+      validator: (given) => {
+        underReview();
+        if (typeof given?.feedback !== 'string' || given.feedback.trim() === '') refuse('a request for changes needs a feedback: {"feedback": "…"}');
+        if (given.feedback.length > limits.textChars) refuse(`a feedback has at most ${limits.textChars} characters`);
       },
     });
     setHandler(pauseUpdate, async (_: Nothing): Promise<UpdateAnswer> => {

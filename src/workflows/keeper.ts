@@ -99,6 +99,7 @@ export class AttemptKeeper {
     const input: StartAgentInput = {
       bead: state.bead, attempt: attempt.id, number: attempt.number, mode: adopt ? 'adopt' : 'start', title: state.title, body: this.bead.body, repo: state.repo,
       ...(state.base !== undefined ? { base: state.base } : {}),
+      ...(state.landing?.startSha !== undefined ? { baseSha: state.landing.startSha } : {}),
       ...(attempt.checkpoint ? { checkpoint: attempt.checkpoint } : {}),
       agent: state.agentSpec, clocks: state.clocks, notes: state.notes, messages: state.messages.map(({ deliveredTo: _, ...message }) => message),
     };

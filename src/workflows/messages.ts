@@ -1,6 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import { messages } from '../contract/index.js';
-import type { AcceptedSignal, BeadView, HeartbeatSignal, NoteSignal } from '../contract/index.js';
+import { messages, rigMessages } from '../contract/index.js';
+import type { AcceptedSignal, BeadView, Granted, HeartbeatSignal, MergeEnded, NoteSignal } from '../contract/index.js';
 
 /** For updates without a content: the Web UI sends one JSON object all the same. */
 export type Nothing = Record<string, unknown>;
@@ -18,3 +18,7 @@ export const nudgeUpdate = defineUpdate<UpdateAnswer, [{ text: string }]>(messag
 export const retryUpdate = defineUpdate<UpdateAnswer, [{ now?: boolean }]>(messages.retry);
 export const pauseUpdate = defineUpdate<UpdateAnswer, [Nothing]>(messages.pause);
 export const resumeUpdate = defineUpdate<UpdateAnswer, [Nothing]>(messages.resume);
+export const approveUpdate = defineUpdate<UpdateAnswer, [{ by?: string }]>(messages.approve);
+export const requestChangesUpdate = defineUpdate<UpdateAnswer, [{ feedback: string }]>(messages.requestChanges);
+export const grantedSignal = defineSignal<[Granted]>(rigMessages.granted);
+export const mergeEndedSignal = defineSignal<[MergeEnded]>(rigMessages.mergeEnded);

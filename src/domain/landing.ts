@@ -1,0 +1,181 @@
+/**
+ * What a bead with a rig does besides running attempts: it asks leave for each, waits for approval, stands in the merge queue, and goes
+ * round again on a conflict or a failed check. Part of `lifecycle.ts`, kept apart because a bead without a rig has none of it.
+ * @module
+ */
+import { attemptRefs, clip } from '../contract/index.js';
+import type { BeadState, Evidence, Granted, Landing, MergeEnded } from '../contract/index.js';
+import { mergeBudgets, mergeClocks } from './clocks.js';
+
+/** What the rules here may do to the bead; `lifecycle.ts` lends its own hands. */
+export interface Hands {
+  readonly s: BeadState;
+  readonly now: number;
+  tell(text: string): void;
+  leaveNote(text: string): void;
+  block(reason: string, fix: string): void;
+  finish(status: 'closed' | 'cancelled', reason: string): void;
+}
+
+export type LandingEvent =
+  | { type: 'askedSlot' }
+  | { type: 'granted'; grant: Granted }
+  | { type: 'slotReturned' }
+  | { type: 'rigGone'; text: string }
+  | { type: 'enqueued'; sha: string }
+  | { type: 'mergeEnded'; ended: MergeEnded }
+  | { type: 'approve'; by: string }
+  | { type: 'requestChanges'; feedback: string };
+
+/** What the workflow has to do for the landing now; it does one thing at a time and asks again. */
+export type LandingErrand = 'askSlot' | 'returnSlot' | 'enqueue' | 'withdraw';
+
+/** @returns what the state asks the workflow to tell the rig. */
+export function landingErrand(s: BeadState): LandingErrand | undefined {
+  const { landing } = s;
+  if (landing === undefined || s.current !== undefined) return undefined;
+  const over = s.status === 'closed' || s.status === 'cancelled' || s.status === 'failed';
+  const idle = s.paused || s.cancelling || s.wait?.for === 'person' || over;
+  if (landing.slot === 'spent' || (idle && landing.slot !== 'none')) return 'returnSlot';
+  if (over) return undefined;
+  if (landing.withdrawing === true && landing.queuedSha !== undefined) return 'withdraw';
+  if (s.wait?.for === 'merge' && landing.queuedSha === undefined && !s.cancelling) return 'enqueue';
+  if (s.wait === undefined && s.salvage === undefined && landing.slot === 'none' && !idle) return 'askSlot';
+  return undefined;
+}
+
+/** @returns whether a new attempt may be dispatched as far as the rig is concerned. */
+export const mayDispatch = (s: BeadState): boolean => s.landing === undefined || s.landing.slot === 'held';
+
+/** The evidence has been seen: a bead with a rig now has to land. */
+export function beginLanding(hands: Hands, landing: Landing, evidence: Extract<Evidence, { verdict: 'verified' }>): void {
+  const { s, now } = hands;
+  s.branch = evidence.branch;
+  s.sha = evidence.sha;
+  s.baseSha = evidence.baseSha;
+  hands.tell(`verified on the remote: ${evidence.branch} at ${evidence.sha.slice(0, 12)}, ${evidence.ahead} ahead`);
+  if (landing.approval && landing.approvedSha !== evidence.sha) {
+    s.wait = { for: 'approval', since: now, text: 'a person has to approve the work before it is merged' };
+    s.reason = `${evidence.branch} at ${evidence.sha.slice(0, 12)} waits for approval`;
+    s.attention = 'approval';
+    return;
+  }
+  toQueue(hands);
+}
+
+function toQueue({ s, now }: Hands): void {
+  if (s.attention === 'approval') delete s.attention;
+  s.wait = { for: 'merge', since: now, text: 'waits for the refinery' };
+  s.reason = `${s.branch ?? 'its branch'} waits for the refinery of rig ${s.rig ?? ''}`;
+}
+
+/** One event of the landing. The caller has made sure that the bead has not ended. */
+export function stepLanding(hands: Hands, landing: Landing, event: LandingEvent): void {
+  const { s, now } = hands;
+  switch (event.type) {
+    case 'askedSlot':
+      landing.slot = 'asked';
+      s.wait = { for: 'grant', since: now, text: `rig ${s.rig ?? ''} has not granted an agent yet (its limit, its pause or its breaker)` };
+      s.reason = `waits for rig ${s.rig ?? ''} to grant an agent`;
+      return;
+    case 'granted':
+      if (landing.slot !== 'asked') return;
+      landing.slot = 'held';
+      landing.version = event.grant.version;
+      landing.approval = event.grant.settings.approval;
+      applySettings(s, event.grant);
+      if (s.wait?.for === 'grant') delete s.wait;
+      return;
+    case 'slotReturned':
+      landing.slot = 'none';
+      if (s.wait?.for === 'grant') delete s.wait;
+      return;
+    case 'rigGone':
+      landing.slot = 'none';
+      delete landing.queuedSha;
+      if (s.cancelling) return hands.finish('cancelled', 'cancelled by an operator; its rig is gone, nothing was merged');
+      return hands.block(event.text, `add the rig ${s.rig ?? ''} (heartbead rig add), then retry the bead`);
+    case 'enqueued':
+      landing.queuedSha = event.sha;
+      return;
+    case 'approve':
+      if (s.wait?.for !== 'approval' || s.sha === undefined) return;
+      landing.approvedSha = s.sha;
+      hands.tell(`approved by ${event.by}`);
+      return toQueue(hands);
+    case 'requestChanges':
+      if (s.wait?.for !== 'approval') return;
+      return rework(hands, landing, 'changes were requested', `A reviewer asks for changes: ${event.feedback}`);
+    case 'mergeEnded':
+      return mergeEnded(hands, landing, event.ended);
+  }
+}
+
+/** Settings apply to the next attempt: what the bead's own sling said stays only where the rig says nothing. */
+function applySettings(s: BeadState, { settings }: Granted): void {
+  s.repo = settings.repo;
+  if (settings.base !== undefined) s.base = settings.base;
+  if (s.agentSpec.adapter === 'rig') s.agentSpec = settings.agent;
+  if (settings.clocks !== undefined) s.clocks = { ...mergeClocks(settings.clocks), ...s.ownClocks };
+  if (settings.budgets !== undefined) s.budgets = { ...mergeBudgets(settings.budgets), ...s.ownBudgets };
+}
+
+function mergeEnded(hands: Hands, landing: Landing, ended: MergeEnded): void {
+  const { s } = hands;
+  // About a commit that the bead no longer offers: a late answer.
+  if (ended.sha !== landing.queuedSha) return;
+  delete landing.queuedSha;
+  delete landing.withdrawing;
+  const { result } = ended;
+  if (result.outcome === 'merged') {
+    landing.mergedSha = result.sha;
+    const late = s.cancelling ? ' (before the cancel took effect)' : '';
+    return hands.finish('closed', result.strategy === 'branch-only' ? `pushed as ${s.branch ?? 'its branch'}; this rig merges nothing${late}` : `merged into ${result.target} as ${result.sha.slice(0, 12)}${late}`);
+  }
+  if (s.cancelling) return hands.finish('cancelled', 'cancelled by an operator before its merge; its branch is kept');
+  delete s.wait;
+  switch (result.outcome) {
+    case 'conflict':
+      return rework(
+        hands, landing, `conflict with ${result.target} in ${result.paths.join(', ')}`,
+        `Your branch conflicts with ${result.target} (at ${result.targetSha.slice(0, 12)}) in: ${result.paths.join(', ')}. Run \`git fetch origin\` and \`git merge origin/${result.target}\`, resolve the conflicts, commit, and report done.`,
+      );
+    case 'checks_failed':
+      return rework(
+        hands, landing, `check ${result.check} ${result.timedOut ? 'did not end in time' : 'failed'} on the merged tree`,
+        `The check "${result.check}" ${result.timedOut ? 'did not end in time' : 'failed'} on your work merged with its target. Its last output:\n${result.logTail}`,
+      );
+    case 'push_rejected':
+      return hands.block(`the merge could not be pushed: ${result.reason}`, 'mend what the remote objects to, then retry the bead: it goes back into the queue');
+    case 'error':
+      return hands.block(`the merge failed: ${result.reason}`, 'mend what the reason names, then retry the bead: it goes back into the queue');
+  }
+}
+
+/** Round again, on the same line of commits: the next attempt goes on from the branch as it was verified. */
+function rework(hands: Hands, landing: Landing, why: string, advice: string): void {
+  const { s } = hands;
+  if (s.attention === 'approval') delete s.attention;
+  s.used.reworkRounds += 1;
+  const last = s.attempts.at(-1);
+  if (s.sha !== undefined && last !== undefined) s.checkpoint = { sha: s.sha, ref: attemptRefs.branchRef(s.bead, last.id), wip: false };
+  delete landing.approvedSha;
+  hands.tell(`rework ${s.used.reworkRounds}: ${why}`);
+  s.messages = [...s.messages, { id: `rework-${s.used.reworkRounds}-${hands.now}`, from: 'heartbead', at: hands.now, text: clip(advice) }];
+  if (s.used.reworkRounds > s.budgets.reworkRounds) {
+    return hands.block(`${s.budgets.reworkRounds} rounds of rework did not help; the last one: ${why}`, 'read the attempts and the messages, mend the cause or nudge with advice, then retry the bead');
+  }
+  delete s.wait;
+  s.reason = `rework ${s.used.reworkRounds} of ${s.budgets.reworkRounds}: ${why}`;
+}
+
+/** After a retry by a person: verified work that could not be merged is offered again, instead of being done again. */
+export function retryLanding(hands: Hands, landing: Landing): boolean {
+  const { s } = hands;
+  const last = s.attempts.at(-1);
+  if (s.sha === undefined || s.branch === undefined || last?.outcome !== 'done' || s.checkpoint?.sha === s.sha) return false;
+  if (landing.mergedSha !== undefined) return false;
+  s.status = 'in_review';
+  toQueue(hands);
+  return true;
+}

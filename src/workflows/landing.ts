@@ -1,0 +1,62 @@
+/** The errands of a bead to its rig and its convoy, all by signals between workflows. What they are is decided in `domain/landing.ts`. @module */
+import { getExternalWorkflowHandle, isCancellation, log, workflowInfo } from '@temporalio/workflow';
+import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId } from '../contract/index.js';
+import type { BeadReport, BeadState, MergeRequest, ReturnSlot, SlotRequest } from '../contract/index.js';
+import type { BeadEvent, LandingErrand } from '../domain/index.js';
+
+/** Does one errand; a rig that is gone is an event of its own, never an endless wait. */
+export async function runLandingErrand(state: BeadState, errand: LandingErrand, apply: (event: BeadEvent) => void): Promise<void> {
+  const { rig } = state;
+  if (rig === undefined) throw new Error('an errand to a rig, without a rig');
+  const toRig = (name: string, payload: SlotRequest | ReturnSlot | MergeRequest | { item: string; sha: string }): Promise<void> =>
+    getExternalWorkflowHandle(rigWorkflowId(rig)).signal(name, payload);
+  const { workflowId } = workflowInfo();
+  try {
+    switch (errand) {
+      case 'askSlot':
+        // Applied first: the grant may come back before the signal's own answer does.
+        apply({ type: 'askedSlot' });
+        return await toRig(rigMessages.askSlot, { bead: state.bead, workflowId, priority: state.priority, since: state.createdAt });
+      case 'returnSlot': {
+        apply({ type: 'slotReturned' });
+        const last = state.attempts.at(-1);
+        return await toRig(rigMessages.returnSlot, { bead: state.bead, infraLoss: last?.outcome === 'lost', progress: last?.progress === true });
+      }
+      case 'enqueue': {
+        const sha = state.sha ?? '';
+        apply({ type: 'enqueued', sha });
+        return await toRig(rigMessages.enqueueMerge, {
+          item: state.bead, workflowId, branch: state.branch ?? '', sha, target: state.landing?.target ?? state.base ?? '', priority: state.priority, since: state.createdAt, title: state.title,
+        });
+      }
+      case 'withdraw':
+        return await toRig(rigMessages.withdrawMerge, { item: state.bead, sha: state.landing?.queuedSha ?? '' });
+      default:
+        return errand satisfies never;
+    }
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    log.warn('the rig of a bead does not answer', { rig, errand, error });
+    apply({ type: 'rigGone', text: `rig ${rig} does not exist (any more)` });
+  }
+}
+
+/** @returns what the convoy of a bead should know of it, or undefined for a bead without a convoy. */
+export function reportOf(state: BeadState): BeadReport | undefined {
+  if (state.convoy === undefined) return undefined;
+  const mergedSha = state.landing?.mergedSha;
+  return {
+    bead: state.bead, status: state.status, reason: state.status === 'closed' || state.status === 'blocked' || state.status === 'failed' || state.status === 'cancelled' ? state.reason : '', merged: mergedSha !== undefined,
+    ...(mergedSha !== undefined ? { sha: mergedSha } : {}),
+  };
+}
+
+/** Tells the convoy. A convoy that has ended needs no news. */
+export async function tellConvoy(convoy: string, report: BeadReport): Promise<void> {
+  try {
+    await getExternalWorkflowHandle(convoyWorkflowId(convoy)).signal(convoyMessages.beadReport, report);
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    log.info('the convoy of a bead is gone', { convoy, error });
+  }
+}

@@ -1,0 +1,122 @@
+import { describe, expect, it } from 'vitest';
+import type { BeadInput, BeadState, Granted, MergeOutcome } from '../../src/contract/index.js';
+import { initialState, landingErrand, mayDispatch, step, waitingFor } from '../../src/domain/index.js';
+import type { BeadEvent } from '../../src/domain/index.js';
+
+const input: BeadInput = { bead: 'b', title: 'A bead', repo: '/r', agent: { adapter: 'rig' }, rig: 'r1', target: 'main' };
+const grant = (more: Partial<Granted['settings']> = {}): Granted => ({
+  bead: 'b', version: 4, settings: { repo: '/r2', base: 'main', agent: { adapter: 'demo' }, maxAgents: 2, checks: [], strategy: 'merge', approval: false, ...more },
+});
+const sha = (digit: string): string => digit.repeat(40);
+
+class Story {
+  now = 1_000;
+  state: BeadState = initialState(input, this.now);
+  apply(...events: BeadEvent[]): this {
+    for (const event of events) this.state = step(this.state, event, (this.now += 10));
+    return this;
+  }
+  attempt(commit: string): this {
+    const attempt = `${this.state.attemptCount + 1}-aaaaaaaa`;
+    return this.apply(
+      { type: 'dispatched', attempt }, { type: 'accepted', signal: { attempt, host: 'h1' } }, { type: 'heartbeat', signal: { attempt, host: 'h1', kind: 'output' } },
+      { type: 'ended', result: { attempt, outcome: 'done', reason: 'done', host: 'h1', branch: `heartbead/b/${attempt}`, sha: sha(commit) } },
+      { type: 'evidence', evidence: { verdict: 'verified', branch: `heartbead/b/${attempt}`, sha: sha(commit), baseSha: sha('0'), ahead: 1 } },
+    );
+  }
+  granted(more: Partial<Granted['settings']> = {}): this {
+    return this.apply({ type: 'askedSlot' }, { type: 'granted', grant: grant(more) });
+  }
+  merge(result: MergeOutcome): this {
+    const commit = this.state.sha ?? '';
+    return this.apply({ type: 'enqueued', sha: commit }, { type: 'mergeEnded', ended: { item: 'b', sha: commit, result } });
+  }
+}
+const conflict: MergeOutcome = { outcome: 'conflict', paths: ['a.txt'], target: 'main', targetSha: sha('9') };
+
+describe('a bead with a rig', () => {
+  it('asks leave before each attempt and runs with the settings that came with it', () => {
+    const story = new Story();
+    expect([landingErrand(story.state), mayDispatch(story.state)]).toEqual(['askSlot', false]);
+    story.apply({ type: 'askedSlot' });
+    expect([landingErrand(story.state), story.state.wait?.for, waitingFor(story.state)]).toEqual([undefined, 'grant', 'rig r1, to grant an agent']);
+    story.apply({ type: 'granted', grant: grant() });
+    expect([mayDispatch(story.state), story.state.repo, story.state.agentSpec.adapter]).toEqual([true, '/r2', 'demo']);
+  });
+
+  it('gives the leave back after the attempt, and says which version of the settings it used', () => {
+    const story = new Story().granted().attempt('1');
+    expect(landingErrand(story.state)).toBe('returnSlot');
+    expect(story.state.attempts[0]).toMatchObject({ rigVersion: 4, progress: true });
+    story.apply({ type: 'slotReturned' });
+    expect(landingErrand(story.state)).toBe('enqueue');
+  });
+
+  it('gives an unused leave back when it is paused or cancelled meanwhile', () => {
+    expect(landingErrand(new Story().granted().apply({ type: 'pause' }).state)).toBe('returnSlot');
+    const cancelled = new Story().granted().apply({ type: 'cancel' });
+    expect([cancelled.state.status, landingErrand(cancelled.state)]).toEqual(['cancelled', 'returnSlot']);
+  });
+
+  it('closes only when it is merged', () => {
+    const story = new Story().granted().attempt('1').apply({ type: 'slotReturned' });
+    expect(story.state.status).toBe('in_review');
+    story.merge({ outcome: 'merged', sha: sha('7'), target: 'main', strategy: 'merge' });
+    expect([story.state.status, story.state.landing?.mergedSha]).toEqual(['closed', sha('7')]);
+  });
+
+  it('goes round again on the same commits after a conflict, with the paths in a message', () => {
+    const story = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge(conflict);
+    expect([story.state.status, story.state.used.reworkRounds, story.state.checkpoint]).toEqual(['open', 1, { sha: sha('1'), ref: 'refs/heads/heartbead/b/1-aaaaaaaa', wip: false }]);
+    expect(story.state.messages[0]?.text).toContain('a.txt');
+    expect(landingErrand(story.state)).toBe('askSlot');
+  });
+
+  it('asks a person after the budget of rework rounds, and a retry starts afresh', () => {
+    const story = new Story();
+    for (const commit of ['1', '2', '3', '4']) story.granted().attempt(commit).apply({ type: 'slotReturned' }).merge(conflict);
+    expect([story.state.status, story.state.attention]).toEqual(['blocked', 'blocked']);
+    story.apply({ type: 'retry', now: false });
+    expect([story.state.status, story.state.used.reworkRounds, landingErrand(story.state)]).toEqual(['open', 0, 'askSlot']);
+  });
+
+  it('offers verified work again after a retry, instead of doing it again', () => {
+    const story = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge({ outcome: 'push_rejected', reason: 'protected branch', retry: false });
+    expect(story.state.status).toBe('blocked');
+    story.apply({ type: 'retry', now: false });
+    expect([story.state.status, landingErrand(story.state)]).toEqual(['in_review', 'enqueue']);
+  });
+
+  it('waits for approval as long as it must, at the commit that was verified', () => {
+    const story = new Story().granted({ approval: true }).attempt('1').apply({ type: 'slotReturned' });
+    expect([story.state.wait?.for, story.state.attention, landingErrand(story.state)]).toEqual(['approval', 'approval', undefined]);
+    story.apply({ type: 'approve', by: 'ann' });
+    expect([landingErrand(story.state), story.state.landing?.approvedSha, story.state.attention]).toEqual(['enqueue', sha('1'), undefined]);
+    // Other commits need another approval.
+    story.merge(conflict).granted({ approval: true }).attempt('2').apply({ type: 'slotReturned' });
+    expect(story.state.wait?.for).toBe('approval');
+  });
+
+  it('sends work back with the reviewer’s words', () => {
+    const story = new Story().granted({ approval: true }).attempt('1').apply({ type: 'slotReturned' }, { type: 'requestChanges', feedback: 'name it better' });
+    expect([story.state.status, story.state.messages[0]?.text]).toEqual(['open', 'A reviewer asks for changes: name it better']);
+  });
+
+  it('never calls merged work cancelled: the refinery’s answer decides', () => {
+    const queued = new Story().granted().attempt('1').apply({ type: 'slotReturned' }, { type: 'enqueued', sha: sha('1') }, { type: 'cancel' });
+    expect([queued.state.status, landingErrand(queued.state)]).toEqual(['in_review', 'withdraw']);
+    const answered = (result: MergeOutcome): BeadState => step(queued.state, { type: 'mergeEnded', ended: { item: 'b', sha: sha('1'), result } }, 9_000);
+    expect(answered({ outcome: 'merged', sha: sha('7'), target: 'main', strategy: 'merge' }).status).toBe('closed');
+    expect(answered({ outcome: 'error', reason: 'withdrawn' }).status).toBe('cancelled');
+  });
+
+  it('takes no answer about a commit that it no longer offers', () => {
+    const story = new Story().granted().attempt('1').apply({ type: 'slotReturned' }, { type: 'enqueued', sha: sha('1') });
+    story.apply({ type: 'mergeEnded', ended: { item: 'b', sha: sha('5'), result: { outcome: 'merged', sha: sha('7'), target: 'main', strategy: 'merge' } } });
+    expect(story.state.status).toBe('in_review');
+  });
+
+  it('asks a person when its rig is gone', () => {
+    expect(new Story().apply({ type: 'askedSlot' }, { type: 'rigGone', text: 'rig r1 does not exist (any more)' }).state.status).toBe('blocked');
+  });
+});
