@@ -1,0 +1,131 @@
+/**
+ * Compiles `src` to `dist` and bundles the workflows, when something has changed. `--check` also checks types (`npm run typecheck` does so too);
+ * without it types are only stripped, which takes half the time and is all that running needs. `--force` builds in any case.
+ * @module
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { withFileLock } from '../src/server/file-lock.mjs';
+
+export const root = fileURLToPath(new URL('..', import.meta.url));
+const stampFile = join(root, 'dist/.build-stamp.json');
+const bundleFile = join(root, 'dist/workflow-bundle.js');
+/** What the workflow bundle is made of: only a change in these (or in the installed packages) makes it again. */
+const bundled = /^(?:src\/(?:workflows|domain|contract)\/|src\/worker\/bundle\.ts|package-lock\.json)/;
+const others = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
+
+/**
+ * @returns {{ fresh: boolean, sources: Record<string, { mtimeMs: number, size: number, hash?: string }>, before?: Record<string, { hash: string }> }}
+ * `fresh`: `dist` was made of exactly these sources. Costs one `stat` per source as long as nothing was touched; a touched file counts by its content.
+ */
+export function lookAtBuild() {
+  const stamp = readStamp();
+  const sources = Object.fromEntries(sourceFiles().map((path) => {
+    const { mtimeMs, size } = statSync(join(root, path));
+    return [path, { mtimeMs, size }];
+  }));
+  if (stamp === undefined) return { fresh: false, sources };
+  const fresh = Object.keys(sources).length === Object.keys(stamp.sources).length && Object.entries(sources).every(([path, now]) => {
+    const then = stamp.sources[path];
+    return then !== undefined && ((then.mtimeMs === now.mtimeMs && then.size === now.size) || then.hash === hashOf(path));
+  });
+  return { fresh, sources, before: stamp.sources };
+}
+
+/**
+ * Builds if needed; concurrent callers wait for one another and build once.
+ * @param {{ check?: boolean, force?: boolean, log?: (line: string) => void }} [options]
+ * @returns {Promise<{ built: boolean, ok: boolean }>} `ok` is false when the compiler found errors.
+ */
+export async function build({ check = false, force = false, log = () => undefined } = {}) {
+  if (!force && !check && lookAtBuild().fresh) return { built: false, ok: true };
+  return withFileLock(join(root, 'node_modules/.cache/heartbead-build.lock'), async () => {
+    const { fresh, sources, before } = lookAtBuild();
+    if (!force && !check && fresh) return { built: false, ok: true };
+    log('compiling src to dist');
+    // Hashes are taken before the compiler reads: a file edited meanwhile makes the next look say "stale".
+    for (const [path, source] of Object.entries(sources)) source.hash = hashOf(path);
+    const started = Date.now();
+    if (before === undefined) rmSync(join(root, 'dist/.tsbuildinfo'), { force: true });
+    const status = await runNode(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--pretty', String(process.stderr.isTTY === true), ...(check ? [] : ['--noCheck'])]);
+    if (status !== 0) return { built: true, ok: false };
+    removeLeftovers(sources);
+    await bundleWorkflows(sources, force ? undefined : before, log);
+    writeFileSync(stampFile, JSON.stringify({ sources }));
+    log(`compiled in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+    return { built: true, ok: true };
+  }, { onWait: ({ pid }) => log(`waiting for another build (process ${pid})`) });
+}
+
+async function bundleWorkflows(sources, before, log) {
+  const builder = join(root, 'dist/worker/bundle.js');
+  const workflows = join(root, 'dist/workflows/index.js');
+  if (!existsSync(builder) && !existsSync(workflows)) return;
+  const changed = before === undefined || !existsSync(bundleFile) || [...new Set([...Object.keys(sources), ...Object.keys(before)])]
+    .some((path) => bundled.test(path) && sources[path]?.hash !== before[path]?.hash);
+  if (!changed) return;
+  log('bundling the workflows');
+  if (!existsSync(builder)) {
+    const { DefaultLogger, bundleWorkflowCode } = await import('@temporalio/worker');
+    writeFileSync(bundleFile, (await bundleWorkflowCode({ workflowsPath: workflows, logger: new DefaultLogger('ERROR') })).code);
+    return;
+  }
+  const { buildWorkflowBundle } = await import(pathToFileURL(builder).href);
+  await buildWorkflowBundle(bundleFile);
+}
+
+/** Removes compiled files whose source is gone, so that nothing runs from the past. */
+function removeLeftovers(sources) {
+  const expected = new Set(Object.keys(sources).map((path) => path.replace(/^src\//, '').replace(/\.m?ts$|\.mjs$/, '')));
+  for (const path of walk(join(root, 'dist'))) {
+    const name = relative(join(root, 'dist'), path).split(sep).join('/');
+    if (!/\.(?:m?js|d\.m?ts)(?:\.map)?$/.test(name) || name.startsWith('workflow-bundle.js')) continue;
+    if (!expected.has(name.replace(/\.map$/, '').replace(/\.d\.m?ts$|\.m?js$/, ''))) rmSync(path);
+  }
+}
+
+function sourceFiles() {
+  const files = [...walk(join(root, 'src'))].map((path) => relative(root, path).split(sep).join('/')).filter((path) => /\.(?:ts|mjs)$/.test(path));
+  return [...files, ...others.filter((path) => existsSync(join(root, path)))];
+}
+
+function* walk(folder) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* walk(path);
+    else yield path;
+  }
+}
+
+function readStamp() {
+  if (!existsSync(stampFile)) return undefined;
+  try {
+    return JSON.parse(readFileSync(stampFile, 'utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined; // cut off by a kill: as good as none
+    throw error;
+  }
+}
+
+function hashOf(path) {
+  return createHash('sha256').update(readFileSync(join(root, path))).digest('hex');
+}
+
+/** Everything a child prints goes to stderr: stdout belongs to whoever called (`heartbead ls --json` may be what built). */
+function runNode(args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 2, 2] });
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  mkdirSync(join(root, 'node_modules/.cache'), { recursive: true });
+  const { built, ok } = await build({ check: process.argv.includes('--check'), force: process.argv.includes('--force'), log: (line) => console.error(`build: ${line}`) });
+  if (!built) console.error('build: dist is up to date');
+  process.exitCode = ok ? 0 : 1;
+}

@@ -1,0 +1,75 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { findTestServer } from './find-test-server.js';
+import { registerSearchAttributes } from './search-attributes.js';
+import type { FindOptions } from './found-binary.js';
+
+/** The SDK gives a server 5 s to answer, which a Java program on a busy machine may exceed; a second and a third try find it in the page cache. */
+const tries = 3;
+
+export interface TimeSkippingOptions extends FindOptions {
+  /** The program, when it is known already. */
+  program?: string;
+}
+
+/**
+ * Starts a time-skipping Temporal server that knows Heartbead's search attributes. Its time is one for all workflows on it: use one server per
+ * test file. End it with `teardown()`; if this process exits before that, the server is ended too.
+ */
+export async function startTimeSkipping({ program, ...find }: TimeSkippingOptions = {}): Promise<TestWorkflowEnvironment> {
+  const path = program ?? (await findTestServer(find)).path;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startOnce(path);
+    } catch (error) {
+      if (attempt === tries) throw new Error(`the time-skipping server ${path} does not start: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+  }
+}
+
+/**
+ * The SDK starts the server, and ends it only if it gets the chance to: it does not tell the process id, by which an `exit` handler could. So the SDK
+ * gets a small script, which leaves its process id, keeps what the server prints in a file, and becomes the server.
+ */
+async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
+  const folder = await mkdtemp(join(tmpdir(), 'heartbead-time-skipping-'));
+  const pidFile = join(folder, 'pid');
+  const log = join(folder, 'log');
+  const script = join(folder, 'server');
+  await writeFile(script, `#!/bin/sh\necho $$ > '${pidFile}'\nexec '${program.replaceAll("'", "'\\''")}' "$@" > '${log}' 2>&1\n`, { mode: 0o755 });
+  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  let environment: TestWorkflowEnvironment;
+  try {
+    environment = await TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path: script } } });
+  } catch (error) {
+    const printed = await readFile(log, 'utf8').catch(() => '');
+    await remove();
+    throw printed === '' ? error : new Error(`${error instanceof Error ? error.message : String(error)}; it printed: ${printed.trim().slice(-500)}`, { cause: error });
+  }
+  const pid = Number(await readFile(pidFile, 'utf8'));
+  const killAtExit = (): void => kill(pid);
+  process.once('exit', killAtExit);
+  const teardown = environment.teardown.bind(environment);
+  environment.teardown = async () => {
+    await teardown();
+    process.removeListener('exit', killAtExit);
+    await remove();
+  };
+  try {
+    await registerSearchAttributes(environment.connection, environment.namespace ?? 'default');
+    return environment;
+  } catch (error) {
+    await environment.teardown();
+    throw error;
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}

@@ -1,0 +1,38 @@
+import { defineConfig } from 'vitest/config';
+
+const setupFiles = ['test/support/exit-on-signals.ts', 'test/support/quiet-runtime.ts'];
+
+/** Tests wait for events; this is only the limit after which an event is believed never to come, on a machine with two busy cores. */
+const slow = { testTimeout: 120_000, hookTimeout: 120_000, teardownTimeout: 30_000 };
+
+const project = (name: string, include: string[], more: object = {}) => ({
+  extends: true as const,
+  test: { name, include: include.map((folder) => `test/${folder}/**/*.test.ts`), ...more },
+});
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    // Two cores are what the smallest machines have, and every test with a server or an agent is several processes.
+    maxWorkers: 2,
+    globalSetup: [],
+    projects: [
+      // Pure code and single processes: nothing is set up, so a run starts at once.
+      project('unit', ['unit'], { testTimeout: 20_000 }),
+      // Real git, real processes, compiled programs; no server.
+      project('host', ['activities', 'cli', 'host', 'server-binaries'], { ...slow, globalSetup: 'test/support/global/build.ts', setupFiles }),
+      // The time-skipping server: one per file, made by `createTimeSkipping()`.
+      project('workflow', ['workflow', 'replay'], {
+        ...slow,
+        globalSetup: ['test/support/global/build.ts', 'test/support/global/test-server.ts'],
+        setupFiles,
+      }),
+      // One dev server for all files.
+      project('server', ['server', 'process'], {
+        ...slow,
+        globalSetup: ['test/support/global/build.ts', 'test/support/global/dev-server.ts'],
+        setupFiles,
+      }),
+    ],
+  },
+});
