@@ -1,0 +1,96 @@
+import { z } from 'zod';
+import { attemptIdProblem, beadIdProblem, beadStatuses, titleProblem } from '../contract/index.js';
+import type { Clocks } from '../contract/index.js';
+import { defaultClocks } from '../domain/clocks.js';
+import { usageError } from './exit.js';
+
+/** A guard of the contract as a zod check: one rule serves the CLI, the client and the workflow. */
+const guarded = (problem: (value: string) => string | undefined) =>
+  z.string().superRefine((value, context) => {
+    const text = problem(value);
+    if (text !== undefined) context.addIssue({ code: 'custom', message: text });
+  });
+
+const units: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A duration such as `500ms`, `75s`, `10m`, `8h`, `2d`, in milliseconds. A bare number is refused: nobody knows its unit. */
+export const duration = z.string().transform((text, context) => {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
+  const ms = match === null ? 0 : Math.round(Number(match[1]) * (units[match[2] as string] as number));
+  if (ms > 0) return ms;
+  context.addIssue({ code: 'custom', message: `not a duration: ${JSON.stringify(text)}; write 500ms, 75s, 10m, 8h or 2d` });
+  return z.NEVER;
+});
+
+export const beadArgument = guarded(beadIdProblem);
+export const attemptArgument = guarded(attemptIdProblem);
+export const titleArgument = guarded(titleProblem);
+export const statusOption = z.enum(beadStatuses, { error: `there are the statuses ${beadStatuses.join(', ')}` });
+
+/** A whole number within bounds, from text. */
+export const wholeNumber = (what: string, min: number, max: number) =>
+  z.string().transform((text, context) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    context.addIssue({ code: 'custom', message: `${what} is a whole number from ${min} to ${max}, not ${JSON.stringify(text)}` });
+    return z.NEVER;
+  });
+
+const clockNames = Object.keys(defaultClocks) as (keyof Clocks)[];
+
+/** `name=duration` items as clocks. */
+export const clockOptions = z.array(z.string()).transform((items, context): Partial<Clocks> => {
+  const clocks: Partial<Clocks> = {};
+  for (const item of items) {
+    const [name = '', value = ''] = split(item);
+    const known = clockNames.find((clock) => clock === name);
+    if (known === undefined) {
+      context.addIssue({ code: 'custom', message: `there is no clock named ${JSON.stringify(name)}; there are ${clockNames.join(', ')}` });
+      continue;
+    }
+    const ms = duration.safeParse(value);
+    if (ms.success) clocks[known] = ms.data;
+    else context.addIssue({ code: 'custom', message: `--clock ${known}: ${ms.error.issues[0]?.message ?? 'not a duration'}` });
+  }
+  return clocks;
+});
+
+/** `key=value` items; a value that is JSON is taken as such, everything else as text. */
+export const keyValues = z.array(z.string()).transform((items, context): Record<string, unknown> => {
+  const options: Record<string, unknown> = {};
+  for (const item of items) {
+    const [key = '', value] = split(item);
+    if (key === '' || value === undefined) {
+      context.addIssue({ code: 'custom', message: `--option ${JSON.stringify(item)} is not key=value` });
+      continue;
+    }
+    options[key] = jsonOrText(value);
+  }
+  return options;
+});
+
+function split(item: string): [string, string?] {
+  const at = item.indexOf('=');
+  return at < 0 ? [item] : [item.slice(0, at), item.slice(at + 1)];
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    if (error instanceof SyntaxError) return text;
+    throw error;
+  }
+}
+
+/**
+ * Checks what a person typed.
+ * @throws CliError (usage) with the first problem as a sentence.
+ */
+export function parseArgs<S extends z.ZodType>(schema: S, value: unknown, command: string): z.output<S> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const where = issue?.code === 'custom' || issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `;
+  throw usageError(`${where}${issue?.message ?? 'the arguments cannot be read'}`, `see \`heartbead ${command} --help\``);
+}

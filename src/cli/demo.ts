@@ -1,0 +1,138 @@
+/**
+ * What `npm start` runs: a town of its own, three beads with real agents on this checkout's history, and what became of them.
+ * `--exit` ends it with status 0 when every promise was kept, 1 when not; else it stays up till Ctrl-C.
+ * @module
+ */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { BeadClient } from '../client/beads.js';
+import { demoDirectory, stateDirectory } from '../client/home.js';
+import { packageRoot } from '../runner/compiled.js';
+import { printError } from './context.js';
+import { claimDemo, releaseDemo } from './demo/claim.js';
+import { endAttempts } from './demo/kill.js';
+import { Live } from './demo/live.js';
+import { lookAtOrigin, makeOrigin } from './demo/origin.js';
+import { nextSteps, report } from './demo/report.js';
+import type { Ending } from './demo/report.js';
+import { scenes } from './demo/scenes.js';
+import { isOver, look } from './demo/stage.js';
+import type { Actor } from './demo/stage.js';
+import { broken } from './demo/verdict.js';
+import { exitCodes, usageError } from './exit.js';
+import type { ExitCode } from './exit.js';
+import { untilInterrupted } from './interrupt.js';
+import { processIo } from './io.js';
+import type { Io } from './io.js';
+import { bringDown } from './town/down.js';
+import { bringUp } from './town/up.js';
+import type { TownUp } from './town/up.js';
+
+/** It takes about half a minute; a machine that is ten times slower is still no failure. */
+const playWithin = 300_000;
+const lookEvery = 300;
+/** Cancelled agents are stopped within `stopGrace` of the demo's clocks, a second. */
+const cancelWithin = 15_000;
+
+async function main(io: Io): Promise<ExitCode> {
+  const { exit } = options();
+  const stop = untilInterrupted();
+  const home = demoDirectory(stateDirectory(io.env));
+  const say = (line: string): void => io.out(io.colors.dim(line));
+  await claimDemo(home);
+  let up: TownUp | undefined;
+  let beads: BeadClient | undefined;
+  const actors: Actor[] = [];
+  try {
+    const origin = await makeOrigin(packageRoot, join(home, 'origin.git'));
+    say(`origin: a bare copy of this checkout (${origin.commits} commits) at ${origin.path}`);
+    // On a shared server each demo has queues of its own: nobody else's worker has this origin.
+    up = await bringUp({ home, env: io.env, taskQueue: `heartbead-demo-${randomBytes(3).toString('hex')}`, worker: { maxAgents: 3 }, log: say, signal: stop });
+    const { settings } = up.server;
+    say(`server: ${settings.address} (${up.server.state}${up.server.record === undefined ? '' : `, binary: ${up.server.record.source}`}); worker: pid ${up.worker?.record.pid ?? 0}`);
+    if (settings.uiAddress !== undefined) io.out(`Web UI: ${io.colors.cyan(settings.uiAddress)}`);
+    beads = new BeadClient(up.town);
+    for (const scene of scenes(origin.path, origin.branch)) {
+      await beads.start(scene.input, up.town.taskQueue);
+      actors.push({ scene, startedAt: Date.now() });
+    }
+    io.out('');
+    await play(actors, beads, home, io, stop);
+    if (stop.aborted) return exitCodes.failed;
+    const endings = await Promise.all(actors.map(async (actor): Promise<Ending> => {
+      const branch = actor.view?.branch;
+      const onOrigin = branch === undefined ? undefined : await lookAtOrigin(origin, branch);
+      return { actor, onOrigin, wrong: broken(actor, onOrigin) };
+    }));
+    const kept = endings.every(({ wrong }) => wrong.length === 0);
+    io.out(`\n${report(endings, origin, io.colors)}\n`);
+    io.out(kept ? io.colors.green('All three beads closed, with evidence.') : io.colors.red('Not all beads ended as promised.'));
+    if (exit) return kept ? exitCodes.fine : exitCodes.failed;
+    const prefix = settings.source === 'configured' ? `HEARTBEAD_HOME=${home} HEARTBEAD_TASK_QUEUE=${up.town.taskQueue} ` : '';
+    io.out(`\n${nextSteps(settings.uiAddress, settings.namespace, endings, prefix, io.colors)}\n\nCtrl-C ends the demo.`);
+    await untilAborted(stop);
+    return kept ? exitCodes.fine : exitCodes.failed;
+  } finally {
+    if (stop.aborted) io.out('\nending the demo');
+    if (beads !== undefined) await cancelOpen(actors, beads);
+    await up?.town.close();
+    await bringDown(home);
+    await endAttempts(home);
+    await releaseDemo(home);
+  }
+}
+
+function options(): { exit: boolean } {
+  try {
+    return { exit: parseArgs({ options: { exit: { type: 'boolean', default: false } } }).values.exit };
+  } catch (error) {
+    throw usageError((error as Error).message, 'npm start takes one option: npm start -- --exit');
+  }
+}
+
+async function play(actors: Actor[], beads: BeadClient, home: string, io: Io, stop: AbortSignal): Promise<void> {
+  const live = new Live(io);
+  const until = performance.now() + playWithin;
+  try {
+    while (!stop.aborted && performance.now() < until) {
+      live.show(actors, await look(actors, beads, home));
+      if (actors.every(isOver)) return;
+      await pause(lookEvery, stop);
+    }
+  } finally {
+    live.done();
+  }
+}
+
+async function cancelOpen(actors: Actor[], beads: BeadClient): Promise<void> {
+  const open = actors.filter((actor) => !isOver(actor) || actor.view?.status === 'blocked').map(({ scene }) => scene.input.bead);
+  const results = await Promise.allSettled(open.map((bead) => beads.cancel(bead)));
+  const asked = open.filter((_, index) => results[index]?.status === 'fulfilled');
+  const until = performance.now() + cancelWithin;
+  // What cannot be cancelled in time (no server, no worker) is ended by its pid right after.
+  while (asked.length > 0 && performance.now() < until) {
+    const states = await Promise.allSettled(asked.map((bead) => beads.describe(bead)));
+    if (states.every((state) => state.status === 'rejected' || state.value.execution !== 'RUNNING')) return;
+    await sleep(lookEvery);
+  }
+}
+
+async function pause(ms: number, stop: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal: stop }).catch((error: unknown) => {
+    if (!stop.aborted) throw error;
+  });
+}
+
+async function untilAborted(stop: AbortSignal): Promise<void> {
+  // A timer keeps the process alive; an abort listener does not.
+  while (!stop.aborted) await pause(60_000, stop);
+}
+
+const io = processIo();
+try {
+  process.exitCode = await main(io);
+} catch (error) {
+  process.exitCode = printError(error, false, io);
+}

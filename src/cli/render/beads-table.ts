@@ -1,0 +1,20 @@
+import type { Colors } from 'picocolors/types.js';
+import type { BeadSummary } from '../../client/list.js';
+import { minutes } from '../../domain/words.js';
+import { oneLine, paintAgent, paintStatus, table } from './format.js';
+
+/** @returns the list of beads as text. */
+export function beadsTable(beads: BeadSummary[], now: number, c: Colors): string {
+  return table(
+    ['BEAD', 'STATUS', 'AGENT', 'AGE', 'ATTENTION', 'TITLE'],
+    beads.map((bead) => [
+      bead.bead,
+      paintStatus(bead.status, c),
+      paintAgent(bead.agent, c),
+      minutes((bead.closedAt ?? now) - bead.startedAt),
+      bead.attention === undefined ? c.dim('-') : c.yellow(oneLine(bead.attention, 30)),
+      oneLine(bead.title, 60),
+    ]),
+    c,
+  );
+}

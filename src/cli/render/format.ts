@@ -1,0 +1,83 @@
+import Table from 'cli-table3';
+import type { Colors } from 'picocolors/types.js';
+import type { AgentStatus, BeadStatus } from '../../contract/index.js';
+import { minutes } from '../../domain/words.js';
+
+/** @returns `2026-11-22 17:40:03` in the reader's time zone. */
+export function dateTime(at: number): string {
+  const d = new Date(at);
+  const two = (n: number): string => String(n).padStart(2, '0');
+  return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${timeOfDay(at)}`;
+}
+
+/** @returns `17:40:03` in the reader's time zone. */
+export function timeOfDay(at: number): string {
+  const d = new Date(at);
+  return [d.getHours(), d.getMinutes(), d.getSeconds()].map((n) => String(n).padStart(2, '0')).join(':');
+}
+
+/** @returns `4 min ago`, `in 20 s`, `now`. */
+export function relative(at: number, now: number): string {
+  if (Math.abs(at - now) < 1_000) return 'now';
+  return at > now ? `in ${minutes(at - now)}` : `${minutes(now - at)} ago`;
+}
+
+export const shortSha = (sha: string): string => sha.slice(0, 10);
+
+/** The colour says at a glance whether a person is needed: red yes, yellow perhaps, green fine. */
+export function paintStatus(status: BeadStatus | 'terminated', c: Colors): string {
+  switch (status) {
+    case 'closed':
+      return c.green(status);
+    case 'in_progress':
+    case 'in_review':
+      return c.cyan(status);
+    case 'blocked':
+    case 'failed':
+    case 'terminated':
+      return c.red(status);
+    case 'cancelled':
+      return c.dim(status);
+    case 'open':
+      return status;
+  }
+}
+
+export function paintAgent(agent: AgentStatus, c: Colors): string {
+  switch (agent) {
+    case 'working':
+      return c.green(agent);
+    case 'starting':
+      return c.cyan(agent);
+    case 'stalled':
+    case 'suspect':
+    case 'stopping':
+    case 'paused':
+      return c.yellow(agent);
+    case 'none':
+      return c.dim('-');
+  }
+}
+
+/** @returns the text as it may stand on one line of a terminal: control characters (an agent chose the text) and line breaks become spaces. */
+export function oneLine(text: string, max = 200): string {
+  // eslint-disable-next-line no-control-regex
+  const clean = text.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ').trim();
+  return clean.length <= max ? clean : `${clean.slice(0, max - 1)}…`;
+}
+
+/** @returns a plain table: a header, no frame, two spaces between the columns, so that it can be cut with ordinary tools. */
+export function table(head: string[], rows: string[][], c: Colors): string {
+  const made = new Table({
+    head: head.map((title) => c.dim(title)),
+    chars: { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' },
+    // The library's own colours ignore NO_COLOR: everything is painted here.
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  });
+  made.push(...rows);
+  return made
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}

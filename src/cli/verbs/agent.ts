@@ -1,0 +1,110 @@
+import type { Command } from 'commander';
+import { agentEnvironment, limits } from '../../contract/index.js';
+import { AgentSocketClient, AgentSocketError } from '../../runner/agent-socket-client.js';
+import { action } from '../context.js';
+import type { Context } from '../context.js';
+import { CliError, exitCodes, failure, usageError } from '../exit.js';
+import { readText } from '../read-text.js';
+import { oneLine, timeOfDay } from '../render/format.js';
+
+/** What an agent tells its runner from inside an attempt. Loads no Temporal client: these are called often and must answer fast. */
+export function agent(program: Command): void {
+  const group = program
+    .command('agent')
+    .description(`for agents inside an attempt: report to the runner over ${agentEnvironment.socket}`)
+    .action(() => {
+      group.outputHelp({ error: true });
+      process.exitCode = exitCodes.usage;
+    });
+  const verb = (name: string, description: string) => group.command(name).description(description).option('--json', 'print JSON');
+
+  verb('heartbeat', 'say that the agent is getting on')
+    .argument('[activity]', 'what it is doing, in a few words')
+    .action(
+      action(async (context, activity: string | undefined) => {
+        await ask(context, (runner) => runner.heartbeat(activity));
+        context.print({ ok: true }, 'heartbeat taken');
+        return exitCodes.fine;
+      }),
+    );
+
+  verb('note', 'leave a note for people and for later attempts')
+    .argument('<text>', 'the note; - reads it from stdin')
+    .action(
+      action(async (context, given: string) => {
+        const text = await textOf(given, 'a note');
+        await ask(context, (runner) => runner.note(text));
+        context.print({ ok: true }, 'note kept');
+        return exitCodes.fine;
+      }),
+    );
+
+  verb('checkpoint', 'save and push the work in progress now; the working tree, index and branch stay as they are')
+    .argument('[text]', 'what the state of the work is')
+    .action(
+      action(async (context, text: string | undefined) => {
+        const answer = await ask(context, (runner) => runner.checkpoint(text));
+        context.print(answer, `saved ${answer.checkpoint.sha.slice(0, 10)}${answer.pushed ? ` and pushed it to ${answer.checkpoint.ref}` : ' here; the push will be tried again'}`);
+        return exitCodes.fine;
+      }),
+    );
+
+  verb('done', 'report the work as done: everything must be committed; the branch is pushed; then end')
+    .argument('[summary]', 'what was done; - reads it from stdin')
+    .action(
+      action(async (context, given: string | undefined) => {
+        const summary = given === undefined ? undefined : await textOf(given, 'a summary');
+        const answer = await ask(context, (runner) => runner.done(summary));
+        context.print(answer, answer.outcome === 'done' ? `done: ${answer.branch} is pushed at ${answer.sha.slice(0, 10)}; you may end now` : 'reported as done without changes: there is no commit ahead of the base; you may end now');
+        return exitCodes.fine;
+      }),
+    );
+
+  verb('escalate', 'ask for a person; the bead waits for an answer; then end')
+    .argument('<text>', 'what a person must decide or do; - reads it from stdin')
+    .action(
+      action(async (context, given: string) => {
+        const text = await textOf(given, 'an escalation');
+        await ask(context, (runner) => runner.escalate(text));
+        context.print({ ok: true }, 'a person is asked; you may end now');
+        return exitCodes.fine;
+      }),
+    );
+
+  verb('messages', 'print the messages that were not acknowledged yet, oldest first')
+    .option('--ack [ids...]', 'acknowledge these messages; without ids, those that are printed')
+    .action(
+      action(async (context, { ack }: { ack?: true | string[] }) => {
+        const { messages, acknowledged } = await ask(context, async (runner) => {
+          const messages = Array.isArray(ack) ? [] : await runner.messages();
+          const ids = ack === true ? messages.map((message) => message.id) : (ack ?? []);
+          return { messages, acknowledged: ids.length === 0 ? 0 : await runner.acknowledge(ids) };
+        });
+        const text = Array.isArray(ack)
+          ? `${acknowledged} acknowledged`
+          : messages.map((message) => `${message.id}  ${timeOfDay(message.at)}  ${message.from}: ${oneLine(message.text, limits.textChars)}`).join('\n') || 'no messages';
+        context.print({ messages, acknowledged }, text);
+        return exitCodes.fine;
+      }),
+    );
+}
+
+const textOf = async (given: string, what: string): Promise<string> => {
+  const text = given === '-' ? await readText('-', limits.bodyBytes, what) : given;
+  if (text.trim() === '') throw usageError(`${what} needs a text`);
+  return text;
+};
+
+async function ask<R>({ io }: Context, question: (runner: AgentSocketClient) => Promise<R>): Promise<R> {
+  const socket = io.env[agentEnvironment.socket];
+  if (socket === undefined || socket === '') {
+    throw usageError(`this command is for agents inside an attempt: ${agentEnvironment.socket} is not set`, 'operators talk to a bead with `heartbead nudge`, `show` and `explain`');
+  }
+  try {
+    return await question(new AgentSocketClient(socket));
+  } catch (error) {
+    if (!(error instanceof AgentSocketError)) throw error;
+    if (error.kind === 'gone') throw failure(error.message, 'the attempt has ended or its host was restarted; commit your work and end', error);
+    throw new CliError({ code: error.status === 400 || error.status === 413 ? exitCodes.usage : exitCodes.refused, message: error.message, cause: error });
+  }
+}

@@ -1,0 +1,74 @@
+import type { Command } from 'commander';
+import { stateDirectory } from '../../client/home.js';
+import { action } from '../context.js';
+import type { Context } from '../context.js';
+import { fail, ok, warn } from '../doctor/check.js';
+import type { Check } from '../doctor/check.js';
+import { checkClock, checkGit, checkLeftovers, checkNode, checkStateDirectory } from '../doctor/host-checks.js';
+import { exitCodes, reportOf } from '../exit.js';
+import { doctorPage } from '../render/doctor-page.js';
+
+export function doctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('check this host, the server and the workers; each finding with its next step')
+    .option('--json', 'print JSON')
+    .action(
+      action(async (context) => {
+        const checks = await examine(context);
+        const healthy = checks.every(({ verdict }) => verdict !== 'fail');
+        context.print({ ok: healthy, checks }, doctorPage(checks, context.io.colors));
+        return healthy ? exitCodes.fine : exitCodes.failed;
+      }),
+    );
+}
+
+async function examine(context: Context): Promise<Check[]> {
+  const { env } = context.io;
+  const checks: Check[] = [checkNode(), await checkGit(env)];
+  let town;
+  try {
+    town = await context.town();
+  } catch (error) {
+    const { message, next } = reportOf(error);
+    const home = stateDirectory(env);
+    return [...checks, await checkStateDirectory(home), checkClock([]), await checkLeftovers(home, false), fail('server', message, next ?? 'run `heartbead up`')];
+  }
+  const server = await import('../doctor/server-checks.js');
+  const { probePriorities } = await import('../../server/index.js');
+  const { connection, namespace, home } = town;
+  const { deadline } = context;
+  checks.push(await checkStateDirectory(home));
+  checks.push(await guarded('server', () => server.checkServer(town, deadline)));
+  const inNamespace = await guarded('namespace', () => server.checkNamespace(town, deadline));
+  checks.push(inNamespace);
+  if (inNamespace.verdict === 'fail') return [...checks, checkClock([])];
+  checks.push(await guarded('search attributes', () => server.checkSearchAttributes(town, deadline)));
+  checks.push(
+    await guarded('priorities', async () => {
+      const { honoured, text } = await probePriorities(connection, namespace);
+      return honoured ? ok('priorities', text) : warn('priorities', text, 'set matching.useNewMatcher and matching.enableFairness in the dynamic configuration of the server (docs/operators.md)');
+    }),
+  );
+  let workerUp = false;
+  try {
+    const { checks: found, pollers } = await server.checkWorkers(town, deadline);
+    workerUp = found.every(({ verdict }) => verdict === 'ok');
+    checks.push(...found, checkClock(pollers.map(({ lastSeenAt }) => lastSeenAt)));
+  } catch (error) {
+    const { message, next } = reportOf(error);
+    checks.push(fail('workers', message, next ?? 'try again'));
+  }
+  checks.push(await checkLeftovers(home, workerUp));
+  return checks;
+}
+
+/** A check that fails in a way nobody foresaw is a finding as well: the others are still worth having. */
+async function guarded(name: string, check: () => Promise<Check>): Promise<Check> {
+  try {
+    return await check();
+  } catch (error) {
+    const { message, next } = reportOf(error);
+    return fail(name, message, next ?? 'try again');
+  }
+}

@@ -1,0 +1,138 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { adapters } from '../../agents/index.js';
+import { limits } from '../../contract/index.js';
+import type { AgentSpec, BeadInput } from '../../contract/index.js';
+import { beadInputProblem } from '../../domain/input.js';
+import { beadArgument, clockOptions, keyValues, parseArgs, titleArgument, wholeNumber } from '../args.js';
+import { beadIdOf } from '../bead-id.js';
+import { action } from '../context.js';
+import type { Context } from '../context.js';
+import { exitCodes, failure, usageError } from '../exit.js';
+import { readText } from '../read-text.js';
+import { repoOf } from '../repo.js';
+import { oneLine, shortSha } from '../render/format.js';
+
+const options = z.object({
+  repo: z.string(),
+  base: z.string().optional(),
+  id: beadArgument.optional(),
+  body: z.string().optional(),
+  bodyFile: z.string().optional(),
+  agent: z.string().optional(),
+  command: z.string().optional(),
+  option: keyValues.default({}),
+  env: z.array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of a variable has letters, digits and underscores')).default([]),
+  priority: wholeNumber('a priority', 1, 5).default(3),
+  rig: z.string().regex(/^[a-z0-9][a-z0-9-]{0,59}$/, 'a rig has a name of lower-case letters, digits and dashes').optional(),
+  clock: clockOptions.default({}),
+  taskQueue: z.string().min(1).max(200).optional(),
+  wait: z.boolean().default(false),
+});
+
+const collect = (value: string, before: string[] = []): string[] => [...before, value];
+
+export function sling(program: Command): void {
+  program
+    .command('sling')
+    .description('start a bead: one piece of work for one agent')
+    .argument('<title>', 'what is to be done, in a line')
+    .requiredOption('--repo <url>', 'the repository to work on: a URL, or the path of a local one')
+    .option('--base <branch>', "the branch to start from (default: the remote's default branch)")
+    .option('--id <id>', 'id of the bead (default: made of the title)')
+    .option('--body <text>', 'the whole task, at most 64 KiB')
+    .option('--body-file <file>', 'read the task from a file, or from stdin with -')
+    .option('--agent <name>', `the agent program: ${Object.keys(adapters).join(', ')}`)
+    .option('--command <cmd>', 'the command line of the shell agent')
+    .option('--option <key=value>', "an option of the agent's adapter; the value may be JSON (repeatable)", collect)
+    .option('--env <name>', "a variable of the worker's host that the agent may see (repeatable)", collect)
+    .option('--priority <n>', 'from 1 (first) to 5 (last)', '3')
+    .option('--rig <name>', 'the rig that the bead belongs to')
+    .option('--clock <name=duration>', 'another setting for one of the clocks, such as maxRuntime=2h (repeatable)', collect)
+    .option('--task-queue <name>', "the town's task queue")
+    .option('--wait', 'return only when the bead has closed (status 0) or cannot go on by itself (status 1)')
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nExample:\n  heartbead sling "Fix the typo" --repo . --command "./fix.sh && git commit -am fixed && heartbead agent done"')
+    .action(
+      action(async (context, title: string, given: unknown) => {
+        const { wait, taskQueue, ...rest } = parseArgs(options, given, 'sling');
+        const input = await beadInput(parseArgs(titleArgument, title, 'sling'), rest);
+        const beads = await context.beads();
+        const town = await context.town();
+        const { runId } = await beads.start(input, taskQueue ?? town.taskQueue);
+        const started = { bead: input.bead, title: input.title, repo: input.repo, workflowId: `bead-${input.bead}`, runId };
+        if (wait) return waitAndReport(context, input.bead, started);
+        context.print(started, `slung ${input.bead}`);
+        if (!context.json) context.note(`watch it with \`heartbead watch\`, or ask \`heartbead explain ${input.bead}\``);
+        return exitCodes.fine;
+      }),
+    );
+}
+
+type Given = Omit<z.output<typeof options>, 'wait' | 'taskQueue'>;
+
+/** Everything is checked before the server hears of it: a refused sling has started nothing. */
+async function beadInput(title: string, given: Given): Promise<BeadInput> {
+  if (given.body !== undefined && given.bodyFile !== undefined) throw usageError('--body and --body-file exclude each other');
+  const body = given.bodyFile === undefined ? given.body : await readText(given.bodyFile, limits.bodyBytes, 'a body');
+  const input: BeadInput = {
+    bead: given.id ?? beadIdOf(title),
+    title,
+    repo: repoOf(given.repo, process.cwd()),
+    agent: agentSpec(given),
+    priority: given.priority,
+    ...(body === undefined ? {} : { body }),
+    ...(given.base === undefined ? {} : { base: given.base }),
+    ...(given.rig === undefined ? {} : { rig: given.rig }),
+    ...(Object.keys(given.clock).length === 0 ? {} : { clocks: given.clock }),
+  };
+  const problem = beadInputProblem(input, (text) => Buffer.byteLength(text));
+  if (problem !== undefined) throw usageError(problem, 'see `heartbead sling --help`');
+  return input;
+}
+
+function agentSpec(given: Given): AgentSpec {
+  const name = given.agent ?? (given.command === undefined ? undefined : 'shell');
+  if (name === undefined) throw usageError('which agent is to do it?', "give --command 'COMMAND' for a shell command, or --agent NAME");
+  const adapter = Object.hasOwn(adapters, name) ? adapters[name] : undefined;
+  if (adapter === undefined) throw usageError(`there is no agent ${JSON.stringify(name)}`, `there are ${Object.keys(adapters).join(', ')}`);
+  if (name === 'shell' && (given.command ?? '').trim() === '') throw usageError('the shell agent needs a command', "give --command 'COMMAND'");
+  if (name !== 'shell' && given.command !== undefined) throw usageError(`the agent ${name} takes no --command`, 'leave it away, or use --agent shell');
+  const checked = adapter.options.safeParse(given.option);
+  if (!checked.success) {
+    const issue = checked.error.issues[0];
+    throw usageError(`the agent ${name} does not take these options: ${[issue?.path.join('.'), issue?.message].filter(Boolean).join(': ')}`, 'see docs/cli.md for the options of the agents');
+  }
+  return {
+    adapter: name,
+    ...(given.command === undefined ? {} : { command: given.command }),
+    ...(Object.keys(given.option).length === 0 ? {} : { options: given.option }),
+    ...(given.env.length === 0 ? {} : { env: given.env }),
+  };
+}
+
+async function waitAndReport(context: Context, bead: string, started: object): Promise<0> {
+  const { WaitProgress, waitForBead } = await import('../wait.js');
+  if (!context.json) context.note(`slung ${bead}; waiting until it closes (Ctrl-C stops the waiting, not the bead)`);
+  const progress = new WaitProgress(bead, context.io);
+  const end = await waitForBead(await context.beads(), bead, { onLook: progress.show }).finally(() => progress.done());
+  const { view } = end;
+  const result = {
+    ...started,
+    status: end.status,
+    reason: end.reason,
+    ...(end.fix === undefined ? {} : { fix: end.fix }),
+    ...(view === undefined ? {} : { attempts: view.attemptCount }),
+    ...(view?.branch === undefined ? {} : { branch: view.branch }),
+    ...(view?.sha === undefined ? {} : { sha: view.sha }),
+  };
+  if (end.status === 'closed') {
+    context.print(result, `${bead} is closed${view?.branch === undefined ? '' : `: ${view.branch}${view.sha === undefined ? '' : ` at ${shortSha(view.sha)}`}`}`);
+    return exitCodes.fine;
+  }
+  // A script that waits wants the result also of a bead that did not close.
+  if (context.json) context.io.out(JSON.stringify(result, undefined, 2));
+  const reason = oneLine(end.reason, 1_000);
+  if (end.status === 'blocked') throw failure(`bead ${bead} is blocked: ${reason}`, `${end.fix ?? 'see what it waits for'}; it stays open, \`heartbead explain ${bead}\` tells more`);
+  throw failure(`bead ${bead} did not close, it is ${end.status}: ${reason}`, `see \`heartbead explain ${bead}\``);
+}

@@ -1,0 +1,95 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { stateDirectory } from '../../client/home.js';
+import { DEFAULT_TASK_QUEUE } from '../../contract/index.js';
+import { parseArgs, wholeNumber } from '../args.js';
+import { action } from '../context.js';
+import type { Context } from '../context.js';
+import { exitCodes, failure } from '../exit.js';
+import { untilInterrupted } from '../interrupt.js';
+import type { TownUp } from '../town/up.js';
+
+const options = z.object({
+  worker: z.boolean().default(true),
+  maxAgents: wholeNumber('--max-agents', 1, 1_000).optional(),
+  port: wholeNumber('--port', 1, 65_535).optional(),
+  uiPort: wholeNumber('--ui-port', 1, 65_535).optional(),
+  taskQueue: z.string().min(1).max(200).optional(),
+  foreground: z.boolean().default(false),
+});
+
+export function up(program: Command): void {
+  program
+    .command('up')
+    .description('start what is not up: a Temporal server (unless one is configured), its search attributes, and a worker; they go on after this command')
+    .option('--no-worker', 'no worker')
+    .option('--max-agents <n>', 'at most so many agents on this host (default: 4)')
+    .option('--port <port>', 'of the server (default: 7233, or another when that is taken)')
+    .option('--ui-port <port>', 'of its Web UI (default: 8233, or another when that is taken)')
+    .option('--task-queue <name>', "the town's task queue", undefined)
+    .option('--foreground', 'stay until Ctrl-C, then stop what this command has started')
+    .option('--json', 'print JSON')
+    .action(
+      action(async (context, given: unknown) => {
+        const { worker, maxAgents, port, uiPort, taskQueue, foreground } = parseArgs(options, given, 'up');
+        const { bringUp } = await import('../town/up.js');
+        const home = stateDirectory(context.io.env);
+        const { server, worker: started, registered, town } = await bringUp({
+          home,
+          env: context.io.env,
+          taskQueue: taskQueue ?? context.io.env['HEARTBEAD_TASK_QUEUE'] ?? DEFAULT_TASK_QUEUE,
+          log: (line) => context.note(line),
+          ...(port === undefined ? {} : { port }),
+          ...(uiPort === undefined ? {} : { uiPort }),
+          ...(worker ? { worker: maxAgents === undefined ? {} : { maxAgents } } : {}),
+        });
+        await town.close();
+        const up = { server, registered, ...(started === undefined ? {} : { worker: started }) };
+        context.print(result(home, up), page(home, up));
+        if (!foreground) return exitCodes.fine;
+        return stay(context, home, up);
+      }),
+    );
+}
+
+type Up = Omit<TownUp, 'town'>;
+
+const result = (home: string, { server, worker, registered }: Up) => ({
+  home,
+  server: { state: server.state, address: server.settings.address, namespace: server.settings.namespace, uiAddress: server.settings.uiAddress ?? null, ...(server.record === undefined ? {} : { pid: server.record.pid, source: server.record.source, log: server.record.log }) },
+  worker: worker === undefined ? null : { state: worker.state, pid: worker.record.pid, taskQueue: worker.record.taskQueue, maxAgents: worker.record.maxAgents, log: worker.record.log },
+  registered,
+});
+
+function page(home: string, { server, worker }: Up): string {
+  const { settings, record } = server;
+  const said = { configured: 'configured', running: 'already up', started: 'started' }[server.state];
+  return [
+    `server  ${said}: ${settings.address}, namespace ${settings.namespace}${record === undefined ? '' : `, pid ${record.pid}`}`,
+    ...(settings.uiAddress === undefined ? [] : [`web UI  ${settings.uiAddress}`]),
+    worker === undefined ? 'worker  none (heartbead worker starts one)' : `worker  ${worker.state === 'running' ? 'already up' : 'started'}: task queue ${worker.record.taskQueue}, at most ${worker.record.maxAgents} agents, pid ${worker.record.pid}`,
+    `state   ${home}`,
+  ].join('\n');
+}
+
+async function stay(context: Context, home: string, { server, worker }: Up): Promise<0> {
+  const { bringDown } = await import('../town/down.js');
+  const { isAlive } = await import('../town/processes.js');
+  const { setTimeout: sleep } = await import('node:timers/promises');
+  context.note('Ctrl-C stops it');
+  const stop = untilInterrupted();
+  const processes = [...(server.record === undefined ? [] : [{ what: 'server', record: server.record }]), ...(worker === undefined ? [] : [{ what: 'worker', record: worker.record }])];
+  let died: (typeof processes)[number] | undefined;
+  while (!stop.aborted && died === undefined) {
+    died = processes.find(({ record }) => !isAlive(record));
+    if (died === undefined) {
+      await sleep(500, undefined, { signal: stop }).catch((error: unknown) => {
+        if (!stop.aborted) throw error;
+      });
+    }
+  }
+  const { agentsAlive } = await bringDown(home, { worker: worker?.state === 'started', server: server.state === 'started' });
+  context.note(agentsAlive.length === 0 ? 'stopped' : `stopped; ${agentsAlive.length} agent(s) live on and continue after the next \`heartbead up\``);
+  if (died !== undefined) throw failure(`the ${died.what} (pid ${died.record.pid}) has ended by itself`, `read its log: ${died.record.log}`);
+  return exitCodes.fine;
+}

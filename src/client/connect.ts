@@ -1,0 +1,121 @@
+import { Client, Connection } from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { DEFAULT_TASK_QUEUE } from '../contract/index.js';
+import { processAlive } from '../runner/process.js';
+import { defaultDeadline } from './deadline.js';
+import { ConfigurationError, NoServerError } from './errors.js';
+import { demoDirectory, stateDirectory } from './home.js';
+import { readRecord } from './records.js';
+
+type ConnectionOptions = ReturnType<typeof loadClientConnectConfig>['connectionOptions'];
+
+/** Where a server was found, and what belongs to it on this host. */
+export interface ConnectionSettings {
+  /** `host:port`. */
+  address: string;
+  namespace: string;
+  /** For `Connection` and `NativeConnection` alike: address, TLS, API key, metadata. May hold secrets: never print it. */
+  options: ConnectionOptions & { address: string };
+  /**
+   * - `configured`: by `TEMPORAL_ADDRESS` and its like, or the Temporal configuration file.
+   * - `embedded`: the server that `heartbead up` started in this state directory.
+   * - `demo`: the server of a running demo (`npm start`); only when there is neither of the others.
+   */
+  source: 'configured' | 'embedded' | 'demo';
+  /** State directory that belongs to the server on this host. */
+  home: string;
+  /** Main task queue of the town. */
+  taskQueue: string;
+  /** Known for servers that Heartbead started. */
+  uiAddress?: string;
+}
+
+export interface ConnectOptions {
+  env?: NodeJS.ProcessEnv;
+  /** Default: `stateDirectory(env)`. */
+  home?: string;
+  /** Milliseconds until an address that does not answer is given up; default 10 s. */
+  connectTimeout?: number;
+}
+
+/**
+ * Finds the server to talk to, without talking to it.
+ * @throws NoServerError when none is configured and none runs here.
+ */
+export async function connectionSettings(options: ConnectOptions = {}): Promise<ConnectionSettings> {
+  const env = options.env ?? process.env;
+  const home = options.home ?? stateDirectory(env);
+  const queue = env['HEARTBEAD_TASK_QUEUE'];
+  const { connectionOptions, namespace } = configured(env);
+  if (connectionOptions.address !== undefined && connectionOptions.address !== '') {
+    const address = connectionOptions.address;
+    const own = await readRecord(home, 'server');
+    return {
+      address,
+      namespace: namespace ?? 'default',
+      options: { ...connectionOptions, address },
+      source: 'configured',
+      home,
+      taskQueue: queue ?? DEFAULT_TASK_QUEUE,
+      ...(own !== undefined && own.address === address ? { uiAddress: own.uiAddress } : {}),
+    };
+  }
+  for (const source of ['embedded', 'demo'] as const) {
+    const place = source === 'embedded' ? home : demoDirectory(home);
+    const record = await readRecord(place, 'server');
+    if (record !== undefined && processAlive(record.pid, record.startTime)) {
+      const { address, uiAddress } = record;
+      return { address, namespace: namespace ?? record.namespace, options: { address }, source, home: place, taskQueue: queue ?? record.taskQueue, uiAddress };
+    }
+  }
+  throw new NoServerError(`no Temporal server: TEMPORAL_ADDRESS is not set, and none was started in ${home}`, 'run `heartbead up` to start one, or set TEMPORAL_ADDRESS');
+}
+
+/** A connection with what belongs to it. Close it: an open one keeps the process alive. */
+export interface Town extends ConnectionSettings {
+  client: Client;
+  connection: Connection;
+  close(): Promise<void>;
+}
+
+/**
+ * Connects to the server that is configured (by `@temporalio/envconfig`), or else to the one that `heartbead up` started.
+ * @throws NoServerError when there is none, or it does not answer within `connectTimeout`.
+ */
+export async function connect(options: ConnectOptions = {}): Promise<Town> {
+  const settings = await connectionSettings(options);
+  const connection = await open(settings, options.connectTimeout ?? defaultDeadline);
+  const client = new Client({ connection, namespace: settings.namespace });
+  return { ...settings, client, connection, close: () => connection.close() };
+}
+
+async function open(settings: ConnectionSettings, connectTimeout: number): Promise<Connection> {
+  const { address, tls, apiKey, metadata } = settings.options;
+  try {
+    return await Connection.connect({
+      address,
+      connectTimeout,
+      ...(tls === undefined ? {} : { tls }),
+      ...(apiKey === undefined ? {} : { apiKey }),
+      ...(metadata === undefined ? {} : { metadata }),
+    });
+  } catch (error) {
+    const next =
+      settings.source === 'configured'
+        ? 'check TEMPORAL_ADDRESS and that the server is up; without TEMPORAL_ADDRESS, `heartbead up` starts a server here'
+        : `look at the server's log in ${settings.home}, or run \`heartbead up\` again`;
+    throw new NoServerError(`the Temporal server at ${settings.address} did not answer within ${Math.round(connectTimeout / 1_000)} s`, next, { cause: error });
+  }
+}
+
+function configured(env: NodeJS.ProcessEnv): ReturnType<typeof loadClientConnectConfig> {
+  try {
+    return loadClientConnectConfig({ overrideEnvVars: definedOnly(env) });
+  } catch (error) {
+    // Never the error's own text: it may quote the file, and the file may hold an API key.
+    throw new ConfigurationError('the Temporal configuration (TEMPORAL_… variables or the configuration file) cannot be read', 'check it with `temporal config list`, or name another file in TEMPORAL_CONFIG_FILE', { cause: error });
+  }
+}
+
+const definedOnly = (env: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));

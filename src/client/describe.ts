@@ -1,0 +1,103 @@
+import type { Client, WorkflowExecutionStatusName } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
+import { beadStatuses, beadWorkflowId, searchAttributes } from '../contract/index.js';
+import type { AgentStatus, BeadStatus, BeatDetails } from '../contract/index.js';
+
+/** What the server knows of a bead by itself: readable without any worker, though perhaps a moment behind the bead's own account. */
+export interface BeadDescription {
+  bead: string;
+  runId: string;
+  execution: WorkflowExecutionStatusName;
+  title: string;
+  /** As last published by the bead; absent when it has never run. */
+  status?: BeadStatus;
+  agent?: AgentStatus;
+  attention?: string;
+  rig?: string;
+  taskQueue: string;
+  startedAt: number;
+  closedAt?: number;
+  historyLength: number;
+  pendingActivities: PendingActivity[];
+  /** Of an execution that was terminated, timed out or failed: by whom and why, as far as the server says. */
+  ending?: { by?: string; reason: string };
+}
+
+/** An activity the server waits for. */
+export interface PendingActivity {
+  type: string;
+  state: string;
+  attempt: number;
+  lastBeatAt?: number;
+  details?: BeatDetails;
+  lastFailure?: string;
+}
+
+/** @throws WorkflowNotFoundError as the SDK does. */
+export async function describeBead(client: Client, bead: string): Promise<BeadDescription> {
+  const handle = client.workflow.getHandle(beadWorkflowId(bead));
+  const found = await handle.describe();
+  const attribute = (name: string): string | undefined => {
+    const value = found.searchAttributes[name]?.[0];
+    return typeof value === 'string' && value !== '' ? value : undefined;
+  };
+  const status = beadStatuses.find((known) => known === attribute(searchAttributes.beadStatus));
+  const agent = attribute(searchAttributes.agentStatus) as AgentStatus | undefined;
+  const attention = attribute(searchAttributes.attention);
+  const rig = attribute(searchAttributes.rig);
+  const ending = ['TERMINATED', 'TIMED_OUT', 'FAILED'].includes(found.status.name) ? await endingOf(client, found.workflowId, found.runId) : undefined;
+  return {
+    bead,
+    runId: found.runId,
+    execution: found.status.name,
+    title: (await found.staticSummary()) ?? bead,
+    ...(status === undefined ? {} : { status }),
+    ...(agent === undefined ? {} : { agent }),
+    ...(attention === undefined ? {} : { attention }),
+    ...(rig === undefined ? {} : { rig }),
+    taskQueue: found.taskQueue,
+    startedAt: found.startTime.getTime(),
+    ...(found.closeTime === undefined ? {} : { closedAt: found.closeTime.getTime() }),
+    historyLength: found.historyLength,
+    pendingActivities: (found.raw.pendingActivities ?? []).map(readPending),
+    ...(ending === undefined ? {} : { ending }),
+  };
+}
+
+type RawPending = NonNullable<Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>>['raw']['pendingActivities']>[number];
+
+// PendingActivityState of the server's API; the SDK exports the numbers only.
+const pendingStates: Record<number, string> = { 1: 'scheduled', 2: 'started', 3: 'cancel requested', 4: 'paused', 5: 'pause requested' };
+
+function readPending(raw: RawPending): PendingActivity {
+  const beat = instant(raw.lastHeartbeatTime);
+  const payload = raw.heartbeatDetails?.payloads?.[0];
+  return {
+    type: raw.activityType?.name ?? 'unknown',
+    state: pendingStates[raw.state ?? 0] ?? 'unknown',
+    attempt: raw.attempt ?? 1,
+    ...(beat === undefined ? {} : { lastBeatAt: beat }),
+    ...(payload === undefined || payload === null ? {} : { details: defaultPayloadConverter.fromPayload<BeatDetails>(payload) }),
+    ...(raw.lastFailure?.message ? { lastFailure: raw.lastFailure.message } : {}),
+  };
+}
+
+type Timestamp = { seconds?: unknown; nanos?: number | null } | null | undefined;
+function instant(time: Timestamp): number | undefined {
+  return time?.seconds === undefined || time.seconds === null ? undefined : Number(time.seconds as number) * 1_000 + Math.floor((time.nanos ?? 0) / 1e6);
+}
+
+/** The last event of a history says by whom and why an execution was ended. */
+async function endingOf(client: Client, workflowId: string, runId: string): Promise<{ by?: string; reason: string } | undefined> {
+  const page = await client.workflowService.getWorkflowExecutionHistoryReverse({
+    namespace: client.options.namespace,
+    execution: { workflowId, runId },
+    maximumPageSize: 1,
+  });
+  const event = page.history?.events?.[0];
+  const terminated = event?.workflowExecutionTerminatedEventAttributes;
+  if (terminated) return { ...(terminated.identity ? { by: terminated.identity } : {}), reason: terminated.reason || 'no reason was given' };
+  const failure = event?.workflowExecutionFailedEventAttributes?.failure?.message;
+  if (failure) return { reason: failure };
+  return event?.workflowExecutionTimedOutEventAttributes ? { reason: 'the execution timed out' } : undefined;
+}

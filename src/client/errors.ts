@@ -1,0 +1,73 @@
+/**
+ * What a client of Heartbead can meet, as types: each says what happened in one sentence and what to do next in another.
+ * @module
+ */
+import type { BeadStatus } from '../contract/index.js';
+
+/** Base of all expected failures of the client. `next` is a step a person can take; never a destructive command. */
+export abstract class ClientError extends Error {
+  constructor(
+    message: string,
+    readonly next: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** No server is configured and none that `heartbead up` started is running, or the configured one does not answer. */
+export class NoServerError extends ClientError {}
+
+/** The settings of `@temporalio/envconfig` cannot be read. */
+export class ConfigurationError extends ClientError {}
+
+/** The server answered, but refused the request as such (credentials, namespace, an unregistered search attribute). */
+export class ServerRefusedError extends ClientError {}
+
+/** Nothing that serves the bead's task queue answered in time. The bead itself is safe on the server. */
+export class NoWorkerError extends ClientError {
+  constructor(what: string, options?: ErrorOptions) {
+    super(`no worker answered for ${what}`, 'start one with `heartbead up` (or `heartbead worker` in the foreground), then ask again', options);
+  }
+}
+
+export class BeadNotFoundError extends ClientError {
+  constructor(readonly bead: string) {
+    super(`there is no bead ${bead}`, 'list the beads with `heartbead ls --all`');
+  }
+}
+
+/** `sling` with an id that is in use, or that belongs to a bead which has finished its work. */
+export class BeadExistsError extends ClientError {
+  constructor(
+    readonly bead: string,
+    readonly status: string,
+  ) {
+    super(
+      `bead ${bead} exists already (${status}); nothing was changed`,
+      status === 'closed' || status === 'failed' ? 'choose another --id, or leave it away to get a new one' : `look at it with \`heartbead show ${bead}\`, or choose another --id`,
+    );
+  }
+}
+
+/** The bead has ended, so that it can neither be nudged nor paused nor retried. */
+export class BeadEndedError extends ClientError {
+  constructor(
+    readonly bead: string,
+    readonly status: BeadStatus | 'terminated',
+  ) {
+    super(`bead ${bead} has ended (${status})`, `see how with \`heartbead show ${bead}\``);
+  }
+}
+
+/** The bead's own rules refused a request; the message is the bead's sentence. */
+export class BeadRefusedError extends ClientError {
+  constructor(
+    readonly bead: string,
+    sentence: string,
+    options?: ErrorOptions,
+  ) {
+    super(sentence, `see its state with \`heartbead explain ${bead}\``, options);
+  }
+}

@@ -1,0 +1,78 @@
+import { beadOfWorkflowId, beadStatuses, searchAttributes, workflowTypes } from '../contract/index.js';
+import type { AgentStatus, BeadStatus } from '../contract/index.js';
+import type { Town } from './connect.js';
+import { defaultDeadline, within } from './deadline.js';
+import { refusal } from './refusals.js';
+
+/** A bead as the server's visibility store shows it: a moment late, but without asking any bead. */
+export interface BeadSummary {
+  bead: string;
+  title: string;
+  status: BeadStatus | 'terminated';
+  agent: AgentStatus;
+  attention?: string;
+  rig?: string;
+  repo?: string;
+  startedAt: number;
+  closedAt?: number;
+}
+
+export interface ListOptions {
+  /** Only beads of this status. */
+  status?: BeadStatus;
+  /** Ended ones too. */
+  all?: boolean;
+  /** Newest first, at most so many. */
+  limit: number;
+  deadline?: number;
+}
+
+/** @returns beads, newest first, and whether there are more than the limit. Visibility is eventually consistent: never decide by it. */
+export async function listBeads(town: Pick<Town, 'client'>, options: ListOptions): Promise<{ beads: BeadSummary[]; more: boolean }> {
+  const beads: BeadSummary[] = [];
+  try {
+    return await within(town.client, options.deadline ?? defaultDeadline, async () => {
+      for await (const found of town.client.workflow.list({ query: visibilityQuery(options), pageSize: Math.min(options.limit + 1, 1_000) })) {
+        const bead = beadOfWorkflowId(found.workflowId);
+        if (bead === undefined) continue;
+        if (beads.length === options.limit) return { beads, more: true };
+        beads.push(summaryOf(bead, found));
+      }
+      return { beads, more: false };
+    });
+  } catch (error) {
+    throw refusal(error);
+  }
+}
+
+/** @returns the visibility query. The values are of closed unions: nothing a person typed gets into it. */
+export function visibilityQuery({ status, all = false }: Pick<ListOptions, 'status' | 'all'>): string {
+  const parts = [`WorkflowType = '${workflowTypes.bead}'`];
+  if (status !== undefined) parts.push(`${searchAttributes.beadStatus} = '${status}'`);
+  // One that continued as new is the same bead's earlier run.
+  parts.push(all || status !== undefined ? `ExecutionStatus != 'ContinuedAsNew'` : `ExecutionStatus = 'Running'`);
+  return parts.join(' AND ');
+}
+
+type Found = ReturnType<Town['client']['workflow']['list']> extends AsyncIterable<infer T> ? T : never;
+
+function summaryOf(bead: string, found: Found): BeadSummary {
+  const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
+  const attribute = (name: string): string | undefined => text(found.searchAttributes[name]?.[0]);
+  const published = beadStatuses.find((known) => known === attribute(searchAttributes.beadStatus));
+  const ended = { CANCELLED: 'cancelled', TERMINATED: 'terminated', TIMED_OUT: 'terminated', FAILED: 'failed' } as const;
+  const attention = attribute(searchAttributes.attention);
+  const rig = attribute(searchAttributes.rig);
+  const repo = text(found.memo?.['repo']);
+  return {
+    bead,
+    title: text(found.memo?.['title']) ?? bead,
+    status: ended[found.status.name as keyof typeof ended] ?? published ?? 'open',
+    agent: found.status.name === 'RUNNING' ? ((attribute(searchAttributes.agentStatus) as AgentStatus | undefined) ?? 'none') : 'none',
+    ...(attention === undefined ? {} : { attention }),
+    ...(rig === undefined ? {} : { rig }),
+    ...(repo === undefined ? {} : { repo }),
+    startedAt: found.startTime.getTime(),
+    ...(found.closeTime === undefined ? {} : { closedAt: found.closeTime.getTime() }),
+  };
+}

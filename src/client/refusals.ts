@@ -1,0 +1,53 @@
+import { QueryNotRegisteredError, isGrpcDeadlineError, isGrpcServiceError } from '@temporalio/client';
+import { ClientError, NoServerError, ServerRefusedError } from './errors.js';
+
+// Codes of gRPC, which is not a direct dependency.
+const code = { invalidArgument: 3, deadlineExceeded: 4, notFound: 5, permissionDenied: 7, resourceExhausted: 8, failedPrecondition: 9, unavailable: 14, unauthenticated: 16 } as const;
+
+interface GrpcLike {
+  code: number;
+  details?: string;
+}
+
+/** @returns the gRPC error inside an error of the SDK, which wraps it once or twice. */
+export function grpcError(error: unknown): GrpcLike | undefined {
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
+    if (isGrpcServiceError(at)) return at;
+  }
+  return undefined;
+}
+
+/** @returns whether a query or update failed because nobody works on the bead's task queue. */
+export function noWorkerAnswered(error: unknown): boolean {
+  if (error instanceof QueryNotRegisteredError || isGrpcDeadlineError(error)) return true;
+  // "no poller seen for task queue recently, worker may be down", and "workflow task is not scheduled yet" of a bead nobody has ever run.
+  return grpcError(error)?.code === code.failedPrecondition;
+}
+
+/** Turns an error of a request into one for people; what nobody foresaw comes back as it was. */
+export function refusal(error: unknown): unknown {
+  if (error instanceof ClientError) return error;
+  const grpc = grpcError(error);
+  if (grpc === undefined) return error;
+  const said = (grpc.details ?? '').split('\n')[0]?.slice(0, 300) ?? '';
+  switch (grpc.code) {
+    case code.unavailable:
+    case code.deadlineExceeded:
+      return new NoServerError('the Temporal server did not answer in time', 'try again; `heartbead doctor` looks for the cause', { cause: error });
+    case code.permissionDenied:
+    case code.unauthenticated:
+      return new ServerRefusedError(`the Temporal server refused the credentials: ${said}`, 'check TEMPORAL_API_KEY or the TLS settings', { cause: error });
+    case code.notFound:
+      return new ServerRefusedError(`the Temporal server does not know what was asked for: ${said}`, 'check TEMPORAL_NAMESPACE', { cause: error });
+    case code.resourceExhausted:
+      return new ServerRefusedError(`the Temporal server is overloaded or a limit was met: ${said}`, 'wait a little, then try again', { cause: error });
+    case code.invalidArgument:
+      return new ServerRefusedError(
+        `the Temporal server did not accept the request: ${said}`,
+        /search attribute|invalid query|BeadStatus|AgentStatus/i.test(said) ? 'register the search attributes with `heartbead up`, then try again' : '`heartbead doctor` checks the server',
+        { cause: error },
+      );
+    default:
+      return new ServerRefusedError(`the Temporal server answered with an error: ${said || `gRPC code ${grpc.code}`}`, 'try again; `heartbead doctor` looks for the cause', { cause: error });
+  }
+}
