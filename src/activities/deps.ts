@@ -1,0 +1,16 @@
+import type { Client } from '@temporalio/client';
+import type { Host } from '../host/index.js';
+import type { RunnerConnection } from '../runner/index.js';
+
+/** What the activities of a host need; made once per worker. */
+export interface ActivityDeps {
+  host: Host;
+  /** For explicit beats, signals and queries. An ordinary connection: its errors tell a refusal from an outage. */
+  client: Client;
+  /** How the runners of this host reach the server. Goes into each attempt's folder, never into argv or an agent's environment. */
+  connection: RunnerConnection;
+  /** The queue whose slot supplier has taken a permit already when `startAgent` runs. */
+  agentsQueue: string;
+  /** Variables by which adapters look for their programs; `process.env` when absent. */
+  env?: NodeJS.ProcessEnv;
+}

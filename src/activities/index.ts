@@ -1,0 +1,36 @@
+/**
+ * The activities of a host, and of any worker: what the workflows ask for. Everything here is idempotent, since everything may be asked twice.
+ * @module
+ */
+import type { Activities } from '../contract/index.js';
+import type { AttemptDir } from '../runner/index.js';
+import { makeCleanUpAttempt } from './clean-up-attempt.js';
+import { makeDeliverMessage } from './deliver-message.js';
+import type { ActivityDeps } from './deps.js';
+import { makePauseAttempt } from './pause-attempt.js';
+import { makeStartAgent } from './start-agent.js';
+import { Preparations } from './start/preparations.js';
+import { makeStopAttempt } from './stop-attempt.js';
+import { sweepUnstarted } from './sweep.js';
+import { makeVerifyWork } from './verify-work.js';
+
+export type { ActivityDeps } from './deps.js';
+
+/** @returns all activities of a worker, and what its host watch does with attempts that never started. */
+export function createHostActivities(deps: ActivityDeps): { activities: Activities; sweep: (dir: AttemptDir) => Promise<void> } {
+  const preparations = new Preparations(deps);
+  return {
+    activities: {
+      startAgent: makeStartAgent(deps, preparations),
+      verifyWork: makeVerifyWork(deps),
+      stopAttempt: makeStopAttempt(deps, preparations),
+      pauseAttempt: makePauseAttempt(deps),
+      deliverMessage: makeDeliverMessage(deps),
+      cleanUpAttempt: makeCleanUpAttempt(deps, preparations),
+    },
+    sweep: (dir) => sweepUnstarted(deps, preparations, dir),
+  };
+}
+
+/** @returns all activities, exactly as the workflows see them. */
+export const createActivities = (deps: ActivityDeps): Activities => createHostActivities(deps).activities;

@@ -1,0 +1,58 @@
+import { CancelledFailure, CompleteAsyncError } from '@temporalio/activity';
+import { within } from '../client/deadline.js';
+import { failureTypes } from '../contract/index.js';
+import type { Activities, AttemptResult } from '../contract/index.js';
+import type { ActivityDeps } from './deps.js';
+import { failure, setupFailure } from './failures.js';
+import { readInput } from './input.js';
+import { claim } from './start/claim.js';
+import { Preparations } from './start/preparations.js';
+import { Start } from './start/start.js';
+import { StartInterrupted, StartLease } from './start/start-lease.js';
+
+/**
+ * `startAgent`: makes an attempt run on this host, or finds that it does, or finds how it ended. Idempotent by attempt: every doubt about an
+ * attempt is answered by scheduling it again. When a runner has the attempt, the activity goes on without the worker (asynchronous completion).
+ *
+ * Fails by `ApplicationFailure` of the contract's types; each says what a person or the bead can do about it.
+ */
+export function makeStartAgent(deps: ActivityDeps, preparations: Preparations = new Preparations(deps)): Activities['startAgent'] {
+  return async (given) => {
+    const input = readInput('startAgent', given);
+    const { host } = deps;
+    const lease = new StartLease(deps.client, { host: host.hostId, attempt: input.attempt, beatEvery: input.clocks.beatEvery });
+    try {
+      if (input.mode === 'start') await claim(deps, input, lease);
+      return await new Start(deps, preparations, input, lease).run();
+    } catch (error) {
+      if (error instanceof CompleteAsyncError) throw error;
+      if (!(error instanceof StartInterrupted)) throw setupFailure(error);
+      return await interrupted(error, lease);
+    } finally {
+      lease.end();
+    }
+
+    /** What an interrupted call says at its end. No agent was ever spawned by it. */
+    async function interrupted({ interruption }: StartInterrupted, held: StartLease): Promise<AttemptResult> {
+      const result = (outcome: AttemptResult['outcome'], reason: string): AttemptResult => ({ attempt: input.attempt, host: host.hostId, outcome, reason });
+      const refused = (why: string): Error => failure(failureTypes.runnerRefused, `attempt ${input.attempt} was not started by this call: ${why}`);
+      switch (interruption.why) {
+        case 'stopped':
+          return result(interruption.outcome, interruption.reason);
+        case 'cancelled': {
+          const stopped = result('stopped', 'stopped while it was being prepared; no agent had been spawned');
+          if (held.toldToCancel) throw new CancelledFailure(stopped.reason, [stopped]);
+          // Known only from the answer to a beat: the SDK would make a failure of it.
+          await within(deps.client, 10_000, () => deps.client.activity.reportCancellation(held.token, stopped));
+          throw new CompleteAsyncError();
+        }
+        case 'superseded':
+          throw refused('a newer one goes on with the attempt');
+        case 'gone':
+          throw refused('the server no longer counts on it');
+        case 'shutdown':
+          throw refused('the worker is shutting down; the attempt goes on with its next one');
+      }
+    }
+  };
+}

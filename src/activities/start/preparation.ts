@@ -1,0 +1,75 @@
+import { attemptRefs, failureTypes } from '../../contract/index.js';
+import type { BeatPhase, Checkpoint, StartAgentInput } from '../../contract/index.js';
+import { checkAgent, findAdapter } from '../../agents/index.js';
+import { createWorktree, ensureCommit, GitError, resolveBase, updateMirror } from '../../git/index.js';
+import type { GitProgress } from '../../git/index.js';
+import { diskProblem } from '../../host/index.js';
+import type { AttemptDir } from '../../runner/index.js';
+import type { ActivityDeps } from '../deps.js';
+import { failure } from '../failures.js';
+
+export interface Prepared {
+  /** The saved work of an earlier attempt is nowhere any more, so this one begins at the base: why. */
+  checkpointLost?: string;
+}
+
+/** How the waiting call hears how far it is. */
+export type Progress = (phase: BeatPhase, text: string) => void;
+
+/**
+ * Makes everything ready for the runner: agent program, mirror, worktree, `setup.json`. Idempotent: what an interrupted one has left is
+ * used where it is whole (the mirror) and made anew where it is not (the worktree).
+ * @throws ApplicationFailure, GitError, or the signal's reason.
+ */
+export async function prepareWorkspace(deps: ActivityDeps, input: StartAgentInput, dir: AttemptDir, signal: AbortSignal, progress: Progress): Promise<Prepared> {
+  const { host } = deps;
+  const space = await diskProblem(host.home, host.diskFloor);
+  if (space !== undefined) throw failure(failureTypes.setupUnreachable, `the host ${host.hostId} takes no new attempt: ${space}`);
+
+  progress('accepted', `looks for the agent program (${input.agent.adapter})`);
+  await checkedAgent(deps, input);
+
+  const onProgress = (phase: BeatPhase) => ({ phase: doing, percent }: GitProgress): void => progress(phase, percent === undefined ? doing : `${doing} ${percent} %`);
+  progress('cloning', 'cloning');
+  const { path: mirror } = await updateMirror({ root: host.mirrors, repo: input.repo, signal, onProgress: onProgress('cloning') });
+  const base = await resolveBase(mirror, input.base);
+  const found = input.checkpoint && (await findCheckpoint(mirror, input.repo, input.checkpoint, { signal, onProgress: onProgress('cloning') }));
+  const checkpoint = typeof found === 'object' ? found : undefined;
+
+  progress('worktree', 'worktree');
+  await createWorktree({
+    mirror, path: dir.worktree, branch: attemptRefs.branch(input.bead, input.attempt), at: checkpoint?.sha ?? base.sha, wip: checkpoint?.wip, signal, onProgress: onProgress('worktree'),
+  });
+  const adapter = findAdapter(input.agent.adapter);
+  if (adapter?.prepare) {
+    progress('worktree', `prepares the agent program (${adapter.name})`);
+    await adapter.prepare(input.agent, { signal, progress: ({ text, percent }) => progress('worktree', percent === undefined ? text : `${text} ${percent} %`) });
+    signal.throwIfAborted();
+  }
+  await dir.writeSetup({ host: host.hostId, baseSha: base.sha, mirror });
+  progress('worktree', 'worktree ready');
+  return typeof found === 'string' ? { checkpointLost: found } : {};
+}
+
+/** @returns the checkpoint to go on from, or why there is none any more: to begin again at the base is better than to block for ever. */
+async function findCheckpoint(mirror: string, repo: string, checkpoint: Checkpoint, options: Parameters<typeof ensureCommit>[3]): Promise<Checkpoint | string> {
+  try {
+    return await ensureCommit(mirror, repo, checkpoint, options);
+  } catch (error) {
+    if (error instanceof GitError && error.kind === 'no_such_ref') return error.message;
+    throw error;
+  }
+}
+
+/** What cannot start is found out before anything is cloned. */
+async function checkedAgent({ host, env = process.env }: ActivityDeps, { agent }: StartAgentInput): Promise<void> {
+  const found = await checkAgent(agent, env);
+  switch (found?.kind) {
+    case undefined:
+      return;
+    case 'not_installed':
+      throw failure(failureTypes.agentNotInstalled, `on host ${host.hostId}: ${found.problem}`);
+    case 'bad_options':
+      throw failure(failureTypes.badAgentOptions, found.problem);
+  }
+}

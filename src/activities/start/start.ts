@@ -1,0 +1,237 @@
+import { CompleteAsyncError } from '@temporalio/activity';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { failureTypes } from '../../contract/index.js';
+import type { AttemptResult, StartAgentInput } from '../../contract/index.js';
+import type { AgentPermit, GiveWay } from '../../host/index.js';
+import { inspectAttempt, processStartTime, RunnerControl, RunnerGoneError, RunnerRefusedError, spawnRunner } from '../../runner/index.js';
+import type { AttemptDir, SpawnOutcome } from '../../runner/index.js';
+import type { ActivityDeps } from '../deps.js';
+import { failure } from '../failures.js';
+import { discardWorkspace } from '../workspace.js';
+import type { Hold, Preparations } from './preparations.js';
+import { StartInterrupted } from './start-lease.js';
+import type { StartLease } from './start-lease.js';
+
+/** What a look found has changed by the time it was acted on; so often the look is repeated before the call gives up. */
+const looks = 20;
+const lookAgainAfter = 500;
+
+/** One `startAgent` call that has been claimed: finds out where the attempt stands on this host and takes the one step that fits. */
+export class Start {
+  readonly #dir: AttemptDir;
+
+  constructor(
+    private readonly deps: ActivityDeps,
+    private readonly preparations: Preparations,
+    private readonly input: StartAgentInput,
+    private readonly lease: StartLease,
+  ) {
+    this.#dir = deps.host.attemptDir(input);
+  }
+
+  /**
+   * @returns the result of an attempt that has ended.
+   * @throws CompleteAsyncError when a runner has the task token now. ApplicationFailure when there will be none. StartInterrupted.
+   */
+  async run(): Promise<AttemptResult> {
+    const { turns } = this.deps.host;
+    const { attempt } = this.input;
+    let turn = turns.tryTake(attempt);
+    if (turn === undefined) {
+      this.lease.say('accepted', 'waits for another call that works on the same attempt');
+      // Only a token that the server still counts on outranks whoever is at work.
+      await this.lease.confirm();
+      turn = await turns.take(attempt, { giveWay: { why: 'superseded' }, signal: this.lease.signal });
+    }
+    const { giveWay } = turn;
+    const yielded = (): void => this.lease.interrupt(giveWay.reason as GiveWay);
+    giveWay.addEventListener('abort', yielded, { once: true });
+    if (giveWay.aborted) yielded();
+    try {
+      return await this.#take();
+    } finally {
+      giveWay.removeEventListener('abort', yielded);
+      turn.end();
+    }
+  }
+
+  async #take(): Promise<AttemptResult> {
+    for (let look = 0; look < looks; look++) {
+      this.lease.signal.throwIfAborted();
+      if (look > 0) await sleep(lookAgainAfter, undefined, { signal: this.lease.signal }).catch(() => this.lease.signal.throwIfAborted());
+      const found = await inspectAttempt(this.#dir);
+      switch (found.kind) {
+        case 'ended':
+          return found.result;
+        case 'running': {
+          const result = await this.#handOver();
+          if (result !== undefined) return result;
+          break;
+        }
+        case 'dead':
+          this.lease.say('accepted', 'the runner is dead: its agent is ended and its work saved');
+          return this.deps.host.reap(this.#dir, 'its runner died without a word (killed, or crashed)');
+        case 'missing':
+          if (this.input.mode === 'adopt') throw failure(failureTypes.noSuchAttempt, `host ${this.deps.host.hostId} knows nothing of attempt ${this.input.attempt}`);
+          if (await this.#startRunner()) throw new CompleteAsyncError();
+          break;
+        case 'unstarted':
+          if (await this.#startRunner()) throw new CompleteAsyncError();
+          break;
+        default:
+          found satisfies never;
+      }
+    }
+    throw failure(failureTypes.runnerRefused, `attempt ${this.input.attempt} could not be taken up on ${this.deps.host.hostId}: its runner neither answers nor ends`);
+  }
+
+  /**
+   * Gives the living runner the new token.
+   * @returns the result when the attempt has ended; undefined when it has to be looked at again.
+   */
+  async #handOver(): Promise<AttemptResult | undefined> {
+    // A token that is void already would turn a watched runner into an orphan.
+    await this.lease.confirm();
+    this.lease.quiet();
+    try {
+      const answer = await new RunnerControl(this.#dir).adopt(this.lease.token);
+      if (!answer.adopted) return answer.result;
+    } catch (error) {
+      this.lease.resume();
+      if (error instanceof RunnerGoneError) return undefined;
+      if (error instanceof RunnerRefusedError) {
+        this.deps.host.logger.warn({ attempt: this.input.attempt, problem: error.message }, 'the runner did not take the new task token');
+        return undefined;
+      }
+      throw error;
+    }
+    throw new CompleteAsyncError();
+  }
+
+  /** @returns whether the runner is past the fence and has the token; false: look again. */
+  async #startRunner(): Promise<boolean> {
+    const permit = await this.#permit();
+    let handedOver = false;
+    try {
+      await this.#prepare();
+      await this.#dir.writeToken(this.lease.token);
+      await this.#dir.writeConnection(this.deps.connection);
+      this.lease.say('spawning', 'spawning the runner');
+      await this.lease.confirm();
+      // From here on the call cannot be interrupted: the fence decides, and whatever comes reaches the runner by its own beats.
+      this.lease.quiet();
+      handedOver = true;
+      return await this.#past(await spawnRunner(this.#dir));
+    } catch (error) {
+      if (!handedOver && !isGoingOn(error)) await this.#discard();
+      throw error;
+    } finally {
+      // Not before the runner counts as living: else there would be a place too many for a moment.
+      if (permit !== undefined) this.deps.host.slots.release(permit);
+    }
+  }
+
+  /** A task from the agents queue came with a permit; one from the host's own queue (an interrupted start) has to wait for a place. */
+  async #permit(): Promise<AgentPermit | undefined> {
+    if (this.lease.taskQueue === this.deps.agentsQueue) return undefined;
+    this.lease.say('accepted', 'waits for a free place for an agent on this host');
+    return this.deps.host.slots.acquire(this.lease.signal, true);
+  }
+
+  async #prepare(): Promise<void> {
+    await this.#dir.create();
+    // What makes the attempt known here. Written again by an adoption, which may bring newer messages.
+    await this.#dir.writeInput(this.input);
+    const hold = await this.preparations.join(this.input, this.#dir, (phase, text) => this.lease.say(phase, text));
+    try {
+      const { checkpointLost } = await orInterrupted(hold.ready, this.lease.signal);
+      if (checkpointLost !== undefined) await this.#beginAtBase(checkpointLost);
+    } catch (error) {
+      if (error instanceof StartInterrupted) await this.#letGo(error, hold);
+      throw error;
+    }
+  }
+
+  /** The agent is told, so that it does not look for what is not there. */
+  async #beginAtBase(why: string): Promise<void> {
+    const { checkpoint, ...input } = this.input;
+    this.deps.host.logger.warn({ attempt: input.attempt, checkpoint, why }, 'the saved work of an earlier attempt is gone; this one begins at the base');
+    await this.#dir.writeInput({ ...input, notes: [...input.notes, `the saved work of an earlier attempt (${checkpoint?.sha ?? '?'}) is gone: this attempt begins at the base branch`] });
+  }
+
+  async #letGo({ interruption }: StartInterrupted, hold: Hold): Promise<void> {
+    switch (interruption.why) {
+      case 'cancelled':
+      case 'stopped':
+        return hold.abandon('unwanted');
+      case 'shutdown':
+        return hold.abandon('shutdown');
+      case 'superseded':
+      case 'gone':
+        return hold.letGo();
+    }
+  }
+
+  /** No runner got past the fence. A rest that cannot be removed now is swept later; the reason of the end must not get lost over it. */
+  async #discard(): Promise<void> {
+    const { host } = this.deps;
+    await discardWorkspace(host, this.#dir, this.input.repo).catch((left: unknown) => host.logger.warn({ err: left, attempt: this.input.attempt }, 'the rest of an attempt that never started could not be removed'));
+  }
+
+  async #past(outcome: SpawnOutcome): Promise<boolean> {
+    const { host } = this.deps;
+    if (outcome.fenced) {
+      // Without a start time the process is gone already: counted all the same, so that the host watch settles it.
+      host.runners.add(this.#dir, { pid: outcome.pid, startTime: processStartTime(outcome.pid) ?? 'gone' });
+      return true;
+    }
+    host.logger.warn({ attempt: this.input.attempt, because: outcome.because, refused: outcome.refused }, 'the runner ended before its agent');
+    switch (outcome.because) {
+      case 'held':
+      case 'ended':
+        this.lease.resume();
+        return false;
+      case 'cancelled':
+        await this.#discard();
+        throw new StartInterrupted({ why: 'cancelled' });
+      case 'bead':
+        await this.#discard();
+        throw failure(failureTypes.runnerRefused, `attempt ${this.input.attempt} was not started: ${outcome.refused}`);
+      case 'failed':
+        await this.#discard();
+        throw failure(failureTypes.setupUnreachable, `the runner could not be started on ${host.hostId}: ${outcome.refused}`);
+      // Somebody may adopt it: everything stays where it is.
+      case 'token':
+      case 'unreachable':
+        throw failure(failureTypes.runnerRefused, `attempt ${this.input.attempt} was not started: ${outcome.refused}`);
+    }
+  }
+}
+
+/** Whether somebody else may go on with what was prepared. */
+function isGoingOn(error: unknown): boolean {
+  if (!(error instanceof StartInterrupted)) return false;
+  switch (error.interruption.why) {
+    case 'cancelled':
+    case 'stopped':
+      return false;
+    case 'superseded':
+    case 'gone':
+    case 'shutdown':
+      return true;
+  }
+}
+
+async function orInterrupted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop: () => void = () => undefined;
+  const interrupted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([promise, interrupted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

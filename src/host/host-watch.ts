@@ -1,0 +1,167 @@
+import { ActivityNotFoundError } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
+import pRetry from 'p-retry';
+import { within } from '../client/deadline.js';
+import type { AttemptResult } from '../contract/index.js';
+import { inspectAttempt } from '../runner/index.js';
+import type { AttemptDir } from '../runner/index.js';
+import { diskProblem } from './disk-space.js';
+import type { Host } from './host.js';
+
+export interface HostWatchOptions {
+  client: Client;
+  /** What to do with an attempt that came here long ago and never got past the fence; resolves when it was looked at. */
+  sweep?: (dir: AttemptDir) => Promise<void>;
+  /** Milliseconds between two looks at the process table; default 1 s: a killed runner is known before anybody misses it. */
+  lookEvery?: number;
+  /** Milliseconds between two looks at the disk; default 10 s. */
+  diskEvery?: number;
+  /** Milliseconds between two sweeps of one folder; default 10 min: longer than a preparation waits for its adoption. */
+  sweepEvery?: number;
+}
+
+/** A reaping that failed (a process that does not end, a disk that cannot be written) is tried again after so long. */
+const reapAgainAfter = 10_000;
+/** After a quarter of an hour without a server the adoption that follows the heartbeat timeout will find the result on disk. */
+const reportFor = 15 * 60_000;
+
+/**
+ * Looks at the runners of this host: one that died without a result is reaped and its activity completed in its name, so that a SIGKILL
+ * is known in seconds and not after the heartbeat timeout. Ends of all kinds free their place. Watches the disk, too.
+ */
+export class HostWatch {
+  readonly #stop = new AbortController();
+  readonly #again = new Map<string, number>();
+  readonly #swept = new Map<string, number>();
+  readonly #reports = new Set<Promise<void>>();
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> = Promise.resolve();
+  #diskLookedAt = -Infinity;
+
+  constructor(
+    private readonly host: Host,
+    private readonly options: HostWatchOptions,
+  ) {}
+
+  /** Resolves after the first look: the runners that were here before this worker have their places then. */
+  async start(): Promise<void> {
+    await this.#look();
+    this.#arm();
+  }
+
+  /** Stops looking. Runners and agents live on. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error('the worker is stopping'));
+    clearTimeout(this.#timer);
+    await this.#looking;
+    await Promise.all(this.#reports);
+  }
+
+  #arm(): void {
+    if (this.#stop.signal.aborted) return;
+    this.#timer = setTimeout(() => {
+      this.#looking = this.#look()
+        .catch((error: unknown) => this.host.logger.error({ err: error }, 'the look at the runners of this host failed; the next one follows'))
+        .finally(() => this.#arm());
+    }, this.options.lookEvery ?? 1_000);
+  }
+
+  async #look(): Promise<void> {
+    await this.#lookAtDisk();
+    const { gone, unstarted } = await this.host.runners.look();
+    await Promise.all(gone.map((dir) => this.#settle(dir)));
+    for (const dir of unstarted) await this.#sweep(dir);
+  }
+
+  /** Whoever has the turn settles the attempt himself; if not, the next look does. */
+  async #settle(dir: AttemptDir): Promise<void> {
+    if ((this.#again.get(dir.path) ?? 0) > Date.now()) return;
+    const turn = this.host.turns.tryTake(dir.attempt);
+    if (turn === undefined) return;
+    try {
+      const found = await inspectAttempt(dir);
+      switch (found.kind) {
+        case 'ended':
+          this.host.free(dir);
+          this.#report(dir, found.result);
+          break;
+        case 'dead':
+          this.#report(dir, await this.host.reap(dir, 'its runner died without a word (killed, or crashed)'));
+          break;
+        case 'missing':
+        case 'unstarted':
+          this.host.runners.forget(dir, false);
+          this.host.slots.wake();
+          break;
+        case 'running':
+          this.host.runners.add(dir, found.record);
+          break;
+        default:
+          found satisfies never;
+      }
+      this.#again.delete(dir.path);
+    } catch (error) {
+      this.host.logger.error({ err: error, bead: dir.bead, attempt: dir.attempt }, 'a dead attempt could not be settled; it keeps its place and is tried again');
+      this.#again.set(dir.path, Date.now() + reapAgainAfter);
+    } finally {
+      turn.end();
+    }
+  }
+
+  /**
+   * Completes the activity with the recorded token. A runner that could report by itself has done so: then the server knows the token no
+   * longer, and all is well.
+   */
+  #report(dir: AttemptDir, result: AttemptResult): void {
+    const report = this.#complete(dir, result)
+      .catch((error: unknown) => {
+        if (!this.#stop.signal.aborted) this.host.logger.warn({ err: error, attempt: dir.attempt }, 'the end of an attempt could not be reported; the next adoption will find it');
+      })
+      .finally(() => this.#reports.delete(report));
+    this.#reports.add(report);
+  }
+
+  async #complete(dir: AttemptDir, result: AttemptResult): Promise<void> {
+    const token = await dir.readToken();
+    if (token === undefined) return;
+    const { client } = this.options;
+    await pRetry(() => within(client, 10_000, () => client.activity.complete(token, result)), {
+      retries: 1_000,
+      maxRetryTime: reportFor,
+      minTimeout: 500,
+      maxTimeout: 10_000,
+      signal: this.#stop.signal,
+      shouldRetry: ({ error }) => !(error instanceof ActivityNotFoundError),
+    }).catch((error: unknown) => {
+      if (!(error instanceof ActivityNotFoundError)) throw error;
+    });
+  }
+
+  async #sweep(dir: AttemptDir): Promise<void> {
+    const { sweep, sweepEvery = 10 * 60_000 } = this.options;
+    const before = this.#swept.get(dir.path);
+    // The first time it is only remembered: an attempt that is just being prepared looks the same.
+    if (before === undefined) this.#swept.set(dir.path, Date.now());
+    if (sweep === undefined || before === undefined || Date.now() - before < sweepEvery) return;
+    this.#swept.set(dir.path, Date.now());
+    const turn = this.host.turns.tryTake(dir.attempt);
+    if (turn === undefined) return;
+    try {
+      await sweep(dir);
+    } catch (error) {
+      this.host.logger.warn({ err: error, attempt: dir.attempt }, 'an attempt that never started could not be looked after; it is tried again later');
+    } finally {
+      turn.end();
+    }
+  }
+
+  async #lookAtDisk(): Promise<void> {
+    const { slots, home, diskFloor, logger } = this.host;
+    if (performance.now() - this.#diskLookedAt < (this.options.diskEvery ?? 10_000)) return;
+    this.#diskLookedAt = performance.now();
+    const problem = await diskProblem(home, diskFloor);
+    if (problem !== undefined && slots.obstacle === undefined) logger.warn({ problem }, 'this host takes no new attempts');
+    if (problem === undefined && slots.obstacle !== undefined) logger.info('there is room on the disk again: this host takes attempts');
+    if (problem !== slots.obstacle) slots.setObstacle(problem);
+  }
+}

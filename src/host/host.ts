@@ -1,0 +1,65 @@
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { AttemptResult } from '../contract/index.js';
+import { AttemptDir, reapAttempt } from '../runner/index.js';
+import { AgentSlots } from './agent-slots.js';
+import { AttemptTurns } from './attempt-turns.js';
+import { LivingRunners } from './living-runners.js';
+
+export interface HostOptions {
+  /** The state directory, from `openStateDirectory`. */
+  home: string;
+  hostId: string;
+  /** At most so many agents at once. */
+  maxAgents: number;
+  /** Bytes that must be free before anything new is started. */
+  diskFloor: number;
+  logger: Logger;
+}
+
+/** What a worker knows of its host: the places for agents, who lives in them, and who acts on which attempt at this moment. */
+export class Host {
+  readonly home: string;
+  readonly hostId: string;
+  readonly diskFloor: number;
+  readonly logger: Logger;
+  readonly runners: LivingRunners;
+  readonly slots: AgentSlots;
+  readonly turns = new AttemptTurns();
+
+  constructor(options: HostOptions) {
+    this.home = options.home;
+    this.hostId = options.hostId;
+    this.diskFloor = options.diskFloor;
+    this.logger = options.logger.child({ host: options.hostId });
+    this.runners = new LivingRunners(options.home);
+    this.slots = new AgentSlots({ max: options.maxAgents, living: () => this.runners.count });
+  }
+
+  /** The folder of the mirrors. */
+  get mirrors(): string {
+    return join(this.home, 'mirrors');
+  }
+
+  /** @returns the attempt's folder on this host; it need not exist. */
+  attemptDir({ bead, attempt }: { bead: string; attempt: string }): AttemptDir {
+    return AttemptDir.of(this.home, bead, attempt);
+  }
+
+  /**
+   * Ends what a dead runner has left behind and frees its place. The caller holds the attempt's turn.
+   * @throws Error when processes of the attempt cannot be ended; it keeps its place then.
+   */
+  async reap(dir: AttemptDir, reason: string): Promise<AttemptResult> {
+    const result = await reapAttempt(dir, reason);
+    this.logger.warn({ bead: dir.bead, attempt: dir.attempt, outcome: result.outcome, reason: result.reason }, 'a dead runner was reaped');
+    this.free(dir);
+    return result;
+  }
+
+  /** The attempt is over, and no process of it is left: its place goes to the next one. */
+  free(dir: AttemptDir): void {
+    this.runners.forget(dir);
+    this.slots.wake();
+  }
+}

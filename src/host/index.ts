@@ -1,0 +1,18 @@
+/**
+ * The host of a worker: its state directory, the lock on it, the places for agents, and the watch over their runners.
+ * @module
+ */
+export { openStateDirectory } from './state-directory.js';
+export type { StateDirectory } from './state-directory.js';
+export { acquireWorkerLock, WorkerLockHeldError } from './worker-lock.js';
+export type { LockHolder, WorkerLock, WorkerLockOptions } from './worker-lock.js';
+export { defaultDiskFloor, diskProblem } from './disk-space.js';
+export { AgentSlots } from './agent-slots.js';
+export type { AgentPermit, AgentSlotsOptions } from './agent-slots.js';
+export { AttemptTurns } from './attempt-turns.js';
+export type { AttemptTurn, GiveWay } from './attempt-turns.js';
+export { LivingRunners } from './living-runners.js';
+export { Host } from './host.js';
+export type { HostOptions } from './host.js';
+export { HostWatch } from './host-watch.js';
+export type { HostWatchOptions } from './host-watch.js';

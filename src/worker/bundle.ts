@@ -1,0 +1,25 @@
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import writeFileAtomic from 'write-file-atomic';
+import { compiledFile } from '../runner/compiled.js';
+
+/**
+ * Bundles the compiled workflows (`dist/workflows/index.js`) into one file, so that a worker starts without a bundler. Part of the build.
+ * @param out - where the bundle goes; written in one step.
+ * @throws Error when the workflows are not compiled, or import what has no place in the sandbox.
+ */
+export async function buildWorkflowBundle(out: string): Promise<void> {
+  const { code } = await bundleWorkflowCode({ workflowsPath: compiledFile('workflows/index'), logger: new DefaultLogger('WARN') });
+  await writeFileAtomic(out, code);
+}
+
+/**
+ * @returns the bundle that the build has made, for `workflowBundle` of a worker.
+ * @throws Error when there is none.
+ */
+export function builtWorkflowBundle(): { codePath: string } {
+  const codePath = fileURLToPath(new URL('../../dist/workflow-bundle.js', import.meta.url));
+  if (!existsSync(codePath)) throw new Error(`${codePath} is missing: build the package first (npm run build)`);
+  return { codePath };
+}

@@ -1,0 +1,161 @@
+import { Client, Connection } from '@temporalio/client';
+import { GracefulShutdownPeriodExpiredError, NativeConnection } from '@temporalio/worker';
+import type { Worker } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import { createHostActivities } from '../activities/index.js';
+import type { ConnectionSettings } from '../client/connect.js';
+import { DEFAULT_TASK_QUEUE, taskQueues } from '../contract/index.js';
+import { acquireWorkerLock, defaultDiskFloor, Host, HostWatch, openStateDirectory } from '../host/index.js';
+import { connectionRecord } from '../runner/index.js';
+import { builtWorkflowBundle } from './bundle.js';
+import { serveHealth } from './health-server.js';
+import { WorkerStateFile } from './state-file.js';
+import { createWorkers } from './workers.js';
+
+export interface StartWorkerOptions {
+  /** As `connectionSettings` (`src/client`) finds it: address, TLS, API key, metadata. */
+  connection: ConnectionSettings['options'];
+  /** Default `default`. */
+  namespace?: string;
+  /** The town's main task queue; default `heartbead`. */
+  taskQueue?: string;
+  /** The state directory. One worker process per directory. */
+  home: string;
+  /** At most so many agents at once on this host; default 4. */
+  maxAgents?: number;
+  /** Bytes that must be free before anything new is started; default 512 MiB. */
+  diskFloor?: number;
+  /** Serves `GET /` for probes on the loopback interface; 0 takes a free port. No probe when absent. */
+  healthPort?: number;
+  /** Default: the one that the build has made. */
+  workflowBundle?: { codePath: string };
+  logger: Logger;
+}
+
+/** A worker of this process. Its agents are no part of it: they live on when it ends. */
+export interface RunningWorker {
+  hostId: string;
+  /** Present with `healthPort`. */
+  healthPort?: number;
+  /** Stops polling and ends; runners and agents live on. Resolves when everything is closed. Idempotent. */
+  stop(): Promise<void>;
+  /** Resolves when the worker has stopped; rejects when it failed by itself. */
+  done: Promise<void>;
+}
+
+/** Enough for the agents of one person's machine; each takes a few hundred megabytes. */
+export const defaultMaxAgents = 4;
+const connectWithin = 10_000;
+
+/**
+ * Starts a worker: takes the state directory, looks who lives there, and polls the town's queues. Resolves when it polls.
+ * @throws WorkerLockHeldError when another worker has the directory; the SDK's errors when the server does not answer. Nothing is left open then.
+ */
+export async function startWorker(options: StartWorkerOptions): Promise<RunningWorker> {
+  const { namespace = 'default', taskQueue = DEFAULT_TASK_QUEUE, maxAgents = defaultMaxAgents, diskFloor = defaultDiskFloor, logger, healthPort } = options;
+  const closers: (() => Promise<void>)[] = [];
+  /** Last opened, first closed; one that fails must not keep the others open. */
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) {
+      await closer().catch((error: unknown) => logger.warn({ err: error }, 'a part of the worker could not be closed'));
+    }
+  };
+  try {
+    const { home, hostId } = await openStateDirectory(options.home);
+    let stop: (why: string) => void = () => undefined;
+    const lock = await acquireWorkerLock(home, { onLost: (holder) => stop(`another worker (pid ${holder.pid} on ${holder.machine}) has taken the state directory over`) });
+    closers.push(() => lock.release());
+    const stateFile = new WorkerStateFile(home, { hostId, taskQueue, maxAgents, address: options.connection.address });
+    await stateFile.write('starting');
+    closers.push(() => stateFile.write('stopped'));
+
+    const { address, tls, apiKey, metadata } = options.connection;
+    const shared = { address, ...(tls === undefined ? {} : { tls }), ...(apiKey === undefined ? {} : { apiKey }), ...(metadata === undefined ? {} : { metadata }) };
+    const connection = await Connection.connect({ ...shared, connectTimeout: connectWithin });
+    closers.push(() => connection.close());
+    const native = await NativeConnection.connect(shared);
+    closers.push(() => native.close());
+
+    const identity = `heartbead@${hostId} ${process.pid}`;
+    const client = new Client({ connection, namespace, identity });
+    const host = new Host({ home, hostId, maxAgents, diskFloor, logger });
+    const { activities, sweep } = createHostActivities({ host, client, connection: connectionRecord({ ...shared, namespace }), agentsQueue: taskQueues.agents(taskQueue) });
+    const watch = new HostWatch(host, { client, sweep });
+    await watch.start();
+    closers.push(() => watch.stop());
+
+    const workers = await createWorkers({ connection: native, namespace, taskQueue, host, activities, identity, workflowBundle: options.workflowBundle ?? builtWorkflowBundle() });
+    const running = run(workers, logger);
+    closers.push(running.stop);
+    let probe: number | undefined;
+    if (healthPort !== undefined) {
+      const health = await serveHealth(healthPort, () => {
+        const states = workers.map((worker) => worker.getState());
+        const { obstacle } = host.slots;
+        return {
+          healthy: states.every((state) => state === 'RUNNING'), state: running.state(), hostId, workers: states,
+          agents: { living: host.runners.count, max: maxAgents }, ...(obstacle === undefined ? {} : { obstacle }),
+        };
+      });
+      closers.push(() => health.close());
+      probe = health.port;
+    }
+    await stateFile.write('running');
+    logger.info({ hostId, home, address, namespace, taskQueue, maxAgents, living: host.runners.count, healthPort: probe }, 'the worker polls');
+
+    stop = (why) => {
+      logger.warn({ why }, 'the worker stops');
+      void running.stop();
+    };
+    const done = running.done.finally(close);
+    // Whoever awaits neither of the two must not be ended by it; the log has told it.
+    done.catch((error: unknown) => logger.error({ err: error }, 'the worker failed'));
+    return {
+      hostId,
+      ...(probe === undefined ? {} : { healthPort: probe }),
+      done,
+      stop: async () => {
+        await running.stop();
+        await done;
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Running {
+  state(): string;
+  stop: () => Promise<void>;
+  done: Promise<void>;
+}
+
+/** Runs all of them until one is asked to stop or one fails: half a worker would be worse than none. */
+function run(workers: Worker[], logger: Logger): Running {
+  let stopping = false;
+  const shutDown = (): void => {
+    stopping = true;
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  const runs = workers.map((worker) =>
+    worker.run().catch((error: unknown) => {
+      shutDown();
+      // What did not end in time is left to its retry, or to the adoption.
+      if (error instanceof GracefulShutdownPeriodExpiredError) logger.warn({ err: error }, 'not everything ended in time');
+      else throw error;
+    }),
+  );
+  const all = Promise.allSettled(runs);
+  const done = all.then((results) => {
+    for (const result of results) if (result.status === 'rejected') throw result.reason as Error;
+  });
+  return {
+    state: () => (stopping ? 'stopping' : 'running'),
+    done,
+    stop: async () => {
+      shutDown();
+      await all;
+    },
+  };
+}

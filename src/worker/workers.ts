@@ -1,0 +1,60 @@
+import { Worker } from '@temporalio/worker';
+import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
+import { taskQueues } from '../contract/index.js';
+import type { Activities } from '../contract/index.js';
+import type { Host } from '../host/index.js';
+import { agentSlotSupplier } from './slot-supplier.js';
+
+export interface CreateWorkersOptions {
+  connection: NativeConnection;
+  namespace: string;
+  /** The town's main task queue; the others are derived from it. */
+  taskQueue: string;
+  host: Host;
+  activities: Activities;
+  workflowBundle: { codePath: string };
+  identity: string;
+}
+
+/** Remote look-ups at once: each is a git process or two, and more of them than that would only wait for the same line. */
+const lookUpsAtOnce = 10;
+
+/**
+ * The three workers of a process, one per kind of work, so that none waits behind another: workflows and short activities, starts of agents
+ * (as many as there are free places), and what only this host can do.
+ */
+export async function createWorkers({ connection, namespace, taskQueue, host, activities, workflowBundle, identity }: CreateWorkersOptions): Promise<Worker[]> {
+  const { startAgent, verifyWork, stopAttempt, pauseAttempt, deliverMessage, cleanUpAttempt } = activities;
+  const common: WorkerOptions = {
+    connection,
+    namespace,
+    identity,
+    taskQueue,
+    // A cancel, a pause and the news that a token is void reach an activity only with the answer to a beat; the default would hold beats back for up to
+    // 60 s. Two seconds are what a stop may take to be heard, and a beat costs no history.
+    maxHeartbeatThrottleInterval: '2 s',
+    // Eager dispatch hands a task to whoever completes the workflow task: past the queue, its priorities, and the host's places.
+    maxEagerActivityReservationsPerWorkflowTask: 0,
+    // Short activities may finish; a start in mid-clone is told after that, and leaves its work for the next worker.
+    shutdownGraceTime: '2 s',
+    // Well within the 30 s that service managers grant: what does not end by then (a push to a remote that hangs) is left to its retry.
+    shutdownForceTime: '20 s',
+  };
+  return Promise.all([
+    Worker.create({ ...common, taskQueue: taskQueues.main(taskQueue), workflowBundle, activities: { verifyWork }, maxConcurrentActivityTaskExecutions: lookUpsAtOnce }),
+    Worker.create({
+      ...common,
+      taskQueue: taskQueues.agents(taskQueue),
+      activities: { startAgent },
+      // A waiting poll holds a place: with more than one, an interrupted start could not get one on an otherwise idle host.
+      maxConcurrentActivityTaskPolls: 1,
+      tuner: {
+        workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 2 },
+        activityTaskSlotSupplier: agentSlotSupplier(host.slots),
+        localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
+        nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
+      },
+    }),
+    Worker.create({ ...common, taskQueue: taskQueues.host(host.hostId, taskQueue), activities: { startAgent, stopAttempt, pauseAttempt, deliverMessage, cleanUpAttempt } }),
+  ]);
+}
