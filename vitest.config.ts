@@ -19,16 +19,16 @@ export default defineConfig({
     projects: [
       // Pure code and single processes: nothing is set up, so a run starts at once.
       project('unit', ['unit'], { testTimeout: 20_000 }),
-      // Real git, real processes, compiled programs; no server.
-      project('host', ['activities', 'cli', 'host', 'server-binaries'], { ...slow, globalSetup: 'test/support/global/build.ts', setupFiles }),
+      // Real git and real processes; no server.
+      project('host', ['refinery', 'server-binaries'], { ...slow, globalSetup: 'test/support/global/build.ts', setupFiles }),
       // The time-skipping server: one per file, made by `createTimeSkipping()`.
       project('workflow', ['workflow', 'replay'], {
         ...slow,
         globalSetup: ['test/support/global/build.ts', 'test/support/global/test-server.ts'],
         setupFiles,
       }),
-      // One dev server for all files.
-      project('server', ['server', 'process'], {
+      // Real git, real processes, compiled programs, and one dev server for all files.
+      project('server', ['server', 'activities', 'cli', 'host', 'runner', 'process'], {
         ...slow,
         globalSetup: ['test/support/global/build.ts', 'test/support/global/dev-server.ts'],
         setupFiles,

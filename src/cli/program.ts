@@ -1,32 +1,15 @@
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { packageVersion } from '../version.js';
 import { exitCodes } from './exit.js';
-import { agent } from './verbs/agent.js';
-import { cancel } from './verbs/cancel.js';
-import { doctor } from './verbs/doctor.js';
-import { down } from './verbs/down.js';
-import { explain } from './verbs/explain.js';
-import { logs } from './verbs/logs.js';
-import { ls } from './verbs/ls.js';
-import { nudge } from './verbs/nudge.js';
-import { pause } from './verbs/pause.js';
-import { resume } from './verbs/resume.js';
-import { retry } from './verbs/retry.js';
-import { show } from './verbs/show.js';
-import { sling } from './verbs/sling.js';
-import { up } from './verbs/up.js';
-import { watch } from './verbs/watch.js';
-import { worker } from './verbs/worker.js';
 
-/** In the order of the help: the town, the beads, an operator's hand on them, the machinery. */
-const verbs = [up, down, sling, ls, watch, show, explain, logs, nudge, pause, resume, retry, cancel, doctor, worker, agent];
+/** Adds a verb to the command line. */
+export type Verb = (program: Command) => void;
 
-/** @returns the command line with all its verbs. Errors are thrown (`CommanderError`), never printed by commander itself. */
-export function createProgram(): Command {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+/** @returns the command line with these verbs. Errors are thrown (`CommanderError`), never printed by commander itself. */
+export function createProgram(verbs: Verb[]): Command {
   const program = new Command('heartbead')
     .description('Durable orchestration for fleets of coding agents, on Temporal')
-    .version(version)
+    .version(packageVersion())
     .option('--timeout <duration>', 'how long a request to the server may take (default: 10s)')
     .showSuggestionAfterError(true)
     .exitOverride()
