@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { attemptIdProblem, beadIdProblem, beadStatuses, titleProblem } from '../contract/index.js';
 import type { Clocks } from '../contract/index.js';
 import { defaultClocks } from '../domain/clocks.js';
+import { durationOf, durationProblem } from './duration.js';
 import { usageError } from './exit.js';
 
 /** A guard of the contract as a zod check: one rule serves the CLI, the client and the workflow. */
@@ -11,21 +12,18 @@ const guarded = (problem: (value: string) => string | undefined) =>
     if (text !== undefined) context.addIssue({ code: 'custom', message: text });
   });
 
-const units: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** A duration such as `500ms`, `75s`, `10m`, `8h`, `2d`, in milliseconds. A bare number is refused: nobody knows its unit. */
+/** A duration, in milliseconds. */
 export const duration = z.string().transform((text, context) => {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
-  const ms = match === null ? 0 : Math.round(Number(match[1]) * (units[match[2] as string] as number));
-  if (ms > 0) return ms;
-  context.addIssue({ code: 'custom', message: `not a duration: ${JSON.stringify(text)}; write 500ms, 75s, 10m, 8h or 2d` });
+  const ms = durationOf(text);
+  if (ms !== undefined) return ms;
+  context.addIssue({ code: 'custom', message: durationProblem(text) });
   return z.NEVER;
 });
 
 export const beadArgument = guarded(beadIdProblem);
 export const attemptArgument = guarded(attemptIdProblem);
 export const titleArgument = guarded(titleProblem);
-export const statusOption = z.enum(beadStatuses, { error: `there are the statuses ${beadStatuses.join(', ')}` });
+export const statusOption = z.enum(beadStatuses, { error: ({ input }) => `there is no status ${JSON.stringify(input)}; there are ${beadStatuses.join(', ')}` });
 
 /** A whole number within bounds, from text. */
 export const wholeNumber = (what: string, min: number, max: number) =>
@@ -91,6 +89,6 @@ export function parseArgs<S extends z.ZodType>(schema: S, value: unknown, comman
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  const where = issue?.code === 'custom' || issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `;
+  const where = issue?.code === 'custom' || issue?.code === 'invalid_value' || issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `;
   throw usageError(`${where}${issue?.message ?? 'the arguments cannot be read'}`, `see \`heartbead ${command} --help\``);
 }

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { BeadClient, Town } from '../client/index.js';
 import { defaultDeadline } from '../client/deadline.js';
-import { duration, parseArgs } from './args.js';
-import { reportOf } from './exit.js';
+import { durationOf, durationProblem } from './duration.js';
+import { reportOf, usageError } from './exit.js';
 import type { ExitCode } from './exit.js';
 import { processIo } from './io.js';
 import type { Io } from './io.js';
@@ -20,7 +20,9 @@ export class Context {
     const given = command.optsWithGlobals<{ json?: boolean; timeout?: string }>();
     this.io = io;
     this.json = given.json === true;
-    this.deadline = given.timeout === undefined ? defaultDeadline : parseArgs(duration, given.timeout, command.name());
+    const deadline = given.timeout === undefined ? defaultDeadline : durationOf(given.timeout);
+    if (deadline === undefined) throw usageError(`--timeout: ${durationProblem(given.timeout ?? '')}`, 'see `heartbead --help`');
+    this.deadline = deadline;
   }
 
   /** Connects on first use: a command whose arguments are wrong never asks the server anything. */

@@ -35,12 +35,16 @@ export function reportOf(error: unknown): ErrorReport {
   if (!(error instanceof Error)) return { code: exitCodes.failed, message: `unexpected failure: ${String(error)}` };
   const next = (error as { next?: unknown }).next;
   if (typeof next === 'string') return { code: codeOfName(error.name), message: error.message, next };
+  if (wordedErrors.has(error.name)) return { code: exitCodes.failed, message: error.message };
   const system = error as NodeJS.ErrnoException;
   if (system.code === 'ENOSPC') return { code: exitCodes.failed, message: 'no space is left on the disk', next: 'free some space; `heartbead doctor` shows where the state directory is' };
   if (system.code === 'EACCES' || system.code === 'EPERM') return { code: exitCodes.failed, message: `permission denied${system.path === undefined ? '' : `: ${system.path}`}`, next: 'check the owner of that path, or set HEARTBEAD_HOME to a directory of your own' };
   const [first = 'unexpected failure'] = error.message.split('\n');
   return { code: exitCodes.failed, message: first, next: 'run it again with HEARTBEAD_DEBUG=1 to see where it happened' };
 }
+
+/** Errors of other parts that are worded for the reader, next step included; some have several lines. Known by name for the same reason. */
+const wordedErrors = new Set(['ServerNotFound', 'DevServerProblem', 'SearchAttributesProblem', 'WorkerLockHeldError', 'GitError']);
 
 function codeOfName(name: string): Exclude<ExitCode, 0> {
   switch (name) {

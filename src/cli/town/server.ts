@@ -1,4 +1,3 @@
-import getPort, { portNumbers } from 'get-port';
 import { join } from 'node:path';
 import { connectionSettings } from '../../client/connect.js';
 import type { ConnectionSettings } from '../../client/connect.js';
@@ -8,6 +7,7 @@ import type { ServerRecord } from '../../client/records.js';
 import { processStartTime } from '../../runner/process.js';
 import { findDevServer, startDevServer } from '../../server/index.js';
 import { usageError } from '../exit.js';
+import { freePort } from './free-port.js';
 import { isAlive } from './processes.js';
 
 export interface ServerOptions {
@@ -47,9 +47,9 @@ export async function ensureServer(options: ServerOptions): Promise<TownServer> 
   }
   const program = await findDevServer({ log, env, ...(options.signal === undefined ? {} : { signal: options.signal }) });
   // Agents that live on from an earlier `up` know the old address: it must come back where it was.
-  const port = options.port ?? (await freePort(portOf(before?.address), usualPorts.server));
+  const port = options.port ?? (await freePort(preferred(portOf(before?.address), usualPorts.server)));
   if (before !== undefined && options.port === undefined && port !== portOf(before.address)) log(`the port of before (${before.address}) is taken: agents that are still running will be frozen until they are adopted at the new one`);
-  const uiPort = options.uiPort ?? (await freePort(portOf(before?.uiAddress), usualPorts.ui));
+  const uiPort = options.uiPort ?? (await freePort(preferred(portOf(before?.uiAddress), usualPorts.ui)));
   const dbFile = join(home, 'temporal.db');
   const logFile = join(home, 'logs', 'server.log');
   const server = await startDevServer({ dbFile, port, uiPort, logFile, program, outlive: true, log });
@@ -86,5 +86,8 @@ function portOf(address: string | undefined): number | undefined {
   return Number.isInteger(port) && port > 0 ? port : undefined;
 }
 
-const freePort = (before: number | undefined, usual: number): Promise<number> =>
-  getPort({ host: '127.0.0.1', port: [...(before === undefined ? [] : [before]), ...portNumbers(usual, usual + 66)] });
+/** The one of before, the usual one, and some beside it. */
+function* preferred(before: number | undefined, usual: number): Generator<number> {
+  if (before !== undefined) yield before;
+  for (let port = usual; port < usual + 50; port += 1) yield port;
+}

@@ -1,0 +1,20 @@
+import { agent } from './agent.js';
+import { cancel } from './cancel.js';
+import { doctor } from './doctor.js';
+import { down } from './down.js';
+import { explain } from './explain.js';
+import { logs } from './logs.js';
+import { ls } from './ls.js';
+import { mcp } from './mcp.js';
+import { nudge } from './nudge.js';
+import { pause } from './pause.js';
+import { resume } from './resume.js';
+import { retry } from './retry.js';
+import { show } from './show.js';
+import { sling } from './sling.js';
+import { up } from './up.js';
+import { watch } from './watch.js';
+import { worker } from './worker.js';
+
+/** All verbs, in the order of the help: the town, the beads, an operator's hand on them, the machinery. */
+export const verbs = [up, down, sling, ls, watch, show, explain, logs, nudge, pause, resume, retry, cancel, doctor, worker, agent, mcp];
