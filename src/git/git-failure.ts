@@ -1,0 +1,93 @@
+import { clip } from '../contract/index.js';
+import { GitError } from './git-error.js';
+import type { GitErrorKind } from './git-error.js';
+
+/** What git was asked to do, in words that fit behind "while". */
+export interface GitTask {
+  /** As in `updating the mirror`. */
+  doing: string;
+  /** The repository that was talked to, when one was. */
+  repo?: string;
+  /** The worktree it was done in, when it was. */
+  worktree?: string;
+}
+
+/** @returns the text without user names, passwords and tokens in URLs. */
+export const withoutCredentials = (text: string): string => text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/@\s]+@/gi, '$1');
+
+/**
+ * First match wins: a server that hangs up after refusing the key is a refusal, and a full disk makes everything else fail as well.
+ * The texts are git's own, ssh's and curl's (all in English: `LC_ALL=C`).
+ */
+const kinds: readonly [GitErrorKind, RegExp][] = [
+  ['no_space', /No space left on device|Disk quota exceeded|file write error: .*space|ENOSPC/i],
+  [
+    'not_found',
+    /does not appear to be a git repository|repository '.*' (?:not found|does not exist)|Repository not found|returned error: 404|access denied or repository not exported|(?:project|repository) you were looking for could not be found|no such repository/i,
+  ],
+  [
+    'auth',
+    /Authentication failed|could not read (?:Username|Password)|terminal prompts disabled|Permission denied \([\w,-]+\)|Host key verification failed|returned error: 40[13]|Permission to .* denied|access denied|detected dubious ownership|insufficient permission for adding an object|Invalid username or (?:password|token)/i,
+  ],
+  ['rejected', /! \[(?:remote )?rejected\]|\[(?:remote )?(?:rejected|failure)\]|hook declined|protected branch/i],
+  ['no_such_ref', /couldn't find remote ref|not our ref|bad revision|unknown revision|invalid reference|not a valid object name/i],
+  [
+    'unreachable',
+    /Could not resolve host|unable to look up|Name or service not known|Temporary failure in name resolution|Failed to connect|unable to connect to|Couldn't connect|Connection (?:refused|reset|timed out|closed)|Operation timed out|timed out|No route to host|Network is unreachable|early EOF|hung up unexpectedly|RPC failed|returned error: (?:408|429|5\d\d)|Empty reply from server|\b(?:SSL|TLS)\b|gnutls_handshake|certificate|kex_exchange|Transferred a partial file|unexpected disconnect|Could not read from remote repository/i,
+  ],
+];
+
+/** What git says when its own store is broken. Read only from commands on a local repository's objects. */
+const damage =
+  /bad object|unable to read (?:sha1 file|tree|blob|[0-9a-f]{40})|unable to parse (?:object|commit)|object file .* is empty|loose object .* is corrupt|packed object .* is corrupt|packfile .* (?:is far too short|does not match|cannot be|is not a)|inflate: data stream error|missing (?:blob|tree|commit|object)|does not point to a valid object|did not send all necessary objects|reference broken|not a git repository|Could not read [0-9a-f]{40}|failed to (?:traverse parents|read object)|invalid object|index file .* too small|unexpected line in .*packed-refs|is missing or corrupt/i;
+
+/** @returns the kind of failure that git's own words tell of. */
+export function gitErrorKind(stderr: string): GitErrorKind {
+  return kinds.find(([, pattern]) => pattern.test(stderr))?.[0] ?? 'other';
+}
+
+/** @returns the failure as an error that a person understands: what happened, to what, what to do next. */
+export function gitFailure(task: GitTask, stderr: string): GitError {
+  const text = withoutCredentials(stderr).trim();
+  if (task.worktree !== undefined && /not a git repository/.test(text)) {
+    return new GitError('other', `${task.worktree} is no longer a git worktree (its .git was removed, or its mirror is gone): the files in it are untouched, look at them there`, text);
+  }
+  const kind = gitErrorKind(text);
+  const damaged = (kind === 'other' || kind === 'no_such_ref') && damage.test(text);
+  return new GitError(kind, sentence(kind, task, telling(text), damaged), text, { damaged });
+}
+
+function sentence(kind: GitErrorKind, { doing, repo }: GitTask, said: string, damaged: boolean): string {
+  const where = repo === undefined ? 'the repository' : `the repository ${withoutCredentials(repo)}`;
+  switch (kind) {
+    case 'unreachable':
+      return `while ${doing}, ${where} could not be reached (${said}): check its address and the network; trying again may help`;
+    case 'auth':
+      return `while ${doing}, ${where} refused access (${said}): give the user that runs the worker access without a prompt (credential helper, ssh key, safe.directory)`;
+    case 'not_found':
+      return `while ${doing}, nothing was found at ${withoutCredentials(repo ?? 'that address')} (${said}): correct the address, or the rights of the user that runs the worker`;
+    case 'no_such_ref':
+      return `while ${doing}, a branch or commit was not there (${said}): check its name on ${where}`;
+    case 'rejected':
+      return `while ${doing}, ${where} refused the push (${said}): allow refs/heads/heartbead/* and refs/heartbead/* there`;
+    case 'no_space':
+      return `while ${doing}, the disk was full (${said}): free some space, then try again`;
+    case 'timeout':
+      return `while ${doing}, git made no progress (${said}): check ${where} and the network; trying again may help`;
+    case 'bad_input':
+      return said;
+    case 'other':
+      return damaged
+        ? `while ${doing}, git found its local copy damaged (${said}): it is cloned again with the next start`
+        : `git failed while ${doing} (${said}): run \`heartbead doctor\`, or the same git command by hand, to see more`;
+  }
+}
+
+/** @returns the line of git's answer that tells most: what the remote says, else the first error. */
+function telling(text: string): string {
+  const lines = text.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  const of = (pattern: RegExp): string | undefined => lines.find((line) => pattern.test(line));
+  const line =
+    of(/^!\s/) ?? of(/Permission denied|Host key|No space left|Could not resolve|dubious ownership/i) ?? of(/^remote: (?:fatal|error|ERROR)/) ?? of(/^fatal: (?!Could not read from remote)/) ?? of(/^error:/) ?? of(/^fatal:/) ?? lines.at(-1);
+  return clip((line ?? 'git gave no reason').replace(/^(?:fatal|error): /, '').replace(/\s+/g, ' '), 300);
+}

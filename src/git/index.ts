@@ -1,0 +1,27 @@
+/**
+ * Everything that Heartbead does with git: mirrors, worktrees, saved work, evidence. No Temporal here.
+ * @module
+ */
+export { createWorktree } from './create-worktree.js';
+export type { CreateWorktreeOptions } from './create-worktree.js';
+export { discardWorktree } from './discard-worktree.js';
+export type { DiscardWorktreeOptions } from './discard-worktree.js';
+export { ensureCommit } from './ensure-commit.js';
+export { gitEnv } from './git-env.js';
+export { GitError } from './git-error.js';
+export type { GitErrorKind } from './git-error.js';
+export { gitProblem } from './git-problem.js';
+export type { GitProgress } from './git-progress.js';
+export { mirrorPath } from './mirror-path.js';
+export { pushBranch } from './push-branch.js';
+export type { PushBranchOptions } from './push-branch.js';
+export { removeWorktree } from './remove-worktree.js';
+export type { Removal, RemoveWorktreeOptions } from './remove-worktree.js';
+export { resolveBase } from './resolve-base.js';
+export { saveWip } from './save-wip.js';
+export type { SavedWip, SaveWipOptions } from './save-wip.js';
+export { updateMirror } from './update-mirror.js';
+export type { UpdateMirrorOptions } from './update-mirror.js';
+export { verifyRemote } from './verify-remote.js';
+export type { VerifyRemoteOptions } from './verify-remote.js';
+export { worktreeStatus } from './worktree-status.js';

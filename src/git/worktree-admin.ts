@@ -1,0 +1,88 @@
+import { chmod, readFile, readdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { exists } from './mirror-damage.js';
+
+/** Written when a worktree is complete. Without it no agent can have been there, for an agent is started only after that. */
+const readyMark = 'heartbead-ready';
+/** Written when its work was proven to be on the remote and its removal has begun: a removal that was cut off is then simply continued. */
+const removingMark = 'heartbead-removing';
+
+/** A worktree's entry in its mirror: `<mirror>/worktrees/<name>`. */
+export interface WorktreeAdmin {
+  dir: string;
+  ready: boolean;
+  removing: boolean;
+}
+
+/** Finds the entry by the path it was made for, also when the worktree's folder or its `.git` is gone. */
+export async function findAdmin(mirror: string, path: string): Promise<WorktreeAdmin | undefined> {
+  const wanted = new Set([resolve(path), await canonical(path)]);
+  for (const name of await list(join(mirror, 'worktrees'))) {
+    const dir = join(mirror, 'worktrees', name);
+    const file = join(dir, 'gitdir');
+    if (!(await exists(file))) continue;
+    // Relative where git is told to use relative paths.
+    const target = dirname(resolve(dir, (await readFile(file, 'utf8')).trim()));
+    if (wanted.has(target)) return { dir, ready: await exists(join(dir, readyMark)), removing: await exists(join(dir, removingMark)) };
+  }
+  return undefined;
+}
+
+export const markReady = (admin: WorktreeAdmin): Promise<void> => writeFile(join(admin.dir, readyMark), '');
+export const markRemoving = (admin: WorktreeAdmin): Promise<void> => writeFile(join(admin.dir, removingMark), '');
+
+/** Removes a worktree's folder, then its entry: cut off in between, the entry still tells that it was being removed or was half-made. */
+export async function dropWorktree(path: string, admin: WorktreeAdmin | undefined): Promise<void> {
+  await removeTree(path);
+  if (admin !== undefined) await rm(admin.dir, { recursive: true, force: true });
+}
+
+/** @returns where the `.git` of a worktree points, `'repository'` when it is a repository of its own, undefined when there is none. */
+export async function gitFileTarget(path: string): Promise<string | undefined> {
+  try {
+    const target = /^gitdir: (.+)$/m.exec(await readFile(join(path, '.git'), 'utf8'))?.[1];
+    return target === undefined ? undefined : resolve(path, target);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EISDIR') return 'repository';
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+/** Also where folders were made read-only (module caches are). */
+async function removeTree(path: string): Promise<void> {
+  const options = { recursive: true, force: true, maxRetries: 3, retryDelay: 100 };
+  try {
+    await rm(path, options);
+  } catch (error) {
+    if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    await makeWritable(path);
+    await rm(path, options);
+  }
+}
+
+async function makeWritable(folder: string): Promise<void> {
+  await chmod(folder, 0o700);
+  for (const entry of await readdir(folder, { withFileTypes: true })) if (entry.isDirectory()) await makeWritable(join(folder, entry.name));
+}
+
+/** The path with symbolic links resolved, also when its last part is not there. */
+async function canonical(path: string): Promise<string> {
+  try {
+    return join(await realpath(dirname(path)), basename(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return resolve(path);
+    throw error;
+  }
+}
+
+async function list(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    // A mirror has no such folder before its first worktree.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
