@@ -7,6 +7,8 @@ import type { ProcessIdentity } from './types.js';
 /** By what the processes of an attempt are known. */
 export interface AttemptProcesses {
   attempt: string;
+  /** The variable that carries the mark; `HEARTBEAD_ATTEMPT` when absent. The refinery's checks have one of their own. */
+  variable?: string;
   /** The agent's process group, whose leader is the agent's own process. */
   group?: ProcessIdentity & { pgid: number };
 }
@@ -21,9 +23,9 @@ const MAX_ROUNDS = 200;
  * started. A group is believed only while its leader is the one that was recorded or a member carries the mark: its number may
  * belong to strangers by now. A process with the mark of another attempt is that attempt's.
  */
-export function findProcesses({ attempt, group }: AttemptProcesses): ProcessIdentity[] {
+export function findProcesses({ attempt, variable = agentEnvironment.attempt, group }: AttemptProcesses): ProcessIdentity[] {
   const table = processTable().filter((entry) => !entry.zombie && entry.pid !== process.pid);
-  const mark = new Map<number, string | undefined>(table.map((entry) => [entry.pid, environmentOf(entry.pid, agentEnvironment.attempt)]));
+  const mark = new Map<number, string | undefined>(table.map((entry) => [entry.pid, environmentOf(entry.pid, variable)]));
   const members = table.filter((entry) => group !== undefined && entry.pgid === group.pgid);
   const groupIsOurs = members.some((entry) => (group !== undefined && entry.pid === group.pid && entry.startTime === group.startTime) || mark.get(entry.pid) === attempt);
   const found = new Map<number, ProcessEntry>();
