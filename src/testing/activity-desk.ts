@@ -1,0 +1,125 @@
+/**
+ * Takes activity tasks from their queues on behalf of fake hosts: one poll when, and only when, a task waits and somebody can take it.
+ * So "nobody polls this queue" is exactly true, a host can take a task and never answer, and nothing happens behind the clock's back.
+ * @module
+ */
+import type { Client } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { PendingActivity } from './run-history.js';
+import type { VirtualClock } from './virtual-clock.js';
+
+/** An activity in the hands of a worker. Every method throws what the client's `activity` methods throw. */
+export class TaskInHand {
+  constructor(
+    private readonly desk: ActivityDesk,
+    private readonly client: Client,
+    readonly activity: PendingActivity,
+    private readonly token: Uint8Array,
+    /** The first argument. */
+    readonly input: unknown,
+  ) {}
+
+  get type(): string {
+    return this.activity.type;
+  }
+
+  get workflowId(): string {
+    return this.activity.workflowId;
+  }
+
+  async complete(result: unknown): Promise<void> {
+    await this.#answer(() => this.client.activity.complete(this.token, result));
+  }
+
+  async fail(error: Error): Promise<void> {
+    await this.#answer(() => this.client.activity.fail(this.token, error));
+    if (this.desk.retriesAfter(this.activity, error)) this.desk.backOff(this.activity);
+  }
+
+  async reportCancellation(details: unknown): Promise<void> {
+    await this.#answer(() => this.client.activity.reportCancellation(this.token, details));
+  }
+
+  /** One activity heartbeat. Writes no history. */
+  async beat(details: unknown): Promise<void> {
+    const sent = this.desk.clock.now();
+    try {
+      await this.client.activity.heartbeat(this.token, details);
+    } finally {
+      // Also a refusal to go on (cancel requested) is an accepted beat; for one that was none the activity is gone anyway.
+      this.activity.lastBeatAt = Math.max(this.activity.lastBeatAt ?? 0, sent);
+    }
+  }
+
+  async #answer(answer: () => Promise<void>): Promise<void> {
+    try {
+      await answer();
+    } finally {
+      this.desk.onTouch(this.workflowId);
+    }
+  }
+}
+
+/** Says who, if anybody, can take a task of a queue now. */
+export type Taker = (activity: PendingActivity) => ((task: TaskInHand) => Promise<void>) | undefined;
+
+export class ActivityDesk {
+  readonly #takers = new Map<string, Taker>();
+  clock!: VirtualClock;
+  onTouch: (workflowId: string) => void = () => undefined;
+
+  constructor(private readonly client: Client) {}
+
+  /** Serves a queue; replaces who served it before. */
+  serve(queue: string, taker: Taker): void {
+    this.#takers.set(queue, taker);
+  }
+
+  /** @returns how many tasks were taken. */
+  async takeUp(activities: readonly PendingActivity[]): Promise<number> {
+    let taken = 0;
+    for (const activity of activities) {
+      if (activity.startedAt !== undefined || activity.backoffUntil !== undefined || activity.cancelRequested) continue;
+      const serve = this.#takers.get(activity.queue)?.(activity);
+      if (serve === undefined) continue;
+      const task = await this.#poll(activity.queue, activities);
+      taken += 1;
+      if (task === undefined) continue;
+      await serve(task);
+    }
+    return taken;
+  }
+
+  async #poll(queue: string, activities: readonly PendingActivity[]): Promise<TaskInHand | undefined> {
+    // A task waits there, so the answer comes at once; the limit is for a task that the server has dropped meanwhile.
+    const answer = await this.client.withDeadline(Date.now() + 5_000, () =>
+      this.client.workflowService.pollActivityTaskQueue({ namespace: this.client.options.namespace, taskQueue: { name: queue }, identity: 'fake host' }),
+    );
+    const runId = answer.workflowExecution?.runId;
+    const activity = activities.find((one) => one.runId === runId && one.activityId === answer.activityId);
+    if (activity === undefined || !answer.taskToken) return undefined;
+    activity.startedAt = this.clock.now();
+    activity.attempt = answer.attempt ?? 1;
+    delete activity.lastBeatAt;
+    const [payload] = answer.input?.payloads ?? [];
+    const input: unknown = payload ? this.client.options.loadedDataConverter.payloadConverter.fromPayload(payload) : undefined;
+    return new TaskInHand(this, this.client, activity, answer.taskToken, input);
+  }
+
+  /** @returns whether the server tries again after this failure; the history tells only of the last one. */
+  retriesAfter(activity: PendingActivity, error: Error): boolean {
+    if (error instanceof ApplicationFailure && (error.nonRetryable || activity.retry.nonRetryable.includes(error.type ?? ''))) return false;
+    return this.retriesAfterTimeout(activity);
+  }
+
+  retriesAfterTimeout(activity: PendingActivity): boolean {
+    return activity.retry.maximumAttempts === 0 || activity.attempt < activity.retry.maximumAttempts;
+  }
+
+  /** The next try waits; meanwhile the activity holds no lock on time. */
+  backOff(activity: PendingActivity): void {
+    const { initial, coefficient, maximum } = activity.retry;
+    activity.backoffUntil = this.clock.now() + Math.min(initial * coefficient ** (activity.attempt - 1), maximum === Infinity ? initial * 100 : maximum);
+    delete activity.startedAt;
+  }
+}

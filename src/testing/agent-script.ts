@@ -1,0 +1,88 @@
+import type { Outcome } from '../contract/index.js';
+import { milliseconds } from './duration.js';
+import type { Duration } from './duration.js';
+
+/** How an agent's process ends by itself. `crashed` is a signal of its own, `silently` a status 0 without a report. */
+export type AgentEnd = 'done' | 'no_changes' | 'escalated' | 'rate_limited' | 'auth_failed' | 'crashed' | 'silently';
+
+/** What a scripted agent does. All times are the agent's own: a frozen agent's clock stands still. */
+export interface AgentScript {
+  /** From a host's taking the attempt to the agent's spawn: the clone and the worktree. Default 2 s. */
+  coldStart?: Duration;
+  /** From the spawn to its first output. Default 5 s; `never` for an agent that says nothing at all. */
+  firstOutput?: Duration | 'never';
+  /** Between two outputs. Default 30 s. */
+  chatter?: Duration;
+  /** It says nothing between these two times after the spawn; without `until` it never speaks again by itself. */
+  silence?: { from: Duration; until?: Duration };
+  /** From the spawn to its end. Default `forever`. */
+  works?: Duration | 'forever';
+  /** How it ends. Default `done`. */
+  ends?: AgentEnd;
+  /** A message makes a silent agent speak again. Default false. */
+  heedsMessages?: boolean;
+  /** It has to be killed. Default false. */
+  ignoresSigterm?: boolean;
+  /** With `rate_limited`. */
+  retryAfter?: Duration;
+}
+
+/** The same in milliseconds, with the defaults. */
+export interface AgentPlan {
+  coldStart: number;
+  firstOutput: number;
+  chatter: number;
+  silence: { from: number; until: number };
+  works: number;
+  ends: AgentEnd;
+  heedsMessages: boolean;
+  ignoresSigterm: boolean;
+  retryAfter?: number;
+}
+
+export function planOf(script: AgentScript): AgentPlan {
+  const { firstOutput = '5s', silence, works = 'forever' } = script;
+  return {
+    coldStart: milliseconds(script.coldStart ?? '2s'),
+    firstOutput: firstOutput === 'never' ? Infinity : milliseconds(firstOutput),
+    chatter: milliseconds(script.chatter ?? '30s'),
+    silence: silence ? { from: milliseconds(silence.from), until: silence.until === undefined ? Infinity : milliseconds(silence.until) } : { from: Infinity, until: Infinity },
+    works: works === 'forever' ? Infinity : milliseconds(works),
+    ends: script.ends ?? 'done',
+    heedsMessages: script.heedsMessages ?? false,
+    ignoresSigterm: script.ignoresSigterm ?? false,
+    ...(script.retryAfter === undefined ? {} : { retryAfter: milliseconds(script.retryAfter) }),
+  };
+}
+
+/** @returns when an agent that has run for `since` next says something, on its own clock; Infinity for never. */
+export function nextOutput(plan: AgentPlan, since: number): number {
+  const { firstOutput, chatter, silence } = plan;
+  if (firstOutput === Infinity) return Infinity;
+  const nth = Math.max(0, Math.floor((since - firstOutput) / chatter) + 1);
+  const at = since < firstOutput ? firstOutput : firstOutput + nth * chatter;
+  if (at < silence.from || at >= silence.until) return at;
+  return silence.until === Infinity ? Infinity : Math.max(silence.until, since + 1);
+}
+
+/** @returns the outcome that a runner gives to such an end. */
+export function outcomeOf(end: AgentEnd): { outcome: Outcome; reason: string; exitCode?: number; signal?: string } {
+  switch (end) {
+    case 'done':
+      return { outcome: 'done', reason: 'the agent reported done', exitCode: 0 };
+    case 'no_changes':
+      return { outcome: 'no_changes', reason: 'the agent reported done without a commit', exitCode: 0 };
+    case 'escalated':
+      return { outcome: 'escalated', reason: 'which of the two?', exitCode: 0 };
+    case 'rate_limited':
+      return { outcome: 'rate_limited', reason: 'too many requests', exitCode: 1 };
+    case 'auth_failed':
+      return { outcome: 'auth_failed', reason: 'not logged in', exitCode: 1 };
+    case 'crashed':
+      return { outcome: 'agent_failed', reason: 'the agent was ended by SIGSEGV', signal: 'SIGSEGV' };
+    case 'silently':
+      return { outcome: 'unreported', reason: 'the agent ended with status 0 and no report', exitCode: 0 };
+    default:
+      return end satisfies never;
+  }
+}

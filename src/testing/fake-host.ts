@@ -1,0 +1,340 @@
+/**
+ * A host as the bead sees one: a worker that takes attempts and prepares them, and runners that outlive it. Everything that can go wrong
+ * with a machine is a method.
+ * @module
+ */
+import { ApplicationFailure } from '@temporalio/common';
+import { failureTypes, isFinal } from '../contract/index.js';
+import type {
+  BeadView, BeatDetails, BeatPhase, Clocks, DeliverInput, HostAttemptInput, PauseAttemptInput, StartAgentInput, StopAttemptInput, StopAttemptResult,
+} from '../contract/index.js';
+import type { BeatAnswer } from '../runner/lease.js';
+import type { TaskInHand } from './activity-desk.js';
+import type { AgentCensus } from './agent-census.js';
+import { planOf } from './agent-script.js';
+import type { AgentScript } from './agent-script.js';
+import type { FakeAttempt } from './fake-attempt.js';
+import { FakeProcess } from './fake-process.js';
+import type { FakeRemote } from './fake-remote.js';
+import { answerOf, FakeRunner } from './fake-runner.js';
+import type { VirtualClock } from './virtual-clock.js';
+
+/** What a host needs of the town it stands in. */
+export interface HostSurroundings {
+  readonly clock: VirtualClock;
+  readonly census: AgentCensus;
+  readonly remote: FakeRemote;
+  /** Distance of the runner's beats; coarser than the real ones where only their being there matters. */
+  beatStep(clocks: Clocks): number;
+  ask(bead: string): Promise<BeadView>;
+  signal(bead: string, name: string, payload: unknown): Promise<void>;
+  script(input: StartAgentInput): AgentScript;
+  note(bead: string, kind: string, text: string): void;
+  /** A host takes tasks again that it did not take before. */
+  wake(): void;
+}
+
+class OutOfReach extends Error {}
+
+export class FakeHost {
+  readonly attempts = new Map<string, FakeAttempt>();
+  readonly clock: VirtualClock;
+  readonly census: AgentCensus;
+  readonly remote: FakeRemote;
+  #worker: FakeProcess;
+  #temporal = true;
+  #remote = true;
+  #loseReports = 0;
+  #holdsPoll = false;
+
+  constructor(
+    readonly id: string,
+    readonly maxAgents: number,
+    private readonly town: HostSurroundings,
+  ) {
+    this.clock = town.clock;
+    this.census = town.census;
+    this.remote = town.remote;
+    this.#worker = new FakeProcess(town.clock);
+  }
+
+  /** SIGSTOP of the worker: it polls nothing and prepares nothing. Its runners are other processes. `holdsPoll`: one task still reaches it, and rests there. */
+  freezeWorker(options: { holdsPoll?: boolean } = {}): void {
+    this.#worker.stop();
+    this.#holdsPoll = options.holdsPoll === true;
+  }
+
+  /** SIGCONT. */
+  thawWorker(): void {
+    this.#holdsPoll = false;
+    this.#worker.continue();
+    this.town.wake();
+  }
+
+  /** SIGKILL of the worker. What it was preparing stays half done. */
+  killWorker(): void {
+    this.#worker.kill();
+    for (const attempt of this.attempts.values()) attempt.preparing = false;
+  }
+
+  /** A new worker process on the same state directory. It finds the runners that died meanwhile. */
+  startWorker(): void {
+    this.#worker.kill();
+    this.#worker = new FakeProcess(this.clock);
+    this.#watchRunners();
+    this.town.wake();
+  }
+
+  /** Neither Temporal nor (unless told otherwise) the remote can be reached; everything on the host goes on. */
+  partition(options: { remoteToo?: boolean } = {}): void {
+    this.#temporal = false;
+    this.#remote = options.remoteToo === false;
+  }
+
+  heal(): void {
+    this.#temporal = true;
+    this.#remote = true;
+    this.town.wake();
+  }
+
+  /** The power fails: every process is gone, the disk stays. */
+  die(): void {
+    this.killWorker();
+    this.#temporal = false;
+    for (const attempt of this.attempts.values()) attempt.runner?.kill();
+  }
+
+  /** The machine boots. `emptyDisk`: it is a new one under the old id. */
+  revive(options: { emptyDisk?: boolean } = {}): void {
+    if (options.emptyDisk === true) this.attempts.clear();
+    this.heal();
+    this.startWorker();
+  }
+
+  /** SIGKILL of an attempt's runner and agent. The worker, if one runs, sees it within a second. */
+  killRunner(bead: string): void {
+    for (const attempt of this.attempts.values()) if (attempt.input.bead === bead) attempt.runner?.kill();
+    this.#watchRunners();
+  }
+
+  /** The next result is written down, and then the runner dies before it can tell. */
+  loseNextReport(): void {
+    this.#loseReports += 1;
+  }
+
+  /** The disk loses all attempts (somebody emptied it). Their processes are gone, too. */
+  forgetAttempts(): void {
+    for (const attempt of this.attempts.values()) attempt.runner?.kill();
+    this.attempts.clear();
+  }
+
+  // ---- for the town and the runners
+
+  /** @returns whether it takes tasks from its own queue now. */
+  get polls(): boolean {
+    return this.#temporal && (this.#worker.running || (this.#worker.alive && this.#holdsPoll));
+  }
+
+  get hasFreeSlot(): boolean {
+    const living = [...this.attempts.values()].filter(({ preparing, runner }) => preparing || runner?.process.alive === true);
+    return living.length < this.maxAgents;
+  }
+
+  get connected(): boolean {
+    return this.#temporal;
+  }
+
+  get remoteInReach(): boolean {
+    return this.#remote && !this.remote.away;
+  }
+
+  losesReport(): boolean {
+    if (this.#loseReports === 0) return false;
+    this.#loseReports -= 1;
+    return true;
+  }
+
+  beatStep(clocks: Clocks): number {
+    return this.town.beatStep(clocks);
+  }
+
+  note(bead: string, kind: string, text: string): void {
+    this.town.note(bead, kind, text);
+  }
+
+  async ask(bead: string): Promise<BeadView> {
+    if (!this.#temporal) throw new OutOfReach();
+    return this.town.ask(bead);
+  }
+
+  async signal(bead: string, name: string, payload: unknown): Promise<void> {
+    if (!this.#temporal) throw new OutOfReach();
+    await this.town.signal(bead, name, payload);
+  }
+
+  /** A call about an activity, as its answer means to a runner. */
+  async call(run: () => Promise<void>): Promise<BeatAnswer> {
+    if (!this.#temporal) return 'unreachable';
+    return run().then(() => answerOf(undefined), answerOf);
+  }
+
+  /** Does a task of any of its queues. Longer things go on by appointment. */
+  async serve(task: TaskInHand): Promise<void> {
+    if (!this.#worker.running) {
+      // A task that came into the hands of a frozen worker is looked at when it thaws.
+      this.#holdsPoll = false;
+      this.#worker.at(this.clock.now(), () => this.serve(task));
+      return;
+    }
+    switch (task.type) {
+      case 'startAgent':
+        return this.#startAgent(task, task.input as StartAgentInput);
+      case 'stopAttempt':
+        return this.#stopAttempt(task, task.input as StopAttemptInput);
+      case 'pauseAttempt':
+        return this.#withRunner(task, task.input as PauseAttemptInput, (runner) => runner.pause((task.input as PauseAttemptInput).paused));
+      case 'deliverMessage':
+        return this.#withRunner(task, task.input as DeliverInput, (runner) => runner.deliver((task.input as DeliverInput).message.id));
+      case 'cleanUpAttempt':
+        return this.#answer(task, { removed: true, reason: 'its work is on the remote' });
+      default:
+        await this.#refuse(task, failureTypes.badInput, `a fake host has no activity ${task.type}`);
+    }
+  }
+
+  async #startAgent(task: TaskInHand, input: StartAgentInput): Promise<void> {
+    const known = this.attempts.get(input.attempt);
+    if (known !== undefined) return this.#adopt(task, known);
+    if (input.mode === 'adopt') return this.#refuse(task, failureTypes.noSuchAttempt, `host ${this.id} knows nothing of attempt ${input.attempt}`);
+    await this.signal(input.bead, 'accepted', { attempt: input.attempt, host: this.id });
+    const { current, status } = await this.ask(input.bead);
+    if (current?.id !== input.attempt || isFinal(status)) return this.#refuse(task, failureTypes.runnerRefused, 'the bead has moved on');
+    if (current.spawnedAt !== undefined && current.host !== undefined && current.host !== this.id) {
+      return this.#refuse(task, failureTypes.heldElsewhere, `host ${current.host} holds it`, { host: current.host });
+    }
+    const attempt: FakeAttempt = { input, plan: planOf(this.town.script(input)), task, prepared: 0, preparing: false, ...(input.checkpoint ? { checkpoint: input.checkpoint } : {}) };
+    this.attempts.set(input.attempt, attempt);
+    this.note(input.bead, 'accepted', `${input.attempt} on ${this.id}`);
+    await this.#prepare(attempt, task);
+  }
+
+  /** Look before acting: whatever there is of the attempt is taken over, never doubled. */
+  async #adopt(task: TaskInHand, attempt: FakeAttempt): Promise<void> {
+    this.note(attempt.input.bead, 'adoption', `${attempt.input.attempt} on ${this.id}`);
+    if (attempt.result) {
+      attempt.runner?.process.kill();
+      return this.#answer(task, attempt.result);
+    }
+    if (attempt.preparing) {
+      attempt.waiting = task;
+      return;
+    }
+    attempt.task = task;
+    if (attempt.runner === undefined) return this.#prepare(attempt, task);
+    if (attempt.runner.process.alive) return attempt.runner.adopt(task);
+    await this.#reap(attempt);
+  }
+
+  async #prepare(attempt: FakeAttempt, task: TaskInHand): Promise<void> {
+    attempt.task = task;
+    attempt.preparing = true;
+    await this.#prepareOn(attempt, this.clock.now());
+  }
+
+  /** One step of the cold start: a beat, and an appointment for the next step. */
+  async #prepareOn(attempt: FakeAttempt, since: number): Promise<void> {
+    const { input, plan } = attempt;
+    const worker = this.#worker;
+    attempt.prepared += this.clock.now() - since;
+    const left = plan.coldStart - attempt.prepared;
+    if (left <= 0) return this.#spawn(attempt);
+    const share = attempt.prepared / plan.coldStart;
+    const phase: BeatPhase = attempt.prepared === 0 ? 'accepted' : share < 0.8 ? 'cloning' : 'worktree';
+    const details: BeatDetails = { host: this.id, attempt: input.attempt, phase, text: phase === 'cloning' ? `cloning ${Math.round(share * 125)} %` : phase };
+    const answer = await this.call(() => attempt.task.beat(details));
+    if (answer === 'accepted') this.note(input.bead, 'beat', details.text);
+    if (answer === 'refused') return this.#preparationEnded(attempt);
+    if (answer === 'cancelled') return this.#brokenOff(attempt);
+    const from = this.clock.now();
+    worker.at(from + Math.min(left, this.beatStep(input.clocks)), () => (attempt.preparing ? this.#prepareOn(attempt, from) : undefined));
+  }
+
+  /** The token is dead: whoever has asked for adoption meanwhile goes on from here. */
+  async #preparationEnded(attempt: FakeAttempt): Promise<void> {
+    attempt.preparing = false;
+    const { waiting } = attempt;
+    delete attempt.waiting;
+    if (waiting) await this.#prepare(attempt, waiting);
+  }
+
+  async #brokenOff(attempt: FakeAttempt, how: Pick<StopAttemptInput, 'outcome' | 'reason'> = { outcome: 'stopped', reason: 'stopped before an agent was spawned' }): Promise<void> {
+    const { task } = attempt;
+    attempt.preparing = false;
+    attempt.result = { attempt: attempt.input.attempt, host: this.id, ...how };
+    await this.call(() => (task.activity.cancelRequested ? task.reportCancellation(attempt.result) : task.complete(attempt.result)));
+  }
+
+  async #spawn(attempt: FakeAttempt): Promise<void> {
+    const runner = new FakeRunner(this, attempt);
+    const fenced = await runner.fence();
+    if (fenced === 'fenced') {
+      attempt.preparing = false;
+      attempt.runner = runner;
+      return;
+    }
+    if (fenced === 'cancelled') return this.#brokenOff(attempt);
+    if (fenced === 'unreachable') {
+      // The worktree is ready and stays; an adoption finds it.
+      attempt.preparing = false;
+      return;
+    }
+    await this.#preparationEnded(attempt);
+  }
+
+  async #stopAttempt(task: TaskInHand, input: StopAttemptInput): Promise<void> {
+    const attempt = this.attempts.get(input.attempt);
+    const answer = (more: Partial<StopAttemptResult> = {}): Promise<void> => this.#answer(task, { confirmed: true, ...more });
+    if (attempt === undefined) return answer();
+    if (attempt.result) return answer({ result: attempt.result });
+    if (attempt.runner === undefined || !attempt.runner.process.alive) {
+      if (attempt.runner) await this.#reap(attempt);
+      else await this.#brokenOff(attempt, { outcome: input.outcome, reason: input.reason });
+      return answer(attempt.result ? { result: attempt.result } : {});
+    }
+    const { runner } = attempt;
+    // Not awaited here: it takes virtual time, and the clock waits for this answer.
+    void runner.stop(input.outcome, input.reason).then((result) => this.clock.at(this.clock.now(), () => answer({ result })));
+  }
+
+  async #withRunner(task: TaskInHand, input: HostAttemptInput, run: (runner: FakeRunner) => void): Promise<void> {
+    const runner = this.attempts.get(input.attempt)?.runner;
+    if (runner?.process.alive !== true) return this.#refuse(task, failureTypes.noSuchAttempt, `no runner of attempt ${input.attempt} is alive on ${this.id}`);
+    run(runner);
+    await this.#answer(task, undefined);
+  }
+
+  /** The worker looks at its runners once a second. */
+  #watchRunners(): void {
+    this.#worker.at(this.clock.now() + 1_000, async () => {
+      for (const attempt of this.attempts.values()) {
+        if (attempt.runner && !attempt.runner.process.alive && !attempt.result) await this.#reap(attempt);
+      }
+    });
+  }
+
+  /** A runner died without a result: the work that lies in the worktree is saved, the end is told by the recorded token. */
+  async #reap(attempt: FakeAttempt): Promise<void> {
+    const { checkpoint, input } = attempt;
+    attempt.result = { attempt: input.attempt, outcome: 'lost', reason: 'the runner died without a result', host: this.id, ...(checkpoint ? { checkpoint } : {}) };
+    this.note(input.bead, 'reaped', input.attempt);
+    await this.call(() => attempt.task.complete(attempt.result));
+  }
+
+  async #answer(task: TaskInHand, result: unknown): Promise<void> {
+    await this.call(() => task.complete(result));
+  }
+
+  async #refuse(task: TaskInHand, type: string, message: string, ...details: unknown[]): Promise<void> {
+    await this.call(() => task.fail(ApplicationFailure.create({ type, message, nonRetryable: true, details })));
+  }
+}

@@ -1,0 +1,50 @@
+import type { VirtualClock } from './virtual-clock.js';
+
+/** A process on a fake host: what it had in mind happens late when it was stopped meanwhile, and never when it was killed. */
+export class FakeProcess {
+  #state: 'running' | 'stopped' | 'dead' = 'running';
+  readonly #backlog: (() => unknown)[] = [];
+
+  constructor(private readonly clock: VirtualClock) {}
+
+  get running(): boolean {
+    return this.#state === 'running';
+  }
+
+  get alive(): boolean {
+    return this.#state !== 'dead';
+  }
+
+  /** @returns a function that takes it back. */
+  at(instant: number, run: () => unknown): () => void {
+    let wanted = true;
+    const act = async (): Promise<void> => {
+      if (!wanted || this.#state === 'dead') return;
+      if (this.#state === 'stopped') this.#backlog.push(act);
+      else await run();
+    };
+    const cancel = this.clock.at(instant, act);
+    return () => {
+      wanted = false;
+      cancel();
+    };
+  }
+
+  /** SIGSTOP. */
+  stop(): void {
+    if (this.#state === 'running') this.#state = 'stopped';
+  }
+
+  /** SIGCONT: all that was due happens now. */
+  continue(): void {
+    if (this.#state !== 'stopped') return;
+    this.#state = 'running';
+    for (const run of this.#backlog.splice(0)) this.clock.at(this.clock.now(), run);
+  }
+
+  /** SIGKILL. */
+  kill(): void {
+    this.#state = 'dead';
+    this.#backlog.length = 0;
+  }
+}

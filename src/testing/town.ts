@@ -1,0 +1,176 @@
+/**
+ * A town: one set of task queues with a workflow worker, fake hosts, a remote and beads.
+ * @module
+ */
+import { Worker } from '@temporalio/worker';
+import { ApplicationFailure } from '@temporalio/common';
+import { messages, taskQueues, workflowTypes, beadWorkflowId } from '../contract/index.js';
+import type { AgentSpec, BeadInput, BeadView, Budgets, Clocks, StartAgentInput, VerifyWorkInput } from '../contract/index.js';
+import { AgentCensus } from './agent-census.js';
+import type { AgentScript } from './agent-script.js';
+import { milliseconds } from './duration.js';
+import type { Duration } from './duration.js';
+import { FakeHost } from './fake-host.js';
+import type { HostSurroundings } from './fake-host.js';
+import { FakeRemote } from './fake-remote.js';
+import { TownBead } from './town-bead.js';
+import type { VirtualClock } from './virtual-clock.js';
+import type { World } from './world.js';
+
+export interface TownOptions {
+  /** Names of its hosts. Default: one host, `ant`. */
+  hosts?: readonly string[];
+  /** Agents per host. Default 4. */
+  maxAgents?: number;
+  clocks?: Partial<Clocks>;
+  budgets?: Partial<Budgets>;
+  /** What agents do, unless a bead says otherwise. */
+  agent?: AgentScript;
+  /** Distance of the fake runners' beats. Default `beatEvery`; coarser is faster. Must stay below `heartbeatTimeout`. */
+  beatStep?: Duration;
+}
+
+/** What a bead's agents do: one script for all attempts, or one for each (the last for all that follow). */
+export type Scripts = AgentScript | readonly [AgentScript, ...AgentScript[]];
+
+export interface SlingOptions extends Partial<Pick<BeadInput, 'bead' | 'title' | 'body' | 'base' | 'priority' | 'rig' | 'convoy' | 'clocks' | 'budgets'>> {
+  agent?: Scripts;
+}
+
+/** Something that happened in a town, by virtual time. */
+export interface Fact {
+  at: number;
+  bead: string;
+  /** `accepted`, `spawn`, `beat`, `signal`, `adoption`, `freeze`, `thaw`, `end`, `reaped`, `moved-on` */
+  kind: string;
+  text: string;
+}
+
+export class Town implements HostSurroundings {
+  readonly census: AgentCensus;
+  readonly remote = new FakeRemote();
+  readonly facts: Fact[] = [];
+  readonly beads: TownBead[] = [];
+  readonly #hosts: FakeHost[];
+  readonly #scripts = new Map<string, Scripts>();
+  #worker!: Worker;
+  #running!: Promise<void>;
+  onClose: () => Promise<void> = () => Promise.resolve();
+
+  private constructor(
+    readonly world: World,
+    /** Its main task queue. */
+    readonly queue: string,
+    private readonly options: TownOptions,
+  ) {
+    this.census = new AgentCensus(world.clock);
+    this.#hosts = (options.hosts ?? ['ant']).map((id) => new FakeHost(`${id}.${queue}`, options.maxAgents ?? 4, this));
+  }
+
+  /** Use `world.town()` or `openTown()`. */
+  static async found(world: World, queue: string, options: TownOptions): Promise<Town> {
+    const town = new Town(world, queue, options);
+    town.#worker = await Worker.create({
+      connection: world.environment.nativeConnection, taskQueue: queue, workflowBundle: world.workflowBundle,
+      ...(world.client.options.namespace ? { namespace: world.client.options.namespace } : {}),
+    });
+    town.#running = town.#worker.run();
+    // A worker that dies makes every later step hang; its error says more than a time-out.
+    town.#running.catch((error: unknown) => console.error(`the workflow worker of ${queue} ended:`, error));
+    town.#serve();
+    return town;
+  }
+
+  get clock(): VirtualClock {
+    return this.world.clock;
+  }
+
+  /** Lets virtual time pass. */
+  advance(duration: Duration): Promise<void> {
+    return this.clock.advance(duration);
+  }
+
+  /** @throws {Error} when there is no such host. */
+  host(name?: string): FakeHost {
+    const host = name === undefined ? this.#hosts[0] : this.#hosts.find(({ id }) => id === name || id === `${name}.${this.queue}`);
+    if (host === undefined) throw new Error(`this town has no host ${name ?? ''}`);
+    return host;
+  }
+
+  /** Starts a bead, and lets everything happen that happens at once. */
+  async sling(options: SlingOptions = {}): Promise<TownBead> {
+    const { agent, ...given } = options;
+    const id = given.bead ?? `${this.queue}-bead-${this.beads.length + 1}`;
+    if (agent) this.#scripts.set(id, agent);
+    const spec: AgentSpec = { adapter: 'demo' };
+    const input: BeadInput = {
+      title: `bead ${this.beads.length + 1}`, repo: '/srv/town.git', agent: spec, ...given, bead: id, clocks: { ...this.options.clocks, ...given.clocks }, budgets: { ...this.options.budgets, ...given.budgets },
+    };
+    const handle = await this.world.client.workflow.start(workflowTypes.bead, { taskQueue: this.queue, workflowId: beadWorkflowId(id), args: [input] });
+    this.world.watch.watch(handle.workflowId, handle.firstExecutionRunId);
+    const bead = new TownBead(this, id, this.clock.now());
+    this.beads.push(bead);
+    await this.settle();
+    return bead;
+  }
+
+  /** Waits, in real time, until nothing happens any more but by virtual time. */
+  async settle(): Promise<void> {
+    await this.clock.synchronise();
+    await this.world.watch.settle();
+  }
+
+  /** Ends worker and beads. Their locks on time are remembered, so that other towns of this world can go on. */
+  async close(): Promise<void> {
+    for (const bead of this.beads) await bead.terminate();
+    await this.settle();
+    this.#worker.shutdown();
+    await this.#running;
+    await this.onClose();
+  }
+
+  // ---- for the hosts
+
+  beatStep(clocks: Clocks): number {
+    return this.options.beatStep === undefined ? clocks.beatEvery : milliseconds(this.options.beatStep);
+  }
+
+  ask(bead: string): Promise<BeadView> {
+    return this.world.client.workflow.getHandle(beadWorkflowId(bead)).query<BeadView>(messages.state);
+  }
+
+  async signal(bead: string, name: string, payload: unknown): Promise<void> {
+    const workflowId = beadWorkflowId(bead);
+    await this.world.client.workflow.getHandle(workflowId).signal(name, payload);
+    this.world.watch.touch(workflowId);
+  }
+
+  script(input: StartAgentInput): AgentScript {
+    const scripts = this.#scripts.get(input.bead) ?? this.options.agent ?? {};
+    if (!Array.isArray(scripts)) return scripts as AgentScript;
+    const list = scripts as readonly [AgentScript, ...AgentScript[]];
+    return list[Math.min(input.number, list.length) - 1] ?? list[0];
+  }
+
+  note(bead: string, kind: string, text: string): void {
+    this.facts.push({ at: this.clock.now(), bead, kind, text });
+  }
+
+  wake(): void {
+    this.world.watch.touch();
+  }
+
+  #serve(): void {
+    const { desk } = this.world;
+    desk.serve(taskQueues.agents(this.queue), () => {
+      const host = this.#hosts.find((one) => one.polls && one.hasFreeSlot);
+      return host && ((task) => host.serve(task));
+    });
+    for (const host of this.#hosts) desk.serve(taskQueues.host(host.id, this.queue), () => (host.polls ? (task) => host.serve(task) : undefined));
+    desk.serve(this.queue, () => async (task) => {
+      if (task.type !== 'verifyWork') return task.fail(ApplicationFailure.nonRetryable(`the main queue has no activity ${task.type}`));
+      if (this.remote.away) return task.fail(ApplicationFailure.create({ message: 'the remote is unreachable', type: 'SetupUnreachable' }));
+      await task.complete(this.remote.verify(task.input as VerifyWorkInput));
+    });
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * Virtual time over the time-skipping test server, exact also while activities are pending.
+ *
+ * What the server does (1.38, tried): each workflow task, each scheduled or running activity and the server itself hold a lock; time jumps
+ * only at zero locks and runs like a wall clock else. To jump with N activities pending one has to take N locks away and give them back.
+ * If one of these activities closes meanwhile, the count falls below zero and a workflow task's answer is refused. So this clock never jumps
+ * *across* an instant at which the server ends an activity: it jumps to just before it, gives the locks back, and lets the last moment pass in real time.
+ * @module
+ */
+import type { TestService } from '@temporalio/client';
+import { milliseconds } from './duration.js';
+import type { Duration } from './duration.js';
+import { stampMs } from './run-history.js';
+import type { ServerEvent } from './run-history.js';
+
+/** What the clock needs to know of the workflows that live by it. */
+export interface Surroundings {
+  /** Resolves when no workflow task is open and no task can be taken up: nothing happens any more but by time. `touched`: only what was touched is looked at. */
+  settle(touched?: 'touched'): Promise<void>;
+  /** Locks on time that are held besides the clock's own. */
+  locks(): number;
+  /** The earliest instant at which the server acts by itself. */
+  nextServerEvent(): ServerEvent | undefined;
+  /** The earliest instant at which it ends, or tries again, an activity by itself; Infinity for none. */
+  nextActivityEnd(): number;
+  /** Called when such an instant has passed; resolves when its effect has shown, or will not. */
+  passed(event: ServerEvent): Promise<void>;
+}
+
+/** Before an activity's time-out, time runs in real milliseconds for so long: a request may take as many. */
+const guard = 120;
+/** A jump that has not arrived after so many real milliseconds is stuck on a lock that nobody has counted. */
+const stuckAfter = 400;
+
+interface Appointment {
+  at: number;
+  order: number;
+  run: () => unknown;
+}
+
+export class VirtualClock {
+  readonly #agenda: Appointment[] = [];
+  #order = 0;
+  #known = { virtual: 0, real: 0 };
+  #uncounted = 0;
+  #busy = false;
+
+  constructor(
+    private readonly server: TestService,
+    private readonly around: Surroundings,
+  ) {}
+
+  /** Asks the server for its time. Called once before use. */
+  async synchronise(): Promise<number> {
+    const { time } = await this.server.getCurrentTime({});
+    this.#known = { virtual: stampMs(time), real: performance.now() };
+    return this.#known.virtual;
+  }
+
+  /** Virtual milliseconds since the epoch. Between jumps it runs like a wall clock. */
+  now(): number {
+    return this.#known.virtual + (performance.now() - this.#known.real);
+  }
+
+  /** Runs something at a virtual instant, while the clock advances. @returns a function that takes the appointment back. */
+  at(instant: number, run: () => unknown): () => void {
+    const appointment: Appointment = { at: instant, order: this.#order++, run };
+    const index = this.#agenda.findIndex((other) => other.at > instant);
+    if (index === -1) this.#agenda.push(appointment);
+    else this.#agenda.splice(index, 0, appointment);
+    return () => {
+      const place = this.#agenda.indexOf(appointment);
+      if (place !== -1) this.#agenda.splice(place, 1);
+    };
+  }
+
+  /** Likewise, after a time. */
+  after(duration: Duration, run: () => unknown): () => void {
+    return this.at(this.now() + milliseconds(duration), run);
+  }
+
+  /** Lets virtual time pass, stopping at everything that is due on the way. */
+  async advance(duration: Duration): Promise<void> {
+    await this.advanceTo((await this.synchronise()) + milliseconds(duration));
+  }
+
+  /** Lets virtual time pass until an instant. */
+  async advanceTo(target: number): Promise<void> {
+    await this.#pass(target, () => false);
+  }
+
+  /**
+   * Lets virtual time pass until something is true; it is looked at whenever something has happened.
+   * @throws {Error} when it is still not true `within` so much virtual time.
+   */
+  async until(what: string, holds: () => boolean | Promise<boolean>, within: Duration = '1h'): Promise<void> {
+    const target = (await this.synchronise()) + milliseconds(within);
+    if (!(await this.#pass(target, holds))) throw new Error(`after ${String(within)} of virtual time it is still not so: ${what}`);
+  }
+
+  async #pass(target: number, holds: () => boolean | Promise<boolean>): Promise<boolean> {
+    if (this.#busy) throw new Error('the virtual clock is already being advanced; await one advance before the next');
+    this.#busy = true;
+    try {
+      await this.around.settle();
+      for (;;) {
+        await this.around.settle('touched');
+        if (await holds()) return true;
+        const now = this.now();
+        const event = this.around.nextServerEvent();
+        if (event !== undefined && event.at < now) {
+          await this.around.passed(event);
+          continue;
+        }
+        const mark = Math.min(this.#agenda[0]?.at ?? Infinity, target);
+        if (now >= mark) {
+          if (this.#agenda[0] === undefined || this.#agenda[0].at > now) return false;
+          await this.#keepAppointments(now);
+          continue;
+        }
+        // A timer takes no lock away, so time may jump onto it; before an activity's end it may not.
+        const next = Math.min(mark, event === undefined ? Infinity : event.at + 1);
+        const horizon = this.around.nextActivityEnd() - guard;
+        if (Math.min(next, horizon) > now) await this.#jump(Math.min(next, horizon));
+        else await realMilliseconds(Math.max(next - now, 1));
+      }
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #keepAppointments(now: number): Promise<void> {
+    // Only what was due at the start: what these appoint anew is looked at after things have settled.
+    const due = this.#agenda.filter((appointment) => appointment.at <= now);
+    this.#agenda.splice(0, due.length);
+    for (const appointment of due) await appointment.run();
+  }
+
+  async #jump(to: number): Promise<void> {
+    const rest = to - this.now();
+    if (rest < 1) return;
+    const started = performance.now();
+    const repeat = async (times: number, call: () => Promise<unknown>): Promise<void> => {
+      await Promise.all(Array.from({ length: times }, call));
+    };
+    const counted = this.around.locks() + this.#uncounted;
+    let unlocked = counted;
+    try {
+      // All at once: whichever lock is the last to go, the sleep's own mark stands before time jumps.
+      const unlocking = repeat(counted, () => this.server.unlockTimeSkipping({}));
+      const arriving = this.server.unlockTimeSkippingWithSleep({ duration: protoDuration(rest) }).then(() => true);
+      await unlocking;
+      while (!(await Promise.race([arriving, realMilliseconds(stuckAfter).then(() => false)]))) {
+        if ((await this.synchronise()) >= to) continue;
+        // Nothing of ours is under way, so the lock belongs to something that the server has forgotten.
+        await this.server.unlockTimeSkipping({});
+        unlocked += 1;
+        this.#uncounted += 1;
+      }
+    } finally {
+      await Promise.all([repeat(unlocked, () => this.server.lockTimeSkipping({})), this.synchronise()]);
+    }
+    const late = this.now() - to - (performance.now() - started);
+    if (late > 100) throw new Error(`virtual time ran ${Math.round(late)} ms past its mark: fewer locks were held on it than were counted (${counted})`);
+  }
+
+  /** Locks that the server holds and nobody accounts for, found by being stuck; 0 as long as the books are right. */
+  get uncountedLocks(): number {
+    return this.#uncounted;
+  }
+}
+
+const protoDuration = (ms: number): { seconds: never; nanos: number } => {
+  const whole = Math.max(Math.round(ms), 1);
+  // The generated type wants a Long; a plain number is taken as well.
+  return { seconds: Math.floor(whole / 1_000) as never, nanos: (whole % 1_000) * 1e6 };
+};
+
+const realMilliseconds = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
