@@ -6,7 +6,7 @@
 export { AttemptDir } from './attempt-dir.js';
 export { inspectAttempt } from './inspect-attempt.js';
 export { spawnRunner } from './spawn-runner.js';
-export { RunnerControl, RunnerGoneError } from './runner-control.js';
+export { RunnerControl, RunnerGoneError, RunnerRefusedError } from './runner-control.js';
 export { AgentSocketClient, AgentSocketError } from './agent-socket-client.js';
 export { reapAttempt } from './reap-attempt.js';
 export { connectionRecord, connectRunner } from './connection.js';

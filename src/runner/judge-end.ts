@@ -34,6 +34,9 @@ function exitText({ code, signal, spawnError, lastLines }: AgentExit): string {
   return `${how}${last === '' ? '' : `; last output: ${last}`}`;
 }
 
+/** SIGKILL and SIGTERM come from the host: out of memory, shut-down, an operator's hand. A shell reports a child's as 128 and the number. */
+const killedByOthers = ({ code, signal }: AgentExit): boolean => signal === 'SIGKILL' || signal === 'SIGTERM' || code === 137 || code === 143;
+
 function judge({ report, stop, exit, verdict }: EndFacts): { outcome: Outcome; reason: string; retryAfterMs?: number } {
   if (stop?.outcome === 'stopped') return stop;
   switch (report?.kind) {
@@ -50,6 +53,7 @@ function judge({ report, stop, exit, verdict }: EndFacts): { outcome: Outcome; r
   if (exit?.spawnError === 'ENOENT' && verdict === undefined) return { outcome: 'not_installed', reason: exitText(exit) };
   if (verdict !== undefined) return verdict;
   if (exit === undefined) return { outcome: 'lost', reason: 'nobody saw how the agent ended' };
+  if (killedByOthers(exit)) return { outcome: 'lost', reason: `${exitText(exit)}; nobody of Heartbead sent that (the host may be out of memory, or shutting down)` };
   if (exit.code === 0) return { outcome: 'unreported', reason: `${exitText({ ...exit, lastLines: [] })}, but without a report` };
   return { outcome: 'agent_failed', reason: exitText(exit) };
 }

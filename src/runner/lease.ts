@@ -43,7 +43,7 @@ export type OrphanVerdict =
   | 'renewed'
   /** The attempt is current, but the signal has not been counted. */
   | 'not_counted'
-  /** Another attempt is current, or none, or the bead has ended: the agent has no business here any more. */
+  /** Another attempt is current, or none, or this one is being stopped, or the bead has ended: the agent has no business here any more. */
   | 'moved_on';
 
 /**
@@ -51,7 +51,7 @@ export type OrphanVerdict =
  * different machines may differ by more than a lease.
  */
 export function judgeOrphan(before: BeadView, after: BeadView, attempt: string): OrphanVerdict {
-  if (isFinal(after.status) || after.current?.id !== attempt) return 'moved_on';
+  if (isFinal(after.status) || after.current?.id !== attempt || after.current.stopping !== undefined) return 'moved_on';
   if (before.current?.id !== attempt) return 'not_counted';
   return after.current.lastSignAt > before.current.lastSignAt ? 'renewed' : 'not_counted';
 }

@@ -29,7 +29,7 @@ export async function spawnRunner(dir: AttemptDir): Promise<SpawnOutcome> {
     const outcome = await Promise.race([answered, failed]);
     child.unref();
     if (outcome !== undefined) return outcome;
-    const said = readFileSync(crashLog, 'utf8').slice(begin).trim().split('\n').at(-1);
+    const said = readFileSync(crashLog, 'utf8').slice(begin).trim().split('\n')[0];
     return { fenced: false, because: 'failed', refused: `the runner ended before the fence${said ? `: ${said}` : ''}; see ${dir.runnerLog}` };
   } finally {
     closeSync(out);

@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { limits, outcomes } from '../contract/index.js';
+import type { AttemptResult, Message } from '../contract/index.js';
+import { JsonServer, nothing, route } from './json-server.js';
+import type { AdoptOutcome, RunnerStatus, StopRequest } from './types.js';
+
+/** What a runner does when its host asks. Refusals are thrown as `Refusal`. */
+export interface ControlHandlers {
+  status(): RunnerStatus;
+  adopt(token: Uint8Array): Promise<AdoptOutcome>;
+  stop(request: StopRequest): Promise<AttemptResult>;
+  pause(paused: boolean): Promise<void>;
+  deliver(message: Message): void;
+}
+
+const tokenBody = z.strictObject({ token: z.base64().min(4).max(64 * 1024) });
+const stopBody = z.strictObject({ outcome: z.enum(outcomes as [StopRequest['outcome']]), reason: z.string().min(1).max(limits.textChars) });
+const pauseBody = z.strictObject({ paused: z.boolean() });
+/** A message may carry more than its four fields: the bead keeps its own notes on it. */
+const messageBody = z.object({ id: z.string().min(1).max(200), text: z.string().max(limits.bodyBytes), from: z.enum(['operator', 'heartbead']), at: z.number() });
+
+/** The host's way into a running runner: a unix socket that only its owner can open. */
+export const openControlSocket = (path: string, handlers: ControlHandlers, onTrouble: (what: string, error: unknown) => void): Promise<JsonServer> =>
+  JsonServer.listen(path, {
+    'GET /status': route(nothing, () => handlers.status()),
+    'POST /adopt': route(tokenBody, ({ token }) => handlers.adopt(new Uint8Array(Buffer.from(token, 'base64')))),
+    'POST /stop': route(stopBody, (request) => handlers.stop(request)),
+    'POST /pause': route(pauseBody, ({ paused }) => handlers.pause(paused)),
+    'POST /deliver': route(messageBody, (message) => handlers.deliver(message)),
+  }, onTrouble);

@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentAdapter, AgentExit } from '../agents/types.js';
+import type { AttemptResult, Clocks } from '../contract/index.js';
+import type { AgentProcess } from './agent-process.js';
+import type { AgentWatch } from './agent-watch.js';
+import type { AttemptDir } from './attempt-dir.js';
+import { endProcesses } from './end-processes.js';
+import type { AttemptProcesses } from './end-processes.js';
+import { judgeEnd } from './judge-end.js';
+import type { StopCause } from './judge-end.js';
+import type { MessageBox } from './message-box.js';
+import { saveLast } from './save-last.js';
+import type { AttemptSetup } from './types.js';
+import type { WorkKeeper } from './work-keeper.js';
+
+/** Why an attempt ends: its agent's process ended, or it is stopped from outside. */
+export type EndCause = { by: 'agent'; exit: AgentExit } | ({ by: 'stop' } & StopCause);
+
+export interface EndOptions {
+  dir: AttemptDir;
+  setup: AttemptSetup;
+  clocks: Clocks;
+  adapter: AgentAdapter;
+  cause: EndCause;
+  processes: AttemptProcesses;
+  agent: AgentProcess;
+  watch: AgentWatch;
+  keeper: WorkKeeper;
+  box: MessageBox;
+  /** No process of the attempt is left. */
+  onProcessesEnded(): void;
+  trouble(what: string, error: unknown): void;
+}
+
+/** For what an agent that has ended by itself leaves behind: a helper has nothing left to help with. */
+const LITTER_GRACE_MS = 2_000;
+/** A process that cannot be ended (a dead network disk) may be so later; nothing is reported before. */
+const END_AGAIN_MS = 5_000;
+/** A disk that is full for a moment: half a minute. */
+const RECORD_TRIES = 15;
+const RECORD_AGAIN_MS = 2_000;
+
+/** Ends every process of an attempt, saves and pushes its work, and records its result. No process of it is left when this resolves. */
+export async function endAttempt(options: EndOptions): Promise<AttemptResult> {
+  const { dir, setup, adapter, cause, agent, watch, keeper, box } = options;
+  await endAll(options);
+  options.onProcessesEnded();
+  const exit = cause.by === 'agent' ? cause.exit : await agent.exit;
+  await agent.close();
+  await saveLast(dir, keeper);
+  const verdict = cause.by === 'agent' ? adapter.classify?.(exit, watch.events) : undefined;
+  const result = judgeEnd({
+    attempt: dir.attempt,
+    host: setup.host,
+    baseSha: setup.baseSha,
+    exit,
+    ...(keeper.checkpoint === undefined ? {} : { checkpoint: keeper.checkpoint }),
+    ...(keeper.report === undefined ? {} : { report: keeper.report }),
+    ...(cause.by === 'stop' ? { stop: { outcome: cause.outcome, reason: cause.reason } } : {}),
+    ...(verdict === undefined ? {} : { verdict }),
+    ...(watch.session === undefined ? {} : { session: watch.session }),
+    acknowledged: box.acknowledged(),
+  });
+  await record(options, result);
+  return result;
+}
+
+/** On disk before it is reported; but a full disk must not keep the bead from hearing of the end. */
+async function record({ dir, trouble }: EndOptions, result: AttemptResult): Promise<void> {
+  for (let tried = 1; tried <= RECORD_TRIES; tried++) {
+    try {
+      await dir.writeResult(result);
+      return;
+    } catch (error) {
+      trouble('result.json', error);
+      await sleep(RECORD_AGAIN_MS);
+    }
+  }
+}
+
+async function endAll({ cause, clocks, processes, trouble }: EndOptions): Promise<void> {
+  const graceMs = cause.by === 'agent' ? Math.min(LITTER_GRACE_MS, clocks.stopGrace) : clocks.stopGrace;
+  for (;;) {
+    try {
+      await endProcesses({ ...processes, graceMs });
+      return;
+    } catch (error) {
+      trouble('end of the processes', error);
+      await sleep(END_AGAIN_MS);
+    }
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * The runner's program: `node main.js <folder of the attempt>`. Spawned by `spawnRunner`, detached; tells on its fourth descriptor
+ * whether it has passed the fence, and lives as long as its attempt.
+ * @module
+ */
+import { fstatSync, writeSync, closeSync } from 'node:fs';
+import { hostname } from 'node:os';
+import pino from 'pino';
+import { findAdapter } from '../agents/index.js';
+import { acquireLock } from './attempt-lock.js';
+import { AttemptDir } from './attempt-dir.js';
+import { cappedLog } from './agent-log.js';
+import { openAgentSocket } from './agent-socket.js';
+import { BeadLink } from './bead-link.js';
+import { connectRunner } from './connection.js';
+import { openControlSocket } from './control-socket.js';
+import { systemClock } from './instant.js';
+import { readyToLaunch } from './launch-agent.js';
+import { processStartTime } from './process.js';
+import { RecordKeeper } from './record-keeper.js';
+import { chooseSockets, removeSockets } from './sockets.js';
+import { Supervisor } from './supervisor.js';
+import type { SpawnOutcome } from './types.js';
+
+/** Whoever spawned us waits at this descriptor. */
+const ANSWER_FD = 3;
+/** EX_SOFTWARE: the runner itself failed; what is left is reaped by the host. */
+const CRASHED = 70;
+
+function answer(outcome: SpawnOutcome): void {
+  try {
+    if (!fstatSync(ANSWER_FD).isFIFO() && !fstatSync(ANSWER_FD).isSocket()) return;
+    writeSync(ANSWER_FD, JSON.stringify(outcome));
+    closeSync(ANSWER_FD);
+  } catch (error) {
+    // Run by hand, or the worker died meanwhile: the attempt does not need either.
+    if (!['EBADF', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}
+
+const refusal = (because: Extract<SpawnOutcome, { fenced: false }>['because'], refused: string): SpawnOutcome => ({ fenced: false, because, refused });
+
+async function run(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
+  const lock = await acquireLock(dir.lock);
+  if ('heldBy' in lock) return refusal('held', `process ${lock.heldBy.pid} holds the attempt`);
+  try {
+    if ((await dir.readResult()) !== undefined) return refusal('ended', 'the attempt has ended');
+    return await runLocked(dir);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
+  const [input, setup, token, connection] = await Promise.all([dir.readInput(), dir.readSetup(), dir.readToken(), dir.readConnection()]);
+  if (!input || !setup || !token || !connection) return refusal('failed', `the folder ${dir.path} is not ready: input, setup, token or connection is missing`);
+  const adapter = findAdapter(input.agent.adapter);
+  if (adapter === undefined) return refusal('failed', `there is no agent ${input.agent.adapter}`);
+
+  const logStream = cappedLog(dir.runnerLog);
+  // A full disk costs lines of the log, not the attempt.
+  logStream.on('error', (error) => process.stderr.write(`runner.log: ${error.message}\n`));
+  const log = pino({ base: { attempt: dir.attempt, bead: dir.bead, pid: process.pid } }, logStream);
+  const trouble = (what: string, error: unknown): void => log.warn({ err: error }, what);
+
+  const sockets = await chooseSockets(dir);
+  const record = new RecordKeeper(dir, { pid: process.pid, startTime: processStartTime(process.pid) ?? '', startedAt: Date.now(), state: 'fencing', sockets });
+  const { client, connection: channel } = connectRunner(connection, `runner:${hostname()}:${process.pid}`);
+  const link = new BeadLink(client, dir.bead, trouble);
+  const supervisor = new Supervisor({ dir, input, setup, adapter, token, link, record, clock: systemClock, log });
+  onSignals(supervisor);
+  const crash = (error: unknown): void => {
+    process.stderr.write(`the runner failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    try {
+      supervisor.freezeAll();
+    } finally {
+      process.exit(CRASHED);
+    }
+  };
+  process.on('uncaughtException', crash);
+  process.on('unhandledRejection', crash);
+
+  const control = await openControlSocket(sockets.control, supervisor, trouble);
+  const desk = await openAgentSocket(sockets.agent, supervisor.desk, trouble);
+  try {
+    await record.update({});
+    const launch = await readyToLaunch({
+      dir, input, adapter, socket: sockets.agent,
+      onLine: (line, stream) => supervisor.watch.line(line, stream),
+      onTrouble: trouble,
+    });
+    log.info({ adapter: adapter.name }, 'runner begins');
+    const fence = await supervisor.fence();
+    if (!('lease' in fence)) {
+      log.info(fence, 'the fence was not passed: no agent is spawned');
+      await record.update({ state: 'refused' });
+      return fence;
+    }
+    // On disk before the spawn: whoever finds a dead runner must know that there may be an agent.
+    await record.update({ state: 'spawning' });
+    const supervised = supervisor.supervise(fence.lease, launch);
+    answer({ fenced: true, pid: process.pid });
+    await supervised.catch(crash);
+    await record.update({ state: 'ended' });
+    return undefined;
+  } finally {
+    await Promise.all([control.close(), desk.close()]);
+    await removeSockets(dir, sockets);
+    await channel.close();
+    await new Promise<void>((resolve) => logStream.end(resolve));
+  }
+}
+
+/** A terminal that closes is none of our business; being told to end means that the host shuts down. */
+function onSignals(supervisor: Supervisor): void {
+  process.on('SIGHUP', () => undefined);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => supervisor.shutDown());
+}
+
+try {
+  const folder = process.argv[2];
+  if (folder === undefined) throw new Error('usage: node main.js <folder of the attempt>');
+  const refused = await run(new AttemptDir(folder));
+  if (refused !== undefined) answer(refused);
+  process.exit(0);
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exit(CRASHED);
+}

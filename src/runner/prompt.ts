@@ -1,0 +1,31 @@
+import { attemptRefs } from '../contract/index.js';
+import type { StartAgentInput } from '../contract/index.js';
+
+const list = (lines: readonly string[]): string => lines.map((line) => `- ${line.replaceAll('\n', '\n  ')}`).join('\n');
+
+/** @returns the whole prompt of an attempt: the task first, then how to work here and how to report. */
+export function buildPrompt(input: StartAgentInput): string {
+  const { bead, attempt, title, body, notes, messages, checkpoint } = input;
+  const parts = [`# ${title}`];
+  if (body.trim() !== '') parts.push(body.trim());
+  parts.push(
+    `## How to work here
+
+You work on bead ${bead}, attempt ${attempt}, in a git worktree of your own; the branch is ${attemptRefs.branch(bead, attempt)}. Commit your work on it. Do not push: that is done for you. There is nobody to answer questions at a prompt.
+
+Commands for you (from the working directory):
+- \`heartbead agent heartbeat "what you are doing"\` from time to time during long steps
+- \`heartbead agent note "…"\` for what people, or an attempt after yours, should know
+- \`heartbead agent messages\` shows messages for you; \`heartbead agent messages --ack ID\` when you have taken one into account
+- \`heartbead agent done "summary"\` when everything is committed; it is refused while there is uncommitted work
+- \`heartbead agent escalate "…"\` when a person must decide; then end
+
+Ending without \`done\` or \`escalate\` counts as a failure, whatever the exit status.`,
+  );
+  if (checkpoint !== undefined) {
+    parts.push(`## Earlier work\n\nAn earlier attempt has worked on this. Its commits are on your branch${checkpoint.wip ? ', and what it had not committed is in the working tree' : ''}. Look at both before you begin, and go on from there.`);
+  }
+  if (notes.length > 0) parts.push(`## Notes of earlier attempts\n\n${list(notes)}`);
+  if (messages.length > 0) parts.push(`## Messages for you\n\n${list(messages.map(({ id, from, text }) => `(${id}, from ${from}) ${text}`))}`);
+  return `${parts.join('\n\n')}\n`;
+}

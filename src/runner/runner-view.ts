@@ -1,0 +1,56 @@
+import type { BeatDetails, BeatPhase } from '../contract/index.js';
+import type { AgentWatch } from './agent-watch.js';
+import { beatText } from './beat-text.js';
+import type { FreezeReason, RunnerState } from './types.js';
+import type { WorkKeeper } from './work-keeper.js';
+
+/** What the phase of a runner follows from. */
+export interface PhaseFacts {
+  spawned: boolean;
+  ending: boolean;
+  frozenBy: readonly FreezeReason[];
+}
+
+/** @returns the phase that beats carry. */
+export function phaseOf({ spawned, ending, frozenBy }: PhaseFacts): Extract<BeatPhase, 'spawning' | 'running' | 'frozen' | 'paused' | 'stopping'> {
+  if (ending) return 'stopping';
+  if (!spawned) return 'spawning';
+  if (frozenBy.includes('lease')) return 'frozen';
+  return frozenBy.length > 0 ? 'paused' : 'running';
+}
+
+/** @returns what `runner.json` says. */
+export function stateOf(facts: PhaseFacts & { recorded: boolean }): RunnerState {
+  if (facts.recorded) return 'ended';
+  const phase = phaseOf(facts);
+  return phase === 'spawning' ? 'fencing' : phase;
+}
+
+/** What the details of a beat are made of. */
+export interface DetailFacts extends PhaseFacts {
+  host: string;
+  attempt: string;
+  agentPid?: number | undefined;
+  /** Of the host's clock. */
+  spawnedAt?: number | undefined;
+  orphan: boolean;
+  watch: Pick<AgentWatch, 'lastProgressAt' | 'activity'>;
+  keeper: Pick<WorkKeeper, 'checkpoint' | 'pushProblem'>;
+}
+
+/** @returns the details of a beat that is sent at `now`. */
+export function detailsOf(facts: DetailFacts, now: number): BeatDetails {
+  const { host, attempt, agentPid, spawnedAt = now, orphan, watch, keeper } = facts;
+  const phase = phaseOf(facts);
+  const text = beatText({
+    phase, orphan, runningMs: now - spawnedAt,
+    ...(watch.lastProgressAt === undefined ? {} : { silentMs: now - watch.lastProgressAt }),
+    ...(watch.activity === undefined ? {} : { activity: watch.activity }),
+    ...(keeper.pushProblem === undefined ? {} : { pushProblem: keeper.pushProblem }),
+  });
+  return {
+    host, attempt, phase, text,
+    ...(agentPid === undefined ? {} : { pid: agentPid }),
+    ...(keeper.checkpoint === undefined ? {} : { checkpoint: keeper.checkpoint }),
+  };
+}

@@ -1,0 +1,98 @@
+import type { Checkpoint, Clocks, HeartbeatKind, HeartbeatSignal } from '../contract/index.js';
+import type { BeadLink, Delivery } from './bead-link.js';
+import type { Clock } from './instant.js';
+import { emptyPlan, planAccepted, planAcknowledged, planLife, planProgress, signalDue } from './signal-plan.js';
+import type { LifeKind, ProgressKind, SignalPlan } from './signal-plan.js';
+import { Waker } from './waker.js';
+
+export interface SignallerOptions {
+  link: BeadLink;
+  clock: Clock;
+  clocks: Clocks;
+  attempt: string;
+  host: string;
+  /** Newest work on the remote; every signal carries it. */
+  checkpoint(): Checkpoint | undefined;
+  /** The bead has ended. */
+  onEnded(): void;
+}
+
+/** The progress clock: tells the bead by `heartbeat` signals what {@link signalDue} finds worth telling. What did not get through is tried again. */
+export class Signaller {
+  private plan: SignalPlan = emptyPlan;
+  private readonly waker = new Waker();
+  /** News must not shorten the wait after a failure: a chatty agent would hammer at a server that is away. */
+  private readonly retry = new Waker();
+  private running = true;
+
+  constructor(private readonly options: SignallerOptions) {}
+
+  life(kind: LifeKind): void {
+    this.change(planLife(this.plan, kind));
+  }
+
+  progress(kind: ProgressKind, activity?: string): void {
+    this.change(planProgress(this.plan, kind, activity));
+  }
+
+  acknowledged(ids: readonly string[]): void {
+    if (ids.length > 0) this.change(planAcknowledged(this.plan, ids));
+  }
+
+  /** Sends until {@link stop}, or until the bead has ended. */
+  async run(): Promise<void> {
+    const { clock, clocks, onEnded } = this.options;
+    while (this.running) {
+      const due = signalDue(this.plan, clock(), clocks);
+      if (due === undefined || 'inMs' in due) {
+        await this.waker.sleep(due?.inMs);
+        continue;
+      }
+      switch (await this.send(due.kind)) {
+        case 'accepted':
+          break;
+        case 'unreachable':
+          await this.retry.sleep(clocks.beatEvery);
+          break;
+        case 'ended':
+          this.running = false;
+          onEnded();
+      }
+    }
+  }
+
+  stop(): void {
+    this.running = false;
+    this.waker.wake();
+    this.retry.wake();
+  }
+
+  /** One signal outside of the plan (`start`, `orphan`). */
+  sendNow(kind: HeartbeatKind): Promise<Delivery> {
+    return this.options.link.signal(this.payload(kind, this.plan));
+  }
+
+  private async send(kind: HeartbeatKind): Promise<Delivery> {
+    const sent = this.plan;
+    const sentAt = this.options.clock();
+    const delivery = await this.options.link.signal(this.payload(kind, sent));
+    if (delivery === 'accepted') this.plan = planAccepted(this.plan, sent, kind, sentAt);
+    return delivery;
+  }
+
+  private payload(kind: HeartbeatKind, plan: SignalPlan): HeartbeatSignal {
+    const { attempt, host } = this.options;
+    const checkpoint = this.options.checkpoint();
+    return {
+      attempt, host, kind,
+      ...(plan.progress?.activity === undefined ? {} : { activity: plan.progress.activity }),
+      ...(checkpoint === undefined ? {} : { checkpoint }),
+      ...(plan.acknowledged.length > 0 ? { acknowledged: [...plan.acknowledged] } : {}),
+    };
+  }
+
+  private change(plan: SignalPlan): void {
+    this.plan = plan;
+    this.waker.wake();
+  }
+}

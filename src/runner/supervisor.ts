@@ -1,0 +1,285 @@
+import type { Logger } from 'pino';
+import type { AgentAdapter } from '../agents/types.js';
+import type { AttemptResult, BeadView, BeatDetails, Message, StartAgentInput } from '../contract/index.js';
+import { AgentDesk } from './agent-desk.js';
+import type { AgentProcess } from './agent-process.js';
+import { AgentWatch } from './agent-watch.js';
+import type { AttemptDir } from './attempt-dir.js';
+import type { BeadLink } from './bead-link.js';
+import type { ControlHandlers } from './control-socket.js';
+import { deferred } from './deferred.js';
+import { endAttempt } from './end-attempt.js';
+import type { EndCause } from './end-attempt.js';
+import { freezeProcesses } from './end-processes.js';
+import type { AttemptProcesses } from './end-processes.js';
+import { passFence } from './fence.js';
+import type { FenceRefusal } from './fence.js';
+import { Freezer } from './freezer.js';
+import type { Clock } from './instant.js';
+import { Refusal } from './json-server.js';
+import { LeaseKeeper } from './lease-keeper.js';
+import type { Lease } from './lease.js';
+import { MessageBox } from './message-box.js';
+import { NoteQueue } from './note-queue.js';
+import type { RecordKeeper } from './record-keeper.js';
+import { reportResult } from './report-result.js';
+import { detailsOf, stateOf } from './runner-view.js';
+import type { DetailFacts } from './runner-view.js';
+import { Signaller } from './signaller.js';
+import { Tether } from './tether.js';
+import type { AdoptOutcome, AttemptSetup, RunnerState, RunnerStatus, StopRequest } from './types.js';
+import { Waker } from './waker.js';
+import { WorkKeeper } from './work-keeper.js';
+
+export interface SupervisorOptions {
+  dir: AttemptDir;
+  input: StartAgentInput;
+  setup: AttemptSetup;
+  adapter: AgentAdapter;
+  token: Uint8Array;
+  link: BeadLink;
+  record: RecordKeeper;
+  clock: Clock;
+  log: Logger;
+}
+
+/** After `done` the agent has so long to end by itself: it may have a last word to say, but nothing more to do. */
+const END_AFTER_DONE_MS = 30_000;
+/** A frozen agent's work is saved as far as the line allows; an hour-long push would keep the next save waiting. */
+const SAVE_FROZEN_MS = 20_000;
+
+/** Supervises one attempt, from the fence to the report of its result. */
+export class Supervisor implements ControlHandlers {
+  readonly watch: AgentWatch;
+  readonly desk: AgentDesk;
+  private readonly keeper: WorkKeeper;
+  private readonly signaller: Signaller;
+  private readonly leaseKeeper: LeaseKeeper;
+  private readonly notes: NoteQueue;
+  private readonly box: MessageBox;
+  private readonly freezer: Freezer;
+  private readonly fenceWaker = new Waker();
+  private fenceOver: Promise<FenceRefusal | { lease: Lease }> | undefined;
+  private stopAtFence: StopRequest | undefined;
+  private agent: AgentProcess | undefined;
+  private spawnedAt: number | undefined;
+  private tether: Tether | undefined;
+  private cause: EndCause | undefined;
+  private cancelled = false;
+  private settled = false;
+  private result: AttemptResult | undefined;
+  private readonly recorded = deferred<AttemptResult>();
+  private readonly timers = new Set<NodeJS.Timeout>();
+
+  constructor(private readonly options: SupervisorOptions) {
+    const { dir, input, setup, adapter, token, link, record, clock, log } = options;
+    const { bead, attempt, clocks } = input;
+    this.keeper = new WorkKeeper({ bead, attempt, worktree: dir.worktree, remote: input.repo, baseSha: setup.baseSha }, {
+      record: (report) => dir.writeReport(report),
+      changed: (checkpoint) => this.note('runner.json', record.update({ checkpoint })),
+      trouble: this.trouble,
+    });
+    this.signaller = new Signaller({ link, clock, clocks, attempt, host: setup.host, checkpoint: () => this.keeper.checkpoint, onEnded: () => this.movedOn(undefined) });
+    this.freezer = new Freezer(() => this.processes(), () => this.changed());
+    this.leaseKeeper = new LeaseKeeper({
+      link, clock, clocks, attempt, token, signaller: this.signaller, freezer: this.freezer,
+      details: () => this.details(),
+      saveToken: (fresh) => dir.writeToken(fresh),
+      onFrozen: () => void this.keeper.save(SAVE_FROZEN_MS),
+      onCancelled: () => {
+        this.cancelled = true;
+        this.end({ by: 'stop', outcome: 'stopped', reason: 'the bead cancelled the attempt' });
+      },
+      onMovedOn: (view) => this.movedOn(view),
+      log: (what, details) => log.info({ ...details }, what),
+    });
+    this.notes = new NoteQueue(link, clocks.beatEvery);
+    this.box = new MessageBox(input.messages);
+    this.watch = new AgentWatch(adapter, (kind, activity) => this.signaller.progress(kind, activity), this.trouble);
+    this.desk = new AgentDesk({
+      attempt, watch: this.watch, signaller: this.signaller, notes: this.notes, box: this.box, keeper: this.keeper,
+      closed: () => (this.cause === undefined ? undefined : 'the attempt is being ended'),
+      onDone: () => {
+        this.timers.add(setTimeout(() => this.end({ by: 'stop', outcome: 'lost', reason: 'the agent did not end after it had reported' }), END_AFTER_DONE_MS));
+      },
+    });
+  }
+
+  /** Passes the fence. @returns the lease, or why not: then no agent was spawned. */
+  fence(): Promise<FenceRefusal | { lease: Lease }> {
+    const { input, setup, link, clock } = this.options;
+    this.fenceOver = passFence({
+      link, clock, clocks: input.clocks, attempt: input.attempt, host: setup.host, waker: this.fenceWaker,
+      token: () => this.leaseKeeper.token,
+      details: () => this.details(),
+      claim: () => this.signaller.sendNow('start'),
+      paused: () => this.freezer.has('operator'),
+      stopped: () => this.stopAtFence?.reason,
+    });
+    return this.fenceOver;
+  }
+
+  /**
+   * Spawns the agent and supervises it to its end; called at once after the fence.
+   * @param spawn - starts the agent's process.
+   * @returns when the result is recorded, and reported or in nobody's demand for now.
+   */
+  async supervise(lease: Lease, spawn: () => AgentProcess): Promise<AttemptResult> {
+    const { input, record, log } = this.options;
+    const agent = spawn();
+    this.agent = agent;
+    this.spawnedAt = Date.now();
+    if (agent.group !== undefined) {
+      this.tether = Tether.attach({ pgid: agent.group.pgid, attempt: input.attempt }, (error) => this.trouble('tether', error));
+      this.note('runner.json', record.update({ agent: { ...agent.group, spawnedAt: this.spawnedAt } }));
+    }
+    log.info({ agent: agent.group }, 'agent spawned');
+    this.changed();
+    const loops = [this.leaseKeeper.run(lease), this.signaller.run(), this.notes.run()];
+    const saving = setInterval(() => void this.keeper.save(), input.clocks.checkpointEvery);
+    void agent.exit.then((exit) => {
+      log.info({ exit }, 'agent ended');
+      this.end({ by: 'agent', exit });
+    });
+    // What was asked for between fence and spawn.
+    this.freezer.apply();
+    if (this.stopAtFence !== undefined) this.end({ by: 'stop', ...this.stopAtFence });
+
+    const result = await this.recorded.promise;
+    clearInterval(saving);
+    for (const timer of this.timers) clearTimeout(timer);
+    await this.notes.flush();
+    const { link, clock } = this.options;
+    const reported = await reportResult({
+      link, clock, clocks: input.clocks, result,
+      token: () => this.leaseKeeper.token,
+      cancelled: () => this.cancelled,
+      settled: () => this.settled,
+      onRefused: () => this.leaseKeeper.becomeOrphan(),
+    });
+    for (const part of [this.leaseKeeper, this.signaller, this.notes]) part.stop();
+    await Promise.all(loops);
+    log.info({ result, reported }, 'runner ends');
+    return result;
+  }
+
+  /** The last act of a crashing runner: nothing of the attempt may go on unsupervised. */
+  freezeAll(): void {
+    if (this.agent !== undefined) freezeProcesses(this.processes());
+  }
+
+  status(): RunnerStatus {
+    const { dir, setup } = this.options;
+    const { agent, keeper, watch, leaseKeeper } = this;
+    const { text, phase } = this.details();
+    return {
+      bead: dir.bead, attempt: dir.attempt, host: setup.host, pid: process.pid, state: this.state(), phase, text,
+      orphan: leaseKeeper.orphan, frozenBy: this.freezer.list(), leaseAgeMs: leaseKeeper.age, unacknowledged: this.box.unacknowledged().length,
+      ...(agent?.group && this.spawnedAt !== undefined ? { agent: { pid: agent.group.pid, pgid: agent.group.pgid, spawnedAt: this.spawnedAt } } : {}),
+      ...(watch.lastProgressAt === undefined ? {} : { lastProgressAt: watch.lastProgressAt }),
+      ...(watch.activity === undefined ? {} : { activity: watch.activity }),
+      ...(keeper.checkpoint === undefined ? {} : { checkpoint: keeper.checkpoint }),
+      ...(keeper.pushProblem === undefined ? {} : { pushProblem: keeper.pushProblem }),
+      ...(this.result === undefined ? {} : { result: this.result }),
+    };
+  }
+
+  async adopt(token: Uint8Array): Promise<AdoptOutcome> {
+    if (this.result === undefined) await this.leaseKeeper.adopt(token);
+    if (this.result === undefined) return { adopted: true };
+    // The host reports it; we need not.
+    this.settled = true;
+    return { adopted: false, result: this.result };
+  }
+
+  /** The host shuts down: what is saved now is not lost. */
+  shutDown(): void {
+    this.note('shut-down', this.stop({ outcome: 'lost', reason: 'the host shuts down' }));
+  }
+
+  async stop(request: StopRequest): Promise<AttemptResult> {
+    if (this.agent === undefined) {
+      this.stopAtFence = request;
+      this.fenceWaker.wake();
+      const fence = await this.fenceOver;
+      if (fence !== undefined && !('lease' in fence)) return { attempt: this.options.dir.attempt, host: this.options.setup.host, ...request };
+    }
+    this.end({ by: 'stop', ...request });
+    return this.recorded.promise;
+  }
+
+  async pause(paused: boolean): Promise<void> {
+    if (this.cause !== undefined) throw new Refusal(409, 'the attempt is being ended');
+    if (!paused) this.freezer.thaw('operator');
+    else if (this.freezer.freeze('operator') && this.agent !== undefined) await this.keeper.save(SAVE_FROZEN_MS);
+    this.fenceWaker.wake();
+  }
+
+  deliver(message: Message): void {
+    if (this.cause !== undefined) throw new Refusal(409, 'the attempt is being ended');
+    const problem = this.box.deliver(message);
+    if (problem !== undefined) throw new Refusal(429, problem);
+  }
+
+  /** The first cause counts. */
+  private end(cause: EndCause): void {
+    const { agent } = this;
+    if (this.cause !== undefined || agent === undefined) return;
+    this.cause = cause;
+    this.options.log.info({ cause }, 'the attempt is being ended');
+    this.leaseKeeper.end();
+    this.freezer.dissolve();
+    this.changed();
+    const { dir, setup, input, adapter } = this.options;
+    endAttempt({
+      dir, setup, clocks: input.clocks, adapter, cause, agent, watch: this.watch, keeper: this.keeper, box: this.box,
+      processes: this.processes(), trouble: this.trouble, onProcessesEnded: () => this.tether?.release(),
+    }).then((result) => {
+      this.result = result;
+      this.changed();
+      this.recorded.resolve(result);
+    }, (error: unknown) => this.recorded.reject(error));
+  }
+
+  /** The bead has another attempt, or has ended; or it wants this one stopped, and could not tell the host. */
+  private movedOn(view: BeadView | undefined): void {
+    const { attempt } = this.options.input;
+    const stopping = view?.current?.id === attempt ? view.current.stopping : undefined;
+    // With a recorded result there is nobody left to report it to.
+    if (this.result !== undefined && stopping === undefined) this.settled = true;
+    const reason = view === undefined ? 'the bead has ended' : 'the bead has moved on to another attempt';
+    this.end({ by: 'stop', outcome: stopping?.outcome ?? 'stopped', reason: stopping?.reason ?? reason });
+  }
+
+  private facts(): DetailFacts {
+    return {
+      host: this.options.setup.host, attempt: this.options.dir.attempt,
+      spawned: this.agent !== undefined, ending: this.cause !== undefined, frozenBy: this.freezer.list(),
+      agentPid: this.agent?.group?.pid, spawnedAt: this.spawnedAt, orphan: this.leaseKeeper.orphan, watch: this.watch, keeper: this.keeper,
+    };
+  }
+
+  private state(): RunnerState {
+    return stateOf({ ...this.facts(), recorded: this.result !== undefined });
+  }
+
+  private details(): BeatDetails {
+    return detailsOf(this.facts(), Date.now());
+  }
+
+  private processes(): AttemptProcesses {
+    const group = this.agent?.group;
+    return { attempt: this.options.dir.attempt, ...(group === undefined ? {} : { group }) };
+  }
+
+  /** Brings `runner.json` up to date. */
+  private changed(): void {
+    if (this.agent !== undefined) this.note('runner.json', this.options.record.update({ state: this.state() }));
+  }
+
+  private note(what: string, work: Promise<unknown>): void {
+    work.catch((error: unknown) => this.trouble(what, error));
+  }
+
+  private readonly trouble = (what: string, error: unknown): void => this.options.log.warn({ err: error }, what);
+}
