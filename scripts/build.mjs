@@ -52,7 +52,7 @@ export async function build({ check = false, force = false, log = () => undefine
     if (before === undefined) rmSync(join(root, 'dist/.tsbuildinfo'), { force: true });
     const status = await runNode(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--pretty', String(process.stderr.isTTY === true), ...(check ? [] : ['--noCheck'])]);
     if (status !== 0) return { built: true, ok: false };
-    removeLeftovers(sources);
+    removeLeftovers();
     await bundleWorkflows(sources, force ? undefined : before, log);
     writeFileSync(stampFile, JSON.stringify({ sources }));
     log(`compiled in ${((Date.now() - started) / 1000).toFixed(1)} s`);
@@ -77,9 +77,12 @@ async function bundleWorkflows(sources, before, log) {
   await buildWorkflowBundle(bundleFile);
 }
 
-/** Removes compiled files whose source is gone, so that nothing runs from the past. */
-function removeLeftovers(sources) {
-  const expected = new Set(Object.keys(sources).map((path) => path.replace(/^src\//, '').replace(/\.m?ts$|\.mjs$/, '')));
+/**
+ * Removes compiled files whose source is gone, so that nothing runs from the past. Looks at the sources anew: one that was added while the
+ * compiler ran may be compiled already, and the compiler, which remembers that, would not write it again.
+ */
+function removeLeftovers() {
+  const expected = new Set(sourceFiles().map((path) => path.replace(/^src\//, '').replace(/\.m?ts$|\.mjs$/, '')));
   for (const path of walk(join(root, 'dist'))) {
     const name = relative(join(root, 'dist'), path).split(sep).join('/');
     if (!/\.(?:m?js|d\.m?ts)(?:\.map)?$/.test(name) || name.startsWith('workflow-bundle.js')) continue;
