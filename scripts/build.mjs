@@ -49,7 +49,7 @@ export async function build({ check = false, force = false, log = () => undefine
     // Hashes are taken before the compiler reads: a file edited meanwhile makes the next look say "stale".
     for (const [path, source] of Object.entries(sources)) source.hash = hashOf(path);
     const started = Date.now();
-    if (before === undefined) rmSync(join(root, 'dist/.tsbuildinfo'), { force: true });
+    if (force || before === undefined) rmSync(join(root, 'dist/.tsbuildinfo'), { force: true });
     const status = await runNode(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--pretty', String(process.stderr.isTTY === true), ...(check ? [] : ['--noCheck'])]);
     if (status !== 0) return { built: true, ok: false };
     removeLeftovers();
