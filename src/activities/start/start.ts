@@ -8,6 +8,7 @@ import type { AttemptDir, SpawnOutcome } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
 import { discardWorkspace } from '../workspace.js';
+import { claim } from './claim.js';
 import type { Hold, Preparations } from './preparations.js';
 import { StartInterrupted } from './start-lease.js';
 import type { StartLease } from './start-lease.js';
@@ -113,6 +114,8 @@ export class Start {
     const permit = await this.#permit();
     let handedOver = false;
     try {
+      // The bead counts down to give up a suspect attempt: it hears that the start goes on, which no agent can tell it yet.
+      if (this.input.mode === 'adopt') await claim(this.deps, this.input, this.lease);
       await this.#prepare();
       await this.#dir.writeToken(this.lease.token);
       await this.#dir.writeConnection(this.deps.connection);
@@ -135,7 +138,15 @@ export class Start {
   async #permit(): Promise<AgentPermit | undefined> {
     if (this.lease.taskQueue === this.deps.agentsQueue) return undefined;
     this.lease.say('accepted', 'waits for a free place for an agent on this host');
-    return this.deps.host.slots.acquire(this.lease.signal, true);
+    const longEnough = AbortSignal.timeout(this.input.clocks.adoptWithin);
+    try {
+      return await this.deps.host.slots.acquire(AbortSignal.any([this.lease.signal, longEnough]), true);
+    } catch (error) {
+      if (error !== longEnough.reason) throw error;
+      // Places that were taken while this worker was away may stay taken for hours, and other hosts may be free.
+      await this.#discard();
+      throw failure(failureTypes.setupUnreachable, `the start of attempt ${this.input.attempt} was interrupted, and ${this.deps.host.hostId} has no free place to go on with it`);
+    }
   }
 
   async #prepare(): Promise<void> {
