@@ -1,6 +1,7 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { commitOf, parentsOf, reachableFrom, requireCommit, treeOf } from './commits.js';
+import { tellingDiskFailures } from './disk-failure.js';
 import { GitError } from './git-error.js';
 import { checkedBranch, checkedPath, checkedSha } from './git-input.js';
 import type { GitProgress } from './git-progress.js';
@@ -36,30 +37,31 @@ export async function createWorktree({ mirror, path, branch, at, wip = false, si
   checkedPath(path);
   checkedBranch(branch);
   checkedSha(at);
-  return withMirrorLock(mirror, signal, () =>
-    noticingDamage(mirror, async () => {
-      await requireCommit({ mirror }, at, signal);
-      // A snapshot made on a branch without any commit has no parent: then the snapshot itself is the start.
-      const head = (wip ? (await parentsOf({ mirror }, at, signal))[0] : undefined) ?? at;
-      await clearPlace(mirror, path, { branch, head, tree: await treeOf({ mirror }, at, signal) }, signal);
-      // Entries whose folders have long been gone; young ones may belong to an agent that is making a worktree of its own.
-      await runGit({ mirror }, ['worktree', 'prune', '--expire=1.day.ago'], { doing: 'pruning worktrees', signal });
-      await freeBranch(mirror, branch, head, signal);
-      try {
-        const doing = 'making the worktree';
-        await runGit({ mirror }, ['worktree', 'add', '--no-guess-remote', '--no-track', '-B', branch, '--', path, at], { doing, signal, onProgress });
-        // The work stays in the working tree; branch and index go back to what the agent had committed.
-        if (head !== at) await runGit({ worktree: path }, ['reset', '--quiet', '--mixed', head], { doing, signal });
-        const admin = await findAdmin(mirror, path);
-        if (admin === undefined) throw new GitError('other', `git made no entry for the worktree ${path}: run \`git worktree list\` in ${mirror}`);
-        await markReady(admin);
-      } catch (error) {
-        await dropWorktree(path, await findAdmin(mirror, path));
-        throw error;
-      }
-      return { head };
-    }),
-  );
+  const make = async (): Promise<{ head: string }> => {
+    await requireCommit({ mirror }, at, signal);
+    // A snapshot made on a branch without any commit has no parent: then the snapshot itself is the start.
+    const head = (wip ? (await parentsOf({ mirror }, at, signal))[0] : undefined) ?? at;
+    await clearPlace(mirror, path, { branch, head, tree: await treeOf({ mirror }, at, signal) }, signal);
+    // Entries whose folders have long been gone; young ones may belong to an agent that is making a worktree of its own.
+    await runGit({ mirror }, ['worktree', 'prune', '--expire=1.day.ago'], { doing: 'pruning worktrees', signal });
+    await freeBranch(mirror, branch, head, signal);
+    try {
+      const doing = 'making the worktree';
+      await runGit({ mirror }, ['worktree', 'add', '--no-checkout', '--no-guess-remote', '--no-track', '-B', branch, '--', path, at], { doing, signal });
+      // In a step of its own, since only this one tells how far it is; a large tree takes its time.
+      await runGit({ worktree: path }, ['checkout', '--force', '--progress', branch, '--'], { doing, signal, onProgress, limit: 'transfer', env: { GIT_PROGRESS_DELAY: '0' } });
+      // The work stays in the working tree; branch and index go back to what the agent had committed.
+      if (head !== at) await runGit({ worktree: path }, ['reset', '--quiet', '--mixed', head], { doing, signal });
+      const admin = await findAdmin(mirror, path);
+      if (admin === undefined) throw new GitError('other', `git made no entry for the worktree ${path}: run \`git worktree list\` in ${mirror}`);
+      await markReady(admin);
+    } catch (error) {
+      await dropWorktree(path, await findAdmin(mirror, path));
+      throw error;
+    }
+    return { head };
+  };
+  return withMirrorLock(mirror, signal, () => noticingDamage(mirror, () => tellingDiskFailures('making the worktree', make)));
 }
 
 /** Removes what stands at the path. Whatever is not ours is left alone. */

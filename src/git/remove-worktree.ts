@@ -2,7 +2,9 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { attemptRefs } from '../contract/index.js';
 import { commitOf, hasCommit, reachableFrom, treeOf } from './commits.js';
+import { tellingDiskFailures } from './disk-failure.js';
 import { ensureCommit } from './ensure-commit.js';
+import { fetchMirror } from './fetch-mirror.js';
 import { GitError } from './git-error.js';
 import { checkedIds, checkedPath, checkedRepo } from './git-input.js';
 import { exists } from './mirror-damage.js';
@@ -33,7 +35,11 @@ export interface Removal {
  * from a ref there, and uncommitted work is the very tree of the saved work there. Ignored files go with it. When in doubt it stays, with the reason.
  * @throws GitError when the remote or the worktree could not be asked; nothing is removed then.
  */
-export async function removeWorktree({ mirror, path, remote, bead, attempt, signal }: RemoveWorktreeOptions): Promise<Removal> {
+export async function removeWorktree(options: RemoveWorktreeOptions): Promise<Removal> {
+  return tellingDiskFailures('removing the worktree', () => remove(options));
+}
+
+async function remove({ mirror, path, remote, bead, attempt, signal }: RemoveWorktreeOptions): Promise<Removal> {
   checkedIds(bead, attempt);
   checkedPath(path);
   const repo = checkedRepo(remote);
@@ -89,10 +95,10 @@ async function prove({ mirror, path, repo, bead, attempt, signal }: { mirror: st
   const tips = [...refs.values()];
 
   const head = await commitOf(place, 'HEAD', signal);
-  if (head !== undefined && !(await reachableFrom(place, head, tips, signal))) {
+  if (head !== undefined && !(await onRemoteNow(mirror, repo, place, head, tips, signal))) {
     return { proven: false, reason: `its last commit ${head} is on no branch of the remote: push it (\`git -C ${path} push\`), then try again` };
   }
-  const snapshot = await takeSnapshot(path, signal);
+  const snapshot = await takeSnapshot(path, signal, { withNested: true });
   const problem = snapshot.unsaved.find((line) => !line.startsWith('warning: ')) ?? (await nestedProblem(path, snapshot.nested, signal));
   if (problem !== undefined) return { proven: false, reason: `there is something in it that cannot be saved (${problem}): look at ${path}` };
   const uncommitted = head === undefined || snapshot.tree !== (await treeOf(place, head, signal));
@@ -100,6 +106,13 @@ async function prove({ mirror, path, repo, bead, attempt, signal }: { mirror: st
     return { proven: false, reason: `it has uncommitted work that is not at ${wipRef} on the remote: save and push it, then try again` };
   }
   return { proven: true, reason: uncommitted ? 'its last commit and its uncommitted work are on the remote' : 'its last commit is on the remote, and there was no uncommitted work', onRemote: new Set(tips) };
+}
+
+/** The commit may be reached only by one that is not here yet: somebody has merged it and removed its branch. Then the branches are fetched. */
+async function onRemoteNow(mirror: string, repo: string, place: { worktree: string }, commit: string, tips: readonly string[], signal: AbortSignal | undefined): Promise<boolean> {
+  if (await reachableFrom(place, commit, tips, signal)) return true;
+  await withMirrorLock(mirror, signal, () => fetchMirror(mirror, { repo, signal }));
+  return reachableFrom(place, commit, tips, signal);
 }
 
 /** A tree holds of a repository within only the id of its commit: that must be on a remote of its own, and nothing uncommitted beside it. */

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { attemptRefs } from '../contract/index.js';
 import type { Checkpoint } from '../contract/index.js';
 import { commitOf, parentsOf, treeOf } from './commits.js';
+import { tellingDiskFailures } from './disk-failure.js';
 import { GitError } from './git-error.js';
 import { checkedIds, checkedPath, checkedRepo } from './git-input.js';
 import { removeStaleLock } from './leftovers.js';
@@ -38,7 +39,11 @@ export interface SavedWip {
  * ref points to HEAD itself. The agent's index, HEAD, branch and locks are not touched. One save at a time per attempt.
  * @throws GitError when the work could not be saved on this host; the signal's reason when it was aborted.
  */
-export async function saveWip({ worktree, bead, attempt, push, remote, signal }: SaveWipOptions): Promise<SavedWip> {
+export async function saveWip(options: SaveWipOptions): Promise<SavedWip> {
+  return tellingDiskFailures('saving work in progress', () => save(options));
+}
+
+async function save({ worktree, bead, attempt, push, remote, signal }: SaveWipOptions): Promise<SavedWip> {
   checkedIds(bead, attempt);
   const place = { worktree: checkedPath(worktree) };
   const url = checkedRepo(remote);

@@ -8,7 +8,7 @@ export interface Snapshot {
   tree: string;
   /** What git could not take in, in its own words (unreadable files, repositories within); empty when all is in. */
   unsaved: string[];
-  /** Paths of submodules and other repositories within, of which a tree holds only the commit. */
+  /** Paths of submodules and other repositories within, of which a tree holds only the commit. Looked for only when asked: it lists every file. */
   nested: string[];
 }
 
@@ -20,7 +20,7 @@ const scratchPrefix = 'heartbead-index-';
  * Writes the working tree as a tree object by way of an index of its own. The agent's index, HEAD and branch are not touched and none of its locks is
  * taken or minded, so it works in mid-merge, in mid-rebase and while the agent runs git itself.
  */
-export async function takeSnapshot(worktree: string, signal?: AbortSignal): Promise<Snapshot> {
+export async function takeSnapshot(worktree: string, signal?: AbortSignal, { withNested = false } = {}): Promise<Snapshot> {
   const doing = 'saving work in progress';
   const { stdout } = await runGit({ worktree }, ['rev-parse', '--absolute-git-dir', '--git-path', 'index'], { doing, signal });
   const [gitDir = '', index = ''] = stdout.split('\n');
@@ -39,12 +39,15 @@ export async function takeSnapshot(worktree: string, signal?: AbortSignal): Prom
     }
     if (added === 'bad index') throw new GitError('other', 'the worktree cannot be saved: git cannot read its index, nor make a new one');
     const tree = (await runGit({ worktree }, ['write-tree'], { doing, signal, env })).stdout.trim();
-    const files = await runGit({ worktree }, ['ls-files', '--stage', '-z'], { doing, signal, env });
-    const nested = files.stdout.split('\0').filter((entry) => entry.startsWith('160000 ')).map((entry) => entry.slice(entry.indexOf('\t') + 1));
-    return { tree, unsaved: added, nested };
+    return { tree, unsaved: added, nested: withNested ? await repositoriesWithin(worktree, env, signal) : [] };
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+async function repositoriesWithin(worktree: string, env: Record<string, string>, signal: AbortSignal | undefined): Promise<string[]> {
+  const { stdout } = await runGit({ worktree }, ['ls-files', '--stage', '-z'], { doing: 'looking for repositories within', signal, env });
+  return stdout.split('\0').filter((entry) => entry.startsWith('160000 ')).map((entry) => entry.slice(entry.indexOf('\t') + 1));
 }
 
 async function addAll(worktree: string, env: Record<string, string>, signal: AbortSignal | undefined): Promise<string[] | 'bad index'> {

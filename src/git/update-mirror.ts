@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { tellingDiskFailures } from './disk-failure.js';
 import { configureMirror, fetchMirror } from './fetch-mirror.js';
 import type { FetchOptions } from './fetch-mirror.js';
 import { GitError } from './git-error.js';
@@ -37,7 +38,11 @@ const updatedSince = new Map<string, number>();
  * after a call serves that call too. A damaged mirror is kept aside and cloned again, with its local branches and worktrees.
  * @throws GitError; the signal's reason when it was aborted.
  */
-export async function updateMirror({ root, repo: given, onProgress, signal, stallLimit }: UpdateMirrorOptions): Promise<{ path: string }> {
+export async function updateMirror(options: UpdateMirrorOptions): Promise<{ path: string }> {
+  return tellingDiskFailures('updating the mirror', () => update(options));
+}
+
+async function update({ root, repo: given, onProgress, signal, stallLimit }: UpdateMirrorOptions): Promise<{ path: string }> {
   const repo = checkedRepo(given);
   const path = mirrorPath(root, repo);
   const calledAt = performance.now();

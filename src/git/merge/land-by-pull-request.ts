@@ -1,0 +1,112 @@
+import type { MergeOutcome } from '../../contract/index.js';
+import { clip } from '../../contract/index.js';
+import { GitError } from '../git-error.js';
+import { checkedRepo } from '../git-input.js';
+import { mirrorPath } from '../mirror-path.js';
+import { look } from './look.js';
+import type { Ground, Looked } from './look.js';
+import { makeMerge } from './make-merge.js';
+import { tidy } from './merge-item.js';
+import { PullRequestError, PullRequestPending } from './pull-requests.js';
+import type { PullRequest, PullRequests } from './pull-requests.js';
+import { makeScratch } from './scratch-tree.js';
+import type { MergeContext } from './types.js';
+import { isOnRemote } from './verify-merged.js';
+
+/** A forge's git servers may be behind its own word by seconds; after 10 min they are not behind, they differ. */
+const forgeLag = 10 * 60_000;
+
+/**
+ * Opens a pull request once the branch merges without conflict and the checks pass on the merged tree, and then only looks how it stands: the merge is
+ * the forge's. Called again it finds the one that is there.
+ * @returns `merged` only when the remote's target has the merge.
+ * @throws PullRequestPending while it is open; PullRequestError; GitError; the signal's reason.
+ */
+export async function landByPullRequest(context: MergeContext, pulls: PullRequests): Promise<MergeOutcome> {
+  const { item, say, observe, signal } = context;
+  const { branch: head, target: base } = item;
+  const repo = checkedRepo(context.repo);
+  try {
+    const looked = await look(context);
+    if (looked.kind === 'merged') return landed(context, looked.sha);
+    say(`looking for the pull request of ${head}`);
+    // Before the branch itself: forges delete it after the merge.
+    const known = await pulls.find({ repo, head, base, signal });
+    if (known === undefined) {
+      const problem = unusable(looked);
+      if (problem !== undefined) return problem;
+      const failed = await tryOut(context, looked);
+      if (failed !== undefined) return failed;
+    }
+    const pullRequest = known ?? (await open(context, pulls, repo));
+    await observe('opened');
+    return await judge(context, pulls, pullRequest, looked);
+  } finally {
+    await tidy(context);
+  }
+}
+
+const landed = ({ item }: MergeContext, sha: string): MergeOutcome => ({ outcome: 'merged', sha, target: item.target, strategy: 'pr' });
+
+function unusable(looked: Looked): MergeOutcome | undefined {
+  if (looked.kind === 'unusable') return { outcome: 'error', reason: looked.reason };
+  if (looked.kind === 'moved') throw new GitError('unreachable', 'the remote changed while it was looked at: trying again may help');
+  return undefined;
+}
+
+/** Merges here, and runs the checks: what would not merge, or would break the target, is not worth a reviewer's time. */
+async function tryOut(context: MergeContext, looked: Looked): Promise<MergeOutcome | undefined> {
+  if (looked.kind !== 'ready') return undefined;
+  const conflict = await conflictWith(context, looked.ground);
+  if (conflict !== undefined) return conflict;
+  await context.observe('merged');
+  const failed = await context.runChecks(context.scratch);
+  if (failed !== undefined) return { outcome: 'checks_failed', ...failed };
+  await context.observe('checked');
+  return undefined;
+}
+
+async function conflictWith({ item, scratch, say, signal }: MergeContext, { mirror, target }: Ground): Promise<MergeOutcome | undefined> {
+  say(`merging ${item.branch} into ${item.target} (to try it)`);
+  await makeScratch(mirror, scratch, target, signal);
+  const made = await makeMerge({ scratch, target, item, strategy: 'merge', signal });
+  return made.kind === 'conflict' ? { outcome: 'conflict', paths: made.paths, target: item.target, targetSha: target } : undefined;
+}
+
+async function open({ item, say, signal }: MergeContext, pulls: PullRequests, repo: string): Promise<PullRequest> {
+  const { branch: head, target: base } = item;
+  say(`opening a pull request for ${head}`);
+  try {
+    return await pulls.create({ repo, head, base, title: clip(item.title.replace(/\s+/g, ' '), 200), body: `Work of ${item.item}, verified at ${item.sha}.`, signal });
+  } catch (error) {
+    // Another call, cut off before it could tell, may have opened it in the meantime.
+    const there = error instanceof PullRequestError && error.kind === 'refused' ? await pulls.find({ repo, head, base, signal }) : undefined;
+    if (there === undefined) throw error;
+    return there;
+  }
+}
+
+async function judge(context: MergeContext, pulls: PullRequests, pullRequest: PullRequest, looked: Looked): Promise<MergeOutcome> {
+  const { item, signal } = context;
+  const repo = checkedRepo(context.repo);
+  const { url } = pullRequest;
+  const found = await pulls.state(repo, pullRequest, signal);
+  switch (found.state) {
+    case 'merged': {
+      if (found.sha === undefined) throw new PullRequestPending(`${url} is merged, but GitHub does not say yet as which commit`);
+      // Nothing counts as merged before the remote itself shows it.
+      if (await isOnRemote({ repo, mirrors: context.mirrors, mirror: mirrorPath(context.mirrors, repo) }, item.target, found.sha, signal)) return landed(context, found.sha);
+      const missing = `${url} is merged as ${found.sha}, but that commit is not on ${item.target}`;
+      if (found.at !== undefined && Date.now() - found.at < forgeLag) throw new PullRequestPending(`${missing} yet`);
+      return { outcome: 'error', reason: `${missing}: was it merged into another branch, or ${item.target} rewritten?` };
+    }
+    case 'closed':
+      return { outcome: 'error', reason: `${url} was closed without a merge: reopen it and retry the bead, or cancel the bead` };
+    case 'open': {
+      if (found.headSha !== item.sha) return { outcome: 'error', reason: `${url} is at ${found.headSha}, no longer at the verified commit ${item.sha}: somebody pushed to its branch, and what is there now was never verified` };
+      const conflict = found.conflicting && looked.kind === 'ready' ? await conflictWith(context, looked.ground) : undefined;
+      if (conflict !== undefined) return conflict;
+      throw new PullRequestPending(`${url} is open: ${found.waitsFor}`);
+    }
+  }
+}

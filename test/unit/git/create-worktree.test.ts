@@ -1,0 +1,221 @@
+import { appendFile, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { createWorktree, ensureCommit, resolveBase, saveWip, updateMirror, worktreeStatus } from '../../../src/git/index.js';
+import { bulk, commit, commitToOrigin, git, gitChildrenOf, has, mirrorOf, put, remoteSha, useLab } from './lab.js';
+
+const lab = useLab();
+const branch = 'heartbead/a/1-abcd';
+let mirror = '';
+let base = '';
+let path = '';
+
+beforeEach(async () => {
+  mirror = await mirrorOf(lab);
+  base = (await resolveBase(mirror)).sha;
+  path = join(lab.dir, 'attempts', '1-abcd__a', 'worktree');
+});
+
+const kept = (): Promise<string> => git(mirror, 'for-each-ref', '--format=%(refname) %(objectname)', 'refs/heartbead-kept');
+
+describe('a new worktree', () => {
+  it('is clean, at the commit, on its own branch, and knows the remote as origin', async () => {
+    expect(await createWorktree({ mirror, path, branch, at: base })).toEqual({ head: base });
+    expect(await worktreeStatus(path)).toEqual({ head: base, dirty: false, branch });
+    expect(await git(path, 'remote', 'get-url', 'origin')).toBe(lab.origin);
+    await expect(git(path, 'rev-parse', '--abbrev-ref', '@{u}')).rejects.toThrow();
+    await commit(path, { x: '1' });
+    await git(path, 'push', '--quiet', 'origin', 'HEAD');
+    expect(await remoteSha(lab, `refs/heads/${branch}`)).toBe(await git(path, 'rev-parse', 'HEAD'));
+    await git(path, 'checkout', '--quiet', 'main');
+    expect(await git(path, 'rev-parse', '--abbrev-ref', '@{u}')).toBe('origin/main');
+  });
+
+  it('of many attempts at once stand side by side, whatever branches the agents check out while the mirror is updated', async () => {
+    const paths = Array.from({ length: 8 }, (_, n) => join(lab.dir, 'attempts', `${n}`, 'worktree'));
+    await Promise.all(paths.map((each, n) => createWorktree({ mirror, path: each, branch: `heartbead/b${n}/1-abcd`, at: base })));
+    await git(paths[0] ?? '', 'checkout', '--quiet', 'main');
+    const newest = await commitToOrigin(lab, 'main', { later: '1' });
+    await updateMirror({ root: lab.root, repo: lab.origin });
+    expect(await worktreeStatus(paths[0] ?? '')).toEqual({ head: base, dirty: false, branch: 'main' });
+    expect(await resolveBase(mirror)).toEqual({ branch: 'main', sha: newest });
+    for (const each of paths) expect(await git(each, 'rev-parse', 'HEAD')).toBe(base);
+  });
+
+  it('tells how far it is', async () => {
+    await commitToOrigin(lab, 'main', bulk(300, 100));
+    await mirrorOf(lab);
+    const told: (number | undefined)[] = [];
+    await createWorktree({ mirror, path, branch, at: (await resolveBase(mirror)).sha, onProgress: ({ phase, percent }) => void (phase === 'updating files' && told.push(percent)) });
+    expect(told).toEqual(expect.arrayContaining([50, 100]));
+  });
+
+  it('runs no hooks of the user while it is made', async () => {
+    const hook = join(mirror, 'hooks', 'post-checkout');
+    await mkdir(join(mirror, 'hooks'), { recursive: true });
+    await writeFile(hook, `#!/bin/sh\ntouch ${join(lab.dir, 'hooked')}\n`, { mode: 0o755 });
+    await createWorktree({ mirror, path, branch, at: base });
+    expect(await has(join(lab.dir, 'hooked'))).toBe(false);
+    await git(path, 'checkout', '--quiet', '-b', 'y');
+    expect(await has(join(lab.dir, 'hooked'))).toBe(true);
+  });
+
+  it('is refused for a commit that is not in the mirror, and nothing is left', async () => {
+    await expect(createWorktree({ mirror, path, branch, at: 'b'.repeat(40) })).rejects.toMatchObject({ kind: 'no_such_ref' });
+    expect(await readdir(lab.dir)).not.toContain('attempts');
+  });
+
+  it('that cannot be made leaves nothing half-made behind', async () => {
+    await mkdir(join(lab.dir, 'attempts'), { recursive: true });
+    await writeFile(join(lab.dir, 'attempts', '1-abcd__a'), 'a file where the folder should be');
+    await expect(createWorktree({ mirror, path, branch, at: base })).rejects.toMatchObject({ name: 'GitError', message: expect.stringContaining('attempts') as string });
+    await rm(join(lab.dir, 'attempts', '1-abcd__a'));
+
+    const at = await commitToOrigin(lab, 'main', { '.gitattributes': 'b.txt filter=broken\n', 'a.txt': '1', 'b.txt': '2' });
+    await mirrorOf(lab);
+    await appendFile(lab.config, '[filter "broken"]\n\tsmudge = false\n\trequired\n');
+    await expect(createWorktree({ mirror, path, branch, at })).rejects.toMatchObject({ name: 'GitError', message: expect.stringContaining('broken') as string });
+    expect(await has(path)).toBe(false);
+    expect(await git(mirror, 'worktree', 'list', '--porcelain')).not.toContain('attempts');
+    expect(await createWorktree({ mirror, path, branch, at: base })).toEqual({ head: base });
+  });
+});
+
+describe('a worktree that is there already', () => {
+  it('untouched, is made again', async () => {
+    await createWorktree({ mirror, path, branch, at: base });
+    const newer = await commitToOrigin(lab, 'main', { n: '1' });
+    await mirrorOf(lab);
+    expect(await createWorktree({ mirror, path, branch, at: newer })).toEqual({ head: newer });
+    expect(await worktreeStatus(path)).toEqual({ head: newer, dirty: false, branch });
+  });
+
+  it('untouched, needs nothing kept', async () => {
+    await createWorktree({ mirror, path, branch, at: base });
+    await createWorktree({ mirror, path, branch, at: base });
+    expect(await kept()).toBe('');
+  });
+
+  it('half-made by a killed git is removed and made again, branch included', async () => {
+    await commitToOrigin(lab, 'main', bulk(2_000, 200));
+    await mirrorOf(lab);
+    const { sha } = await resolveBase(mirror);
+    // Each state that a kill can leave: only the entry; entry and branch; half the files.
+    const making = createWorktree({ mirror, path, branch, at: sha }).then(() => 'made', () => 'killed');
+    for (let killed = false; !killed; ) {
+      for (const pid of await gitChildrenOf(process.pid)) {
+        if (!(await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).includes('checkout\0--force')) continue;
+        if (!(await stat(join(path, 'bulk')).catch(() => undefined))) continue;
+        process.kill(pid, 'SIGKILL');
+        killed = true;
+      }
+      if ((await Promise.race([making, Promise.resolve('going on')])) !== 'going on') break;
+    }
+    await making;
+    expect(await createWorktree({ mirror, path, branch, at: sha })).toEqual({ head: sha });
+    expect(await worktreeStatus(path)).toEqual({ head: sha, dirty: false, branch });
+    expect(await kept()).toBe('');
+  });
+
+  it.each<[string, (admin: string) => Promise<void>]>([
+    ['its folder was removed', () => rm(path, { recursive: true })],
+    ['it has no ready mark and half its files', async (admin) => {
+      await rm(join(admin, 'heartbead-ready'));
+      await rm(join(path, 'README.md'));
+    }],
+    ['it has no ready mark and no .git', async (admin) => {
+      await rm(join(admin, 'heartbead-ready'));
+      await rm(join(path, '.git'));
+    }],
+    ['a killed git left its locks', async (admin) => {
+      await rm(join(admin, 'heartbead-ready'));
+      for (const lock of [join(admin, 'index.lock'), join(admin, 'HEAD.lock'), join(admin, 'locked')]) await writeFile(lock, '');
+    }],
+    ['only an empty folder is left', async (admin) => {
+      await rm(admin, { recursive: true });
+      await rm(path, { recursive: true });
+      await mkdir(path);
+    }],
+  ])('is made again when %s', async (_what, damage) => {
+    await createWorktree({ mirror, path, branch, at: base });
+    await damage(join(mirror, 'worktrees', 'worktree'));
+    expect(await createWorktree({ mirror, path, branch, at: base })).toEqual({ head: base });
+    expect(await worktreeStatus(path)).toEqual({ head: base, dirty: false, branch });
+    expect(await git(mirror, 'worktree', 'list', '--porcelain')).not.toContain('prunable');
+  });
+
+  it.each<[string, () => Promise<void>]>([
+    ['with commits and files', () => Promise.resolve()],
+    ['whose .git somebody removed', () => rm(join(path, '.git'))],
+  ])('%s that nobody expected is never reused, and the work is kept', async (_what, meddle) => {
+    await createWorktree({ mirror, path, branch, at: base });
+    const own = await commit(path, { own: '1' });
+    await put(path, { loose: '2' });
+    await meddle();
+    expect(await createWorktree({ mirror, path, branch, at: base })).toEqual({ head: base });
+    expect(await worktreeStatus(path)).toEqual({ head: base, dirty: false, branch });
+    const found = (await kept()).split('\n').map((line) => line.split(' ')[1] ?? '');
+    const contents = await Promise.all(found.map((sha) => git(mirror, 'ls-tree', '--name-only', sha)));
+    expect(contents).toContain('README.md\nloose\nown');
+    expect(await git(mirror, 'merge-base', '--is-ancestor', own, found[0] ?? '')).toBe('');
+  });
+
+  it('but is a repository of its own, or a folder with something in it, is left alone', async () => {
+    await mkdir(path, { recursive: true });
+    await put(path, { precious: '1' });
+    await expect(createWorktree({ mirror, path, branch, at: base })).rejects.toMatchObject({ kind: 'bad_input' });
+    await git(path, 'init', '--quiet');
+    await expect(createWorktree({ mirror, path, branch, at: base })).rejects.toMatchObject({ kind: 'bad_input' });
+    expect(await readFile(join(path, 'precious'), 'utf8')).toBe('1');
+  });
+});
+
+describe('going on from saved work', () => {
+  const ids = { bead: 'a', attempt: '1-abcd' };
+  const next = { branch: 'heartbead/a/2-efgh', path: '' };
+  beforeEach(() => {
+    next.path = join(lab.dir, 'attempts', '2-efgh__a', 'worktree');
+  });
+
+  it('on another host: the ref is fetched, HEAD is where the agent had it, and its uncommitted work is there', async () => {
+    await createWorktree({ mirror, path, branch, at: base });
+    const own = await commit(path, { 'done.txt': 'committed\n' });
+    await put(path, { 'README.md': 'changed\n', 'neü/untracked ☃.txt': 'new\n', 'done.txt': undefined });
+    const { checkpoint } = await saveWip({ worktree: path, ...ids, push: true, remote: lab.origin });
+    const elsewhere = (await updateMirror({ root: join(lab.dir, 'host-2'), repo: lab.origin })).path;
+    expect(await ensureCommit(elsewhere, lab.origin, checkpoint)).toEqual(checkpoint);
+    expect(await createWorktree({ mirror: elsewhere, ...next, at: checkpoint.sha, wip: true })).toEqual({ head: own });
+    expect(await worktreeStatus(next.path)).toEqual({ head: own, dirty: true, branch: next.branch });
+    expect(await git(next.path, '-c', 'core.quotePath=false', 'status', '--porcelain', '--untracked-files=all')).toBe('M README.md\n D done.txt\n?? "neü/untracked ☃.txt"');
+    expect(await readFile(join(next.path, 'neü/untracked ☃.txt'), 'utf8')).toBe('new\n');
+    expect(await git(next.path, 'log', '--format=%s')).not.toContain('Work in progress');
+  });
+
+  it('whose report was lost goes on from the newer save of the same attempt', async () => {
+    await createWorktree({ mirror, path, branch, at: base });
+    const first = (await commit(path, { a: '1' }), await put(path, { b: '1' }), (await saveWip({ worktree: path, ...ids, push: true, remote: lab.origin })).checkpoint);
+    await put(path, { b: '2' });
+    const second = (await saveWip({ worktree: path, ...ids, push: true, remote: lab.origin })).checkpoint;
+    const third = (await commit(path, {}), (await saveWip({ worktree: path, ...ids, push: true, remote: lab.origin })).checkpoint);
+    expect(new Set([first.sha, second.sha, third.sha]).size).toBe(3);
+    const elsewhere = (await updateMirror({ root: join(lab.dir, 'host-2'), repo: lab.origin })).path;
+    expect(await ensureCommit(elsewhere, lab.origin, first)).toEqual({ ...third, wip: false });
+    expect(third.wip).toBe(false);
+    await put(path, { b: '3' });
+    const fourth = (await saveWip({ worktree: path, ...ids, push: true, remote: lab.origin })).checkpoint;
+    const third2 = (await updateMirror({ root: join(lab.dir, 'host-3'), repo: lab.origin })).path;
+    expect(await ensureCommit(third2, lab.origin, first)).toEqual({ ...fourth, wip: true });
+  });
+
+  it('that is gone from the remote says so', async () => {
+    const gone = { sha: 'c'.repeat(40), ref: 'refs/heartbead/a/1-abcd/wip' };
+    await expect(ensureCommit(mirror, lab.origin, gone)).rejects.toMatchObject({ kind: 'no_such_ref', message: expect.stringContaining('refs/heartbead/a/1-abcd/wip') as string });
+    await expect(ensureCommit(mirror, lab.origin, { sha: 'c'.repeat(40), ref: 'refs/heads/main' })).rejects.toMatchObject({ kind: 'no_such_ref' });
+  });
+
+  it('needs no network when the commit is here, and makes no ref', async () => {
+    const before = await git(mirror, 'for-each-ref');
+    await ensureCommit(mirror, join(lab.dir, 'nowhere'), { sha: base, ref: 'refs/heartbead/a/1-abcd/wip' });
+    expect(await git(mirror, 'for-each-ref')).toBe(before);
+  });
+});
