@@ -14,23 +14,23 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const minimumNode = [20, 19, 0];
 const installStamp = join(root, 'node_modules/.heartbead-install');
 
-const say = (line) => console.error(`setup: ${line}`);
+const toStderr = (line) => console.error(`setup: ${line}`);
 
 /** A problem that the reader can solve: printed as one sentence, without a stack trace. */
 export class SetupProblem extends Error {}
 
 /**
- * @param {{ test?: boolean }} [options] `test`: also get the servers that the tests need.
+ * @param {{ test?: boolean, log?: (line: string) => void }} [options] `test`: also get the servers that the tests need.
  * @throws {SetupProblem} with the next step.
  */
-export async function setup({ test = false } = {}) {
+export async function setup({ test = false, log = toStderr } = {}) {
   checkNode();
   checkGit();
-  installPackages();
+  installPackages(log);
   const { build } = await import('./build.mjs');
-  const { ok } = await build({ log: say });
+  const { ok } = await build({ log });
   if (!ok) throw new SetupProblem('the sources do not compile; the errors are above');
-  if (test) await fetchServers();
+  if (test) await fetchServers(log);
 }
 
 function checkNode() {
@@ -50,7 +50,7 @@ function checkGit() {
  * `npm ci` when there is none yet, or the lock file has changed since. No package here needs its install script (native parts come as optional
  * packages), so none is run: that also works where scripts are forbidden.
  */
-function installPackages() {
+function installPackages(say) {
   const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
   if (existsSync(installStamp) && readFileSync(installStamp, 'utf8') === wanted) return;
   if (isInstalledByHand()) {
@@ -76,14 +76,14 @@ function isInstalledByHand() {
   return Object.entries(want).every(([path, { version, optional }]) => path === '' || have[path]?.version === version || (optional === true && have[path] === undefined));
 }
 
-async function fetchServers() {
+async function fetchServers(log) {
   const load = (file) => import(pathToFileURL(join(root, 'dist/server', file)).href);
   const { findDevServer } = await load('find-dev-server.js');
   const { findTestServer } = await load('find-test-server.js');
   // One after the other: building the dev server takes every core there is.
   for (const find of [findTestServer, findDevServer]) {
     try {
-      await find({ log: say });
+      await find({ log });
     } catch (error) {
       if (error instanceof Error && error.name === 'ServerNotFound') throw new SetupProblem(error.message);
       throw error;

@@ -1,5 +1,6 @@
 import getPort from 'get-port';
 import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
@@ -111,9 +112,19 @@ function commandLine({ port, uiPort, dbFile, namespace }: CommandLine): string[]
 
 async function freePort(wanted: number | undefined): Promise<number> {
   if (wanted === undefined) return getPort({ host: loopback });
-  const free = await getPort({ port: wanted, host: loopback });
-  if (free !== wanted) throw new DevServerProblem(`port ${wanted} is taken by another program: end that one, or choose another port (${free} is free)`);
+  // Not by get-port: that calls a port taken which it has itself named a short while ago, so a server could not come back where it was.
+  const refusal = await listenProblem(wanted);
+  if (refusal === 'EACCES') throw new DevServerProblem(`port ${wanted} needs rights that this user lacks: choose another port (${await getPort({ host: loopback })} is free)`);
+  if (refusal !== undefined) throw new DevServerProblem(`port ${wanted} is taken by another program: end that one, or choose another port (${await getPort({ host: loopback })} is free)`);
   return wanted;
+}
+
+function listenProblem(port: number): Promise<'EADDRINUSE' | 'EACCES' | undefined> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' || error.code === 'EACCES' ? resolve(error.code) : reject(error)));
+    server.listen({ port, host: loopback }, () => server.close(() => resolve(undefined)));
+  });
 }
 
 /** @returns undefined when the server is ready, else what is wrong. */

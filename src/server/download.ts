@@ -25,6 +25,8 @@ export interface DownloadOptions {
   log: (line: string) => void;
   signal?: AbortSignal | undefined;
   downloads?: string | undefined;
+  /** Milliseconds without an answer, and without a byte of the archive, after which it is given up; for tests. */
+  limits?: { answer: number; silence: number };
 }
 
 /**
@@ -32,19 +34,19 @@ export interface DownloadOptions {
  * the same service by itself.
  * @throws when the service cannot be reached, answers late or wrongly; the message says which.
  */
-export async function downloadAsSdk({ artifact, into, as, log, signal, downloads = sdkDownloads }: DownloadOptions): Promise<string> {
+export async function downloadAsSdk({ artifact, into, as, log, signal, downloads = sdkDownloads, limits = { answer: answerWithinMs, silence: silenceMs } }: DownloadOptions): Promise<string> {
   const query = new URLSearchParams({ arch: architecture(), platform: platform(), format: 'tar.gz', 'sdk-name': 'sdk-typescript', 'sdk-version': sdkVersion });
   const watch = new Watch(signal);
   const archive = join(into, 'archive.tar.gz');
   try {
-    const { archiveUrl, fileToExtract } = await watch.within(answerWithinMs, async () => readInfo(await fetch(`${downloads}/${artifact}/default?${query.toString()}`, { signal: watch.signal })));
+    const { archiveUrl, fileToExtract } = await watch.within(limits.answer, async () => readInfo(await fetch(`${downloads}/${artifact}/default?${query.toString()}`, { signal: watch.signal })));
     log(`downloading ${archiveUrl}`);
-    const response = await watch.within(answerWithinMs, async () => fetch(archiveUrl, { signal: watch.signal }));
+    const response = await watch.within(limits.answer, async () => fetch(archiveUrl, { signal: watch.signal }));
     if (!response.ok || response.body === null) throw new Error(`${archiveUrl} answered with status ${response.status}`);
-    watch.limit(silenceMs);
+    watch.limit(limits.silence);
     const alive = new Transform({
       transform: (chunk, _encoding, done) => {
-        watch.limit(silenceMs);
+        watch.limit(limits.silence);
         done(null, chunk);
       },
     });

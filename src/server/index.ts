@@ -9,3 +9,5 @@ export type { DevServer, DevServerOptions } from './dev-server.js';
 export { SearchAttributesProblem, missingSearchAttributes, registerSearchAttributes, searchAttributeNames } from './search-attributes.js';
 export { startTimeSkipping } from './time-skipping.js';
 export type { TimeSkippingOptions } from './time-skipping.js';
+export { probePriorities } from './probe-priorities.js';
+export type { PriorityProbe } from './probe-priorities.js';

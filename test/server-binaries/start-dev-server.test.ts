@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { startDevServer } from '../../src/server/dev-server.js';
+import { findDevServer } from '../../src/server/find-dev-server.js';
+import { scratchFolder, script } from '../support/scratch.js';
+import type { AddressInfo } from 'node:net';
+import type { DevServer, DevServerOptions } from '../../src/server/dev-server.js';
+import type { FoundBinary } from '../../src/server/found-binary.js';
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+async function start(options: DevServerOptions): Promise<DevServer> {
+  const server = await startDevServer(options);
+  onTestFinished(() => server.kill());
+  return server;
+}
+
+async function client(server: DevServer): Promise<Client> {
+  const connection = await Connection.connect({ address: server.address });
+  onTestFinished(() => connection.close());
+  return new Client({ connection, namespace: server.namespace });
+}
+
+const pretending = (path: string): FoundBinary => ({ path, source: 'env', version: 'none' });
+
+test('it comes up with its Web UI, its own namespace and our search attributes, and stops when told', async () => {
+  const server = await start({ namespace: 'town' });
+  expect(server.address).toMatch(/^127\.0\.0\.1:\d+$/);
+  expect((await fetch(server.uiAddress!)).status).toBe(200);
+  const { workflow } = await client(server);
+  await workflow.start('nothing', { workflowId: 'a', taskQueue: 'none', searchAttributes: { BeadStatus: ['open'], Rig: ['r'] } });
+  await vi.waitFor(async () => expect((await workflow.count(`BeadStatus = 'open'`)).count).toBe(1), { timeout: 30_000 });
+  await server.stop();
+  expect(isAlive(server.pid)).toBe(false);
+  expect(existsSync(server.logFile)).toBe(false);
+  await server.stop();
+});
+
+test('killed and started again on its file it knows what it knew, at the same address', async () => {
+  const dbFile = join(scratchFolder('db'), 'deep/temporal.db');
+  const program = await findDevServer();
+  const first = await start({ dbFile, uiPort: false, program });
+  expect(first.uiAddress).toBeUndefined();
+  await (await client(first)).workflow.start('nothing', { workflowId: 'kept', taskQueue: 'none' });
+  let ended = false;
+  void first.ended.then(() => (ended = true));
+  await first.kill();
+  expect(ended).toBe(true);
+  const again = await start({ dbFile, uiPort: false, program, port: Number(first.address.split(':')[1]) });
+  expect(again.address).toBe(first.address);
+  expect((await (await client(again)).workflow.getHandle('kept').describe()).status.name).toBe('RUNNING');
+});
+
+test('a port that is taken is told, with one that is free', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  onTestFinished(() => void other.close());
+  await new Promise((resolve) => other.once('listening', resolve));
+  const { port } = other.address() as AddressInfo;
+  await expect(startDevServer({ port, program: pretending('/bin/false') })).rejects.toThrow(new RegExp(`^port ${port} is taken by another program: end that one, or choose another port \\(\\d+ is free\\)$`));
+  await expect(startDevServer({ uiPort: port, program: pretending('/bin/false') })).rejects.toThrow(`port ${port} is taken`);
+});
+
+test.each([
+  ['that ends at once', `echo 'something is wrong' >&2; exit 1`, /does not come up: it ended at once\n {2}something is wrong$/],
+  ['whose port was taken meanwhile', `echo 'listen tcp 127.0.0.1:1: bind: address already in use' >&2; exit 1`, /try again, or choose other ports/],
+  ['whose database is used by another one', `echo 'database is locked' >&2; exit 1`, /Another server uses .*temporal\.db/],
+])('a server %s is told with what it printed', async (_, body, message) => {
+  const folder = scratchFolder('bad');
+  await expect(startDevServer({ dbFile: join(folder, 'temporal.db'), program: pretending(script(join(folder, 'server'), body)) })).rejects.toThrow(message);
+});
+
+test('a program that cannot be run is told', async () => {
+  await expect(startDevServer({ program: pretending('/nowhere/temporal') })).rejects.toThrow(/\/nowhere\/temporal cannot be started/);
+});
+
+test('the server ends with the process that started it, unless it is to outlive it', async () => {
+  const folder = scratchFolder('outlive');
+  const fake = script(join(folder, 'server'), 'exec sleep 600');
+  const code = (name: string, outlive: boolean): string => `
+    import { ServerProcess } from ${JSON.stringify(fileURLToPath(new URL('../../dist/server/server-process.js', import.meta.url)))};
+    const server = new ServerProcess(${JSON.stringify(fake)}, [], { logFile: ${JSON.stringify(join(folder, `${name}.log`))}, outlive: ${outlive} });
+    console.log(server.pid);
+    process.exit(0);`;
+  const run = (name: string, outlive: boolean): Promise<number> => new Promise((resolve) => {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code(name, outlive)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let printed = '';
+    child.stdout.on('data', (data: Buffer) => (printed += data.toString()));
+    child.once('close', () => resolve(Number(printed)));
+  });
+  const bound = await run('bound', false);
+  await vi.waitFor(() => expect(isAlive(bound)).toBe(false), { timeout: 10_000 });
+  const free = await run('free', true);
+  onTestFinished(() => void (isAlive(free) && process.kill(free, 'SIGKILL')));
+  expect(isAlive(free)).toBe(true);
+  expect(readFileSync(join(folder, 'free.log'), 'utf8')).toBe('');
+});
