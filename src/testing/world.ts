@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 import { Client } from '@temporalio/client';
 import type { Connection } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import type { WorkerOptions } from '@temporalio/worker';
 import { startTimeSkipping } from '../server/time-skipping.js';
 import { ActivityDesk } from './activity-desk.js';
@@ -86,10 +86,7 @@ export async function openTown(options: TownOptions & WorldOptions = {}): Promis
 async function defaultBundle(): Promise<NonNullable<WorkerOptions['workflowBundle']>> {
   const beside = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
   if (existsSync(beside)) return { codePath: beside };
-  const own = fileURLToPath(import.meta.url);
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL(`../workflows/index.${own.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url)),
-    logger: { log: () => undefined, trace: () => undefined, debug: () => undefined, info: () => undefined, warn: () => undefined, error: console.error },
-  });
+  const workflows = (name: string): string => fileURLToPath(new URL(`../workflows/${name}.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url));
+  const { code } = await bundleWorkflowCode({ workflowsPath: workflows('index'), workflowInterceptorModules: [workflows('readable-signals')], logger: new DefaultLogger('ERROR') });
   return { code };
 }

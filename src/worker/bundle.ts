@@ -10,7 +10,9 @@ import { compiledFile } from '../runner/compiled.js';
  * @throws Error when the workflows are not compiled, or import what has no place in the sandbox.
  */
 export async function buildWorkflowBundle(out: string): Promise<void> {
-  const { code } = await bundleWorkflowCode({ workflowsPath: compiledFile('workflows/index'), logger: new DefaultLogger('WARN') });
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: compiledFile('workflows/index'), workflowInterceptorModules: [compiledFile('workflows/readable-signals')], logger: new DefaultLogger('WARN'),
+  });
   await writeFileAtomic(out, code);
 }
 
