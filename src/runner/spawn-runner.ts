@@ -29,7 +29,8 @@ export async function spawnRunner(dir: AttemptDir): Promise<SpawnOutcome> {
     const outcome = await Promise.race([answered, failed]);
     child.unref();
     if (outcome !== undefined) return outcome;
-    const said = readFileSync(crashLog, 'utf8').slice(begin).trim().split('\n')[0];
+    const lines = readFileSync(crashLog, 'utf8').slice(begin).trim().split('\n');
+    const said = lines.find((line) => /^(?:\w*Error\b|the runner failed)/.test(line)) ?? lines[0];
     return { fenced: false, because: 'failed', refused: `the runner ended before the fence${said ? `: ${said}` : ''}; see ${dir.runnerLog}` };
   } finally {
     closeSync(out);

@@ -59,7 +59,7 @@ export class Supervisor implements ControlHandlers {
   private readonly box: MessageBox;
   private readonly freezer: Freezer;
   private readonly fenceWaker = new Waker();
-  private fenceOver: Promise<FenceRefusal | { lease: Lease }> | undefined;
+  private readonly fenceOver = deferred<FenceRefusal | { lease: Lease }>();
   private stopAtFence: StopRequest | undefined;
   private agent: AgentProcess | undefined;
   private spawnedAt: number | undefined;
@@ -106,9 +106,9 @@ export class Supervisor implements ControlHandlers {
   }
 
   /** Passes the fence. @returns the lease, or why not: then no agent was spawned. */
-  fence(): Promise<FenceRefusal | { lease: Lease }> {
+  async fence(): Promise<FenceRefusal | { lease: Lease }> {
     const { input, setup, link, clock } = this.options;
-    this.fenceOver = passFence({
+    const passed = await passFence({
       link, clock, clocks: input.clocks, attempt: input.attempt, host: setup.host, waker: this.fenceWaker,
       token: () => this.leaseKeeper.token,
       details: () => this.details(),
@@ -116,7 +116,8 @@ export class Supervisor implements ControlHandlers {
       paused: () => this.freezer.has('operator'),
       stopped: () => this.stopAtFence?.reason,
     });
-    return this.fenceOver;
+    this.fenceOver.resolve(passed);
+    return passed;
   }
 
   /**
@@ -201,8 +202,8 @@ export class Supervisor implements ControlHandlers {
     if (this.agent === undefined) {
       this.stopAtFence = request;
       this.fenceWaker.wake();
-      const fence = await this.fenceOver;
-      if (fence !== undefined && !('lease' in fence)) return { attempt: this.options.dir.attempt, host: this.options.setup.host, ...request };
+      const fence = await this.fenceOver.promise;
+      if (!('lease' in fence)) return { attempt: this.options.dir.attempt, host: this.options.setup.host, ...request };
     }
     this.end({ by: 'stop', ...request });
     return this.recorded.promise;
