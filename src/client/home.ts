@@ -1,4 +1,5 @@
 import envPaths from 'env-paths';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
 /**
@@ -12,3 +13,13 @@ export function stateDirectory(env: NodeJS.ProcessEnv = process.env): string {
 
 /** The demo's own state directory inside a state directory: so that a demo can never touch the beads of a town. */
 export const demoDirectory = (home: string): string => join(home, 'demo');
+
+/** @returns the id of this host as its worker made it, or undefined when no worker has ever run in this state directory. */
+export async function hostIdOf(home: string): Promise<string | undefined> {
+  try {
+    return (await readFile(join(home, 'host-id'), 'utf8')).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -2,7 +2,7 @@ import { QueryNotRegisteredError, isGrpcDeadlineError, isGrpcServiceError } from
 import { ClientError, NoServerError, ServerRefusedError } from './errors.js';
 
 // Codes of gRPC, which is not a direct dependency.
-const code = { invalidArgument: 3, deadlineExceeded: 4, notFound: 5, permissionDenied: 7, resourceExhausted: 8, failedPrecondition: 9, unavailable: 14, unauthenticated: 16 } as const;
+const code = { cancelled: 1, invalidArgument: 3, deadlineExceeded: 4, notFound: 5, permissionDenied: 7, resourceExhausted: 8, failedPrecondition: 9, unavailable: 14, unauthenticated: 16 } as const;
 
 interface GrpcLike {
   code: number;
@@ -20,8 +20,10 @@ export function grpcError(error: unknown): GrpcLike | undefined {
 /** @returns whether a query or update failed because nobody works on the bead's task queue. */
 export function noWorkerAnswered(error: unknown): boolean {
   if (error instanceof QueryNotRegisteredError || isGrpcDeadlineError(error)) return true;
-  // "no poller seen for task queue recently, worker may be down", and "workflow task is not scheduled yet" of a bead nobody has ever run.
-  return grpcError(error)?.code === code.failedPrecondition;
+  // "no poller seen for task queue recently, worker may be down", and "workflow task is not scheduled yet" of a bead nobody has ever run;
+  // at the deadline the server is sometimes quicker than our own clock and says "cancelled" itself.
+  const said = grpcError(error)?.code;
+  return said === code.failedPrecondition || said === code.cancelled;
 }
 
 /** Turns an error of a request into one for people; what nobody foresaw comes back as it was. */
@@ -31,6 +33,7 @@ export function refusal(error: unknown): unknown {
   if (grpc === undefined) return error;
   const said = (grpc.details ?? '').split('\n')[0]?.slice(0, 300) ?? '';
   switch (grpc.code) {
+    case code.cancelled:
     case code.unavailable:
     case code.deadlineExceeded:
       return new NoServerError('the Temporal server did not answer in time', 'try again; `heartbead doctor` looks for the cause', { cause: error });

@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Town } from '../../client/connect.js';
 import { within } from '../../client/deadline.js';
+import { hostIdOf } from '../../client/home.js';
 import { pollersOf } from '../../client/pollers.js';
 import type { Poller } from '../../client/pollers.js';
 import { grpcError, refusal } from '../../client/refusals.js';
 import { searchAttributes, taskQueues } from '../../contract/index.js';
+import { processAlive } from '../../runner/process.js';
 import { fail, ok, warn } from './check.js';
 import type { Check } from './check.js';
 
@@ -60,7 +60,7 @@ export async function checkWorkers(town: Connected, deadline: number): Promise<{
   const all: Poller[] = [];
   const checks = await Promise.all(
     wanted.map(async ([name, queue, kind, without]) => {
-      const pollers = await pollersOf(town, queue, kind, deadline);
+      const pollers = (await pollersOf(town, queue, kind, deadline)).filter(({ identity }) => !isDeadHere(identity, hostId));
       all.push(...pollers);
       if (pollers.length === 0) return warn(name, `nobody polls ${queue}: ${without}`, 'start a worker with `heartbead up`, or `heartbead worker` in the foreground');
       return ok(name, `${queue}: ${pollers.map(({ identity }) => identity).join(', ')}`);
@@ -69,11 +69,8 @@ export async function checkWorkers(town: Connected, deadline: number): Promise<{
   return { checks, pollers: all };
 }
 
-async function hostIdOf(home: string): Promise<string | undefined> {
-  try {
-    return (await readFile(join(home, 'host-id'), 'utf8')).trim();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+/** The server goes on naming a worker for a while after its end; of one on this host the process table knows better. */
+function isDeadHere(identity: string, hostId: string | undefined): boolean {
+  const [, host, pid] = /^heartbead@(\S+) (\d+)$/.exec(identity) ?? [];
+  return host !== undefined && host === hostId && !processAlive(Number(pid));
 }

@@ -6,33 +6,36 @@ import type { AttemptRecord, BeadView, CurrentAttempt } from '../../contract/ind
 import { minutes } from '../../domain/words.js';
 import { dateTime, oneLine, paintAgent, paintStatus, relative, shortSha, table, timeOfDay } from './format.js';
 
-/** @returns the page of `heartbead show`. */
+/**
+ * @param now of whoever reads: the bead's own clock stands still between its events.
+ * @returns the page of `heartbead show`.
+ */
 export function beadPage({ description, view, notes }: BeadLook, now: number, c: Colors): string {
   const head = notes.map((note) => c.yellow(`note: ${note}`));
-  return [...head, ...(view === undefined ? descriptionPage(description, now, c) : viewPage(view, c))].join('\n');
+  return [...head, ...(view === undefined ? descriptionPage(description, now, c) : viewPage(view, now, c))].join('\n');
 }
 
-function viewPage(view: BeadView, c: Colors): string[] {
+function viewPage(view: BeadView, now: number, c: Colors): string[] {
   const field = (name: string, value: string | undefined): string[] => (value === undefined ? [] : [`${c.dim(name.padEnd(11))} ${value}`]);
   const lines = [
     `${c.bold(view.bead)}  ${oneLine(view.title)}`,
     ...field('status', `${paintStatus(view.status, c)}${view.agent === 'none' ? '' : `, agent ${paintAgent(view.agent, c)}`}`),
     ...field('why', oneLine(view.reason, 2_000)),
     ...field('attention', view.attention === undefined ? undefined : c.yellow(oneLine(view.attention))),
-    ...field('waits for', view.wait === undefined ? undefined : oneLine(view.wait.text, 2_000)),
+    ...field('waits for', view.wait === undefined || view.wait.text === view.reason ? undefined : oneLine(view.wait.text, 2_000)),
     ...field('fix', view.wait?.for === 'person' ? oneLine(view.wait.fix, 2_000) : undefined),
-    ...field('next', view.deadline === undefined ? undefined : `${relative(view.deadline.at, view.now)}: ${view.deadline.text}`),
+    ...field('next', view.deadline === undefined ? undefined : `${relative(view.deadline.at, now)}: ${view.deadline.text}`),
     ...field('repository', oneLine(view.repo, 1_000)),
     ...field('base', view.base),
     ...field('rig', view.rig),
     ...field('agent', view.agentSpec.adapter),
     ...field('priority', String(view.priority)),
-    ...field('created', `${dateTime(view.createdAt)} (${relative(view.createdAt, view.now)})`),
+    ...field('created', `${dateTime(view.createdAt)} (${relative(view.createdAt, now)})`),
     ...field('branch', view.branch === undefined ? undefined : `${view.branch}${view.sha === undefined ? '' : ` at ${shortSha(view.sha)}`}`),
     ...field('summary', view.summary === undefined ? undefined : oneLine(view.summary, 2_000)),
     ...field('checkpoint', view.checkpoint === undefined ? undefined : `${shortSha(view.checkpoint.sha)} at ${view.checkpoint.ref}`),
   ];
-  if (view.attempts.length > 0 || view.current !== undefined) lines.push('', attemptsTable(view, c));
+  if (view.attempts.length > 0 || view.current !== undefined) lines.push('', attemptsTable(view, now, c));
   if (view.attemptCount > view.attempts.length + (view.current === undefined ? 0 : 1)) lines.push(c.dim(`(${view.attemptCount} attempts in all; the older ones are only counted)`));
   if (view.messages.length > 0) {
     lines.push('', c.dim('messages not yet acknowledged by the agent'));
@@ -43,9 +46,9 @@ function viewPage(view: BeadView, c: Colors): string[] {
   return lines;
 }
 
-function attemptsTable(view: BeadView, c: Colors): string {
+function attemptsTable(view: BeadView, now: number, c: Colors): string {
   const rows = view.attempts.map((attempt) => endedRow(attempt));
-  if (view.current !== undefined) rows.push(currentRow(view.current, view, c));
+  if (view.current !== undefined) rows.push(currentRow(view.current, view, now, c));
   return table(['ATTEMPT', 'HOST', 'BEGAN', 'TOOK', 'OUTCOME', 'COUNTED AS', 'REASON'], rows, c);
 }
 
@@ -59,11 +62,11 @@ const endedRow = (attempt: AttemptRecord): string[] => [
   oneLine(attempt.reason ?? '', 100),
 ];
 
-const currentRow = (attempt: CurrentAttempt, view: BeadView, c: Colors): string[] => [
+const currentRow = (attempt: CurrentAttempt, view: BeadView, now: number, c: Colors): string[] => [
   attempt.id,
   attempt.host ?? '-',
   timeOfDay(attempt.startedAt),
-  minutes(view.now - attempt.startedAt),
+  minutes(now - attempt.startedAt),
   paintAgent(view.agent, c),
   '-',
   oneLine(attempt.activity ?? (attempt.acceptedAt === undefined ? 'waits for a slot' : ''), 100),

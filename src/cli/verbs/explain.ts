@@ -24,7 +24,7 @@ export function explain(program: Command): void {
         const lines =
           view === undefined
             ? [`${bead}: ${word}`, ...description.pendingActivities.map((activity) => pendingSentence(activity, Date.now()))]
-            : explainState(view, view.now);
+            : explainState(view, Date.now());
         const { colors } = context.io;
         const [first = '', ...rest] = lines.map((line) => oneLine(line, 2_000));
         context.print({ bead, verdict: word, lines, partial: view === undefined, notes }, [...notes.map((note) => colors.yellow(`note: ${note}`)), colors.bold(first), ...rest].join('\n'));

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { demoDirectory, stateDirectory } from '../../client/home.js';
+import { demoDirectory, hostIdOf, stateDirectory } from '../../client/home.js';
 import { isFinal } from '../../contract/index.js';
 import type { BeadView } from '../../contract/index.js';
 import { AttemptDir } from '../../runner/attempt-dir.js';
@@ -105,6 +105,9 @@ async function chosen(context: Context, bead: string, attempt: string | undefine
   }
   if (record === undefined) throw failure(`bead ${bead} has had no attempt yet: ${view.reason}`, `see what it waits for with \`heartbead explain ${bead}\``);
   if (record.host === undefined) throw failure(`attempt ${record.id} of bead ${bead} has not been taken by a host yet`, `see what it waits for with \`heartbead explain ${bead}\``);
+  if ((await Promise.all(places.map((home) => hostIdOf(home)))).includes(record.host)) {
+    throw failure(`attempt ${record.id} of bead ${bead} has no log here any more: its folder was cleaned up after its work was safe, or it ended before an agent was started`, `see how it ended with \`heartbead show ${bead}\``);
+  }
   throw failure(`the log of attempt ${record.id} is not in this state directory: it ran on host ${record.host}`, `run \`heartbead logs ${bead}\` there (or with its HEARTBEAD_HOME)`);
 }
 

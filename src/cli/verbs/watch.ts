@@ -27,17 +27,32 @@ export function watch(program: Command): void {
         const stop = untilInterrupted();
         const redraw = context.io.tty && !context.json ? createLogUpdate(process.stdout) : undefined;
         const shown = new Map<string, string>();
+        let away = false;
         while (!stop.aborted) {
-          const found = await listBeads(town, { limit, deadline: context.deadline });
-          const rows = await Promise.all(found.beads.map((summary) => look(summary)));
-          if (redraw !== undefined) redraw(watchTable(rows, found.more, Date.now(), context.io));
-          else for (const line of watchLines(rows, shown, Date.now(), context.json)) context.io.out(line);
+          const seen = await lookAtAll().catch((error: unknown) => {
+            if (error instanceof Error && error.name === 'NoServerError') return undefined;
+            throw error;
+          });
+          // A server that is restarted comes back; who watches wants to see that.
+          if ((seen === undefined) !== away) context.note(away ? 'the server answers again' : 'the server does not answer; trying again');
+          away = seen === undefined;
+          if (seen !== undefined && redraw !== undefined) redraw(watchTable(seen.rows, seen.more, Date.now(), context.io));
+          else if (seen !== undefined) for (const line of watchLines(seen.rows, shown, Date.now(), context.json)) context.io.out(line);
+          await pause();
+        }
+        redraw?.done();
+        return exitCodes.fine;
+
+        async function pause(): Promise<void> {
           await sleep(1_000, undefined, { signal: stop }).catch((error: unknown) => {
             if (!stop.aborted) throw error;
           });
         }
-        redraw?.done();
-        return exitCodes.fine;
+
+        async function lookAtAll(): Promise<{ rows: WatchedBead[]; more: boolean }> {
+          const found = await listBeads(town, { limit, deadline: context.deadline });
+          return { rows: await Promise.all(found.beads.map((summary) => look(summary))), more: found.more };
+        }
 
         // Visibility knows which beads there are; each bead knows how it is. One that cannot answer is shown as visibility has it.
         async function look(summary: BeadSummary): Promise<WatchedBead> {
