@@ -20,7 +20,7 @@ export default defineConfig({
       // Pure code and single processes: nothing is set up, so a run starts at once.
       project('unit', ['unit'], { testTimeout: 20_000 }),
       // Real git and real processes; no server.
-      project('host', ['refinery', 'server-binaries'], { ...slow, globalSetup: 'test/support/global/build.ts', setupFiles }),
+      project('host', ['refinery', 'scripts', 'server-binaries'], { ...slow, globalSetup: 'test/support/global/build.ts', setupFiles }),
       // The time-skipping server: one per file, made by `createTimeSkipping()`.
       project('workflow', ['workflow', 'replay'], {
         ...slow,

@@ -62,17 +62,11 @@ export async function build({ check = false, force = false, log = () => undefine
 
 async function bundleWorkflows(sources, before, log) {
   const builder = join(root, 'dist/worker/bundle.js');
-  const workflows = join(root, 'dist/workflows/index.js');
-  if (!existsSync(builder) && !existsSync(workflows)) return;
+  if (!existsSync(builder)) return;
   const changed = before === undefined || !existsSync(bundleFile) || [...new Set([...Object.keys(sources), ...Object.keys(before)])]
     .some((path) => bundled.test(path) && sources[path]?.hash !== before[path]?.hash);
   if (!changed) return;
   log('bundling the workflows');
-  if (!existsSync(builder)) {
-    const { DefaultLogger, bundleWorkflowCode } = await import('@temporalio/worker');
-    writeFileSync(bundleFile, (await bundleWorkflowCode({ workflowsPath: workflows, logger: new DefaultLogger('ERROR') })).code);
-    return;
-  }
   const { buildWorkflowBundle } = await import(pathToFileURL(builder).href);
   await buildWorkflowBundle(bundleFile);
 }
