@@ -27,7 +27,8 @@ export function lookAtBuild() {
     const { mtimeMs, size } = statSync(join(root, path));
     return [path, { mtimeMs, size }];
   }));
-  if (stamp === undefined) return { fresh: false, sources };
+  // Without a stamp, or with a part of `dist` deleted, nothing is known of what is there.
+  if (stamp === undefined || !Object.keys(stamp.sources).every((path) => existsSync(compiledFile(path)))) return { fresh: false, sources };
   const fresh = Object.keys(sources).length === Object.keys(stamp.sources).length && Object.entries(sources).every(([path, now]) => {
     const then = stamp.sources[path];
     return then !== undefined && ((then.mtimeMs === now.mtimeMs && then.size === now.size) || then.hash === hashOf(path));
@@ -82,6 +83,11 @@ function removeLeftovers() {
     if (!/\.(?:m?js|d\.m?ts)(?:\.map)?$/.test(name) || name.startsWith('workflow-bundle.js')) continue;
     if (!expected.has(name.replace(/\.map$/, '').replace(/\.d\.m?ts$|\.m?js$/, ''))) rmSync(path);
   }
+}
+
+/** @returns what is made of a source; of a setting, which makes nothing, the setting itself. */
+function compiledFile(path) {
+  return join(root, path.replace(/^src\/(.*)\.(m?)ts$/, 'dist/$1.$2js').replace(/^src\/(.*\.mjs)$/, 'dist/$1'));
 }
 
 function sourceFiles() {

@@ -17,6 +17,14 @@ test('a build is made once, made again when a source changes, and not because a 
   expect((await checkout.run(['dist/cli/main.js'])).stdout).toBe('["second"]\n');
 });
 
+test('compiled files that somebody deleted are made again', async () => {
+  const checkout = new Checkout();
+  await checkout.run(build);
+  checkout.remove('dist/cli');
+  await checkout.run(build);
+  expect(checkout.has('dist/cli/main.js')).toBe(true);
+});
+
 test('what was compiled of a source that is gone goes too, and a bundle of the workflows stays', async () => {
   const checkout = new Checkout();
   checkout.write('src/gone.ts', 'export const a = 1;');
