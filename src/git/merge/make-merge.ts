@@ -44,7 +44,7 @@ export async function makeMerge(making: Making): Promise<Made> {
   const identity = await refineryIdentity(signal);
   switch (strategy) {
     case 'merge':
-      return (await mergedInto(making)) ?? { kind: 'made', sha: await commit(making, { message: mergeMessage(item), parents: [target, item.sha], env: identity }) };
+      return (await mergedInto(making, identity)) ?? { kind: 'made', sha: await commit(making, { message: mergeMessage(item), parents: [target, item.sha], env: identity }) };
     case 'squash':
       return squash(making, identity);
     case 'rebase': {
@@ -53,24 +53,24 @@ export async function makeMerge(making: Making): Promise<Made> {
       // What was resolved in a merge (as rework does) would come up again, or get lost, if its commits were replayed one by one. Landed as one, the line stays straight.
       if (stdout.trim() !== '0') return squash(making, identity);
       if (!(await isAncestor(place, target, item.sha, signal))) return rebase(making, identity);
-      await runGit(place, ['reset', '--quiet', '--hard', '--end-of-options', item.sha], { doing: 'going on to the branch', signal });
+      await runGit(place, ['reset', '--quiet', '--hard', item.sha], { doing: 'going on to the branch', signal });
       return { kind: 'made', sha: item.sha };
     }
   }
 }
 
-/** Merges in index and files only. @returns the conflict, when there is one. */
-async function mergedInto({ scratch, item, signal }: Making): Promise<Made | undefined> {
+/** Merges in index and files only (git wants an identity all the same). @returns the conflict, when there is one. */
+async function mergedInto({ scratch, item, signal }: Making, env: Record<string, string>): Promise<Made | undefined> {
   const place = { worktree: scratch };
   const doing = `merging ${item.branch} into ${item.target}`;
-  const { code, stdout, stderr } = await runGit(place, [...plain, 'merge', '--quiet', '--no-commit', '--no-ff', '--no-stat', '--end-of-options', item.sha], { doing, signal, accept: [0, 1] });
+  const { code, stdout, stderr } = await runGit(place, [...plain, 'merge', '--quiet', '--no-commit', '--no-ff', '--no-stat', '--end-of-options', item.sha], { doing, signal, env, accept: [0, 1] });
   return code === 0 ? undefined : conflict(scratch, doing, `${stdout}\n${stderr}`, signal);
 }
 
 async function squash(given: Making, identity: Record<string, string>): Promise<Made> {
   const { scratch, target, item, signal } = given;
   const place = { worktree: scratch };
-  const found = await mergedInto(given);
+  const found = await mergedInto(given, identity);
   if (found !== undefined) return found;
   const doing = 'reading the commits of the branch';
   if ((await writeTree(scratch, signal)) === (await treeOf(place, target, signal))) return { kind: 'nothing' };
@@ -84,7 +84,7 @@ async function rebase(given: Making, identity: Record<string, string>): Promise<
   const { scratch, target, item, signal } = given;
   const place = { worktree: scratch };
   const doing = `rebasing ${item.branch} onto ${item.target}`;
-  await runGit(place, ['reset', '--quiet', '--hard', '--end-of-options', item.sha], { doing, signal });
+  await runGit(place, ['reset', '--quiet', '--hard', item.sha], { doing, signal });
   // Each commit keeps its author; the committer is the refinery's identity.
   const env = { ...identity, GIT_EDITOR: ':', GIT_SEQUENCE_EDITOR: ':' };
   const { code, stdout, stderr } = await runGit(place, [...plain, 'rebase', '--quiet', '--merge', '--no-stat', '--empty=drop', '--no-gpg-sign', '--end-of-options', target], { doing, signal, env, accept: [0, 1] });
@@ -117,7 +117,7 @@ async function commit({ scratch, signal }: Making, { message, parents, env }: { 
   const doing = 'committing the merge';
   const args = ['commit-tree', '--no-gpg-sign', ...parents.flatMap((parent) => ['-p', parent]), await writeTree(scratch, signal)];
   const sha = (await runGit(place, args, { doing, signal, env, input: message })).stdout.trim();
-  await runGit(place, ['reset', '--quiet', '--hard', '--end-of-options', sha], { doing, signal });
+  await runGit(place, ['reset', '--quiet', '--hard', sha], { doing, signal });
   return sha;
 }
 

@@ -20,7 +20,7 @@ export async function makeScratch(mirror: string, path: string, at: string, sign
     await runGit({ mirror }, ['worktree', 'add', '--quiet', '--detach', '--no-checkout', '--', path, at], { doing, signal });
   });
   // The files outside of the lock: a large tree must not hold up the starts of agents.
-  await runGit({ worktree: path }, ['reset', '--quiet', '--hard', '--end-of-options', at], { doing, signal });
+  await runGit({ worktree: path }, ['reset', '--quiet', '--hard', at], { doing, signal });
 }
 
 /** Removes a scratch tree and its entry in the mirror. Nothing may be running in it any more. */

@@ -1,0 +1,122 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { constants } from 'node:os';
+import prettyMs from 'pretty-ms';
+import { agentEnvironmentFrom } from '../../agents/environment.js';
+import type { Check } from '../../contract/index.js';
+import { endProcesses, processStartTime } from '../../runner/index.js';
+import { LineSplitter } from '../../runner/line-splitter.js';
+
+/** The mark of a check's processes: its value is the scratch tree, which no two merges share. */
+export const checkMark = 'HEARTBEAD_MERGE_TREE';
+
+/** From SIGTERM to SIGKILL: 5 s, for a test run to remove what it has set up. */
+const endGrace = 5_000;
+/** A pipe that a process outside of our reach still holds open; all that the check itself wrote is read long before. */
+const lingerLimit = 5_000;
+
+export interface CheckOptions {
+  check: Check;
+  /** The merged tree; the working directory of the check. */
+  tree: string;
+  /** The host's variables, of which a check sees what an agent sees. */
+  env: NodeJS.ProcessEnv;
+  /** @returns whether more can be taken at once; if not, nothing more comes before `drained` calls back. */
+  onLines: (lines: readonly string[]) => boolean;
+  drained: (then: () => void) => void;
+  signal: AbortSignal;
+}
+
+export interface CheckEnd {
+  ok: boolean;
+  timedOut: boolean;
+  /** `ended with exit code 3 after 1.2s`. */
+  how: string;
+}
+
+/** Ends whatever checks have left running in a scratch tree, also those of a worker that was killed (on Linux). Resolves when none is left. */
+export const endChecks = async (tree: string): Promise<void> => void (await endProcesses({ attempt: tree, variable: checkMark, graceMs: endGrace }));
+
+/**
+ * Runs a check by `sh -c`, in a process group of its own, with nothing on its standard input. Whatever the end, no process of it is left when this resolves.
+ * @throws the signal's reason when it was aborted; Error when it could not be started.
+ */
+export async function runCheck({ check, tree, env, onLines, drained, signal }: CheckOptions): Promise<CheckEnd> {
+  signal.throwIfAborted();
+  const startedAt = performance.now();
+  // Both outputs through one pipe, so that the log has them in the order in which they were written.
+  const child = spawn('sh', ['-c', 'exec sh -c "$1" 2>&1', 'sh', check.command], {
+    cwd: tree, detached: true, stdio: ['ignore', 'pipe', 'ignore'], env: agentEnvironmentFrom(env, [], { [checkMark]: tree }),
+  });
+  // Line by line only to take apart what came at once: a check may print without end.
+  let batch: string[] = [];
+  const lines = new LineSplitter((line) => void batch.push(line));
+  const flush = (): boolean => {
+    const taken = batch.length === 0 || onLines(batch);
+    batch = [];
+    return taken;
+  };
+  child.stdout.on('data', (chunk: Buffer) => {
+    lines.push(chunk);
+    if (flush()) return;
+    child.stdout.pause();
+    drained(() => child.stdout.resume());
+  });
+  const { pid } = child;
+  const group = pid === undefined ? undefined : { pid, pgid: pid, startTime: processStartTime(pid) ?? 'gone' };
+  const endAll = (): Promise<unknown> => endProcesses({ attempt: tree, variable: checkMark, graceMs: endGrace, ...(group === undefined ? {} : { group }) });
+
+  const cut = whenCut(signal, check.timeout);
+  const closed = new Promise<void>((resolve) => void child.once('close', () => resolve()));
+  try {
+    const first = await Promise.race([ended(child), cut.promise]);
+    // Also after a success: what it left behind would keep the tree, and a later check, busy.
+    await endAll();
+    await atMost(closed, lingerLimit);
+    child.stdout.destroy();
+    lines.end();
+    flush();
+    signal.throwIfAborted();
+    const after = prettyMs(performance.now() - startedAt);
+    if (first === 'timeout') return { ok: false, timedOut: true, how: `did not end within ${prettyMs(check.timeout)}, and was ended with all its processes` };
+    if (first === 'abort') throw signal.reason;
+    return { ok: first.code === 0, timedOut: false, how: `${howItEnded(first)} after ${after}` };
+  } finally {
+    cut.clear();
+  }
+}
+
+type Exit = { code: number | null; signal: NodeJS.Signals | null };
+
+const ended = (child: ChildProcess): Promise<Exit> =>
+  new Promise((resolve, reject) => {
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+    child.once('error', (cause) => reject(new Error(`a check could not be started: ${cause.message}`, { cause })));
+  });
+
+function whenCut(signal: AbortSignal, timeout: number): { promise: Promise<'timeout' | 'abort'>; clear: () => void } {
+  let clear = (): void => undefined;
+  const promise = new Promise<'timeout' | 'abort'>((resolve) => {
+    const onAbort = (): void => resolve('abort');
+    const timer = setTimeout(() => resolve('timeout'), timeout);
+    signal.addEventListener('abort', onAbort, { once: true });
+    clear = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    };
+  });
+  return { promise, clear };
+}
+
+async function atMost(promise: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([promise, new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))]);
+  clearTimeout(timer);
+}
+
+function howItEnded({ code, signal }: Exit): string {
+  if (signal !== null) return `was ended by ${signal}`;
+  // A shell tells of a command's signal by 128 and its number.
+  const name = code === null || code <= 128 ? undefined : Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
+  return `ended with exit code ${code ?? '?'}${name === undefined ? '' : ` (${name})`}`;
+}

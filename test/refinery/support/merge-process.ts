@@ -1,0 +1,23 @@
+/**
+ * Runs the `merge` activity once in a process of its own: `node --import tsx merge-process.ts <file with {home, input, stopAt?}>`. At the step `stopAt` it
+ * writes `reached` and goes no further, so that it can be killed exactly there; else it writes the outcome.
+ */
+import { readFile } from 'node:fs/promises';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { createRefineryActivities } from '../../../src/activities/refinery/index.js';
+import type { MergeInput } from '../../../src/contract/index.js';
+
+const { home, input, stopAt } = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8')) as { home: string; input: MergeInput; stopAt?: string };
+const { merge } = createRefineryActivities({
+  home,
+  hostId: 'here',
+  observe: async (step) => {
+    if (step !== stopAt) return;
+    process.stdout.write('reached\n');
+    // Holds until the kill comes; ends by itself if the test does not live to send it.
+    await new Promise((resolve) => setTimeout(resolve, 120_000));
+  },
+});
+const outcome = await new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(merge, input);
+process.stdout.write(`${JSON.stringify(outcome)}\n`);
