@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { attemptRefs } from '../../src/contract/index.js';
 import { inspectAttempt, RunnerRefusedError } from '../../src/runner/index.js';
@@ -13,7 +14,6 @@ afterAll(() => town.stop());
 /** Writes what it cannot finish, then waits for the file `go`. */
 const agent = { adapter: 'shell', command: 'echo begun > work; echo works; while [ ! -e go ]; do sleep 0.1; done; git add work && git commit -qm work && heartbead agent done' };
 const release = async ({ dir }: Attempt): Promise<void> => {
-  const { writeFile } = await import('node:fs/promises');
   // Ignored, so that the tree is clean when the agent reports.
   await writeFile(`${dir.worktree}/.gitignore`, 'go\n.gitignore\n');
   await writeFile(`${dir.worktree}/go`, '');

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { attemptRefs } from '../../src/contract/index.js';
 import type { AttemptResult } from '../../src/contract/index.js';
@@ -72,7 +73,6 @@ describe('how an agent ends by itself', () => {
   test('done with uncommitted work is refused by name, and accepted when it is committed', async () => {
     const { attempt, result } = await run(demo({ dirtyDone: true }));
     expect(result).toMatchObject({ outcome: 'done', summary: expect.stringContaining('3 steps') as string });
-    const { readFile } = await import('node:fs/promises');
     expect(await readFile(attempt.dir.agentLog, 'utf8')).toMatch(/refused: there is uncommitted work: .*forgotten\.md/);
     expect(await git(attempt.origin, 'ls-tree', '-r', '--name-only', result?.sha ?? '')).toContain('forgotten.md');
   });
@@ -108,7 +108,6 @@ describe('how an attempt is ended from outside', () => {
     await attempt.order('cancel');
     const { cancelledWith } = await attempt.ended();
     expect(cancelledWith).toMatchObject({ outcome: 'stopped', signal: 'SIGKILL' });
-    const { readFile } = await import('node:fs/promises');
     expect(await readFile(attempt.dir.agentLog, 'utf8')).toContain('SIGTERM is ignored');
     expect(processesOf(attempt)).toEqual([]);
   });

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { beadWorkflowId } from '../../src/contract/index.js';
 import { inspectAttempt } from '../../src/runner/index.js';
 import { openLine } from './support/tcp-proxy.js';
 import { host, startTown } from './support/town.js';
 import type { Attempt, Town } from './support/town.js';
 import { until } from './support/until.js';
-import { inject } from 'vitest';
 
 let town: Town;
 beforeAll(async () => { town = await startTown(); });
@@ -82,7 +82,6 @@ describe('a runner spawns an agent only behind the fence', () => {
   test('a folder that is not ready says what is missing', async () => {
     const attempt = await town.attempt({ agent });
     await attempt.dir.writeConnection({ address: '127.0.0.1:1', namespace: 'none' });
-    const { rm } = await import('node:fs/promises');
     await rm(attempt.dir.file('setup.json'));
     expect(await attempt.spawn()).toMatchObject({ fenced: false, because: 'failed', refused: expect.stringContaining('not ready') as string });
   });
