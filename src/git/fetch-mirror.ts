@@ -52,7 +52,7 @@ export async function configureMirror(mirror: string, repo: string, signal?: Abo
 export async function fetchMirror(mirror: string, { repo, onProgress, signal, stallLimit }: FetchOptions): Promise<void> {
   const doing = 'updating the mirror';
   // Tags come by --tags, not by a refspec: --prune would else remove tags that agents have made in their worktrees.
-  // A branch called HEAD is left out: it would be written through origin/HEAD onto the default branch.
+  // A branch called HEAD is left out: its tracking ref would be the one that names the default branch.
   const args = [
     'fetch', '--prune', '--tags', '--force', '--progress', '--no-write-fetch-head', '--no-auto-maintenance', '--no-recurse-submodules',
     '--end-of-options', repo, branches, '^refs/heads/HEAD',

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readFile, readdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, readdir, readlink, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -101,8 +101,6 @@ export interface SlowRemote {
   reached: () => Promise<void>;
   /** Lets this pack and all later ones through. */
   go: () => Promise<void>;
-  /** How many packs were asked for. */
-  packs: () => Promise<number>;
 }
 
 /** Uses git's own hook for the making of packs, which it takes from the user's configuration only. */
@@ -113,7 +111,6 @@ export async function slowRemote(lab: Lab, { hold = true, sent = 300_000 } = {})
   await writeFile(
     script,
     `#!/bin/sh
-echo x >> ${file('packs')}
 [ -e ${file('go')} ] && exec "$@"
 out=$(mktemp ${file('pack.XXXXXX')})
 "$@" > $out || exit 1
@@ -129,7 +126,6 @@ tail -c +${sent + 1} $out
   return {
     reached: () => until(() => has(file('reached'))),
     go: () => writeFile(file('go'), ''),
-    packs: async () => ((await has(file('packs'))) ? (await readFile(file('packs'), 'utf8')).length / 2 : 0),
   };
 }
 
@@ -140,6 +136,31 @@ export async function has(path: string): Promise<boolean> {
 /** Waits for an event that leaves no other trace. */
 export async function until(happened: () => Promise<boolean> | boolean): Promise<void> {
   while (!(await happened())) await sleep(20);
+}
+
+/** Puts a git in front of the real one that writes down how it was called. @returns the commands so far. */
+export async function countingGit(lab: Lab): Promise<() => Promise<string[]>> {
+  const [folder, record] = [join(lab.dir, 'bin'), join(lab.dir, 'commands')];
+  const real = (await execa('sh', ['-c', 'command -v git'])).stdout;
+  await mkdir(folder);
+  await writeFile(join(folder, 'git'), `#!/bin/sh\necho "$*" >> ${record}\nexec ${real} "$@"\n`, { mode: 0o755 });
+  vi.stubEnv('PATH', `${folder}:${process.env['PATH']}`);
+  return async () => (await readFile(record, 'utf8')).trim().split('\n');
+}
+
+/** @returns the processes that work in a folder or below (Linux). */
+export async function processesIn(folder: string): Promise<number[]> {
+  const found: number[] = [];
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      if ((await readlink(`/proc/${entry}/cwd`)).startsWith(folder)) found.push(Number(entry));
+    } catch (error) {
+      // Ended while we looked, or another user's.
+      if (!['ENOENT', 'ESRCH', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
+  }
+  return found;
 }
 
 /** @returns the git processes that a process has started (Linux). */
