@@ -1,0 +1,34 @@
+# The worker: workflows, activities, and the agents that it starts, which live in the same container.
+# Debian, not Alpine: the SDK's native part needs glibc.
+ARG NODE_VERSION=22.20.0
+
+FROM node:${NODE_VERSION}-bookworm-slim AS build
+WORKDIR /build
+# First what seldom changes, so that a change of the sources does not install everything again.
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY scripts ./scripts
+COPY src ./src
+RUN node scripts/build.mjs --check && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+
+FROM node:${NODE_VERSION}-bookworm-slim AS worker
+# tini is process 1: it passes SIGTERM on, and collects processes whose parents have ended (agents leave some).
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ca-certificates git openssh-client tini \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /opt/heartbead
+COPY package.json ./
+COPY --from=build /build/node_modules ./node_modules
+COPY --from=build /build/dist ./dist
+COPY bin ./bin
+RUN ln -s /opt/heartbead/bin/heartbead.mjs /usr/local/bin/heartbead \
+ && install --directory --owner=node --group=node --mode=0700 /var/lib/heartbead
+# Mirrors, worktrees, logs and the host's identity: a volume, or a new container is a new host without its work.
+ENV HEARTBEAD_HOME=/var/lib/heartbead NODE_ENV=production
+VOLUME /var/lib/heartbead
+USER node
+# Node itself, not npm: npm would keep SIGTERM from it.
+ENTRYPOINT ["tini", "--", "node", "/opt/heartbead/dist/worker.js", "--health-port", "8087"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:8087/').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
