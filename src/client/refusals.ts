@@ -1,3 +1,4 @@
+import { NamespaceNotFoundError } from '@temporalio/common';
 import { QueryNotRegisteredError, isGrpcDeadlineError, isGrpcServiceError } from '@temporalio/client';
 import { ClientError, NoServerError, ServerRefusedError } from './errors.js';
 
@@ -29,6 +30,7 @@ export function noWorkerAnswered(error: unknown): boolean {
 /** Turns an error of a request into one for people; what nobody foresaw comes back as it was. */
 export function refusal(error: unknown): unknown {
   if (error instanceof ClientError) return error;
+  if (error instanceof NamespaceNotFoundError) return new ServerRefusedError(`the Temporal server has no namespace ${error.namespace}`, 'correct TEMPORAL_NAMESPACE, or have the namespace made', { cause: error });
   const grpc = grpcError(error);
   if (grpc === undefined) return error;
   const said = (grpc.details ?? '').split('\n')[0]?.slice(0, 300) ?? '';

@@ -76,8 +76,8 @@ async function stay(context: Context, home: string, { server, worker }: Up): Pro
   const { bringDown } = await import('../town/down.js');
   const { isAlive } = await import('../town/processes.js');
   const { setTimeout: sleep } = await import('node:timers/promises');
-  context.note('Ctrl-C stops it');
   const stop = untilInterrupted();
+  context.note('Ctrl-C stops it');
   const processes = [...(server.record === undefined ? [] : [{ what: 'server', record: server.record }]), ...(worker === undefined ? [] : [{ what: 'worker', record: worker.record }])];
   let died: (typeof processes)[number] | undefined;
   while (!stop.aborted && died === undefined) {

@@ -1,0 +1,98 @@
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Cli } from './support/cli.js';
+
+/** A runner that answers as it is told, and remembers what it was asked. */
+let runner: Server;
+let cli: Cli;
+let socket: string;
+let answer: { status: number; body: unknown };
+const asked: { request: string; body: unknown }[] = [];
+
+beforeAll(async () => {
+  cli = new Cli();
+  socket = join(cli.home, 's');
+  runner = createServer((request, response) => {
+    let text = '';
+    request.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    request.on('end', () => {
+      asked.push({ request: `${request.method} ${request.url}`, body: text === '' ? undefined : JSON.parse(text) });
+      response.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer.body));
+    });
+  });
+  await new Promise<void>((resolve) => runner.listen(socket, resolve));
+});
+afterAll(async () => {
+  await new Promise((resolve) => runner.close(resolve));
+  await cli.end();
+});
+beforeEach(() => {
+  asked.length = 0;
+  answer = { status: 200, body: {} };
+});
+
+const agent = (args: string[], stdin?: string) => cli.run(['agent', ...args], { env: { HEARTBEAD_SOCKET: socket }, ...(stdin === undefined ? {} : { stdin }) });
+
+describe('each verb is one request to the runner', () => {
+  test.each<[string[], string, unknown]>([
+    [['heartbeat'], 'POST /heartbeat', {}],
+    [['heartbeat', 'runs the tests'], 'POST /heartbeat', { activity: 'runs the tests' }],
+    [['note', 'the cache is stale'], 'POST /note', { text: 'the cache is stale' }],
+    [['escalate', 'which database?'], 'POST /escalate', { text: 'which database?' }],
+  ])('%j', async (args, request, body) => {
+    expect((await agent(args)).code).toBe(0);
+    expect(asked).toEqual([{ request, body }]);
+  });
+
+  test('a note from stdin', async () => {
+    expect((await agent(['note', '-'], 'two\nlines')).code).toBe(0);
+    expect(asked).toEqual([{ request: 'POST /note', body: { text: 'two\nlines' } }]);
+  });
+
+  test('checkpoint and done print what the runner answers', async () => {
+    const checkpoint = { sha: 'a'.repeat(40), ref: 'refs/heartbead/b/1-aaaa/wip', wip: true };
+    answer.body = { checkpoint, pushed: true };
+    expect(JSON.parse((await agent(['checkpoint', '--json'])).stdout)).toEqual({ checkpoint, pushed: true });
+    answer.body = { outcome: 'done', branch: 'heartbead/b/1-aaaa', sha: 'b'.repeat(40) };
+    expect((await agent(['done', 'all of it'])).stdout).toBe('done: heartbead/b/1-aaaa is pushed at bbbbbbbbbb; you may end now\n');
+    answer.body = { outcome: 'no_changes', sha: 'b'.repeat(40) };
+    expect((await agent(['done'])).stdout).toContain('no commit ahead of the base');
+  });
+
+  test('messages are printed with their ids, and acknowledged when asked for', async () => {
+    answer.body = { messages: [{ id: 'm1', text: 'mind the tests', from: 'operator', at: 0 }], acknowledged: 1 };
+    expect((await agent(['messages'])).stdout).toMatch(/^m1 {2}\S+ {2}operator: mind the tests\n$/);
+    expect(asked.map(({ request }) => request)).toEqual(['GET /messages']);
+    expect(JSON.parse((await agent(['messages', '--ack', '--json'])).stdout)).toMatchObject({ messages: [{ id: 'm1' }], acknowledged: 1 });
+    expect(asked.at(-1)).toEqual({ request: 'POST /messages/ack', body: { ids: ['m1'] } });
+    await agent(['messages', '--ack', 'm7', 'm8']);
+    expect(asked.at(-1)).toEqual({ request: 'POST /messages/ack', body: { ids: ['m7', 'm8'] } });
+  });
+});
+
+describe('what can go wrong', () => {
+  test('a refusal of the runner ends with 4 and is told in its words', async () => {
+    answer = { status: 409, body: { error: 'there are uncommitted changes: commit them first' } };
+    expect(await agent(['done'])).toEqual({ code: 4, stdout: '', stderr: 'heartbead: there are uncommitted changes: commit them first\n' });
+  });
+
+  test('a malformed request ends with 2', async () => {
+    answer = { status: 400, body: { error: 'a note needs a text' } };
+    expect((await agent(['note', 'x'])).code).toBe(2);
+    expect((await agent(['note', ' '])).code).toBe(2);
+  });
+
+  test('a runner that is gone ends with 1, and says that the attempt is over', async () => {
+    const { code, stderr } = await cli.run(['agent', 'heartbeat'], { env: { HEARTBEAD_SOCKET: join(cli.home, 'gone') } });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/does not answer.*\n {2}next: the attempt has ended/);
+  });
+
+  test('outside an attempt: usage', async () => {
+    const { code, stderr } = await cli.run(['agent', 'heartbeat']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('this command is for agents inside an attempt');
+  });
+});

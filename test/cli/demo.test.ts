@@ -1,0 +1,48 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { Cli, finished, lineOf } from './support/cli.js';
+import { processTable } from '../../src/runner/process.js';
+
+const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const program = at('dist/cli/demo.js');
+
+let cli: Cli;
+beforeAll(() => {
+  cli = new Cli({ TEMPORAL_CLI_PATH: inject('devServerProgram') });
+});
+afterAll(() => cli.end());
+
+/** Command lines of all processes that know this test's state directory. */
+const left = (): string[] =>
+  processTable()
+    .map(({ pid }) => spawnSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim())
+    .filter((line) => line.includes(cli.home) && !line.startsWith('ps '));
+
+// The demo works on the history of a checkout; an unpacked archive has none, and the demo says so.
+test.runIf(existsSync(at('.git')))('the demo closes its three beads, proves it by the origin, and leaves nothing running', async () => {
+  const { code, stdout, stderr } = await cli.run(['--exit'], { program });
+  expect(stderr).toBe('');
+  expect(stdout).toMatch(/SIGKILL to the runner \(pid \d+\) and the agent \(pid \d+\)/);
+  expect(stdout.match(/git ls-remote finds it on the origin, \d+ commit\(s\) ahead of main/g)).toHaveLength(3);
+  expect(stdout).toMatch(/attempt 1-\w+: lost \(the one that was killed\)/);
+  expect(stdout).toContain('All three beads closed, with evidence.');
+  expect(code).toBe(0);
+  expect(left()).toEqual([]);
+});
+
+test.runIf(existsSync(at('.git')))('a second demo beside a running one is refused; Ctrl-C in the middle ends all agents', async () => {
+  const first = cli.start([], { program });
+  const ended = finished(first);
+  await lineOf(first, 'stdout', /agent working/);
+  const second = await cli.run(['--exit'], { program });
+  expect([second.code, second.stderr]).toEqual([4, expect.stringMatching(/a demo is already running here \(pid \d+\)\n {2}next: .*HEARTBEAD_HOME/)]);
+  first.kill('SIGINT');
+  expect((await ended).code).toBe(1);
+  expect(left()).toEqual([]);
+});
+
+test('an unknown option is usage', async () => {
+  expect((await cli.run(['--fast'], { program })).code).toBe(2);
+});
