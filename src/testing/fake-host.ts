@@ -145,7 +145,7 @@ export class FakeHost {
   }
 
   get remoteInReach(): boolean {
-    return this.#remote && !this.remote.away;
+    return this.#remote;
   }
 
   losesReport(): boolean {

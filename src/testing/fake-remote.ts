@@ -8,7 +8,7 @@ export const fakeSha = (...words: readonly (string | number)[]): string => creat
 export class FakeRemote {
   readonly refs = new Map<string, string>();
   readonly baseSha = fakeSha('base');
-  /** Unreachable for verification, as long as it is true. */
+  /** Out of reach for `verifyWork`, as long as it is true; hosts have their own partitions. */
   away = false;
 
   push(ref: string, sha: string): void {

@@ -36,6 +36,7 @@ export class FakeRunner {
   #lastTry = 0;
   #lastSaved = 0;
   #heardUntil = 0;
+  #doneAgainAt = 0;
   #saves = 0;
   #disarm: () => void = () => undefined;
 
@@ -142,7 +143,7 @@ export class FakeRunner {
       if (!this.#holds.has('lease')) due.push(this.#lease.renewedAt.wall + clocks.orphanGrace);
       due.push(this.#lastSaved + clocks.checkpointEvery);
       const ends = this.#agent.endsAt();
-      if (ends !== undefined && !this.#stopping) due.push(ends);
+      if (ends !== undefined && !this.#stopping) due.push(Math.max(ends, this.#doneAgainAt));
       const speaks = this.#agent.speaksAfter(this.#heardUntil);
       if (speaks !== undefined && this.host.connected) due.push(Math.max(speaks, (this.#plan.sentAt?.wall ?? 0) + clocks.signalEvery));
     }
@@ -158,7 +159,7 @@ export class FakeRunner {
     const agent = this.#agent;
     if (agent?.alive && !this.attempt.result) {
       const ends = agent.endsAt();
-      if (ends !== undefined && ends <= this.#now && !this.#stopping) return this.#endOfAgent();
+      if (ends !== undefined && ends <= this.#now && this.#doneAgainAt <= this.#now && !this.#stopping && (await this.#endOfAgent())) return;
       if (this.#now >= this.#lastSaved + clocks.checkpointEvery) this.#save();
     }
     const every = this.#task ? this.host.beatStep(clocks) : orphanEvery(clocks);
@@ -222,13 +223,14 @@ export class FakeRunner {
     this.process.kill();
   }
 
-  async #endOfAgent(): Promise<void> {
+  /** @returns whether it has ended. */
+  async #endOfAgent(): Promise<boolean> {
     const { ends, retryAfter } = this.attempt.plan;
     const { bead, attempt } = this.attempt.input;
     // Without the remote, `done` is refused and the agent tries again.
     if (ends === 'done' && !this.host.remoteInReach) {
-      this.#disarm = this.process.at(this.#now + 10_000, () => this.#look(false));
-      return;
+      this.#doneAgainAt = this.#now + 10_000;
+      return false;
     }
     const how: Partial<AttemptResult> & { outcome: Outcome; reason: string } = outcomeOf(ends);
     if (ends === 'done') {
@@ -238,6 +240,7 @@ export class FakeRunner {
     }
     if (retryAfter !== undefined) how.retryAfterMs = retryAfter;
     await this.#end(how);
+    return true;
   }
 
   async #end(how: Partial<AttemptResult> & { outcome: Outcome; reason: string }): Promise<void> {

@@ -55,6 +55,7 @@ export class Town implements HostSurroundings {
   readonly #scripts = new Map<string, Scripts>();
   #worker!: Worker;
   #running!: Promise<void>;
+  #closed = false;
   onClose: () => Promise<void> = () => Promise.resolve();
 
   private constructor(
@@ -122,11 +123,18 @@ export class Town implements HostSurroundings {
 
   /** Ends worker and beads. Their locks on time are remembered, so that other towns of this world can go on. */
   async close(): Promise<void> {
-    for (const bead of this.beads) await bead.terminate();
-    await this.settle();
-    this.#worker.shutdown();
-    await this.#running;
-    await this.onClose();
+    if (this.#closed) return;
+    this.#closed = true;
+    // Else their runners would go on in the next town's hours.
+    for (const host of this.#hosts) host.die();
+    try {
+      for (const bead of this.beads) await bead.terminate();
+      await this.settle();
+    } finally {
+      this.#worker.shutdown();
+      await this.#running;
+      await this.onClose();
+    }
   }
 
   // ---- for the hosts

@@ -81,12 +81,12 @@ export class VirtualClock {
 
   /** Lets virtual time pass, stopping at everything that is due on the way. */
   async advance(duration: Duration): Promise<void> {
-    await this.advanceTo((await this.synchronise()) + milliseconds(duration));
+    await this.#alone(async () => this.#pass((await this.synchronise()) + milliseconds(duration), () => false));
   }
 
   /** Lets virtual time pass until an instant. */
   async advanceTo(target: number): Promise<void> {
-    await this.#pass(target, () => false);
+    await this.#alone(() => this.#pass(target, () => false));
   }
 
   /**
@@ -94,38 +94,42 @@ export class VirtualClock {
    * @throws {Error} when it is still not true `within` so much virtual time.
    */
   async until(what: string, holds: () => boolean | Promise<boolean>, within: Duration = '1h'): Promise<void> {
-    const target = (await this.synchronise()) + milliseconds(within);
-    if (!(await this.#pass(target, holds))) throw new Error(`after ${String(within)} of virtual time it is still not so: ${what}`);
+    const came = await this.#alone(async () => this.#pass((await this.synchronise()) + milliseconds(within), holds));
+    if (!came) throw new Error(`after ${String(within)} of virtual time it is still not so: ${what}`);
   }
 
-  async #pass(target: number, holds: () => boolean | Promise<boolean>): Promise<boolean> {
+  async #alone<T>(pass: () => Promise<T>): Promise<T> {
     if (this.#busy) throw new Error('the virtual clock is already being advanced; await one advance before the next');
     this.#busy = true;
     try {
-      await this.around.settle();
-      for (;;) {
-        await this.around.settle('touched');
-        if (await holds()) return true;
-        const now = this.now();
-        const event = this.around.nextServerEvent();
-        if (event !== undefined && event.at < now) {
-          await this.around.passed(event);
-          continue;
-        }
-        const mark = Math.min(this.#agenda[0]?.at ?? Infinity, target);
-        if (now >= mark) {
-          if (this.#agenda[0] === undefined || this.#agenda[0].at > now) return false;
-          await this.#keepAppointments(now);
-          continue;
-        }
-        // A timer takes no lock away, so time may jump onto it; before an activity's end it may not.
-        const next = Math.min(mark, event === undefined ? Infinity : event.at + 1);
-        const horizon = this.around.nextActivityEnd() - guard;
-        if (Math.min(next, horizon) > now) await this.#jump(Math.min(next, horizon));
-        else await realMilliseconds(Math.max(next - now, 1));
-      }
+      return await pass();
     } finally {
       this.#busy = false;
+    }
+  }
+
+  async #pass(target: number, holds: () => boolean | Promise<boolean>): Promise<boolean> {
+    await this.around.settle();
+    for (;;) {
+      await this.around.settle('touched');
+      if (await holds()) return true;
+      const now = this.now();
+      const event = this.around.nextServerEvent();
+      if (event !== undefined && event.at < now) {
+        await this.around.passed(event);
+        continue;
+      }
+      const mark = Math.min(this.#agenda[0]?.at ?? Infinity, target);
+      if (now >= mark) {
+        if (this.#agenda[0] === undefined || this.#agenda[0].at > now) return false;
+        await this.#keepAppointments(now);
+        continue;
+      }
+      // A timer takes no lock away, so time may jump onto it; before an activity's end it may not.
+      const next = Math.min(mark, event === undefined ? Infinity : event.at + 1);
+      const horizon = this.around.nextActivityEnd() - guard;
+      if (Math.min(next, horizon) > now) await this.#jump(Math.min(next, horizon));
+      else await realMilliseconds(Math.max(next - now, 1));
     }
   }
 

@@ -70,6 +70,7 @@ export class WorkflowWatch implements Surroundings {
       // The server has put the next try into the queue.
       activity.scheduledAt = activity.backoffUntil;
       delete activity.backoffUntil;
+      this.touch(activity.workflowId);
       return;
     }
     const [runId = ''] = event.key.split('/');
@@ -96,10 +97,10 @@ export class WorkflowWatch implements Surroundings {
       await this.#refresh();
       const runs = [...this.#current()];
       for (const run of runs) {
-        if (run.taskFailures.length > 0) throw new Error(`a workflow task of ${run.workflowId} failed: ${run.taskFailures.join('; ')}`);
+        if (run.taskFailures.length > 0 && run.ended === undefined) throw new Error(`a workflow task of ${run.workflowId} failed: ${run.taskFailures.join('; ')}`);
       }
       const open = runs.filter((run) => run.openTask);
-      const taken = await this.desk.takeUp(runs.flatMap((run) => [...run.activities.values()]));
+      const taken = await this.desk.takeUp([...this.pending()]);
       if (open.length === 0 && taken === 0 && this.#stale.size === 0) return;
       for (const run of open) this.touch(run.workflowId);
       if (performance.now() - started > settlesWithin) {

@@ -1,13 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { agentStatuses, expectNeverOpenAgain, expectOneAgent, expectWorkingThroughout } from '../../src/testing/index.js';
-import type { Duration, World } from '../../src/testing/index.js';
-import { openWorld } from './support/open-world.js';
+import type { Duration } from '../../src/testing/index.js';
+import { useWorld } from './support/use-world.js';
 
-let world: World;
-beforeAll(async () => {
-  world = await openWorld();
-});
-afterAll(() => world.close());
+const world = useWorld();
 
 describe('a slow start is never a death', () => {
   it.each<Duration>(['75s', '10m', '60m'])('a cold start of %s: one attempt, one agent, working from its first heartbeat on', async (coldStart) => {

@@ -1,13 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { agentStatuses, expectNeverOpenAgain, expectNeverTwoAgents, expectOneAgent, expectStatus } from '../../src/testing/index.js';
-import type { World } from '../../src/testing/index.js';
-import { openWorld } from './support/open-world.js';
+import { useWorld } from './support/use-world.js';
 
-let world: World;
-beforeAll(async () => {
-  world = await openWorld();
-});
-afterAll(() => world.close());
+const world = useWorld();
 
 describe('a worker that freezes', () => {
   it('in mid-start, past the heartbeat time-out: the adoption goes on with the start, one attempt, one agent', async () => {
