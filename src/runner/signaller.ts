@@ -32,7 +32,10 @@ export class Signaller {
   }
 
   progress(kind: ProgressKind, activity?: string): void {
-    this.change(planProgress(this.plan, kind, activity));
+    const news = this.plan.progress === undefined;
+    this.plan = planProgress(this.plan, kind, activity);
+    // More of the same changes nothing about when it is told; a program that prints a thousand lines a second must not wake us by each.
+    if (news) this.waker.wake();
   }
 
   acknowledged(ids: readonly string[]): void {

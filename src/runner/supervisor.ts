@@ -48,6 +48,9 @@ const END_AFTER_DONE_MS = 30_000;
 /** A frozen agent's work is saved as far as the line allows; an hour-long push would keep the next save waiting. */
 const SAVE_FROZEN_MS = 20_000;
 
+/** A host that shuts down gives its processes but a moment (90 s with systemd, 10 s with Docker), most of which the agent and the push have had. */
+const REPORT_AT_SHUT_DOWN_MS = 5_000;
+
 /** Supervises one attempt, from the fence to the report of its result. */
 export class Supervisor implements ControlHandlers {
   readonly watch: AgentWatch;
@@ -195,7 +198,11 @@ export class Supervisor implements ControlHandlers {
 
   /** The host shuts down: what is saved now is not lost. */
   shutDown(): void {
-    this.note('shut-down', this.stop({ outcome: 'lost', reason: 'the host shuts down' }));
+    const settle = (): void => { this.settled = true; };
+    this.note('shut-down', this.stop({ outcome: 'lost', reason: 'the host shuts down' }).then(() => {
+      // The result is on disk: what cannot be reported now is reported from there.
+      setTimeout(settle, REPORT_AT_SHUT_DOWN_MS).unref();
+    }));
   }
 
   async stop(request: StopRequest): Promise<AttemptResult> {

@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { acquireLock, lockHolder } from '../../../src/runner/attempt-lock.js';
+import { AttemptDir } from '../../../src/runner/attempt-dir.js';
+import { endProcesses, findProcesses, freezeProcesses, thawProcesses } from '../../../src/runner/end-processes.js';
+import { processAlive, processStartTime, processTable } from '../../../src/runner/process.js';
+import { stateOf } from '../../runner/support/processes.js';
+import { scratchFolder } from '../../support/scratch.js';
+
+const started: { attempt: string; child: ChildProcess }[] = [];
+afterEach(async () => {
+  for (const { attempt, child } of started.splice(0)) {
+    const startTime = processStartTime(child.pid!);
+    await endProcesses({ attempt, graceMs: 0, ...(startTime === undefined ? {} : { group: { pid: child.pid!, pgid: child.pid!, startTime } }) });
+  }
+});
+let count = 0;
+const mark = (): string => `1-unit${process.pid}x${count++}`;
+/** A shell that is leader of its group, carries the mark, and says when it is up. */
+const start = async (attempt: string, command: string): Promise<ChildProcess> => {
+  const child = spawn('sh', ['-c', `${command}`], { detached: true, stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env['PATH'], HEARTBEAD_ATTEMPT: attempt } });
+  started.push({ attempt, child });
+  await once(child.stdout!, 'data');
+  return child;
+};
+const group = (child: ChildProcess) => ({ pid: child.pid!, pgid: child.pid!, startTime: processStartTime(child.pid!)! });
+
+describe('a process', () => {
+  test('is known by pid and start time; another start time is another process', () => {
+    const startTime = processStartTime(process.pid)!;
+    expect(processAlive(process.pid, startTime)).toBe(true);
+    expect(processAlive(process.pid)).toBe(true);
+    expect(processAlive(process.pid, `${startTime}0`)).toBe(false);
+    expect(processStartTime(2 ** 22 + 1)).toBeUndefined();
+  });
+
+  test('that has ended does not live on as a zombie', async () => {
+    const parent = await start(mark(), '(exit 0) & echo $!; exec sleep 600');
+    const child = processTable().find(({ ppid }) => ppid === parent.pid);
+    expect(child?.zombie).toBe(true);
+    expect(processAlive(child!.pid)).toBe(false);
+  });
+});
+
+describe('all processes of an attempt', () => {
+  test('are ended: the group, what left it with the mark, and children that cleaned their environment', async () => {
+    const attempt = mark();
+    const other = await start(mark(), 'echo up; exec sleep 600');
+    const child = await start(attempt, 'setsid sleep 600 & env -i setsid sleep 600 & (sleep 600) & sleep 0.2; echo up; wait');
+    expect(findProcesses({ attempt, group: group(child) }).length).toBeGreaterThanOrEqual(4);
+    const { ended, killed } = await endProcesses({ attempt, group: group(child), graceMs: 10_000 });
+    expect(ended).toBeGreaterThanOrEqual(4);
+    expect(killed).toBe(0);
+    expect(findProcesses({ attempt, group: group(other) }).map(({ pid }) => pid)).toEqual([other.pid]);
+    expect(processAlive(other.pid!)).toBe(true);
+  });
+
+  test('that ignore SIGTERM, or stand still, are ended after the grace', async () => {
+    const attempt = mark();
+    const child = await start(attempt, 'trap "" TERM; sleep 600 & echo up; while :; do sleep 1; done');
+    freezeProcesses({ attempt });
+    const { killed } = await endProcesses({ attempt, group: group(child), graceMs: 300 });
+    expect(killed).toBeGreaterThan(0);
+    expect(findProcesses({ attempt })).toEqual([]);
+  });
+
+  test('stand still and go on together', async () => {
+    const attempt = mark();
+    const child = await start(attempt, 'setsid sleep 600 & sleep 0.2; echo up; while :; do sleep 0.1; done');
+    expect(freezeProcesses({ attempt, group: group(child) })).toBeGreaterThanOrEqual(2);
+    const letters = (): (string | undefined)[] => findProcesses({ attempt }).map(({ pid }) => stateOf(pid));
+    expect(new Set(letters())).toEqual(new Set(['T']));
+    thawProcesses({ attempt, group: group(child) });
+    expect(letters()).not.toContain('T');
+  });
+
+  test('a group whose number belongs to somebody else by now is not touched', async () => {
+    const stranger = await start(mark(), 'echo up; exec sleep 600');
+    const old = { ...group(stranger), startTime: 'of-another-process' };
+    expect(await endProcesses({ attempt: mark(), group: old, graceMs: 100 })).toEqual({ ended: 0, killed: 0 });
+    expect(processAlive(stranger.pid!)).toBe(true);
+  });
+});
+
+describe('the lock of an attempt', () => {
+  test('has one holder; that of a dead one is taken over, and only its holder gives it back', async () => {
+    const path = join(scratchFolder('lock'), 'runner.lock');
+    const lock = await acquireLock(path);
+    if ('heldBy' in lock) throw new Error('not free');
+    expect(await acquireLock(path)).toEqual({ heldBy: { pid: process.pid, startTime: processStartTime(process.pid) } });
+    await lock.release();
+    expect(await lockHolder(path)).toBeUndefined();
+    await writeFile(path, JSON.stringify({ pid: process.pid, startTime: 'of-another-process' }));
+    expect(await lockHolder(path)).toBeUndefined();
+    const [one, two] = await Promise.all([acquireLock(path), acquireLock(path)]);
+    expect(['heldBy' in one, 'heldBy' in two].filter((held) => !held)).toHaveLength(1);
+  });
+
+  test('a lock file that was cut off is nobody’s', async () => {
+    const path = join(scratchFolder('lock'), 'runner.lock');
+    await writeFile(path, '{"pid":');
+    expect('heldBy' in (await acquireLock(path))).toBe(false);
+  });
+});
+
+describe('the folder of an attempt', () => {
+  test('has a name that says whose it is; others are not taken for one', async () => {
+    const home = scratchFolder('home');
+    expect(await AttemptDir.list(home)).toEqual([]);
+    for (const name of ['1-abcd__a-bead', 'worktree', '1-abcd__Bad Bead', 'x__y']) await mkdir(join(home, 'attempts', name), { recursive: true });
+    expect((await AttemptDir.list(home)).map(({ bead, attempt }) => ({ bead, attempt }))).toEqual([{ bead: 'a-bead', attempt: '1-abcd' }]);
+    expect(() => new AttemptDir('/x/../../etc')).toThrow(/not the folder/);
+    expect(() => AttemptDir.of(home, '../../etc', '1-abcd')).toThrow(/not the folder/);
+  });
+
+  test('a damaged file is said to be damaged, a missing one is not there', async () => {
+    const dir = AttemptDir.of(scratchFolder('home'), 'b', '1-abcd');
+    expect(await dir.readResult()).toBeUndefined();
+    await dir.create();
+    await writeFile(dir.file('result.json'), '{');
+    await expect(dir.readResult()).rejects.toThrow(/damaged/);
+    await dir.writeToken(new Uint8Array([0, 255, 7]));
+    expect(await dir.readToken()).toEqual(new Uint8Array([0, 255, 7]));
+  });
+});
