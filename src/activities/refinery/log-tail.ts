@@ -17,16 +17,12 @@ export class LogTail {
     if (this.#lines.length > tailLines) this.#lines.splice(0, this.#lines.length - tailLines);
   }
 
-  /** @returns at most 60 lines and 4 KB; the newest are kept, and of a single line too long its end. */
+  /** @returns at most 60 lines and 4 KB, of what is too long the end. */
   text(): string {
-    const kept: string[] = [];
-    let bytes = 0;
-    for (const line of this.#lines.toReversed()) {
-      bytes += Buffer.byteLength(line) + 1;
-      if (bytes > tailBytes && kept.length > 0) break;
-      kept.unshift(line);
-    }
-    // Cut by bytes, a character may lose its first ones.
-    return Buffer.from(kept.join('\n')).subarray(-tailBytes).toString('utf8').replace(/^\uFFFD+/, '');
+    const bytes = Buffer.from(this.#lines.join('\n'));
+    if (bytes.length <= tailBytes) return bytes.toString('utf8');
+    const cut = '…';
+    // Cut by bytes, the first character may lose its first ones.
+    return cut + bytes.subarray(bytes.length - tailBytes + Buffer.byteLength(cut)).toString('utf8').replace(/^\uFFFD+/, '');
   }
 }

@@ -5,7 +5,7 @@ import prettyMs from 'pretty-ms';
 export interface MergeBeatDetails {
   host: string;
   item: string;
-  /** `check test: running 40 s`. */
+  /** `check test: running 40s`. */
   text: string;
   /** Where the full output of the checks is, on that host. */
   log?: string;
@@ -36,7 +36,10 @@ export class MergeBeats {
   sayRunning(text: string, log: string): void {
     const since = performance.now();
     this.#log = log;
-    this.#text = () => `${text}: running ${prettyMs(Math.round((performance.now() - since) / 1_000) * 1_000, { verbose: false })}`;
+    this.#text = () => {
+      const seconds = Math.floor((performance.now() - since) / 1_000);
+      return seconds === 0 ? `${text} begins` : `${text}: running ${prettyMs(seconds * 1_000)}`;
+    };
     this.#beat();
   }
 
