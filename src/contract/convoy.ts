@@ -1,4 +1,5 @@
 /** The contract of convoys. Names are wire format. @module */
+import type { MergeStrategy } from './rig.js';
 import type { AgentSpec, BeadStatus } from './types.js';
 
 /** What a failed or cancelled bead means for those that need it. It never counts as done. */
@@ -48,6 +49,24 @@ export interface ConvoyBeadState extends ConvoyBead {
   sha?: string;
   startedAt?: number;
   endedAt?: number;
+  /** An operator takes it out of the convoy: it leaves the list as soon as its agent is gone. */
+  removing?: boolean;
+  /** It has been told to cancel. */
+  cancelTold?: boolean;
+}
+
+/** Where the landing of an integration branch stands. `stuck` waits for a person's `resume`. */
+export interface ConvoyLanding {
+  step: 'wanted' | 'queued' | 'verifying' | 'stuck';
+  tries: number;
+  lastReason?: string;
+  /** The tip of the integration branch that the rig has in its merge queue. */
+  queuedSha?: string;
+  /** A cancel has asked the rig to let go. */
+  withdrawTold?: boolean;
+  /** The commit on the rig's base branch, once merged. */
+  sha?: string;
+  target?: string;
 }
 
 export type ConvoyStatus = 'staged' | 'running' | 'paused' | 'landing' | 'landed' | 'failed' | 'cancelled' | 'cancelling';
@@ -58,18 +77,49 @@ export interface ConvoyState {
   rig: string;
   policy: ConvoyPolicy;
   target: 'base' | 'integration';
-  /** Branch on which its beads land. */
+  /** Branch on which its beads land. Fixed when the convoy starts; absent: the rig's own choice. */
   targetBranch?: string;
+  /** Repository and base branch of the rig, as they were when the convoy started. */
+  repo?: string;
+  base?: string;
+  strategy?: MergeStrategy;
+  /** The rig has been asked, and the integration branch exists: beads may start. */
+  prepared: boolean;
+  /** Why the preparation failed; `resume` tries it again. */
+  trouble?: string;
   status: ConvoyStatus;
+  /** One sentence: why it is in this status, or whom it waits for. */
   reason: string;
+  /** Nothing starts before `start`. */
+  staged: boolean;
+  /** An operator's pause: nothing new starts, what runs goes on. */
+  paused: boolean;
+  /** Set by a cancel, or by the policy `stop`; nothing starts any more. */
+  ending?: { as: 'cancelled' | 'failed'; reason: string };
   beads: ConvoyBeadState[];
   /** The landing of the integration branch. */
-  landing?: { tries: number; lastReason?: string; sha?: string };
+  landing?: ConvoyLanding;
+  /** Set when somebody should look: `blocked`. */
+  attention?: 'blocked';
   createdAt: number;
   endedAt?: number;
+  /** Dropped and counted: reports of unknown or removed beads, messages that could not be read. */
+  strays: number;
+  malformed: number;
   story: { at: number; text: string }[];
   runs: number;
 }
+
+/** Answer of the `state` query: the state, and what was computed from it at the moment of the answer. */
+export interface ConvoyView extends ConvoyState {
+  now: number;
+  progress: ConvoyProgress;
+  /** For each bead that has not ended: what it waits for. */
+  waiting: { id: string; text: string }[];
+}
+
+/** How many beads are where; they add up to `total`. */
+export type ConvoyProgress = Record<ConvoyBeadStatus | 'total', number>;
 
 export interface ConvoyResult {
   status: 'landed' | 'failed';
@@ -89,9 +139,26 @@ export const convoyMessages = {
   start: 'start',
   addBead: 'addBead',
   removeBead: 'removeBead',
+  /** Start a failed or cancelled bead again, as a new workflow. */
+  retryBead: 'retryBead',
   pause: 'pause',
   resume: 'resume',
 } as const;
+
+/** Payload of the `addBead` update. */
+export interface AddBead {
+  bead: ConvoyBead;
+}
+/** Payload of the `retryBead` update. */
+export interface RetryBead {
+  id: string;
+}
+/** Payload of the `removeBead` update. */
+export interface RemoveBead {
+  id: string;
+  /** Those that need it do so no longer; without this it is refused while there are any. */
+  release?: boolean;
+}
 
 /** Bead → convoy. `sha` is the commit on the target, present when it was merged. */
 export interface BeadReport {
@@ -104,3 +171,7 @@ export interface BeadReport {
 
 /** More beads than this in one convoy are refused: its state has to fit well into one payload. */
 export const maxConvoyBeads = 500;
+/** Bytes of all titles and bodies together: half of the server's 2 MiB for one payload, since names, reasons and needs come on top. */
+export const maxConvoyBytes = 1_000_000;
+/** The branch on which the beads of a convoy with an integration branch land. */
+export const integrationBranch = (convoy: string): string => `convoy/${convoy}`;

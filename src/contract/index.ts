@@ -11,3 +11,5 @@ export * from './heartbeat.js';
 export * from './rig.js';
 export * from './landing-signals.js';
 export * from './convoy.js';
+export * from './fleet.js';
+export * from './fleet-signals.js';

@@ -20,7 +20,7 @@ export const taskQueues = {
 };
 
 /** Workflow type names. */
-export const workflowTypes = { bead: 'bead' } as const;
+export const workflowTypes = { bead: 'bead', convoy: 'convoy', rig: 'rig' } as const;
 
 /** @returns the workflow id of a bead. */
 export const beadWorkflowId = (bead: string): string => `bead-${bead}`;

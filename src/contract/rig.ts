@@ -51,6 +51,8 @@ export interface Grant extends SlotRequest {
   grantedAt: number;
   /** The one bead that an open breaker lets through. */
   probe: boolean;
+  /** Whether the bead has been sent its `granted`. */
+  told?: boolean;
 }
 
 /** One entry of the merge queue. */
@@ -65,6 +67,25 @@ export interface MergeRequest {
   priority: number;
   since: number;
   title: string;
+}
+
+/** One entry of the merge queue, as the rig keeps it. */
+export interface QueuedMerge extends MergeRequest {
+  /** When it came into the queue; ageing counts from here, and not from `since`, which is the age of the bead. */
+  queuedAt: number;
+  /** Merges of it that have begun and led to no final outcome. */
+  tries: number;
+  /** After such a one it stands aside until then; others go ahead. */
+  notBefore?: number;
+  /** Why it was put back. */
+  lastReason?: string;
+}
+export interface RunningMerge extends QueuedMerge {
+  startedAt: number;
+  /** With which it was begun; a change of the settings applies to the next one. */
+  strategy: MergeStrategy;
+  /** Nobody wants it any more; what became of it is still to be found out. */
+  withdrawn?: boolean;
 }
 
 /** Closed union: how the merge of one item ended. */
@@ -82,6 +103,8 @@ export interface MergeInput {
   request: MergeRequest;
   strategy: MergeStrategy;
   checks: Check[];
+  /** Nobody wants the item any more: merge nothing, only say whether it is on its target already (`merged`), or not (`error`). */
+  withdrawn?: boolean;
 }
 
 /** Infrastructure failures without any progress open it; one probe bead closes it. */
@@ -93,8 +116,14 @@ export interface Breaker {
   openedAt?: number;
   /** When the next probe may run; grows with each failed probe. */
   probeAt?: number;
+  /** How often it has opened since there was progress; the cool-down grows with it. */
   opened: number;
 }
+
+/** What is still to be said to a bead or convoy; kept in the state so that no renewal and no crash loses it. */
+export type RigNews =
+  | { id: number; workflowId: string; signal: 'mergeEnded'; payload: MergeEnded }
+  | { id: number; workflowId: string; signal: 'slotRefused'; payload: SlotRefused };
 
 /** The full state of a rig: the answer of its `state` query, and what continue-as-new carries over. */
 export interface RigState {
@@ -107,13 +136,27 @@ export interface RigState {
   grants: Grant[];
   waiting: SlotRequest[];
   /** In the order in which they will be merged, per target. */
-  queue: MergeRequest[];
-  /** At most one per target. */
-  merging: (MergeRequest & { startedAt: number; tries: number })[];
-  /** The last merges, newest last. */
-  merged: { item: string; sha: string; target: string; at: number }[];
+  queue: QueuedMerge[];
+  /** At most one per target (of the strategy `pr`, where the forge merges, any number). */
+  merging: RunningMerge[];
+  /** The last merges, newest last. `from` is the commit that was asked for, `sha` the one on the target. */
+  merged: { item: string; sha: string; target: string; at: number; from: string; strategy: MergeStrategy }[];
+  /** The last items that did not get merged, newest last. */
+  notMerged: { item: string; from: string; target: string; at: number; outcome: Exclude<MergeOutcome['outcome'], 'merged'>; reason: string }[];
+  news: RigNews[];
+  /** All news so far; gives them their ids. */
+  newsCount: number;
+  /** Set when somebody should look. */
+  attention?: 'breaker' | 'merge';
+  /** Messages that could not be read; dropped and counted. */
+  malformed: number;
   story: { at: number; text: string }[];
   runs: number;
+}
+
+/** Answer of the `state` query. */
+export interface RigView extends RigState {
+  now: number;
 }
 
 export const rigWorkflowId = (rig: string): string => `rig-${rig}`;
@@ -121,12 +164,16 @@ export const rigMessages = {
   /** Signals from beads. */
   askSlot: 'askSlot',
   returnSlot: 'returnSlot',
+  /** A bead whose grant is a probe: its agent gets on. */
+  probeProgress: 'probeProgress',
   enqueueMerge: 'enqueueMerge',
   withdrawMerge: 'withdrawMerge',
   /** Signals to beads and convoys. */
   granted: 'granted',
   mergeEnded: 'mergeEnded',
-  /** Updates by operators. */
+  /** To a bead that waits for a slot: it will not get one, since the rig is being removed. */
+  slotRefused: 'slotRefused',
+  /** Updates by operators: `configure` takes a part of the settings (null takes an optional one away), the others `{}`. */
   configure: 'configure',
   pause: 'pause',
   resume: 'resume',
@@ -145,6 +192,34 @@ export interface Granted {
   bead: string;
   version: number;
   settings: RigSettings;
+  /** The breaker is open and this is the attempt that tries whether things are better: its first progress is worth a `probeProgress`. */
+  probe?: boolean;
+}
+/** Bead → rig: its agent has shown progress. */
+export interface ProbeProgress {
+  bead: string;
+}
+/** Rig → bead. */
+export interface SlotRefused {
+  bead: string;
+  reason: string;
+}
+/** Payload of the `configure` update. Absent keys stay as they are. */
+export type RigChange = { [K in keyof RigSettings]?: RigSettings[K] | null };
+/** Bead or convoy → rig. `workflowId` is where the answer goes; the bead's own when absent. */
+export interface WithdrawMerge {
+  item: string;
+  sha: string;
+  workflowId?: string;
+}
+/** Payload of the `remove` update. Without `force` a rig that beads depend on refuses. */
+export interface RemoveRig {
+  force?: boolean;
+}
+/** What a removed rig returns. */
+export interface RigResult {
+  status: 'removed';
+  reason: string;
 }
 /** Rig → bead or convoy. */
 export interface MergeEnded {

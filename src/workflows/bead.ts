@@ -9,11 +9,11 @@ import {
 } from '@temporalio/workflow';
 import { clip, failureTypes, isFinal, limits, readAccepted, readGranted, readHeartbeat, readMergeEnded, readNote } from '../contract/index.js';
 import type { BeadInput, BeadResult, BeadState, BeadView } from '../contract/index.js';
-import { beadInputProblem, initialState, landingErrand, mayDispatch, nextDeadline, step } from '../domain/index.js';
+import { beadInputProblem, initialState, landingErrand, mayDispatch, nextDeadline, reportOf, step } from '../domain/index.js';
 import type { BeadEvent, LandingErrand } from '../domain/index.js';
 import { lookForFinishedWork, verifyWork } from './activities.js';
 import { AttemptKeeper } from './keeper.js';
-import { reportOf, runLandingErrand, tellConvoy } from './landing.js';
+import { runLandingErrand, tellConvoy } from './landing.js';
 import type { Keep } from './keeper.js';
 import { acceptedSignal, approveUpdate, grantedSignal, heartbeatSignal, mergeEndedSignal, noteSignal, nudgeUpdate, pauseUpdate, requestChangesUpdate, resumeUpdate, retryUpdate, stateQuery } from './messages.js';
 import type { Nothing, UpdateAnswer } from './messages.js';

@@ -41,16 +41,6 @@ export async function runLandingErrand(state: BeadState, errand: LandingErrand, 
   }
 }
 
-/** @returns what the convoy of a bead should know of it, or undefined for a bead without a convoy. */
-export function reportOf(state: BeadState): BeadReport | undefined {
-  if (state.convoy === undefined) return undefined;
-  const mergedSha = state.landing?.mergedSha;
-  return {
-    bead: state.bead, status: state.status, reason: state.status === 'closed' || state.status === 'blocked' || state.status === 'failed' || state.status === 'cancelled' ? state.reason : '', merged: mergedSha !== undefined,
-    ...(mergedSha !== undefined ? { sha: mergedSha } : {}),
-  };
-}
-
 /** Tells the convoy. A convoy that has ended needs no news. */
 export async function tellConvoy(convoy: string, report: BeadReport): Promise<void> {
   try {

@@ -1,0 +1,34 @@
+import { ApplicationFailure } from '@temporalio/activity';
+import { BeadClient, BeadExistsError } from '../../client/index.js';
+import { fleetFailureTypes } from '../../contract/index.js';
+import type { BeadInput, FleetActivities } from '../../contract/index.js';
+import { reportOf } from '../../domain/index.js';
+import type { FleetDeps } from './deps.js';
+import { readInput } from './input.js';
+
+/**
+ * `startBead`: starts a bead of a convoy as a workflow of its own. Idempotent by the bead's id: one of this convoy that is there already is taken as it
+ * stands. One that was cancelled, terminated or that failed is started anew. Fails by `ForeignBead` when the id belongs to somebody else.
+ */
+export function makeStartBead({ client, taskQueue }: Pick<FleetDeps, 'client' | 'taskQueue'>): FleetActivities['startBead'] {
+  const beads = new BeadClient({ client });
+  return async (given) => {
+    const { convoy, bead, title, body, agent, priority, rig, repo, base, target, baseSha } = readInput('startBead', given);
+    const input: BeadInput = {
+      bead, title, repo, agent, priority, rig, convoy, ...(body === undefined ? {} : { body }), ...(base === undefined ? {} : { base }), ...(target === undefined ? {} : { target }), ...(baseSha === undefined ? {} : { baseSha }),
+    };
+    try {
+      await beads.start(input, taskQueue);
+      return { existed: false };
+    } catch (error) {
+      if (!(error instanceof BeadExistsError)) throw error;
+    }
+    const view = await beads.view(bead);
+    if (view.convoy !== convoy) {
+      const whose = view.convoy === undefined ? 'belongs to no convoy' : `belongs to convoy ${view.convoy}`;
+      throw ApplicationFailure.nonRetryable(`there is a bead ${bead} already, and it ${whose}: remove this one from the convoy and add it under another id`, fleetFailureTypes.foreignBead);
+    }
+    const report = reportOf(view);
+    return { existed: true, ...(report === undefined ? {} : { report }) };
+  };
+}

@@ -1,0 +1,15 @@
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import { rigMessages } from '../contract/index.js';
+import type { MergeRequest, ProbeProgress, RemoveRig, ReturnSlot, RigChange, RigView, SlotRequest, WithdrawMerge } from '../contract/index.js';
+import type { Nothing, UpdateAnswer } from './messages.js';
+
+export const askSlotSignal = defineSignal<[SlotRequest]>(rigMessages.askSlot);
+export const returnSlotSignal = defineSignal<[ReturnSlot]>(rigMessages.returnSlot);
+export const probeProgressSignal = defineSignal<[ProbeProgress]>(rigMessages.probeProgress);
+export const enqueueMergeSignal = defineSignal<[MergeRequest]>(rigMessages.enqueueMerge);
+export const withdrawMergeSignal = defineSignal<[WithdrawMerge]>(rigMessages.withdrawMerge);
+export const rigStateQuery = defineQuery<RigView>(rigMessages.state);
+export const configureUpdate = defineUpdate<UpdateAnswer, [RigChange]>(rigMessages.configure);
+export const pauseRigUpdate = defineUpdate<UpdateAnswer, [Nothing]>(rigMessages.pause);
+export const resumeRigUpdate = defineUpdate<UpdateAnswer, [Nothing]>(rigMessages.resume);
+export const removeRigUpdate = defineUpdate<UpdateAnswer, [RemoveRig]>(rigMessages.remove);
