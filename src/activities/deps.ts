@@ -9,7 +9,7 @@ export interface ActivityDeps {
   client: Client;
   /** How the runners of this host reach the server. Goes into each attempt's folder, never into argv or an agent's environment. */
   connection: RunnerConnection;
-  /** The queue whose slot supplier has taken a permit already when `startAgent` runs. */
+  /** The queue whose worker polls only while there is a free place. */
   agentsQueue: string;
   /** Variables by which adapters look for their programs; `process.env` when absent. */
   env?: NodeJS.ProcessEnv;

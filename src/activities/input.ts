@@ -16,13 +16,12 @@ const repo = guarded(repoProblem);
 const branch = guarded(branchProblem);
 const sha = guarded(shaProblem);
 const text = z.string().max(limits.textChars * 2);
-const milliseconds = z.number().int().nonnegative();
+const milliseconds = z.number().positive();
 
 const message = z.object({ id: z.string().min(1).max(200), text, from: z.enum(['operator', 'heartbead']), at: z.number() });
 const checkpoint = z.object({ sha, ref: z.string().regex(/^refs\/[\w./-]{1,300}$/, 'not a full ref name'), wip: z.boolean() });
 const clocks = z.object({
-  // Below 100 ms a clock would only keep the host busy; tests scale down that far.
-  beatEvery: z.number().int().min(100), heartbeatTimeout: z.number().int().min(100), signalEvery: milliseconds, firstProgressWithin: milliseconds, stalledAfter: milliseconds, lostAfter: milliseconds,
+  beatEvery: milliseconds, heartbeatTimeout: milliseconds, signalEvery: milliseconds, firstProgressWithin: milliseconds, stalledAfter: milliseconds, lostAfter: milliseconds,
   adoptWithin: milliseconds, orphanGrace: milliseconds, suspectGrace: milliseconds, maxRuntime: milliseconds, checkpointEvery: milliseconds, stopGrace: milliseconds,
 });
 

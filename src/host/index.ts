@@ -8,7 +8,7 @@ export { acquireWorkerLock, WorkerLockHeldError } from './worker-lock.js';
 export type { LockHolder, WorkerLock, WorkerLockOptions } from './worker-lock.js';
 export { defaultDiskFloor, diskProblem } from './disk-space.js';
 export { AgentSlots } from './agent-slots.js';
-export type { AgentPermit, AgentSlotsOptions } from './agent-slots.js';
+export type { AgentPlace, AgentSlotsOptions, PollPermit } from './agent-slots.js';
 export { AttemptTurns } from './attempt-turns.js';
 export type { AttemptTurn, GiveWay } from './attempt-turns.js';
 export { LivingRunners } from './living-runners.js';

@@ -1,5 +1,5 @@
 import { Worker } from '@temporalio/worker';
-import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
+import type { NativeConnection, WorkflowBundleOption, WorkerOptions } from '@temporalio/worker';
 import { taskQueues } from '../contract/index.js';
 import type { Activities } from '../contract/index.js';
 import type { Host } from '../host/index.js';
@@ -12,7 +12,7 @@ export interface CreateWorkersOptions {
   taskQueue: string;
   host: Host;
   activities: Activities;
-  workflowBundle: { codePath: string };
+  workflowBundle: WorkflowBundleOption;
   identity: string;
 }
 
@@ -46,8 +46,9 @@ export async function createWorkers({ connection, namespace, taskQueue, host, ac
       ...common,
       taskQueue: taskQueues.agents(taskQueue),
       activities: { startAgent },
-      // A waiting poll holds a place: with more than one, an interrupted start could not get one on an otherwise idle host.
-      maxConcurrentActivityTaskPolls: 1,
+      // One start after the other: a poll that waits holds a permit, and starts come in by the minute, not by the second.
+      // (`maxConcurrentActivityTaskPolls` is ignored by SDK 1.24.)
+      activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
       tuner: {
         workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 2 },
         activityTaskSlotSupplier: agentSlotSupplier(host.slots),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AgentSlots } from '../../src/host/index.js';
-import type { AgentPermit } from '../../src/host/index.js';
+import type { AgentPlace, PollPermit } from '../../src/host/index.js';
 
 const never = new AbortController().signal;
 
@@ -18,74 +18,132 @@ function slots(max: number, living = 0): { slots: AgentSlots; living: { count: n
 }
 
 describe('the places for agents on a host', () => {
-  test('permits and living runners together never exceed the limit', async () => {
+  test('living runners and starts together never exceed the limit', async () => {
     const { slots: places, living } = slots(3, 1);
-    expect(places.tryAcquire()).toBeDefined();
-    const second = places.tryAcquire();
-    expect(second).toBeDefined();
-    expect(places.tryAcquire()).toBeUndefined();
-    // The second start has become a runner: its place stays taken when its permit comes back.
+    const [first, second] = [await places.enter(true, never), await places.enter(false, never)];
+    const third = places.enter(true, never);
+    expect(await settled(third)).toBe(false);
+    // The second start has become a runner: its place stays taken when the start gives it back.
     living.count += 1;
-    places.release(second as AgentPermit);
-    expect(places.tryAcquire()).toBeUndefined();
-    living.count -= 1;
-    expect(places.tryAcquire()).toBeDefined();
+    places.leave(second);
+    expect(await settled(third)).toBe(false);
+    places.leave(first);
+    await third;
+    expect(places.starting).toBe(1);
   });
 
-  test('a host that begins with more runners than its limit hands out nothing until enough have ended', async () => {
+  test('a host that begins with more runners than its limit takes nothing until enough have ended', async () => {
     const { slots: places, living } = slots(2, 4);
-    const waiting = places.acquire(never);
+    const poll = places.reserve(never);
+    const start = places.enter(false, never);
     living.count = 2;
     places.wake();
-    expect(await settled(waiting)).toBe(false);
+    expect([await settled(poll), await settled(start)]).toEqual([false, false]);
     living.count = 1;
     places.wake();
-    await waiting;
+    await start;
+    expect(await settled(poll)).toBe(false);
   });
 
-  test('who waits is served in order, but an attempt that has begun goes first', async () => {
+  test('an attempt that had begun before goes first', async () => {
     const { slots: places } = slots(1);
-    const held = places.tryAcquire() as AgentPermit;
+    const held = await places.enter(true, never);
     const order: string[] = [];
-    const one = places.acquire(never).then((permit) => (order.push('first poll'), permit));
-    const two = places.acquire(never).then((permit) => (order.push('second poll'), permit));
-    const begun = places.acquire(never, true).then((permit) => (order.push('begun'), permit));
-    places.release(held);
-    places.release(await begun);
-    places.release(await one);
-    places.release(await two);
-    expect(order).toEqual(['begun', 'first poll', 'second poll']);
+    const enter = async (name: string, polled: boolean): Promise<AgentPlace> => {
+      const place = await places.enter(polled, never);
+      order.push(name);
+      return place;
+    };
+    const all = [enter('first task', true), enter('second task', true), enter('begun before', false)];
+    places.leave(held);
+    places.leave(await (all[2] as Promise<AgentPlace>));
+    places.leave(await (all[0] as Promise<AgentPlace>));
+    await all[1];
+    expect(order).toEqual(['begun before', 'first task', 'second task']);
   });
 
-  test('a permit given back twice frees one place only', async () => {
+  test('a place given back twice is free once', async () => {
     const { slots: places } = slots(1);
-    const permit = places.tryAcquire() as AgentPermit;
-    places.release(permit);
-    const next = places.tryAcquire();
-    expect(next).toBeDefined();
-    places.release(permit);
-    expect(places.tryAcquire()).toBeUndefined();
+    const place = await places.enter(true, never);
+    places.leave(place);
+    await places.enter(true, never);
+    places.leave(place);
+    expect(await settled(places.enter(true, never))).toBe(false);
   });
 
-  test('a poll that is called off leaves no place behind and stands in nobody\'s way', async () => {
+  test('who gives up waiting leaves nothing behind and stands in nobody\'s way', async () => {
     const { slots: places } = slots(1);
-    const held = places.tryAcquire() as AgentPermit;
+    const held = await places.enter(true, never);
     const off = new AbortController();
-    const given = places.acquire(off.signal);
-    const next = places.acquire(never);
+    const gone = places.enter(true, off.signal);
+    const next = places.enter(true, never);
     off.abort(new Error('called off'));
-    await expect(given).rejects.toThrow('called off');
+    await expect(gone).rejects.toThrow('called off');
+    places.leave(held);
+    await next;
+    expect(places.starting).toBe(1);
+    await expect(places.enter(true, off.signal)).rejects.toThrow('called off');
+  });
+});
+
+describe('the permits to ask for starts', () => {
+  test('are as many as there are free places, counted once when the start that came by one has entered', async () => {
+    const { slots: places, living } = slots(3, 1);
+    const first = places.tryReserve() as PollPermit;
+    expect(places.tryReserve()).toBeDefined();
+    expect(places.tryReserve()).toBeUndefined();
+    const place = await places.enter(true, never);
+    expect(places.tryReserve()).toBeUndefined();
+    // Its runner lives; the SDK gives the permit back a little later.
+    living.count += 1;
+    places.leave(place);
+    expect(places.tryReserve()).toBeUndefined();
+    places.release(first);
+    expect(places.tryReserve()).toBeUndefined();
+    living.count -= 1;
+    expect(places.tryReserve()).toBeDefined();
+  });
+
+  test('that only wait for tasks do not keep an interrupted start out, and no permit is handed out for its place', async () => {
+    const { slots: places, living } = slots(2);
+    const idle = [places.tryReserve(), places.tryReserve()] as PollPermit[];
+    expect(places.tryReserve()).toBeUndefined();
+    await places.enter(false, never);
+    places.release(idle[0] as PollPermit);
+    expect(places.tryReserve()).toBeUndefined();
+    // A task that comes by the permit that is left finds the second place; one more would have to wait.
+    await places.enter(true, never);
+    living.count = 0;
+    expect(await settled(places.enter(true, never))).toBe(false);
+  });
+
+  test('given back twice count once', () => {
+    const { slots: places } = slots(1);
+    const permit = places.tryReserve() as PollPermit;
+    places.release(permit);
+    expect(places.tryReserve()).toBeDefined();
+    places.release(permit);
+    expect(places.tryReserve()).toBeUndefined();
+  });
+
+  test('are handed to the polls in order; one that is called off is skipped', async () => {
+    const { slots: places } = slots(1);
+    const held = places.tryReserve() as PollPermit;
+    const off = new AbortController();
+    const gone = places.reserve(off.signal);
+    const next = places.reserve(never);
+    off.abort(new Error('called off'));
+    await expect(gone).rejects.toThrow('called off');
     places.release(held);
     await next;
-    expect(places.held).toBe(1);
-    await expect(places.acquire(off.signal)).rejects.toThrow('called off');
+    expect(places.permits).toBe(1);
   });
 
-  test('while the disk is too full nothing is handed out, and who waits is served when there is room', async () => {
+  test('are not handed out while the disk is too full, and are when there is room again', async () => {
     const { slots: places } = slots(2);
     places.setObstacle('no room');
-    const waiting = places.acquire(never);
-    expect(places.tryAcquire()).toBeUndefined();
+    const waiting = places.reserve(never);
+    expect(places.tryReserve()).toBeUndefined();
     expect(await settled(waiting)).toBe(false);
     places.setObstacle(undefined);
     await waiting;

@@ -19,7 +19,11 @@ const askFor = 5 * 60_000;
 export async function askBead({ client }: Pick<ActivityDeps, 'client'>, bead: string): Promise<BeadView | undefined> {
   const handle: WorkflowHandle = client.workflow.getHandle(beadWorkflowId(bead));
   try {
-    return await within(client, requestWithin, () => handle.query<BeadView>(messages.state));
+    const view = await within(client, requestWithin, () => handle.query<BeadView>(messages.state));
+    if (isFinal(view.status)) return view;
+    // A terminated workflow still answers, with the state of its last moment.
+    const { status } = await within(client, requestWithin, () => handle.describe());
+    return status.name === 'RUNNING' || status.name === 'PAUSED' ? view : undefined;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;

@@ -2,7 +2,7 @@ import { CompleteAsyncError } from '@temporalio/activity';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { failureTypes } from '../../contract/index.js';
 import type { AttemptResult, StartAgentInput } from '../../contract/index.js';
-import type { AgentPermit, GiveWay } from '../../host/index.js';
+import type { AgentPlace, GiveWay } from '../../host/index.js';
 import { inspectAttempt, processStartTime, RunnerControl, RunnerGoneError, RunnerRefusedError, spawnRunner } from '../../runner/index.js';
 import type { AttemptDir, SpawnOutcome } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
@@ -111,7 +111,7 @@ export class Start {
 
   /** @returns whether the runner is past the fence and has the token; false: look again. */
   async #startRunner(): Promise<boolean> {
-    const permit = await this.#permit();
+    const place = await this.#enter();
     let handedOver = false;
     try {
       // The bead counts down to give up a suspect attempt: it hears that the start goes on, which no agent can tell it yet.
@@ -130,22 +130,22 @@ export class Start {
       throw error;
     } finally {
       // Not before the runner counts as living: else there would be a place too many for a moment.
-      if (permit !== undefined) this.deps.host.slots.release(permit);
+      this.deps.host.slots.leave(place);
     }
   }
 
-  /** A task from the agents queue came with a permit; one from the host's own queue (an interrupted start) has to wait for a place. */
-  async #permit(): Promise<AgentPermit | undefined> {
-    if (this.lease.taskQueue === this.deps.agentsQueue) return undefined;
-    this.lease.say('accepted', 'waits for a free place for an agent on this host');
+  /** Takes a place for an agent. A task from the agents queue finds one, since it was not asked for without; an interrupted start may have to wait. */
+  async #enter(): Promise<AgentPlace> {
+    const { host, agentsQueue } = this.deps;
     const longEnough = AbortSignal.timeout(this.input.clocks.adoptWithin);
+    this.lease.say('accepted', 'waits for a free place for an agent on this host');
     try {
-      return await this.deps.host.slots.acquire(AbortSignal.any([this.lease.signal, longEnough]), true);
+      return await host.slots.enter(this.lease.taskQueue === agentsQueue, AbortSignal.any([this.lease.signal, longEnough]));
     } catch (error) {
-      if (error !== longEnough.reason) throw error;
+      if (this.lease.signal.aborted || error !== longEnough.reason) throw error;
       // Places that were taken while this worker was away may stay taken for hours, and other hosts may be free.
       await this.#discard();
-      throw failure(failureTypes.setupUnreachable, `the start of attempt ${this.input.attempt} was interrupted, and ${this.deps.host.hostId} has no free place to go on with it`);
+      throw failure(failureTypes.setupUnreachable, `attempt ${this.input.attempt} found no free place on ${host.hostId}: another start that had been interrupted went first`);
     }
   }
 

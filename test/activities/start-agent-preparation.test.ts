@@ -1,0 +1,193 @@
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { StartAgentInput } from '../../src/contract/index.js';
+import { HostLab } from './support/host-lab.js';
+import type { Desk, Running } from './support/host-lab.js';
+
+let lab: HostLab;
+beforeAll(async () => {
+  lab = await HostLab.open();
+});
+afterAll(() => lab.close());
+
+/** A demo agent whose preparation takes so long that a test can act in the middle of it. */
+const slow = (prepareMs: number): Partial<StartAgentInput> => ({ agent: { adapter: 'demo', options: { steps: 1, prepareMs } } });
+
+const underWay = (desk: Desk): Promise<unknown> => expect.poll(async () => (await desk.pending())[0]?.details?.text ?? '', { timeout: 60_000, interval: 50 }).toMatch(/preparing/);
+
+async function failureOf(running: Running): Promise<{ type: string; message: string; details: unknown[] }> {
+  const ending = await running.ending();
+  if (ending.kind !== 'failure') throw new Error(`not a failure: ${JSON.stringify(ending)}`);
+  return ending;
+}
+
+describe('what startAgent cannot use', () => {
+  test('every rule of the input is checked before anything is done', async () => {
+    const desk = await lab.desk();
+    const bad: [Partial<Record<keyof StartAgentInput, unknown>>, RegExp][] = [
+      [{ repo: 'ext::sh -c date' }, /repo: this kind of repository URL can run commands/],
+      [{ base: '--upload-pack=date' }, /base: a branch name cannot begin with a dash/],
+      [{ attempt: '../../etc' }, /attempt: an attempt id looks like/],
+      [{ bead: 'UP' }, /bead: a bead id has only/],
+      [{ body: 'ü'.repeat(33 * 1024) }, /body: a body has at most 65536 bytes/],
+      [{ agent: { adapter: '../x' } }, /agent.adapter/],
+    ];
+    for (const [over, message] of bad) {
+      const ending = await failureOf(await desk.start({ ...lab.input(desk), ...over } as StartAgentInput));
+      expect(ending.type).toBe('BadInput');
+      expect(ending.message).toMatch(message);
+    }
+    expect(await desk.signals()).toEqual([]);
+  });
+});
+
+describe('whose attempt it is', () => {
+  test('the bead hears first of all which host has taken the attempt', async () => {
+    const desk = await lab.desk();
+    await failureOf(await desk.start(lab.input(desk, { base: 'no-such-branch' })));
+    expect(await desk.signals()).toEqual([{ name: 'accepted', payload: { attempt: '1-abcd', host: lab.host.hostId } }]);
+  });
+
+  test('an attempt that is no longer the bead\'s current one is not started', async () => {
+    const desk = await lab.desk('2-efgh');
+    expect(await failureOf(await desk.start(lab.input(desk)))).toMatchObject({ type: 'RunnerRefused', message: expect.stringMatching(/the bead has moved on/) as string });
+    expect(await lab.leftovers(desk)).toEqual([]);
+  });
+
+  test('an attempt that another host has claimed is not started here, and the bead learns where it is', async () => {
+    const desk = await lab.desk('1-abcd', { host: 'other-1a2b3c', spawnedAt: 1 });
+    const ending = await failureOf(await desk.start(lab.input(desk)));
+    expect(ending).toMatchObject({ type: 'HeldElsewhere', details: [{ host: 'other-1a2b3c' }] });
+    expect(await lab.leftovers(desk)).toEqual([]);
+  });
+
+  test('a bead that has ended gets no agent', async () => {
+    const desk = await lab.desk();
+    await desk.setState({ status: 'cancelled', current: { id: '1-abcd' } });
+    expect(await failureOf(await desk.start(lab.input(desk)))).toMatchObject({ type: 'RunnerRefused' });
+    expect(await lab.leftovers(desk)).toEqual([]);
+  });
+
+  test('an adoption of what never came here says so', async () => {
+    const desk = await lab.desk();
+    expect(await failureOf(await desk.adopt(lab.input(desk)))).toMatchObject({ type: 'NoSuchAttempt' });
+    expect(await lab.leftovers(desk)).toEqual([]);
+  });
+});
+
+describe('what cannot be prepared leaves nothing behind, and tells people why', () => {
+  const cases: [string, () => Promise<Partial<StartAgentInput>>, string, RegExp][] = [
+    ['no such branch', () => Promise.resolve({ base: 'no-such-branch' }), 'SetupFailed', /no-such-branch/],
+    ['no such repository', () => Promise.resolve({ repo: '/nowhere/at/all.git' }), 'SetupFailed', /nowhere/],
+    ['a repository out of reach', async () => ({ repo: `http://127.0.0.1:${await closedPort()}/x.git` }), 'SetupUnreachable', /reach|connect/i],
+    ['no such adapter', () => Promise.resolve({ agent: { adapter: 'clippy' } }), 'BadAgentOptions', /clippy/],
+    ['options that the agent does not know', () => Promise.resolve({ agent: { adapter: 'demo', options: { speed: 9 } } }), 'BadAgentOptions', /speed/],
+    ['a shell agent without a command', () => Promise.resolve({ agent: { adapter: 'shell' } }), 'BadAgentOptions', /command/],
+  ];
+  test.each(cases)('%s', async (_name, over, type, message) => {
+    const desk = await lab.desk();
+    const ending = await failureOf(await desk.start(lab.input(desk, await over())));
+    expect(ending.type).toBe(type);
+    expect(ending.message).toMatch(message);
+    expect(ending.message).not.toMatch(/\n\s+at /);
+    expect(await lab.leftovers(desk)).toEqual([]);
+  });
+
+  test('a disk below its floor: the clone is not even begun, and the bead tries later', async () => {
+    const full = await HostLab.open({ diskFloor: Number.MAX_SAFE_INTEGER, watch: false });
+    try {
+      const desk = await full.desk();
+      expect(await failureOf(await desk.start(full.input(desk)))).toMatchObject({ type: 'SetupUnreachable', message: expect.stringMatching(/only [\d,]+ MiB are free/) as string });
+      expect(await full.leftovers(desk)).toEqual([]);
+    } finally {
+      await full.close();
+    }
+  });
+});
+
+describe('a slow preparation', () => {
+  test('keeps its heartbeat for longer than the heartbeat timeout, and says how far it is', async () => {
+    const desk = await lab.desk();
+    const clocks = { ...lab.input(desk).clocks, heartbeatTimeout: 2_500 };
+    const running = await desk.start(lab.input(desk, { ...slow(600_000), clocks }));
+    await underWay(desk);
+    const begin = performance.now();
+    // Twice the timeout goes by; only a lost beat could end the activity meanwhile.
+    await expect.poll(() => performance.now() - begin, { timeout: 20_000 }).toBeGreaterThan(5_000);
+    expect(await desk.pending()).toMatchObject([{ details: { phase: 'worktree', attempt: '1-abcd', host: lab.host.hostId } }]);
+    await running.cancel();
+    expect(await running.ending()).toMatchObject({ kind: 'cancelled' });
+  });
+
+  test('is broken off by a cancel, which the bead gets as the attempt\'s result, and leaves nothing', async () => {
+    const desk = await lab.desk();
+    const running = await desk.start(lab.input(desk, slow(600_000)));
+    await underWay(desk);
+    await running.cancel();
+    expect(await running.ending()).toMatchObject({ kind: 'cancelled', details: [{ attempt: '1-abcd', outcome: 'stopped', host: lab.host.hostId }] });
+    expect(await lab.leftovers(desk)).toEqual([]);
+  });
+
+  test('is broken off by a stop on the host, which is confirmed only when all is quiet', async () => {
+    const desk = await lab.desk();
+    const running = await desk.start(lab.input(desk, slow(600_000)));
+    await underWay(desk);
+    const stop = { bead: desk.bead, attempt: '1-abcd', repo: lab.origin.url, outcome: 'timed_out', reason: 'too long' };
+    expect(await desk.onHost('stopAttempt', stop)).toEqual({ confirmed: true });
+    expect(await lab.leftovers(desk)).toEqual([]);
+    expect(await running.ending()).toMatchObject({ kind: 'result', result: { outcome: 'timed_out', reason: 'too long' } });
+    // Asked again, it is still so.
+    expect(await desk.onHost('stopAttempt', stop)).toEqual({ confirmed: true });
+  });
+
+  test('that everybody has left is removed once its bead has moved on', async () => {
+    const desk = await lab.desk();
+    const clocks = { ...lab.input(desk).clocks, adoptWithin: 500 };
+    await desk.start(lab.input(desk, { ...slow(600_000), clocks }));
+    await underWay(desk);
+    // Terminated: nobody will ever adopt it, and nobody says so.
+    await desk.handle.terminate();
+    await expect.poll(() => lab.leftovers(desk), { timeout: 60_000 }).toEqual([]);
+  });
+});
+
+describe('an interrupted start on a host that has no free place', () => {
+  let full: HostLab;
+  beforeAll(async () => {
+    full = await HostLab.open({ watch: false, maxAgents: 1 });
+    await full.host.slots.enter(false, new AbortController().signal);
+  });
+  afterAll(() => full.close());
+
+  async function interrupted(clocks: Partial<StartAgentInput['clocks']> = {}): Promise<{ desk: Desk; running: Running }> {
+    const desk = await full.desk();
+    const input = full.input(desk);
+    await full.dir(desk).create();
+    await full.dir(desk).writeInput(input);
+    return { desk, running: await desk.adopt({ ...input, clocks: { ...input.clocks, ...clocks } }) };
+  }
+
+  test('waits for one, and can be stopped while it waits', async () => {
+    const { desk, running } = await interrupted();
+    await expect.poll(async () => (await desk.pending())[0]?.details?.text, { timeout: 30_000 }).toMatch(/waits for a free place/);
+    expect(await desk.onHost('stopAttempt', { bead: desk.bead, attempt: '1-abcd', repo: full.origin.url, outcome: 'stopped', reason: 'enough' })).toEqual({ confirmed: true });
+    expect(await running.ending()).toMatchObject({ kind: 'result', result: { outcome: 'stopped' } });
+    expect(await full.leftovers(desk)).toEqual([]);
+  });
+
+  test('does not wait for ever: other hosts may be free', async () => {
+    const { desk, running } = await interrupted({ adoptWithin: 500 });
+    expect(await failureOf(running)).toMatchObject({ type: 'SetupUnreachable', message: expect.stringMatching(/no free place/) as string });
+    expect(await full.leftovers(desk)).toEqual([]);
+  });
+});
+
+/** A port that nobody listens on. */
+async function closedPort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

@@ -1,0 +1,269 @@
+import { readFile, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { AttemptResult, Evidence, StartAgentInput, StopAttemptResult } from '../../src/contract/index.js';
+import { findProcesses, processAlive, RunnerControl } from '../../src/runner/index.js';
+import type { AttemptDir, RunnerRecord } from '../../src/runner/index.js';
+import { HostLab } from './support/host-lab.js';
+import type { Desk, Running } from './support/host-lab.js';
+import { git } from './support/origin.js';
+
+const patient = { timeout: 90_000, interval: 100 };
+
+/** An agent that works until it is stopped. */
+const endless: Partial<StartAgentInput> = { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } } };
+
+async function resultOf(running: Running): Promise<AttemptResult> {
+  const ending = await running.ending();
+  if (ending.kind !== 'result') throw new Error(`not a result: ${JSON.stringify(ending)}`);
+  return ending.result as AttemptResult;
+}
+
+/** Resolves when the agent runs. */
+async function agentOf(dir: AttemptDir): Promise<RunnerRecord & { agent: NonNullable<RunnerRecord['agent']> }> {
+  let record: RunnerRecord | undefined;
+  await expect.poll(async () => (record = await dir.readRunner())?.agent, patient).toBeDefined();
+  return record as RunnerRecord & { agent: NonNullable<RunnerRecord['agent']> };
+}
+
+/** How many agents the runners of an attempt have ever spawned. */
+const spawns = async (dir: AttemptDir): Promise<number> => (await readFile(dir.runnerLog, 'utf8')).split('\n').filter((line) => line.includes('"agent spawned"')).length;
+
+const errand = (lab: HostLab, desk: Desk, attempt = '1-abcd'): { bead: string; attempt: string; repo: string } => ({ bead: desk.bead, attempt, repo: lab.origin.url });
+const stop = (lab: HostLab, desk: Desk): Promise<StopAttemptResult> => desk.onHost('stopAttempt', { ...errand(lab, desk), outcome: 'stopped', reason: 'enough' });
+
+describe('an attempt on a host with its watch', () => {
+  let lab: HostLab;
+  beforeAll(async () => {
+    lab = await HostLab.open();
+  });
+  afterAll(() => lab.close());
+
+  test('runs from the clone to a verified branch, and its worktree goes when everything in it is on the remote', async () => {
+    const desk = await lab.desk();
+    const result = await resultOf(await desk.start(lab.input(desk)));
+    expect(result).toMatchObject({ attempt: '1-abcd', outcome: 'done', host: lab.host.hostId, baseSha: lab.origin.sha, branch: `heartbead/${desk.bead}/1-abcd` });
+    const names = (await desk.signals()).map(({ name, payload }) => `${name} ${(payload as { kind?: string }).kind ?? ''}`.trim());
+    expect(names.slice(0, 2)).toEqual(['accepted', 'heartbeat start']);
+
+    const claim = { ...errand(lab, desk), branch: result.branch, sha: result.sha, baseSha: result.baseSha };
+    expect(await desk.onHost<Evidence>('verifyWork', claim).catch((error: unknown) => error)).toBeInstanceOf(Error); // not a thing of the host's queue
+    const evidence = await (await desk.call('verifyWork', lab.town, claim)).ending();
+    expect(evidence).toMatchObject({ kind: 'result', result: { verdict: 'verified', sha: result.sha, baseSha: lab.origin.sha, ahead: 1 } });
+
+    // Asked again after its end, the host answers with what it has recorded (adoption, case b).
+    expect(await resultOf(await desk.adopt(lab.input(desk)))).toEqual(result);
+
+    expect(await desk.onHost('cleanUpAttempt', errand(lab, desk))).toMatchObject({ removed: true });
+    const dir = lab.dir(desk);
+    await expect(stat(dir.worktree)).rejects.toThrow('ENOENT');
+    expect(await readdir(dir.path)).toEqual(expect.arrayContaining(['result.json', 'agent.log', 'runner.log']));
+    expect(await desk.onHost('cleanUpAttempt', errand(lab, desk))).toMatchObject({ removed: true });
+  });
+
+  test('goes on where the last attempt\'s saved work ends', async () => {
+    const desk = await lab.desk();
+    const first = await resultOf(await desk.start(lab.input(desk, { agent: { adapter: 'demo', options: { steps: 4, stepMs: 50, commits: 4, crashAtStep: 3 } } })));
+    expect(first).toMatchObject({ outcome: 'agent_failed', checkpoint: { wip: true } });
+    await desk.setState({ status: 'in_progress', current: { id: '2-efgh' } });
+    const second = await resultOf(await desk.start(lab.input(desk, { attempt: '2-efgh', number: 2, checkpoint: first.checkpoint as NonNullable<AttemptResult['checkpoint']>, agent: { adapter: 'demo', options: { steps: 4, stepMs: 50, commits: 4 } } })));
+    expect(second.outcome).toBe('done');
+    // What the first one had committed is there, made by the first.
+    expect(await git(lab.origin.url, 'rev-list', '--count', `main..${second.branch ?? ''}`)).toBe('4');
+  });
+
+  test('begins at the base, and tells the agent, when the saved work is nowhere any more', async () => {
+    const desk = await lab.desk();
+    const checkpoint = { sha: 'deadbeef'.repeat(5), ref: `refs/heartbead/${desk.bead}/0-gone/wip`, wip: true };
+    const result = await resultOf(await desk.start(lab.input(desk, { checkpoint })));
+    expect(result).toMatchObject({ outcome: 'done', baseSha: lab.origin.sha });
+    expect((await lab.dir(desk).readInput())?.notes.at(-1)).toMatch(/is gone: this attempt begins at the base/);
+  });
+
+  test('is handed over to a new call while its agent works on undisturbed (adoption, case c)', async () => {
+    const desk = await lab.desk();
+    const clocks = { ...lab.input(desk).clocks, heartbeatTimeout: 8_000 };
+    const first = await desk.start(lab.input(desk, { ...endless, clocks }));
+    const before = await agentOf(lab.dir(desk));
+    const second = await desk.adopt(lab.input(desk, { ...endless, clocks }));
+    // The runner beats for the second call now; the first one's heartbeat stops.
+    expect(await first.ending()).toMatchObject({ kind: 'timeout', timeout: 'HEARTBEAT' });
+    expect((await desk.signals()).map(({ payload }) => (payload as { kind?: string }).kind)).toContain('adopted');
+    const after = await agentOf(lab.dir(desk));
+    expect({ runner: after.pid, agent: after.agent }).toEqual({ runner: before.pid, agent: before.agent });
+    expect(await spawns(lab.dir(desk))).toBe(1);
+
+    expect(await stop(lab, desk)).toMatchObject({ confirmed: true, result: { outcome: 'stopped', reason: 'enough' } });
+    expect(findProcesses({ attempt: '1-abcd', group: before.agent })).toEqual([]);
+    expect(await resultOf(second)).toMatchObject({ outcome: 'stopped' });
+    // Once more: nothing is left to stop, and the answer is the same.
+    expect(await stop(lab, desk)).toMatchObject({ confirmed: true, result: { outcome: 'stopped' } });
+  });
+
+  test('two calls for one attempt at once: one runner, one agent', async () => {
+    const desk = await lab.desk();
+    const input = lab.input(desk, { agent: { adapter: 'demo', options: { steps: 2, stepMs: 500, commits: 1 } } });
+    const calls = await Promise.all([desk.start(input), desk.start(input), desk.adopt({ ...input })]);
+    const endings = await Promise.all(calls.map((call) => call.ending()));
+    expect(endings.filter(({ kind }) => kind === 'result').length).toBeGreaterThanOrEqual(1);
+    for (const ending of endings) {
+      // Who did not get the runner was told so, or was the first to be watched and then relieved.
+      if (ending.kind === 'failure') expect(['RunnerRefused', 'NoSuchAttempt']).toContain(ending.type);
+      else if (ending.kind === 'result') expect(ending.result).toMatchObject({ outcome: 'done' });
+      else expect(ending).toMatchObject({ kind: 'timeout', timeout: 'HEARTBEAT' });
+    }
+    expect(await spawns(lab.dir(desk))).toBe(1);
+  });
+
+  test('that is being prepared is joined by an adoption: nothing is done twice (case d)', async () => {
+    const desk = await lab.desk();
+    const input = lab.input(desk, { agent: { adapter: 'demo', options: { steps: 1, commits: 1, prepareMs: 15_000 } } });
+    const first = await desk.start(input);
+    let percent = 0;
+    const look = async (): Promise<number> => (percent = Number(/preparing (\d+) %/.exec((await desk.pending())[0]?.details?.text ?? '')?.[1] ?? 0));
+    await expect.poll(look, patient).toBeGreaterThan(10);
+    const ready = await readyMark(lab);
+    const second = await desk.adopt(input);
+    expect(await first.ending()).toMatchObject({ kind: 'failure', type: 'RunnerRefused' });
+    const before = percent;
+    // It goes on from where it was.
+    await expect.poll(look, patient).toBeGreaterThanOrEqual(before);
+    expect(await resultOf(second)).toMatchObject({ outcome: 'done' });
+    expect(await readyMark(lab)).toEqual(ready);
+    expect(await spawns(lab.dir(desk))).toBe(1);
+  });
+
+  test('that was interrupted in mid-preparation is begun anew by an adoption (case e)', async () => {
+    const desk = await lab.desk();
+    const input = lab.input(desk);
+    // What a worker leaves that was killed in mid-clone.
+    await lab.dir(desk).create();
+    await lab.dir(desk).writeInput(input);
+    await lab.dir(desk).writeToken(Buffer.from('a token of long ago'));
+    expect(await resultOf(await desk.adopt(input))).toMatchObject({ outcome: 'done' });
+    expect(await spawns(lab.dir(desk))).toBe(1);
+    await expect.poll(() => lab.host.slots.starting, patient).toBe(0);
+  });
+
+  test('whose runner and agent are killed is reported lost within seconds, its work saved', async () => {
+    const desk = await lab.desk();
+    const clocks = { ...lab.input(desk).clocks, heartbeatTimeout: 600_000, checkpointEvery: 1_000 };
+    const running = await desk.start(lab.input(desk, { agent: { adapter: 'demo', options: { steps: 1_000, stepMs: 100, commits: 1_000 } }, clocks }));
+    const dir = lab.dir(desk);
+    const record = await agentOf(dir);
+    await expect.poll(async () => (await dir.readRunner())?.checkpoint, patient).toBeDefined();
+    process.kill(record.pid, 'SIGKILL');
+    process.kill(-record.agent.pgid, 'SIGKILL');
+    // The heartbeat timeout is ten minutes away: the host has told.
+    const result = await resultOf(running);
+    expect(result).toMatchObject({ outcome: 'lost', host: lab.host.hostId, checkpoint: { ref: `refs/heartbead/${desk.bead}/1-abcd/wip` } });
+    expect(findProcesses({ attempt: '1-abcd', group: record.agent })).toEqual([]);
+    expect(await git(lab.origin.url, 'rev-parse', result.checkpoint?.ref ?? '')).toBe(result.checkpoint?.sha);
+    await expect.poll(() => lab.host.runners.has('1-abcd'), patient).toBe(false);
+  });
+
+  test('is frozen and let go on by the host, and hears messages', async () => {
+    const desk = await lab.desk();
+    const running = await desk.start(lab.input(desk, { agent: { adapter: 'demo', options: { steps: 1, commits: 1, stepMs: 10, silenceAfterStep: 1, silenceMs: 600_000, wakeOnMessage: true } } }));
+    const { agent } = await agentOf(lab.dir(desk));
+    await desk.onHost('pauseAttempt', { ...errand(lab, desk), paused: true });
+    expect(await stateOfProcess(agent.pid)).toBe('T');
+    await desk.onHost('pauseAttempt', { ...errand(lab, desk), paused: false });
+    expect(await stateOfProcess(agent.pid)).not.toBe('T');
+    const say = (id: string): Promise<unknown> => desk.onHost('deliverMessage', { ...errand(lab, desk), message: { id, text: 'wake up', from: 'operator', at: 1 } });
+    await say('m1');
+    await expect.poll(async () => (await new RunnerControl(lab.dir(desk)).status().catch(() => undefined))?.unacknowledged ?? 0, patient).toBe(0);
+    // If it read the first one before it fell silent, the second one wakes it; if not, it is about to end and hears no more.
+    await say('m2').catch(() => undefined);
+    expect((await resultOf(running)).acknowledged).toContain('m1');
+    // Too late: the bead learns that nobody will hear it.
+    await expect(desk.onHost('deliverMessage', { ...errand(lab, desk), message: { id: 'm3', text: 'hello?', from: 'operator', at: 2 } })).rejects.toThrow('NoSuchAttempt');
+  });
+
+  test('paused in the Web UI before its agent exists, it waits with the spawn until it is unpaused', async () => {
+    const desk = await lab.desk();
+    const input = lab.input(desk, { agent: { adapter: 'demo', options: { steps: 1, commits: 1, prepareMs: 2_500 } } });
+    const running = await desk.start(input);
+    await expect.poll(async () => (await desk.pending())[0]?.details?.text ?? '', patient).toMatch(/preparing/);
+    const { workflowService } = lab.client;
+    const execution = { workflowId: desk.handle.workflowId };
+    const { namespace } = lab.client.options;
+    await workflowService.pauseActivity({ namespace, execution, type: 'startAgent', identity: 'an operator' });
+    await expect.poll(async () => (await desk.pending())[0]?.details?.text ?? '', patient).toMatch(/paused in the Web UI/);
+    expect(await lab.dir(desk).readRunner()).toBeUndefined();
+    await workflowService.unpauseActivity({ namespace, execution, type: 'startAgent', identity: 'an operator' });
+    expect(await resultOf(running)).toMatchObject({ outcome: 'done' });
+    expect(await spawns(lab.dir(desk))).toBe(1);
+  });
+
+  test('never takes more places than there are, and its worktree stays while it runs', async () => {
+    const desk = await lab.desk();
+    const running = await desk.start(lab.input(desk, endless));
+    await agentOf(lab.dir(desk));
+    expect(lab.host.runners.has('1-abcd')).toBe(true);
+    expect(await desk.onHost('cleanUpAttempt', errand(lab, desk))).toEqual({ removed: false, reason: 'the attempt is still running' });
+    await running.cancel();
+    const ending = await running.ending();
+    expect(ending).toMatchObject({ kind: 'cancelled', details: [{ outcome: 'stopped' }] });
+    await expect.poll(() => lab.host.runners.has('1-abcd'), patient).toBe(false);
+  });
+});
+
+describe('an attempt on a host whose watch has not looked yet', () => {
+  let lab: HostLab;
+  beforeAll(async () => {
+    lab = await HostLab.open({ watch: false });
+  });
+  afterAll(() => lab.close());
+
+  test('whose runner was killed is settled by its adoption: agent ended, work saved, result recorded (case f)', async () => {
+    const desk = await lab.desk();
+    const clocks = { ...lab.input(desk).clocks, heartbeatTimeout: 4_000 };
+    const input = lab.input(desk, { agent: { adapter: 'demo', options: { steps: 1_000, stepMs: 100, commits: 0, leaveDaemon: true } }, clocks });
+    const first = await desk.start(input);
+    const dir = lab.dir(desk);
+    const record = await agentOf(dir);
+    await expect.poll(() => new RunnerControl(dir).status().then(({ lastProgressAt }) => lastProgressAt), patient).toBeDefined();
+    process.kill(record.pid, 'SIGKILL');
+    expect(await first.ending()).toMatchObject({ kind: 'timeout', timeout: 'HEARTBEAT', lastDetails: { phase: 'running' } });
+    const result = await resultOf(await desk.adopt(input));
+    expect(result).toMatchObject({ outcome: 'lost', attempt: '1-abcd' });
+    expect(findProcesses({ attempt: '1-abcd', group: record.agent })).toEqual([]);
+    expect(processAlive(record.agent.pid, record.agent.startTime)).toBe(false);
+    expect(await dir.readResult()).toEqual(result);
+  });
+
+  test('whose runner was killed can be stopped: it is settled and confirmed', async () => {
+    const desk = await lab.desk('2-efgh');
+    const first = await desk.start(lab.input(desk, { ...endless, attempt: '2-efgh' }));
+    const record = await agentOf(lab.dir(desk, '2-efgh'));
+    process.kill(record.pid, 'SIGKILL');
+    const answer = await desk.onHost<StopAttemptResult>('stopAttempt', { ...errand(lab, desk, '2-efgh'), outcome: 'stopped', reason: 'enough' });
+    expect(answer).toMatchObject({ confirmed: true, result: { outcome: 'lost' } });
+    expect(findProcesses({ attempt: '2-efgh', group: record.agent })).toEqual([]);
+    await first.cancel();
+  });
+
+  test('a worktree with work that is nowhere else is kept, and the reason is told', async () => {
+    const desk = await lab.desk('3-ijkl');
+    const result = await resultOf(await desk.start(lab.input(desk, { attempt: '3-ijkl' })));
+    expect(result.outcome).toBe('done');
+    const dir = lab.dir(desk, '3-ijkl');
+    await git(dir.worktree, 'commit', '--quiet', '--allow-empty', '-m', 'Only here');
+    expect(await desk.onHost('cleanUpAttempt', errand(lab, desk, '3-ijkl'))).toMatchObject({ removed: false, reason: expect.stringMatching(/is on no branch of the remote/) as string });
+    expect((await stat(dir.worktree)).isDirectory()).toBe(true);
+  });
+});
+
+/** When the worktree that is being prepared was made. */
+async function readyMark(lab: HostLab): Promise<number[]> {
+  const times: number[] = [];
+  for (const mirror of await readdir(lab.host.mirrors)) {
+    const folder = join(lab.host.mirrors, mirror, 'worktrees');
+    for (const name of await readdir(folder).catch(() => [])) times.push((await stat(join(folder, name, 'heartbead-ready'))).mtimeMs);
+  }
+  return times.sort();
+}
+
+/** One letter, as in /proc: `T` is stopped. */
+const stateOfProcess = async (pid: number): Promise<string | undefined> => /\) (\S)/.exec(await readFile(`/proc/${pid}/stat`, 'utf8'))?.[1];

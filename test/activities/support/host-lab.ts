@@ -1,0 +1,189 @@
+import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { WorkflowBundle } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { inject } from 'vitest';
+import { createHostActivities } from '../../../src/activities/index.js';
+import { attemptRefs, beadWorkflowId, taskQueues } from '../../../src/contract/index.js';
+import type { Activities, StartAgentInput } from '../../../src/contract/index.js';
+import { mergeClocks } from '../../../src/domain/index.js';
+import { Host, HostWatch, openStateDirectory } from '../../../src/host/index.js';
+import { AttemptDir, connectionRecord, endProcesses, processAlive } from '../../../src/runner/index.js';
+import { createWorkers } from '../../../src/worker/workers.js';
+import type { Call, Ending, desk } from './desk-workflow.js';
+import { callUpdate, cancelSignal, closeSignal, endingUpdate, signalsQuery, stateSignal } from './desk-workflow.js';
+import { makeOrigin } from './origin.js';
+
+/** A clock set for tests: beats fast, and long enough everywhere else that a busy machine changes nothing. */
+export const quickClocks = mergeClocks({ beatEvery: 300, heartbeatTimeout: 20_000, signalEvery: 1_000, checkpointEvery: 60_000, stopGrace: 2_000, adoptWithin: 30_000 });
+
+let bundle: Promise<WorkflowBundle> | undefined;
+const deskBundle = (): Promise<WorkflowBundle> =>
+  (bundle ??= bundleWorkflowCode({ workflowsPath: fileURLToPath(new URL('./desk-workflow.ts', import.meta.url)), logger: new DefaultLogger('ERROR') }));
+
+const isOver = (error: unknown): void => {
+  if (!(error instanceof WorkflowNotFoundError)) throw error;
+};
+
+/** A call on the desk's activities. */
+export interface Running {
+  cancel(): Promise<void>;
+  ending(): Promise<Ending>;
+}
+
+/** Stands in for one bead. */
+export class Desk {
+  #calls = 0;
+  constructor(
+    readonly bead: string,
+    readonly handle: WorkflowHandle<typeof desk>,
+    private readonly lab: HostLab,
+  ) {}
+
+  async call(activity: keyof Activities, queue: string, input: unknown, heartbeatTimeout?: number): Promise<Running> {
+    const id = `${activity}-${++this.#calls}`;
+    const call: Call = { id, activity, queue, input, ...(heartbeatTimeout === undefined ? {} : { heartbeatTimeout }) };
+    await this.handle.executeUpdate(callUpdate, { args: [call] });
+    return {
+      cancel: () => this.handle.signal(cancelSignal, { id }),
+      ending: () => this.handle.executeUpdate(endingUpdate, { args: [{ id }] }),
+    };
+  }
+
+  /** A first start, from the agents queue. */
+  start(input: StartAgentInput): Promise<Running> {
+    return this.call('startAgent', taskQueues.agents(this.lab.town), input, input.clocks.heartbeatTimeout);
+  }
+
+  /** An adoption, on the host's own queue. */
+  adopt(input: StartAgentInput): Promise<Running> {
+    return this.call('startAgent', taskQueues.host(this.lab.host.hostId, this.lab.town), { ...input, mode: 'adopt' }, input.clocks.heartbeatTimeout);
+  }
+
+  /** Something only the host can do. */
+  async onHost<R>(activity: keyof Activities, input: object): Promise<R> {
+    const ending = await (await this.call(activity, taskQueues.host(this.lab.host.hostId, this.lab.town), input)).ending();
+    if (ending.kind !== 'result') throw new Error(`${activity}: ${JSON.stringify(ending)}`);
+    return ending.result as R;
+  }
+
+  setState(state: unknown): Promise<void> {
+    return this.handle.signal(stateSignal, state);
+  }
+
+  signals(): Promise<{ name: string; payload: unknown }[]> {
+    return this.handle.query(signalsQuery);
+  }
+
+  /** What the server knows of the activities under way: newest heartbeat details and pause. */
+  async pending(): Promise<{ details: { phase?: string; text?: string } | undefined; paused: boolean }[]> {
+    const { raw } = await this.handle.describe();
+    return (raw.pendingActivities ?? []).map(({ heartbeatDetails, paused }) => {
+      const data = heartbeatDetails?.payloads?.[0]?.data;
+      return { details: data ? (JSON.parse(Buffer.from(data).toString()) as { phase?: string; text?: string }) : undefined, paused: paused === true };
+    });
+  }
+}
+
+export interface LabOptions {
+  maxAgents?: number;
+  diskFloor?: number;
+  /** False: dead runners stay where they are until an activity looks. */
+  watch?: boolean;
+}
+
+/** A host with its workers, a town of its own on the shared dev server, and a repository. */
+export class HostLab {
+  readonly town = `town-${randomBytes(4).toString('hex')}`;
+  folder = '';
+  host!: Host;
+  client!: Client;
+  origin!: { url: string; sha: string };
+  #desks: Desk[] = [];
+  #closers: (() => Promise<unknown>)[] = [];
+
+  static async open(options: LabOptions = {}): Promise<HostLab> {
+    const lab = new HostLab();
+    await lab.#open(options);
+    return lab;
+  }
+
+  async #open({ maxAgents = 4, diskFloor = 0, watch = true }: LabOptions): Promise<void> {
+    this.folder = await mkdtemp(join(tmpdir(), 'hb-'));
+    this.origin = await makeOrigin(this.folder);
+    const { address, namespace } = inject('devServer');
+    const connection = await Connection.connect({ address });
+    const native = await NativeConnection.connect({ address });
+    this.client = new Client({ connection, namespace });
+    const { home, hostId } = await openStateDirectory(join(this.folder, 'home'));
+    const logger = pino({ level: process.env['TEST_LOG']?.toLowerCase() ?? 'silent' }, pino.destination(2));
+    this.host = new Host({ home, hostId, maxAgents, diskFloor, logger });
+    const { activities, sweep } = createHostActivities({ host: this.host, client: this.client, connection: connectionRecord({ address, namespace }), agentsQueue: taskQueues.agents(this.town) });
+    const hostWatch = new HostWatch(this.host, { client: this.client, sweep, lookEvery: 200, sweepEvery: 1_000 });
+    if (watch) await hostWatch.start();
+    // The desk's workflows have a queue of their own: nothing of the product polls it.
+    const desks = await Worker.create({ connection: native, namespace, taskQueue: `${this.town}-desk`, workflowBundle: await deskBundle() });
+    const workers = await createWorkers({ connection: native, namespace, taskQueue: this.town, host: this.host, activities, workflowBundle: await deskBundle(), identity: `heartbead@${hostId} ${process.pid}` });
+    const runs = [desks, ...workers].map((worker) => worker.run());
+    this.#closers = [
+      async () => { for (const worker of [desks, ...workers]) if (worker.getState() === 'RUNNING') worker.shutdown(); await Promise.all(runs); },
+      () => hostWatch.stop(),
+      () => native.close(),
+      () => connection.close(),
+    ];
+  }
+
+  /** Ends everything that belongs to the lab: agents and runners too, also after a failure. */
+  async close(): Promise<void> {
+    for (const desk of this.#desks) await desk.handle.signal(closeSignal).catch(isOver);
+    for (const close of this.#closers) await close();
+    for (const dir of await AttemptDir.list(this.host.home)) {
+      const record = await dir.readRunner();
+      if (record !== undefined && processAlive(record.pid, record.startTime)) process.kill(record.pid, 'SIGKILL');
+      await endProcesses({ attempt: dir.attempt, ...(record?.agent ? { group: record.agent } : {}), graceMs: 0 });
+    }
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  }
+
+  /** A bead that says `current` is the attempt it is about. */
+  async desk(attempt = '1-abcd', current: object = {}): Promise<Desk> {
+    const bead = `b-${randomBytes(4).toString('hex')}`;
+    const handle = await this.client.workflow.start<typeof desk>('desk', {
+      workflowId: beadWorkflowId(bead), taskQueue: `${this.town}-desk`, args: [{ status: 'in_progress', current: { id: attempt, lastSignAt: 0, ...current } }],
+    });
+    const made = new Desk(bead, handle, this);
+    this.#desks.push(made);
+    return made;
+  }
+
+  input({ bead }: Desk, over: Partial<StartAgentInput> = {}): StartAgentInput {
+    return {
+      bead, attempt: '1-abcd', number: 1, mode: 'start', title: 'Try it', body: 'Do what the script says.', repo: this.origin.url,
+      agent: { adapter: 'demo', options: { steps: 2, stepMs: 100, commits: 1, chatter: 1 } }, clocks: quickClocks, notes: [], messages: [], ...over,
+    };
+  }
+
+  dir({ bead }: Desk, attempt = '1-abcd'): AttemptDir {
+    return this.host.attemptDir({ bead, attempt });
+  }
+
+  /** What is left on the disk of an attempt: its folder, its entry in the mirror, its branch. */
+  async leftovers(desk: Desk, attempt = '1-abcd'): Promise<string[]> {
+    const left: string[] = [];
+    const dir = this.dir(desk, attempt);
+    if (await dir.exists()) left.push(`folder: ${(await readdir(dir.path)).join(' ')}`);
+    for (const mirror of await readdir(this.host.mirrors)) {
+      const entries = await readdir(join(this.host.mirrors, mirror, 'worktrees')).catch(() => []);
+      left.push(...entries.map((name) => `worktree: ${name}`));
+      const branch = join(this.host.mirrors, mirror, 'refs/heads', attemptRefs.branch(desk.bead, attempt));
+      if (await stat(branch).then(() => true, () => false)) left.push('branch');
+    }
+    return left;
+  }
+}
