@@ -7,6 +7,12 @@ import { compiledFile } from './compiled.js';
 import type { SpawnOutcome } from './types.js';
 
 /**
+ * A runner mostly waits, and a host has many of them: a small nursery for young objects and no helper threads for the collector save it
+ * a fifth of its memory (114 MB without, 92 MB with, half of that shared; Node 20, after some seconds of a talking agent).
+ */
+const LEAN = ['--max-semi-space-size=1', '--v8-pool-size=0'];
+
+/**
  * Spawns the runner of an attempt: detached, in a session of its own, deaf to the worker's end. The folder must hold input, token,
  * connection and setup, and the worktree must be ready.
  *
@@ -21,7 +27,7 @@ export async function spawnRunner(dir: AttemptDir): Promise<SpawnOutcome> {
   const out = openSync(crashLog, 'a', 0o600);
   try {
     const begin = statSync(crashLog).size;
-    const child = spawn(process.execPath, [compiledFile('runner/main'), dir.path], { detached: true, cwd: dir.path, env, stdio: ['ignore', out, out, 'pipe'] });
+    const child = spawn(process.execPath, [...LEAN, compiledFile('runner/main'), dir.path], { detached: true, cwd: dir.path, env, stdio: ['ignore', out, out, 'pipe'] });
     const answered = answerOf(child.stdio[3] as Readable);
     const failed = new Promise<SpawnOutcome>((resolve) => {
       child.once('error', (error) => resolve({ fenced: false, because: 'failed', refused: `the runner could not be started: ${error.message}` }));

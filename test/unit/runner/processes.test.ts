@@ -9,6 +9,7 @@ import { AttemptDir } from '../../../src/runner/attempt-dir.js';
 import { endProcesses, findProcesses, freezeProcesses, thawProcesses } from '../../../src/runner/end-processes.js';
 import { processAlive, processStartTime, processTable } from '../../../src/runner/process.js';
 import { stateOf } from '../../runner/support/processes.js';
+import { until } from '../../runner/support/until.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const started: { attempt: string; child: ChildProcess }[] = [];
@@ -27,6 +28,8 @@ const start = async (attempt: string, command: string): Promise<ChildProcess> =>
   await once(child.stdout!, 'data');
   return child;
 };
+/** The process group of a process. */
+const leaderOf = (pid: number): number | undefined => processTable().find((entry) => entry.pid === pid)?.pgid;
 const group = (child: ChildProcess) => ({ pid: child.pid!, pgid: child.pid!, startTime: processStartTime(child.pid!)! });
 
 describe('a process', () => {
@@ -40,9 +43,8 @@ describe('a process', () => {
 
   test('that has ended does not live on as a zombie', async () => {
     const parent = await start(mark(), '(exit 0) & echo $!; exec sleep 600');
-    const child = processTable().find(({ ppid }) => ppid === parent.pid);
-    expect(child?.zombie).toBe(true);
-    expect(processAlive(child!.pid)).toBe(false);
+    const child = await until('the zombie', () => processTable().find(({ ppid, zombie }) => ppid === parent.pid && zombie));
+    expect(processAlive(child.pid)).toBe(false);
   });
 });
 
@@ -50,8 +52,9 @@ describe('all processes of an attempt', () => {
   test('are ended: the group, what left it with the mark, and children that cleaned their environment', async () => {
     const attempt = mark();
     const other = await start(mark(), 'echo up; exec sleep 600');
-    const child = await start(attempt, 'setsid sleep 600 & env -i setsid sleep 600 & (sleep 600) & sleep 0.2; echo up; wait');
-    expect(findProcesses({ attempt, group: group(child) }).length).toBeGreaterThanOrEqual(4);
+    const child = await start(attempt, 'setsid sleep 600 & env -i setsid sleep 600 & (sleep 600) & echo up; wait');
+    // Both that left the group: one with the mark, one without.
+    await until('all of them', () => findProcesses({ attempt, group: group(child) }).filter(({ pid }) => leaderOf(pid) === pid).length === 3);
     const { ended, killed } = await endProcesses({ attempt, group: group(child), graceMs: 10_000 });
     expect(ended).toBeGreaterThanOrEqual(4);
     expect(killed).toBe(0);
@@ -70,7 +73,8 @@ describe('all processes of an attempt', () => {
 
   test('stand still and go on together', async () => {
     const attempt = mark();
-    const child = await start(attempt, 'setsid sleep 600 & sleep 0.2; echo up; while :; do sleep 0.1; done');
+    const child = await start(attempt, 'setsid sleep 600 & echo up; while :; do sleep 0.1; done');
+    await until('both', () => findProcesses({ attempt }).filter(({ pid }) => leaderOf(pid) === pid).length === 2);
     expect(freezeProcesses({ attempt, group: group(child) })).toBeGreaterThanOrEqual(2);
     const letters = (): (string | undefined)[] => findProcesses({ attempt }).map(({ pid }) => stateOf(pid));
     expect(new Set(letters())).toEqual(new Set(['T']));
