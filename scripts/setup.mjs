@@ -47,8 +47,9 @@ function checkGit() {
 }
 
 /**
- * `npm ci` when there is none yet, or the lock file has changed since. No package here needs its install script (native parts come as optional
- * packages), so none is run: that also works where scripts are forbidden.
+ * `npm ci` when there are none yet; when the lock file has changed since, `npm install`, which changes only what differs: workers and runners may be
+ * running from these very files, and `npm ci` would begin by deleting them. Neither touches the lock file. No package here needs its install script
+ * (native parts come as optional packages), so none is run: that also works where scripts are forbidden.
  */
 function installPackages(say) {
   const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
@@ -57,11 +58,12 @@ function installPackages(say) {
     writeFileSync(installStamp, wanted);
     return;
   }
-  say('installing packages (npm ci)');
+  const command = existsSync(join(root, 'node_modules/.package-lock.json')) ? ['install', '--no-save'] : ['ci'];
+  say(`installing packages (npm ${command[0]})`);
   const started = Date.now();
-  const { error, status } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+  const { error, status } = spawnSync('npm', [...command, '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
   if (error !== undefined) throw new SetupProblem(`npm cannot be started (${error.message}); it comes with Node.js: check your PATH`);
-  if (status !== 0) throw new SetupProblem('npm ci failed, see above; when the network was the reason, run the command again');
+  if (status !== 0) throw new SetupProblem(`npm ${command[0]} failed, see above; when the network was the reason, run the command again`);
   mkdirSync(join(root, 'node_modules'), { recursive: true });
   writeFileSync(installStamp, wanted);
   say(`packages installed in ${((Date.now() - started) / 1000).toFixed(1)} s`);
