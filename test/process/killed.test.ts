@@ -1,0 +1,76 @@
+import { execa } from 'execa';
+import { describe, expect, inject, it } from 'vitest';
+import { attemptRefs } from '../../src/contract/index.js';
+import { Town, generous, processState, told, until } from './support/town.js';
+
+const address = (): string => inject('devServer').address;
+const open = () => Town.open(inject('devServer'));
+
+describe('what is killed', { timeout: 3 * generous }, () => {
+  it('a worker killed with SIGKILL while an agent works leaves the agent alone, and the bead closes with one attempt', async () => {
+    const town = await open();
+    const host = await town.host(address());
+    const bead = await town.sling({ steps: 40, stepMs: 150 });
+    const { agent, runner, view } = await town.working(bead, host);
+    await host.kill();
+    expect(processState(agent)).toBeDefined();
+    expect(processState(runner.pid)).toBeDefined();
+    await host.start();
+    const closed = await town.closed(bead);
+    expect(closed.attempts.map(({ id, outcome }) => [id, outcome]), told(closed)).toEqual([[view.current?.id, 'done']]);
+    expect(await town.remote(`refs/heads/${closed.branch}`)).toBe(closed.sha);
+  });
+
+  it('a runner and its agent killed with SIGKILL are noticed at once, and the next attempt goes on from the pushed work in progress', async () => {
+    const town = await open();
+    const host = await town.host(address());
+    const bead = await town.sling({ steps: 30, stepMs: 200, commits: 10 });
+    const { runner, agent, view } = await town.working(bead, host);
+    const first = view.current?.id ?? '';
+    const wip = attemptRefs.wip(bead, first);
+    await until('work in progress is on the remote', async () => await town.remote(wip));
+    process.kill(runner.pid, 'SIGKILL');
+    process.kill(agent, 'SIGKILL');
+    const closed = await town.closed(bead);
+    expect(closed.attempts.map(({ outcome, countedAs }) => [outcome, countedAs]), told(closed)).toEqual([['lost', 'infra'], ['done', 'nothing']]);
+    expect(closed.used).toMatchObject({ agentFailures: 0 });
+    // What the first attempt had committed is part of what the second delivered.
+    const saved = closed.attempts[0]?.checkpoint;
+    expect(saved).toBeDefined();
+    const committed = saved?.wip === true ? `${saved.sha}^` : (saved?.sha ?? '');
+    await execa('git', ['-C', town.origin, 'merge-base', '--is-ancestor', committed, closed.sha ?? '']);
+    expect(town.processesOf(first)).toEqual([]);
+  });
+
+  it('a runner killed alone does not leave its agent working for nobody', async () => {
+    const town = await open();
+    const host = await town.host(address());
+    const bead = await town.sling({ steps: 30, stepMs: 200 });
+    const { runner, agent, view } = await town.working(bead, host);
+    process.kill(runner.pid, 'SIGKILL');
+    await until('the agent is gone', () => Promise.resolve(processState(agent) === undefined));
+    const closed = await town.closed(bead);
+    expect(closed.attempts[0]).toMatchObject({ id: view.current?.id, outcome: 'lost' });
+  });
+
+  it('an agent killed from outside is a loss, not its failure, and the next attempt follows', async () => {
+    const town = await open();
+    const host = await town.host(address());
+    const bead = await town.sling({ steps: 30, stepMs: 200 });
+    const { agent } = await town.working(bead, host);
+    process.kill(agent, 'SIGKILL');
+    const closed = await town.closed(bead);
+    expect(closed.attempts.map(({ outcome, countedAs }) => [outcome, countedAs]), told(closed)).toEqual([['lost', 'infra'], ['done', 'nothing']]);
+  });
+
+  it('a worker killed in mid-start goes on with the same attempt when it is back', async () => {
+    const town = await open();
+    const host = await town.host(address());
+    const bead = await town.sling({ prepareMs: 6_000 });
+    const view = await town.seen(bead, 'is being prepared', (now) => now.agent === 'starting');
+    await host.kill();
+    await host.start();
+    const closed = await town.closed(bead);
+    expect(closed.attempts.map(({ id }) => id)).toEqual([view.current?.id]);
+  });
+});
