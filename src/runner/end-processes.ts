@@ -90,11 +90,11 @@ export function thawProcesses(processes: AttemptProcesses): number {
  * @throws Error when processes are left all the same (uninterruptible, or not ours to signal).
  */
 export async function endProcesses({ graceMs, ...processes }: AttemptProcesses & { graceMs: number }): Promise<{ ended: number; killed: number }> {
+  // Whoever was once seen to belong is remembered: when its parent has ended, nothing else may show it any more.
   const seen = new Map<string, ProcessIdentity>();
   const look = (): ProcessIdentity[] => {
-    const found = findProcesses(processes);
-    for (const one of found) seen.set(identity(one), one);
-    return found;
+    for (const one of findProcesses(processes)) seen.set(identity(one), one);
+    return [...seen.values()].filter(({ pid, startTime }) => processAlive(pid, startTime));
   };
   if (graceMs > 0) {
     for (const one of look()) {
@@ -111,8 +111,8 @@ export async function endProcesses({ graceMs, ...processes }: AttemptProcesses &
     if (round === 0) killed = left.length;
     // Stopped first, so that none can fork between the look and its end.
     freezeProcesses(processes);
-    for (const one of findProcesses(processes)) signalProcess(one, 'SIGKILL');
+    for (const one of look()) signalProcess(one, 'SIGKILL');
     await sleep(LOOK_EVERY_MS);
   }
-  throw new Error(`processes of attempt ${processes.attempt} do not end: ${findProcesses(processes).map(({ pid }) => pid).join(', ')}`);
+  throw new Error(`processes of attempt ${processes.attempt} do not end: ${look().map(({ pid }) => pid).join(', ')}`);
 }

@@ -62,6 +62,15 @@ describe('all processes of an attempt', () => {
     expect(processAlive(other.pid!)).toBe(true);
   });
 
+  test('are ended also when only their parent, which ended before them, showed whose they are', async () => {
+    const attempt = mark();
+    const child = await start(attempt, `env -i setsid sh -c 'trap "" TERM; echo up; while :; do sleep 0.1; done' & wait`);
+    const orphan = processTable().find(({ ppid }) => ppid === child.pid)!;
+    await endProcesses({ attempt, group: group(child), graceMs: 500 });
+    expect(processAlive(child.pid!)).toBe(false);
+    expect(processAlive(orphan.pid, orphan.startTime)).toBe(false);
+  });
+
   test('that ignore SIGTERM, or stand still, are ended after the grace', async () => {
     const attempt = mark();
     const child = await start(attempt, 'trap "" TERM; sleep 600 & echo up; while :; do sleep 1; done');
