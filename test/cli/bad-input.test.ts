@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { Cli } from './support/cli.js';
+import { Cli, bin } from './support/cli.js';
 import type { Ran } from './support/cli.js';
 import { Repository } from './support/repository.js';
 
@@ -58,6 +58,8 @@ describe.concurrent('what a person may type wrongly is refused before anything s
     ['a command for an agent that takes none', () => sling('--repo', repository.path, '--agent', 'demo', '--command', 'x'), /takes no --command/],
     ['an option that the agent does not know', () => sling('--repo', repository.path, '--agent', 'demo', '--option', 'speed=9'), /demo does not take these options: .*speed/],
     ['an option of the wrong type', () => sling('--repo', repository.path, '--agent', 'demo', '--option', 'steps=many'), /demo does not take these options: steps:/],
+    ['a variable that no agent may see', () => sling('--repo', repository.path, '--agent', 'demo', '--env', 'TEMPORAL_API_KEY'), /an agent never sees TEMPORAL_API_KEY/],
+    ['a variable with its value', () => sling('--repo', repository.path, '--agent', 'demo', '--env', 'TOKEN=secret'), /not a name of a variable/],
     ['a priority of 6', () => sling('--repo', repository.path, '--agent', 'demo', '--priority', '6'), /a priority is a whole number from 1 to 5/],
     ['an unknown clock', () => sling('--repo', repository.path, '--agent', 'demo', '--clock', 'bestBefore=1s'), /there is no clock named "bestBefore"/],
     ['clocks that contradict each other', () => sling('--repo', repository.path, '--agent', 'demo', '--clock', 'suspectGrace=5m'), /suspectGrace \(300000 ms\) must exceed orphanGrace/],
@@ -88,6 +90,11 @@ describe.concurrent('what a person may type wrongly is refused before anything s
     expect(await cli.run(['--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('Exit status: 0 fine, 1 failed, 2 usage, 3 not found, 4 refused') });
     expect(await cli.run(['sling', '--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('--body-file') });
     expect((await cli.run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  test('the installed command is the same program, with its exit codes', async () => {
+    expect((await cli.run(['--version'], { program: bin })).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect((await cli.run(['show'], { program: bin })).code).toBe(2);
   });
 
   test('with --json an error is one object on stderr', async () => {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { adapters } from '../../agents/index.js';
+import { adapters, environmentProblem } from '../../agents/index.js';
 import { limits } from '../../contract/index.js';
 import type { AgentSpec, BeadInput } from '../../contract/index.js';
 import { beadInputProblem } from '../../domain/input.js';
@@ -22,7 +22,7 @@ const options = z.object({
   agent: z.string().optional(),
   command: z.string().optional(),
   option: keyValues.default({}),
-  env: z.array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of a variable has letters, digits and underscores')).default([]),
+  env: z.array(z.string()).default([]),
   priority: wholeNumber('a priority', 1, 5).default(3),
   rig: z.string().regex(/^[a-z0-9][a-z0-9-]{0,59}$/, 'a rig has a name of lower-case letters, digits and dashes').optional(),
   clock: clockOptions.default({}),
@@ -103,6 +103,8 @@ function agentSpec(given: Given): AgentSpec {
     const issue = checked.error.issues[0];
     throw usageError(`the agent ${name} does not take these options: ${[issue?.path.join('.'), issue?.message].filter(Boolean).join(': ')}`, 'see docs/cli.md for the options of the agents');
   }
+  const variables = environmentProblem(given.env);
+  if (variables !== undefined) throw usageError(variables, 'see `heartbead sling --help`');
   return {
     adapter: name,
     ...(given.command === undefined ? {} : { command: given.command }),

@@ -2,15 +2,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { createLogUpdate } from 'log-update';
 import { z } from 'zod';
+import type { BeadClient } from '../../client/beads.js';
+import type { Town } from '../../client/connect.js';
 import type { BeadSummary } from '../../client/list.js';
 import { parseArgs, wholeNumber } from '../args.js';
 import { action } from '../context.js';
 import { exitCodes } from '../exit.js';
+import { untilInterrupted } from '../interrupt.js';
 import { watchLines, watchTable } from '../render/watch-table.js';
 import type { WatchedBead } from '../render/watch-table.js';
-import { untilInterrupted } from '../interrupt.js';
 
 const options = z.object({ limit: wholeNumber('--limit', 1, 200).default(40) });
+
+/** Milliseconds between two looks. */
+const lookEvery = 1_000;
+/** A bead that does not answer within this is shown as visibility has it: the others are waited for. */
+const viewWithin = 2_000;
 
 export function watch(program: Command): void {
   program
@@ -21,7 +28,6 @@ export function watch(program: Command): void {
     .action(
       action(async (context, given: unknown) => {
         const { limit } = parseArgs(options, given, 'watch');
-        const { listBeads } = await import('../../client/list.js');
         const town = await context.town();
         const beads = await context.beads();
         const stop = untilInterrupted();
@@ -29,39 +35,39 @@ export function watch(program: Command): void {
         const shown = new Map<string, string>();
         let away = false;
         while (!stop.aborted) {
-          const seen = await lookAtAll().catch((error: unknown) => {
-            if (error instanceof Error && error.name === 'NoServerError') return undefined;
-            throw error;
-          });
+          const seen = await look(town, beads, limit, context.deadline);
           // A server that is restarted comes back; who watches wants to see that.
           if ((seen === undefined) !== away) context.note(away ? 'the server answers again' : 'the server does not answer; trying again');
           away = seen === undefined;
           if (seen !== undefined && redraw !== undefined) redraw(watchTable(seen.rows, seen.more, Date.now(), context.io));
           else if (seen !== undefined) for (const line of watchLines(seen.rows, shown, Date.now(), context.json)) context.io.out(line);
-          await pause();
-        }
-        redraw?.done();
-        return exitCodes.fine;
-
-        async function pause(): Promise<void> {
-          await sleep(1_000, undefined, { signal: stop }).catch((error: unknown) => {
+          await sleep(lookEvery, undefined, { signal: stop }).catch((error: unknown) => {
             if (!stop.aborted) throw error;
           });
         }
-
-        async function lookAtAll(): Promise<{ rows: WatchedBead[]; more: boolean }> {
-          const found = await listBeads(town, { limit, deadline: context.deadline });
-          return { rows: await Promise.all(found.beads.map((summary) => look(summary))), more: found.more };
-        }
-
-        // Visibility knows which beads there are; each bead knows how it is. One that cannot answer is shown as visibility has it.
-        async function look(summary: BeadSummary): Promise<WatchedBead> {
-          const view = await beads.view(summary.bead, 2_000).catch((error: unknown) => {
-            if (error instanceof Error && (error.name === 'NoWorkerError' || error.name === 'BeadNotFoundError')) return undefined;
-            throw error;
-          });
-          return { summary, ...(view === undefined ? {} : { view }) };
-        }
+        redraw?.done();
+        return exitCodes.fine;
       }),
     );
+}
+
+/** Visibility knows which beads there are; each bead knows how it is. @returns undefined while the server does not answer. */
+async function look(town: Town, beads: BeadClient, limit: number, deadline: number): Promise<{ rows: WatchedBead[]; more: boolean } | undefined> {
+  const { listBeads } = await import('../../client/list.js');
+  const { BeadNotFoundError, NoServerError, NoWorkerError } = await import('../../client/errors.js');
+  const rowOf = async (summary: BeadSummary): Promise<WatchedBead> => {
+    try {
+      return { summary, view: await beads.view(summary.bead, viewWithin) };
+    } catch (error) {
+      if (error instanceof NoWorkerError || error instanceof BeadNotFoundError) return { summary };
+      throw error;
+    }
+  };
+  try {
+    const found = await listBeads(town, { limit, deadline });
+    return { rows: await Promise.all(found.beads.map(rowOf)), more: found.more };
+  } catch (error) {
+    if (error instanceof NoServerError) return undefined;
+    throw error;
+  }
 }

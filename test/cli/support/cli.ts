@@ -5,7 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const bin = fileURLToPath(new URL('../../../bin/heartbead.mjs', import.meta.url));
+const at = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+/** What people and scripts run. It builds first when the sources have changed, which would show in what these tests read. */
+export const bin = at('bin/heartbead.mjs');
+/** What it runs: the set-up of these tests has compiled it. */
+const main = at('dist/cli/main.js');
 
 /** How a command ended. */
 export interface Ran {
@@ -27,7 +31,7 @@ export class Cli {
   }
 
   /** Starts a command. It is ended by `end()` at the latest. */
-  start(args: string[], { env = {}, cwd, program = bin }: { env?: Record<string, string>; cwd?: string; program?: string } = {}): ChildProcess {
+  start(args: string[], { env = {}, cwd, program = main }: { env?: Record<string, string>; cwd?: string; program?: string } = {}): ChildProcess {
     const child = spawn(process.execPath, [program, ...args], { env: this.environment(env), stdio: ['pipe', 'pipe', 'pipe'], ...(cwd === undefined ? {} : { cwd }) });
     this.children.add(child);
     child.once('exit', () => this.children.delete(child));
