@@ -1,8 +1,11 @@
 import { Client, Connection } from '@temporalio/client';
 import { GracefulShutdownPeriodExpiredError, NativeConnection } from '@temporalio/worker';
 import type { Worker } from '@temporalio/worker';
+import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { createFleetActivities } from '../activities/fleet/index.js';
 import { createHostActivities } from '../activities/index.js';
+import { prepareRefinery, refineryWorkerOptions } from '../activities/refinery/index.js';
 import type { ConnectionSettings } from '../client/connect.js';
 import { DEFAULT_TASK_QUEUE, taskQueues } from '../contract/index.js';
 import { acquireWorkerLock, defaultDiskFloor, Host, HostWatch, openStateDirectory } from '../host/index.js';
@@ -84,7 +87,10 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     await watch.start();
     closers.push(() => watch.stop());
 
-    const workers = await createWorkers({ connection: native, namespace, taskQueue, host, activities, identity, workflowBundle: options.workflowBundle ?? builtWorkflowBundle() });
+    await prepareRefinery({ home });
+    const fleet = createFleetActivities({ client, taskQueue, mirrors: join(home, 'mirrors'), logger });
+    const refinery = refineryWorkerOptions({ home, hostId, town: taskQueue });
+    const workers = await createWorkers({ connection: native, namespace, taskQueue, host, activities, fleet, refinery, identity, workflowBundle: options.workflowBundle ?? builtWorkflowBundle() });
     const running = run(workers, logger);
     closers.push(running.stop);
     let probe: number | undefined;

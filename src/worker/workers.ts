@@ -1,7 +1,8 @@
 import { Worker } from '@temporalio/worker';
 import type { NativeConnection, WorkflowBundleOption, WorkerOptions } from '@temporalio/worker';
 import { taskQueues } from '../contract/index.js';
-import type { Activities } from '../contract/index.js';
+import type { RefineryWorkerOptions } from '../activities/refinery/index.js';
+import type { Activities, FleetActivities } from '../contract/index.js';
 import type { Host } from '../host/index.js';
 import { agentSlotSupplier } from './slot-supplier.js';
 
@@ -12,6 +13,9 @@ export interface CreateWorkersOptions {
   taskQueue: string;
   host: Host;
   activities: Activities;
+  /** What convoys and rigs ask for, on the main queue. */
+  fleet: FleetActivities;
+  refinery: RefineryWorkerOptions;
   workflowBundle: WorkflowBundleOption;
   identity: string;
 }
@@ -20,10 +24,10 @@ export interface CreateWorkersOptions {
 const lookUpsAtOnce = 10;
 
 /**
- * The three workers of a process, one per kind of work, so that none waits behind another: workflows and short activities, starts of agents
- * (as many as there are free places), and what only this host can do.
+ * The workers of a process, one per kind of work, so that none waits behind another: workflows and short activities, starts of agents
+ * (as many as there are free places), what only this host can do, and merges.
  */
-export async function createWorkers({ connection, namespace, taskQueue, host, activities, workflowBundle, identity }: CreateWorkersOptions): Promise<Worker[]> {
+export async function createWorkers({ connection, namespace, taskQueue, host, activities, fleet, refinery, workflowBundle, identity }: CreateWorkersOptions): Promise<Worker[]> {
   const { startAgent, verifyWork, stopAttempt, pauseAttempt, deliverMessage, cleanUpAttempt } = activities;
   const common: WorkerOptions = {
     connection,
@@ -41,7 +45,7 @@ export async function createWorkers({ connection, namespace, taskQueue, host, ac
     shutdownForceTime: '20 s',
   };
   return Promise.all([
-    Worker.create({ ...common, taskQueue: taskQueues.main(taskQueue), workflowBundle, activities: { verifyWork }, maxConcurrentActivityTaskExecutions: lookUpsAtOnce }),
+    Worker.create({ ...common, taskQueue: taskQueues.main(taskQueue), workflowBundle, activities: { verifyWork, ...fleet }, maxConcurrentActivityTaskExecutions: lookUpsAtOnce }),
     Worker.create({
       ...common,
       taskQueue: taskQueues.agents(taskQueue),
@@ -57,5 +61,6 @@ export async function createWorkers({ connection, namespace, taskQueue, host, ac
       },
     }),
     Worker.create({ ...common, taskQueue: taskQueues.host(host.hostId, taskQueue), activities: { startAgent, stopAttempt, pauseAttempt, deliverMessage, cleanUpAttempt } }),
+    Worker.create({ ...common, ...refinery }),
   ]);
 }
