@@ -1,8 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/common';
 import { ActivityCancellationDetails } from '@temporalio/common/lib/activity-cancellation-details.js';
 import { describe, expect, test, vi } from 'vitest';
+import { createRefineryActivities } from '../../src/activities/refinery/index.js';
 import { processAlive } from '../../src/runner/index.js';
 import { bead, check, checkLog, git, inputOf, leftovers, merge, originHas, originSha, othersCommit, start, until, useLab, written } from './support/lab.js';
 
@@ -140,7 +141,6 @@ describe('interruptions', () => {
   });
 
   test('a cancel while it waits for its turn leaves the one before undisturbed', async () => {
-    const { createRefineryActivities } = await import('../../src/activities/refinery/index.js');
     const activities = createRefineryActivities({ home: lab.home, hostId: 'here' });
     const [first, second] = [await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]), await bead(lab, 'desk', [{ 'desk.txt': 'on\n' }])];
     const one = start(lab, inputOf(lab, first, { checks: [check(`touch ${path('running')}; while [ ! -e ${path('go')} ]; do sleep 0.05; done`)] }), { activities });
@@ -152,6 +152,34 @@ describe('interruptions', () => {
     expect(await ended).toBeInstanceOf(CancelledFailure);
     await git(lab.dir, 'init', '--quiet', path('go'));
     expect(await one.outcome).toMatchObject({ outcome: 'merged' });
+  });
+
+  test('a host that slept for longer than its heartbeat timeout pushes nothing: somebody else may have the merge by now', async () => {
+    const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+    const before = await originSha(lab, 'refs/heads/main');
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      const sleeps = (ms: number): Promise<unknown> => start(lab, inputOf(lab, request), { heartbeatTimeout: 60_000, observe: (step) => void (step === 'checked' && vi.setSystemTime(Date.now() + ms)) }).outcome;
+      await expect(sleeps(61_000)).rejects.toMatchObject({ type: 'SetupUnreachable', nonRetryable: false, message: expect.stringContaining('was asleep for 1m 1s') });
+      expect(await originSha(lab, 'refs/heads/main')).toBe(before);
+      expect(await sleeps(50_000)).toMatchObject({ outcome: 'merged' });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('a cancel during a push whose end is not known is no cancel: the answer is to look again', async () => {
+    const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+    const run = start(lab, inputOf(lab, request), {
+      observe: async (step) => {
+        if (step !== 'recorded') return;
+        run.environment.cancel();
+        await rename(lab.origin, `${lab.origin}.away`);
+      },
+    });
+    await expect(run.outcome).rejects.toMatchObject({ type: 'SetupUnreachable', nonRetryable: false });
+    await rename(`${lab.origin}.away`, lab.origin);
+    expect(await merge(lab, request, { withdrawn: true })).toMatchObject({ outcome: 'merged' });
   });
 
   test('heartbeats tell what it does', async () => {

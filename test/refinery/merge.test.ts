@@ -237,3 +237,20 @@ test('what happened stands in the item\'s log', async () => {
   expect(await subjects(lab)).toEqual(['Merge lamp: Add lamp', 'first']);
   expect(await originHas(lab, request.sha)).toBe(true);
 });
+
+describe('an item that was withdrawn', () => {
+  test.each(['merge', 'squash', 'rebase'] as MergeStrategy[])('%s: is not merged any more; one that came in time is found', async (strategy) => {
+    const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+    const main = await othersCommit(lab, { 'other.txt': 'x\n' });
+    expect(await merge(lab, request, { strategy, withdrawn: true })).toEqual({ outcome: 'error', reason: 'withdrawn before it was merged' });
+    expect(await originSha(lab, 'refs/heads/main')).toBe(main);
+    const merged = await merge(lab, request, { strategy });
+    expect(await merge(lab, request, { strategy, withdrawn: true })).toEqual(merged);
+    expect(await leftovers(lab.home)).toEqual([]);
+  });
+
+  test('branch-only: a pushed branch is not a landed one', async () => {
+    const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+    expect(await merge(lab, request, { strategy: 'branch-only', withdrawn: true })).toMatchObject({ outcome: 'error' });
+  });
+});

@@ -1,17 +1,17 @@
 import { Context } from '@temporalio/activity';
 import { join } from 'node:path';
-import { gitFailure } from '../failures.js';
+import type { RefineryActivities } from '../../contract/index.js';
 import { ensureBranch } from '../../git/merge/index.js';
 import { withBeats } from '../beats.js';
+import { gitFailure } from '../failures.js';
 import { readInput } from './input.js';
-import type { EnsureBranchInput } from './input.js';
 import type { RefineryDeps } from './merge.js';
 
 /**
  * `ensureBranch`: makes a branch on the remote (a convoy's integration branch) unless it is there.
  * Fails by `SetupUnreachable` (the server tries again) or `SetupFailed` (it does not).
  */
-export function makeEnsureBranch({ home }: Pick<RefineryDeps, 'home'>): (input: EnsureBranchInput) => Promise<{ branch: string; sha: string; created: boolean }> {
+export function makeEnsureBranch({ home }: Pick<RefineryDeps, 'home'>): RefineryActivities['ensureBranch'] {
   return async (given) => {
     const input = readInput('ensureBranch', given);
     const { cancellationSignal: signal } = Context.current();

@@ -3,9 +3,7 @@
  * @module
  */
 export { createRefineryActivities } from './activities.js';
-export type { RefineryActivities } from './activities.js';
 export { refineryFailures } from './failures.js';
-export type { EnsureBranchInput } from './input.js';
 export { refineryFolder } from './merge.js';
 export type { RefineryDeps } from './merge.js';
 export type { MergeBeatDetails } from './merge-beats.js';

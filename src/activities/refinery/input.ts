@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { z } from 'zod';
 import { branchProblem, failureTypes, limits, mergeStrategies, repoProblem, shaProblem } from '../../contract/index.js';
-import type { MergeInput, MergeStrategy } from '../../contract/index.js';
+import type { EnsureBranchInput, MergeInput, MergeStrategy } from '../../contract/index.js';
 
 const guarded = (problemOf: (text: string) => string | undefined): z.ZodString =>
   z.string().superRefine((text, context) => {
@@ -37,16 +37,10 @@ const merge = z.object({
     // Above 24 days a timer of Node would fire at once.
     timeout: z.number().int().min(1).max(24 * 24 * 3_600_000),
   })).max(100),
+  withdrawn: z.boolean().optional(),
 });
 
 const ensureBranch = z.object({ repo, branch, from: branch.optional() });
-
-/** Input of `ensureBranch`: `from` is a branch or a full commit id; the remote's default branch when absent. */
-export interface EnsureBranchInput {
-  repo: string;
-  branch: string;
-  from?: string;
-}
 
 const schemas = { merge, ensureBranch };
 interface Inputs {

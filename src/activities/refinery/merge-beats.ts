@@ -1,5 +1,6 @@
-import { Context } from '@temporalio/activity';
+import { ApplicationFailure, Context } from '@temporalio/activity';
 import prettyMs from 'pretty-ms';
+import { refineryFailures } from './failures.js';
 
 /** Details of a merge's heartbeats: small, and readable in the Web UI's pending activities. */
 export interface MergeBeatDetails {
@@ -18,6 +19,7 @@ const beatEvery = 5_000;
 export class MergeBeats {
   readonly #context = Context.current();
   readonly #timer: NodeJS.Timeout;
+  #beatAt = Date.now();
   #text: () => string;
   #log: string | undefined;
 
@@ -43,6 +45,18 @@ export class MergeBeats {
     this.#beat();
   }
 
+  /**
+   * A host that slept (a stopped process, a suspended machine) for longer than the heartbeat timeout has been given up on: somebody else may have this merge
+   * by now, or it may have been withdrawn. The SDK finds that out a moment after waking up; here it is known at once.
+   * @throws ApplicationFailure, upon which the server tries again if it still wants the merge.
+   */
+  confirm(): void {
+    const silent = Date.now() - this.#beatAt;
+    const timeout = this.#context.info.heartbeatTimeoutMs;
+    if (timeout === undefined || silent <= timeout) return;
+    throw ApplicationFailure.retryable(`host ${this.who.host} was asleep for ${prettyMs(silent)}: the merge begins again`, refineryFailures.unreachable);
+  }
+
   end(): void {
     clearInterval(this.#timer);
   }
@@ -50,5 +64,6 @@ export class MergeBeats {
   #beat(): void {
     const details: MergeBeatDetails = { ...this.who, text: this.#text(), ...(this.#log === undefined ? {} : { log: this.#log }) };
     this.#context.heartbeat(details);
+    this.#beatAt = Date.now();
   }
 }

@@ -1,8 +1,8 @@
 import { Context } from '@temporalio/activity';
 import { join } from 'node:path';
 import { clip } from '../../contract/index.js';
-import type { MergeInput, MergeOutcome } from '../../contract/index.js';
-import { githubCli, landBranchOnly, landByPullRequest, mergeItem, targetBranch } from '../../git/merge/index.js';
+import type { MergeInput, MergeOutcome, RefineryActivities } from '../../contract/index.js';
+import { githubCli, landBranchOnly, landByPullRequest, mergeItem, targetBranch, tellWithdrawn } from '../../git/merge/index.js';
 import type { MergeContext, MergeStep, PullRequests } from '../../git/merge/index.js';
 import { CheckLog } from './check-log.js';
 import { outcomeOf } from './failures.js';
@@ -29,11 +29,11 @@ export const refineryFolder = (home: string): string => join(home, 'refinery');
 
 /**
  * `merge`: brings one item of a rig's queue onto its target, exactly once however often it is started anew. Beats with a readable text; a cancel, a pause or the
- * worker's shutdown ends checks and git and removes the scratch tree, but never cuts off a push.
+ * worker's shutdown ends checks and git and removes the scratch tree, but never cuts off a push: once that has begun, the answer is what became of it.
  *
  * Fails by `SetupUnreachable` (remote or disk out of order) and `PullRequestOpen`: the server tries both again, and the item stays where it is. `BadInput` is final.
  */
-export function makeMerge(deps: RefineryDeps): (input: MergeInput) => Promise<MergeOutcome> {
+export function makeMerge(deps: RefineryDeps): RefineryActivities['merge'] {
   const targets = new KeyedLock();
   const trees = new KeyedLock();
   return async (given) => {
@@ -42,16 +42,24 @@ export function makeMerge(deps: RefineryDeps): (input: MergeInput) => Promise<Me
     const { item } = input.request;
     const scratch = join(refineryFolder(deps.home), input.rig, item);
     const beats = new MergeBeats({ host: deps.hostId, item });
+    let pushing = false;
+    const observe = (step: MergeStep): void | Promise<void> => {
+      if (step === 'pushing') pushing = true;
+      // From the top: what was pushed was not taken.
+      if (step === 'looked') pushing = false;
+      return deps.observe?.(step, item);
+    };
     try {
       beats.say('looking for the target');
       const target = await targetBranch(input.repo, input.request.target, signal);
       const key = `${input.repo}\0${target}`;
       if (targets.busy(key)) beats.say(`waits for another merge into ${target} on this host`);
+      const land = (): Promise<MergeOutcome> => new Landing(deps, { ...input, request: { ...input.request, target } }, scratch, beats, observe).run();
       // The tree's lock serves the same item with two targets; taken second by all, so that nobody waits in a circle.
-      return await targets.run(key, signal, () => trees.run(scratch, signal, () => land(deps, { ...input, request: { ...input.request, target } }, scratch, beats)));
+      return await targets.run(key, signal, () => trees.run(scratch, signal, land));
     } catch (error) {
-      // Whatever failed because it was cut off: it was the cut.
-      signal.throwIfAborted();
+      // Whatever failed because it was cut off: it was the cut. But a cancel is never the answer when the remote may have the merge.
+      if (!pushing) signal.throwIfAborted();
       return outcomeOf(error);
     } finally {
       beats.end();
@@ -59,45 +67,73 @@ export function makeMerge(deps: RefineryDeps): (input: MergeInput) => Promise<Me
   };
 }
 
-async function land(deps: RefineryDeps, { repo, request, strategy, checks }: MergeInput, scratch: string, beats: MergeBeats): Promise<MergeOutcome> {
-  const context = Context.current();
-  const { cancellationSignal: signal, log: logger } = context;
-  const env = deps.env ?? process.env;
-  const warn = (text: string, error: unknown): void => logger.warn(text, { item: request.item, error });
-  // Left by a worker that was killed in the middle: their tree is about to be removed under them.
-  await endChecks(scratch);
-  const logPath = `${scratch}.log`;
-  const log = await CheckLog.open(logPath, (error) => warn('the log of the checks cannot be written', error));
-  log.say(`${strategy} ${request.branch} (${request.sha}) into ${request.target}`);
-  const merge: MergeContext = {
-    repo, scratch, signal, warn,
-    mirrors: join(deps.home, 'mirrors'),
-    item: request,
-    say: (text) => beats.say(clip(text, 300)),
-    observe: (step) => deps.observe?.(step, request.item),
-    runChecks: (tree) => runChecks({ checks, tree, env, log, signal, onCheck: ({ name }) => beats.sayRunning(`check ${name}`, logPath) }),
-  };
-  try {
-    const outcome = await dispatch(merge, strategy, checks.length > 0, deps, env);
-    log.say(`ended: ${outcome.outcome}${'reason' in outcome ? `: ${outcome.reason}` : ''}`);
-    return outcome;
-  } catch (error) {
-    log.say(`broken off: ${error instanceof Error ? error.message : String(error)}`);
-    throw error;
-  } finally {
-    await log.close();
-  }
-}
+/** One merge of one item, with its log. */
+class Landing {
+  readonly #context = Context.current();
+  readonly #env: NodeJS.ProcessEnv;
 
-async function dispatch(merge: MergeContext, strategy: MergeInput['strategy'], hasChecks: boolean, deps: RefineryDeps, env: NodeJS.ProcessEnv): Promise<MergeOutcome> {
-  switch (strategy) {
-    case 'merge':
-    case 'rebase':
-    case 'squash':
-      return mergeItem(merge, strategy);
-    case 'branch-only':
-      return landBranchOnly(merge, hasChecks);
-    case 'pr':
-      return landByPullRequest(merge, deps.pullRequests ?? githubCli(env));
+  constructor(
+    private readonly deps: RefineryDeps,
+    private readonly input: MergeInput,
+    private readonly scratch: string,
+    private readonly beats: MergeBeats,
+    private readonly observe: (step: MergeStep) => void | Promise<void>,
+  ) {
+    this.#env = deps.env ?? process.env;
+  }
+
+  async run(): Promise<MergeOutcome> {
+    const { request, strategy, withdrawn } = this.input;
+    // Left by a worker that was killed in the middle: their tree is about to be removed under them.
+    await endChecks(this.scratch);
+    const path = `${this.scratch}.log`;
+    const log = await CheckLog.open(path, (error) => this.#warn('the log of the checks cannot be written', error));
+    log.say(`${withdrawn === true ? 'withdrawn: ' : ''}${strategy} ${request.branch} (${request.sha}) into ${request.target}`);
+    try {
+      const outcome = await this.#dispatch(this.#mergeContext(log, path));
+      log.say(`ended: ${outcome.outcome}${'reason' in outcome ? `: ${outcome.reason}` : ''}`);
+      return outcome;
+    } catch (error) {
+      log.say(`broken off: ${error instanceof Error ? error.message : String(error)}`);
+      throw error;
+    } finally {
+      await log.close();
+    }
+  }
+
+  #dispatch(merge: MergeContext): Promise<MergeOutcome> {
+    const { strategy, checks, withdrawn } = this.input;
+    const pulls = this.deps.pullRequests ?? githubCli(this.#env);
+    if (withdrawn === true) return tellWithdrawn(merge, strategy, pulls);
+    switch (strategy) {
+      case 'merge':
+      case 'rebase':
+      case 'squash':
+        return mergeItem(merge, strategy);
+      case 'branch-only':
+        return landBranchOnly(merge, checks.length > 0);
+      case 'pr':
+        return landByPullRequest(merge, pulls);
+    }
+  }
+
+  #mergeContext(log: CheckLog, logPath: string): MergeContext {
+    const { repo, request, checks } = this.input;
+    const { cancellationSignal: signal } = this.#context;
+    return {
+      repo, signal,
+      scratch: this.scratch,
+      mirrors: join(this.deps.home, 'mirrors'),
+      item: request,
+      say: (text) => this.beats.say(clip(text, 300)),
+      warn: (text, error) => this.#warn(text, error),
+      observe: this.observe,
+      confirm: () => this.beats.confirm(),
+      runChecks: (tree) => runChecks({ checks, tree, env: this.#env, log, signal, onCheck: ({ name }) => this.beats.sayRunning(`check ${name}`, logPath) }),
+    };
+  }
+
+  #warn(text: string, error: unknown): void {
+    this.#context.log.warn(text, { item: this.input.request.item, error });
   }
 }

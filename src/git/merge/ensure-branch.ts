@@ -34,7 +34,7 @@ export async function ensureBranch({ mirrors, repo: given, branch, from, signal 
   const sha = await startOf(mirror, from, signal);
   const pushed = await pushRefs(mirror, repo, [{ ref, sha }], `making branch ${branch}`);
   const found = await find();
-  if (found !== undefined) return { branch, sha: found, created: pushed.kind === 'pushed' };
+  if (found !== undefined) return { branch, sha: found, created: pushed.kind === 'pushed' && pushed.changed };
   throw new GitError('rejected', `the remote does not take branch ${branch}${pushed.kind === 'not-taken' ? ` (${pushed.reason})` : ''}: allow it there, or name another one`);
 }
 

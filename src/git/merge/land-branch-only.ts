@@ -36,6 +36,8 @@ export async function landBranchOnly(context: MergeContext, hasChecks: boolean):
       signal?.throwIfAborted();
     }
     if (found === undefined) {
+      context.confirm();
+      await observe('pushing');
       say(`pushing ${item.branch}`);
       const pushed = await pushRefs(mirror, repo, [{ ref, sha: item.sha }], `pushing ${item.branch}`);
       if (pushed.kind === 'not-taken' && (await ask()) === undefined) return { outcome: 'push_rejected', retry: false, reason: `the remote refuses the push of ${item.branch}: ${pushed.reason}` };

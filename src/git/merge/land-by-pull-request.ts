@@ -73,8 +73,9 @@ async function conflictWith({ item, scratch, say, signal }: MergeContext, { mirr
   return made.kind === 'conflict' ? { outcome: 'conflict', paths: made.paths, target: item.target, targetSha: target } : undefined;
 }
 
-async function open({ item, say, signal }: MergeContext, pulls: PullRequests, repo: string): Promise<PullRequest> {
+async function open({ item, say, confirm, signal }: MergeContext, pulls: PullRequests, repo: string): Promise<PullRequest> {
   const { branch: head, target: base } = item;
+  confirm();
   say(`opening a pull request for ${head}`);
   try {
     return await pulls.create({ repo, head, base, title: clip(item.title.replace(/\s+/g, ' '), 200), body: `Work of ${item.item}, verified at ${item.sha}.`, signal });

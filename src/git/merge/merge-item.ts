@@ -39,7 +39,7 @@ export async function mergeItem(context: MergeContext, strategy: LocalStrategy):
 }
 
 async function attempt(context: MergeContext, strategy: LocalStrategy, ground: Ground): Promise<MergeOutcome | 'moved'> {
-  const { item, scratch, say, observe, signal } = context;
+  const { item, scratch, say, observe, confirm, signal } = context;
   say(`merging ${item.branch} into ${item.target} (${strategy})`);
   await makeScratch(ground.mirror, scratch, ground.target, signal);
   const made = await makeMerge({ scratch, target: ground.target, item, strategy, signal });
@@ -51,6 +51,7 @@ async function attempt(context: MergeContext, strategy: LocalStrategy, ground: G
   if (failed !== undefined) return { outcome: 'checks_failed', ...failed };
   await observe('checked');
   signal?.throwIfAborted();
+  confirm();
 
   // From here to the answer nothing is interrupted: a cancel that comes now comes too late, and the truth is more use than a quick end.
   const pushed = await pushMerge(context, ground, made.sha);

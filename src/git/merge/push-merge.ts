@@ -34,7 +34,7 @@ export async function pushMerge({ repo, item, say, warn, observe }: MergeContext
   if (both.kind === 'pushed') {
     await observe('pushed');
     await observe('recorded');
-    return both;
+    return { kind: 'pushed' };
   }
   if (both.kind === 'not-taken' && (await moved(both.said))) return { kind: 'moved' };
 

@@ -10,7 +10,8 @@ export interface LeasedRef {
 }
 
 export type PushAnswer =
-  | { kind: 'pushed' }
+  /** `changed` is false when all refs were there already: then leases are not even looked at. */
+  | { kind: 'pushed'; changed: boolean }
   /** Some ref was not taken, and so none (atomic). `said` is what git and the remote gave as reasons. */
   | { kind: 'not-taken'; said: string; reason: string }
   /** The remote takes only one ref at a time. */
@@ -30,7 +31,7 @@ export async function pushRefs(mirror: string, remote: string, refs: readonly Le
   ];
   // Read here, all of it: git's status 1 is an answer when it comes with a table of refs, and the table with 128 is an error all the same.
   const { code, stdout, stderr } = await runGit({ mirror }, args, { doing, repo: remote, limit: 'transfer', accept: [0, 1, 128] });
-  if (code === 0) return { kind: 'pushed' };
+  if (code === 0) return { kind: 'pushed', changed: stdout.split('\n').some((line) => /^[^=]\t/.test(line)) };
   if (/does not support --atomic push/.test(stderr)) return { kind: 'not-atomic' };
   const table = stdout.split('\n').filter((line) => line.startsWith('!')).map((line) => line.replaceAll('\t', ' '));
   const said = [...table, stderr].join('\n');

@@ -32,6 +32,8 @@ export interface MergeContext {
   /** Something that does no harm to the merge went wrong. */
   warn: (text: string, error: unknown) => void;
   observe: (step: MergeStep) => void | Promise<void>;
+  /** Asked right before anything is pushed. @throws when it is no longer ours to push. */
+  confirm: () => void;
   /** Ends the work wherever it can be ended without doubt about what is on the remote: a push that has begun is seen to its end. */
   signal?: AbortSignal | undefined;
 }

@@ -8,7 +8,7 @@ import { execa } from 'execa';
 import { afterEach, beforeEach, vi } from 'vitest';
 import { createRefineryActivities } from '../../../src/activities/refinery/index.js';
 import type { RefineryDeps } from '../../../src/activities/refinery/index.js';
-import type { Check, MergeInput, MergeOutcome, MergeRequest, MergeStrategy } from '../../../src/contract/index.js';
+import type { Check, MergeInput, MergeOutcome, MergeRequest, MergeStrategy, RefineryActivities } from '../../../src/contract/index.js';
 
 /** A bare origin with one commit on `main`, a person's clone of it, and the state directory of a host. */
 export interface Lab {
@@ -97,9 +97,11 @@ export const check = (command: string, { name = 'test', timeout = 60_000 } = {})
 export interface MergeOptions extends Partial<Omit<RefineryDeps, 'hostId'>> {
   strategy?: MergeStrategy;
   checks?: Check[];
+  withdrawn?: boolean;
 }
 
-export const inputOf = (lab: Lab, request: MergeRequest, { strategy = 'merge', checks = [] }: MergeOptions = {}): MergeInput => ({ rig: 'demo', repo: lab.origin, request, strategy, checks });
+export const inputOf = (lab: Lab, request: MergeRequest, { strategy = 'merge', checks = [], withdrawn }: MergeOptions = {}): MergeInput =>
+  ({ rig: 'demo', repo: lab.origin, request, strategy, checks, ...(withdrawn === undefined ? {} : { withdrawn }) });
 
 /** One run of the activity. */
 export interface Run {
@@ -111,16 +113,22 @@ export interface Run {
 
 const quiet = new DefaultLogger('ERROR');
 
-export function start(lab: Lab, input: MergeInput, { activities, ...deps }: Partial<RefineryDeps> & { activities?: ReturnType<typeof createRefineryActivities> } = {}): Run {
-  const environment = new MockActivityEnvironment({}, { logger: quiet });
+export interface StartOptions extends Partial<RefineryDeps> {
+  activities?: RefineryActivities;
+  /** Milliseconds; what the workflow would have asked for. */
+  heartbeatTimeout?: number;
+}
+
+export function start(lab: Lab, input: MergeInput, { activities, heartbeatTimeout, home = lab.home, hostId = 'here', env, pullRequests, observe }: StartOptions = {}): Run {
+  const environment = new MockActivityEnvironment({ heartbeatTimeoutMs: heartbeatTimeout }, { logger: quiet });
   const beats: string[] = [];
   environment.on('heartbeat', ({ text }: { text: string }) => void beats.push(text));
-  const { merge } = activities ?? createRefineryActivities({ home: lab.home, hostId: 'here', ...deps });
+  const deps: RefineryDeps = { home, hostId, ...(env === undefined ? {} : { env }), ...(pullRequests === undefined ? {} : { pullRequests }), ...(observe === undefined ? {} : { observe }) };
+  const { merge } = activities ?? createRefineryActivities(deps);
   return { outcome: environment.run(merge, input), beats, environment };
 }
 
-export const merge = (lab: Lab, request: MergeRequest, { strategy, checks, ...deps }: MergeOptions = {}): Promise<MergeOutcome> =>
-  start(lab, inputOf(lab, request, { ...(strategy === undefined ? {} : { strategy }), ...(checks === undefined ? {} : { checks }) }), deps).outcome;
+export const merge = (lab: Lab, request: MergeRequest, options: MergeOptions = {}): Promise<MergeOutcome> => start(lab, inputOf(lab, request, options), options).outcome;
 
 /** @returns what origin has at a ref; empty when there is none. */
 export const originSha = async (lab: Lab, ref: string): Promise<string> => (await git(lab.dir, 'ls-remote', lab.origin, ref)).split('\t')[0] ?? '';

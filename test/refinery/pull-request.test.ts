@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest';
+import { PullRequestError } from '../../src/git/merge/index.js';
+import { FakeForge } from './support/fake-forge.js';
+import { bead, check, git, leftovers, merge, originSha, othersCommit, useLab } from './support/lab.js';
+
+const lab = useLab();
+const land = (request: Awaited<ReturnType<typeof bead>>, pullRequests: FakeForge, command = 'true') => merge(lab, request, { strategy: 'pr', checks: [check(command)], pullRequests });
+const waits = { type: 'PullRequestOpen', nonRetryable: false, nextRetryDelay: '1 minute' };
+
+test('it is opened once, waited for by tries of the server, and merged when the target has it', async () => {
+  const forge = new FakeForge(lab);
+  const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+  for (let time = 0; time < 3; time++) await expect(land(request, forge)).rejects.toMatchObject({ ...waits, message: expect.stringContaining('https://forge.example/pull/1 is open: it waits for a review') });
+  expect(forge.opened).toMatchObject([{ head: request.branch, base: 'main', title: 'Add lamp' }]);
+  expect(await leftovers(lab.home)).toEqual([]);
+
+  const sha = await forge.merge(1);
+  await othersCommit(lab, { 'more.txt': 'x\n' });
+  expect(await land(request, forge)).toEqual({ outcome: 'merged', sha, target: 'main', strategy: 'pr' });
+});
+
+test('what does not merge or does not pass is never opened', async () => {
+  const forge = new FakeForge(lab);
+  const request = await bead(lab, 'lamp', [{ 'list.txt': 'one\nlamp\nthree\n' }]);
+  expect(await land(request, forge, 'exit 1')).toMatchObject({ outcome: 'checks_failed', check: 'test' });
+  const main = await othersCommit(lab, { 'list.txt': 'one\nother\nthree\n' });
+  expect(await land(request, forge)).toEqual({ outcome: 'conflict', paths: ['list.txt'], target: 'main', targetSha: main });
+  expect(forge.opened).toEqual([]);
+});
+
+test('an answer that got lost after it was opened does not open a second one', async () => {
+  const forge = new FakeForge(lab);
+  const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+  forge.losesAnswer = new PullRequestError('refused', 'a pull request for this branch already exists');
+  await expect(land(request, forge)).rejects.toMatchObject(waits);
+  expect(forge.opened).toHaveLength(1);
+});
+
+test('one that comes into conflict while it is open is a conflict, with the paths', async () => {
+  const forge = new FakeForge(lab);
+  const request = await bead(lab, 'lamp', [{ 'list.txt': 'one\nlamp\nthree\n' }]);
+  await expect(land(request, forge)).rejects.toMatchObject(waits);
+  const main = await othersCommit(lab, { 'list.txt': 'one\nother\nthree\n' });
+  forge.set(1, { state: 'open', headSha: request.sha, conflicting: true, waitsFor: '' });
+  expect(await land(request, forge)).toEqual({ outcome: 'conflict', paths: ['list.txt'], target: 'main', targetSha: main });
+});
+
+test('one that was closed, moved, or merged elsewhere is an error that says so', async () => {
+  const forge = new FakeForge(lab);
+  const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+  await expect(land(request, forge)).rejects.toMatchObject(waits);
+  forge.set(1, { state: 'open', headSha: 'b'.repeat(40), conflicting: false, waitsFor: '' });
+  expect(await land(request, forge)).toMatchObject({ outcome: 'error', reason: expect.stringContaining('never verified') });
+  forge.set(1, { state: 'closed' });
+  expect(await land(request, forge)).toMatchObject({ outcome: 'error', reason: expect.stringContaining('closed without a merge') });
+
+  await git(lab.origin, 'branch', 'elsewhere', 'main');
+  await forge.merge(1, { into: 'elsewhere' });
+  expect(await land(request, forge)).toMatchObject({ outcome: 'error', reason: expect.stringContaining('not on main') });
+});
+
+test('one that the forge calls merged a moment ago is waited for until the remote shows it', async () => {
+  const forge = new FakeForge(lab);
+  const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+  await expect(land(request, forge)).rejects.toMatchObject(waits);
+  forge.set(1, { state: 'merged', sha: 'c'.repeat(40), at: Date.now() });
+  await expect(land(request, forge)).rejects.toMatchObject(waits);
+});
+
+test('a branch that somebody merged by hand needs none', async () => {
+  const forge = new FakeForge(lab);
+  const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+  await git(lab.seed, 'push', '--quiet', 'origin', `${request.sha}:main`);
+  expect(await land(request, forge)).toMatchObject({ outcome: 'merged', sha: await originSha(lab, 'refs/heads/main') });
+  expect(forge.opened).toEqual([]);
+});
+
+test('a withdrawn one is not opened; one that is open is named; one that was merged is merged', async () => {
+  const forge = new FakeForge(lab);
+  const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+  const withdrawn = () => merge(lab, request, { strategy: 'pr', pullRequests: forge, withdrawn: true });
+  expect(await withdrawn()).toEqual({ outcome: 'error', reason: 'withdrawn before it was merged' });
+  expect(forge.opened).toEqual([]);
+  await expect(land(request, forge)).rejects.toMatchObject(waits);
+  expect(await withdrawn()).toMatchObject({ outcome: 'error', reason: expect.stringContaining('https://forge.example/pull/1 is still there: close it') });
+  const sha = await forge.merge(1);
+  expect(await withdrawn()).toMatchObject({ outcome: 'merged', sha });
+});
+
+test('without the GitHub CLI, or on another kind of repository, it is an error with the next step', async () => {
+  const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+  expect(await merge(lab, request, { strategy: 'pr' })).toMatchObject({ outcome: 'error', reason: expect.stringMatching(/need a repository on GitHub.*choose another merge strategy/) });
+});
