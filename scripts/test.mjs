@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setupOrExit } from './setup.mjs';
@@ -16,11 +16,12 @@ const args = process.argv.slice(2);
 const running = new Set();
 let interrupted;
 
-// The terminal sends Ctrl-C to all; the runner then ends its servers by itself, and this process waits for that. A SIGTERM reaches only us.
-for (const signal of ['SIGINT', 'SIGTERM']) {
+// The terminal sends Ctrl-C to all; the runner then ends its servers by itself, and this process waits for that. Other signals reach only us, or
+// (a closed terminal's) end the runner at once; it understands SIGTERM.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     interrupted ??= signal;
-    if (signal === 'SIGTERM' || process.stdin.isTTY !== true) for (const child of running) child.kill(signal);
+    if (signal !== 'SIGINT' || process.stdin.isTTY !== true) for (const child of running) child.kill(signal === 'SIGINT' ? 'SIGINT' : 'SIGTERM');
   });
 }
 
@@ -52,7 +53,7 @@ try {
 if (totals.skipped > 0) console.log(`${totals.skipped} skipped`);
 if (interrupted !== undefined) console.log('interrupted: not everything was run');
 console.log(`${totals.passed} passed, ${totals.failed} failed`);
-process.exitCode = interrupted === 'SIGINT' ? 130 : interrupted === 'SIGTERM' ? 143 : totals.failed > 0 ? 1 : 0;
+process.exitCode = interrupted !== undefined ? 128 + constants.signals[interrupted] : totals.failed > 0 ? 1 : 0;
 
 async function check(name, command) {
   const started = Date.now();

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { endWithUs } from './end-with-us.js';
 
 /** A server that saves at every step has little to finish. */
 const graceMs = 10_000;
@@ -40,15 +41,14 @@ export class ServerProcess {
     if (child.pid === undefined) throw new Error(`${program} cannot be started: is it there, and executable?`);
     this.pid = child.pid;
     this.#signal = (signal) => void child.kill(signal);
-    const killAtExit = (): void => this.#signal('SIGKILL');
+    const release = outlive ? undefined : endWithUs(this.pid);
     this.ended = new Promise((resolve) => {
       child.once('exit', () => {
-        process.removeListener('exit', killAtExit);
+        release?.();
         resolve();
       });
     });
     if (outlive) child.unref();
-    else process.once('exit', killAtExit);
   }
 
   /** SIGTERM, after 10 s SIGKILL. Resolves when it is gone; may be called again. */

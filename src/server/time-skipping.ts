@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { endWithUs } from './end-with-us.js';
 import { findTestServer } from './find-test-server.js';
 import { registerSearchAttributes } from './search-attributes.js';
 import type { FindOptions } from './found-binary.js';
@@ -16,7 +17,7 @@ export interface TimeSkippingOptions extends FindOptions {
 
 /**
  * Starts a time-skipping Temporal server that knows Heartbead's search attributes. Its time is one for all workflows on it: use one server per
- * test file. End it with `teardown()`; if this process exits before that, the server is ended too.
+ * test file. End it with `teardown()`; if this process ends before that, however it ends, the server is ended too.
  */
 export async function startTimeSkipping({ program, ...find }: TimeSkippingOptions = {}): Promise<TestWorkflowEnvironment> {
   const path = program ?? (await findTestServer(find)).path;
@@ -30,7 +31,7 @@ export async function startTimeSkipping({ program, ...find }: TimeSkippingOption
 }
 
 /**
- * The SDK starts the server, and ends it only if it gets the chance to: it does not tell the process id, by which an `exit` handler could. So the SDK
+ * The SDK starts the server, and ends it only if it gets the chance to: it does not tell the process id, by which a guard could. So the SDK
  * gets a small script, which leaves its process id, keeps what the server prints in a file, and becomes the server.
  */
 async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
@@ -48,13 +49,11 @@ async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
     await remove();
     throw printed === '' ? error : new Error(`${error instanceof Error ? error.message : String(error)}; it printed: ${printed.trim().slice(-500)}`, { cause: error });
   }
-  const pid = Number(await readFile(pidFile, 'utf8'));
-  const killAtExit = (): void => kill(pid);
-  process.once('exit', killAtExit);
+  const release = endWithUs(Number(await readFile(pidFile, 'utf8')));
   const teardown = environment.teardown.bind(environment);
   environment.teardown = async () => {
     await teardown();
-    process.removeListener('exit', killAtExit);
+    release();
     await remove();
   };
   try {
@@ -63,13 +62,5 @@ async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
   } catch (error) {
     await environment.teardown();
     throw error;
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
