@@ -148,6 +148,14 @@ describe('what was merged already is found, never merged again', () => {
     expect(await recordsOf(lab, request)).toEqual([await markersOf(lab, request)]);
   });
 
+  test('the marker alone is enough, when its commit is on the target', async () => {
+    const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+    const sha = await othersCommit(lab, { 'lamp.txt': 'on, by other means\n' });
+    await git(lab.origin, 'update-ref', `refs/heartbead/merged/lamp/${request.sha}`, sha);
+    await othersCommit(lab, { 'more.txt': 'x\n' });
+    expect(await merge(lab, request)).toMatchObject({ outcome: 'merged', sha });
+  });
+
   test('a rewritten target that carries the merge under another id is recognised by its trailers', async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
     const before = await othersCommit(lab, { 'other.txt': 'x\n' });
