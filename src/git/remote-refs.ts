@@ -2,7 +2,7 @@ import { GitError } from './git-error.js';
 import { askLimit, runGit } from './run-git.js';
 
 export interface RemoteRefs {
-  /** Full ref name → commit. */
+  /** Full ref name → commit. Look names up in full: git also finds `refs/evil/refs/heads/x` when asked for `refs/heads/x`. */
   refs: Map<string, string>;
   /** What the remote's HEAD points to, as `refs/heads/main`; absent when it is detached, unborn or not asked for. */
   head?: string;
@@ -24,11 +24,7 @@ export async function remoteRefs(repo: string, patterns: readonly string[], doin
     if (value === undefined || name === undefined) throw new GitError('other', `while ${doing}, the remote gave an answer that cannot be read: ${JSON.stringify(line)}`);
     if (value.startsWith('ref: ')) {
       if (name === 'HEAD') head = value.slice('ref: '.length);
-    } else if (wanted(name, patterns)) refs.set(name, value);
+    } else refs.set(name, value);
   }
   return head === undefined ? { refs } : { refs, head };
 }
-
-/** Git matches a pattern against the end of a name too: `refs/heads/x` would also find `refs/evil/refs/heads/x`. */
-const wanted = (name: string, patterns: readonly string[]): boolean =>
-  patterns.length === 0 || patterns.some((pattern) => (pattern.endsWith('/*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern));

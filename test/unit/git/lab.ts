@@ -103,7 +103,7 @@ export interface SlowRemote {
   go: () => Promise<void>;
 }
 
-/** Uses git's own hook for the making of packs, which it takes from the user's configuration only. */
+/** Uses git's own hook for the making of packs, which it takes from the user's configuration only. Without keep-alives the server's side never notices a dead client. */
 export async function slowRemote(lab: Lab, { hold = true, sent = 300_000 } = {}): Promise<SlowRemote> {
   const script = join(lab.dir, 'pack-hook.sh');
   const file = (name: string): string => join(lab.dir, name);
@@ -121,7 +121,7 @@ tail -c +${sent + 1} $out
 `,
   );
   await chmod(script, 0o755);
-  await writeFile(lab.config, `${await readFile(lab.config, 'utf8')}[uploadpack]\n\tpackObjectsHook = ${script}\n`);
+  await writeFile(lab.config, `${await readFile(lab.config, 'utf8')}[uploadpack]\n\tpackObjectsHook = ${script}\n\tkeepAlive = 0\n`);
   if (!hold) await writeFile(file('go'), '');
   return {
     reached: () => until(() => has(file('reached'))),

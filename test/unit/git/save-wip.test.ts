@@ -102,7 +102,7 @@ describe('saved work in progress', () => {
   it('keeps what was added in spite of .gitignore, and what a sparse checkout leaves out', async () => {
     await put(path, { 'ignored/wanted': '1' });
     await git(path, 'add', '--force', 'ignored/wanted');
-    await git(path, 'sparse-checkout', 'set', '--no-cone', '/README.md', '/ignored/');
+    await git(path, 'sparse-checkout', 'set', '--no-cone', '/README.md', '/.gitignore', '/ignored/');
     const saved = await save();
     expect((await files(saved.checkpoint.sha)).split('\n')).toEqual(['.gitignore', 'README.md', 'gone.txt', 'ignored/wanted', 'keep.txt', 'run.sh']);
   });
