@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { BeadClient, Town } from '../client/index.js';
+import type { BeadClient, FleetClient, Town } from '../client/index.js';
 import { defaultDeadline } from '../client/deadline.js';
 import { durationOf, durationProblem } from './duration.js';
 import { reportOf, usageError } from './exit.js';
@@ -37,6 +37,11 @@ export class Context {
   async beads(): Promise<BeadClient> {
     const { BeadClient } = await import('../client/beads.js');
     return new BeadClient(await this.town(), { deadline: this.deadline });
+  }
+
+  async fleet(): Promise<FleetClient> {
+    const { FleetClient } = await import('../client/fleet.js');
+    return new FleetClient(await this.town(), this.deadline);
   }
 
   /** Prints a result: the object as JSON, or the text. */

@@ -49,8 +49,12 @@ const wordedErrors = new Set(['ServerNotFound', 'DevServerProblem', 'SearchAttri
 function codeOfName(name: string): Exclude<ExitCode, 0> {
   switch (name) {
     case 'BeadNotFoundError':
+    case 'FleetNotFoundError':
       return exitCodes.notFound;
     case 'BeadExistsError':
+    case 'FleetExistsError':
+    case 'FleetEndedError':
+    case 'FleetRefusedError':
     case 'BeadEndedError':
     case 'BeadRefusedError':
       return exitCodes.refused;

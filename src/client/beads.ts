@@ -125,6 +125,16 @@ export class BeadClient {
     return this.update(bead, messages.resume, {});
   }
 
+  /** Lets the verified work be merged. @returns the bead's sentence. */
+  approve(bead: string, by?: string): Promise<string> {
+    return this.update(bead, messages.approve, by === undefined ? {} : { by });
+  }
+
+  /** Sends the work back with advice. @returns the bead's sentence. */
+  requestChanges(bead: string, feedback: string): Promise<string> {
+    return this.update(bead, messages.requestChanges, { feedback });
+  }
+
   /**
    * Asks for cancellation; the bead is `cancelled` only when no process of its attempt is left. Asking twice is harmless.
    * @throws BeadNotFoundError, BeadEndedError

@@ -71,3 +71,31 @@ export class BeadRefusedError extends ClientError {
     super(sentence, `see its state with \`heartbead explain ${bead}\``, options);
   }
 }
+
+/** What besides beads can be asked for. */
+export type FleetKind = 'rig' | 'convoy';
+
+export class FleetNotFoundError extends ClientError {
+  constructor(kind: FleetKind, id: string) {
+    super(`there is no ${kind} ${id}`, `list them with \`heartbead ${kind} ls\``);
+  }
+}
+
+export class FleetExistsError extends ClientError {
+  constructor(kind: FleetKind, id: string) {
+    super(`${kind} ${id} exists already; nothing was changed`, kind === 'rig' ? `change it with \`heartbead rig set ${id}\`, or choose another name` : `look at it with \`heartbead convoy show ${id}\`, or choose another id`);
+  }
+}
+
+export class FleetEndedError extends ClientError {
+  constructor(kind: FleetKind, id: string, how: string) {
+    super(`${kind} ${id} has ended (${how})`, `see \`heartbead ${kind} ls --all\``);
+  }
+}
+
+/** The rules of a rig or convoy refused a request; the message is its own sentence. */
+export class FleetRefusedError extends ClientError {
+  constructor(kind: FleetKind, id: string, sentence: string, options?: ErrorOptions) {
+    super(sentence, `see its state with \`heartbead ${kind} show ${id}\``, options);
+  }
+}

@@ -7,6 +7,7 @@ export * from './connect.js';
 export * from './deadline.js';
 export * from './describe.js';
 export * from './errors.js';
+export * from './fleet.js';
 export * from './home.js';
 export * from './list.js';
 export * from './look.js';

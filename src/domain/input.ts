@@ -1,4 +1,4 @@
-import { beadIdProblem, bodyProblem, branchProblem, repoProblem, titleProblem } from '../contract/index.js';
+import { beadIdProblem, bodyProblem, branchProblem, repoProblem, shaProblem, titleProblem } from '../contract/index.js';
 import type { BeadInput } from '../contract/index.js';
 import { budgetsProblem, clocksProblem, mergeBudgets, mergeClocks } from './clocks.js';
 
@@ -17,6 +17,8 @@ export function beadInputProblem(input: unknown, bodyBytes: (text: string) => nu
     titleProblem(given.title) ??
     repoProblem(given.repo) ??
     (given.base === undefined ? undefined : branchProblem(given.base)) ??
+    (given.target === undefined ? undefined : branchProblem(given.target)) ??
+    (given.baseSha === undefined ? undefined : shaProblem(given.baseSha)) ??
     (given.body === undefined ? undefined : bodyProblem(given.body, typeof given.body === 'string' ? bodyBytes(given.body) : 0)) ??
     (typeof agent === 'object' && agent !== null && typeof agent.adapter === 'string' && agent.adapter !== '' ? undefined : 'a bead needs an agent: {adapter: "shell" | "demo" | …}') ??
     (priority === undefined || (Number.isInteger(priority) && priority >= 1 && priority <= 5) ? undefined : 'a priority is a whole number from 1 (first) to 5 (last)') ??

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { adapters, environmentProblem } from '../../agents/index.js';
+import { adapters } from '../../agents/index.js';
 import { limits } from '../../contract/index.js';
-import type { AgentSpec, BeadInput } from '../../contract/index.js';
+import type { BeadInput } from '../../contract/index.js';
 import { beadInputProblem } from '../../domain/input.js';
+import { agentSpec } from '../agent-spec.js';
 import { beadArgument, clockOptions, keyValues, parseArgs, titleArgument, wholeNumber } from '../args.js';
 import { beadIdOf } from '../bead-id.js';
 import { action } from '../context.js';
@@ -14,7 +15,7 @@ import { repoOf } from '../repo.js';
 import { oneLine, shortSha } from '../render/format.js';
 
 const options = z.object({
-  repo: z.string(),
+  repo: z.string().optional(),
   base: z.string().optional(),
   id: beadArgument.optional(),
   body: z.string().optional(),
@@ -25,6 +26,7 @@ const options = z.object({
   env: z.array(z.string()).default([]),
   priority: wholeNumber('a priority', 1, 5).default(3),
   rig: z.string().regex(/^[a-z0-9][a-z0-9-]{0,59}$/, 'a rig has a name of lower-case letters, digits and dashes').optional(),
+  target: z.string().optional(),
   clock: clockOptions.default({}),
   taskQueue: z.string().min(1).max(200).optional(),
   wait: z.boolean().default(false),
@@ -37,7 +39,7 @@ export function sling(program: Command): void {
     .command('sling')
     .description('start a bead: one piece of work for one agent')
     .argument('<title>', 'what is to be done, in a line')
-    .requiredOption('--repo <url>', 'the repository to work on: a URL, or the path of a local one')
+    .option('--repo <url>', 'the repository to work on: a URL, or the path of a local one (with --rig: that of the rig)')
     .option('--base <branch>', "the branch to start from (default: the remote's default branch)")
     .option('--id <id>', 'id of the bead (default: made of the title)')
     .option('--body <text>', 'the whole task, at most 64 KiB')
@@ -47,7 +49,8 @@ export function sling(program: Command): void {
     .option('--option <key=value>', "an option of the agent's adapter; the value may be JSON (repeatable)", collect)
     .option('--env <name>', "a variable of the worker's host that the agent may see (repeatable)", collect)
     .option('--priority <n>', 'from 1 (first) to 5 (last)', '3')
-    .option('--rig <name>', 'the rig that the bead belongs to')
+    .option('--rig <name>', 'the rig that grants its attempts and merges its work; its agent is taken when none is named')
+    .option('--target <branch>', "the branch to land on, with --rig (default: the rig's base)")
     .option('--clock <name=duration>', 'another setting for one of the clocks, such as maxRuntime=2h (repeatable)', collect)
     .option('--task-queue <name>', "the town's task queue")
     .option('--wait', 'return only when the bead has closed (status 0) or cannot go on by itself (status 1)')
@@ -56,7 +59,7 @@ export function sling(program: Command): void {
     .action(
       action(async (context, title: string, given: unknown) => {
         const { wait, taskQueue, ...rest } = parseArgs(options, given, 'sling');
-        const input = await beadInput(parseArgs(titleArgument, title, 'sling'), rest);
+        const input = await beadInput(context, parseArgs(titleArgument, title, 'sling'), rest);
         const beads = await context.beads();
         const town = await context.town();
         const { runId } = await beads.start(input, taskQueue ?? town.taskQueue);
@@ -72,18 +75,19 @@ export function sling(program: Command): void {
 type Given = Omit<z.output<typeof options>, 'wait' | 'taskQueue'>;
 
 /** Everything is checked before the server hears of it: a refused sling has started nothing. */
-async function beadInput(title: string, given: Given): Promise<BeadInput> {
+async function beadInput(context: Context, title: string, given: Given): Promise<BeadInput> {
   if (given.body !== undefined && given.bodyFile !== undefined) throw usageError('--body and --body-file exclude each other');
   const body = given.bodyFile === undefined ? given.body : await readText(given.bodyFile, limits.bodyBytes, 'a body');
   const input: BeadInput = {
     bead: given.id ?? beadIdOf(title),
     title,
-    repo: repoOf(given.repo, process.cwd()),
-    agent: agentSpec(given),
+    repo: await repoFor(context, given),
+    agent: given.rig !== undefined && given.agent === undefined && given.command === undefined ? { adapter: 'rig' } : agentSpec(given, 'sling'),
     priority: given.priority,
     ...(body === undefined ? {} : { body }),
     ...(given.base === undefined ? {} : { base: given.base }),
     ...(given.rig === undefined ? {} : { rig: given.rig }),
+    ...(given.target === undefined ? {} : { target: given.target }),
     ...(Object.keys(given.clock).length === 0 ? {} : { clocks: given.clock }),
   };
   const problem = beadInputProblem(input, (text) => Buffer.byteLength(text));
@@ -91,26 +95,15 @@ async function beadInput(title: string, given: Given): Promise<BeadInput> {
   return input;
 }
 
-function agentSpec(given: Given): AgentSpec {
-  const name = given.agent ?? (given.command === undefined ? undefined : 'shell');
-  if (name === undefined) throw usageError('which agent is to do it?', "give --command 'COMMAND' for a shell command, or --agent NAME");
-  const adapter = Object.hasOwn(adapters, name) ? adapters[name] : undefined;
-  if (adapter === undefined) throw usageError(`there is no agent ${JSON.stringify(name)}`, `there are ${Object.keys(adapters).join(', ')}`);
-  if (name === 'shell' && (given.command ?? '').trim() === '') throw usageError('the shell agent needs a command', "give --command 'COMMAND'");
-  if (name !== 'shell' && given.command !== undefined) throw usageError(`the agent ${name} takes no --command`, 'leave it away, or use --agent shell');
-  const checked = adapter.options.safeParse(given.option);
-  if (!checked.success) {
-    const issue = checked.error.issues[0];
-    throw usageError(`the agent ${name} does not take these options: ${[issue?.path.join('.'), issue?.message].filter(Boolean).join(': ')}`, 'see docs/cli.md for the options of the agents');
+/** A rig that does not exist is said before anything starts. */
+async function repoFor(context: Context, { repo, rig, target }: Given): Promise<string> {
+  if (target !== undefined && rig === undefined) throw usageError('--target goes with --rig: without one nothing is merged', 'see `heartbead sling --help`');
+  if (rig === undefined) {
+    if (repo === undefined) throw usageError('which repository is to be worked on?', 'give --repo URL, or --rig NAME');
+    return repoOf(repo, process.cwd());
   }
-  const variables = environmentProblem(given.env);
-  if (variables !== undefined) throw usageError(variables, 'see `heartbead sling --help`');
-  return {
-    adapter: name,
-    ...(given.command === undefined ? {} : { command: given.command }),
-    ...(Object.keys(given.option).length === 0 ? {} : { options: given.option }),
-    ...(given.env.length === 0 ? {} : { env: given.env }),
-  };
+  if (repo !== undefined) throw usageError('--repo and --rig exclude each other: the rig names the repository', 'leave --repo away');
+  return (await (await context.fleet()).rig(rig)).settings.repo;
 }
 
 async function waitAndReport(context: Context, bead: string, started: object): Promise<0> {

@@ -1,0 +1,38 @@
+import { adapters, environmentProblem } from '../agents/index.js';
+import type { AgentSpec } from '../contract/index.js';
+import { usageError } from './exit.js';
+
+/** What a person typed of an agent. */
+export interface GivenAgent {
+  agent?: string | undefined;
+  command?: string | undefined;
+  option: Record<string, unknown>;
+  env: string[];
+}
+
+/**
+ * An agent as a bead or rig keeps it, checked against its adapter's own options.
+ * @param help the command whose help tells more.
+ * @throws CliError (usage)
+ */
+export function agentSpec(given: GivenAgent, help: string): AgentSpec {
+  const name = given.agent ?? (given.command === undefined ? undefined : 'shell');
+  if (name === undefined) throw usageError('which agent is to do it?', "give --command 'COMMAND' for a shell command, or --agent NAME");
+  const adapter = Object.hasOwn(adapters, name) ? adapters[name] : undefined;
+  if (adapter === undefined) throw usageError(`there is no agent ${JSON.stringify(name)}`, `there are ${Object.keys(adapters).join(', ')}`);
+  if (name === 'shell' && (given.command ?? '').trim() === '') throw usageError('the shell agent needs a command', "give --command 'COMMAND'");
+  if (name !== 'shell' && given.command !== undefined) throw usageError(`the agent ${name} takes no --command`, 'leave it away, or use --agent shell');
+  const checked = adapter.options.safeParse(given.option);
+  if (!checked.success) {
+    const issue = checked.error.issues[0];
+    throw usageError(`the agent ${name} does not take these options: ${[issue?.path.join('.'), issue?.message].filter(Boolean).join(': ')}`, 'see docs/cli.md for the options of the agents');
+  }
+  const variables = environmentProblem(given.env);
+  if (variables !== undefined) throw usageError(variables, `see \`heartbead ${help} --help\``);
+  return {
+    adapter: name,
+    ...(given.command === undefined ? {} : { command: given.command }),
+    ...(Object.keys(given.option).length === 0 ? {} : { options: given.option }),
+    ...(given.env.length === 0 ? {} : { env: given.env }),
+  };
+}

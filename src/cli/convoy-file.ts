@@ -1,0 +1,54 @@
+import { LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { convoyPolicies } from '../contract/index.js';
+import type { ConvoySpec } from '../contract/index.js';
+import { convoyProblem } from '../domain/index.js';
+import { usageError } from './exit.js';
+
+const agent = z.strictObject({ adapter: z.string().min(1), command: z.string().optional(), options: z.record(z.string(), z.unknown()).optional(), env: z.array(z.string()).optional() });
+const bead = z.strictObject({
+  id: z.string(), title: z.string(), body: z.string().optional(), needs: z.array(z.string()).default([]), priority: z.int().min(1).max(5).optional(), agent: agent.optional(),
+});
+const file = z.strictObject({
+  convoy: z.string(), title: z.string(), rig: z.string(), beads: z.array(bead),
+  policy: z.enum(convoyPolicies).default('wait'), target: z.enum(['base', 'integration']).default('base'), staged: z.boolean().default(false),
+});
+
+/**
+ * Reads a convoy from YAML or JSON (which is YAML). Nothing has been started when it is refused.
+ * @param name of the file, for messages.
+ * @throws CliError (usage) that names the line and the path of what is wrong.
+ */
+export function readConvoyFile(text: string, name: string): ConvoySpec {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  const [broken] = document.errors;
+  if (broken) throw usageError(`${name}:${lines.linePos(broken.pos[0]).line}: ${broken.message.split('\n')[0] ?? 'not YAML'}`, 'mend the file; docs/cli.md shows one');
+  const parsed = file.safeParse(document.toJS());
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const path = issue?.path ?? [];
+    throw usageError(`${name}:${lineOf(document, path, lines)}: ${path.length === 0 ? '' : `${path.join('.')}: `}${issue?.message ?? 'not a convoy'}`, 'mend the file; docs/cli.md shows one');
+  }
+  const { data } = parsed;
+  const spec: ConvoySpec = {
+    ...data,
+    beads: data.beads.map(({ body, priority, agent: own, ...rest }) => ({
+      ...rest, ...(body === undefined ? {} : { body }), ...(priority === undefined ? {} : { priority }),
+      ...(own === undefined ? {} : { agent: { adapter: own.adapter, ...(own.command === undefined ? {} : { command: own.command }), ...(own.options === undefined ? {} : { options: own.options }), ...(own.env === undefined ? {} : { env: own.env }) } }),
+    })),
+  };
+  const problem = convoyProblem(spec);
+  if (problem !== undefined) throw usageError(`${name}: ${problem}`, 'mend the file; nothing was started');
+  return spec;
+}
+
+/** The line of the deepest part of the path that the file has. */
+function lineOf(document: ReturnType<typeof parseDocument>, path: readonly PropertyKey[], lines: LineCounter): number {
+  for (let depth = path.length; depth > 0; depth -= 1) {
+    const node: unknown = document.getIn(path.slice(0, depth), true);
+    const range = (node as { range?: [number, number, number] } | null | undefined)?.range;
+    if (range) return lines.linePos(range[0]).line;
+  }
+  return 1;
+}

@@ -1,0 +1,36 @@
+import type { Colors } from 'picocolors/types.js';
+import type { RigView } from '../../contract/index.js';
+import { minutes } from '../../domain/words.js';
+import { rigVerdict } from '../../domain/rig-details.js';
+import { oneLine, shortSha, table } from './format.js';
+
+/** @returns the settings and the state of a rig as text. */
+export function rigPage(view: RigView, c: Colors): string {
+  const { settings: s, now } = view;
+  const lines = [
+    `${c.bold(view.rig)}  ${rigVerdict(view)}`,
+    `repository ${s.repo}${s.base === undefined ? '' : `, base ${s.base}`}`,
+    `settings version ${view.version}: agent ${s.agent.adapter}, at most ${s.maxAgents} agents, strategy ${s.strategy}${s.approval ? ', approval by a person' : ''}, ${s.checks.length === 0 ? 'no checks' : `checks ${s.checks.map(({ name }) => name).join(', ')}`}`,
+  ];
+  if (view.grants.length > 0) lines.push('', 'running', table(['BEAD', 'PRIORITY', 'SINCE'], view.grants.map((grant) => [grant.bead, String(grant.priority), `${minutes(now - grant.grantedAt)}${grant.probe ? ' (probe)' : ''}`]), c));
+  if (view.waiting.length > 0) lines.push('', 'waiting for an agent', table(['BEAD', 'PRIORITY', 'ASKED'], view.waiting.map((request) => [request.bead, String(request.priority), `${minutes(now - request.since)} ago`]), c));
+  lines.push('', queuePage(view, c));
+  return lines.join('\n');
+}
+
+/** @returns the merge queue of a rig: what is being merged, what waits in which order, and what became of the last ones. */
+export function queuePage(view: RigView, c: Colors): string {
+  const { now } = view;
+  const lines: string[] = [];
+  const rows = [
+    ...view.merging.map((entry) => ['merging', entry.item, entry.target, entry.branch, `for ${minutes(now - entry.startedAt)}`]),
+    ...view.queue.map((entry, index) => [String(index + 1), entry.item, entry.target, entry.branch, entry.lastReason === undefined ? `queued ${minutes(now - entry.since)}` : oneLine(entry.lastReason, 80)]),
+  ];
+  lines.push(rows.length === 0 ? 'the merge queue is empty' : table(['PLACE', 'ITEM', 'TARGET', 'BRANCH', ''], rows, c));
+  const last = [
+    ...view.merged.map(({ item, target, sha, at }) => ({ at, text: `${c.green('merged')} ${item} into ${target} as ${shortSha(sha)}` })),
+    ...view.notMerged.map(({ item, outcome, reason, at }) => ({ at, text: `${c.red(outcome)} ${item}: ${oneLine(reason, 120)}` })),
+  ].sort((a, b) => b.at - a.at).slice(0, 8);
+  if (last.length > 0) lines.push('', ...last.map(({ at, text }) => `${minutes(now - at)} ago: ${text}`));
+  return lines.join('\n');
+}

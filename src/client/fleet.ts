@@ -1,0 +1,127 @@
+import { WorkflowExecutionAlreadyStartedError, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowNotFoundError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
+import type { WorkflowHandle } from '@temporalio/client';
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId, searchAttributes } from '../contract/index.js';
+import type { AddBead, ConvoySpec, ConvoyView, RemoveBead, RemoveRig, RigChange, RigSettings, RigView } from '../contract/index.js';
+import type { Town } from './connect.js';
+import { defaultDeadline, within } from './deadline.js';
+import { FleetEndedError, FleetExistsError, FleetNotFoundError, FleetRefusedError, NoWorkerError } from './errors.js';
+import type { FleetKind } from './errors.js';
+import { noWorkerAnswered, refusal } from './refusals.js';
+
+const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
+const rigKey = keyword(searchAttributes.rig);
+const convoyKey = keyword(searchAttributes.convoy);
+
+const workflowIds: Record<FleetKind, (id: string) => string> = { rig: rigWorkflowId, convoy: convoyWorkflowId };
+
+/** One row of a list of rigs or convoys. */
+export interface FleetItem {
+  id: string;
+  /** In Temporal's words: RUNNING, COMPLETED … */
+  execution: string;
+  startedAt: number;
+  title?: string;
+}
+
+/** Typed requests to rigs and convoys. Every request has a deadline; every expected failure is a `ClientError` with its next step. */
+export class FleetClient {
+  constructor(
+    private readonly town: Pick<Town, 'client'>,
+    private readonly deadline = defaultDeadline,
+  ) {}
+
+  /** @throws FleetExistsError when there is a rig of that name. */
+  addRig(rig: string, settings: RigSettings, taskQueue: string): Promise<void> {
+    return this.start('rig', rig, taskQueue, { rig, settings }, `rig ${rig}`, [{ key: rigKey, value: rig }], { title: settings.repo });
+  }
+
+  /** @throws FleetExistsError when there is a convoy of that name, or was one that has landed. */
+  createConvoy(spec: ConvoySpec, taskQueue: string): Promise<void> {
+    return this.start('convoy', spec.convoy, taskQueue, { spec }, spec.title, [{ key: rigKey, value: spec.rig }, { key: convoyKey, value: spec.convoy }], { title: spec.title });
+  }
+
+  rig = (rig: string): Promise<RigView> => this.query('rig', rig, rigMessages.state);
+  convoy = (convoy: string): Promise<ConvoyView> => this.query('convoy', convoy, convoyMessages.state);
+
+  configureRig = (rig: string, change: RigChange): Promise<string> => this.update('rig', rig, rigMessages.configure, change);
+  pauseRig = (rig: string): Promise<string> => this.update('rig', rig, rigMessages.pause, {});
+  resumeRig = (rig: string): Promise<string> => this.update('rig', rig, rigMessages.resume, {});
+  removeRig = (rig: string, options: RemoveRig): Promise<string> => this.update('rig', rig, rigMessages.remove, options);
+
+  startConvoy = (convoy: string): Promise<string> => this.update('convoy', convoy, convoyMessages.start, {});
+  pauseConvoy = (convoy: string): Promise<string> => this.update('convoy', convoy, convoyMessages.pause, {});
+  resumeConvoy = (convoy: string): Promise<string> => this.update('convoy', convoy, convoyMessages.resume, {});
+  addBead = (convoy: string, bead: AddBead): Promise<string> => this.update('convoy', convoy, convoyMessages.addBead, bead);
+  removeBead = (convoy: string, bead: RemoveBead): Promise<string> => this.update('convoy', convoy, convoyMessages.removeBead, bead);
+  retryBead = (convoy: string, id: string): Promise<string> => this.update('convoy', convoy, convoyMessages.retryBead, { id });
+
+  /** Asks for cancellation: the convoy is cancelled when its beads are. */
+  async cancelConvoy(convoy: string): Promise<void> {
+    await this.running('convoy', convoy);
+    await this.answered('convoy', convoy, () => this.handle('convoy', convoy).cancel());
+  }
+
+  /** From the visibility store, newest first, which is a moment late. */
+  async list(kind: FleetKind, { all, limit }: { all: boolean; limit: number }): Promise<FleetItem[]> {
+    const found: FleetItem[] = [];
+    const query = `WorkflowType = '${kind}'${all ? '' : " AND ExecutionStatus = 'Running'"}`;
+    await this.answered(kind, '', async () => {
+      for await (const execution of this.town.client.workflow.list({ query, pageSize: Math.min(limit, 200) })) {
+        const { title } = (execution.memo ?? {}) as { title?: unknown };
+        found.push({ id: execution.workflowId.slice(kind.length + 1), execution: execution.status.name, startedAt: execution.startTime.getTime(), ...(typeof title === 'string' ? { title } : {}) });
+        if (found.length >= limit) break;
+      }
+    });
+    return found;
+  }
+
+  private async start(kind: FleetKind, id: string, taskQueue: string, input: object, summary: string, typedSearchAttributes: { key: typeof rigKey; value: string }[], memo: Record<string, unknown>): Promise<void> {
+    try {
+      await this.limited(() =>
+        this.town.client.workflow.start(kind, {
+          workflowId: workflowIds[kind](id), taskQueue, args: [input], staticSummary: summary, typedSearchAttributes, memo, workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
+          // A removed rig may come again under its name; a convoy that has landed is history.
+          workflowIdReusePolicy: kind === 'rig' ? WorkflowIdReusePolicy.ALLOW_DUPLICATE : WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+        }),
+      );
+    } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError) throw new FleetExistsError(kind, id);
+      throw refusal(error);
+    }
+  }
+
+  private query<T>(kind: FleetKind, id: string, name: string): Promise<T> {
+    return this.answered(kind, id, () => this.handle(kind, id).query<T>(name));
+  }
+
+  private async update(kind: FleetKind, id: string, name: string, payload: object): Promise<string> {
+    await this.running(kind, id);
+    return (await this.answered(kind, id, () => this.handle(kind, id).executeUpdate<{ text: string }, [object]>(name, { args: [payload] }))).text;
+  }
+
+  /** @throws FleetNotFoundError, FleetEndedError */
+  private async running(kind: FleetKind, id: string): Promise<void> {
+    const { status } = await this.answered(kind, id, () => this.handle(kind, id).describe());
+    if (status.name !== 'RUNNING') throw new FleetEndedError(kind, id, status.name.toLowerCase());
+  }
+
+  private async answered<T>(kind: FleetKind, id: string, ask: () => Promise<T>): Promise<T> {
+    try {
+      return await this.limited(ask);
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) throw new FleetNotFoundError(kind, id);
+      if (error instanceof WorkflowUpdateFailedError) throw new FleetRefusedError(kind, id, error.cause?.message ?? error.message, { cause: error });
+      if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || noWorkerAnswered(error)) throw new NoWorkerError(`${kind} ${id}`, { cause: error });
+      throw refusal(error);
+    }
+  }
+
+  private handle(kind: FleetKind, id: string): WorkflowHandle {
+    return this.town.client.workflow.getHandle(workflowIds[kind](id));
+  }
+
+  private limited<R>(fn: () => Promise<R>): Promise<R> {
+    return within(this.town.client, this.deadline, fn);
+  }
+}
