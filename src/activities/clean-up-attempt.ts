@@ -20,7 +20,7 @@ export function makeCleanUpAttempt({ host }: Pick<ActivityDeps, 'host'>, prepara
     const { bead, attempt, repo } = input;
     const dir = host.attemptDir(input);
     return withBeats(`cleans up after attempt ${attempt}`, async () => {
-      const turn = await host.turns.take(attempt);
+      const turn = await host.turns.take(dir);
       try {
         const found = await inspectAttempt(dir);
         switch (found.kind) {
@@ -29,7 +29,7 @@ export function makeCleanUpAttempt({ host }: Pick<ActivityDeps, 'host'>, prepara
           case 'missing':
             return { removed: true, reason: 'there is nothing of the attempt on this host' };
           case 'unstarted':
-            await preparations.abandon(attempt);
+            await preparations.abandon(dir);
             await discardWorkspace(host, dir, repo);
             return { removed: true, reason: 'no agent ever worked there' };
           case 'dead':

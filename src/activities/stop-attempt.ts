@@ -18,9 +18,9 @@ export function makeStopAttempt({ host }: Pick<ActivityDeps, 'host'>, preparatio
     const input = readInput('stopAttempt', given);
     const dir = host.attemptDir(input);
     return withBeats(`stops attempt ${input.attempt}`, async (): Promise<StopAttemptResult> => {
-      const turn = await host.turns.take(input.attempt, { giveWay: { why: 'stopped', outcome: input.outcome, reason: input.reason } });
+      const turn = await host.turns.take(dir, { giveWay: { why: 'stopped', outcome: input.outcome, reason: input.reason } });
       try {
-        await preparations.abandon(input.attempt);
+        await preparations.abandon(dir);
         for (let look = 0; look < looks; look++) {
           const found = await inspectAttempt(dir);
           switch (found.kind) {

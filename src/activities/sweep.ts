@@ -13,7 +13,7 @@ import { discardWorkspace } from './workspace.js';
 export async function sweepUnstarted(deps: ActivityDeps, preparations: Preparations, dir: AttemptDir): Promise<void> {
   const bead = await askBead(deps, dir.bead);
   if (bead !== undefined && bead.current?.id === dir.attempt && !isFinal(bead.status)) return;
-  await preparations.abandon(dir.attempt);
+  await preparations.abandon(dir);
   const repo = (await dir.readInput())?.repo;
   if (repo === undefined) await dir.remove();
   else await discardWorkspace(deps.host, dir, repo);

@@ -1,4 +1,5 @@
 import type { Outcome } from '../contract/index.js';
+import type { AttemptDir } from '../runner/index.js';
 
 /** Why the holder of a turn is asked to give way. */
 export type GiveWay =
@@ -14,6 +15,9 @@ export interface AttemptTurn {
   end(): void;
 }
 
+/** An attempt is known by its folder on this host. */
+type Folder = Pick<AttemptDir, 'path'>;
+
 interface Holder {
   controller: AbortController;
   ended: Promise<void>;
@@ -27,22 +31,22 @@ export class AttemptTurns {
   readonly #holders = new Map<string, Holder>();
 
   /** @returns whether somebody acts on the attempt now. */
-  busy(attempt: string): boolean {
-    return this.#holders.has(attempt);
+  busy({ path }: Folder): boolean {
+    return this.#holders.has(path);
   }
 
   /** @returns the turn when it is free at this moment. */
-  tryTake(attempt: string): AttemptTurn | undefined {
-    if (this.#holders.has(attempt)) return undefined;
+  tryTake({ path }: Folder): AttemptTurn | undefined {
+    if (this.#holders.has(path)) return undefined;
     const controller = new AbortController();
     let resolve: () => void = () => undefined;
     const holder: Holder = { controller, ended: new Promise((done) => (resolve = done)) };
-    this.#holders.set(attempt, holder);
+    this.#holders.set(path, holder);
     return {
       giveWay: controller.signal,
       end: () => {
-        if (this.#holders.get(attempt) !== holder) return;
-        this.#holders.delete(attempt);
+        if (this.#holders.get(path) !== holder) return;
+        this.#holders.delete(path);
         resolve();
       },
     };
@@ -53,12 +57,12 @@ export class AttemptTurns {
    * @param giveWay told to whoever has it.
    * @param signal ends the waiting; the promise then rejects with its reason.
    */
-  async take(attempt: string, options: { giveWay?: GiveWay; signal?: AbortSignal } = {}): Promise<AttemptTurn> {
+  async take(dir: Folder, options: { giveWay?: GiveWay; signal?: AbortSignal } = {}): Promise<AttemptTurn> {
     for (;;) {
       options.signal?.throwIfAborted();
-      const turn = this.tryTake(attempt);
+      const turn = this.tryTake(dir);
       if (turn !== undefined) return turn;
-      const holder = this.#holders.get(attempt);
+      const holder = this.#holders.get(dir.path);
       if (holder === undefined) continue;
       if (options.giveWay !== undefined) holder.controller.abort(options.giveWay);
       await orAborted(holder.ended, options.signal);

@@ -76,7 +76,7 @@ export class HostWatch {
   /** Whoever has the turn settles the attempt himself; if not, the next look does. */
   async #settle(dir: AttemptDir): Promise<void> {
     if ((this.#again.get(dir.path) ?? 0) > Date.now()) return;
-    const turn = this.host.turns.tryTake(dir.attempt);
+    const turn = this.host.turns.tryTake(dir);
     if (turn === undefined) return;
     try {
       const found = await inspectAttempt(dir);
@@ -144,7 +144,7 @@ export class HostWatch {
     if (before === undefined) this.#swept.set(dir.path, Date.now());
     if (sweep === undefined || before === undefined || Date.now() - before < sweepEvery) return;
     this.#swept.set(dir.path, Date.now());
-    const turn = this.host.turns.tryTake(dir.attempt);
+    const turn = this.host.turns.tryTake(dir);
     if (turn === undefined) return;
     try {
       await sweep(dir);

@@ -30,8 +30,8 @@ export class LivingRunners {
     return this.#entries.size;
   }
 
-  has(attempt: string): boolean {
-    return [...this.#entries.values()].some(({ dir }) => dir.attempt === attempt);
+  has(dir: AttemptDir): boolean {
+    return this.#entries.has(basename(dir.path));
   }
 
   add(dir: AttemptDir, runner: ProcessIdentity): void {

@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StartAgentInput } from '../../src/contract/index.js';
-import { HostLab } from './support/host-lab.js';
+import { HostLab, newAttempt } from './support/host-lab.js';
 import type { Desk, Running } from './support/host-lab.js';
 
 let lab: HostLab;
@@ -46,17 +46,17 @@ describe('whose attempt it is', () => {
   test('the bead hears first of all which host has taken the attempt', async () => {
     const desk = await lab.desk();
     await failureOf(await desk.start(lab.input(desk, { base: 'no-such-branch' })));
-    expect(await desk.signals()).toEqual([{ name: 'accepted', payload: { attempt: '1-abcd', host: lab.host.hostId } }]);
+    expect(await desk.signals()).toEqual([{ name: 'accepted', payload: { attempt: desk.attempt, host: lab.host.hostId } }]);
   });
 
   test('an attempt that is no longer the bead\'s current one is not started', async () => {
-    const desk = await lab.desk('2-efgh');
+    const desk = await lab.desk({ id: newAttempt(2) });
     expect(await failureOf(await desk.start(lab.input(desk)))).toMatchObject({ type: 'RunnerRefused', message: expect.stringMatching(/the bead has moved on/) as string });
     expect(await lab.leftovers(desk)).toEqual([]);
   });
 
   test('an attempt that another host has claimed is not started here, and the bead learns where it is', async () => {
-    const desk = await lab.desk('1-abcd', { host: 'other-1a2b3c', spawnedAt: 1 });
+    const desk = await lab.desk({ host: 'other-1a2b3c', spawnedAt: 1 });
     const ending = await failureOf(await desk.start(lab.input(desk)));
     expect(ending).toMatchObject({ type: 'HeldElsewhere', details: [{ host: 'other-1a2b3c' }] });
     expect(await lab.leftovers(desk)).toEqual([]);
@@ -64,7 +64,7 @@ describe('whose attempt it is', () => {
 
   test('a bead that has ended gets no agent', async () => {
     const desk = await lab.desk();
-    await desk.setState({ status: 'cancelled', current: { id: '1-abcd' } });
+    await desk.setState({ status: 'cancelled', current: { id: desk.attempt } });
     expect(await failureOf(await desk.start(lab.input(desk)))).toMatchObject({ type: 'RunnerRefused' });
     expect(await lab.leftovers(desk)).toEqual([]);
   });
@@ -115,7 +115,7 @@ describe('a slow preparation', () => {
     const begin = performance.now();
     // Twice the timeout goes by; only a lost beat could end the activity meanwhile.
     await expect.poll(() => performance.now() - begin, { timeout: 20_000 }).toBeGreaterThan(5_000);
-    expect(await desk.pending()).toMatchObject([{ details: { phase: 'worktree', attempt: '1-abcd', host: lab.host.hostId } }]);
+    expect(await desk.pending()).toMatchObject([{ details: { phase: 'worktree', attempt: desk.attempt, host: lab.host.hostId } }]);
     await running.cancel();
     expect(await running.ending()).toMatchObject({ kind: 'cancelled' });
   });
@@ -125,7 +125,7 @@ describe('a slow preparation', () => {
     const running = await desk.start(lab.input(desk, slow(600_000)));
     await underWay(desk);
     await running.cancel();
-    expect(await running.ending()).toMatchObject({ kind: 'cancelled', details: [{ attempt: '1-abcd', outcome: 'stopped', host: lab.host.hostId }] });
+    expect(await running.ending()).toMatchObject({ kind: 'cancelled', details: [{ attempt: desk.attempt, outcome: 'stopped', host: lab.host.hostId }] });
     expect(await lab.leftovers(desk)).toEqual([]);
   });
 
@@ -133,7 +133,7 @@ describe('a slow preparation', () => {
     const desk = await lab.desk();
     const running = await desk.start(lab.input(desk, slow(600_000)));
     await underWay(desk);
-    const stop = { bead: desk.bead, attempt: '1-abcd', repo: lab.origin.url, outcome: 'timed_out', reason: 'too long' };
+    const stop = { bead: desk.bead, attempt: desk.attempt, repo: lab.origin.url, outcome: 'timed_out', reason: 'too long' };
     expect(await desk.onHost('stopAttempt', stop)).toEqual({ confirmed: true });
     expect(await lab.leftovers(desk)).toEqual([]);
     expect(await running.ending()).toMatchObject({ kind: 'result', result: { outcome: 'timed_out', reason: 'too long' } });
@@ -171,7 +171,7 @@ describe('an interrupted start on a host that has no free place', () => {
   test('waits for one, and can be stopped while it waits', async () => {
     const { desk, running } = await interrupted();
     await expect.poll(async () => (await desk.pending())[0]?.details?.text, { timeout: 30_000 }).toMatch(/waits for a free place/);
-    expect(await desk.onHost('stopAttempt', { bead: desk.bead, attempt: '1-abcd', repo: full.origin.url, outcome: 'stopped', reason: 'enough' })).toEqual({ confirmed: true });
+    expect(await desk.onHost('stopAttempt', { bead: desk.bead, attempt: desk.attempt, repo: full.origin.url, outcome: 'stopped', reason: 'enough' })).toEqual({ confirmed: true });
     expect(await running.ending()).toMatchObject({ kind: 'result', result: { outcome: 'stopped' } });
     expect(await full.leftovers(desk)).toEqual([]);
   });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AttemptResult, Evidence, StartAgentInput, StopAttemptResult } from '../../src/contract/index.js';
 import { findProcesses, processAlive, RunnerControl } from '../../src/runner/index.js';
 import type { AttemptDir, RunnerRecord } from '../../src/runner/index.js';
-import { HostLab } from './support/host-lab.js';
+import { HostLab, newAttempt } from './support/host-lab.js';
 import type { Desk, Running } from './support/host-lab.js';
 import { git } from './support/origin.js';
 
@@ -29,7 +29,7 @@ async function agentOf(dir: AttemptDir): Promise<RunnerRecord & { agent: NonNull
 /** How many agents the runners of an attempt have ever spawned. */
 const spawns = async (dir: AttemptDir): Promise<number> => (await readFile(dir.runnerLog, 'utf8')).split('\n').filter((line) => line.includes('"agent spawned"')).length;
 
-const errand = (lab: HostLab, desk: Desk, attempt = '1-abcd'): { bead: string; attempt: string; repo: string } => ({ bead: desk.bead, attempt, repo: lab.origin.url });
+const errand = (lab: HostLab, { bead, attempt }: Desk): { bead: string; attempt: string; repo: string } => ({ bead, attempt, repo: lab.origin.url });
 const stop = (lab: HostLab, desk: Desk): Promise<StopAttemptResult> => desk.onHost('stopAttempt', { ...errand(lab, desk), outcome: 'stopped', reason: 'enough' });
 
 describe('an attempt on a host with its watch', () => {
@@ -42,7 +42,7 @@ describe('an attempt on a host with its watch', () => {
   test('runs from the clone to a verified branch, and its worktree goes when everything in it is on the remote', async () => {
     const desk = await lab.desk();
     const result = await resultOf(await desk.start(lab.input(desk)));
-    expect(result).toMatchObject({ attempt: '1-abcd', outcome: 'done', host: lab.host.hostId, baseSha: lab.origin.sha, branch: `heartbead/${desk.bead}/1-abcd` });
+    expect(result).toMatchObject({ attempt: desk.attempt, outcome: 'done', host: lab.host.hostId, baseSha: lab.origin.sha, branch: `heartbead/${desk.bead}/${desk.attempt}` });
     const names = (await desk.signals()).map(({ name, payload }) => `${name} ${(payload as { kind?: string }).kind ?? ''}`.trim());
     expect(names.slice(0, 2)).toEqual(['accepted', 'heartbeat start']);
 
@@ -65,8 +65,9 @@ describe('an attempt on a host with its watch', () => {
     const desk = await lab.desk();
     const first = await resultOf(await desk.start(lab.input(desk, { agent: { adapter: 'demo', options: { steps: 4, stepMs: 50, commits: 4, crashAtStep: 3 } } })));
     expect(first).toMatchObject({ outcome: 'agent_failed', checkpoint: { wip: true } });
-    await desk.setState({ status: 'in_progress', current: { id: '2-efgh' } });
-    const second = await resultOf(await desk.start(lab.input(desk, { attempt: '2-efgh', number: 2, checkpoint: first.checkpoint as NonNullable<AttemptResult['checkpoint']>, agent: { adapter: 'demo', options: { steps: 4, stepMs: 50, commits: 4 } } })));
+    const attempt = newAttempt(2);
+    await desk.setState({ status: 'in_progress', current: { id: attempt } });
+    const second = await resultOf(await desk.start(lab.input(desk, { attempt, number: 2, checkpoint: first.checkpoint as NonNullable<AttemptResult['checkpoint']>, agent: { adapter: 'demo', options: { steps: 4, stepMs: 50, commits: 4 } } })));
     expect(second.outcome).toBe('done');
     // What the first one had committed is there, made by the first.
     expect(await git(lab.origin.url, 'rev-list', '--count', `main..${second.branch ?? ''}`)).toBe('4');
@@ -94,7 +95,7 @@ describe('an attempt on a host with its watch', () => {
     expect(await spawns(lab.dir(desk))).toBe(1);
 
     expect(await stop(lab, desk)).toMatchObject({ confirmed: true, result: { outcome: 'stopped', reason: 'enough' } });
-    expect(findProcesses({ attempt: '1-abcd', group: before.agent })).toEqual([]);
+    expect(findProcesses({ attempt: desk.attempt, group: before.agent })).toEqual([]);
     expect(await resultOf(second)).toMatchObject({ outcome: 'stopped' });
     // Once more: nothing is left to stop, and the answer is the same.
     expect(await stop(lab, desk)).toMatchObject({ confirmed: true, result: { outcome: 'stopped' } });
@@ -156,10 +157,10 @@ describe('an attempt on a host with its watch', () => {
     process.kill(-record.agent.pgid, 'SIGKILL');
     // The heartbeat timeout is ten minutes away: the host has told.
     const result = await resultOf(running);
-    expect(result).toMatchObject({ outcome: 'lost', host: lab.host.hostId, checkpoint: { ref: `refs/heartbead/${desk.bead}/1-abcd/wip` } });
-    expect(findProcesses({ attempt: '1-abcd', group: record.agent })).toEqual([]);
+    expect(result).toMatchObject({ outcome: 'lost', host: lab.host.hostId, checkpoint: { ref: `refs/heartbead/${desk.bead}/${desk.attempt}/wip` } });
+    expect(findProcesses({ attempt: desk.attempt, group: record.agent })).toEqual([]);
     expect(await git(lab.origin.url, 'rev-parse', result.checkpoint?.ref ?? '')).toBe(result.checkpoint?.sha);
-    await expect.poll(() => lab.host.runners.has('1-abcd'), patient).toBe(false);
+    await expect.poll(() => lab.host.runners.has(lab.dir(desk)), patient).toBe(false);
   });
 
   test('is frozen and let go on by the host, and hears messages', async () => {
@@ -200,12 +201,12 @@ describe('an attempt on a host with its watch', () => {
     const desk = await lab.desk();
     const running = await desk.start(lab.input(desk, endless));
     await agentOf(lab.dir(desk));
-    expect(lab.host.runners.has('1-abcd')).toBe(true);
+    expect(lab.host.runners.has(lab.dir(desk))).toBe(true);
     expect(await desk.onHost('cleanUpAttempt', errand(lab, desk))).toEqual({ removed: false, reason: 'the attempt is still running' });
     await running.cancel();
     const ending = await running.ending();
     expect(ending).toMatchObject({ kind: 'cancelled', details: [{ outcome: 'stopped' }] });
-    await expect.poll(() => lab.host.runners.has('1-abcd'), patient).toBe(false);
+    await expect.poll(() => lab.host.runners.has(lab.dir(desk)), patient).toBe(false);
   });
 });
 
@@ -227,30 +228,30 @@ describe('an attempt on a host whose watch has not looked yet', () => {
     process.kill(record.pid, 'SIGKILL');
     expect(await first.ending()).toMatchObject({ kind: 'timeout', timeout: 'HEARTBEAT', lastDetails: { phase: 'running' } });
     const result = await resultOf(await desk.adopt(input));
-    expect(result).toMatchObject({ outcome: 'lost', attempt: '1-abcd' });
-    expect(findProcesses({ attempt: '1-abcd', group: record.agent })).toEqual([]);
+    expect(result).toMatchObject({ outcome: 'lost', attempt: desk.attempt });
+    expect(findProcesses({ attempt: desk.attempt, group: record.agent })).toEqual([]);
     expect(processAlive(record.agent.pid, record.agent.startTime)).toBe(false);
     expect(await dir.readResult()).toEqual(result);
   });
 
   test('whose runner was killed can be stopped: it is settled and confirmed', async () => {
-    const desk = await lab.desk('2-efgh');
-    const first = await desk.start(lab.input(desk, { ...endless, attempt: '2-efgh' }));
-    const record = await agentOf(lab.dir(desk, '2-efgh'));
+    const desk = await lab.desk();
+    const first = await desk.start(lab.input(desk, endless));
+    const record = await agentOf(lab.dir(desk));
     process.kill(record.pid, 'SIGKILL');
-    const answer = await desk.onHost<StopAttemptResult>('stopAttempt', { ...errand(lab, desk, '2-efgh'), outcome: 'stopped', reason: 'enough' });
+    const answer = await desk.onHost<StopAttemptResult>('stopAttempt', { ...errand(lab, desk), outcome: 'stopped', reason: 'enough' });
     expect(answer).toMatchObject({ confirmed: true, result: { outcome: 'lost' } });
     expect(findProcesses({ attempt: '2-efgh', group: record.agent })).toEqual([]);
     await first.cancel();
   });
 
   test('a worktree with work that is nowhere else is kept, and the reason is told', async () => {
-    const desk = await lab.desk('3-ijkl');
-    const result = await resultOf(await desk.start(lab.input(desk, { attempt: '3-ijkl' })));
+    const desk = await lab.desk();
+    const result = await resultOf(await desk.start(lab.input(desk)));
     expect(result.outcome).toBe('done');
-    const dir = lab.dir(desk, '3-ijkl');
+    const dir = lab.dir(desk);
     await git(dir.worktree, 'commit', '--quiet', '--allow-empty', '-m', 'Only here');
-    expect(await desk.onHost('cleanUpAttempt', errand(lab, desk, '3-ijkl'))).toMatchObject({ removed: false, reason: expect.stringMatching(/is on no branch of the remote/) as string });
+    expect(await desk.onHost('cleanUpAttempt', errand(lab, desk))).toMatchObject({ removed: false, reason: expect.stringMatching(/is on no branch of the remote/) as string });
     expect((await stat(dir.worktree)).isDirectory()).toBe(true);
   });
 });

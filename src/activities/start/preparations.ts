@@ -51,19 +51,19 @@ export class Preparations {
   constructor(private readonly deps: ActivityDeps) {}
 
   /** Breaks the attempt's preparation off, if there is one, and resolves when nothing of it is at work. Only the holder of the attempt's turn may. */
-  async abandon(attempt: string): Promise<void> {
-    const running = this.#running.get(attempt);
+  async abandon(dir: AttemptDir): Promise<void> {
+    const running = this.#running.get(dir.path);
     running?.controller.abort(new Abandoned('unwanted'));
     await running?.over;
   }
 
   /** Joins the attempt's preparation, or begins it. Only the holder of the attempt's turn may. */
   async join(input: StartAgentInput, dir: AttemptDir, listener: Progress): Promise<Hold> {
-    let running = this.#running.get(input.attempt);
+    let running = this.#running.get(dir.path);
     // One that is being broken off is no use any more.
     while (running?.controller.signal.aborted === true) {
       await running.over;
-      running = this.#running.get(input.attempt);
+      running = this.#running.get(dir.path);
     }
     running ??= this.#begin(input, dir);
     return this.#hold(running, listener, input.clocks.adoptWithin);
@@ -107,10 +107,10 @@ export class Preparations {
       })
       .finally(() => {
         clearTimeout(running.forsakenTimer);
-        this.#running.delete(input.attempt);
+        this.#running.delete(dir.path);
       });
     running.over = running.ready.catch(() => undefined);
-    this.#running.set(input.attempt, running);
+    this.#running.set(dir.path, running);
     return running;
   }
 

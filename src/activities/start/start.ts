@@ -36,13 +36,12 @@ export class Start {
    */
   async run(): Promise<AttemptResult> {
     const { turns } = this.deps.host;
-    const { attempt } = this.input;
-    let turn = turns.tryTake(attempt);
+    let turn = turns.tryTake(this.#dir);
     if (turn === undefined) {
       this.lease.say('accepted', 'waits for another call that works on the same attempt');
       // Only a token that the server still counts on outranks whoever is at work.
       await this.lease.confirm();
-      turn = await turns.take(attempt, { giveWay: { why: 'superseded' }, signal: this.lease.signal });
+      turn = await turns.take(this.#dir, { giveWay: { why: 'superseded' }, signal: this.lease.signal });
     }
     const { giveWay } = turn;
     const yielded = (): void => this.lease.interrupt(giveWay.reason as GiveWay);

@@ -8,8 +8,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
+import type { Logger } from 'pino';
 import { inject } from 'vitest';
+import { createFleetActivities } from '../../../src/activities/fleet/index.js';
 import { createHostActivities } from '../../../src/activities/index.js';
+import { refineryWorkerOptions } from '../../../src/activities/refinery/index.js';
 import { attemptRefs, beadWorkflowId, taskQueues } from '../../../src/contract/index.js';
 import type { Activities, StartAgentInput } from '../../../src/contract/index.js';
 import { mergeClocks } from '../../../src/domain/index.js';
@@ -31,6 +34,11 @@ const isOver = (error: unknown): void => {
   if (!(error instanceof WorkflowNotFoundError)) throw error;
 };
 
+/** Silent unless TEST_LOG says otherwise. */
+export const testLogger = (): Logger => pino({ level: process.env['TEST_LOG']?.toLowerCase() ?? 'silent' }, pino.destination(2));
+
+export const newAttempt = (number = 1): string => `${number}-${randomBytes(4).toString('hex')}`;
+
 /** A call on the desk's activities. */
 export interface Running {
   cancel(): Promise<void>;
@@ -42,8 +50,10 @@ export class Desk {
   #calls = 0;
   constructor(
     readonly bead: string,
+    /** Unique, as in a real town: it marks the agent's processes on this machine, where other tests run too. */
+    readonly attempt: string,
     readonly handle: WorkflowHandle<typeof desk>,
-    private readonly lab: HostLab,
+    private readonly lab: { town: string; host: { hostId: string } },
   ) {}
 
   async call(activity: keyof Activities, queue: string, input: unknown, heartbeatTimeout?: number): Promise<Running> {
@@ -91,50 +101,38 @@ export class Desk {
   }
 }
 
-export interface LabOptions {
-  maxAgents?: number;
-  diskFloor?: number;
-  /** False: dead runners stay where they are until an activity looks. */
-  watch?: boolean;
-}
-
-/** A host with its workers, a town of its own on the shared dev server, and a repository. */
-export class HostLab {
+/** A town of its own on the shared dev server, a repository, and a worker for desks. */
+export class Lab {
   readonly town = `town-${randomBytes(4).toString('hex')}`;
   folder = '';
-  host!: Host;
   client!: Client;
+  native!: NativeConnection;
   origin!: { url: string; sha: string };
+  /** Where agents run. */
+  host!: { hostId: string };
+  protected closers: (() => Promise<unknown>)[] = [];
   #desks: Desk[] = [];
-  #closers: (() => Promise<unknown>)[] = [];
 
-  static async open(options: LabOptions = {}): Promise<HostLab> {
-    const lab = new HostLab();
-    await lab.#open(options);
-    return lab;
+  get home(): string {
+    return join(this.folder, 'home');
   }
 
-  async #open({ maxAgents = 4, diskFloor = 0, watch = true }: LabOptions): Promise<void> {
+  protected async openTown(): Promise<void> {
     this.folder = await mkdtemp(join(tmpdir(), 'hb-'));
     this.origin = await makeOrigin(this.folder);
     const { address, namespace } = inject('devServer');
     const connection = await Connection.connect({ address });
-    const native = await NativeConnection.connect({ address });
+    this.native = await NativeConnection.connect({ address });
     this.client = new Client({ connection, namespace });
-    const { home, hostId } = await openStateDirectory(join(this.folder, 'home'));
-    const logger = pino({ level: process.env['TEST_LOG']?.toLowerCase() ?? 'silent' }, pino.destination(2));
-    this.host = new Host({ home, hostId, maxAgents, diskFloor, logger });
-    const { activities, sweep } = createHostActivities({ host: this.host, client: this.client, connection: connectionRecord({ address, namespace }), agentsQueue: taskQueues.agents(this.town) });
-    const hostWatch = new HostWatch(this.host, { client: this.client, sweep, lookEvery: 200, sweepEvery: 1_000 });
-    if (watch) await hostWatch.start();
     // The desk's workflows have a queue of their own: nothing of the product polls it.
-    const desks = await Worker.create({ connection: native, namespace, taskQueue: `${this.town}-desk`, workflowBundle: await deskBundle() });
-    const workers = await createWorkers({ connection: native, namespace, taskQueue: this.town, host: this.host, activities, workflowBundle: await deskBundle(), identity: `heartbead@${hostId} ${process.pid}` });
-    const runs = [desks, ...workers].map((worker) => worker.run());
-    this.#closers = [
-      async () => { for (const worker of [desks, ...workers]) if (worker.getState() === 'RUNNING') worker.shutdown(); await Promise.all(runs); },
-      () => hostWatch.stop(),
-      () => native.close(),
+    const desks = await Worker.create({ connection: this.native, namespace, taskQueue: `${this.town}-desk`, workflowBundle: await deskBundle() });
+    const run = desks.run();
+    this.closers = [
+      async () => {
+        desks.shutdown();
+        await run;
+      },
+      () => this.native.close(),
       () => connection.close(),
     ];
   }
@@ -142,8 +140,8 @@ export class HostLab {
   /** Ends everything that belongs to the lab: agents and runners too, also after a failure. */
   async close(): Promise<void> {
     for (const desk of this.#desks) await desk.handle.signal(closeSignal).catch(isOver);
-    for (const close of this.#closers) await close();
-    for (const dir of await AttemptDir.list(this.host.home)) {
+    for (const close of this.closers) await close();
+    for (const dir of await AttemptDir.list(this.home)) {
       const record = await dir.readRunner();
       if (record !== undefined && processAlive(record.pid, record.startTime)) process.kill(record.pid, 'SIGKILL');
       await endProcesses({ attempt: dir.attempt, ...(record?.agent ? { group: record.agent } : {}), graceMs: 0 });
@@ -152,36 +150,76 @@ export class HostLab {
   }
 
   /** A bead that says `current` is the attempt it is about. */
-  async desk(attempt = '1-abcd', current: object = {}): Promise<Desk> {
+  async desk(current: object = {}): Promise<Desk> {
     const bead = `b-${randomBytes(4).toString('hex')}`;
+    const attempt = newAttempt();
     const handle = await this.client.workflow.start<typeof desk>('desk', {
       workflowId: beadWorkflowId(bead), taskQueue: `${this.town}-desk`, args: [{ status: 'in_progress', current: { id: attempt, lastSignAt: 0, ...current } }],
     });
-    const made = new Desk(bead, handle, this);
+    const made = new Desk(bead, attempt, handle, this);
     this.#desks.push(made);
     return made;
   }
 
-  input({ bead }: Desk, over: Partial<StartAgentInput> = {}): StartAgentInput {
+  input({ bead, attempt }: Desk, over: Partial<StartAgentInput> = {}): StartAgentInput {
     return {
-      bead, attempt: '1-abcd', number: 1, mode: 'start', title: 'Try it', body: 'Do what the script says.', repo: this.origin.url,
+      bead, attempt, number: 1, mode: 'start', title: 'Try it', body: 'Do what the script says.', repo: this.origin.url,
       agent: { adapter: 'demo', options: { steps: 2, stepMs: 100, commits: 1, chatter: 1 } }, clocks: quickClocks, notes: [], messages: [], ...over,
     };
   }
 
-  dir({ bead }: Desk, attempt = '1-abcd'): AttemptDir {
-    return this.host.attemptDir({ bead, attempt });
+  dir({ bead, attempt }: Pick<Desk, 'bead' | 'attempt'>): AttemptDir {
+    return AttemptDir.of(this.home, bead, attempt);
+  }
+}
+
+export interface LabOptions {
+  maxAgents?: number;
+  diskFloor?: number;
+  /** False: dead runners stay where they are until an activity looks. */
+  watch?: boolean;
+}
+
+/** A host with its workers, all parts in reach of the test. */
+export class HostLab extends Lab {
+  declare host: Host;
+
+  static async open(options: LabOptions = {}): Promise<HostLab> {
+    const lab = new HostLab();
+    await lab.#open(options);
+    return lab;
+  }
+
+  async #open({ maxAgents = 4, diskFloor = 0, watch = true }: LabOptions): Promise<void> {
+    await this.openTown();
+    const { address, namespace } = inject('devServer');
+    const { home, hostId } = await openStateDirectory(this.home);
+    this.host = new Host({ home, hostId, maxAgents, diskFloor, logger: testLogger() });
+    const { activities, sweep } = createHostActivities({ host: this.host, client: this.client, connection: connectionRecord({ address, namespace }), agentsQueue: taskQueues.agents(this.town) });
+    const hostWatch = new HostWatch(this.host, { client: this.client, sweep, lookEvery: 200, sweepEvery: 1_000 });
+    if (watch) await hostWatch.start();
+    const fleet = createFleetActivities({ client: this.client, taskQueue: this.town, mirrors: this.host.mirrors, logger: testLogger() });
+    const refinery = refineryWorkerOptions({ home, hostId, town: this.town });
+    const workers = await createWorkers({ connection: this.native, fleet, refinery, namespace, taskQueue: this.town, host: this.host, activities, workflowBundle: await deskBundle(), identity: `heartbead@${hostId} ${process.pid}` });
+    const runs = workers.map((worker) => worker.run());
+    this.closers.unshift(
+      async () => {
+        for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+        await Promise.all(runs);
+      },
+      () => hostWatch.stop(),
+    );
   }
 
   /** What is left on the disk of an attempt: its folder, its entry in the mirror, its branch. */
-  async leftovers(desk: Desk, attempt = '1-abcd'): Promise<string[]> {
+  async leftovers(desk: Desk): Promise<string[]> {
     const left: string[] = [];
-    const dir = this.dir(desk, attempt);
+    const dir = this.dir(desk);
     if (await dir.exists()) left.push(`folder: ${(await readdir(dir.path)).join(' ')}`);
     for (const mirror of await readdir(this.host.mirrors)) {
       const entries = await readdir(join(this.host.mirrors, mirror, 'worktrees')).catch(() => []);
       left.push(...entries.map((name) => `worktree: ${name}`));
-      const branch = join(this.host.mirrors, mirror, 'refs/heads', attemptRefs.branch(desk.bead, attempt));
+      const branch = join(this.host.mirrors, mirror, 'refs/heads', attemptRefs.branch(desk.bead, desk.attempt));
       if (await stat(branch).then(() => true, () => false)) left.push('branch');
     }
     return left;
