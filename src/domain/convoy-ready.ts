@@ -3,8 +3,8 @@ import type { ConvoyBeadState, ConvoyBeadStatus, ConvoyProgress, ConvoyState } f
 
 /** @returns whether a bead in this status runs, or may do so any moment. */
 export const isActive = (status: ConvoyBeadStatus): boolean => status === 'starting' || status === 'running';
-/** @returns whether a bead in this status did not do what those that need it wait for. A removed one does not count. */
-export const isLost = ({ status, removing }: Pick<ConvoyBeadState, 'status' | 'removing'>): boolean => (status === 'failed' || status === 'cancelled') && removing !== true;
+/** @returns whether a bead did not do what those that need it wait for. (One that was taken out is not in the convoy any more.) */
+export const isLost = ({ status }: Pick<ConvoyBeadState, 'status'>): boolean => status === 'failed' || status === 'cancelled';
 
 /** @returns whether all beads are merged. A convoy without beads has merged nothing. */
 export const allMerged = (s: Pick<ConvoyState, 'beads'>): boolean => s.beads.length > 0 && s.beads.every(({ status }) => status === 'merged');

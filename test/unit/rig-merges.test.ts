@@ -34,7 +34,7 @@ describe('the merge queue', () => {
 
   it('knows a commit that is enqueued twice', () => {
     const rig = new RigStory().enqueue('a', 1).enqueue('a', 1, { priority: 1 });
-    expect([rig.queued, rig.state.queue[0]?.priority]).toEqual([['a'], 1]);
+    expect([rig.queued, rig.state.queue[0]?.priority, rig.answers]).toEqual([['a'], 1, []]);
     rig.begin().enqueue('a', 1);
     expect([rig.queued, rig.merging]).toEqual([[], ['a']]);
     rig.end('a', 1, merged(11)).tellAll();
@@ -152,6 +152,8 @@ describe('items of workflows that are gone', () => {
     rig.apply({ type: 'looked', askedAt: rig.now, gone: [{ workflowId: 'bead-a', status: 'TERMINATED' }, { workflowId: 'bead-b', status: 'NOT_FOUND' }] });
     expect([rig.queued, rig.state.merging]).toMatchObject([[], [{ item: 'a', withdrawn: true }]]);
     expect(rig.state.notMerged).toMatchObject([{ item: 'b', reason: 'its workflow is gone (not found)' }]);
+    // There is nobody to be told.
+    expect(rig.answers).toEqual([]);
   });
 });
 

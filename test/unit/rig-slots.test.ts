@@ -29,6 +29,11 @@ describe('slots', () => {
     expect(rigErrands(rig.state)).toMatchObject([{ do: 'grant', bead: 'a' }]);
   });
 
+  it('asked for again by their holder stay its own, though a better one waits: its agent may be running', () => {
+    const rig = new RigStory({ maxAgents: 1 }).ask('a').tellAll().ask('urgent', 1).ask('a');
+    expect(rig.held).toEqual(['a']);
+  });
+
   it('asked for again by one who waits change only its priority', () => {
     const rig = new RigStory({ maxAgents: 1 }).ask('a').ask('b', 3).ask('c', 2).ask('b', 1);
     expect(rig.state.waiting.map(({ bead }) => bead)).toEqual(['b', 'c']);
