@@ -25,6 +25,8 @@ export type BeadEvent =
   | { type: 'malformed'; message: string; problem: string }
   /** The clock was looked at. */
   | { type: 'tick' }
+  /** The clock was looked at so much later than ordered: the server, or every worker of the bead, was away, and nobody could be heard. */
+  | { type: 'outage'; ms: number }
   /** The activity heartbeat of the attempt timed out, with the last details the server had accepted. */
   | { type: 'silent'; attempt: string; details?: BeatDetails }
   /** The attempt's host took up neither adoption nor stop in time. */
@@ -162,6 +164,9 @@ class Step {
         return;
       case 'tick':
         if (!over) this.#tick();
+        return;
+      case 'outage':
+        if (!over && s.current) this.#outage(s.current, event.ms);
         return;
       case 'evidence':
         if (!over) this.#evidence(event.evidence);
@@ -306,8 +311,24 @@ class Step {
   /** Proof of life ends a suspicion at once; whether the adoption is still to come is another matter. */
   #recover(attempt: CurrentAttempt): void {
     if (attempt.suspectSince === undefined) return;
-    this.#tell(`${attempt.host ?? 'the host'} gave a sign of life after ${minutes(this.now - attempt.suspectSince)}`);
+    const unheard = this.now - attempt.suspectSince;
+    this.#tell(`${attempt.host ?? 'the host'} gave a sign of life after ${minutes(unheard)}`);
     delete attempt.suspectSince;
+    this.#forgive(attempt, unheard);
+  }
+
+  /** Silence proves nothing while nobody could be heard (and the lease may have frozen the agent): that time is taken out of its clocks. */
+  #forgive(attempt: CurrentAttempt, unheard: number): void {
+    if (attempt.spawnedAt === undefined || attempt.pausedAt !== undefined) return;
+    attempt.lastProgressAt = Math.min((attempt.lastProgressAt ?? attempt.spawnedAt) + unheard, this.now);
+    attempt.pausedMs += unheard;
+  }
+
+  #outage(attempt: CurrentAttempt, ms: number): void {
+    this.#tell(`nothing could be heard for ${minutes(ms)}: the server or the workers were away`);
+    // A suspicion is taken out of the clocks as a whole when it ends.
+    if (attempt.suspectSince === undefined) this.#forgive(attempt, ms);
+    attempt.lastSignAt = Math.min(attempt.lastSignAt + ms, this.now);
   }
 
   #progress(attempt: CurrentAttempt): void {

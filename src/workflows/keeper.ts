@@ -119,7 +119,11 @@ export class AttemptKeeper {
       const armed = nextDeadline(this.bead.state);
       const sooner = (): boolean => (nextDeadline(this.bead.state)?.at ?? Infinity) < (armed?.at ?? Infinity);
       if (armed === undefined) await condition(() => this.#over() || sooner());
-      else await condition(() => this.#over() || sooner(), Math.max(armed.at - Date.now(), 1), { summary: `${armed.what} (attempt ${this.#current()?.number ?? '?'})` });
+      else if (!(await condition(() => this.#over() || sooner(), Math.max(armed.at - Date.now(), 1), { summary: `${armed.what} (attempt ${this.#current()?.number ?? '?'})` }))) {
+        const late = Date.now() - armed.at;
+        // So late that beats would have been missed as well: whoever was silent till now may only have found no ear.
+        if (late > this.bead.state.clocks.heartbeatTimeout) this.bead.apply({ type: 'outage', ms: late });
+      }
     }
   }
 
