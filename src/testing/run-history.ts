@@ -100,8 +100,8 @@ export class RunHistory {
     else if (event.workflowTaskFailedEventAttributes) {
       this.openTask = false;
       const { cause, failure } = event.workflowTaskFailedEventAttributes;
-      // 2 = unhandled command: the server's own way to say that a signal came while the run wanted to end.
-      if (cause !== 2) this.taskFailures.push(failure?.message ?? `cause ${String(cause)}`);
+      // 1 = unhandled command: a signal came in while the run wanted to end, so the task is done again with it.
+      if (cause !== 1) this.taskFailures.push(failure?.message ?? `cause ${String(cause)}`);
     } else if (event.timerStartedEventAttributes) this.timers.set(id, at + stampMs(event.timerStartedEventAttributes.startToFireTimeout));
     else if (event.timerFiredEventAttributes) this.timers.delete(String(event.timerFiredEventAttributes.startedEventId));
     else if (event.timerCanceledEventAttributes) this.timers.delete(String(event.timerCanceledEventAttributes.startedEventId));

@@ -1,0 +1,169 @@
+import { describe, expect, it } from 'vitest';
+import { expectNeverOpenAgain, expectNeverTwoAgents, expectOneAgent, expectStatus } from '../../src/testing/index.js';
+import { useWorld } from './support/use-world.js';
+
+const world = useWorld();
+const minute = 60_000;
+
+describe('a host that is lost with a working agent', () => {
+  it('the attempt is given up only after suspectGrace, the next one goes on elsewhere from the pushed work, and the agent is not blamed', async () => {
+    const town = await world.town({ hosts: ['mortal', 'spare'], agent: { works: '40m' }, beatStep: '30s' });
+    const bead = await town.sling();
+    await town.advance('16m');
+    town.host('mortal').die();
+    await town.advance('10m');
+    await expectStatus(bead, 'in_progress', 'suspect');
+    expect((await bead.state()).deadline).toMatchObject({ what: 'give-up' });
+    const closed = await bead.untilEnded('2h');
+    expect(closed.status).toBe('closed');
+    expect(closed.attempts).toMatchObject([{ outcome: 'lost', countedAs: 'infra' }, { outcome: 'done' }]);
+    expect(closed.used.agentFailures).toBe(0);
+    const [first, second] = closed.attempts;
+    expect((second?.startedAt ?? 0) - (first?.endedAt ?? 0)).toBeLessThan(minute);
+    const input = town.host('spare').attempts.get(second?.id ?? '')?.input;
+    expect(input?.checkpoint).toEqual(first?.checkpoint);
+    expect(input?.checkpoint).toBeDefined();
+    expectNeverTwoAgents(bead);
+  });
+
+  it('an operator who knows better overrides the wait', async () => {
+    const town = await world.town({ hosts: ['mortal', 'spare'], agent: { works: '20m' }, beatStep: '30s' });
+    const bead = await town.sling();
+    await town.advance('5m');
+    await expect(bead.retry()).rejects.toThrow();
+    town.host('mortal').die();
+    await town.advance('3m');
+    await expect(bead.retry()).rejects.toMatchObject({ cause: { message: expect.stringContaining('retry with now') as string } });
+    await bead.retry({ now: true });
+    await town.advance('1m');
+    await expectStatus(bead, 'in_progress', 'working');
+    expect((await bead.untilEnded()).attempts.map(({ outcome }) => outcome)).toEqual(['lost', 'done']);
+  });
+
+  it('that had finished and pushed, but could not say so: its work is found, and nobody redoes it', async () => {
+    const town = await world.town({ hosts: ['mortal', 'spare'], agent: { works: '10m' }, beatStep: '30s' });
+    const bead = await town.sling();
+    await town.advance('8m');
+    town.host('mortal').partition({ remoteToo: false });
+    await town.advance('3m');
+    town.host('mortal').die();
+    const closed = await bead.untilEnded();
+    expect(closed.status).toBe('closed');
+    expect(closed.attempts.map(({ outcome }) => outcome)).toEqual(['lost']);
+    expectOneAgent(bead);
+  });
+
+  it('that comes back without its disk says so, and the next attempt follows at once', async () => {
+    const town = await world.town({ agent: { works: '20m' }, beatStep: '30s' });
+    const bead = await town.sling();
+    await town.advance('5m');
+    town.host().die();
+    await town.advance('2m');
+    town.host().revive({ emptyDisk: true });
+    await bead.until('has its second attempt', ({ current }) => current?.number === 2, '2m');
+    expect((await bead.untilEnded()).status).toBe('closed');
+    expectNeverTwoAgents(bead);
+  });
+
+  it('that reboots reports the attempt lost with its work, without waiting for suspectGrace', async () => {
+    const town = await world.town({ agent: { works: '30m' }, beatStep: '30s' });
+    const bead = await town.sling();
+    await town.advance('12m');
+    town.host().die();
+    await town.advance('2m');
+    town.host().revive();
+    const second = await bead.until('has its second attempt', ({ current }) => current?.number === 2, '3m');
+    expect(second.checkpoint).toBeDefined();
+    expect((await bead.untilEnded()).attempts.map(({ outcome }) => outcome)).toEqual(['lost', 'done']);
+    expectNeverTwoAgents(bead);
+  });
+});
+
+describe('a runner and its agent that are killed', () => {
+  it('are missed within seconds, not after the heartbeat time-out', async () => {
+    const town = await world.town({ agent: { works: '30m' } });
+    const bead = await town.sling();
+    await town.advance('12m');
+    const killedAt = town.clock.now();
+    town.host().killRunner(bead.id);
+    const state = await bead.until('has its second agent up', ({ current }) => current?.number === 2 && current.spawnedAt !== undefined, '2m');
+    expect((state.current?.spawnedAt ?? 0) - killedAt).toBeLessThan(30_000);
+    expect(state.attempts).toMatchObject([{ outcome: 'lost', countedAs: 'infra' }]);
+    expectNeverTwoAgents(bead);
+  });
+
+  it('after the result was written down: the adoption finds the result, and no attempt is used', async () => {
+    const town = await world.town({ agent: { works: '10m' } });
+    const bead = await town.sling();
+    town.host().loseNextReport();
+    const closed = await bead.untilEnded();
+    expect(closed.status).toBe('closed');
+    expect(closed.attempts).toMatchObject([{ outcome: 'done', adoptions: 1 }]);
+    expectOneAgent(bead);
+    expectNeverOpenAgain(bead);
+  });
+
+  it('again and again without any progress: a person is asked, with the reason', async () => {
+    const town = await world.town({ agent: { firstOutput: '5m' }, budgets: { infraLosses: 3 } });
+    const bead = await town.sling();
+    for (let i = 1; i <= 3; i++) {
+      await bead.until(`agent ${i} is up`, ({ current }) => current?.number === i && current.spawnedAt !== undefined, '20m');
+      town.host().killRunner(bead.id);
+    }
+    const blocked = await bead.until('is blocked', ({ status }) => status === 'blocked', '2m');
+    expect(blocked.reason).toContain('3 attempts in a row');
+    await bead.retry();
+    await bead.until('works again', ({ agent }) => agent === 'working');
+    expectNeverTwoAgents(bead);
+  });
+});
+
+describe('a partition', () => {
+  it('longer than orphanGrace freezes the agent, and its end thaws it: no attempt is used', async () => {
+    const town = await world.town({ agent: { works: '40m' }, clocks: { orphanGrace: 3 * minute, suspectGrace: 30 * minute } });
+    const bead = await town.sling();
+    await town.advance('5m');
+    town.host().partition();
+    await town.advance('4m');
+    expect(bead.agents[0]?.frozen).toBe(true);
+    town.host().heal();
+    await town.advance('1m');
+    expect(bead.agents[0]?.frozen).toBe(false);
+    await expectStatus(bead, 'in_progress', 'working');
+    const closed = await bead.untilEnded('2h');
+    expect(closed.attempts).toMatchObject([{ outcome: 'done' }]);
+    expectOneAgent(bead);
+    expectNeverOpenAgain(bead);
+  });
+
+  it('in which the bead has moved on: never two agents at once, and the one that returns is ended, its work on its own ref', async () => {
+    const town = await world.town({ hosts: ['cut-off', 'spare'], agent: { works: '3h' }, beatStep: '30s' });
+    const bead = await town.sling();
+    await town.advance('12m');
+    const first = bead.agents[0];
+    town.host('cut-off').partition();
+    await bead.until('has its second agent', ({ current }) => current?.number === 2 && current.spawnedAt !== undefined, '30m');
+    expect(first).toMatchObject({ frozen: true });
+    expect(first?.endedAt).toBeUndefined();
+    town.host('cut-off').heal();
+    await town.advance('5m');
+    expect(first?.endedAt).toBeDefined();
+    expect(town.remote.refs.has(`refs/heartbead/${bead.id}/${first?.attempt}/wip`)).toBe(true);
+    await expectStatus(bead, 'in_progress', 'working');
+    expect((await bead.state()).attempts.length).toBe(1);
+    expectNeverTwoAgents(bead);
+  });
+
+  it('of the server from everybody for 3 hours costs time, but no attempt', async () => {
+    const town = await world.town({ agent: { works: '1h' }, clocks: { suspectGrace: 4 * 60 * minute }, beatStep: '30s' });
+    const bead = await town.sling();
+    await town.advance('5m');
+    town.host().partition();
+    await town.advance('3h');
+    town.host().heal();
+    const closed = await bead.untilEnded('2h');
+    expect(closed.attempts).toMatchObject([{ outcome: 'done' }]);
+    expectOneAgent(bead);
+    expectNeverOpenAgain(bead);
+  });
+});
