@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { endAttempts } from '../../../src/cli/demo/kill.js';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 /** What people and scripts run. It builds first when the sources have changed, which would show in what these tests read. */
@@ -56,13 +57,14 @@ export class Cli {
     return JSON.parse(stdout) as T;
   }
 
-  /** Ends what is still running, waits for it, and removes the state directory. */
+  /** Ends what is still running (agents too, which outlive their worker by design), waits for it, and removes the state directory. */
   async end(): Promise<void> {
     for (const child of this.children) {
       const gone = new Promise((resolve) => child.once('exit', resolve));
       child.kill('SIGTERM');
       await gone;
     }
+    await endAttempts(this.home);
     rmSync(this.home, { recursive: true, force: true });
   }
 }
