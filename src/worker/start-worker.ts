@@ -7,6 +7,7 @@ import { createFleetActivities } from '../activities/fleet/index.js';
 import { createHostActivities } from '../activities/index.js';
 import { prepareRefinery, refineryWorkerOptions } from '../activities/refinery/index.js';
 import type { ConnectionSettings } from '../client/connect.js';
+import { NoServerError } from '../client/errors.js';
 import { DEFAULT_TASK_QUEUE, taskQueues } from '../contract/index.js';
 import { acquireWorkerLock, defaultDiskFloor, Host, HostWatch, openStateDirectory } from '../host/index.js';
 import { connectionRecord } from '../runner/index.js';
@@ -52,7 +53,7 @@ const connectWithin = 10_000;
 
 /**
  * Starts a worker: takes the state directory, looks who lives there, and polls the town's queues. Resolves when it polls.
- * @throws WorkerLockHeldError when another worker has the directory; the SDK's errors when the server does not answer. Nothing is left open then.
+ * @throws WorkerLockHeldError when another worker has the directory; NoServerError when the server does not answer. Nothing is left open then.
  */
 export async function startWorker(options: StartWorkerOptions): Promise<RunningWorker> {
   const { namespace = 'default', taskQueue = DEFAULT_TASK_QUEUE, maxAgents = defaultMaxAgents, diskFloor = defaultDiskFloor, logger, healthPort } = options;
@@ -74,9 +75,9 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
 
     const { address, tls, apiKey, metadata } = options.connection;
     const shared = { address, ...(tls === undefined ? {} : { tls }), ...(apiKey === undefined ? {} : { apiKey }), ...(metadata === undefined ? {} : { metadata }) };
-    const connection = await Connection.connect({ ...shared, connectTimeout: connectWithin });
+    const connection = await reach(address, Connection.connect({ ...shared, connectTimeout: connectWithin }));
     closers.push(() => connection.close());
-    const native = await NativeConnection.connect(shared);
+    const native = await reach(address, NativeConnection.connect(shared));
     closers.push(() => native.close());
 
     const identity = `heartbead@${hostId} ${process.pid}`;
@@ -128,6 +129,15 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** The SDK's own error does not say which server it means. */
+async function reach<C>(address: string, connecting: Promise<C>): Promise<C> {
+  try {
+    return await connecting;
+  } catch (error) {
+    throw new NoServerError(`the Temporal server at ${address} cannot be reached (${(error as Error).message})`, 'check TEMPORAL_ADDRESS and that the server is up, or start one with `heartbead up`', { cause: error });
   }
 }
 
