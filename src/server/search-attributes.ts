@@ -50,7 +50,7 @@ export async function missingSearchAttributes(connection: Connection, namespace:
   if (attributes === undefined) return undefined;
   const wrong = searchAttributeNames.filter((name) => attributes[name] !== undefined && attributes[name] !== keyword);
   if (wrong.length > 0) {
-    throw new SearchAttributesProblem(`the namespace ${namespace} has ${wrong.join(', ')} with another type than Keyword; use another namespace, or remove it with: temporal operator search-attribute remove --namespace ${namespace} --name ${wrong[0]}`);
+    throw new SearchAttributesProblem(`the namespace ${namespace} has ${wrong.join(', ')} with another type than Keyword; use another namespace (TEMPORAL_NAMESPACE), or have whoever owns that one give the name another type`);
   }
   return searchAttributeNames.filter((name) => attributes[name] === undefined);
 }

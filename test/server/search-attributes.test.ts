@@ -34,6 +34,6 @@ test('one that exists with another type is told, with the command that removes i
   const name = await namespace();
   await connection.operatorService.addSearchAttributes({ namespace: name, searchAttributes: { Rig: 3 } });
   await vi.waitFor(async () => {
-    await expect(registerSearchAttributes(connection, name)).rejects.toThrow(new RegExp(`the namespace ${name} has Rig with another type than Keyword.*search-attribute remove --namespace ${name} --name Rig`));
+    await expect(registerSearchAttributes(connection, name)).rejects.toThrow(new RegExp(`the namespace ${name} has Rig with another type than Keyword.*use another namespace`));
   }, { timeout: 60_000, interval: 200 });
 });
