@@ -9,7 +9,7 @@ export interface ControlHandlers {
   status(): RunnerStatus;
   adopt(token: Uint8Array): Promise<AdoptOutcome>;
   stop(request: StopRequest): Promise<AttemptResult>;
-  pause(paused: boolean): Promise<void>;
+  pause(paused: boolean): void;
   deliver(message: Message): void;
 }
 

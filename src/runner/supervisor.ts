@@ -43,8 +43,8 @@ export interface SupervisorOptions {
   log: Logger;
 }
 
-/** After `done` the agent has so long to end by itself: it may have a last word to say, but nothing more to do. */
-const END_AFTER_DONE_MS = 30_000;
+/** After `done` the agent has a while to end by itself, 30 s with the default `stopGrace`: it may have a last word to say, but nothing more to do. */
+const END_AFTER_DONE = 1.5;
 /** A frozen agent's work is saved as far as the line allows; an hour-long push would keep the next save waiting. */
 const SAVE_FROZEN_MS = 20_000;
 
@@ -103,7 +103,7 @@ export class Supervisor implements ControlHandlers {
       attempt, watch: this.watch, signaller: this.signaller, notes: this.notes, box: this.box, keeper: this.keeper,
       closed: () => (this.cause === undefined ? undefined : 'the attempt is being ended'),
       onDone: () => {
-        this.timers.add(setTimeout(() => this.end({ by: 'stop', outcome: 'lost', reason: 'the agent did not end after it had reported' }), END_AFTER_DONE_MS));
+        this.timers.add(setTimeout(() => this.end({ by: 'stop', outcome: 'lost', reason: 'the agent did not end after it had reported' }), END_AFTER_DONE * clocks.stopGrace));
       },
     });
   }
@@ -216,10 +216,11 @@ export class Supervisor implements ControlHandlers {
     return this.recorded.promise;
   }
 
-  async pause(paused: boolean): Promise<void> {
+  pause(paused: boolean): void {
     if (this.cause !== undefined) throw new Refusal(409, 'the attempt is being ended');
     if (!paused) this.freezer.thaw('operator');
-    else if (this.freezer.freeze('operator') && this.agent !== undefined) await this.keeper.save(SAVE_FROZEN_MS);
+    // Saved behind the caller's back: what counts for him is that nothing moves any more.
+    else if (this.freezer.freeze('operator') && this.agent !== undefined) void this.keeper.save(SAVE_FROZEN_MS);
     this.fenceWaker.wake();
   }
 

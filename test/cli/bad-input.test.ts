@@ -41,7 +41,7 @@ describe.concurrent('what a person may type wrongly is refused before anything s
     ['an empty nudge', () => ['nudge', 'a', '  '], /a nudge needs a text/],
     ['a nudge of 2,001 characters', () => ['nudge', 'a', 'x'.repeat(2_001)], /at most 2000 characters/],
     ['a time-out without a unit', () => ['--timeout', '5', 'ls'], /--timeout: not a duration: "5"/],
-    ['no repository', () => sling('--agent', 'demo'), /required option '--repo <url>'/],
+    ['no repository', () => sling('--agent', 'demo'), /which repository is to be worked on\?\n\s+next: give --repo URL, or --rig NAME/],
     ['a repository that is not there', () => sling('--agent', 'demo', '--repo', '/nowhere/at/all'), /there is nothing at \/nowhere\/at\/all/],
     ['a folder that is no repository', () => sling('--agent', 'demo', '--repo', cli.home), /is not a git repository/],
     ['a URL that runs commands', () => sling('--agent', 'demo', '--repo', 'ext::sh -c touch% /tmp/x'), /can run commands and is refused/],

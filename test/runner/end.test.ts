@@ -77,6 +77,11 @@ describe('how an agent ends by itself', () => {
     expect(await git(attempt.origin, 'ls-tree', '-r', '--name-only', result?.sha ?? '')).toContain('forgotten.md');
   });
 
+  test('it reports done and does not end: it is stopped after a while, and done all the same', async () => {
+    const { result } = await run({ ...demo({ lingerMs: 3_600_000 }), clocks: { stopGrace: 1_000 } });
+    expect(result).toMatchObject({ outcome: 'done', signal: 'SIGTERM' });
+  });
+
   test('what it reported counts, not how it ended', async () => {
     const { result } = await run(shell('echo x > f; git add f; git commit -qm f; heartbead agent done "all done" && exit 9'));
     expect(result).toMatchObject({ outcome: 'done', exitCode: 9, summary: 'all done' });

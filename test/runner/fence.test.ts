@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { beadWorkflowId } from '../../src/contract/index.js';
@@ -16,6 +16,10 @@ afterAll(() => town.stop());
 /** An agent that leaves a trace the moment it runs, and ends when told to. */
 const agent = { adapter: 'shell', command: 'touch spawned; read -r _ < /dev/null; sleep 600' };
 const spawned = (attempt: Attempt): boolean => existsSync(join(attempt.dir.worktree, 'spawned'));
+
+/** When the server got the newest beat of the attempt's activity. */
+const lastBeat = async ({ bead }: Attempt): Promise<string> =>
+  JSON.stringify((await town.client.workflow.getHandle(beadWorkflowId(bead)).describe()).raw.pendingActivities?.[0]?.lastHeartbeatTime);
 
 describe('a runner spawns an agent only behind the fence', () => {
   test('a void token: none is spawned, and the same folder starts with a good one', async () => {
@@ -79,6 +83,17 @@ describe('a runner spawns an agent only behind the fence', () => {
     expect(spawned(attempt)).toBe(false);
   });
 
+  test('a server that comes back in time: the runner is let through', async () => {
+    const line = await openLine(inject('devServer').address);
+    line.cut();
+    const attempt = await town.attempt({ agent, address: line.address });
+    const outcome = attempt.spawn();
+    await until('a vain try', async () => (await readFile(attempt.dir.runnerLog, 'utf8')).includes('"msg":"beat"'));
+    line.mend();
+    expect(await outcome).toMatchObject({ fenced: true });
+    await until('the agent', () => spawned(attempt));
+  });
+
   test('a folder that is not ready says what is missing', async () => {
     const attempt = await town.attempt({ agent });
     await attempt.dir.writeConnection({ address: '127.0.0.1:1', namespace: 'none' });
@@ -91,6 +106,11 @@ describe('a runner spawns an agent only behind the fence', () => {
     await attempt.order('pause');
     const outcome = attempt.spawn();
     await until('the claim', async () => (await attempt.heard()).some(({ kind, host: by }) => kind === 'start' && by === host));
+    const beat = (): Promise<string> => lastBeat(attempt);
+    for (let first = await beat(), seen = 0; seen < 3; seen++) {
+      const last = first;
+      first = await until('another beat', async () => (await beat()) !== last && (await beat()));
+    }
     expect((await attempt.status()).phase).toBe('spawning');
     expect(spawned(attempt)).toBe(false);
     await attempt.order('resume');

@@ -37,7 +37,9 @@ describe('the limit of a rig', () => {
 
   it('lowered, it sends nobody away and lets nobody in until there is room', async () => {
     await world.rig('shrinks', { maxAgents: 2 });
-    for (const id of ['s-1', 's-2', 's-3']) await world.bead(id, 'shrinks', { attempts: ['hangs'], then: 'merged' });
+    for (const id of ['s-1', 's-2']) await world.bead(id, 'shrinks', { attempts: ['hangs'], then: 'merged' });
+    await world.untilRig('shrinks', 'both run', ({ grants }) => grants.filter(({ told }) => told).length === 2);
+    await world.bead('s-3', 'shrinks', { attempts: ['hangs'], then: 'merged' });
     await world.untilRig('shrinks', 'two run', ({ grants, waiting }) => grants.length === 2 && waiting.length === 1);
     expect((await world.update(rigWorkflowId('shrinks'), 'configure', { maxAgents: 1 })).text).toContain('version 2');
     const { grants: [first, second] } = await world.rigState('shrinks');
@@ -84,8 +86,8 @@ describe('what dead beads held', () => {
       if (request.item === 'tidy-1') await first.opened;
       return world.refinery.merged();
     };
-    await world.bead('tidy-1', 'tidy', {});
-    await world.untilRig('tidy', 'one is merged', ({ merging }) => merging.length === 1);
+    await world.bead('tidy-1', 'tidy', { works: 1 });
+    await world.untilRig('tidy', 'one is merged', ({ merging }) => merging.length === 1, { step: 1 });
     const doomed = await world.bead('tidy-2', 'tidy', { free: true, works: 1 });
     await world.until('one waits', () => world.rigState('tidy'), ({ queue }) => queue.length === 1, { step: 1 });
     await doomed.terminate();

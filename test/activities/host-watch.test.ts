@@ -1,0 +1,67 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { AttemptResult } from '../../src/contract/index.js';
+import { Host, HostWatch } from '../../src/host/index.js';
+import { findProcesses } from '../../src/runner/index.js';
+import { HostLab, testLogger } from './support/host-lab.js';
+import type { LabOptions } from './support/host-lab.js';
+
+const patient = { timeout: 90_000, interval: 100 };
+
+let lab: HostLab | undefined;
+let watch: HostWatch | undefined;
+const open = async (options: LabOptions): Promise<HostLab> => (lab = await HostLab.open(options));
+afterEach(async () => {
+  await watch?.stop();
+  watch = undefined;
+  await lab?.close();
+  lab = undefined;
+});
+
+describe('the watch over a host', () => {
+  test('a runner that died while no worker was there is settled by the next one\'s first look, and its bead hears of it', async () => {
+    const here = await open({ watch: false });
+    const desk = await here.desk();
+    const clocks = { ...here.input(desk).clocks, heartbeatTimeout: 600_000 };
+    const running = await desk.start(here.input(desk, { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } }, clocks }));
+    const dir = here.dir(desk);
+    await expect.poll(async () => (await dir.readRunner())?.agent, patient).toBeDefined();
+    const record = await dir.readRunner();
+    process.kill(record?.pid ?? 0, 'SIGKILL');
+
+    // The next worker: another view of the same state directory.
+    const next = new Host({ home: here.home, hostId: here.host.hostId, maxAgents: 1, diskFloor: 0, logger: testLogger() });
+    watch = new HostWatch(next, { client: here.client, lookEvery: 200 });
+    await watch.start();
+    const ending = await running.ending();
+    expect(findProcesses({ attempt: desk.attempt, ...(record?.agent ? { group: record.agent } : {}) })).toEqual([]);
+    expect(next.runners.count).toBe(0);
+    expect(ending).toMatchObject({ kind: 'result', result: { outcome: 'lost', attempt: desk.attempt } });
+    expect(await dir.readResult()).toEqual((ending as { result: AttemptResult }).result);
+  });
+
+  test('a living runner has its place from the first look on, and gives it up by ending, whoever spawned it', async () => {
+    const here = await open({ watch: false });
+    const desk = await here.desk();
+    const running = await desk.start(here.input(desk, { agent: { adapter: 'demo', options: { steps: 20, stepMs: 200, commits: 1 } } }));
+    await expect.poll(async () => (await here.dir(desk).readRunner())?.agent, patient).toBeDefined();
+    const next = new Host({ home: here.home, hostId: here.host.hostId, maxAgents: 1, diskFloor: 0, logger: testLogger() });
+    watch = new HostWatch(next, { client: here.client, lookEvery: 200 });
+    await watch.start();
+    expect(next.runners.count).toBe(1);
+    expect(next.slots.tryReserve()).toBeUndefined();
+    // Woken by the end of the runner and by nothing else.
+    const permit = next.slots.reserve(AbortSignal.timeout(patient.timeout));
+    expect(await running.ending()).toMatchObject({ kind: 'result', result: { outcome: 'done' } });
+    await permit;
+    expect(next.runners.count).toBe(0);
+  });
+
+  test('a disk below its floor: no task is asked for, and the reason is at hand', async () => {
+    const here = await open({ watch: false });
+    const full = new Host({ home: here.home, hostId: here.host.hostId, maxAgents: 4, diskFloor: Number.MAX_SAFE_INTEGER, logger: testLogger() });
+    watch = new HostWatch(full, { client: here.client });
+    await watch.start();
+    expect(full.slots.obstacle).toMatch(/MiB are free/);
+    expect(full.slots.tryReserve()).toBeUndefined();
+  });
+});
