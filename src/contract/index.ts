@@ -13,3 +13,4 @@ export * from './landing-signals.js';
 export * from './convoy.js';
 export * from './fleet.js';
 export * from './fleet-signals.js';
+export * from './usage.js';

@@ -84,6 +84,31 @@ export interface Budgets {
   infraLosses: number;
   /** Rounds of rework. */
   reworkRounds: number;
+  /** Tokens (written, and read from no cache: `billedTokens`) of all attempts together; looked at before each next attempt. No limit when absent. */
+  maxTokens?: number;
+  /** The same in US dollars, as far as the agent program tells what it costs. */
+  maxCostUsd?: number;
+}
+
+/** What agents have used, as their programs tell it; a program that tells nothing has used zero. */
+export interface Usage {
+  /** Tokens sent to models, those read from a cache included. */
+  inputTokens: number;
+  outputTokens: number;
+  /** The part of `inputTokens` that was read from a cache. */
+  cachedTokens: number;
+  costUsd: number;
+  /** Answers of models. */
+  turns: number;
+}
+
+/** A conversation of an agent program that a later attempt may take up again, on the host where it lies. */
+export interface AgentSession {
+  /** The adapter's id of it. */
+  id: string;
+  adapter: string;
+  attempt: string;
+  host: string;
 }
 
 /** Which agent program, and how it is called. No secrets: this is kept in history. */
@@ -163,6 +188,8 @@ export interface StartAgentInput {
   notes: string[];
   /** Messages not yet acknowledged by any attempt. */
   messages: Message[];
+  /** The newest attempt's conversation; taken up when it lies on this host and its program can. */
+  session?: AgentSession;
 }
 
 /** A text for the agent, delivered in order, acknowledged by id. */
@@ -203,6 +230,7 @@ export interface AttemptResult {
   acknowledged?: string[];
   /** The adapter's session id, for resuming the conversation. */
   session?: string;
+  usage?: Usage;
 }
 
 /** Details of an activity heartbeat of `startAgent`: small, and readable in the Web UI's pending activities. */
@@ -280,6 +308,10 @@ export interface AttemptRecord {
   checkpoint?: Checkpoint;
   branch?: string;
   sha?: string;
+  /** Absent when its agent program told of none. */
+  usage?: Usage;
+  /** The adapter's session id. */
+  session?: string;
 }
 
 /** The attempt that owns the bead now. */
@@ -406,6 +438,12 @@ export interface BeadState {
   /** All attempts that were ever started. */
   attemptCount: number;
   used: { agentFailures: number; infraLosses: number; reworkRounds: number };
+  /** Of all ended attempts together, also of those no longer in `attempts`. */
+  usage?: Usage;
+  /** What had been used when an operator last retried the bead: budgets count from there. */
+  usageAtRetry?: Usage;
+  /** The newest conversation that a next attempt may take up. */
+  session?: AgentSession;
   /** Where the next attempt goes on. */
   checkpoint?: Checkpoint;
   /** What the next attempt should know, oldest first. */

@@ -27,6 +27,9 @@ export const defaultClocks: Clocks = {
 
 export const defaultBudgets: Budgets = { agentFailures: 5, infraLosses: 10, reworkRounds: 3 };
 
+/** Budgets without a default: what a token may cost, only its owner knows. */
+export const usageBudgets: readonly string[] = ['maxTokens', 'maxCostUsd'];
+
 /** `suspectGrace` must exceed `orphanGrace` by so much: the agent must be frozen before anybody believes it gone, clocks and save included. */
 export const graceMargin = 30 * second;
 
@@ -74,7 +77,11 @@ export function clocksProblem(clocks: Clocks): string | undefined {
 /** @returns what is wrong with the budgets, or undefined. */
 export function budgetsProblem(budgets: Budgets): string | undefined {
   for (const [name, value] of Object.entries(budgets)) {
-    if (!(name in defaultBudgets)) return `there is no budget named ${name}; there are ${Object.keys(defaultBudgets).join(', ')}`;
+    if (usageBudgets.includes(name)) {
+      if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) return `the budget ${name} must be a positive number, not ${String(value)}`;
+      continue;
+    }
+    if (!(name in defaultBudgets)) return `there is no budget named ${name}; there are ${[...Object.keys(defaultBudgets), ...usageBudgets].join(', ')}`;
     if (!Number.isInteger(value) || value < 1 || value > 1_000) return `the budget ${name} must be a whole number from 1 to 1,000, not ${String(value)}`;
   }
   return undefined;

@@ -1,6 +1,7 @@
 import type { BeadState } from '../contract/index.js';
 import { nextDeadline, waitingFor } from './deadline.js';
 import { verdict } from './explain.js';
+import { usageText } from './usage.js';
 
 const instant = (at: number): string => new Date(at).toISOString().replace('.000Z', 'Z');
 const cell = (text: string): string => text.replace(/[|\n\r]+/g, ' ');
@@ -23,6 +24,7 @@ export function details(state: BeadState): string {
   if (state.branch !== undefined) rows.push(['branch', `\`${state.branch}\`${state.sha === undefined ? '' : ` at \`${state.sha.slice(0, 12)}\``}`]);
   if (state.checkpoint) rows.push(['checkpoint', `\`${state.checkpoint.sha.slice(0, 12)}\``]);
   rows.push(['used up', `${state.used.agentFailures}/${state.budgets.agentFailures} agent failures, ${state.used.infraLosses}/${state.budgets.infraLosses} losses in a row`]);
+  if (state.usage) rows.push(['usage', usageText(state.usage)]);
   const table = ['| | |', '|---|---|', ...rows.map(([name, text]) => `| **${name}** | ${cell(text)} |`)];
   const attempts = state.attempts.slice(-8).map((a) => `- attempt ${a.number}: **${a.outcome ?? '?'}** ${cell((a.reason ?? '').slice(0, 200))}`);
   const story = state.story.slice(-8).map((line) => `- ${instant(line.at)} ${cell(line.text)}`);

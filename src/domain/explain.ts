@@ -1,6 +1,7 @@
 import { isFinal } from '../contract/index.js';
 import type { AttemptRecord, BeadState } from '../contract/index.js';
 import { nextDeadline, quietSince, waitingFor } from './deadline.js';
+import { usageText } from './usage.js';
 import { minutes } from './words.js';
 
 /** @returns `in 4 min` or `4 min ago`. */
@@ -58,6 +59,7 @@ export function explain(state: BeadState, now: number): string[] {
     if (attempt.pausedAt !== undefined) lines.push(`the clocks stand still since ${relative(attempt.pausedAt, now)}`);
   }
   lines.push(`used up: ${state.used.agentFailures} of ${state.budgets.agentFailures} agent failures, ${state.used.infraLosses} of ${state.budgets.infraLosses} losses in a row without progress`);
+  if (state.usage) lines.push(`usage of its ended attempts: ${usageText(state.usage)}`);
   for (const ended of state.attempts) lines.push(attemptSentence(ended));
   if (state.checkpoint) lines.push(`checkpoint: ${state.checkpoint.sha.slice(0, 12)} at ${state.checkpoint.ref}`);
   if (state.messages.length > 0) lines.push(`${state.messages.length} message(s) not yet acknowledged by the agent`);

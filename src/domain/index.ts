@@ -7,6 +7,7 @@ export * from './explain.js';
 export * from './input.js';
 export * from './landing.js';
 export * from './lifecycle.js';
+export * from './usage.js';
 export * from './words.js';
 export * from './bead-report.js';
 export * from './breaker.js';

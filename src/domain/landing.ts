@@ -6,6 +6,7 @@
 import { attemptRefs, clip } from '../contract/index.js';
 import type { BeadState, Evidence, Granted, Landing, MergeEnded } from '../contract/index.js';
 import { mergeBudgets, mergeClocks } from './clocks.js';
+import { usageProblem } from './usage.js';
 
 /** What the rules here may do to the bead; `lifecycle.ts` lends its own hands. */
 export interface Hands {
@@ -165,6 +166,8 @@ function rework(hands: Hands, landing: Landing, why: string, advice: string): vo
   if (s.used.reworkRounds > s.budgets.reworkRounds) {
     return hands.block(`${s.budgets.reworkRounds} rounds of rework did not help; the last one: ${why}`, 'read the attempts and the messages, mend the cause or nudge with advice, then retry the bead');
   }
+  const usedUp = usageProblem(s);
+  if (usedUp !== undefined) return hands.block(`${usedUp}; there is rework to do: ${why}`, 'look at what it was used for (heartbead show), then retry the bead: its budget counts anew from there');
   delete s.wait;
   s.reason = `rework ${s.used.reworkRounds} of ${s.budgets.reworkRounds}: ${why}`;
 }

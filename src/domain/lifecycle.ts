@@ -3,7 +3,7 @@
  * it never decides by itself.
  * @module
  */
-import { attemptRefs, clip, isFinal, limits, phaseMayHaveAgent } from '../contract/index.js';
+import { addUsage, attemptRefs, clip, isFinal, limits, phaseMayHaveAgent, readUsage } from '../contract/index.js';
 import type {
   AcceptedSignal, AttemptRecord, AttemptResult, BeadInput, BeadState, BeatDetails, CurrentAttempt, Evidence, HeartbeatKind, HeartbeatSignal, Message, NoteSignal, Outcome,
 } from '../contract/index.js';
@@ -12,6 +12,7 @@ import { mergeBudgets, mergeClocks } from './clocks.js';
 import { beginLanding, retryLanding, stepLanding } from './landing.js';
 import type { Hands, LandingEvent } from './landing.js';
 import { giveUpAt, lostDeadline, maxRuntimeDeadline, stalledDeadline } from './deadline.js';
+import { usageProblem } from './usage.js';
 import { minutes } from './words.js';
 
 /** Everything that can happen to a bead. Closed union. */
@@ -456,6 +457,9 @@ class Step {
       const acknowledged = new Set(result.acknowledged);
       s.messages = s.messages.filter((message) => !acknowledged.has(message.id));
     }
+    const usage = readUsage(result.usage);
+    if (usage) s.usage = addUsage(s.usage, usage);
+    if (result.session !== undefined) s.session = { id: clip(result.session, 200), adapter: s.agentSpec.adapter, attempt: attempt.id, host: result.host };
     const record: AttemptRecord = {
       id: attempt.id, number: attempt.number, startedAt: attempt.startedAt, endedAt: now, outcome, reason, countedAs: account, heartbeats: attempt.heartbeats, adoptions: attempt.adoptions,
       ...(result.host !== 'unknown' ? { host: result.host } : attempt.host !== undefined ? { host: attempt.host } : {}),
@@ -465,6 +469,8 @@ class Step {
       ...(result.sha !== undefined ? { sha: result.sha } : {}),
       ...(attempt.firstProgressAt !== undefined ? { progress: true } : {}),
       ...(s.landing?.version !== undefined ? { rigVersion: s.landing.version } : {}),
+      ...(usage ? { usage } : {}),
+      ...(result.session !== undefined ? { session: clip(result.session, 200) } : {}),
     };
     s.attempts = [...s.attempts, record].slice(-limits.attemptsKept);
     delete s.current;
@@ -495,10 +501,13 @@ class Step {
         s.wait = { for: 'verification', since: now, text: 'the branch is looked up on the remote' };
         s.reason = 'the agent reported done; the evidence is being verified';
         return;
-      case 'again':
+      case 'again': {
+        const usedUp = usageProblem(s);
+        if (usedUp !== undefined) return this.#block(`${usedUp}; the last attempt: ${next.text}`, 'look at what it was used for (heartbead show), then retry the bead: its budget counts anew from there');
         s.reason = next.delay > 0 ? `waits ${minutes(next.delay)} before the next attempt: ${next.text}` : `the next attempt follows: ${next.text}`;
         if (next.delay > 0) s.wait = { for: 'backoff', until: now + next.delay, text: next.text };
         return;
+      }
       case 'block':
         return this.#block(next.reason, next.fix);
     }
@@ -637,6 +646,7 @@ class Step {
     }
     if (s.wait?.for === 'person' || s.wait?.for === 'backoff') {
       s.used = { agentFailures: 0, infraLosses: 0, reworkRounds: 0 };
+      if (s.usage) s.usageAtRetry = s.usage;
       delete s.wait;
       delete s.attention;
       s.reason = 'retried by an operator';

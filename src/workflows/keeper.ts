@@ -102,6 +102,7 @@ export class AttemptKeeper {
       ...(state.landing?.startSha !== undefined ? { baseSha: state.landing.startSha } : {}),
       ...(attempt.checkpoint ? { checkpoint: attempt.checkpoint } : {}),
       agent: state.agentSpec, clocks: state.clocks, notes: state.notes, messages: state.messages.map(({ deliveredTo: _, ...message }) => message),
+      ...(state.session?.adapter === state.agentSpec.adapter ? { session: state.session } : {}),
     };
     const queue = adopt && attempt.host !== undefined ? taskQueues.host(attempt.host, this.#town) : taskQueues.agents(this.#town);
     const summary = `attempt ${attempt.number}${adopt ? `: adoption on ${attempt.host ?? ''}` : ''}`;
