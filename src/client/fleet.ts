@@ -7,6 +7,7 @@ import type { Town } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
 import { FleetEndedError, FleetExistsError, FleetNotFoundError, FleetRefusedError, NoWorkerError } from './errors.js';
 import type { FleetKind } from './errors.js';
+import { quoted } from './list.js';
 import { noWorkerAnswered, refusal } from './refusals.js';
 
 const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
@@ -63,9 +64,9 @@ export class FleetClient {
   }
 
   /** From the visibility store, newest first, which is a moment late. */
-  async list(kind: FleetKind, { all, limit }: { all: boolean; limit: number }): Promise<FleetItem[]> {
+  async list(kind: FleetKind, { all, limit, taskQueue }: { all: boolean; limit: number; taskQueue?: string }): Promise<FleetItem[]> {
     const found: FleetItem[] = [];
-    const query = `WorkflowType = '${kind}'${all ? '' : " AND ExecutionStatus = 'Running'"}`;
+    const query = `WorkflowType = '${kind}'${all ? '' : " AND ExecutionStatus = 'Running'"}${taskQueue === undefined ? '' : ` AND TaskQueue = ${quoted(taskQueue)}`}`;
     await this.answered(kind, '', async () => {
       for await (const execution of this.town.client.workflow.list({ query, pageSize: Math.min(limit, 200) })) {
         const { title } = (execution.memo ?? {}) as { title?: unknown };

@@ -24,6 +24,8 @@ export interface ListOptions {
   all?: boolean;
   /** Newest first, at most so many. */
   limit: number;
+  /** Only of the town with this main queue. */
+  taskQueue?: string;
   deadline?: number;
 }
 
@@ -45,10 +47,14 @@ export async function listBeads(town: Pick<Town, 'client'>, options: ListOptions
   }
 }
 
-/** @returns the visibility query. The values are of closed unions: nothing a person typed gets into it. */
-export function visibilityQuery({ status, all = false }: Pick<ListOptions, 'status' | 'all'>): string {
+/** @returns a text as the visibility query language wants it. */
+export const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+
+/** @returns the visibility query. */
+export function visibilityQuery({ status, all = false, taskQueue }: Pick<ListOptions, 'status' | 'all' | 'taskQueue'>): string {
   const parts = [`WorkflowType = '${workflowTypes.bead}'`];
   if (status !== undefined) parts.push(`${searchAttributes.beadStatus} = '${status}'`);
+  if (taskQueue !== undefined) parts.push(`TaskQueue = ${quoted(taskQueue)}`);
   // One that continued as new is the same bead's earlier run.
   parts.push(all || status !== undefined ? `ExecutionStatus != 'ContinuedAsNew'` : `ExecutionStatus = 'Running'`);
   return parts.join(' AND ');

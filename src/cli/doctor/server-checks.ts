@@ -70,7 +70,7 @@ export async function checkWorkers(town: Connected, deadline: number): Promise<{
 }
 
 /** The server goes on naming a worker for a while after its end; of one on this host the process table knows better. */
-function isDeadHere(identity: string, hostId: string | undefined): boolean {
+export function isDeadHere(identity: string, hostId: string | undefined): boolean {
   const [, host, pid] = /^heartbead@(\S+) (\d+)$/.exec(identity) ?? [];
   return host !== undefined && host === hostId && !processAlive(Number(pid));
 }

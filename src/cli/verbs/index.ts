@@ -8,6 +8,7 @@ import { ls } from './ls.js';
 import { mcp } from './mcp.js';
 import { nudge } from './nudge.js';
 import { pause } from './pause.js';
+import { problems } from './problems.js';
 import { resume } from './resume.js';
 import { retry } from './retry.js';
 import { show } from './show.js';
@@ -17,4 +18,4 @@ import { watch } from './watch.js';
 import { worker } from './worker.js';
 
 /** All verbs, in the order of the help: the town, the beads, an operator's hand on them, the machinery. */
-export const verbs = [up, down, sling, ls, watch, show, explain, logs, nudge, pause, resume, retry, cancel, doctor, worker, agent, mcp];
+export const verbs = [up, down, sling, ls, watch, problems, show, explain, logs, nudge, pause, resume, retry, cancel, doctor, worker, agent, mcp];

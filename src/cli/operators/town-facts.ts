@@ -1,0 +1,107 @@
+import { BeadClient } from '../../client/beads.js';
+import type { Town } from '../../client/connect.js';
+import { within } from '../../client/deadline.js';
+import { BeadNotFoundError, FleetNotFoundError, NoWorkerError } from '../../client/errors.js';
+import { FleetClient } from '../../client/fleet.js';
+import { listBeads } from '../../client/list.js';
+import type { BeadSummary } from '../../client/list.js';
+import { pollersOf } from '../../client/pollers.js';
+import { taskQueues } from '../../contract/index.js';
+import type { BeadView, ConvoyView, RigView } from '../../contract/index.js';
+import type { BeadFact, ConvoyFact, RigFact, TownFacts, TownHosts } from '../../domain/town-facts.js';
+import { isDeadHere } from '../doctor/server-checks.js';
+import { hostIdOf } from '../../client/home.js';
+
+/** Questions to workflows at once: each may load one into a worker's cache, and the others still want to be served. */
+const askedAtOnce = 8;
+/** One that does not answer within this is shown without its own account: the others are waited for. */
+const answerWithin = 3_000;
+
+/** What was found, and the list it was made from. */
+export interface TownLook {
+  facts: TownFacts;
+  summaries: BeadSummary[];
+}
+
+/**
+ * Asks the server who works, and every open bead, rig and convoy of the town how it is.
+ * @param limit beads that are looked at, newest first.
+ */
+export async function lookAtTown(town: Town, { deadline, limit = 500 }: { deadline: number; limit?: number }): Promise<TownLook> {
+  const beads = new BeadClient(town, { deadline });
+  const fleet = new FleetClient(town, deadline);
+  const [listed, rigIds, convoyIds, polled] = await Promise.all([
+    listBeads(town, { limit, deadline, taskQueue: town.taskQueue }),
+    fleet.list('rig', { all: false, limit: 200, taskQueue: town.taskQueue }),
+    fleet.list('convoy', { all: false, limit: 200, taskQueue: town.taskQueue }),
+    hostsOf(town, deadline),
+  ]);
+  // Without a worker nobody can answer: it would only be waited for.
+  const someone = polled.up.length > 0;
+  const patience = Math.min(deadline, answerWithin);
+  const ask = <T>(question: () => Promise<T>): Promise<T | undefined> => (someone ? answerOf(question) : Promise.resolve(undefined));
+  const views = await eachOf(listed.beads, ({ bead }) => ask<BeadView>(() => beads.view(bead, patience)));
+  const rigs = await eachOf(rigIds, ({ id }) => ask<RigView>(() => fleet.rig(id)));
+  const convoys = await eachOf(convoyIds, ({ id }) => ask<ConvoyView>(() => fleet.convoy(id)));
+  const facts: BeadFact[] = listed.beads.map(({ bead, status }, index) => ({ bead, status, ...(views[index] === undefined ? {} : { view: views[index] }) }));
+  const attemptHosts = [...new Set(facts.flatMap(({ view }) => (view?.current?.host === undefined ? [] : [view.current.host])))];
+  const silent = someone ? (await eachOf(attemptHosts, async (host) => ((await hostAnswers(town, host, deadline)) ? [] : [host]))).flat() : [];
+  return {
+    summaries: listed.beads,
+    facts: {
+      now: Date.now(), taskQueue: town.taskQueue, beads: facts, more: listed.more,
+      rigs: rigIds.map(({ id }, index): RigFact => ({ rig: id, ...(rigs[index] === undefined ? {} : { view: rigs[index] }) })),
+      convoys: convoyIds.map(({ id }, index): ConvoyFact => ({ convoy: id, ...(convoys[index] === undefined ? {} : { view: convoys[index] }) })),
+      hosts: { ...polled, silent },
+    },
+  };
+}
+
+/** @returns whether the worker of a host polls the queue that is its own. */
+export const hostAnswers = async (town: Town, host: string, deadline: number): Promise<boolean> => (await pollersAt(town, taskQueues.host(host, town.taskQueue), 'activity', deadline)).length > 0;
+
+/** @returns who polls the queues of the town now. */
+export async function hostsOf(town: Town, deadline: number): Promise<Omit<TownHosts, 'silent'>> {
+  const { taskQueue } = town;
+  const [up, free, merging, queued] = await Promise.all([
+    pollersAt(town, taskQueues.main(taskQueue), 'workflow', deadline),
+    pollersAt(town, taskQueues.agents(taskQueue), 'activity', deadline),
+    pollersAt(town, taskQueues.merge(taskQueue), 'activity', deadline),
+    queuedIn(town, taskQueues.agents(taskQueue), deadline),
+  ]);
+  return { up, free, merging, ...(queued === undefined ? {} : { queued }) };
+}
+
+async function pollersAt(town: Town, queue: string, kind: 'workflow' | 'activity', deadline: number): Promise<string[]> {
+  const here = await hostIdOf(town.home);
+  const alive = (await pollersOf(town, queue, kind, deadline)).filter(({ identity }) => !isDeadHere(identity, here));
+  return [...new Set(alive.map(({ identity }) => /^heartbead@(\S+) \d+$/.exec(identity)?.[1] ?? identity))].sort();
+}
+
+/** Servers before 1.25 count nothing. */
+async function queuedIn(town: Town, queue: string, deadline: number): Promise<number | undefined> {
+  const { stats } = await within(town.connection, deadline, () => town.connection.workflowService.describeTaskQueue({ namespace: town.namespace, taskQueue: { name: queue, kind: 1 }, taskQueueType: 2, reportStats: true }));
+  const count = stats?.approximateBacklogCount;
+  return count === undefined || count === null ? undefined : Number(count);
+}
+
+async function answerOf<T>(question: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await question();
+  } catch (error) {
+    // One that has just ended is no longer of interest; one that does not answer is a finding of its own.
+    if (error instanceof NoWorkerError || error instanceof BeadNotFoundError || error instanceof FleetNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** @returns the answers in the order of the items, a few asked at once. */
+async function eachOf<I, T>(items: readonly I[], ask: (item: I) => Promise<T>): Promise<T[]> {
+  const answers: T[] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let index = next++; index < items.length; index = next++) answers[index] = await ask(items[index] as I);
+  };
+  await Promise.all(Array.from({ length: Math.min(askedAtOnce, items.length) }, work));
+  return answers;
+}

@@ -1,0 +1,22 @@
+import type { Command } from 'commander';
+import { action } from '../context.js';
+import { exitCodes } from '../exit.js';
+
+export function problems(program: Command): void {
+  program
+    .command('problems')
+    .description('everything that needs a person: what, why, and the command that helps')
+    .option('--json', 'print JSON')
+    .action(
+      action(async (context) => {
+        const { lookAtTown } = await import('../operators/town-facts.js');
+        const { problemsOf } = await import('../../domain/problems.js');
+        const { problemsPage } = await import('../render/problems-page.js');
+        const { facts } = await lookAtTown(await context.town(), { deadline: context.deadline });
+        const found = problemsOf(facts);
+        if (facts.more) context.note(`only the newest ${facts.beads.length} open beads were looked at`);
+        context.print({ problems: found, lookedAt: { beads: facts.beads.length, rigs: facts.rigs.length, convoys: facts.convoys.length, hosts: facts.hosts } }, problemsPage(found, facts.now, context.io.colors));
+        return exitCodes.fine;
+      }),
+    );
+}
