@@ -3,6 +3,7 @@ import { cancel } from './cancel.js';
 import { doctor } from './doctor.js';
 import { down } from './down.js';
 import { explain } from './explain.js';
+import { history } from './history.js';
 import { logs } from './logs.js';
 import { ls } from './ls.js';
 import { mcp } from './mcp.js';
@@ -18,4 +19,4 @@ import { watch } from './watch.js';
 import { worker } from './worker.js';
 
 /** All verbs, in the order of the help: the town, the beads, an operator's hand on them, the machinery. */
-export const verbs = [up, down, sling, ls, watch, problems, show, explain, logs, nudge, pause, resume, retry, cancel, doctor, worker, agent, mcp];
+export const verbs = [up, down, sling, ls, watch, problems, show, explain, history, logs, nudge, pause, resume, retry, cancel, doctor, worker, agent, mcp];
