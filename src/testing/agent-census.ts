@@ -16,6 +16,9 @@ export class AgentCensus {
   readonly lives: AgentLife[] = [];
   readonly #maxRunning = new Map<string, number>();
 
+  /** The most agents that ever ran at once, over all beads. */
+  maxInAll = 0;
+
   constructor(private readonly clock: VirtualClock) {}
 
   spawned(bead: string, attempt: string, host: string): AgentLife {
@@ -50,5 +53,6 @@ export class AgentCensus {
 
   #count(bead: string): void {
     this.#maxRunning.set(bead, Math.max(this.maxRunning(bead), this.running(bead).length));
+    this.maxInAll = Math.max(this.maxInAll, this.lives.filter(({ endedAt }) => endedAt === undefined).length);
   }
 }

@@ -18,6 +18,8 @@ export type { WorldOptions } from './world.js';
 export { Town } from './town.js';
 export type { Fact, Scripts, SlingOptions, TownOptions } from './town.js';
 export { TownBead } from './town-bead.js';
+export { TownWorkflow } from './town-workflow.js';
+export { FakeRefinery } from './fake-refinery.js';
 export type { Status } from './town-bead.js';
 export { FakeHost } from './fake-host.js';
 export { FakeRemote } from './fake-remote.js';

@@ -60,6 +60,9 @@ export class RunHistory {
   readonly signals = new Map<string, number>();
   /** A workflow task is scheduled or running: the state is about to change. */
   openTask = false;
+  /** Signals to other workflows that are on their way, by event id, and whom they are for. */
+  readonly #underway = new Map<string, string>();
+  #told: string[] = [];
   ended?: RunEnd;
   continuedTo?: string;
   events = 0;
@@ -77,6 +80,18 @@ export class RunHistory {
     for (const event of fresh) this.#take(event);
     this.events = events.length;
     return fresh.length > 0;
+  }
+
+  /** A workflow task is open, or a signal to another workflow is on its way. */
+  get busy(): boolean {
+    return this.openTask || (this.ended === undefined && this.#underway.size > 0);
+  }
+
+  /** @returns the workflows that this one has signalled since it was asked last. */
+  takeSignalled(): string[] {
+    const told = this.#told;
+    this.#told = [];
+    return told;
   }
 
   /** Locks on virtual time that this run holds, besides those of a workflow task. */
@@ -109,7 +124,19 @@ export class RunHistory {
       const name = event.workflowExecutionSignaledEventAttributes.signalName ?? '';
       this.signals.set(name, (this.signals.get(name) ?? 0) + 1);
     } else if (event.upsertWorkflowSearchAttributesEventAttributes) this.#status(at, event.upsertWorkflowSearchAttributesEventAttributes.searchAttributes?.indexedFields ?? {});
-    else if (!this.#activity(id, at, event)) this.#end(event);
+    else if (!this.#outgoing(id, event) && !this.#activity(id, at, event)) this.#end(event);
+  }
+
+  #outgoing(id: string, event: HistoryEvent): boolean {
+    const begun = event.signalExternalWorkflowExecutionInitiatedEventAttributes;
+    if (begun) this.#underway.set(id, begun.workflowExecution?.workflowId ?? '');
+    const over = event.externalWorkflowExecutionSignaledEventAttributes ?? event.signalExternalWorkflowExecutionFailedEventAttributes;
+    if (over) {
+      const key = String(over.initiatedEventId);
+      this.#told.push(this.#underway.get(key) ?? '');
+      this.#underway.delete(key);
+    }
+    return (begun ?? over) != null;
   }
 
   #activity(id: string, at: number, event: HistoryEvent): boolean {

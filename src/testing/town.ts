@@ -4,16 +4,23 @@
  */
 import { Worker } from '@temporalio/worker';
 import { ApplicationFailure } from '@temporalio/common';
-import { messages, taskQueues, workflowTypes, beadWorkflowId } from '../contract/index.js';
-import type { AgentSpec, BeadInput, BeadView, Budgets, Clocks, StartAgentInput, VerifyWorkInput } from '../contract/index.js';
+import { pino } from 'pino';
+import { createFleetActivities } from '../activities/fleet/index.js';
+import { convoyWorkflowId, messages, rigWorkflowId, taskQueues, workflowTypes, beadWorkflowId } from '../contract/index.js';
+import type {
+  AgentSpec, BeadInput, BeadView, Budgets, Clocks, ConvoySpec, ConvoyView, FleetActivities, LookAtBranchInput, RigSettings, RigView, StartAgentInput, StartBeadInput, VerifyWorkInput,
+} from '../contract/index.js';
 import { AgentCensus } from './agent-census.js';
 import type { AgentScript } from './agent-script.js';
 import { milliseconds } from './duration.js';
 import type { Duration } from './duration.js';
+import type { TaskInHand } from './activity-desk.js';
 import { FakeHost } from './fake-host.js';
 import type { HostSurroundings } from './fake-host.js';
+import { FakeRefinery } from './fake-refinery.js';
 import { FakeRemote } from './fake-remote.js';
 import { TownBead } from './town-bead.js';
+import { TownWorkflow } from './town-workflow.js';
 import type { VirtualClock } from './virtual-clock.js';
 import type { World } from './world.js';
 
@@ -49,9 +56,12 @@ export interface Fact {
 export class Town implements HostSurroundings {
   readonly census: AgentCensus;
   readonly remote = new FakeRemote();
+  readonly refinery = new FakeRefinery(this.remote);
   readonly facts: Fact[] = [];
   readonly beads: TownBead[] = [];
+  readonly fleet: TownWorkflow<unknown>[] = [];
   readonly #hosts: FakeHost[];
+  readonly #activities: FleetActivities;
   readonly #scripts = new Map<string, Scripts>();
   #worker!: Worker;
   #running!: Promise<void>;
@@ -65,6 +75,7 @@ export class Town implements HostSurroundings {
     private readonly options: TownOptions,
   ) {
     this.census = new AgentCensus(world.clock);
+    this.#activities = createFleetActivities({ client: world.client, taskQueue: queue, mirrors: '/nowhere', logger: pino({ level: 'silent' }) });
     this.#hosts = (options.hosts ?? ['ant']).map((id) => new FakeHost(`${id}.${queue}`, options.maxAgents ?? 4, this));
   }
 
@@ -107,12 +118,43 @@ export class Town implements HostSurroundings {
     const input: BeadInput = {
       title: `bead ${this.beads.length + 1}`, repo: '/srv/town.git', agent: spec, ...given, bead: id, clocks: { ...this.options.clocks, ...given.clocks }, budgets: { ...this.options.budgets, ...given.budgets },
     };
-    const handle = await this.world.client.workflow.start(workflowTypes.bead, { taskQueue: this.queue, workflowId: beadWorkflowId(id), args: [input] });
-    this.world.watch.watch(handle.workflowId, handle.firstExecutionRunId);
     const bead = new TownBead(this, id, this.clock.now());
+    await this.#start(workflowTypes.bead, bead.workflowId, input);
     this.beads.push(bead);
     await this.settle();
     return bead;
+  }
+
+  /** Adds a rig. Its beads are slung with `rig`, and their agent is the rig's. */
+  async rig(name: string, settings: Partial<RigSettings> = {}): Promise<TownWorkflow<RigView>> {
+    const rig = new TownWorkflow<RigView>(this, rigWorkflowId(name));
+    const whole: RigSettings = { repo: '/srv/town.git', base: 'main', agent: { adapter: 'demo' }, maxAgents: 5, checks: [], strategy: 'merge', approval: false, ...settings };
+    await this.#start(workflowTypes.rig, rig.workflowId, { rig: name, settings: whole });
+    this.fleet.push(rig);
+    await this.settle();
+    return rig;
+  }
+
+  /** Starts a convoy. Its beads are at hand by `bead(<convoy>-<id>)` as soon as they have been started; `scripts` by the same ids says what their agents do. */
+  async convoy(spec: Pick<ConvoySpec, 'convoy' | 'rig' | 'beads'> & Partial<ConvoySpec>, scripts: Record<string, Scripts> = {}): Promise<TownWorkflow<ConvoyView>> {
+    for (const [id, script] of Object.entries(scripts)) this.#scripts.set(id, script);
+    const convoy = new TownWorkflow<ConvoyView>(this, convoyWorkflowId(spec.convoy));
+    await this.#start(workflowTypes.convoy, convoy.workflowId, { spec: { title: `convoy ${spec.convoy}`, policy: 'wait', target: 'base', staged: false, ...spec } });
+    this.fleet.push(convoy);
+    await this.settle();
+    return convoy;
+  }
+
+  /** @throws {Error} when it has not been started. */
+  bead(id: string): TownBead {
+    const found = this.beads.find((bead) => bead.id === id);
+    if (found === undefined) throw new Error(`this town has no bead ${id}`);
+    return found;
+  }
+
+  async #start(type: string, workflowId: string, input: unknown): Promise<void> {
+    const handle = await this.world.client.workflow.start(type, { taskQueue: this.queue, workflowId, args: [input] });
+    this.world.watch.watch(handle.workflowId, handle.firstExecutionRunId);
   }
 
   /** Waits, in real time, until nothing happens any more but by virtual time. */
@@ -128,7 +170,7 @@ export class Town implements HostSurroundings {
     // Else their runners would go on in the next town's hours.
     for (const host of this.#hosts) host.die();
     try {
-      for (const bead of this.beads) await bead.terminate();
+      for (const workflow of [...this.fleet, ...this.beads]) await workflow.terminate();
       await this.settle();
     } finally {
       this.#worker.shutdown();
@@ -147,8 +189,11 @@ export class Town implements HostSurroundings {
     return this.world.client.workflow.getHandle(beadWorkflowId(bead)).query<BeadView>(messages.state);
   }
 
-  async signal(bead: string, name: string, payload: unknown): Promise<void> {
-    const workflowId = beadWorkflowId(bead);
+  signal(bead: string, name: string, payload: unknown): Promise<void> {
+    return this.signalWorkflow(beadWorkflowId(bead), name, payload);
+  }
+
+  async signalWorkflow(workflowId: string, name: string, payload: unknown): Promise<void> {
     await this.world.client.workflow.getHandle(workflowId).signal(name, payload);
     this.world.watch.touch(workflowId);
   }
@@ -175,10 +220,46 @@ export class Town implements HostSurroundings {
       return host && ((task) => host.serve(task));
     });
     for (const host of this.#hosts) desk.serve(taskQueues.host(host.id, this.queue), () => (host.polls ? (task) => host.serve(task) : undefined));
-    desk.serve(this.queue, () => async (task) => {
-      if (task.type !== 'verifyWork') return task.fail(ApplicationFailure.nonRetryable(`the main queue has no activity ${task.type}`));
-      if (this.remote.away) return task.fail(ApplicationFailure.create({ message: 'the remote is unreachable', type: 'SetupUnreachable' }));
-      await task.complete(this.remote.verify(task.input as VerifyWorkInput));
-    });
+    desk.serve(taskQueues.merge(this.queue), () => (task) => this.refinery.serve(task));
+    desk.serve(this.queue, () => (task) => this.#serveMain(task));
+  }
+
+  async #serveMain(task: TaskInHand): Promise<void> {
+    if (this.remote.away && (task.type === 'verifyWork' || task.type === 'lookAtBranch')) {
+      return task.fail(ApplicationFailure.create({ message: 'the remote is unreachable', type: 'SetupUnreachable' }));
+    }
+    try {
+      await task.complete(await this.#answer(task));
+    } catch (error) {
+      if (!(error instanceof ApplicationFailure)) throw error;
+      await task.fail(error);
+    }
+  }
+
+  async #answer({ type, input }: TaskInHand): Promise<unknown> {
+    const given = input as never;
+    switch (type) {
+      case 'verifyWork':
+        return this.remote.verify(given satisfies VerifyWorkInput);
+      case 'lookAtBranch':
+        return this.refinery.look(given satisfies LookAtBranchInput);
+      case 'lookAtWorkflows':
+        return this.#activities.lookAtWorkflows(given);
+      case 'readRig':
+        return this.#activities.readRig(given);
+      case 'startBead':
+        return this.#startBead(given);
+      default:
+        throw ApplicationFailure.nonRetryable(`the main queue has no activity ${type}`);
+    }
+  }
+
+  async #startBead(input: StartBeadInput): Promise<unknown> {
+    const result = await this.#activities.startBead(input);
+    const bead = new TownBead(this, input.bead, this.clock.now());
+    const { raw } = await this.world.client.workflow.getHandle(bead.workflowId).describe();
+    this.world.watch.watch(bead.workflowId, raw.workflowExecutionInfo?.execution?.runId ?? '');
+    if (!this.beads.some(({ id }) => id === bead.id)) this.beads.push(bead);
+    return result;
   }
 }

@@ -99,12 +99,12 @@ export class WorkflowWatch implements Surroundings {
       for (const run of runs) {
         if (run.taskFailures.length > 0 && run.ended === undefined) throw new Error(`a workflow task of ${run.workflowId} failed: ${run.taskFailures.join('; ')}`);
       }
-      const open = runs.filter((run) => run.openTask);
+      const open = runs.filter((run) => run.busy);
       const taken = await this.desk.takeUp([...this.pending()]);
       if (open.length === 0 && taken === 0 && this.#stale.size === 0) return;
       for (const run of open) this.touch(run.workflowId);
       if (performance.now() - started > settlesWithin) {
-        throw new Error(`not settled after ${settlesWithin} ms: ${open.map((run) => `${run.workflowId} has an open workflow task`).join(', ') || 'activities keep coming'}`);
+        throw new Error(`not settled after ${settlesWithin} ms: ${open.map((run) => `${run.workflowId} has an open workflow task or a signal under way`).join(', ') || 'activities keep coming'}`);
       }
       if (open.length > 0) await oneMillisecond();
     }
@@ -135,6 +135,7 @@ export class WorkflowWatch implements Surroundings {
       namespace: this.client.options.namespace, execution: { workflowId, runId: run.runId },
     });
     run.read(history?.events ?? []);
+    for (const told of run.takeSignalled()) this.touch(told);
     if (run.continuedTo !== undefined) this.watch(workflowId, run.continuedTo);
   }
 }
