@@ -14,9 +14,10 @@ import { resume } from './resume.js';
 import { retry } from './retry.js';
 import { show } from './show.js';
 import { sling } from './sling.js';
+import { top } from './top.js';
 import { up } from './up.js';
 import { watch } from './watch.js';
 import { worker } from './worker.js';
 
 /** All verbs, in the order of the help: the town, the beads, an operator's hand on them, the machinery. */
-export const verbs = [up, down, sling, ls, watch, problems, show, explain, history, logs, nudge, pause, resume, retry, cancel, doctor, worker, agent, mcp];
+export const verbs = [up, down, sling, ls, watch, top, problems, show, explain, history, logs, nudge, pause, resume, retry, cancel, doctor, worker, agent, mcp];
