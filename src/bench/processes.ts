@@ -35,7 +35,7 @@ export async function processes(server: { address: string; namespace: string }, 
   const worker = await startWorker({ connection: { address: server.address }, namespace: server.namespace, taskQueue, home, logger: pino({ level: 'silent' }) });
   let count = 0;
   const sling = async (options: Record<string, unknown>): Promise<string> => {
-    const bead = `bench-${process.pid}-${(count += 1)}`;
+    const bead = `bench-agent-${process.pid}-${(count += 1)}`;
     await beads.start({ bead, title: 'bench', repo: origin, agent: { adapter: 'demo', options } }, taskQueue);
     return bead;
   };
