@@ -33,6 +33,13 @@ export default defineConfig({
         globalSetup: ['test/support/global/build.ts', 'test/support/global/dev-server.ts'],
         setupFiles,
       }),
+      // Agent programs of others: `npm test` runs few of them through the main scenario, `npm run test:agents` all through all.
+      project('agents', ['agents'], {
+        ...slow,
+        globalSetup: ['test/support/global/build.ts', 'test/support/global/dev-server.ts'],
+        setupFiles,
+        ...(process.env['HEARTBEAD_TEST_AGENTS'] === undefined ? { include: ['test/agents/work.test.ts'] } : {}),
+      }),
     ],
   },
 });

@@ -20,7 +20,7 @@ const toStderr = (line) => console.error(`setup: ${line}`);
 export class SetupProblem extends Error {}
 
 /**
- * @param {{ test?: boolean, log?: (line: string) => void }} [options] `test`: also get the servers that the tests need.
+ * @param {{ test?: boolean, log?: (line: string) => void }} [options] `test`: also get the servers and the agent programs that the tests need.
  * @throws {SetupProblem} with the next step.
  */
 export async function setup({ test = false, log = toStderr } = {}) {
@@ -30,7 +30,10 @@ export async function setup({ test = false, log = toStderr } = {}) {
   const { build } = await import('./build.mjs');
   const { ok } = await build({ log });
   if (!ok) throw new SetupProblem('the sources do not compile; the errors are above');
-  if (test) await fetchServers(log);
+  if (!test) return;
+  await fetchServers(log);
+  const { fetchAgents, fewAgents } = await import('./agents.mjs');
+  await fetchAgents({ names: fewAgents, log });
 }
 
 function checkNode() {

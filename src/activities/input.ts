@@ -44,7 +44,7 @@ const startAgent = z.object({
   clocks,
   notes: z.array(text).max(100),
   messages: z.array(message).max(limits.messagesKept * 2),
-  session: z.object({ id: z.string().regex(/^[\w.:-]{1,200}$/, 'not the id of a session'), adapter: z.string(), attempt, host: z.string() }).optional().catch(undefined),
+  session: z.object({ id: z.string().regex(/^[\w.:-]{1,200}$/, 'not the id of a session'), adapter: z.string(), attempt, host: z.string(), usage: z.record(z.string(), z.number()).optional() }).optional().catch(undefined),
 });
 
 const hostAttempt = z.object({ bead, attempt, repo });

@@ -4,26 +4,49 @@
  */
 import { clip } from '../contract/index.js';
 import type { AgentSpec } from '../contract/index.js';
+import { claude } from './claude.js';
+import { codex } from './codex.js';
+import { customAgents, CustomAgentsError } from './custom-settings.js';
 import { demo } from './demo.js';
 import { environmentProblem } from './environment.js';
+import { gemini } from './gemini.js';
+import { opencode } from './opencode.js';
+import { pi } from './pi.js';
 import { shell } from './shell.js';
 import type { AgentAdapter, AgentProblem } from './types.js';
 import { z } from 'zod';
 
-/** All adapters by name. */
-export const adapters: Readonly<Record<string, AgentAdapter>> = { shell, demo };
+/** All built-in adapters by name. */
+export const adapters: Readonly<Record<string, AgentAdapter>> = { shell, claude, codex, opencode, gemini, pi, demo };
 
-/** @returns the adapter of that name, or undefined. */
-export const findAdapter = (name: string): AgentAdapter | undefined => (Object.hasOwn(adapters, name) ? adapters[name] : undefined);
+/**
+ * @param home - state directory of the host, whose settings file may describe further ones.
+ * @throws CustomAgentsError when that file cannot be used.
+ */
+export function allAdapters(home: string | undefined): Readonly<Record<string, AgentAdapter>> {
+  return home === undefined ? adapters : { ...adapters, ...customAgents(home, Object.keys(adapters)) };
+}
+
+/** @returns the adapter of that name, or undefined. The settings file is read only for names that are not built in. @throws CustomAgentsError */
+export function findAdapter(name: string, home?: string): AgentAdapter | undefined {
+  if (Object.hasOwn(adapters, name)) return adapters[name];
+  const all = allAdapters(home);
+  return Object.hasOwn(all, name) ? all[name] : undefined;
+}
 
 /**
  * Looks before anything is cloned: is the adapter known, are its options and the names of variables in order, is the program there?
  * @param env - the environment in which the agent would be looked for.
+ * @param home - the host's state directory.
  */
-export async function checkAgent(spec: AgentSpec, env: NodeJS.ProcessEnv): Promise<AgentProblem | undefined> {
-  const adapter = findAdapter(spec.adapter);
-  if (adapter === undefined) {
-    return { kind: 'bad_options', problem: `there is no agent ${JSON.stringify(clip(spec.adapter, 60))}; there are ${Object.keys(adapters).join(', ')}` };
+export async function checkAgent(spec: AgentSpec, env: NodeJS.ProcessEnv, home?: string): Promise<AgentProblem | undefined> {
+  let adapter: AgentAdapter | undefined;
+  try {
+    adapter = findAdapter(spec.adapter, home);
+    if (adapter === undefined) return { kind: 'bad_options', problem: `there is no agent ${JSON.stringify(clip(spec.adapter, 60))}; there are ${Object.keys(allAdapters(home)).join(', ')}` };
+  } catch (error) {
+    if (!(error instanceof CustomAgentsError)) throw error;
+    return { kind: 'bad_options', problem: error.message };
   }
   const options = adapter.options.safeParse(spec.options ?? {});
   if (!options.success) return { kind: 'bad_options', problem: `options of the agent ${adapter.name}: ${clip(z.prettifyError(options.error), 500)}` };
@@ -32,6 +55,9 @@ export async function checkAgent(spec: AgentSpec, env: NodeJS.ProcessEnv): Promi
   return adapter.check(spec, env);
 }
 
+export { CUSTOM_AGENTS_FILE, CustomAgentsError } from './custom-settings.js';
 export { agentEnvironmentFrom, environmentProblem } from './environment.js';
+export { findProgram } from './find-program.js';
+export { agentPrograms, installCommand } from './programs.js';
 export type { DemoOptions } from './demo-options.js';
 export type * from './types.js';

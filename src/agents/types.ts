@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { AgentSpec, Outcome } from '../contract/index.js';
+import type { AgentSession, AgentSpec, Outcome, Usage } from '../contract/index.js';
 
 /**
  * What a line of an agent's output means. Only `progress` feeds the bead's progress clock: a program that retries against a
@@ -9,7 +9,8 @@ export type AgentEvent =
   | { kind: 'progress'; activity?: string; tool?: boolean }
   | { kind: 'life'; activity?: string }
   | { kind: 'session'; id: string }
-  | { kind: 'usage'; inputTokens?: number; outputTokens?: number; costUsd?: number }
+  /** `total`: of the whole run up to now, in place of all that was told before; else one more. */
+  | ({ kind: 'usage'; total?: boolean } & Partial<Usage>)
   | { kind: 'rate_limited'; text: string; retryAfterMs?: number }
   | { kind: 'auth_failed'; text: string }
   | { kind: 'end'; ok: boolean; text?: string };
@@ -25,8 +26,30 @@ export interface AgentContext {
   prompt: string;
   promptFile: string;
   worktree: string;
-  /** The adapter's session id of an earlier attempt, when it may be resumed. */
-  session?: string;
+  /** The attempt's own folder: the place for configuration files. */
+  folder: string;
+  /** Path of a `heartbead` that works in the attempt. */
+  heartbead: string;
+  /** What the agent will find in its environment, apart from what `command` adds. */
+  env: Readonly<Record<string, string>>;
+  /** A conversation of an earlier attempt that is to go on; only what `findSession` has found. */
+  resume?: FoundSession;
+}
+
+/** A conversation whose files are on this host. */
+export interface FoundSession extends AgentSession {
+  /** What the adapter needs to take it up: a file, or the id. */
+  from: string;
+}
+
+/** Where an adapter may look for a conversation. */
+export interface SessionContext {
+  spec: AgentSpec;
+  env: Readonly<Record<string, string>>;
+  /** The folder of the attempt that had the conversation; it may be gone. */
+  folder: string;
+  /** The new attempt's folder, for what has to be copied. */
+  scratch: string;
 }
 
 /** How the agent's process is started; the prompt goes by stdin or file, never into `args`. */
@@ -60,6 +83,15 @@ export interface AgentProblem {
   problem: string;
 }
 
+/** Reads one line of output. */
+export type AgentParser = (line: string, stream: 'stdout' | 'stderr') => AgentEvent | AgentEvent[] | undefined;
+
+export interface ParserContext {
+  spec: AgentSpec;
+  /** What a conversation that goes on had used before, for programs that tell of the whole. */
+  usedBefore?: Usage;
+}
+
 /** How the host hears of a slow preparation. */
 export interface PrepareContext {
   progress(p: { text: string; percent?: number }): void;
@@ -73,13 +105,20 @@ export interface AgentAdapter {
   description: string;
   /** What `AgentSpec.options` may hold. */
   options: z.ZodType;
+  /** Names of host variables that this program may see without being asked for: its keys, its configuration, proxies. */
+  environment?: readonly string[];
+  /** Whether its command starts Heartbead's MCP server, so that the prompt may speak of tools. */
+  mcp?: boolean;
   /** @returns what keeps this agent from starting on this host, or undefined. */
   check(spec: AgentSpec, env: NodeJS.ProcessEnv): Promise<AgentProblem | undefined>;
   /** Work on the host before the agent is spawned, part of the cold start; rejects when `signal` aborts. */
   prepare?(spec: AgentSpec, context: PrepareContext): Promise<void>;
-  command(context: AgentContext): AgentCommand;
+  /** Looks for the files of an earlier conversation on this host. @returns undefined when they are gone: the attempt begins a new one. Absent: it cannot go on. */
+  findSession?(session: AgentSession, context: SessionContext): Promise<FoundSession | undefined>;
+  /** May write files into the attempt's folder, never into the worktree or the user's home. */
+  command(context: AgentContext): AgentCommand | Promise<AgentCommand>;
   /** A new parser for one process: it may keep state from line to line. */
-  parser(): (line: string, stream: 'stdout' | 'stderr') => AgentEvent | undefined;
+  parser(context?: ParserContext): AgentParser;
   /** @returns the verdict on an end without a report, or undefined for the usual one (status 0 → unreported, else → agent_failed). */
   classify?(exit: AgentExit, events: readonly AgentEvent[]): ExitClass | undefined;
 }

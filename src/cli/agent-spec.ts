@@ -1,4 +1,6 @@
-import { adapters, environmentProblem } from '../agents/index.js';
+import { allAdapters, CustomAgentsError, CUSTOM_AGENTS_FILE, environmentProblem } from '../agents/index.js';
+import type { AgentAdapter } from '../agents/index.js';
+import { stateDirectory } from '../client/home.js';
 import type { AgentSpec } from '../contract/index.js';
 import { usageError } from './exit.js';
 
@@ -18,14 +20,15 @@ export interface GivenAgent {
 export function agentSpec(given: GivenAgent, help: string): AgentSpec {
   const name = given.agent ?? (given.command === undefined ? undefined : 'shell');
   if (name === undefined) throw usageError('which agent is to do it?', "give --command 'COMMAND' for a shell command, or --agent NAME");
+  const adapters = knownAgents();
   const adapter = Object.hasOwn(adapters, name) ? adapters[name] : undefined;
-  if (adapter === undefined) throw usageError(`there is no agent ${JSON.stringify(name)}`, `there are ${Object.keys(adapters).join(', ')}`);
+  if (adapter === undefined) throw usageError(`there is no agent ${JSON.stringify(name)}`, `there are ${Object.keys(adapters).join(', ')}; describe your own in ${CUSTOM_AGENTS_FILE} (docs/agents.md)`);
   if (name === 'shell' && (given.command ?? '').trim() === '') throw usageError('the shell agent needs a command', "give --command 'COMMAND'");
   if (name !== 'shell' && given.command !== undefined) throw usageError(`the agent ${name} takes no --command`, 'leave it away, or use --agent shell');
   const checked = adapter.options.safeParse(given.option);
   if (!checked.success) {
     const issue = checked.error.issues[0];
-    throw usageError(`the agent ${name} does not take these options: ${[issue?.path.join('.'), issue?.message].filter(Boolean).join(': ')}`, 'see docs/cli.md for the options of the agents');
+    throw usageError(`the agent ${name} does not take these options: ${[issue?.path.join('.'), issue?.message].filter(Boolean).join(': ')}`, 'see docs/agents.md for the options of the agents');
   }
   const variables = environmentProblem(given.env);
   if (variables !== undefined) throw usageError(variables, `see \`heartbead ${help} --help\``);
@@ -35,4 +38,14 @@ export function agentSpec(given: GivenAgent, help: string): AgentSpec {
     ...(Object.keys(given.option).length === 0 ? {} : { options: given.option }),
     ...(given.env.length === 0 ? {} : { env: given.env }),
   };
+}
+
+/** The built-in agents and those of this machine's settings file, which the hosts must have as well. */
+function knownAgents(): Readonly<Record<string, AgentAdapter>> {
+  try {
+    return allAdapters(stateDirectory(process.env));
+  } catch (error) {
+    if (!(error instanceof CustomAgentsError)) throw error;
+    throw usageError(error.message, 'correct the settings file (docs/agents.md)');
+  }
 }

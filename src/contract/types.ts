@@ -109,6 +109,8 @@ export interface AgentSession {
   adapter: string;
   attempt: string;
   host: string;
+  /** Of all attempts in this conversation. */
+  usage?: Usage;
 }
 
 /** Which agent program, and how it is called. No secrets: this is kept in history. */

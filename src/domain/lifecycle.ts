@@ -5,7 +5,7 @@
  */
 import { addUsage, attemptRefs, clip, isFinal, limits, phaseMayHaveAgent, readUsage } from '../contract/index.js';
 import type {
-  AcceptedSignal, AttemptRecord, AttemptResult, BeadInput, BeadState, BeatDetails, CurrentAttempt, Evidence, HeartbeatKind, HeartbeatSignal, Message, NoteSignal, Outcome,
+  AcceptedSignal, AttemptRecord, AttemptResult, BeadInput, BeadState, BeatDetails, CurrentAttempt, Evidence, HeartbeatKind, HeartbeatSignal, Message, NoteSignal, Outcome, Usage,
 } from '../contract/index.js';
 import { accountOf, nextAfter } from './accounts.js';
 import { mergeBudgets, mergeClocks } from './clocks.js';
@@ -459,7 +459,7 @@ class Step {
     }
     const usage = readUsage(result.usage);
     if (usage) s.usage = addUsage(s.usage, usage);
-    if (result.session !== undefined) s.session = { id: clip(result.session, 200), adapter: s.agentSpec.adapter, attempt: attempt.id, host: result.host };
+    if (result.session !== undefined) this.#session(result.session, result.host, attempt.id, usage);
     const record: AttemptRecord = {
       id: attempt.id, number: attempt.number, startedAt: attempt.startedAt, endedAt: now, outcome, reason, countedAs: account, heartbeats: attempt.heartbeats, adoptions: attempt.adoptions,
       ...(result.host !== 'unknown' ? { host: result.host } : attempt.host !== undefined ? { host: attempt.host } : {}),
@@ -490,6 +490,14 @@ class Step {
     // Work that was finished but not reported is looked for before anybody redoes it.
     if (outcome === 'lost' && attempt.spawnedAt !== undefined) s.salvage = { attempt: attempt.id, branch: attemptRefs.branch(s.bead, attempt.id) };
     this.#goOn({ outcome, reason, ...(result.retryAfterMs !== undefined ? { retryAfterMs: result.retryAfterMs } : {}) });
+  }
+
+  /** A conversation that went on counts what it had used before. */
+  #session(id: string, host: string, attempt: string, usage: Usage | undefined): void {
+    const { s } = this;
+    const before = s.session?.id === id ? s.session.usage : undefined;
+    const all = usage ? addUsage(before, usage) : before;
+    s.session = { id: clip(id, 200), adapter: s.agentSpec.adapter, attempt, host, ...(all ? { usage: all } : {}) };
   }
 
   #goOn(result: Pick<AttemptResult, 'outcome' | 'reason' | 'retryAfterMs'>): void {

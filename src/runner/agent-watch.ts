@@ -1,5 +1,6 @@
-import type { AgentAdapter, AgentEvent } from '../agents/types.js';
-import { clip } from '../contract/index.js';
+import type { AgentAdapter, AgentEvent, AgentParser, ParserContext } from '../agents/types.js';
+import { addUsage, clip } from '../contract/index.js';
+import type { Usage } from '../contract/index.js';
 
 /** Kept for the verdict on the end; a program that prints thousands of retries says the same with its last ones. */
 const EVENTS_KEPT = 50;
@@ -11,21 +12,44 @@ export function oneLine(text: string): string {
   return clip(text.replace(/\x1b\[[0-9;?]*[ -/]*[@-~]/g, '').replace(/[\x00-\x1f\x7f]+/g, ' ').trim(), ACTIVITY_CHARS);
 }
 
+/** What a watch tells of, besides what can be asked of it. */
+export interface WatchEvents {
+  onProgress(kind: 'output' | 'tool' | 'agent', activity?: string): void;
+  onTrouble(what: string, error: unknown): void;
+  /** The conversation has an id, or more was used. */
+  onFacts?(): void;
+  /** The agent's provider refuses; `undefined` once the agent gets on again. */
+  onRefused?(refusal: Refusal | undefined): void;
+}
+
+/** A provider's refusal that no progress has followed. */
+export type Refusal = Extract<AgentEvent, { kind: 'rate_limited' | 'auth_failed' }>;
+
 /** Reads the agent's output: what is progress, what mere life, and what matters for the verdict on its end. */
 export class AgentWatch {
   /** Of the host's clock. */
   lastProgressAt: number | undefined;
   activity: string | undefined;
   session: string | undefined;
-  private readonly parse: ReturnType<AgentAdapter['parser']>;
-  private readonly kept: AgentEvent[] = [];
+  usage: Usage | undefined;
+  private parse: AgentParser;
+  private kept: AgentEvent[] = [];
 
   constructor(
     private readonly adapter: AgentAdapter,
-    private readonly onProgress: (kind: 'output' | 'tool' | 'agent', activity?: string) => void,
-    private readonly onTrouble: (what: string, error: unknown) => void,
+    private readonly tell: WatchEvents,
   ) {
     this.parse = adapter.parser();
+  }
+
+  /** What of it is kept in `runner.json`. */
+  get facts(): { session?: string; usage?: Usage } {
+    return { ...(this.session === undefined ? {} : { session: this.session }), ...(this.usage === undefined ? {} : { usage: this.usage }) };
+  }
+
+  /** Before the agent's first line: what its parser needs to know of this run. */
+  begin(context: ParserContext): void {
+    this.parse = this.adapter.parser(context);
   }
 
   /** Events that matter for the verdict, oldest first. */
@@ -34,38 +58,63 @@ export class AgentWatch {
   }
 
   line(line: string, stream: 'stdout' | 'stderr'): void {
-    let event: AgentEvent | undefined;
+    let events: AgentEvent | AgentEvent[] | undefined;
     try {
-      event = this.parse(line, stream);
+      events = this.parse(line, stream);
     } catch (error) {
       // A line that its parser cannot bear is a line without a meaning; the agent must not suffer for it.
-      this.onTrouble(`parser of ${this.adapter.name}`, error);
+      this.tell.onTrouble(`parser of ${this.adapter.name}`, error);
     }
-    switch (event?.kind) {
-      case undefined:
-        return;
+    if (Array.isArray(events)) for (const event of events) this.take(event);
+    else if (events !== undefined) this.take(events);
+  }
+
+  /** The agent has called in, or put something out. */
+  progress(kind: 'output' | 'tool' | 'agent', activity?: string): void {
+    this.lastProgressAt = Date.now();
+    const text = activity === undefined ? undefined : oneLine(activity);
+    if (text !== undefined && text !== '') this.activity = text;
+    this.tell.onProgress(kind, text === '' ? undefined : text);
+  }
+
+  private take(event: AgentEvent): void {
+    switch (event.kind) {
       case 'progress':
+        // Its provider answers again: what it refused before explains no end any more.
+        if (this.kept.some(isRefusal)) {
+          this.kept = this.kept.filter((kept) => !isRefusal(kept));
+          this.tell.onRefused?.(undefined);
+        }
         return this.progress(event.tool === true ? 'tool' : 'output', event.activity);
       case 'life':
         if (event.activity !== undefined) this.activity = oneLine(event.activity);
         return;
       case 'session':
+        if (this.session === event.id) return;
         this.session = event.id;
+        this.tell.onFacts?.();
         return;
-      case 'usage':
+      case 'usage': {
+        const { kind: _, total, ...used } = event;
+        this.usage = addUsage(total === true ? undefined : this.usage, used);
+        this.tell.onFacts?.();
         return;
+      }
       case 'rate_limited':
       case 'auth_failed':
+        this.activity = oneLine(event.text);
+        this.keep(event);
+        this.tell.onRefused?.(event);
+        return;
       case 'end':
-        this.kept.push(event);
-        if (this.kept.length > EVENTS_KEPT) this.kept.shift();
+        this.keep(event);
     }
   }
 
-  progress(kind: 'output' | 'tool' | 'agent', activity?: string): void {
-    this.lastProgressAt = Date.now();
-    const text = activity === undefined ? undefined : oneLine(activity);
-    if (text !== undefined && text !== '') this.activity = text;
-    this.onProgress(kind, text === '' ? undefined : text);
+  private keep(event: AgentEvent): void {
+    this.kept.push(event);
+    if (this.kept.length > EVENTS_KEPT) this.kept.shift();
   }
 }
+
+const isRefusal = (event: AgentEvent): event is Refusal => event.kind === 'rate_limited' || event.kind === 'auth_failed';

@@ -1,5 +1,5 @@
 import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { attemptIdProblem, beadIdProblem } from '../contract/index.js';
 import type { AttemptResult, StartAgentInput } from '../contract/index.js';
@@ -42,6 +42,8 @@ export class AttemptDir {
     return names.filter((name) => /^\d+-[a-z0-9]+__[a-z0-9-]+$/.test(name)).sort().map((name) => new AttemptDir(join(home, 'attempts', name)));
   }
 
+  /** The host's state directory. */
+  get home(): string { return dirname(dirname(this.path)); }
   readonly file = (name: string): string => join(this.path, name);
   get worktree(): string { return this.file('worktree'); }
   get prompt(): string { return this.file('prompt.md'); }

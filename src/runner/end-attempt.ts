@@ -56,9 +56,9 @@ export async function endAttempt(options: EndOptions): Promise<AttemptResult> {
     exit,
     ...(keeper.checkpoint === undefined ? {} : { checkpoint: keeper.checkpoint }),
     ...(keeper.report === undefined ? {} : { report: keeper.report }),
-    ...(cause.by === 'stop' ? { stop: { outcome: cause.outcome, reason: cause.reason } } : {}),
+    ...(cause.by === 'stop' ? { stop: { outcome: cause.outcome, reason: cause.reason, ...(cause.retryAfterMs === undefined ? {} : { retryAfterMs: cause.retryAfterMs }) } } : {}),
     ...(verdict === undefined ? {} : { verdict }),
-    ...(watch.session === undefined ? {} : { session: watch.session }),
+    ...watch.facts,
     acknowledged: box.acknowledged(),
   });
   await record(options, result);

@@ -1,5 +1,5 @@
 import { clip, limits } from '../contract/index.js';
-import type { AttemptResult, Checkpoint, Outcome } from '../contract/index.js';
+import type { AttemptResult, Checkpoint, Outcome, Usage } from '../contract/index.js';
 import type { AgentExit, ExitClass } from '../agents/types.js';
 import type { AgentReport } from './types.js';
 
@@ -7,6 +7,8 @@ import type { AgentReport } from './types.js';
 export interface StopCause {
   outcome: Outcome;
   reason: string;
+  /** With `rate_limited`. */
+  retryAfterMs?: number;
 }
 
 /** All that is known when the last process of an attempt is gone. */
@@ -24,6 +26,7 @@ export interface EndFacts {
   verdict?: ExitClass;
   acknowledged?: string[];
   session?: string;
+  usage?: Usage;
 }
 
 function exitText({ code, signal, spawnError, lastLines }: AgentExit): string {
@@ -77,5 +80,6 @@ export function judgeEnd(facts: EndFacts): AttemptResult {
     ...(summary === undefined ? {} : { summary: clip(summary) }),
     ...(facts.acknowledged === undefined || facts.acknowledged.length === 0 ? {} : { acknowledged: facts.acknowledged.slice(-2 * limits.messagesKept) }),
     ...(facts.session === undefined ? {} : { session: facts.session }),
+    ...(facts.usage === undefined ? {} : { usage: facts.usage }),
   };
 }

@@ -54,7 +54,7 @@ async function run(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
 async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
   const [input, setup, token, connection] = await Promise.all([dir.readInput(), dir.readSetup(), dir.readToken(), dir.readConnection()]);
   if (!input || !setup || !token || !connection) return refusal('failed', `the folder ${dir.path} is not ready: input, setup, token or connection is missing`);
-  const adapter = findAdapter(input.agent.adapter);
+  const adapter = findAdapter(input.agent.adapter, dir.home);
   if (adapter === undefined) return refusal('failed', `there is no agent ${input.agent.adapter}`);
 
   const logStream = cappedLog(dir.runnerLog);
@@ -85,11 +85,12 @@ async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
   try {
     await record.update({});
     const launch = await readyToLaunch({
-      dir, input, adapter, socket: sockets.agent,
+      dir, input, host: setup.host, adapter, socket: sockets.agent,
       onLine: (line, stream) => supervisor.watch.line(line, stream),
       onTrouble: trouble,
     });
-    log.info({ adapter: adapter.name }, 'runner begins');
+    supervisor.watch.begin({ spec: input.agent, ...(launch.resumed?.usage === undefined ? {} : { usedBefore: launch.resumed.usage }) });
+    log.info({ adapter: adapter.name, resumed: launch.resumed?.id }, 'runner begins');
     const fence = await supervisor.fence();
     if (!('lease' in fence)) {
       log.info(fence, 'the fence was not passed: no agent is spawned');
@@ -98,7 +99,7 @@ async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
     }
     // On disk before the spawn: whoever finds a dead runner must know that there may be an agent.
     await record.update({ state: 'spawning' });
-    const supervised = supervisor.supervise(fence.lease, launch);
+    const supervised = supervisor.supervise(fence.lease, launch.spawn);
     answer({ fenced: true, pid: process.pid });
     await supervised.catch(crash);
     await record.update({ state: 'ended' });

@@ -47,6 +47,8 @@ async function reap(dir: AttemptDir, reason: string, onTrouble: (what: string, e
     attempt, host: setup.host, baseSha: setup.baseSha, stop: { outcome: 'lost', reason },
     ...(keeper.checkpoint === undefined ? {} : { checkpoint: keeper.checkpoint }),
     ...(report === undefined ? {} : { report }),
+    ...(record.session === undefined ? {} : { session: record.session }),
+    ...(record.usage === undefined ? {} : { usage: record.usage }),
   });
   await dir.writeResult(result);
   const { sockets, ...rest } = record;

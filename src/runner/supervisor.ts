@@ -22,6 +22,7 @@ import type { Lease } from './lease.js';
 import { MessageBox } from './message-box.js';
 import { NoteQueue } from './note-queue.js';
 import type { RecordKeeper } from './record-keeper.js';
+import { RefusalWatch } from './refusal-watch.js';
 import { reportResult } from './report-result.js';
 import { detailsOf, stateOf } from './runner-view.js';
 import type { DetailFacts } from './runner-view.js';
@@ -61,6 +62,7 @@ export class Supervisor implements ControlHandlers {
   private readonly notes: NoteQueue;
   private readonly box: MessageBox;
   private readonly freezer: Freezer;
+  private readonly refusals: RefusalWatch;
   private readonly fenceWaker = new Waker();
   private readonly fenceOver = deferred<FenceRefusal | { lease: Lease }>();
   private stopAtFence: StopRequest | undefined;
@@ -98,7 +100,13 @@ export class Supervisor implements ControlHandlers {
     });
     this.notes = new NoteQueue(link, clocks.beatEvery);
     this.box = new MessageBox(input.messages);
-    this.watch = new AgentWatch(adapter, (kind, activity) => this.signaller.progress(kind, activity), this.trouble);
+    this.refusals = new RefusalWatch(clocks.stalledAfter, (cause) => this.end({ by: 'stop', ...cause }));
+    this.watch = new AgentWatch(adapter, {
+      onProgress: (kind, activity) => this.signaller.progress(kind, activity),
+      onTrouble: this.trouble,
+      onFacts: () => this.note('runner.json', record.update(this.watch.facts)),
+      onRefused: (refusal) => this.refusals.heard(refusal),
+    });
     this.desk = new AgentDesk({
       attempt, watch: this.watch, signaller: this.signaller, notes: this.notes, box: this.box, keeper: this.keeper,
       closed: () => (this.cause === undefined ? undefined : 'the attempt is being ended'),
@@ -167,7 +175,7 @@ export class Supervisor implements ControlHandlers {
     return result;
   }
 
-  /** The last act of a crashing runner: nothing of the attempt may go on unsupervised. */
+  /** The last act of a crashing runner: nothing may go on unsupervised. */
   freezeAll(): void {
     if (this.agent !== undefined) freezeProcesses(this.processes());
   }
@@ -235,6 +243,7 @@ export class Supervisor implements ControlHandlers {
     const { agent } = this;
     if (this.cause !== undefined || agent === undefined) return;
     this.cause = cause;
+    this.refusals.stop();
     this.options.log.info({ cause }, 'the attempt is being ended');
     this.leaseKeeper.end();
     this.freezer.dissolve();

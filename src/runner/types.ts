@@ -1,4 +1,4 @@
-import type { AttemptResult, BeatPhase, Checkpoint, Message, Outcome } from '../contract/index.js';
+import type { AttemptResult, BeatPhase, Checkpoint, Message, Outcome, Usage } from '../contract/index.js';
 
 /** How to reach the server: kept in `connection.json` (0600), never in argv or in an agent's environment. */
 export interface RunnerConnection {
@@ -39,6 +39,9 @@ export interface RunnerRecord extends ProcessIdentity {
   agent?: ProcessIdentity & { pgid: number; spawnedAt: number };
   /** Newest work known to be on the remote. */
   checkpoint?: Checkpoint;
+  /** The agent program's conversation, and what it has used, as far as it has told: the next attempt wants them also of a dead runner. */
+  session?: string;
+  usage?: Usage;
 }
 
 /** `report.json`: the agent's own word on how it ended, recorded before it is answered. */

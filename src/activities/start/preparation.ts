@@ -40,7 +40,7 @@ export async function prepareWorkspace(deps: ActivityDeps, input: StartAgentInpu
   await createWorktree({
     mirror, path: dir.worktree, branch: attemptRefs.branch(input.bead, input.attempt), at: checkpoint?.sha ?? base.sha, wip: checkpoint?.wip, signal, onProgress: onProgress('worktree'),
   });
-  const adapter = findAdapter(input.agent.adapter);
+  const adapter = findAdapter(input.agent.adapter, host.home);
   if (adapter?.prepare) {
     progress('worktree', `prepares the agent program (${adapter.name})`);
     await adapter.prepare(input.agent, { signal, progress: ({ text, percent }) => progress('worktree', percent === undefined ? text : `${text} ${percent} %`) });
@@ -63,7 +63,7 @@ async function findCheckpoint(mirror: string, repo: string, checkpoint: Checkpoi
 
 /** What cannot start is found out before anything is cloned. */
 async function checkedAgent({ host, env = process.env }: ActivityDeps, { agent }: StartAgentInput): Promise<void> {
-  const found = await checkAgent(agent, env);
+  const found = await checkAgent(agent, env, host.home);
   switch (found?.kind) {
     case undefined:
       return;

@@ -66,6 +66,7 @@ export class Host {
     private readonly town: Town,
     private readonly address: string,
     private readonly maxAgents: number,
+    private readonly env: NodeJS.ProcessEnv = {},
   ) {}
 
   get pid(): number {
@@ -76,7 +77,7 @@ export class Host {
   /** Starts the worker and waits until it polls. */
   async start(): Promise<this> {
     const worker = spawn(process.execPath, [workerFile, '--home', this.home, '--task-queue', this.town.queue, '--max-agents', String(this.maxAgents)], {
-      env: { ...process.env, TEMPORAL_ADDRESS: this.address, TEMPORAL_NAMESPACE: this.town.namespace }, stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...this.env, TEMPORAL_ADDRESS: this.address, TEMPORAL_NAMESPACE: this.town.namespace }, stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#worker = worker;
     worker.stderr?.on('data', (chunk: Buffer) => (this.log += chunk.toString()));
@@ -149,10 +150,10 @@ export class Town {
     return town;
   }
 
-  async host(address: string, { name = `host${this.hosts.length + 1}`, maxAgents = 4 } = {}): Promise<Host> {
+  async host(address: string, { name = `host${this.hosts.length + 1}`, maxAgents = 4, env = {} }: { name?: string; maxAgents?: number; env?: NodeJS.ProcessEnv } = {}): Promise<Host> {
     const home = join(this.folder, name);
     mkdirSync(home, { recursive: true });
-    const host = new Host(home, this, address, maxAgents);
+    const host = new Host(home, this, address, maxAgents, env);
     this.hosts.push(host);
     return host.start();
   }

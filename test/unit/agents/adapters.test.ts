@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { adapters, agentEnvironmentFrom, checkAgent, environmentProblem, findAdapter } from '../../../src/agents/index.js';
-import type { AgentExit } from '../../../src/agents/index.js';
+import type { AgentEvent, AgentExit } from '../../../src/agents/index.js';
 import { demo } from '../../../src/agents/demo.js';
 import { shell } from '../../../src/agents/shell.js';
 
-const context = { bead: 'b', attempt: '1-abcd', number: 1, prompt: '# Task\n', promptFile: '/a/prompt.md', worktree: '/a/worktree' };
+const context = { bead: 'b', attempt: '1-abcd', number: 1, prompt: '# Task\n', promptFile: '/a/prompt.md', worktree: '/a/worktree', folder: '/a', heartbead: '/a/bin/heartbead', env: {} };
+const only = (events: AgentEvent | AgentEvent[] | undefined): AgentEvent | undefined => (Array.isArray(events) ? events[0] : events);
 const exit = (more: Partial<AgentExit>): AgentExit => ({ lastLines: [], ...more });
 
 describe('the table of agents', () => {
@@ -15,7 +16,7 @@ describe('the table of agents', () => {
   });
 
   test.each([
-    ['an unknown agent', { adapter: 'nobody' }, /there is no agent "nobody"; there are shell, demo/],
+    ['an unknown agent', { adapter: 'nobody' }, /there is no agent "nobody"; there are shell, claude, codex, opencode, gemini, pi, demo/],
     ['a shell agent without a command', { adapter: 'shell' }, /needs a command/],
     ['a shell agent with a blank command', { adapter: 'shell', command: ' ' }, /needs a command/],
     ['options that the agent does not know', { adapter: 'demo', options: { stepz: 3 } }, /stepz/],
@@ -57,7 +58,7 @@ describe('the shell agent', () => {
   test('every line that says something is progress', () => {
     const parse = shell.parser();
     expect(parse('works', 'stdout')).toEqual({ kind: 'progress', activity: 'works' });
-    expect(parse('warns', 'stderr')?.kind).toBe('progress');
+    expect(only(parse('warns', 'stderr'))?.kind).toBe('progress');
     expect(parse('   ', 'stdout')).toBeUndefined();
   });
   test.each([
@@ -79,7 +80,7 @@ describe('the shell agent', () => {
 describe('the demo agent’s adapter', () => {
   const parse = demo.parser();
   test('tells progress, life and the rest apart; what it cannot read means nothing', () => {
-    const kind = (line: object | string): string | undefined => parse(typeof line === 'string' ? line : JSON.stringify(line), 'stdout')?.kind;
+    const kind = (line: object | string): string | undefined => only(parse(typeof line === 'string' ? line : JSON.stringify(line), 'stdout'))?.kind;
     expect(kind({ text: 'key order is free', type: 'text' })).toBe('progress');
     expect(parse('{"type":"tool","name":"write","text":"a.md"}', 'stdout')).toEqual({ kind: 'progress', tool: true, activity: 'write: a.md' });
     expect(kind({ type: 'retry', text: '1 of 5' })).toBe('life');

@@ -46,7 +46,7 @@ describe('the output of an agent', () => {
     const troubles: unknown[] = [];
     const progress: unknown[] = [];
     const adapter = { ...shell, parser: () => (line: string) => { if (line === 'bad') throw new Error('cannot bear it'); return { kind: 'progress' as const, activity: line }; } };
-    const watch = new AgentWatch(adapter, (...what) => progress.push(what), (...what) => troubles.push(what));
+    const watch = new AgentWatch(adapter, { onProgress: (...what) => progress.push(what), onTrouble: (...what) => troubles.push(what) });
     for (const line of ['one', 'bad', 'two']) watch.line(line, 'stdout');
     expect(progress).toEqual([['output', 'one'], ['output', 'two']]);
     expect(troubles).toHaveLength(1);
@@ -55,7 +55,7 @@ describe('the output of an agent', () => {
   test('mere life is shown but is no progress', () => {
     const progress: unknown[] = [];
     const adapter = { ...shell, parser: () => () => ({ kind: 'life' as const, activity: 'retries' }) };
-    const watch = new AgentWatch(adapter, (...what) => progress.push(what), () => undefined);
+    const watch = new AgentWatch(adapter, { onProgress: (...what) => progress.push(what), onTrouble: () => undefined });
     watch.line('x', 'stderr');
     expect(progress).toEqual([]);
     expect(watch).toMatchObject({ activity: 'retries', lastProgressAt: undefined });

@@ -1,0 +1,89 @@
+import { z } from 'zod';
+
+const argument = z.string().min(1).max(4_000);
+const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not the name of a variable');
+const path = z.string().regex(/^[\w-]+(?:\.[\w-]+)*$/, 'not a path such as message.usage.input');
+
+/** Where the parts of a line lie that say something; each is a path of keys (or places in a list), joined by dots. */
+const jsonFields = z.strictObject({
+  session: path.optional(),
+  /** Words of the model: progress. */
+  text: path.optional(),
+  /** Name of a tool that was called: progress. */
+  tool: path.optional(),
+  inputTokens: path.optional(),
+  outputTokens: path.optional(),
+  cachedTokens: path.optional(),
+  costUsd: path.optional(),
+  /** Words of an error; those of a provider's refusal are known (401, 429, rate limit…). */
+  error: path.optional(),
+  /** HTTP status of the error. */
+  status: path.optional(),
+  retryAfterMs: path.optional(),
+});
+
+const output = z.union([
+  z.literal('text'),
+  z.strictObject({ format: z.literal('text') }),
+  z.strictObject({
+    format: z.literal('json-lines'),
+    fields: jsonFields,
+    /** `each`: every line that has usage tells of one more answer. `total`: of the whole run up to there. */
+    usage: z.enum(['each', 'total']).default('each'),
+  }),
+]);
+
+const placeholders = ['prompt', 'promptFile', 'worktree', 'folder', 'bead', 'attempt', 'session', 'mcpFile', 'heartbead', 'socket'] as const;
+export type Placeholder = (typeof placeholders)[number];
+
+const template = argument.superRefine((text, context) => {
+  for (const [, name] of text.matchAll(/\{(\w+)\}/g)) {
+    if (!(placeholders as readonly string[]).includes(name ?? '')) context.addIssue({ code: 'custom', message: `there is no {${name}}; there are ${placeholders.map((known) => `{${known}}`).join(', ')}` });
+  }
+});
+
+/** One agent of a settings file. */
+export const customDefinition = z
+  .strictObject({
+    description: z.string().min(1).max(200).optional(),
+    /** Program and arguments; never through a shell. */
+    command: z.array(template).min(1).max(60),
+    /** How the prompt gets there: an argument with `{prompt}`, the program's stdin, or a file named by `{promptFile}`. */
+    prompt: z.enum(['arg', 'stdin', 'file']),
+    output: output.default('text'),
+    /** Appended to the command when a conversation goes on; needs `{session}`, and `fields.session` in the output. */
+    resume: z.array(template).min(1).max(20).optional(),
+    mcp: z
+      .strictObject({
+        /** Written as JSON into the attempt's folder as `{mcpFile}`; strings in it may hold placeholders. */
+        config: z.record(z.string(), z.unknown()),
+        /** Appended to the command. */
+        args: z.array(template).max(20).default([]),
+        /** Or names the variable that names the file. */
+        variable: variable.optional(),
+      })
+      .optional(),
+    /** Names of host variables that it may see. */
+    env: z.array(variable).max(100).default([]),
+    /** Variables with their values; no secrets, since this file is no place for them. */
+    set: z.record(variable, z.string().max(4_000)).default({}),
+    /** Arguments that make it print its version, for `heartbead doctor`. */
+    version: z.array(argument).max(5).default(['--version']),
+    /** What a person does when its provider does not know it. */
+    login: z.string().max(500).optional(),
+  })
+  .superRefine((given, context) => {
+    const has = (name: Placeholder, parts: readonly string[]): boolean => parts.some((part) => part.includes(`{${name}}`));
+    const issue = (at: string, message: string): void => context.addIssue({ code: 'custom', path: [at], message });
+    if (given.prompt === 'arg' && !has('prompt', given.command)) issue('command', 'with the prompt as an argument, one of them is "{prompt}"');
+    if (given.prompt !== 'arg' && has('prompt', given.command)) issue('command', `"{prompt}" is only for prompt: arg; here it is ${given.prompt}`);
+    if (given.prompt === 'file' && !has('promptFile', given.command)) issue('command', 'with the prompt in a file, one of the arguments holds "{promptFile}"');
+    if (given.resume !== undefined && !has('session', given.resume)) issue('resume', 'one of these arguments holds "{session}"');
+    if (given.resume !== undefined && (typeof given.output === 'string' || given.output.format !== 'json-lines' || given.output.fields.session === undefined)) issue('resume', 'a conversation can go on only when the output tells its id: output.fields.session');
+    if (has('session', given.command)) issue('command', '"{session}" belongs into resume, which is appended when there is one');
+    if (given.mcp !== undefined && given.mcp.variable === undefined && !has('mcpFile', given.mcp.args)) issue('mcp', 'the program hears of the file by "{mcpFile}" in args, or by a variable');
+  });
+export type CustomDefinition = z.output<typeof customDefinition>;
+
+/** The whole settings file. */
+export const customSettings = z.strictObject({ agents: z.record(z.string().regex(/^[a-z][\w-]{0,39}$/, 'a name begins with a small letter and has at most 40 letters, digits, - and _'), customDefinition) });

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse, YAMLParseError } from 'yaml';
+import { z } from 'zod';
+import { clip } from '../contract/index.js';
+import { customAgent } from './custom.js';
+import { customSettings } from './custom-definition.js';
+import type { AgentAdapter } from './types.js';
+
+/** Name of the settings file in the state directory of each host. JSON is YAML as well. */
+export const CUSTOM_AGENTS_FILE = 'agents.yaml';
+
+/** The settings file of a host cannot be used; the message says where and why. */
+export class CustomAgentsError extends Error {
+  override name = 'CustomAgentsError';
+}
+
+/**
+ * Reads the agents that a host's own settings file describes.
+ * @param home - the state directory.
+ * @param taken - names of built-in agents, which cannot be described anew.
+ * @throws CustomAgentsError
+ */
+export function customAgents(home: string, taken: readonly string[]): Record<string, AgentAdapter> {
+  const file = join(home, CUSTOM_AGENTS_FILE);
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return {};
+    throw new CustomAgentsError(`${file} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+  const parsed = customSettings.safeParse(read(file, text));
+  if (!parsed.success) throw new CustomAgentsError(`${file}: ${clip(z.prettifyError(parsed.error), 800)}`);
+  const double = Object.keys(parsed.data.agents).find((name) => taken.includes(name));
+  if (double !== undefined) throw new CustomAgentsError(`${file}: there is an agent ${double} already; give yours another name`);
+  return Object.fromEntries(Object.entries(parsed.data.agents).map(([name, definition]) => [name, customAgent(name, definition)]));
+}
+
+function read(file: string, text: string): unknown {
+  try {
+    return parse(text) as unknown;
+  } catch (error) {
+    if (!(error instanceof YAMLParseError)) throw error;
+    throw new CustomAgentsError(`${file}: ${clip(error.message, 500)}`, { cause: error });
+  }
+}

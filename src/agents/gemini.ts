@@ -1,0 +1,110 @@
+import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { jsonLines, numberAt, textAt, toolActivity } from './json-lines.js';
+import { mcpServer, optionsOf, realAgent } from './real-agent.js';
+import { refusal } from './refusals.js';
+import type { AgentContext, AgentParser } from './types.js';
+
+const permissions = ['--approval-mode', 'yolo', '--skip-trust'];
+const HOME_FOLDER = 'gemini-home';
+/** Made anew for each attempt; everything else of the user's is linked. */
+const own = new Set(['settings.json', 'tmp', 'history', 'projects.json', 'trustedFolders.json']);
+/** Name of the project in the attempt's home; its conversations lie below. */
+const project = 'worktree';
+
+/** Retries and failures are told on stderr alone. */
+function complaint(line: string): ReturnType<AgentParser> {
+  if (!/attempt \d+ failed|error|retry|exceeded|unauthor|quota/i.test(line)) return undefined;
+  return refusal({ text: line }) ?? { kind: 'life', activity: line };
+}
+
+function parser(): AgentParser {
+  const lines = jsonLines((line) => {
+    switch (textAt(line, 'type')) {
+      case 'init': {
+        const id = textAt(line, 'session_id');
+        return id === undefined ? undefined : { kind: 'session', id };
+      }
+      case 'message':
+        return textAt(line, 'role') === 'assistant' ? { kind: 'progress', activity: textAt(line, 'content') ?? '' } : undefined;
+      case 'tool_use':
+        return { kind: 'progress', tool: true, activity: toolActivity(textAt(line, 'tool_name') ?? 'tool', line['parameters']) };
+      case 'tool_result':
+        return { kind: 'progress', tool: true };
+      case 'error':
+        return complaint(textAt(line, 'message') ?? 'error');
+      case 'result': {
+        const text = textAt(line, 'error', 'message');
+        const ok = textAt(line, 'status') === 'success';
+        const refused = ok || text === undefined ? undefined : refusal({ text });
+        return [
+          {
+            kind: 'usage', total: true, inputTokens: numberAt(line, 'stats', 'input_tokens') ?? 0, outputTokens: numberAt(line, 'stats', 'output_tokens') ?? 0, cachedTokens: numberAt(line, 'stats', 'cached') ?? 0,
+          },
+          ...(refused ? [refused] : []),
+          { kind: 'end', ok, ...(text === undefined ? {} : { text }) },
+        ];
+      }
+      default:
+        return undefined;
+    }
+  });
+  return (line, stream) => (stream === 'stderr' ? complaint(line) : lines(line));
+}
+
+const userFolder = (env: Readonly<Record<string, string>>): string => join(env['GEMINI_CLI_HOME'] ?? env['HOME'] ?? '', '.gemini');
+
+async function userSettings(folder: string): Promise<Record<string, unknown>> {
+  const text = await readFile(join(folder, 'settings.json'), 'utf8').catch(() => '{}');
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    // It may have comments; those on lines of their own are what people write.
+    return JSON.parse(text.replace(/^\s*\/\/.*$/gm, '')) as Record<string, unknown>;
+  }
+}
+
+/**
+ * Gemini reads MCP servers from the user's settings or the repository's, and writes neither for us: the attempt gets a home of its own, in which
+ * the user's files (login, extensions, memory) are links and the settings are his with our server added.
+ */
+async function makeHome(context: AgentContext): Promise<string> {
+  const home = join(context.folder, HOME_FOLDER);
+  const inner = join(home, '.gemini');
+  await mkdir(join(inner, 'tmp', project), { recursive: true, mode: 0o700 });
+  const user = userFolder(context.env);
+  for (const name of await readdir(user).catch((): string[] => [])) {
+    if (!own.has(name)) await symlink(join(user, name), join(inner, name)).catch((error: unknown) => { if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; });
+  }
+  const settings = await userSettings(user);
+  const servers = { ...(settings['mcpServers'] as Record<string, unknown> | undefined), heartbead: { ...mcpServer(context), trust: true, timeout: 600_000 } };
+  await writeFile(join(inner, 'settings.json'), JSON.stringify({ ...settings, mcpServers: servers }, undefined, 2), { mode: 0o600 });
+  await writeFile(join(inner, 'projects.json'), JSON.stringify({ projects: { [context.worktree]: project } }));
+  await writeFile(join(inner, 'tmp', project, '.project_root'), context.worktree);
+  if (context.resume !== undefined) await cp(context.resume.from, join(inner, 'tmp', project, 'chats'), { recursive: true });
+  return home;
+}
+
+/** Gemini CLI. */
+export const gemini = realAgent({
+  name: 'gemini',
+  description: 'Gemini CLI (gemini), with MCP',
+  environment: ['GEMINI_API_KEY', 'GOOGLE_API_KEY', 'GOOGLE_GEMINI_BASE_URL', 'GOOGLE_CLOUD_PROJECT', 'GOOGLE_CLOUD_LOCATION', 'GOOGLE_APPLICATION_CREDENTIALS', 'GOOGLE_GENAI_USE_VERTEXAI', 'GEMINI_MODEL', 'GEMINI_CLI_HOME'],
+  mcp: true,
+  parser,
+  findSession: async (session, { folder }) => {
+    const chats = join(folder, HOME_FOLDER, '.gemini', 'tmp', project, 'chats');
+    const files = await readdir(chats).catch((): string[] => []);
+    return files.some((file) => file.includes(session.id.slice(0, 8))) ? { ...session, from: chats } : undefined;
+  },
+  command: async (context) => {
+    const { model, permissions: given, args = [], program = 'gemini' } = optionsOf(context.spec);
+    return {
+      file: program,
+      args: ['--output-format', 'stream-json', ...(given ?? permissions), ...(model === undefined ? [] : ['-m', model]), ...(context.resume === undefined ? [] : ['--resume', context.resume.id]), ...args],
+      // Its wrapper process ignores SIGTERM; without it the program itself gets it.
+      env: { GEMINI_CLI_HOME: await makeHome(context), GEMINI_CLI_TRUST_WORKSPACE: 'true', GEMINI_CLI_NO_RELAUNCH: 'true' },
+      stdin: context.prompt,
+    };
+  },
+});

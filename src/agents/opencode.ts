@@ -1,0 +1,97 @@
+import { execa } from 'execa';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Usage } from '../contract/index.js';
+import { jsonLines, numberAt, textAt, toolActivity } from './json-lines.js';
+import type { Line } from './json-lines.js';
+import { mcpServer, optionsOf, realAgent } from './real-agent.js';
+import { refusal } from './refusals.js';
+import type { AgentEvent, AgentParser } from './types.js';
+
+const permissions = ['--auto'];
+/** It starts in a second or two; more means that it is out of order. */
+const exportWithin = 60_000;
+
+function stepUsage(part: unknown): Usage {
+  const cachedTokens = numberAt(part, 'tokens', 'cache', 'read') ?? 0;
+  return {
+    inputTokens: (numberAt(part, 'tokens', 'input') ?? 0) + (numberAt(part, 'tokens', 'cache', 'write') ?? 0) + cachedTokens,
+    outputTokens: (numberAt(part, 'tokens', 'output') ?? 0) + (numberAt(part, 'tokens', 'reasoning') ?? 0),
+    cachedTokens, costUsd: numberAt(part, 'cost') ?? 0, turns: 1,
+  };
+}
+
+function eventsOf(line: Line): AgentEvent[] {
+  const part = line['part'];
+  switch (textAt(line, 'type')) {
+    case 'step_start':
+      return [{ kind: 'life' }];
+    case 'text':
+    case 'reasoning':
+      return [{ kind: 'progress', activity: textAt(part, 'text') ?? '' }];
+    case 'tool_use':
+      return [{ kind: 'progress', tool: true, activity: toolActivity(textAt(part, 'tool') ?? 'tool', (part as Line | undefined)?.['state'] === undefined ? undefined : ((part as Line)['state'] as Line)['input']) }];
+    case 'step_finish':
+      return [{ kind: 'usage', ...stepUsage(part) }, ...(textAt(part, 'reason') === 'stop' ? [{ kind: 'end', ok: true } as const] : [])];
+    case 'error': {
+      const text = textAt(line, 'error', 'data', 'message') ?? textAt(line, 'error', 'name') ?? 'an error';
+      const seconds = Number(textAt(line, 'error', 'data', 'responseHeaders', 'retry-after'));
+      const refused = refusal({ text, status: numberAt(line, 'error', 'data', 'statusCode'), retryAfterMs: seconds > 0 ? seconds * 1_000 : undefined });
+      return [...(refused ? [refused] : []), { kind: 'end', ok: false, text }];
+    }
+    default:
+      return [];
+  }
+}
+
+function parser(): AgentParser {
+  let told = false;
+  return jsonLines((line) => {
+    const id = textAt(line, 'sessionID');
+    const session: AgentEvent[] = told || id === undefined ? [] : [{ kind: 'session', id }];
+    told ||= id !== undefined;
+    return [...session, ...eventsOf(line)];
+  });
+}
+
+/** opencode. */
+export const opencode = realAgent({
+  name: 'opencode',
+  description: 'opencode (opencode run), with MCP',
+  environment: [
+    'ANTHROPIC_API_KEY', 'OPENAI_API_KEY', 'OPENROUTER_API_KEY', 'GEMINI_API_KEY', 'GOOGLE_GENERATIVE_AI_API_KEY', 'GROQ_API_KEY', 'MISTRAL_API_KEY', 'DEEPSEEK_API_KEY', 'XAI_API_KEY', 'OPENCODE_API_KEY',
+    'OPENCODE_CONFIG_DIR', 'OPENCODE_CONFIG_CONTENT', 'OPENCODE_DB', 'OPENCODE_DISABLE_MODELS_FETCH',
+  ],
+  mcp: true,
+  parser,
+  // A conversation belongs to the folder in which it began, and would go on working there: it is taken out, and moved into this attempt's folder.
+  findSession: async (session, { spec, env, scratch }) => {
+    const file = join(scratch, 'opencode-session.json');
+    const { failed } = await execa(optionsOf(spec).program ?? 'opencode', ['export', session.id], { env, extendEnv: false, stdin: 'ignore', stdout: { file }, timeout: exportWithin, reject: false, cwd: scratch });
+    if (failed) return undefined;
+    const exported = await readFile(file, 'utf8');
+    return textAt(JSON.parse(exported.slice(exported.indexOf('{'))), 'info', 'id') === session.id ? { ...session, from: file } : undefined;
+  },
+  command: async (context) => {
+    const { model, permissions: given, args = [], program = 'opencode' } = optionsOf(context.spec);
+    const { command, args: serverArgs, env } = mcpServer(context);
+    const config = join(context.folder, 'opencode.json');
+    await writeFile(config, JSON.stringify({ mcp: { heartbead: { type: 'local', command: [command, ...serverArgs], environment: env, enabled: true, timeout: 60_000 } } }, undefined, 2), { mode: 0o600 });
+    const own = { OPENCODE_CONFIG: config, OPENCODE_DISABLE_AUTOUPDATE: '1' };
+    if (context.resume !== undefined) await moveSession(program, context.resume.from, context.worktree, { ...context.env, ...own });
+    return {
+      file: program,
+      args: ['run', '--format', 'json', ...(given ?? permissions), ...(model === undefined ? [] : ['-m', model]), ...(context.resume === undefined ? [] : ['--session', context.resume.id]), ...args],
+      env: own,
+      stdin: context.prompt,
+    };
+  },
+});
+
+async function moveSession(program: string, file: string, worktree: string, env: Record<string, string>): Promise<void> {
+  const text = await readFile(file, 'utf8');
+  const session = JSON.parse(text.slice(text.indexOf('{'))) as { info: { directory: string } };
+  session.info.directory = worktree;
+  await writeFile(file, JSON.stringify(session), { mode: 0o600 });
+  await execa(program, ['import', file], { env, extendEnv: false, stdin: 'ignore', timeout: exportWithin, cwd: worktree });
+}

@@ -1,0 +1,92 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { jsonLines, numberAt, textAt, toolActivity } from './json-lines.js';
+import type { Line } from './json-lines.js';
+import { optionsOf, realAgent } from './real-agent.js';
+import { refusal } from './refusals.js';
+import type { AgentEvent, AgentParser } from './types.js';
+
+const SESSIONS = 'pi-sessions';
+
+/** An answer of the model, or the only sign that there was none: the program itself ends with 0 then. */
+function answered(message: unknown): AgentEvent[] {
+  if (textAt(message, 'role') !== 'assistant') return [];
+  const cachedTokens = numberAt(message, 'usage', 'cacheRead') ?? 0;
+  const usage: AgentEvent = {
+    kind: 'usage', inputTokens: (numberAt(message, 'usage', 'input') ?? 0) + (numberAt(message, 'usage', 'cacheWrite') ?? 0) + cachedTokens, outputTokens: numberAt(message, 'usage', 'output') ?? 0,
+    cachedTokens, costUsd: numberAt(message, 'usage', 'cost', 'total') ?? 0, turns: 1,
+  };
+  switch (textAt(message, 'stopReason')) {
+    case 'error':
+    case 'aborted': {
+      const text = textAt(message, 'errorMessage') ?? 'the model gave no answer';
+      const refused = refusal({ text });
+      return [...(refused ? [refused] : []), { kind: 'end', ok: false, text }];
+    }
+    case 'stop':
+      return [usage, { kind: 'progress' }, { kind: 'end', ok: true }];
+    default:
+      return [usage, { kind: 'progress' }];
+  }
+}
+
+function parser(): AgentParser {
+  return jsonLines((line: Line) => {
+    switch (textAt(line, 'type')) {
+      case 'session': {
+        const id = textAt(line, 'id');
+        return id === undefined ? undefined : { kind: 'session', id };
+      }
+      case 'message_update':
+      case 'tool_execution_update':
+        return { kind: 'progress' };
+      case 'message_end':
+        return answered(line['message']);
+      case 'tool_execution_start':
+        return { kind: 'progress', tool: true, activity: toolActivity(textAt(line, 'toolName') ?? 'tool', line['args']) };
+      case 'tool_execution_end':
+        return { kind: 'progress', tool: true };
+      case 'auto_retry_start': {
+        const text = textAt(line, 'errorMessage') ?? 'retries';
+        return refusal({ text, retryAfterMs: numberAt(line, 'delayMs') }) ?? { kind: 'life', activity: `retries: ${text}` };
+      }
+      default:
+        return undefined;
+    }
+  });
+}
+
+/** pi: no MCP by design, so its agent reports by `heartbead agent` from the shell. */
+export const pi = realAgent({
+  name: 'pi',
+  description: 'pi (pi -p), reports by the command line',
+  environment: ['ANTHROPIC_API_KEY', 'OPENAI_API_KEY', 'GEMINI_API_KEY', 'OPENROUTER_API_KEY', 'GROQ_API_KEY', 'MISTRAL_API_KEY', 'DEEPSEEK_API_KEY', 'XAI_API_KEY', 'PI_CODING_AGENT_DIR', 'PI_OFFLINE'],
+  parser,
+  findSession: async (session, { folder }) => {
+    const sessions = join(folder, SESSIONS);
+    const file = (await readdir(sessions).catch((): string[] => [])).find((name) => name.endsWith(`_${session.id}.jsonl`));
+    return file === undefined ? undefined : { ...session, from: join(sessions, file) };
+  },
+  command: async (context) => {
+    const { model, permissions = [], args = [], program = 'pi' } = optionsOf(context.spec);
+    const sessions = join(context.folder, SESSIONS);
+    await mkdir(sessions, { recursive: true, mode: 0o700 });
+    const resumed = context.resume === undefined ? undefined : await copySession(context.resume.from, sessions, context.worktree);
+    return {
+      file: program,
+      args: ['-p', '--mode', 'json', '--session-dir', sessions, ...permissions, ...(model === undefined ? [] : ['--model', model]), ...(resumed === undefined ? [] : ['--session', resumed]), ...args],
+      env: { PI_SKIP_VERSION_CHECK: '1' },
+      stdin: context.prompt,
+    };
+  },
+});
+
+/** A conversation goes on in the folder that its first line names: this attempt's, from now on. */
+async function copySession(from: string, sessions: string, worktree: string): Promise<string> {
+  const text = await readFile(from, 'utf8');
+  const end = text.indexOf('\n');
+  const header = JSON.parse(text.slice(0, end)) as Record<string, unknown>;
+  const to = join(sessions, basename(from));
+  await writeFile(to, `${JSON.stringify({ ...header, cwd: worktree })}${text.slice(end)}`, { mode: 0o600 });
+  return to;
+}

@@ -1,0 +1,30 @@
+import { inject } from 'vitest';
+import type { TestContext } from 'vitest';
+import type { BeadInput, Clocks } from '../../../src/contract/index.js';
+import { Town, quickClocks } from '../../process/support/town.js';
+import type { Host } from '../../process/support/town.js';
+import { FakeLlm } from './fake-llm.js';
+import { home, installed } from './programs.js';
+import type { AgentName } from './programs.js';
+
+export interface Stage {
+  town: Town;
+  host: Host;
+  llm: FakeLlm;
+  /** Slings a bead for the program. @returns its id. */
+  sling(more?: Partial<BeadInput>, clocks?: Partial<Clocks>): Promise<string>;
+}
+
+/** A town whose only host has one agent program, led to a scripted provider. Skips the test, and says why, when the program is not there. */
+export async function stage(name: AgentName, context: TestContext): Promise<Stage> {
+  const program = installed(name);
+  if ('missing' in program) return context.skip(program.missing);
+  const devServer = inject('devServer');
+  const [town, llm] = [await Town.open(devServer), await FakeLlm.start()];
+  const { env, options } = home(town.folder, name, program.file, llm.url);
+  const host = await town.host(devServer.address, { env });
+  return {
+    town, host, llm,
+    sling: (more = {}, clocks = {}) => town.sling({}, { title: 'Say hello', body: 'Write hello.txt and commit it.', agent: { adapter: name, options }, clocks: { ...quickClocks, ...clocks }, ...more }),
+  };
+}

@@ -1,0 +1,34 @@
+import { execa } from 'execa';
+import { describe, expect, test } from 'vitest';
+import { adapters } from '../../src/agents/index.js';
+import { generous, told } from '../process/support/town.js';
+import type { Script, Step } from './support/fake-llm.js';
+import { agentNames } from './support/programs.js';
+import { stage } from './support/stage.js';
+
+const work = `printf 'hello\\n' > hello.txt && git add hello.txt && git commit -q -m 'add hello'`;
+/** A program without MCP reports by the command line. */
+const report = (tools: string[]): Step => (tools.some((name) => name.includes('heartbead')) ? { report: 'done', args: { summary: 'hello is there' } } : { shell: 'heartbead agent done "hello is there"' });
+const script: Script = ({ step, tools }) => (step === 0 ? { shell: work } : step === 1 ? report(tools) : { say: 'It is done.' });
+
+describe.each(agentNames)('%s', { timeout: 3 * generous }, (name) => {
+  test('does its task, commits, reports done, and the bead closes on the pushed branch', async (context) => {
+    const { town, host, llm, sling } = await stage(name, context);
+    llm.play(script);
+    const bead = await sling();
+    const closed = await town.closed(bead);
+    expect(closed.attempts.map(({ outcome }) => outcome), told(closed)).toEqual(['done']);
+    const { stdout } = await execa('git', ['-C', town.origin, 'show', `${closed.branch}:hello.txt`]);
+    expect(stdout).toBe('hello');
+    expect(closed.summary).toBe('hello is there');
+    // It was offered our tools if it can have any, and used them.
+    expect(llm.situations[0]?.tools.some((tool) => tool.includes('heartbead'))).toBe(adapters[name]?.mcp === true);
+    expect(closed.usage?.inputTokens).toBeGreaterThanOrEqual(1_000);
+    expect(closed.usage?.outputTokens).toBeGreaterThanOrEqual(20);
+    expect(closed.attempts[0]?.session).toMatch(/^[\w-]{8,}/);
+    // Nothing of ours in the work.
+    const { stdout: files } = await execa('git', ['-C', town.origin, 'ls-tree', '-r', '--name-only', closed.branch ?? '']);
+    expect(files).toBe('hello.txt');
+    expect(town.processesOf(host.attempt(bead, closed.attempts[0]?.id ?? '').attempt)).toEqual([]);
+  });
+});
