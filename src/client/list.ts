@@ -26,6 +26,8 @@ export interface ListOptions {
   limit: number;
   /** Only of the town with this main queue. */
   taskQueue?: string;
+  rig?: string;
+  convoy?: string;
   deadline?: number;
 }
 
@@ -51,10 +53,12 @@ export async function listBeads(town: Pick<Town, 'client'>, options: ListOptions
 export const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 /** @returns the visibility query. */
-export function visibilityQuery({ status, all = false, taskQueue }: Pick<ListOptions, 'status' | 'all' | 'taskQueue'>): string {
+export function visibilityQuery({ status, all = false, taskQueue, rig, convoy }: Pick<ListOptions, 'status' | 'all' | 'taskQueue' | 'rig' | 'convoy'>): string {
   const parts = [`WorkflowType = '${workflowTypes.bead}'`];
   if (status !== undefined) parts.push(`${searchAttributes.beadStatus} = '${status}'`);
   if (taskQueue !== undefined) parts.push(`TaskQueue = ${quoted(taskQueue)}`);
+  if (rig !== undefined) parts.push(`${searchAttributes.rig} = ${quoted(rig)}`);
+  if (convoy !== undefined) parts.push(`${searchAttributes.convoy} = ${quoted(convoy)}`);
   // One that continued as new is the same bead's earlier run.
   parts.push(all || status !== undefined ? `ExecutionStatus != 'ContinuedAsNew'` : `ExecutionStatus = 'Running'`);
   return parts.join(' AND ');

@@ -57,6 +57,12 @@ export async function lookAtTown(town: Town, { deadline, limit = 500 }: { deadli
   };
 }
 
+/** @returns what each bead says of itself, in the same order; undefined for one that does not answer. */
+export function viewsOf(town: Town, beads: readonly { bead: string }[], deadline: number): Promise<(BeadView | undefined)[]> {
+  const client = new BeadClient(town, { deadline });
+  return eachOf(beads, ({ bead }) => answerOf(() => client.view(bead, Math.min(deadline, answerWithin))));
+}
+
 /** @returns whether the worker of a host polls the queue that is its own. */
 export const hostAnswers = async (town: Town, host: string, deadline: number): Promise<boolean> => (await pollersAt(town, taskQueues.host(host, town.taskQueue), 'activity', deadline)).length > 0;
 

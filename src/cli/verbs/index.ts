@@ -1,9 +1,12 @@
 import { agent } from './agent.js';
 import { cancel } from './cancel.js';
+import { completion } from './completion.js';
+import { costs } from './costs.js';
 import { doctor } from './doctor.js';
 import { down } from './down.js';
 import { explain } from './explain.js';
 import { history } from './history.js';
+import { importVerb } from './import.js';
 import { logs } from './logs.js';
 import { ls } from './ls.js';
 import { mcp } from './mcp.js';
@@ -20,4 +23,4 @@ import { watch } from './watch.js';
 import { worker } from './worker.js';
 
 /** All verbs, in the order of the help: the town, the beads, an operator's hand on them, the machinery. */
-export const verbs = [up, down, sling, ls, watch, top, problems, show, explain, history, logs, nudge, pause, resume, retry, cancel, doctor, worker, agent, mcp];
+export const verbs = [up, down, sling, ls, watch, top, problems, show, explain, history, costs, logs, nudge, pause, resume, retry, cancel, importVerb, doctor, completion, worker, agent, mcp];

@@ -1,0 +1,89 @@
+import type { Command } from 'commander';
+
+export const shells = ['bash', 'zsh', 'fish'] as const;
+export type Shell = (typeof shells)[number];
+
+/** A verb, or a verb of a group, as a shell completes it. */
+interface Entry {
+  /** `convoy create`; empty for the program itself. */
+  path: string;
+  words: { word: string; help: string }[];
+}
+
+/** @returns a script for a shell, made of the very commands that exist. */
+export function completionScript(program: Command, shell: Shell): string {
+  const entries = entriesOf(program, []);
+  switch (shell) {
+    case 'bash':
+      return bash(entries);
+    case 'zsh':
+      return zsh(entries);
+    case 'fish':
+      return fish(entries);
+  }
+}
+
+function entriesOf(command: Command, path: string[]): Entry[] {
+  const verbs = command.commands.map((child) => ({ word: child.name(), help: child.description() }));
+  const options = [...command.options.flatMap(({ long, description }) => (typeof long === 'string' ? [{ word: long, help: description }] : [])), { word: '--help', help: 'show help' }];
+  return [{ path: path.join(' '), words: [...verbs, ...options] }, ...command.commands.flatMap((child) => entriesOf(child, [...path, child.name()]))];
+}
+
+const groups = (entries: Entry[]): string[] => entries.map(({ path }) => path).filter((path) => path !== '' && entries.some((other) => other.path.startsWith(`${path} `)));
+
+/** Everything that is completed is a word of ours: letters, digits and dashes. Only help texts need quotes. */
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+function bash(entries: Entry[]): string {
+  return `# heartbead: completion for bash. Use: source <(heartbead completion bash)
+_heartbead() {
+  local cur="\${COMP_WORDS[COMP_CWORD]}" verb="" word i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word="\${COMP_WORDS[i]}"
+    case "$word" in -*) continue ;; esac
+    if [ -z "$verb" ]; then verb="$word"; else case " ${groups(entries).join(' ')} " in *" $verb "*) verb="$verb $word" ;; esac; fi
+  done
+  local words=""
+  case "$verb" in
+${entries.map(({ path, words }) => `    ${quoted(path)}) words=${quoted(words.map(({ word }) => word).join(' '))} ;;`).join('\n')}
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}
+complete -o default -F _heartbead heartbead
+`;
+}
+
+function zsh(entries: Entry[]): string {
+  const described = ({ word, help }: Entry['words'][number]): string => quoted(`${word}:${help.replaceAll(':', '\\:')}`);
+  return `#compdef heartbead
+# heartbead: completion for zsh. Use: source <(heartbead completion zsh)
+_heartbead() {
+  local verb="" word i
+  local -a found
+  for ((i = 2; i < CURRENT; i++)); do
+    word="\${words[i]}"
+    [[ "$word" == -* ]] && continue
+    if [[ -z "$verb" ]]; then verb="$word"; elif [[ " ${groups(entries).join(' ')} " == *" $verb "* ]]; then verb="$verb $word"; fi
+  done
+  case "$verb" in
+${entries.map(({ path, words }) => `    ${quoted(path)}) found=(${words.map(described).join(' ')}) ;;`).join('\n')}
+  esac
+  _describe 'heartbead' found || _files
+}
+compdef _heartbead heartbead
+`;
+}
+
+function fish(entries: Entry[]): string {
+  const lines = entries.flatMap(({ path, words }) => {
+    const parts = path === '' ? [] : path.split(' ');
+    const below = entries.filter((other) => other.path.startsWith(path === '' ? '' : `${path} `) && other.path.split(' ').length === parts.length + 1 && other.path !== '').map((other) => other.path.split(' ').at(-1) ?? '');
+    const seen = parts.map((part) => `__fish_seen_subcommand_from ${part}`);
+    const verbOnly = [...seen, ...(below.length === 0 ? [] : [`not __fish_seen_subcommand_from ${below.join(' ')}`])];
+    return words.map(({ word, help }) => {
+      const condition = (word.startsWith('--') ? (path === '' ? ['__fish_use_subcommand'] : seen) : path === '' ? ['__fish_use_subcommand'] : verbOnly).join('; and ');
+      return `complete -c heartbead -n ${quoted(condition)} ${word.startsWith('--') ? `-l ${word.slice(2)}` : `-f -a ${word}`} -d ${quoted(help)}`;
+    });
+  });
+  return `# heartbead: completion for fish. Use: heartbead completion fish | source\n${lines.join('\n')}\n`;
+}
