@@ -14,7 +14,7 @@ import { startWorker } from '../worker.js';
 import { median } from './figures.js';
 import type { Figure } from './figures.js';
 
-const patience = 120_000;
+const patience = 60_000;
 
 async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
   for (const end = performance.now() + patience; performance.now() < end; await sleep(20)) {
@@ -58,7 +58,7 @@ export async function processes(server: { address: string; namespace: string }, 
       await execa('git', ['clone', '--no-local', '--quiet', origin, target]);
       const clone = performance.now() - cloneBegin;
       const begin = Date.now();
-      const bead = await sling({ steps: 2, stepMs: 300, commits: 1 });
+      const bead = await sling({ steps: 20, stepMs: 200, commits: 1 });
       const { at, runner } = await spawned(bead);
       const rss = await residentMb(runner.pid);
       if (rss !== undefined) memory.push(rss);
