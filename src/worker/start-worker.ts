@@ -10,6 +10,7 @@ import type { ConnectionSettings } from '../client/connect.js';
 import { NoServerError } from '../client/errors.js';
 import { DEFAULT_TASK_QUEUE, taskQueues } from '../contract/index.js';
 import { acquireWorkerLock, defaultDiskFloor, Host, HostWatch, openStateDirectory } from '../host/index.js';
+import { Notifier } from '../notify/index.js';
 import { connectionRecord } from '../runner/index.js';
 import { builtWorkflowBundle } from './bundle.js';
 import { serveHealth } from './health-server.js';
@@ -94,6 +95,9 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     const workers = await createWorkers({ connection: native, namespace, taskQueue, host, activities, fleet, refinery, identity, workflowBundle: options.workflowBundle ?? builtWorkflowBundle() });
     const running = run(workers, logger);
     closers.push(running.stop);
+    const notifier = new Notifier({ town: { client, namespace, taskQueue }, home, logger });
+    notifier.start();
+    closers.push(() => notifier.stop());
     let probe: number | undefined;
     if (healthPort !== undefined) {
       const health = await serveHealth(healthPort, () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { Problem } from '../../src/domain/problems.js';
@@ -32,7 +32,9 @@ test('without a worker, that is the one problem, and explain and top say it too'
 });
 
 describe('with a worker', () => {
+  const told = (): string => (existsSync(join(cli.home, 'told')) ? readFileSync(join(cli.home, 'told'), 'utf8') : '');
   beforeAll(async () => {
+    writeFileSync(join(cli.home, 'notifications.json'), JSON.stringify({ hooks: [{ name: 'file', on: ['blocked', 'closed', 'cancelled'], command: `cat >> '${join(cli.home, 'told')}'; echo >> '${join(cli.home, 'told')}'` }] }));
     await lineOf(cli.start(['worker', '--max-agents', '1']), 'stderr', /the worker polls/);
   });
 
@@ -80,6 +82,19 @@ describe('with a worker', () => {
     expect((await problems()).find(({ about }) => about === id('runs'))).toMatchObject({ kind: 'paused', severity: 'know', fix: `heartbead resume ${id('runs')}` });
     expect((await cli.run(['explain', id('runs')])).stdout).toContain(`heartbead resume ${id('runs')} lets it go on`);
     expect((await cli.run(['cancel', id('runs'), '--wait'])).code).toBe(0);
+  });
+
+  test('the hook of this host is told each event once: closed, blocked with the command that helps, cancelled', async () => {
+    const events = (): object[] => told().split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as object);
+    await expect.poll(() => events().length, { timeout: 60_000, interval: 500 }).toBe(4);
+    expect(events()).toEqual(expect.arrayContaining([
+      expect.objectContaining({ event: 'closed', about: id('early'), title: 'Title of early', taskQueue: queue, branch: expect.stringContaining('heartbead/') }),
+      expect.objectContaining({ event: 'blocked', about: id('blocked'), fix: `heartbead retry ${id('blocked')}` }),
+      expect.objectContaining({ event: 'cancelled', about: id('runs') }),
+      expect.objectContaining({ event: 'closed', about: id('waits') }),
+    ]));
+    expect((await cli.run(['notify', 'test'])).stdout).toBe('file: told\n');
+    expect(told()).toContain('this is a test');
   });
 
   test('costs counts every bead of the town, ended ones too', async () => {

@@ -10,6 +10,7 @@ import { importVerb } from './import.js';
 import { logs } from './logs.js';
 import { ls } from './ls.js';
 import { mcp } from './mcp.js';
+import { notify } from './notify.js';
 import { nudge } from './nudge.js';
 import { pause } from './pause.js';
 import { problems } from './problems.js';
@@ -23,4 +24,4 @@ import { watch } from './watch.js';
 import { worker } from './worker.js';
 
 /** All verbs, in the order of the help: the town, the beads, an operator's hand on them, the machinery. */
-export const verbs = [up, down, sling, ls, watch, top, problems, show, explain, history, costs, logs, nudge, pause, resume, retry, cancel, importVerb, doctor, completion, worker, agent, mcp];
+export const verbs = [up, down, sling, ls, watch, top, problems, show, explain, history, costs, logs, nudge, pause, resume, retry, cancel, importVerb, doctor, notify, completion, worker, agent, mcp];

@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto';
+import type { Problem, ProblemKind } from '../domain/problems.js';
+import type { EventName } from './settings.js';
+
+/** What a hook is told, as JSON. Fields may be added; none is renamed or removed. */
+export interface Notification {
+  /** The same for each try, and for each host that tells it: a receiver may drop what it has seen. */
+  id: string;
+  event: EventName;
+  kind: 'bead' | 'convoy' | 'rig';
+  about: string;
+  title: string;
+  rig?: string;
+  convoy?: string;
+  /** One sentence. */
+  text: string;
+  /** The command that helps, when a person is needed. */
+  fix?: string;
+  branch?: string;
+  sha?: string;
+  /** When it happened, or was first seen. Milliseconds. */
+  at: number;
+  namespace: string;
+  taskQueue: string;
+}
+
+const events: Partial<Record<ProblemKind, [EventName, Notification['kind']]>> = {
+  'bead-blocked': ['blocked', 'bead'], budget: ['budget', 'bead'], escalation: ['escalation', 'bead'], approval: ['approval', 'bead'], 'convoy-blocked': ['blocked', 'convoy'], breaker: ['breaker', 'rig'],
+};
+
+/** @returns what to tell of a problem; undefined for those that nobody is called for. */
+export function notificationOf(problem: Problem, town: Pick<Notification, 'namespace' | 'taskQueue'>, now: number): Notification | undefined {
+  const found = events[problem.kind];
+  if (found === undefined) return undefined;
+  const [event, kind] = found;
+  // Without an instant of its own, another reason is another event.
+  const mark = problem.since ?? createHash('sha256').update(problem.why).digest('hex').slice(0, 12);
+  return { id: `${event}:${kind}-${problem.about}:${mark}`, event, kind, about: problem.about, title: problem.what, text: `${problem.what}: ${problem.why}`, fix: problem.fix, at: problem.since ?? now, ...town };
+}
