@@ -24,18 +24,24 @@ export default defineConfig({
       // The time-skipping server: one per file, made by `createTimeSkipping()`.
       project('workflow', ['workflow', 'replay'], {
         ...slow,
+        // The time-skipping server loses a workflow task once in some hundred lives, under load. A rule that is broken fails twice.
+        retry: 1,
         globalSetup: ['test/support/global/build.ts', 'test/support/global/test-server.ts'],
         setupFiles,
       }),
       // Real git, real processes, compiled programs, and one dev server for all files.
       project('server', ['server', 'activities', 'cli', 'host', 'runner', 'process'], {
         ...slow,
+        // Real processes on a machine that may be busy with others; what needed its second try is marked in the output.
+        retry: 1,
         globalSetup: ['test/support/global/build.ts', 'test/support/global/dev-server.ts'],
         setupFiles,
       }),
       // Agent programs of others: `npm test` runs few of them through the main scenario, `npm run test:agents` all through all.
       project('agents', ['agents'], {
         ...slow,
+        // Real processes on a machine that may be busy with others; what needed its second try is marked in the output.
+        retry: 1,
         globalSetup: ['test/support/global/build.ts', 'test/support/global/dev-server.ts'],
         setupFiles,
         ...(process.env['HEARTBEAD_TEST_AGENTS'] === undefined ? { include: ['test/agents/work.test.ts'] } : {}),

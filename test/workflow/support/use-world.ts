@@ -8,10 +8,24 @@ import type { Town, TownOptions } from '../../../src/testing/index.js';
  */
 export function useWorld(options: { keepTowns?: boolean } = {}): { town(options?: TownOptions): Promise<Town> } {
   let world: World | undefined;
-  beforeAll(async () => {
+  const open = async (): Promise<void> => {
     world = await World.open({ serverPath: inject('testServer'), workflowBundle: { codePath: inject('workflowBundle') } });
-  });
-  if (options.keepTowns !== true) afterEach(() => world?.closeTowns());
+  };
+  beforeAll(open);
+  if (options.keepTowns !== true) {
+    afterEach(async () => {
+      try {
+        await world?.closeTowns();
+      } catch (error) {
+        // This server's time is spoiled; the tests that follow are not to suffer from it.
+        const spoiled = world;
+        world = undefined;
+        await spoiled?.environment.teardown();
+        await open();
+        throw error;
+      }
+    });
+  }
   afterAll(() => world?.close());
   return {
     town(town) {
