@@ -24,8 +24,9 @@ function stepUsage(part: unknown): Usage {
 function eventsOf(line: Line): AgentEvent[] {
   const part = line['part'];
   switch (textAt(line, 'type')) {
+    // The model has begun to answer. A tool is told of only when it has ended.
     case 'step_start':
-      return [{ kind: 'life' }];
+      return [{ kind: 'progress' }];
     case 'text':
     case 'reasoning':
       return [{ kind: 'progress', activity: textAt(part, 'text') ?? '' }];

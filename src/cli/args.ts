@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { attemptIdProblem, beadIdProblem, beadStatuses, titleProblem } from '../contract/index.js';
-import type { Clocks } from '../contract/index.js';
+import type { Budgets, Clocks } from '../contract/index.js';
 import { defaultClocks } from '../domain/clocks.js';
 import { durationOf, durationProblem } from './duration.js';
 import { usageError } from './exit.js';
@@ -54,18 +54,22 @@ export const clockOptions = z.array(z.string()).transform((items, context): Part
 });
 
 /** `key=value` items; a value that is JSON is taken as such, everything else as text. */
-export const keyValues = z.array(z.string()).transform((items, context): Record<string, unknown> => {
+const pairs = (flag: string) => z.array(z.string()).transform((items, context): Record<string, unknown> => {
   const options: Record<string, unknown> = {};
   for (const item of items) {
     const [key = '', value] = split(item);
     if (key === '' || value === undefined) {
-      context.addIssue({ code: 'custom', message: `--option ${JSON.stringify(item)} is not key=value` });
+      context.addIssue({ code: 'custom', message: `${flag} ${JSON.stringify(item)} is not key=value` });
       continue;
     }
     options[key] = jsonOrText(value);
   }
   return options;
 });
+
+export const keyValues = pairs('--option');
+/** `name=number` items as budgets; what they may be is the contract's to say. */
+export const budgetOptions = pairs('--budget').transform((given) => given as Partial<Budgets>);
 
 function split(item: string): [string, string?] {
   const at = item.indexOf('=');

@@ -30,7 +30,8 @@ export interface EndFacts {
 }
 
 function exitText({ code, signal, spawnError, lastLines }: AgentExit): string {
-  const last = lastLines.slice(-3).join(' | ');
+  // Structured output is for its parser; what a person wants to read stands between its lines.
+  const last = lastLines.filter((line) => !line.startsWith('{"')).slice(-3).join(' | ');
   const how = spawnError !== undefined ? `the agent could not be started (${spawnError})`
     : signal !== undefined ? `the agent was ended by ${signal}`
     : `the agent ended with status ${code ?? 'unknown'}`;

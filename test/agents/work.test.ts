@@ -2,19 +2,14 @@ import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { adapters } from '../../src/agents/index.js';
 import { generous, told } from '../process/support/town.js';
-import type { Script, Step } from './support/fake-llm.js';
 import { agentNames } from './support/programs.js';
+import { diligent } from './support/scripts.js';
 import { stage } from './support/stage.js';
-
-const work = `printf 'hello\\n' > hello.txt && git add hello.txt && git commit -q -m 'add hello'`;
-/** A program without MCP reports by the command line. */
-const report = (tools: string[]): Step => (tools.some((name) => name.includes('heartbead')) ? { report: 'done', args: { summary: 'hello is there' } } : { shell: 'heartbead agent done "hello is there"' });
-const script: Script = ({ step, tools }) => (step === 0 ? { shell: work } : step === 1 ? report(tools) : { say: 'It is done.' });
 
 describe.each(agentNames)('%s', { timeout: 3 * generous }, (name) => {
   test('does its task, commits, reports done, and the bead closes on the pushed branch', async (context) => {
     const { town, host, llm, sling } = await stage(name, context);
-    llm.play(script);
+    llm.play(diligent);
     const bead = await sling();
     const closed = await town.closed(bead);
     expect(closed.attempts.map(({ outcome }) => outcome), told(closed)).toEqual(['done']);

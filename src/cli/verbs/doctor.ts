@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { stateDirectory } from '../../client/home.js';
 import { action } from '../context.js';
 import type { Context } from '../context.js';
+import { checkAgents } from '../doctor/agent-checks.js';
 import { fail, ok, warn } from '../doctor/check.js';
 import type { Check } from '../doctor/check.js';
 import { checkClock, checkGit, checkLeftovers, checkNode, checkStateDirectory } from '../doctor/host-checks.js';
@@ -32,13 +33,13 @@ async function examine(context: Context): Promise<Check[]> {
   } catch (error) {
     const { message, next } = reportOf(error);
     const home = stateDirectory(env);
-    return [...checks, await checkStateDirectory(home), checkClock([]), await checkLeftovers(home, false), fail('server', message, next ?? 'run `heartbead up`')];
+    return [...checks, await checkStateDirectory(home), await checkAgents(env, home), checkClock([]), await checkLeftovers(home, false), fail('server', message, next ?? 'run `heartbead up`')];
   }
   const server = await import('../doctor/server-checks.js');
   const { probePriorities } = await import('../../server/index.js');
   const { connection, namespace, home } = town;
   const { deadline } = context;
-  checks.push(await checkStateDirectory(home));
+  checks.push(await checkStateDirectory(home), await checkAgents(env, home));
   checks.push(await guarded('server', () => server.checkServer(town, deadline)));
   const inNamespace = await guarded('namespace', () => server.checkNamespace(town, deadline));
   checks.push(inNamespace);

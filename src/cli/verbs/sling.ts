@@ -5,7 +5,7 @@ import { limits } from '../../contract/index.js';
 import type { BeadInput } from '../../contract/index.js';
 import { beadInputProblem } from '../../domain/input.js';
 import { agentSpec } from '../agent-spec.js';
-import { beadArgument, clockOptions, keyValues, parseArgs, titleArgument, wholeNumber } from '../args.js';
+import { beadArgument, budgetOptions, clockOptions, keyValues, parseArgs, titleArgument, wholeNumber } from '../args.js';
 import { beadIdOf } from '../bead-id.js';
 import { action } from '../context.js';
 import type { Context } from '../context.js';
@@ -28,6 +28,7 @@ const options = z.object({
   rig: z.string().regex(/^[a-z0-9][a-z0-9-]{0,59}$/, 'a rig has a name of lower-case letters, digits and dashes').optional(),
   target: z.string().optional(),
   clock: clockOptions.default({}),
+  budget: budgetOptions.default({}),
   taskQueue: z.string().min(1).max(200).optional(),
   wait: z.boolean().default(false),
 });
@@ -52,6 +53,7 @@ export function sling(program: Command): void {
     .option('--rig <name>', 'the rig that grants its attempts and merges its work; its agent is taken when none is named')
     .option('--target <branch>', "the branch to land on, with --rig (default: the rig's base)")
     .option('--clock <name=duration>', 'another setting for one of the clocks, such as maxRuntime=2h (repeatable)', collect)
+    .option('--budget <name=number>', 'a budget, such as maxCostUsd=5, maxTokens=2000000 or agentFailures=3 (repeatable)', collect)
     .option('--task-queue <name>', "the town's task queue")
     .option('--wait', 'return only when the bead has closed (status 0) or cannot go on by itself (status 1)')
     .option('--json', 'print JSON')
@@ -89,6 +91,7 @@ async function beadInput(context: Context, title: string, given: Given): Promise
     ...(given.rig === undefined ? {} : { rig: given.rig }),
     ...(given.target === undefined ? {} : { target: given.target }),
     ...(Object.keys(given.clock).length === 0 ? {} : { clocks: given.clock }),
+    ...(Object.keys(given.budget).length === 0 ? {} : { budgets: given.budget }),
   };
   const problem = beadInputProblem(input, (text) => Buffer.byteLength(text));
   if (problem !== undefined) throw usageError(problem, 'see `heartbead sling --help`');

@@ -16,9 +16,12 @@ export interface Stage {
 }
 
 /** A town whose only host has one agent program, led to a scripted provider. Skips the test, and says why, when the program is not there. */
-export async function stage(name: AgentName, context: TestContext): Promise<Stage> {
+export async function stage(name: AgentName, context?: TestContext): Promise<Stage> {
   const program = installed(name);
-  if ('missing' in program) return context.skip(program.missing);
+  if ('missing' in program) {
+    if (context === undefined) throw new Error(program.missing);
+    return context.skip(program.missing);
+  }
   const devServer = inject('devServer');
   const [town, llm] = [await Town.open(devServer), await FakeLlm.start()];
   const { env, options } = home(town.folder, name, program.file, llm.url);
