@@ -30,7 +30,7 @@ export default defineConfig({
         setupFiles,
       }),
       // Real git, real processes, compiled programs, and one dev server for all files.
-      project('server', ['server', 'activities', 'cli', 'host', 'runner', 'process'], {
+      project('server', ['server', 'activities', 'cli', 'host', 'runner', 'process', 'ui'], {
         ...slow,
         // Real processes on a machine that may be busy with others; what needed its second try is marked in the output.
         retry: 1,

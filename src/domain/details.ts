@@ -28,5 +28,5 @@ export function details(state: BeadState): string {
   const table = ['| | |', '|---|---|', ...rows.map(([name, text]) => `| **${name}** | ${cell(text)} |`)];
   const attempts = state.attempts.slice(-8).map((a) => `- attempt ${a.number}: **${a.outcome ?? '?'}** ${cell((a.reason ?? '').slice(0, 200))}`);
   const story = state.story.slice(-8).map((line) => `- ${instant(line.at)} ${cell(line.text)}`);
-  return [...table, ...(attempts.length > 0 ? ['', '**Attempts**', ...attempts] : []), '', '**Story**', ...story].join('\n').slice(0, 15_000);
+  return [...table, ...(attempts.length > 0 ? ['', '**Attempts**', '', ...attempts] : []), '', '**Story**', '', ...story].join('\n').slice(0, 15_000);
 }

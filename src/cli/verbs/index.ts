@@ -1,6 +1,8 @@
 import { agent } from './agent.js';
+import { approve } from './approve.js';
 import { cancel } from './cancel.js';
 import { completion } from './completion.js';
+import { convoy } from './convoy.js';
 import { costs } from './costs.js';
 import { doctor } from './doctor.js';
 import { down } from './down.js';
@@ -14,8 +16,10 @@ import { notify } from './notify.js';
 import { nudge } from './nudge.js';
 import { pause } from './pause.js';
 import { problems } from './problems.js';
+import { queue } from './queue.js';
 import { resume } from './resume.js';
 import { retry } from './retry.js';
+import { rig } from './rig.js';
 import { show } from './show.js';
 import { sling } from './sling.js';
 import { top } from './top.js';
@@ -24,4 +28,4 @@ import { watch } from './watch.js';
 import { worker } from './worker.js';
 
 /** All verbs, in the order of the help: the town, the beads, an operator's hand on them, the machinery. */
-export const verbs = [up, down, sling, ls, watch, top, problems, show, explain, history, costs, logs, nudge, pause, resume, retry, cancel, importVerb, doctor, notify, completion, worker, agent, mcp];
+export const verbs = [up, down, sling, ls, watch, top, problems, show, explain, history, costs, logs, nudge, pause, resume, retry, cancel, approve, rig, convoy, queue, importVerb, doctor, notify, completion, worker, agent, mcp];
