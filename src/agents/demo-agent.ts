@@ -4,8 +4,8 @@
  * @module
  */
 import { execFile, spawn } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { agentEnvironment } from '../contract/index.js';
@@ -56,6 +56,31 @@ async function writeStep(step: number): Promise<string> {
   await mkdir(folder, { recursive: true });
   await writeFile(file, `# Step ${step} of ${bead}\n\n${lines.join('\n')}\n`);
   return file;
+}
+
+const SIGNATURE = 'Last touched by: ';
+
+async function signShared(file: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, `# Shared by all beads\n\n${SIGNATURE}${bead}\n`);
+  await git('add', '--', file);
+}
+
+/** Brings finished work up to date with its target, as a rework asks for it: a conflict in the shared file keeps the names of both sides. */
+async function mergeTarget(branch: string): Promise<void> {
+  await git('fetch', '--quiet', 'origin', branch);
+  try {
+    await git('merge', '--quiet', '--no-edit', 'FETCH_HEAD');
+    return;
+  } catch (error) {
+    const paths = (await git('diff', '--name-only', '--diff-filter=U')).split('\n').filter((path) => path !== '');
+    if (script.shared === undefined || paths.length !== 1 || paths[0] !== script.shared) throw error;
+  }
+  const names = [...(await readFile(script.shared, 'utf8')).matchAll(/^Last touched by: (.+)$/gm)].map(([, name]) => name);
+  await writeFile(script.shared, `# Shared by all beads\n\n${SIGNATURE}${names.join(' and ')}\n`);
+  await git('add', '--', script.shared);
+  await git('commit', '--quiet', '--no-edit');
+  say({ type: 'tool', name: 'merge', text: `conflict in ${script.shared} resolved: both are named` });
 }
 
 async function leaveUncommitted(): Promise<void> {
@@ -123,6 +148,7 @@ async function work(step: number): Promise<void> {
   await sleep(script.stepMs / pieces);
   if (script.commits === 0) return;
   const file = await writeStep(step);
+  if (script.shared !== undefined && commitsUpTo(step - 1) === 0 && commitsUpTo(step) > 0) await signShared(script.shared);
   if (script.chatter > 0) say({ type: 'tool', name: 'write', text: file });
   if (commitsUpTo(step) > commitsUpTo(step - 1)) await commit(step);
 }
@@ -157,6 +183,7 @@ async function main(): Promise<number> {
   if (misbehaves && script.leaveDaemon) spawn('sleep', ['86400'], { detached: true, stdio: 'ignore' }).unref();
   const begin = await committedUpTo();
   text(begin === 0 ? `begins with ${script.steps} steps` : `goes on after step ${begin} of ${script.steps}`);
+  if (begin === script.steps && script.mergeFrom !== undefined) await mergeTarget(script.mergeFrom);
   await runner?.heartbeat(begin === 0 ? 'begins' : `goes on after step ${begin}`);
   for (let step = begin + 1; step <= script.steps; step++) {
     const status = misbehaves ? await trouble(step) : undefined;

@@ -1,5 +1,5 @@
 /**
- * What `npm start` runs: a town of its own, three beads with real agents on this checkout's history, and what became of them.
+ * What `npm start` runs: a town of its own, a convoy of four beads with real agents on this checkout's history, and what became of them.
  * `--exit` ends it with status 0 when every promise was kept, 1 when not; else it stays up till Ctrl-C.
  * @module
  */
@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { BeadClient } from '../client/beads.js';
+import { FleetClient } from '../client/fleet.js';
+import { ClientError } from '../client/errors.js';
 import { demoDirectory, stateDirectory } from '../client/home.js';
 import { packageRoot } from '../runner/compiled.js';
 import { printError } from './context.js';
@@ -17,10 +19,11 @@ import { Live } from './demo/live.js';
 import { lookAtOrigin, makeOrigin } from './demo/origin.js';
 import { nextSteps, report } from './demo/report.js';
 import type { Ending } from './demo/report.js';
-import { scenes } from './demo/scenes.js';
-import { isOver, look } from './demo/stage.js';
+import { script } from './demo/scenes.js';
+import type { Play } from './demo/scenes.js';
+import { isOver, look, statusOf } from './demo/stage.js';
 import type { Actor } from './demo/stage.js';
-import { broken } from './demo/verdict.js';
+import { broken, reworks } from './demo/verdict.js';
 import { exitCodes, usageError } from './exit.js';
 import type { ExitCode } from './exit.js';
 import { untilInterrupted } from './interrupt.js';
@@ -30,7 +33,7 @@ import { bringDown } from './town/down.js';
 import { bringUp } from './town/up.js';
 import type { TownUp } from './town/up.js';
 
-/** It takes about half a minute; a machine that is five times slower is still no failure. */
+/** It takes less than a minute; a machine that is five times slower is still no failure. */
 const playWithin = 150_000;
 const lookEvery = 300;
 /** Cancelled agents are stopped within `stopGrace` of the demo's clocks, a second. */
@@ -44,6 +47,8 @@ async function main(io: Io): Promise<ExitCode> {
   await claimDemo(home);
   let up: TownUp | undefined;
   let beads: BeadClient | undefined;
+  let fleet: FleetClient | undefined;
+  let started: Play | undefined;
   const actors: Actor[] = [];
   try {
     const origin = await makeOrigin(packageRoot, join(home, 'origin.git'));
@@ -54,29 +59,34 @@ async function main(io: Io): Promise<ExitCode> {
     say(`server: ${settings.address} (${up.server.state}${up.server.record === undefined ? '' : `, binary: ${up.server.record.source}`}); worker: pid ${up.worker?.record.pid ?? 0}`);
     if (settings.uiAddress !== undefined) io.out(`Web UI: ${io.colors.cyan(settings.uiAddress)}`);
     beads = new BeadClient(up.town);
-    for (const scene of scenes(origin.path, origin.branch)) {
-      await beads.start(scene.input, up.town.taskQueue);
-      actors.push({ scene, startedAt: Date.now() });
-    }
+    fleet = new FleetClient(up.town);
+    const plot = script(origin.path, origin.branch);
+    await fleet.addRig(plot.rig, plot.settings, up.town.taskQueue);
+    started = plot;
+    await fleet.createConvoy(plot.convoy, up.town.taskQueue);
+    for (const scene of plot.scenes) actors.push({ scene });
     io.out('');
     await play(actors, beads, home, io, stop);
     if (stop.aborted) return exitCodes.failed;
     const endings = await Promise.all(actors.map(async (actor): Promise<Ending> => {
-      const branch = actor.view?.branch;
-      const onOrigin = branch === undefined ? undefined : await lookAtOrigin(origin, branch);
+      const sha = actor.view?.landing?.mergedSha;
+      const onOrigin = sha === undefined ? undefined : await lookAtOrigin(origin, sha);
       return { actor, onOrigin, wrong: broken(actor, onOrigin) };
     }));
-    const kept = endings.every(({ wrong }) => wrong.length === 0);
+    // Both in the middle write into one file: exactly one of them is merged second.
+    const conflicts = actors.reduce((sum, actor) => sum + reworks(actor), 0);
+    const kept = endings.every(({ wrong }) => wrong.length === 0) && conflicts === 1;
     io.out(`\n${report(endings, origin, io.colors)}\n`);
-    io.out(kept ? io.colors.green('All three beads closed, with evidence.') : io.colors.red('Not all beads ended as promised.'));
+    if (conflicts !== 1) io.out(io.colors.red(`${conflicts} conflicts were reworked instead of 1.`));
+    io.out(kept ? io.colors.green(`All four beads closed with evidence and merged; the convoy has landed on ${origin.branch}.`) : io.colors.red('Not all beads ended as promised.'));
     if (exit) return kept ? exitCodes.fine : exitCodes.failed;
     const prefix = settings.source === 'configured' ? `HEARTBEAD_HOME=${home} HEARTBEAD_TASK_QUEUE=${up.town.taskQueue} ` : '';
-    io.out(`\n${nextSteps(settings.uiAddress, settings.namespace, endings, prefix, io.colors)}\n\nCtrl-C ends the demo.`);
+    io.out(`\n${nextSteps(settings.uiAddress, settings.namespace, endings, plot.convoy.convoy, prefix, io.colors)}\n\nCtrl-C ends the demo.`);
     await untilAborted(stop);
     return kept ? exitCodes.fine : exitCodes.failed;
   } finally {
     if (stop.aborted) io.out('\nending the demo');
-    if (beads !== undefined) await cancelOpen(actors, beads);
+    if (beads !== undefined && fleet !== undefined && started !== undefined) await callOff(started, actors, beads, fleet);
     await up?.town.close();
     await bringDown(home);
     await endAttempts(home);
@@ -106,16 +116,27 @@ async function play(actors: Actor[], beads: BeadClient, home: string, io: Io, st
   }
 }
 
-async function cancelOpen(actors: Actor[], beads: BeadClient): Promise<void> {
-  const open = actors.filter((actor) => !isOver(actor) || actor.view?.status === 'blocked').map(({ scene }) => scene.input.bead);
-  const results = await Promise.allSettled(open.map((bead) => beads.cancel(bead)));
-  const asked = open.filter((_, index) => results[index]?.status === 'fulfilled');
-  const until = performance.now() + cancelWithin;
-  // What cannot be cancelled in time (no server, no worker) is ended by its pid right after.
-  while (asked.length > 0 && performance.now() < until) {
-    const states = await Promise.allSettled(asked.map((bead) => beads.describe(bead)));
-    if (states.every((state) => state.status === 'rejected' || state.value.execution !== 'RUNNING')) return;
-    await sleep(lookEvery);
+/** Nothing of a demo stays behind on a server that is not its own: beads are cancelled, the convoy with them, and the rig is removed. */
+async function callOff({ convoy, rig }: Play, actors: Actor[], beads: BeadClient, fleet: FleetClient): Promise<void> {
+  if (!actors.every((actor) => isOver(actor) && statusOf(actor) !== 'blocked')) {
+    // A convoy cancels its beads itself. What cannot be cancelled in time (no server, no worker) is ended by its pid right after.
+    await unlessGone(fleet.cancelConvoy(convoy.convoy));
+    const open = actors.filter(({ view }) => view !== undefined).map(({ scene }) => scene.bead);
+    const until = performance.now() + cancelWithin;
+    while (open.length > 0 && performance.now() < until) {
+      const states = await Promise.allSettled(open.map((bead) => beads.describe(bead)));
+      if (states.every((state) => state.status === 'rejected' || state.value.execution !== 'RUNNING')) break;
+      await sleep(lookEvery);
+    }
+  }
+  await unlessGone(fleet.removeRig(rig, { force: true }));
+}
+
+async function unlessGone(asked: Promise<unknown>): Promise<void> {
+  try {
+    await asked;
+  } catch (error) {
+    if (!(error instanceof ClientError)) throw error;
   }
 }
 

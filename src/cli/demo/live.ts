@@ -19,7 +19,7 @@ export function stageTable(actors: Actor[], said: string[], now: number, { color
       paintAgent(view?.agent ?? 'none', c),
       view === undefined ? '-' : String(view.attemptCount),
       String(view?.heartbeats ?? 0),
-      `${Math.round(((endedAt ?? now) - startedAt) / 1_000)} s`,
+      startedAt === undefined ? '-' : `${Math.round(((endedAt ?? now) - startedAt) / 1_000)} s`,
       // A line that wraps cannot be redrawn neatly.
       oneLine(`${doingNow(actor)}${remark(actor, now)}`, Math.max(24, width - 62)),
     ];
@@ -35,7 +35,8 @@ function remark({ scene, view }: Actor, now: number): string {
   return ` (an old-style dispatcher gave up at ${oldStyle.dispatchTimeout / 1_000} s)`;
 }
 
-const doingNow = (actor: Actor): string => (actor.view === undefined ? 'waits for its worker' : doing(actor.view, actor.description));
+const waitsFor = ({ scene }: Actor): string => (scene.needs.length === 0 ? 'waits for its worker' : `waits until ${scene.needs.map((need) => need.split('-').slice(2).join('-')).join(' and ')} ${scene.needs.length === 1 ? 'is' : 'are'} merged`);
+const doingNow = (actor: Actor): string => (actor.view === undefined ? waitsFor(actor) : doing(actor.view, actor.description));
 
 /** Shows the beads as they go: a table that is redrawn on a terminal, lines elsewhere. */
 export class Live {
@@ -63,7 +64,7 @@ export class Live {
 
   private line(actor: Actor, now: number): void {
     const { scene, view, description } = actor;
-    const line = view === undefined ? 'waits for its worker' : `${progressLine(view, description)}${remark(actor, now)}`;
+    const line = view === undefined ? waitsFor(actor) : `${progressLine(view, description)}${remark(actor, now)}`;
     const key = `${statusOf(actor)} ${view?.agent ?? ''} ${view?.attemptCount ?? 0}`;
     const before = this.shown.get(scene.name);
     const changed = before === undefined || before.key !== key;

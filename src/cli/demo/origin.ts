@@ -36,21 +36,20 @@ export async function makeOrigin(checkout: string, path: string): Promise<Origin
   return { path, branch, sha: head, commits: Number(await must(['-C', path, 'rev-list', '--count', head])) };
 }
 
-/** What the origin itself says of a branch: nobody's report is believed. */
+/** What the origin itself says of a commit: nobody's report is believed. */
 export interface OnOrigin {
-  /** The commit there; absent when the branch is not there. */
-  sha?: string;
-  ahead: number;
+  /** Whether its main branch has the commit. */
+  merged: boolean;
+  /** Subjects of the commits that came with it. */
   subjects: string[];
 }
 
-/** Asks the origin for a branch by `git ls-remote`, and for what it holds beyond its base. */
-export async function lookAtOrigin(origin: Origin, branch: string): Promise<OnOrigin> {
-  const line = await must(['ls-remote', '--exit-code', origin.path, `refs/heads/${branch}`], [0, 2]);
-  const sha = /^[0-9a-f]{40,64}/.exec(line)?.[0];
-  if (sha === undefined) return { ahead: 0, subjects: [] };
-  const subjects = (await must(['-C', origin.path, 'log', '--format=%s', `${origin.sha}..${sha}`])).split('\n').filter((subject) => subject !== '');
-  return { sha, ahead: subjects.length, subjects };
+/** Asks the origin whether its branch has a commit, and what came to the branch by it. */
+export async function lookAtOrigin(origin: Origin, sha: string): Promise<OnOrigin> {
+  const { exitCode } = await run(['-C', origin.path, 'merge-base', '--is-ancestor', sha, `refs/heads/${origin.branch}`]);
+  if (exitCode !== 0) return { merged: false, subjects: [] };
+  const subjects = (await must(['-C', origin.path, 'log', '--format=%s', `${sha}^1..${sha}`])).split('\n').filter((subject) => subject !== '');
+  return { merged: true, subjects };
 }
 
 const run = (args: string[]) => execa('git', args, { env: gitEnv(), extendEnv: false, reject: false, stdin: 'ignore', timeout: cloneWithin });

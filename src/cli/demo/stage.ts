@@ -11,7 +11,8 @@ import type { Scene } from './scenes.js';
 /** A bead of the demo as it was last seen. */
 export interface Actor {
   scene: Scene;
-  startedAt: number;
+  /** When its convoy started it, as far as it has. */
+  startedAt?: number;
   view?: BeadView;
   description?: BeadDescription;
   /** When its end was seen. */
@@ -36,9 +37,12 @@ export async function look(actors: Actor[], beads: BeadClient, home: string): Pr
   const said: string[] = [];
   await Promise.all(
     actors.filter((actor) => !isOver(actor)).map(async (actor) => {
-      const { bead } = actor.scene.input;
+      const { bead } = actor.scene;
       const [view, description] = await Promise.all([settled(beads.view(bead, 5_000)), settled(beads.describe(bead))]);
-      if (view !== undefined) actor.view = view;
+      if (view !== undefined) {
+        actor.view = view;
+        actor.startedAt ??= view.createdAt;
+      }
       if (description !== undefined) actor.description = description;
       if (isOver(actor)) actor.endedAt = Date.now();
       if (actor.scene.name === 'killed' && actor.killed === undefined && view?.current !== undefined && isMoment(view)) {
