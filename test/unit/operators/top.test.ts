@@ -95,6 +95,12 @@ describe('keys', () => {
     expect(press(page, key('interrupt'), data).command).toEqual({ do: 'quit' });
   });
 
+  test('a log begins at its end, and one step up moves it', () => {
+    const page = { ...firstState, page: { title: 't', lines: Array.from({ length: 100 }, (_, at) => `line ${at}`), scroll: Number.MAX_SAFE_INTEGER } };
+    expect(text(screen(page, data, '', size))).toContain('line 99');
+    expect(text(screen(press(page, key('up'), data).state, data, '', size))).not.toContain('line 99');
+  });
+
   test('the selection stays with its bead, and goes to the first when that is gone', () => {
     const { state } = type('down', 'down');
     expect(state.selected).toBe('stuck');
