@@ -6,11 +6,11 @@ import { jsonLines, numberAt, textAt, toolActivity } from './json-lines.js';
 import type { Line } from './json-lines.js';
 import { mcpServer, optionsOf, realAgent } from './real-agent.js';
 import { refusal } from './refusals.js';
-import type { AgentEvent, AgentParser } from './types.js';
+import type { AgentEvent, AgentParser, SessionContext } from './types.js';
 
 const permissions = ['--auto'];
-/** It starts in a second or two; more means that it is out of order. */
-const exportWithin = 60_000;
+/** It starts in a second or two; more means that it is out of order, or the host. */
+const within = 120_000;
 
 function stepUsage(part: unknown): Usage {
   const cachedTokens = numberAt(part, 'tokens', 'cache', 'read') ?? 0;
@@ -65,21 +65,13 @@ export const opencode = realAgent({
   ],
   mcp: true,
   parser,
-  // A conversation belongs to the folder in which it began, and would go on working there: it is taken out, and moved into this attempt's folder.
-  findSession: async (session, { spec, env, scratch }) => {
-    const file = join(scratch, 'opencode-session.json');
-    const { failed } = await execa(optionsOf(spec).program ?? 'opencode', ['export', session.id], { env, extendEnv: false, stdin: 'ignore', stdout: { file }, timeout: exportWithin, reject: false, cwd: scratch });
-    if (failed) return undefined;
-    const exported = await readFile(file, 'utf8');
-    return textAt(JSON.parse(exported.slice(exported.indexOf('{'))), 'info', 'id') === session.id ? { ...session, from: file } : undefined;
-  },
+  findSession: async (session, context) => ((await moveSession(session.id, context)) ? { ...session, from: session.id } : undefined),
   command: async (context) => {
     const { model, permissions: given, args = [], program = 'opencode' } = optionsOf(context.spec);
     const { command, args: serverArgs, env } = mcpServer(context);
     const config = join(context.folder, 'opencode.json');
     await writeFile(config, JSON.stringify({ mcp: { heartbead: { type: 'local', command: [command, ...serverArgs], environment: env, enabled: true, timeout: 60_000 } } }, undefined, 2), { mode: 0o600 });
     const own = { OPENCODE_CONFIG: config, OPENCODE_DISABLE_AUTOUPDATE: '1' };
-    if (context.resume !== undefined) await moveSession(program, context.resume.from, context.worktree, { ...context.env, ...own });
     return {
       file: program,
       args: ['run', '--format', 'json', ...(given ?? permissions), ...(model === undefined ? [] : ['-m', model]), ...(context.resume === undefined ? [] : ['--session', context.resume.id]), ...args],
@@ -89,10 +81,20 @@ export const opencode = realAgent({
   },
 });
 
-async function moveSession(program: string, file: string, worktree: string, env: Record<string, string>): Promise<void> {
+/**
+ * A conversation belongs to the folder in which it began, and would go on working there: it is taken out, and put back as this attempt's.
+ * @returns whether there is such a conversation.
+ */
+async function moveSession(id: string, { spec, env, scratch, worktree, signal }: SessionContext): Promise<boolean> {
+  const program = optionsOf(spec).program ?? 'opencode';
+  const file = join(scratch, 'opencode-session.json');
+  const options = { env: { ...env, OPENCODE_DISABLE_AUTOUPDATE: '1' }, extendEnv: false, stdin: 'ignore', timeout: within, reject: false, ...(signal ? { cancelSignal: signal } : {}) } as const;
+  const exported = await execa(program, ['export', id], { ...options, cwd: scratch, stdout: { file } });
+  if (exported.failed) return false;
   const text = await readFile(file, 'utf8');
-  const session = JSON.parse(text.slice(text.indexOf('{'))) as { info: { directory: string } };
+  const session = JSON.parse(text.slice(text.indexOf('{'))) as { info?: { id?: string; directory?: string } };
+  if (session.info?.id !== id) return false;
   session.info.directory = worktree;
   await writeFile(file, JSON.stringify(session), { mode: 0o600 });
-  await execa(program, ['import', file], { env, extendEnv: false, stdin: 'ignore', timeout: exportWithin, cwd: worktree });
+  return !(await execa(program, ['import', file], { ...options, cwd: worktree })).failed;
 }

@@ -50,6 +50,9 @@ export interface SessionContext {
   folder: string;
   /** The new attempt's folder, for what has to be copied. */
   scratch: string;
+  /** The new attempt's worktree. */
+  worktree: string;
+  signal?: AbortSignal;
 }
 
 /** How the agent's process is started; the prompt goes by stdin or file, never into `args`. */
@@ -113,7 +116,7 @@ export interface AgentAdapter {
   check(spec: AgentSpec, env: NodeJS.ProcessEnv): Promise<AgentProblem | undefined>;
   /** Work on the host before the agent is spawned, part of the cold start; rejects when `signal` aborts. */
   prepare?(spec: AgentSpec, context: PrepareContext): Promise<void>;
-  /** Looks for the files of an earlier conversation on this host. @returns undefined when they are gone: the attempt begins a new one. Absent: it cannot go on. */
+  /** Looks for the files of an earlier conversation on this host, while the workspace is prepared: it may take its time. @returns undefined when they are gone: the attempt begins a new one. Absent: it cannot go on. */
   findSession?(session: AgentSession, context: SessionContext): Promise<FoundSession | undefined>;
   /** May write files into the attempt's folder, never into the worktree or the user's home. */
   command(context: AgentContext): AgentCommand | Promise<AgentCommand>;

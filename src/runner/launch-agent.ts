@@ -6,29 +6,22 @@ import type { StartAgentInput } from '../contract/index.js';
 import { runGit } from '../git/run-git.js';
 import { AgentProcess } from './agent-process.js';
 import type { AgentProcessOptions } from './agent-process.js';
-import { AttemptDir } from './attempt-dir.js';
+import type { AttemptDir } from './attempt-dir.js';
 import { buildPrompt } from './prompt.js';
 import { shimPath, writeShim } from './shim.js';
 
 export interface LaunchOptions extends Pick<AgentProcessOptions, 'onLine' | 'onTrouble'> {
   dir: AttemptDir;
   input: StartAgentInput;
-  /** This host's id. */
-  host: string;
+  /** The conversation of an earlier attempt that goes on in it; found when the workspace was prepared. */
+  resumed: FoundSession | undefined;
   adapter: AgentAdapter;
   /** Path of the agent's socket. */
   socket: string;
 }
 
-/** An agent that is ready to be spawned. */
-export interface Launch {
-  spawn(): AgentProcess;
-  /** The conversation of an earlier attempt that goes on in it. */
-  resumed?: FoundSession;
-}
-
 /** All that an agent needs beside its worktree, made ready before the fence, so that nothing slow lies between the fence and the spawn. */
-export async function readyToLaunch({ dir, input, host, adapter, socket, onLine, onTrouble }: LaunchOptions): Promise<Launch> {
+export async function readyToLaunch({ dir, input, resumed, adapter, socket, onLine, onTrouble }: LaunchOptions): Promise<() => AgentProcess> {
   await writeShim(dir.shim);
   const { agent: spec, bead, attempt, number } = input;
   const env = agentEnvironmentFrom(process.env, [...(adapter.environment ?? []), ...(spec.env ?? [])], {
@@ -38,7 +31,6 @@ export async function readyToLaunch({ dir, input, host, adapter, socket, onLine,
     [agentEnvironment.socket]: socket,
   });
   env['PATH'] = `${dir.shim}${delimiter}${env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'}`;
-  const resumed = await findSession({ dir, input, host, adapter, onTrouble }, env);
   const prompt = buildPrompt(input, { mcp: adapter.mcp === true, resumed: resumed !== undefined });
   await dir.writePrompt(prompt);
   const command = await adapter.command({
@@ -46,22 +38,7 @@ export async function readyToLaunch({ dir, input, host, adapter, socket, onLine,
   });
   // What is ours stays ours: neither adapter nor settings file may point the agent elsewhere.
   const own = { PATH: env['PATH'], [agentEnvironment.bead]: bead, [agentEnvironment.attempt]: attempt, [agentEnvironment.socket]: socket };
-  return {
-    spawn: () => new AgentProcess({ command, cwd: dir.worktree, env: { ...env, ...command.env, ...own }, logPath: dir.agentLog, onLine, onTrouble }),
-    ...(resumed === undefined ? {} : { resumed }),
-  };
-}
-
-/** A conversation goes on only where its files are. That it cannot be found costs its memory, never the attempt. */
-async function findSession({ dir, input, host, adapter, onTrouble }: Pick<LaunchOptions, 'dir' | 'input' | 'host' | 'adapter' | 'onTrouble'>, env: Record<string, string>): Promise<FoundSession | undefined> {
-  const { session } = input;
-  if (session === undefined || adapter.findSession === undefined || session.host !== host || session.adapter !== adapter.name) return undefined;
-  try {
-    return await adapter.findSession(session, { spec: input.agent, env, folder: AttemptDir.of(dir.home, input.bead, session.attempt).path, scratch: dir.path });
-  } catch (error) {
-    onTrouble('earlier conversation', error instanceof Error ? error : new Error(String(error)));
-    return undefined;
-  }
+  return () => new AgentProcess({ command, cwd: dir.worktree, env: { ...env, ...command.env, ...own }, logPath: dir.agentLog, onLine, onTrouble });
 }
 
 /** A host where nobody has told git who he is would refuse every commit; the bead's name says more than a guess of git's. */

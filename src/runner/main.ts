@@ -85,12 +85,12 @@ async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
   try {
     await record.update({});
     const launch = await readyToLaunch({
-      dir, input, host: setup.host, adapter, socket: sockets.agent,
+      dir, input, resumed: setup.resume, adapter, socket: sockets.agent,
       onLine: (line, stream) => supervisor.watch.line(line, stream),
       onTrouble: trouble,
     });
-    supervisor.watch.begin({ spec: input.agent, ...(launch.resumed?.usage === undefined ? {} : { usedBefore: launch.resumed.usage }) });
-    log.info({ adapter: adapter.name, resumed: launch.resumed?.id }, 'runner begins');
+    supervisor.watch.begin({ spec: input.agent, ...(setup.resume?.usage === undefined ? {} : { usedBefore: setup.resume.usage }) });
+    log.info({ adapter: adapter.name, resumed: setup.resume?.id }, 'runner begins');
     const fence = await supervisor.fence();
     if (!('lease' in fence)) {
       log.info(fence, 'the fence was not passed: no agent is spawned');
@@ -99,7 +99,7 @@ async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
     }
     // On disk before the spawn: whoever finds a dead runner must know that there may be an agent.
     await record.update({ state: 'spawning' });
-    const supervised = supervisor.supervise(fence.lease, launch.spawn);
+    const supervised = supervisor.supervise(fence.lease, launch);
     answer({ fenced: true, pid: process.pid });
     await supervised.catch(crash);
     await record.update({ state: 'ended' });

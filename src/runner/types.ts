@@ -1,3 +1,4 @@
+import type { FoundSession } from '../agents/types.js';
 import type { AttemptResult, BeatPhase, Checkpoint, Message, Outcome, Usage } from '../contract/index.js';
 
 /** How to reach the server: kept in `connection.json` (0600), never in argv or in an agent's environment. */
@@ -18,6 +19,8 @@ export interface AttemptSetup {
   baseSha: string;
   /** Path of the bare mirror that the worktree belongs to. */
   mirror: string;
+  /** The conversation of an earlier attempt that goes on in this one. */
+  resume?: FoundSession;
 }
 
 /** A process of which we are sure: a bare pid may belong to somebody else by now. */

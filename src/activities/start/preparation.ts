@@ -7,6 +7,7 @@ import { diskProblem } from '../../host/index.js';
 import type { AttemptDir } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
+import { earlierSession } from './earlier-session.js';
 
 export interface Prepared {
   /** The saved work of an earlier attempt is nowhere any more, so this one begins at the base: why. */
@@ -46,7 +47,10 @@ export async function prepareWorkspace(deps: ActivityDeps, input: StartAgentInpu
     await adapter.prepare(input.agent, { signal, progress: ({ text, percent }) => progress('worktree', percent === undefined ? text : `${text} ${percent} %`) });
     signal.throwIfAborted();
   }
-  await dir.writeSetup({ host: host.hostId, baseSha: base.sha, mirror });
+  if (input.session !== undefined) progress('worktree', 'looks for the conversation of an earlier attempt');
+  const resume = adapter && (await earlierSession(deps, input, dir, adapter, signal));
+  signal.throwIfAborted();
+  await dir.writeSetup({ host: host.hostId, baseSha: base.sha, mirror, ...(resume === undefined ? {} : { resume }) });
   progress('worktree', 'worktree ready');
   return typeof found === 'string' ? { checkpointLost: found } : {};
 }

@@ -46,7 +46,7 @@ agents:
 `);
     const given = context();
     const session = { id: 's-1', adapter: 'mine', attempt: '1-abcd', host: 'h', from: 's-1' };
-    expect(await mine.findSession?.(session, { spec: given.spec, env: {}, folder: '/gone', scratch: given.folder })).toEqual(session);
+    expect(await mine.findSession?.(session, { spec: given.spec, env: {}, folder: '/gone', scratch: given.folder, worktree: given.worktree })).toEqual(session);
     const file = join(given.folder, 'mcp.json');
     expect(await mine.command({ ...given, resume: session })).toEqual({ file: 'mine', args: ['run', '--mcp', file, '--continue', 's-1'], env: { MINE_COLOR: 'never' }, stdin: 'Do it.' });
     expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ servers: [{ name: 'heartbead', exec: ['/a/bin/heartbead', 'mcp'], env: { HEARTBEAD_SOCKET: '/a/agent.sock' } }] });
