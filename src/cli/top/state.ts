@@ -126,7 +126,7 @@ function confirming(state: TopState, bead: string, key: Key): { state: TopState;
 function reading(state: TopState, page: Page, key: Key): { state: TopState } {
   const step = key.name === 'down' || key.text === 'j' ? 1 : key.name === 'up' || key.text === 'k' ? -1 : key.name === 'pageDown' || key.text === ' ' ? 15 : key.name === 'pageUp' ? -15 : 0;
   // A log begins at its end, wherever that is on this screen: the first step up counts from about there.
-  const from = page.scroll > page.lines.length ? Math.max(page.lines.length - 20, 0) : page.scroll;
+  const from = page.scroll > page.lines.length ? Math.max(page.lines.length - 21, 0) : page.scroll;
   if (step !== 0) return { state: { ...state, page: { ...page, scroll: Math.min(Math.max(from + step, 0), Math.max(page.lines.length - 1, 0)) } } };
   const { page: _, ...without } = state;
   return key.name === 'escape' || key.name === 'return' || key.text === 'q' ? { state: without } : { state };
