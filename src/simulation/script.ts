@@ -1,0 +1,88 @@
+/**
+ * One simulated day of a town, written down: what its agents do, and what goes wrong when. Plain JSON, so that a failing one can be kept, cut down
+ * and played again.
+ * @module
+ */
+import type { AgentScript } from '../testing/index.js';
+
+/** What can go wrong with a host, and what an operator or the network can do, at an instant. */
+export type Fault =
+  | { do: 'freezeWorker' | 'thawWorker' | 'killWorker' | 'startWorker' | 'die' | 'revive' | 'reviveEmpty' | 'heal' | 'loseNextReport'; host: number }
+  | { do: 'partition'; host: number; remoteToo: boolean }
+  | { do: 'killRunner' | 'pause' | 'resume' | 'nudge' | 'retry' | 'cancel' | 'lateDone' | 'oldHeartbeat' | 'rubbish'; bead: number }
+  | { do: 'remoteAway' | 'remoteBack' };
+
+export interface Step {
+  /** Virtual milliseconds after the step before. */
+  after: number;
+  fault: Fault;
+}
+
+export interface Script {
+  seed: number;
+  hosts: number;
+  maxAgents: number;
+  /** For each bead, what its attempts do; the last one counts for all that follow. */
+  beads: AgentScript[][];
+  steps: Step[];
+}
+
+const minute = 60_000;
+
+/** A small generator of good quality whose whole state is its seed (mulberry32), so a script depends on nothing else. */
+function generator(seed: number): () => number {
+  let a = seed >>> 0;
+  return () => {
+    a = (a + 0x6d2b79f5) >>> 0;
+    let t = a;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** @returns the script of a seed; the same one for ever. */
+export function scriptOf(seed: number): Script {
+  const next = generator(seed);
+  const whole = (low: number, high: number): number => low + Math.floor(next() * (high - low + 1));
+  const pick = <T>(list: readonly [T, ...T[]]): T => list[Math.floor(next() * list.length)] ?? list[0];
+  const hosts = whole(1, 2);
+  const beads = Array.from({ length: whole(1, 2) }, () => Array.from({ length: whole(1, 2) }, () => agent(whole, pick)));
+  const host = (): number => whole(0, hosts - 1);
+  const bead = (): number => whole(0, beads.length - 1);
+  const steps = Array.from({ length: whole(2, 7) }, (): Step => {
+    const after = pick([whole(0, 2_000), whole(2_000, minute), whole(minute, 6 * minute), whole(6 * minute, 40 * minute)]);
+    const kind = pick<Fault['do']>([
+      'freezeWorker', 'freezeWorker', 'thawWorker', 'killWorker', 'startWorker', 'die', 'revive', 'reviveEmpty', 'partition', 'partition', 'heal', 'loseNextReport', 'killRunner', 'killRunner', 'pause', 'resume', 'nudge', 'retry', 'cancel',
+      'lateDone', 'oldHeartbeat', 'rubbish', 'remoteAway', 'remoteBack',
+    ]);
+    switch (kind) {
+      case 'partition':
+        return { after, fault: { do: kind, host: host(), remoteToo: next() < 0.5 } };
+      case 'remoteAway':
+      case 'remoteBack':
+        return { after, fault: { do: kind } };
+      case 'killRunner':
+      case 'pause':
+      case 'resume':
+      case 'nudge':
+      case 'retry':
+      case 'cancel':
+      case 'lateDone':
+      case 'oldHeartbeat':
+      case 'rubbish':
+        return { after, fault: { do: kind, bead: bead() } };
+      default:
+        return { after, fault: { do: kind, host: host() } };
+    }
+  });
+  return { seed, hosts, maxAgents: whole(1, 3), beads, steps };
+}
+
+function agent(whole: (low: number, high: number) => number, pick: <T>(list: readonly [T, ...T[]]) => T): AgentScript {
+  const ends = pick<AgentScript['ends']>(['done', 'done', 'done', 'no_changes', 'escalated', 'rate_limited', 'auth_failed', 'crashed', 'silently']);
+  const script: AgentScript = { coldStart: pick([whole(1_000, 5_000), whole(60_000, 15 * minute)]), works: whole(minute, 25 * minute), ends: ends ?? 'done', heedsMessages: pick([true, false]), ignoresSigterm: pick([false, false, true]) };
+  if (ends === 'rate_limited') script.retryAfter = whole(minute, 20 * minute);
+  if (pick([false, false, true])) script.silence = { from: whole(0, 10 * minute), ...(pick([true, false]) ? { until: whole(10 * minute, 40 * minute) } : {}) };
+  return script;
+}
