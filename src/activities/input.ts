@@ -34,6 +34,7 @@ const startAgent = z.object({
   body: guarded((body) => bodyProblem(body, Buffer.byteLength(body))),
   repo,
   base: branch.optional(),
+  baseSha: sha.optional(),
   checkpoint: checkpoint.optional(),
   agent: z.object({
     adapter: z.string().regex(/^[\w-]{1,50}$/, 'not the name of an adapter'),

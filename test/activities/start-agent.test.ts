@@ -73,6 +73,15 @@ describe('an attempt on a host with its watch', () => {
     expect(await git(lab.origin.url, 'rev-list', '--count', `main..${second.branch ?? ''}`)).toBe('4');
   });
 
+  test('begins at the commit that its convoy names, also when the base has none of it', async () => {
+    const tip = await git(lab.origin.url, 'commit-tree', '-p', lab.origin.sha, '-m', 'what it needs', `${lab.origin.sha}^{tree}`);
+    await git(lab.origin.url, 'update-ref', 'refs/heads/convoy/somewhere', tip);
+    const desk = await lab.desk();
+    const result = await resultOf(await desk.start(lab.input(desk, { baseSha: tip })));
+    expect(result).toMatchObject({ outcome: 'done', baseSha: tip });
+    expect(await git(lab.origin.url, 'rev-parse', `${result.branch ?? ''}^`)).toBe(tip);
+  });
+
   test('begins at the base, and tells the agent, when the saved work is nowhere any more', async () => {
     const desk = await lab.desk();
     const checkpoint = { sha: 'deadbeef'.repeat(5), ref: `refs/heartbead/${desk.bead}/0-gone/wip`, wip: true };

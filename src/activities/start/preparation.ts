@@ -34,12 +34,14 @@ export async function prepareWorkspace(deps: ActivityDeps, input: StartAgentInpu
   progress('cloning', 'cloning');
   const { path: mirror } = await updateMirror({ root: host.mirrors, repo: input.repo, signal, onProgress: onProgress('cloning') });
   const base = await resolveBase(mirror, input.base);
+  // A bead of a convoy begins at the merge of what it needs, also where that is on another branch than the rig's base.
+  const begin = input.baseSha === undefined ? base.sha : (await ensureCommit(mirror, input.repo, { sha: input.baseSha, ref: `refs/heads/${base.branch}`, wip: false }, { signal, onProgress: onProgress('cloning') })).sha;
   const found = input.checkpoint && (await findCheckpoint(mirror, input.repo, input.checkpoint, { signal, onProgress: onProgress('cloning') }));
   const checkpoint = typeof found === 'object' ? found : undefined;
 
   progress('worktree', 'worktree');
   await createWorktree({
-    mirror, path: dir.worktree, branch: attemptRefs.branch(input.bead, input.attempt), at: checkpoint?.sha ?? base.sha, wip: checkpoint?.wip, signal, onProgress: onProgress('worktree'),
+    mirror, path: dir.worktree, branch: attemptRefs.branch(input.bead, input.attempt), at: checkpoint?.sha ?? begin, wip: checkpoint?.wip, signal, onProgress: onProgress('worktree'),
   });
   const adapter = findAdapter(input.agent.adapter, host.home);
   if (adapter?.prepare) {
@@ -50,7 +52,7 @@ export async function prepareWorkspace(deps: ActivityDeps, input: StartAgentInpu
   if (input.session !== undefined) progress('worktree', 'looks for the conversation of an earlier attempt');
   const resume = adapter && (await earlierSession(deps, input, dir, adapter, signal));
   signal.throwIfAborted();
-  await dir.writeSetup({ host: host.hostId, baseSha: base.sha, mirror, ...(resume === undefined ? {} : { resume }) });
+  await dir.writeSetup({ host: host.hostId, baseSha: begin, mirror, ...(resume === undefined ? {} : { resume }) });
   progress('worktree', 'worktree ready');
   return typeof found === 'string' ? { checkpointLost: found } : {};
 }
