@@ -15,6 +15,25 @@ import { shrink } from './shrink.js';
 /** Towns leave locks and histories behind; a server is replaced after so many. */
 const perWorld = 20;
 
+/** A life of days takes seconds; one that takes longer than this, in real milliseconds, will not end at all. */
+const playsWithin = 120_000;
+
+/** @throws what `play` throws, and when it does not come to an end. */
+async function playInTime(world: World, script: Script): Promise<Awaited<ReturnType<typeof play>>> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not at its end after ${playsWithin / 1_000} s`)), playsWithin);
+  });
+  try {
+    const played = play(world, script);
+    // Its own late end, on a server that is gone by then, says nothing.
+    played.catch(() => undefined);
+    return await Promise.race([played, tooLong]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 const whole = (text: string): number => {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number, please');
@@ -24,7 +43,7 @@ const whole = (text: string): number => {
 /** @returns what broke, or undefined when every rule held. */
 async function problemOf(world: World, script: Script): Promise<string | undefined> {
   try {
-    await play(world, script);
+    await playInTime(world, script);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
@@ -53,7 +72,8 @@ async function main(argv: string[]): Promise<number> {
     throw error;
   }
   const { seeds, first, script: file } = command.opts<{ seeds: number; first: number; script?: string }>();
-  Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } } });
+  // Signals are for this process: the runtime would wait for workers that nobody stops.
+  Runtime.install({ shutdownSignals: [], logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } } });
   if (file !== undefined) {
     const problem = await alone(JSON.parse(await readFile(file, 'utf8')) as Script);
     console.log(problem ?? 'every rule held');
@@ -68,7 +88,7 @@ async function main(argv: string[]): Promise<number> {
       for (const end = Math.min(seed + perWorld, first + seeds); seed < end; seed += 1) {
         const script = scriptOf(seed);
         try {
-          const { attempts, strays, statuses } = await play(world, script);
+          const { attempts, strays, statuses } = await playInTime(world, script);
           sums.attempts += attempts;
           sums.strays += strays;
           for (const status of statuses) sums.ends.set(status, (sums.ends.get(status) ?? 0) + 1);
