@@ -49,7 +49,7 @@ export function scriptOf(seed: number): Script {
   const hosts = whole(1, 2);
   const beads = Array.from({ length: whole(1, 2) }, () => Array.from({ length: whole(1, 2) }, () => agent(whole, pick)));
   // A provider that refuses for ever is waited for for ever, and that is right; here it gives in.
-  for (const agents of beads) if (agents.at(-1)?.ends === 'rate_limited') agents.push({ works: minute });
+  for (const agents of beads) if (agents.at(-1)?.ends === 'rate_limited') agents.push({ works: minute, ends: 'done' });
   const host = (): number => whole(0, hosts - 1);
   const bead = (): number => whole(0, beads.length - 1);
   const steps = Array.from({ length: whole(2, 7) }, (): Step => {
