@@ -42,6 +42,9 @@ export class FleetClient {
     return this.start('convoy', spec.convoy, taskQueue, { spec }, spec.title, [{ key: rigKey, value: spec.rig }, { key: convoyKey, value: spec.convoy }], { title: spec.title });
   }
 
+  /** @throws FleetNotFoundError, FleetEndedError when there is no such rig, or no more. Needs no worker. */
+  needsRig = (rig: string): Promise<void> => this.running('rig', rig);
+
   rig = (rig: string): Promise<RigView> => this.query('rig', rig, rigMessages.state);
   convoy = (convoy: string): Promise<ConvoyView> => this.query('convoy', convoy, convoyMessages.state);
 

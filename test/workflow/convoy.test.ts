@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { beadWorkflowId, convoyBeadId, convoyWorkflowId } from '../../src/contract/index.js';
 import type { ConvoyBead, ConvoyPolicy, ConvoyView } from '../../src/contract/index.js';
 import { FleetWorld, gate, scripted } from './support/fleet-world.js';
@@ -6,11 +6,10 @@ import type { Script } from './support/stand-in-bead.js';
 
 const minute = 60_000;
 let world: FleetWorld;
-beforeAll(async () => {
+beforeEach(async () => {
   world = await FleetWorld.open();
 });
-beforeEach(() => world.reset());
-afterAll(() => world?.close());
+afterEach(() => world?.close());
 
 /** Merges take no virtual time here: those that go through the refinery have tests of their own, below. */
 const merged: Script = { works: minute, then: 'merged' };

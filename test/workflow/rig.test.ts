@@ -1,15 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { beadWorkflowId, rigWorkflowId } from '../../src/contract/index.js';
 import { FleetWorld, gate } from './support/fleet-world.js';
 import type { StandInState } from './support/stand-in-bead.js';
 
 const minute = 60_000;
 let world: FleetWorld;
-beforeAll(async () => {
+beforeEach(async () => {
   world = await FleetWorld.open();
 });
-beforeEach(() => world.reset());
-afterAll(() => world?.close());
+afterEach(() => world?.close());
 
 /** How many of these attempts ran at the same time, at most. */
 function mostAtOnce(states: StandInState[]): number {

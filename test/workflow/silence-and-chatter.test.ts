@@ -78,19 +78,4 @@ describe('a talkative agent', () => {
     expectNeverOpenAgain(bead);
     expectWorkingThroughout(bead);
   }, 180_000);
-
-  it('across continue-as-new: the next run adopts, and the agent is undisturbed', async () => {
-    // Twelve times as many signals, so that an hour is enough to fill a history.
-    const town = await world.town({ clocks: { signalEvery: 10_000, stalledAfter: minute }, agent: { chatter: '1s', works: '2h' }, beatStep: '60s' });
-    const bead = await town.sling();
-    await bead.until('has continued as new', ({ runs }) => runs > 1, '3h');
-    const closed = await bead.untilEnded('3h');
-    expect(closed.status).toBe('closed');
-    expect(bead.runs.length).toBeGreaterThan(1);
-    for (const run of bead.runs) expect(run.events).toBeLessThan(4_000);
-    expect(closed.attempts).toMatchObject([{ outcome: 'done' }]);
-    expectOneAgent(bead);
-    expectNeverOpenAgain(bead);
-    expectWorkingThroughout(bead);
-  }, 180_000);
 });

@@ -28,6 +28,7 @@ export function convoy(program: Command): void {
     action(async (context, file: string, { wait, taskQueue }: { wait?: boolean; taskQueue?: string }) => {
       const spec = readConvoyFile(await readText(file, fileBytes, 'a convoy'), file === '-' ? 'stdin' : file);
       const fleet = await context.fleet();
+      await fleet.needsRig(spec.rig);
       await fleet.createConvoy(spec, taskQueue ?? (await context.town()).taskQueue);
       if (wait === true) return waitFor(context, fleet, spec.convoy);
       context.print({ convoy: spec.convoy, beads: spec.beads.length }, `created convoy ${spec.convoy} with ${spec.beads.length} beads${spec.staged ? '; it is staged: `heartbead convoy start` lets it go' : ''}`);

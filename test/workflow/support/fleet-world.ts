@@ -40,7 +40,9 @@ export class FakeRefinery {
   }
 }
 
-/** Convoys and rigs as they ship, beads that follow a script, a fake refinery, and virtual time. One per test file. */
+let bundled: ReturnType<typeof bundleWorkflowCode> | undefined;
+
+/** Convoys and rigs as they ship, beads that follow a script, a fake refinery, and virtual time. One per test: a terminated workflow may leave a lock on time behind. */
 export class FleetWorld {
   readonly refinery = new FakeRefinery();
   /** What the remote shows of a branch; by default all that is asked for. */
@@ -59,7 +61,8 @@ export class FleetWorld {
     const env = await createTimeSkipping();
     // Not the environment's own client: that one lets time jump while it waits for a result.
     const world = new FleetWorld(env, new Client({ connection: env.connection, ...(env.namespace === undefined ? {} : { namespace: env.namespace }) }));
-    const standIns = await bundleWorkflowCode({ workflowsPath: fileURLToPath(new URL('stand-in-bead.ts', import.meta.url)), logger: new DefaultLogger('ERROR') });
+    bundled ??= bundleWorkflowCode({ workflowsPath: fileURLToPath(new URL('stand-in-bead.ts', import.meta.url)), logger: new DefaultLogger('ERROR') });
+    const standIns = await bundled;
     const fleet = createFleetActivities({ client: world.client, taskQueue: 'stand-ins', mirrors: '/nowhere', logger: pino({ level: 'silent' }) });
     const common = { connection: env.nativeConnection, ...(env.namespace === undefined ? {} : { namespace: env.namespace }), maxHeartbeatThrottleInterval: 1 };
     world.#workers = await Promise.all([
