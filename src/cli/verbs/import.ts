@@ -54,7 +54,7 @@ export function importVerb(program: Command): void {
     );
 }
 
-/** `/work/app/.beads/issues.jsonl` belongs to `/work/app`. */
+/** `/srv/app/.beads/issues.jsonl` belongs to `/srv/app`. */
 function projectOf(file: string): string {
   const folder = dirname(resolve(file));
   return basename(folder) === '.beads' ? dirname(folder) : folder;
