@@ -24,7 +24,7 @@ export default defineConfig({
       // The time-skipping server: one per file, made by `createTimeSkipping()`.
       project('workflow', ['workflow', 'replay'], {
         ...slow,
-        // The time-skipping server loses a workflow task once in some hundred lives, under load. A rule that is broken fails twice.
+        // Virtual time shares a machine with whatever else runs on it; a rule that is broken fails twice, and what needed its second try is marked in the output.
         retry: 1,
         globalSetup: ['test/support/global/build.ts', 'test/support/global/test-server.ts'],
         setupFiles,

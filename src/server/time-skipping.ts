@@ -2,8 +2,10 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
+import getPort from 'get-port';
 import { endWithUs } from './end-with-us.js';
 import { findTestServer } from './find-test-server.js';
+import { KeepAliveProxy } from './keep-alive-proxy.js';
 import { registerSearchAttributes } from './search-attributes.js';
 import type { FindOptions } from './found-binary.js';
 
@@ -39,11 +41,17 @@ async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
   const pidFile = join(folder, 'pid');
   const log = join(folder, 'log');
   const script = join(folder, 'server');
-  await writeFile(script, `#!/bin/sh\necho $$ > '${pidFile}'\nexec '${program.replaceAll("'", "'\\''")}' "$@" > '${log}' 2>&1\n`, { mode: 0o755 });
-  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  const port = await getPort({ host: '127.0.0.1' });
+  const proxy = await KeepAliveProxy.open(port);
+  // The first argument is the port that the SDK connects to, which is the proxy's.
+  await writeFile(script, `#!/bin/sh\necho $$ > '${pidFile}'\nshift\nexec '${program.replaceAll("'", "'\\''")}' ${port} "$@" > '${log}' 2>&1\n`, { mode: 0o755 });
+  const remove = async (): Promise<void> => {
+    await proxy.close();
+    await rm(folder, { recursive: true, force: true });
+  };
   let environment: TestWorkflowEnvironment;
   try {
-    environment = await TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path: script } } });
+    environment = await TestWorkflowEnvironment.createTimeSkipping({ server: { port: proxy.port, executable: { type: 'existing-path', path: script } } });
   } catch (error) {
     const printed = await readFile(log, 'utf8').catch(() => '');
     await remove();
