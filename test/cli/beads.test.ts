@@ -1,5 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { BeadSummary } from '../../src/client/list.js';
 import type { BeadView } from '../../src/contract/index.js';
@@ -39,8 +41,11 @@ interface Shown {
 
 describe('a bead that goes well', () => {
   test('sling --wait tells its progress on stderr, and ends with 0 when it has closed with evidence', async () => {
-    const { code, stdout, stderr } = await cli.run([...slingArgs('good', '--command', goodAgent), '--wait', '--json']);
-    expect(stderr).toContain('agent working');
+    const go = join(repository.path, '.git/go');
+    const sling = cli.start([...slingArgs('good', '--command', `until [ -e '${go}' ]; do sleep 0.1; done; ${goodAgent}`), '--wait', '--json']);
+    await lineOf(sling, 'stderr', /agent working/);
+    writeFileSync(go, '');
+    const { code, stdout } = await finished(sling);
     expect(code).toBe(0);
     const result = JSON.parse(stdout) as { sha: string; branch: string };
     expect(result).toMatchObject({ bead: id('good'), title: 'Title of good', repo: repository.path, workflowId: `bead-${id('good')}`, runId: expect.any(String), status: 'closed', attempts: 1, reason: expect.any(String) });

@@ -67,10 +67,12 @@ describe('what is killed', { timeout: 3 * generous }, () => {
     const town = await open();
     const host = await town.host(address());
     const bead = await town.sling({ prepareMs: 6_000 });
-    const view = await town.seen(bead, 'is being prepared', (now) => now.agent === 'starting');
+    const view = await town.seen(bead, 'is dispatched', (now) => now.current !== undefined);
+    // From here on the host knows of the attempt: killed earlier, nothing was begun, and another attempt is right.
+    await until('the preparation is under way', () => host.attempt(bead, view.current?.id ?? '').readInput());
     await host.kill();
     await host.start();
     const closed = await town.closed(bead);
-    expect(closed.attempts.map(({ id }) => id)).toEqual([view.current?.id]);
+    expect(closed.attempts.map(({ id }) => id), told(closed)).toEqual([view.current?.id]);
   });
 });
