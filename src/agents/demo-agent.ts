@@ -13,6 +13,7 @@ import { AgentSocketClient, AgentSocketError } from '../runner/agent-socket-clie
 import { DEMO_SCRIPT_VARIABLE } from './demo.js';
 import type { DemoLine } from './demo.js';
 import { demoOptions } from './demo-options.js';
+import { seeded } from './seeded.js';
 
 const script = demoOptions.parse(JSON.parse(process.env[DEMO_SCRIPT_VARIABLE] ?? '{}'));
 const bead = process.env[agentEnvironment.bead] ?? 'demo';
@@ -32,24 +33,13 @@ async function git(...args: string[]): Promise<string> {
   return (await exec('git', args, { env: { ...process.env, ...identity }, maxBuffer: 64 * 1024 * 1024 })).stdout.trim();
 }
 
-/** A small seeded generator (mulberry32): the same seed writes the same files. */
-function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 const SUBJECTS = ['parser', 'scheduler', 'cache', 'index', 'session', 'queue', 'writer', 'lock', 'codec', 'router'];
 const DEEDS = ['bounds its memory', 'closes what it opens', 'answers in order', 'survives a restart', 'names its errors', 'counts what it drops'];
 const folder = join('demo', bead);
 const commitsUpTo = (step: number): number => Math.floor((step * script.commits) / script.steps);
 
 async function writeStep(step: number): Promise<string> {
-  const random = generator(script.seed * 10_007 + step);
+  const random = seeded(script.seed * 10_007 + step);
   const pick = (words: string[]): string => words[Math.floor(random() * words.length)] as string;
   const lines = Array.from({ length: 3 + Math.floor(random() * 5) }, () => `- the ${pick(SUBJECTS)} ${pick(DEEDS)}`);
   const file = join(folder, `step-${String(step).padStart(3, '0')}.md`);

@@ -5,8 +5,8 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { startDevServer } from '../server/index.js';
+import { quietRuntime } from '../testing/quiet-runtime.js';
 import { machine, round, table } from './figures.js';
 import type { Figure } from './figures.js';
 import { orchestration } from './orchestration.js';
@@ -19,8 +19,7 @@ if (!suites.includes(suite)) {
   console.error(`bench: there is no suite ${suite}; there is ${suites.join(', ')}\n  next: npm run bench -- core`);
   process.exit(2);
 }
-// Workers come and go; only what goes wrong is worth a line.
-Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } } });
+quietRuntime();
 const say = (text: string): void => console.error(`bench: ${text}`);
 
 const server = await startDevServer({ uiPort: false, log: say });

@@ -6,8 +6,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { createColors } from 'picocolors';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { milliseconds } from '../testing/duration.js';
+import { quietRuntime } from '../testing/quiet-runtime.js';
 import { runNewDesign } from './new-design.js';
 import { OldDesign } from './old-design.js';
 import { svg } from './svg.js';
@@ -48,7 +48,7 @@ async function main(argv: string[]): Promise<number> {
   const total = Math.max(shortest, Math.ceil((coldStart + afterStart) / minute) * minute);
   const colors = createColors(process.env['NO_COLOR'] ? false : process.stdout.isTTY && process.env['TERM'] !== 'dumb');
 
-  Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } } });
+  quietRuntime();
   const old = new OldDesign(coldStart);
   old.advance(total);
   const started = performance.now();

@@ -5,8 +5,8 @@
  */
 import { readFile } from 'node:fs/promises';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { World } from '../testing/index.js';
+import { quietRuntime } from '../testing/quiet-runtime.js';
 import { play } from './play.js';
 import { scriptOf } from './script.js';
 import type { Script } from './script.js';
@@ -73,7 +73,7 @@ async function main(argv: string[]): Promise<number> {
   }
   const { seeds, first, script: file } = command.opts<{ seeds: number; first: number; script?: string }>();
   // Signals are for this process: the runtime would wait for workers that nobody stops.
-  Runtime.install({ shutdownSignals: [], logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } } });
+  quietRuntime({ shutdownSignals: [] });
   if (file !== undefined) {
     const problem = await alone(JSON.parse(await readFile(file, 'utf8')) as Script);
     console.log(problem ?? 'every rule held');

@@ -3,6 +3,7 @@
  * and played again.
  * @module
  */
+import { seeded } from '../agents/seeded.js';
 import type { AgentScript } from '../testing/index.js';
 
 /** What can go wrong with a host, and what an operator or the network can do, at an instant. */
@@ -29,21 +30,9 @@ export interface Script {
 
 const minute = 60_000;
 
-/** A small generator of good quality whose whole state is its seed (mulberry32), so a script depends on nothing else. */
-function generator(seed: number): () => number {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = a;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** @returns the script of a seed; the same one for ever. */
 export function scriptOf(seed: number): Script {
-  const next = generator(seed);
+  const next = seeded(seed);
   const whole = (low: number, high: number): number => low + Math.floor(next() * (high - low + 1));
   const pick = <T>(list: readonly [T, ...T[]]): T => list[Math.floor(next() * list.length)] ?? list[0];
   const hosts = whole(1, 2);

@@ -53,10 +53,6 @@ export class FakeRunner {
     return this.host.clock.now();
   }
 
-  get agentAlive(): boolean {
-    return this.#agent?.alive === true;
-  }
-
   get frozen(): boolean {
     return this.#holds.has('lease');
   }

@@ -26,10 +26,6 @@ export class Errands {
     this.#ended += 1;
   }
 
-  underWay(key: string): boolean {
-    return this.#underWay.has(key);
-  }
-
   get idle(): boolean {
     return this.#underWay.size === 0;
   }

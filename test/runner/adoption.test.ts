@@ -5,7 +5,7 @@ import { inspectAttempt, RunnerRefusedError } from '../../src/runner/index.js';
 import { allFrozen, allRunning, processesOf } from './support/processes.js';
 import { startTown } from './support/town.js';
 import type { Attempt, Town } from './support/town.js';
-import { until } from './support/until.js';
+import { until } from '../support/until.js';
 
 let town: Town;
 beforeAll(async () => { town = await startTown(); });

@@ -5,7 +5,7 @@ import type { AttemptResult } from '../../src/contract/index.js';
 import { processesOf } from './support/processes.js';
 import { git, startTown } from './support/town.js';
 import type { Attempt, AttemptOptions, Town } from './support/town.js';
-import { until } from './support/until.js';
+import { until } from '../support/until.js';
 
 let town: Town;
 beforeAll(async () => { town = await startTown(); });

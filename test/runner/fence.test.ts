@@ -7,7 +7,7 @@ import { inspectAttempt } from '../../src/runner/index.js';
 import { openLine } from './support/tcp-proxy.js';
 import { host, startTown } from './support/town.js';
 import type { Attempt, Town } from './support/town.js';
-import { until } from './support/until.js';
+import { until } from '../support/until.js';
 
 let town: Town;
 beforeAll(async () => { town = await startTown(); });

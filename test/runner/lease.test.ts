@@ -4,7 +4,7 @@ import { allFrozen, allRunning, processesOf } from './support/processes.js';
 import { openLine } from './support/tcp-proxy.js';
 import { startTown } from './support/town.js';
 import type { Town } from './support/town.js';
-import { until } from './support/until.js';
+import { until } from '../support/until.js';
 
 let town: Town;
 beforeAll(async () => { town = await startTown(); });

@@ -9,7 +9,7 @@ import { inspectAttempt, processAlive, reapAttempt, RunnerGoneError } from '../.
 import { allFrozen, processesOf } from './support/processes.js';
 import { git, startTown } from './support/town.js';
 import type { Attempt, Town } from './support/town.js';
-import { until } from './support/until.js';
+import { until } from '../support/until.js';
 
 let town: Town;
 beforeAll(async () => { town = await startTown(); });

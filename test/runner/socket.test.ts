@@ -6,7 +6,7 @@ import { AgentSocketClient, AgentSocketError, RunnerRefusedError } from '../../s
 import { unixRequest } from '../../src/runner/unix-http.js';
 import { git, startTown } from './support/town.js';
 import type { Attempt, Town } from './support/town.js';
-import { until } from './support/until.js';
+import { until } from '../support/until.js';
 
 let town: Town;
 let attempt: Attempt;

@@ -57,11 +57,12 @@ describe('the order of a convoy', () => {
 
   it('a bead whose merged needs are no longer on the branch waits for a person', async () => {
     await world.rig('rewritten');
+    const whole = world.branch;
     world.branch = ({ contains }) => ({ sha: 'e'.repeat(40), missing: contains.slice(0, 1) });
     await world.convoy('rewrite', 'rewritten', diamond());
     const state = await world.untilConvoy('rewrite', 'it asks for a person', ({ attention }) => attention === 'blocked');
     expect([statuses(state)['d'], state.reason]).toEqual(['failed', expect.stringContaining('was it rewritten?')]);
-    world.reset();
+    world.branch = whole;
     await world.update(convoyWorkflowId('rewrite'), 'resume');
     await world.untilConvoy('rewrite', 'it has landed', ({ status }) => status === 'landed');
   });
@@ -167,17 +168,7 @@ describe('a convoy that is cancelled', () => {
   it('while its branch lands, tells what became of the landing', async () => {
     await world.rig('cancel-l');
     const begun = gate();
-    world.refinery.answer = async (input) => {
-      // Asked again after the withdrawal: it had been pushed already.
-      if (input.withdrawn === true) return world.refinery.merged();
-      begun.open();
-      const { Context } = await import('@temporalio/activity');
-      const context = Context.current();
-      for (;;) {
-        context.heartbeat();
-        await context.sleep(50);
-      }
-    };
+    world.refinery.pushesUnheard(begun.open);
     const convoy = await world.convoy('cancel-landing', 'cancel-l', [scripted('a', [], { works: 1, then: 'merged' })], { target: 'integration' });
     await world.untilConvoy('cancel-landing', 'it lands', ({ landing }) => landing?.step === 'queued', { step: 1 });
     await begun.opened;

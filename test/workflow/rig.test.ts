@@ -196,17 +196,7 @@ describe('the merge queue', () => {
   it('a bead that is cancelled during its merge is told the truth', async () => {
     await world.rig('honest', { maxAgents: 5 });
     const begun = gate();
-    world.refinery.answer = async (input) => {
-      // Asked again after the withdrawal: it had been pushed already.
-      if (input.withdrawn === true) return world.refinery.merged();
-      begun.open();
-      const { Context } = await import('@temporalio/activity');
-      const context = Context.current();
-      for (;;) {
-        context.heartbeat();
-        await context.sleep(50);
-      }
-    };
+    world.refinery.pushesUnheard(begun.open);
     const bead = await world.bead('late', 'honest', { free: true, works: 1 });
     await Promise.all([begun.opened, world.env.sleep(2)]);
     await bead.cancel();
@@ -276,7 +266,7 @@ describe('a rig in the hands of operators', () => {
 });
 
 describe('a long life', () => {
-  it('continues as new under load, with slots, waiting beads, queue and a running merge carried over', async () => {
+  it('continues as new under load, with slots, waiting beads, queue and a running merge carried over', { timeout: 300_000 }, async () => {
     await world.rig('old', { maxAgents: 2 });
     const merge = gate();
     world.refinery.answer = async ({ request }) => {

@@ -35,7 +35,7 @@ function remark({ scene, view }: Actor, now: number): string {
   return ` (an old-style dispatcher gave up at ${oldStyle.dispatchTimeout / 1_000} s)`;
 }
 
-const waitsFor = ({ scene }: Actor): string => (scene.needs.length === 0 ? 'waits for its worker' : `waits until ${scene.needs.map((need) => need.split('-').slice(2).join('-')).join(' and ')} ${scene.needs.length === 1 ? 'is' : 'are'} merged`);
+const waitsFor = ({ scene }: Actor): string => (scene.needs.length === 0 ? 'waits for its worker' : `waits until ${scene.needs.join(' and ')} ${scene.needs.length === 1 ? 'is' : 'are'} merged`);
 const doingNow = (actor: Actor): string => (actor.view === undefined ? waitsFor(actor) : doing(actor.view, actor.description));
 
 /** Shows the beads as they go: a table that is redrawn on a terminal, lines elsewhere. */

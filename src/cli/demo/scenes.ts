@@ -37,7 +37,8 @@ export interface Scene {
   promise: string;
   /** The bead's own id. */
   bead: string;
-  needs: string[];
+  /** Names of the scenes whose work must be merged first. */
+  needs: Scene['name'][];
 }
 
 /** What the demo plays: a rig, and a convoy of four beads in a diamond. */
@@ -57,19 +58,26 @@ const shared = 'demo/shared.md';
 /** @param origin path of the bare repository that the beads work on. @param base its branch. */
 export function script(origin: string, base: string, run = runName()): Play {
   const [rig, convoy] = [`demo-${run}`, `demo-${run}`];
-  const bead = (id: string, title: string, body: string, needs: string[], options: Record<string, unknown>): ConvoyBead => ({ id, title, body, needs, agent: { adapter: 'demo', options: { ...options, mergeFrom: base } } });
-  const beads = [
-    bead('plain', 'A plain piece of work', 'Write a little, commit it, report done.', [], { seed: 1, steps: 6, stepMs: 400, commits: 3, shared }),
-    bead('slow-start', 'A cold start longer than the old time-out', 'The host needs a long time before the agent is up.', ['plain'], { seed: 2, steps: 6, stepMs: 400, commits: 2, prepareMs: slowStart, shared }),
-    bead('killed', 'Runner and agent killed in the middle', 'Write for a while: something will happen.', ['plain'], { seed: 3, steps: 16, stepMs: 400, commits: 5, shared }),
-    bead('last', 'What needs both', 'Begin when both are merged, and build on them.', ['slow-start', 'killed'], { seed: 4, steps: 4, stepMs: 400, commits: 2 }),
+  const idOf = (name: Scene['name']): string => name.replace(' ', '-');
+  const parts: { scene: Omit<Scene, 'bead'>; title: string; body: string; options: Record<string, unknown> }[] = [
+    {
+      scene: { name: 'plain', promise: 'an agent works, reports done, the checks pass, and it is merged', needs: [] },
+      title: 'A plain piece of work', body: 'Write a little, commit it, report done.', options: { seed: 1, steps: 6, stepMs: 400, commits: 3, shared },
+    },
+    {
+      scene: { name: 'slow start', promise: `its cold start takes ${slowStart / second} s, though an old-style dispatcher would have given it up after ${oldStyle.dispatchTimeout / second} s`, needs: ['plain'] },
+      title: 'A cold start longer than the old time-out', body: 'The host needs a long time before the agent is up.', options: { seed: 2, steps: 6, stepMs: 400, commits: 2, prepareMs: slowStart, shared },
+    },
+    {
+      scene: { name: 'killed', promise: 'its runner and agent are killed with SIGKILL in the middle; the next attempt goes on from the saved work', needs: ['plain'] },
+      title: 'Runner and agent killed in the middle', body: 'Write for a while: something will happen.', options: { seed: 3, steps: 16, stepMs: 400, commits: 5, shared },
+    },
+    {
+      scene: { name: 'last', promise: 'it begins when both before it are merged, at the commit that has them', needs: ['slow start', 'killed'] },
+      title: 'What needs both', body: 'Begin when both are merged, and build on them.', options: { seed: 4, steps: 4, stepMs: 400, commits: 2 },
+    },
   ];
-  const promises: Record<string, Pick<Scene, 'name' | 'promise'>> = {
-    plain: { name: 'plain', promise: 'an agent works, reports done, the checks pass, and it is merged' },
-    'slow-start': { name: 'slow start', promise: `its cold start takes ${slowStart / second} s, though an old-style dispatcher would have given it up after ${oldStyle.dispatchTimeout / second} s` },
-    killed: { name: 'killed', promise: 'its runner and agent are killed with SIGKILL in the middle; the next attempt goes on from the saved work' },
-    last: { name: 'last', promise: 'it begins when both before it are merged, at the commit that has them' },
-  };
+  const beads = parts.map(({ scene, title, body, options }): ConvoyBead => ({ id: idOf(scene.name), title, body, needs: scene.needs.map(idOf), agent: { adapter: 'demo', options: { ...options, mergeFrom: base } } }));
   return {
     rig,
     settings: {
@@ -77,7 +85,7 @@ export function script(origin: string, base: string, run = runName()): Play {
       checks: [{ name: 'no conflict markers', command: "! git grep -q -e '^<<<<<<< ' -- demo", timeout: 60 * second }],
     },
     convoy: { convoy, title: 'The demo: a diamond of four', rig, policy: 'wait', target: 'base', staged: false, beads },
-    scenes: beads.map(({ id, needs }) => ({ ...(promises[id] as Pick<Scene, 'name' | 'promise'>), bead: `${convoy}-${id}`, needs: needs.map((need) => `${convoy}-${need}`) })),
+    scenes: parts.map(({ scene }) => ({ ...scene, bead: `${convoy}-${idOf(scene.name)}` })),
   };
 }
 

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { execa } from 'execa';
@@ -13,6 +12,7 @@ import type { BeadInput, BeadView, Clocks } from '../../../src/contract/index.js
 import { AttemptDir, endProcesses, findProcesses } from '../../../src/runner/index.js';
 import type { RunnerRecord } from '../../../src/runner/index.js';
 import { scratchFolder } from '../../support/scratch.js';
+import { until as untilSeen } from '../../support/until.js';
 
 const workerFile = fileURLToPath(new URL('../../../dist/worker.js', import.meta.url));
 
@@ -26,21 +26,7 @@ export const quickClocks: Clocks = {
 export const generous = 90_000;
 
 /** Waits for an event. @throws Error that tells what was seen last. */
-export async function until<T>(what: string, look: () => Promise<T | undefined | false>, limit = generous): Promise<T> {
-  const end = Date.now() + limit;
-  let last: unknown;
-  for (;;) {
-    try {
-      const seen = await look();
-      if (seen !== undefined && seen !== false) return seen;
-      last = seen;
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > end) throw new Error(`waited ${limit} ms in vain until ${what}; last: ${String(last)}`);
-    await sleep(50);
-  }
-}
+export const until = <T>(what: string, look: () => Promise<T | undefined | false>, limit = generous): Promise<T> => untilSeen(what, look, limit);
 
 /** The state letter of a process as the kernel has it (`T`: stopped, `S`, `R`…), or undefined when it is gone. */
 export function processState(pid: number): string | undefined {

@@ -15,7 +15,7 @@ import { createWorktree, updateMirror } from '../../../src/git/index.js';
 import { AttemptDir, endProcesses, processAlive, RunnerControl, spawnRunner } from '../../../src/runner/index.js';
 import type { RunnerStatus, SpawnOutcome } from '../../../src/runner/index.js';
 import type { FakeBeadInput, FakeBeadResult, Order, fakeBead } from './fake-bead.js';
-import { until } from './until.js';
+import { until } from '../../support/until.js';
 
 const exec = promisify(execFile);
 export const git = async (cwd: string, ...args: string[]): Promise<string> =>

@@ -9,7 +9,7 @@ import { AttemptDir } from '../../../src/runner/attempt-dir.js';
 import { endProcesses, findProcesses, freezeProcesses, thawProcesses } from '../../../src/runner/end-processes.js';
 import { processAlive, processStartTime, processTable } from '../../../src/runner/process.js';
 import { stateOf } from '../../runner/support/processes.js';
-import { until } from '../../runner/support/until.js';
+import { until } from '../../support/until.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const started: { attempt: string; child: ChildProcess }[] = [];

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { Context } from '@temporalio/activity';
 import { Client } from '@temporalio/client';
 import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
@@ -26,6 +27,19 @@ export class FakeRefinery {
   merged(target = 'main'): MergeOutcome {
     this.#commit += 1;
     return { outcome: 'merged', sha: this.#commit.toString(16).padStart(40, 'a'), target, strategy: 'merge' };
+  }
+
+  /** Each merge pushes and is interrupted before it can say so; `begun` is told. Asked again after the withdrawal, it had been pushed already. */
+  pushesUnheard(begun: () => void): void {
+    this.answer = async (input) => {
+      if (input.withdrawn === true) return this.merged();
+      begun();
+      const context = Context.current();
+      for (;;) {
+        context.heartbeat();
+        await context.sleep(50);
+      }
+    };
   }
 
   async merge(input: MergeInput): Promise<MergeOutcome> {
@@ -97,15 +111,6 @@ export class FleetWorld {
     for (const worker of this.#workers) worker.shutdown();
     await Promise.all(this.#running);
     await this.env.teardown();
-  }
-
-  /** Forgets what the last test said. */
-  reset(): void {
-    this.refinery.answer = () => this.refinery.merged();
-    this.refinery.merges.splice(0);
-    this.refinery.branches.splice(0);
-    this.refinery.most = 0;
-    this.branch = () => ({ sha: 'b'.repeat(40), missing: [] });
   }
 
   rig(rig: string, more: Partial<RigSettings> = {}): Promise<Handle> {
