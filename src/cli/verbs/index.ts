@@ -17,6 +17,7 @@ import { nudge } from './nudge.js';
 import { pause } from './pause.js';
 import { problems } from './problems.js';
 import { queue } from './queue.js';
+import { replay } from './replay.js';
 import { resume } from './resume.js';
 import { retry } from './retry.js';
 import { rig } from './rig.js';
@@ -28,4 +29,4 @@ import { watch } from './watch.js';
 import { worker } from './worker.js';
 
 /** All verbs, in the order of the help: the town, the beads, an operator's hand on them, the machinery. */
-export const verbs = [up, down, sling, ls, watch, top, problems, show, explain, history, costs, logs, nudge, pause, resume, retry, cancel, approve, rig, convoy, queue, importVerb, doctor, notify, completion, worker, agent, mcp];
+export const verbs = [up, down, sling, ls, watch, top, problems, show, explain, history, costs, logs, nudge, pause, resume, retry, cancel, approve, rig, convoy, queue, importVerb, doctor, replay, notify, completion, worker, agent, mcp];
