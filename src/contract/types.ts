@@ -396,6 +396,8 @@ export interface Landing {
   queuedSha?: string;
   /** A cancel is waiting for the rig's answer. */
   withdrawing?: boolean;
+  /** What was verified last goes round again; a retry must not offer it once more. */
+  toRework?: boolean;
   /** The commit on the target, once merged. */
   mergedSha?: string;
 }

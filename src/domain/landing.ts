@@ -3,7 +3,7 @@
  * round again on a conflict or a failed check. Part of `lifecycle.ts`, kept apart because a bead without a rig has none of it.
  * @module
  */
-import { attemptRefs, clip } from '../contract/index.js';
+import { attemptRefs, clip, clipStart, isFinal, limits } from '../contract/index.js';
 import type { BeadState, Evidence, Granted, Landing, MergeEnded } from '../contract/index.js';
 import { mergeBudgets, mergeClocks } from './clocks.js';
 import { usageProblem } from './usage.js';
@@ -26,7 +26,9 @@ export type LandingEvent =
   | { type: 'enqueued'; sha: string }
   | { type: 'mergeEnded'; ended: MergeEnded }
   | { type: 'approve'; by: string }
-  | { type: 'requestChanges'; feedback: string };
+  | { type: 'requestChanges'; feedback: string }
+  /** After a retry by a person: the verified work that could not be merged goes back into the queue. */
+  | { type: 'offeredAgain' };
 
 /** What the workflow has to do for the landing now; it does one thing at a time and asks again. */
 export type LandingErrand = 'askSlot' | 'returnSlot' | 'enqueue' | 'withdraw';
@@ -54,6 +56,7 @@ export function beginLanding(hands: Hands, landing: Landing, evidence: Extract<E
   s.branch = evidence.branch;
   s.sha = evidence.sha;
   s.baseSha = evidence.baseSha;
+  delete landing.toRework;
   hands.tell(`verified on the remote: ${evidence.branch} at ${evidence.sha.slice(0, 12)}, ${evidence.ahead} ahead`);
   if (landing.approval && landing.approvedSha !== evidence.sha) {
     s.wait = { for: 'approval', since: now, text: 'a person has to approve the work before it is merged' };
@@ -107,6 +110,8 @@ export function stepLanding(hands: Hands, landing: Landing, event: LandingEvent)
     case 'requestChanges':
       if (s.wait?.for !== 'approval') return;
       return rework(hands, landing, 'changes were requested', `A reviewer asks for changes: ${event.feedback}`);
+    case 'offeredAgain':
+      return mayOfferAgain(s) ? toQueue(hands) : undefined;
     case 'mergeEnded':
       return mergeEnded(hands, landing, event.ended);
   }
@@ -136,22 +141,27 @@ function mergeEnded(hands: Hands, landing: Landing, ended: MergeEnded): void {
   if (s.cancelling) return hands.finish('cancelled', 'cancelled by an operator before its merge; its branch is kept');
   delete s.wait;
   switch (result.outcome) {
-    case 'conflict':
+    case 'conflict': {
+      const paths = some(result.paths);
       return rework(
-        hands, landing, `conflict with ${result.target} in ${result.paths.join(', ')}`,
-        `Your branch conflicts with ${result.target} (at ${result.targetSha.slice(0, 12)}) in: ${result.paths.join(', ')}. Run \`git fetch origin\` and \`git merge origin/${result.target}\`, resolve the conflicts, commit, and report done.`,
+        hands, landing, `conflict with ${result.target} in ${paths}`,
+        `Your branch conflicts with ${result.target} (at ${result.targetSha.slice(0, 12)}). Run \`git fetch origin\` and \`git merge origin/${result.target}\`, resolve the conflicts, commit, and report done. The conflicts are in: ${paths}.`,
       );
-    case 'checks_failed':
-      return rework(
-        hands, landing, `check ${result.check} ${result.timedOut ? 'did not end in time' : 'failed'} on the merged tree`,
-        `The check "${result.check}" ${result.timedOut ? 'did not end in time' : 'failed'} on your work merged with its target. Its last output:\n${result.logTail}`,
-      );
+    }
+    case 'checks_failed': {
+      const how = result.timedOut ? 'did not end in time' : 'failed';
+      const said = `The check "${result.check}" ${how} on your work merged with its target. Its last output:\n`;
+      return rework(hands, landing, `check ${result.check} ${how} on the merged tree`, said + clipStart(result.logTail, limits.textChars - said.length));
+    }
     case 'push_rejected':
       return hands.block(`the merge could not be pushed: ${result.reason}`, 'mend what the remote objects to, then retry the bead: it goes back into the queue');
     case 'error':
       return hands.block(`the merge failed: ${result.reason}`, 'mend what the reason names, then retry the bead: it goes back into the queue');
   }
 }
+
+/** Paths for people and prompts: twenty are enough to begin with, and git itself names the others. */
+const some = (paths: readonly string[]): string => `${paths.slice(0, 20).map((path) => clipStart(path, 80)).join(', ')}${paths.length > 20 ? ` and ${paths.length - 20} more` : ''}`;
 
 /** Round again, on the same line of commits: the next attempt goes on from the branch as it was verified. */
 function rework(hands: Hands, landing: Landing, why: string, advice: string): void {
@@ -161,6 +171,7 @@ function rework(hands: Hands, landing: Landing, why: string, advice: string): vo
   const last = s.attempts.at(-1);
   if (s.sha !== undefined && last !== undefined) s.checkpoint = { sha: s.sha, ref: attemptRefs.branchRef(s.bead, last.id), wip: false };
   delete landing.approvedSha;
+  landing.toRework = true;
   hands.tell(`rework ${s.used.reworkRounds}: ${why}`);
   s.messages = [...s.messages, { id: `rework-${s.used.reworkRounds}-${hands.now}`, from: 'heartbead', at: hands.now, text: clip(advice) }];
   if (s.used.reworkRounds > s.budgets.reworkRounds) {
@@ -172,7 +183,15 @@ function rework(hands: Hands, landing: Landing, why: string, advice: string): vo
   s.reason = `rework ${s.used.reworkRounds} of ${s.budgets.reworkRounds}: ${why}`;
 }
 
-/** After a retry by a person: verified work that could not be merged is offered again, instead of being done again. */
+/** @returns whether what was verified last may be merged as it is, and nothing else is under way. */
+export function mayOfferAgain(s: BeadState): boolean {
+  const { landing, branch, sha } = s;
+  if (landing === undefined || isFinal(s.status) || s.cancelling || s.current !== undefined || s.wait !== undefined || s.salvage !== undefined) return false;
+  const last = s.attempts.at(-1);
+  return branch !== undefined && sha !== undefined && last?.outcome === 'done' && last.sha === sha && landing.toRework !== true && landing.mergedSha === undefined;
+}
+
+/** The same by the rule of before `offeredAgain`, for histories that have it: an attempt that ended with a checkpoint at its last commit, as most do, was taken for one to rework. */
 export function retryLanding(hands: Hands, landing: Landing): boolean {
   const { s } = hands;
   const last = s.attempts.at(-1);

@@ -215,6 +215,7 @@ class Step {
       case 'mergeEnded':
       case 'approve':
       case 'requestChanges':
+      case 'offeredAgain':
         if (!over && s.landing) stepLanding(this.#hands, s.landing, event);
         else if (over && s.landing && event.type === 'rigGone') s.landing.slot = 'none';
         return;

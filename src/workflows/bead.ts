@@ -5,11 +5,11 @@
  * @module
  */
 import {
-  allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, continueAsNew, currentUpdateInfo, isCancellation, log, setDefaultSignalHandler, setHandler, uuid4, workflowInfo,
+  allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, continueAsNew, currentUpdateInfo, isCancellation, log, patched, setDefaultSignalHandler, setHandler, uuid4, workflowInfo,
 } from '@temporalio/workflow';
 import { clip, failureTypes, isFinal, limits, readAccepted, readGranted, readHeartbeat, readMergeEnded, readNote } from '../contract/index.js';
 import type { BeadInput, BeadResult, BeadState, BeadView } from '../contract/index.js';
-import { beadInputProblem, initialState, landingErrand, mayDispatch, nextDeadline, reportOf, step } from '../domain/index.js';
+import { beadInputProblem, initialState, landingErrand, mayDispatch, mayOfferAgain, nextDeadline, reportOf, step } from '../domain/index.js';
 import type { BeadEvent, LandingErrand } from '../domain/index.js';
 import { lookForFinishedWork, verifyWork } from './activities.js';
 import { AttemptKeeper } from './keeper.js';
@@ -207,7 +207,9 @@ class Bead implements Keep {
     });
     setHandler(retryUpdate, (given): UpdateAnswer => {
       this.apply({ type: 'retry', now: given?.now === true });
-      return { text: this.state.current ? this.state.reason : 'the next attempt starts' };
+      // The patch: runs of before did such work anew.
+      if (mayOfferAgain(this.state) && patched('a-retry-offers-verified-work')) this.apply({ type: 'offeredAgain' });
+      return { text: this.state.current ? this.state.reason : this.state.wait?.for === 'merge' ? 'its verified work goes back into the merge queue' : 'the next attempt starts' };
     }, {
       description: 'Try a blocked or backing-off bead again at once. {"now": true} also gives up a suspect attempt: its agent may still run on a host out of reach, frozen by its lease at the latest after orphanGrace.',
       validator: (given) => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { BeadInput, BeadState, Granted, MergeOutcome } from '../../src/contract/index.js';
-import { initialState, landingErrand, mayDispatch, step, waitingFor } from '../../src/domain/index.js';
+import type { AttemptResult, BeadInput, BeadState, Granted, MergeOutcome } from '../../src/contract/index.js';
+import { initialState, landingErrand, mayDispatch, mayOfferAgain, step, waitingFor } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 
 const input: BeadInput = { bead: 'b', title: 'A bead', repo: '/r', agent: { adapter: 'rig' }, rig: 'r1', target: 'main' };
@@ -16,11 +16,11 @@ class Story {
     for (const event of events) this.state = step(this.state, event, (this.now += 10));
     return this;
   }
-  attempt(commit: string): this {
+  attempt(commit: string, more: Partial<AttemptResult> = {}): this {
     const attempt = `${this.state.attemptCount + 1}-aaaaaaaa`;
     return this.apply(
       { type: 'dispatched', attempt }, { type: 'accepted', signal: { attempt, host: 'h1' } }, { type: 'heartbeat', signal: { attempt, host: 'h1', kind: 'output' } },
-      { type: 'ended', result: { attempt, outcome: 'done', reason: 'done', host: 'h1', branch: `heartbead/b/${attempt}`, sha: sha(commit) } },
+      { type: 'ended', result: { attempt, outcome: 'done', reason: 'done', host: 'h1', branch: `heartbead/b/${attempt}`, sha: sha(commit), ...more } },
       { type: 'evidence', evidence: { verdict: 'verified', branch: `heartbead/b/${attempt}`, sha: sha(commit), baseSha: sha('0'), ahead: 1 } },
     );
   }
@@ -85,6 +85,29 @@ describe('a bead with a rig', () => {
     expect(story.state.status).toBe('blocked');
     story.apply({ type: 'retry', now: false });
     expect([story.state.status, landingErrand(story.state)]).toEqual(['in_review', 'enqueue']);
+  });
+
+  it('offers it again also when its last commit was saved as a checkpoint, but never what has to be reworked', () => {
+    const saved = (commit: string) => ({ checkpoint: { sha: sha(commit), ref: 'refs/heartbead/b/wip', wip: false } });
+    const rejected: MergeOutcome = { outcome: 'error', reason: 'there is no branch main', };
+    const story = new Story().granted().attempt('1', saved('1')).apply({ type: 'slotReturned' }).merge(rejected).apply({ type: 'retry', now: false });
+    // The rule of before, which histories have.
+    expect(landingErrand(story.state)).toBe('askSlot');
+    expect([mayOfferAgain(story.state), story.apply({ type: 'offeredAgain' }).state.status, landingErrand(story.state)]).toEqual([true, 'in_review', 'enqueue']);
+    const reworked = new Story();
+    for (const commit of ['1', '2', '3', '4']) reworked.granted().attempt(commit, saved(commit)).apply({ type: 'slotReturned' }).merge(conflict);
+    reworked.apply({ type: 'retry', now: false });
+    expect([mayOfferAgain(reworked.state), landingErrand(reworked.apply({ type: 'offeredAgain' }).state)]).toEqual([false, 'askSlot']);
+  });
+
+  it('tells the end of a long log, and how to resolve a conflict before the names of the files', () => {
+    const failed: MergeOutcome = { outcome: 'checks_failed', check: 'test', timedOut: false, logTail: `${'x'.repeat(4_000)}\nthe cause` };
+    const [first] = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge(failed).state.messages;
+    expect([first?.text.endsWith('xx\nthe cause'), first?.text.startsWith('The check "test" failed'), first?.text.length]).toEqual([true, true, 2_000]);
+    const many: MergeOutcome = { outcome: 'conflict', target: 'main', targetSha: sha('9'), paths: Array.from({ length: 100 }, (_, n) => `${'deep/'.repeat(20)}file-${n}.txt`) };
+    const { messages, reason } = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge(many).state;
+    expect(messages[0]?.text).toMatch(/git merge origin\/main.*file-19\.txt and 80 more\.$/);
+    expect(reason.length).toBeLessThan(2_000);
   });
 
   it('waits for approval as long as it must, at the commit that was verified', () => {
