@@ -23,13 +23,13 @@ export interface BeadDescription {
   ending?: { by?: string; reason: string };
 }
 
-/** An activity the server waits for. */
-export interface PendingActivity {
+/** An activity the server waits for. `Details` are those of its last heartbeat. */
+export interface PendingActivity<Details = BeatDetails> {
   type: string;
   state: string;
   attempt: number;
   lastBeatAt?: number;
-  details?: BeatDetails;
+  details?: Details;
   lastFailure?: string;
 }
 
@@ -59,17 +59,21 @@ export async function describeBead(client: Client, bead: string): Promise<BeadDe
     startedAt: found.startTime.getTime(),
     ...(found.closeTime === undefined ? {} : { closedAt: found.closeTime.getTime() }),
     historyLength: found.historyLength,
-    pendingActivities: (found.raw.pendingActivities ?? []).map(readPending),
+    pendingActivities: pendingActivities(found),
     ...(ending === undefined ? {} : { ending }),
   };
 }
 
-type RawPending = NonNullable<Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>>['raw']['pendingActivities']>[number];
+type Described = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>>;
+type RawPending = NonNullable<Described['raw']['pendingActivities']>[number];
+
+/** @returns what the server waits for on behalf of a workflow. */
+export const pendingActivities = <Details = BeatDetails>({ raw }: Pick<Described, 'raw'>): PendingActivity<Details>[] => (raw.pendingActivities ?? []).map((one) => readPending<Details>(one));
 
 // PendingActivityState of the server's API; the SDK exports the numbers only.
 const pendingStates: Record<number, string> = { 1: 'scheduled', 2: 'started', 3: 'cancel requested', 4: 'paused', 5: 'pause requested' };
 
-function readPending(raw: RawPending): PendingActivity {
+function readPending<Details>(raw: RawPending): PendingActivity<Details> {
   const beat = instant(raw.lastHeartbeatTime);
   const payload = raw.heartbeatDetails?.payloads?.[0];
   return {
@@ -77,7 +81,7 @@ function readPending(raw: RawPending): PendingActivity {
     state: pendingStates[raw.state ?? 0] ?? 'unknown',
     attempt: raw.attempt ?? 1,
     ...(beat === undefined ? {} : { lastBeatAt: beat }),
-    ...(payload === undefined || payload === null ? {} : { details: defaultPayloadConverter.fromPayload<BeatDetails>(payload) }),
+    ...(payload === undefined || payload === null ? {} : { details: defaultPayloadConverter.fromPayload<Details>(payload) }),
     ...(raw.lastFailure?.message ? { lastFailure: raw.lastFailure.message } : {}),
   };
 }

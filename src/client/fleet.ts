@@ -4,6 +4,7 @@ import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/commo
 import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId, searchAttributes } from '../contract/index.js';
 import type { AddBead, ConvoySpec, ConvoyView, RemoveBead, RemoveRig, RigChange, RigSettings, RigView } from '../contract/index.js';
 import type { Town } from './connect.js';
+import { pendingActivities } from './describe.js';
 import { defaultDeadline, within } from './deadline.js';
 import { FleetEndedError, FleetExistsError, FleetNotFoundError, FleetRefusedError, NoWorkerError } from './errors.js';
 import type { FleetKind } from './errors.js';
@@ -23,6 +24,23 @@ export interface FleetItem {
   execution: string;
   startedAt: number;
   title?: string;
+}
+
+/** A merge under way, as its refinery tells the server: known also when nobody could be asked. */
+export interface MergeAtWork {
+  item: string;
+  /** The host that has it, or had it last. */
+  host: string;
+  /** What it does or did last: `check test: running 40s`. */
+  text: string;
+  /** Where the whole output of its checks is, on that host. */
+  log?: string;
+  /** From 1. What may pass (a remote out of reach) is tried again by the server; the item keeps its place. */
+  tries: number;
+  /** Why the last try led to nothing. */
+  lastFailure?: string;
+  /** Between two tries: nobody is at it now. */
+  resting: boolean;
 }
 
 /** Typed requests to rigs and convoys. Every request has a deadline; every expected failure is a `ClientError` with its next step. */
@@ -47,6 +65,15 @@ export class FleetClient {
 
   rig = (rig: string): Promise<RigView> => this.query('rig', rig, rigMessages.state);
   convoy = (convoy: string): Promise<ConvoyView> => this.query('convoy', convoy, convoyMessages.state);
+
+  /** What the refinery is doing for a rig right now, in its own words. Needs no worker. */
+  async merges(rig: string): Promise<MergeAtWork[]> {
+    const found = await this.answered('rig', rig, () => this.handle('rig', rig).describe());
+    return pendingActivities<{ item: string; host: string; text: string; log?: string }>(found).flatMap(({ type, details, attempt, state, lastFailure }) =>
+      // Without a heartbeat nobody has ever had it: it waits for a refinery, and the rig's own state tells of it.
+      type !== 'merge' || details === undefined ? [] : [{ ...details, tries: attempt, resting: state === 'scheduled', ...(lastFailure === undefined ? {} : { lastFailure }) }],
+    );
+  }
 
   configureRig = (rig: string, change: RigChange): Promise<string> => this.update('rig', rig, rigMessages.configure, change);
   pauseRig = (rig: string): Promise<string> => this.update('rig', rig, rigMessages.pause, {});

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** A temporary folder that goes when the test ends. */
-export function scratchFolder(name = 'scratch'): string {
+/** A temporary folder that goes when the test ends, or when `atEnd` says so. */
+export function scratchFolder(name = 'scratch', atEnd: (end: () => void) => void = onTestFinished): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), `heartbead-${name}-`)));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 

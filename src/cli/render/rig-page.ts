@@ -1,11 +1,12 @@
 import type { Colors } from 'picocolors/types.js';
+import type { MergeAtWork } from '../../client/fleet.js';
 import type { RigView } from '../../contract/index.js';
 import { minutes } from '../../domain/words.js';
 import { rigVerdict } from '../../domain/rig-details.js';
 import { oneLine, shortSha, table } from './format.js';
 
 /** @returns the settings and the state of a rig as text. */
-export function rigPage(view: RigView, c: Colors): string {
+export function rigPage(view: RigView, c: Colors, atWork: readonly MergeAtWork[] = []): string {
   const { settings: s, now } = view;
   const lines = [
     `${c.bold(view.rig)}  ${rigVerdict(view)}`,
@@ -14,16 +15,24 @@ export function rigPage(view: RigView, c: Colors): string {
   ];
   if (view.grants.length > 0) lines.push('', 'running', table(['BEAD', 'PRIORITY', 'SINCE'], view.grants.map((grant) => [grant.bead, String(grant.priority), `${minutes(now - grant.grantedAt)}${grant.probe ? ' (probe)' : ''}`]), c));
   if (view.waiting.length > 0) lines.push('', 'waiting for an agent', table(['BEAD', 'PRIORITY', 'ASKED'], view.waiting.map((request) => [request.bead, String(request.priority), `${minutes(now - request.since)} ago`]), c));
-  lines.push('', queuePage(view, c));
+  lines.push('', queuePage(view, c, atWork));
   return lines.join('\n');
 }
 
+/** @returns what the refinery does for an item, or why it does nothing just now. */
+function workOf(item: string, atWork: readonly MergeAtWork[]): string {
+  const work = atWork.find((one) => one.item === item);
+  if (work === undefined) return '';
+  const last = work.lastFailure === undefined ? '' : `; the last try: ${oneLine(work.lastFailure, 100)}`;
+  return work.resting ? `: try ${work.tries} comes soon${last}` : `: ${oneLine(work.text, 80)} on ${work.host}${work.tries > 1 ? ` (try ${work.tries})` : ''}`;
+}
+
 /** @returns the merge queue of a rig: what is being merged, what waits in which order, and what became of the last ones. */
-export function queuePage(view: RigView, c: Colors): string {
+export function queuePage(view: RigView, c: Colors, atWork: readonly MergeAtWork[] = []): string {
   const { now } = view;
   const lines: string[] = [];
   const rows = [
-    ...view.merging.map((entry) => ['merging', entry.item, entry.target, entry.branch, `for ${minutes(now - entry.startedAt)}`]),
+    ...view.merging.map((entry) => ['merging', entry.item, entry.target, entry.branch, `for ${minutes(now - entry.startedAt)}${workOf(entry.item, atWork)}`]),
     ...view.queue.map((entry, index) => [String(index + 1), entry.item, entry.target, entry.branch, entry.lastReason === undefined ? `queued ${minutes(now - entry.since)}` : oneLine(entry.lastReason, 80)]),
   ];
   lines.push(rows.length === 0 ? 'the merge queue is empty' : table(['PLACE', 'ITEM', 'TARGET', 'BRANCH', ''], rows, c));

@@ -109,8 +109,9 @@ export function rig(program: Command): void {
   group.command('show').description('settings, agents and merge queue of a rig').argument('<name>', 'its name').option('--json', 'print JSON').action(
     action(async (context, name: string) => {
       const { rigPage } = await import('../render/rig-page.js');
-      const view = await (await context.fleet()).rig(nameOf(name));
-      context.print(view, rigPage(view, context.io.colors));
+      const fleet = await context.fleet();
+      const [view, atWork] = await Promise.all([fleet.rig(nameOf(name)), fleet.merges(nameOf(name))]);
+      context.print({ ...view, atWork }, rigPage(view, context.io.colors, atWork));
       return exitCodes.fine;
     }),
   );

@@ -104,6 +104,16 @@ export class Host {
   }
 }
 
+/** A bare repository with an empty commit on `main`. */
+export async function makeOrigin(origin: string): Promise<void> {
+  const work = `${origin}.work`;
+  const git = (...args: string[]) => execa('git', ['-c', 'user.name=Test', '-c', 'user.email=test@localhost', '-c', 'init.defaultBranch=main', ...args]);
+  await git('init', '--bare', origin);
+  await git('clone', origin, work);
+  await git('-C', work, 'commit', '--allow-empty', '-m', 'begin');
+  await git('-C', work, 'push', 'origin', 'HEAD:main');
+}
+
 /** A server (not ours), a repository, and hosts that end with the test. */
 export class Town {
   readonly hosts: Host[] = [];
@@ -119,20 +129,16 @@ export class Town {
     readonly beads: BeadClient,
   ) {}
 
-  static async open({ address, namespace }: { address: string; namespace: string }): Promise<Town> {
-    const folder = scratchFolder('town');
+  /** @param atEnd takes what is to be done at the end, last first; by default the end of the test. */
+  static async open({ address, namespace }: { address: string; namespace: string }, atEnd: (end: () => void | Promise<void>) => void = onTestFinished): Promise<Town> {
+    const folder = scratchFolder('town', atEnd);
     const origin = join(folder, 'origin.git');
-    const work = join(folder, 'work');
-    const git = (...args: string[]) => execa('git', ['-c', 'user.name=Test', '-c', 'user.email=test@localhost', '-c', 'init.defaultBranch=main', ...args]);
-    await git('init', '--bare', origin);
-    await git('clone', origin, work);
-    await git('-C', work, 'commit', '--allow-empty', '-m', 'begin');
-    await git('-C', work, 'push', 'origin', 'HEAD:main');
+    await makeOrigin(origin);
     const connection = await Connection.connect({ address });
     const client = new Client({ connection, namespace });
     const queue = `process-${Math.random().toString(36).slice(2, 10)}`;
     const town = new Town(folder, origin, queue, namespace, connection, client, new BeadClient({ client }));
-    onTestFinished(() => town.end());
+    atEnd(() => town.end());
     return town;
   }
 

@@ -1,0 +1,28 @@
+import { createColors } from 'picocolors';
+import { describe, expect, test } from 'vitest';
+import { queuePage } from '../../../src/cli/render/rig-page.js';
+import type { MergeAtWork } from '../../../src/client/fleet.js';
+import type { RigView } from '../../../src/contract/index.js';
+import { initialRig } from '../../../src/domain/index.js';
+
+const now = 1_000_000;
+const sha = 'a'.repeat(40);
+const entry = (item: string) => ({ item, workflowId: `bead-${item}`, branch: `heartbead/${item}/1-abcd`, sha, target: 'main', priority: 3, since: 0, title: item, queuedAt: 0, tries: 0 });
+const view: RigView = {
+  ...initialRig({ rig: 'lamps', settings: { repo: '/r', agent: { adapter: 'demo' }, maxAgents: 1, checks: [], strategy: 'merge', approval: false } }, 0), now,
+  merging: [{ ...entry('lamp'), startedAt: now - 180_000, strategy: 'merge' }], queue: [entry('bulb')],
+};
+const work = (more: Partial<MergeAtWork>): MergeAtWork => ({ item: 'lamp', host: 'h1', text: 'check test: running 40s', tries: 1, resting: false, ...more });
+const rows = (...atWork: MergeAtWork[]): string => queuePage(view, createColors(false), atWork);
+
+describe('the merge queue of a rig', () => {
+  test('tells what the refinery is doing, in its own words', () => {
+    expect(rows(work({}))).toMatch(/^merging +lamp .* for 3 min: check test: running 40s on h1$/m);
+    expect(rows(work({ tries: 3 }))).toMatch(/running 40s on h1 \(try 3\)$/m);
+    expect(rows(work({ item: 'bulb' }))).toMatch(/^merging +lamp .* for 3 min$/m);
+  });
+
+  test('between two tries, tells why the last one led to nothing', () => {
+    expect(rows(work({ tries: 4, resting: true, lastFailure: 'nothing was found at /r' }))).toMatch(/^merging +lamp .*: try 4 comes soon; the last try: nothing was found at \/r$/m);
+  });
+});
