@@ -28,8 +28,8 @@ export type BeadEvent =
   | { type: 'tick' }
   /** The clock was looked at so much later than ordered: the server, or every worker of the bead, was away, and nobody could be heard. */
   | { type: 'outage'; ms: number }
-  /** The activity heartbeat of the attempt timed out, with the last details the server had accepted. */
-  | { type: 'silent'; attempt: string; details?: BeatDetails }
+  /** The activity heartbeat of the attempt timed out, with the last details the server had accepted. `unheard`: it had not accepted any. */
+  | { type: 'silent'; attempt: string; details?: BeatDetails; unheard?: boolean }
   /** The attempt's host took up neither adoption nor stop in time. */
   | { type: 'unreachable'; attempt: string; text: string }
   /** The watching activity ended for another reason than the attempt's end; adoption will tell. */
@@ -176,7 +176,7 @@ class Step {
         if (!over) this.#salvaged(event.evidence);
         return;
       case 'silent':
-        return this.#ofCurrent(event.attempt, (attempt) => this.#silent(attempt, event.details));
+        return this.#ofCurrent(event.attempt, (attempt) => this.#silent(attempt, event));
       case 'unreachable':
         return this.#ofCurrent(event.attempt, (attempt) => this.#unreachable(attempt, event.text));
       case 'unwatched':
@@ -398,10 +398,11 @@ class Step {
     this.#tell(`attempt ${attempt.number} is being stopped: ${reason}`);
   }
 
-  #silent(attempt: CurrentAttempt, details: BeatDetails | undefined): void {
+  #silent(attempt: CurrentAttempt, { details, unheard }: Extract<BeadEvent, { type: 'silent' }>): void {
     const { s, now } = this;
-    // The last accepted beat was heartbeatTimeout ago at the latest: the give-up is counted from there.
-    attempt.lastSignAt = Math.max(attempt.lastSignAt, now - s.clocks.heartbeatTimeout);
+    // The last accepted beat was heartbeatTimeout ago at the latest: the give-up is counted from there. Without a beat there was no sign:
+    // a host that takes every adoption and does nothing with it must not keep its bead waiting for ever.
+    if (unheard !== true) attempt.lastSignAt = Math.max(attempt.lastSignAt, now - s.clocks.heartbeatTimeout);
     if (details?.attempt === attempt.id) {
       attempt.host = details.host;
       attempt.acceptedAt ??= now;

@@ -1,23 +1,70 @@
 /**
- * Plays a script on a town under virtual time, over the real workflows, and checks after every step what must always hold.
+ * Plays a script on a town under virtual time, and checks after every step what must always hold.
  * @module
  */
 import { isFinal, messages } from '../contract/index.js';
-import type { BeadView } from '../contract/index.js';
-import type { Town, TownBead, World } from '../testing/index.js';
+import type { BeadView, Clocks } from '../contract/index.js';
+import type { AgentLife, AgentScript, Duration, FakeHost, Status, World } from '../testing/index.js';
+import { ModelTown } from './model/town.js';
+import { Broken, problemOf } from './rules.js';
 import type { Fault, Script } from './script.js';
 
-/** A rule that did not hold. */
-export class Broken extends Error {}
+/** A bead, as far as a script needs it: one of the test kit's (the real workflow on a server), or one of the model. */
+export interface PlayedBead {
+  readonly id: string;
+  readonly ended: boolean;
+  readonly agents: readonly AgentLife[];
+  readonly maxAgentsAtOnce: number;
+  readonly statuses: readonly Status[];
+  state(): Promise<BeadView>;
+  cancel(): Promise<void>;
+  signal(name: string, payload: unknown): Promise<void>;
+  nudge(text: string): Promise<string>;
+  retry(): Promise<string>;
+  pause(): Promise<string>;
+  resume(): Promise<string>;
+}
+
+/** Likewise a town. */
+export interface PlayedTown {
+  readonly clock: { now(): number };
+  readonly remote: { away: boolean };
+  /** Takes Temporal away, or brings it back; absent where that cannot be. */
+  server?(away: boolean): void;
+  host(name: string): FakeHost;
+  sling(options: { agent: readonly [AgentScript, ...AgentScript[]] }): Promise<PlayedBead>;
+  advance(duration: Duration): Promise<void>;
+  settle(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Played {
+  attempts: number;
+  strays: number;
+  statuses: string[];
+}
+
+const setting = { beatStep: 45_000, budgets: { agentFailures: 3 } };
+const hostsOf = (script: Script): string[] => Array.from({ length: script.hosts }, (_, n) => `host${n}`);
+
+/** On the real workflows and a time-skipping server. @throws {Broken} when a rule does not hold. */
+export async function playOnServer(world: World, script: Script): Promise<Played> {
+  return play(await world.town({ hosts: hostsOf(script), maxAgents: script.maxAgents, ...setting }), script);
+}
+
+/** On the domain alone and a model of Temporal; the rules are looked at after every event. `steps`: how many those were. */
+export async function playOnModel(script: Script, clocks: Partial<Clocks> = {}): Promise<Played & { steps: number }> {
+  const town = new ModelTown({ hosts: hostsOf(script), maxAgents: script.maxAgents, clocks, ...setting });
+  return { ...(await play(town, script)), steps: town.steps };
+}
 
 /** When all faults are over, so much virtual time is enough for every bead to end, or to be blocked with a reason. */
 const settlesWithin = 48 * 3_600_000;
 
 /** @throws {Broken} when a rule does not hold. @returns what happened, for the sums at the end. */
-export async function play(world: World, script: Script): Promise<{ attempts: number; strays: number; statuses: string[] }> {
-  const town = await world.town({ hosts: Array.from({ length: script.hosts }, (_, n) => `host${n}`), maxAgents: script.maxAgents, beatStep: '45s', budgets: { agentFailures: 3 } });
+async function play(town: PlayedTown, script: Script): Promise<Played> {
   try {
-    const beads: TownBead[] = [];
+    const beads: PlayedBead[] = [];
     for (const agents of script.beads) {
       const [first = {}, ...more] = agents;
       beads.push(await town.sling({ agent: [first, ...more] }));
@@ -37,12 +84,15 @@ export async function play(world: World, script: Script): Promise<{ attempts: nu
   }
 }
 
-async function cause(town: Town, beads: TownBead[], fault: Fault, script: Script): Promise<void> {
+async function cause(town: PlayedTown, beads: PlayedBead[], fault: Fault, script: Script): Promise<void> {
   switch (fault.do) {
     case 'remoteAway':
     case 'remoteBack':
       town.remote.away = fault.do === 'remoteAway';
       return;
+    case 'serverAway':
+    case 'serverBack':
+      return town.server?.(fault.do === 'serverAway');
     case 'partition':
       return town.host(`host${fault.host}`).partition({ remoteToo: fault.remoteToo });
     case 'revive':
@@ -50,6 +100,7 @@ async function cause(town: Town, beads: TownBead[], fault: Fault, script: Script
       return town.host(`host${fault.host}`).revive({ emptyDisk: fault.do === 'reviveEmpty' });
     case 'freezeWorker':
     case 'thawWorker':
+    case 'hangWorker':
     case 'killWorker':
     case 'startWorker':
     case 'die':
@@ -63,7 +114,7 @@ async function cause(town: Town, beads: TownBead[], fault: Fault, script: Script
   }
 }
 
-async function meddle(town: Town, bead: TownBead, what: Extract<Fault, { bead: number }>['do'], hosts: number): Promise<void> {
+async function meddle(town: PlayedTown, bead: PlayedBead, what: Extract<Fault, { bead: number }>['do'], hosts: number): Promise<void> {
   const old = async (): Promise<string> => (await bead.state()).attempts.at(-1)?.id ?? '9-stranger';
   switch (what) {
     case 'killRunner':
@@ -86,8 +137,9 @@ async function meddle(town: Town, bead: TownBead, what: Extract<Fault, { bead: n
 }
 
 /** All faults are over: every machine is up and reachable, nobody is paused. */
-async function mend(town: Town, beads: TownBead[], script: Script): Promise<void> {
+async function mend(town: PlayedTown, beads: PlayedBead[], script: Script): Promise<void> {
   town.remote.away = false;
+  town.server?.(false);
   for (let n = 0; n < script.hosts; n += 1) {
     const host = town.host(`host${n}`);
     host.heal();
@@ -98,7 +150,7 @@ async function mend(town: Town, beads: TownBead[], script: Script): Promise<void
   await town.settle();
 }
 
-async function finish(town: Town, beads: TownBead[]): Promise<void> {
+async function finish(town: PlayedTown, beads: PlayedBead[]): Promise<void> {
   const until = town.clock.now() + settlesWithin;
   for (;;) {
     const views = await check(beads);
@@ -115,27 +167,11 @@ async function finish(town: Town, beads: TownBead[]): Promise<void> {
 }
 
 /** What holds at every moment, whatever happens. */
-async function check(beads: TownBead[]): Promise<BeadView[]> {
+async function check(beads: PlayedBead[]): Promise<BeadView[]> {
   return Promise.all(beads.map(async (bead) => {
     const view = await bead.state();
     const broken = problemOf(bead, view);
     if (broken !== undefined) throw new Broken(`bead ${bead.id}: ${broken}`);
     return view;
   }));
-}
-
-/** @returns the rule that a bead breaks at this moment, in words. */
-export function problemOf(bead: Pick<TownBead, 'maxAgentsAtOnce' | 'statuses'>, view: BeadView): string | undefined {
-  const { attempts, used, status, current, wait, deadline, branch } = view;
-  if (bead.maxAgentsAtOnce > 1) return `${bead.maxAgentsAtOnce} agents ran at once`;
-  const silent = attempts.find(({ outcome, reason }) => outcome === undefined || reason === undefined || reason === '');
-  if (silent !== undefined) return `attempt ${silent.id} ended without a reason`;
-  const blamed = attempts.find(({ outcome, countedAs }) => outcome === 'lost' && countedAs === 'agent');
-  if (blamed !== undefined) return `attempt ${blamed.id} was lost by the infrastructure, and the agent was blamed`;
-  if (status === 'closed' && branch === undefined && !attempts.some(({ outcome }) => outcome === 'no_changes')) return 'closed without evidence';
-  if (used.agentFailures > attempts.filter(({ countedAs }) => countedAs === 'agent').length) return `${used.agentFailures} failures of agents are counted, more than there were`;
-  if (!isFinal(status) && current === undefined && wait === undefined && deadline === undefined && status !== 'in_review') return `${status} with nothing to wait for`;
-  if (status === 'blocked' && view.reason === '') return 'blocked without a reason';
-  const reset = bead.statuses.find(({ bead: shown, agent }) => shown === 'open' && agent === 'working');
-  return reset === undefined ? undefined : 'open while its agent works';
 }

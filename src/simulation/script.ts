@@ -8,10 +8,12 @@ import type { AgentScript } from '../testing/index.js';
 
 /** What can go wrong with a host, and what an operator or the network can do, at an instant. */
 export type Fault =
-  | { do: 'freezeWorker' | 'thawWorker' | 'killWorker' | 'startWorker' | 'die' | 'revive' | 'reviveEmpty' | 'heal' | 'loseNextReport'; host: number }
+  | { do: 'freezeWorker' | 'thawWorker' | 'hangWorker' | 'killWorker' | 'startWorker' | 'die' | 'revive' | 'reviveEmpty' | 'heal' | 'loseNextReport'; host: number }
   | { do: 'partition'; host: number; remoteToo: boolean }
   | { do: 'killRunner' | 'pause' | 'resume' | 'nudge' | 'retry' | 'cancel' | 'lateDone' | 'oldHeartbeat' | 'rubbish'; bead: number }
-  | { do: 'remoteAway' | 'remoteBack' };
+  | { do: 'remoteAway' | 'remoteBack' }
+  /** Temporal itself; only the model can lose it and have it again. */
+  | { do: 'serverAway' | 'serverBack' };
 
 export interface Step {
   /** Virtual milliseconds after the step before. */
@@ -30,8 +32,13 @@ export interface Script {
 
 const minute = 60_000;
 
-/** @returns the script of a seed; the same one for ever. */
-export function scriptOf(seed: number): Script {
+const kinds: [Fault['do'], ...Fault['do'][]] = [
+  'freezeWorker', 'freezeWorker', 'thawWorker', 'hangWorker', 'killWorker', 'startWorker', 'die', 'revive', 'reviveEmpty', 'partition', 'partition', 'heal', 'loseNextReport', 'killRunner', 'killRunner', 'pause', 'resume', 'nudge', 'retry', 'cancel',
+  'lateDone', 'oldHeartbeat', 'rubbish', 'remoteAway', 'remoteBack',
+];
+
+/** @returns the script of a seed; the same one for ever. `server`: also with Temporal away. */
+export function scriptOf(seed: number, { server = false }: { server?: boolean } = {}): Script {
   const next = seeded(seed);
   const whole = (low: number, high: number): number => low + Math.floor(next() * (high - low + 1));
   const pick = <T>(list: readonly [T, ...T[]]): T => list[Math.floor(next() * list.length)] ?? list[0];
@@ -43,15 +50,14 @@ export function scriptOf(seed: number): Script {
   const bead = (): number => whole(0, beads.length - 1);
   const steps = Array.from({ length: whole(2, 7) }, (): Step => {
     const after = pick([whole(0, 2_000), whole(2_000, minute), whole(minute, 6 * minute), whole(6 * minute, 40 * minute)]);
-    const kind = pick<Fault['do']>([
-      'freezeWorker', 'freezeWorker', 'thawWorker', 'killWorker', 'startWorker', 'die', 'revive', 'reviveEmpty', 'partition', 'partition', 'heal', 'loseNextReport', 'killRunner', 'killRunner', 'pause', 'resume', 'nudge', 'retry', 'cancel',
-      'lateDone', 'oldHeartbeat', 'rubbish', 'remoteAway', 'remoteBack',
-    ]);
+    const kind = pick<Fault['do']>(server ? [...kinds, 'serverAway', 'serverBack', 'serverBack'] : kinds);
     switch (kind) {
       case 'partition':
         return { after, fault: { do: kind, host: host(), remoteToo: next() < 0.5 } };
       case 'remoteAway':
       case 'remoteBack':
+      case 'serverAway':
+      case 'serverBack':
         return { after, fault: { do: kind } };
       case 'killRunner':
       case 'pause':

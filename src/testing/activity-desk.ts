@@ -6,25 +6,21 @@
 import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { PendingActivity } from './run-history.js';
+import type { TaskInHand } from './task-in-hand.js';
 import type { VirtualClock } from './virtual-clock.js';
 
-/** An activity in the hands of a worker. Every method throws what the client's `activity` methods throw. */
-export class TaskInHand {
+/** One that a server has handed out. */
+class PolledTask implements TaskInHand {
   constructor(
     private readonly desk: ActivityDesk,
     private readonly client: Client,
     readonly activity: PendingActivity,
     private readonly token: Uint8Array,
-    /** The first argument. */
     readonly input: unknown,
   ) {}
 
   get type(): string {
     return this.activity.type;
-  }
-
-  get workflowId(): string {
-    return this.activity.workflowId;
   }
 
   async complete(result: unknown): Promise<void> {
@@ -55,7 +51,7 @@ export class TaskInHand {
     try {
       await answer();
     } finally {
-      this.desk.onTouch(this.workflowId);
+      this.desk.onTouch(this.activity.workflowId);
     }
   }
 }
@@ -103,7 +99,7 @@ export class ActivityDesk {
     delete activity.lastBeatAt;
     const [payload] = answer.input?.payloads ?? [];
     const input: unknown = payload ? this.client.options.loadedDataConverter.payloadConverter.fromPayload(payload) : undefined;
-    return new TaskInHand(this, this.client, activity, answer.taskToken, input);
+    return new PolledTask(this, this.client, activity, answer.taskToken, input);
   }
 
   /** @returns whether the server tries again after this failure; the history tells only of the last one. */

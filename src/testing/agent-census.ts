@@ -1,4 +1,4 @@
-import type { VirtualClock } from './virtual-clock.js';
+import type { Clock } from './clock.js';
 
 /** The life of one agent process, whoever believes in it. */
 export interface AgentLife {
@@ -19,7 +19,7 @@ export class AgentCensus {
   /** The most agents that ever ran at once, over all beads. */
   maxInAll = 0;
 
-  constructor(private readonly clock: VirtualClock) {}
+  constructor(private readonly clock: Clock) {}
 
   spawned(bead: string, attempt: string, host: string): AgentLife {
     const life: AgentLife = { bead, attempt, host, spawnedAt: this.clock.now(), frozen: false };

@@ -1,6 +1,6 @@
 import { nextOutput } from './agent-script.js';
 import type { AgentPlan } from './agent-script.js';
-import type { VirtualClock } from './virtual-clock.js';
+import type { Clock } from './clock.js';
 
 /** A scripted agent's process: a clock of its own that stands still while it is stopped. */
 export class FakeAgent {
@@ -10,7 +10,7 @@ export class FakeAgent {
   #ended = false;
 
   constructor(
-    private readonly clock: VirtualClock,
+    private readonly clock: Clock,
     readonly plan: AgentPlan,
   ) {
     this.#runningSince = clock.now();

@@ -1,5 +1,5 @@
 import type { AttemptResult, Checkpoint, StartAgentInput } from '../contract/index.js';
-import type { TaskInHand } from './activity-desk.js';
+import type { TaskInHand } from './task-in-hand.js';
 import type { AgentPlan } from './agent-script.js';
 import type { FakeRunner } from './fake-runner.js';
 

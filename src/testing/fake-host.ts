@@ -9,19 +9,19 @@ import type {
   BeadView, BeatDetails, BeatPhase, Clocks, DeliverInput, HostAttemptInput, PauseAttemptInput, StartAgentInput, StopAttemptInput, StopAttemptResult,
 } from '../contract/index.js';
 import type { BeatAnswer } from '../runner/lease.js';
-import type { TaskInHand } from './activity-desk.js';
+import type { Clock } from './clock.js';
 import type { AgentCensus } from './agent-census.js';
 import { planOf } from './agent-script.js';
 import type { AgentScript } from './agent-script.js';
 import type { FakeAttempt } from './fake-attempt.js';
 import { FakeProcess } from './fake-process.js';
 import type { FakeRemote } from './fake-remote.js';
+import type { TaskInHand } from './task-in-hand.js';
 import { answerOf, FakeRunner } from './fake-runner.js';
-import type { VirtualClock } from './virtual-clock.js';
 
 /** What a host needs of the town it stands in. */
 export interface HostSurroundings {
-  readonly clock: VirtualClock;
+  readonly clock: Clock;
   readonly census: AgentCensus;
   readonly remote: FakeRemote;
   /** Distance of the runner's beats; coarser than the real ones where only their being there matters. */
@@ -32,13 +32,15 @@ export interface HostSurroundings {
   note(bead: string, kind: string, text: string): void;
   /** A host takes tasks again that it did not take before. */
   wake(): void;
+  /** Temporal cannot be reached from anywhere. */
+  readonly serverAway?: boolean;
 }
 
 class OutOfReach extends Error {}
 
 export class FakeHost {
   readonly attempts = new Map<string, FakeAttempt>();
-  readonly clock: VirtualClock;
+  readonly clock: Clock;
   readonly census: AgentCensus;
   readonly remote: FakeRemote;
   #worker: FakeProcess;
@@ -46,6 +48,7 @@ export class FakeHost {
   #remote = true;
   #loseReports = 0;
   #holdsPoll = false;
+  #hangs = false;
 
   constructor(
     readonly id: string,
@@ -66,6 +69,7 @@ export class FakeHost {
 
   /** SIGCONT. */
   thawWorker(): void {
+    if (this.#hangs) return;
     this.#holdsPoll = false;
     this.#worker.continue();
     this.town.wake();
@@ -74,12 +78,19 @@ export class FakeHost {
   /** SIGKILL of the worker. What it was preparing stays half done. */
   killWorker(): void {
     this.#worker.kill();
+    this.#hangs = false;
     for (const attempt of this.attempts.values()) attempt.preparing = false;
+  }
+
+  /** The worker hangs: it goes on taking tasks, and never does anything with them. A new worker process ends that. */
+  hangWorker(): void {
+    this.#hangs = true;
+    this.#worker.stop();
   }
 
   /** A new worker process on the same state directory. It finds the runners that died meanwhile. */
   startWorker(): void {
-    this.#worker.kill();
+    this.killWorker();
     this.#worker = new FakeProcess(this.clock);
     this.#watchRunners();
     this.town.wake();
@@ -104,8 +115,9 @@ export class FakeHost {
     for (const attempt of this.attempts.values()) attempt.runner?.kill();
   }
 
-  /** The machine boots. `emptyDisk`: it is a new one under the old id. */
+  /** The machine boots; whatever still ran on it is gone. `emptyDisk`: it is a new one under the old id. */
   revive(options: { emptyDisk?: boolean } = {}): void {
+    this.die();
     if (options.emptyDisk === true) this.attempts.clear();
     this.heal();
     this.startWorker();
@@ -132,7 +144,7 @@ export class FakeHost {
 
   /** @returns whether it takes tasks from its own queue now. */
   get polls(): boolean {
-    return this.#temporal && (this.#worker.running || (this.#worker.alive && this.#holdsPoll));
+    return this.connected && (this.#worker.running || (this.#worker.alive && (this.#holdsPoll || this.#hangs)));
   }
 
   get hasFreeSlot(): boolean {
@@ -141,7 +153,7 @@ export class FakeHost {
   }
 
   get connected(): boolean {
-    return this.#temporal;
+    return this.#temporal && this.town.serverAway !== true;
   }
 
   get remoteInReach(): boolean {
@@ -163,23 +175,24 @@ export class FakeHost {
   }
 
   async ask(bead: string): Promise<BeadView> {
-    if (!this.#temporal) throw new OutOfReach();
+    if (!this.connected) throw new OutOfReach();
     return this.town.ask(bead);
   }
 
   async signal(bead: string, name: string, payload: unknown): Promise<void> {
-    if (!this.#temporal) throw new OutOfReach();
+    if (!this.connected) throw new OutOfReach();
     await this.town.signal(bead, name, payload);
   }
 
   /** A call about an activity, as its answer means to a runner. */
   async call(run: () => Promise<void>): Promise<BeatAnswer> {
-    if (!this.#temporal) return 'unreachable';
+    if (!this.connected) return 'unreachable';
     return run().then(() => answerOf(undefined), answerOf);
   }
 
   /** Does a task of any of its queues. Longer things go on by appointment. */
   async serve(task: TaskInHand): Promise<void> {
+    if (this.#hangs) return;
     if (!this.#worker.running) {
       // A task that came into the hands of a frozen worker is looked at when it thaws.
       this.#holdsPoll = false;

@@ -1,11 +1,11 @@
-import type { VirtualClock } from './virtual-clock.js';
+import type { Clock } from './clock.js';
 
 /** A process on a fake host: what it had in mind happens late when it was stopped meanwhile, and never when it was killed. */
 export class FakeProcess {
   #state: 'running' | 'stopped' | 'dead' = 'running';
   readonly #backlog: (() => unknown)[] = [];
 
-  constructor(private readonly clock: VirtualClock) {}
+  constructor(private readonly clock: Clock) {}
 
   get running(): boolean {
     return this.#state === 'running';

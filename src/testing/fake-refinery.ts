@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { BranchLook, LookAtBranchInput, MergeInput, MergeOutcome } from '../contract/index.js';
-import type { TaskInHand } from './activity-desk.js';
+import type { TaskInHand } from './task-in-hand.js';
 import { fakeSha } from './fake-remote.js';
 import type { FakeRemote } from './fake-remote.js';
 

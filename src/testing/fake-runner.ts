@@ -11,7 +11,7 @@ import type { BeatAnswer, Lease } from '../runner/lease.js';
 import { emptyPlan, planAccepted, planAcknowledged, planLife, planProgress, signalDue } from '../runner/signal-plan.js';
 import type { SignalPlan } from '../runner/signal-plan.js';
 import type { Instant } from '../runner/instant.js';
-import type { TaskInHand } from './activity-desk.js';
+import type { TaskInHand } from './task-in-hand.js';
 import type { AgentLife } from './agent-census.js';
 import { outcomeOf } from './agent-script.js';
 import { FakeAgent } from './fake-agent.js';

@@ -14,7 +14,7 @@ import { AgentCensus } from './agent-census.js';
 import type { AgentScript } from './agent-script.js';
 import { milliseconds } from './duration.js';
 import type { Duration } from './duration.js';
-import type { TaskInHand } from './activity-desk.js';
+import type { TaskInHand } from './task-in-hand.js';
 import { FakeHost } from './fake-host.js';
 import type { HostSurroundings } from './fake-host.js';
 import { FakeRefinery } from './fake-refinery.js';

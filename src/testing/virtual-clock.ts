@@ -8,6 +8,7 @@
  * @module
  */
 import type { TestService } from '@temporalio/client';
+import type { Clock } from './clock.js';
 import { milliseconds } from './duration.js';
 import type { Duration } from './duration.js';
 import { stampMs } from './run-history.js';
@@ -38,7 +39,7 @@ interface Appointment {
   run: () => unknown;
 }
 
-export class VirtualClock {
+export class VirtualClock implements Clock {
   readonly #agenda: Appointment[] = [];
   #order = 0;
   #known = { virtual: 0, real: 0 };

@@ -3,7 +3,7 @@
  * (stop, pause, messages), and looks at the clocks. What any of it means is decided in `domain/lifecycle.ts`.
  * @module
  */
-import { CancellationScope, condition, isCancellation, log, sleep, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, log, patched, sleep, workflowInfo } from '@temporalio/workflow';
 import { taskQueues } from '../contract/index.js';
 import type { BeadState, CurrentAttempt, StartAgentInput } from '../contract/index.js';
 import { nextDeadline } from '../domain/index.js';
@@ -86,7 +86,8 @@ export class AttemptKeeper {
         if (this.#current() === undefined) this.#scope.cancel();
         return;
       }
-      this.bead.apply(event);
+      // The patch: runs of before counted every silence as one after a sign.
+      this.bead.apply(event.type === 'silent' && event.details === undefined && patched('a-silence-without-a-beat') ? { ...event, unheard: true } : event);
       // An adoption that fails at once again (a host in trouble) must not spin.
       if (event.type === 'unwatched' && this.#current() !== undefined) await this.#pauseBetween();
     }

@@ -26,6 +26,16 @@ describe('a host that is lost with a working agent', () => {
     expectNeverTwoAgents(bead);
   });
 
+  it('that takes every adoption and does nothing with it is given up all the same', async () => {
+    const town = await world.town({ hosts: ['hangs', 'spare'], maxAgents: 1, agent: { coldStart: '10m', works: '20m' }, beatStep: '30s' });
+    const bead = await town.sling();
+    await town.advance('5m');
+    town.host('hangs').hangWorker();
+    const closed = await bead.untilEnded('2h');
+    expect(closed.attempts.map(({ outcome, host }) => [outcome, host?.split('.')[0]])).toEqual([['lost', 'hangs'], ['done', 'spare']]);
+    expectNeverTwoAgents(bead);
+  });
+
   it('an operator who knows better overrides the wait', async () => {
     const town = await world.town({ hosts: ['mortal', 'spare'], agent: { works: '20m' }, beatStep: '30s' });
     const bead = await town.sling();

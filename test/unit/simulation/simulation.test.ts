@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { problemOf } from '../../../src/simulation/play.js';
+import { problemOf } from '../../../src/simulation/rules.js';
 import { scriptOf } from '../../../src/simulation/script.js';
 import type { Script } from '../../../src/simulation/script.js';
 import { shrink } from '../../../src/simulation/shrink.js';
@@ -14,7 +14,7 @@ describe('scripts', () => {
   it('of some hundred seeds contain every fault and every way to end', () => {
     const scripts = Array.from({ length: 500 }, (_, seed) => scriptOf(seed));
     const faults = new Set(scripts.flatMap(({ steps }) => steps.map(({ fault }) => fault.do)));
-    expect(faults.size).toBe(21);
+    expect(faults.size).toBe(22);
     const ends = new Set(scripts.flatMap(({ beads }) => beads.flat().map((agent) => agent.ends)));
     expect([...ends].sort()).toEqual(['auth_failed', 'crashed', 'done', 'escalated', 'no_changes', 'rate_limited', 'silently']);
   });
