@@ -21,9 +21,11 @@ export function makeLookAtWorkflows({ client, logger }: Pick<FleetDeps, 'client'
     const { workflowIds, reports } = readInput('lookAtWorkflows', given);
     const looks: (WorkflowLook | undefined)[] = [];
     const waiting = [...workflowIds.entries()];
-    await Promise.all(Array.from({ length: Math.min(atOnce, waiting.length) }, async () => {
+    const ends = await Promise.allSettled(Array.from({ length: Math.min(atOnce, waiting.length) }, async () => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) looks[next[0]] = await look(next[1], reports === true);
     }));
+    // Not before all have ended: a request that nobody waits for would go on behind the back of whoever closes the connection.
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
     return looks.filter((one) => one !== undefined);
   };
 
