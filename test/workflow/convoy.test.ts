@@ -178,23 +178,8 @@ describe('a convoy that is cancelled', () => {
   });
 });
 
-describe('a bead that is terminated in the Web UI', () => {
-  const doomed: [string, Script, (state: ConvoyView) => boolean, number?][] = [
-    ['while it works', hangs, runs('x')],
-    ['while it is blocked', { works: minute, then: 'blocked' }, ({ beads }) => beads[0]?.bead === 'blocked'],
-    ['while it is in review', { works: minute, approval: 30 * 24 * 60 * minute }, ({ beads }) => beads[0]?.bead === 'in_review'],
-  ];
-  it.each(doomed)('%s: the convoy hears of it, and its slot is given back', async (when, script, there) => {
-    const name = when.replaceAll(' ', '-');
-    await world.rig(name, { maxAgents: 1 });
-    await world.convoy(name, name, [scripted('x', [], script), scripted('y', ['x'], merged)]);
-    await world.untilConvoy(name, when, there);
-    await handle(name, 'x').terminate('from the Web UI');
-    const state = await world.untilConvoy(name, 'the convoy knows', (convoy) => statuses(convoy)['x'] === 'failed', { within: 15 * minute });
-    expect([statuses(state)['y'], state.attention, state.beads[0]?.reason]).toEqual(['pending', 'blocked', 'its workflow has ended (terminated) before the bead did']);
-    await world.untilRig(name, 'nothing is held', ({ grants, waiting }) => grants.length + waiting.length === 0, { within: 15 * minute });
-  });
-
+// In which states it can be terminated, and what becomes of the others, is in `terminated.test.ts`.
+describe('a bead that was terminated in the Web UI', () => {
   it('is started again as a new workflow by an operator’s retry, and the convoy lands', async () => {
     await world.rig('again');
     await world.convoy('again', 'again', [scripted('x', [], hangs), scripted('y', ['x'], merged)]);
@@ -205,18 +190,6 @@ describe('a bead that is terminated in the Web UI', () => {
     await world.untilConvoy('again', 'it runs again', runs('x'));
     await go('again', 'x');
     expect(statuses(await world.untilConvoy('again', 'it has landed', ({ status }) => status === 'landed'))).toEqual({ x: 'merged', y: 'merged' });
-  });
-
-  it('while it waits for a slot: nobody waits behind it', async () => {
-    await world.rig('full', { maxAgents: 1 });
-    await world.bead('full-holder', 'full', hangs);
-    await world.untilRig('full', 'it is full', ({ grants }) => grants[0]?.told === true);
-    await world.convoy('queueing', 'full', [scripted('x', [], merged, { priority: 1 }), scripted('y', [], merged)]);
-    await world.untilRig('full', 'both wait', ({ waiting }) => waiting.length === 2);
-    await handle('queueing', 'x').terminate('from the Web UI');
-    await world.untilConvoy('queueing', 'the convoy knows', (state) => statuses(state)['x'] === 'failed', { within: 15 * minute });
-    await world.client.workflow.getHandle(beadWorkflowId('full-holder')).signal('go', {});
-    await world.untilConvoy('queueing', 'the other is merged', (state) => statuses(state)['y'] === 'merged', { within: 30 * minute });
   });
 });
 
