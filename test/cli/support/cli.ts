@@ -10,7 +10,7 @@ const at = (path: string): string => fileURLToPath(new URL(`../../../${path}`, i
 /** What people and scripts run. It builds first when the sources have changed, which would show in what these tests read. */
 export const bin = at('bin/heartbead.mjs');
 /** What it runs: the set-up of these tests has compiled it. */
-const main = at('dist/cli/main.js');
+export const main = at('dist/cli/main.js');
 
 /** How a command ended. */
 export interface Ran {
@@ -31,9 +31,9 @@ export class Cli {
     return { PATH: process.env['PATH'] ?? '', HOME: this.home, TERM: 'dumb', HEARTBEAD_HOME: this.home, ...this.env, ...more };
   }
 
-  /** Starts a command. It is ended by `end()` at the latest. */
-  start(args: string[], { env = {}, cwd, program = main }: { env?: Record<string, string>; cwd?: string; program?: string } = {}): ChildProcess {
-    const child = spawn(process.execPath, [program, ...args], { env: this.environment(env), stdio: ['pipe', 'pipe', 'pipe'], ...(cwd === undefined ? {} : { cwd }) });
+  /** Starts a command, or another executable with these arguments. It is ended by `end()` at the latest. */
+  start(args: string[], { env = {}, cwd, program = main, executable }: { env?: Record<string, string>; cwd?: string; program?: string; executable?: string } = {}): ChildProcess {
+    const child = spawn(executable ?? process.execPath, executable === undefined ? [program, ...args] : args, { env: this.environment(env), stdio: ['pipe', 'pipe', 'pipe'], ...(cwd === undefined ? {} : { cwd }) });
     this.children.add(child);
     child.once('exit', () => this.children.delete(child));
     return child;
