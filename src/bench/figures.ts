@@ -13,6 +13,8 @@ export interface Figure {
   ratio?: number;
   /** How it was measured, in one sentence. */
   how: string;
+  /** What `results.json` has under its name: the ratio where there is one, unless the value is asked for. */
+  report?: 'value';
 }
 
 /** @returns the middle of the values (the lower one of two). @throws RangeError when there are none. */
@@ -21,6 +23,14 @@ export function median(values: readonly number[]): number {
   const middle = sorted[Math.floor((sorted.length - 1) / 2)];
   if (middle === undefined) throw new RangeError('the median of nothing');
   return middle;
+}
+
+/** @returns the value below which so many percent lie. @throws RangeError when there are none. */
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const found = sorted[Math.min(Math.floor((sorted.length * percent) / 100), sorted.length - 1)];
+  if (found === undefined) throw new RangeError('a percentile of nothing');
+  return found;
 }
 
 export const round = (value: number, digits = 3): number => Number(value.toPrecision(digits));

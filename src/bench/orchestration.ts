@@ -3,7 +3,7 @@ import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
 import { attemptRefs, beadWorkflowId, taskQueues } from '../contract/index.js';
 import type { Activities, BeadInput, StartAgentInput } from '../contract/index.js';
-import { median } from './figures.js';
+import { median, percentile } from './figures.js';
 import type { Figure } from './figures.js';
 
 const sha = 'a'.repeat(40);
@@ -31,13 +31,19 @@ export async function orchestration(server: { address: string; namespace: string
   ];
   const running = workers.map((worker) => worker.run());
   let count = 0;
+  let last = '';
   const oneBare = async (): Promise<void> => {
-    await client.workflow.execute('bare', { taskQueue: town, workflowId: `${town}-bare-${(count += 1)}` });
+    await client.workflow.execute('bare', { taskQueue: town, workflowId: (last = `${town}-bare-${(count += 1)}`) });
+  };
+  /** Events and bytes of the history of the one that was started last. */
+  const history = async (): Promise<{ events: number; bytes: number }> => {
+    const { raw, historyLength } = await client.workflow.getHandle(last).describe();
+    return { events: historyLength, bytes: Number(raw.workflowExecutionInfo?.historySizeBytes ?? 0) };
   };
   const oneBead = async (): Promise<void> => {
     const bead = `${town}-${(count += 1)}`;
     const input: BeadInput = { bead, title: 'bench', repo: '/nowhere', agent: { adapter: 'demo' } };
-    await client.workflow.execute('bead', { taskQueue: town, workflowId: beadWorkflowId(bead), args: [input] });
+    await client.workflow.execute('bead', { taskQueue: town, workflowId: (last = beadWorkflowId(bead)), args: [input] });
   };
   const perSecond = async (one: () => Promise<void>): Promise<number> => {
     const begin = performance.now();
@@ -51,7 +57,9 @@ export async function orchestration(server: { address: string; namespace: string
   };
   try {
     await oneBare();
+    const bareHistory = await history();
     await oneBead();
+    const beadHistory = await history();
     const [beads, bares, ratios]: [number[], number[], number[]] = [[], [], []];
     for (let round = 0; round < rounds; round += 1) {
       const [bare, bead] = [await perSecond(oneBare), await perSecond(oneBead)];
@@ -69,6 +77,9 @@ export async function orchestration(server: { address: string; namespace: string
     return [
       { name: 'throughput_ratio_vs_bare', value: median(beads), unit: 'per second', against: { what: 'bare workflow', value: median(bares) }, ratio: median(ratios), how: `${rounds} batches of ${batch} at once, in turn; median of the pairs` },
       { name: 'latency_ratio_vs_bare', value: median(slow), unit: 'ms', against: { what: 'bare workflow', value: median(fast) }, ratio: median(latencies), how: `${singles} single ones, in turn; median of the pairs. A bead has two activities one after the other where the bare workflow has one` },
+      { name: 'latency_p99_ratio_vs_bare', value: percentile(slow, 99), unit: 'ms', against: { what: 'bare workflow', value: percentile(fast, 99) }, ratio: percentile(slow, 99) / percentile(fast, 99), how: `the same ${singles}: the slowest of either` },
+      { name: 'events_ratio_vs_bare', value: beadHistory.events, unit: 'events', against: { what: 'bare workflow', value: bareHistory.events }, ratio: beadHistory.events / bareHistory.events, how: 'the whole history of one' },
+      { name: 'history_bytes_ratio_vs_bare', value: beadHistory.bytes, unit: 'bytes', against: { what: 'bare workflow', value: bareHistory.bytes }, ratio: beadHistory.bytes / bareHistory.bytes, how: 'likewise: the input, what each attempt was given and answered, search attributes and summaries' },
     ];
   } finally {
     for (const worker of workers) worker.shutdown();

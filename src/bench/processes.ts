@@ -13,8 +13,9 @@ import type { RunnerRecord } from '../runner/index.js';
 import { startWorker } from '../worker.js';
 import { median } from './figures.js';
 import type { Figure } from './figures.js';
+import { makeLargeRepository } from './large-repository.js';
 
-const patience = 60_000;
+const patience = 120_000;
 
 async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
   for (const end = performance.now() + patience; performance.now() < end; await sleep(20)) {
@@ -25,18 +26,21 @@ async function until<T>(what: string, look: () => Promise<T | undefined>): Promi
 }
 
 /** With real git, a real worker, real runners: from sling to spawn on a warm mirror, and from an agent's death to the next one's spawn. */
-export async function processes(server: { address: string; namespace: string }, { slings = 7, kills = 5, files = 2_000 } = {}): Promise<Figure[]> {
+export async function processes(server: { address: string; namespace: string }, { slings = 7, kills = 5, files = 2_000, commits = 50_000, say = (_: string): void => undefined } = {}): Promise<Figure[]> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'heartbead-bench-')));
   const origin = await makeOrigin(folder, files);
   const home = join(folder, 'home');
   const taskQueue = `bench-processes-${process.pid}`;
   const connection = await Connection.connect({ address: server.address });
   const beads = new BeadClient({ client: new Client({ connection, namespace: server.namespace }) });
-  const worker = await startWorker({ connection: { address: server.address }, namespace: server.namespace, taskQueue, home, logger: pino({ level: 'silent' }) });
+  let worker = await start();
+  function start(): ReturnType<typeof startWorker> {
+    return startWorker({ connection: { address: server.address }, namespace: server.namespace, taskQueue, home, logger: pino({ level: 'silent' }) });
+  }
   let count = 0;
-  const sling = async (options: Record<string, unknown>): Promise<string> => {
+  const sling = async (options: Record<string, unknown>, repo = origin): Promise<string> => {
     const bead = `bench-agent-${process.pid}-${(count += 1)}`;
-    await beads.start({ bead, title: 'bench', repo: origin, agent: { adapter: 'demo', options } }, taskQueue);
+    await beads.start({ bead, title: 'bench', repo, agent: { adapter: 'demo', options } }, taskQueue);
     return bead;
   };
   const runnerOf = (view: BeadView): Promise<RunnerRecord | undefined> => (view.current === undefined ? Promise.resolve(undefined) : AttemptDir.of(home, view.bead, view.current.id).readRunner());
@@ -78,7 +82,33 @@ export async function processes(server: { address: string; namespace: string }, 
       await beads.cancel(bead);
       await until(`${bead} is cancelled`, async () => ((await beads.view(bead)).status === 'cancelled' ? true : undefined));
     }
+    say('a worker is replaced while an agent works');
+    const deployed = await sling({ steps: 60, stepMs: 200, commits: 5 });
+    await spawned(deployed);
+    await worker.stop();
+    worker = await start();
+    await closed(deployed);
+    const usedByDeploy = (await beads.view(deployed)).attempts.length - 1;
+
+    say(`a repository with ${commits} commits`);
+    const large = await makeLargeRepository(folder, commits);
+    await closed(await sling({ steps: 1, stepMs: 10, commits: 1 }, large));
+    const [warm, cold, warmRatios]: [number[], number[], number[]] = [[], [], []];
+    for (let n = 0; n < 3; n += 1) {
+      const target = join(folder, `large-${n}`);
+      const cloneBegin = performance.now();
+      await execa('git', ['clone', '--no-local', '--quiet', large, target]);
+      cold.push(performance.now() - cloneBegin);
+      rmSync(target, { recursive: true, force: true });
+      const begin = Date.now();
+      const bead = await sling({ steps: 1, stepMs: 10, commits: 1 }, large);
+      warm.push((await spawned(bead)).at - begin);
+      await closed(bead);
+      warmRatios.push((warm.at(-1) ?? 0) / (cold.at(-1) ?? 1));
+    }
     return [
+      { name: 'warm_start_ratio', value: median(warm), unit: 'ms', against: { what: 'plain git clone', value: median(cold) }, ratio: median(warmRatios), how: `a repository with ${commits} commits and half a gigabyte; its mirror is warm: from the start request to the agent's spawn; 3 times, in turn` },
+      { name: 'attempts_used_by_a_deploy', value: usedByDeploy, unit: 'attempts', against: { what: 'an activity that holds the agent', value: 1 }, how: 'the worker is stopped and started while an agent works: the agent goes on, and the next worker knows it. Held by the worker, it would end with it', report: 'value' },
       { name: 'sling_to_spawn', value: median(starts), unit: 'ms', against: { what: 'plain git clone', value: median(clones) }, ratio: median(ratios), how: `${slings} beads one by one on a warm mirror of a repository with ${files} files, from the start request to the agent's spawn; a clone of the same repository before each` },
       { name: 'death_to_respawn', value: median(deaths) / 1_000, unit: 's', against: { what: 'heartbeat time-out', value: defaultClocks.heartbeatTimeout / 1_000 }, ratio: median(deaths) / defaultClocks.heartbeatTimeout, how: `SIGKILL to a working agent, ${kills} times, default clocks; to the spawn of the next attempt's agent` },
       ...(memory.length > 0 ? [{ name: 'runner_rss_mb', value: median(memory), unit: 'MB', how: 'resident memory of a runner just after its agent was spawned' }] : []),

@@ -1,0 +1,155 @@
+import { fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { BeadClient, listBeads } from '../client/index.js';
+import { messages } from '../contract/index.js';
+import type { BeatDetails, HeartbeatSignal } from '../contract/index.js';
+import { defaultClocks } from '../domain/index.js';
+import { percentile, round } from './figures.js';
+import type { Figure } from './figures.js';
+import type { FromParkedWorker, ToParkedWorker } from './parked-worker.js';
+
+const warmUp = 100;
+/** Requests under way at once: more only wait in the server. */
+const atOnce = 16;
+
+interface Size {
+  beads: number;
+  rssMb: number;
+  cpu: number;
+  signals: number;
+  show: number[];
+  list: number[];
+}
+
+/**
+ * Beads whose agents work for hours, on one workflow worker (a process of its own): their runners beat and signal as real ones do, and the worker's
+ * memory and CPU, and the latency of an operator's look, are taken at each size.
+ */
+export async function scale(server: { address: string; namespace: string }, { sizes = [100, 1_000, 5_000], watchMs = 40_000, say = (_: string): void => undefined } = {}): Promise<Figure[]> {
+  const queue = `bench-scale-${process.pid}`;
+  const connection = await Connection.connect({ address: server.address });
+  const client = new Client({ connection, namespace: server.namespace });
+  const beads = new BeadClient({ client });
+  const worker = fork(fileURLToPath(new URL('./parked-worker.js', import.meta.url)), [server.address, server.namespace, queue], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const tokens = new Map<string, { token: Uint8Array; attempt: string }>();
+  let answered: (figures: { rssMb: number; cpuMs: number }) => void = () => undefined;
+  let ready: () => void = () => undefined;
+  const polls = new Promise<void>((resolve, reject) => {
+    ready = resolve;
+    worker.once('exit', (code) => reject(new Error(`the worker of the scale benchmark ended with ${code}`)));
+  });
+  worker.on('message', (message: FromParkedWorker) => {
+    if (message.type === 'ready') ready();
+    else if (message.type === 'taken') tokens.set(message.bead, { token: Buffer.from(message.token, 'base64'), attempt: message.attempt });
+    else answered(message);
+  });
+  const measure = (): Promise<{ rssMb: number; cpuMs: number }> =>
+    new Promise((resolve) => {
+      answered = resolve;
+      worker.send({ type: 'measure' } satisfies ToParkedWorker);
+    });
+  const signal = (bead: string, kind: HeartbeatSignal['kind']): Promise<void> =>
+    client.workflow.getHandle(`bead-${bead}`).signal(messages.heartbeat, { attempt: tokens.get(bead)?.attempt ?? '', host: 'bench', kind } as HeartbeatSignal);
+  const beat = (bead: string): Promise<void> => {
+    const { token, attempt } = tokens.get(bead) ?? { token: new Uint8Array(), attempt: '' };
+    const details: BeatDetails = { host: 'bench', attempt, phase: 'running', text: 'running' };
+    return client.activity.heartbeat(token, details);
+  };
+
+  const names: string[] = [];
+  const measured: Size[] = [];
+  let stopped = false;
+  let sent = 0;
+  /** Each bead's runner: a beat every half time-out (the real ones beat more often, which writes no history either), a signal every `signalEvery`. */
+  const runners = (async () => {
+    for (let round = 0; !stopped; round += 1) {
+      const began = performance.now();
+      const due = [...tokens.keys()];
+      await inParallel(due, async (bead) => {
+        if (stopped) return;
+        await beat(bead);
+        if (round % 3 === 2) {
+          await signal(bead, 'output');
+          sent += 1;
+        }
+      });
+      await sleep(Math.max(defaultClocks.signalEvery / 3 - (performance.now() - began), 100));
+    }
+  })();
+  try {
+    await polls;
+    let empty = { rssMb: 0 };
+    // The first ones warm the worker up: compiled code and buffers, which are no bead's.
+    for (const size of [0, ...sizes]) {
+      say(size === 0 ? `scale: ${warmUp} beads to warm up` : `scale: ${size} beads more than those`);
+      const fresh = Array.from({ length: warmUp + size - names.length }, () => `scale-${randomUUID().slice(0, 12)}`);
+      await inParallel(fresh, async (bead) => {
+        await beads.start({ bead, title: 'bench', repo: '/nowhere', agent: { adapter: 'demo' } }, queue);
+      });
+      names.push(...fresh);
+      while (tokens.size < names.length) await sleep(200);
+      await inParallel(fresh, async (bead) => {
+        await beat(bead);
+        await signal(bead, 'start');
+      });
+      await sleep(5_000);
+      if (size === 0) {
+        empty = await measure();
+        continue;
+      }
+      const [before, began, sentBefore] = [await measure(), performance.now(), sent];
+      const [show, list]: [number[], number[]] = [[], []];
+      while (performance.now() - began < watchMs) {
+        const bead = names[Math.floor(Math.random() * names.length)] ?? '';
+        show.push(await milliseconds(() => beads.view(bead)));
+        list.push(await milliseconds(() => listBeads({ client }, { limit: 50, taskQueue: queue })));
+        await sleep(500);
+      }
+      const [after, seconds] = [await measure(), (performance.now() - began) / 1_000];
+      measured.push({ beads: size, rssMb: after.rssMb - empty.rssMb, cpu: (after.cpuMs - before.cpuMs) / 1_000 / seconds, signals: (sent - sentBefore) / seconds, show, list });
+    }
+    return figuresOf(measured);
+  } finally {
+    stopped = true;
+    await runners;
+    await inParallel(names, async (bead) => {
+      await client.workflow.getHandle(`bead-${bead}`).terminate('measured');
+    }).catch(() => undefined);
+    worker.removeAllListeners('exit');
+    const gone = new Promise((resolve) => worker.once('exit', resolve));
+    worker.kill('SIGKILL');
+    await gone;
+    await connection.close();
+  }
+}
+
+function figuresOf(measured: readonly Size[]): Figure[] {
+  const first = measured[0];
+  const last = measured.at(-1);
+  if (first === undefined || last === undefined) return [];
+  const perBead = ({ rssMb, beads }: Size): number => (rssMb * 1_024) / beads;
+  const at = (size: Size): string => `${size.beads} beads: ${round(perBead(size))} kB each, ${round(size.signals)} signals/s, ${round(size.cpu)} of a core, show ${round(percentile(size.show, 50))} ms (p99 ${round(percentile(size.show, 99))}), ls ${round(percentile(size.list, 50))} ms (p99 ${round(percentile(size.list, 99))})`;
+  const how = `one workflow worker (a process of its own), agents that work, their runners beating and signalling as real ones; memory beyond that of the worker with its first ${warmUp}. ${measured.map(at).join('; ')}`;
+  return [
+    { name: 'kb_per_parked_bead', value: perBead(last), unit: 'kB', against: { what: `at ${first.beads} beads`, value: perBead(first) }, ratio: perBead(last) / perBead(first), how, report: 'value' },
+    { name: `kb_per_parked_bead_at_${first.beads}`, value: perBead(first), unit: 'kB', how: 'the same at the smallest size: what every worker has anyway is shared by few' },
+    { name: 'show_at_scale', value: percentile(last.show, 50), unit: 'ms', against: { what: `at ${first.beads} beads`, value: percentile(first.show, 50) }, ratio: percentile(last.show, 50) / percentile(first.show, 50), how: `a bead's whole state by its query, with ${last.beads} beads on the worker` },
+    { name: 'list_at_scale', value: percentile(last.list, 50), unit: 'ms', against: { what: `at ${first.beads} beads`, value: percentile(first.list, 50) }, ratio: percentile(last.list, 50) / percentile(first.list, 50), how: `the newest 50 of ${last.beads} beads, as \`heartbead ls\` and \`problems\` read them` },
+  ];
+}
+
+async function inParallel(items: readonly string[], run: (item: string) => Promise<void>): Promise<void> {
+  const waiting = [...items];
+  await Promise.all(Array.from({ length: Math.min(atOnce, waiting.length) }, async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await run(next);
+  }));
+}
+
+async function milliseconds(run: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await run();
+  return performance.now() - began;
+}
