@@ -51,7 +51,8 @@ export function makeCleanUpAttempt({ host }: Pick<ActivityDeps, 'host'>, prepara
   };
 }
 
-async function hasWorktree(dir: AttemptDir): Promise<boolean> {
+/** @returns whether the attempt has a worktree on this host. */
+export async function hasWorktree(dir: AttemptDir): Promise<boolean> {
   try {
     await stat(dir.worktree);
     return true;

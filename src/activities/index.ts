@@ -11,13 +11,13 @@ import { makePauseAttempt } from './pause-attempt.js';
 import { makeStartAgent } from './start-agent.js';
 import { Preparations } from './start/preparations.js';
 import { makeStopAttempt } from './stop-attempt.js';
-import { sweepUnstarted } from './sweep.js';
+import { sweepEnded, sweepUnstarted } from './sweep.js';
 import { makeVerifyWork } from './verify-work.js';
 
 export type { ActivityDeps } from './deps.js';
 
-/** @returns all activities of a worker, and what its host watch does with attempts that never started. */
-export function createHostActivities(deps: ActivityDeps): { activities: Activities; sweep: (dir: AttemptDir) => Promise<void> } {
+/** @returns all activities of a worker, and what its host watch does with attempts that never started (`sweep`) or have ended (`tidy`). */
+export function createHostActivities(deps: ActivityDeps): { activities: Activities; sweep: (dir: AttemptDir) => Promise<void>; tidy: (dir: AttemptDir) => Promise<boolean> } {
   const preparations = new Preparations(deps);
   return {
     activities: {
@@ -29,6 +29,7 @@ export function createHostActivities(deps: ActivityDeps): { activities: Activiti
       cleanUpAttempt: makeCleanUpAttempt(deps, preparations),
     },
     sweep: (dir) => sweepUnstarted(deps, preparations, dir),
+    tidy: (dir) => sweepEnded(deps, dir),
   };
 }
 

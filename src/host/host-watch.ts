@@ -3,15 +3,20 @@ import type { Client } from '@temporalio/client';
 import pRetry from 'p-retry';
 import { within } from '../client/deadline.js';
 import type { AttemptResult } from '../contract/index.js';
-import { inspectAttempt } from '../runner/index.js';
-import type { AttemptDir } from '../runner/index.js';
+import { inspectAttempt, processStopped } from '../runner/index.js';
+import type { AttemptDir, ProcessIdentity } from '../runner/index.js';
 import { diskProblem } from './disk-space.js';
 import type { Host } from './host.js';
+import { Tidying } from './tidying.js';
 
 export interface HostWatchOptions {
   client: Client;
   /** What to do with an attempt that came here long ago and never got past the fence; resolves when it was looked at. */
   sweep?: (dir: AttemptDir) => Promise<void>;
+  /** What to do with what an attempt that has ended leaves here; resolves to whether nothing is left to be done. */
+  tidy?: (dir: AttemptDir) => Promise<boolean>;
+  /** Milliseconds from an attempt's end to the first of that; default 10 s: the bead has gone on by then, as a rule. */
+  tidyAfter?: number;
   /** Milliseconds between two looks at the process table; default 1 s: a killed runner is known before anybody misses it. */
   lookEvery?: number;
   /** Milliseconds between two looks at the disk; default 10 s. */
@@ -33,7 +38,11 @@ export class HostWatch {
   readonly #stop = new AbortController();
   readonly #again = new Map<string, number>();
   readonly #swept = new Map<string, number>();
+  /** Since when runners stand still, of this process's clock, by folder. */
+  readonly #stopped = new Map<string, number>();
+  readonly #endedFor = new Map<string, string>();
   readonly #reports = new Set<Promise<void>>();
+  readonly #tidying: Tidying | undefined;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
   #diskLookedAt = -Infinity;
@@ -41,7 +50,10 @@ export class HostWatch {
   constructor(
     private readonly host: Host,
     private readonly options: HostWatchOptions,
-  ) {}
+  ) {
+    const { tidy, tidyAfter = 10_000 } = options;
+    if (tidy !== undefined) this.#tidying = new Tidying({ tidy, after: tidyAfter, onTrouble: (dir, error) => host.logger.warn({ err: error, bead: dir.bead, attempt: dir.attempt }, 'what an attempt has left could not be looked after; it is tried again later') });
+  }
 
   /** Resolves after the first look: the runners that were here before this worker have their places then. */
   async start(): Promise<void> {
@@ -55,6 +67,7 @@ export class HostWatch {
     clearTimeout(this.#timer);
     await this.#looking;
     await Promise.all(this.#reports);
+    await this.#tidying?.stop();
   }
 
   #arm(): void {
@@ -68,9 +81,34 @@ export class HostWatch {
 
   async #look(): Promise<void> {
     await this.#lookAtDisk();
-    const { gone, unstarted } = await this.host.runners.look();
+    const { gone, stopped, unstarted, over } = await this.host.runners.look();
+    await this.#lookAtStopped(stopped);
     await Promise.all(gone.map((dir) => this.#settle(dir)));
+    for (const dir of over) this.#tidying?.add(dir);
+    this.#tidying?.look();
     for (const dir of unstarted) await this.#sweep(dir);
+  }
+
+  /**
+   * A runner that stands still (SIGSTOP, a debugger) renews no lease, and cannot freeze its agent when that has run out: the agent would go on while the bead gives
+   * the attempt up and starts another. After `orphanGrace` it is ended, as it would have ended its agent's work itself; what it leaves is reaped.
+   */
+  async #lookAtStopped(stopped: readonly { dir: AttemptDir; runner: ProcessIdentity }[]): Promise<void> {
+    const still = new Set(stopped.map(({ dir }) => dir.path));
+    for (const path of this.#stopped.keys()) if (!still.has(path)) this.#stopped.delete(path);
+    for (const { dir, runner } of stopped) {
+      const since = this.#stopped.get(dir.path) ?? performance.now();
+      this.#stopped.set(dir.path, since);
+      const orphanGrace = (await dir.readInput())?.clocks.orphanGrace;
+      if (orphanGrace === undefined || performance.now() - since < orphanGrace || !processStopped(runner.pid, runner.startTime)) continue;
+      this.host.logger.warn({ bead: dir.bead, attempt: dir.attempt, pid: runner.pid }, 'a runner has stood still for longer than its lease; it is ended');
+      this.#endedFor.set(dir.path, 'its runner stood still for longer than its lease (stopped by a signal or a debugger) and was ended');
+      try {
+        process.kill(runner.pid, 'SIGKILL');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    }
   }
 
   /** Whoever has the turn settles the attempt himself; if not, the next look does. */
@@ -86,7 +124,8 @@ export class HostWatch {
           this.#report(dir, found.result);
           break;
         case 'dead':
-          this.#report(dir, await this.host.reap(dir, 'its runner died without a word (killed, or crashed)'));
+          this.#report(dir, await this.host.reap(dir, this.#endedFor.get(dir.path) ?? 'its runner died without a word (killed, or crashed)'));
+          this.#endedFor.delete(dir.path);
           break;
         case 'missing':
         case 'unstarted':

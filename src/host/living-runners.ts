@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { AttemptDir, inspectAttempt, processAlive } from '../runner/index.js';
+import { AttemptDir, inspectAttempt, processAlive, processStopped } from '../runner/index.js';
 import type { ProcessIdentity } from '../runner/index.js';
 
 /** What a look at the state directory has found. */
@@ -8,6 +8,10 @@ export interface HostLook {
   gone: AttemptDir[];
   /** Attempts that came here and never got a runner past its fence. */
   unstarted: AttemptDir[];
+  /** Attempts whose runner is there and stands still. */
+  stopped: { dir: AttemptDir; runner: ProcessIdentity }[];
+  /** Attempts that are over, each told once. */
+  over: AttemptDir[];
 }
 
 interface Entry {
@@ -21,8 +25,8 @@ interface Entry {
  */
 export class LivingRunners {
   readonly #entries = new Map<string, Entry>();
-  /** Folders of attempts that are over: kept for their logs, and never looked at again. */
-  readonly #over = new Set<string>();
+  /** Folders of attempts that are over: kept for their logs, and looked at no more than once again. */
+  readonly #over = new Map<string, 'fresh' | 'told'>();
 
   constructor(private readonly home: string) {}
 
@@ -41,14 +45,22 @@ export class LivingRunners {
   /** The attempt no longer takes up a place. @param over false when it may yet come to life (it never started). */
   forget(dir: AttemptDir, over = true): void {
     this.#entries.delete(basename(dir.path));
-    if (over) this.#over.add(basename(dir.path));
+    if (over && !this.#over.has(basename(dir.path))) this.#over.set(basename(dir.path), 'fresh');
   }
 
   /** Looks at the process table, and at folders not yet known. Cheap: meant to be done every second. */
   async look(): Promise<HostLook> {
-    const look: HostLook = { gone: [...this.#entries.values()].filter(({ runner }) => !processAlive(runner.pid, runner.startTime)).map(({ dir }) => dir), unstarted: [] };
+    const entries = [...this.#entries.values()];
+    const look: HostLook = {
+      gone: entries.filter(({ runner }) => !processAlive(runner.pid, runner.startTime)).map(({ dir }) => dir),
+      stopped: entries.filter(({ runner }) => processStopped(runner.pid, runner.startTime)), unstarted: [], over: [],
+    };
     for (const dir of await AttemptDir.list(this.home)) {
       const name = basename(dir.path);
+      if (this.#over.get(name) === 'fresh') {
+        this.#over.set(name, 'told');
+        look.over.push(dir);
+      }
       if (this.#entries.has(name) || this.#over.has(name)) continue;
       const found = await inspectAttempt(dir);
       switch (found.kind) {
@@ -60,7 +72,8 @@ export class LivingRunners {
           look.gone.push(dir);
           break;
         case 'ended':
-          this.#over.add(name);
+          this.#over.set(name, 'told');
+          look.over.push(dir);
           break;
         case 'missing':
         case 'unstarted':

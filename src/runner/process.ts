@@ -10,6 +10,8 @@ export interface ProcessEntry {
   startTime: string;
   /** Ended, and only waiting for its parent to notice. */
   zombie: boolean;
+  /** Stands still, by SIGSTOP or a debugger. */
+  stopped: boolean;
 }
 
 const onLinux = process.platform === 'linux';
@@ -44,6 +46,7 @@ function linuxEntry(pid: number): ProcessEntry | undefined {
     pgid: Number(fields[2]),
     startTime: `${bootId()}-${fields[19]}`,
     zombie: fields[0] === 'Z' || fields[0] === 'X',
+    stopped: fields[0] === 'T' || fields[0] === 't',
   };
 }
 
@@ -54,7 +57,7 @@ function psEntries(args: string[]): ProcessEntry[] {
     const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(.+?)\s*$/.exec(line);
     if (!match) return [];
     const [, pid, ppid, pgid, stat, start] = match as unknown as [string, string, string, string, string, string];
-    return [{ pid: Number(pid), ppid: Number(ppid), pgid: Number(pgid), startTime: start, zombie: stat.startsWith('Z') }];
+    return [{ pid: Number(pid), ppid: Number(ppid), pgid: Number(pgid), startTime: start, zombie: stat.startsWith('Z'), stopped: stat.startsWith('T') }];
   });
 }
 
@@ -91,4 +94,10 @@ export function processStartTime(pid: number): string | undefined {
 export function processAlive(pid: number, startTime?: string): boolean {
   const entry = entryOf(pid);
   return entry !== undefined && !entry.zombie && (startTime === undefined || entry.startTime === startTime);
+}
+
+/** @returns whether this very process runs no instruction until somebody continues it. */
+export function processStopped(pid: number, startTime?: string): boolean {
+  const entry = entryOf(pid);
+  return entry !== undefined && entry.stopped && (startTime === undefined || entry.startTime === startTime);
 }

@@ -84,8 +84,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     const identity = `heartbead@${hostId} ${process.pid}`;
     const client = new Client({ connection, namespace, identity });
     const host = new Host({ home, hostId, maxAgents, diskFloor, logger });
-    const { activities, sweep } = createHostActivities({ host, client, connection: connectionRecord({ ...shared, namespace }), agentsQueue: taskQueues.agents(taskQueue) });
-    const watch = new HostWatch(host, { client, sweep });
+    const { activities, sweep, tidy } = createHostActivities({ host, client, connection: connectionRecord({ ...shared, namespace }), agentsQueue: taskQueues.agents(taskQueue) });
+    const watch = new HostWatch(host, { client, sweep, tidy });
     await watch.start();
     closers.push(() => watch.stop());
 

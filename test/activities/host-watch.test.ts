@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs';
+import { execa } from 'execa';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { AttemptResult } from '../../src/contract/index.js';
 import { Host, HostWatch } from '../../src/host/index.js';
 import { findProcesses } from '../../src/runner/index.js';
 import { HostLab, testLogger } from './support/host-lab.js';
-import type { LabOptions } from './support/host-lab.js';
+import type { Desk, LabOptions } from './support/host-lab.js';
 
 const patient = { timeout: 90_000, interval: 100 };
 
@@ -39,6 +41,23 @@ describe('the watch over a host', () => {
     expect(await dir.readResult()).toEqual((ending as { result: AttemptResult }).result);
   });
 
+  test('a runner that stands still for longer than its lease is ended, since it can no longer freeze its agent; the bead hears of it', async () => {
+    const here = await open({ watch: false });
+    const desk = await here.desk();
+    const clocks = { ...here.input(desk).clocks, heartbeatTimeout: 600_000, orphanGrace: 6_000 };
+    const running = await desk.start(here.input(desk, { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } }, clocks }));
+    const dir = here.dir(desk);
+    await expect.poll(async () => (await dir.readRunner())?.agent, patient).toBeDefined();
+    const record = await dir.readRunner();
+    watch = new HostWatch(here.host, { client: here.client, lookEvery: 200 });
+    await watch.start();
+    process.kill(record?.pid ?? 0, 'SIGSTOP');
+    const stopped = performance.now();
+    expect(await running.ending()).toMatchObject({ kind: 'result', result: { outcome: 'lost', reason: expect.stringContaining('stood still') } });
+    expect(performance.now() - stopped).toBeGreaterThan(clocks.orphanGrace);
+    expect(findProcesses({ attempt: desk.attempt, ...(record?.agent ? { group: record.agent } : {}) })).toEqual([]);
+  });
+
   test('a living runner has its place from the first look on, and gives it up by ending, whoever spawned it', async () => {
     const here = await open({ watch: false });
     const desk = await here.desk();
@@ -54,6 +73,41 @@ describe('the watch over a host', () => {
     expect(await running.ending()).toMatchObject({ kind: 'result', result: { outcome: 'done' } });
     await permit;
     expect(next.runners.count).toBe(0);
+  });
+
+  test('the worktree of an ended attempt stays while its bead may be looked at, and goes when the bead has gone on, but never with work that is nowhere else', async () => {
+    const here = await open({ watch: false });
+    const { tidy } = here.hostActivities;
+    const looked: { attempt: string; done: boolean }[] = [];
+    watch = new HostWatch(here.host, {
+      client: here.client, lookEvery: 100, tidyAfter: 200,
+      tidy: async (dir) => {
+        const done = await tidy(dir);
+        looked.push({ attempt: dir.attempt, done });
+        return done;
+      },
+    });
+    await watch.start();
+    const done = async (): Promise<Desk> => {
+      const desk = await here.desk();
+      const running = await desk.start(here.input(desk));
+      expect(await running.ending()).toMatchObject({ kind: 'result', result: { outcome: 'done' } });
+      return desk;
+    };
+    const [first, second] = [await done(), await done()];
+    // Both have ended, and both are still their bead's newest.
+    for (const { attempt } of [first, second]) await expect.poll(() => looked.filter((look) => look.attempt === attempt && !look.done).length, patient).toBeGreaterThan(1);
+    expect(existsSync(here.dir(first).worktree)).toBe(true);
+    // The first bead has gone on; in the second's worktree is something that the remote does not have, though its bead is closed.
+    await execa('git', ['-C', here.dir(second).worktree, 'commit', '--quiet', '--allow-empty', '-m', 'Only here']);
+    await first.setState({ status: 'in_progress', current: { id: '2-next', lastSignAt: 0 } });
+    await second.setState({ status: 'closed' });
+    await expect.poll(() => existsSync(here.dir(first).worktree), patient).toBe(false);
+    expect(await here.dir(first).readResult()).toMatchObject({ outcome: 'done' });
+    const before = looked.length;
+    await expect.poll(() => looked.slice(before).filter((look) => look.attempt === second.attempt).length, patient).toBeGreaterThan(1);
+    expect(existsSync(here.dir(second).worktree)).toBe(true);
+    expect(looked.filter((look) => look.attempt === second.attempt && look.done)).toEqual([]);
   });
 
   test('a disk below its floor: no task is asked for, and the reason is at hand', async () => {

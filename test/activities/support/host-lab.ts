@@ -183,6 +183,8 @@ export interface LabOptions {
 /** A host with its workers, all parts in reach of the test. */
 export class HostLab extends Lab {
   declare host: Host;
+  /** What the watch over the host is given. */
+  hostActivities!: ReturnType<typeof createHostActivities>;
 
   static async open(options: LabOptions = {}): Promise<HostLab> {
     const lab = new HostLab();
@@ -195,7 +197,8 @@ export class HostLab extends Lab {
     const { address, namespace } = inject('devServer');
     const { home, hostId } = await openStateDirectory(this.home);
     this.host = new Host({ home, hostId, maxAgents, diskFloor, logger: testLogger() });
-    const { activities, sweep } = createHostActivities({ host: this.host, client: this.client, connection: connectionRecord({ address, namespace }), agentsQueue: taskQueues.agents(this.town) });
+    this.hostActivities = createHostActivities({ host: this.host, client: this.client, connection: connectionRecord({ address, namespace }), agentsQueue: taskQueues.agents(this.town) });
+    const { activities, sweep } = this.hostActivities;
     const hostWatch = new HostWatch(this.host, { client: this.client, sweep, lookEvery: 200, sweepEvery: 1_000 });
     if (watch) await hostWatch.start();
     const fleet = createFleetActivities({ client: this.client, taskQueue: this.town, mirrors: this.host.mirrors, logger: testLogger() });
