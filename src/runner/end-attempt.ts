@@ -73,6 +73,8 @@ async function record({ dir, trouble }: EndOptions, result: AttemptResult): Prom
       return;
     } catch (error) {
       trouble('result.json', error);
+      // Deleted: there is nowhere to keep it.
+      if (!(await dir.exists())) return;
       await sleep(RECORD_AGAIN_MS);
     }
   }

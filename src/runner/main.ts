@@ -102,7 +102,7 @@ async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
     const supervised = supervisor.supervise(fence.lease, launch);
     answer({ fenced: true, pid: process.pid });
     await supervised.catch(crash);
-    await record.update({ state: 'ended' });
+    await record.update({ state: 'ended' }).catch((error: unknown) => trouble('runner.json', error));
     return undefined;
   } finally {
     await Promise.all([control.close(), desk.close()]);

@@ -14,6 +14,7 @@ import { freezeProcesses } from './end-processes.js';
 import type { AttemptProcesses } from './end-processes.js';
 import { passFence } from './fence.js';
 import type { FenceRefusal } from './fence.js';
+import { FolderWatch } from './folder-watch.js';
 import { Freezer } from './freezer.js';
 import type { Clock } from './instant.js';
 import { Refusal } from './json-server.js';
@@ -50,7 +51,7 @@ const END_AFTER_DONE = 1.5;
 const SAVE_FROZEN_MS = 20_000;
 
 /** A host that shuts down gives its processes but a moment (90 s with systemd, 10 s with Docker), most of which the agent and the push have had. */
-const REPORT_AT_SHUT_DOWN_MS = 5_000;
+const REPORT_LAST_MS = 5_000;
 
 /** Supervises one attempt, from the fence to the report of its result. */
 export class Supervisor implements ControlHandlers {
@@ -63,6 +64,7 @@ export class Supervisor implements ControlHandlers {
   private readonly box: MessageBox;
   private readonly freezer: Freezer;
   private readonly refusals: RefusalWatch;
+  private readonly folder: FolderWatch;
   private readonly fenceWaker = new Waker();
   private readonly fenceOver = deferred<FenceRefusal | { lease: Lease }>();
   private stopAtFence: StopRequest | undefined;
@@ -107,6 +109,8 @@ export class Supervisor implements ControlHandlers {
       onFacts: () => this.note('runner.json', record.update(this.watch.facts)),
       onRefused: (refusal) => this.refusals.heard(refusal),
     });
+    // Nobody could adopt it without: it would hold its agent for ever.
+    this.folder = new FolderWatch(dir.path, () => this.endSoon('the folder of the attempt was deleted'));
     this.desk = new AgentDesk({
       attempt, watch: this.watch, signaller: this.signaller, notes: this.notes, box: this.box, keeper: this.keeper,
       closed: () => (this.cause === undefined ? undefined : 'the attempt is being ended'),
@@ -119,6 +123,7 @@ export class Supervisor implements ControlHandlers {
   /** Passes the fence. @returns the lease, or why not: then no agent was spawned. */
   async fence(): Promise<FenceRefusal | { lease: Lease }> {
     const { input, setup, link, clock } = this.options;
+    this.folder.start(input.clocks.beatEvery);
     const passed = await passFence({
       link, clock, clocks: input.clocks, attempt: input.attempt, host: setup.host, waker: this.fenceWaker,
       token: () => this.leaseKeeper.token,
@@ -159,6 +164,7 @@ export class Supervisor implements ControlHandlers {
 
     const result = await this.recorded.promise;
     clearInterval(saving);
+    this.folder.stop();
     for (const timer of this.timers) clearTimeout(timer);
     await this.notes.flush();
     const { link, clock } = this.options;
@@ -206,11 +212,7 @@ export class Supervisor implements ControlHandlers {
 
   /** The host shuts down: what is saved now is not lost. */
   shutDown(): void {
-    const settle = (): void => { this.settled = true; };
-    this.note('shut-down', this.stop({ outcome: 'lost', reason: 'the host shuts down' }).then(() => {
-      // The result is on disk: what cannot be reported now is reported from there.
-      setTimeout(settle, REPORT_AT_SHUT_DOWN_MS).unref();
-    }));
+    this.endSoon('the host shuts down');
   }
 
   async stop(request: StopRequest): Promise<AttemptResult> {
@@ -236,6 +238,14 @@ export class Supervisor implements ControlHandlers {
     if (this.cause !== undefined) throw new Refusal(409, 'the attempt is being ended');
     const problem = this.box.deliver(message);
     if (problem !== undefined) throw new Refusal(429, problem);
+  }
+
+  /** Ends the attempt as lost. Its report gets a moment: what the bead does not hear now it hears from this disk, or from the host that has nothing of the attempt any more. */
+  private endSoon(reason: string): void {
+    const settle = (): void => { this.settled = true; };
+    this.note(reason, this.stop({ outcome: 'lost', reason }).then(() => {
+      setTimeout(settle, REPORT_LAST_MS).unref();
+    }));
   }
 
   /** The first cause counts. */
