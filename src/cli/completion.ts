@@ -2,12 +2,17 @@ import type { Command } from 'commander';
 
 export const shells = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof shells)[number];
+/** What has ids that a shell can ask for: `heartbead completion beads`. */
+export const idKinds = ['beads', 'rigs', 'convoys'] as const;
+export type IdKind = (typeof idKinds)[number];
 
 /** A verb, or a verb of a group, as a shell completes it. */
 interface Entry {
   /** `convoy create`; empty for the program itself. */
   path: string;
   words: { word: string; help: string }[];
+  /** Its first argument is one of these. */
+  ids?: IdKind;
 }
 
 /** @returns a script for a shell, made of the very commands that exist. */
@@ -26,8 +31,28 @@ export function completionScript(program: Command, shell: Shell): string {
 function entriesOf(command: Command, path: string[]): Entry[] {
   const verbs = command.commands.map((child) => ({ word: child.name(), help: child.description() }));
   const options = [...command.options.flatMap(({ long, description }) => (typeof long === 'string' ? [{ word: long, help: description }] : [])), { word: '--help', help: 'show help' }];
-  return [{ path: path.join(' '), words: [...verbs, ...options] }, ...command.commands.flatMap((child) => entriesOf(child, [...path, child.name()]))];
+  const ids = idsOf(command, path);
+  return [{ path: path.join(' '), words: [...verbs, ...options], ...(ids === undefined ? {} : { ids }) }, ...command.commands.flatMap((child) => entriesOf(child, [...path, child.name()]))];
 }
+
+/** What the first argument of a verb names. */
+function idsOf(command: Command, [group, verb]: string[]): IdKind | undefined {
+  switch (command.registeredArguments[0]?.name()) {
+    case 'bead':
+      return 'beads';
+    case 'rig':
+      return 'rigs';
+    case 'convoy':
+      return 'convoys';
+    case 'name':
+      return group === 'rig' && verb !== 'add' ? 'rigs' : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** The verbs of each kind of id. */
+const byKind = (entries: Entry[]): [IdKind, string[]][] => idKinds.map((kind) => [kind, entries.filter(({ ids }) => ids === kind).map(({ path }) => path)]);
 
 const groups = (entries: Entry[]): string[] => entries.map(({ path }) => path).filter((path) => path !== '' && entries.some((other) => other.path.startsWith(`${path} `)));
 
@@ -37,16 +62,22 @@ const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 function bash(entries: Entry[]): string {
   return `# heartbead: completion for bash. Use: source <(heartbead completion bash)
 _heartbead() {
-  local cur="\${COMP_WORDS[COMP_CWORD]}" verb="" word i
+  local cur="\${COMP_WORDS[COMP_CWORD]}" verb="" word i args=0
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="\${COMP_WORDS[i]}"
     case "$word" in -*) continue ;; esac
-    if [ -z "$verb" ]; then verb="$word"; else case " ${groups(entries).join(' ')} " in *" $verb "*) verb="$verb $word" ;; esac; fi
+    if [ -z "$verb" ]; then verb="$word"; else case " ${groups(entries).join(' ')} " in *" $verb "*) verb="$verb $word" ;; *) args=$((args + 1)) ;; esac; fi
   done
-  local words=""
+  local words="" ids=""
   case "$verb" in
 ${entries.map(({ path, words }) => `    ${quoted(path)}) words=${quoted(words.map(({ word }) => word).join(' '))} ;;`).join('\n')}
   esac
+  [ "$args" -gt 0 ] || case "$verb" in
+${byKind(entries).map(([kind, paths]) => `    ${paths.map(quoted).join(' | ')}) ids=${kind} ;;`).join('\n')}
+  esac
+  case "\${COMP_WORDS[COMP_CWORD - 1]}" in --rig) ids=rigs ;; --convoy) ids=convoys ;; esac
+  case "$cur" in -*) ids="" ;; esac
+  [ -z "$ids" ] || words="$words $(heartbead completion "$ids" 2>/dev/null)"
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
 complete -o default -F _heartbead heartbead
@@ -58,16 +89,22 @@ function zsh(entries: Entry[]): string {
   return `#compdef heartbead
 # heartbead: completion for zsh. Use: source <(heartbead completion zsh)
 _heartbead() {
-  local verb="" word i
-  local -a found
+  local verb="" word i ids="" args=0
+  local -a found named
   for ((i = 2; i < CURRENT; i++)); do
     word="\${words[i]}"
     [[ "$word" == -* ]] && continue
-    if [[ -z "$verb" ]]; then verb="$word"; elif [[ " ${groups(entries).join(' ')} " == *" $verb "* ]]; then verb="$verb $word"; fi
+    if [[ -z "$verb" ]]; then verb="$word"; elif [[ " ${groups(entries).join(' ')} " == *" $verb "* ]]; then verb="$verb $word"; else (( args += 1 )); fi
   done
   case "$verb" in
 ${entries.map(({ path, words }) => `    ${quoted(path)}) found=(${words.map(described).join(' ')}) ;;`).join('\n')}
   esac
+  (( args > 0 )) || case "$verb" in
+${byKind(entries).map(([kind, paths]) => `    ${paths.map(quoted).join(' | ')}) ids=${kind} ;;`).join('\n')}
+  esac
+  case "\${words[CURRENT - 1]}" in --rig) ids=rigs ;; --convoy) ids=convoys ;; esac
+  if [[ -n "$ids" && "\${words[CURRENT]}" != -* ]]; then named=(\${(f)"$(heartbead completion "$ids" 2>/dev/null)"}); fi
+  _describe 'id' named
   _describe 'heartbead' found || _files
 }
 compdef _heartbead heartbead
@@ -75,15 +112,17 @@ compdef _heartbead heartbead
 }
 
 function fish(entries: Entry[]): string {
-  const lines = entries.flatMap(({ path, words }) => {
+  const lines = entries.flatMap(({ path, words, ids }) => {
     const parts = path === '' ? [] : path.split(' ');
     const below = entries.filter((other) => other.path.startsWith(path === '' ? '' : `${path} `) && other.path.split(' ').length === parts.length + 1 && other.path !== '').map((other) => other.path.split(' ').at(-1) ?? '');
-    const seen = parts.map((part) => `__fish_seen_subcommand_from ${part}`);
+    // `show` is a verb, and one of two groups as well.
+    const seen = [...parts.map((part) => `__fish_seen_subcommand_from ${part}`), ...(parts.length === 1 && below.length === 0 ? [`not __fish_seen_subcommand_from ${groups(entries).join(' ')}`] : [])];
     const verbOnly = [...seen, ...(below.length === 0 ? [] : [`not __fish_seen_subcommand_from ${below.join(' ')}`])];
-    return words.map(({ word, help }) => {
+    const named = ids === undefined ? [] : [`complete -c heartbead -n ${quoted(seen.join('; and '))} -f -a '(heartbead completion ${ids} 2>/dev/null)'`];
+    return [...named, ...words.map(({ word, help }) => {
       const condition = (word.startsWith('--') ? (path === '' ? ['__fish_use_subcommand'] : seen) : path === '' ? ['__fish_use_subcommand'] : verbOnly).join('; and ');
       return `complete -c heartbead -n ${quoted(condition)} ${word.startsWith('--') ? `-l ${word.slice(2)}` : `-f -a ${word}`} -d ${quoted(help)}`;
-    });
+    })];
   });
   return `# heartbead: completion for fish. Use: heartbead completion fish | source\n${lines.join('\n')}\n`;
 }

@@ -1,6 +1,13 @@
 import { open, stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 
-/** Reads a growing file bit by bit, also over rotations: a file that has become another, or shorter, is read from its start. */
+/** A log has at most so many older files beside it (`name.1`, the newest of them, and so on). */
+const mostOlder = 9;
+
+/**
+ * Reads a growing log bit by bit, with what was rotated away from it: the oldest file first, and each to its end. A file that has become shorter is read
+ * from its start.
+ */
 export class FileFollower {
   private offset = 0;
   private inode: number | undefined;
@@ -9,31 +16,48 @@ export class FileFollower {
 
   constructor(private readonly path: string) {}
 
-  /** @returns the whole lines that were added since the last call; none when the file is not there yet. */
+  /** @returns the whole lines that were added since the last call; none when there is no file yet. */
   async newLines(): Promise<string[]> {
-    let file;
+    const files = await this.open();
     try {
-      file = await open(this.path, 'r');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw error;
-    }
-    try {
-      const { ino, size } = await file.stat();
-      if (this.inode !== undefined && (ino !== this.inode || size < this.offset)) this.offset = 0;
-      this.inode = ino;
+      // The one that was read last, wherever it is by now; when it is gone, what is left is all newer.
+      const last = files.findIndex(({ ino }) => ino === this.inode);
       const lines: string[] = [];
-      const buffer = Buffer.alloc(64 * 1024);
-      for (;;) {
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, this.offset);
-        if (bytesRead === 0) return lines;
-        this.offset += bytesRead;
-        const parts = (this.rest + this.decoder.decode(buffer.subarray(0, bytesRead), { stream: true })).split('\n');
-        this.rest = parts.pop() ?? '';
-        lines.push(...parts);
+      for (const { file, ino, size } of last < 0 ? files : files.slice(last)) {
+        if (ino !== this.inode || size < this.offset) this.offset = 0;
+        this.inode = ino;
+        lines.push(...(await this.read(file)));
       }
+      return lines;
     } finally {
-      await file.close();
+      for (const { file } of files) await file.close();
+    }
+  }
+
+  /** Opens the newest first: a rotation meanwhile moves a file to where it is found again, and none is missed. @returns them, the oldest first. */
+  private async open(): Promise<{ file: FileHandle; ino: number; size: number }[]> {
+    const found: { file: FileHandle; ino: number; size: number }[] = [];
+    for (const path of [this.path, ...Array.from({ length: mostOlder }, (_, index) => `${this.path}.${index + 1}`)]) {
+      const file = await openIfThere(path);
+      if (file === undefined && path === this.path) continue;
+      if (file === undefined) break;
+      const { ino, size } = await file.stat();
+      if (found.some((other) => other.ino === ino)) await file.close();
+      else found.push({ file, ino, size });
+    }
+    return found.reverse();
+  }
+
+  private async read(file: FileHandle): Promise<string[]> {
+    const lines: string[] = [];
+    const buffer = Buffer.alloc(64 * 1024);
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, this.offset);
+      if (bytesRead === 0) return lines;
+      this.offset += bytesRead;
+      const parts = (this.rest + this.decoder.decode(buffer.subarray(0, bytesRead), { stream: true })).split('\n');
+      this.rest = parts.pop() ?? '';
+      lines.push(...parts);
     }
   }
 
@@ -42,6 +66,15 @@ export class FileFollower {
     const rest = this.rest;
     this.rest = '';
     return rest === '' ? [] : [rest];
+  }
+}
+
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

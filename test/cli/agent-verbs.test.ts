@@ -42,7 +42,8 @@ describe('each verb is one request to the runner', () => {
     [['note', 'the cache is stale'], 'POST /note', { text: 'the cache is stale' }],
     [['escalate', 'which database?'], 'POST /escalate', { text: 'which database?' }],
   ])('%j', async (args, request, body) => {
-    expect((await agent(args)).code).toBe(0);
+    // What it prints would be its agent's newest words: the status says it.
+    expect(await agent(args)).toEqual({ code: 0, stdout: args[0] === 'escalate' ? 'a person is asked; you may end now\n' : '', stderr: '' });
     expect(asked).toEqual([{ request, body }]);
   });
 
@@ -55,6 +56,9 @@ describe('each verb is one request to the runner', () => {
     const checkpoint = { sha: 'a'.repeat(40), ref: 'refs/heartbead/b/1-aaaa/wip', wip: true };
     answer.body = { checkpoint, pushed: true };
     expect(JSON.parse((await agent(['checkpoint', '--json'])).stdout)).toEqual({ checkpoint, pushed: true });
+    expect((await agent(['checkpoint'])).stdout).toBe('');
+    answer.body = { checkpoint, pushed: false };
+    expect((await agent(['checkpoint', 'half'])).stdout).toBe('saved aaaaaaaaaa here; the push will be tried again\n');
     answer.body = { outcome: 'done', branch: 'heartbead/b/1-aaaa', sha: 'b'.repeat(40) };
     expect((await agent(['done', 'all of it'])).stdout).toBe('done: heartbead/b/1-aaaa is pushed at bbbbbbbbbb; you may end now\n');
     answer.body = { outcome: 'no_changes', sha: 'b'.repeat(40) };

@@ -43,6 +43,8 @@ describe('with a worker', () => {
     await expect.poll(async () => (await story()).at(-1), { timeout: 60_000, interval: 500 }).toMatch(/^closed: verified on the remote/);
     const told = (await story()).join('\n');
     for (const part of [/^slung: "Title of early"/m, /^attempt 1 \(1-\w+\) was put into the queue/m, /^host \S+ took attempt/m, /^the agent of attempt 1-\w+ was started on host/m, /^attempt 1-\w+ on host \S+ ended done/m, /^the work was found: .*1 ahead$/m]) expect(told).toMatch(part);
+    expect((await cli.run(['completion', 'beads'])).stdout.split('\n')).toContain(id('early'));
+    expect(await cli.run(['completion', 'beads'], { env: { TEMPORAL_ADDRESS: '127.0.0.1:1' } })).toEqual({ code: 0, stdout: '', stderr: '' });
     expect((await cli.run(['history', id('early')])).stdout).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}slung/);
     await expect.poll(problems, { timeout: 30_000, interval: 500 }).toEqual([]);
     expect((await cli.run(['problems'])).stdout).toBe('nothing needs a person\n');

@@ -7,7 +7,10 @@ import { CliError, exitCodes, failure, usageError } from '../exit.js';
 import { readText } from '../read-text.js';
 import { oneLine, timeOfDay } from '../render/format.js';
 
-/** What an agent tells its runner from inside an attempt. Loads no Temporal client: these are called often and must answer fast. */
+/**
+ * What an agent tells its runner from inside an attempt. Whatever it prints may be its agent's output, and so what people read as its activity: what the exit
+ * status says already is not printed. Loads no Temporal client: these are called often and must answer fast.
+ */
 export function agent(program: Command): void {
   const group = program
     .command('agent')
@@ -23,7 +26,7 @@ export function agent(program: Command): void {
     .action(
       action(async (context, activity: string | undefined) => {
         await ask(context, (runner) => runner.heartbeat(activity));
-        context.print({ ok: true }, 'heartbeat taken');
+        taken(context);
         return exitCodes.fine;
       }),
     );
@@ -34,7 +37,7 @@ export function agent(program: Command): void {
       action(async (context, given: string) => {
         const text = await textOf(given, 'a note');
         await ask(context, (runner) => runner.note(text));
-        context.print({ ok: true }, 'note kept');
+        taken(context);
         return exitCodes.fine;
       }),
     );
@@ -44,7 +47,7 @@ export function agent(program: Command): void {
     .action(
       action(async (context, text: string | undefined) => {
         const answer = await ask(context, (runner) => runner.checkpoint(text));
-        context.print(answer, `saved ${answer.checkpoint.sha.slice(0, 10)}${answer.pushed ? ` and pushed it to ${answer.checkpoint.ref}` : ' here; the push will be tried again'}`);
+        if (context.json || !answer.pushed) context.print(answer, `saved ${answer.checkpoint.sha.slice(0, 10)} here; the push will be tried again`);
         return exitCodes.fine;
       }),
     );
@@ -88,6 +91,10 @@ export function agent(program: Command): void {
       }),
     );
 }
+
+const taken = (context: Context): void => {
+  if (context.json) context.print({ ok: true }, '');
+};
 
 const textOf = async (given: string, what: string): Promise<string> => {
   const text = given === '-' ? await readText('-', limits.bodyBytes, what) : given;

@@ -33,6 +33,27 @@ test('a rotated log is read on from the start of the new file', async () => {
   expect(await follower.newLines()).toEqual(['new, and longer than the old one']);
 });
 
+test('what was rotated away before the first look is read first, the oldest at the beginning, lines that were cut in two put together', async () => {
+  writeFileSync(`${file}.2`, 'one\ntw');
+  writeFileSync(`${file}.1`, 'o\nthree\n');
+  writeFileSync(file, 'four\n');
+  expect(await new FileFollower(file).newLines()).toEqual(['one', 'two', 'three', 'four']);
+});
+
+test('what was written between the last look and a rotation is not lost, also over two rotations', async () => {
+  const follower = new FileFollower(file);
+  writeFileSync(file, 'one\n');
+  expect(await follower.newLines()).toEqual(['one']);
+  appendFileSync(file, 'two\n');
+  renameSync(file, `${file}.1`);
+  writeFileSync(file, 'three\n');
+  renameSync(`${file}.1`, `${file}.2`);
+  renameSync(file, `${file}.1`);
+  writeFileSync(file, 'four\n');
+  expect(await follower.newLines()).toEqual(['two', 'three', 'four']);
+  expect(await follower.newLines()).toEqual([]);
+});
+
 test('a letter that is cut in two by a read is put together', async () => {
   const follower = new FileFollower(file);
   const bytes = Buffer.from('ä\n');

@@ -1,15 +1,25 @@
 import { execFileSync } from 'node:child_process';
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
 import { completionScript, shells } from '../../../src/cli/completion.js';
+import { findProgram } from '../../../src/agents/index.js';
 import { createProgram } from '../../../src/cli/program.js';
 import { verbs } from '../../../src/cli/verbs/index.js';
 
 const program = createProgram(verbs);
 
+/** A `heartbead` that answers as one with a server would. */
+const bin = mkdtempSync(join(tmpdir(), 'heartbead-completion-'));
+writeFileSync(join(bin, 'heartbead'), '#!/bin/sh\n[ "$1" = completion ] && printf "%s-one\\n%s-two\\n" "$2" "$2"\n', { mode: 0o755 });
+afterAll(() => rmSync(bin, { recursive: true, force: true }));
+const env = { ...process.env, HOME: bin, TERM: 'dumb', PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}` };
+
 describe('completion', () => {
   const bash = (...words: string[]): string[] => {
     const script = `${completionScript(program, 'bash')}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _heartbead; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    return execFileSync('bash', ['-c', script], { encoding: 'utf8' }).trim().split('\n');
+    return execFileSync('bash', ['-c', script], { encoding: 'utf8', env }).trim().split('\n');
   };
 
   test('bash completes verbs, options, and the verbs of a group', () => {
@@ -18,6 +28,36 @@ describe('completion', () => {
     expect(bash('heartbead', 'sling', '--pri')).toEqual(['--priority']);
     expect(bash('heartbead', 'agent', 'do')).toEqual(['done']);
     expect(bash('heartbead', 'agent', 'messages', '--a')).toEqual(['--ack']);
+  });
+
+  test('bash asks for the ids of what a verb takes, once, and not where an option is begun', () => {
+    expect(bash('heartbead', 'show', 'beads-')).toEqual(['beads-one', 'beads-two']);
+    expect(bash('heartbead', 'rig', 'pause', 'r')).toEqual(['rigs-one', 'rigs-two']);
+    expect(bash('heartbead', 'convoy', 'retry', 'c')).toEqual(['convoys-one', 'convoys-two']);
+    expect(bash('heartbead', 'sling', 'A title', '--rig', 'r')).toEqual(['rigs-one', 'rigs-two']);
+    expect(bash('heartbead', 'nudge', 'beads-one', 'beads-')).toEqual(['']);
+    expect(bash('heartbead', 'rig', 'add', 'rigs-')).toEqual(['']);
+    expect(bash('heartbead', 'show', '--')).toEqual(['--json', '--help']);
+  });
+
+  test('zsh takes its script, and completes verbs and ids by it', (context) => {
+    if (findProgram('zsh', env) === undefined) return context.skip('there is no zsh here');
+    // Its own functions for what they would show: a list has no place without a terminal.
+    const zsh = (...words: string[]): string[] => execFileSync('zsh', ['-f', '-c', `compdef() { :; }\n_describe() { print -rl -- \${(P)2} }\n_files() { :; }\n${completionScript(program, 'zsh')}\nwords=(${words.map((word) => `'${word}'`).join(' ')}); CURRENT=${words.length}; _heartbead`], { encoding: 'utf8', env }).trim().split('\n');
+    expect(zsh('heartbead', '').some((line) => line.startsWith('problems:'))).toBe(true);
+    expect(zsh('heartbead', 'show', '')).toEqual(expect.arrayContaining(['beads-one', 'beads-two']));
+    expect(zsh('heartbead', 'rig', 'show', '')).toContain('rigs-one');
+    expect(zsh('heartbead', 'nudge', 'beads-one', '')).not.toContain('beads-one');
+  });
+
+  test('fish takes its script, and completes verbs, options and ids by it', (context) => {
+    if (findProgram('fish', env) === undefined) return context.skip('there is no fish here');
+    const fish = (line: string): string[] => execFileSync('fish', ['--no-config', '-c', `${completionScript(program, 'fish')}\ncomplete -C '${line}'`], { encoding: 'utf8', env }).trim().split('\n').map((found) => found.split('\t')[0] ?? '');
+    expect(fish('heartbead expl')).toEqual(['explain']);
+    expect(fish('heartbead sling --prio')).toEqual(['--priority']);
+    expect(fish('heartbead agent do')).toEqual(['done']);
+    expect(fish('heartbead show ')).toEqual(['beads-one', 'beads-two']);
+    expect(fish('heartbead convoy show ')).toEqual(['convoys-one', 'convoys-two']);
   });
 
   test.each(shells)('%s knows every verb there is', (shell) => {
