@@ -47,6 +47,9 @@ export class FakeHost {
   #temporal = true;
   #remote = true;
   #loseReports = 0;
+  #repeatReports = 0;
+  /** Milliseconds by which its wall clock differs from virtual time. */
+  clockOff = 0;
   #holdsPoll = false;
   #hangs = false;
 
@@ -129,6 +132,17 @@ export class FakeHost {
     this.#watchRunners();
   }
 
+  /** Somebody sets the clock on its wall, by so many milliseconds (negative: back). The monotonic one, and everybody else's, goes on as before. */
+  setClock(byMs: number): void {
+    this.clockOff += byMs;
+    for (const attempt of this.attempts.values()) attempt.runner?.clockMoved();
+  }
+
+  /** The next result is told twice. */
+  repeatNextReport(): void {
+    this.#repeatReports += 1;
+  }
+
   /** The next result is written down, and then the runner dies before it can tell. */
   loseNextReport(): void {
     this.#loseReports += 1;
@@ -158,6 +172,12 @@ export class FakeHost {
 
   get remoteInReach(): boolean {
     return this.#remote;
+  }
+
+  repeatsReport(): boolean {
+    if (this.#repeatReports === 0) return false;
+    this.#repeatReports -= 1;
+    return true;
   }
 
   losesReport(): boolean {

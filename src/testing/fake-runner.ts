@@ -20,8 +20,6 @@ import type { FakeHost } from './fake-host.js';
 import { FakeProcess } from './fake-process.js';
 import { fakeSha } from './fake-remote.js';
 
-const instant = (at: number): Instant => ({ wall: at, mono: at });
-
 export class FakeRunner {
   readonly process: FakeProcess;
   readonly #holds = new Set<'lease' | 'operator'>();
@@ -45,12 +43,17 @@ export class FakeRunner {
     private readonly attempt: FakeAttempt,
   ) {
     this.process = new FakeProcess(host.clock);
-    this.#lease = { renewedAt: instant(host.clock.now()) };
+    this.#lease = { renewedAt: { wall: host.clock.now() + host.clockOff, mono: host.clock.now() } };
     this.#task = attempt.task;
   }
 
   get #now(): number {
     return this.host.clock.now();
+  }
+
+  /** This moment by the host's two clocks, of which people set only the one on the wall. */
+  get #instant(): Instant {
+    return { wall: this.#now + this.host.clockOff, mono: this.#now };
   }
 
   get frozen(): boolean {
@@ -114,6 +117,11 @@ export class FakeRunner {
     this.#arm();
   }
 
+  /** The lease is looked at often, also between two beats. */
+  clockMoved(): void {
+    this.process.at(this.#now, () => this.#look(false));
+  }
+
   /** SIGKILL of runner and agent: nothing is recorded; the worktree stays. */
   kill(): void {
     this.process.kill();
@@ -136,12 +144,12 @@ export class FakeRunner {
     const { clocks } = this.attempt.input;
     const due = [this.#lastTry + (this.#task ? this.host.beatStep(clocks) : orphanEvery(clocks))];
     if (!this.attempt.result && this.#agent?.alive) {
-      if (!this.#holds.has('lease')) due.push(this.#lease.renewedAt.wall + clocks.orphanGrace);
+      if (!this.#holds.has('lease')) due.push(this.#lease.renewedAt.mono + clocks.orphanGrace);
       due.push(this.#lastSaved + clocks.checkpointEvery);
       const ends = this.#agent.endsAt();
       if (ends !== undefined && !this.#stopping) due.push(Math.max(ends, this.#doneAgainAt));
       const speaks = this.#agent.speaksAfter(this.#heardUntil);
-      if (speaks !== undefined && this.host.connected) due.push(Math.max(speaks, (this.#plan.sentAt?.wall ?? 0) + clocks.signalEvery));
+      if (speaks !== undefined && this.host.connected) due.push(Math.max(speaks, (this.#plan.sentAt?.mono ?? 0) + clocks.signalEvery));
     }
     if (this.#plan.life.length + this.#plan.acknowledged.length > 0 && this.host.connected) due.push(this.#now);
     const first = Math.min(...due);
@@ -165,7 +173,7 @@ export class FakeRunner {
       else if (this.#task) await this.#renewByBeat();
       else await this.#renewAsOrphan();
     }
-    if (!this.attempt.result && leaseIsOver(this.#lease, instant(this.#now), clocks) && !this.#holds.has('lease')) {
+    if (!this.attempt.result && leaseIsOver(this.#lease, this.#instant, clocks) && !this.#holds.has('lease')) {
       this.#save();
       this.#holds.add('lease');
       this.#setAgent();
@@ -176,7 +184,7 @@ export class FakeRunner {
   }
 
   async #renewByBeat(): Promise<void> {
-    const sent = instant(this.#now);
+    const sent = this.#instant;
     const phase: BeatPhase = this.#stopping ? 'stopping' : this.#holds.has('lease') ? 'frozen' : this.#holds.has('operator') ? 'paused' : 'running';
     const answer = await this.#beat(phase, phase);
     if (beatRenews(answer)) this.#renewed(sent);
@@ -195,7 +203,7 @@ export class FakeRunner {
 
   async #renewAsOrphan(): Promise<void> {
     const { bead, attempt } = this.attempt.input;
-    const sent = instant(this.#now);
+    const sent = this.#instant;
     try {
       const before: BeadView = await this.host.ask(bead);
       await this.#send('orphan');
@@ -269,6 +277,7 @@ export class FakeRunner {
       this.#task = undefined;
       this.#lastTry = 0;
     }
+    if (answer === 'accepted' && this.host.repeatsReport()) this.host.note(this.attempt.input.bead, 'reported-again', await this.host.call(() => task.complete(result)));
     if (answer === 'accepted') this.process.kill();
     else this.#arm();
   }
@@ -291,10 +300,10 @@ export class FakeRunner {
       this.#plan = planProgress(this.#plan, 'output', 'works');
     }
     for (;;) {
-      const due = signalDue(this.#plan, instant(this.#now), this.attempt.input.clocks);
+      const due = signalDue(this.#plan, this.#instant, this.attempt.input.clocks);
       if (due === undefined || !('kind' in due) || !this.host.connected) return;
       const sent = this.#plan;
-      const at = instant(this.#now);
+      const at = this.#instant;
       try {
         await this.#send(due.kind, sent.acknowledged);
       } catch (error) {

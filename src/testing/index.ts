@@ -30,6 +30,8 @@ export { VirtualClock } from './virtual-clock.js';
 export type { Clock } from './clock.js';
 export type { HostSurroundings } from './fake-host.js';
 export type { TaskInHand } from './task-in-hand.js';
+export { ActivityDesk } from './activity-desk.js';
+export { WorkflowWatch } from './workflow-watch.js';
 export { milliseconds } from './duration.js';
 export type { Duration } from './duration.js';
 export * from './expect.js';
