@@ -49,9 +49,10 @@ export class BeadClient {
   /**
    * Starts a bead. The id of a bead that is open, or has finished its work, is refused and nothing is changed;
    * that of a cancelled or terminated one may be used again (its attempts have other ids, so its refs stay apart).
+   * @param again - also the id of one that has finished.
    * @throws BeadExistsError
    */
-  async start(input: BeadInput, taskQueue: string): Promise<{ runId: string }> {
+  async start(input: BeadInput, taskQueue: string, { again = false }: { again?: boolean } = {}): Promise<{ runId: string }> {
     try {
       const handle = await this.limited(() =>
         this.town.client.workflow.start(workflowTypes.bead, {
@@ -59,7 +60,7 @@ export class BeadClient {
           taskQueue,
           args: [input],
           workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
-          workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+          workflowIdReusePolicy: again ? WorkflowIdReusePolicy.ALLOW_DUPLICATE : WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
           staticSummary: input.title,
           staticDetails: staticDetails(input),
           // The list of beads shows titles without asking each bead; a summary is not part of what visibility returns.

@@ -37,10 +37,18 @@ export function convoyErrands(s: ConvoyState): ConvoyErrand[] {
 /** @returns whether somebody should look from time to time whether those it waits for still live. */
 export const looksNeeded = (s: ConvoyState): boolean => s.endedAt === undefined && (s.beads.some(({ status }) => isActive(status)) || s.landing?.step === 'queued');
 
+/** @returns whether this very bead is part of the convoy already: whoever got no answer may ask again. */
+export function isPart(s: Pick<ConvoyState, 'beads'>, bead: unknown): boolean {
+  if (typeof bead !== 'object' || bead === null) return false;
+  const told = ({ id, title, body, needs, priority, agent }: Partial<ConvoyBead>): string => JSON.stringify([id, title, body, needs, priority, agent]);
+  return s.beads.some((other) => other.id === (bead as Partial<ConvoyBead>).id && told(other) === told(bead));
+}
+
 /** @returns why a bead cannot be added now, or undefined. */
 export function addProblem(s: ConvoyState, bead: unknown): string | undefined {
   if (s.endedAt !== undefined || s.ending !== undefined) return `the convoy is ${s.status}: ${s.reason}`;
   if (s.landing?.step === 'queued' || s.landing?.step === 'verifying') return 'the convoy is landing; make another convoy, or wait for the landing';
+  if (isPart(s, bead)) return undefined;
   const problem = beadsProblem(s.convoy, [...s.beads, bead as ConvoyBead]);
   if (problem !== undefined) return problem;
   const { needs } = bead as ConvoyBead;

@@ -7,6 +7,7 @@ import { clip, integrationBranch } from '../contract/index.js';
 import type { BeadReport, ConvoyBead, ConvoyInput, ConvoyState, MergeEnded, RigFacts } from '../contract/index.js';
 import { BeadRules } from './convoy-beads.js';
 import { ConvoyDraft } from './convoy-draft.js';
+import { isPart } from './convoy-errands.js';
 import { deriveStatus, settle } from './convoy-settle.js';
 import { outcomeReason } from './rig-merges.js';
 
@@ -127,6 +128,7 @@ class ConvoyStep {
         return;
       }
       case 'addBead':
+        if (isPart(s, event.bead)) return;
         s.beads.push({ ...event.bead, status: 'pending' });
         return this.draft.tell(`${event.bead.id} added`);
       case 'removeBead':

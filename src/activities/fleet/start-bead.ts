@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { BeadClient, BeadExistsError } from '../../client/index.js';
-import { fleetFailureTypes } from '../../contract/index.js';
+import { fleetFailureTypes, isFinal } from '../../contract/index.js';
 import type { BeadInput, FleetActivities } from '../../contract/index.js';
 import { reportOf } from '../../domain/index.js';
 import type { FleetDeps } from './deps.js';
@@ -8,7 +8,8 @@ import { readInput } from './input.js';
 
 /**
  * `startBead`: starts a bead of a convoy as a workflow of its own. Idempotent by the bead's id: one of this convoy that is there already is taken as it
- * stands. One that was cancelled, terminated or that failed is started anew. Fails by `ForeignBead` when the id belongs to somebody else.
+ * stands. One that was cancelled, terminated or that failed is started anew, and so is one that has closed without a merge: its convoy asks for it because
+ * somebody wants it merged, and its old end would only be told once more. Fails by `ForeignBead` when the id belongs to somebody else.
  */
 export function makeStartBead({ client, taskQueue }: Pick<FleetDeps, 'client' | 'taskQueue'>): FleetActivities['startBead'] {
   const beads = new BeadClient({ client });
@@ -29,6 +30,10 @@ export function makeStartBead({ client, taskQueue }: Pick<FleetDeps, 'client' | 
       throw ApplicationFailure.nonRetryable(`there is a bead ${bead} already, and it ${whose}: remove this one from the convoy and add it under another id`, fleetFailureTypes.foreignBead);
     }
     const report = reportOf(view);
+    if (report !== undefined && isFinal(report.status) && !report.merged) {
+      await beads.start(input, taskQueue, { again: true });
+      return { existed: false };
+    }
     return { existed: true, ...(report === undefined ? {} : { report }) };
   };
 }

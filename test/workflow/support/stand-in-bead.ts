@@ -11,8 +11,8 @@ export interface Script {
   works?: number;
   /** How its attempts end; the last one counts for all that follow. `hangs` runs until it is told by `go`, or cancelled. */
   attempts?: ('done' | 'lost' | 'failed' | 'hangs')[];
-  /** What follows the work. `landed`: through the merge queue. `merged`: as if it had been. Default `landed`. */
-  then?: 'landed' | 'merged' | 'failed' | 'blocked';
+  /** What follows the work. `landed`: through the merge queue. `merged`: as if it had been. `closed`: it ends without either. Default `landed`. */
+  then?: 'landed' | 'merged' | 'failed' | 'blocked' | 'closed';
   /** Waits so long for a person's approval before its merge. */
   approval?: number;
   /** Asks no rig for leave. */
@@ -128,6 +128,7 @@ export async function bead(input: BeadInput): Promise<void> {
       await attempt(ends);
       if (refused !== undefined) await condition(() => false);
       if (ends === 'lost' || ends === 'failed') continue;
+      if (script.then === 'closed') return await move('closed', 'by a hand that knew no rig');
       if (script.then === 'failed') return await move('failed', 'its input was no good');
       if (script.then === 'blocked') {
         await move('blocked', 'asks for help');
