@@ -179,10 +179,17 @@ describe('a bead whose workflow has ended without a word', () => {
 describe('beads added and removed', () => {
   it('are held against the rest of the graph', () => {
     const { state } = new ConvoyStory().start();
-    expect(addProblem(state, bead('a'))).toBe('two beads are named a');
+    expect(addProblem(state, bead('a', ['b']))).toBe('two beads are named a');
     expect(addProblem(state, bead('e', ['ghost']))).toMatch(/no such bead/);
     expect(addProblem(state, { id: 5 })).toMatch(/bead number 5|bead number/);
     expect(removeProblem(state, 'ghost', false)).toMatch(/has no bead "ghost"/);
+  });
+
+  it('added once more as it is, changes nothing: whoever got no answer asks again', () => {
+    const convoy = new ConvoyStory([bead('a'), bead('z')]).start();
+    const before = convoy.state.beads;
+    expect(addProblem(convoy.state, bead('z'))).toBeUndefined();
+    expect(convoy.apply({ type: 'addBead', bead: bead('z') }).state.beads).toEqual(before);
   });
 
   it('removed while it runs, leaves when its agent is gone', () => {

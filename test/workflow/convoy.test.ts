@@ -1,6 +1,5 @@
-import { WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { beadWorkflowId, convoyBeadId, convoyWorkflowId, limits } from '../../src/contract/index.js';
+import { beadWorkflowId, convoyBeadId, convoyWorkflowId } from '../../src/contract/index.js';
 import type { ConvoyBead, ConvoyPolicy, ConvoyView } from '../../src/contract/index.js';
 import { FleetWorld, gate, scripted } from './support/fleet-world.js';
 import type { Script } from './support/stand-in-bead.js';
@@ -226,69 +225,5 @@ describe('a big convoy', () => {
   it('1,000 are refused with the reason, before anything starts', async () => {
     const convoy = await world.convoy('horde', 'big', Array.from({ length: 1_000 }, (_, n) => scripted(`n${n}`)));
     await expect(convoy.result()).rejects.toMatchObject({ cause: { type: 'BadInput', message: expect.stringContaining('500') } });
-  });
-});
-
-describe('a long life', () => {
-  it('continues as new under load: while beads run, one is being merged, and operators add beads, pause and resume, nothing is lost and the order is kept', { timeout: 100_000 }, async () => {
-    await world.rig('old');
-    const [begun, mayEnd] = [gate(), gate()];
-    world.refinery.answer = async () => {
-      begun.open();
-      await mayEnd.opened;
-      return world.refinery.merged();
-    };
-    const id = convoyWorkflowId('aeon');
-    const convoy = await world.convoy('aeon', 'old', [scripted('hangs', [], hangs), scripted('merging', [], { attempts: ['hangs'] }), scripted('last', ['hangs', 'merging'], merged)]);
-    await world.untilConvoy('aeon', 'both run', (state) => runs('hangs')(state) && runs('merging')(state));
-    // Its beads have much to tell, so that its history is nearly full.
-    const report = { bead: convoyBeadId('aeon', 'hangs'), status: 'in_progress', reason: '', merged: false };
-    for (let left = limits.historyEvents; left > 200; left = limits.historyEvents - (await convoy.describe()).historyLength) {
-      // Each is four events at the most.
-      await Promise.all(Array.from({ length: Math.min(Math.ceil((left - 180) / 4), 200) }, () => convoy.signal('beadReport', report)));
-    }
-    await go('aeon', 'merging');
-    // Time stands still while a merge runs.
-    await begun.opened;
-    await world.until('the convoy knows', () => world.convoyState('aeon'), ({ beads }) => beads[1]?.bead === 'in_review', { step: 1 });
-    expect((await world.convoyState('aeon')).runs).toBe(1);
-
-    // The time-skipping server may forget an update that comes with the end of a run (the real one does not): whoever gets no answer asks again.
-    const ask = async (name: string, payload: object = {}): Promise<{ text: string }> => {
-      for (;;) {
-        try {
-          return await world.client.withDeadline(Date.now() + 5_000, () => world.update(id, name, payload));
-        } catch (error) {
-          if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
-        }
-      }
-    };
-    const added: string[] = [];
-    const full = async (): Promise<boolean> => added.length >= 150 || (await world.convoyState('aeon')).runs > 1;
-    const adds = async (): Promise<void> => {
-      while (!(await full())) {
-        const name = `more-${added.length}`;
-        expect((await ask('addBead', { bead: scripted(name, ['merging'], merged) })).text).toContain('waits for merging (in review)');
-        added.push(name);
-      }
-    };
-    const toggles = async (): Promise<void> => {
-      // Asked again, what is paused cannot be paused.
-      while (!(await full())) for (const name of ['pause', 'resume']) await ask(name).catch((error: Error) => expect(String(error.cause)).toMatch(/already paused|neither paused/));
-    };
-    await Promise.all([adds(), toggles()]);
-    if ((await world.convoyState('aeon')).paused) await world.update(id, 'resume');
-    const renewed = await world.convoyState('aeon');
-    expect([renewed.runs, renewed.strays, renewed.malformed]).toEqual([2, 0, 0]);
-    expect(renewed.beads.map((bead) => [bead.id, bead.status, bead.bead])).toEqual([['hangs', 'running', 'in_progress'], ['merging', 'running', 'in_review'], ['last', 'pending', undefined], ...added.map((name) => [name, 'pending', undefined])]);
-
-    mayEnd.open();
-    const { beads } = await world.untilConvoy('aeon', 'the added ones are merged', (state) => added.every((name) => statuses(state)[name] === 'merged'));
-    const sha = beads.find((bead) => bead.id === 'merging')?.sha;
-    const states = await Promise.all(added.map((name) => beadOf('aeon', name)));
-    expect(new Set(states.map(({ baseSha, ran }) => `${baseSha ?? ''} ${ran.length}`))).toEqual(new Set([`${sha ?? ''} 1`]));
-    await go('aeon', 'hangs');
-    const landed = await world.untilConvoy('aeon', 'it has landed', ({ status }) => status === 'landed');
-    expect([landed.progress.merged, landed.strays, (await beadOf('aeon', 'merging')).merges]).toEqual([added.length + 3, 0, ['merged']]);
   });
 });
