@@ -144,6 +144,11 @@ describe('the life of a bead', () => {
     story.after(0, { type: 'evidence', evidence: { verdict: 'no_changes', reason: 'nothing is ahead of the base' } });
     expect([story.state.status, story.state.used.agentFailures]).toEqual(['open', 1]);
     expect(story.state.attempts[0]?.outcome).toBe('no_changes');
+    // What was reported and cannot be found, or is another commit, is a loss: nobody's failure, and never an end.
+    for (const evidence of [{ verdict: 'missing' as const, reason: 'there is no such branch' }, { verdict: 'differs' as const, reason: 'another commit', found: 'f'.repeat(40) }]) {
+      const other = working().end('done', { branch: 'heartbead/b/1-aaaaaaaa', sha: 'd'.repeat(40) }).after(0, { type: 'evidence', evidence });
+      expect([other.state.status, other.state.attempts[0]?.outcome, other.state.used.agentFailures, other.state.branch]).toEqual(['open', 'lost', 0, undefined]);
+    }
   });
 
   it('takes over finished work of a lost attempt instead of redoing it', () => {

@@ -51,7 +51,8 @@ describe('a heartbeat near the stale deadline', () => {
   it('1 s after it: stalled, nudged, and working again at once', async () => {
     const { town, bead, beat } = await workingBead();
     await beat();
-    const { deadline } = await bead.state();
+    const { deadline, current } = await bead.state();
+    expect((deadline?.at ?? 0) - (current?.lastProgressAt ?? 0)).toBe(5 * minute);
     await town.clock.advanceTo((deadline?.at ?? 0) + 1_000);
     await expectStatus(bead, 'in_progress', 'stalled');
     await beat();
