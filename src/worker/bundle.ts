@@ -11,7 +11,7 @@ import { compiledFile } from '../runner/compiled.js';
  */
 export async function buildWorkflowBundle(out: string): Promise<void> {
   const { code } = await bundleWorkflowCode({
-    workflowsPath: compiledFile('workflows/index'), workflowInterceptorModules: [compiledFile('workflows/readable-signals')], logger: new DefaultLogger('WARN'),
+    workflowsPath: compiledFile('workflows/index'), workflowInterceptorModules: [compiledFile('workflows/early-news'), compiledFile('workflows/readable-signals')], logger: new DefaultLogger('WARN'),
   });
   await writeFileAtomic(out, code);
 }
