@@ -5,6 +5,7 @@ import { removeLeftScratches } from '../../git/merge/index.js';
 import { createRefineryActivities } from './activities.js';
 import { refineryFolder } from './merge.js';
 import type { RefineryDeps } from './merge.js';
+import { removeOldLogs } from './old-logs.js';
 import { endChecks } from './run-check.js';
 
 export type RefineryWorkerOptions = Pick<
@@ -28,8 +29,13 @@ export function refineryWorkerOptions({ town, maxMerges = 2, ...deps }: Refinery
 }
 
 /**
- * Removes what a killed worker has left of merges on this host: processes of checks (on Linux), scratch trees. To be called once at the start, under the
+ * Removes what a killed worker has left of merges on this host: processes of checks (on Linux), scratch trees; and logs of checks that are too old or too many. To be called once at the start, under the
  * lock of the state directory.
  * @returns the paths of the scratch trees that were removed.
  */
-export const prepareRefinery = ({ home }: Pick<RefineryDeps, 'home'>): Promise<string[]> => removeLeftScratches(refineryFolder(home), join(home, 'mirrors'), endChecks);
+export async function prepareRefinery({ home }: Pick<RefineryDeps, 'home'>): Promise<string[]> {
+  const folder = refineryFolder(home);
+  const removed = await removeLeftScratches(folder, join(home, 'mirrors'), endChecks);
+  await removeOldLogs(folder);
+  return removed;
+}
