@@ -230,6 +230,9 @@ describe('for any life of a bead', () => {
       const quiet = (state: BeadState): number => state.current?.lastProgressAt ?? state.current?.spawnedAt ?? 0;
       expect(quiet(after)).toBeGreaterThanOrEqual(quiet(before));
       const { current } = before;
+      if (event.type === 'outage' && current?.spawnedAt !== undefined && current.suspectSince === undefined && current.pausedAt === undefined) {
+        expect([quiet(after), after.current?.lastSignAt]).toEqual([Math.min(quiet(before) + event.ms, now), Math.min(current.lastSignAt + event.ms, now)]);
+      }
       if (event.type !== 'heartbeat' || current?.spawnedAt === undefined || current.suspectSince === undefined || current.pausedAt !== undefined || after.current?.suspectSince !== undefined) return;
       // Back in sight it is judged only by what was silent before it went out of sight.
       expect(now - quiet(after)).toBeLessThanOrEqual(Math.max(current.suspectSince - quiet(before), 0));
