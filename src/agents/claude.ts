@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Usage } from '../contract/index.js';
 import { jsonLines, listAt, numberAt, textAt, toolActivity } from './json-lines.js';
 import type { Line } from './json-lines.js';
-import { optionsOf, mcpServer, realAgent } from './real-agent.js';
+import { hook, mcpServer, optionsOf, realAgent } from './real-agent.js';
 import { refusal } from './refusals.js';
 import type { AgentEvent, AgentParser } from './types.js';
 
@@ -99,10 +99,13 @@ export const claude = realAgent({
     const { model, permissions: given, args = [], program = 'claude' } = optionsOf(context.spec);
     const mcp = join(context.folder, 'claude-mcp.json');
     await writeFile(mcp, JSON.stringify({ mcpServers: { heartbead: mcpServer(context) } }, undefined, 2), { mode: 0o600 });
+    const settings = join(context.folder, 'claude-settings.json');
+    // Added to the user's own hooks. After each tool, and before the end: that is when it can take a message up.
+    await writeFile(settings, JSON.stringify({ hooks: { PostToolUse: hook(context, { matcher: '*' }), Stop: hook(context) } }, undefined, 2), { mode: 0o600 });
     return {
       file: program,
       args: [
-        '-p', '--output-format', 'stream-json', '--verbose', ...(given ?? permissions), '--mcp-config', mcp, ...(model === undefined ? [] : ['--model', model]),
+        '-p', '--output-format', 'stream-json', '--verbose', ...(given ?? permissions), '--mcp-config', mcp, '--settings', settings, ...(model === undefined ? [] : ['--model', model]),
         ...(context.resume === undefined ? [] : ['--resume', context.resume.from]), ...args,
       ],
       // Newer versions hide the tools of MCP servers behind a search; ours are few.

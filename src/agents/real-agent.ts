@@ -54,6 +54,12 @@ export function realAgent(parts: Parts): AgentAdapter {
   };
 }
 
+/** A program waits so long for a hook, in seconds: on a busy machine it takes a second or two to start. */
+const hookSeconds = 30;
+
+/** Heartbead's hook, in the shape that Claude Code has and others have taken over: a command that gets the event on stdin. */
+export const hook = ({ heartbead }: Pick<AgentContext, 'heartbead'>, more: { matcher?: string } = {}, timeout = hookSeconds): object[] => [{ ...more, hooks: [{ type: 'command', command: `'${heartbead.replaceAll("'", `'\\''`)}' agent hook`, timeout }] }];
+
 /** Heartbead's MCP server, as most programs want it described. */
 export function mcpServer({ heartbead, env }: Pick<AgentContext, 'heartbead' | 'env'>): { command: string; args: string[]; env: Record<string, string> } {
   const names = ['HEARTBEAD_BEAD', 'HEARTBEAD_ATTEMPT', 'HEARTBEAD_SOCKET'];

@@ -69,6 +69,14 @@ export class AgentDesk implements AgentCalls {
     return { acknowledged: known.length };
   }
 
+  hook(): MessagesAnswer {
+    const { closed, keeper, watch, box } = this.options;
+    // It has reported, or is being ended: what comes now is for whoever continues.
+    if (closed() !== undefined || keeper.report !== undefined) return { messages: [] };
+    watch.progress('agent');
+    return { messages: box.show() };
+  }
+
   private open(activity?: string): void {
     const closed = this.options.closed();
     if (closed !== undefined) throw new Refusal(409, closed);

@@ -72,6 +72,11 @@ export class AgentSocketClient {
     return (await this.ask<{ acknowledged: number }>('POST', '/messages/ack', { ids })).acknowledged;
   }
 
+  /** For the hooks of an agent's program: says that it is getting on. @returns the messages that it was not shown yet. */
+  async hook(): Promise<Message[]> {
+    return (await this.ask<MessagesAnswer>('POST', '/hook', {})).messages;
+  }
+
   private async ask<T>(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs = ANSWER_WITHIN_MS): Promise<T> {
     let answer;
     try {

@@ -12,6 +12,8 @@ export interface AgentCalls {
   escalate(text: string): Promise<void>;
   messages(): MessagesAnswer;
   acknowledge(ids: string[]): { acknowledged: number };
+  /** The agent's program has come to a point where it takes something up: the messages that it was not shown yet. */
+  hook(): MessagesAnswer;
 }
 
 const text = z.string().trim().min(1).max(limits.textChars);
@@ -27,5 +29,6 @@ export const openAgentSocket = (path: string, calls: AgentCalls, onTrouble: (wha
     'POST /done': route(z.strictObject({ summary: text.optional() }), (body) => calls.done(body.summary)),
     'POST /escalate': route(z.strictObject({ text }), (body) => calls.escalate(body.text)),
     'GET /messages': route(nothing, () => calls.messages()),
+    'POST /hook': route(z.strictObject({}), () => calls.hook()),
     'POST /messages/ack': route(z.strictObject({ ids: z.array(z.string().min(1).max(200)).min(1).max(2 * limits.messagesKept) }), (body) => calls.acknowledge(body.ids)),
   }, onTrouble);

@@ -1,13 +1,18 @@
 import { limits } from '../contract/index.js';
 import type { Message } from '../contract/index.js';
 
-/** The agent's messages: kept in order until each is acknowledged by its id. Delivered is not acknowledged. */
+/** The agent's messages: kept in order until each is acknowledged by its id. Delivered is not acknowledged, and shown is not either. */
 export class MessageBox {
   private readonly messages = new Map<string, Message>();
   private readonly done = new Set<string>();
+  private readonly shown = new Set<string>();
 
+  /** @param initial stand in the agent's prompt. */
   constructor(initial: readonly Message[]) {
-    for (const message of initial) this.deliver(message);
+    for (const message of initial) {
+      this.deliver(message);
+      this.shown.add(message.id);
+    }
   }
 
   /** The same id twice is one message. @returns what is wrong, or undefined. */
@@ -21,6 +26,13 @@ export class MessageBox {
   /** Oldest first. */
   unacknowledged(): Message[] {
     return [...this.messages.values()];
+  }
+
+  /** What is put before the agent now, unasked: each message once. Oldest first. */
+  show(): Message[] {
+    const fresh = this.unacknowledged().filter(({ id }) => !this.shown.has(id));
+    for (const { id } of fresh) this.shown.add(id);
+    return fresh;
   }
 
   /** Ids that are not in the box are passed over. @returns the ids that were. */

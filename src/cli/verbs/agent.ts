@@ -4,8 +4,12 @@ import { AgentSocketClient, AgentSocketError } from '../../runner/agent-socket-c
 import { action } from '../context.js';
 import type { Context } from '../context.js';
 import { CliError, exitCodes, failure, usageError } from '../exit.js';
+import { hookAnswer } from '../hook-answer.js';
 import { readText } from '../read-text.js';
 import { oneLine, timeOfDay } from '../render/format.js';
+
+/** An event holds what a tool was given and what it answered. */
+const hookBytes = 64 * 1024 * 1024;
 
 /**
  * What an agent tells its runner from inside an attempt. Whatever it prints may be its agent's output, and so what people read as its activity: what the exit
@@ -73,6 +77,16 @@ export function agent(program: Command): void {
         return exitCodes.fine;
       }),
     );
+
+  group.command('hook').description("for the hooks of an agent's program, which hands over an event on stdin: a sign of progress; new messages go to the model").action(
+    action(async ({ io }) => {
+      const socket = io.env[agentEnvironment.socket];
+      // A hook that fails would trouble its agent for nothing: an event that cannot be told is only that.
+      const answer = socket === undefined ? undefined : await hookAnswer(await readText('-', hookBytes, 'an event'), () => new AgentSocketClient(socket).hook()).catch(() => undefined);
+      if (answer !== undefined) io.out(JSON.stringify(answer));
+      return exitCodes.fine;
+    }),
+  );
 
   verb('messages', 'print the messages that were not acknowledged yet, oldest first')
     .option('--ack [ids...]', 'acknowledge these messages; without ids, those that are printed')

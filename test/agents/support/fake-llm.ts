@@ -25,10 +25,12 @@ export interface Situation {
   prompt: string;
   /** Prompts of earlier attempts in the same conversation. */
   earlier: string[];
+  /** What else was said since, by the program or its hooks. */
+  heard: string[];
   /** Names of the tools that the program offers. */
   tools: string[];
 }
-export type Script = (situation: Situation) => Step;
+export type Script = (situation: Situation) => Step | Promise<Step>;
 
 /** Every prompt of ours says this; all else that a program tells a model is its own. */
 const OURS = 'You work on bead ';
@@ -84,7 +86,7 @@ export class FakeLlm {
     const situation = this.#situation(ask);
     // Titles, summaries, and other questions of the program's own.
     if (situation === undefined) return stream(response, dialect, { ...base, text: 'a title' });
-    const step = this.#script(situation);
+    const step = await this.#script(situation);
     if ('status' in step) return json(response, step.status, dialect.failure(step.status, `the fake provider answers ${step.status}`), step.retryAfter === undefined ? {} : { 'retry-after': String(step.retryAfter) });
     return stream(response, dialect, { ...base, ...play(step, ask.tools, `call${this.#count}`) });
   }
@@ -97,7 +99,7 @@ export class FakeLlm {
     const key = `${newest.text}#${step}`;
     const tries = (this.#tries.get(key) ?? 0) + 1;
     this.#tries.set(key, tries);
-    const situation = { step, tries, prompt: newest.text, earlier: prompts.slice(0, -1).map(({ text }) => text), tools: tools.map(({ name, namespace = '' }) => namespace + name) };
+    const situation = { step, tries, prompt: newest.text, earlier: prompts.slice(0, -1).map(({ text }) => text), heard: turns.slice(newest.index + 1).flatMap((turn) => ('said' in turn ? [turn.said] : [])), tools: tools.map(({ name, namespace = '' }) => namespace + name) };
     this.situations.push(situation);
     return situation;
   }
