@@ -1,13 +1,15 @@
 import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jsonLines, numberAt, textAt, toolActivity } from './json-lines.js';
-import { mcpServer, optionsOf, realAgent } from './real-agent.js';
+import { hook, mcpServer, optionsOf, realAgent } from './real-agent.js';
 import { refusal } from './refusals.js';
 import type { AgentContext, AgentParser } from './types.js';
 
 const permissions = ['--approval-mode', 'yolo', '--skip-trust'];
 const HOME_FOLDER = 'gemini-home';
 /** Made anew for each attempt; everything else of the user's is linked. */
+/** Gemini counts in milliseconds. */
+const hookMs = 30_000;
 const own = new Set(['settings.json', 'tmp', 'history', 'projects.json', 'trustedFolders.json']);
 /** Name of the project in the attempt's home; its conversations lie below. */
 const project = 'worktree';
@@ -78,7 +80,9 @@ async function makeHome(context: AgentContext): Promise<string> {
   }
   const settings = await userSettings(user);
   const servers = { ...(settings['mcpServers'] as Record<string, unknown> | undefined), heartbead: { ...mcpServer(context), trust: true, timeout: 600_000 } };
-  await writeFile(join(inner, 'settings.json'), JSON.stringify({ ...settings, mcpServers: servers }, undefined, 2), { mode: 0o600 });
+  const hooks = settings['hooks'] as Record<string, unknown[] | undefined> | undefined;
+  const added = { ...hooks, AfterTool: [...(hooks?.['AfterTool'] ?? []), ...hook(context, { matcher: '*' }, hookMs)], AfterAgent: [...(hooks?.['AfterAgent'] ?? []), ...hook(context, {}, hookMs)] };
+  await writeFile(join(inner, 'settings.json'), JSON.stringify({ ...settings, mcpServers: servers, hooks: added }, undefined, 2), { mode: 0o600 });
   await writeFile(join(inner, 'projects.json'), JSON.stringify({ projects: { [context.worktree]: project } }));
   await writeFile(join(inner, 'tmp', project, '.project_root'), context.worktree);
   if (context.resume !== undefined) await cp(context.resume.from, join(inner, 'tmp', project, 'chats'), { recursive: true });

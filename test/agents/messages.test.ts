@@ -8,7 +8,7 @@ import { attemptOf, diligent } from './support/scripts.js';
 import { stage } from './support/stage.js';
 
 /** Those whose hooks hand something on to the model. */
-const hooked = agentNames.filter((name) => ['claude'].includes(name));
+const hooked = agentNames.filter((name) => ['claude', 'gemini'].includes(name));
 
 /** Sends a message, and waits until it lies with the attempt's runner. @returns its id. */
 async function nudge(town: Town, host: Host, bead: string, text: string): Promise<string> {

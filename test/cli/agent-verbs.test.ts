@@ -76,6 +76,23 @@ describe('each verb is one request to the runner', () => {
   });
 });
 
+describe('the hook of an agent program', () => {
+  const event = JSON.stringify({ hook_event_name: 'PostToolUse' });
+  test('answers with the messages that the runner has', async () => {
+    answer.body = { messages: [{ id: 'm1', text: 'mind the tests', from: 'operator', at: 0 }] };
+    const { code, stdout } = await agent(['hook'], event);
+    expect([code, asked[0]?.request, JSON.parse(stdout)]).toEqual([0, 'POST /hook', { hookSpecificOutput: { hookEventName: 'PostToolUse', additionalContext: expect.stringContaining('mind the tests') as string } }]);
+  });
+  test('is silent and ends with 0 whatever is wrong: rubbish, a refusal, no runner, no attempt', async () => {
+    const silent = { code: 0, stdout: '', stderr: '' };
+    expect(await agent(['hook'], 'rubbish')).toEqual(silent);
+    answer = { status: 409, body: { error: 'the attempt is being ended' } };
+    expect(await agent(['hook'], event)).toEqual(silent);
+    expect(await cli.run(['agent', 'hook'], { stdin: event, env: { HEARTBEAD_SOCKET: join(cli.home, 'gone') } })).toEqual(silent);
+    expect(await cli.run(['agent', 'hook'], { stdin: event })).toEqual(silent);
+  });
+});
+
 describe('what can go wrong', () => {
   test('a refusal of the runner ends with 4 and is told in its words', async () => {
     answer = { status: 409, body: { error: 'there are uncommitted changes: commit them first' } };

@@ -121,6 +121,8 @@ const gemini: Dialect = {
     tools: list(body['tools']).flatMap((group) => list(group['functionDeclarations'])).map((tool) => ({ name: String(tool['name']), schema: (tool['parametersJsonSchema'] ?? tool['parameters'] ?? {}) as Json })),
     turns: list(body['contents']).flatMap((content) => list(content['parts']).flatMap((part): Turn[] => {
       if (part['functionCall'] !== undefined) return [{ called: String((part['functionCall'] as Json)['name']) }];
+      // What a hook says is put into the tool's answer.
+      if (part['functionResponse'] !== undefined) return [{ said: JSON.stringify((part['functionResponse'] as Json)['response']) }];
       return content['role'] === 'user' && typeof part['text'] === 'string' ? [{ said: part['text'] }] : [];
     })),
   }),

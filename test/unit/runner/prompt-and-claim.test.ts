@@ -83,4 +83,14 @@ describe('the message box', () => {
     for (let at = 0; at < 49; at++) expect(box.deliver(message(`m${at}`))).toBeUndefined();
     expect(box.deliver(message('one-more'))).toMatch(/50 messages/);
   });
+
+  test('shows each message once, but not what the prompt has or what is acknowledged; what is shown is not acknowledged', () => {
+    const box = new MessageBox([message('in-the-prompt')]);
+    expect(box.show()).toEqual([]);
+    for (const id of ['a', 'b', 'c']) box.deliver(message(id));
+    box.acknowledge(['b']);
+    expect(box.show().map(({ id }) => id)).toEqual(['a', 'c']);
+    expect(box.show()).toEqual([]);
+    expect(box.unacknowledged().map(({ id }) => id)).toEqual(['in-the-prompt', 'a', 'c']);
+  });
 });
