@@ -95,6 +95,6 @@ async function defaultBundle(): Promise<NonNullable<WorkerOptions['workflowBundl
   const beside = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
   if (existsSync(beside)) return { codePath: beside };
   const workflows = (name: string): string => fileURLToPath(new URL(`../workflows/${name}.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url));
-  const { code } = await bundleWorkflowCode({ workflowsPath: workflows('index'), workflowInterceptorModules: [workflows('readable-signals')], logger: new DefaultLogger('ERROR') });
+  const { code } = await bundleWorkflowCode({ workflowsPath: workflows('index'), workflowInterceptorModules: [workflows('early-news'), workflows('readable-signals')], logger: new DefaultLogger('ERROR') });
   return { code };
 }

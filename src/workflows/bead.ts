@@ -225,7 +225,9 @@ class Bead implements Keep {
       if (this.state.wait?.for !== 'approval') refuse(`the bead does not wait for approval: ${this.state.reason}`);
     };
     setHandler(approveUpdate, (given): UpdateAnswer => {
-      this.apply({ type: 'approve', by: clip(given.by ?? 'an operator', 100) });
+      // From a form in the Web UI it may come without anything.
+      const by: unknown = (given as { by?: unknown } | null | undefined)?.by;
+      this.apply({ type: 'approve', by: typeof by === 'string' && by.trim() !== '' ? clip(by, 100) : 'an operator' });
       return { text: `approved at ${this.state.sha?.slice(0, 12) ?? ''}; it is in the merge queue` };
     }, {
       description: 'Approve the work at its verified commit, so that it is merged: {"by": "…"}.',
