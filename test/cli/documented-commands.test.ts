@@ -213,6 +213,7 @@ describe('what an operator does', () => {
 
   test('and with the shell', async () => {
     await fine('source <(heartbead completion bash)');
+    expect(await fine('heartbead completion beads')).toContain(mark);
     const fish = documented.some(({ command }) => command === 'heartbead completion fish | source');
     expect(fish).toBe(true);
     // Read by fish itself in the completion's own test.
