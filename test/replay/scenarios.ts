@@ -44,6 +44,16 @@ export const scenarios: Scenario[] = [
     },
   },
   {
+    name: 'hanging-host', town: { hosts: ['hangs', 'spare'], maxAgents: 1, agent: { coldStart: '10m', works: '20m' }, beatStep: '30s' },
+    async play(town) {
+      const bead = await town.sling();
+      await town.advance('5m');
+      town.host('hangs').hangWorker();
+      await bead.untilEnded('2h');
+      return [bead];
+    },
+  },
+  {
     name: 'silent-then-done', town: { beatStep: '30s' },
     async play(town) {
       const bead = await town.sling({ agent: [{ silence: { from: '12m' } }, { works: '10m' }] });
