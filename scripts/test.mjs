@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setupOrExit } from './setup.mjs';
 import { countTests } from './count-tests.mjs';
+import { racesNotRun } from './races.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const args = process.argv.slice(2);
@@ -41,7 +42,14 @@ try {
   }
   if (interrupted === undefined) {
     const status = await run(['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...args]);
-    const tests = countTests(readReport(), status);
+    const written = readReport();
+    const tests = countTests(written, status);
+    if (args.length === 0 && written !== undefined) {
+      for (const problem of racesNotRun(written)) {
+        console.log(problem);
+        totals.failed += 1;
+      }
+    }
     totals.passed += tests.passed;
     totals.failed += tests.failed;
     totals.skipped += tests.skipped;
