@@ -56,7 +56,7 @@ class Convoy {
     this.state = stepConvoy(this.state, event, Date.now());
     this.#changes += 1;
     const { state } = this;
-    this.#publisher.publish({ status: state.status, rig: state.rig, convoy: state.convoy, attention: state.attention }, convoyDetails(state));
+    this.#publisher.publish({ status: state.status, rig: state.rig, convoy: state.convoy, attention: state.attention }, () => convoyDetails(this.state));
   }
 
   async run(): Promise<ConvoyResult> {

@@ -24,8 +24,10 @@ export interface Shown {
 /** Mirrors the state of a convoy or rig to where operators look: search attributes (an event each, so on change only) and current details (free). */
 export class FleetPublisher {
   #last = '';
+  #due: (() => string) | undefined;
 
-  publish(shown: Shown, details: string): void {
+  /** @param details is asked once for all that happens in the same moment: a burst of a thousand signals must not build the panel a thousand times, and outlast its workflow task. */
+  publish(shown: Shown, details: () => string): void {
     const now = JSON.stringify(shown);
     if (now !== this.#last) {
       this.#last = now;
@@ -36,6 +38,13 @@ export class FleetPublisher {
         { key: keys.attention, value: shown.attention ?? null },
       ]);
     }
-    setCurrentDetails(details);
+    if (this.#due === undefined) void Promise.resolve().then(() => this.#show());
+    this.#due = details;
+  }
+
+  #show(): void {
+    const details = this.#due;
+    this.#due = undefined;
+    if (details !== undefined) setCurrentDetails(details());
   }
 }

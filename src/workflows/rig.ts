@@ -65,7 +65,7 @@ class Rig {
     this.state = stepRig(this.state, event, Date.now());
     this.#changes += 1;
     const { state } = this;
-    this.#publisher.publish({ status: rigStatus(state), rig: state.rig, attention: state.attention }, rigDetails(state));
+    this.#publisher.publish({ status: rigStatus(state), rig: state.rig, attention: state.attention }, () => rigDetails(this.state));
   }
 
   async run(): Promise<RigResult> {
