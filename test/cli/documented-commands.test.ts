@@ -25,6 +25,8 @@ const documented = pages.flatMap(commandsOf);
 /** What cannot be run here, and why. A row that no page has any more is a failure, as is a command that is neither run nor here. */
 const notRunHere: Record<string, string> = {
   'npm start': 'the demo: test/cli/demo.test.ts', 'npm start -- --exit': 'the demo: test/cli/demo.test.ts', 'npm test': 'this very run', 'npm run race': 'test/unit/race.test.ts',
+  'npm run simulate -- --seeds 10000': 'test/unit/simulation and test/workflow/simulation.test.ts', 'npm run chaos -- --minutes 10': 'test/process/chaos.test.ts', 'npm run mutants': 'half an hour; its record is held against the tests by test/unit/races.test.ts',
+  'npm run coverage': 'plays the tests themselves', 'npm run bench': 'measures; needs a quiet machine',
   'npm run test:agents': 'fetches the agent programs', 'docker compose up': 'needs Docker; the file itself is looked at below',
   claude: 'needs an account', 'codex login': 'needs an account', 'opencode auth login': 'needs an account', gemini: 'needs an account', pi: 'needs an account',
   ...Object.fromEntries(Object.values(agentPrograms).map((program) => [installCommand(program), 'installs a program on the host; it is named as src/agents/programs.ts has it'])),
