@@ -21,6 +21,8 @@ if (!suites.includes(suite)) {
   console.error(`bench: there is no suite ${suite}; there are ${suites.join(', ')}\n  next: npm run bench -- core`);
   process.exit(2);
 }
+/** `--beads N`: the scale suite goes no further; the largest size takes minutes to start. */
+const mostBeads = Number(flags[flags.indexOf('--beads') + 1] ?? 5_000) || 5_000;
 quietRuntime();
 const say = (text: string): void => console.error(`bench: ${text}`);
 
@@ -33,7 +35,7 @@ try {
     say('real processes: sling to spawn, death to respawn');
     figures.push(...(await processes(server, { say })));
   }
-  if (suite !== 'core') figures.push(...(await scale(server, { say })));
+  if (suite !== 'core') figures.push(...(await scale(server, { say, sizes: [100, 1_000, 5_000].filter((size) => size <= mostBeads) })));
 } finally {
   await server.stop();
 }
