@@ -175,6 +175,8 @@ export class RunHistory {
   }
 
   #status(at: number, fields: Record<string, { data?: Uint8Array | null }>): void {
+    // `patched()` writes an attribute of its own, and says nothing of the bead.
+    if (Object.keys(fields).length > 0 && !(searchAttributes.beadStatus in fields)) return;
     const text = (name: string): string | undefined => {
       const data = fields[name]?.data;
       if (!data || data.length === 0) return undefined;
