@@ -7,6 +7,7 @@ import { BeadClient, listBeads } from '../client/index.js';
 import { messages } from '../contract/index.js';
 import type { BeatDetails, HeartbeatSignal } from '../contract/index.js';
 import { defaultClocks } from '../domain/index.js';
+import { killChild } from '../server/kill-child.js';
 import { percentile, round } from './figures.js';
 import type { Figure } from './figures.js';
 import type { FromParkedWorker, ToParkedWorker } from './parked-worker.js';
@@ -119,9 +120,7 @@ export async function scale(server: { address: string; namespace: string }, { si
       await client.workflow.getHandle(`bead-${bead}`).terminate('measured');
     }).catch(() => undefined);
     worker.removeAllListeners('exit');
-    const gone = new Promise((resolve) => worker.once('exit', resolve));
-    worker.kill('SIGKILL');
-    await gone;
+    await killChild(worker);
     await connection.close();
   }
 }

@@ -1,4 +1,4 @@
-import { findProcesses, processAlive, processStartTime, processStopped } from '../runner/index.js';
+import { findProcesses, processAlive, processStartTime, processStopped, signalProcess } from '../runner/index.js';
 import type { ProcessIdentity } from '../runner/index.js';
 import type { ChaosServer } from './chaos-server.js';
 import type { FaultPlan } from './plan.js';
@@ -52,7 +52,7 @@ export class Faults {
 
   /** Lets everything run again that a fault has stopped: a run that is broken off leaves nothing frozen. */
   thawAll(): void {
-    for (const one of this.#stopped.values()) signal(one, 'SIGCONT');
+    for (const one of this.#stopped.values()) signalProcess(one, 'SIGCONT');
     this.#stopped.clear();
   }
 
@@ -103,9 +103,9 @@ export class Faults {
         return this.#later(plan, host.name, this.#freeze([worker]));
       case 'host-kill':
         // The runners first: they would record the end of their agents, which a power cut leaves no time for.
-        for (const { runner } of living) signal(runner, 'SIGKILL');
+        for (const { runner } of living) signalProcess(runner, 'SIGKILL');
         for (const { dir, runner } of living) {
-          for (const one of findProcesses({ attempt: dir.attempt, group: runner.agent })) signal(one, 'SIGKILL');
+          for (const one of findProcesses({ attempt: dir.attempt, group: runner.agent })) signalProcess(one, 'SIGKILL');
           fault.killed.push({ bead: dir.bead, attempt: dir.attempt });
         }
         await host.kill();
@@ -135,8 +135,8 @@ export class Faults {
       }
       default:
         fault.killed.push({ bead, attempt });
-        if (plan.kind !== 'agent-kill') signal(runner, 'SIGKILL');
-        if (plan.kind !== 'runner-kill') signal(runner.agent, 'SIGKILL');
+        if (plan.kind !== 'agent-kill') signalProcess(runner, 'SIGKILL');
+        if (plan.kind !== 'runner-kill') signalProcess(runner.agent, 'SIGKILL');
         this.#busy.delete(attempt);
     }
   }
@@ -192,24 +192,15 @@ export class Faults {
     });
     for (const one of frozen) {
       this.#stopped.set(`${one.pid}/${one.startTime}`, one);
-      signal(one, 'SIGSTOP');
+      signalProcess(one, 'SIGSTOP');
     }
     return () => {
       for (const one of frozen) {
         this.#stopped.delete(`${one.pid}/${one.startTime}`);
-        signal(one, 'SIGCONT');
+        signalProcess(one, 'SIGCONT');
       }
     };
   }
 }
 
 const pickOf = <T>(items: readonly T[], pick: number): T | undefined => items[Math.min(items.length - 1, Math.floor(pick * items.length))];
-
-function signal({ pid, startTime }: ProcessIdentity, name: NodeJS.Signals): void {
-  if (!processAlive(pid, startTime)) return;
-  try {
-    process.kill(pid, name);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}

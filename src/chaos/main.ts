@@ -3,8 +3,9 @@
  * promise was kept, 1 when not, 2 for options that cannot be meant. Ctrl-C ends it with everything it has started.
  * @module
  */
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { untilInterrupted } from '../cli/interrupt.js';
+import { readOptions } from '../cli/tool-options.js';
 import { quietRuntime } from '../testing/quiet-runtime.js';
 import { playChaos } from './chaos.js';
 import { chaosClocks, planOf } from './plan.js';
@@ -24,19 +25,14 @@ async function main(argv: string[]): Promise<number> {
     .option('--beads <n>', 'how many', number(1, 1_000, true), 30)
     .option('--repos <n>', 'repositories; half of them have a rig and are merged', number(1, 50, true), 5)
     .option('--hosts <n>', 'workers', number(1, 20, true), 3)
-    .option('--keep', 'keep the folder with the server, the hosts and the repositories')
-    .exitOverride();
-  try {
-    command.parse(argv);
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    throw error;
-  }
+    .option('--keep', 'keep the folder with the server, the hosts and the repositories');
+  const options = readOptions<{ minutes: number; seed: number; beads: number; repos: number; hosts: number; keep?: boolean }>(command, argv);
+  if (typeof options === 'number') return options;
   if (process.platform !== 'linux') {
     console.error('chaos: only on Linux: elsewhere processes cannot be known by their marks');
     return 2;
   }
-  const { keep = false, ...size } = command.opts<{ minutes: number; seed: number; beads: number; repos: number; hosts: number; keep?: boolean }>();
+  const { keep = false, ...size } = options;
   quietRuntime({ shutdownSignals: [] });
   const stop = untilInterrupted();
   const plan = planOf(size);

@@ -7,6 +7,7 @@ import { compiledFile } from '../runner/compiled.js';
 import { AttemptDir, endProcesses, processAlive } from '../runner/index.js';
 import type { RunnerRecord } from '../runner/index.js';
 import { endWithUs } from '../server/end-with-us.js';
+import { killChild } from '../server/kill-child.js';
 
 export interface WorkerHostOptions {
   home: string;
@@ -90,10 +91,7 @@ export class WorkerHost {
     this.#wanted = false;
     const worker = this.#worker;
     this.#worker = undefined;
-    if (worker?.pid === undefined || worker.exitCode !== null || worker.signalCode !== null) return;
-    const gone = new Promise((resolve) => worker.once('exit', resolve));
-    worker.kill('SIGKILL');
-    await gone;
+    await killChild(worker);
   }
 
   /** @returns the attempts whose agents are at work here. */

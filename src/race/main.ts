@@ -4,9 +4,10 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { createColors } from 'picocolors';
 import { milliseconds } from '../testing/duration.js';
+import { readOptions } from '../cli/tool-options.js';
 import { quietRuntime } from '../testing/quiet-runtime.js';
 import { runNewDesign } from './new-design.js';
 import { OldDesign } from './old-design.js';
@@ -35,16 +36,10 @@ async function main(argv: string[]): Promise<number> {
   const command = new Command('race')
     .description('One slow start, run by the old design and by Heartbead, side by side.')
     .option('--cold-start <duration>', 'how long the clone and the worktree take: 75s, 10m, 60m', duration, 75_000)
-    .option('--svg <file>', 'also write the picture to this file')
-    .exitOverride();
-  try {
-    command.parse(argv);
-  } catch (error) {
-    // commander has said what is wrong, or has printed the help.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    throw error;
-  }
-  const { coldStart, svg: file } = command.opts<{ coldStart: number; svg?: string }>();
+    .option('--svg <file>', 'also write the picture to this file');
+  const options = readOptions<{ coldStart: number; svg?: string }>(command, argv);
+  if (typeof options === 'number') return options;
+  const { coldStart, svg: file } = options;
   const total = Math.max(shortest, Math.ceil((coldStart + afterStart) / minute) * minute);
   const colors = createColors(process.env['NO_COLOR'] ? false : process.stdout.isTTY && process.env['TERM'] !== 'dumb');
 

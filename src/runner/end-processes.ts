@@ -47,7 +47,7 @@ export function findProcesses({ attempt, variable = agentEnvironment.attempt, gr
 }
 
 /** Sends a signal to this very process. A process that is gone by now is no error; one that may not be signalled is. */
-function signalProcess({ pid, startTime }: ProcessIdentity, signal: NodeJS.Signals): void {
+export function signalProcess({ pid, startTime }: ProcessIdentity, signal: NodeJS.Signals): void {
   if (!processAlive(pid, startTime)) return;
   try {
     process.kill(pid, signal);

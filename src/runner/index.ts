@@ -11,6 +11,6 @@ export { AgentSocketClient, AgentSocketError } from './agent-socket-client.js';
 export { reapAttempt } from './reap-attempt.js';
 export { connectionRecord, connectRunner } from './connection.js';
 export { processAlive, processStartTime, processStopped } from './process.js';
-export { endProcesses, findProcesses } from './end-processes.js';
+export { endProcesses, findProcesses, signalProcess } from './end-processes.js';
 export type { AttemptProcesses } from './end-processes.js';
 export type * from './types.js';

@@ -5,7 +5,8 @@
  * @module
  */
 import { readFile } from 'node:fs/promises';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
+import { readOptions } from '../cli/tool-options.js';
 import { quietRuntime } from '../testing/quiet-runtime.js';
 import { brokenOnModel, simulateOnModel } from './on-model.js';
 import { brokenOnServer, simulateOnServer } from './on-server.js';
@@ -32,15 +33,10 @@ async function main(argv: string[]): Promise<number> {
     .option('--first <seed>', 'the first one', whole, 1)
     .option('--workflows', 'over the real workflows on the time-skipping server, instead of the domain on a model of it')
     .option('--servers <n>', 'with --workflows: so many servers at once', whole, 3)
-    .option('--script <file>', 'play one script again')
-    .exitOverride();
-  try {
-    command.parse(argv);
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    throw error;
-  }
-  const { seeds, first, script: file, workflows = false, servers } = command.opts<Options>();
+    .option('--script <file>', 'play one script again');
+  const options = readOptions<Options>(command, argv);
+  if (typeof options === 'number') return options;
+  const { seeds, first, script: file, workflows = false, servers } = options;
   // Signals are for this process: the runtime would wait for workers that nobody stops.
   if (workflows) quietRuntime({ shutdownSignals: [] });
   if (file !== undefined) {

@@ -20,8 +20,8 @@ export function problemOf(bead: { maxAgentsAtOnce: number; statuses: readonly St
 }
 
 /** The same, as far as the state alone shows it. */
-export function stateProblem({ attempts, used, status, reason, ...rest }: BeadState): string | undefined {
-  const state: BeadState = { attempts, used, status, reason, ...rest };
+export function stateProblem(state: BeadState): string | undefined {
+  const { attempts, used, status, reason } = state;
   const silent = attempts.find(({ outcome, reason: why }) => outcome === undefined || why === undefined || why === '');
   if (silent !== undefined) return `attempt ${silent.id} ended without a reason`;
   const blamed = attempts.find(({ outcome, countedAs }) => outcome === 'lost' && countedAs === 'agent');

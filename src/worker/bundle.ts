@@ -4,6 +4,9 @@ import { fileURLToPath } from 'node:url';
 import writeFileAtomic from 'write-file-atomic';
 import { compiledFile } from '../runner/compiled.js';
 
+/** What goes into the bundle beside the workflows, in this order: modules of `src/workflows`. Every bundle of beads has them, those of tests as well. */
+export const workflowInterceptors = ['early-news', 'readable-signals'] as const;
+
 /**
  * Bundles the compiled workflows (`dist/workflows/index.js`) into one file, so that a worker starts without a bundler. Part of the build.
  * @param out - where the bundle goes; written in one step.
@@ -11,7 +14,7 @@ import { compiledFile } from '../runner/compiled.js';
  */
 export async function buildWorkflowBundle(out: string): Promise<void> {
   const { code } = await bundleWorkflowCode({
-    workflowsPath: compiledFile('workflows/index'), workflowInterceptorModules: [compiledFile('workflows/early-news'), compiledFile('workflows/readable-signals')], logger: new DefaultLogger('WARN'),
+    workflowsPath: compiledFile('workflows/index'), workflowInterceptorModules: workflowInterceptors.map((name) => compiledFile(`workflows/${name}`)), logger: new DefaultLogger('WARN'),
   });
   await writeFileAtomic(out, code);
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WorkflowCoverage } from '@temporalio/nyc-test-coverage';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { workflowInterceptors } from '../../src/worker/bundle.js';
 import type { TestProject } from 'vitest/node';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -14,7 +15,7 @@ export default async function bundleWithCounters(project: TestProject): Promise<
   Object.assign(globalThis, { __coverage__: {} });
   const { webpackConfigHook } = new WorkflowCoverage().augmentBundleOptions({ workflowsPath: 'any' });
   const { code } = await bundleWorkflowCode({
-    workflowsPath: at('src/workflows/index.ts'), workflowInterceptorModules: [at('src/workflows/early-news.ts'), at('src/workflows/readable-signals.ts'), at('test/coverage/counters.ts')], logger: new DefaultLogger('ERROR'),
+    workflowsPath: at('src/workflows/index.ts'), workflowInterceptorModules: [...workflowInterceptors.map((name) => at(`src/workflows/${name}.ts`)), at('test/coverage/counters.ts')], logger: new DefaultLogger('ERROR'),
     ...(webpackConfigHook ? { webpackConfigHook } : {}),
   });
   const folder = await mkdtemp(join(tmpdir(), 'heartbead-coverage-'));

@@ -11,6 +11,7 @@ import { taskQueues } from '../../../src/contract/index.js';
 import type { BeadInput, BeadView, Clocks } from '../../../src/contract/index.js';
 import { AttemptDir, endProcesses, findProcesses } from '../../../src/runner/index.js';
 import type { RunnerRecord } from '../../../src/runner/index.js';
+import { killChild } from '../../../src/server/kill-child.js';
 import { scratchFolder } from '../../support/scratch.js';
 import { until as untilSeen } from '../../support/until.js';
 
@@ -83,10 +84,7 @@ export class Host {
   async kill(): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;
-    if (worker?.pid === undefined || worker.exitCode !== null || worker.signalCode !== null) return;
-    const gone = new Promise((resolve) => worker.once('exit', resolve));
-    worker.kill('SIGKILL');
-    await gone;
+    await killChild(worker);
   }
 
   attempt(bead: string, attempt: string): AttemptDir {
