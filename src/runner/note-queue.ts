@@ -12,6 +12,7 @@ export class NoteQueue {
   private readonly waker = new Waker();
   private readonly retry = new Waker();
   private running = true;
+  private flushing: Promise<boolean> | undefined;
   private left = BURST;
   private countedAt = performance.now();
 
@@ -42,13 +43,16 @@ export class NoteQueue {
     }
   }
 
-  /** Tries to send all that waits. @returns whether nothing is left. */
-  async flush(): Promise<boolean> {
+  /** Tries to send all that waits; whoever asks while somebody sends waits for that one, so that nothing is sent twice. @returns whether nothing is left. */
+  flush(): Promise<boolean> {
+    this.flushing ??= this.sendAll().finally(() => (this.flushing = undefined));
+    return this.flushing;
+  }
+
+  private async sendAll(): Promise<boolean> {
     for (let next = this.waiting[0]; next !== undefined; next = this.waiting[0]) {
       if ((await this.link.note(next)) === 'unreachable') return false;
-      // A flush at the end may run beside the loop's: only what was sent is taken away.
-      const at = this.waiting.indexOf(next);
-      if (at >= 0) this.waiting.splice(at, 1);
+      this.waiting.shift();
     }
     return true;
   }

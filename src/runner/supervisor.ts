@@ -175,6 +175,8 @@ export class Supervisor implements ControlHandlers {
       settled: () => this.settled,
       onRefused: () => this.leaseKeeper.becomeOrphan(),
     });
+    // What could not be told while the server was away; a bead that goes on to its merge still keeps it.
+    await this.notes.flush();
     for (const part of [this.leaseKeeper, this.signaller, this.notes]) part.stop();
     await Promise.all(loops);
     log.info({ result, reported }, 'runner ends');

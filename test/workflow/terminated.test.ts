@@ -54,7 +54,8 @@ const cases: Case[] = [
   { state: 'waits for approval', settings: { approval: true }, agent: works, is: ({ wait }) => wait?.for === 'approval', rigSees: (view, bead) => !holds(view, bead) },
   { state: 'is blocked', agent: { works: '1m', ends: 'auth_failed' }, is: ({ status }) => status === 'blocked', rigSees: (view, bead) => !holds(view, bead) },
   {
-    state: 'waits for its merge', agent: works,
+    // Long enough for the rig to be paused before it is done, however slowly the machine says so.
+    state: 'waits for its merge', agent: { works: '15m' },
     then: async (town, bead) => (await worked(bead), await town.fleet[0]?.update('pause')),
     is: ({ wait }) => wait?.for === 'merge', rigSees: ({ queue }, bead) => queue.some(({ item }) => item === bead),
     after: (_, rig) => rig.update('resume'),
