@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { beadWorkflowId, rigWorkflowId } from '../../src/contract/index.js';
+import { rigWorkflowId } from '../../src/contract/index.js';
 import { FleetWorld, gate } from './support/fleet-world.js';
-import type { StandInState } from './support/stand-in-bead.js';
+import { mostAtOnce } from './support/most-at-once.js';
 
 const minute = 60_000;
 let world: FleetWorld;
@@ -9,15 +9,6 @@ beforeEach(async () => {
   world = await FleetWorld.open();
 });
 afterEach(() => world?.close());
-
-/** How many of these attempts ran at the same time, at most. */
-function mostAtOnce(states: StandInState[]): number {
-  const edges = states.flatMap(({ ran }) => ran.flatMap(({ from, to }) => [[from, 1], [to ?? Infinity, -1]] as [number, number][]));
-  // At one instant, ends before beginnings: a slot is given on in the moment it comes back.
-  edges.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  let now = 0;
-  return edges.reduce((most, [, change]) => Math.max(most, (now += change)), 0);
-}
 
 describe('the limit of a rig', () => {
   it('50 beads, five at a time: never a sixth, and the urgent first', async () => {
@@ -262,34 +253,5 @@ describe('a rig in the hands of operators', () => {
   it('refuses to start with settings that are no good', async () => {
     const rig = await world.rig('hopeless', { maxAgents: -1 });
     await expect(rig.result()).rejects.toMatchObject({ cause: { type: 'BadInput' } });
-  });
-});
-
-// Alone it takes half a minute and passes; among all the others, on two cores, it has been seen to stand still until its limit.
-describe.skipIf(process.env['HEARTBEAD_TEST_LONG'] === undefined)('a long life (HEARTBEAD_TEST_LONG=1)', () => {
-  it('continues as new under load, with slots, waiting beads, queue and a running merge carried over', { timeout: 300_000 }, async () => {
-    await world.rig('old', { maxAgents: 2 });
-    const merge = gate();
-    world.refinery.answer = async ({ request }) => {
-      if (request.item === 'old-merge') await merge.opened;
-      return world.refinery.merged();
-    };
-    await world.bead('old-hangs', 'old', { attempts: ['hangs'], then: 'merged' });
-    await world.untilRig('old', 'it runs', ({ grants }) => grants[0]?.told === true);
-    // One bead after the other through the one slot that is left, each several times; the looks at the one that hangs fill the history too.
-    const ids = Array.from({ length: 12 }, (_, n) => `old-${n}`);
-    for (const id of ids) await world.bead(id, 'old', { works: 20 * minute, attempts: [...Array.from({ length: 5 }, () => 'failed' as const), 'done'], then: 'merged' });
-    await world.untilRig('old', 'it went on in a new run', ({ runs }) => runs >= 2, { within: 72 * 60 * minute, step: 10 * minute });
-    await world.bead('old-merge', 'old', { free: true, works: 1 });
-    await world.bead('old-behind', 'old', { free: true, works: 1 });
-    await world.until('one is merged, one waits', () => world.rigState('old'), ({ merging, queue }) => merging.length === 1 && queue.length === 1, { step: 1 });
-    merge.open();
-    for (const id of [...ids, 'old-merge', 'old-behind']) await world.untilBead(id, 'done', ({ status }) => status === 'closed', { within: 200 * 60 * minute, step: 30 * minute });
-    const states = await Promise.all([...ids, 'old-hangs'].map((id) => world.beadState(id)));
-    expect(mostAtOnce(states)).toBe(2);
-    const { grants, runs } = await world.rigState('old');
-    expect([grants.map(({ bead }) => bead), runs >= 2]).toEqual([['old-hangs'], true]);
-    await world.client.workflow.getHandle(beadWorkflowId('old-hangs')).signal('go', {});
-    await world.untilRig('old', 'all is given back', (state) => state.grants.length === 0);
   });
 });

@@ -63,6 +63,8 @@ export class FleetWorld {
   /** What the remote shows of a branch; by default all that is asked for. */
   branch: (input: LookAtBranchInput) => BranchLook = () => ({ sha: 'b'.repeat(40), missing: [] });
   looks = 0;
+  /** What was looked at last, and what it waited for: for the report of a test that ran into its limit. */
+  lastLook = 'nothing';
   #workers: Worker[] = [];
   #running: Promise<void>[] = [];
   readonly queue = 'fleet';
@@ -149,6 +151,7 @@ export class FleetWorld {
     for (;;) {
       const value = await look();
       if (holds(value)) return value;
+      this.lastLook = `not so: ${what}: ${JSON.stringify(value)}`;
       if ((await this.env.currentTimeMs()) > giveUpAt) throw new Error(`after ${within / 60_000} virtual minutes it is still not so: ${what}; seen last: ${JSON.stringify(value)}`);
       await this.env.sleep(step);
     }
