@@ -38,6 +38,14 @@ test('it is opened with its body on standard input, and never asks anything', as
   expect(await readFile(join(dir, 'env'), 'utf8')).toMatch(/^GH_PROMPT_DISABLED=1$/m);
 });
 
+test('open ones under a prefix are found, none whose branch only holds it; one is closed with a word', async () => {
+  const pulls = await gh(json([{ number: 3, url: 'u3', headRefName: 'heartbead/lamp/1-abcd' }, { number: 4, url: 'u4', headRefName: 'mine/heartbead/lamp/1' }]));
+  expect(await pulls.openUnder({ repo, prefix: 'heartbead/lamp/', base: 'main' })).toEqual([{ number: 3, url: 'u3' }]);
+  expect(await called()).toEqual(['pr', 'list', '--repo', 'github.com/acme/lamps', '--base', 'main', '--state', 'open', '--limit', '1000', '--json', 'number,url,headRefName']);
+  await pulls.close({ repo, pullRequest: { number: 3, url: 'u3' }, comment: 'reworked' });
+  expect(await called()).toEqual(['pr', 'close', '3', '--repo', 'github.com/acme/lamps', '--comment', 'reworked']);
+});
+
 test('its state is read: open, in conflict, merged, closed', async () => {
   const view = { headRefOid: 'h', mergeCommit: null, mergeable: 'UNKNOWN', reviewDecision: '' };
   const one = { number: 12, url: 'u' };

@@ -36,6 +36,19 @@ test('an answer that got lost after it was opened does not open a second one', a
   expect(forge.opened).toHaveLength(1);
 });
 
+test('a round of rework closes the pull request of the round before, says where the work goes on, and touches no other', async () => {
+  const forge = new FakeForge(lab);
+  const first = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+  const other = await bead(lab, 'lamp-2', [{ 'other.txt': 'on\n' }]);
+  for (const request of [first, other]) await expect(land(request, forge)).rejects.toMatchObject(waits);
+  const again = await bead(lab, 'lamp', [{ 'lamp.txt': 'off\n' }], { attempt: '2-ef01' });
+  // Its answer gets lost: the next call finds it, and closes nothing that is its own.
+  forge.losesAnswer = new PullRequestError('refused', 'a pull request for this branch already exists');
+  for (let time = 0; time < 2; time++) await expect(land(again, forge)).rejects.toMatchObject({ ...waits, message: expect.stringContaining('/pull/3 is open') });
+  expect(forge.opened.map(({ head, state }) => [head, state.state])).toEqual([[first.branch, 'closed'], [other.branch, 'open'], ['heartbead/lamp/2-ef01', 'open']]);
+  expect(forge.comments).toEqual([expect.stringContaining('goes on in heartbead/lamp/2-ef01')]);
+});
+
 test('one that comes into conflict while it is open is a conflict, with the paths', async () => {
   const forge = new FakeForge(lab);
   const request = await bead(lab, 'lamp', [{ 'list.txt': 'one\nlamp\nthree\n' }]);

@@ -6,6 +6,7 @@ import { PullRequestError } from './pull-requests.js';
 import type { PullRequest, PullRequests } from './pull-requests.js';
 
 const listed = z.array(z.object({ number: z.number().int(), url: z.string(), state: z.enum(['OPEN', 'MERGED', 'CLOSED']) }));
+const listedWithHead = z.array(z.object({ number: z.number().int(), url: z.string(), headRefName: z.string() }));
 const viewed = z.object({
   state: z.enum(['OPEN', 'MERGED', 'CLOSED']),
   headRefOid: z.string(),
@@ -56,6 +57,16 @@ export function githubCli(env: NodeJS.ProcessEnv = process.env): PullRequests {
       const made: PullRequest | undefined = url?.[1] === undefined ? await find({ repo, head, base, signal }) : { number: Number(url[1]), url: url[0] };
       if (made === undefined) throw new PullRequestError('refused', `while ${doing}, gh said nothing of a pull request: run the same by hand to see more`);
       return made;
+    },
+    async openUnder({ repo, prefix, base, signal }) {
+      const doing = `looking for open pull requests under ${prefix}`;
+      // Listed, not searched for: the forge's search knows of a new one only minutes later. More than 1,000 open into one branch are not looked through.
+      const args = ['pr', 'list', '--repo', githubRepository(repo), '--base', base, '--state', 'open', '--limit', '1000', '--json', 'number,url,headRefName'];
+      const found = read(listedWithHead, doing, await gh(doing, args, { signal }));
+      return found.filter(({ headRefName }) => headRefName.startsWith(prefix)).map(({ number, url }) => ({ number, url }));
+    },
+    async close({ repo, pullRequest: { number }, comment, signal }) {
+      await gh(`closing pull request ${number}`, ['pr', 'close', String(number), '--repo', githubRepository(repo), '--comment', comment], { signal });
     },
     async state(repo, { number }, signal) {
       const doing = `looking at pull request ${number}`;

@@ -1,5 +1,5 @@
 import type { MergeOutcome } from '../../contract/index.js';
-import { clip } from '../../contract/index.js';
+import { attemptRefs, clip } from '../../contract/index.js';
 import { GitError } from '../git-error.js';
 import { checkedRepo } from '../git-input.js';
 import { mirrorPath } from '../mirror-path.js';
@@ -73,9 +73,12 @@ async function conflictWith({ item, scratch, say, signal }: MergeContext, { mirr
   return made.kind === 'conflict' ? { outcome: 'conflict', paths: made.paths, target: item.target, targetSha: target } : undefined;
 }
 
-async function open({ item, say, confirm, signal }: MergeContext, pulls: PullRequests, repo: string): Promise<PullRequest> {
+async function open(context: MergeContext, pulls: PullRequests, repo: string): Promise<PullRequest> {
+  const { item, say, confirm, signal } = context;
   const { branch: head, target: base } = item;
   confirm();
+  // Before the new one: cut off in between, the next call finds none of this branch and comes here again.
+  await closeOfEarlierRounds(context, pulls, repo);
   say(`opening a pull request for ${head}`);
   try {
     return await pulls.create({ repo, head, base, title: clip(item.title.replace(/\s+/g, ' '), 200), body: `Work of ${item.item}, verified at ${item.sha}.`, signal });
@@ -84,6 +87,16 @@ async function open({ item, say, confirm, signal }: MergeContext, pulls: PullReq
     const there = error instanceof PullRequestError && error.kind === 'refused' ? await pulls.find({ repo, head, base, signal }) : undefined;
     if (there === undefined) throw error;
     return there;
+  }
+}
+
+/** Each round of rework has a branch of its own, and so a pull request of its own: a reviewer is to find one per bead. */
+async function closeOfEarlierRounds({ item, say, signal }: MergeContext, pulls: PullRequests, repo: string): Promise<void> {
+  const prefix = attemptRefs.branch(item.item, '');
+  if (!item.branch.startsWith(prefix)) return;
+  for (const pullRequest of await pulls.openUnder({ repo, prefix, base: item.target, signal })) {
+    say(`closing ${pullRequest.url}, of an earlier round`);
+    await pulls.close({ repo, pullRequest, comment: `Reworked: the work of ${item.item} goes on in ${item.branch}, with a pull request of its own.`, signal });
   }
 }
 

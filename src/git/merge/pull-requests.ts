@@ -3,6 +3,10 @@ export interface PullRequests {
   /** @returns the pull request from `head` into `base`: an open one before a merged one before a closed one. */
   find(query: { repo: string; head: string; base: string; signal?: AbortSignal | undefined }): Promise<PullRequest | undefined>;
   create(wanted: { repo: string; head: string; base: string; title: string; body: string; signal?: AbortSignal | undefined }): Promise<PullRequest>;
+  /** @returns the open ones into `base` whose branch begins with `prefix`. */
+  openUnder(query: { repo: string; prefix: string; base: string; signal?: AbortSignal | undefined }): Promise<PullRequest[]>;
+  /** Closes it with a comment that says why; one that is closed already is closed. */
+  close(wanted: { repo: string; pullRequest: PullRequest; comment: string; signal?: AbortSignal | undefined }): Promise<void>;
   state(repo: string, pullRequest: PullRequest, signal?: AbortSignal): Promise<PullRequestState>;
 }
 

@@ -5,6 +5,7 @@ import type { Lab } from './lab.js';
 /** A forge in memory beside a real origin: people review and merge there by `merge` and `close`. */
 export class FakeForge implements PullRequests {
   readonly opened: { number: number; head: string; base: string; title: string; state: PullRequestState }[] = [];
+  readonly comments: string[] = [];
   /** Set to make the next `create` open the pull request and then fail, as when its answer gets lost. */
   losesAnswer: Error | undefined;
 
@@ -20,6 +21,17 @@ export class FakeForge implements PullRequests {
     this.opened.push({ number, head, base, title, state: { state: 'open', headSha: await git(this.lab.origin, 'rev-parse', `refs/heads/${head}`), conflicting: false, waitsFor: 'it waits for a review' } });
     if (this.losesAnswer !== undefined) throw this.losesAnswer;
     return { number, url: this.url(number) };
+  }
+
+  openUnder({ prefix, base }: { prefix: string; base: string }): Promise<PullRequest[]> {
+    const found = this.opened.filter((one) => one.state.state === 'open' && one.head.startsWith(prefix) && one.base === base);
+    return Promise.resolve(found.map(({ number }) => ({ number, url: this.url(number) })));
+  }
+
+  close({ pullRequest: { number }, comment }: { pullRequest: PullRequest; comment: string }): Promise<void> {
+    this.set(number, { state: 'closed' });
+    this.comments.push(comment);
+    return Promise.resolve();
   }
 
   state(_repo: string, { number }: PullRequest): Promise<PullRequestState> {

@@ -82,8 +82,8 @@ export async function parked(lab: Lab, parent: string, files: Record<string, str
 }
 
 /** The pushed and verified work of a bead, begun where `from` is on origin. @returns its request. */
-export async function bead(lab: Lab, item: string, commits: Record<string, string | undefined>[], { from = 'main', target = 'main' } = {}): Promise<MergeRequest> {
-  const branch = `heartbead/${item}/1-abcd`;
+export async function bead(lab: Lab, item: string, commits: Record<string, string | undefined>[], { from = 'main', target = 'main', attempt = '1-abcd' } = {}): Promise<MergeRequest> {
+  const branch = `heartbead/${item}/${attempt}`;
   await git(lab.seed, 'fetch', '--quiet', 'origin');
   await git(lab.seed, 'checkout', '--quiet', '--detach', `origin/${from}`);
   let sha = '';
