@@ -5,6 +5,7 @@
  * only at zero locks and runs like a wall clock else. To jump with N activities pending one has to take N locks away and give them back.
  * If one of these activities closes meanwhile, the count falls below zero and a workflow task's answer is refused. So this clock never jumps
  * *across* an instant at which the server ends an activity: it jumps to just before it, gives the locks back, and lets the last moment pass in real time.
+ * And nothing is begun right before a timer fires (`timerGuard`).
  * @module
  */
 import type { TestService } from '@temporalio/client';
@@ -30,6 +31,11 @@ export interface Surroundings {
 
 /** Before an activity's time-out, time runs in real milliseconds for so long: a request may take as many. */
 const guard = 120;
+/**
+ * A timer that fires while a workflow task is open which cancels it makes the server (1.38) refuse that task's answer, and forget the task: the workflow
+ * stands still for good. So what would be done less than so many virtual milliseconds before a timer is done right after it: a workflow task takes as many.
+ */
+const timerGuard = 100;
 /** A jump that has not arrived after so many real milliseconds is stuck on a lock that nobody has counted. */
 const stuckAfter = 400;
 
@@ -123,6 +129,10 @@ export class VirtualClock implements Clock {
       const mark = Math.min(this.#agenda[0]?.at ?? Infinity, target);
       if (now >= mark) {
         if (this.#agenda[0] === undefined || this.#agenda[0].at > now) return false;
+        if (event !== undefined && event.activity === undefined && event.at - now < timerGuard && event.at < this.around.nextActivityEnd() - guard) {
+          await this.#jump(event.at + 1);
+          continue;
+        }
         await this.#keepAppointments(now);
         continue;
       }
