@@ -31,25 +31,41 @@ class Frames extends Transform {
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    if (this.#preface > 0 && this.#rest.length >= this.#preface) {
-      this.#take(this.#preface, true);
+    if (this.#preface > 0) {
+      if (this.#rest.length < this.#preface) return done();
+      this.#take(this.#preface);
       this.#preface = 0;
     }
-    while (this.#preface === 0 && this.#rest.length >= headerBytes) {
-      const length = headerBytes + this.#rest.readUIntBE(0, 3);
-      if (this.#rest.length < length) break;
-      const ping = this.onPing !== undefined && this.#rest[3] === pingType && ((this.#rest[4] ?? 0) & acknowledged) === 0;
-      const frame = this.#take(length, !ping);
-      if (ping) this.onPing?.(frame);
+    // As many whole frames at once as there are: a write for each would cost more than all the rest.
+    let whole = 0;
+    for (let length = this.#frameAt(whole); length !== undefined; length = this.#frameAt(whole)) {
+      if (this.onPing === undefined || !this.#isPing(whole)) {
+        whole += length;
+        continue;
+      }
+      this.#take(whole);
+      whole = 0;
+      this.onPing(this.#rest.subarray(0, length));
+      this.#rest = this.#rest.subarray(length);
     }
+    this.#take(whole);
     done();
   }
 
-  #take(bytes: number, pass: boolean): Buffer {
-    const taken = this.#rest.subarray(0, bytes);
+  /** @returns the length of the frame that begins there, if all of it has come. */
+  #frameAt(offset: number): number | undefined {
+    if (this.#rest.length < offset + headerBytes) return undefined;
+    const length = headerBytes + this.#rest.readUIntBE(offset, 3);
+    return this.#rest.length < offset + length ? undefined : length;
+  }
+
+  #isPing(offset: number): boolean {
+    return this.#rest[offset + 3] === pingType && ((this.#rest[offset + 4] ?? 0) & acknowledged) === 0;
+  }
+
+  #take(bytes: number): void {
+    if (bytes > 0) this.push(this.#rest.subarray(0, bytes));
     this.#rest = this.#rest.subarray(bytes);
-    if (pass) this.push(taken);
-    return taken;
   }
 }
 

@@ -7,7 +7,7 @@ import { shrink } from './shrink.js';
 import { Sums } from './sums.js';
 
 /** Towns leave locks and histories behind; a server is replaced after so many. */
-const perWorld = 20;
+const perWorld = 200;
 
 /** A life of days takes seconds; one that takes longer than this, in real milliseconds, will not end at all. */
 const playsWithin = 120_000;
@@ -39,7 +39,7 @@ export async function brokenOnServer(script: Script): Promise<string | undefined
   } catch (error) {
     return messageOf(error);
   } finally {
-    await world.environment.teardown();
+    await world.close();
   }
 }
 
@@ -74,7 +74,7 @@ export async function simulateOnServer(first: number, seeds: number, servers: nu
           }
         }
       } finally {
-        await world.environment.teardown();
+        await world.close();
       }
     }
   };

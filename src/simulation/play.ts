@@ -44,12 +44,12 @@ export interface Played {
   statuses: string[];
 }
 
-const setting = { beatStep: 45_000, budgets: { agentFailures: 3 } };
+const setting = { beatStep: 80_000, budgets: { agentFailures: 3 } };
 const hostsOf = (script: Script): string[] => Array.from({ length: script.hosts }, (_, n) => `host${n}`);
 
 /** On the real workflows and a time-skipping server. @throws {Broken} when a rule does not hold. */
 export async function playOnServer(world: World, script: Script): Promise<Played> {
-  return play(await world.town({ hosts: hostsOf(script), maxAgents: script.maxAgents, ...setting }), script);
+  return play(await world.town({ hosts: hostsOf(script), maxAgents: script.maxAgents, sharedWorker: true, ...setting }), script);
 }
 
 /** On the domain alone and a model of Temporal; the rules are looked at after every event. `steps`: how many those were. */

@@ -67,7 +67,7 @@ export class RunHistory {
   continuedTo?: string;
   events = 0;
   /** Locks on time that the test server never gives back: activities of a closed run, and activities cancelled before their start. */
-  leakedLocks = 0;
+  #leakedLocks = 0;
 
   constructor(
     readonly workflowId: string,
@@ -96,8 +96,18 @@ export class RunHistory {
 
   /** Locks on virtual time that this run holds, besides those of a workflow task. */
   get locks(): number {
-    const held = this.ended === undefined ? [...this.activities.values()].filter((activity) => activity.backoffUntil === undefined).length : 0;
-    return held + this.leakedLocks;
+    return this.ended === undefined ? this.#holders : 0;
+  }
+
+  /** @returns how many were leaked since this was asked last. */
+  takeLeakedLocks(): number {
+    const leaked = this.#leakedLocks;
+    this.#leakedLocks = 0;
+    return leaked;
+  }
+
+  get #holders(): number {
+    return [...this.activities.values()].filter((activity) => activity.backoffUntil === undefined).length;
   }
 
   /** What the server will do by itself, if nothing else happens. */
@@ -169,7 +179,7 @@ export class RunHistory {
     const key = String(closed.scheduledEventId);
     // The test server forgets to release the lock of an activity that nobody had started. Between two tries it holds none.
     const activity = this.activities.get(key);
-    if (cancelled && activity?.startedAt === undefined && activity?.backoffUntil === undefined) this.leakedLocks += 1;
+    if (cancelled && activity?.startedAt === undefined && activity?.backoffUntil === undefined) this.#leakedLocks += 1;
     this.activities.delete(key);
     return true;
   }
@@ -203,7 +213,7 @@ export class RunHistory {
       this.continuedTo = continued.newExecutionRunId ?? '';
     } else return;
     this.openTask = false;
-    this.leakedLocks += [...this.activities.values()].filter((activity) => activity.backoffUntil === undefined).length;
+    this.#leakedLocks += this.#holders;
   }
 }
 

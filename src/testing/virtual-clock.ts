@@ -19,8 +19,10 @@ import type { ServerEvent } from './run-history.js';
 export interface Surroundings {
   /** Resolves when no workflow task is open and no task can be taken up: nothing happens any more but by time. `touched`: only what was touched is looked at. */
   settle(touched?: 'touched'): Promise<void>;
-  /** Locks on time that are held besides the clock's own. */
+  /** Locks on time that are held besides the clock's own, and will be given back. */
   locks(): number;
+  /** @returns how many the server has forgotten to give back since this was asked last. */
+  takeForgottenLocks(): number;
   /** The earliest instant at which the server acts by itself. */
   nextServerEvent(): ServerEvent | undefined;
   /** The earliest instant at which it ends, or tries again, an activity by itself; Infinity for none. */
@@ -158,8 +160,9 @@ export class VirtualClock implements Clock {
     const repeat = async (times: number, call: () => Promise<unknown>): Promise<void> => {
       await Promise.all(Array.from({ length: times }, call));
     };
-    const counted = this.around.locks() + this.#uncounted;
-    let unlocked = counted;
+    const held = this.around.locks();
+    // Taken away once and for all: nobody else ever will.
+    const counted = held + this.around.takeForgottenLocks();
     try {
       // All at once: whichever lock is the last to go, the sleep's own mark stands before time jumps.
       const unlocking = repeat(counted, () => this.server.unlockTimeSkipping({}));
@@ -169,11 +172,10 @@ export class VirtualClock implements Clock {
         if ((await this.synchronise()) >= to) continue;
         // Nothing of ours is under way, so the lock belongs to something that the server has forgotten.
         await this.server.unlockTimeSkipping({});
-        unlocked += 1;
         this.#uncounted += 1;
       }
     } finally {
-      await Promise.all([repeat(unlocked, () => this.server.lockTimeSkipping({})), this.synchronise()]);
+      await Promise.all([repeat(held, () => this.server.lockTimeSkipping({})), this.synchronise()]);
     }
     const late = this.now() - to - (performance.now() - started);
     if (late > 100) throw new Error(`virtual time ran ${Math.round(late)} ms past its mark: fewer locks were held on it than were counted (${counted})`);

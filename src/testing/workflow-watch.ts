@@ -48,6 +48,12 @@ export class WorkflowWatch implements Surroundings {
     return locks;
   }
 
+  takeForgottenLocks(): number {
+    let forgotten = 0;
+    for (const runs of this.#runs.values()) for (const run of runs) forgotten += run.takeLeakedLocks();
+    return forgotten;
+  }
+
   nextServerEvent(): ServerEvent | undefined {
     let first: ServerEvent | undefined;
     for (const run of this.#current()) {

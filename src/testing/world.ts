@@ -17,6 +17,7 @@ import { Town } from './town.js';
 import type { TownOptions } from './town.js';
 import { VirtualClock } from './virtual-clock.js';
 import { WorkflowWatch } from './workflow-watch.js';
+import { WorkflowWorker } from './workflow-worker.js';
 
 export interface WorldOptions {
   /** The time-skipping server's program. Default: as `findTestServer` finds or gets it. */
@@ -28,6 +29,7 @@ export interface WorldOptions {
 export class World {
   #towns: Town[] = [];
   #count = 0;
+  #shared: Promise<WorkflowWorker> | undefined;
 
   private constructor(
     readonly environment: TestWorkflowEnvironment,
@@ -64,6 +66,12 @@ export class World {
     return town;
   }
 
+  /** The worker of all towns that have none of their own. */
+  sharedWorker(): Promise<WorkflowWorker> {
+    this.#shared ??= WorkflowWorker.start(this, 'towns');
+    return this.#shared;
+  }
+
   /** Ends all towns, so that their beads do not go on living in the next test's hours. */
   async closeTowns(): Promise<void> {
     for (const town of this.#towns.splice(0)) await town.close();
@@ -74,6 +82,7 @@ export class World {
     try {
       await this.closeTowns();
     } finally {
+      await (await this.#shared)?.stop();
       await this.environment.teardown();
     }
   }
