@@ -2,7 +2,7 @@
  * Virtual time over the time-skipping test server, exact also while activities are pending.
  *
  * What the server does (1.38, tried): each workflow task, each scheduled or running activity and the server itself hold a lock; time jumps
- * only at zero locks and runs like a wall clock else. To jump with N activities pending one has to take N locks away and give them back.
+ * only at zero locks and runs like a wall clock else. To jump with N activities pending one has to take N locks away and give them back: N sleeps besides one's own.
  * If one of these activities closes meanwhile, the count falls below zero and a workflow task's answer is refused. So this clock never jumps
  * *across* an instant at which the server ends an activity: it jumps to just before it, gives the locks back, and lets the last moment pass in real time.
  * And nothing is begun right before a timer fires (`timerGuard`).
@@ -157,17 +157,13 @@ export class VirtualClock implements Clock {
     const rest = to - this.now();
     if (rest < 1) return;
     const started = performance.now();
-    const repeat = async (times: number, call: () => Promise<unknown>): Promise<void> => {
-      await Promise.all(Array.from({ length: times }, call));
-    };
     const held = this.around.locks();
-    // Taken away once and for all: nobody else ever will.
-    const counted = held + this.around.takeForgottenLocks();
+    const forgotten = this.around.takeForgottenLocks();
+    // Each takes one lock away and gives it back after the sleep: the clock's own, and one for each that is held. Whichever is the last to go, its mark stands before time jumps.
+    const arriving = Promise.all(Array.from({ length: held + 1 }, () => this.server.unlockTimeSkippingWithSleep({ duration: protoDuration(rest) }))).then(() => true);
     try {
-      // All at once: whichever lock is the last to go, the sleep's own mark stands before time jumps.
-      const unlocking = repeat(counted, () => this.server.unlockTimeSkipping({}));
-      const arriving = this.server.unlockTimeSkippingWithSleep({ duration: protoDuration(rest) }).then(() => true);
-      await unlocking;
+      // Taken away once and for all: nobody else ever will.
+      await Promise.all(Array.from({ length: forgotten }, () => this.server.unlockTimeSkipping({})));
       while (!(await Promise.race([arriving, realMilliseconds(stuckAfter).then(() => false)]))) {
         if ((await this.synchronise()) >= to) continue;
         // Nothing of ours is under way, so the lock belongs to something that the server has forgotten.
@@ -175,10 +171,10 @@ export class VirtualClock implements Clock {
         this.#uncounted += 1;
       }
     } finally {
-      await Promise.all([repeat(held, () => this.server.lockTimeSkipping({})), this.synchronise()]);
+      await this.synchronise();
     }
     const late = this.now() - to - (performance.now() - started);
-    if (late > 100) throw new Error(`virtual time ran ${Math.round(late)} ms past its mark: fewer locks were held on it than were counted (${counted})`);
+    if (late > 100) throw new Error(`virtual time ran ${Math.round(late)} ms past its mark: fewer locks were held on it than were counted (${held + forgotten})`);
   }
 
   /** Locks that the server holds and nobody accounts for, found by being stuck; 0 as long as the books are right. */

@@ -86,7 +86,7 @@ export class WorkflowWatch implements Surroundings {
     while (!shown() && performance.now() - started < showsWithin) {
       this.touch(workflowId);
       await this.#refresh();
-      if (!shown()) await oneMillisecond();
+      if (!shown()) await milliseconds(1);
     }
     this.touch(workflowId);
     if (shown()) return;
@@ -99,6 +99,7 @@ export class WorkflowWatch implements Surroundings {
     if (touched === undefined) this.touch();
     else if (this.#stale.size === 0) return;
     const started = performance.now();
+    let looks = 0;
     for (;;) {
       await this.#refresh();
       const runs = [...this.#current()];
@@ -112,7 +113,8 @@ export class WorkflowWatch implements Surroundings {
       if (performance.now() - started > settlesWithin) {
         throw new Error(`not settled after ${settlesWithin} ms: ${open.map((run) => `${run.workflowId} has an open workflow task or a signal under way`).join(', ') || 'activities keep coming'}`);
       }
-      if (open.length > 0) await oneMillisecond();
+      // A workflow task takes ten or so: each look reads a whole history.
+      if (open.length > 0) await milliseconds(Math.min(++looks * 2, 8));
     }
   }
 
@@ -146,4 +148,4 @@ export class WorkflowWatch implements Surroundings {
   }
 }
 
-const oneMillisecond = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
+const milliseconds = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
