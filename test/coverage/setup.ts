@@ -28,6 +28,9 @@ const sinks = {
 const create = Worker.create.bind(Worker);
 // Workers are created in many places; what they count leaves the sandbox by a sink.
 Worker.create = (options) => create({ ...options, sinks: { ...options.sinks, ...sinks } });
+const replay = Worker.runReplayHistories.bind(Worker);
+// Recorded histories still go through what newer ones pass by.
+Worker.runReplayHistories = (options, histories) => replay({ ...options, sinks: { ...options.sinks, ...sinks } }, histories);
 
 afterAll(() => {
   const all = (vitestCounters.__VITEST_COVERAGE__ ??= {});
