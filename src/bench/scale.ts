@@ -15,6 +15,9 @@ import type { FromParkedWorker, ToParkedWorker } from './parked-worker.js';
 const warmUp = 100;
 /** Requests under way at once: more only wait in the server. */
 const atOnce = 16;
+/** Of the runners' beats: each bead's comes once a round, which is well within the heartbeat timeout. */
+const roundMs = defaultClocks.signalEvery / 3;
+const sharesOfRound = 40;
 
 interface Size {
   beads: number;
@@ -64,20 +67,26 @@ export async function scale(server: { address: string; namespace: string }, { si
   const measured: Size[] = [];
   let stopped = false;
   let sent = 0;
-  /** Each bead's runner: a beat every half time-out (the real ones beat more often, which writes no history either), a signal every `signalEvery`. */
+  /** Each bead's runner: a beat every 40 s (the real ones beat more often, which writes no history either), a signal every `signalEvery`. */
   const runners = (async () => {
     for (let round = 0; !stopped; round += 1) {
       const began = performance.now();
       const due = [...tokens.keys()];
-      await inParallel(due, async (bead) => {
-        if (stopped) return;
-        await beat(bead);
-        if (round % 3 === 2) {
+      // Spread over the whole round, as runners are that began at different times: all at once would be a storm of our own making.
+      const share = Math.ceil(due.length / sharesOfRound);
+      for (let n = 0; n < sharesOfRound && !stopped; n += 1) {
+        // A third of them signals, another third in each round.
+        const now = due.slice(n * share, (n + 1) * share);
+        const signalling = new Set(now.filter((_, at) => (at + round) % 3 === 0));
+        await inParallel(now, async (bead) => {
+          if (stopped) return;
+          await beat(bead);
+          if (!signalling.has(bead)) return;
           await signal(bead, 'output');
           sent += 1;
-        }
-      });
-      await sleep(Math.max(defaultClocks.signalEvery / 3 - (performance.now() - began), 100));
+        });
+        await sleep(Math.max(began + ((n + 1) * roundMs) / sharesOfRound - performance.now(), 1));
+      }
     }
   })();
   try {
