@@ -67,7 +67,7 @@ export class RunHistory {
   continuedTo?: string;
   events = 0;
   /** Locks on time that the test server never gives back: activities of a closed run, and activities cancelled before their start. */
-  #leakedLocks = 0;
+  #forgottenLocks = 0;
 
   constructor(
     readonly workflowId: string,
@@ -99,11 +99,11 @@ export class RunHistory {
     return this.ended === undefined ? this.#holders : 0;
   }
 
-  /** @returns how many were leaked since this was asked last. */
-  takeLeakedLocks(): number {
-    const leaked = this.#leakedLocks;
-    this.#leakedLocks = 0;
-    return leaked;
+  /** @returns how many were forgotten since this was asked last. */
+  takeForgottenLocks(): number {
+    const forgotten = this.#forgottenLocks;
+    this.#forgottenLocks = 0;
+    return forgotten;
   }
 
   get #holders(): number {
@@ -179,7 +179,7 @@ export class RunHistory {
     const key = String(closed.scheduledEventId);
     // The test server forgets to release the lock of an activity that nobody had started. Between two tries it holds none.
     const activity = this.activities.get(key);
-    if (cancelled && activity?.startedAt === undefined && activity?.backoffUntil === undefined) this.#leakedLocks += 1;
+    if (cancelled && activity?.startedAt === undefined && activity?.backoffUntil === undefined) this.#forgottenLocks += 1;
     this.activities.delete(key);
     return true;
   }
@@ -213,7 +213,7 @@ export class RunHistory {
       this.continuedTo = continued.newExecutionRunId ?? '';
     } else return;
     this.openTask = false;
-    this.#leakedLocks += this.#holders;
+    this.#forgottenLocks += this.#holders;
   }
 }
 

@@ -71,6 +71,7 @@ export class Town implements HostSurroundings {
 
   private constructor(
     readonly world: World,
+    /** In the ids of its hosts and beads; no other town of its world has it. */
     readonly name: string,
     /** Its main task queue. */
     readonly queue: string,

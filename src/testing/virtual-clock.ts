@@ -129,21 +129,25 @@ export class VirtualClock implements Clock {
         continue;
       }
       const mark = Math.min(this.#agenda[0]?.at ?? Infinity, target);
+      const horizon = this.around.nextActivityEnd() - guard;
       if (now >= mark) {
         if (this.#agenda[0] === undefined || this.#agenda[0].at > now) return false;
-        if (event !== undefined && event.activity === undefined && event.at - now < timerGuard && event.at < this.around.nextActivityEnd() - guard) {
-          await this.#jump(event.at + 1);
-          continue;
-        }
-        await this.#keepAppointments(now);
+        const timerFirst = event !== undefined && event.activity === undefined && event.at - now < timerGuard;
+        if (!timerFirst) await this.#keepAppointments(now);
+        else await this.#towards(event.at + 1, horizon);
         continue;
       }
       // A timer takes no lock away, so time may jump onto it; before an activity's end it may not.
       const next = Math.min(mark, event === undefined ? Infinity : event.at + 1);
-      const horizon = this.around.nextActivityEnd() - guard;
-      if (Math.min(next, horizon) > now) await this.#jump(Math.min(next, horizon));
-      else await realMilliseconds(Math.max(next - now, 1));
+      await this.#towards(next, horizon);
     }
+  }
+
+  /** By a jump as far as the horizon; from there on in real time. */
+  async #towards(next: number, horizon: number): Promise<void> {
+    const now = this.now();
+    if (Math.min(next, horizon) > now) await this.#jump(Math.min(next, horizon));
+    else await realMilliseconds(Math.max(next - now, 1));
   }
 
   async #keepAppointments(now: number): Promise<void> {

@@ -50,7 +50,7 @@ export class WorkflowWatch implements Surroundings {
 
   takeForgottenLocks(): number {
     let forgotten = 0;
-    for (const runs of this.#runs.values()) for (const run of runs) forgotten += run.takeLeakedLocks();
+    for (const runs of this.#runs.values()) for (const run of runs) forgotten += run.takeForgottenLocks();
     return forgotten;
   }
 

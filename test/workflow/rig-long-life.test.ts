@@ -1,17 +1,14 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { beadWorkflowId } from '../../src/contract/index.js';
 import { FleetWorld, gate } from './support/fleet-world.js';
 import { mostAtOnce } from './support/most-at-once.js';
 
 const minute = 60_000;
-let world: FleetWorld;
-beforeEach(async () => {
-  world = await FleetWorld.open();
-});
-afterEach(() => world?.close());
 
 describe('a long life of a rig', () => {
-  it('continues as new under load, with slots, waiting beads, queue and a running merge carried over', { timeout: 600_000 }, async ({ onTestFailed }) => {
+  it('continues as new under load, with slots, waiting beads, queue and a running merge carried over', { timeout: 600_000 }, async ({ onTestFailed, onTestFinished }) => {
+    const world = await FleetWorld.open();
+    onTestFinished(() => world.close());
     onTestFailed(() => console.error(`seen last: ${world.lastLook}`));
     await world.rig('old', { maxAgents: 2 });
     const merge = gate();

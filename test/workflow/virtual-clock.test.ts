@@ -52,6 +52,24 @@ describe('virtual time', () => {
     await expect(world.clock.advance('1m')).rejects.toThrow('already');
     await first;
   });
+
+  it('begins nothing right before a timer: the server forgets a workflow task that cancels one which fired meanwhile', async () => {
+    const town = await world.town({ agent: {} });
+    const bead = await town.sling();
+    await bead.until('works', ({ agent }) => agent === 'working');
+    // The first timer of an agent that works is moved by its heartbeats; the ones after it fire.
+    await world.clock.advance('9m');
+    const timer = Math.min(...(bead.runs.at(-1)?.timers.values() ?? []));
+    let cancelledAt = 0;
+    world.clock.at(timer - 40, async () => {
+      cancelledAt = world.clock.now();
+      await world.client.workflow.getHandle(bead.workflowId).cancel();
+      town.wake();
+    });
+    await bead.untilEnded('2h');
+    expect(cancelledAt).toBeGreaterThan(timer);
+    expect((await bead.state()).status).toBe('cancelled');
+  });
 });
 
 describe('the books of the locks on time are in order', () => {
