@@ -40,6 +40,15 @@ export default tseslint.config(
     },
   },
   {
+    files: ['src/contract/**/*.ts', 'src/domain/**/*.ts', 'src/workflows/**/*.ts'],
+    rules: {
+      'no-restricted-syntax': ['error', {
+        selector: ':matches(Program, Program > ExportNamedDeclaration) > VariableDeclaration:not([kind="const"])',
+        message: 'all workflows of a worker share this module (preloadModules): what changes belongs into a workflow, not into a variable of a module',
+      }],
+    },
+  },
+  {
     files: ['**/*.mjs'],
     languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', setTimeout: 'readonly', clearTimeout: 'readonly', setInterval: 'readonly', clearInterval: 'readonly', Buffer: 'readonly' } },
   },

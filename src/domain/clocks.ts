@@ -9,8 +9,8 @@ export const defaultClocks: Clocks = {
   // Nine beats fit into the timeout: a network hiccup of a minute costs nothing.
   beatEvery: 10 * second,
   heartbeatTimeout: 90 * second,
-  // About four history events a signal: 120 an hour.
-  signalEvery: 2 * minute,
+  // About four history events a signal: 103 an hour. Two fit into `stalledAfter` with 20 s to spare, so every second one moves its timer: 26 more.
+  signalEvery: 140 * second,
   // Agents read a large repository, or wait for a model, before they say anything.
   firstProgressWithin: 10 * minute,
   stalledAfter: 5 * minute,

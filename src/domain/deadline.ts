@@ -34,7 +34,7 @@ export function maxRuntimeDeadline(state: BeadState, attempt: CurrentAttempt): n
 
 /**
  * What happens next by itself, and when. Undefined when the bead has ended, or waits for something that is no instant (`waitingFor` says for what).
- * The one lazy timer of the workflow sleeps until this; a heartbeat moves it later, never earlier, so it needs no re-arming.
+ * The one lazy timer of the workflow sleeps until this; a heartbeat moves it later, never earlier, so it need not be armed anew with each.
  */
 export function nextDeadline(state: BeadState): Deadline | undefined {
   if (isFinal(state.status)) return undefined;
@@ -60,6 +60,16 @@ export function nextDeadline(state: BeadState): Deadline | undefined {
   const runtime = maxRuntimeDeadline(state, attempt);
   if (runtime !== undefined) candidates.push({ at: runtime, what: 'max-runtime', text: 'the attempt has run as long as it may and is stopped, its work saved' });
   return candidates.reduce<Deadline | undefined>((first, next) => (first === undefined || next.at < first.at ? next : first), undefined);
+}
+
+/**
+ * @returns whether the timer that was armed for a deadline fires in vain: the last sign of the agent has moved the deadline, and the next one would come too late
+ * to spare the timer. Of the state alone: the time of the look must not count, since a look leaves no trace (a refused update) and a replay does not repeat it.
+ */
+export function firesInVain(state: BeadState, armed: Deadline): boolean {
+  const since = state.current === undefined ? undefined : quietSince(state.current);
+  const rest = armed.at - (since ?? -Infinity);
+  return rest > 0 && rest < state.clocks.signalEvery && (nextDeadline(state)?.at ?? Infinity) > armed.at;
 }
 
 /**

@@ -164,12 +164,24 @@ export class VirtualClock implements Clock {
     const held = this.around.locks();
     const forgotten = this.around.takeForgottenLocks();
     // Each takes one lock away and gives it back after the sleep: the clock's own, and one for each that is held. Whichever is the last to go, its mark stands before time jumps.
-    const arriving = Promise.all(Array.from({ length: held + 1 }, () => this.server.unlockTimeSkippingWithSleep({ duration: protoDuration(rest) }))).then(() => true);
+    const sleeps: Promise<unknown>[] = [];
+    const sleep = (times: number, ms: number): void => void sleeps.push(...Array.from({ length: times }, () => this.server.unlockTimeSkippingWithSleep({ duration: protoDuration(ms) })));
+    // Each takes one lock away and gives it back after the sleep: the clock's own, and one for each that is held. Whichever is the last to go, its mark stands before time jumps.
+    let seen = held;
+    sleep(held + 1, rest);
     try {
       // Taken away once and for all: nobody else ever will.
       await Promise.all(Array.from({ length: forgotten }, () => this.server.unlockTimeSkipping({})));
-      while (!(await Promise.race([arriving, realMilliseconds(stuckAfter).then(() => false)]))) {
+      while (!(await Promise.race([Promise.all(sleeps).then(() => true), realMilliseconds(stuckAfter).then(() => false)]))) {
         if ((await this.synchronise()) >= to) continue;
+        // What somebody asked for just before the jump has begun since: its activities are seen to, and for those that go on the clock sleeps as well.
+        await this.around.settle();
+        const begun = this.around.locks() - seen;
+        if (begun > 0) {
+          seen += begun;
+          sleep(begun, Math.max(to - this.now(), 1));
+          continue;
+        }
         // Nothing of ours is under way, so the lock belongs to something that the server has forgotten.
         await this.server.unlockTimeSkipping({});
         this.#uncounted += 1;

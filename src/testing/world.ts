@@ -11,7 +11,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import type { WorkerOptions } from '@temporalio/worker';
 import { startTimeSkipping } from '../server/time-skipping.js';
-import { workflowInterceptors } from '../worker/bundle.js';
+import { beadBundleOptions } from '../worker/bundle.js';
 import { ActivityDesk } from './activity-desk.js';
 import { Town } from './town.js';
 import type { TownOptions } from './town.js';
@@ -105,6 +105,6 @@ async function defaultBundle(): Promise<NonNullable<WorkerOptions['workflowBundl
   const beside = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
   if (existsSync(beside)) return { codePath: beside };
   const workflows = (name: string): string => fileURLToPath(new URL(`../workflows/${name}.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url));
-  const { code } = await bundleWorkflowCode({ workflowsPath: workflows('index'), workflowInterceptorModules: workflowInterceptors.map(workflows), logger: new DefaultLogger('ERROR') });
+  const { code } = await bundleWorkflowCode({ ...beadBundleOptions(workflows), logger: new DefaultLogger('ERROR') });
   return { code };
 }

@@ -6,7 +6,7 @@
 import { CancellationScope, condition, isCancellation, log, patched, sleep, workflowInfo } from '@temporalio/workflow';
 import { taskQueues } from '../contract/index.js';
 import type { BeadState, CurrentAttempt, StartAgentInput } from '../contract/index.js';
-import { nextDeadline } from '../domain/index.js';
+import { firesInVain, nextDeadline } from '../domain/index.js';
 import type { BeadEvent } from '../domain/index.js';
 import { hostActivities, startAgent, startAgentOptions } from './activities.js';
 import { eventOfFailure } from './failures.js';
@@ -25,6 +25,12 @@ const hostAnswersWithin = 30_000;
 /** Distance between two tries to tell a host something. */
 const tellAgainAfter = 10_000;
 
+/** What the state may ask for at any time; none waits for another. */
+interface Duty {
+  due(): boolean;
+  run(): Promise<void>;
+}
+
 export class AttemptKeeper {
   /** Holds `startAgent`; cancelled when the attempt is to stop. */
   readonly #scope = new CancellationScope();
@@ -33,6 +39,14 @@ export class AttemptKeeper {
   readonly #town = workflowInfo().taskQueue;
   /** Host activities under way; continue-as-new waits for them. */
   #errands = 0;
+  readonly #duties: readonly Duty[] = [
+    { due: () => this.#current()?.stopping !== undefined, run: () => this.#stop() },
+    { due: () => this.#pauseUntold(), run: () => this.#tellPause() },
+    { due: () => this.#nextMessage() !== undefined, run: () => this.#deliver() },
+  ];
+  readonly #atWork = new Set<Duty>();
+  /** A part has failed by a fault of ours. */
+  #broken: { error: unknown } | undefined;
 
   constructor(
     private readonly bead: Keep,
@@ -41,10 +55,22 @@ export class AttemptKeeper {
 
   /** Resolves when the attempt has ended, or when the run wants to continue as new and nothing is under way that it would lose. */
   async keep(): Promise<void> {
-    const parts = Promise.all([this.#guard(this.#pursue()), this.#guard(this.#watchClocks()), this.#guard(this.#stop()), this.#guard(this.#tellPause()), this.#guard(this.#deliver())]);
-    await Promise.race([parts, condition(() => this.#over())]);
+    const parts = [this.#guard(this.#pursue()), this.#guard(this.#watchClocks())];
+    // One wait for all of them: each condition of a cached bead costs its worker several kB for as long as the agent works.
+    const due = (): Duty[] => this.#duties.filter((duty) => !this.#atWork.has(duty) && duty.due());
+    for (;;) {
+      await condition(() => this.#over() || this.#broken !== undefined || due().length > 0);
+      if (this.#over() || this.#broken !== undefined) break;
+      for (const duty of due()) {
+        this.#atWork.add(duty);
+        parts.push(this.#guard(duty.run()).then(() => void this.#atWork.delete(duty)));
+      }
+    }
+    // What watched the attempt ends with it, or with this run.
+    this.#scope.cancel();
     this.#errandScope.cancel();
-    await parts;
+    if (this.#broken !== undefined) throw this.#broken.error;
+    await Promise.all(parts);
   }
 
   #current(): CurrentAttempt | undefined {
@@ -57,12 +83,10 @@ export class AttemptKeeper {
   }
 
   /** A part that ends by the keeper's own cancellation has done its duty. */
-  async #guard(part: Promise<void>): Promise<void> {
-    try {
-      await part;
-    } catch (error) {
-      if (!isCancellation(error)) throw error;
-    }
+  #guard(part: Promise<void>): Promise<void> {
+    return part.catch((error: unknown) => {
+      if (!isCancellation(error)) this.#broken = { error };
+    });
   }
 
   /** `startAgent`, again and again: every doubt has one answer, to schedule it once more for the same attempt. */
@@ -112,7 +136,10 @@ export class AttemptKeeper {
     return startAgent.executeWithOptions(startAgentOptions(state.clocks, state.priority, state.rig ?? state.convoy ?? 'beads', summary, { queue, adopt }), [input]);
   }
 
-  /** The one lazy timer: sleeps until the deadline as it stood, looks again when it fires; a heartbeat never re-arms it. */
+  /**
+   * The one lazy timer: sleeps until the deadline as it stood, and looks again when it fires. A heartbeat leaves it alone, but for the last one before it
+   * fires: to move it then costs two events, to let it fire and arm it anew five.
+   */
   async #watchClocks(): Promise<void> {
     for (;;) {
       if (this.#over()) return;
@@ -120,18 +147,21 @@ export class AttemptKeeper {
       if (this.#over()) return;
       const armed = nextDeadline(this.bead.state);
       const sooner = (): boolean => (nextDeadline(this.bead.state)?.at ?? Infinity) < (armed?.at ?? Infinity);
-      if (armed === undefined) await condition(() => this.#over() || sooner());
-      else if (!(await condition(() => this.#over() || sooner(), Math.max(armed.at - Date.now(), 1), { summary: `${armed.what} (attempt ${this.#current()?.number ?? '?'})` }))) {
-        const late = Date.now() - armed.at;
-        // So late that beats would have been missed as well: whoever was silent till now may only have found no ear.
-        if (late > this.bead.state.clocks.heartbeatTimeout) this.bead.apply({ type: 'outage', ms: late });
+      if (armed === undefined) {
+        await condition(() => this.#over() || sooner());
+        continue;
       }
+      // The patch: runs of before let it fire.
+      const outdated = (): boolean => firesInVain(this.bead.state, armed) && patched('a-timer-moves-before-it-fires');
+      if (await condition(() => this.#over() || sooner() || outdated(), Math.max(armed.at - Date.now(), 1), { summary: `${armed.what} (attempt ${this.#current()?.number ?? '?'})` })) continue;
+      const late = Date.now() - armed.at;
+      // So late that beats would have been missed as well: whoever was silent till now may only have found no ear.
+      if (late > this.bead.state.clocks.heartbeatTimeout) this.bead.apply({ type: 'outage', ms: late });
     }
   }
 
   /** Stop really stops: the order goes both by cancellation (with the next beat) and straight to the host, until it is confirmed. */
   async #stop(): Promise<void> {
-    await condition(() => this.#over() || this.#current()?.stopping !== undefined);
     this.#scope.cancel();
     for (;;) {
       const attempt = this.#current();
@@ -154,51 +184,46 @@ export class AttemptKeeper {
     }
   }
 
-  /** Tells the host whenever the bead's pause and what the host knows of it differ. */
+  #pauseUntold(): boolean {
+    const attempt = this.#current();
+    return attempt?.spawnedAt !== undefined && attempt.suspectSince === undefined && attempt.stopping === undefined && attempt.pauseTold !== this.bead.state.paused;
+  }
+
+  /** Tells the host when the bead's pause and what the host knows of it differ. */
   async #tellPause(): Promise<void> {
-    const due = (attempt = this.#current()): boolean =>
-      attempt?.spawnedAt !== undefined && attempt.suspectSince === undefined && attempt.stopping === undefined && attempt.pauseTold !== this.bead.state.paused;
-    for (;;) {
-      await condition(() => this.#over() || due());
-      if (this.#over()) return;
-      const attempt = this.#current();
-      if (attempt?.host === undefined) return;
-      const { host } = attempt;
-      const { paused } = this.bead.state;
-      const told = await this.#errand(async () => {
-        await hostActivities(host, this.#town, this.bead.state.clocks, hostAnswersWithin).pauseAttempt.executeWithOptions(
-          { summary: paused ? 'pause the agent' : 'let the agent go on' },
-          [{ bead: this.bead.state.bead, attempt: this.attempt, repo: this.bead.state.repo, paused }],
-        );
-        this.bead.apply({ type: 'pauseTold', attempt: this.attempt, paused });
-      });
-      if (!told) await this.#pauseBetween();
-    }
+    const host = this.#current()?.host;
+    if (host === undefined) return;
+    const { paused } = this.bead.state;
+    const told = await this.#errand(async () => {
+      await hostActivities(host, this.#town, this.bead.state.clocks, hostAnswersWithin).pauseAttempt.executeWithOptions(
+        { summary: paused ? 'pause the agent' : 'let the agent go on' },
+        [{ bead: this.bead.state.bead, attempt: this.attempt, repo: this.bead.state.repo, paused }],
+      );
+      this.bead.apply({ type: 'pauseTold', attempt: this.attempt, paused });
+    });
+    if (!told) await this.#pauseBetween();
+  }
+
+  #nextMessage(): BeadState['messages'][number] | undefined {
+    const attempt = this.#current();
+    if (attempt?.spawnedAt === undefined || attempt.host === undefined || attempt.suspectSince !== undefined || attempt.stopping !== undefined) return undefined;
+    return this.bead.state.messages.find((message) => message.deliveredTo !== this.attempt);
   }
 
   /** Messages to the running agent, in order. What it does not take up goes into the next attempt's input. */
   async #deliver(): Promise<void> {
-    const next = (): BeadState['messages'][number] | undefined => {
-      const attempt = this.#current();
-      if (attempt?.spawnedAt === undefined || attempt.suspectSince !== undefined || attempt.stopping !== undefined) return undefined;
-      return this.bead.state.messages.find((message) => message.deliveredTo !== this.attempt);
-    };
-    for (;;) {
-      await condition(() => this.#over() || next() !== undefined);
-      if (this.#over()) return;
-      const pending = next();
-      const host = this.#current()?.host;
-      if (pending === undefined || host === undefined) continue;
-      const { deliveredTo: _, ...message } = pending;
-      const delivered = await this.#errand(async () => {
-        await hostActivities(host, this.#town, this.bead.state.clocks, hostAnswersWithin).deliverMessage.executeWithOptions(
-          { summary: `message from ${message.from}` },
-          [{ bead: this.bead.state.bead, attempt: this.attempt, repo: this.bead.state.repo, message }],
-        );
-        this.bead.apply({ type: 'delivered', attempt: this.attempt, messages: [message.id] });
-      });
-      if (!delivered) await this.#pauseBetween();
-    }
+    const pending = this.#nextMessage();
+    const host = this.#current()?.host;
+    if (pending === undefined || host === undefined) return;
+    const { deliveredTo: _, ...message } = pending;
+    const delivered = await this.#errand(async () => {
+      await hostActivities(host, this.#town, this.bead.state.clocks, hostAnswersWithin).deliverMessage.executeWithOptions(
+        { summary: `message from ${message.from}` },
+        [{ bead: this.bead.state.bead, attempt: this.attempt, repo: this.bead.state.repo, message }],
+      );
+      this.bead.apply({ type: 'delivered', attempt: this.attempt, messages: [message.id] });
+    });
+    if (!delivered) await this.#pauseBetween();
   }
 
   /** Runs a host activity that may fail: the state still asks for it, so it is tried again. @returns whether it went well. */

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { buildWorkflowBundle } from '../../src/worker/bundle.js';
+import { buildWorkflowBundle, workflowInterceptors } from '../../src/worker/bundle.js';
 
 // Silent: one test makes webpack fail on purpose.
 const logger = new DefaultLogger('ERROR', () => undefined);
@@ -43,6 +43,12 @@ describe('the workflow bundle as it ships', () => {
     const ours = modulesOf(await readFile(inject('workflowBundle'), 'utf8')).filter((name) => !name.includes('node_modules') && !name.startsWith('?'));
     expect(ours.length).toBeGreaterThan(10);
     expect(ours.filter((name) => !/^\.\/dist\/(?:contract|domain|workflows)\//.test(name))).toEqual([]);
+  });
+
+  test('is loaded once for all workflows of a thread, the stack depth before everything else', async () => {
+    const code = await readFile(inject('workflowBundle'), 'utf8');
+    const preloaded = /function preloadModules\(\) \{([^}]*)\}/.exec(code)?.[1] ?? '';
+    expect([...preloaded.matchAll(/dist\/workflows\/([\w-]+)\.js"\)/g)].map(([, name]) => name)).toEqual(['shared', 'index', ...workflowInterceptors]);
   });
 
   test('cannot be built with a Node module in it', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AttemptResult, BeadInput, BeadState, HeartbeatKind, Outcome } from '../../src/contract/index.js';
-import { accountOf, backoff, defaultClocks, explain, initialState, nextDeadline, step, waitingFor } from '../../src/domain/index.js';
+import { accountOf, backoff, defaultClocks, explain, firesInVain, initialState, nextDeadline, step, waitingFor } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 import { outcomes } from '../../src/contract/index.js';
 
@@ -66,6 +66,29 @@ describe('the life of a bead', () => {
   it('stalls after the first progress at stalledAfter, before it at firstProgressWithin', () => {
     expect(nextDeadline(working().state)?.at).toBe(1_001_000 + defaultClocks.stalledAfter);
     expect(nextDeadline(new Story().dispatch().beat(0, 'start').state)?.at).toBe(1_000_000 + defaultClocks.firstProgressWithin);
+  });
+
+  it('moves the timer with the last heartbeat before it fires, by the default clocks every second one', () => {
+    const story = working();
+    let armed = nextDeadline(story.state);
+    const moved = Array.from({ length: 6 }, () => {
+      story.beat(defaultClocks.signalEvery);
+      if (armed === undefined || !firesInVain(story.state, armed)) return false;
+      armed = nextDeadline(story.state);
+      return true;
+    });
+    expect(moved).toEqual([false, true, false, true, false, true]);
+  });
+
+  it('leaves a timer alone that no heartbeat has moved, however near it is', () => {
+    const story = working();
+    const armed = nextDeadline(story.state);
+    if (armed === undefined) throw new Error('no deadline');
+    story.tick(defaultClocks.stalledAfter - 1);
+    expect(firesInVain(story.state, armed)).toBe(false);
+    // What moves it in another way than by a sign of the agent waits until it fires.
+    story.after(0, { type: 'pause' });
+    expect(firesInVain(story.state, armed)).toBe(false);
   });
 
   it('nudges a stalled agent once, and stops it at lostAfter with its work saved', () => {

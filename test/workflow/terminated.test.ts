@@ -36,7 +36,8 @@ const cases: Case[] = [
     is: ({ wait }) => wait?.for === 'grant', rigSees: ({ waiting }, bead) => waiting.some((request) => request.bead === bead),
   },
   {
-    state: 'waits for a place on a host',
+    // The rig has room for both: which of them asks it first is open.
+    state: 'waits for a place on a host', settings: { maxAgents: 2 },
     before: async (town) => void (await (await town.sling({ bead: 'elsewhere', agent: { works: '6m' } })).until('works', ({ agent }) => agent === 'working')),
     is: ({ status, wait }) => status === 'open' && wait?.for === 'slot', rigSees: holds,
   },
