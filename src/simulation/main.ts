@@ -32,7 +32,7 @@ async function main(argv: string[]): Promise<number> {
     .option('--seeds <n>', 'how many', whole, 1_000)
     .option('--first <seed>', 'the first one', whole, 1)
     .option('--workflows', 'over the real workflows on the time-skipping server, instead of the domain on a model of it')
-    .option('--servers <n>', 'with --workflows: so many servers at once', whole, 3)
+    .option('--servers <n>', 'with --workflows: so many servers at once', whole, 4)
     .option('--script <file>', 'play one script again');
   const options = readOptions<Options>(command, argv);
   if (typeof options === 'number') return options;
