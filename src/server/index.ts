@@ -4,7 +4,7 @@ export { findDevServer } from './find-dev-server.js';
 export { findTestServer } from './find-test-server.js';
 export { ServerNotFound, describeBinary } from './found-binary.js';
 export type { BinarySource, FindOptions, FoundBinary } from './found-binary.js';
-export { DevServerProblem, matchingSettings, startDevServer } from './dev-server.js';
+export { DevServerProblem, serverSettings, startDevServer } from './dev-server.js';
 export type { DevServer, DevServerOptions } from './dev-server.js';
 export { SearchAttributesProblem, missingSearchAttributes, registerSearchAttributes, searchAttributeNames } from './search-attributes.js';
 export { startTimeSkipping } from './time-skipping.js';

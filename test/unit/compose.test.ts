@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { matchingSettings } from '../../src/server/dev-server.js';
+import { serverSettings } from '../../src/server/dev-server.js';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const read = (path: string): string => readFileSync(at(path), 'utf8');
@@ -95,7 +95,7 @@ test('server and database tool are of one version, so that the schema fits', () 
 test('the server gets the same settings for priorities and fairness as the embedded one', () => {
   const settings = parse(read('docker/dynamic-config.yaml')) as Record<string, { value: unknown }[]>;
   expect(service('temporal').volumes).toContain(`./docker/dynamic-config.yaml:${service('temporal').environment!['DYNAMIC_CONFIG_FILE_PATH']}:ro`);
-  expect(Object.fromEntries(Object.keys(matchingSettings).map((key) => [key, settings[key]?.[0]?.value]))).toEqual(matchingSettings);
+  expect(Object.fromEntries(Object.keys(serverSettings).map((key) => [key, settings[key]?.[0]?.value]))).toEqual(serverSettings);
 });
 
 test('the worker runs node itself under an init, not as root, is probed where it answers, and has time to end', () => {
