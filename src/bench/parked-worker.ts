@@ -1,26 +1,20 @@
 /** The worker process of the scale benchmark: beads, and an agents queue whose attempts are left to whoever has forked this process. @module */
 import { CompleteAsyncError, Context } from '@temporalio/activity';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
-import { fileURLToPath } from 'node:url';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import { taskQueues } from '../contract/index.js';
 import type { StartAgentInput } from '../contract/index.js';
 import { quietRuntime } from '../testing/quiet-runtime.js';
-import { beadBundleOptions } from '../worker/bundle.js';
 
 export type ToParkedWorker = { type: 'measure' };
 export type FromParkedWorker = { type: 'ready' } | { type: 'taken'; bead: string; attempt: string; token: string } | { type: 'measured'; rssMb: number; cpuMs: number };
 
-const [address = '', namespace = '', queue = ''] = process.argv.slice(2);
+const [address = '', namespace = '', queue = '', codePath = ''] = process.argv.slice(2);
 const tell = (message: FromParkedWorker): void => void process.send?.(message);
 process.once('disconnect', () => process.exit(1));
 quietRuntime({ shutdownSignals: [] });
 const connection = await NativeConnection.connect({ address });
-const moduleOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-const beads = beadBundleOptions((name) => moduleOf(`../workflows/${name}.js`));
-const workflowsPath = moduleOf('./parked-workflows.js');
-const workflowBundle = await bundleWorkflowCode({ ...beads, workflowsPath, preloadModules: [...(beads.preloadModules ?? []), workflowsPath], logger: new DefaultLogger('ERROR') });
 const workers = await Promise.all([
-  Worker.create({ connection, namespace, taskQueue: queue, workflowBundle, maxCachedWorkflows: 10_000 }),
+  Worker.create({ connection, namespace, taskQueue: queue, workflowBundle: { codePath }, maxCachedWorkflows: 10_000 }),
   Worker.create({
     connection, namespace, taskQueue: taskQueues.agents(queue), maxConcurrentActivityTaskExecutions: 10_000,
     activities: {

@@ -1,12 +1,17 @@
 import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { BeadClient, listBeads } from '../client/index.js';
 import { messages } from '../contract/index.js';
 import type { BeatDetails, HeartbeatSignal } from '../contract/index.js';
 import { defaultClocks } from '../domain/index.js';
+import { beadBundleOptions } from '../worker/bundle.js';
 import { killChild } from '../server/kill-child.js';
 import { percentile, round } from './figures.js';
 import type { Figure } from './figures.js';
@@ -38,7 +43,8 @@ export async function scale(server: { address: string; namespace: string }, { si
   const connection = await Connection.connect({ address: server.address });
   const client = new Client({ connection, namespace: server.namespace });
   const beads = new BeadClient({ client });
-  const worker = fork(fileURLToPath(new URL('./parked-worker.js', import.meta.url)), [server.address, server.namespace, queue], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: ['--expose-gc'] });
+  const folder = mkdtempSync(join(tmpdir(), 'heartbead-scale-'));
+  const worker = fork(fileURLToPath(new URL('./parked-worker.js', import.meta.url)), [server.address, server.namespace, queue, await bundle(folder)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: ['--expose-gc'] });
   const tokens = new Map<string, { token: Uint8Array; attempt: string }>();
   let answered: (figures: { rssMb: number; cpuMs: number }) => void = () => undefined;
   let ready: () => void = () => undefined;
@@ -137,6 +143,7 @@ export async function scale(server: { address: string; namespace: string }, { si
     }).catch(() => undefined);
     worker.removeAllListeners('exit');
     await killChild(worker);
+    rmSync(folder, { recursive: true, force: true });
     await connection.close();
   }
 }
@@ -154,6 +161,17 @@ function figuresOf(measured: readonly Size[]): Figure[] {
     { name: 'show_at_scale', value: percentile(last.show, 50), unit: 'ms', against: { what: `at ${first.beads} beads`, value: percentile(first.show, 50) }, ratio: percentile(last.show, 50) / percentile(first.show, 50), how: `a bead's whole state by its query, with ${last.beads} beads on the worker` },
     { name: 'list_at_scale', value: percentile(last.list, 50), unit: 'ms', against: { what: `at ${first.beads} beads`, value: percentile(first.list, 50) }, ratio: percentile(last.list, 50) / percentile(first.list, 50), how: `the newest 50 of ${last.beads} beads, as \`heartbead ls\` and \`problems\` read them` },
   ];
+}
+
+/** The beads as they ship and `collect`, bundled here: the bundler's own memory would be counted in the worker's. */
+async function bundle(folder: string): Promise<string> {
+  const moduleOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+  const beads = beadBundleOptions((name) => moduleOf(`../workflows/${name}.js`));
+  const workflowsPath = moduleOf('./parked-workflows.js');
+  const { code } = await bundleWorkflowCode({ ...beads, workflowsPath, preloadModules: [...(beads.preloadModules ?? []), workflowsPath], logger: new DefaultLogger('ERROR') });
+  const path = join(folder, 'workflow-bundle.js');
+  writeFileSync(path, code);
+  return path;
 }
 
 async function inParallel(items: readonly string[], run: (item: string) => Promise<void>): Promise<void> {

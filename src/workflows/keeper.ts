@@ -27,6 +27,7 @@ const tellAgainAfter = 10_000;
 
 /** What the state may ask for at any time; none waits for another. */
 interface Duty {
+  /** Once it has been run this must be false, or time must have passed: it is run again at once. */
   due(): boolean;
   run(): Promise<void>;
 }
@@ -186,7 +187,7 @@ export class AttemptKeeper {
 
   #pauseUntold(): boolean {
     const attempt = this.#current();
-    return attempt?.spawnedAt !== undefined && attempt.suspectSince === undefined && attempt.stopping === undefined && attempt.pauseTold !== this.bead.state.paused;
+    return attempt?.spawnedAt !== undefined && attempt.host !== undefined && attempt.suspectSince === undefined && attempt.stopping === undefined && attempt.pauseTold !== this.bead.state.paused;
   }
 
   /** Tells the host when the bead's pause and what the host knows of it differ. */
