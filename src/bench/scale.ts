@@ -119,10 +119,6 @@ export async function scale(server: { address: string; namespace: string }, { si
         await signal(bead, 'start');
       });
       await sleep(5_000);
-      if (size === 0) {
-        empty = await collected();
-        continue;
-      }
       const [before, began, sentBefore] = [await measure(), performance.now(), sent];
       const [show, list]: [number[], number[]] = [[], []];
       while (performance.now() - began < watchMs) {
@@ -132,6 +128,11 @@ export async function scale(server: { address: string; namespace: string }, { si
         await sleep(500);
       }
       const [after, seconds] = [await measure(), (performance.now() - began) / 1_000];
+      // After as long a watch as the others: a worker gives memory back for a while after its start.
+      if (size === 0) {
+        empty = await collected();
+        continue;
+      }
       measured.push({ beads: size, rssMb: (await collected()).rssMb - empty.rssMb, cpu: (after.cpuMs - before.cpuMs) / 1_000 / seconds, signals: (sent - sentBefore) / seconds, show, list });
     }
     return figuresOf(measured);
