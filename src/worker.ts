@@ -12,6 +12,7 @@ import type { Logger } from 'pino';
 import { connectionSettings } from './client/connect.js';
 import { ClientError } from './client/errors.js';
 import { WorkerLockHeldError } from './host/index.js';
+import { keepAllocatorToOurselves } from './worker/allocator.js';
 import { installRuntime } from './worker/runtime.js';
 import { startWorker } from './worker/start-worker.js';
 
@@ -64,6 +65,7 @@ export async function runWorker(args: string[], logger: Logger = pino({ base: { 
   try {
     const { taskQueue, ...settings } = readArguments(args);
     const found = await connectionSettings(settings.home === undefined ? {} : { home: settings.home });
+    keepAllocatorToOurselves();
     installRuntime(logger);
     const worker = await startWorker({ ...settings, home: settings.home ?? found.home, connection: found.options, namespace: found.namespace, taskQueue: taskQueue ?? found.taskQueue, logger });
     let stopping = false;

@@ -6,7 +6,7 @@ import writeFileAtomic from 'write-file-atomic';
 import { compiledFile } from '../runner/compiled.js';
 
 /** What goes into the bundle beside the workflows, in this order: modules of `src/workflows`. Every bundle of beads has them, those of tests as well. */
-export const workflowInterceptors = ['early-news', 'readable-signals'] as const;
+export const workflowInterceptors = ['early-news', 'readable-signals', 'shared-traces'] as const;
 
 /**
  * What the workflows as they ship are bundled with.

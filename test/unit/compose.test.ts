@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { serverSettings } from '../../src/server/dev-server.js';
+import { allocatorEnvironment, keepAllocatorToOurselves } from '../../src/worker/allocator.js';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const read = (path: string): string => readFileSync(at(path), 'utf8');
@@ -106,6 +107,13 @@ test('the worker runs node itself under an init, not as root, is probed where it
   expect(dockerfile).toMatch(/^FROM node:\$\{NODE_VERSION\}-bookworm-slim AS worker$/m);
   expect(service('worker').volumes).toContain(`worker:${/HEARTBEAD_HOME=(\S+)/.exec(dockerfile)?.[1]}`);
   expect(Number.parseInt(service('worker').stop_grace_period ?? '', 10)).toBeGreaterThan(22);
+});
+
+test('the worker has the same allocator settings as that of `heartbead up`, and keeps them from what it starts unless somebody chose others', () => {
+  for (const [name, value] of Object.entries(allocatorEnvironment)) expect(dockerfile).toMatch(new RegExp(`^ENV ${name}=${value.replaceAll('.', '\\.')}$`, 'm'));
+  const [ours, theirs] = [{ ...allocatorEnvironment, PATH: '/bin' }, { GLIBC_TUNABLES: 'glibc.malloc.arena_max=1' }];
+  for (const env of [ours, theirs]) keepAllocatorToOurselves(env);
+  expect([ours, theirs]).toEqual([{ PATH: '/bin' }, { GLIBC_TUNABLES: 'glibc.malloc.arena_max=1' }]);
 });
 
 test('everything that the Dockerfile copies from the checkout is there and gets to the builder', () => {
