@@ -26,11 +26,11 @@ RUN ln -s /opt/heartbead/bin/heartbead.mjs /usr/local/bin/heartbead \
  && install --directory --owner=node --group=node --mode=0700 /var/lib/heartbead
 # Mirrors, worktrees, logs and the host's identity: a volume, or a new container is a new host without its work.
 ENV HEARTBEAD_HOME=/var/lib/heartbead NODE_ENV=production
-# As `heartbead up` has it (src/worker/allocator.ts): a third less memory per bead. The worker keeps it from what it starts.
+# As `heartbead up` has it, and the flag below (src/worker/memory.ts): a third less memory per bead. The worker keeps it from what it starts.
 ENV GLIBC_TUNABLES=glibc.malloc.arena_max=2:glibc.malloc.mmap_threshold=131072:glibc.malloc.trim_threshold=131072:glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0
 VOLUME /var/lib/heartbead
 USER node
 # Node itself, not npm: npm would keep SIGTERM from it.
-ENTRYPOINT ["tini", "--", "node", "/opt/heartbead/dist/worker.js", "--health-port", "8087"]
+ENTRYPOINT ["tini", "--", "node", "--max-semi-space-size=4", "/opt/heartbead/dist/worker.js", "--health-port", "8087"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8087/').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

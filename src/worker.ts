@@ -12,7 +12,7 @@ import type { Logger } from 'pino';
 import { connectionSettings } from './client/connect.js';
 import { ClientError } from './client/errors.js';
 import { WorkerLockHeldError } from './host/index.js';
-import { keepAllocatorToOurselves } from './worker/allocator.js';
+import { keepAllocatorToOurselves } from './worker/memory.js';
 import { installRuntime } from './worker/runtime.js';
 import { startWorker } from './worker/start-worker.js';
 

@@ -11,7 +11,7 @@ import { BeadClient, listBeads } from '../client/index.js';
 import { messages } from '../contract/index.js';
 import type { BeatDetails, HeartbeatSignal } from '../contract/index.js';
 import { defaultClocks } from '../domain/index.js';
-import { allocatorEnvironment } from '../worker/allocator.js';
+import { allocatorEnvironment, workerNodeFlags } from '../worker/memory.js';
 import { beadBundleOptions } from '../worker/bundle.js';
 import { killChild } from '../server/kill-child.js';
 import { percentile, round } from './figures.js';
@@ -45,7 +45,7 @@ export async function scale(server: { address: string; namespace: string }, { si
   const client = new Client({ connection, namespace: server.namespace });
   const beads = new BeadClient({ client });
   const folder = mkdtempSync(join(tmpdir(), 'heartbead-scale-'));
-  const worker = fork(fileURLToPath(new URL('./parked-worker.js', import.meta.url)), [server.address, server.namespace, queue, await bundle(folder)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: ['--expose-gc'], env: { ...process.env, ...allocatorEnvironment } });
+  const worker = fork(fileURLToPath(new URL('./parked-worker.js', import.meta.url)), [server.address, server.namespace, queue, await bundle(folder)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: ['--expose-gc', ...workerNodeFlags], env: { ...process.env, ...allocatorEnvironment } });
   const tokens = new Map<string, { token: Uint8Array; attempt: string }>();
   let answered: (figures: { rssMb: number; cpuMs: number }) => void = () => undefined;
   let ready: () => void = () => undefined;

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { serverSettings } from '../../src/server/dev-server.js';
-import { allocatorEnvironment, keepAllocatorToOurselves } from '../../src/worker/allocator.js';
+import { allocatorEnvironment, keepAllocatorToOurselves, workerNodeFlags } from '../../src/worker/memory.js';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const read = (path: string): string => readFileSync(at(path), 'utf8');
@@ -100,7 +100,7 @@ test('the server gets the same settings for priorities and fairness as the embed
 });
 
 test('the worker runs node itself under an init, not as root, is probed where it answers, and has time to end', () => {
-  expect(dockerfile).toMatch(/^ENTRYPOINT \["tini", "--", "node", "\/opt\/heartbead\/dist\/worker\.js", "--health-port", "8087"\]$/m);
+  expect(/^ENTRYPOINT (.+)$/m.exec(dockerfile)?.[1]).toBe(`[${['tini', '--', 'node', ...workerNodeFlags, '/opt/heartbead/dist/worker.js', '--health-port', '8087'].map((word) => `"${word}"`).join(', ')}]`);
   expect(service('worker').healthcheck?.test?.at(-1)).toContain('http://127.0.0.1:8087/');
   expect(dockerfile).toContain(`"${service('worker').healthcheck?.test?.at(-1)}"`);
   expect(dockerfile).toMatch(/^USER node$/m);

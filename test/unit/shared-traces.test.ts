@@ -18,11 +18,12 @@ function workflow(): Books {
   return activator;
 }
 
-/** As the SDK's hook does for each new promise. */
-function waits({ promiseStackStore: { promiseToStack, childToParent } }: Activator, formatted: string | undefined): Promise<unknown> {
-  const promise = Promise.resolve();
+/** As the SDK's hook does for each new promise, and once more for one that has two parents. */
+function waits({ promiseStackStore: { promiseToStack, childToParent } }: Activator, formatted: string | undefined, promise: Promise<unknown> = Promise.resolve(), parent?: Promise<unknown>): Promise<unknown> {
   promiseToStack.set(promise, (formatted === undefined ? undefined : { formatted, structured: [] }) as { formatted: string; structured: [] });
-  childToParent.set(promise, new Set());
+  const parents = childToParent.get(promise) ?? new Set();
+  if (parent) parents.add(parent);
+  childToParent.set(promise, parents);
   return promise;
 }
 
@@ -45,4 +46,14 @@ it('what was noted before is kept', () => {
   const early = waits(activator, '    at early (bead.ts:1:1)');
   interceptors();
   expect(activator.promiseStackStore.promiseToStack.get(early)?.formatted).toBe('    at early (bead.ts:1:1)');
+});
+
+it('a promise that gets a parent later hides it, and no other', () => {
+  const activator = workflow();
+  interceptors();
+  const [first, second, third] = ['first', 'second', 'third'].map((name) => waits(activator, name));
+  void waits(activator, 'third', third, first);
+  expect(activator.told()).toEqual(['second', 'third']);
+  void waits(activator, 'third', third, second);
+  expect(activator.told()).toEqual(['third']);
 });

@@ -11,13 +11,14 @@ const lookEvery = 50;
 
 /**
  * Starts a Node program that outlives this process and its terminal: own session, no terminal, output to a file.
+ * @param args - flags of `node`, the program, its arguments.
  * @throws CliError when it cannot be started.
  */
-export async function spawnDetached(file: string, args: string[], { log, env }: { log: string; env: NodeJS.ProcessEnv }): Promise<ProcessRecord> {
+export async function spawnDetached(args: string[], { log, env }: { log: string; env: NodeJS.ProcessEnv }): Promise<ProcessRecord> {
   mkdirSync(dirname(log), { recursive: true, mode: 0o700 });
   const output = openSync(log, 'a', 0o600);
   try {
-    const child = spawn(process.execPath, [file, ...args], { detached: true, stdio: ['ignore', output, output], env });
+    const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', output, output], env });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', (error) => reject(failure(`the worker could not be started: ${error.message}`, 'check the installation with `heartbead doctor`', error)));

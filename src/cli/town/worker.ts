@@ -7,7 +7,7 @@ import { readRecord, writeRecord } from '../../client/records.js';
 import type { WorkerRecord } from '../../client/records.js';
 import { taskQueues } from '../../contract/index.js';
 import { compiledFile } from '../../runner/compiled.js';
-import { allocatorEnvironment } from '../../worker/allocator.js';
+import { allocatorEnvironment, workerNodeFlags } from '../../worker/memory.js';
 import type { WorkerState } from '../../worker/state-file.js';
 import { failure } from '../exit.js';
 import { isAlive, logTail, spawnDetached } from './processes.js';
@@ -40,7 +40,7 @@ export async function ensureWorker(town: Town, { home, env, maxAgents, log }: Wo
   const started = Date.now();
   const logFile = join(home, 'logs', 'worker.log');
   const args = ['--home', home, '--task-queue', queue, ...(maxAgents === undefined ? [] : ['--max-agents', String(maxAgents)])];
-  const child = await spawnDetached(compiledFile('worker'), args, { log: logFile, env: { ...allocatorEnvironment, ...env, HEARTBEAD_HOME: home } });
+  const child = await spawnDetached([...workerNodeFlags, compiledFile('worker'), ...args], { log: logFile, env: { ...allocatorEnvironment, ...env, HEARTBEAD_HOME: home } });
   const record: WorkerRecord = { ...child, taskQueue: queue, maxAgents: maxAgents ?? 0, address: town.address };
   await writeRecord(home, 'worker', record);
   log(`starting the worker (pid ${child.pid}, log ${logFile})`);
