@@ -119,7 +119,9 @@ export async function scale(server: { address: string; namespace: string }, { si
         await beat(bead);
         await signal(bead, 'start');
       });
-      await sleep(5_000);
+      // The watch is of the everyday, not of the burst in which all of them start.
+      for (const bead of fresh.slice(-atOnce)) while ((await beads.view(bead)).agent !== 'working') await sleep(200);
+      await sleep(10_000);
       const [before, began, sentBefore] = [await measure(), performance.now(), sent];
       const [show, list]: [number[], number[]] = [[], []];
       while (performance.now() - began < watchMs) {

@@ -1,6 +1,9 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
+import type { ConnectionPlugin } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import getPort from 'get-port';
 import { endWithUs } from './end-with-us.js';
@@ -49,9 +52,10 @@ async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
     await proxy.close();
     await rm(folder, { recursive: true, force: true });
   };
+  const retries = new Retries();
   let environment: TestWorkflowEnvironment;
   try {
-    environment = await TestWorkflowEnvironment.createTimeSkipping({ server: { port: proxy.port, executable: { type: 'existing-path', path: script } } });
+    environment = await TestWorkflowEnvironment.createTimeSkipping({ plugins: [retries], server: { port: proxy.port, executable: { type: 'existing-path', path: script } } });
   } catch (error) {
     const printed = await readFile(log, 'utf8').catch(() => '');
     await remove();
@@ -60,6 +64,7 @@ async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
   const release = endWithUs(Number(await readFile(pidFile, 'utf8')));
   const teardown = environment.teardown.bind(environment);
   environment.teardown = async () => {
+    await retries.end();
     await teardown();
     release();
     await remove();
@@ -70,5 +75,35 @@ async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
   } catch (error) {
     await environment.teardown();
     throw error;
+  }
+}
+
+/**
+ * The SDK's client tries a refused call again after a pause, without a look at whether its connection is closed by then; if it is, the exception comes out of a
+ * timer, and ends this process. So before the connection is closed nothing is tried again any more, and what pauses has its try.
+ */
+class Retries implements ConnectionPlugin {
+  readonly name = 'heartbead-retries';
+  #ended = false;
+  #pauseUntil = 0;
+
+  configureConnection: NonNullable<ConnectionPlugin['configureConnection']> = (options) => {
+    const { retryableDecider, delayFunction } = defaultGrpcRetryOptions();
+    const retry = makeGrpcRetryInterceptor({
+      retryableDecider: (attempt, status) => !this.#ended && retryableDecider(attempt, status),
+      delayFunction: (attempt, status) => {
+        const delay = delayFunction(attempt, status);
+        this.#pauseUntil = Math.max(this.#pauseUntil, performance.now() + delay);
+        return delay;
+      },
+    });
+    return { ...options, interceptors: [retry] };
+  };
+
+  async end(): Promise<void> {
+    this.#ended = true;
+    // Timers have whole milliseconds.
+    const rest = this.#pauseUntil - performance.now();
+    if (rest > 0) await sleep(Math.ceil(rest) + 1);
   }
 }

@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { processTable } from '../../src/runner/process.js';
 import { registerSearchAttributes } from '../../src/server/search-attributes.js';
 import { createTimeSkipping, workflowBundle } from '../support/time-skipping.js';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
@@ -18,6 +20,27 @@ test('a virtual hour passes at once', async () => {
 
 test('the workflows are bundled', () => {
   expect(existsSync(workflowBundle().codePath)).toBe(true);
+});
+
+test('a call that is to be tried again when its server goes ends with it: the channel is closed by then, and the exception would be nobody\'s', async () => {
+  const children = (): number[] => processTable().filter(({ ppid }) => ppid === process.pid).map(({ pid }) => pid);
+  const before = new Set(children());
+  const other = await createTimeSkipping();
+  const strays: Error[] = [];
+  const stray = (error: Error): void => void strays.push(error);
+  process.prependListener('uncaughtException', stray);
+  try {
+    for (const pid of children().filter((child) => !before.has(child))) process.kill(pid, 'SIGKILL');
+    const calls = Array.from({ length: 20 }, (_, n) => sleep(n * 20).then(() => other.connection.workflowService.getSystemInfo({})));
+    const refused = Promise.allSettled(calls);
+    await sleep(400);
+    await other.teardown();
+    expect((await refused).filter(({ status }) => status === 'fulfilled')).toEqual([]);
+    await sleep(500);
+    expect(strays).toEqual([]);
+  } finally {
+    process.off('uncaughtException', stray);
+  }
 });
 
 // Last: a workflow task that nobody takes stops virtual time.
