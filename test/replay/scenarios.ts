@@ -122,11 +122,11 @@ export const scenarios: Scenario[] = [
     },
   },
   {
-    name: 'talkative-continued-as-new', town: { clocks: { signalEvery: 10_000, stalledAfter: minute }, agent: { chatter: '1s', works: '2h' }, beatStep: '60s' },
+    name: 'talkative-continued-as-new', town: { clocks: { signalEvery: 10_000, stalledAfter: minute }, agent: { chatter: '1s', works: '5h' }, beatStep: '60s' },
     async play(town) {
       const bead = await town.sling();
-      await bead.until('has continued as new', ({ runs }) => runs > 1, '3h');
-      await bead.untilEnded('3h');
+      await bead.until('has continued as new', ({ runs }) => runs > 1, '5h');
+      await bead.untilEnded('5h');
       return [bead];
     },
   },
