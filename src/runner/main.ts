@@ -107,8 +107,9 @@ async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
   } finally {
     await Promise.all([control.close(), desk.close()]);
     await removeSockets(dir, sockets);
-    await channel.close();
     await new Promise<void>((resolve) => logStream.end(resolve));
+    // Last, right before the end: the SDK's client would try a refused call again on the closed channel, and fail outside of everything.
+    await channel.close();
   }
 }
 
