@@ -5,7 +5,8 @@
  */
 export { AttemptDir } from './attempt-dir.js';
 export { inspectAttempt } from './inspect-attempt.js';
-export { spawnRunner } from './spawn-runner.js';
+export { bootRunner, spawnRunner } from './spawn-runner.js';
+export type { BootedRunner } from './spawn-runner.js';
 export { RunnerControl, RunnerGoneError, RunnerRefusedError } from './runner-control.js';
 export { AgentSocketClient, AgentSocketError } from './agent-socket-client.js';
 export { reapAttempt } from './reap-attempt.js';

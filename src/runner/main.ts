@@ -1,6 +1,6 @@
 /**
- * The runner's program: `node main.js <folder of the attempt>`. Spawned by `spawnRunner`, detached; tells on its fourth descriptor
- * whether it has passed the fence, and lives as long as its attempt.
+ * The runner's program: `node main.js <folder of the attempt>`. Spawned by `bootRunner`, detached; begins at the word on its standard
+ * input, tells on its fourth descriptor whether it has passed the fence, and lives as long as its attempt.
  * @module
  */
 import { fstatSync, writeSync, closeSync } from 'node:fs';
@@ -19,6 +19,7 @@ import { readyToLaunch } from './launch-agent.js';
 import { processStartTime } from './process.js';
 import { RecordKeeper } from './record-keeper.js';
 import { chooseSockets, removeSockets } from './sockets.js';
+import { BEGIN } from './spawn-runner.js';
 import { Supervisor } from './supervisor.js';
 import type { SpawnOutcome } from './types.js';
 
@@ -39,6 +40,13 @@ function answer(outcome: SpawnOutcome): void {
 }
 
 const refusal = (because: Extract<SpawnOutcome, { fenced: false }>['because'], refused: string): SpawnOutcome => ({ fenced: false, because, refused });
+
+/** @returns whether this runner is wanted: its workspace is ready. Whoever has booted it may give it up, or die, before. */
+async function toldToBegin(): Promise<boolean> {
+  let said = '';
+  for await (const chunk of process.stdin.setEncoding('utf8')) said += chunk as string;
+  return said === BEGIN;
+}
 
 async function run(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
   const lock = await acquireLock(dir.lock);
@@ -122,7 +130,8 @@ function onSignals(supervisor: Supervisor): void {
 try {
   const folder = process.argv[2];
   if (folder === undefined) throw new Error('usage: node main.js <folder of the attempt>');
-  const refused = await run(new AttemptDir(folder));
+  const dir = new AttemptDir(folder);
+  const refused = (await toldToBegin()) ? await run(dir) : undefined;
   if (refused !== undefined) answer(refused);
   process.exit(0);
 } catch (error) {

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { failureTypes } from '../../contract/index.js';
 import type { AttemptResult, StartAgentInput } from '../../contract/index.js';
 import type { AgentPlace, GiveWay } from '../../host/index.js';
-import { inspectAttempt, processStartTime, RunnerControl, RunnerGoneError, RunnerRefusedError, spawnRunner } from '../../runner/index.js';
-import type { AttemptDir, SpawnOutcome } from '../../runner/index.js';
+import { bootRunner, inspectAttempt, processStartTime, RunnerControl, RunnerGoneError, RunnerRefusedError } from '../../runner/index.js';
+import type { AttemptDir, BootedRunner, SpawnOutcome } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
 import { discardWorkspace } from '../workspace.js';
@@ -112,9 +112,13 @@ export class Start {
   async #startRunner(): Promise<boolean> {
     const place = await this.#enter();
     let handedOver = false;
+    let runner: BootedRunner | undefined;
     try {
       // The bead counts down to give up a suspect attempt: it hears that the start goes on, which no agent can tell it yet.
       if (this.input.mode === 'adopt') await claim(this.deps, this.input, this.lease);
+      await this.#dir.create();
+      // Its program loads beside the work of git: half of what a start on a warm mirror would take else.
+      runner = bootRunner(this.#dir);
       await this.#prepare();
       await this.#dir.writeToken(this.lease.token);
       await this.#dir.writeConnection(this.deps.connection);
@@ -123,8 +127,9 @@ export class Start {
       // From here on the call cannot be interrupted: the fence decides, and whatever comes reaches the runner by its own beats.
       this.lease.quiet();
       handedOver = true;
-      return await this.#past(await spawnRunner(this.#dir));
+      return await this.#past(await runner.begin());
     } catch (error) {
+      runner?.dismiss();
       if (!handedOver && !isGoingOn(error)) await this.#discard();
       throw error;
     } finally {
@@ -149,7 +154,6 @@ export class Start {
   }
 
   async #prepare(): Promise<void> {
-    await this.#dir.create();
     // What makes the attempt known here. Written again by an adoption, which may bring newer messages.
     await this.#dir.writeInput(this.input);
     const hold = await this.preparations.join(this.input, this.#dir, (phase, text) => this.lease.say(phase, text));

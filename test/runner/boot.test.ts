@@ -1,0 +1,89 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { bootRunner, processAlive, processStartTime } from '../../src/runner/index.js';
+import { compiledFile } from '../../src/runner/compiled.js';
+import { until } from '../support/until.js';
+import { startTown } from './support/town.js';
+import type { Attempt, Town } from './support/town.js';
+
+let town: Town;
+beforeAll(async () => { town = await startTown(); });
+afterAll(() => town.stop());
+
+const agent = { adapter: 'shell', command: 'touch spawned; sleep 600' };
+
+interface Process {
+  pid: number;
+  startTime: string;
+}
+
+/** The runner's process that has been booted for the attempt, whether it has begun or not. */
+function bootedFor({ dir }: Attempt): Process | undefined {
+  const lines = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' }).split('\n');
+  const pid = Number.parseInt(lines.find((line) => line.endsWith(`runner/main.js ${dir.path}`)) ?? '', 10);
+  const startTime = processStartTime(pid);
+  return startTime === undefined ? undefined : { pid, startTime };
+}
+
+const booted = async (attempt: Attempt): Promise<Process> => {
+  const found = await until('a booted runner', () => bootedFor(attempt));
+  onTestFinished(() => {
+    if (processAlive(found.pid, found.startTime)) process.kill(found.pid, 'SIGKILL');
+  });
+  return found;
+};
+
+const gone = ({ pid, startTime }: Process): Promise<unknown> => until('the end of the runner', () => !processAlive(pid, startTime));
+
+/** A runner that begins takes the lock first, then tells the disk and the bead. */
+async function untouched(attempt: Attempt): Promise<void> {
+  expect(existsSync(attempt.dir.lock)).toBe(false);
+  expect(await attempt.dir.readRunner()).toBeUndefined();
+  expect(await attempt.heard()).toEqual([]);
+  expect(existsSync(join(attempt.dir.worktree, 'spawned'))).toBe(false);
+}
+
+describe('a runner that is booted while its workspace is prepared', () => {
+  test('begins when it is told to', async () => {
+    const attempt = await town.attempt({ agent });
+    const runner = bootRunner(attempt.dir);
+    const { pid } = await booted(attempt);
+    await untouched(attempt);
+    expect(await runner.begin()).toEqual({ fenced: true, pid });
+    await until('the agent', () => existsSync(join(attempt.dir.worktree, 'spawned')));
+  });
+
+  test('ends by itself, without having touched anything, when it is dismissed', async () => {
+    const attempt = await town.attempt({ agent });
+    const runner = bootRunner(attempt.dir);
+    const standby = await booted(attempt);
+    runner.dismiss();
+    await gone(standby);
+    await untouched(attempt);
+  });
+
+  test('also when whoever has booted it is killed', async () => {
+    const attempt = await town.attempt({ agent });
+    const script = `const { AttemptDir, bootRunner } = await import(${JSON.stringify(pathToFileURL(compiledFile('runner/index')).href)});
+      bootRunner(new AttemptDir(process.argv[1])); setInterval(() => undefined, 1000);`;
+    const worker = spawn(process.execPath, ['--input-type=module', '-e', script, attempt.dir.path], { stdio: 'inherit' });
+    onTestFinished(() => void worker.kill('SIGKILL'));
+    const standby = await booted(attempt);
+    worker.kill('SIGKILL');
+    await gone(standby);
+    await untouched(attempt);
+  });
+
+  test('says so when it has died before', async () => {
+    const attempt = await town.attempt({ agent });
+    const runner = bootRunner(attempt.dir);
+    const standby = await booted(attempt);
+    process.kill(standby.pid, 'SIGKILL');
+    await gone(standby);
+    expect(await runner.begin()).toMatchObject({ fenced: false, because: 'failed', refused: expect.stringContaining('the runner ended before the fence') as unknown });
+    await untouched(attempt);
+  });
+});
