@@ -1,11 +1,11 @@
 /**
- * Compiles `src` to `dist` and bundles the workflows, when something has changed. `--check` also checks types (`npm run typecheck` does so too);
+ * Compiles `src` to `dist` and bundles the workflows and the runner, when something has changed. `--check` also checks types (`npm run typecheck` does so too);
  * without it types are only stripped, which takes half the time and is all that running needs. `--force` builds in any case.
  * @module
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { withFileLock } from '../src/server/file-lock.mjs';
@@ -13,6 +13,8 @@ import { withFileLock } from '../src/server/file-lock.mjs';
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const stampFile = join(root, 'dist/.build-stamp.json');
 const bundleFile = join(root, 'dist/workflow-bundle.js');
+/** What `bootRunner` runs: the runner and its packages in one file. */
+const runner = { source: 'src/runner/main.ts', entry: join(root, 'dist/runner/main.js'), bundle: join(root, 'dist/runner/main.bundle.js') };
 /** What the workflow bundle is made of: only a change in these (or in the installed packages) makes it again. */
 const bundled = /^(?:src\/(?:workflows|domain|contract)\/|src\/worker\/bundle\.ts|package-lock\.json)/;
 const others = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
@@ -28,7 +30,7 @@ export function lookAtBuild() {
     return [path, { mtimeMs, size }];
   }));
   // Without a stamp, or with a part of `dist` deleted, nothing is known of what is there.
-  if (stamp === undefined || !Object.keys(stamp.sources).every((path) => existsSync(compiledFile(path)))) return { fresh: false, sources };
+  if (stamp === undefined || !Object.keys(stamp.sources).every((path) => existsSync(compiledFile(path)) && (path !== runner.source || existsSync(runner.bundle)))) return { fresh: false, sources };
   const fresh = Object.keys(sources).length === Object.keys(stamp.sources).length && Object.entries(sources).every(([path, now]) => {
     const then = stamp.sources[path];
     return then !== undefined && ((then.mtimeMs === now.mtimeMs && then.size === now.size) || then.hash === hashOf(path));
@@ -55,6 +57,7 @@ export async function build({ check = false, force = false, log = () => undefine
     if (status !== 0) return { built: true, ok: false };
     removeLeftovers();
     await bundleWorkflows(sources, force ? undefined : before, log);
+    await bundleRunner();
     writeFileSync(stampFile, JSON.stringify({ sources }));
     log(`compiled in ${((Date.now() - started) / 1000).toFixed(1)} s`);
     return { built: true, ok: true };
@@ -73,6 +76,23 @@ async function bundleWorkflows(sources, before, log) {
 }
 
 /**
+ * A runner is started for every attempt, and its program is some 600 files: read as one they take Node.js 0.28 s instead of 0.47 s (two cores,
+ * Node 20). Beside the runner's own files, since it finds others by its place.
+ */
+async function bundleRunner() {
+  if (!existsSync(runner.entry)) return;
+  const { build: bundle } = await import('esbuild');
+  const fresh = `${runner.bundle}.new`;
+  await bundle({
+    entryPoints: [runner.entry], outfile: fresh, bundle: true, platform: 'node', format: 'esm', target: 'node20', keepNames: true, legalComments: 'eof', logLevel: 'warning',
+    // What its CommonJS packages find around them.
+    banner: { js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url); const { filename: __filename, dirname: __dirname } = import.meta;" },
+  });
+  // In one step: a worker may be about to boot one.
+  renameSync(fresh, runner.bundle);
+}
+
+/**
  * Removes compiled files whose source is gone, so that nothing runs from the past. Looks at the sources anew: one that was added while the
  * compiler ran may be compiled already, and the compiler, which remembers that, would not write it again.
  */
@@ -80,7 +100,7 @@ function removeLeftovers() {
   const expected = new Set(sourceFiles().map((path) => path.replace(/^src\//, '').replace(/\.m?ts$|\.mjs$/, '')));
   for (const path of walk(join(root, 'dist'))) {
     const name = relative(join(root, 'dist'), path).split(sep).join('/');
-    if (!/\.(?:m?js|d\.m?ts)(?:\.map)?$/.test(name) || name.startsWith('workflow-bundle.js')) continue;
+    if (!/\.(?:m?js|d\.m?ts)(?:\.map)?$/.test(name) || name.startsWith('workflow-bundle.js') || path === runner.bundle) continue;
     if (!expected.has(name.replace(/\.map$/, '').replace(/\.d\.m?ts$|\.m?js$/, ''))) rmSync(path);
   }
 }

@@ -23,7 +23,7 @@ interface Process {
 /** The runner's process that has been booted for the attempt, whether it has begun or not. */
 function bootedFor({ dir }: Attempt): Process | undefined {
   const lines = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' }).split('\n');
-  const pid = Number.parseInt(lines.find((line) => line.endsWith(`runner/main.js ${dir.path}`)) ?? '', 10);
+  const pid = Number.parseInt(lines.find((line) => line.endsWith(`runner/main.bundle.js ${dir.path}`)) ?? '', 10);
   const startTime = processStartTime(pid);
   return startTime === undefined ? undefined : { pid, startTime };
 }

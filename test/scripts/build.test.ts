@@ -66,3 +66,18 @@ test('types are checked only when asked for; what cannot be read is told either 
   checkout.write('src/cli/main.ts', unreadable);
   for (let i = 0; i < 2; i += 1) expect(await checkout.run(build)).toMatchObject({ code: 1, stderr: expect.stringContaining('main.ts') as string });
 });
+
+test('the runner is one file with all that it imports; deleted, it is made again', async () => {
+  const checkout = new Checkout();
+  checkout.write('src/runner/word.ts', `export const word = 'bundled';`);
+  checkout.write('src/runner/main.ts', `import { word } from './word.js'; console.log(word);`);
+  await checkout.run(build);
+  const bundle = 'dist/runner/main.bundle.js';
+  checkout.remove('dist/runner/word.js');
+  expect((await checkout.run([bundle])).stdout).toBe('bundled\n');
+  await checkout.run(build);
+  expect(checkout.has('dist/runner/word.js') && checkout.has(bundle)).toBe(true);
+  checkout.remove(bundle);
+  await checkout.run(build);
+  expect(checkout.has(bundle)).toBe(true);
+});

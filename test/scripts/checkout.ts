@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
@@ -31,6 +31,7 @@ export class Checkout {
     this.write('package-lock.json', lockFile('1.0.0'));
     this.write('src/cli/main.ts', program('first'));
     this.write('node_modules/typescript/bin/tsc', compiler);
+    symlinkSync(join(root, 'node_modules/esbuild'), join(this.folder, 'node_modules/esbuild'));
     script(join(this.bin, 'git'), 'exit 0');
     script(join(this.bin, 'npm'), `echo "npm $*" >> '${this.#calls}'`);
   }
