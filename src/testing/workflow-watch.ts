@@ -90,8 +90,8 @@ export class WorkflowWatch implements Surroundings {
     }
     this.touch(workflowId);
     if (shown()) return;
-    // A time-out of an activity that is tried again writes no event.
-    if (activity !== undefined && this.desk.retriesAfterTimeout(activity)) this.desk.backOff(activity);
+    // A time-out of an activity that is tried again writes no event. One that nobody has taken is not tried again.
+    if (activity?.startedAt !== undefined && this.desk.retriesAfterTimeout(activity)) this.desk.backOff(activity);
     else this.#spent.add(event.key);
   }
 

@@ -87,6 +87,19 @@ describe('a host that is lost with a working agent', () => {
     expect((await bead.untilEnded()).attempts.map(({ outcome }) => outcome)).toEqual(['lost', 'done']);
     expectNeverTwoAgents(bead);
   });
+
+  it('while it stops the agent: the bead is cancelled without it, and time goes on', async () => {
+    const town = await world.town({ hosts: ['mortal'], agent: { works: '40m', ignoresSigterm: true }, beatStep: '170s', clocks: { heartbeatTimeout: 180_000 } });
+    const bead = await town.sling();
+    await town.advance('10m');
+    await bead.cancel();
+    // The agent has 20 s to end.
+    await town.advance(200);
+    expect(bead.agents.map(({ endedAt }) => endedAt)).toEqual([undefined]);
+    town.host('mortal').die();
+    // Its task is tried again, and nobody takes it.
+    expect((await bead.untilEnded('2h')).status).toBe('cancelled');
+  });
 });
 
 describe('a runner and its agent that are killed', () => {
