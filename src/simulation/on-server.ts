@@ -6,8 +6,8 @@ import type { Script } from './script.js';
 import { shrink } from './shrink.js';
 import { Sums } from './sums.js';
 
-/** Towns leave locks and histories behind; a server is replaced after so many. */
-const perWorld = 200;
+/** Towns leave locks and histories behind, for which a server takes a third more time after 180 days; it is replaced after so many. */
+const perWorld = 100;
 
 /** A life of days takes seconds; one that takes longer than this, in real milliseconds, will not end at all. */
 const playsWithin = 120_000;
