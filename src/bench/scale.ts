@@ -7,9 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
-import { BeadClient, listBeads } from '../client/index.js';
+import pRetry from 'p-retry';
+import { BeadClient, listBeads, NoWorkerError } from '../client/index.js';
 import { messages } from '../contract/index.js';
-import type { BeatDetails, HeartbeatSignal } from '../contract/index.js';
+import type { BeadView, BeatDetails, HeartbeatSignal } from '../contract/index.js';
 import { defaultClocks } from '../domain/index.js';
 import { allocatorEnvironment, workerNodeFlags } from '../worker/memory.js';
 import { beadBundleOptions } from '../worker/bundle.js';
@@ -103,6 +104,8 @@ export async function scale(server: { address: string; namespace: string }, { si
       }
     }
   })();
+  // In the burst a worker may not get to a question within its ten seconds.
+  const viewAtLast = (bead: string): Promise<BeadView> => pRetry(() => beads.view(bead), { retries: 30, factor: 1, shouldRetry: ({ error }) => error instanceof NoWorkerError });
   try {
     await polls;
     let empty = { rssMb: 0 };
@@ -120,7 +123,7 @@ export async function scale(server: { address: string; namespace: string }, { si
         await signal(bead, 'start');
       });
       // The watch is of the everyday, not of the burst in which all of them start.
-      for (const bead of fresh.slice(-atOnce)) while ((await beads.view(bead)).agent !== 'working') await sleep(200);
+      for (const bead of fresh.slice(-atOnce)) while ((await viewAtLast(bead)).agent !== 'working') await sleep(200);
       await sleep(10_000);
       const [before, began, sentBefore] = [await measure(), performance.now(), sent];
       const [show, list]: [number[], number[]] = [[], []];
