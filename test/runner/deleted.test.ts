@@ -12,6 +12,8 @@ beforeAll(async () => { town = await startTown(); });
 afterAll(() => town.stop());
 
 const works = (attempt: Attempt): Promise<unknown> => until('some work', async () => (await attempt.status()).lastProgressAt !== undefined);
+/** The runner may write a file there while it is being emptied: then once more. */
+const deleteFolder = ({ dir }: Attempt): Promise<void> => rm(dir.path, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 });
 const agent = { adapter: 'shell', command: 'echo works; sleep 600' };
 
 test('a runner whose folder is deleted ends its agent, tells the bead, and ends', async () => {
@@ -19,7 +21,7 @@ test('a runner whose folder is deleted ends its agent, tells the bead, and ends'
   expect(await attempt.spawn()).toMatchObject({ fenced: true });
   await works(attempt);
   const [runner, record] = [await attempt.runnerPid(), await attempt.dir.readRunner()];
-  await rm(attempt.dir.path, { recursive: true, force: true });
+  await deleteFolder(attempt);
   expect((await attempt.ended()).result).toMatchObject({ outcome: 'lost', reason: 'the folder of the attempt was deleted' });
   expect(processesOf(attempt)).toEqual([]);
   await until('the end of the runner', () => !processAlive(runner, record?.startTime ?? ''));
@@ -33,7 +35,7 @@ test('also while no server answers, and its agent is frozen: it does not wait fo
   const [runner, record] = [await attempt.runnerPid(), await attempt.dir.readRunner()];
   line.cut();
   await until('a frozen agent', async () => (await attempt.status()).frozenBy.includes('lease'));
-  await rm(attempt.dir.path, { recursive: true, force: true });
+  await deleteFolder(attempt);
   await until('the end of the runner', () => !processAlive(runner, record?.startTime ?? ''));
   expect(processesOf(attempt)).toEqual([]);
 });
