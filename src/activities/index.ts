@@ -4,7 +4,6 @@
  */
 import type { Activities } from '../contract/index.js';
 import type { AttemptDir } from '../runner/index.js';
-import { makeCleanUpAttempt } from './clean-up-attempt.js';
 import { makeDeliverMessage } from './deliver-message.js';
 import type { ActivityDeps } from './deps.js';
 import { makePauseAttempt } from './pause-attempt.js';
@@ -26,12 +25,9 @@ export function createHostActivities(deps: ActivityDeps): { activities: Activiti
       stopAttempt: makeStopAttempt(deps, preparations),
       pauseAttempt: makePauseAttempt(deps),
       deliverMessage: makeDeliverMessage(deps),
-      cleanUpAttempt: makeCleanUpAttempt(deps, preparations),
     },
     sweep: (dir) => sweepUnstarted(deps, preparations, dir),
     tidy: (dir) => sweepEnded(deps, dir),
   };
 }
 
-/** @returns all activities, exactly as the workflows see them. */
-export const createActivities = (deps: ActivityDeps): Activities => createHostActivities(deps).activities;

@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { z } from 'zod';
 import { attemptIdProblem, beadIdProblem, bodyProblem, branchProblem, failureTypes, limits, outcomes, repoProblem, shaProblem, titleProblem } from '../contract/index.js';
-import type { DeliverInput, HostAttemptInput, Outcome, PauseAttemptInput, StartAgentInput, StopAttemptInput, VerifyWorkInput } from '../contract/index.js';
+import type { DeliverInput, Outcome, PauseAttemptInput, StartAgentInput, StopAttemptInput, VerifyWorkInput } from '../contract/index.js';
 
 /** A string that passes one of the contract's guards: the same rule, and the same sentence, as in the CLI and the workflow. */
 const guarded = (problemOf: (text: string) => string | undefined): z.ZodString =>
@@ -55,7 +55,6 @@ const schemas = {
   stopAttempt: hostAttempt.extend({ outcome: z.enum(outcomes as readonly [Outcome, ...Outcome[]]), reason: text }),
   pauseAttempt: hostAttempt.extend({ paused: z.boolean() }),
   deliverMessage: hostAttempt.extend({ message }),
-  cleanUpAttempt: hostAttempt,
 };
 
 interface Inputs {
@@ -64,7 +63,6 @@ interface Inputs {
   stopAttempt: StopAttemptInput;
   pauseAttempt: PauseAttemptInput;
   deliverMessage: DeliverInput;
-  cleanUpAttempt: HostAttemptInput;
 }
 
 /**

@@ -1,11 +1,10 @@
 import { isFinal } from '../contract/index.js';
 import { mirrorPath, removeWorktree } from '../git/index.js';
 import type { AttemptDir } from '../runner/index.js';
-import { hasWorktree } from './clean-up-attempt.js';
 import type { ActivityDeps } from './deps.js';
 import { askBead } from './start/claim.js';
 import type { Preparations } from './start/preparations.js';
-import { discardWorkspace } from './workspace.js';
+import { discardWorkspace, hasWorktree } from './workspace.js';
 
 /**
  * Looks after an attempt that came here, never got an agent, and was left by everybody (a worker that died in mid-clone, a bead that was terminated): what

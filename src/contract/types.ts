@@ -518,21 +518,14 @@ export interface DeliverInput extends HostAttemptInput {
 export interface PauseAttemptInput extends HostAttemptInput {
   paused: boolean;
 }
-export interface ReadLogInput extends HostAttemptInput {
-  /** Byte offset to read from; negative counts from the end. */
-  offset: number;
-  /** At most so many bytes (64 KiB at most, so that history stays small: logs are read by a side workflow-less path where possible). */
-  max: number;
-}
 
-/** All activities, as the workflows see them. Implementations: `src/activities` as `createActivities(deps)`. */
+/** All activities, as the workflows see them. Implementations: `src/activities` as `createHostActivities(deps)`. */
 export interface Activities {
   startAgent(input: StartAgentInput): Promise<AttemptResult>;
   verifyWork(input: VerifyWorkInput): Promise<Evidence>;
   stopAttempt(input: StopAttemptInput): Promise<StopAttemptResult>;
   pauseAttempt(input: PauseAttemptInput): Promise<void>;
   deliverMessage(input: DeliverInput): Promise<void>;
-  cleanUpAttempt(input: HostAttemptInput): Promise<{ removed: boolean; reason: string }>;
 }
 
 /**

@@ -127,8 +127,6 @@ function answered(activity: string, input: unknown, result: unknown): string | u
       return 'its host handed a message to the agent';
     case 'pauseAttempt':
       return `its host ${flag(input, 'paused') === false ? 'let the agent go on' : 'froze the agent'}`;
-    case 'cleanUpAttempt':
-      return flag(result, 'removed') === true ? `the work tree of attempt ${attempt} was removed: ${text(result, 'reason') ?? ''}` : `the work tree of attempt ${attempt} was kept: ${text(result, 'reason') ?? ''}`;
     default:
       return undefined;
   }

@@ -228,8 +228,6 @@ export class FakeHost {
         return this.#withRunner(task, task.input as PauseAttemptInput, (runner) => runner.pause((task.input as PauseAttemptInput).paused));
       case 'deliverMessage':
         return this.#withRunner(task, task.input as DeliverInput, (runner) => runner.deliver((task.input as DeliverInput).message.id));
-      case 'cleanUpAttempt':
-        return this.#answer(task, { removed: true, reason: 'its work is on the remote' });
       default:
         await this.#refuse(task, failureTypes.badInput, `a fake host has no activity ${task.type}`);
     }

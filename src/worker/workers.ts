@@ -28,7 +28,7 @@ const lookUpsAtOnce = 10;
  * (as many as there are free places), what only this host can do, and merges.
  */
 export async function createWorkers({ connection, namespace, taskQueue, host, activities, fleet, refinery, workflowBundle, identity }: CreateWorkersOptions): Promise<Worker[]> {
-  const { startAgent, verifyWork, stopAttempt, pauseAttempt, deliverMessage, cleanUpAttempt } = activities;
+  const { startAgent, verifyWork, stopAttempt, pauseAttempt, deliverMessage } = activities;
   const common: WorkerOptions = {
     connection,
     namespace,
@@ -60,7 +60,7 @@ export async function createWorkers({ connection, namespace, taskQueue, host, ac
         nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
       },
     }),
-    Worker.create({ ...common, taskQueue: taskQueues.host(host.hostId, taskQueue), activities: { startAgent, stopAttempt, pauseAttempt, deliverMessage, cleanUpAttempt } }),
+    Worker.create({ ...common, taskQueue: taskQueues.host(host.hostId, taskQueue), activities: { startAgent, stopAttempt, pauseAttempt, deliverMessage } }),
     Worker.create({ ...common, ...refinery }),
   ]);
 }

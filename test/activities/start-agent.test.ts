@@ -54,11 +54,14 @@ describe('an attempt on a host with its watch', () => {
     // Asked again after its end, the host answers with what it has recorded (adoption, case b).
     expect(await resultOf(await desk.adopt(lab.input(desk)))).toEqual(result);
 
-    expect(await desk.onHost('cleanUpAttempt', errand(lab, desk))).toMatchObject({ removed: true });
     const dir = lab.dir(desk);
+    expect(await lab.hostActivities.tidy(dir)).toBe(false); // while it is the bead's newest attempt a person may want to look at it
+    expect((await stat(dir.worktree)).isDirectory()).toBe(true);
+    await desk.setState({ status: 'closed', attempts: [{ id: desk.attempt }] });
+    expect(await lab.hostActivities.tidy(dir)).toBe(true);
     await expect(stat(dir.worktree)).rejects.toThrow('ENOENT');
     expect(await readdir(dir.path)).toEqual(expect.arrayContaining(['result.json', 'agent.log', 'runner.log']));
-    expect(await desk.onHost('cleanUpAttempt', errand(lab, desk))).toMatchObject({ removed: true });
+    expect(await lab.hostActivities.tidy(dir)).toBe(true);
   });
 
   test('goes on where the last attempt\'s saved work ends', async () => {
@@ -206,12 +209,11 @@ describe('an attempt on a host with its watch', () => {
     expect(await spawns(lab.dir(desk))).toBe(1);
   });
 
-  test('never takes more places than there are, and its worktree stays while it runs', async () => {
+  test('never takes more places than there are', async () => {
     const desk = await lab.desk();
     const running = await desk.start(lab.input(desk, endless));
     await agentOf(lab.dir(desk));
     expect(lab.host.runners.has(lab.dir(desk))).toBe(true);
-    expect(await desk.onHost('cleanUpAttempt', errand(lab, desk))).toEqual({ removed: false, reason: 'the attempt is still running' });
     await running.cancel();
     const ending = await running.ending();
     expect(ending).toMatchObject({ kind: 'cancelled', details: [{ outcome: 'stopped' }] });
@@ -254,14 +256,18 @@ describe('an attempt on a host whose watch has not looked yet', () => {
     await first.cancel();
   });
 
-  test('a worktree with work that is nowhere else is kept, and the reason is told', async () => {
+  test('a worktree with work that is nowhere else is kept, whatever became of its bead', async () => {
     const desk = await lab.desk();
     const result = await resultOf(await desk.start(lab.input(desk)));
     expect(result.outcome).toBe('done');
     const dir = lab.dir(desk);
     await git(dir.worktree, 'commit', '--quiet', '--allow-empty', '-m', 'Only here');
-    expect(await desk.onHost('cleanUpAttempt', errand(lab, desk))).toMatchObject({ removed: false, reason: expect.stringMatching(/is on no branch of the remote/) as string });
+    await desk.setState({ status: 'closed', attempts: [{ id: desk.attempt }] });
+    expect(await lab.hostActivities.tidy(dir)).toBe(false);
     expect((await stat(dir.worktree)).isDirectory()).toBe(true);
+    await git(dir.worktree, 'push', '--quiet', 'origin', `HEAD:refs/heads/heartbead/${desk.bead}/${desk.attempt}`);
+    expect(await lab.hostActivities.tidy(dir)).toBe(true);
+    await expect(stat(dir.worktree)).rejects.toThrow('ENOENT');
   });
 });
 
