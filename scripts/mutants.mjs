@@ -1,5 +1,5 @@
 /**
- * `npm run mutants [-- --only ID]`: breaks one rule after the other in a copy of the sources, and sees whether the tests that guard it fail. Writes
+ * `npm run mutants [-- --only ID ID …]`: breaks one rule after the other in a copy of the sources, and sees whether the tests that guard it fail. Writes
  * `test/races/results.json`. Takes about half an hour.
  * @module
  */
@@ -14,7 +14,13 @@ import { setupOrExit } from './setup.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const at = process.argv.indexOf('--only');
-const only = at === -1 ? undefined : process.argv.slice(at + 1);
+const only = at === -1 ? undefined : process.argv.slice(at + 1).flatMap((ids) => ids.split(','));
+const known = new Set(mutants().map(({ id }) => id));
+const unknown = only?.filter((id) => !known.has(id)) ?? [];
+if (only?.length === 0 || unknown.length > 0) {
+  console.error(`${only?.length === 0 ? '--only needs the id of a broken rule' : `no broken rule is called ${unknown.join(', ')}`}; test/races/mutants.json has their ids`);
+  process.exit(2);
+}
 /** A test that has not ended by then will not: a broken rule often means waiting for ever. */
 const limitMs = 240_000;
 
@@ -35,8 +41,8 @@ for (const path of execFileSync('git', ['ls-files', '-z', '--cached', '--others'
 symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
 execFileSync('git', ['init', '--quiet'], { cwd: copy });
 
-const before = only === undefined ? [] : results().mutants.filter(({ id }) => !only.includes(id));
-const record = [...before];
+// With --only, what is known of a rule stays until it has been tried again: also when this run is cut short.
+const record = only === undefined ? [] : results().mutants.filter(({ id }) => known.has(id));
 let missed = 0;
 try {
   for (const { id, file, find, replace, kills } of mutants()) {
@@ -57,6 +63,8 @@ try {
     } finally {
       writeFileSync(path, source);
     }
+    const earlier = record.findIndex((other) => other.id === id);
+    if (earlier !== -1) record.splice(earlier, 1);
     record.push({ id, file, kills: tried });
     const order = new Map(mutants().map((mutant, n) => [mutant.id, n]));
     record.sort((a, b) => (order.get(a.id) ?? 0) - (order.get(b.id) ?? 0));

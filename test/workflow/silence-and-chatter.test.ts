@@ -66,12 +66,13 @@ describe('a silent agent', () => {
 });
 
 describe('a talkative agent', () => {
-  it('for 12 h: the history stays small or goes on in a new run, and the agent notices nothing', async () => {
+  it('for 12 h: the history stays small, and the agent notices nothing', async () => {
     const town = await world.town({ clocks: { maxRuntime: 13 * 60 * minute }, agent: { chatter: '1s', works: '12h' }, beatStep: '80s' });
     const bead = await town.sling();
     const closed = await bead.untilEnded('13h');
     expect(closed.status).toBe('closed');
-    for (const run of bead.runs) expect(run.events).toBeLessThan(4_000);
+    // 132 events an hour (2026-11); a timer that fires between the signals would make it 170. Runs that grow longer: continue-as-new.test.ts.
+    expect(bead.runs.map((run) => run.events)).toEqual([expect.toSatisfy((events: number) => events < 1_700)]);
     expect(bead.runs.flatMap((run) => run.taskFailures)).toEqual([]);
     expect(closed.attempts).toMatchObject([{ outcome: 'done' }]);
     expectOneAgent(bead);
