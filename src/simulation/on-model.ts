@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { playOnModel } from './play.js';
 import { scriptOf } from './script.js';
-import { shrink } from './shrink.js';
+import { sameRule, shrink } from './shrink.js';
 import { Sums } from './sums.js';
 import type { Share, Word } from './model/thread.js';
 
@@ -31,7 +31,7 @@ export async function simulateOnModel(first: number, seeds: number): Promise<num
     thread.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a thread of the simulation ended with ${code}`))));
   })));
   for (const { seed, problem } of broken.slice(0, 10)) {
-    const small = await shrink(scriptOf(seed, { server: true }), async (smaller) => (await brokenOnModel(smaller)) !== undefined);
+    const small = await shrink(scriptOf(seed, { server: true }), async (smaller) => sameRule(problem, await brokenOnModel(smaller)));
     console.log(`seed ${seed}: ${problem}\n${JSON.stringify(small)}`);
   }
   sums.print(broken.length);

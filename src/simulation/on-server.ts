@@ -3,7 +3,7 @@ import { playOnServer } from './play.js';
 import type { Played } from './play.js';
 import { scriptOf } from './script.js';
 import type { Script } from './script.js';
-import { shrink } from './shrink.js';
+import { sameRule, shrink } from './shrink.js';
 import { Sums } from './sums.js';
 
 /** Towns leave locks and histories behind, for which a server takes a third more time after 180 days; it is replaced after so many. */
@@ -75,7 +75,7 @@ export async function simulateOnServer(first: number, seeds: number, servers: nu
             if (problem === undefined) console.log(`seed ${seed}: not again on a fresh server: ${messageOf(error).slice(0, 300)}`);
             else {
               failed += 1;
-              const small = await shrink(script, async (smaller) => (await brokenOnServer(smaller)) !== undefined);
+              const small = await shrink(script, async (smaller) => sameRule(problem, await brokenOnServer(smaller)));
               console.log(`seed ${seed}: ${problem}\n${JSON.stringify(small)}`);
             }
             sums.add({ seeds: 1, attempts: 0, strays: 0, ends: {} });

@@ -97,7 +97,9 @@ async function cause(town: PlayedTown, beads: PlayedBead[], fault: Fault, script
       return;
     case 'serverAway':
     case 'serverBack':
-      return town.server?.(fault.do === 'serverAway');
+      town.server?.(fault.do === 'serverAway');
+      // Timers that were due while it was away fire at once, and what they bring about belongs to this instant.
+      return town.settle();
     case 'partition':
       return town.host(`host${fault.host}`).partition({ remoteToo: fault.remoteToo });
     case 'revive':

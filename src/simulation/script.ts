@@ -37,6 +37,9 @@ const kinds: [Fault['do'], ...Fault['do'][]] = [
   'lateDone', 'oldHeartbeat', 'rubbish', 'remoteAway', 'remoteBack',
 ];
 
+/** @returns whether a bead whose attempts go like that can come to rest. A provider that refuses for ever is waited for for ever, and that is right; in a script it gives in. */
+export const mayEnd = (agents: readonly AgentScript[]): boolean => agents.length > 0 && agents.at(-1)?.ends !== 'rate_limited';
+
 /** @returns the script of a seed; the same one for ever. `server`: also with Temporal away. */
 export function scriptOf(seed: number, { server = false }: { server?: boolean } = {}): Script {
   const next = seeded(seed);
@@ -44,8 +47,7 @@ export function scriptOf(seed: number, { server = false }: { server?: boolean } 
   const pick = <T>(list: readonly [T, ...T[]]): T => list[Math.floor(next() * list.length)] ?? list[0];
   const hosts = whole(1, 2);
   const beads = Array.from({ length: whole(1, 2) }, () => Array.from({ length: whole(1, 2) }, () => agent(whole, pick)));
-  // A provider that refuses for ever is waited for for ever, and that is right; here it gives in.
-  for (const agents of beads) if (agents.at(-1)?.ends === 'rate_limited') agents.push({ works: minute, ends: 'done' });
+  for (const agents of beads) if (!mayEnd(agents)) agents.push({ works: minute, ends: 'done' });
   const host = (): number => whole(0, hosts - 1);
   const bead = (): number => whole(0, beads.length - 1);
   const steps = Array.from({ length: whole(2, 7) }, (): Step => {

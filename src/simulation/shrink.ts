@@ -1,3 +1,4 @@
+import { mayEnd } from './script.js';
 import type { Script } from './script.js';
 
 /** @returns the smallest script found that still `breaks`: steps, beads and attempts are left out one after the other, as long as that helps. */
@@ -15,6 +16,13 @@ export async function shrink(script: Script, breaks: (script: Script) => Promise
   return best;
 }
 
+/** @returns whether two problems are breaches of one rule: the same words, whichever bead, attempt or instant they name. A smaller script that breaks another rule explains nothing. */
+export function sameRule(one: string, other: string | undefined): boolean {
+  return other !== undefined && ruleIn(one) === ruleIn(other);
+}
+
+const ruleIn = (problem: string): string => problem.replace(/^bead [^:]+: /, '').replace(/[:(][^]*$/, '').replace(/\d[\w.:-]*/g, '#');
+
 /** The time of a step that is left out is kept: what follows happens when it did. */
 function* candidates(script: Script): Generator<Script> {
   for (const [index, step] of script.steps.entries()) {
@@ -24,6 +32,9 @@ function* candidates(script: Script): Generator<Script> {
   const last = script.beads.length - 1;
   if (last > 0 && !script.steps.some(({ fault }) => 'bead' in fault && fault.bead === last)) yield { ...script, beads: script.beads.slice(0, last) };
   for (const [index, agents] of script.beads.entries()) {
-    if (agents.length > 1) yield { ...script, beads: script.beads.map((one, at) => (at === index ? agents.slice(0, 1) : one)) };
+    for (const agent of agents) {
+      const rest = agents.filter((one) => one !== agent);
+      if (mayEnd(rest)) yield { ...script, beads: script.beads.map((one, at) => (at === index ? rest : one)) };
+    }
   }
 }

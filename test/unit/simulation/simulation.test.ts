@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { problemOf } from '../../../src/simulation/rules.js';
+import { playOnModel } from '../../../src/simulation/play.js';
 import { scriptOf } from '../../../src/simulation/script.js';
 import type { Script } from '../../../src/simulation/script.js';
-import { shrink } from '../../../src/simulation/shrink.js';
+import { sameRule, shrink } from '../../../src/simulation/shrink.js';
 import { aBead, endedAttempt } from '../cli/a-bead.js';
 
 describe('scripts', () => {
@@ -49,6 +50,28 @@ describe('a script that breaks a rule', () => {
     const script: Script = { seed: 1, hosts: 1, maxAgents: 1, beads: [[{ works: 1 }, { works: 2 }], [{ works: 3 }]], steps };
     const small = await shrink(script, ({ steps: left }) => Promise.resolve(left.some(({ fault }) => fault.do === 'heal')));
     expect(small.steps).toEqual([{ after: 60, fault: { do: 'heal', host: 0 } }]);
-    expect(small.beads).toEqual([[{ works: 1 }]]);
+    expect(small.beads).toEqual([[{ works: 2 }]]);
+  });
+
+  it('is not cut down to one in which a provider refuses for ever', async () => {
+    const script: Script = { seed: 1, hosts: 1, maxAgents: 1, beads: [[{ ends: 'rate_limited' }, { ends: 'done' }, { ends: 'crashed' }]], steps: [] };
+    const small = await shrink(script, ({ beads: [agents = []] }) => Promise.resolve(agents.some(({ ends }) => ends === 'rate_limited')));
+    expect(small.beads).toEqual([[{ ends: 'rate_limited' }, { ends: 'crashed' }]]);
+  });
+
+  it('is cut down to one that breaks the same rule, whomever and whenever it befalls', () => {
+    expect(sameRule('bead b1: 2 agents ran at once', 'bead b2: 3 agents ran at once')).toBe(true);
+    expect(sameRule('two days after the last fault a bead is neither ended nor blocked: [{"bead":"b1"}]', 'two days after the last fault a bead is neither ended nor blocked: [{"bead":"b2"}]')).toBe(true);
+    expect(sameRule('bead b1: open with nothing to wait for', 'bead b1: blocked without a reason')).toBe(false);
+    expect(sameRule('bead b1: open with nothing to wait for', undefined)).toBe(false);
+  });
+
+  it('a back-off that runs out while Temporal is away is followed by the next attempt as soon as it is back', async () => {
+    // Found as seed 52,899: the look came between the timer and what it brings about.
+    const script: Script = {
+      seed: 0, hosts: 1, maxAgents: 1, beads: [[{ works: 60_000, ends: 'rate_limited', retryAfter: 600_000 }, { works: 60_000, ends: 'done' }]],
+      steps: [{ after: 300_000, fault: { do: 'serverAway' } }, { after: 1_200_000, fault: { do: 'serverBack' } }],
+    };
+    expect(await playOnModel(script)).toMatchObject({ attempts: 2, statuses: ['closed'] });
   });
 });
