@@ -30,4 +30,3 @@ export function createHostActivities(deps: ActivityDeps): { activities: Activiti
     tidy: (dir) => sweepEnded(deps, dir),
   };
 }
-

@@ -1,10 +1,11 @@
 import { isFinal } from '../contract/index.js';
-import { mirrorPath, removeWorktree } from '../git/index.js';
+import { exists, mirrorPath, removeWorktree } from '../git/index.js';
+import { inspectAttempt } from '../runner/index.js';
 import type { AttemptDir } from '../runner/index.js';
 import type { ActivityDeps } from './deps.js';
 import { askBead } from './start/claim.js';
 import type { Preparations } from './start/preparations.js';
-import { discardWorkspace, hasWorktree } from './workspace.js';
+import { discardWorkspace } from './workspace.js';
 
 /**
  * Looks after an attempt that came here, never got an agent, and was left by everybody (a worker that died in mid-clone, a bead that was terminated): what
@@ -30,12 +31,13 @@ export async function sweepUnstarted(deps: ActivityDeps, preparations: Preparati
 export async function sweepEnded(deps: ActivityDeps, dir: AttemptDir): Promise<boolean> {
   const { host } = deps;
   const repo = (await dir.readInput())?.repo;
-  if (repo === undefined || !(await hasWorktree(dir))) return true;
+  if (repo === undefined || !(await exists(dir.worktree))) return true;
   const bead = await askBead(deps, dir.bead);
   if (bead !== undefined && !isFinal(bead.status) && (bead.current ?? bead.attempts.at(-1))?.id === dir.attempt) return false;
   const turn = host.turns.tryTake(dir);
   if (turn === undefined) return false;
   try {
+    if ((await inspectAttempt(dir)).kind !== 'ended') return false;
     const { removed, reason } = await removeWorktree({ mirror: mirrorPath(host.mirrors, repo), path: dir.worktree, remote: repo, bead: dir.bead, attempt: dir.attempt });
     host.logger.info({ bead: dir.bead, attempt: dir.attempt, removed, reason }, removed ? 'the worktree of an ended attempt was removed' : 'the worktree of an ended attempt is kept');
     return removed;

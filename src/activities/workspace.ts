@@ -1,4 +1,4 @@
-import { rm, stat } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { attemptRefs } from '../contract/index.js';
 import type { Host } from '../host/index.js';
 import { discardWorktree, mirrorPath } from '../git/index.js';
@@ -13,15 +13,4 @@ export async function discardWorkspace(host: Host, dir: AttemptDir, repo: string
   await discardWorktree({ mirror: mirrorPath(host.mirrors, repo), path: dir.worktree, branch: attemptRefs.branch(dir.bead, dir.attempt) });
   if (options.keepFolder === true) return rm(dir.file('setup.json'), { force: true });
   await dir.remove();
-}
-
-/** @returns whether the attempt has a worktree on this host. */
-export async function hasWorktree(dir: AttemptDir): Promise<boolean> {
-  try {
-    await stat(dir.worktree);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
 }

@@ -12,6 +12,7 @@ export { GitError } from './git-error.js';
 export type { GitErrorKind } from './git-error.js';
 export { gitProblem } from './git-problem.js';
 export type { GitProgress } from './git-progress.js';
+export { exists } from './mirror-damage.js';
 export { mirrorPath } from './mirror-path.js';
 export { pushBranch } from './push-branch.js';
 export type { PushBranchOptions } from './push-branch.js';

@@ -1,6 +1,6 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { AttemptResult, Evidence, StartAgentInput, StopAttemptResult } from '../../src/contract/index.js';
 import { findProcesses, processAlive, RunnerControl } from '../../src/runner/index.js';
 import type { AttemptDir, RunnerRecord } from '../../src/runner/index.js';
@@ -209,11 +209,14 @@ describe('an attempt on a host with its watch', () => {
     expect(await spawns(lab.dir(desk))).toBe(1);
   });
 
-  test('never takes more places than there are', async () => {
+  test('never takes more places than there are, and its worktree stays while it runs', async () => {
     const desk = await lab.desk();
     const running = await desk.start(lab.input(desk, endless));
     await agentOf(lab.dir(desk));
     expect(lab.host.runners.has(lab.dir(desk))).toBe(true);
+    await desk.setState({ status: 'closed', attempts: [{ id: desk.attempt }] });
+    expect(await lab.hostActivities.tidy(lab.dir(desk))).toBe(false);
+    expect((await stat(lab.dir(desk).worktree)).isDirectory()).toBe(true);
     await running.cancel();
     const ending = await running.ending();
     expect(ending).toMatchObject({ kind: 'cancelled', details: [{ outcome: 'stopped' }] });
@@ -256,14 +259,16 @@ describe('an attempt on a host whose watch has not looked yet', () => {
     await first.cancel();
   });
 
-  test('a worktree with work that is nowhere else is kept, whatever became of its bead', async () => {
+  test('a worktree with work that is nowhere else is kept, whatever became of its bead, and the reason is told', async () => {
     const desk = await lab.desk();
     const result = await resultOf(await desk.start(lab.input(desk)));
     expect(result.outcome).toBe('done');
     const dir = lab.dir(desk);
     await git(dir.worktree, 'commit', '--quiet', '--allow-empty', '-m', 'Only here');
     await desk.setState({ status: 'closed', attempts: [{ id: desk.attempt }] });
+    const told = vi.spyOn(lab.host.logger, 'info');
     expect(await lab.hostActivities.tidy(dir)).toBe(false);
+    expect(told).toHaveBeenCalledWith(expect.objectContaining({ removed: false, reason: expect.stringMatching(/is on no branch of the remote/) as string }), expect.any(String));
     expect((await stat(dir.worktree)).isDirectory()).toBe(true);
     await git(dir.worktree, 'push', '--quiet', 'origin', `HEAD:refs/heads/heartbead/${desk.bead}/${desk.attempt}`);
     expect(await lab.hostActivities.tidy(dir)).toBe(true);
