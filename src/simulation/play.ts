@@ -30,7 +30,7 @@ export interface PlayedTown {
   readonly clock: { now(): number };
   readonly remote: { away: boolean };
   /** Takes Temporal away, or brings it back; absent where that cannot be. */
-  server?(away: boolean): void;
+  server?(away: boolean): Promise<void>;
   host(name: string): FakeHost;
   sling(options: { agent: readonly [AgentScript, ...AgentScript[]] }): Promise<PlayedBead>;
   advance(duration: Duration): Promise<void>;
@@ -97,9 +97,7 @@ async function cause(town: PlayedTown, beads: PlayedBead[], fault: Fault, script
       return;
     case 'serverAway':
     case 'serverBack':
-      town.server?.(fault.do === 'serverAway');
-      // Timers that were due while it was away fire at once, and what they bring about belongs to this instant.
-      return town.settle();
+      return town.server?.(fault.do === 'serverAway');
     case 'partition':
       return town.host(`host${fault.host}`).partition({ remoteToo: fault.remoteToo });
     case 'revive':
@@ -146,7 +144,7 @@ async function meddle(town: PlayedTown, bead: PlayedBead, what: Extract<Fault, {
 /** All faults are over: every machine is up and reachable, nobody is paused. */
 async function mend(town: PlayedTown, beads: PlayedBead[], script: Script): Promise<void> {
   town.remote.away = false;
-  town.server?.(false);
+  await town.server?.(false);
   for (let n = 0; n < script.hosts; n += 1) {
     const host = town.host(`host${n}`);
     host.heal();

@@ -48,17 +48,17 @@ export class ModelTown implements HostSurroundings {
     return this.#held !== undefined;
   }
 
-  server(away: boolean): void {
-    if (away) {
-      this.#held ??= [];
-      return;
+  /** Takes Temporal away, or brings it back: then timers that were due fire at once, and what they bring about belongs to that instant. */
+  async server(away: boolean): Promise<void> {
+    if (away) this.#held ??= [];
+    else if (this.#held !== undefined) {
+      const held = this.#held;
+      this.thereSince = this.clock.now();
+      this.#held = undefined;
+      for (const run of held) run();
+      this.wake();
+      await this.settle();
     }
-    if (this.#held === undefined) return;
-    const held = this.#held;
-    this.thereSince = this.clock.now();
-    this.#held = undefined;
-    for (const run of held) run();
-    this.wake();
   }
 
   host(name: string): FakeHost {
