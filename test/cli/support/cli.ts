@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { endAttempts } from '../../../src/cli/demo/kill.js';
+import { whenWeEnd } from '../../../src/server/end-with-us.js';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 /** What people and scripts run. It builds first when the sources have changed, which would show in what these tests read. */
@@ -23,6 +24,8 @@ export interface Ran {
 export class Cli {
   readonly home = mkdtempSync(join(tmpdir(), 'heartbead-cli-'));
   private readonly children = new Set<ChildProcess>();
+  /** What `up` starts, and agents, are made to outlive the process that started them; a test run that is interrupted must not leave them. */
+  readonly #calledOff = whenWeEnd(process.execPath, at('test/cli/support/end-town.mjs'), this.home);
 
   constructor(private readonly env: Record<string, string> = {}) {}
 
@@ -65,6 +68,7 @@ export class Cli {
       await gone;
     }
     await endAttempts(this.home);
+    this.#calledOff();
     rmSync(this.home, { recursive: true, force: true });
   }
 }

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { acquireLock, lockHolder } from '../../../src/runner/attempt-lock.js';
 import { AttemptDir } from '../../../src/runner/attempt-dir.js';
 import { endProcesses, findProcesses, freezeProcesses, thawProcesses } from '../../../src/runner/end-processes.js';
@@ -67,6 +67,10 @@ describe('all processes of an attempt', () => {
     const attempt = mark();
     const child = await start(attempt, `env -i setsid sh -c 'trap "" TERM; echo up; while :; do sleep 0.1; done' & wait`);
     const orphan = processTable().find(({ ppid }) => ppid === child.pid)!;
+    // Also when what is tested here does not end it.
+    onTestFinished(() => {
+      if (processAlive(orphan.pid, orphan.startTime)) process.kill(orphan.pid, 'SIGKILL');
+    });
     await endProcesses({ attempt, group: group(child), graceMs: 500 });
     expect(processAlive(child.pid!)).toBe(false);
     expect(processAlive(orphan.pid, orphan.startTime)).toBe(false);
