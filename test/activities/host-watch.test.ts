@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { execa } from 'execa';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { AttemptResult } from '../../src/contract/index.js';
 import { Host, HostWatch } from '../../src/host/index.js';
 import { findProcesses } from '../../src/runner/index.js';
 import { HostLab, testLogger } from './support/host-lab.js';
 import type { Desk, LabOptions } from './support/host-lab.js';
+import { git } from './support/origin.js';
 
 const patient = { timeout: 90_000, interval: 100 };
 
@@ -99,7 +99,7 @@ describe('the watch over a host', () => {
     for (const { attempt } of [first, second]) await expect.poll(() => looked.filter((look) => look.attempt === attempt && !look.done).length, patient).toBeGreaterThan(1);
     expect(existsSync(here.dir(first).worktree)).toBe(true);
     // The first bead has gone on; in the second's worktree is something that the remote does not have, though its bead is closed.
-    await execa('git', ['-C', here.dir(second).worktree, 'commit', '--quiet', '--allow-empty', '-m', 'Only here']);
+    await git(here.dir(second).worktree, 'commit', '--quiet', '--allow-empty', '-m', 'Only here');
     await first.setState({ status: 'in_progress', current: { id: '2-next', lastSignAt: 0 } });
     await second.setState({ status: 'closed' });
     await expect.poll(() => existsSync(here.dir(first).worktree), patient).toBe(false);

@@ -36,9 +36,11 @@ export async function endAttempts(home: string): Promise<number> {
   let ended = 0;
   for (const dir of await AttemptDir.list(home)) {
     const { kind } = await inspectAttempt(dir);
-    if (kind !== 'running' && kind !== 'dead') continue;
     const record = await dir.readRunner();
-    if (record !== undefined && processAlive(record.pid, record.startTime)) process.kill(record.pid, 'SIGKILL');
+    // Also one that waits at the fence, or for a server that takes its result.
+    const lives = record !== undefined && processAlive(record.pid, record.startTime);
+    if (lives) process.kill(record.pid, 'SIGKILL');
+    else if (kind !== 'running' && kind !== 'dead') continue;
     await endProcesses({ attempt: dir.attempt, ...(record?.agent === undefined ? {} : { group: record.agent }), graceMs: 500 });
     ended += 1;
   }

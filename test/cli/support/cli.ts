@@ -25,7 +25,7 @@ export class Cli {
   readonly home = mkdtempSync(join(tmpdir(), 'heartbead-cli-'));
   private readonly children = new Set<ChildProcess>();
   /** What `up` starts, and agents, are made to outlive the process that started them; a test run that is interrupted must not leave them. */
-  readonly #calledOff = whenWeEnd(process.execPath, at('test/cli/support/end-town.mjs'), this.home);
+  readonly #calledOff = whenWeEnd([process.execPath, at('test/cli/support/end-town.mjs')], { ...process.env, TOWN_TO_END: this.home });
 
   constructor(private readonly env: Record<string, string> = {}) {}
 
