@@ -2,7 +2,10 @@ import { defineConfig } from 'vitest/config';
 
 const setupFiles = ['test/support/exit-on-signals.ts', 'test/support/quiet-runtime.ts'];
 
-/** Tests wait for events; this is only the limit after which an event is believed never to come, on a machine with two busy cores. */
+/**
+ * Tests wait for events; this is only the limit after which an event is believed never to come, on a machine with two
+ * busy cores.
+ */
 const slow = { testTimeout: 120_000, hookTimeout: 120_000, teardownTimeout: 30_000 };
 
 const project = (name: string, include: string[], more: object = {}) => ({
@@ -16,17 +19,26 @@ export default defineConfig({
     // Two cores are what the smallest machines have, and every test with a server or an agent is several processes.
     maxWorkers: 2,
     globalSetup: [],
-    // The SDK tries a failed request again from a timer, and throws there, where nobody can catch it, when the connection has been closed meanwhile.
-    onUnhandledError: (error) => !(error.message === 'Channel has been shut down' && error.stack?.includes('grpc-retry') === true),
+    // The SDK tries a failed request again from a timer, and throws there, where nobody can catch it, when the
+    // connection has been closed meanwhile.
+    onUnhandledError: (error) =>
+      !(error.message === 'Channel has been shut down' && error.stack?.includes('grpc-retry') === true),
     projects: [
-      // Pure code and single processes: nothing is set up, so a run starts at once. Some race with the kernel; what needed its second try is marked.
+      // Pure code and single processes: nothing is set up, so a run starts at once. Some race with the kernel; what
+      // needed its second try is marked.
       project('unit', ['unit'], { testTimeout: 20_000, retry: 1 }),
       // Real git and real processes; no server.
-      project('host', ['refinery', 'scripts', 'server-binaries'], { ...slow, retry: 1, globalSetup: 'test/support/global/build.ts', setupFiles }),
+      project('host', ['refinery', 'scripts', 'server-binaries'], {
+        ...slow,
+        retry: 1,
+        globalSetup: 'test/support/global/build.ts',
+        setupFiles,
+      }),
       // The time-skipping server: one per file, made by `createTimeSkipping()`.
       project('workflow', ['workflow', 'replay'], {
         ...slow,
-        // Virtual time shares a machine with whatever else runs on it; a rule that is broken fails twice, and what needed its second try is marked in the output.
+        // Virtual time shares a machine with whatever else runs on it; a rule that is broken fails twice, and what
+        // needed its second try is marked in the output.
         retry: 1,
         globalSetup: ['test/support/global/build.ts', 'test/support/global/test-server.ts'],
         setupFiles,
@@ -39,7 +51,8 @@ export default defineConfig({
         globalSetup: ['test/support/global/build.ts', 'test/support/global/dev-server.ts'],
         setupFiles,
       }),
-      // Agent programs of others: `npm test` runs few of them through the main scenario, `npm run test:agents` all through all.
+      // Agent programs of others: `npm test` runs few of them through the main scenario, `npm run test:agents` all
+      // through all.
       project('agents', ['agents'], {
         ...slow,
         // Real processes on a machine that may be busy with others; what needed its second try is marked in the output.

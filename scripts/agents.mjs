@@ -1,6 +1,7 @@
 /**
- * Fetches the agent programs of others, at the versions that `src/agents/programs.ts` pins, for the tests that run them end to end: from npm, without install
- * scripts, into the cache (`agents/<name>-<version>`), never into the checkout. Costs nothing when they are there.
+ * Fetches the agent programs of others, at the versions that `src/agents/programs.ts` pins, for the tests that run them
+ * end to end: from npm, without install scripts, into the cache (`agents/<name>-<version>`), never into the checkout.
+ * Costs nothing when they are there.
  * @module
  */
 import { spawn } from 'node:child_process';
@@ -16,7 +17,8 @@ export const fewAgents = ['claude', 'pi'];
 
 /**
  * @param {{ names?: string[], log?: (line: string) => void }} [options] all known ones when no name is given.
- * @returns {Promise<{ name: string, problem: string }[]>} what could not be fetched, and why: the tests of those are skipped, and say so.
+ * @returns {Promise<{ name: string, problem: string }[]>} what could not be fetched, and why: the tests of those are
+ * skipped, and say so.
  */
 export async function fetchAgents({ names, log = (line) => console.error(`setup: ${line}`) } = {}) {
   const { agentPrograms } = await load('agents/programs.js');
@@ -43,8 +45,14 @@ async function fetchOne(folder, wanted, log) {
   mkdirSync(unfinished, { recursive: true });
   try {
     writeFileSync(join(unfinished, 'package.json'), '{"private":true}\n');
-    const ticking = setInterval(() => log(`still fetching ${wanted} (${Math.round((Date.now() - started) / 1000)} s)`), 10_000);
-    const problem = await npm(['install', '--ignore-scripts', '--no-audit', '--no-fund', '--omit=dev', '--loglevel=error', wanted], unfinished).finally(() => clearInterval(ticking));
+    const ticking = setInterval(
+      () => log(`still fetching ${wanted} (${Math.round((Date.now() - started) / 1000)} s)`),
+      10_000,
+    );
+    const problem = await npm(
+      ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--omit=dev', '--loglevel=error', wanted],
+      unfinished,
+    ).finally(() => clearInterval(ticking));
     if (problem !== undefined) return problem;
     if (!existsSync(folder)) renameSync(unfinished, folder);
     log(`fetched ${wanted} in ${((Date.now() - started) / 1000).toFixed(1)} s`);
@@ -60,6 +68,12 @@ function npm(args, cwd) {
     let errors = '';
     child.stderr.on('data', (chunk) => (errors += chunk));
     child.once('error', (error) => resolve(`npm cannot be started (${error.message})`));
-    child.once('close', (status) => resolve(status === 0 ? undefined : `npm install failed: ${errors.trim().split('\n').slice(-3).join(' | ') || `status ${status}`}`));
+    child.once('close', (status) =>
+      resolve(
+        status === 0
+          ? undefined
+          : `npm install failed: ${errors.trim().split('\n').slice(-3).join(' | ') || `status ${status}`}`,
+      ),
+    );
   });
 }

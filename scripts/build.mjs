@@ -1,6 +1,7 @@
 /**
- * Compiles `src` to `dist` and bundles the workflows and the runner, when something has changed. `--check` also checks types (`npm run typecheck` does so too);
- * without it types are only stripped, which takes half the time and is all that running needs. `--force` builds in any case.
+ * Compiles `src` to `dist` and bundles the workflows and the runner, when something has changed. `--check` also checks
+ * types (`npm run typecheck` does so too); without it types are only stripped, which takes half the time and is all
+ * that running needs. `--force` builds in any case.
  * @module
  */
 import { spawn } from 'node:child_process';
@@ -14,27 +15,44 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 const stampFile = join(root, 'dist/.build-stamp.json');
 const bundleFile = join(root, 'dist/workflow-bundle.js');
 /** What `bootRunner` runs: the runner and its packages in one file. */
-const runner = { source: 'src/runner/main.ts', entry: join(root, 'dist/runner/main.js'), bundle: join(root, 'dist/runner/main.bundle.js') };
+const runner = {
+  source: 'src/runner/main.ts',
+  entry: join(root, 'dist/runner/main.js'),
+  bundle: join(root, 'dist/runner/main.bundle.js'),
+};
 /** What the workflow bundle is made of: only a change in these (or in the installed packages) makes it again. */
 const bundled = /^(?:src\/(?:workflows|domain|contract)\/|src\/worker\/bundle\.ts|package-lock\.json)/;
 const others = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 
 /**
- * @returns {{ fresh: boolean, sources: Record<string, { mtimeMs: number, size: number, hash?: string }>, before?: Record<string, { hash: string }> }}
- * `fresh`: `dist` was made of exactly these sources. Costs one `stat` per source as long as nothing was touched; a touched file counts by its content.
+ * @returns {{ fresh: boolean, sources: Record<string, { mtimeMs: number, size: number, hash?: string }>, before?:
+ * Record<string, { hash: string }> }} `fresh`: `dist` was made of exactly these sources. Costs one `stat` per source as
+ * long as nothing was touched; a touched file counts by its content.
  */
 export function lookAtBuild() {
   const stamp = readStamp();
-  const sources = Object.fromEntries(sourceFiles().map((path) => {
-    const { mtimeMs, size } = statSync(join(root, path));
-    return [path, { mtimeMs, size }];
-  }));
+  const sources = Object.fromEntries(
+    sourceFiles().map((path) => {
+      const { mtimeMs, size } = statSync(join(root, path));
+      return [path, { mtimeMs, size }];
+    }),
+  );
   // Without a stamp, or with a part of `dist` deleted, nothing is known of what is there.
-  if (stamp === undefined || !Object.keys(stamp.sources).every((path) => existsSync(compiledFile(path)) && (path !== runner.source || existsSync(runner.bundle)))) return { fresh: false, sources };
-  const fresh = Object.keys(sources).length === Object.keys(stamp.sources).length && Object.entries(sources).every(([path, now]) => {
-    const then = stamp.sources[path];
-    return then !== undefined && ((then.mtimeMs === now.mtimeMs && then.size === now.size) || then.hash === hashOf(path));
-  });
+  if (
+    stamp === undefined ||
+    !Object.keys(stamp.sources).every(
+      (path) => existsSync(compiledFile(path)) && (path !== runner.source || existsSync(runner.bundle)),
+    )
+  )
+    return { fresh: false, sources };
+  const fresh =
+    Object.keys(sources).length === Object.keys(stamp.sources).length &&
+    Object.entries(sources).every(([path, now]) => {
+      const then = stamp.sources[path];
+      return (
+        then !== undefined && ((then.mtimeMs === now.mtimeMs && then.size === now.size) || then.hash === hashOf(path))
+      );
+    });
   return { fresh, sources, before: stamp.sources };
 }
 
@@ -45,30 +63,45 @@ export function lookAtBuild() {
  */
 export async function build({ check = false, force = false, log = () => undefined } = {}) {
   if (!force && !check && lookAtBuild().fresh) return { built: false, ok: true };
-  return withFileLock(join(root, 'node_modules/.cache/heartbead-build.lock'), async () => {
-    const { fresh, sources, before } = lookAtBuild();
-    if (!force && !check && fresh) return { built: false, ok: true };
-    log('compiling src to dist');
-    // Hashes are taken before the compiler reads: a file edited meanwhile makes the next look say "stale".
-    for (const [path, source] of Object.entries(sources)) source.hash = hashOf(path);
-    const started = Date.now();
-    if (force || before === undefined) rmSync(join(root, 'dist/.tsbuildinfo'), { force: true });
-    const status = await runNode(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--pretty', String(process.stderr.isTTY === true), ...(check ? [] : ['--noCheck'])]);
-    if (status !== 0) return { built: true, ok: false };
-    removeLeftovers();
-    await bundleWorkflows(sources, force ? undefined : before, log);
-    await bundleRunner();
-    writeFileSync(stampFile, JSON.stringify({ sources }));
-    log(`compiled in ${((Date.now() - started) / 1000).toFixed(1)} s`);
-    return { built: true, ok: true };
-  }, { onWait: ({ pid }) => log(`waiting for another build (process ${pid})`) });
+  return withFileLock(
+    join(root, 'node_modules/.cache/heartbead-build.lock'),
+    async () => {
+      const { fresh, sources, before } = lookAtBuild();
+      if (!force && !check && fresh) return { built: false, ok: true };
+      log('compiling src to dist');
+      // Hashes are taken before the compiler reads: a file edited meanwhile makes the next look say "stale".
+      for (const [path, source] of Object.entries(sources)) source.hash = hashOf(path);
+      const started = Date.now();
+      if (force || before === undefined) rmSync(join(root, 'dist/.tsbuildinfo'), { force: true });
+      const status = await runNode([
+        'node_modules/typescript/bin/tsc',
+        '-p',
+        'tsconfig.build.json',
+        '--pretty',
+        String(process.stderr.isTTY === true),
+        ...(check ? [] : ['--noCheck']),
+      ]);
+      if (status !== 0) return { built: true, ok: false };
+      removeLeftovers();
+      await bundleWorkflows(sources, force ? undefined : before, log);
+      await bundleRunner();
+      writeFileSync(stampFile, JSON.stringify({ sources }));
+      log(`compiled in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+      return { built: true, ok: true };
+    },
+    { onWait: ({ pid }) => log(`waiting for another build (process ${pid})`) },
+  );
 }
 
 async function bundleWorkflows(sources, before, log) {
   const builder = join(root, 'dist/worker/bundle.js');
   if (!existsSync(builder)) return;
-  const changed = before === undefined || !existsSync(bundleFile) || [...new Set([...Object.keys(sources), ...Object.keys(before)])]
-    .some((path) => bundled.test(path) && sources[path]?.hash !== before[path]?.hash);
+  const changed =
+    before === undefined ||
+    !existsSync(bundleFile) ||
+    [...new Set([...Object.keys(sources), ...Object.keys(before)])].some(
+      (path) => bundled.test(path) && sources[path]?.hash !== before[path]?.hash,
+    );
   if (!changed) return;
   log('bundling the workflows');
   const { buildWorkflowBundle } = await import(pathToFileURL(builder).href);
@@ -76,31 +109,43 @@ async function bundleWorkflows(sources, before, log) {
 }
 
 /**
- * A runner is started for every attempt, and its program is some 600 files: read as one they take Node.js 0.28 s instead of 0.47 s (two cores,
- * Node 20). Beside the runner's own files, since it finds others by its place.
+ * A runner is started for every attempt, and its program is some 600 files: read as one they take Node.js 0.28 s
+ * instead of 0.47 s (two cores, Node 20). Beside the runner's own files, since it finds others by its place.
  */
 async function bundleRunner() {
   if (!existsSync(runner.entry)) return;
   const { build: bundle } = await import('esbuild');
   const fresh = `${runner.bundle}.new`;
   await bundle({
-    entryPoints: [runner.entry], outfile: fresh, bundle: true, platform: 'node', format: 'esm', target: 'node20', keepNames: true, legalComments: 'eof', logLevel: 'warning',
+    entryPoints: [runner.entry],
+    outfile: fresh,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    keepNames: true,
+    legalComments: 'eof',
+    logLevel: 'warning',
     // What its CommonJS packages find around them.
-    banner: { js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url); const { filename: __filename, dirname: __dirname } = import.meta;" },
+    banner: {
+      js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url); const { filename: __filename, dirname: __dirname } = import.meta;",
+    },
   });
   // In one step: a worker may be about to boot one.
   renameSync(fresh, runner.bundle);
 }
 
 /**
- * Removes compiled files whose source is gone, so that nothing runs from the past. Looks at the sources anew: one that was added while the
- * compiler ran may be compiled already, and the compiler, which remembers that, would not write it again.
+ * Removes compiled files whose source is gone, so that nothing runs from the past. Looks at the sources anew: one that
+ * was added while the compiler ran may be compiled already, and the compiler, which remembers that, would not write it
+ * again.
  */
 function removeLeftovers() {
   const expected = new Set(sourceFiles().map((path) => path.replace(/^src\//, '').replace(/\.m?ts$|\.mjs$/, '')));
   for (const path of walk(join(root, 'dist'))) {
     const name = relative(join(root, 'dist'), path).split(sep).join('/');
-    if (!/\.(?:m?js|d\.m?ts)(?:\.map)?$/.test(name) || name.startsWith('workflow-bundle.js') || path === runner.bundle) continue;
+    if (!/\.(?:m?js|d\.m?ts)(?:\.map)?$/.test(name) || name.startsWith('workflow-bundle.js') || path === runner.bundle)
+      continue;
     if (!expected.has(name.replace(/\.map$/, '').replace(/\.d\.m?ts$|\.m?js$/, ''))) rmSync(path);
   }
 }
@@ -111,7 +156,9 @@ function compiledFile(path) {
 }
 
 function sourceFiles() {
-  const files = [...walk(join(root, 'src'))].map((path) => relative(root, path).split(sep).join('/')).filter((path) => /\.(?:ts|mjs)$/.test(path));
+  const files = [...walk(join(root, 'src'))]
+    .map((path) => relative(root, path).split(sep).join('/'))
+    .filter((path) => /\.(?:ts|mjs)$/.test(path));
   return [...files, ...others.filter((path) => existsSync(join(root, path)))];
 }
 
@@ -134,10 +181,14 @@ function readStamp() {
 }
 
 function hashOf(path) {
-  return createHash('sha256').update(readFileSync(join(root, path))).digest('hex');
+  return createHash('sha256')
+    .update(readFileSync(join(root, path)))
+    .digest('hex');
 }
 
-/** Everything a child prints goes to stderr: stdout belongs to whoever called (`heartbead ls --json` may be what built). */
+/**
+ * Everything a child prints goes to stderr: stdout belongs to whoever called (`heartbead ls --json` may be what built).
+ */
 function runNode(args) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 2, 2] });
@@ -148,7 +199,11 @@ function runNode(args) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   mkdirSync(join(root, 'node_modules/.cache'), { recursive: true });
-  const { built, ok } = await build({ check: process.argv.includes('--check'), force: process.argv.includes('--force'), log: (line) => console.error(`build: ${line}`) });
+  const { built, ok } = await build({
+    check: process.argv.includes('--check'),
+    force: process.argv.includes('--force'),
+    log: (line) => console.error(`build: ${line}`),
+  });
   if (!built) console.error('build: dist is up to date');
   process.exitCode = ok ? 0 : 1;
 }

@@ -1,8 +1,10 @@
 /**
  * Counts what the JSON report of the test runner says.
  *
- * A file that cannot even be loaded has no tests in the report, and an unhandled error fails the run with every test green: both must count.
- * @param {{ testResults?: { status: string, assertionResults: { status: string }[] }[] } | undefined} report undefined when the runner wrote none.
+ * A file that cannot even be loaded has no tests in the report, and an unhandled error fails the run with every test
+ * green: both must count.
+ * @param {{ testResults?: { status: string, assertionResults: { status: string }[] }[] } | undefined} report undefined
+ * when the runner wrote none.
  * @param {number} status its exit status.
  * @returns {{ passed: number, failed: number, skipped: number }}
  */

@@ -1,6 +1,7 @@
 /**
- * `npm run coverage`: which lines of `src/domain` and `src/workflows` the tests reach. The pure code is counted by its unit tests, and both once more
- * inside the workflow sandbox, by the tests under virtual time. Ends with 1 when fewer than 95 % of the lines were reached, or a test failed.
+ * `npm run coverage`: which lines of `src/domain` and `src/workflows` the tests reach. The pure code is counted by its
+ * unit tests, and both once more inside the workflow sandbox, by the tests under virtual time. Ends with 1 when fewer
+ * than 95 % of the lines were reached, or a test failed.
  * @module
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,9 +22,23 @@ const map = coverage.createCoverageMap();
 let failed = false;
 for (const project of ['unit', 'workflow']) {
   const folder = join(into, project);
-  const { status } = spawnSync(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--config', 'test/coverage/vitest.config.ts', '--project', project, '--silent'], {
-    cwd: root, stdio: 'inherit', env: { ...process.env, HEARTBEAD_COVERAGE_INTO: folder },
-  });
+  const { status } = spawnSync(
+    process.execPath,
+    [
+      join(root, 'node_modules/vitest/vitest.mjs'),
+      'run',
+      '--config',
+      'test/coverage/vitest.config.ts',
+      '--project',
+      project,
+      '--silent',
+    ],
+    {
+      cwd: root,
+      stdio: 'inherit',
+      env: { ...process.env, HEARTBEAD_COVERAGE_INTO: folder },
+    },
+  );
   failed ||= status !== 0;
   const file = join(folder, 'coverage-final.json');
   if (existsSync(file)) map.merge(JSON.parse(readFileSync(file, 'utf8')));
@@ -39,9 +54,17 @@ for (const path of map.files().sort()) {
   const sum = (sums[folder] ??= { lines: 0, covered: 0 });
   sum.lines += lines.total;
   sum.covered += lines.covered;
-  rows.push({ file: name, lines: lines.total, percent: lines.pct, missed: map.fileCoverageFor(path).getUncoveredLines().join(' ') });
+  rows.push({
+    file: name,
+    lines: lines.total,
+    percent: lines.pct,
+    missed: map.fileCoverageFor(path).getUncoveredLines().join(' '),
+  });
 }
-for (const { file, lines, percent, missed } of rows) console.log(`${percent.toFixed(1).padStart(5)} %  ${String(lines).padStart(4)} lines  ${file}${missed === '' ? '' : `  not: ${missed}`}`);
+for (const { file, lines, percent, missed } of rows)
+  console.log(
+    `${percent.toFixed(1).padStart(5)} %  ${String(lines).padStart(4)} lines  ${file}${missed === '' ? '' : `  not: ${missed}`}`,
+  );
 let short = false;
 for (const [folder, { lines, covered }] of Object.entries(sums)) {
   const percent = (covered / lines) * 100;

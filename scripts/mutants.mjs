@@ -1,6 +1,6 @@
 /**
- * `npm run mutants [-- --only ID ID …]`: breaks one rule after the other in a copy of the sources, and sees whether the tests that guard it fail. Writes
- * `test/races/results.json`. Takes about half an hour.
+ * `npm run mutants [-- --only ID ID …]`: breaks one rule after the other in a copy of the sources, and sees whether the
+ * tests that guard it fail. Writes `test/races/results.json`. Takes about half an hour.
  * @module
  */
 import { spawn } from 'node:child_process';
@@ -18,7 +18,9 @@ const only = at === -1 ? undefined : process.argv.slice(at + 1).flatMap((ids) =>
 const rules = mutants();
 const unknown = only?.filter((asked) => !rules.some(({ id }) => id === asked)) ?? [];
 if (only?.length === 0 || unknown.length > 0) {
-  console.error(`${only?.length === 0 ? '--only needs the id of a broken rule' : `no broken rule is called ${unknown.join(', ')}`}; test/races/mutants.json has their ids`);
+  console.error(
+    `${only?.length === 0 ? '--only needs the id of a broken rule' : `no broken rule is called ${unknown.join(', ')}`}; test/races/mutants.json has their ids`,
+  );
   process.exit(2);
 }
 /** A test that has not ended by then will not: a broken rule often means waiting for ever. */
@@ -34,7 +36,12 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
     process.exit(1);
   });
 }
-for (const path of execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8' }).split('\0').filter((name) => name !== '')) {
+for (const path of execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+  cwd: root,
+  encoding: 'utf8',
+})
+  .split('\0')
+  .filter((name) => name !== '')) {
   mkdirSync(dirname(join(copy, path)), { recursive: true });
   cpSync(join(root, path), join(copy, path), { force: true });
 }
@@ -49,15 +56,21 @@ try {
     if (only !== undefined && !only.includes(id)) continue;
     const path = join(copy, file);
     const source = readFileSync(path, 'utf8');
-    if (source.split(find).length !== 2) throw new Error(`mutant ${id}: what it changes is not exactly once in ${file}`);
-    writeFileSync(path, source.replace(find, () => replace));
+    if (source.split(find).length !== 2)
+      throw new Error(`mutant ${id}: what it changes is not exactly once in ${file}`);
+    writeFileSync(
+      path,
+      source.replace(find, () => replace),
+    );
     const tried = [];
     try {
       for (const test of kills) {
         const began = Date.now();
         const noticed = await fails(test);
         tried.push({ file: test.file, name: test.name, noticed });
-        console.log(`${noticed ? 'noticed' : 'MISSED '}  ${id}: ${test.name} (${test.file}, ${((Date.now() - began) / 1_000).toFixed(0)} s)`);
+        console.log(
+          `${noticed ? 'noticed' : 'MISSED '}  ${id}: ${test.name} (${test.file}, ${((Date.now() - began) / 1_000).toFixed(0)} s)`,
+        );
         if (!noticed) missed += 1;
       }
     } finally {
@@ -65,7 +78,10 @@ try {
     }
     record.set(id, { id, file, kills: tried });
     const known = rules.flatMap((rule) => record.get(rule.id) ?? []);
-    writeFileSync(join(root, 'test/races/results.json'), `${JSON.stringify({ date: new Date().toISOString().slice(0, 10), mutants: known }, undefined, 1)}\n`);
+    writeFileSync(
+      join(root, 'test/races/results.json'),
+      `${JSON.stringify({ date: new Date().toISOString().slice(0, 10), mutants: known }, undefined, 1)}\n`,
+    );
   }
 } finally {
   rmSync(copy, { recursive: true, force: true });
@@ -78,9 +94,27 @@ async function fails({ project, file, name }) {
   const report = join(copy, 'report.json');
   rmSync(report, { force: true });
   const pattern = name.split(/[%$]/)[0].replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  const child = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--project', project, file, '--retry', '0', '-t', pattern, '--reporter=json', `--outputFile.json=${report}`], {
-    cwd: copy, stdio: 'ignore', detached: true,
-  });
+  const child = spawn(
+    process.execPath,
+    [
+      'node_modules/vitest/vitest.mjs',
+      'run',
+      '--project',
+      project,
+      file,
+      '--retry',
+      '0',
+      '-t',
+      pattern,
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+    ],
+    {
+      cwd: copy,
+      stdio: 'ignore',
+      detached: true,
+    },
+  );
   running.add(child);
   let late = false;
   const timer = setTimeout(() => {

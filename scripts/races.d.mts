@@ -17,6 +17,9 @@ export interface TestReport {
 export function catalogue(): Race[];
 export function leftOut(): Map<string, string>;
 export function mutants(): Mutant[];
-export function results(): { date?: string; mutants: { id: string; file: string; kills: { file: string; name: string; noticed: boolean }[] }[] };
+export function results(): {
+  date?: string;
+  mutants: { id: string; file: string; kills: { file: string; name: string; noticed: boolean }[] }[];
+};
 export function catalogueProblems(): string[];
 export function racesNotRun(report: TestReport): string[];

@@ -1,6 +1,7 @@
 /**
- * `node scripts/run.mjs [--test] <module below dist> [arguments]`: set-up, then that module in this very process. npm's own pre-scripts would not do:
- * npm skips them where scripts are forbidden, and a shell between npm and the program would swallow SIGTERM.
+ * `node scripts/run.mjs [--test] <module below dist> [arguments]`: set-up, then that module in this very process. npm's
+ * own pre-scripts would not do: npm skips them where scripts are forbidden, and a shell between npm and the program
+ * would swallow SIGTERM.
  * @module
  */
 import { existsSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Makes a fresh clone runnable, without any dependency of its own: checks Node and git, installs packages, builds, and with `--test` fetches the
- * Temporal servers of the tests. Costs a fraction of a second when all is in place.
+ * Makes a fresh clone runnable, without any dependency of its own: checks Node and git, installs packages, builds, and
+ * with `--test` fetches the Temporal servers of the tests. Costs a fraction of a second when all is in place.
  * @module
  */
 import { spawnSync } from 'node:child_process';
@@ -20,7 +20,8 @@ const toStderr = (line) => console.error(`setup: ${line}`);
 export class SetupProblem extends Error {}
 
 /**
- * @param {{ test?: boolean, log?: (line: string) => void }} [options] `test`: also get the servers and the agent programs that the tests need.
+ * @param {{ test?: boolean, log?: (line: string) => void }} [options] `test`: also get the servers and the agent
+ * programs that the tests need.
  * @throws {SetupProblem} with the next step.
  */
 export async function setup({ test = false, log = toStderr } = {}) {
@@ -40,22 +41,30 @@ function checkNode() {
   const have = process.versions.node.split('.').map(Number);
   const older = minimumNode.findIndex((part, i) => have[i] !== part);
   if (older !== -1 && have[older] < minimumNode[older]) {
-    throw new SetupProblem(`Heartbead needs Node.js ${minimumNode.join('.')} or newer, this is ${process.versions.node}; install a newer one and run the command again`);
+    throw new SetupProblem(
+      `Heartbead needs Node.js ${minimumNode.join('.')} or newer, this is ${process.versions.node}; install a newer one and run the command again`,
+    );
   }
 }
 
 function checkGit() {
   const { error, status } = spawnSync('git', ['--version'], { stdio: 'ignore' });
-  if (error !== undefined || status !== 0) throw new SetupProblem('git is missing: install it (for example with the package manager of your system) and run the command again');
+  if (error !== undefined || status !== 0)
+    throw new SetupProblem(
+      'git is missing: install it (for example with the package manager of your system) and run the command again',
+    );
 }
 
 /**
- * `npm ci` when there are none yet; when the lock file has changed since, `npm install`, which changes only what differs: workers and runners may be
- * running from these very files, and `npm ci` would begin by deleting them. Neither touches the lock file. No package here needs its install script
- * (native parts come as optional packages), so none is run: that also works where scripts are forbidden.
+ * `npm ci` when there are none yet; when the lock file has changed since, `npm install`, which changes only what
+ * differs: workers and runners may be running from these very files, and `npm ci` would begin by deleting them. Neither
+ * touches the lock file. No package here needs its install script (native parts come as optional packages), so none is
+ * run: that also works where scripts are forbidden.
  */
 function installPackages(say) {
-  const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   if (existsSync(installStamp) && readFileSync(installStamp, 'utf8') === wanted) return;
   if (isInstalledByHand()) {
     writeFileSync(installStamp, wanted);
@@ -64,21 +73,35 @@ function installPackages(say) {
   const command = existsSync(join(root, 'node_modules/.package-lock.json')) ? ['install', '--no-save'] : ['ci'];
   say(`installing packages (npm ${command[0]})`);
   const started = Date.now();
-  const { error, status } = spawnSync('npm', [...command, '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
-  if (error !== undefined) throw new SetupProblem(`npm cannot be started (${error.message}); it comes with Node.js: check your PATH`);
-  if (status !== 0) throw new SetupProblem(`npm ${command[0]} failed, see above; when the network was the reason, run the command again`);
+  const { error, status } = spawnSync('npm', [...command, '--ignore-scripts', '--no-audit', '--no-fund'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  });
+  if (error !== undefined)
+    throw new SetupProblem(`npm cannot be started (${error.message}); it comes with Node.js: check your PATH`);
+  if (status !== 0)
+    throw new SetupProblem(
+      `npm ${command[0]} failed, see above; when the network was the reason, run the command again`,
+    );
   mkdirSync(join(root, 'node_modules'), { recursive: true });
   writeFileSync(installStamp, wanted);
   say(`packages installed in ${((Date.now() - started) / 1000).toFixed(1)} s`);
 }
 
-/** npm keeps a copy of what it installed; when that names every package of our lock file at the same version, `npm ci` would change nothing. */
+/**
+ * npm keeps a copy of what it installed; when that names every package of our lock file at the same version, `npm ci`
+ * would change nothing.
+ */
 function isInstalledByHand() {
   const installed = join(root, 'node_modules/.package-lock.json');
   if (!existsSync(installed)) return false;
   const have = JSON.parse(readFileSync(installed, 'utf8')).packages;
   const want = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
-  return Object.entries(want).every(([path, { version, optional }]) => path === '' || have[path]?.version === version || (optional === true && have[path] === undefined));
+  return Object.entries(want).every(
+    ([path, { version, optional }]) =>
+      path === '' || have[path]?.version === version || (optional === true && have[path] === undefined),
+  );
 }
 
 async function fetchServers(log) {

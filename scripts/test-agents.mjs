@@ -1,5 +1,6 @@
 /**
- * `npm run test:agents`: the real agent programs end to end, against a scripted model provider on loopback. With names only those (`npm run test:agents -- codex pi`).
+ * `npm run test:agents`: the real agent programs end to end, against a scripted model provider on loopback. With names
+ * only those (`npm run test:agents -- codex pi`).
  * @module
  */
 import { spawn } from 'node:child_process';
@@ -14,7 +15,9 @@ const flags = process.argv.slice(2).filter((arg) => arg.startsWith('-'));
 await setupOrExit({ test: true });
 const problems = await fetchAgents(names.length === 0 ? {} : { names });
 const child = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--project', 'agents', ...flags], {
-  cwd: root, stdio: 'inherit', env: { ...process.env, HEARTBEAD_TEST_AGENTS: names.length === 0 ? 'all' : names.join(',') },
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...process.env, HEARTBEAD_TEST_AGENTS: names.length === 0 ? 'all' : names.join(',') },
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
 child.once('close', (status) => {

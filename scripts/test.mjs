@@ -1,6 +1,7 @@
 /**
- * `npm test`: set-up, lint, type check and all tests; with arguments only the tests they name (`npm test -- test/unit`).
- * The last line is always `N passed, N failed`, alone; a lint or type check that fails counts as one failed.
+ * `npm test`: set-up, lint, type check and all tests; with arguments only the tests they name (`npm test --
+ * test/unit`). The last line is always `N passed, N failed`, alone; a lint or type check that fails counts as one
+ * failed.
  * @module
  */
 import { spawn } from 'node:child_process';
@@ -17,12 +18,13 @@ const args = process.argv.slice(2);
 const running = new Set();
 let interrupted;
 
-// The terminal sends Ctrl-C to all; the runner then ends its servers by itself, and this process waits for that. Other signals reach only us, or
-// (a closed terminal's) end the runner at once; it understands SIGTERM.
+// The terminal sends Ctrl-C to all; the runner then ends its servers by itself, and this process waits for that. Other
+// signals reach only us, or (a closed terminal's) end the runner at once; it understands SIGTERM.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     interrupted ??= signal;
-    if (signal !== 'SIGINT' || process.stdin.isTTY !== true) for (const child of running) child.kill(signal === 'SIGINT' ? 'SIGINT' : 'SIGTERM');
+    if (signal !== 'SIGINT' || process.stdin.isTTY !== true)
+      for (const child of running) child.kill(signal === 'SIGINT' ? 'SIGINT' : 'SIGTERM');
   });
 }
 
@@ -36,12 +38,20 @@ try {
   if (args.length === 0) {
     const checks = await Promise.all([
       check('lint', ['node_modules/eslint/bin/eslint.js', '.']),
+      check('format', ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.']),
       check('type check', ['node_modules/typescript/bin/tsc', '--noEmit', '--pretty']),
     ]);
     totals.failed += checks.filter((ok) => !ok).length;
   }
   if (interrupted === undefined) {
-    const status = await run(['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...args]);
+    const status = await run([
+      'node_modules/vitest/vitest.mjs',
+      'run',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+      ...args,
+    ]);
     const written = readReport();
     const tests = countTests(written, status);
     if (args.length === 0 && written !== undefined) {

@@ -1,7 +1,8 @@
 /**
- * Entry point of a worker: `node dist/worker.js [--max-agents N] [--home DIR] [--task-queue Q] [--disk-floor MIB] [--health-port PORT]`.
- * The server comes from `@temporalio/envconfig` (TEMPORAL_ADDRESS and its like), or is the one that `heartbead up` has started in the state directory.
- * Logs are JSON lines on stderr. SIGINT, SIGTERM and SIGHUP end it; its agents live on. Exit codes: 0 stopped, 1 failed, 2 usage.
+ * Entry point of a worker: `node dist/worker.js [--max-agents N] [--home DIR] [--task-queue Q] [--disk-floor MIB]
+ * [--health-port PORT]`. The server comes from `@temporalio/envconfig` (TEMPORAL_ADDRESS and its like), or is the one
+ * that `heartbead up` has started in the state directory. Logs are JSON lines on stderr. SIGINT, SIGTERM and SIGHUP end
+ * it; its agents live on. Exit codes: 0 stopped, 1 failed, 2 usage.
  * @module
  */
 import { realpathSync } from 'node:fs';
@@ -34,15 +35,23 @@ function readArguments(args: string[]): Settings {
   const text = { type: 'string' } as const;
   let values;
   try {
-    ({ values } = parseArgs({ args, options: { home: text, 'task-queue': text, 'max-agents': text, 'disk-floor': text, 'health-port': text } }));
+    ({ values } = parseArgs({
+      args,
+      options: { home: text, 'task-queue': text, 'max-agents': text, 'disk-floor': text, 'health-port': text },
+    }));
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
-  const whole = (name: 'max-agents' | 'disk-floor' | 'health-port', least: number, most: number): number | undefined => {
+  const whole = (
+    name: 'max-agents' | 'disk-floor' | 'health-port',
+    least: number,
+    most: number,
+  ): number | undefined => {
     const given = values[name];
     if (given === undefined) return undefined;
     const value = Number(given);
-    if (!/^\d+$/.test(given) || value < least || value > most) throw new UsageError(`--${name} is a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`);
+    if (!/^\d+$/.test(given) || value < least || value > most)
+      throw new UsageError(`--${name} is a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`);
     return value;
   };
   const maxAgents = whole('max-agents', 1, 1_000);
@@ -61,13 +70,23 @@ function readArguments(args: string[]): Settings {
  * Runs a worker until it is told to stop. Installs the SDK's runtime, so it is for processes that do nothing else.
  * @returns the exit code.
  */
-export async function runWorker(args: string[], logger: Logger = pino({ base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }))): Promise<number> {
+export async function runWorker(
+  args: string[],
+  logger: Logger = pino({ base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true })),
+): Promise<number> {
   try {
     const { taskQueue, ...settings } = readArguments(args);
     const found = await connectionSettings(settings.home === undefined ? {} : { home: settings.home });
     keepAllocatorToOurselves();
     installRuntime(logger);
-    const worker = await startWorker({ ...settings, home: settings.home ?? found.home, connection: found.options, namespace: found.namespace, taskQueue: taskQueue ?? found.taskQueue, logger });
+    const worker = await startWorker({
+      ...settings,
+      home: settings.home ?? found.home,
+      connection: found.options,
+      namespace: found.namespace,
+      taskQueue: taskQueue ?? found.taskQueue,
+      logger,
+    });
     let stopping = false;
     const onSignal = (signal: NodeJS.Signals): void => {
       // The second time somebody means it: the work is safe with the runners and the server.
@@ -87,4 +106,5 @@ export async function runWorker(args: string[], logger: Logger = pino({ base: { 
   }
 }
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) process.exit(await runWorker(process.argv.slice(2)));
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
+  process.exit(await runWorker(process.argv.slice(2)));

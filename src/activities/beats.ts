@@ -1,7 +1,8 @@
 import { Context } from '@temporalio/activity';
 
 /**
- * Keeps a short activity's heartbeat going while `run` is under way, so that a slow push or fetch is not taken for a dead worker.
+ * Keeps a short activity's heartbeat going while `run` is under way, so that a slow push or fetch is not taken for a
+ * dead worker.
  * @param text for the Web UI's pending activities.
  */
 export async function withBeats<T>(text: string, run: () => Promise<T>): Promise<T> {

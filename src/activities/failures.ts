@@ -10,9 +10,11 @@ export const failure = (type: FailureType, message: string, ...details: unknown[
 /** @returns what went wrong in a preparation, as the failure that leads the bead to the right next step. */
 export function setupFailure(error: unknown): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
-  if (error instanceof GitError) return failure(error.mayPass ? failureTypes.setupUnreachable : failureTypes.setupFailed, error.message);
+  if (error instanceof GitError)
+    return failure(error.mayPass ? failureTypes.setupUnreachable : failureTypes.setupFailed, error.message);
   const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC' || code === 'EDQUOT') return failure(failureTypes.setupUnreachable, `the host's disk is full: ${message}`);
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return failure(failureTypes.setupUnreachable, `the host's disk is full: ${message}`);
   return failure(failureTypes.setupUnreachable, `the host could not prepare the attempt: ${message}`);
 }
 
@@ -20,6 +22,8 @@ export function setupFailure(error: unknown): ApplicationFailure {
 export function gitFailure(error: unknown): unknown {
   if (!(error instanceof GitError)) return error;
   return ApplicationFailure.create({
-    message: clip(error.message), type: error.mayPass ? failureTypes.setupUnreachable : failureTypes.setupFailed, nonRetryable: !error.mayPass,
+    message: clip(error.message),
+    type: error.mayPass ? failureTypes.setupUnreachable : failureTypes.setupFailed,
+    nonRetryable: !error.mayPass,
   });
 }

@@ -1,5 +1,6 @@
 /**
- * The activities of a host, and of any worker: what the workflows ask for. Everything here is idempotent, since everything may be asked twice.
+ * The activities of a host, and of any worker: what the workflows ask for. Everything here is idempotent, since
+ * everything may be asked twice.
  * @module
  */
 import type { Activities } from '../contract/index.js';
@@ -15,8 +16,15 @@ import { makeVerifyWork } from './verify-work.js';
 
 export type { ActivityDeps } from './deps.js';
 
-/** @returns all activities of a worker, and what its host watch does with attempts that never started (`sweep`) or have ended (`tidy`). */
-export function createHostActivities(deps: ActivityDeps): { activities: Activities; sweep: (dir: AttemptDir) => Promise<void>; tidy: (dir: AttemptDir) => Promise<boolean> } {
+/**
+ * @returns all activities of a worker, and what its host watch does with attempts that never started (`sweep`) or have
+ * ended (`tidy`).
+ */
+export function createHostActivities(deps: ActivityDeps): {
+  activities: Activities;
+  sweep: (dir: AttemptDir) => Promise<void>;
+  tidy: (dir: AttemptDir) => Promise<boolean>;
+} {
   const preparations = new Preparations(deps);
   return {
     activities: {

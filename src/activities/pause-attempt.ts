@@ -3,7 +3,10 @@ import type { ActivityDeps } from './deps.js';
 import { readInput } from './input.js';
 import { askRunner } from './runner-errand.js';
 
-/** `pauseAttempt`: freezes the attempt's agent (SIGSTOP to all its processes) or lets it go on; resolves when that is done. Idempotent. */
+/**
+ * `pauseAttempt`: freezes the attempt's agent (SIGSTOP to all its processes) or lets it go on; resolves when that is
+ * done. Idempotent.
+ */
 export function makePauseAttempt(deps: Pick<ActivityDeps, 'host'>): Activities['pauseAttempt'] {
   return async (given) => {
     const input = readInput('pauseAttempt', given);

@@ -7,13 +7,21 @@ import { failure } from './failures.js';
 
 /**
  * Asks the living runner of an attempt for something.
- * @throws ApplicationFailure `NoSuchAttempt`: for good when the attempt has ended or is unknown here, else to be tried again;
- * `RunnerRefused` when the runner heard it and refused.
+ * @throws ApplicationFailure `NoSuchAttempt`: for good when the attempt has ended or is unknown here, else to be tried
+ * again; `RunnerRefused` when the runner heard it and refused.
  */
-export async function askRunner<T>({ host }: Pick<ActivityDeps, 'host'>, input: HostAttemptInput, ask: (runner: RunnerControl) => Promise<T>): Promise<T> {
+export async function askRunner<T>(
+  { host }: Pick<ActivityDeps, 'host'>,
+  input: HostAttemptInput,
+  ask: (runner: RunnerControl) => Promise<T>,
+): Promise<T> {
   const dir = host.attemptDir(input);
   const { kind } = await inspectAttempt(dir);
-  if (kind === 'missing' || kind === 'ended') throw failure(failureTypes.noSuchAttempt, `attempt ${input.attempt} ${kind === 'ended' ? 'has ended' : `is not on host ${host.hostId}`}`);
+  if (kind === 'missing' || kind === 'ended')
+    throw failure(
+      failureTypes.noSuchAttempt,
+      `attempt ${input.attempt} ${kind === 'ended' ? 'has ended' : `is not on host ${host.hostId}`}`,
+    );
   try {
     return await ask(new RunnerControl(dir));
   } catch (error) {

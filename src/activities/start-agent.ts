@@ -11,16 +11,24 @@ import { Start } from './start/start.js';
 import { StartInterrupted, StartLease } from './start/start-lease.js';
 
 /**
- * `startAgent`: makes an attempt run on this host, or finds that it does, or finds how it ended. Idempotent by attempt: every doubt about an
- * attempt is answered by scheduling it again. When a runner has the attempt, the activity goes on without the worker (asynchronous completion).
+ * `startAgent`: makes an attempt run on this host, or finds that it does, or finds how it ended. Idempotent by attempt:
+ * every doubt about an attempt is answered by scheduling it again. When a runner has the attempt, the activity goes on
+ * without the worker (asynchronous completion).
  *
  * Fails by `ApplicationFailure` of the contract's types; each says what a person or the bead can do about it.
  */
-export function makeStartAgent(deps: ActivityDeps, preparations: Preparations = new Preparations(deps)): Activities['startAgent'] {
+export function makeStartAgent(
+  deps: ActivityDeps,
+  preparations: Preparations = new Preparations(deps),
+): Activities['startAgent'] {
   return async (given) => {
     const input = readInput('startAgent', given);
     const { host } = deps;
-    const lease = new StartLease(deps.client, { host: host.hostId, attempt: input.attempt, beatEvery: input.clocks.beatEvery });
+    const lease = new StartLease(deps.client, {
+      host: host.hostId,
+      attempt: input.attempt,
+      beatEvery: input.clocks.beatEvery,
+    });
     try {
       if (input.mode === 'start') await claim(deps, input, lease);
       return await new Start(deps, preparations, input, lease).run();
@@ -34,8 +42,14 @@ export function makeStartAgent(deps: ActivityDeps, preparations: Preparations = 
 
     /** What an interrupted call says at its end. No agent was ever spawned by it. */
     async function interrupted({ interruption }: StartInterrupted, held: StartLease): Promise<AttemptResult> {
-      const result = (outcome: AttemptResult['outcome'], reason: string): AttemptResult => ({ attempt: input.attempt, host: host.hostId, outcome, reason });
-      const refused = (why: string): Error => failure(failureTypes.runnerRefused, `attempt ${input.attempt} was not started by this call: ${why}`);
+      const result = (outcome: AttemptResult['outcome'], reason: string): AttemptResult => ({
+        attempt: input.attempt,
+        host: host.hostId,
+        outcome,
+        reason,
+      });
+      const refused = (why: string): Error =>
+        failure(failureTypes.runnerRefused, `attempt ${input.attempt} was not started by this call: ${why}`);
       switch (interruption.why) {
         case 'stopped':
           return result(interruption.outcome, interruption.reason);

@@ -10,15 +10,21 @@ import { discardWorkspace } from './workspace.js';
 const looks = 5;
 
 /**
- * `stopAttempt`: ends an attempt on this host, wherever it stands, and answers `confirmed` only when no process of it is left. Idempotent.
- * A preparation is broken off; a living agent is stopped by its runner, which saves the work; a dead runner is reaped.
+ * `stopAttempt`: ends an attempt on this host, wherever it stands, and answers `confirmed` only when no process of it
+ * is left. Idempotent. A preparation is broken off; a living agent is stopped by its runner, which saves the work; a
+ * dead runner is reaped.
  */
-export function makeStopAttempt({ host }: Pick<ActivityDeps, 'host'>, preparations: Preparations): Activities['stopAttempt'] {
+export function makeStopAttempt(
+  { host }: Pick<ActivityDeps, 'host'>,
+  preparations: Preparations,
+): Activities['stopAttempt'] {
   return async (given) => {
     const input = readInput('stopAttempt', given);
     const dir = host.attemptDir(input);
     return withBeats(`stops attempt ${input.attempt}`, async (): Promise<StopAttemptResult> => {
-      const turn = await host.turns.take(dir, { giveWay: { why: 'stopped', outcome: input.outcome, reason: input.reason } });
+      const turn = await host.turns.take(dir, {
+        giveWay: { why: 'stopped', outcome: input.outcome, reason: input.reason },
+      });
       try {
         await preparations.abandon(dir);
         for (let look = 0; look < looks; look++) {
@@ -32,10 +38,16 @@ export function makeStopAttempt({ host }: Pick<ActivityDeps, 'host'>, preparatio
               await discardWorkspace(host, dir, input.repo);
               return { confirmed: true };
             case 'dead':
-              return { confirmed: true, result: await host.reap(dir, 'its runner had died before the attempt was stopped') };
+              return {
+                confirmed: true,
+                result: await host.reap(dir, 'its runner had died before the attempt was stopped'),
+              };
             case 'running':
               try {
-                return { confirmed: true, result: await new RunnerControl(dir).stop({ outcome: input.outcome, reason: input.reason }) };
+                return {
+                  confirmed: true,
+                  result: await new RunnerControl(dir).stop({ outcome: input.outcome, reason: input.reason }),
+                };
               } catch (error) {
                 if (!(error instanceof RunnerGoneError)) throw error;
               }

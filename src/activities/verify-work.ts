@@ -6,8 +6,8 @@ import { gitFailure } from './failures.js';
 import { readInput } from './input.js';
 
 /**
- * `verifyWork`: is the reported branch on the remote, at the reported commit, ahead of its base? Nothing but the remote counts as evidence.
- * Fails by `SetupUnreachable` (the server tries again) or `SetupFailed` (it does not).
+ * `verifyWork`: is the reported branch on the remote, at the reported commit, ahead of its base? Nothing but the remote
+ * counts as evidence. Fails by `SetupUnreachable` (the server tries again) or `SetupFailed` (it does not).
  */
 export function makeVerifyWork({ host }: Pick<ActivityDeps, 'host'>): Activities['verifyWork'] {
   return async (given) => {
@@ -15,7 +15,9 @@ export function makeVerifyWork({ host }: Pick<ActivityDeps, 'host'>): Activities
     try {
       return await withBeats(`looks for ${branch} on the remote`, () =>
         verifyRemote({
-          root: host.mirrors, repo, branch,
+          root: host.mirrors,
+          repo,
+          branch,
           ...(base === undefined ? {} : { base }),
           ...(baseSha === undefined ? {} : { baseSha }),
           ...(sha === undefined ? {} : { sha }),

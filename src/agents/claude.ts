@@ -8,12 +8,18 @@ import { refusal } from './refusals.js';
 import type { AgentEvent, AgentParser } from './types.js';
 
 /** Edits and every tool that a coding agent needs, without the flag that root may not use. */
-const permissions = ['--permission-mode', 'acceptEdits', '--allowedTools', 'Bash,Read,Edit,Write,NotebookEdit,Glob,Grep,WebFetch,WebSearch,Task,Skill,mcp__heartbead'];
+const permissions = [
+  '--permission-mode',
+  'acceptEdits',
+  '--allowedTools',
+  'Bash,Read,Edit,Write,NotebookEdit,Glob,Grep,WebFetch,WebSearch,Task,Skill,mcp__heartbead',
+];
 
 function usageOf(usage: unknown): Pick<Usage, 'inputTokens' | 'outputTokens' | 'cachedTokens'> {
   const cachedTokens = numberAt(usage, 'cache_read_input_tokens') ?? 0;
   return {
-    inputTokens: (numberAt(usage, 'input_tokens') ?? 0) + (numberAt(usage, 'cache_creation_input_tokens') ?? 0) + cachedTokens,
+    inputTokens:
+      (numberAt(usage, 'input_tokens') ?? 0) + (numberAt(usage, 'cache_creation_input_tokens') ?? 0) + cachedTokens,
     outputTokens: numberAt(usage, 'output_tokens') ?? 0,
     cachedTokens,
   };
@@ -30,9 +36,17 @@ function parser(): AgentParser {
   };
   const assistant = (line: Line): AgentEvent[] => {
     // The program's own words about an error, in a model's clothes.
-    if (textAt(line, 'message', 'model') === '<synthetic>') return [{ kind: 'life', activity: textAt(line, 'message', 'content', 0, 'text') ?? '' }];
+    if (textAt(line, 'message', 'model') === '<synthetic>')
+      return [{ kind: 'life', activity: textAt(line, 'message', 'content', 0, 'text') ?? '' }];
     const events: AgentEvent[] = listAt(line, 'message', 'content').flatMap((part): AgentEvent[] => {
-      if (textAt(part, 'type') === 'tool_use') return [{ kind: 'progress', tool: true, activity: toolActivity(textAt(part, 'name') ?? 'tool', (part as Line)['input']) }];
+      if (textAt(part, 'type') === 'tool_use')
+        return [
+          {
+            kind: 'progress',
+            tool: true,
+            activity: toolActivity(textAt(part, 'name') ?? 'tool', (part as Line)['input']),
+          },
+        ];
       const text = textAt(part, 'text');
       return [{ kind: 'progress', ...(text === undefined ? {} : { activity: text }) }];
     });
@@ -46,12 +60,26 @@ function parser(): AgentParser {
   };
   const result = (line: Line): AgentEvent[] => {
     const text = textAt(line, 'result') ?? textAt(line, 'errors', 0) ?? textAt(line, 'subtype') ?? '';
-    const ok = line['is_error'] !== true && textAt(line, 'subtype') === 'success' && textAt(line, 'stop_reason') !== 'refusal';
+    const ok =
+      line['is_error'] !== true && textAt(line, 'subtype') === 'success' && textAt(line, 'stop_reason') !== 'refusal';
     const status = numberAt(line, 'api_error_status');
     // `…usage limit reached|1795362074`: the instant, in seconds, at which it ends.
     const resets = /\|(\d{10})\b/.exec(text)?.[1];
-    const refused = line['is_error'] === true ? refusal({ text, status, retryAfterMs: resets === undefined ? undefined : Math.max(0, Number(resets) * 1_000 - Date.now()) }) : undefined;
-    const usage: AgentEvent = { kind: 'usage', total: true, ...usageOf(line['usage']), costUsd: numberAt(line, 'total_cost_usd') ?? 0, turns: numberAt(line, 'num_turns') ?? 0 };
+    const refused =
+      line['is_error'] === true
+        ? refusal({
+            text,
+            status,
+            retryAfterMs: resets === undefined ? undefined : Math.max(0, Number(resets) * 1_000 - Date.now()),
+          })
+        : undefined;
+    const usage: AgentEvent = {
+      kind: 'usage',
+      total: true,
+      ...usageOf(line['usage']),
+      costUsd: numberAt(line, 'total_cost_usd') ?? 0,
+      turns: numberAt(line, 'num_turns') ?? 0,
+    };
     const words = textAt(line, 'stop_reason') === 'refusal' ? `the model refuses the task: ${text}` : text;
     return [...session(line), usage, ...(refused ? [refused] : []), { kind: 'end', ok, text: words }];
   };
@@ -62,7 +90,12 @@ function parser(): AgentParser {
         if (textAt(line, 'subtype') !== 'api_retry') return undefined;
         const status = numberAt(line, 'error_status');
         const text = `${textAt(line, 'error') ?? 'the provider does not answer'}${status === undefined ? '' : ` (${status})`}, try ${numberAt(line, 'attempt') ?? '?'}`;
-        return refusal({ text, status, retryAfterMs: numberAt(line, 'retry_delay_ms') }) ?? { kind: 'life', activity: `retries: ${text}` };
+        return (
+          refusal({ text, status, retryAfterMs: numberAt(line, 'retry_delay_ms') }) ?? {
+            kind: 'life',
+            activity: `retries: ${text}`,
+          }
+        );
       }
       case 'assistant':
         return assistant(line);
@@ -81,8 +114,18 @@ export const claude = realAgent({
   name: 'claude',
   description: 'Claude Code (claude -p), with MCP',
   environment: [
-    'ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'ANTHROPIC_BASE_URL', 'ANTHROPIC_MODEL', 'ANTHROPIC_SMALL_FAST_MODEL', 'ANTHROPIC_CUSTOM_HEADERS', 'CLAUDE_CODE_OAUTH_TOKEN', 'CLAUDE_CONFIG_DIR',
-    'CLAUDE_CODE_USE_BEDROCK', 'CLAUDE_CODE_USE_VERTEX', 'CLAUDE_CODE_MAX_RETRIES', 'CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC',
+    'ANTHROPIC_API_KEY',
+    'ANTHROPIC_AUTH_TOKEN',
+    'ANTHROPIC_BASE_URL',
+    'ANTHROPIC_MODEL',
+    'ANTHROPIC_SMALL_FAST_MODEL',
+    'ANTHROPIC_CUSTOM_HEADERS',
+    'CLAUDE_CODE_OAUTH_TOKEN',
+    'CLAUDE_CONFIG_DIR',
+    'CLAUDE_CODE_USE_BEDROCK',
+    'CLAUDE_CODE_USE_VERTEX',
+    'CLAUDE_CODE_MAX_RETRIES',
+    'CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC',
   ],
   mcp: true,
   parser,
@@ -91,22 +134,39 @@ export const claude = realAgent({
     const name = `${session.id}.jsonl`;
     // Kept by the folder of work, and this attempt has another one: the file itself can be named.
     for (const project of await readdir(projects).catch((): string[] => [])) {
-      if ((await readdir(join(projects, project)).catch((): string[] => [])).includes(name)) return { ...session, from: join(projects, project, name) };
+      if ((await readdir(join(projects, project)).catch((): string[] => [])).includes(name))
+        return { ...session, from: join(projects, project, name) };
     }
     return undefined;
   },
   command: async (context) => {
     const { model, permissions: given, args = [], program = 'claude' } = optionsOf(context.spec);
     const mcp = join(context.folder, 'claude-mcp.json');
-    await writeFile(mcp, JSON.stringify({ mcpServers: { heartbead: mcpServer(context) } }, undefined, 2), { mode: 0o600 });
+    await writeFile(mcp, JSON.stringify({ mcpServers: { heartbead: mcpServer(context) } }, undefined, 2), {
+      mode: 0o600,
+    });
     const settings = join(context.folder, 'claude-settings.json');
     // Added to the user's own hooks. After each tool, and before the end: that is when it can take a message up.
-    await writeFile(settings, JSON.stringify({ hooks: { PostToolUse: hook(context, { matcher: '*' }), Stop: hook(context) } }, undefined, 2), { mode: 0o600 });
+    await writeFile(
+      settings,
+      JSON.stringify({ hooks: { PostToolUse: hook(context, { matcher: '*' }), Stop: hook(context) } }, undefined, 2),
+      { mode: 0o600 },
+    );
     return {
       file: program,
       args: [
-        '-p', '--output-format', 'stream-json', '--verbose', ...(given ?? permissions), '--mcp-config', mcp, '--settings', settings, ...(model === undefined ? [] : ['--model', model]),
-        ...(context.resume === undefined ? [] : ['--resume', context.resume.from]), ...args,
+        '-p',
+        '--output-format',
+        'stream-json',
+        '--verbose',
+        ...(given ?? permissions),
+        '--mcp-config',
+        mcp,
+        '--settings',
+        settings,
+        ...(model === undefined ? [] : ['--model', model]),
+        ...(context.resume === undefined ? [] : ['--resume', context.resume.from]),
+        ...args,
       ],
       // Newer versions hide the tools of MCP servers behind a search; ours are few.
       env: { ENABLE_TOOL_SEARCH: 'false', DISABLE_AUTOUPDATER: '1' },

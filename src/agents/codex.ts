@@ -12,7 +12,11 @@ const permissions = ['--dangerously-bypass-approvals-and-sandbox'];
 
 /** A table or list of codex's configuration as TOML, whose strings are JSON's as far as paths and words go. */
 const toml = (value: unknown): string =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? `{${Object.entries(value).map(([key, item]) => `${key}=${toml(item)}`).join(',')}}` : JSON.stringify(value);
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? `{${Object.entries(value)
+        .map(([key, item]) => `${key}=${toml(item)}`)
+        .join(',')}}`
+    : JSON.stringify(value);
 
 function item(line: Line): AgentEvent | undefined {
   const entry = line['item'];
@@ -20,7 +24,11 @@ function item(line: Line): AgentEvent | undefined {
     case 'command_execution':
       return { kind: 'progress', tool: true, activity: toolActivity('shell', entry) };
     case 'mcp_tool_call':
-      return { kind: 'progress', tool: true, activity: `${textAt(entry, 'server') ?? 'mcp'}: ${textAt(entry, 'tool') ?? 'tool'}` };
+      return {
+        kind: 'progress',
+        tool: true,
+        activity: `${textAt(entry, 'server') ?? 'mcp'}: ${textAt(entry, 'tool') ?? 'tool'}`,
+      };
     case 'file_change':
       return { kind: 'progress', tool: true, activity: 'changes files' };
     // Warnings, most of them harmless.
@@ -61,9 +69,15 @@ function parser(context?: ParserContext): AgentParser {
         turns += 1;
         // Counted over the whole thread, also over what an earlier attempt did in it.
         const thread = {
-          ...noUsage, inputTokens: numberAt(line, 'usage', 'input_tokens') ?? 0, cachedTokens: numberAt(line, 'usage', 'cached_input_tokens') ?? 0, outputTokens: numberAt(line, 'usage', 'output_tokens') ?? 0,
+          ...noUsage,
+          inputTokens: numberAt(line, 'usage', 'input_tokens') ?? 0,
+          cachedTokens: numberAt(line, 'usage', 'cached_input_tokens') ?? 0,
+          outputTokens: numberAt(line, 'usage', 'output_tokens') ?? 0,
         };
-        return [{ kind: 'usage', total: true, ...usageSince(thread, context?.usedBefore), turns }, { kind: 'end', ok: true }];
+        return [
+          { kind: 'usage', total: true, ...usageSince(thread, context?.usedBefore), turns },
+          { kind: 'end', ok: true },
+        ];
       }
       default:
         return undefined;
@@ -90,8 +104,15 @@ export const codex = realAgent({
     return {
       file: program,
       args: [
-        'exec', ...(context.resume === undefined ? [] : ['resume', context.resume.from]), '--json', ...(given ?? permissions), '-c', `mcp_servers.heartbead=${toml(server)}`,
-        ...(model === undefined ? [] : ['-m', model]), ...args, '-',
+        'exec',
+        ...(context.resume === undefined ? [] : ['resume', context.resume.from]),
+        '--json',
+        ...(given ?? permissions),
+        '-c',
+        `mcp_servers.heartbead=${toml(server)}`,
+        ...(model === undefined ? [] : ['-m', model]),
+        ...args,
+        '-',
       ],
       stdin: context.prompt,
     };

@@ -33,12 +33,27 @@ const output = z.union([
   }),
 ]);
 
-const placeholders = ['prompt', 'promptFile', 'worktree', 'folder', 'bead', 'attempt', 'session', 'mcpFile', 'heartbead', 'socket'] as const;
+const placeholders = [
+  'prompt',
+  'promptFile',
+  'worktree',
+  'folder',
+  'bead',
+  'attempt',
+  'session',
+  'mcpFile',
+  'heartbead',
+  'socket',
+] as const;
 export type Placeholder = (typeof placeholders)[number];
 
 const template = argument.superRefine((text, context) => {
   for (const [, name] of text.matchAll(/\{(\w+)\}/g)) {
-    if (!(placeholders as readonly string[]).includes(name ?? '')) context.addIssue({ code: 'custom', message: `there is no {${name}}; there are ${placeholders.map((known) => `{${known}}`).join(', ')}` });
+    if (!(placeholders as readonly string[]).includes(name ?? ''))
+      context.addIssue({
+        code: 'custom',
+        message: `there is no {${name}}; there are ${placeholders.map((known) => `{${known}}`).join(', ')}`,
+      });
   }
 });
 
@@ -48,7 +63,9 @@ export const customDefinition = z
     description: z.string().min(1).max(200).optional(),
     /** Program and arguments; never through a shell. */
     command: z.array(template).min(1).max(60),
-    /** How the prompt gets there: an argument with `{prompt}`, the program's stdin, or a file named by `{promptFile}`. */
+    /**
+     * How the prompt gets there: an argument with `{prompt}`, the program's stdin, or a file named by `{promptFile}`.
+     */
     prompt: z.enum(['arg', 'stdin', 'file']),
     output: output.default('text'),
     /** Appended to the command when a conversation goes on; needs `{session}`, and `fields.session` in the output. */
@@ -73,17 +90,37 @@ export const customDefinition = z
     login: z.string().max(500).optional(),
   })
   .superRefine((given, context) => {
-    const has = (name: Placeholder, parts: readonly string[]): boolean => parts.some((part) => part.includes(`{${name}}`));
+    const has = (name: Placeholder, parts: readonly string[]): boolean =>
+      parts.some((part) => part.includes(`{${name}}`));
     const issue = (at: string, message: string): void => context.addIssue({ code: 'custom', path: [at], message });
-    if (given.prompt === 'arg' && !has('prompt', given.command)) issue('command', 'with the prompt as an argument, one of them is "{prompt}"');
-    if (given.prompt !== 'arg' && has('prompt', given.command)) issue('command', `"{prompt}" is only for prompt: arg; here it is ${given.prompt}`);
-    if (given.prompt === 'file' && !has('promptFile', given.command)) issue('command', 'with the prompt in a file, one of the arguments holds "{promptFile}"');
-    if (given.resume !== undefined && !has('session', given.resume)) issue('resume', 'one of these arguments holds "{session}"');
-    if (given.resume !== undefined && (typeof given.output === 'string' || given.output.format !== 'json-lines' || given.output.fields.session === undefined)) issue('resume', 'a conversation can go on only when the output tells its id: output.fields.session');
-    if (has('session', given.command)) issue('command', '"{session}" belongs into resume, which is appended when there is one');
-    if (given.mcp !== undefined && given.mcp.variable === undefined && !has('mcpFile', given.mcp.args)) issue('mcp', 'the program hears of the file by "{mcpFile}" in args, or by a variable');
+    if (given.prompt === 'arg' && !has('prompt', given.command))
+      issue('command', 'with the prompt as an argument, one of them is "{prompt}"');
+    if (given.prompt !== 'arg' && has('prompt', given.command))
+      issue('command', `"{prompt}" is only for prompt: arg; here it is ${given.prompt}`);
+    if (given.prompt === 'file' && !has('promptFile', given.command))
+      issue('command', 'with the prompt in a file, one of the arguments holds "{promptFile}"');
+    if (given.resume !== undefined && !has('session', given.resume))
+      issue('resume', 'one of these arguments holds "{session}"');
+    if (
+      given.resume !== undefined &&
+      (typeof given.output === 'string' ||
+        given.output.format !== 'json-lines' ||
+        given.output.fields.session === undefined)
+    )
+      issue('resume', 'a conversation can go on only when the output tells its id: output.fields.session');
+    if (has('session', given.command))
+      issue('command', '"{session}" belongs into resume, which is appended when there is one');
+    if (given.mcp !== undefined && given.mcp.variable === undefined && !has('mcpFile', given.mcp.args))
+      issue('mcp', 'the program hears of the file by "{mcpFile}" in args, or by a variable');
   });
 export type CustomDefinition = z.output<typeof customDefinition>;
 
 /** The whole settings file. */
-export const customSettings = z.strictObject({ agents: z.record(z.string().regex(/^[a-z][\w-]{0,39}$/, 'a name begins with a small letter and has at most 40 letters, digits, - and _'), customDefinition) });
+export const customSettings = z.strictObject({
+  agents: z.record(
+    z
+      .string()
+      .regex(/^[a-z][\w-]{0,39}$/, 'a name begins with a small letter and has at most 40 letters, digits, - and _'),
+    customDefinition,
+  ),
+});

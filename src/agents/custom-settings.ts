@@ -33,8 +33,11 @@ export function customAgents(home: string, taken: readonly string[]): Record<str
   const parsed = customSettings.safeParse(read(file, text));
   if (!parsed.success) throw new CustomAgentsError(`${file}: ${clip(z.prettifyError(parsed.error), 800)}`);
   const double = Object.keys(parsed.data.agents).find((name) => taken.includes(name));
-  if (double !== undefined) throw new CustomAgentsError(`${file}: there is an agent ${double} already; give yours another name`);
-  return Object.fromEntries(Object.entries(parsed.data.agents).map(([name, definition]) => [name, customAgent(name, definition)]));
+  if (double !== undefined)
+    throw new CustomAgentsError(`${file}: there is an agent ${double} already; give yours another name`);
+  return Object.fromEntries(
+    Object.entries(parsed.data.agents).map(([name, definition]) => [name, customAgent(name, definition)]),
+  );
 }
 
 function read(file: string, text: string): unknown {

@@ -1,6 +1,7 @@
 /**
- * The demo agent's program: a coding agent without a model. It works through a script of steps in its worktree, commits, talks to
- * its runner by the agent socket, goes on where commits of an earlier attempt end, and misbehaves where the script says so.
+ * The demo agent's program: a coding agent without a model. It works through a script of steps in its worktree,
+ * commits, talks to its runner by the agent socket, goes on where commits of an earlier attempt end, and misbehaves
+ * where the script says so.
  * @module
  */
 import { execFile, spawn } from 'node:child_process';
@@ -19,7 +20,8 @@ const script = demoOptions.parse(JSON.parse(process.env[DEMO_SCRIPT_VARIABLE] ??
 const bead = process.env[agentEnvironment.bead] ?? 'demo';
 const attempt = process.env[agentEnvironment.attempt] ?? '1-demo';
 const misbehaves = Number.parseInt(attempt, 10) <= script.misbehaveAttempts;
-const runner = process.env[agentEnvironment.socket] === undefined ? undefined : AgentSocketClient.fromEnvironment(process.env);
+const runner =
+  process.env[agentEnvironment.socket] === undefined ? undefined : AgentSocketClient.fromEnvironment(process.env);
 
 const say = (line: DemoLine): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
 const text = (words: string): void => say({ type: 'text', text: words });
@@ -29,12 +31,24 @@ const LOOK_EVERY_MS = 250;
 
 const exec = promisify(execFile);
 async function git(...args: string[]): Promise<string> {
-  const identity = { GIT_AUTHOR_NAME: 'Demo agent', GIT_AUTHOR_EMAIL: 'demo@localhost', GIT_COMMITTER_NAME: 'Demo agent', GIT_COMMITTER_EMAIL: 'demo@localhost' };
+  const identity = {
+    GIT_AUTHOR_NAME: 'Demo agent',
+    GIT_AUTHOR_EMAIL: 'demo@localhost',
+    GIT_COMMITTER_NAME: 'Demo agent',
+    GIT_COMMITTER_EMAIL: 'demo@localhost',
+  };
   return (await exec('git', args, { env: { ...process.env, ...identity }, maxBuffer: 64 * 1024 * 1024 })).stdout.trim();
 }
 
 const SUBJECTS = ['parser', 'scheduler', 'cache', 'index', 'session', 'queue', 'writer', 'lock', 'codec', 'router'];
-const DEEDS = ['bounds its memory', 'closes what it opens', 'answers in order', 'survives a restart', 'names its errors', 'counts what it drops'];
+const DEEDS = [
+  'bounds its memory',
+  'closes what it opens',
+  'answers in order',
+  'survives a restart',
+  'names its errors',
+  'counts what it drops',
+];
 const folder = join('demo', bead);
 const commitsUpTo = (step: number): number => Math.floor((step * script.commits) / script.steps);
 
@@ -56,7 +70,10 @@ async function signShared(file: string): Promise<void> {
   await git('add', '--', file);
 }
 
-/** Brings finished work up to date with its target, as a rework asks for it: a conflict in the shared file keeps the names of both sides. */
+/**
+ * Brings finished work up to date with its target, as a rework asks for it: a conflict in the shared file keeps the
+ * names of both sides.
+ */
 async function mergeTarget(branch: string): Promise<void> {
   await git('fetch', '--quiet', 'origin', branch);
   try {
@@ -66,7 +83,9 @@ async function mergeTarget(branch: string): Promise<void> {
     const paths = (await git('diff', '--name-only', '--diff-filter=U')).split('\n').filter((path) => path !== '');
     if (script.shared === undefined || paths.length !== 1 || paths[0] !== script.shared) throw error;
   }
-  const names = [...(await readFile(script.shared, 'utf8')).matchAll(/^Last touched by: (.+)$/gm)].map(([, name]) => name);
+  const names = [...(await readFile(script.shared, 'utf8')).matchAll(/^Last touched by: (.+)$/gm)].map(
+    ([, name]) => name,
+  );
   await writeFile(script.shared, `# Shared by all beads\n\n${SIGNATURE}${names.join(' and ')}\n`);
   await git('add', '--', script.shared);
   await git('commit', '--quiet', '--no-edit');
@@ -87,7 +106,12 @@ async function commit(step: number): Promise<void> {
 
 /** @returns the last step that an earlier attempt has committed. */
 async function committedUpTo(): Promise<number> {
-  const log = await git('log', '-n', '500', '--format=%(trailers:key=Demo-Bead,valueonly,separator=)|%(trailers:key=Demo-Step,valueonly,separator=)');
+  const log = await git(
+    'log',
+    '-n',
+    '500',
+    '--format=%(trailers:key=Demo-Bead,valueonly,separator=)|%(trailers:key=Demo-Step,valueonly,separator=)',
+  );
   const steps = log.split('\n').flatMap((line) => {
     const [of, step] = line.split('|');
     return of === bead && step !== undefined && /^\d+$/.test(step) ? [Number(step)] : [];
@@ -114,7 +138,11 @@ async function fallSilent(): Promise<void> {
 /** What the script wants to go wrong at the beginning of a step. @returns the status to end with, if it is to end. */
 async function trouble(step: number): Promise<number | undefined> {
   if (script.rateLimitAtStep === step) {
-    say({ type: 'rate_limited', text: 'the provider answers 429: too many requests', retryAfterMs: script.retryAfterMs });
+    say({
+      type: 'rate_limited',
+      text: 'the provider answers 429: too many requests',
+      retryAfterMs: script.retryAfterMs,
+    });
     return 1;
   }
   if (script.askForHelpAtStep === step) {
@@ -138,7 +166,8 @@ async function work(step: number): Promise<void> {
   await sleep(script.stepMs / pieces);
   if (script.commits === 0) return;
   const file = await writeStep(step);
-  if (script.shared !== undefined && commitsUpTo(step - 1) === 0 && commitsUpTo(step) > 0) await signShared(script.shared);
+  if (script.shared !== undefined && commitsUpTo(step - 1) === 0 && commitsUpTo(step) > 0)
+    await signShared(script.shared);
   if (script.chatter > 0) say({ type: 'tool', name: 'write', text: file });
   if (commitsUpTo(step) > commitsUpTo(step - 1)) await commit(step);
 }

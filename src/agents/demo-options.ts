@@ -1,11 +1,15 @@
 import { z } from 'zod';
 
-const ms = z.number().int().min(0).max(24 * 3_600_000);
+const ms = z
+  .number()
+  .int()
+  .min(0)
+  .max(24 * 3_600_000);
 const step = z.number().int().min(0).max(10_000);
 
 /**
- * The script of the demo agent. What goes wrong by it goes wrong in the bead's first `misbehaveAttempts` attempts only, so that a
- * bead can be seen to recover.
+ * The script of the demo agent. What goes wrong by it goes wrong in the bead's first `misbehaveAttempts` attempts only,
+ * so that a bead can be seen to recover.
  */
 export const demoOptions = z.strictObject({
   /** Same seed, same work. */
@@ -26,10 +30,21 @@ export const demoOptions = z.strictObject({
   /** … for so long, or until a message comes when `wakeOnMessage` is set. */
   silenceMs: ms.default(60_000),
   wakeOnMessage: z.boolean().default(false),
-  /** Also writes its name into this file (a path in the repository) with its first commit: two beads that do conflict. */
-  shared: z.string().regex(/^[\w-]+(\/[\w.-]+)*$/).optional(),
-  /** Work that is finished already is brought up to date with this branch of the remote; a conflict in `shared` is resolved by keeping both names. */
-  mergeFrom: z.string().regex(/^[\w][\w./-]*$/).optional(),
+  /**
+   * Also writes its name into this file (a path in the repository) with its first commit: two beads that do conflict.
+   */
+  shared: z
+    .string()
+    .regex(/^[\w-]+(\/[\w.-]+)*$/)
+    .optional(),
+  /**
+   * Work that is finished already is brought up to date with this branch of the remote; a conflict in `shared` is
+   * resolved by keeping both names.
+   */
+  mergeFrom: z
+    .string()
+    .regex(/^[\w][\w./-]*$/)
+    .optional(),
   /** Ends at the beginning of that step, uncommitted work in the tree, with `crashExitCode`. */
   crashAtStep: step.optional(),
   crashExitCode: z.number().int().min(1).max(255).default(3),

@@ -65,7 +65,9 @@ export const demo: AgentAdapter = {
   options: demoOptions,
   check: (spec) => {
     const parsed = demoOptions.safeParse(spec.options ?? {});
-    return Promise.resolve(parsed.success ? undefined : { kind: 'bad_options', problem: clip(z.prettifyError(parsed.error), 500) });
+    return Promise.resolve(
+      parsed.success ? undefined : { kind: 'bad_options', problem: clip(z.prettifyError(parsed.error), 500) },
+    );
   },
   prepare: async (spec, { progress, signal }) => {
     const { prepareMs } = demoOptions.parse(spec.options ?? {});
@@ -87,7 +89,11 @@ export const demo: AgentAdapter = {
     const refused = events.findLast((event) => event.kind === 'rate_limited' || event.kind === 'auth_failed');
     if (exit.code === 0 || refused === undefined) return undefined;
     return refused.kind === 'rate_limited'
-      ? { outcome: 'rate_limited', reason: refused.text, ...(refused.retryAfterMs === undefined ? {} : { retryAfterMs: refused.retryAfterMs }) }
+      ? {
+          outcome: 'rate_limited',
+          reason: refused.text,
+          ...(refused.retryAfterMs === undefined ? {} : { retryAfterMs: refused.retryAfterMs }),
+        }
       : { outcome: 'auth_failed', reason: refused.text };
   },
 };

@@ -28,9 +28,15 @@ function parser(): AgentParser {
         return id === undefined ? undefined : { kind: 'session', id };
       }
       case 'message':
-        return textAt(line, 'role') === 'assistant' ? { kind: 'progress', activity: textAt(line, 'content') ?? '' } : undefined;
+        return textAt(line, 'role') === 'assistant'
+          ? { kind: 'progress', activity: textAt(line, 'content') ?? '' }
+          : undefined;
       case 'tool_use':
-        return { kind: 'progress', tool: true, activity: toolActivity(textAt(line, 'tool_name') ?? 'tool', line['parameters']) };
+        return {
+          kind: 'progress',
+          tool: true,
+          activity: toolActivity(textAt(line, 'tool_name') ?? 'tool', line['parameters']),
+        };
       case 'tool_result':
         return { kind: 'progress', tool: true };
       case 'error':
@@ -41,7 +47,11 @@ function parser(): AgentParser {
         const refused = ok || text === undefined ? undefined : refusal({ text });
         return [
           {
-            kind: 'usage', total: true, inputTokens: numberAt(line, 'stats', 'input_tokens') ?? 0, outputTokens: numberAt(line, 'stats', 'output_tokens') ?? 0, cachedTokens: numberAt(line, 'stats', 'cached') ?? 0,
+            kind: 'usage',
+            total: true,
+            inputTokens: numberAt(line, 'stats', 'input_tokens') ?? 0,
+            outputTokens: numberAt(line, 'stats', 'output_tokens') ?? 0,
+            cachedTokens: numberAt(line, 'stats', 'cached') ?? 0,
           },
           ...(refused ? [refused] : []),
           { kind: 'end', ok, ...(text === undefined ? {} : { text }) },
@@ -54,7 +64,8 @@ function parser(): AgentParser {
   return (line, stream) => (stream === 'stderr' ? complaint(line) : lines(line));
 }
 
-const userFolder = (env: Readonly<Record<string, string>>): string => join(env['GEMINI_CLI_HOME'] ?? env['HOME'] ?? '', '.gemini');
+const userFolder = (env: Readonly<Record<string, string>>): string =>
+  join(env['GEMINI_CLI_HOME'] ?? env['HOME'] ?? '', '.gemini');
 
 async function userSettings(folder: string): Promise<Record<string, unknown>> {
   const text = await readFile(join(folder, 'settings.json'), 'utf8').catch(() => '{}');
@@ -67,8 +78,9 @@ async function userSettings(folder: string): Promise<Record<string, unknown>> {
 }
 
 /**
- * Gemini reads MCP servers from the user's settings or the repository's, and writes neither for us: the attempt gets a home of its own, in which
- * the user's files (login, extensions, memory) are links and the settings are his with our server added.
+ * Gemini reads MCP servers from the user's settings or the repository's, and writes neither for us: the attempt gets a
+ * home of its own, in which the user's files (login, extensions, memory) are links and the settings are his with our
+ * server added.
  */
 async function makeHome(context: AgentContext): Promise<string> {
   const home = join(context.folder, HOME_FOLDER);
@@ -76,16 +88,31 @@ async function makeHome(context: AgentContext): Promise<string> {
   await mkdir(join(inner, 'tmp', project), { recursive: true, mode: 0o700 });
   const user = userFolder(context.env);
   for (const name of await readdir(user).catch((): string[] => [])) {
-    if (!own.has(name)) await symlink(join(user, name), join(inner, name)).catch((error: unknown) => { if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; });
+    if (!own.has(name))
+      await symlink(join(user, name), join(inner, name)).catch((error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      });
   }
   const settings = await userSettings(user);
-  const servers = { ...(settings['mcpServers'] as Record<string, unknown> | undefined), heartbead: { ...mcpServer(context), trust: true, timeout: 600_000 } };
+  const servers = {
+    ...(settings['mcpServers'] as Record<string, unknown> | undefined),
+    heartbead: { ...mcpServer(context), trust: true, timeout: 600_000 },
+  };
   const hooks = settings['hooks'] as Record<string, unknown[] | undefined> | undefined;
-  const added = { ...hooks, AfterTool: [...(hooks?.['AfterTool'] ?? []), ...hook(context, { matcher: '*' }, hookMs)], AfterAgent: [...(hooks?.['AfterAgent'] ?? []), ...hook(context, {}, hookMs)] };
-  await writeFile(join(inner, 'settings.json'), JSON.stringify({ ...settings, mcpServers: servers, hooks: added }, undefined, 2), { mode: 0o600 });
+  const added = {
+    ...hooks,
+    AfterTool: [...(hooks?.['AfterTool'] ?? []), ...hook(context, { matcher: '*' }, hookMs)],
+    AfterAgent: [...(hooks?.['AfterAgent'] ?? []), ...hook(context, {}, hookMs)],
+  };
+  await writeFile(
+    join(inner, 'settings.json'),
+    JSON.stringify({ ...settings, mcpServers: servers, hooks: added }, undefined, 2),
+    { mode: 0o600 },
+  );
   await writeFile(join(inner, 'projects.json'), JSON.stringify({ projects: { [context.worktree]: project } }));
   await writeFile(join(inner, 'tmp', project, '.project_root'), context.worktree);
-  if (context.resume !== undefined) await cp(context.resume.from, join(inner, 'tmp', project, 'chats'), { recursive: true });
+  if (context.resume !== undefined)
+    await cp(context.resume.from, join(inner, 'tmp', project, 'chats'), { recursive: true });
   return home;
 }
 
@@ -93,7 +120,17 @@ async function makeHome(context: AgentContext): Promise<string> {
 export const gemini = realAgent({
   name: 'gemini',
   description: 'Gemini CLI (gemini), with MCP',
-  environment: ['GEMINI_API_KEY', 'GOOGLE_API_KEY', 'GOOGLE_GEMINI_BASE_URL', 'GOOGLE_CLOUD_PROJECT', 'GOOGLE_CLOUD_LOCATION', 'GOOGLE_APPLICATION_CREDENTIALS', 'GOOGLE_GENAI_USE_VERTEXAI', 'GEMINI_MODEL', 'GEMINI_CLI_HOME'],
+  environment: [
+    'GEMINI_API_KEY',
+    'GOOGLE_API_KEY',
+    'GOOGLE_GEMINI_BASE_URL',
+    'GOOGLE_CLOUD_PROJECT',
+    'GOOGLE_CLOUD_LOCATION',
+    'GOOGLE_APPLICATION_CREDENTIALS',
+    'GOOGLE_GENAI_USE_VERTEXAI',
+    'GEMINI_MODEL',
+    'GEMINI_CLI_HOME',
+  ],
   mcp: true,
   parser,
   findSession: async (session, { folder }) => {
@@ -105,9 +142,20 @@ export const gemini = realAgent({
     const { model, permissions: given, args = [], program = 'gemini' } = optionsOf(context.spec);
     return {
       file: program,
-      args: ['--output-format', 'stream-json', ...(given ?? permissions), ...(model === undefined ? [] : ['-m', model]), ...(context.resume === undefined ? [] : ['--resume', context.resume.id]), ...args],
+      args: [
+        '--output-format',
+        'stream-json',
+        ...(given ?? permissions),
+        ...(model === undefined ? [] : ['-m', model]),
+        ...(context.resume === undefined ? [] : ['--resume', context.resume.id]),
+        ...args,
+      ],
       // Its wrapper process ignores SIGTERM; without it the program itself gets it.
-      env: { GEMINI_CLI_HOME: await makeHome(context), GEMINI_CLI_TRUST_WORKSPACE: 'true', GEMINI_CLI_NO_RELAUNCH: 'true' },
+      env: {
+        GEMINI_CLI_HOME: await makeHome(context),
+        GEMINI_CLI_TRUST_WORKSPACE: 'true',
+        GEMINI_CLI_NO_RELAUNCH: 'true',
+      },
       stdin: context.prompt,
     };
   },

@@ -27,7 +27,10 @@ export function allAdapters(home: string | undefined): Readonly<Record<string, A
   return home === undefined ? adapters : { ...adapters, ...customAgents(home, Object.keys(adapters)) };
 }
 
-/** @returns the adapter of that name, or undefined. The settings file is read only for names that are not built in. @throws CustomAgentsError */
+/**
+ * @returns the adapter of that name, or undefined. The settings file is read only for names that are not built in.
+ * @throws CustomAgentsError
+ */
 export function findAdapter(name: string, home?: string): AgentAdapter | undefined {
   if (Object.hasOwn(adapters, name)) return adapters[name];
   const all = allAdapters(home);
@@ -35,21 +38,34 @@ export function findAdapter(name: string, home?: string): AgentAdapter | undefin
 }
 
 /**
- * Looks before anything is cloned: is the adapter known, are its options and the names of variables in order, is the program there?
+ * Looks before anything is cloned: is the adapter known, are its options and the names of variables in order, is the
+ * program there?
  * @param env - the environment in which the agent would be looked for.
  * @param home - the host's state directory.
  */
-export async function checkAgent(spec: AgentSpec, env: NodeJS.ProcessEnv, home?: string): Promise<AgentProblem | undefined> {
+export async function checkAgent(
+  spec: AgentSpec,
+  env: NodeJS.ProcessEnv,
+  home?: string,
+): Promise<AgentProblem | undefined> {
   let adapter: AgentAdapter | undefined;
   try {
     adapter = findAdapter(spec.adapter, home);
-    if (adapter === undefined) return { kind: 'bad_options', problem: `there is no agent ${JSON.stringify(clip(spec.adapter, 60))}; there are ${Object.keys(allAdapters(home)).join(', ')}` };
+    if (adapter === undefined)
+      return {
+        kind: 'bad_options',
+        problem: `there is no agent ${JSON.stringify(clip(spec.adapter, 60))}; there are ${Object.keys(allAdapters(home)).join(', ')}`,
+      };
   } catch (error) {
     if (!(error instanceof CustomAgentsError)) throw error;
     return { kind: 'bad_options', problem: error.message };
   }
   const options = adapter.options.safeParse(spec.options ?? {});
-  if (!options.success) return { kind: 'bad_options', problem: `options of the agent ${adapter.name}: ${clip(z.prettifyError(options.error), 500)}` };
+  if (!options.success)
+    return {
+      kind: 'bad_options',
+      problem: `options of the agent ${adapter.name}: ${clip(z.prettifyError(options.error), 500)}`,
+    };
   const names = environmentProblem(spec.env ?? []);
   if (names !== undefined) return { kind: 'bad_options', problem: names };
   return adapter.check(spec, env);

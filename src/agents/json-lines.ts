@@ -3,7 +3,8 @@ import type { AgentEvent } from './types.js';
 /** One line of structured output. */
 export type Line = Readonly<Record<string, unknown>>;
 
-const record = (value: unknown): Line | undefined => (typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Line) : undefined);
+const record = (value: unknown): Line | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Line) : undefined;
 
 /** @returns the object on a line of output, or undefined when there is none. */
 export function readLine(text: string): Line | undefined {
@@ -19,7 +20,15 @@ export function readLine(text: string): Line | undefined {
 
 /** @returns what lies at a path such as `['message', 'usage']`; numbers index lists. */
 export function at(value: unknown, path: readonly (string | number)[]): unknown {
-  return path.reduce<unknown>((found, key) => (Array.isArray(found) ? (found as unknown[])[Number(key)] : typeof key === 'string' && Object.hasOwn(record(found) ?? {}, key) ? record(found)?.[key] : undefined), value);
+  return path.reduce<unknown>(
+    (found, key) =>
+      Array.isArray(found)
+        ? (found as unknown[])[Number(key)]
+        : typeof key === 'string' && Object.hasOwn(record(found) ?? {}, key)
+          ? record(found)?.[key]
+          : undefined,
+    value,
+  );
 }
 export const textAt = (value: unknown, ...path: (string | number)[]): string | undefined => {
   const found = at(value, path);
@@ -44,7 +53,9 @@ export function toolActivity(name: string, input: unknown): string {
 }
 
 /** A parser that reads JSON lines and skips everything else. */
-export const jsonLines = (read: (line: Line) => AgentEvent | AgentEvent[] | undefined) => (text: string): AgentEvent | AgentEvent[] | undefined => {
-  const line = readLine(text);
-  return line === undefined ? undefined : read(line);
-};
+export const jsonLines =
+  (read: (line: Line) => AgentEvent | AgentEvent[] | undefined) =>
+  (text: string): AgentEvent | AgentEvent[] | undefined => {
+    const line = readLine(text);
+    return line === undefined ? undefined : read(line);
+  };

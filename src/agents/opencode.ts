@@ -15,9 +15,12 @@ const within = 120_000;
 function stepUsage(part: unknown): Usage {
   const cachedTokens = numberAt(part, 'tokens', 'cache', 'read') ?? 0;
   return {
-    inputTokens: (numberAt(part, 'tokens', 'input') ?? 0) + (numberAt(part, 'tokens', 'cache', 'write') ?? 0) + cachedTokens,
+    inputTokens:
+      (numberAt(part, 'tokens', 'input') ?? 0) + (numberAt(part, 'tokens', 'cache', 'write') ?? 0) + cachedTokens,
     outputTokens: (numberAt(part, 'tokens', 'output') ?? 0) + (numberAt(part, 'tokens', 'reasoning') ?? 0),
-    cachedTokens, costUsd: numberAt(part, 'cost') ?? 0, turns: 1,
+    cachedTokens,
+    costUsd: numberAt(part, 'cost') ?? 0,
+    turns: 1,
   };
 }
 
@@ -31,13 +34,31 @@ function eventsOf(line: Line): AgentEvent[] {
     case 'reasoning':
       return [{ kind: 'progress', activity: textAt(part, 'text') ?? '' }];
     case 'tool_use':
-      return [{ kind: 'progress', tool: true, activity: toolActivity(textAt(part, 'tool') ?? 'tool', (part as Line | undefined)?.['state'] === undefined ? undefined : ((part as Line)['state'] as Line)['input']) }];
+      return [
+        {
+          kind: 'progress',
+          tool: true,
+          activity: toolActivity(
+            textAt(part, 'tool') ?? 'tool',
+            (part as Line | undefined)?.['state'] === undefined
+              ? undefined
+              : ((part as Line)['state'] as Line)['input'],
+          ),
+        },
+      ];
     case 'step_finish':
-      return [{ kind: 'usage', ...stepUsage(part) }, ...(textAt(part, 'reason') === 'stop' ? [{ kind: 'end', ok: true } as const] : [])];
+      return [
+        { kind: 'usage', ...stepUsage(part) },
+        ...(textAt(part, 'reason') === 'stop' ? [{ kind: 'end', ok: true } as const] : []),
+      ];
     case 'error': {
       const text = textAt(line, 'error', 'data', 'message') ?? textAt(line, 'error', 'name') ?? 'an error';
       const seconds = Number(textAt(line, 'error', 'data', 'responseHeaders', 'retry-after'));
-      const refused = refusal({ text, status: numberAt(line, 'error', 'data', 'statusCode'), retryAfterMs: seconds > 0 ? seconds * 1_000 : undefined });
+      const refused = refusal({
+        text,
+        status: numberAt(line, 'error', 'data', 'statusCode'),
+        retryAfterMs: seconds > 0 ? seconds * 1_000 : undefined,
+      });
       return [...(refused ? [refused] : []), { kind: 'end', ok: false, text }];
     }
     default:
@@ -60,21 +81,60 @@ export const opencode = realAgent({
   name: 'opencode',
   description: 'opencode (opencode run), with MCP',
   environment: [
-    'ANTHROPIC_API_KEY', 'OPENAI_API_KEY', 'OPENROUTER_API_KEY', 'GEMINI_API_KEY', 'GOOGLE_GENERATIVE_AI_API_KEY', 'GROQ_API_KEY', 'MISTRAL_API_KEY', 'DEEPSEEK_API_KEY', 'XAI_API_KEY', 'OPENCODE_API_KEY',
-    'OPENCODE_CONFIG_DIR', 'OPENCODE_CONFIG_CONTENT', 'OPENCODE_DB', 'OPENCODE_DISABLE_MODELS_FETCH',
+    'ANTHROPIC_API_KEY',
+    'OPENAI_API_KEY',
+    'OPENROUTER_API_KEY',
+    'GEMINI_API_KEY',
+    'GOOGLE_GENERATIVE_AI_API_KEY',
+    'GROQ_API_KEY',
+    'MISTRAL_API_KEY',
+    'DEEPSEEK_API_KEY',
+    'XAI_API_KEY',
+    'OPENCODE_API_KEY',
+    'OPENCODE_CONFIG_DIR',
+    'OPENCODE_CONFIG_CONTENT',
+    'OPENCODE_DB',
+    'OPENCODE_DISABLE_MODELS_FETCH',
   ],
   mcp: true,
   parser,
-  findSession: async (session, context) => ((await moveSession(session.id, context)) ? { ...session, from: session.id } : undefined),
+  findSession: async (session, context) =>
+    (await moveSession(session.id, context)) ? { ...session, from: session.id } : undefined,
   command: async (context) => {
     const { model, permissions: given, args = [], program = 'opencode' } = optionsOf(context.spec);
     const { command, args: serverArgs, env } = mcpServer(context);
     const config = join(context.folder, 'opencode.json');
-    await writeFile(config, JSON.stringify({ mcp: { heartbead: { type: 'local', command: [command, ...serverArgs], environment: env, enabled: true, timeout: 60_000 } } }, undefined, 2), { mode: 0o600 });
+    await writeFile(
+      config,
+      JSON.stringify(
+        {
+          mcp: {
+            heartbead: {
+              type: 'local',
+              command: [command, ...serverArgs],
+              environment: env,
+              enabled: true,
+              timeout: 60_000,
+            },
+          },
+        },
+        undefined,
+        2,
+      ),
+      { mode: 0o600 },
+    );
     const own = { OPENCODE_CONFIG: config, OPENCODE_DISABLE_AUTOUPDATE: '1' };
     return {
       file: program,
-      args: ['run', '--format', 'json', ...(given ?? permissions), ...(model === undefined ? [] : ['-m', model]), ...(context.resume === undefined ? [] : ['--session', context.resume.id]), ...args],
+      args: [
+        'run',
+        '--format',
+        'json',
+        ...(given ?? permissions),
+        ...(model === undefined ? [] : ['-m', model]),
+        ...(context.resume === undefined ? [] : ['--session', context.resume.id]),
+        ...args,
+      ],
       env: own,
       stdin: context.prompt,
     };
@@ -82,13 +142,21 @@ export const opencode = realAgent({
 });
 
 /**
- * A conversation belongs to the folder in which it began, and would go on working there: it is taken out, and put back as this attempt's.
+ * A conversation belongs to the folder in which it began, and would go on working there: it is taken out, and put back
+ * as this attempt's.
  * @returns whether there is such a conversation.
  */
 async function moveSession(id: string, { spec, env, scratch, worktree, signal }: SessionContext): Promise<boolean> {
   const program = optionsOf(spec).program ?? 'opencode';
   const file = join(scratch, 'opencode-session.json');
-  const options = { env: { ...env, OPENCODE_DISABLE_AUTOUPDATE: '1' }, extendEnv: false, stdin: 'ignore', timeout: within, reject: false, ...(signal ? { cancelSignal: signal } : {}) } as const;
+  const options = {
+    env: { ...env, OPENCODE_DISABLE_AUTOUPDATE: '1' },
+    extendEnv: false,
+    stdin: 'ignore',
+    timeout: within,
+    reject: false,
+    ...(signal ? { cancelSignal: signal } : {}),
+  } as const;
   const exported = await execa(program, ['export', id], { ...options, cwd: scratch, stdout: { file } });
   if (exported.failed) return false;
   const text = await readFile(file, 'utf8');

@@ -13,8 +13,13 @@ function answered(message: unknown): AgentEvent[] {
   if (textAt(message, 'role') !== 'assistant') return [];
   const cachedTokens = numberAt(message, 'usage', 'cacheRead') ?? 0;
   const usage: AgentEvent = {
-    kind: 'usage', inputTokens: (numberAt(message, 'usage', 'input') ?? 0) + (numberAt(message, 'usage', 'cacheWrite') ?? 0) + cachedTokens, outputTokens: numberAt(message, 'usage', 'output') ?? 0,
-    cachedTokens, costUsd: numberAt(message, 'usage', 'cost', 'total') ?? 0, turns: 1,
+    kind: 'usage',
+    inputTokens:
+      (numberAt(message, 'usage', 'input') ?? 0) + (numberAt(message, 'usage', 'cacheWrite') ?? 0) + cachedTokens,
+    outputTokens: numberAt(message, 'usage', 'output') ?? 0,
+    cachedTokens,
+    costUsd: numberAt(message, 'usage', 'cost', 'total') ?? 0,
+    turns: 1,
   };
   switch (textAt(message, 'stopReason')) {
     case 'error':
@@ -43,12 +48,18 @@ function parser(): AgentParser {
       case 'message_end':
         return answered(line['message']);
       case 'tool_execution_start':
-        return { kind: 'progress', tool: true, activity: toolActivity(textAt(line, 'toolName') ?? 'tool', line['args']) };
+        return {
+          kind: 'progress',
+          tool: true,
+          activity: toolActivity(textAt(line, 'toolName') ?? 'tool', line['args']),
+        };
       case 'tool_execution_end':
         return { kind: 'progress', tool: true };
       case 'auto_retry_start': {
         const text = textAt(line, 'errorMessage') ?? 'retries';
-        return refusal({ text, retryAfterMs: numberAt(line, 'delayMs') }) ?? { kind: 'life', activity: `retries: ${text}` };
+        return (
+          refusal({ text, retryAfterMs: numberAt(line, 'delayMs') }) ?? { kind: 'life', activity: `retries: ${text}` }
+        );
       }
       default:
         return undefined;
@@ -60,21 +71,45 @@ function parser(): AgentParser {
 export const pi = realAgent({
   name: 'pi',
   description: 'pi (pi -p), reports by the command line',
-  environment: ['ANTHROPIC_API_KEY', 'OPENAI_API_KEY', 'GEMINI_API_KEY', 'OPENROUTER_API_KEY', 'GROQ_API_KEY', 'MISTRAL_API_KEY', 'DEEPSEEK_API_KEY', 'XAI_API_KEY', 'PI_CODING_AGENT_DIR', 'PI_OFFLINE'],
+  environment: [
+    'ANTHROPIC_API_KEY',
+    'OPENAI_API_KEY',
+    'GEMINI_API_KEY',
+    'OPENROUTER_API_KEY',
+    'GROQ_API_KEY',
+    'MISTRAL_API_KEY',
+    'DEEPSEEK_API_KEY',
+    'XAI_API_KEY',
+    'PI_CODING_AGENT_DIR',
+    'PI_OFFLINE',
+  ],
   parser,
   findSession: async (session, { folder }) => {
     const sessions = join(folder, SESSIONS);
-    const file = (await readdir(sessions).catch((): string[] => [])).find((name) => name.endsWith(`_${session.id}.jsonl`));
+    const file = (await readdir(sessions).catch((): string[] => [])).find((name) =>
+      name.endsWith(`_${session.id}.jsonl`),
+    );
     return file === undefined ? undefined : { ...session, from: join(sessions, file) };
   },
   command: async (context) => {
     const { model, permissions = [], args = [], program = 'pi' } = optionsOf(context.spec);
     const sessions = join(context.folder, SESSIONS);
     await mkdir(sessions, { recursive: true, mode: 0o700 });
-    const resumed = context.resume === undefined ? undefined : await copySession(context.resume.from, sessions, context.worktree);
+    const resumed =
+      context.resume === undefined ? undefined : await copySession(context.resume.from, sessions, context.worktree);
     return {
       file: program,
-      args: ['-p', '--mode', 'json', '--session-dir', sessions, ...permissions, ...(model === undefined ? [] : ['--model', model]), ...(resumed === undefined ? [] : ['--session', resumed]), ...args],
+      args: [
+        '-p',
+        '--mode',
+        'json',
+        '--session-dir',
+        sessions,
+        ...permissions,
+        ...(model === undefined ? [] : ['--model', model]),
+        ...(resumed === undefined ? [] : ['--session', resumed]),
+        ...args,
+      ],
       env: { PI_SKIP_VERSION_CHECK: '1' },
       stdin: context.prompt,
     };

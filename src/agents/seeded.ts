@@ -1,6 +1,6 @@
 /**
- * A small generator of good quality whose whole state is its seed (mulberry32): the same seed gives the same numbers for ever, so what is made with it
- * can be made again.
+ * A small generator of good quality whose whole state is its seed (mulberry32): the same seed gives the same numbers
+ * for ever, so what is made with it can be made again.
  * @returns a function that gives the next number, from 0 up to but not including 1.
  */
 export function seeded(seed: number): () => number {

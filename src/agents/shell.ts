@@ -10,13 +10,20 @@ function missingCommand({ lastLines }: AgentExit): string | undefined {
   return undefined;
 }
 
-/** Any command line, given to `sh -c`. The prompt is on its stdin and in the file that `HEARTBEAD_PROMPT_FILE` names. Every line of output is progress. */
+/**
+ * Any command line, given to `sh -c`. The prompt is on its stdin and in the file that `HEARTBEAD_PROMPT_FILE` names.
+ * Every line of output is progress.
+ */
 export const shell: AgentAdapter = {
   name: 'shell',
   description: 'any command line, run by sh -c with the prompt on stdin',
   options: z.strictObject({}),
   check: (spec) =>
-    Promise.resolve(spec.command === undefined || spec.command.trim() === '' ? { kind: 'bad_options', problem: 'the shell agent needs a command line' } : undefined),
+    Promise.resolve(
+      spec.command === undefined || spec.command.trim() === ''
+        ? { kind: 'bad_options', problem: 'the shell agent needs a command line' }
+        : undefined,
+    ),
   command: ({ spec, prompt, promptFile }) => ({
     file: 'sh',
     args: ['-c', spec.command ?? ''],
@@ -27,6 +34,12 @@ export const shell: AgentAdapter = {
   classify: (exit) => {
     if (exit.code !== 127) return undefined;
     const name = missingCommand(exit);
-    return { outcome: 'not_installed', reason: name === undefined ? 'the command ended with status 127: command not found' : `the command ${name} was not found on this host` };
+    return {
+      outcome: 'not_installed',
+      reason:
+        name === undefined
+          ? 'the command ended with status 127: command not found'
+          : `the command ${name} was not found on this host`,
+    };
   },
 };

@@ -2,8 +2,8 @@ import type { z } from 'zod';
 import type { AgentSession, AgentSpec, Outcome, Usage } from '../contract/index.js';
 
 /**
- * What a line of an agent's output means. Only `progress` feeds the bead's progress clock: a program that retries against a
- * dead provider for minutes is alive (`life`), but it does not get on.
+ * What a line of an agent's output means. Only `progress` feeds the bead's progress clock: a program that retries
+ * against a dead provider for minutes is alive (`life`), but it does not get on.
  */
 export type AgentEvent =
   | { kind: 'progress'; activity?: string; tool?: boolean }
@@ -108,7 +108,9 @@ export interface AgentAdapter {
   description: string;
   /** What `AgentSpec.options` may hold. */
   options: z.ZodType;
-  /** Names of host variables that this program may see without being asked for: its keys, its configuration, proxies. */
+  /**
+   * Names of host variables that this program may see without being asked for: its keys, its configuration, proxies.
+   */
   environment?: readonly string[];
   /** Whether its command starts Heartbead's MCP server, so that the prompt may speak of tools. */
   mcp?: boolean;
@@ -116,12 +118,18 @@ export interface AgentAdapter {
   check(spec: AgentSpec, env: NodeJS.ProcessEnv): Promise<AgentProblem | undefined>;
   /** Work on the host before the agent is spawned, part of the cold start; rejects when `signal` aborts. */
   prepare?(spec: AgentSpec, context: PrepareContext): Promise<void>;
-  /** Looks for the files of an earlier conversation on this host, while the workspace is prepared: it may take its time. @returns undefined when they are gone: the attempt begins a new one. Absent: it cannot go on. */
+  /**
+   * Looks for the files of an earlier conversation on this host, while the workspace is prepared: it may take its time.
+   * @returns undefined when they are gone: the attempt begins a new one. Absent: it cannot go on.
+   */
   findSession?(session: AgentSession, context: SessionContext): Promise<FoundSession | undefined>;
   /** May write files into the attempt's folder, never into the worktree or the user's home. */
   command(context: AgentContext): AgentCommand | Promise<AgentCommand>;
   /** A new parser for one process: it may keep state from line to line. */
   parser(context?: ParserContext): AgentParser;
-  /** @returns the verdict on an end without a report, or undefined for the usual one (status 0 → unreported, else → agent_failed). */
+  /**
+   * @returns the verdict on an end without a report, or undefined for the usual one (status 0 → unreported, else →
+   * agent_failed).
+   */
   classify?(exit: AgentExit, events: readonly AgentEvent[]): ExitClass | undefined;
 }

@@ -1,19 +1,29 @@
 import type { AgentEvent, AgentExit, ExitClass } from './types.js';
 
 /**
- * The verdict on the end of a program that tells how it ended. Its exit status says nothing: of seven programs tried, four end with 0 on failures.
- * What its provider refused counts as long as no progress came after it (the watch forgets it then).
+ * The verdict on the end of a program that tells how it ended. Its exit status says nothing: of seven programs tried,
+ * four end with 0 on failures. What its provider refused counts as long as no progress came after it (the watch forgets
+ * it then).
  */
 export function verdictOf(_exit: AgentExit, events: readonly AgentEvent[]): ExitClass | undefined {
   const refused = events.findLast((event) => event.kind === 'rate_limited' || event.kind === 'auth_failed');
   switch (refused?.kind) {
     case 'rate_limited':
-      return { outcome: 'rate_limited', reason: refused.text, ...(refused.retryAfterMs === undefined ? {} : { retryAfterMs: refused.retryAfterMs }) };
+      return {
+        outcome: 'rate_limited',
+        reason: refused.text,
+        ...(refused.retryAfterMs === undefined ? {} : { retryAfterMs: refused.retryAfterMs }),
+      };
     case 'auth_failed':
       return { outcome: 'auth_failed', reason: refused.text };
     case undefined:
       break;
   }
   const end = events.findLast((event) => event.kind === 'end');
-  return end?.ok === false ? { outcome: 'agent_failed', reason: `the agent's program reports a failure: ${end.text ?? 'it does not say which'}` } : undefined;
+  return end?.ok === false
+    ? {
+        outcome: 'agent_failed',
+        reason: `the agent's program reports a failure: ${end.text ?? 'it does not say which'}`,
+      }
+    : undefined;
 }

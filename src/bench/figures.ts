@@ -37,12 +37,30 @@ export const round = (value: number, digits = 3): number => Number(value.toPreci
 
 /** Figures mean nothing without the machine they were taken on. */
 export function machine(): { cores: number; memoryGiB: number; node: string; date: string; commit: string } {
-  const { stdout } = execaSync('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: new URL('.', import.meta.url), reject: false });
-  return { cores: cpus().length, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version, date: new Date().toISOString().slice(0, 10), commit: stdout ?? 'unknown' };
+  const { stdout } = execaSync('git', ['rev-parse', '--short=12', 'HEAD'], {
+    cwd: new URL('.', import.meta.url),
+    reject: false,
+  });
+  return {
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+    date: new Date().toISOString().slice(0, 10),
+    commit: stdout ?? 'unknown',
+  };
 }
 
 /** The figures as a table for a terminal or for Markdown. */
 export function table(figures: readonly Figure[]): string {
-  const rows = figures.map(({ name, value, unit, against, ratio }) => [name, `${round(value)} ${unit}`, against ? `${round(against.value)} ${unit} (${against.what})` : '', ratio === undefined ? '' : String(round(ratio))]);
-  return ['| figure | Heartbead | against | ratio |', '|---|---|---|---|', ...rows.map((row) => `| ${row.join(' | ')} |`)].join('\n');
+  const rows = figures.map(({ name, value, unit, against, ratio }) => [
+    name,
+    `${round(value)} ${unit}`,
+    against ? `${round(against.value)} ${unit} (${against.what})` : '',
+    ratio === undefined ? '' : String(round(ratio)),
+  ]);
+  return [
+    '| figure | Heartbead | against | ratio |',
+    '|---|---|---|---|',
+    ...rows.map((row) => `| ${row.join(' | ')} |`),
+  ].join('\n');
 }

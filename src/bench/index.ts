@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- core|scale|all]`: the figures, as a table and as JSON (`bench/results.json`), written into `docs/benchmarks.md`. Ratios are
- * taken in one run; absolute times are of this machine and this moment.
+ * `npm run bench [-- core|scale|all]`: the figures, as a table and as JSON (`bench/results.json`), written into
+ * `docs/benchmarks.md`. Ratios are taken in one run; absolute times are of this machine and this moment.
  * @module
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -36,7 +36,8 @@ try {
     say('real processes: sling to spawn, death to respawn');
     figures.push(...(await processes(server, { say })));
   }
-  if (suite !== 'core') figures.push(...(await scale(server, { say, sizes: [100, 1_000, 5_000].filter((size) => size <= mostBeads) })));
+  if (suite !== 'core')
+    figures.push(...(await scale(server, { say, sizes: [100, 1_000, 5_000].filter((size) => size <= mostBeads) })));
 } finally {
   await server.stop();
 }
@@ -47,7 +48,13 @@ if (suite !== 'scale') {
 
 const where = machine();
 console.log(`${table(figures)}\n`);
-const results = { machine: where, figures, ...Object.fromEntries(figures.map(({ name, value, ratio, report }) => [name, round(report === 'value' ? value : (ratio ?? value))])) };
+const results = {
+  machine: where,
+  figures,
+  ...Object.fromEntries(
+    figures.map(({ name, value, ratio, report }) => [name, round(report === 'value' ? value : (ratio ?? value))]),
+  ),
+};
 console.log(JSON.stringify(results, undefined, 2));
 // A part of it would overwrite the rest.
 if (suite === 'all' && !flags.includes('--dry')) {
@@ -57,8 +64,17 @@ if (suite === 'all' && !flags.includes('--dry')) {
   writeFileSync(
     `${top}docs/benchmarks.md`,
     [
-      '# Benchmarks', '', `Written by \`npm run bench\` on ${where.date} at commit ${where.commit}: ${where.cores} cores, ${where.memoryGiB} GiB, Node ${where.node}.`,
-      'Ratios were taken in one run, the two sides in turn; absolute times are of that machine and that moment.', '', '![Ratios](images/benchmarks.svg)', '', table(figures), '', ...figures.map(({ name, how }) => `- **${name}**: ${how}.`), '',
+      '# Benchmarks',
+      '',
+      `Written by \`npm run bench\` on ${where.date} at commit ${where.commit}: ${where.cores} cores, ${where.memoryGiB} GiB, Node ${where.node}.`,
+      'Ratios were taken in one run, the two sides in turn; absolute times are of that machine and that moment.',
+      '',
+      '![Ratios](images/benchmarks.svg)',
+      '',
+      table(figures),
+      '',
+      ...figures.map(({ name, how }) => `- **${name}**: ${how}.`),
+      '',
     ].join('\n'),
   );
   writeFileSync(`${top}docs/images/benchmarks.svg`, chart(figures));

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 
 /**
- * A bare repository with a long history: so many commits, each of which changes one of 2,000 files to ten new kilobytes that nothing compresses.
- * 50,000 of them make half a gigabyte.
+ * A bare repository with a long history: so many commits, each of which changes one of 2,000 files to ten new kilobytes
+ * that nothing compresses. 50,000 of them make half a gigabyte.
  * @returns its path.
  */
 export async function makeLargeRepository(folder: string, commits: number): Promise<string> {
@@ -18,9 +18,15 @@ export async function makeLargeRepository(folder: string, commits: number): Prom
   for (let n = 0; n < commits; n += 1) {
     const content = noise(n);
     const text = `change ${n}`;
-    await write(Buffer.concat([
-      Buffer.from(`commit refs/heads/main\ncommitter Bench <bench@localhost> ${1_600_000_000 + n * 60} +0000\ndata ${text.length}\n${text}\nM 100644 inline src/d${n % 50}/f${n % 2_000}.bin\ndata ${content.length}\n`), content, Buffer.from('\n'),
-    ]));
+    await write(
+      Buffer.concat([
+        Buffer.from(
+          `commit refs/heads/main\ncommitter Bench <bench@localhost> ${1_600_000_000 + n * 60} +0000\ndata ${text.length}\n${text}\nM 100644 inline src/d${n % 50}/f${n % 2_000}.bin\ndata ${content.length}\n`,
+        ),
+        content,
+        Buffer.from('\n'),
+      ]),
+    );
   }
   importing.stdin.end();
   await importing;

@@ -9,17 +9,31 @@ import type { Figure } from './figures.js';
 const sha = 'a'.repeat(40);
 /** Activities that do nothing: what is measured is the orchestration alone. */
 const noWork: Pick<Activities, 'startAgent' | 'verifyWork'> & { nothing: () => Promise<void> } = {
-  startAgent: ({ attempt, bead }: StartAgentInput) => Promise.resolve({ attempt, outcome: 'done', reason: 'did nothing', host: 'bench', branch: attemptRefs.branch(bead, attempt), sha }),
+  startAgent: ({ attempt, bead }: StartAgentInput) =>
+    Promise.resolve({
+      attempt,
+      outcome: 'done',
+      reason: 'did nothing',
+      host: 'bench',
+      branch: attemptRefs.branch(bead, attempt),
+      sha,
+    }),
   verifyWork: ({ branch }) => Promise.resolve({ verdict: 'verified', branch, sha, baseSha: 'b'.repeat(40), ahead: 1 }),
   nothing: () => Promise.resolve(),
 };
 
 /**
- * Beads a second, and milliseconds from start to end of one, against a workflow with one activity that does nothing; on the same server
- * and worker, the two in turn, so that a drift of the machine hits both.
+ * Beads a second, and milliseconds from start to end of one, against a workflow with one activity that does nothing; on
+ * the same server and worker, the two in turn, so that a drift of the machine hits both.
  */
-export async function orchestration(server: { address: string; namespace: string }, { rounds = 5, batch = 40, singles = 25 } = {}): Promise<Figure[]> {
-  const bundle = await bundleWorkflowCode({ workflowsPath: fileURLToPath(new URL('./workflows.js', import.meta.url)), logger: new DefaultLogger('ERROR') });
+export async function orchestration(
+  server: { address: string; namespace: string },
+  { rounds = 5, batch = 40, singles = 25 } = {},
+): Promise<Figure[]> {
+  const bundle = await bundleWorkflowCode({
+    workflowsPath: fileURLToPath(new URL('./workflows.js', import.meta.url)),
+    logger: new DefaultLogger('ERROR'),
+  });
   const native = await NativeConnection.connect({ address: server.address });
   const connection = await Connection.connect({ address: server.address });
   const client = new Client({ connection, namespace: server.namespace });
@@ -43,7 +57,11 @@ export async function orchestration(server: { address: string; namespace: string
   const oneBead = async (): Promise<void> => {
     const bead = `${town}-${(count += 1)}`;
     const input: BeadInput = { bead, title: 'bench', repo: '/nowhere', agent: { adapter: 'demo' } };
-    await client.workflow.execute('bead', { taskQueue: town, workflowId: (last = beadWorkflowId(bead)), args: [input] });
+    await client.workflow.execute('bead', {
+      taskQueue: town,
+      workflowId: (last = beadWorkflowId(bead)),
+      args: [input],
+    });
   };
   const perSecond = async (one: () => Promise<void>): Promise<number> => {
     const begin = performance.now();
@@ -75,11 +93,46 @@ export async function orchestration(server: { address: string; namespace: string
       latencies.push(bead / bare);
     }
     return [
-      { name: 'throughput_ratio_vs_bare', value: median(beads), unit: 'per second', against: { what: 'bare workflow', value: median(bares) }, ratio: median(ratios), how: `${rounds} batches of ${batch} at once, in turn; median of the pairs` },
-      { name: 'latency_ratio_vs_bare', value: median(slow), unit: 'ms', against: { what: 'bare workflow', value: median(fast) }, ratio: median(latencies), how: `${singles} single ones, in turn; median of the pairs. A bead has two activities one after the other where the bare workflow has one` },
-      { name: 'latency_p99_ratio_vs_bare', value: percentile(slow, 99), unit: 'ms', against: { what: 'bare workflow', value: percentile(fast, 99) }, ratio: percentile(slow, 99) / percentile(fast, 99), how: `the same ${singles}: the slowest of either` },
-      { name: 'events_ratio_vs_bare', value: beadHistory.events, unit: 'events', against: { what: 'bare workflow', value: bareHistory.events }, ratio: beadHistory.events / bareHistory.events, how: 'the whole history of one' },
-      { name: 'history_bytes_ratio_vs_bare', value: beadHistory.bytes, unit: 'bytes', against: { what: 'bare workflow', value: bareHistory.bytes }, ratio: beadHistory.bytes / bareHistory.bytes, how: 'likewise: the input, what each attempt was given and answered, search attributes and summaries' },
+      {
+        name: 'throughput_ratio_vs_bare',
+        value: median(beads),
+        unit: 'per second',
+        against: { what: 'bare workflow', value: median(bares) },
+        ratio: median(ratios),
+        how: `${rounds} batches of ${batch} at once, in turn; median of the pairs`,
+      },
+      {
+        name: 'latency_ratio_vs_bare',
+        value: median(slow),
+        unit: 'ms',
+        against: { what: 'bare workflow', value: median(fast) },
+        ratio: median(latencies),
+        how: `${singles} single ones, in turn; median of the pairs. A bead has two activities one after the other where the bare workflow has one`,
+      },
+      {
+        name: 'latency_p99_ratio_vs_bare',
+        value: percentile(slow, 99),
+        unit: 'ms',
+        against: { what: 'bare workflow', value: percentile(fast, 99) },
+        ratio: percentile(slow, 99) / percentile(fast, 99),
+        how: `the same ${singles}: the slowest of either`,
+      },
+      {
+        name: 'events_ratio_vs_bare',
+        value: beadHistory.events,
+        unit: 'events',
+        against: { what: 'bare workflow', value: bareHistory.events },
+        ratio: beadHistory.events / bareHistory.events,
+        how: 'the whole history of one',
+      },
+      {
+        name: 'history_bytes_ratio_vs_bare',
+        value: beadHistory.bytes,
+        unit: 'bytes',
+        against: { what: 'bare workflow', value: bareHistory.bytes },
+        ratio: beadHistory.bytes / bareHistory.bytes,
+        how: 'likewise: the input, what each attempt was given and answered, search attributes and summaries',
+      },
     ];
   } finally {
     for (const worker of workers) worker.shutdown();

@@ -1,4 +1,7 @@
-/** The worker process of the scale benchmark: beads, and an agents queue whose attempts are left to whoever has forked this process. @module */
+/**
+ * The worker process of the scale benchmark: beads, and an agents queue whose attempts are left to whoever has forked
+ * this process. @module
+ */
 import { CompleteAsyncError, Context } from '@temporalio/activity';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { taskQueues } from '../contract/index.js';
@@ -6,7 +9,10 @@ import type { StartAgentInput } from '../contract/index.js';
 import { quietRuntime } from '../testing/quiet-runtime.js';
 
 export type ToParkedWorker = { type: 'measure' };
-export type FromParkedWorker = { type: 'ready' } | { type: 'taken'; bead: string; attempt: string; token: string } | { type: 'measured'; rssMb: number; cpuMs: number };
+export type FromParkedWorker =
+  | { type: 'ready' }
+  | { type: 'taken'; bead: string; attempt: string; token: string }
+  | { type: 'measured'; rssMb: number; cpuMs: number };
 
 const [address = '', namespace = '', queue = '', codePath = ''] = process.argv.slice(2);
 const tell = (message: FromParkedWorker): void => void process.send?.(message);
@@ -16,7 +22,10 @@ const connection = await NativeConnection.connect({ address });
 const workers = await Promise.all([
   Worker.create({ connection, namespace, taskQueue: queue, workflowBundle: { codePath }, maxCachedWorkflows: 10_000 }),
   Worker.create({
-    connection, namespace, taskQueue: taskQueues.agents(queue), maxConcurrentActivityTaskExecutions: 10_000,
+    connection,
+    namespace,
+    taskQueue: taskQueues.agents(queue),
+    maxConcurrentActivityTaskExecutions: 10_000,
     activities: {
       startAgent: ({ bead, attempt }: StartAgentInput) => {
         tell({ type: 'taken', bead, attempt, token: Buffer.from(Context.current().info.taskToken).toString('base64') });

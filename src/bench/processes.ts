@@ -25,8 +25,14 @@ async function until<T>(what: string, look: () => Promise<T | undefined>): Promi
   throw new Error(`waited ${patience} ms in vain until ${what}`);
 }
 
-/** With real git, a real worker, real runners: from sling to spawn on a warm mirror, and from an agent's death to the next one's spawn. */
-export async function processes(server: { address: string; namespace: string }, { slings = 7, kills = 5, files = 2_000, commits = 50_000, say = (_: string): void => undefined } = {}): Promise<Figure[]> {
+/**
+ * With real git, a real worker, real runners: from sling to spawn on a warm mirror, and from an agent's death to the
+ * next one's spawn.
+ */
+export async function processes(
+  server: { address: string; namespace: string },
+  { slings = 7, kills = 5, files = 2_000, commits = 50_000, say = (_: string): void => undefined } = {},
+): Promise<Figure[]> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'heartbead-bench-')));
   const origin = await makeOrigin(folder, files);
   const home = join(folder, 'home');
@@ -35,7 +41,13 @@ export async function processes(server: { address: string; namespace: string }, 
   const beads = new BeadClient({ client: new Client({ connection, namespace: server.namespace }) });
   let worker = await start();
   function start(): ReturnType<typeof startWorker> {
-    return startWorker({ connection: { address: server.address }, namespace: server.namespace, taskQueue, home, logger: pino({ level: 'silent' }) });
+    return startWorker({
+      connection: { address: server.address },
+      namespace: server.namespace,
+      taskQueue,
+      home,
+      logger: pino({ level: 'silent' }),
+    });
   }
   let count = 0;
   const sling = async (options: Record<string, unknown>, repo = origin): Promise<string> => {
@@ -43,7 +55,10 @@ export async function processes(server: { address: string; namespace: string }, 
     await beads.start({ bead, title: 'bench', repo, agent: { adapter: 'demo', options } }, taskQueue);
     return bead;
   };
-  const runnerOf = (view: BeadView): Promise<RunnerRecord | undefined> => (view.current === undefined ? Promise.resolve(undefined) : AttemptDir.of(home, view.bead, view.current.id).readRunner());
+  const runnerOf = (view: BeadView): Promise<RunnerRecord | undefined> =>
+    view.current === undefined
+      ? Promise.resolve(undefined)
+      : AttemptDir.of(home, view.bead, view.current.id).readRunner();
   const spawned = (bead: string, after = ''): Promise<{ at: number; runner: RunnerRecord; attempt: string }> =>
     until(`${bead} has an agent`, async () => {
       const view = await beads.view(bead);
@@ -51,7 +66,8 @@ export async function processes(server: { address: string; namespace: string }, 
       const runner = await runnerOf(view);
       return runner?.agent === undefined ? undefined : { at: runner.agent.spawnedAt, runner, attempt: view.current.id };
     });
-  const closed = (bead: string): Promise<true> => until(`${bead} is closed`, async () => ((await beads.view(bead)).status === 'closed' ? true : undefined));
+  const closed = (bead: string): Promise<true> =>
+    until(`${bead} is closed`, async () => ((await beads.view(bead)).status === 'closed' ? true : undefined));
   try {
     // The first one pays for the mirror.
     await closed(await sling({ steps: 1, stepMs: 10, commits: 1 }));
@@ -75,12 +91,16 @@ export async function processes(server: { address: string; namespace: string }, 
     for (let n = 0; n < kills; n += 1) {
       const bead = await sling({ steps: 400, stepMs: 100, commits: 5 });
       const first = await spawned(bead);
-      await until(`${bead} has made progress`, async () => ((await beads.view(bead)).current?.firstProgressAt === undefined ? undefined : true));
+      await until(`${bead} has made progress`, async () =>
+        (await beads.view(bead)).current?.firstProgressAt === undefined ? undefined : true,
+      );
       const killed = Date.now();
       process.kill(first.runner.agent?.pid ?? 0, 'SIGKILL');
       deaths.push((await spawned(bead, first.attempt)).at - killed);
       await beads.cancel(bead);
-      await until(`${bead} is cancelled`, async () => ((await beads.view(bead)).status === 'cancelled' ? true : undefined));
+      await until(`${bead} is cancelled`, async () =>
+        (await beads.view(bead)).status === 'cancelled' ? true : undefined,
+      );
     }
     say('a worker is replaced while an agent works');
     const deployed = await sling({ steps: 60, stepMs: 200, commits: 5 });
@@ -109,11 +129,49 @@ export async function processes(server: { address: string; namespace: string }, 
       warmRatios.push((warm.at(-1) ?? 0) / (cold.at(-1) ?? 1));
     }
     return [
-      { name: 'warm_start_ratio', value: median(warm), unit: 'ms', against: { what: 'plain git clone', value: median(cold) }, ratio: median(warmRatios), how: `a repository with ${commits} commits and half a gigabyte; its mirror is warm: from the start request to the agent's spawn; 3 times, in turn` },
-      { name: 'attempts_used_by_a_deploy', value: usedByDeploy, unit: 'attempts', against: { what: 'an activity that holds the agent', value: 1 }, how: 'the worker is stopped and started while an agent works: the agent goes on, and the next worker knows it. Held by the worker, it would end with it', report: 'value' },
-      { name: 'sling_to_spawn', value: median(starts), unit: 'ms', against: { what: 'plain git clone', value: median(clones) }, ratio: median(ratios), how: `${slings} beads one by one on a warm mirror of a repository with ${files} files, from the start request to the agent's spawn; a clone of the same repository before each` },
-      { name: 'death_to_respawn_s', value: median(deaths) / 1_000, unit: 's', against: { what: 'heartbeat time-out', value: defaultClocks.heartbeatTimeout / 1_000 }, ratio: median(deaths) / defaultClocks.heartbeatTimeout, how: `SIGKILL to a working agent, ${kills} times, default clocks; to the spawn of the next attempt's agent`, report: 'value' },
-      ...(memory.length > 0 ? [{ name: 'runner_rss_mb', value: median(memory), unit: 'MB', how: 'resident memory of a runner just after its agent was spawned' }] : []),
+      {
+        name: 'warm_start_ratio',
+        value: median(warm),
+        unit: 'ms',
+        against: { what: 'plain git clone', value: median(cold) },
+        ratio: median(warmRatios),
+        how: `a repository with ${commits} commits and half a gigabyte; its mirror is warm: from the start request to the agent's spawn; 3 times, in turn`,
+      },
+      {
+        name: 'attempts_used_by_a_deploy',
+        value: usedByDeploy,
+        unit: 'attempts',
+        against: { what: 'an activity that holds the agent', value: 1 },
+        how: 'the worker is stopped and started while an agent works: the agent goes on, and the next worker knows it. Held by the worker, it would end with it',
+        report: 'value',
+      },
+      {
+        name: 'sling_to_spawn',
+        value: median(starts),
+        unit: 'ms',
+        against: { what: 'plain git clone', value: median(clones) },
+        ratio: median(ratios),
+        how: `${slings} beads one by one on a warm mirror of a repository with ${files} files, from the start request to the agent's spawn; a clone of the same repository before each`,
+      },
+      {
+        name: 'death_to_respawn_s',
+        value: median(deaths) / 1_000,
+        unit: 's',
+        against: { what: 'heartbeat time-out', value: defaultClocks.heartbeatTimeout / 1_000 },
+        ratio: median(deaths) / defaultClocks.heartbeatTimeout,
+        how: `SIGKILL to a working agent, ${kills} times, default clocks; to the spawn of the next attempt's agent`,
+        report: 'value',
+      },
+      ...(memory.length > 0
+        ? [
+            {
+              name: 'runner_rss_mb',
+              value: median(memory),
+              unit: 'MB',
+              how: 'resident memory of a runner just after its agent was spawned',
+            },
+          ]
+        : []),
     ];
   } finally {
     await worker.stop();

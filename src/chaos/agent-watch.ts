@@ -12,7 +12,10 @@ export interface Overlap {
 
 const lookEvery = 200;
 
-/** Looks at the process table all the time, by the marks that agents carry: are there ever two agents of one bead at once? Linux only. */
+/**
+ * Looks at the process table all the time, by the marks that agents carry: are there ever two agents of one bead at
+ * once? Linux only.
+ */
 export class AgentWatch {
   readonly overlaps: Overlap[] = [];
   looks = 0;
@@ -57,7 +60,13 @@ export class AgentWatch {
     for (const [bead, attempts] of running) {
       if (attempts.size < 2) continue;
       const [first = '', second = ''] = [...attempts].sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
-      const open = this.overlaps.find((overlap) => overlap.bead === bead && overlap.attempts[0] === first && overlap.attempts[1] === second && now - overlap.until < 2_000);
+      const open = this.overlaps.find(
+        (overlap) =>
+          overlap.bead === bead &&
+          overlap.attempts[0] === first &&
+          overlap.attempts[1] === second &&
+          now - overlap.until < 2_000,
+      );
       if (open === undefined) this.overlaps.push({ bead, attempts: [first, second], from: now, until: now });
       else open.until = now;
     }

@@ -55,7 +55,11 @@ export class BeadWatch {
   }
 
   /** Slings a bead, however often the server is away meanwhile. */
-  async sling(bead: Pick<WatchedBead, 'id' | 'repo' | 'rig' | 'steps'>, input: BeadInput, taskQueue: string): Promise<void> {
+  async sling(
+    bead: Pick<WatchedBead, 'id' | 'repo' | 'rig' | 'steps'>,
+    input: BeadInput,
+    taskQueue: string,
+  ): Promise<void> {
     while (!this.stop.aborted) {
       try {
         await this.client.start(input, taskQueue);
@@ -75,7 +79,8 @@ export class BeadWatch {
     const open = this.open;
     let next = 0;
     const work = async (): Promise<void> => {
-      for (let bead = open[next++]; bead !== undefined && !this.stop.aborted; bead = open[next++]) await this.#lookAt(bead);
+      for (let bead = open[next++]; bead !== undefined && !this.stop.aborted; bead = open[next++])
+        await this.#lookAt(bead);
     };
     await Promise.all(Array.from({ length: 6 }, work));
   }
@@ -105,6 +110,9 @@ export class BeadWatch {
   #remember(bead: string, attempt: string, checkpoint: Checkpoint | undefined): void {
     if (checkpoint === undefined) return;
     // A checkpoint that came from an earlier attempt is that one's.
-    this.#reported.set(`${bead} ${checkpoint.sha}`, this.#reported.get(`${bead} ${checkpoint.sha}`) ?? { bead, attempt, checkpoint });
+    this.#reported.set(
+      `${bead} ${checkpoint.sha}`,
+      this.#reported.get(`${bead} ${checkpoint.sha}`) ?? { bead, attempt, checkpoint },
+    );
   }
 }

@@ -9,7 +9,12 @@ export class ChaosServer {
   ) {}
 
   static async start(dbFile: string, log?: (line: string) => void): Promise<ChaosServer> {
-    const options: DevServerOptions = { dbFile, uiPort: false, logFile: `${dbFile}.log`, ...(log === undefined ? {} : { log }) };
+    const options: DevServerOptions = {
+      dbFile,
+      uiPort: false,
+      logFile: `${dbFile}.log`,
+      ...(log === undefined ? {} : { log }),
+    };
     const server = await startDevServer(options);
     return new ChaosServer(server, { ...options, port: Number(server.address.split(':')[1]), program: server.program });
   }

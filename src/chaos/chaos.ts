@@ -65,11 +65,17 @@ const tidyWithin = 90_000;
 const wakeTolerance = 5_000;
 const startWithin = 60_000;
 
-/** Plays a plan on a town of its own and holds what came of it against the promises. Whatever happens, everything that it started is ended. */
+/**
+ * Plays a plan on a town of its own and holds what came of it against the promises. Whatever happens, everything that
+ * it started is ended.
+ */
 export async function playChaos({ plan, stop, say, keep = false, targetWithin }: ChaosOptions): Promise<ChaosReport> {
   const began = performance.now();
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'hb-chaos-')));
-  const run = folder.slice(-6).toLowerCase().replaceAll(/[^a-z0-9]/g, '0');
+  const run = folder
+    .slice(-6)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]/g, '0');
   const idOf = ({ bead }: Pick<BeadPlan, 'bead'>): string => `${run}-${bead}`;
   const rigOf = (repo: number): string | undefined => (repo < plan.rigs ? `${run}-rig${repo + 1}` : undefined);
   const taskQueue = `chaos-${run}`;
@@ -89,14 +95,28 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
     const { address, namespace } = server;
     const origins: Origin[] = [];
     for (let repo = 0; repo < plan.repos; repo++) origins.push(await Origin.make(folder, `origin${repo + 1}`));
-    for (let host = 0; host < plan.hosts; host++) hosts.push(new WorkerHost(`host${host + 1}`, { home: join(folder, `host${host + 1}`), address, namespace, taskQueue, maxAgents: plan.maxAgents }));
+    for (let host = 0; host < plan.hosts; host++)
+      hosts.push(
+        new WorkerHost(`host${host + 1}`, {
+          home: join(folder, `host${host + 1}`),
+          address,
+          namespace,
+          taskQueue,
+          maxAgents: plan.maxAgents,
+        }),
+      );
     for (const host of hosts) host.start();
     connection = await Connection.connect({ address });
     const client = new Client({ connection, namespace });
     const beads = new BeadClient({ client }, { deadline: 5_000 });
     const fleet = new FleetClient({ client }, 10_000);
     watch = new BeadWatch(beads, AbortSignal.any([stop, looking.signal]));
-    if ((await seenWithin(startWithin, stop, () => (hosts.every((host) => host.polls()) ? true : undefined))) === undefined && !stop.aborted) throw new Error(`not all workers came up; their logs are in ${folder}`);
+    if (
+      (await seenWithin(startWithin, stop, () => (hosts.every((host) => host.polls()) ? true : undefined))) ===
+        undefined &&
+      !stop.aborted
+    )
+      throw new Error(`not all workers came up; their logs are in ${folder}`);
     for (const [repo, origin] of origins.entries()) {
       const rig = rigOf(repo);
       if (rig !== undefined) await fleet.addRig(rig, rigSettings(origin.path, plan), taskQueue);
@@ -117,13 +137,17 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
         const found = watch.beads.get(id) as Parameters<typeof endProblems>[0];
         problems.push(...(await endProblems(found, origin)));
         const result = view?.status === 'closed' ? (view.landing?.mergedSha ?? view.sha) : undefined;
-        for (const reported of watch.reported.filter(({ bead }) => bead === id)) problems.push(...(await lostWork(reported, origin, result)));
+        for (const reported of watch.reported.filter(({ bead }) => bead === id))
+          problems.push(...(await lostWork(reported, origin, result)));
       }
       problems.push(...(await tidyProblems(hosts, agents, stop)));
       looking.abort();
       agents.stop();
       problems.push(...overlapProblems(agents.overlaps, faults.done, wakeTolerance));
-      const workflows = [...[...ids].map(beadWorkflowId), ...origins.flatMap((_, repo) => rigOf(repo) ?? []).map(rigWorkflowId)];
+      const workflows = [
+        ...[...ids].map(beadWorkflowId),
+        ...origins.flatMap((_, repo) => rigOf(repo) ?? []).map(rigWorkflowId),
+      ];
       const replayed = await replayProblems(client, workflows);
       histories = replayed.histories;
       problems.push(...replayed.problems);
@@ -138,20 +162,42 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
     // Runners first lose their worker, then end; the server last, so that nobody waits for it.
     for (const host of hosts) await host.end();
     await server?.kill();
-    if (!(keep || failed) || stop.aborted) rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    if (!(keep || failed) || stop.aborted)
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
   const all = [...watch.beads.values()];
   const attempts = all.flatMap(({ view }) => view?.attempts ?? []);
   return {
-    problems, aborted: stop.aborted, folder, kept: (keep || failed) && !stop.aborted, faults: faults.done, skipped: faults.skipped, beads: plan.beads.length,
-    closed: all.filter(({ view }) => view?.status === 'closed').length, attempts: attempts.length, adoptions: attempts.reduce((sum, { adoptions }) => sum + adoptions, 0),
-    reported: watch.reported.length, histories, overlaps: agents.overlaps.map(({ bead, attempts: [first, second], from, until }) => `${bead}: ${first} and ${second}, ${until - from} ms`),
-    mostAgents: agents.most, looks: agents.looks, latencies: latenciesOf(all, faults.done), tookMs: Math.round(performance.now() - began),
+    problems,
+    aborted: stop.aborted,
+    folder,
+    kept: (keep || failed) && !stop.aborted,
+    faults: faults.done,
+    skipped: faults.skipped,
+    beads: plan.beads.length,
+    closed: all.filter(({ view }) => view?.status === 'closed').length,
+    attempts: attempts.length,
+    adoptions: attempts.reduce((sum, { adoptions }) => sum + adoptions, 0),
+    reported: watch.reported.length,
+    histories,
+    overlaps: agents.overlaps.map(
+      ({ bead, attempts: [first, second], from, until }) => `${bead}: ${first} and ${second}, ${until - from} ms`,
+    ),
+    mostAgents: agents.most,
+    looks: agents.looks,
+    latencies: latenciesOf(all, faults.done),
+    tookMs: Math.round(performance.now() - began),
   };
 }
 
 const rigSettings = (repo: string, plan: ChaosPlan): RigSettings => ({
-  repo, base: 'main', agent: { adapter: 'demo' }, maxAgents: plan.hosts * plan.maxAgents, checks: [{ name: 'true', command: 'true', timeout: 60_000 }], strategy: 'merge', approval: false,
+  repo,
+  base: 'main',
+  agent: { adapter: 'demo' },
+  maxAgents: plan.hosts * plan.maxAgents,
+  checks: [{ name: 'true', command: 'true', timeout: 60_000 }],
+  strategy: 'merge',
+  approval: false,
 });
 
 interface Slinging {
@@ -162,7 +208,11 @@ interface Slinging {
   stop: AbortSignal;
 }
 
-async function sling(plan: ChaosPlan, watch: BeadWatch, { idOf, rigOf, origins, taskQueue, stop }: Slinging): Promise<void> {
+async function sling(
+  plan: ChaosPlan,
+  watch: BeadWatch,
+  { idOf, rigOf, origins, taskQueue, stop }: Slinging,
+): Promise<void> {
   const begin = performance.now();
   for (const bead of [...plan.beads].sort((a, b) => a.slingAt - b.slingAt)) {
     await pause(begin + bead.slingAt - performance.now(), stop);
@@ -170,7 +220,12 @@ async function sling(plan: ChaosPlan, watch: BeadWatch, { idOf, rigOf, origins, 
     const rig = rigOf(bead.repo);
     const { steps, stepMs, commits, seed, ignoreSigterm, repo } = bead;
     const input: BeadInput = {
-      bead: id, title: `Bead ${bead.bead}`, repo: (origins[repo] as Origin).path, base: 'main', clocks: chaosClocks, ...(rig === undefined ? {} : { rig }),
+      bead: id,
+      title: `Bead ${bead.bead}`,
+      repo: (origins[repo] as Origin).path,
+      base: 'main',
+      clocks: chaosClocks,
+      ...(rig === undefined ? {} : { rig }),
       agent: { adapter: 'demo', options: { seed, steps, stepMs, commits, ignoreSigterm, misbehaveAttempts: 100 } },
     };
     await watch.sling({ id, repo, steps, ...(rig === undefined ? {} : { rig }) }, input, taskQueues.main(taskQueue));
@@ -180,19 +235,29 @@ async function sling(plan: ChaosPlan, watch: BeadWatch, { idOf, rigOf, origins, 
 /** Everything has ended, and what an attempt needed is gone with it. */
 async function tidyProblems(hosts: WorkerHost[], agents: AgentWatch, stop: AbortSignal): Promise<string[]> {
   let left: string[] = [];
-  await seenWithin(tidyWithin, stop, async () => {
-    left = [
-      ...agents.marked().map(({ pid, bead, attempt }) => `process ${pid} of ${bead} ${attempt} is left`),
-      ...(await Promise.all(hosts.map((host) => host.unended()))).flat().map(({ bead, attempt }) => `the runner of ${bead} ${attempt} is left`),
-      ...(await Promise.all(hosts.map(leftTrees))).flat(),
-    ];
-    return left.length === 0 ? true : undefined;
-  }, 1_000);
+  await seenWithin(
+    tidyWithin,
+    stop,
+    async () => {
+      left = [
+        ...agents.marked().map(({ pid, bead, attempt }) => `process ${pid} of ${bead} ${attempt} is left`),
+        ...(await Promise.all(hosts.map((host) => host.unended())))
+          .flat()
+          .map(({ bead, attempt }) => `the runner of ${bead} ${attempt} is left`),
+        ...(await Promise.all(hosts.map(leftTrees))).flat(),
+      ];
+      return left.length === 0 ? true : undefined;
+    },
+    1_000,
+  );
   return left;
 }
 
 /** What the workflows did under all that must be what they would do again. */
-async function replayProblems(client: Client, workflowIds: string[]): Promise<{ histories: number; problems: string[] }> {
+async function replayProblems(
+  client: Client,
+  workflowIds: string[],
+): Promise<{ histories: number; problems: string[] }> {
   const histories: RecordedHistory[] = [];
   for (const workflowId of workflowIds) {
     const history = readHistory(historyToJSON(await client.workflow.getHandle(workflowId).fetchHistory()));
@@ -201,6 +266,12 @@ async function replayProblems(client: Client, workflowIds: string[]): Promise<{ 
   const verdicts = await replayHistories(histories, builtWorkflowBundle());
   return {
     histories: histories.length,
-    problems: verdicts.flatMap((verdict, index) => (verdict.replays ? [] : [`the history of ${histories[index]?.workflowId} does not replay, event ${verdict.event?.id}: ${verdict.problem}`])),
+    problems: verdicts.flatMap((verdict, index) =>
+      verdict.replays
+        ? []
+        : [
+            `the history of ${histories[index]?.workflowId} does not replay, event ${verdict.event?.id}: ${verdict.problem}`,
+          ],
+    ),
   };
 }

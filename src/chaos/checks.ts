@@ -18,58 +18,95 @@ export async function endProblems({ id, rig, steps, view }: WatchedBead, origin:
   if (result === undefined) return [`${id} is closed and names no commit`];
   if (rig === undefined) {
     const branches = await origin.refs(`refs/heads/heartbead/${id}`);
-    if (branches.size !== 1) problems.push(`${id} has ${branches.size} pushed branches instead of one: ${[...branches.keys()].join(', ')}`);
-    if (view.branch === undefined || branches.get(`refs/heads/${view.branch}`) !== view.sha) problems.push(`${id} says ${view.branch}@${view.sha}, which the origin does not have`);
+    if (branches.size !== 1)
+      problems.push(`${id} has ${branches.size} pushed branches instead of one: ${[...branches.keys()].join(', ')}`);
+    if (view.branch === undefined || branches.get(`refs/heads/${view.branch}`) !== view.sha)
+      problems.push(`${id} says ${view.branch}@${view.sha}, which the origin does not have`);
   } else {
     const merges = (await origin.merges()).filter(({ item }) => item === id);
-    if (merges.length !== 1) problems.push(`${id} was merged ${merges.length} times: ${merges.map(({ sha }) => sha).join(', ')}`);
-    else if (merges[0]?.sha !== result) problems.push(`${id} says it was merged as ${result}, the origin has ${merges[0]?.sha}`);
+    if (merges.length !== 1)
+      problems.push(`${id} was merged ${merges.length} times: ${merges.map(({ sha }) => sha).join(', ')}`);
+    else if (merges[0]?.sha !== result)
+      problems.push(`${id} says it was merged as ${result}, the origin has ${merges[0]?.sha}`);
   }
   const done = view.attempts.filter(({ outcome }) => outcome === 'done');
-  if (done.length !== 1 && view.used.reworkRounds === 0) problems.push(`${id} has ${done.length} attempts that are done`);
+  if (done.length !== 1 && view.used.reworkRounds === 0)
+    problems.push(`${id} has ${done.length} attempts that are done`);
   const files = await origin.files(result, `demo/${id}`);
   if (files.length !== steps) problems.push(`${id} delivered ${files.length} of ${steps} steps`);
-  if (view.used.agentFailures > 0) problems.push(`${id}: ${view.used.agentFailures} failures were put to its agent's account: ${view.attempts.filter(({ countedAs }) => countedAs === 'agent').map(({ id: attempt, reason }) => `${attempt} ${reason}`).join('; ')}`);
+  if (view.used.agentFailures > 0)
+    problems.push(
+      `${id}: ${view.used.agentFailures} failures were put to its agent's account: ${view.attempts
+        .filter(({ countedAs }) => countedAs === 'agent')
+        .map(({ id: attempt, reason }) => `${attempt} ${reason}`)
+        .join('; ')}`,
+    );
   return problems;
 }
 
 /**
- * No commit that a bead knew of is lost: a ref of the origin leads to it, and it is part of what the bead delivered. Of a snapshot of uncommitted work the
- * attempt keeps the newest, so of an earlier one only what the agent had committed counts.
+ * No commit that a bead knew of is lost: a ref of the origin leads to it, and it is part of what the bead delivered. Of
+ * a snapshot of uncommitted work the attempt keeps the newest, so of an earlier one only what the agent had committed
+ * counts.
  */
-export async function lostWork({ bead, attempt, checkpoint }: Reported, origin: Origin, result: string | undefined): Promise<string[]> {
+export async function lostWork(
+  { bead, attempt, checkpoint }: Reported,
+  origin: Origin,
+  result: string | undefined,
+): Promise<string[]> {
   const committed = checkpoint.wip ? await origin.parent(checkpoint.sha) : checkpoint.sha;
   const newest = (await origin.refs(checkpoint.ref)).get(checkpoint.ref);
   const what = `${bead} ${attempt}: the reported ${checkpoint.wip ? 'snapshot' : 'commit'} ${checkpoint.sha.slice(0, 12)}`;
   // A snapshot that was replaced may have been collected by git; then the newest one stands for it.
-  if (committed === undefined) return newest === undefined && checkpoint.ref === attemptRefs.wip(bead, attempt) ? [`${what} is gone, and so is ${checkpoint.ref}`] : [];
+  if (committed === undefined)
+    return newest === undefined && checkpoint.ref === attemptRefs.wip(bead, attempt)
+      ? [`${what} is gone, and so is ${checkpoint.ref}`]
+      : [];
   const problems: string[] = [];
-  if (!(await origin.reachable(committed))) problems.push(`${what}: no ref of the origin leads to its commit ${committed.slice(0, 12)}`);
+  if (!(await origin.reachable(committed)))
+    problems.push(`${what}: no ref of the origin leads to its commit ${committed.slice(0, 12)}`);
   if (newest === undefined && checkpoint.wip) problems.push(`${what}: the origin has no ${checkpoint.ref} any more`);
-  if (result !== undefined && !(await origin.isAncestor(committed, result))) problems.push(`${what}: its commit ${committed.slice(0, 12)} is not in what the bead delivered (${result.slice(0, 12)})`);
+  if (result !== undefined && !(await origin.isAncestor(committed, result)))
+    problems.push(
+      `${what}: its commit ${committed.slice(0, 12)} is not in what the bead delivered (${result.slice(0, 12)})`,
+    );
   return problems;
 }
 
 /**
- * Two agents of one bead at once. A host that slept longer than the bead's patience wakes up with its old agent running until its runner has looked at the
- * clock: that is told, and is a problem only when it lasts.
+ * Two agents of one bead at once. A host that slept longer than the bead's patience wakes up with its old agent running
+ * until its runner has looked at the clock: that is told, and is a problem only when it lasts.
  * @param tolerated milliseconds.
  */
 export function overlapProblems(overlaps: readonly Overlap[], faults: readonly Fault[], tolerated: number): string[] {
   return overlaps.flatMap(({ bead, attempts, from, until }) => {
-    const woken = faults.some(({ kind, frozen, goodAt }) => kind === 'host-freeze' && frozen.includes(attempts[0]) && goodAt !== undefined && goodAt - 1_000 <= from);
-    return woken && until - from <= tolerated ? [] : [`two agents of ${bead} ran at once for ${until - from} ms from ${new Date(from).toISOString().slice(11, 23)}: ${attempts.join(' and ')}`];
+    const woken = faults.some(
+      ({ kind, frozen, goodAt }) =>
+        kind === 'host-freeze' && frozen.includes(attempts[0]) && goodAt !== undefined && goodAt - 1_000 <= from,
+    );
+    return woken && until - from <= tolerated
+      ? []
+      : [
+          `two agents of ${bead} ran at once for ${until - from} ms from ${new Date(from).toISOString().slice(11, 23)}: ${attempts.join(' and ')}`,
+        ];
   });
 }
 
 /** @returns worktrees and scratch trees that are left on a host though nobody works in them. */
 export async function leftTrees({ home, name }: WorkerHost): Promise<string[]> {
-  const attempts = (await AttemptDir.list(home)).filter(({ worktree }) => existsSync(worktree)).map(({ attempt, bead }) => `${name}: the worktree of ${bead} ${attempt} is left`);
+  const attempts = (await AttemptDir.list(home))
+    .filter(({ worktree }) => existsSync(worktree))
+    .map(({ attempt, bead }) => `${name}: the worktree of ${bead} ${attempt} is left`);
   const scratches: string[] = [];
-  for (const rig of await folders(join(home, 'refinery'))) for (const item of await folders(rig)) scratches.push(`${name}: the tree of a merge is left: ${item}`);
+  for (const rig of await folders(join(home, 'refinery')))
+    for (const item of await folders(rig)) scratches.push(`${name}: the tree of a merge is left: ${item}`);
   return [...attempts, ...scratches];
 }
 
 async function folders(path: string): Promise<string[]> {
-  return existsSync(path) ? (await readdir(path, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map((entry) => join(path, entry.name)) : [];
+  return existsSync(path)
+    ? (await readdir(path, { withFileTypes: true }))
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => join(path, entry.name))
+    : [];
 }

@@ -28,7 +28,10 @@ export interface FaultsOptions {
   targetWithin?: number;
 }
 
-/** Makes things go wrong, one fault of the plan after the other, each at its time; what is to be made good again is, in the background. */
+/**
+ * Makes things go wrong, one fault of the plan after the other, each at its time; what is to be made good again is, in
+ * the background.
+ */
 export class Faults {
   readonly done: Fault[] = [];
   /** Those that befell nobody: there was nobody. */
@@ -74,7 +77,10 @@ export class Faults {
       case 'worker-freeze':
       case 'host-kill':
       case 'host-freeze': {
-        const host = pickOf(hosts.filter(({ name, pid }) => pid !== undefined && !this.#busy.has(name)), plan.pick);
+        const host = pickOf(
+          hosts.filter(({ name, pid }) => pid !== undefined && !this.#busy.has(name)),
+          plan.pick,
+        );
         if (host?.pid === undefined || !this.#take(host.name)) return this.#skip(plan);
         return this.#befallHost(plan, host, host.pid);
       }
@@ -94,7 +100,10 @@ export class Faults {
 
   async #befallHost(plan: FaultPlan, host: WorkerHost, worker: number): Promise<void> {
     const living = plan.kind === 'host-kill' || plan.kind === 'host-freeze' ? await host.living() : [];
-    const fault = this.#note(plan, `${host.name}, worker ${worker}${living.length === 0 ? '' : `, ${living.length} attempts`}`);
+    const fault = this.#note(
+      plan,
+      `${host.name}, worker ${worker}${living.length === 0 ? '' : `, ${living.length} attempts`}`,
+    );
     switch (plan.kind) {
       case 'worker-kill':
         await host.kill();
@@ -111,16 +120,25 @@ export class Faults {
         await host.kill();
         return this.#later(plan, host.name, () => host.start());
       default: {
-        const agents = living.flatMap(({ dir, runner }) => findProcesses({ attempt: dir.attempt, group: runner.agent }).map(({ pid }) => pid));
+        const agents = living.flatMap(({ dir, runner }) =>
+          findProcesses({ attempt: dir.attempt, group: runner.agent }).map(({ pid }) => pid),
+        );
         fault.frozen.push(...living.map(({ dir }) => dir.attempt));
-        return this.#later(plan, host.name, this.#freeze([...living.map(({ runner }) => runner.pid), worker, ...agents]));
+        return this.#later(
+          plan,
+          host.name,
+          this.#freeze([...living.map(({ runner }) => runner.pid), worker, ...agents]),
+        );
       }
     }
   }
 
   #befallAttempt(plan: FaultPlan, host: WorkerHost, { dir, runner }: LivingAttempt): void {
     const { bead, attempt } = dir;
-    const fault = this.#note(plan, `${bead} ${attempt} on ${host.name}, runner ${runner.pid}, agent ${runner.agent.pid}`);
+    const fault = this.#note(
+      plan,
+      `${bead} ${attempt} on ${host.name}, runner ${runner.pid}, agent ${runner.agent.pid}`,
+    );
     switch (plan.kind) {
       case 'runner-freeze':
         fault.frozen.push(attempt);
@@ -146,7 +164,10 @@ export class Faults {
     const { hosts, stop, targetWithin = 3_000 } = this.options;
     const found = await seenWithin(targetWithin, stop, async () => {
       const all: { host: WorkerHost; attempt: LivingAttempt }[] = [];
-      for (const host of hosts) for (const attempt of await host.living()) if (!this.#busy.has(host.name) && !this.#busy.has(attempt.dir.attempt) && attempt.runner.state === 'running') all.push({ host, attempt });
+      for (const host of hosts)
+        for (const attempt of await host.living())
+          if (!this.#busy.has(host.name) && !this.#busy.has(attempt.dir.attempt) && attempt.runner.state === 'running')
+            all.push({ host, attempt });
       return pickOf(all, pick);
     });
     if (found !== undefined) this.#busy.add(found.attempt.dir.attempt);
@@ -203,4 +224,5 @@ export class Faults {
   }
 }
 
-const pickOf = <T>(items: readonly T[], pick: number): T | undefined => items[Math.min(items.length - 1, Math.floor(pick * items.length))];
+const pickOf = <T>(items: readonly T[], pick: number): T | undefined =>
+  items[Math.min(items.length - 1, Math.floor(pick * items.length))];

@@ -13,7 +13,8 @@ export interface Latencies {
 /** Reads from the beads' own records how long they took; clocks of workflow and run are the same machine's. */
 export function latenciesOf(beads: readonly WatchedBead[], faults: readonly Fault[]): Latencies {
   const latencies: Latencies = { faultToVerdict: [], faultToNextSpawn: [], slingToClosed: [] };
-  for (const { view, closedAt } of beads) if (view?.status === 'closed' && closedAt !== undefined) latencies.slingToClosed.push(closedAt - view.createdAt);
+  for (const { view, closedAt } of beads)
+    if (view?.status === 'closed' && closedAt !== undefined) latencies.slingToClosed.push(closedAt - view.createdAt);
   for (const { killed, happenedAt } of faults) {
     for (const { bead, attempt } of killed) {
       const attempts = beads.find(({ id }) => id === bead)?.view?.attempts ?? [];

@@ -13,9 +13,21 @@ export class Origin {
   /** Makes one with a first commit on `main`. */
   static async make(folder: string, name: string): Promise<Origin> {
     const origin = new Origin(join(folder, `${name}.git`));
-    await execa('git', ['-c', 'init.defaultBranch=main', 'init', '--quiet', '--bare', origin.path], { env: gitEnv(), extendEnv: false });
+    await execa('git', ['-c', 'init.defaultBranch=main', 'init', '--quiet', '--bare', origin.path], {
+      env: gitEnv(),
+      extendEnv: false,
+    });
     const readme = `# ${name}\n`;
-    const input = ['commit refs/heads/main', 'committer Chaos <chaos@localhost> 1700000000 +0000', 'data 5', 'begin', 'M 100644 inline README.md', `data ${readme.length}`, readme, ''].join('\n');
+    const input = [
+      'commit refs/heads/main',
+      'committer Chaos <chaos@localhost> 1700000000 +0000',
+      'data 5',
+      'begin',
+      'M 100644 inline README.md',
+      `data ${readme.length}`,
+      readme,
+      '',
+    ].join('\n');
     await execa('git', ['-C', origin.path, 'fast-import', '--quiet'], { env: gitEnv(), extendEnv: false, input });
     return origin;
   }
@@ -38,7 +50,7 @@ export class Origin {
 
   /** @returns whether a commit is there and a ref leads to it. */
   async reachable(sha: string): Promise<boolean> {
-    return (await this.tried('for-each-ref', '--count=1', '--format=%(refname)', '--contains', sha) ?? '') !== '';
+    return ((await this.tried('for-each-ref', '--count=1', '--format=%(refname)', '--contains', sha)) ?? '') !== '';
   }
 
   async isAncestor(ancestor: string, of: string): Promise<boolean> {
@@ -52,15 +64,24 @@ export class Origin {
 
   /** @returns the paths in a folder at a commit. */
   async files(sha: string, folder: string): Promise<string[]> {
-    return (await this.git('ls-tree', '-r', '--name-only', sha, '--', folder)).split('\n').filter((line) => line !== '');
+    return (await this.git('ls-tree', '-r', '--name-only', sha, '--', folder))
+      .split('\n')
+      .filter((line) => line !== '');
   }
 
   private async git(...args: string[]): Promise<string> {
-    return (await execa('git', ['-C', this.path, ...args], { env: gitEnv(), extendEnv: false, timeout: gitWithin })).stdout.trim();
+    return (
+      await execa('git', ['-C', this.path, ...args], { env: gitEnv(), extendEnv: false, timeout: gitWithin })
+    ).stdout.trim();
   }
 
   private async tried(...args: string[]): Promise<string | undefined> {
-    const { failed, stdout } = await execa('git', ['-C', this.path, ...args], { env: gitEnv(), extendEnv: false, timeout: gitWithin, reject: false });
+    const { failed, stdout } = await execa('git', ['-C', this.path, ...args], {
+      env: gitEnv(),
+      extendEnv: false,
+      timeout: gitWithin,
+      reject: false,
+    });
     return failed ? undefined : stdout.trim();
   }
 }

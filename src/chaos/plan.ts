@@ -2,24 +2,44 @@ import { seeded } from '../agents/seeded.js';
 import type { Clocks } from '../contract/index.js';
 
 /**
- * The clocks of a chaos run: the defaults about a tenth as long (`maxRuntime` aside), so that ten minutes hold what a day does otherwise. Their proportions
- * hold (`clocksProblem`); none is so short that a machine with two busy cores breaks it by being slow.
+ * The clocks of a chaos run: the defaults about a tenth as long (`maxRuntime` aside), so that ten minutes hold what a
+ * day does otherwise. Their proportions hold (`clocksProblem`); none is so short that a machine with two busy cores
+ * breaks it by being slow.
  */
 export const chaosClocks: Clocks = {
-  beatEvery: 1_000, heartbeatTimeout: 10_000, signalEvery: 5_000, firstProgressWithin: 90_000, stalledAfter: 60_000, lostAfter: 180_000, adoptWithin: 15_000,
-  orphanGrace: 25_000, suspectGrace: 50_000, maxRuntime: 7_200_000, checkpointEvery: 5_000, stopGrace: 2_000,
+  beatEvery: 1_000,
+  heartbeatTimeout: 10_000,
+  signalEvery: 5_000,
+  firstProgressWithin: 90_000,
+  stalledAfter: 60_000,
+  lostAfter: 180_000,
+  adoptWithin: 15_000,
+  orphanGrace: 25_000,
+  suspectGrace: 50_000,
+  maxRuntime: 7_200_000,
+  checkpointEvery: 5_000,
+  stopGrace: 2_000,
 };
 
-/** What can go wrong. `…-kill` is a SIGKILL; `…-freeze` a SIGSTOP, and a SIGCONT after `lasts`; killed workers and servers are started again after `lasts`. */
+/**
+ * What can go wrong. `…-kill` is a SIGKILL; `…-freeze` a SIGSTOP, and a SIGCONT after `lasts`; killed workers and
+ * servers are started again after `lasts`.
+ */
 export const faultKinds = [
-  'worker-kill', 'worker-freeze', 'runner-kill', 'runner-freeze', 'agent-kill', 'agent-freeze',
+  'worker-kill',
+  'worker-freeze',
+  'runner-kill',
+  'runner-freeze',
+  'agent-kill',
+  'agent-freeze',
   /** Runner and agent at once. */
   'attempt-kill',
   /** A power cut: the worker and all runners and agents of a host. */
   'host-kill',
   /** A laptop that sleeps: the same, and all wake up at once. */
   'host-freeze',
-  'server-kill', 'server-freeze',
+  'server-kill',
+  'server-freeze',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -55,7 +75,10 @@ export interface ChaosPlan {
   rigs: number;
   beads: BeadPlan[];
   faults: FaultPlan[];
-  /** Milliseconds after the last bead was slung and the last fault has ended, within which everything must have come to its end. */
+  /**
+   * Milliseconds after the last bead was slung and the last fault has ended, within which everything must have come to
+   * its end.
+   */
   settleWithin: number;
 }
 
@@ -69,7 +92,17 @@ export interface ChaosSize {
 
 /** How often which fault comes, among all. Attempts are what there is most of. */
 const weights: Record<FaultKind, number> = {
-  'worker-kill': 4, 'worker-freeze': 3, 'runner-kill': 4, 'runner-freeze': 3, 'agent-kill': 3, 'agent-freeze': 2, 'attempt-kill': 3, 'host-kill': 2, 'host-freeze': 2, 'server-kill': 2, 'server-freeze': 1,
+  'worker-kill': 4,
+  'worker-freeze': 3,
+  'runner-kill': 4,
+  'runner-freeze': 3,
+  'agent-kill': 3,
+  'agent-freeze': 2,
+  'attempt-kill': 3,
+  'host-kill': 2,
+  'host-freeze': 2,
+  'server-kill': 2,
+  'server-freeze': 1,
 };
 
 /** Faults take this part of the time; in the rest all comes to its end. */
@@ -88,16 +121,28 @@ export function planOf({ seed, minutes, beads, repos, hosts }: ChaosSize): Chaos
     const kind = weighted(random());
     faults.push({ kind, at, lasts: Math.min(lasts(kind, between), Math.max(2_000, faultsFor - at)), pick: random() });
   }
-  // Work for all places through most of the faults: the time of an agent is that of a place, shared by the beads that come to it.
+  // Work for all places through most of the faults: the time of an agent is that of a place, shared by the beads that
+  // come to it.
   const each = (faultsFor * Math.min(hosts * maxAgents, beads)) / beads;
   return {
-    seed, hosts, maxAgents, repos, rigs: Math.ceil(repos / 2), faults,
+    seed,
+    hosts,
+    maxAgents,
+    repos,
+    rigs: Math.ceil(repos / 2),
+    faults,
     beads: Array.from({ length: beads }, (_, index): BeadPlan => {
       const stepMs = between(400, 1_500);
       const steps = Math.max(6, Math.round((each * (0.5 + random() * 0.6)) / stepMs));
       return {
-        bead: `b${index + 1}`, repo: index % repos, slingAt: index < beads / 2 ? 0 : between(0, faultsFor * 0.5), steps, stepMs,
-        commits: between(3, Math.min(steps, 12)), seed: between(1, 1_000_000), ignoreSigterm: random() < 0.15,
+        bead: `b${index + 1}`,
+        repo: index % repos,
+        slingAt: index < beads / 2 ? 0 : between(0, faultsFor * 0.5),
+        steps,
+        stepMs,
+        commits: between(3, Math.min(steps, 12)),
+        seed: between(1, 1_000_000),
+        ignoreSigterm: random() < 0.15,
       };
     }),
     settleWithin: Math.max(240_000, minutes * 60_000),

@@ -4,7 +4,25 @@ import { faultKinds } from './plan.js';
 
 /** @returns what happened and what was found, for a person. */
 export function reportOf(report: ChaosReport): string {
-  const { problems, aborted, faults, skipped, beads, closed, attempts, adoptions, reported, histories, overlaps, mostAgents, looks, latencies, tookMs, kept, folder } = report;
+  const {
+    problems,
+    aborted,
+    faults,
+    skipped,
+    beads,
+    closed,
+    attempts,
+    adoptions,
+    reported,
+    histories,
+    overlaps,
+    mostAgents,
+    looks,
+    latencies,
+    tookMs,
+    kept,
+    folder,
+  } = report;
   const counts = faultKinds.flatMap((kind) => {
     const times = faults.filter((fault) => fault.kind === kind).length;
     return times === 0 ? [] : [`${kind} ${times}`];
@@ -17,9 +35,15 @@ export function reportOf(report: ChaosReport): string {
     percentilesLine('fault to next spawn', latencies.faultToNextSpawn),
     percentilesLine('sling to closed', latencies.slingToClosed),
     `looked for: ${reported} reported commits and snapshots on the origins, ${histories} histories replayed, ${looks} looks at the processes`,
-    ...(overlaps.length === 0 ? ['never two agents of one bead at once'] : ['two attempts of one bead had running processes:', ...overlaps.map((line) => `  ${line}`)]),
+    ...(overlaps.length === 0
+      ? ['never two agents of one bead at once']
+      : ['two attempts of one bead had running processes:', ...overlaps.map((line) => `  ${line}`)]),
     ...(kept ? [`kept: ${folder}`] : []),
     '',
-    ...(aborted ? ['broken off: nothing was checked'] : problems.length === 0 ? ['every promise was kept'] : [`${problems.length} promises were broken:`, ...problems.map((line) => `  ${line}`)]),
+    ...(aborted
+      ? ['broken off: nothing was checked']
+      : problems.length === 0
+        ? ['every promise was kept']
+        : [`${problems.length} promises were broken:`, ...problems.map((line) => `  ${line}`)]),
   ].join('\n');
 }

@@ -12,8 +12,13 @@ export async function pause(ms: number, stop: AbortSignal): Promise<void> {
  * Waits until there is something to see.
  * @returns what was seen; undefined after `limit` milliseconds, or when the run is broken off.
  */
-export async function seenWithin<T>(limit: number, stop: AbortSignal, look: () => T | undefined | Promise<T | undefined>, every = 200): Promise<T | undefined> {
-  for (const end = performance.now() + limit; !stop.aborted; ) {
+export async function seenWithin<T>(
+  limit: number,
+  stop: AbortSignal,
+  look: () => T | undefined | Promise<T | undefined>,
+  every = 200,
+): Promise<T | undefined> {
+  for (const end = performance.now() + limit; !stop.aborted;) {
     const seen = await look();
     if (seen !== undefined) return seen;
     if (performance.now() >= end) return undefined;

@@ -26,7 +26,10 @@ export interface LivingAttempt {
 /** What a service manager waits before it starts a worker again that ended by itself. */
 const startAgainAfter = 500;
 
-/** A host of the town: a state directory, and a worker process that is started again when it ends though it should not, as a service manager does. */
+/**
+ * A host of the town: a state directory, and a worker process that is started again when it ends though it should not,
+ * as a service manager does.
+ */
 export class WorkerHost {
   readonly home: string;
   #worker: ChildProcess | undefined;
@@ -57,10 +60,16 @@ export class WorkerHost {
     if (this.#worker !== undefined) return;
     const { address, namespace, taskQueue, maxAgents } = this.options;
     const log = openSync(this.logFile, 'a');
-    const worker = spawn(process.execPath, [compiledFile('worker'), '--home', this.home, '--task-queue', taskQueue, '--max-agents', String(maxAgents)], {
-      // Of its own process group: a Ctrl-C is for us, and we end it when all else is done.
-      detached: true, stdio: ['ignore', log, log], env: { ...process.env, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace },
-    });
+    const worker = spawn(
+      process.execPath,
+      [compiledFile('worker'), '--home', this.home, '--task-queue', taskQueue, '--max-agents', String(maxAgents)],
+      {
+        // Of its own process group: a Ctrl-C is for us, and we end it when all else is done.
+        detached: true,
+        stdio: ['ignore', log, log],
+        env: { ...process.env, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace },
+      },
+    );
     closeSync(log);
     this.#worker = worker;
     const release = worker.pid === undefined ? undefined : endWithUs(worker.pid);
@@ -78,7 +87,10 @@ export class WorkerHost {
   /** @returns whether the worker polls. */
   polls(): boolean {
     try {
-      const state = JSON.parse(readFileSync(join(this.home, 'worker-state.json'), 'utf8')) as { pid: number; state: string };
+      const state = JSON.parse(readFileSync(join(this.home, 'worker-state.json'), 'utf8')) as {
+        pid: number;
+        state: string;
+      };
       return state.pid === this.pid && state.state === 'running';
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return false;
@@ -99,7 +111,12 @@ export class WorkerHost {
     const found: LivingAttempt[] = [];
     for (const dir of await AttemptDir.list(this.home)) {
       const runner = await dir.readRunner();
-      if (runner?.agent !== undefined && processAlive(runner.pid, runner.startTime) && processAlive(runner.agent.pid, runner.agent.startTime)) found.push({ dir, runner: { ...runner, agent: runner.agent } });
+      if (
+        runner?.agent !== undefined &&
+        processAlive(runner.pid, runner.startTime) &&
+        processAlive(runner.agent.pid, runner.agent.startTime)
+      )
+        found.push({ dir, runner: { ...runner, agent: runner.agent } });
     }
     return found;
   }
@@ -121,7 +138,11 @@ export class WorkerHost {
       for (const dir of await AttemptDir.list(this.home)) {
         const record = await dir.readRunner();
         if (record !== undefined && processAlive(record.pid, record.startTime)) process.kill(record.pid, 'SIGKILL');
-        await endProcesses({ attempt: dir.attempt, graceMs: 0, ...(record?.agent === undefined ? {} : { group: record.agent }) });
+        await endProcesses({
+          attempt: dir.attempt,
+          graceMs: 0,
+          ...(record?.agent === undefined ? {} : { group: record.agent }),
+        });
       }
       // A runner that a dying worker had just spawned has not written its record yet.
       if (round < 2) await sleep(200);

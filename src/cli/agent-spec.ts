@@ -19,16 +19,26 @@ export interface GivenAgent {
  */
 export function agentSpec(given: GivenAgent, help: string): AgentSpec {
   const name = given.agent ?? (given.command === undefined ? undefined : 'shell');
-  if (name === undefined) throw usageError('which agent is to do it?', "give --command 'COMMAND' for a shell command, or --agent NAME");
+  if (name === undefined)
+    throw usageError('which agent is to do it?', "give --command 'COMMAND' for a shell command, or --agent NAME");
   const adapters = knownAgents();
   const adapter = Object.hasOwn(adapters, name) ? adapters[name] : undefined;
-  if (adapter === undefined) throw usageError(`there is no agent ${JSON.stringify(name)}`, `there are ${Object.keys(adapters).join(', ')}; describe your own in ${CUSTOM_AGENTS_FILE} (docs/agents.md)`);
-  if (name === 'shell' && (given.command ?? '').trim() === '') throw usageError('the shell agent needs a command', "give --command 'COMMAND'");
-  if (name !== 'shell' && given.command !== undefined) throw usageError(`the agent ${name} takes no --command`, 'leave it away, or use --agent shell');
+  if (adapter === undefined)
+    throw usageError(
+      `there is no agent ${JSON.stringify(name)}`,
+      `there are ${Object.keys(adapters).join(', ')}; describe your own in ${CUSTOM_AGENTS_FILE} (docs/agents.md)`,
+    );
+  if (name === 'shell' && (given.command ?? '').trim() === '')
+    throw usageError('the shell agent needs a command', "give --command 'COMMAND'");
+  if (name !== 'shell' && given.command !== undefined)
+    throw usageError(`the agent ${name} takes no --command`, 'leave it away, or use --agent shell');
   const checked = adapter.options.safeParse(given.option);
   if (!checked.success) {
     const issue = checked.error.issues[0];
-    throw usageError(`the agent ${name} does not take these options: ${[issue?.path.join('.'), issue?.message].filter(Boolean).join(': ')}`, 'see docs/agents.md for the options of the agents');
+    throw usageError(
+      `the agent ${name} does not take these options: ${[issue?.path.join('.'), issue?.message].filter(Boolean).join(': ')}`,
+      'see docs/agents.md for the options of the agents',
+    );
   }
   const variables = environmentProblem(given.env);
   if (variables !== undefined) throw usageError(variables, `see \`heartbead ${help} --help\``);

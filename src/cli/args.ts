@@ -23,14 +23,19 @@ export const duration = z.string().transform((text, context) => {
 export const beadArgument = guarded(beadIdProblem);
 export const attemptArgument = guarded(attemptIdProblem);
 export const titleArgument = guarded(titleProblem);
-export const statusOption = z.enum(beadStatuses, { error: ({ input }) => `there is no status ${JSON.stringify(input)}; there are ${beadStatuses.join(', ')}` });
+export const statusOption = z.enum(beadStatuses, {
+  error: ({ input }) => `there is no status ${JSON.stringify(input)}; there are ${beadStatuses.join(', ')}`,
+});
 
 /** A whole number within bounds, from text. */
 export const wholeNumber = (what: string, min: number, max: number) =>
   z.string().transform((text, context) => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
     if (value >= min && value <= max) return value;
-    context.addIssue({ code: 'custom', message: `${what} is a whole number from ${min} to ${max}, not ${JSON.stringify(text)}` });
+    context.addIssue({
+      code: 'custom',
+      message: `${what} is a whole number from ${min} to ${max}, not ${JSON.stringify(text)}`,
+    });
     return z.NEVER;
   });
 
@@ -43,29 +48,37 @@ export const clockOptions = z.array(z.string()).transform((items, context): Part
     const [name = '', value = ''] = split(item);
     const known = clockNames.find((clock) => clock === name);
     if (known === undefined) {
-      context.addIssue({ code: 'custom', message: `there is no clock named ${JSON.stringify(name)}; there are ${clockNames.join(', ')}` });
+      context.addIssue({
+        code: 'custom',
+        message: `there is no clock named ${JSON.stringify(name)}; there are ${clockNames.join(', ')}`,
+      });
       continue;
     }
     const ms = duration.safeParse(value);
     if (ms.success) clocks[known] = ms.data;
-    else context.addIssue({ code: 'custom', message: `--clock ${known}: ${ms.error.issues[0]?.message ?? 'not a duration'}` });
+    else
+      context.addIssue({
+        code: 'custom',
+        message: `--clock ${known}: ${ms.error.issues[0]?.message ?? 'not a duration'}`,
+      });
   }
   return clocks;
 });
 
 /** `key=value` items; a value that is JSON is taken as such, everything else as text. */
-const pairs = (flag: string) => z.array(z.string()).transform((items, context): Record<string, unknown> => {
-  const options: Record<string, unknown> = {};
-  for (const item of items) {
-    const [key = '', value] = split(item);
-    if (key === '' || value === undefined) {
-      context.addIssue({ code: 'custom', message: `${flag} ${JSON.stringify(item)} is not key=value` });
-      continue;
+const pairs = (flag: string) =>
+  z.array(z.string()).transform((items, context): Record<string, unknown> => {
+    const options: Record<string, unknown> = {};
+    for (const item of items) {
+      const [key = '', value] = split(item);
+      if (key === '' || value === undefined) {
+        context.addIssue({ code: 'custom', message: `${flag} ${JSON.stringify(item)} is not key=value` });
+        continue;
+      }
+      options[key] = jsonOrText(value);
     }
-    options[key] = jsonOrText(value);
-  }
-  return options;
-});
+    return options;
+  });
 
 export const keyValues = pairs('--option');
 /** `name=number` items as budgets; what they may be is the contract's to say. */
@@ -93,6 +106,12 @@ export function parseArgs<S extends z.ZodType>(schema: S, value: unknown, comman
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  const where = issue?.code === 'custom' || issue?.code === 'invalid_value' || issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `;
-  throw usageError(`${where}${issue?.message ?? 'the arguments cannot be read'}`, `see \`heartbead ${command} --help\``);
+  const where =
+    issue?.code === 'custom' || issue?.code === 'invalid_value' || issue === undefined || issue.path.length === 0
+      ? ''
+      : `${issue.path.join('.')}: `;
+  throw usageError(
+    `${where}${issue?.message ?? 'the arguments cannot be read'}`,
+    `see \`heartbead ${command} --help\``,
+  );
 }

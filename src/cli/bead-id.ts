@@ -4,7 +4,10 @@ import { limits } from '../contract/index.js';
 const alphabet = 'abcdefghijkmnpqrstuvwxyz23456789'; // no l, o, 0, 1: ids are read aloud and typed
 
 /** @returns an id made of a title: its words, and four random characters, since titles repeat. */
-export function beadIdOf(title: string, random = (): string => Array.from({ length: 4 }, () => alphabet[randomInt(alphabet.length)]).join('')): string {
+export function beadIdOf(
+  title: string,
+  random = (): string => Array.from({ length: 4 }, () => alphabet[randomInt(alphabet.length)]).join(''),
+): string {
   const words = title
     .normalize('NFKD')
     .replace(/[\u0300-\u036f]/g, '')

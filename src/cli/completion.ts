@@ -30,9 +30,17 @@ export function completionScript(program: Command, shell: Shell): string {
 
 function entriesOf(command: Command, path: string[]): Entry[] {
   const verbs = command.commands.map((child) => ({ word: child.name(), help: child.description() }));
-  const options = [...command.options.flatMap(({ long, description }) => (typeof long === 'string' ? [{ word: long, help: description }] : [])), { word: '--help', help: 'show help' }];
+  const options = [
+    ...command.options.flatMap(({ long, description }) =>
+      typeof long === 'string' ? [{ word: long, help: description }] : [],
+    ),
+    { word: '--help', help: 'show help' },
+  ];
   const ids = idsOf(command, path);
-  return [{ path: path.join(' '), words: [...verbs, ...options], ...(ids === undefined ? {} : { ids }) }, ...command.commands.flatMap((child) => entriesOf(child, [...path, child.name()]))];
+  return [
+    { path: path.join(' '), words: [...verbs, ...options], ...(ids === undefined ? {} : { ids }) },
+    ...command.commands.flatMap((child) => entriesOf(child, [...path, child.name()])),
+  ];
 }
 
 /** What the first argument of a verb names. */
@@ -52,9 +60,13 @@ function idsOf(command: Command, [group, verb]: string[]): IdKind | undefined {
 }
 
 /** The verbs of each kind of id. */
-const byKind = (entries: Entry[]): [IdKind, string[]][] => idKinds.map((kind) => [kind, entries.filter(({ ids }) => ids === kind).map(({ path }) => path)]);
+const byKind = (entries: Entry[]): [IdKind, string[]][] =>
+  idKinds.map((kind) => [kind, entries.filter(({ ids }) => ids === kind).map(({ path }) => path)]);
 
-const groups = (entries: Entry[]): string[] => entries.map(({ path }) => path).filter((path) => path !== '' && entries.some((other) => other.path.startsWith(`${path} `)));
+const groups = (entries: Entry[]): string[] =>
+  entries
+    .map(({ path }) => path)
+    .filter((path) => path !== '' && entries.some((other) => other.path.startsWith(`${path} `)));
 
 /** Everything that is completed is a word of ours: letters, digits and dashes. Only help texts need quotes. */
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
@@ -73,7 +85,9 @@ _heartbead() {
 ${entries.map(({ path, words }) => `    ${quoted(path)}) words=${quoted(words.map(({ word }) => word).join(' '))} ;;`).join('\n')}
   esac
   [ "$args" -gt 0 ] || case "$verb" in
-${byKind(entries).map(([kind, paths]) => `    ${paths.map(quoted).join(' | ')}) ids=${kind} ;;`).join('\n')}
+${byKind(entries)
+  .map(([kind, paths]) => `    ${paths.map(quoted).join(' | ')}) ids=${kind} ;;`)
+  .join('\n')}
   esac
   case "\${COMP_WORDS[COMP_CWORD - 1]}" in --rig) ids=rigs ;; --convoy) ids=convoys ;; esac
   case "$cur" in -*) ids="" ;; esac
@@ -85,7 +99,8 @@ complete -o default -F _heartbead heartbead
 }
 
 function zsh(entries: Entry[]): string {
-  const described = ({ word, help }: Entry['words'][number]): string => quoted(`${word}:${help.replaceAll(':', '\\:')}`);
+  const described = ({ word, help }: Entry['words'][number]): string =>
+    quoted(`${word}:${help.replaceAll(':', '\\:')}`);
   return `#compdef heartbead
 # heartbead: completion for zsh. Use: source <(heartbead completion zsh)
 _heartbead() {
@@ -100,7 +115,9 @@ _heartbead() {
 ${entries.map(({ path, words }) => `    ${quoted(path)}) found=(${words.map(described).join(' ')}) ;;`).join('\n')}
   esac
   (( args > 0 )) || case "$verb" in
-${byKind(entries).map(([kind, paths]) => `    ${paths.map(quoted).join(' | ')}) ids=${kind} ;;`).join('\n')}
+${byKind(entries)
+  .map(([kind, paths]) => `    ${paths.map(quoted).join(' | ')}) ids=${kind} ;;`)
+  .join('\n')}
   esac
   case "\${words[CURRENT - 1]}" in --rig) ids=rigs ;; --convoy) ids=convoys ;; esac
   if [[ -n "$ids" && "\${words[CURRENT]}" != -* ]]; then named=(\${(f)"$(heartbead completion "$ids" 2>/dev/null)"}); fi
@@ -114,15 +131,41 @@ compdef _heartbead heartbead
 function fish(entries: Entry[]): string {
   const lines = entries.flatMap(({ path, words, ids }) => {
     const parts = path === '' ? [] : path.split(' ');
-    const below = entries.filter((other) => other.path.startsWith(path === '' ? '' : `${path} `) && other.path.split(' ').length === parts.length + 1 && other.path !== '').map((other) => other.path.split(' ').at(-1) ?? '');
+    const below = entries
+      .filter(
+        (other) =>
+          other.path.startsWith(path === '' ? '' : `${path} `) &&
+          other.path.split(' ').length === parts.length + 1 &&
+          other.path !== '',
+      )
+      .map((other) => other.path.split(' ').at(-1) ?? '');
     // `show` is a verb, and one of two groups as well.
-    const seen = [...parts.map((part) => `__fish_seen_subcommand_from ${part}`), ...(parts.length === 1 && below.length === 0 ? [`not __fish_seen_subcommand_from ${groups(entries).join(' ')}`] : [])];
+    const seen = [
+      ...parts.map((part) => `__fish_seen_subcommand_from ${part}`),
+      ...(parts.length === 1 && below.length === 0
+        ? [`not __fish_seen_subcommand_from ${groups(entries).join(' ')}`]
+        : []),
+    ];
     const verbOnly = [...seen, ...(below.length === 0 ? [] : [`not __fish_seen_subcommand_from ${below.join(' ')}`])];
-    const named = ids === undefined ? [] : [`complete -c heartbead -n ${quoted(seen.join('; and '))} -f -a '(heartbead completion ${ids} 2>/dev/null)'`];
-    return [...named, ...words.map(({ word, help }) => {
-      const condition = (word.startsWith('--') ? (path === '' ? ['__fish_use_subcommand'] : seen) : path === '' ? ['__fish_use_subcommand'] : verbOnly).join('; and ');
-      return `complete -c heartbead -n ${quoted(condition)} ${word.startsWith('--') ? `-l ${word.slice(2)}` : `-f -a ${word}`} -d ${quoted(help)}`;
-    })];
+    const named =
+      ids === undefined
+        ? []
+        : [`complete -c heartbead -n ${quoted(seen.join('; and '))} -f -a '(heartbead completion ${ids} 2>/dev/null)'`];
+    return [
+      ...named,
+      ...words.map(({ word, help }) => {
+        const condition = (
+          word.startsWith('--')
+            ? path === ''
+              ? ['__fish_use_subcommand']
+              : seen
+            : path === ''
+              ? ['__fish_use_subcommand']
+              : verbOnly
+        ).join('; and ');
+        return `complete -c heartbead -n ${quoted(condition)} ${word.startsWith('--') ? `-l ${word.slice(2)}` : `-f -a ${word}`} -d ${quoted(help)}`;
+      }),
+    ];
   });
   return `# heartbead: completion for fish. Use: heartbead completion fish | source\n${lines.join('\n')}\n`;
 }

@@ -21,7 +21,8 @@ export class Context {
     this.io = io;
     this.json = given.json === true;
     const deadline = given.timeout === undefined ? defaultDeadline : durationOf(given.timeout);
-    if (deadline === undefined) throw usageError(`--timeout: ${durationProblem(given.timeout ?? '')}`, 'see `heartbead --help`');
+    if (deadline === undefined)
+      throw usageError(`--timeout: ${durationProblem(given.timeout ?? '')}`, 'see `heartbead --help`');
     this.deadline = deadline;
   }
 
@@ -30,7 +31,8 @@ export class Context {
     if (this.opened !== undefined) return this.opened;
     const { connect } = await import('../client/connect.js');
     this.opened = await connect({ env: this.io.env, connectTimeout: this.deadline });
-    if (this.opened.source === 'demo' && !this.json) this.note(`no town is up here: talking to the running demo at ${this.opened.address}`);
+    if (this.opened.source === 'demo' && !this.json)
+      this.note(`no town is up here: talking to the running demo at ${this.opened.address}`);
     return this.opened;
   }
 
@@ -63,8 +65,8 @@ export class Context {
 export type Run<A extends unknown[]> = (context: Context, ...args: A) => Promise<ExitCode>;
 
 /**
- * Makes a commander action of a verb's body: opens and closes what it needs, and turns failures into one sentence, one next step and an exit status.
- * commander calls it with the arguments, the options and the command.
+ * Makes a commander action of a verb's body: opens and closes what it needs, and turns failures into one sentence, one
+ * next step and an exit status. commander calls it with the arguments, the options and the command.
  */
 export function action<A extends unknown[]>(run: Run<A>): (...given: unknown[]) => Promise<void> {
   return async (...given) => {
@@ -95,4 +97,3 @@ export function printError(error: unknown, json: boolean, io: Io = processIo()):
   }
   return report.code;
 }
-

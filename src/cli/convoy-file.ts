@@ -5,13 +5,28 @@ import type { ConvoySpec } from '../contract/index.js';
 import { convoyProblem } from '../domain/index.js';
 import { usageError } from './exit.js';
 
-const agent = z.strictObject({ adapter: z.string().min(1), command: z.string().optional(), options: z.record(z.string(), z.unknown()).optional(), env: z.array(z.string()).optional() });
+const agent = z.strictObject({
+  adapter: z.string().min(1),
+  command: z.string().optional(),
+  options: z.record(z.string(), z.unknown()).optional(),
+  env: z.array(z.string()).optional(),
+});
 const bead = z.strictObject({
-  id: z.string(), title: z.string(), body: z.string().optional(), needs: z.array(z.string()).default([]), priority: z.int().min(1).max(5).optional(), agent: agent.optional(),
+  id: z.string(),
+  title: z.string(),
+  body: z.string().optional(),
+  needs: z.array(z.string()).default([]),
+  priority: z.int().min(1).max(5).optional(),
+  agent: agent.optional(),
 });
 const file = z.strictObject({
-  convoy: z.string(), title: z.string(), rig: z.string(), beads: z.array(bead),
-  policy: z.enum(convoyPolicies).default('wait'), target: z.enum(['base', 'integration']).default('base'), staged: z.boolean().default(false),
+  convoy: z.string(),
+  title: z.string(),
+  rig: z.string(),
+  beads: z.array(bead),
+  policy: z.enum(convoyPolicies).default('wait'),
+  target: z.enum(['base', 'integration']).default('base'),
+  staged: z.boolean().default(false),
 });
 
 /**
@@ -23,19 +38,37 @@ export function readConvoyFile(text: string, name: string): ConvoySpec {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
   const [broken] = document.errors;
-  if (broken) throw usageError(`${name}:${lines.linePos(broken.pos[0]).line}: ${broken.message.split('\n')[0] ?? 'not YAML'}`, 'mend the file; docs/cli.md shows one');
+  if (broken)
+    throw usageError(
+      `${name}:${lines.linePos(broken.pos[0]).line}: ${broken.message.split('\n')[0] ?? 'not YAML'}`,
+      'mend the file; docs/cli.md shows one',
+    );
   const parsed = file.safeParse(document.toJS());
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const path = issue?.path ?? [];
-    throw usageError(`${name}:${lineOf(document, path, lines)}: ${path.length === 0 ? '' : `${path.join('.')}: `}${issue?.message ?? 'not a convoy'}`, 'mend the file; docs/cli.md shows one');
+    throw usageError(
+      `${name}:${lineOf(document, path, lines)}: ${path.length === 0 ? '' : `${path.join('.')}: `}${issue?.message ?? 'not a convoy'}`,
+      'mend the file; docs/cli.md shows one',
+    );
   }
   const { data } = parsed;
   const spec: ConvoySpec = {
     ...data,
     beads: data.beads.map(({ body, priority, agent: own, ...rest }) => ({
-      ...rest, ...(body === undefined ? {} : { body }), ...(priority === undefined ? {} : { priority }),
-      ...(own === undefined ? {} : { agent: { adapter: own.adapter, ...(own.command === undefined ? {} : { command: own.command }), ...(own.options === undefined ? {} : { options: own.options }), ...(own.env === undefined ? {} : { env: own.env }) } }),
+      ...rest,
+      ...(body === undefined ? {} : { body }),
+      ...(priority === undefined ? {} : { priority }),
+      ...(own === undefined
+        ? {}
+        : {
+            agent: {
+              adapter: own.adapter,
+              ...(own.command === undefined ? {} : { command: own.command }),
+              ...(own.options === undefined ? {} : { options: own.options }),
+              ...(own.env === undefined ? {} : { env: own.env }),
+            },
+          }),
     })),
   };
   const problem = convoyProblem(spec);

@@ -1,6 +1,7 @@
 /**
- * What `npm start` runs: a town of its own, a convoy of four beads with real agents on this checkout's history, and what became of them.
- * `--exit` ends it with status 0 when every promise was kept, 1 when not; else it stays up till Ctrl-C.
+ * What `npm start` runs: a town of its own, a convoy of four beads with real agents on this checkout's history, and
+ * what became of them. `--exit` ends it with status 0 when every promise was kept, 1 when not; else it stays up till
+ * Ctrl-C.
  * @module
  */
 import { randomBytes } from 'node:crypto';
@@ -54,9 +55,18 @@ async function main(io: Io): Promise<ExitCode> {
     const origin = await makeOrigin(packageRoot, join(home, 'origin.git'));
     say(`origin: a bare copy of this checkout (${origin.commits} commits) at ${origin.path}`);
     // On a shared server each demo has queues of its own: nobody else's worker has this origin.
-    up = await bringUp({ home, env: io.env, taskQueue: `heartbead-demo-${randomBytes(3).toString('hex')}`, worker: { maxAgents: 3 }, log: say, signal: stop });
+    up = await bringUp({
+      home,
+      env: io.env,
+      taskQueue: `heartbead-demo-${randomBytes(3).toString('hex')}`,
+      worker: { maxAgents: 3 },
+      log: say,
+      signal: stop,
+    });
     const { settings } = up.server;
-    say(`server: ${settings.address} (${up.server.state}${up.server.record === undefined ? '' : `, binary: ${up.server.record.source}`}); worker: pid ${up.worker?.record.pid ?? 0}`);
+    say(
+      `server: ${settings.address} (${up.server.state}${up.server.record === undefined ? '' : `, binary: ${up.server.record.source}`}); worker: pid ${up.worker?.record.pid ?? 0}`,
+    );
     if (settings.uiAddress !== undefined) io.out(`Web UI: ${io.colors.cyan(settings.uiAddress)}`);
     beads = new BeadClient(up.town);
     fleet = new FleetClient(up.town);
@@ -68,25 +78,35 @@ async function main(io: Io): Promise<ExitCode> {
     io.out('');
     await play(actors, beads, home, io, stop);
     if (stop.aborted) return exitCodes.failed;
-    const endings = await Promise.all(actors.map(async (actor): Promise<Ending> => {
-      const sha = actor.view?.landing?.mergedSha;
-      const onOrigin = sha === undefined ? undefined : await lookAtOrigin(origin, sha);
-      return { actor, onOrigin, wrong: broken(actor, onOrigin) };
-    }));
+    const endings = await Promise.all(
+      actors.map(async (actor): Promise<Ending> => {
+        const sha = actor.view?.landing?.mergedSha;
+        const onOrigin = sha === undefined ? undefined : await lookAtOrigin(origin, sha);
+        return { actor, onOrigin, wrong: broken(actor, onOrigin) };
+      }),
+    );
     // Both in the middle write into one file: exactly one of them is merged second.
     const conflicts = actors.reduce((sum, actor) => sum + reworks(actor), 0);
     const kept = endings.every(({ wrong }) => wrong.length === 0) && conflicts === 1;
     io.out(`\n${report(endings, origin, io.colors)}\n`);
     if (conflicts !== 1) io.out(io.colors.red(`${conflicts} conflicts were reworked instead of 1.`));
-    io.out(kept ? io.colors.green(`All four beads closed with evidence and merged; the convoy has landed on ${origin.branch}.`) : io.colors.red('Not all beads ended as promised.'));
+    io.out(
+      kept
+        ? io.colors.green(`All four beads closed with evidence and merged; the convoy has landed on ${origin.branch}.`)
+        : io.colors.red('Not all beads ended as promised.'),
+    );
     if (exit) return kept ? exitCodes.fine : exitCodes.failed;
-    const prefix = settings.source === 'configured' ? `HEARTBEAD_HOME=${home} HEARTBEAD_TASK_QUEUE=${up.town.taskQueue} ` : '';
-    io.out(`\n${nextSteps(settings.uiAddress, settings.namespace, endings, plot.convoy.convoy, prefix, io.colors)}\n\nCtrl-C ends the demo.`);
+    const prefix =
+      settings.source === 'configured' ? `HEARTBEAD_HOME=${home} HEARTBEAD_TASK_QUEUE=${up.town.taskQueue} ` : '';
+    io.out(
+      `\n${nextSteps(settings.uiAddress, settings.namespace, endings, plot.convoy.convoy, prefix, io.colors)}\n\nCtrl-C ends the demo.`,
+    );
     await untilAborted(stop);
     return kept ? exitCodes.fine : exitCodes.failed;
   } finally {
     if (stop.aborted) io.out('\nending the demo');
-    if (beads !== undefined && fleet !== undefined && started !== undefined) await callOff(started, actors, beads, fleet);
+    if (beads !== undefined && fleet !== undefined && started !== undefined)
+      await callOff(started, actors, beads, fleet);
     await up?.town.close();
     await bringDown(home);
     await endAttempts(home);
@@ -116,10 +136,14 @@ async function play(actors: Actor[], beads: BeadClient, home: string, io: Io, st
   }
 }
 
-/** Nothing of a demo stays behind on a server that is not its own: beads are cancelled, the convoy with them, and the rig is removed. */
+/**
+ * Nothing of a demo stays behind on a server that is not its own: beads are cancelled, the convoy with them, and the
+ * rig is removed.
+ */
 async function callOff({ convoy, rig }: Play, actors: Actor[], beads: BeadClient, fleet: FleetClient): Promise<void> {
   if (!actors.every((actor) => isOver(actor) && statusOf(actor) !== 'blocked')) {
-    // A convoy cancels its beads itself. What cannot be cancelled in time (no server, no worker) is ended by its pid right after.
+    // A convoy cancels its beads itself. What cannot be cancelled in time (no server, no worker) is ended by its pid
+    // right after.
     await unlessGone(fleet.cancelConvoy(convoy.convoy));
     const open = actors.filter(({ view }) => view !== undefined).map(({ scene }) => scene.bead);
     const until = performance.now() + cancelWithin;

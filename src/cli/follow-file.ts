@@ -5,8 +5,8 @@ import type { FileHandle } from 'node:fs/promises';
 const mostOlder = 9;
 
 /**
- * Reads a growing log bit by bit, with what was rotated away from it: the oldest file first, and each to its end. A file that has become shorter is read
- * from its start.
+ * Reads a growing log bit by bit, with what was rotated away from it: the oldest file first, and each to its end. A
+ * file that has become shorter is read from its start.
  */
 export class FileFollower {
   private offset = 0;
@@ -34,7 +34,10 @@ export class FileFollower {
     }
   }
 
-  /** Opens the newest first: a rotation meanwhile moves a file to where it is found again, and none is missed. @returns them, the oldest first. */
+  /**
+   * Opens the newest first: a rotation meanwhile moves a file to where it is found again, and none is missed. @returns
+   * them, the oldest first.
+   */
   private async open(): Promise<{ file: FileHandle; ino: number; size: number }[]> {
     const found: { file: FileHandle; ino: number; size: number }[] = [];
     for (const path of [this.path, ...Array.from({ length: mostOlder }, (_, index) => `${this.path}.${index + 1}`)]) {

@@ -16,10 +16,14 @@ export async function hookAnswer(event: string, news: () => Promise<Message[]>):
   if (typeof name !== 'string' || (!afterTool.has(name) && !atEnd.has(name))) return undefined;
   const messages = await news();
   if (messages.length === 0) return undefined;
-  return atEnd.has(name) ? { decision: 'block', reason: textOf(messages) } : { hookSpecificOutput: { hookEventName: name, additionalContext: textOf(messages) } };
+  return atEnd.has(name)
+    ? { decision: 'block', reason: textOf(messages) }
+    : { hookSpecificOutput: { hookEventName: name, additionalContext: textOf(messages) } };
 }
 
-const textOf = (messages: Message[]): string => `${messages.length === 1 ? 'A message has' : 'Messages have'} come for you while you work:
+const textOf = (
+  messages: Message[],
+): string => `${messages.length === 1 ? 'A message has' : 'Messages have'} come for you while you work:
 
 ${messages.map(({ id, from, text }) => `- (${id}, from ${from}) ${text.replaceAll('\n', '\n  ')}`).join('\n')}
 

@@ -5,7 +5,9 @@ import { exitCodes } from './exit.js';
 /** Adds a verb to the command line. */
 export type Verb = (program: Command) => void;
 
-/** @returns the command line with these verbs. Errors are thrown (`CommanderError`), never printed by commander itself. */
+/**
+ * @returns the command line with these verbs. Errors are thrown (`CommanderError`), never printed by commander itself.
+ */
 export function createProgram(verbs: Verb[]): Command {
   const program = new Command('heartbead')
     .description('Durable orchestration for fleets of coding agents, on Temporal')

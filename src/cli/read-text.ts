@@ -7,9 +7,17 @@ import { usageError } from './exit.js';
  * @throws CliError (usage)
  */
 export async function readText(file: string, max: number, what: string): Promise<string> {
-  const tooLong = (bytes: string) => usageError(`${what} has at most ${max} bytes, this one has ${bytes}`, 'put long material into the repository and name the file');
+  const tooLong = (bytes: string) =>
+    usageError(
+      `${what} has at most ${max} bytes, this one has ${bytes}`,
+      'put long material into the repository and name the file',
+    );
   if (file === '-') {
-    if (process.stdin.isTTY) throw usageError(`${what} was to come from stdin, but stdin is a terminal`, 'pipe a text into the command, or name a file');
+    if (process.stdin.isTTY)
+      throw usageError(
+        `${what} was to come from stdin, but stdin is a terminal`,
+        'pipe a text into the command, or name a file',
+      );
     const chunks: Buffer[] = [];
     let bytes = 0;
     for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
@@ -25,7 +33,8 @@ export async function readText(file: string, max: number, what: string): Promise
     return decode(await readFile(file), what);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'EISDIR' || code === 'EACCES' || code === 'ENOTDIR') throw usageError(`${what} cannot be read from ${file} (${code})`, 'check the path');
+    if (code === 'ENOENT' || code === 'EISDIR' || code === 'EACCES' || code === 'ENOTDIR')
+      throw usageError(`${what} cannot be read from ${file} (${code})`, 'check the path');
     throw error;
   }
 }

@@ -29,11 +29,15 @@ export interface WaitOptions {
 }
 
 /**
- * Waits until a bead has ended, or waits for a person. A wait without a worker, or through an outage of the server, goes on: the bead is safe,
- * and they may come back.
+ * Waits until a bead has ended, or waits for a person. A wait without a worker, or through an outage of the server,
+ * goes on: the bead is safe, and they may come back.
  * @throws BeadNotFoundError
  */
-export async function waitForBead(beads: BeadClient, bead: string, { onLook, untilBlocked = true, every = 500 }: WaitOptions = {}): Promise<WaitEnd> {
+export async function waitForBead(
+  beads: BeadClient,
+  bead: string,
+  { onLook, untilBlocked = true, every = 500 }: WaitOptions = {},
+): Promise<WaitEnd> {
   // Whether there is such a bead and such a server is settled at once, not waited for.
   await beads.describe(bead);
   for (;;) {
@@ -41,9 +45,15 @@ export async function waitForBead(beads: BeadClient, bead: string, { onLook, unt
     onLook?.(view, description);
     if (view !== undefined && isFinal(view.status)) return { status: view.status, reason: view.reason, view };
     if (untilBlocked && view?.status === 'blocked') {
-      return { status: view.status, reason: view.reason, ...(view.wait?.for === 'person' ? { fix: view.wait.fix } : {}), view };
+      return {
+        status: view.status,
+        reason: view.reason,
+        ...(view.wait?.for === 'person' ? { fix: view.wait.fix } : {}),
+        view,
+      };
     }
-    // A bead whose workflow was ended from outside still says `in_progress`, and without a worker only the server knows of an end.
+    // A bead whose workflow was ended from outside still says `in_progress`, and without a worker only the server knows
+    // of an end.
     if (description !== undefined && description.execution !== 'RUNNING') {
       const reason = description.ending?.reason ?? view?.reason ?? 'the bead has ended';
       return { status: endedAs(description), reason, ...(view === undefined ? {} : { view }) };
@@ -76,8 +86,14 @@ export class WaitProgress {
   }
 
   readonly show = (view: BeadView | undefined, description: BeadDescription | undefined): void => {
-    const line = view !== undefined ? progressLine(view, description) : description !== undefined ? noWorker : 'the server does not answer; waiting for it';
-    if (this.redraw !== undefined) this.redraw(`${this.io.errColors.dim(timeOfDay(Date.now()))}  ${this.bead}  ${line}`);
+    const line =
+      view !== undefined
+        ? progressLine(view, description)
+        : description !== undefined
+          ? noWorker
+          : 'the server does not answer; waiting for it';
+    if (this.redraw !== undefined)
+      this.redraw(`${this.io.errColors.dim(timeOfDay(Date.now()))}  ${this.bead}  ${line}`);
     else if (line !== this.last) this.io.err(`${timeOfDay(Date.now())}  ${this.bead}  ${line}`);
     this.last = line;
   };

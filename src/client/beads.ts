@@ -35,7 +35,9 @@ export interface BeadClientOptions {
   deadline?: number;
 }
 
-/** Typed requests to beads. Every request has a deadline; every expected failure is a `ClientError` with its next step. */
+/**
+ * Typed requests to beads. Every request has a deadline; every expected failure is a `ClientError` with its next step.
+ */
 export class BeadClient {
   private readonly deadline: number;
 
@@ -52,7 +54,11 @@ export class BeadClient {
    * @param again - also the id of one that has finished.
    * @throws BeadExistsError
    */
-  async start(input: BeadInput, taskQueue: string, { again = false }: { again?: boolean } = {}): Promise<{ runId: string }> {
+  async start(
+    input: BeadInput,
+    taskQueue: string,
+    { again = false }: { again?: boolean } = {},
+  ): Promise<{ runId: string }> {
     try {
       const handle = await this.limited(() =>
         this.town.client.workflow.start(workflowTypes.bead, {
@@ -60,7 +66,9 @@ export class BeadClient {
           taskQueue,
           args: [input],
           workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
-          workflowIdReusePolicy: again ? WorkflowIdReusePolicy.ALLOW_DUPLICATE : WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+          workflowIdReusePolicy: again
+            ? WorkflowIdReusePolicy.ALLOW_DUPLICATE
+            : WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
           staticSummary: input.title,
           staticDetails: staticDetails(input),
           // The list of beads shows titles without asking each bead; a summary is not part of what visibility returns.
@@ -76,7 +84,8 @@ export class BeadClient {
       );
       return { runId: handle.firstExecutionRunId };
     } catch (error) {
-      if (error instanceof WorkflowExecutionAlreadyStartedError) throw new BeadExistsError(input.bead, await this.statusWord(input.bead));
+      if (error instanceof WorkflowExecutionAlreadyStartedError)
+        throw new BeadExistsError(input.bead, await this.statusWord(input.bead));
       throw refusal(error);
     }
   }
@@ -113,7 +122,10 @@ export class BeadClient {
     return this.update(bead, messages.nudge, { text });
   }
 
-  /** Starts a blocked bead again, ends a back-off, or (`now`) gives an unreachable attempt up at once. @returns the bead's sentence. */
+  /**
+   * Starts a blocked bead again, ends a back-off, or (`now`) gives an unreachable attempt up at once. @returns the
+   * bead's sentence.
+   */
   retry(bead: string, options: { now?: boolean } = {}): Promise<string> {
     return this.update(bead, messages.retry, options.now === true ? { now: true } : {});
   }
@@ -137,7 +149,8 @@ export class BeadClient {
   }
 
   /**
-   * Asks for cancellation; the bead is `cancelled` only when no process of its attempt is left. Asking twice is harmless.
+   * Asks for cancellation; the bead is `cancelled` only when no process of its attempt is left. Asking twice is
+   * harmless.
    * @throws BeadNotFoundError, BeadEndedError
    */
   async cancel(bead: string): Promise<void> {
@@ -154,17 +167,25 @@ export class BeadClient {
   private async update(bead: string, name: string, payload: object): Promise<string> {
     let taken = false;
     try {
-      const update = await this.limited(() => this.handle(bead).startUpdate<{ text: string }, [object]>(name, { args: [payload], waitForStage: 'ACCEPTED' }));
+      const update = await this.limited(() =>
+        this.handle(bead).startUpdate<{ text: string }, [object]>(name, { args: [payload], waitForStage: 'ACCEPTED' }),
+      );
       taken = true;
       return (await this.limited(() => update.result(), Math.max(this.deadline, settleWithin))).text;
     } catch (error) {
-      if (error instanceof WorkflowUpdateFailedError) throw new BeadRefusedError(bead, error.cause?.message ?? error.message, { cause: error });
+      if (error instanceof WorkflowUpdateFailedError)
+        throw new BeadRefusedError(bead, error.cause?.message ?? error.message, { cause: error });
       if (error instanceof WorkflowNotFoundError) throw await this.goneOrEnded(bead);
       if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || noWorkerAnswered(error)) {
         // A bead that ended long ago answers no update even with a worker up; say that rather than "no worker".
         const description = await this.describe(bead);
         if (description.execution !== 'RUNNING') throw new BeadEndedError(bead, endedAs(description));
-        throw new NoWorkerError(taken ? `bead ${bead} any more; the bead has taken the request, but has not said what came of it` : `bead ${bead}; whether the request will be carried out when one comes is not certain`, { cause: error });
+        throw new NoWorkerError(
+          taken
+            ? `bead ${bead} any more; the bead has taken the request, but has not said what came of it`
+            : `bead ${bead}; whether the request will be carried out when one comes is not certain`,
+          { cause: error },
+        );
       }
       throw refusal(error);
     }
@@ -208,9 +229,17 @@ export function endedAs(description: BeadDescription): BeadStatus | 'terminated'
   }
 }
 
-/** Beads of one rig (or, without one, of one repository) share an agent slot fairly. At most 64 bytes by the server's rule. */
+/**
+ * Beads of one rig (or, without one, of one repository) share an agent slot fairly. At most 64 bytes by the server's
+ * rule.
+ */
 function fairnessKey(input: BeadInput): string {
-  return input.rig !== undefined && Buffer.byteLength(input.rig) <= 64 ? input.rig : createHash('sha256').update(input.rig ?? input.repo).digest('hex').slice(0, 16);
+  return input.rig !== undefined && Buffer.byteLength(input.rig) <= 64
+    ? input.rig
+    : createHash('sha256')
+        .update(input.rig ?? input.repo)
+        .digest('hex')
+        .slice(0, 16);
 }
 
 /** Markdown for the Web UI. Backticks keep what a person typed from being read as markup. */

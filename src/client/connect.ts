@@ -14,7 +14,9 @@ export interface ConnectionSettings {
   /** `host:port`. */
   address: string;
   namespace: string;
-  /** For `Connection` and `NativeConnection` alike: address, TLS, API key, metadata. May hold secrets: never print it. */
+  /**
+   * For `Connection` and `NativeConnection` alike: address, TLS, API key, metadata. May hold secrets: never print it.
+   */
   options: ConnectionOptions & { address: string };
   /**
    * - `configured`: by `TEMPORAL_ADDRESS` and its like, or the Temporal configuration file.
@@ -65,10 +67,21 @@ export async function connectionSettings(options: ConnectOptions = {}): Promise<
     const record = await readRecord(place, 'server');
     if (record !== undefined && processAlive(record.pid, record.startTime)) {
       const { address, uiAddress } = record;
-      return { address, namespace: namespace ?? record.namespace, options: { address }, source, home: place, taskQueue: queue ?? record.taskQueue, uiAddress };
+      return {
+        address,
+        namespace: namespace ?? record.namespace,
+        options: { address },
+        source,
+        home: place,
+        taskQueue: queue ?? record.taskQueue,
+        uiAddress,
+      };
     }
   }
-  throw new NoServerError(`no Temporal server: TEMPORAL_ADDRESS is not set, and none was started in ${home}`, 'run `heartbead up` to start one, or set TEMPORAL_ADDRESS');
+  throw new NoServerError(
+    `no Temporal server: TEMPORAL_ADDRESS is not set, and none was started in ${home}`,
+    'run `heartbead up` to start one, or set TEMPORAL_ADDRESS',
+  );
 }
 
 /** A connection with what belongs to it. Close it: an open one keeps the process alive. */
@@ -79,7 +92,8 @@ export interface Town extends ConnectionSettings {
 }
 
 /**
- * Connects to the server that is configured (by `@temporalio/envconfig`), or else to the one that `heartbead up` started.
+ * Connects to the server that is configured (by `@temporalio/envconfig`), or else to the one that `heartbead up`
+ * started.
  * @throws NoServerError when there is none, or it does not answer within `connectTimeout`.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Town> {
@@ -104,7 +118,11 @@ async function open(settings: ConnectionSettings, connectTimeout: number): Promi
       settings.source === 'configured'
         ? 'check TEMPORAL_ADDRESS and that the server is up; without TEMPORAL_ADDRESS, `heartbead up` starts a server here'
         : `look at the server's log in ${settings.home}, or run \`heartbead up\` again`;
-    throw new NoServerError(`the Temporal server at ${settings.address} did not answer within ${Math.round(connectTimeout / 1_000)} s`, next, { cause: error });
+    throw new NoServerError(
+      `the Temporal server at ${settings.address} did not answer within ${Math.round(connectTimeout / 1_000)} s`,
+      next,
+      { cause: error },
+    );
   }
 }
 
@@ -113,7 +131,11 @@ function configured(env: NodeJS.ProcessEnv): ReturnType<typeof loadClientConnect
     return loadClientConnectConfig({ overrideEnvVars: definedOnly(env) });
   } catch (error) {
     // Never the error's own text: it may quote the file, and the file may hold an API key.
-    throw new ConfigurationError('the Temporal configuration (TEMPORAL_… variables or the configuration file) cannot be read', 'check it with `temporal config list`, or name another file in TEMPORAL_CONFIG_FILE', { cause: error });
+    throw new ConfigurationError(
+      'the Temporal configuration (TEMPORAL_… variables or the configuration file) cannot be read',
+      'check it with `temporal config list`, or name another file in TEMPORAL_CONFIG_FILE',
+      { cause: error },
+    );
   }
 }
 

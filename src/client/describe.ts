@@ -3,7 +3,10 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import { beadStatuses, beadWorkflowId, searchAttributes } from '../contract/index.js';
 import type { AgentStatus, BeadStatus, BeatDetails } from '../contract/index.js';
 
-/** What the server knows of a bead by itself: readable without any worker, though perhaps a moment behind the bead's own account. */
+/**
+ * What the server knows of a bead by itself: readable without any worker, though perhaps a moment behind the bead's own
+ * account.
+ */
 export interface BeadDescription {
   bead: string;
   runId: string;
@@ -45,7 +48,9 @@ export async function describeBead(client: Client, bead: string): Promise<BeadDe
   const agent = attribute(searchAttributes.agentStatus) as AgentStatus | undefined;
   const attention = attribute(searchAttributes.attention);
   const rig = attribute(searchAttributes.rig);
-  const ending = ['TERMINATED', 'TIMED_OUT', 'FAILED'].includes(found.status.name) ? await endingOf(client, found.workflowId, found.runId) : undefined;
+  const ending = ['TERMINATED', 'TIMED_OUT', 'FAILED'].includes(found.status.name)
+    ? await endingOf(client, found.workflowId, found.runId)
+    : undefined;
   return {
     bead,
     runId: found.runId,
@@ -68,10 +73,17 @@ type Described = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>[
 type RawPending = NonNullable<Described['raw']['pendingActivities']>[number];
 
 /** @returns what the server waits for on behalf of a workflow. */
-export const pendingActivities = <Details = BeatDetails>({ raw }: Pick<Described, 'raw'>): PendingActivity<Details>[] => (raw.pendingActivities ?? []).map((one) => readPending<Details>(one));
+export const pendingActivities = <Details = BeatDetails>({ raw }: Pick<Described, 'raw'>): PendingActivity<Details>[] =>
+  (raw.pendingActivities ?? []).map((one) => readPending<Details>(one));
 
 // PendingActivityState of the server's API; the SDK exports the numbers only.
-const pendingStates: Record<number, string> = { 1: 'scheduled', 2: 'started', 3: 'cancel requested', 4: 'paused', 5: 'pause requested' };
+const pendingStates: Record<number, string> = {
+  1: 'scheduled',
+  2: 'started',
+  3: 'cancel requested',
+  4: 'paused',
+  5: 'pause requested',
+};
 
 function readPending<Details>(raw: RawPending): PendingActivity<Details> {
   const beat = instant(raw.lastHeartbeatTime);
@@ -81,18 +93,26 @@ function readPending<Details>(raw: RawPending): PendingActivity<Details> {
     state: pendingStates[raw.state ?? 0] ?? 'unknown',
     attempt: raw.attempt ?? 1,
     ...(beat === undefined ? {} : { lastBeatAt: beat }),
-    ...(payload === undefined || payload === null ? {} : { details: defaultPayloadConverter.fromPayload<Details>(payload) }),
+    ...(payload === undefined || payload === null
+      ? {}
+      : { details: defaultPayloadConverter.fromPayload<Details>(payload) }),
     ...(raw.lastFailure?.message ? { lastFailure: raw.lastFailure.message } : {}),
   };
 }
 
 type Timestamp = { seconds?: unknown; nanos?: number | null } | null | undefined;
 function instant(time: Timestamp): number | undefined {
-  return time?.seconds === undefined || time.seconds === null ? undefined : Number(time.seconds as number) * 1_000 + Math.floor((time.nanos ?? 0) / 1e6);
+  return time?.seconds === undefined || time.seconds === null
+    ? undefined
+    : Number(time.seconds as number) * 1_000 + Math.floor((time.nanos ?? 0) / 1e6);
 }
 
 /** The last event of a history says by whom and why an execution was ended. */
-async function endingOf(client: Client, workflowId: string, runId: string): Promise<{ by?: string; reason: string } | undefined> {
+async function endingOf(
+  client: Client,
+  workflowId: string,
+  runId: string,
+): Promise<{ by?: string; reason: string } | undefined> {
   const page = await client.workflowService.getWorkflowExecutionHistoryReverse({
     namespace: client.options.namespace,
     execution: { workflowId, runId },
@@ -100,7 +120,11 @@ async function endingOf(client: Client, workflowId: string, runId: string): Prom
   });
   const event = page.history?.events?.[0];
   const terminated = event?.workflowExecutionTerminatedEventAttributes;
-  if (terminated) return { ...(terminated.identity ? { by: terminated.identity } : {}), reason: terminated.reason || 'no reason was given' };
+  if (terminated)
+    return {
+      ...(terminated.identity ? { by: terminated.identity } : {}),
+      reason: terminated.reason || 'no reason was given',
+    };
   const failure = event?.workflowExecutionFailedEventAttributes?.failure?.message;
   if (failure) return { reason: failure };
   return event?.workflowExecutionTimedOutEventAttributes ? { reason: 'the execution timed out' } : undefined;

@@ -1,5 +1,6 @@
 /**
- * What a client of Heartbead can meet, as types: each says what happened in one sentence and what to do next in another.
+ * What a client of Heartbead can meet, as types: each says what happened in one sentence and what to do next in
+ * another.
  * @module
  */
 import type { BeadStatus } from '../contract/index.js';
@@ -28,7 +29,11 @@ export class ServerRefusedError extends ClientError {}
 /** Nothing that serves the bead's task queue answered in time. The bead itself is safe on the server. */
 export class NoWorkerError extends ClientError {
   constructor(what: string, options?: ErrorOptions) {
-    super(`no worker answered for ${what}`, 'start one with `heartbead up` (or `heartbead worker` in the foreground), then ask again', options);
+    super(
+      `no worker answered for ${what}`,
+      'start one with `heartbead up` (or `heartbead worker` in the foreground), then ask again',
+      options,
+    );
   }
 }
 
@@ -46,7 +51,9 @@ export class BeadExistsError extends ClientError {
   ) {
     super(
       `bead ${bead} exists already (${status}); nothing was changed`,
-      status === 'closed' || status === 'failed' ? 'choose another --id, or leave it away to get a new one' : `look at it with \`heartbead show ${bead}\`, or choose another --id`,
+      status === 'closed' || status === 'failed'
+        ? 'choose another --id, or leave it away to get a new one'
+        : `look at it with \`heartbead show ${bead}\`, or choose another --id`,
     );
   }
 }
@@ -83,7 +90,12 @@ export class FleetNotFoundError extends ClientError {
 
 export class FleetExistsError extends ClientError {
   constructor(kind: FleetKind, id: string) {
-    super(`${kind} ${id} exists already; nothing was changed`, kind === 'rig' ? `change it with \`heartbead rig set ${id}\`, or choose another name` : `look at it with \`heartbead convoy show ${id}\`, or choose another id`);
+    super(
+      `${kind} ${id} exists already; nothing was changed`,
+      kind === 'rig'
+        ? `change it with \`heartbead rig set ${id}\`, or choose another name`
+        : `look at it with \`heartbead convoy show ${id}\`, or choose another id`,
+    );
   }
 }
 

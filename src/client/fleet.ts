@@ -1,8 +1,24 @@
-import { WorkflowExecutionAlreadyStartedError, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowNotFoundError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowIdConflictPolicy,
+  WorkflowIdReusePolicy,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
 import type { WorkflowHandle } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId, searchAttributes } from '../contract/index.js';
-import type { AddBead, ConvoySpec, ConvoyView, RemoveBead, RemoveRig, RigChange, RigSettings, RigView } from '../contract/index.js';
+import type {
+  AddBead,
+  ConvoySpec,
+  ConvoyView,
+  RemoveBead,
+  RemoveRig,
+  RigChange,
+  RigSettings,
+  RigView,
+} from '../contract/index.js';
 import type { Town } from './connect.js';
 import { pendingActivities } from './describe.js';
 import { defaultDeadline, within } from './deadline.js';
@@ -43,7 +59,10 @@ export interface MergeAtWork {
   resting: boolean;
 }
 
-/** Typed requests to rigs and convoys. Every request has a deadline; every expected failure is a `ClientError` with its next step. */
+/**
+ * Typed requests to rigs and convoys. Every request has a deadline; every expected failure is a `ClientError` with its
+ * next step.
+ */
 export class FleetClient {
   constructor(
     private readonly town: Pick<Town, 'client'>,
@@ -52,12 +71,25 @@ export class FleetClient {
 
   /** @throws FleetExistsError when there is a rig of that name. */
   addRig(rig: string, settings: RigSettings, taskQueue: string): Promise<void> {
-    return this.start('rig', rig, taskQueue, { rig, settings }, `rig ${rig}`, [{ key: rigKey, value: rig }], { title: settings.repo });
+    return this.start('rig', rig, taskQueue, { rig, settings }, `rig ${rig}`, [{ key: rigKey, value: rig }], {
+      title: settings.repo,
+    });
   }
 
   /** @throws FleetExistsError when there is a convoy of that name, or was one that has landed. */
   createConvoy(spec: ConvoySpec, taskQueue: string): Promise<void> {
-    return this.start('convoy', spec.convoy, taskQueue, { spec }, spec.title, [{ key: rigKey, value: spec.rig }, { key: convoyKey, value: spec.convoy }], { title: spec.title });
+    return this.start(
+      'convoy',
+      spec.convoy,
+      taskQueue,
+      { spec },
+      spec.title,
+      [
+        { key: rigKey, value: spec.rig },
+        { key: convoyKey, value: spec.convoy },
+      ],
+      { title: spec.title },
+    );
   }
 
   /** @throws FleetNotFoundError, FleetEndedError when there is no such rig, or no more. Needs no worker. */
@@ -69,23 +101,38 @@ export class FleetClient {
   /** What the refinery is doing for a rig right now, in its own words. Needs no worker. */
   async merges(rig: string): Promise<MergeAtWork[]> {
     const found = await this.answered('rig', rig, () => this.handle('rig', rig).describe());
-    return pendingActivities<{ item: string; host: string; text: string; log?: string }>(found).flatMap(({ type, details, attempt, state, lastFailure }) =>
-      // Without a heartbeat nobody has ever had it: it waits for a refinery, and the rig's own state tells of it.
-      type !== 'merge' || details === undefined ? [] : [{ ...details, tries: attempt, resting: state === 'scheduled', ...(lastFailure === undefined ? {} : { lastFailure }) }],
+    return pendingActivities<{ item: string; host: string; text: string; log?: string }>(found).flatMap(
+      ({ type, details, attempt, state, lastFailure }) =>
+        // Without a heartbeat nobody has ever had it: it waits for a refinery, and the rig's own state tells of it.
+        type !== 'merge' || details === undefined
+          ? []
+          : [
+              {
+                ...details,
+                tries: attempt,
+                resting: state === 'scheduled',
+                ...(lastFailure === undefined ? {} : { lastFailure }),
+              },
+            ],
     );
   }
 
-  configureRig = (rig: string, change: RigChange): Promise<string> => this.update('rig', rig, rigMessages.configure, change);
+  configureRig = (rig: string, change: RigChange): Promise<string> =>
+    this.update('rig', rig, rigMessages.configure, change);
   pauseRig = (rig: string): Promise<string> => this.update('rig', rig, rigMessages.pause, {});
   resumeRig = (rig: string): Promise<string> => this.update('rig', rig, rigMessages.resume, {});
-  removeRig = (rig: string, options: RemoveRig): Promise<string> => this.update('rig', rig, rigMessages.remove, options);
+  removeRig = (rig: string, options: RemoveRig): Promise<string> =>
+    this.update('rig', rig, rigMessages.remove, options);
 
   startConvoy = (convoy: string): Promise<string> => this.update('convoy', convoy, convoyMessages.start, {});
   pauseConvoy = (convoy: string): Promise<string> => this.update('convoy', convoy, convoyMessages.pause, {});
   resumeConvoy = (convoy: string): Promise<string> => this.update('convoy', convoy, convoyMessages.resume, {});
-  addBead = (convoy: string, bead: AddBead): Promise<string> => this.update('convoy', convoy, convoyMessages.addBead, bead);
-  removeBead = (convoy: string, bead: RemoveBead): Promise<string> => this.update('convoy', convoy, convoyMessages.removeBead, bead);
-  retryBead = (convoy: string, id: string): Promise<string> => this.update('convoy', convoy, convoyMessages.retryBead, { id });
+  addBead = (convoy: string, bead: AddBead): Promise<string> =>
+    this.update('convoy', convoy, convoyMessages.addBead, bead);
+  removeBead = (convoy: string, bead: RemoveBead): Promise<string> =>
+    this.update('convoy', convoy, convoyMessages.removeBead, bead);
+  retryBead = (convoy: string, id: string): Promise<string> =>
+    this.update('convoy', convoy, convoyMessages.retryBead, { id });
 
   /** Asks for cancellation: the convoy is cancelled when its beads are. */
   async cancelConvoy(convoy: string): Promise<void> {
@@ -94,26 +141,49 @@ export class FleetClient {
   }
 
   /** From the visibility store, newest first, which is a moment late. */
-  async list(kind: FleetKind, { all, limit, taskQueue }: { all: boolean; limit: number; taskQueue?: string }): Promise<FleetItem[]> {
+  async list(
+    kind: FleetKind,
+    { all, limit, taskQueue }: { all: boolean; limit: number; taskQueue?: string },
+  ): Promise<FleetItem[]> {
     const found: FleetItem[] = [];
     const query = `WorkflowType = '${kind}'${all ? '' : " AND ExecutionStatus = 'Running'"}${taskQueue === undefined ? '' : ` AND TaskQueue = ${quoted(taskQueue)}`}`;
     await this.answered(kind, '', async () => {
       for await (const execution of this.town.client.workflow.list({ query, pageSize: Math.min(limit, 200) })) {
         const { title } = (execution.memo ?? {}) as { title?: unknown };
-        found.push({ id: execution.workflowId.slice(kind.length + 1), execution: execution.status.name, startedAt: execution.startTime.getTime(), ...(typeof title === 'string' ? { title } : {}) });
+        found.push({
+          id: execution.workflowId.slice(kind.length + 1),
+          execution: execution.status.name,
+          startedAt: execution.startTime.getTime(),
+          ...(typeof title === 'string' ? { title } : {}),
+        });
         if (found.length >= limit) break;
       }
     });
     return found;
   }
 
-  private async start(kind: FleetKind, id: string, taskQueue: string, input: object, summary: string, typedSearchAttributes: { key: typeof rigKey; value: string }[], memo: Record<string, unknown>): Promise<void> {
+  private async start(
+    kind: FleetKind,
+    id: string,
+    taskQueue: string,
+    input: object,
+    summary: string,
+    typedSearchAttributes: { key: typeof rigKey; value: string }[],
+    memo: Record<string, unknown>,
+  ): Promise<void> {
     try {
       await this.limited(() =>
         this.town.client.workflow.start(kind, {
-          workflowId: workflowIds[kind](id), taskQueue, args: [input], staticSummary: summary, typedSearchAttributes, memo, workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
+          workflowId: workflowIds[kind](id),
+          taskQueue,
+          args: [input],
+          staticSummary: summary,
+          typedSearchAttributes,
+          memo,
+          workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
           // A removed rig may come again under its name; a convoy that has landed is history.
-          workflowIdReusePolicy: kind === 'rig' ? WorkflowIdReusePolicy.ALLOW_DUPLICATE : WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+          workflowIdReusePolicy:
+            kind === 'rig' ? WorkflowIdReusePolicy.ALLOW_DUPLICATE : WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
         }),
       );
     } catch (error) {
@@ -128,7 +198,11 @@ export class FleetClient {
 
   private async update(kind: FleetKind, id: string, name: string, payload: object): Promise<string> {
     await this.running(kind, id);
-    return (await this.answered(kind, id, () => this.handle(kind, id).executeUpdate<{ text: string }, [object]>(name, { args: [payload] }))).text;
+    return (
+      await this.answered(kind, id, () =>
+        this.handle(kind, id).executeUpdate<{ text: string }, [object]>(name, { args: [payload] }),
+      )
+    ).text;
   }
 
   /** @throws FleetNotFoundError, FleetEndedError */
@@ -142,8 +216,10 @@ export class FleetClient {
       return await this.limited(ask);
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) throw new FleetNotFoundError(kind, id);
-      if (error instanceof WorkflowUpdateFailedError) throw new FleetRefusedError(kind, id, error.cause?.message ?? error.message, { cause: error });
-      if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || noWorkerAnswered(error)) throw new NoWorkerError(`${kind} ${id}`, { cause: error });
+      if (error instanceof WorkflowUpdateFailedError)
+        throw new FleetRefusedError(kind, id, error.cause?.message ?? error.message, { cause: error });
+      if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || noWorkerAnswered(error))
+        throw new NoWorkerError(`${kind} ${id}`, { cause: error });
       throw refusal(error);
     }
   }

@@ -18,10 +18,15 @@ const runsRead = 50;
 
 /**
  * Reads what happened to a bead from its history, over all runs that continued one another. It needs no worker.
- * @returns events, oldest first, and whether older runs are missing (deleted by the server's retention, or more than 50).
+ * @returns events, oldest first, and whether older runs are missing (deleted by the server's retention, or more than
+ * 50).
  * @throws BeadNotFoundError
  */
-export async function readHistory(town: Pick<Town, 'client'>, bead: string, deadline: number): Promise<{ events: StoryEvent[]; runs: number; cut: boolean }> {
+export async function readHistory(
+  town: Pick<Town, 'client'>,
+  bead: string,
+  deadline: number,
+): Promise<{ events: StoryEvent[]; runs: number; cut: boolean }> {
   const workflowId = beadWorkflowId(bead);
   const runs: StoryEvent[][] = [];
   let runId: string | undefined;
@@ -29,7 +34,9 @@ export async function readHistory(town: Pick<Town, 'client'>, bead: string, dead
   try {
     for (;;) {
       // Without a run id it is the newest one.
-      const history = await within(town.client, deadline, () => town.client.workflow.getHandle(workflowId, runId).fetchHistory());
+      const history = await within(town.client, deadline, () =>
+        town.client.workflow.getHandle(workflowId, runId).fetchHistory(),
+      );
       const events = history.events ?? [];
       runs.unshift(storyEvents(events));
       const before = events[0]?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId;
@@ -54,7 +61,11 @@ export function storyEvents(events: readonly Event[]): StoryEvent[] {
   return events.flatMap((event): StoryEvent[] => {
     const at = instant(event.eventTime);
     const scheduled = event.activityTaskScheduledEventAttributes;
-    if (scheduled) activities.set(String(event.eventId), { activity: scheduled.activityType?.name ?? 'an activity', input: one(scheduled.input) });
+    if (scheduled)
+      activities.set(String(event.eventId), {
+        activity: scheduled.activityType?.name ?? 'an activity',
+        input: one(scheduled.input),
+      });
     const found = storyEvent(event, (id) => activities.get(String(id)));
     return found === undefined ? [] : [{ at, ...found } as StoryEvent];
   });
@@ -66,27 +77,68 @@ type Lookup = (scheduledEventId: unknown) => { activity: string; input: unknown 
 function storyEvent(event: Event, activityOf: Lookup): Untimed<StoryEvent> | undefined {
   const unknownActivity = { activity: 'an activity', input: undefined };
   const started = event.workflowExecutionStartedEventAttributes;
-  if (started) return started.continuedExecutionRunId ? { kind: 'renewed' } : { kind: 'began', input: one(started.input) };
+  if (started)
+    return started.continuedExecutionRunId ? { kind: 'renewed' } : { kind: 'began', input: one(started.input) };
   const scheduled = event.activityTaskScheduledEventAttributes;
   if (scheduled) return { kind: 'asked', ...(activityOf(event.eventId) ?? unknownActivity) };
   const completed = event.activityTaskCompletedEventAttributes;
-  if (completed) return { kind: 'answered', ...(activityOf(completed.scheduledEventId) ?? unknownActivity), result: one(completed.result) };
+  if (completed)
+    return {
+      kind: 'answered',
+      ...(activityOf(completed.scheduledEventId) ?? unknownActivity),
+      result: one(completed.result),
+    };
   const failed = event.activityTaskFailedEventAttributes;
-  if (failed) return { kind: 'failed', ...(activityOf(failed.scheduledEventId) ?? unknownActivity), how: 'failed', reason: failed.failure?.cause?.message || failed.failure?.message || 'no reason' };
+  if (failed)
+    return {
+      kind: 'failed',
+      ...(activityOf(failed.scheduledEventId) ?? unknownActivity),
+      how: 'failed',
+      reason: failed.failure?.cause?.message || failed.failure?.message || 'no reason',
+    };
   const timedOut = event.activityTaskTimedOutEventAttributes;
-  if (timedOut) return { kind: 'failed', ...(activityOf(timedOut.scheduledEventId) ?? unknownActivity), how: 'timed out', reason: timedOut.failure?.message || 'no answer in time' };
+  if (timedOut)
+    return {
+      kind: 'failed',
+      ...(activityOf(timedOut.scheduledEventId) ?? unknownActivity),
+      how: 'timed out',
+      reason: timedOut.failure?.message || 'no answer in time',
+    };
   const cancelled = event.activityTaskCanceledEventAttributes;
-  if (cancelled) return { kind: 'failed', ...(activityOf(cancelled.scheduledEventId) ?? unknownActivity), how: 'cancelled', reason: 'cancelled' };
+  if (cancelled)
+    return {
+      kind: 'failed',
+      ...(activityOf(cancelled.scheduledEventId) ?? unknownActivity),
+      how: 'cancelled',
+      reason: 'cancelled',
+    };
   const signal = event.workflowExecutionSignaledEventAttributes;
-  if (signal) return { kind: 'signal', name: signal.signalName ?? '?', payload: one(signal.input), ...(signal.identity ? { by: signal.identity } : {}) };
+  if (signal)
+    return {
+      kind: 'signal',
+      name: signal.signalName ?? '?',
+      payload: one(signal.input),
+      ...(signal.identity ? { by: signal.identity } : {}),
+    };
   const update = event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest;
-  if (update) return { kind: 'update', name: update.input?.name ?? '?', payload: one(update.input?.args), ...(update.meta?.identity ? { by: update.meta.identity } : {}) };
+  if (update)
+    return {
+      kind: 'update',
+      name: update.input?.name ?? '?',
+      payload: one(update.input?.args),
+      ...(update.meta?.identity ? { by: update.meta.identity } : {}),
+    };
   const told = event.signalExternalWorkflowExecutionInitiatedEventAttributes;
   if (told) return { kind: 'told', name: told.signalName ?? '?', whom: told.workflowExecution?.workflowId ?? '?' };
   const upserted = event.upsertWorkflowSearchAttributesEventAttributes?.searchAttributes?.indexedFields;
   if (upserted) return shown(upserted);
   const cancel = event.workflowExecutionCancelRequestedEventAttributes;
-  if (cancel) return { kind: 'cancel', ...(cancel.identity ? { by: cancel.identity } : {}), ...(cancel.cause ? { reason: cancel.cause } : {}) };
+  if (cancel)
+    return {
+      kind: 'cancel',
+      ...(cancel.identity ? { by: cancel.identity } : {}),
+      ...(cancel.cause ? { reason: cancel.cause } : {}),
+    };
   const stumbled = event.workflowTaskFailedEventAttributes;
   // The server takes a workflow task back when a message comes in meanwhile: that is no failure.
   if (stumbled) return stumbled.failure?.message ? { kind: 'stumbled', reason: stumbled.failure.message } : undefined;
@@ -94,16 +146,34 @@ function storyEvent(event: Event, activityOf: Lookup): Untimed<StoryEvent> | und
 }
 
 function ending(event: Event): Untimed<StoryEvent> | undefined {
-  if (event.workflowExecutionCompletedEventAttributes) return { kind: 'ended', how: 'completed', result: one(event.workflowExecutionCompletedEventAttributes.result) };
+  if (event.workflowExecutionCompletedEventAttributes)
+    return { kind: 'ended', how: 'completed', result: one(event.workflowExecutionCompletedEventAttributes.result) };
   if (event.workflowExecutionCanceledEventAttributes) return { kind: 'ended', how: 'cancelled', result: undefined };
   const failed = event.workflowExecutionFailedEventAttributes;
-  if (failed) return { kind: 'ended', how: 'failed', result: undefined, ...(failed.failure?.message ? { reason: failed.failure.message } : {}) };
+  if (failed)
+    return {
+      kind: 'ended',
+      how: 'failed',
+      result: undefined,
+      ...(failed.failure?.message ? { reason: failed.failure.message } : {}),
+    };
   const terminated = event.workflowExecutionTerminatedEventAttributes;
-  if (terminated) return { kind: 'ended', how: 'terminated', result: undefined, ...(terminated.reason ? { reason: terminated.reason } : {}), ...(terminated.identity ? { by: terminated.identity } : {}) };
-  return event.workflowExecutionTimedOutEventAttributes ? { kind: 'ended', how: 'timed out', result: undefined } : undefined;
+  if (terminated)
+    return {
+      kind: 'ended',
+      how: 'terminated',
+      result: undefined,
+      ...(terminated.reason ? { reason: terminated.reason } : {}),
+      ...(terminated.identity ? { by: terminated.identity } : {}),
+    };
+  return event.workflowExecutionTimedOutEventAttributes
+    ? { kind: 'ended', how: 'timed out', result: undefined }
+    : undefined;
 }
 
-type Fields = NonNullable<NonNullable<NonNullable<Event['upsertWorkflowSearchAttributesEventAttributes']>['searchAttributes']>['indexedFields']>;
+type Fields = NonNullable<
+  NonNullable<NonNullable<Event['upsertWorkflowSearchAttributesEventAttributes']>['searchAttributes']>['indexedFields']
+>;
 
 function shown(fields: Fields): Untimed<StoryEvent> {
   const value = (name: string): string | undefined => {
@@ -111,8 +181,17 @@ function shown(fields: Fields): Untimed<StoryEvent> {
     const single: unknown = Array.isArray(read) ? read[0] : read;
     return typeof single === 'string' ? single : undefined;
   };
-  const [status, agent, attention] = [value(searchAttributes.beadStatus), value(searchAttributes.agentStatus), value(searchAttributes.attention)];
-  return { kind: 'shown', ...(status === undefined ? {} : { status }), ...(agent === undefined ? {} : { agent }), ...(attention === undefined ? {} : { attention }) };
+  const [status, agent, attention] = [
+    value(searchAttributes.beadStatus),
+    value(searchAttributes.agentStatus),
+    value(searchAttributes.attention),
+  ];
+  return {
+    kind: 'shown',
+    ...(status === undefined ? {} : { status }),
+    ...(agent === undefined ? {} : { agent }),
+    ...(attention === undefined ? {} : { attention }),
+  };
 }
 
 /** A payload of another encoding (a codec, say) is something that cannot be told, not something that ends the story. */
@@ -129,4 +208,5 @@ function one(payloads: Payloads): unknown {
   return first === undefined ? undefined : decoded(first);
 }
 
-const instant = (time: Event['eventTime']): number => Number(time?.seconds ?? 0) * 1_000 + Math.floor((time?.nanos ?? 0) / 1e6);
+const instant = (time: Event['eventTime']): number =>
+  Number(time?.seconds ?? 0) * 1_000 + Math.floor((time?.nanos ?? 0) / 1e6);

@@ -1,5 +1,6 @@
 /**
- * Everything by which a program outside the workflows talks to beads: finding the server, typed requests, expected failures as types.
+ * Everything by which a program outside the workflows talks to beads: finding the server, typed requests, expected
+ * failures as types.
  * @module
  */
 export * from './beads.js';

@@ -31,12 +31,21 @@ export interface ListOptions {
   deadline?: number;
 }
 
-/** @returns beads, newest first, and whether there are more than the limit. Visibility is eventually consistent: never decide by it. */
-export async function listBeads(town: Pick<Town, 'client'>, options: ListOptions): Promise<{ beads: BeadSummary[]; more: boolean }> {
+/**
+ * @returns beads, newest first, and whether there are more than the limit. Visibility is eventually consistent: never
+ * decide by it.
+ */
+export async function listBeads(
+  town: Pick<Town, 'client'>,
+  options: ListOptions,
+): Promise<{ beads: BeadSummary[]; more: boolean }> {
   const beads: BeadSummary[] = [];
   try {
     return await within(town.client, options.deadline ?? defaultDeadline, async () => {
-      for await (const found of town.client.workflow.list({ query: visibilityQuery(options), pageSize: Math.min(options.limit + 1, 1_000) })) {
+      for await (const found of town.client.workflow.list({
+        query: visibilityQuery(options),
+        pageSize: Math.min(options.limit + 1, 1_000),
+      })) {
         const bead = beadOfWorkflowId(found.workflowId);
         if (bead === undefined) continue;
         if (beads.length === options.limit) return { beads, more: true };
@@ -53,7 +62,13 @@ export async function listBeads(town: Pick<Town, 'client'>, options: ListOptions
 export const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 /** @returns the visibility query. */
-export function visibilityQuery({ status, all = false, taskQueue, rig, convoy }: Pick<ListOptions, 'status' | 'all' | 'taskQueue' | 'rig' | 'convoy'>): string {
+export function visibilityQuery({
+  status,
+  all = false,
+  taskQueue,
+  rig,
+  convoy,
+}: Pick<ListOptions, 'status' | 'all' | 'taskQueue' | 'rig' | 'convoy'>): string {
   const parts = [`WorkflowType = '${workflowTypes.bead}'`];
   if (status !== undefined) parts.push(`${searchAttributes.beadStatus} = '${status}'`);
   if (taskQueue !== undefined) parts.push(`TaskQueue = ${quoted(taskQueue)}`);
@@ -70,7 +85,12 @@ function summaryOf(bead: string, found: Found): BeadSummary {
   const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
   const attribute = (name: string): string | undefined => text(found.searchAttributes[name]?.[0]);
   const published = beadStatuses.find((known) => known === attribute(searchAttributes.beadStatus));
-  const ended = { CANCELLED: 'cancelled', TERMINATED: 'terminated', TIMED_OUT: 'terminated', FAILED: 'failed' } as const;
+  const ended = {
+    CANCELLED: 'cancelled',
+    TERMINATED: 'terminated',
+    TIMED_OUT: 'terminated',
+    FAILED: 'failed',
+  } as const;
   const attention = attribute(searchAttributes.attention);
   const rig = attribute(searchAttributes.rig);
   const repo = text(found.memo?.['repo']);
@@ -78,7 +98,10 @@ function summaryOf(bead: string, found: Found): BeadSummary {
     bead,
     title: text(found.memo?.['title']) ?? bead,
     status: ended[found.status.name as keyof typeof ended] ?? published ?? 'open',
-    agent: found.status.name === 'RUNNING' ? ((attribute(searchAttributes.agentStatus) as AgentStatus | undefined) ?? 'none') : 'none',
+    agent:
+      found.status.name === 'RUNNING'
+        ? ((attribute(searchAttributes.agentStatus) as AgentStatus | undefined) ?? 'none')
+        : 'none',
     ...(attention === undefined ? {} : { attention }),
     ...(rig === undefined ? {} : { rig }),
     ...(repo === undefined ? {} : { repo }),

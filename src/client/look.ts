@@ -13,7 +13,8 @@ export interface BeadLook {
 }
 
 /**
- * Asks the bead, and the server about the bead. When no worker answers, what the server knows by itself is all there is, and `notes` says so.
+ * Asks the bead, and the server about the bead. When no worker answers, what the server knows by itself is all there
+ * is, and `notes` says so.
  * @throws BeadNotFoundError
  */
 export async function lookAt(beads: BeadClient, bead: string): Promise<BeadLook> {
@@ -27,11 +28,15 @@ export async function lookAt(beads: BeadClient, bead: string): Promise<BeadLook>
   const notes: string[] = [];
   if (description.ending !== undefined) {
     const by = description.ending.by === undefined ? '' : ` by ${description.ending.by}`;
-    notes.push(`the workflow was ended from outside (${description.execution.toLowerCase().replace('_', ' ')}${by}): ${description.ending.reason}`);
+    notes.push(
+      `the workflow was ended from outside (${description.execution.toLowerCase().replace('_', ' ')}${by}): ${description.ending.reason}`,
+    );
     notes.push('what the bead says of itself below is its last state before that');
   }
   if (view === undefined) {
-    notes.push('no worker answered: this is what the server knows by itself, and it may be a moment old; start a worker with `heartbead up` for the whole picture');
+    notes.push(
+      'no worker answered: this is what the server knows by itself, and it may be a moment old; start a worker with `heartbead up` for the whole picture',
+    );
   }
   return { description, ...(view === undefined ? {} : { view }), notes };
 }

@@ -13,10 +13,21 @@ const queueTypes = { workflow: 1, activity: 2 } as const;
 /** A poll lasts a minute; the server goes on naming a worker for five after it has gone. */
 const freshFor = 75_000;
 
-/** @returns the workers that poll a task queue now. One that was killed within the last minute may still be among them. */
-export async function pollersOf(town: Pick<Town, 'connection' | 'namespace'>, queue: string, kind: keyof typeof queueTypes, deadline = defaultDeadline): Promise<Poller[]> {
+/**
+ * @returns the workers that poll a task queue now. One that was killed within the last minute may still be among them.
+ */
+export async function pollersOf(
+  town: Pick<Town, 'connection' | 'namespace'>,
+  queue: string,
+  kind: keyof typeof queueTypes,
+  deadline = defaultDeadline,
+): Promise<Poller[]> {
   const { pollers } = await within(town.connection, deadline, () =>
-    town.connection.workflowService.describeTaskQueue({ namespace: town.namespace, taskQueue: { name: queue, kind: 1 }, taskQueueType: queueTypes[kind] }),
+    town.connection.workflowService.describeTaskQueue({
+      namespace: town.namespace,
+      taskQueue: { name: queue, kind: 1 },
+      taskQueueType: queueTypes[kind],
+    }),
   );
   const found = (pollers ?? []).map(({ identity, lastAccessTime }) => ({
     identity: identity ?? 'unknown',

@@ -33,11 +33,19 @@ export interface WorkerRecord extends ProcessRecord {
 const files = { server: 'server.json', worker: 'worker.json' } as const;
 type Records = { server: ServerRecord; worker: WorkerRecord };
 
-/** @returns the record, or undefined when there is none. A file that cannot be read as JSON counts as none: it is rewritten by the next `up`. */
+/**
+ * @returns the record, or undefined when there is none. A file that cannot be read as JSON counts as none: it is
+ * rewritten by the next `up`.
+ */
 export async function readRecord<K extends keyof Records>(home: string, kind: K): Promise<Records[K] | undefined> {
   try {
     const value: unknown = JSON.parse(await readFile(join(home, files[kind]), 'utf8'));
-    return typeof value === 'object' && value !== null && Number.isInteger((value as ProcessRecord).pid) && typeof (value as ProcessRecord).startTime === 'string' ? (value as Records[K]) : undefined;
+    return typeof value === 'object' &&
+      value !== null &&
+      Number.isInteger((value as ProcessRecord).pid) &&
+      typeof (value as ProcessRecord).startTime === 'string'
+      ? (value as Records[K])
+      : undefined;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
     throw error;

@@ -3,7 +3,17 @@ import { QueryNotRegisteredError, isGrpcDeadlineError, isGrpcServiceError } from
 import { ClientError, NoServerError, ServerRefusedError } from './errors.js';
 
 // Codes of gRPC, which is not a direct dependency.
-const code = { cancelled: 1, invalidArgument: 3, deadlineExceeded: 4, notFound: 5, permissionDenied: 7, resourceExhausted: 8, failedPrecondition: 9, unavailable: 14, unauthenticated: 16 } as const;
+const code = {
+  cancelled: 1,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  notFound: 5,
+  permissionDenied: 7,
+  resourceExhausted: 8,
+  failedPrecondition: 9,
+  unavailable: 14,
+  unauthenticated: 16,
+} as const;
 
 interface GrpcLike {
   code: number;
@@ -21,8 +31,9 @@ export function grpcError(error: unknown): GrpcLike | undefined {
 /** @returns whether a query or update failed because nobody works on the bead's task queue. */
 export function noWorkerAnswered(error: unknown): boolean {
   if (error instanceof QueryNotRegisteredError || isGrpcDeadlineError(error)) return true;
-  // "no poller seen for task queue recently, worker may be down", and "workflow task is not scheduled yet" of a bead nobody has ever run;
-  // at the deadline the server is sometimes quicker than our own clock and says "cancelled" itself.
+  // "no poller seen for task queue recently, worker may be down", and "workflow task is not scheduled yet" of a bead
+  // nobody has ever run; at the deadline the server is sometimes quicker than our own clock and says "cancelled"
+  // itself.
   const said = grpcError(error)?.code;
   return said === code.failedPrecondition || said === code.cancelled;
 }
@@ -30,7 +41,12 @@ export function noWorkerAnswered(error: unknown): boolean {
 /** Turns an error of a request into one for people; what nobody foresaw comes back as it was. */
 export function refusal(error: unknown): unknown {
   if (error instanceof ClientError) return error;
-  if (error instanceof NamespaceNotFoundError) return new ServerRefusedError(`the Temporal server has no namespace ${error.namespace}`, 'correct TEMPORAL_NAMESPACE, or have the namespace made', { cause: error });
+  if (error instanceof NamespaceNotFoundError)
+    return new ServerRefusedError(
+      `the Temporal server has no namespace ${error.namespace}`,
+      'correct TEMPORAL_NAMESPACE, or have the namespace made',
+      { cause: error },
+    );
   const grpc = grpcError(error);
   if (grpc === undefined) return error;
   const said = (grpc.details ?? '').split('\n')[0]?.slice(0, 300) ?? '';
@@ -38,21 +54,43 @@ export function refusal(error: unknown): unknown {
     case code.cancelled:
     case code.unavailable:
     case code.deadlineExceeded:
-      return new NoServerError('the Temporal server did not answer in time', 'try again; `heartbead doctor` looks for the cause', { cause: error });
+      return new NoServerError(
+        'the Temporal server did not answer in time',
+        'try again; `heartbead doctor` looks for the cause',
+        { cause: error },
+      );
     case code.permissionDenied:
     case code.unauthenticated:
-      return new ServerRefusedError(`the Temporal server refused the credentials: ${said}`, 'check TEMPORAL_API_KEY or the TLS settings', { cause: error });
+      return new ServerRefusedError(
+        `the Temporal server refused the credentials: ${said}`,
+        'check TEMPORAL_API_KEY or the TLS settings',
+        { cause: error },
+      );
     case code.notFound:
-      return new ServerRefusedError(`the Temporal server does not know what was asked for: ${said}`, 'check TEMPORAL_NAMESPACE', { cause: error });
+      return new ServerRefusedError(
+        `the Temporal server does not know what was asked for: ${said}`,
+        'check TEMPORAL_NAMESPACE',
+        { cause: error },
+      );
     case code.resourceExhausted:
-      return new ServerRefusedError(`the Temporal server is overloaded or a limit was met: ${said}`, 'wait a little, then try again', { cause: error });
+      return new ServerRefusedError(
+        `the Temporal server is overloaded or a limit was met: ${said}`,
+        'wait a little, then try again',
+        { cause: error },
+      );
     case code.invalidArgument:
       return new ServerRefusedError(
         `the Temporal server did not accept the request: ${said}`,
-        /search attribute|invalid query|BeadStatus|AgentStatus/i.test(said) ? 'register the search attributes with `heartbead up`, then try again' : '`heartbead doctor` checks the server',
+        /search attribute|invalid query|BeadStatus|AgentStatus/i.test(said)
+          ? 'register the search attributes with `heartbead up`, then try again'
+          : '`heartbead doctor` checks the server',
         { cause: error },
       );
     default:
-      return new ServerRefusedError(`the Temporal server answered with an error: ${said || `gRPC code ${grpc.code}`}`, 'try again; `heartbead doctor` looks for the cause', { cause: error });
+      return new ServerRefusedError(
+        `the Temporal server answered with an error: ${said || `gRPC code ${grpc.code}`}`,
+        'try again; `heartbead doctor` looks for the cause',
+        { cause: error },
+      );
   }
 }

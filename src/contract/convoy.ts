@@ -25,7 +25,10 @@ export interface ConvoySpec {
   rig: string;
   beads: ConvoyBead[];
   policy: ConvoyPolicy;
-  /** `base`: every bead lands on the rig's base branch. `integration`: on `convoy/<id>`, which lands as a whole at the end. */
+  /**
+   * `base`: every bead lands on the rig's base branch. `integration`: on `convoy/<id>`, which lands as a whole at the
+   * end.
+   */
   target: 'base' | 'integration';
   /** Staged: nothing starts before `start`. */
   staged: boolean;
@@ -69,7 +72,8 @@ export interface ConvoyLanding {
   target?: string;
 }
 
-export type ConvoyStatus = 'staged' | 'running' | 'paused' | 'landing' | 'landed' | 'failed' | 'cancelled' | 'cancelling';
+export type ConvoyStatus =
+  'staged' | 'running' | 'paused' | 'landing' | 'landed' | 'failed' | 'cancelled' | 'cancelling';
 
 export interface ConvoyState {
   convoy: string;
@@ -171,7 +175,10 @@ export interface BeadReport {
 
 /** More beads than this in one convoy are refused: its state has to fit well into one payload. */
 export const maxConvoyBeads = 500;
-/** Bytes of all titles and bodies together: half of the server's 2 MiB for one payload, since names, reasons and needs come on top. */
+/**
+ * Bytes of all titles and bodies together: half of the server's 2 MiB for one payload, since names, reasons and needs
+ * come on top.
+ */
 export const maxConvoyBytes = 1_000_000;
 /** The branch on which the beads of a convoy with an integration branch land. */
 export const integrationBranch = (convoy: string): string => `convoy/${convoy}`;

@@ -1,4 +1,7 @@
-/** Readers of the signals to rigs and convoys: they do not trust their payload, do not throw, and answer with what is wrong as text. @module */
+/**
+ * Readers of the signals to rigs and convoys: they do not trust their payload, do not throw, and answer with what is
+ * wrong as text. @module
+ */
 import { beadWorkflowId } from './names.js';
 import { branchProblem, shaProblem } from './problems.js';
 import { clip, limits } from './limits.js';
@@ -9,10 +12,12 @@ import { beadStatuses } from './types.js';
 const record = (value: unknown): Record<string, unknown> | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
 /** Names of beads and items are at most 60 characters, workflow ids 255 (the server's limit). */
-const name = (value: unknown, max = 255): value is string => typeof value === 'string' && value !== '' && value.length <= max;
+const name = (value: unknown, max = 255): value is string =>
+  typeof value === 'string' && value !== '' && value.length <= max;
 const instant = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0;
 /** An unreadable priority is the middle one: it must not cost a bead its place. */
-const priorityOf = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? Math.min(Math.max(Math.round(value), 1), 5) : 3);
+const priorityOf = (value: unknown): number =>
+  typeof value === 'number' && Number.isFinite(value) ? Math.min(Math.max(Math.round(value), 1), 5) : 3;
 
 /** Reads an `askSlot` signal. */
 export function readSlotRequest(payload: unknown): SlotRequest | string {
@@ -40,11 +45,20 @@ export function readMergeRequest(payload: unknown): MergeRequest | string {
   const p = record(payload);
   if (p === undefined || !name(p['item']) || !name(p['workflowId'])) return 'not a request for a merge';
   const { branch, sha, target } = p;
-  const problem = branchProblem(branch) ?? shaProblem(sha) ?? (target === '' || target === undefined ? undefined : branchProblem(target));
+  const problem =
+    branchProblem(branch) ??
+    shaProblem(sha) ??
+    (target === '' || target === undefined ? undefined : branchProblem(target));
   if (problem !== undefined) return problem;
   return {
-    item: p['item'], workflowId: p['workflowId'], branch: branch as string, sha: sha as string, target: typeof target === 'string' ? target : '', priority: priorityOf(p['priority']),
-    since: instant(p['since']) ? p['since'] : 0, title: clip(typeof p['title'] === 'string' ? p['title'] : p['item'], limits.titleChars),
+    item: p['item'],
+    workflowId: p['workflowId'],
+    branch: branch as string,
+    sha: sha as string,
+    target: typeof target === 'string' ? target : '',
+    priority: priorityOf(p['priority']),
+    since: instant(p['since']) ? p['since'] : 0,
+    title: clip(typeof p['title'] === 'string' ? p['title'] : p['item'], limits.titleChars),
   };
 }
 
@@ -52,7 +66,11 @@ export function readMergeRequest(payload: unknown): MergeRequest | string {
 export function readWithdrawMerge(payload: unknown): Required<WithdrawMerge> | string {
   const p = record(payload);
   if (p === undefined || !name(p['item']) || !name(p['sha'])) return 'not a withdrawal';
-  return { item: p['item'], sha: p['sha'], workflowId: name(p['workflowId']) ? p['workflowId'] : beadWorkflowId(p['item']) };
+  return {
+    item: p['item'],
+    sha: p['sha'],
+    workflowId: name(p['workflowId']) ? p['workflowId'] : beadWorkflowId(p['item']),
+  };
 }
 
 /** Reads a `beadReport` signal. */
@@ -64,6 +82,10 @@ export function readBeadReport(payload: unknown): BeadReport | string {
   const merged = p['merged'] === true;
   if (merged && shaProblem(p['sha']) !== undefined) return 'the report of a merge without its commit';
   return {
-    bead: p['bead'], status, reason: clip(typeof p['reason'] === 'string' ? p['reason'] : '', 500), merged, ...(typeof p['sha'] === 'string' && shaProblem(p['sha']) === undefined ? { sha: p['sha'] } : {}),
+    bead: p['bead'],
+    status,
+    reason: clip(typeof p['reason'] === 'string' ? p['reason'] : '', 500),
+    merged,
+    ...(typeof p['sha'] === 'string' && shaProblem(p['sha']) === undefined ? { sha: p['sha'] } : {}),
   };
 }

@@ -32,7 +32,10 @@ export interface LookAtWorkflowsInput {
   /** Also ask beads that have ended how they did; a word of theirs may have been lost. */
   reports?: boolean;
 }
-/** `status` in the server's words: `RUNNING`, `COMPLETED`, `TERMINATED`, `NOT_FOUND` …. A workflow that went on in a new run is running. */
+/**
+ * `status` in the server's words: `RUNNING`, `COMPLETED`, `TERMINATED`, `NOT_FOUND` …. A workflow that went on in a new
+ * run is running.
+ */
 export interface WorkflowLook {
   workflowId: string;
   running: boolean;
@@ -54,7 +57,10 @@ export interface EnsureBranchInput {
   /** Where it begins; the remote's default branch when absent. */
   from?: string;
 }
-/** Where a branch of the remote stands, and which of some commits it does not have. `sha` is absent when there is no such branch. */
+/**
+ * Where a branch of the remote stands, and which of some commits it does not have. `sha` is absent when there is no
+ * such branch.
+ */
 export interface LookAtBranchInput {
   repo: string;
   /** Empty: the remote's default branch. */
@@ -66,7 +72,10 @@ export interface BranchLook {
   missing: string[];
 }
 
-/** Activities of convoys and rigs on the main queue. Implementations: `src/activities/fleet` as `createFleetActivities(deps)`. */
+/**
+ * Activities of convoys and rigs on the main queue. Implementations: `src/activities/fleet` as
+ * `createFleetActivities(deps)`.
+ */
 export interface FleetActivities {
   /** Idempotent by the bead's workflow id. Fails by `ForeignBead` when another bead has the id. */
   startBead(input: StartBeadInput): Promise<StartBeadResult>;
@@ -79,8 +88,8 @@ export interface FleetActivities {
 /** Activities on the merge queue: the refinery's. Implementations: `src/activities/refinery`. */
 export interface RefineryActivities {
   /**
-   * Merges one item; safe to be called again at any time, also while an earlier call still runs. Throws only what may pass; what will not is an outcome.
-   * A cancellation is answered by one only while nothing has been pushed.
+   * Merges one item; safe to be called again at any time, also while an earlier call still runs. Throws only what may
+   * pass; what will not is an outcome. A cancellation is answered by one only while nothing has been pushed.
    */
   merge(input: MergeInput): Promise<MergeOutcome>;
   /** A branch that is there is left where it is. */

@@ -10,13 +10,19 @@ const hostPattern = /^[\w.-]{1,100}$/;
 
 const readCheckpoint = (value: unknown): Checkpoint | undefined => {
   const c = record(value);
-  if (c === undefined || shaProblem(c['sha']) !== undefined || typeof c['ref'] !== 'string' || !/^refs\/[\w./-]{1,300}$/.test(c['ref'])) return undefined;
+  if (
+    c === undefined ||
+    shaProblem(c['sha']) !== undefined ||
+    typeof c['ref'] !== 'string' ||
+    !/^refs\/[\w./-]{1,300}$/.test(c['ref'])
+  )
+    return undefined;
   return { sha: c['sha'] as string, ref: c['ref'], wip: c['wip'] === true };
 };
 
 /**
- * Reads a `heartbeat` signal's payload without trusting it and without ever throwing: a throw in a signal handler wedges the workflow.
- * Only `attempt` is required; unreadable optional fields are dropped.
+ * Reads a `heartbeat` signal's payload without trusting it and without ever throwing: a throw in a signal handler
+ * wedges the workflow. Only `attempt` is required; unreadable optional fields are dropped.
  * @returns the heartbeat, or what is wrong with it as text.
  */
 export function readHeartbeat(payload: unknown): HeartbeatSignal | string {
@@ -33,7 +39,9 @@ export function readHeartbeat(payload: unknown): HeartbeatSignal | string {
     ...(typeof p['host'] === 'string' && hostPattern.test(p['host']) ? { host: p['host'] } : {}),
     ...(typeof p['activity'] === 'string' ? { activity: clip(p['activity'], 200) } : {}),
     ...(checkpoint ? { checkpoint } : {}),
-    ...(Array.isArray(acknowledged) ? { acknowledged: acknowledged.filter((id): id is string => typeof id === 'string').slice(0, 100) } : {}),
+    ...(Array.isArray(acknowledged)
+      ? { acknowledged: acknowledged.filter((id): id is string => typeof id === 'string').slice(0, 100) }
+      : {}),
   };
 }
 
@@ -54,5 +62,9 @@ export function readNote(payload: unknown): NoteSignal | string {
   const problem = attemptIdProblem(p['attempt']);
   if (problem !== undefined) return problem;
   if (typeof p['text'] !== 'string' || p['text'] === '') return 'a note needs a text';
-  return { attempt: p['attempt'] as string, text: clip(p['text']), kind: p['kind'] === 'escalation' ? 'escalation' : 'note' };
+  return {
+    attempt: p['attempt'] as string,
+    text: clip(p['text']),
+    kind: p['kind'] === 'escalation' ? 'escalation' : 'note',
+  };
 }

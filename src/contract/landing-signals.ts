@@ -4,12 +4,16 @@ import type { Granted, MergeEnded } from './rig.js';
 const record = (value: unknown): Record<string, unknown> | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
 
-/** Reads a `granted` signal without trusting it and without throwing. @returns the grant, or what is wrong with it as text. */
+/**
+ * Reads a `granted` signal without trusting it and without throwing. @returns the grant, or what is wrong with it as
+ * text.
+ */
 export function readGranted(payload: unknown): Granted | string {
   const p = record(payload);
   const settings = record(p?.['settings']);
   if (p === undefined || typeof p['bead'] !== 'string' || typeof p['version'] !== 'number') return 'not a grant';
-  if (settings === undefined || typeof settings['repo'] !== 'string' || record(settings['agent']) === undefined) return 'a grant without settings';
+  if (settings === undefined || typeof settings['repo'] !== 'string' || record(settings['agent']) === undefined)
+    return 'a grant without settings';
   return p as unknown as Granted;
 }
 
@@ -17,18 +21,27 @@ export function readGranted(payload: unknown): Granted | string {
 export function readMergeEnded(payload: unknown): MergeEnded | string {
   const p = record(payload);
   const result = record(p?.['result']);
-  if (p === undefined || typeof p['item'] !== 'string' || typeof p['sha'] !== 'string' || result === undefined) return 'not the end of a merge';
+  if (p === undefined || typeof p['item'] !== 'string' || typeof p['sha'] !== 'string' || result === undefined)
+    return 'not the end of a merge';
   const texts = (...names: string[]): boolean => names.every((name) => typeof result[name] === 'string');
   switch (result['outcome']) {
     case 'merged':
       return texts('sha', 'target', 'strategy') ? (p as unknown as MergeEnded) : 'a merge without its commit';
     case 'conflict':
-      return texts('target', 'targetSha') && Array.isArray(result['paths']) ? (p as unknown as MergeEnded) : 'a conflict without its paths';
+      return texts('target', 'targetSha') && Array.isArray(result['paths'])
+        ? (p as unknown as MergeEnded)
+        : 'a conflict without its paths';
     case 'checks_failed':
       return texts('check', 'logTail') ? (p as unknown as MergeEnded) : 'a failed check without its name';
     case 'push_rejected':
     case 'error':
-      return { ...(p as unknown as MergeEnded), result: { ...(result as unknown as { outcome: 'error' }), reason: clip(String(result['reason'] ?? 'no reason given')) } as MergeEnded['result'] };
+      return {
+        ...(p as unknown as MergeEnded),
+        result: {
+          ...(result as unknown as { outcome: 'error' }),
+          reason: clip(String(result['reason'] ?? 'no reason given')),
+        } as MergeEnded['result'],
+      };
     default:
       return 'an unknown outcome of a merge';
   }

@@ -26,7 +26,10 @@ export function clip(text: string, max: number = limits.textChars): string {
   return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
 }
 
-/** @returns the end of a text, at most `max` characters, marked when it was cut: of a log the last lines tell what went wrong. */
+/**
+ * @returns the end of a text, at most `max` characters, marked when it was cut: of a log the last lines tell what went
+ * wrong.
+ */
 export function clipStart(text: string, max: number = limits.textChars): string {
   return text.length <= max ? text : `…${text.slice(text.length - max + 1)}`;
 }

@@ -7,7 +7,10 @@
 /** The default main task queue; the others are derived from it, so a test or a second town can have its own set. */
 export const DEFAULT_TASK_QUEUE = 'heartbead';
 
-/** The task queues of a town, all derived from its main queue (a workflow reads its own with `workflowInfo().taskQueue`). */
+/**
+ * The task queues of a town, all derived from its main queue (a workflow reads its own with
+ * `workflowInfo().taskQueue`).
+ */
 export const taskQueues = {
   /** Workflows and short activities. */
   main: (town: string = DEFAULT_TASK_QUEUE): string => town,
@@ -32,7 +35,10 @@ export const beadOfWorkflowId = (workflowId: string): string | undefined =>
 /** Messages of the bead workflow. */
 export const messages = {
   heartbeat: 'heartbeat',
-  /** A host has taken the attempt and prepares it: the bead no longer waits for a slot. Not a heartbeat: no agent exists yet. */
+  /**
+   * A host has taken the attempt and prepares it: the bead no longer waits for a slot. Not a heartbeat: no agent exists
+   * yet.
+   */
   accepted: 'accepted',
   note: 'note',
   state: 'state',

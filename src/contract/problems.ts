@@ -1,6 +1,6 @@
 /**
- * Guards that serve the CLI, the client and the workflow alike: each returns what is wrong as one sentence, or undefined.
- * Plain code, since the workflow calls them too and zod stays out of its bundle.
+ * Guards that serve the CLI, the client and the workflow alike: each returns what is wrong as one sentence, or
+ * undefined. Plain code, since the workflow calls them too and zod stays out of its bundle.
  * @module
  */
 import { limits } from './limits.js';
@@ -8,14 +8,18 @@ import { limits } from './limits.js';
 /** @returns what is wrong with a bead id, or undefined. Ids become workflow ids, refs and folder names. */
 export function beadIdProblem(id: unknown): string | undefined {
   if (typeof id !== 'string' || id === '') return 'a bead id must be a non-empty text';
-  if (id.length > limits.beadIdChars) return `a bead id has at most ${limits.beadIdChars} characters, this one has ${id.length}`;
-  if (!/^[a-z0-9][a-z0-9-]*$/.test(id)) return `a bead id has only lower-case letters, digits and dashes, and begins with a letter or digit: ${JSON.stringify(id)}`;
+  if (id.length > limits.beadIdChars)
+    return `a bead id has at most ${limits.beadIdChars} characters, this one has ${id.length}`;
+  if (!/^[a-z0-9][a-z0-9-]*$/.test(id))
+    return `a bead id has only lower-case letters, digits and dashes, and begins with a letter or digit: ${JSON.stringify(id)}`;
   return undefined;
 }
 
 /** @returns what is wrong with an attempt id (`<n>-<random>`), or undefined. */
 export function attemptIdProblem(id: unknown): string | undefined {
-  return typeof id === 'string' && /^\d{1,6}-[a-z0-9]{4,32}$/.test(id) ? undefined : 'an attempt id looks like 1-k3j9x2ab';
+  return typeof id === 'string' && /^\d{1,6}-[a-z0-9]{4,32}$/.test(id)
+    ? undefined
+    : 'an attempt id looks like 1-k3j9x2ab';
 }
 
 /**
@@ -26,8 +30,9 @@ export function branchProblem(name: unknown): string | undefined {
   if (typeof name !== 'string' || name === '') return 'a branch name must be a non-empty text';
   if (name.startsWith('-')) return `a branch name cannot begin with a dash: ${JSON.stringify(name)}`;
   if (name.length > 200) return 'a branch name has at most 200 characters';
-  // eslint-disable-next-line no-control-regex
-  const bad = /[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|^\/|\/$|\.$|^@$/.test(name) || name.split('/').some((part) => part.startsWith('.') || part.endsWith('.lock'));
+  const bad =
+    /[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|^\/|\/$|\.$|^@$/.test(name) ||
+    name.split('/').some((part) => part.startsWith('.') || part.endsWith('.lock'));
   return bad ? `not a branch name that git accepts: ${JSON.stringify(name)}` : undefined;
 }
 
@@ -40,13 +45,15 @@ export function repoProblem(url: unknown): string | undefined {
   if (typeof url !== 'string' || url === '') return 'a repository needs a URL or a path';
   if (url.length > 1_000) return 'a repository URL has at most 1,000 characters';
   if (url.startsWith('-')) return `a repository URL cannot begin with a dash: ${JSON.stringify(url)}`;
-  // eslint-disable-next-line no-control-regex
   if (/[\x00-\x1f\x7f]/.test(url)) return 'a repository URL cannot hold control characters';
-  if (/^[a-z0-9+.-]*::/i.test(url)) return `this kind of repository URL can run commands and is refused: ${JSON.stringify(url)}; use https, ssh, git, file or a path`;
+  if (/^[a-z0-9+.-]*::/i.test(url))
+    return `this kind of repository URL can run commands and is refused: ${JSON.stringify(url)}; use https, ssh, git, file or a path`;
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1]?.toLowerCase();
   if (scheme !== undefined) {
-    if (!['https', 'http', 'ssh', 'git', 'file'].includes(scheme)) return `the protocol ${scheme} is not allowed; use https, ssh, git, file or a path`;
-    if (/^[a-z]+:\/\/[^/@]*:[^/@]*@/i.test(url)) return 'a repository URL must not carry a password (it would stay in history); use a git credential helper or ssh';
+    if (!['https', 'http', 'ssh', 'git', 'file'].includes(scheme))
+      return `the protocol ${scheme} is not allowed; use https, ssh, git, file or a path`;
+    if (/^[a-z]+:\/\/[^/@]*:[^/@]*@/i.test(url))
+      return 'a repository URL must not carry a password (it would stay in history); use a git credential helper or ssh';
     return undefined;
   }
   if (url.startsWith('/') || url.startsWith('./') || url.startsWith('../')) return undefined;
@@ -63,13 +70,15 @@ export function shaProblem(sha: unknown): string | undefined {
 /** @returns what is wrong with a title, or undefined. */
 export function titleProblem(title: unknown): string | undefined {
   if (typeof title !== 'string' || title.trim() === '') return 'a bead needs a title';
-  if (title.length > limits.titleChars) return `a title has at most ${limits.titleChars} characters, this one has ${title.length}; put the rest into the body`;
+  if (title.length > limits.titleChars)
+    return `a title has at most ${limits.titleChars} characters, this one has ${title.length}; put the rest into the body`;
   return undefined;
 }
 
 /** @returns what is wrong with a body, or undefined. `bytes` is its length in UTF-8. */
 export function bodyProblem(body: unknown, bytes: number): string | undefined {
   if (typeof body !== 'string') return 'a body must be a text';
-  if (bytes > limits.bodyBytes) return `a body has at most ${limits.bodyBytes} bytes, this one has ${bytes}; put long material into the repository and name the file`;
+  if (bytes > limits.bodyBytes)
+    return `a body has at most ${limits.bodyBytes} bytes, this one has ${bytes}; put long material into the repository and name the file`;
   return undefined;
 }

@@ -1,7 +1,10 @@
 /** The contract of rigs and their refinery. Names are wire format. All durations are milliseconds. @module */
 import type { AgentSpec, Budgets, Clocks } from './types.js';
 
-/** How the refinery brings a branch onto its target. `branch-only` pushes the branch and merges nothing; `pr` opens a pull request and waits for it. */
+/**
+ * How the refinery brings a branch onto its target. `branch-only` pushes the branch and merges nothing; `pr` opens a
+ * pull request and waits for it.
+ */
 export type MergeStrategy = 'merge' | 'rebase' | 'squash' | 'branch-only' | 'pr';
 export const mergeStrategies: readonly MergeStrategy[] = ['merge', 'rebase', 'squash', 'branch-only', 'pr'];
 
@@ -103,7 +106,10 @@ export interface MergeInput {
   request: MergeRequest;
   strategy: MergeStrategy;
   checks: Check[];
-  /** Nobody wants the item any more: merge nothing, only say whether it is on its target already (`merged`), or not (`error`). */
+  /**
+   * Nobody wants the item any more: merge nothing, only say whether it is on its target already (`merged`), or not
+   * (`error`).
+   */
   withdrawn?: boolean;
 }
 
@@ -142,7 +148,14 @@ export interface RigState {
   /** The last merges, newest last. `from` is the commit that was asked for, `sha` the one on the target. */
   merged: { item: string; sha: string; target: string; at: number; from: string; strategy: MergeStrategy }[];
   /** The last items that did not get merged, newest last. */
-  notMerged: { item: string; from: string; target: string; at: number; outcome: Exclude<MergeOutcome['outcome'], 'merged'>; reason: string }[];
+  notMerged: {
+    item: string;
+    from: string;
+    target: string;
+    at: number;
+    outcome: Exclude<MergeOutcome['outcome'], 'merged'>;
+    reason: string;
+  }[];
   news: RigNews[];
   /** All news so far; gives them their ids. */
   newsCount: number;
@@ -173,7 +186,9 @@ export const rigMessages = {
   mergeEnded: 'mergeEnded',
   /** To a bead that waits for a slot: it will not get one, since the rig is being removed. */
   slotRefused: 'slotRefused',
-  /** Updates by operators: `configure` takes a part of the settings (null takes an optional one away), the others `{}`. */
+  /**
+   * Updates by operators: `configure` takes a part of the settings (null takes an optional one away), the others `{}`.
+   */
   configure: 'configure',
   pause: 'pause',
   resume: 'resume',
@@ -181,7 +196,10 @@ export const rigMessages = {
   state: 'state',
 } as const;
 
-/** Bead → rig: the bead's attempt is over (or the bead has ended). `progress`: the agent had got on; tells the breaker good from bad. */
+/**
+ * Bead → rig: the bead's attempt is over (or the bead has ended). `progress`: the agent had got on; tells the breaker
+ * good from bad.
+ */
 export interface ReturnSlot {
   bead: string;
   infraLoss: boolean;
@@ -192,7 +210,10 @@ export interface Granted {
   bead: string;
   version: number;
   settings: RigSettings;
-  /** The breaker is open and this is the attempt that tries whether things are better: its first progress is worth a `probeProgress`. */
+  /**
+   * The breaker is open and this is the attempt that tries whether things are better: its first progress is worth a
+   * `probeProgress`.
+   */
   probe?: boolean;
 }
 /** Bead → rig: its agent has shown progress. */

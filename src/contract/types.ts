@@ -1,18 +1,27 @@
 /**
- * The words of the domain as types, and the shapes that cross process borders.
- * All durations are milliseconds, all instants are milliseconds since the epoch, of the workflow's clock unless it says otherwise.
+ * The words of the domain as types, and the shapes that cross process borders. All durations are milliseconds, all
+ * instants are milliseconds since the epoch, of the workflow's clock unless it says otherwise.
  * @module
  */
 
 /** Where a piece of work stands. `closed`, `failed` and `cancelled` are final. */
 export type BeadStatus = 'open' | 'in_progress' | 'in_review' | 'blocked' | 'closed' | 'failed' | 'cancelled';
-export const beadStatuses: readonly BeadStatus[] = ['open', 'in_progress', 'in_review', 'blocked', 'closed', 'failed', 'cancelled'];
+export const beadStatuses: readonly BeadStatus[] = [
+  'open',
+  'in_progress',
+  'in_review',
+  'blocked',
+  'closed',
+  'failed',
+  'cancelled',
+];
 
 /** What is known of the agent of the current attempt; `none` when there is no attempt. */
 export type AgentStatus = 'none' | 'starting' | 'working' | 'stalled' | 'suspect' | 'paused' | 'stopping';
 
 /** @returns whether a bead in this status has ended for good. */
-export const isFinal = (status: BeadStatus): boolean => status === 'closed' || status === 'failed' || status === 'cancelled';
+export const isFinal = (status: BeadStatus): boolean =>
+  status === 'closed' || status === 'failed' || status === 'cancelled';
 
 /**
  * How an attempt ended. Closed union: a new outcome does not compile until `domain/budgets.ts` has decided about it.
@@ -45,7 +54,19 @@ export type Outcome =
   | 'timed_out'
   | 'stopped';
 export const outcomes: readonly Outcome[] = [
-  'done', 'no_changes', 'unreported', 'agent_failed', 'rate_limited', 'auth_failed', 'not_installed', 'setup_failed', 'escalated', 'lost', 'stalled', 'timed_out', 'stopped',
+  'done',
+  'no_changes',
+  'unreported',
+  'agent_failed',
+  'rate_limited',
+  'auth_failed',
+  'not_installed',
+  'setup_failed',
+  'escalated',
+  'lost',
+  'stalled',
+  'timed_out',
+  'stopped',
 ];
 
 /** The clocks; defaults and their reasons in `domain/clocks.ts`. All in milliseconds. */
@@ -66,7 +87,9 @@ export interface Clocks {
   adoptWithin: number;
   /** A runner without a renewed lease saves its work and freezes its agent. */
   orphanGrace: number;
-  /** Silence, from the last renewal, after which an attempt on an unreachable host is given up; > orphanGrace + 30 s. */
+  /**
+   * Silence, from the last renewal, after which an attempt on an unreachable host is given up; > orphanGrace + 30 s.
+   */
   suspectGrace: number;
   /** Ceiling for the running time of an attempt, pauses not counted. */
   maxRuntime: number;
@@ -84,7 +107,10 @@ export interface Budgets {
   infraLosses: number;
   /** Rounds of rework. */
   reworkRounds: number;
-  /** Tokens (written, and read from no cache: `billedTokens`) of all attempts together; looked at before each next attempt. No limit when absent. */
+  /**
+   * Tokens (written, and read from no cache: `billedTokens`) of all attempts together; looked at before each next
+   * attempt. No limit when absent.
+   */
   maxTokens?: number;
   /** The same in US dollars, as far as the agent program tells what it costs. */
   maxCostUsd?: number;
@@ -129,7 +155,10 @@ export interface AgentSpec {
 export interface Checkpoint {
   sha: string;
   ref: string;
-  /** True when the commit at `ref` is a wip snapshot (uncommitted work on top of its parent), not a commit of the agent's. */
+  /**
+   * True when the commit at `ref` is a wip snapshot (uncommitted work on top of its parent), not a commit of the
+   * agent's.
+   */
   wip: boolean;
 }
 
@@ -174,7 +203,9 @@ export interface StartAgentInput {
   attempt: string;
   /** 1 for the bead's first attempt. */
   number: number;
-  /** `start`: make it run here unless another host has claimed it. `adopt`: it lives here, hand over the new task token. */
+  /**
+   * `start`: make it run here unless another host has claimed it. `adopt`: it lives here, hand over the new task token.
+   */
   mode: 'start' | 'adopt';
   title: string;
   body: string;
@@ -203,7 +234,10 @@ export interface Message {
   at: number;
 }
 
-/** A message as the bead keeps it. Delivered is not acknowledged: what an attempt did not acknowledge goes to the next one. */
+/**
+ * A message as the bead keeps it. Delivered is not acknowledged: what an attempt did not acknowledge goes to the next
+ * one.
+ */
 export interface PendingMessage extends Message {
   deliveredTo?: string;
 }
@@ -240,8 +274,8 @@ export interface BeatDetails {
   host: string;
   attempt: string;
   /**
-   * `accepted`, `cloning`, `worktree`, `spawning` come before the fence: as long as none later was recorded, provably no agent
-   * was ever spawned. `running`, `frozen`, `paused`, `stopping` come from the runner.
+   * `accepted`, `cloning`, `worktree`, `spawning` come before the fence: as long as none later was recorded, provably
+   * no agent was ever spawned. `running`, `frozen`, `paused`, `stopping` come from the runner.
    */
   phase: BeatPhase;
   /** For a person: `cloning 43 %`, `running for 12 min, last output 8 s ago`. */
@@ -251,15 +285,21 @@ export interface BeatDetails {
 }
 export type BeatPhase = 'accepted' | 'cloning' | 'worktree' | 'spawning' | 'running' | 'frozen' | 'paused' | 'stopping';
 
-/** @returns whether an agent may exist once a heartbeat with this phase has been accepted. `spawning` is the runner's fence beat. */
-export const phaseMayHaveAgent = (phase: BeatPhase): boolean => phase !== 'accepted' && phase !== 'cloning' && phase !== 'worktree';
+/**
+ * @returns whether an agent may exist once a heartbeat with this phase has been accepted. `spawning` is the runner's
+ * fence beat.
+ */
+export const phaseMayHaveAgent = (phase: BeatPhase): boolean =>
+  phase !== 'accepted' && phase !== 'cloning' && phase !== 'worktree';
 
 /**
  * Payload of the `heartbeat` signal.
  *
- * - `start`: the runner holds the lease and spawns the agent now (sent and accepted *before* the spawn: it claims the attempt for its host).
+ * - `start`: the runner holds the lease and spawns the agent now (sent and accepted *before* the spawn: it claims the
+ * attempt for its host).
  * - `output`, `tool`, `agent` (the agent called in): progress.
- * - `adopted`: the runner has a token again. `orphan`: it is alive without one and asks to be adopted. Both are life, not progress.
+ * - `adopted`: the runner has a token again. `orphan`: it is alive without one and asks to be adopted. Both are life,
+ * not progress.
  * - `paused`, `resumed`: somebody paused the activity in the Web UI; the workflow cannot see that by itself.
  */
 export interface HeartbeatSignal {
@@ -273,9 +313,21 @@ export interface HeartbeatSignal {
   acknowledged?: string[];
 }
 export type HeartbeatKind = 'start' | 'output' | 'tool' | 'agent' | 'adopted' | 'orphan' | 'paused' | 'resumed';
-export const heartbeatKinds: readonly HeartbeatKind[] = ['start', 'output', 'tool', 'agent', 'adopted', 'orphan', 'paused', 'resumed'];
+export const heartbeatKinds: readonly HeartbeatKind[] = [
+  'start',
+  'output',
+  'tool',
+  'agent',
+  'adopted',
+  'orphan',
+  'paused',
+  'resumed',
+];
 
-/** Payload of the `accepted` signal: `startAgent` (mode start) sends it first of all, so that the bead knows the host before an agent exists. */
+/**
+ * Payload of the `accepted` signal: `startAgent` (mode start) sends it first of all, so that the bead knows the host
+ * before an agent exists.
+ */
 export interface AcceptedSignal {
   attempt: string;
   host: string;
@@ -356,7 +408,10 @@ export interface CurrentAttempt {
   baseSha?: string;
 }
 
-/** Why a bead with no running agent does not run; every such state names what ends it. `slot`: the attempt waits in the agents queue. */
+/**
+ * Why a bead with no running agent does not run; every such state names what ends it. `slot`: the attempt waits in the
+ * agents queue.
+ */
 export type Wait =
   | { for: 'slot'; since: number; text: string }
   | { for: 'backoff'; until: number; text: string }
@@ -408,7 +463,9 @@ export interface StoryLine {
   text: string;
 }
 
-/** The full state of a bead: the answer of the `state` query, and what continue-as-new carries over. JSON throughout. */
+/**
+ * The full state of a bead: the answer of the `state` query, and what continue-as-new carries over. JSON throughout.
+ */
 export interface BeadState {
   bead: string;
   title: string;

@@ -17,10 +17,17 @@ export const addUsage = (a: Usage | undefined, b: Partial<Usage> | undefined): U
 /** @returns what has been used since `b`. */
 export const usageSince = (a: Usage | undefined, b: Usage | undefined): Usage => combine(a, b, (x, y) => x - y);
 
-/** @returns tokens that count for a budget: read from no cache, or written. Cached ones cost a fraction, and every turn reads all of them again. */
-export const billedTokens = (usage: Usage): number => Math.max(0, usage.inputTokens - usage.cachedTokens) + usage.outputTokens;
+/**
+ * @returns tokens that count for a budget: read from no cache, or written. Cached ones cost a fraction, and every turn
+ * reads all of them again.
+ */
+export const billedTokens = (usage: Usage): number =>
+  Math.max(0, usage.inputTokens - usage.cachedTokens) + usage.outputTokens;
 
-/** Reads usage that came from elsewhere, without trusting it. @returns undefined when there is nothing to read, or all of it is zero. */
+/**
+ * Reads usage that came from elsewhere, without trusting it. @returns undefined when there is nothing to read, or all
+ * of it is zero.
+ */
 export function readUsage(value: unknown): Usage | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const given = value as Record<string, unknown>;

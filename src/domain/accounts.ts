@@ -6,11 +6,11 @@ export type Account = 'nothing' | 'agent' | 'infra';
 
 /** What happens after an attempt has ended. */
 export type Next =
-  | { do: 'verify' }
-  | { do: 'again'; delay: number; text: string }
-  | { do: 'block'; reason: string; fix: string };
+  { do: 'verify' } | { do: 'again'; delay: number; text: string } | { do: 'block'; reason: string; fix: string };
 
-/** @returns whose account an outcome goes to. Infrastructure never uses up the agent's budget, nor the other way round. */
+/**
+ * @returns whose account an outcome goes to. Infrastructure never uses up the agent's budget, nor the other way round.
+ */
 export function accountOf(outcome: Outcome): Account {
   switch (outcome) {
     case 'done':
@@ -38,7 +38,11 @@ export function accountOf(outcome: Outcome): Account {
  * What comes after an attempt, given the accounts as they stand *with* this end counted.
  * @param used the accounts after this end.
  */
-export function nextAfter(result: Pick<AttemptResult, 'outcome' | 'reason' | 'retryAfterMs'>, used: BeadState['used'], budgets: BeadState['budgets']): Next {
+export function nextAfter(
+  result: Pick<AttemptResult, 'outcome' | 'reason' | 'retryAfterMs'>,
+  used: BeadState['used'],
+  budgets: BeadState['budgets'],
+): Next {
   const { outcome, reason } = result;
   switch (outcome) {
     case 'done':
@@ -48,13 +52,29 @@ export function nextAfter(result: Pick<AttemptResult, 'outcome' | 'reason' | 're
       return { do: 'again', delay, text: `the agent's provider refuses for now: ${reason}` };
     }
     case 'auth_failed':
-      return { do: 'block', reason: `the agent cannot log in: ${reason}`, fix: 'give the agent valid credentials on its host, then retry the bead' };
+      return {
+        do: 'block',
+        reason: `the agent cannot log in: ${reason}`,
+        fix: 'give the agent valid credentials on its host, then retry the bead',
+      };
     case 'not_installed':
-      return { do: 'block', reason, fix: 'install the agent program on the host (or sling the bead with another agent), then retry the bead' };
+      return {
+        do: 'block',
+        reason,
+        fix: 'install the agent program on the host (or sling the bead with another agent), then retry the bead',
+      };
     case 'setup_failed':
-      return { do: 'block', reason, fix: 'mend what the reason names, then retry the bead; or cancel it and sling it anew' };
+      return {
+        do: 'block',
+        reason,
+        fix: 'mend what the reason names, then retry the bead; or cancel it and sling it anew',
+      };
     case 'escalated':
-      return { do: 'block', reason: `the agent asks for help: ${reason}`, fix: 'answer with a nudge, then retry the bead' };
+      return {
+        do: 'block',
+        reason: `the agent asks for help: ${reason}`,
+        fix: 'answer with a nudge, then retry the bead',
+      };
     case 'stopped':
       return { do: 'again', delay: 0, text: reason };
     case 'no_changes':
@@ -63,13 +83,22 @@ export function nextAfter(result: Pick<AttemptResult, 'outcome' | 'reason' | 're
     case 'stalled':
     case 'timed_out':
       if (used.agentFailures >= budgets.agentFailures) {
-        return { do: 'block', reason: `${used.agentFailures} attempts have failed; the last one: ${reason}`, fix: 'read the log and the attempts, mend the cause or nudge with advice, then retry the bead' };
+        return {
+          do: 'block',
+          reason: `${used.agentFailures} attempts have failed; the last one: ${reason}`,
+          fix: 'read the log and the attempts, mend the cause or nudge with advice, then retry the bead',
+        };
       }
-      // The first failure is tried again at once; a repeated one with growing distance, so that a broken set-up cannot burn money quickly.
+      // The first failure is tried again at once; a repeated one with growing distance, so that a broken set-up cannot
+      // burn money quickly.
       return { do: 'again', delay: used.agentFailures <= 1 ? 0 : backoff(used.agentFailures - 1), text: reason };
     case 'lost':
       if (used.infraLosses >= budgets.infraLosses) {
-        return { do: 'block', reason: `${used.infraLosses} attempts in a row were lost without any progress; the last one: ${reason}`, fix: 'look at the hosts (heartbead doctor), then retry the bead' };
+        return {
+          do: 'block',
+          reason: `${used.infraLosses} attempts in a row were lost without any progress; the last one: ${reason}`,
+          fix: 'look at the hosts (heartbead doctor), then retry the bead',
+        };
       }
       return { do: 'again', delay: used.infraLosses === 0 ? 0 : backoff(used.infraLosses), text: reason };
     default:

@@ -5,7 +5,16 @@ export function reportOf(state: BeadState): BeadReport | undefined {
   if (state.convoy === undefined) return undefined;
   const mergedSha = state.landing?.mergedSha;
   return {
-    bead: state.bead, status: state.status, reason: state.status === 'closed' || state.status === 'blocked' || state.status === 'failed' || state.status === 'cancelled' ? state.reason : '', merged: mergedSha !== undefined,
+    bead: state.bead,
+    status: state.status,
+    reason:
+      state.status === 'closed' ||
+      state.status === 'blocked' ||
+      state.status === 'failed' ||
+      state.status === 'cancelled'
+        ? state.reason
+        : '',
+    merged: mergedSha !== undefined,
     ...(mergedSha !== undefined ? { sha: mergedSha } : {}),
   };
 }

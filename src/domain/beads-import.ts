@@ -26,14 +26,26 @@ interface Issue {
 }
 
 /** Work is done by agents on these alone; the tracker keeps mail, gates and its own machinery in the same file. */
-const noWork = new Set(['message', 'event', 'gate', 'molecule', 'merge-request', 'agent', 'role', 'convoy', 'slot', 'rig']);
+const noWork = new Set([
+  'message',
+  'event',
+  'gate',
+  'molecule',
+  'merge-request',
+  'agent',
+  'role',
+  'convoy',
+  'slot',
+  'rig',
+]);
 const done = new Set(['closed', 'tombstone']);
 /** Kept on purpose where they are: templates, and what is put on ice. */
 const kept = new Set(['pinned', 'deferred']);
 
 /**
- * Maps issues to beads: ids to letters that a bead may have, priorities 0 to 4 to 1 to 5, dependencies that block to needs. Closed ones are skipped, and
- * what needed them no longer does. An epic with open children is their container: needing it means needing them, and what it needs, they need.
+ * Maps issues to beads: ids to letters that a bead may have, priorities 0 to 4 to 1 to 5, dependencies that block to
+ * needs. Closed ones are skipped, and what needed them no longer does. An epic with open children is their container:
+ * needing it means needing them, and what it needs, they need.
  * @returns beads in the order of the file. Cycles are left to the convoy's own check.
  */
 export function importBeads(text: string, { deferred, ignoreMissing }: ImportOptions): Imported {
@@ -46,21 +58,52 @@ export function importBeads(text: string, { deferred, ignoreMissing }: ImportOpt
     issues.set(issue.id, issue);
   }
   const notes: string[] = [];
-  const count = (word: string, found: Issue[]): void => void (found.length > 0 && notes.push(`${found.length} ${word}: ${found.slice(0, 5).map(({ id }) => id).join(', ')}${found.length > 5 ? ', …' : ''}`));
+  const count = (word: string, found: Issue[]): void =>
+    void (
+      found.length > 0 &&
+      notes.push(
+        `${found.length} ${word}: ${found
+          .slice(0, 5)
+          .map(({ id }) => id)
+          .join(', ')}${found.length > 5 ? ', …' : ''}`,
+      )
+    );
   const all = [...issues.values()];
   const live = all.filter(({ status }) => !done.has(status));
-  const taken = live.filter(({ type, status }) => !noWork.has(type) && (!kept.has(status) || (deferred && status === 'deferred')));
+  const taken = live.filter(
+    ({ type, status }) => !noWork.has(type) && (!kept.has(status) || (deferred && status === 'deferred')),
+  );
   const children = (id: string): Issue[] => taken.filter(({ parents }) => parents.includes(id));
-  const containers = new Set(taken.filter(({ id, type }) => type === 'epic' && children(id).length > 0).map(({ id }) => id));
+  const containers = new Set(
+    taken.filter(({ id, type }) => type === 'epic' && children(id).length > 0).map(({ id }) => id),
+  );
   const work = taken.filter(({ id }) => !containers.has(id));
-  count('closed, skipped', all.filter(({ status }) => done.has(status)));
-  count('put on ice or pinned, left out (--deferred takes the deferred ones)', live.filter((issue) => kept.has(issue.status) && !taken.includes(issue)));
-  count('no work for an agent (mail, gates and the like), left out', live.filter(({ type }) => noWork.has(type)));
-  count('epics, which stand for their children', taken.filter(({ id }) => containers.has(id)));
-  count('marked as in progress: see that nobody else is at them', work.filter(({ status }) => status === 'in_progress' || status === 'hooked'));
+  count(
+    'closed, skipped',
+    all.filter(({ status }) => done.has(status)),
+  );
+  count(
+    'put on ice or pinned, left out (--deferred takes the deferred ones)',
+    live.filter((issue) => kept.has(issue.status) && !taken.includes(issue)),
+  );
+  count(
+    'no work for an agent (mail, gates and the like), left out',
+    live.filter(({ type }) => noWork.has(type)),
+  );
+  count(
+    'epics, which stand for their children',
+    taken.filter(({ id }) => containers.has(id)),
+  );
+  count(
+    'marked as in progress: see that nobody else is at them',
+    work.filter(({ status }) => status === 'in_progress' || status === 'hooked'),
+  );
 
   const conditional = work.find((issue) => issue.conditional.length > 0);
-  if (conditional !== undefined) return { problem: `${conditional.id} is to run only if ${conditional.conditional.join(', ')} fails, which a convoy cannot promise; take that dependency out` };
+  if (conditional !== undefined)
+    return {
+      problem: `${conditional.id} is to run only if ${conditional.conditional.join(', ')} fails, which a convoy cannot promise; take that dependency out`,
+    };
 
   /** What has to be merged before: through containers down to work. */
   const leaves = (id: string, seen: Set<string>): Issue[] => {
@@ -74,13 +117,17 @@ export function importBeads(text: string, { deferred, ignoreMissing }: ImportOpt
   const needsOf = (issue: Issue, seen: Set<string>): string[] => {
     if (seen.has(issue.id)) return [];
     seen.add(issue.id);
-    return [...issue.needs, ...issue.parents.flatMap((parent) => (containers.has(parent) ? needsOf(issues.get(parent) as Issue, seen) : []))];
+    return [
+      ...issue.needs,
+      ...issue.parents.flatMap((parent) => (containers.has(parent) ? needsOf(issues.get(parent) as Issue, seen) : [])),
+    ];
   };
 
   const names = new Map<string, string>();
   for (const { id } of work) {
     const name = beadName(id);
-    if (name === '') return { problem: `the id ${JSON.stringify(id)} has no letter or digit that a bead's id may have` };
+    if (name === '')
+      return { problem: `the id ${JSON.stringify(id)} has no letter or digit that a bead's id may have` };
     const twin = [...names].find(([, other]) => other === name)?.[0];
     if (twin !== undefined) return { problem: `${twin} and ${id} would both be named ${name}; rename one of them` };
     names.set(id, name);
@@ -90,24 +137,42 @@ export function importBeads(text: string, { deferred, ignoreMissing }: ImportOpt
     const needs = new Set<string>();
     for (const wanted of needsOf(issue, new Set())) {
       if (!issues.has(wanted)) {
-        if (!ignoreMissing) return { problem: `${issue.id} needs ${wanted}, which is not in the file; --ignore-missing takes it as done` };
+        if (!ignoreMissing)
+          return {
+            problem: `${issue.id} needs ${wanted}, which is not in the file; --ignore-missing takes it as done`,
+          };
         notes.push(`${issue.id} needs ${wanted}, which is not in the file: taken as done`);
         continue;
       }
       for (const need of leaves(wanted, new Set())) {
         if (done.has(need.status)) continue;
         const name = names.get(need.id);
-        if (name === undefined) return { problem: `${issue.id} needs ${need.id}, which is left out (${noWork.has(need.type) ? `it is a ${need.type}` : `it is ${need.status}`}); close it, or take that dependency out${need.status === 'deferred' ? ', or use --deferred' : ''}` };
+        if (name === undefined)
+          return {
+            problem: `${issue.id} needs ${need.id}, which is left out (${noWork.has(need.type) ? `it is a ${need.type}` : `it is ${need.status}`}); close it, or take that dependency out${need.status === 'deferred' ? ', or use --deferred' : ''}`,
+          };
         needs.add(name);
       }
     }
-    beads.push({ id: names.get(issue.id) as string, title: clip(issue.title, limits.titleChars), ...(issue.body === '' ? {} : { body: issue.body }), needs: [...needs], priority: issue.priority });
+    beads.push({
+      id: names.get(issue.id) as string,
+      title: clip(issue.title, limits.titleChars),
+      ...(issue.body === '' ? {} : { body: issue.body }),
+      needs: [...needs],
+      priority: issue.priority,
+    });
   }
-  return beads.length === 0 ? { problem: all.length === 0 ? 'the file has no issues' : 'nothing in the file is open work' } : { beads, names: Object.fromEntries(names), notes };
+  return beads.length === 0
+    ? { problem: all.length === 0 ? 'the file has no issues' : 'nothing in the file is open work' }
+    : { beads, names: Object.fromEntries(names), notes };
 }
 
 /** @returns an id as a bead may have it: `bd-a1.2` becomes `bd-a1-2`. */
-const beadName = (id: string): string => id.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '');
+const beadName = (id: string): string =>
+  id
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '');
 
 function issueOf(line: string): Issue | string {
   let read: unknown;
@@ -122,15 +187,36 @@ function issueOf(line: string): Issue | string {
   const id = text('id');
   if (id === '') return 'the issue has no id';
   if (text('title') === '') return `issue ${id} has no title`;
-  const section = (title: string, name: string): string[] => (text(name) === '' ? [] : [`## ${title}\n\n${text(name)}`]);
-  const body = [...(text('description') === '' ? [] : [text('description')]), ...section('Design', 'design'), ...section('Acceptance criteria', 'acceptance_criteria'), ...section('Notes', 'notes')].join('\n\n');
-  const dependencies = (Array.isArray(raw['dependencies']) ? raw['dependencies'] : []).flatMap((entry: unknown): { on: string; type: string }[] => {
-    if (typeof entry !== 'object' || entry === null) return [];
-    const { depends_on_id: on, type, issue_id: of } = entry as Record<string, unknown>;
-    return typeof on === 'string' && (of === undefined || of === id) ? [{ on, type: typeof type === 'string' ? type : 'blocks' }] : [];
-  });
-  const of = (...types: string[]): string[] => dependencies.filter(({ type }) => types.includes(type)).map(({ on }) => on);
+  const section = (title: string, name: string): string[] =>
+    text(name) === '' ? [] : [`## ${title}\n\n${text(name)}`];
+  const body = [
+    ...(text('description') === '' ? [] : [text('description')]),
+    ...section('Design', 'design'),
+    ...section('Acceptance criteria', 'acceptance_criteria'),
+    ...section('Notes', 'notes'),
+  ].join('\n\n');
+  const dependencies = (Array.isArray(raw['dependencies']) ? raw['dependencies'] : []).flatMap(
+    (entry: unknown): { on: string; type: string }[] => {
+      if (typeof entry !== 'object' || entry === null) return [];
+      const { depends_on_id: on, type, issue_id: of } = entry as Record<string, unknown>;
+      return typeof on === 'string' && (of === undefined || of === id)
+        ? [{ on, type: typeof type === 'string' ? type : 'blocks' }]
+        : [];
+    },
+  );
+  const of = (...types: string[]): string[] =>
+    dependencies.filter(({ type }) => types.includes(type)).map(({ on }) => on);
   // 0 is its most urgent, 4 its least, 2 its default.
   const priority = typeof raw['priority'] === 'number' ? Math.min(Math.max(Math.round(raw['priority']), 0), 4) + 1 : 3;
-  return { id, title: text('title'), body, status: text('status') || 'open', type: text('issue_type') || 'task', priority, needs: of('blocks', 'waits-for'), parents: of('parent-child'), conditional: of('conditional-blocks') };
+  return {
+    id,
+    title: text('title'),
+    body,
+    status: text('status') || 'open',
+    type: text('issue_type') || 'task',
+    priority,
+    needs: of('blocks', 'waits-for'),
+    parents: of('parent-child'),
+    conditional: of('conditional-blocks'),
+  };
 }

@@ -5,14 +5,17 @@ import { minutes } from './words.js';
 export const lossesToOpen = 3;
 const minute = 60_000;
 
-/** From an opening to the next probe: 1 min·2ⁿ, at most 30 min. `opened` counts from 1. Half an hour is what an outage may outlast its repair by. */
+/**
+ * From an opening to the next probe: 1 min·2ⁿ, at most 30 min. `opened` counts from 1. Half an hour is what an outage
+ * may outlast its repair by.
+ */
 export const coolDown = (opened: number): number => Math.min(minute * 2 ** (Math.max(opened, 1) - 1), 30 * minute);
 
 export const closedBreaker: Breaker = { open: false, losses: 0, opened: 0 };
 
 /**
- * What the end of an attempt says about the infrastructure. Progress proves it good and closes; a loss without progress counts; anything else (the
- * agent's own failure, a slot that was never used) proves nothing either way.
+ * What the end of an attempt says about the infrastructure. Progress proves it good and closes; a loss without progress
+ * counts; anything else (the agent's own failure, a slot that was never used) proves nothing either way.
  * @param probe whether this attempt was the one that an open breaker had let through.
  */
 export function breakerAfter(breaker: Breaker, end: Omit<ReturnSlot, 'bead'>, probe: boolean, now: number): Breaker {
@@ -24,7 +27,11 @@ export function breakerAfter(breaker: Breaker, end: Omit<ReturnSlot, 'bead'>, pr
   if (breaker.open ? !probe : losses < lossesToOpen) return { ...breaker, losses };
   const opened = breaker.opened + 1;
   return {
-    open: true, losses, opened, openedAt: now, probeAt: now + coolDown(opened),
+    open: true,
+    losses,
+    opened,
+    openedAt: now,
+    probeAt: now + coolDown(opened),
     reason: `${losses} attempts in a row were lost to the infrastructure without any progress; one attempt will probe it after ${minutes(coolDown(opened))}`,
   };
 }

@@ -9,7 +9,8 @@ export const defaultClocks: Clocks = {
   // Nine beats fit into the timeout: a network hiccup of a minute costs nothing.
   beatEvery: 10 * second,
   heartbeatTimeout: 90 * second,
-  // About four history events a signal: 103 an hour. Two fit into `stalledAfter` with 20 s to spare, so every second one moves its timer: 26 more.
+  // About four history events a signal: 103 an hour. Two fit into `stalledAfter` with 20 s to spare, so every second
+  // one moves its timer: 26 more.
   signalEvery: 140 * second,
   // Agents read a large repository, or wait for a model, before they say anything.
   firstProgressWithin: 10 * minute,
@@ -30,10 +31,16 @@ export const defaultBudgets: Budgets = { agentFailures: 5, infraLosses: 10, rewo
 /** Budgets without a default: what a token may cost, only its owner knows. */
 export const usageBudgets: readonly string[] = ['maxTokens', 'maxCostUsd'];
 
-/** `suspectGrace` must exceed `orphanGrace` by so much: the agent must be frozen before anybody believes it gone, clocks and save included. */
+/**
+ * `suspectGrace` must exceed `orphanGrace` by so much: the agent must be frozen before anybody believes it gone, clocks
+ * and save included.
+ */
 export const graceMargin = 30 * second;
 
-/** How long an infrastructure loss without progress, or a repeated agent failure, puts the next attempt off: 10 s·2ⁿ, at most 10 min. `times` counts from 1. */
+/**
+ * How long an infrastructure loss without progress, or a repeated agent failure, puts the next attempt off: 10 s·2ⁿ, at
+ * most 10 min. `times` counts from 1.
+ */
 export function backoff(times: number): number {
   return Math.min(10 * second * 2 ** (Math.max(times, 1) - 1), 10 * minute);
 }
@@ -55,22 +62,39 @@ export const mergeBudgets = (given: Partial<Budgets> | undefined): Budgets => ({
  */
 export function clocksProblem(clocks: Clocks): string | undefined {
   for (const [name, value] of Object.entries(clocks)) {
-    if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) return `the clock ${name} must be a positive number of milliseconds, not ${String(value)}`;
+    if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0)
+      return `the clock ${name} must be a positive number of milliseconds, not ${String(value)}`;
   }
   const unknown = Object.keys(clocks).find((name) => !(name in defaultClocks));
-  if (unknown !== undefined) return `there is no clock named ${unknown}; there are ${Object.keys(defaultClocks).join(', ')}`;
+  if (unknown !== undefined)
+    return `there is no clock named ${unknown}; there are ${Object.keys(defaultClocks).join(', ')}`;
   const rule = (ok: boolean, text: string): string | undefined => (ok ? undefined : text);
   const c = clocks;
   return (
-    rule(c.beatEvery * 2 <= c.heartbeatTimeout, `heartbeatTimeout (${c.heartbeatTimeout} ms) must be at least twice beatEvery (${c.beatEvery} ms), or one late beat is a silence`) ??
-    rule(c.signalEvery * 2 <= c.stalledAfter, `signalEvery (${c.signalEvery} ms) must be at most half of stalledAfter (${c.stalledAfter} ms), or a working agent looks stalled`) ??
-    rule(c.stalledAfter < c.lostAfter, `lostAfter (${c.lostAfter} ms) must exceed stalledAfter (${c.stalledAfter} ms), or the agent is stopped before it is nudged`) ??
-    rule(c.firstProgressWithin < c.lostAfter, `lostAfter (${c.lostAfter} ms) must exceed firstProgressWithin (${c.firstProgressWithin} ms)`) ??
+    rule(
+      c.beatEvery * 2 <= c.heartbeatTimeout,
+      `heartbeatTimeout (${c.heartbeatTimeout} ms) must be at least twice beatEvery (${c.beatEvery} ms), or one late beat is a silence`,
+    ) ??
+    rule(
+      c.signalEvery * 2 <= c.stalledAfter,
+      `signalEvery (${c.signalEvery} ms) must be at most half of stalledAfter (${c.stalledAfter} ms), or a working agent looks stalled`,
+    ) ??
+    rule(
+      c.stalledAfter < c.lostAfter,
+      `lostAfter (${c.lostAfter} ms) must exceed stalledAfter (${c.stalledAfter} ms), or the agent is stopped before it is nudged`,
+    ) ??
+    rule(
+      c.firstProgressWithin < c.lostAfter,
+      `lostAfter (${c.lostAfter} ms) must exceed firstProgressWithin (${c.firstProgressWithin} ms)`,
+    ) ??
     rule(
       c.suspectGrace >= c.orphanGrace + Math.min(graceMargin, c.orphanGrace),
       `suspectGrace (${c.suspectGrace} ms) must exceed orphanGrace (${c.orphanGrace} ms) by ${Math.min(graceMargin, c.orphanGrace)} ms, or a second agent could start while the first still runs`,
     ) ??
-    rule(c.heartbeatTimeout < c.orphanGrace, `orphanGrace (${c.orphanGrace} ms) must exceed heartbeatTimeout (${c.heartbeatTimeout} ms), or agents freeze before anybody has missed them`)
+    rule(
+      c.heartbeatTimeout < c.orphanGrace,
+      `orphanGrace (${c.orphanGrace} ms) must exceed heartbeatTimeout (${c.heartbeatTimeout} ms), or agents freeze before anybody has missed them`,
+    )
   );
 }
 
@@ -78,11 +102,14 @@ export function clocksProblem(clocks: Clocks): string | undefined {
 export function budgetsProblem(budgets: Budgets): string | undefined {
   for (const [name, value] of Object.entries(budgets)) {
     if (usageBudgets.includes(name)) {
-      if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) return `the budget ${name} must be a positive number, not ${String(value)}`;
+      if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0)
+        return `the budget ${name} must be a positive number, not ${String(value)}`;
       continue;
     }
-    if (!(name in defaultBudgets)) return `there is no budget named ${name}; there are ${[...Object.keys(defaultBudgets), ...usageBudgets].join(', ')}`;
-    if (!Number.isInteger(value) || value < 1 || value > 1_000) return `the budget ${name} must be a whole number from 1 to 1,000, not ${String(value)}`;
+    if (!(name in defaultBudgets))
+      return `there is no budget named ${name}; there are ${[...Object.keys(defaultBudgets), ...usageBudgets].join(', ')}`;
+    if (!Number.isInteger(value) || value < 1 || value > 1_000)
+      return `the budget ${name} must be a whole number from 1 to 1,000, not ${String(value)}`;
   }
   return undefined;
 }

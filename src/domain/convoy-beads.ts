@@ -31,7 +31,10 @@ export class BeadRules {
     this.draft.tell(`${id} could not be started: ${reason}`);
   }
 
-  /** A bead's own word. `merged` is for ever; everything else may turn out better: a failed bead that is slung again runs again. */
+  /**
+   * A bead's own word. `merged` is for ever; everything else may turn out better: a failed bead that is slung again
+   * runs again.
+   */
   hear(bead: ConvoyBeadState, report: BeadReport): void {
     if (bead.status === 'merged' || bead.status === 'pending' || bead.status === 'skipped') {
       this.draft.s.strays += 1;
@@ -68,17 +71,29 @@ export class BeadRules {
         }
         break;
     }
-    if (bead.status !== 'running' && bead.status !== was) this.draft.tell(`${bead.id} ${bead.status}${report.reason === '' ? '' : `: ${report.reason}`}`);
+    if (bead.status !== 'running' && bead.status !== was)
+      this.draft.tell(`${bead.id} ${bead.status}${report.reason === '' ? '' : `: ${report.reason}`}`);
   }
 
-  /** Its workflow has ended, and no word of it came, or it is still on its way: what the bead itself says of its end counts. */
+  /**
+   * Its workflow has ended, and no word of it came, or it is still on its way: what the bead itself says of its end
+   * counts.
+   */
   gone(look: { bead: string; status: string; report?: BeadReport }, askedAt: number): void {
     const bead = this.draft.beadOf(look.bead);
     if (bead === undefined || bead.status !== 'running' || (bead.startedAt ?? 0) >= askedAt) return;
-    if (look.report !== undefined && (look.report.merged || isFinal(look.report.status))) return this.hear(bead, look.report);
-    const ended = look.status === 'NOT_FOUND' ? 'does not exist any more' : `has ended (${look.status.toLowerCase().replaceAll('_', ' ')})`;
+    if (look.report !== undefined && (look.report.merged || isFinal(look.report.status)))
+      return this.hear(bead, look.report);
+    const ended =
+      look.status === 'NOT_FOUND'
+        ? 'does not exist any more'
+        : `has ended (${look.status.toLowerCase().replaceAll('_', ' ')})`;
     delete bead.bead;
-    this.draft.set(bead, look.status === 'CANCELLED' ? 'cancelled' : 'failed', `its workflow ${ended} before the bead did`);
+    this.draft.set(
+      bead,
+      look.status === 'CANCELLED' ? 'cancelled' : 'failed',
+      `its workflow ${ended} before the bead did`,
+    );
     this.draft.tell(`${bead.id} ${bead.status}: ${bead.reason ?? ''}`);
   }
 

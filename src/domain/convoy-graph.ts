@@ -1,5 +1,13 @@
 /** The graph of a convoy: what is wrong with it, and who needs whom. @module */
-import { beadIdProblem, bodyProblem, convoyBeadId, convoyPolicies, maxConvoyBeads, maxConvoyBytes, titleProblem } from '../contract/index.js';
+import {
+  beadIdProblem,
+  bodyProblem,
+  convoyBeadId,
+  convoyPolicies,
+  maxConvoyBeads,
+  maxConvoyBytes,
+  titleProblem,
+} from '../contract/index.js';
 import type { ConvoyBead, ConvoySpec } from '../contract/index.js';
 import { rigNameProblem } from './rig-settings.js';
 import { utf8Bytes } from './words.js';
@@ -7,7 +15,8 @@ import { utf8Bytes } from './words.js';
 type Node = Pick<ConvoyBead, 'id' | 'needs'>;
 
 /** @returns what is wrong with a convoy's id, or undefined. It becomes part of the ids of its beads. */
-export const convoyIdProblem = (id: unknown): string | undefined => beadIdProblem(id)?.replace('a bead id', 'a convoy id');
+export const convoyIdProblem = (id: unknown): string | undefined =>
+  beadIdProblem(id)?.replace('a bead id', 'a convoy id');
 
 /**
  * Everything that can be said against a convoy before it starts; one rule for the CLI, the client and the workflow.
@@ -15,13 +24,16 @@ export const convoyIdProblem = (id: unknown): string | undefined => beadIdProble
  * @returns one sentence, or undefined.
  */
 export function convoyProblem(spec: unknown): string | undefined {
-  if (typeof spec !== 'object' || spec === null) return 'a convoy is one object: {convoy, title, rig, beads, policy, target, staged}';
+  if (typeof spec !== 'object' || spec === null)
+    return 'a convoy is one object: {convoy, title, rig, beads, policy, target, staged}';
   const s = spec as Partial<ConvoySpec>;
   const problem =
     convoyIdProblem(s.convoy) ??
     titleProblem(s.title)?.replace('a bead needs', 'a convoy needs') ??
     rigNameProblem(s.rig) ??
-    (convoyPolicies.some((known) => known === s.policy) ? undefined : `the policy of a convoy is one of ${convoyPolicies.join(', ')}`) ??
+    (convoyPolicies.some((known) => known === s.policy)
+      ? undefined
+      : `the policy of a convoy is one of ${convoyPolicies.join(', ')}`) ??
     (s.target === 'base' || s.target === 'integration' ? undefined : 'the target of a convoy is base or integration') ??
     (typeof s.staged === 'boolean' ? undefined : 'staged is true or false') ??
     (Array.isArray(s.beads) ? undefined : 'the beads of a convoy are a list');
@@ -32,10 +44,12 @@ export function convoyProblem(spec: unknown): string | undefined {
 
 /** @returns what is wrong with the beads of a convoy, taken together, or undefined. */
 export function beadsProblem(convoy: string, beads: readonly ConvoyBead[]): string | undefined {
-  if (beads.length > maxConvoyBeads) return `a convoy has at most ${maxConvoyBeads} beads, this one has ${beads.length}; split it into several`;
+  if (beads.length > maxConvoyBeads)
+    return `a convoy has at most ${maxConvoyBeads} beads, this one has ${beads.length}; split it into several`;
   for (const [index, bead] of beads.entries()) {
     const problem = beadProblem(convoy, bead);
-    if (problem !== undefined) return `bead ${typeof bead?.id === 'string' && bead.id !== '' ? bead.id : `number ${index + 1}`}: ${problem}`;
+    if (problem !== undefined)
+      return `bead ${typeof bead?.id === 'string' && bead.id !== '' ? bead.id : `number ${index + 1}`}: ${problem}`;
   }
   const ids = new Set<string>();
   for (const { id } of beads) {
@@ -49,7 +63,8 @@ export function beadsProblem(convoy: string, beads: readonly ConvoyBead[]): stri
   const cycle = findCycle(beads);
   if (cycle !== undefined) return `these beads wait for each other: ${cycle.join(' needs ')}`;
   const bytes = beads.reduce((sum, { title, body }) => sum + utf8Bytes(title) + utf8Bytes(body ?? ''), 0);
-  if (bytes > maxConvoyBytes) return `the titles and bodies of a convoy have at most ${maxConvoyBytes} bytes together, these have ${bytes}; put long material into the repository and name the files`;
+  if (bytes > maxConvoyBytes)
+    return `the titles and bodies of a convoy have at most ${maxConvoyBytes} bytes together, these have ${bytes}; put long material into the repository and name the files`;
   return undefined;
 }
 
@@ -57,14 +72,22 @@ function beadProblem(convoy: string, bead: ConvoyBead): string | undefined {
   if (typeof bead !== 'object' || bead === null) return 'a bead of a convoy is one object: {id, title, needs, …}';
   const { id, title, body, needs, priority, agent } = bead as { [K in keyof ConvoyBead]: unknown };
   const wrongId = beadIdProblem(id) ?? beadIdProblem(convoyBeadId(convoy, String(id)));
-  if (wrongId !== undefined) return beadIdProblem(id) ?? `its own id would be ${convoyBeadId(convoy, String(id))}, and ${wrongId}`;
-  if (!Array.isArray(needs) || !needs.every((need) => typeof need === 'string')) return 'needs is a list of ids of beads of this convoy';
+  if (wrongId !== undefined)
+    return beadIdProblem(id) ?? `its own id would be ${convoyBeadId(convoy, String(id))}, and ${wrongId}`;
+  if (!Array.isArray(needs) || !needs.every((need) => typeof need === 'string'))
+    return 'needs is a list of ids of beads of this convoy';
   if (new Set(needs).size !== needs.length) return 'it names the same need twice';
   return (
     titleProblem(title) ??
     (body === undefined ? undefined : bodyProblem(body, typeof body === 'string' ? utf8Bytes(body) : 0)) ??
-    (priority === undefined || (typeof priority === 'number' && Number.isInteger(priority) && priority >= 1 && priority <= 5) ? undefined : 'a priority is a whole number from 1 (first) to 5 (last)') ??
-    (agent === undefined || (typeof agent === 'object' && agent !== null && typeof (agent as { adapter?: unknown }).adapter === 'string') ? undefined : 'an agent is an object: {adapter: "shell" | "demo" | …}')
+    (priority === undefined ||
+    (typeof priority === 'number' && Number.isInteger(priority) && priority >= 1 && priority <= 5)
+      ? undefined
+      : 'a priority is a whole number from 1 (first) to 5 (last)') ??
+    (agent === undefined ||
+    (typeof agent === 'object' && agent !== null && typeof (agent as { adapter?: unknown }).adapter === 'string')
+      ? undefined
+      : 'an agent is an object: {adapter: "shell" | "demo" | …}')
   );
 }
 
@@ -98,7 +121,7 @@ export function findCycle(beads: readonly Node[]): string[] | undefined {
 export function dependantsOf(beads: readonly Node[], ids: Iterable<string>): Set<string> {
   const found = new Set<string>();
   const from = new Set(ids);
-  for (let grown = true; grown; ) {
+  for (let grown = true; grown;) {
     grown = false;
     for (const { id, needs } of beads) {
       if (found.has(id) || !needs.some((need) => from.has(need) || found.has(need))) continue;

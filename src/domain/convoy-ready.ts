@@ -3,11 +3,16 @@ import type { ConvoyBeadState, ConvoyBeadStatus, ConvoyProgress, ConvoyState } f
 
 /** @returns whether a bead in this status runs, or may do so any moment. */
 export const isActive = (status: ConvoyBeadStatus): boolean => status === 'starting' || status === 'running';
-/** @returns whether a bead did not do what those that need it wait for. (One that was taken out is not in the convoy any more.) */
-export const isLost = ({ status }: Pick<ConvoyBeadState, 'status'>): boolean => status === 'failed' || status === 'cancelled';
+/**
+ * @returns whether a bead did not do what those that need it wait for. (One that was taken out is not in the convoy any
+ * more.)
+ */
+export const isLost = ({ status }: Pick<ConvoyBeadState, 'status'>): boolean =>
+  status === 'failed' || status === 'cancelled';
 
 /** @returns whether all beads are merged. A convoy without beads has merged nothing. */
-export const allMerged = (s: Pick<ConvoyState, 'beads'>): boolean => s.beads.length > 0 && s.beads.every(({ status }) => status === 'merged');
+export const allMerged = (s: Pick<ConvoyState, 'beads'>): boolean =>
+  s.beads.length > 0 && s.beads.every(({ status }) => status === 'merged');
 
 /** @returns the commits of what a bead needs, or undefined while one of them is not merged. */
 export function mergedNeeds(s: Pick<ConvoyState, 'beads'>, bead: Pick<ConvoyBeadState, 'needs'>): string[] | undefined {
@@ -16,7 +21,10 @@ export function mergedNeeds(s: Pick<ConvoyState, 'beads'>, bead: Pick<ConvoyBead
   return shas.length === bead.needs.length ? shas : undefined;
 }
 
-/** @returns the beads that may start now: by priority, then in the order of the file. None before the start, while paused, or once it ends. */
+/**
+ * @returns the beads that may start now: by priority, then in the order of the file. None before the start, while
+ * paused, or once it ends.
+ */
 export function readyBeads(s: ConvoyState): ConvoyBeadState[] {
   if (s.endedAt !== undefined || s.ending !== undefined || s.staged || s.paused || !s.prepared) return [];
   return s.beads
@@ -51,7 +59,9 @@ export function waitingReason(s: ConvoyState, id: string): string | undefined {
       return bead.bead === 'in_review' ? 'waits for its merge' : 'waits for its agent';
     case 'pending': {
       if (s.staged) return 'waits for the start of the convoy';
-      const open = bead.needs.flatMap((need) => s.beads.filter((other) => other.id === need && other.status !== 'merged'));
+      const open = bead.needs.flatMap((need) =>
+        s.beads.filter((other) => other.id === need && other.status !== 'merged'),
+      );
       if (open.length > 0) return `waits for ${open.map((need) => `${need.id} (${statusWords(need)})`).join(', ')}`;
       if (s.trouble !== undefined) return `waits for a person: ${s.trouble}`;
       if (!s.prepared) return `waits until rig ${s.rig} has been asked`;
@@ -62,7 +72,16 @@ export function waitingReason(s: ConvoyState, id: string): string | undefined {
 
 /** @returns how many beads are where. */
 export function convoyProgress(s: Pick<ConvoyState, 'beads'>): ConvoyProgress {
-  const progress: ConvoyProgress = { total: s.beads.length, pending: 0, starting: 0, running: 0, merged: 0, failed: 0, cancelled: 0, skipped: 0 };
+  const progress: ConvoyProgress = {
+    total: s.beads.length,
+    pending: 0,
+    starting: 0,
+    running: 0,
+    merged: 0,
+    failed: 0,
+    cancelled: 0,
+    skipped: 0,
+  };
   for (const { status } of s.beads) progress[status] += 1;
   return progress;
 }
@@ -73,9 +92,20 @@ export function personNeeded(s: ConvoyState): string[] {
   const why = ({ reason }: ConvoyBeadState): string => (reason === undefined || reason === '' ? '' : ` (${reason})`);
   return [
     ...(s.trouble === undefined ? [] : [`it could not begin: ${s.trouble}; mend that, then resume the convoy`]),
-    ...(s.landing?.step === 'stuck' ? [`its landing failed: ${s.landing.lastReason ?? 'no reason known'}; mend that, then resume the convoy`] : []),
+    ...(s.landing?.step === 'stuck'
+      ? [`its landing failed: ${s.landing.lastReason ?? 'no reason known'}; mend that, then resume the convoy`]
+      : []),
     ...(s.beads.length === 0 ? ['it has no beads: add one, or cancel it'] : []),
-    ...s.beads.filter(({ status, bead }) => status === 'running' && bead === 'blocked').map((bead) => `${bead.id} is blocked${why(bead)}`),
-    ...(s.policy === 'wait' ? s.beads.filter(isLost).map((bead) => `${bead.id} ${bead.status === 'failed' ? 'has failed' : 'was cancelled'}${why(bead)}: start it again, or remove it`) : []),
+    ...s.beads
+      .filter(({ status, bead }) => status === 'running' && bead === 'blocked')
+      .map((bead) => `${bead.id} is blocked${why(bead)}`),
+    ...(s.policy === 'wait'
+      ? s.beads
+          .filter(isLost)
+          .map(
+            (bead) =>
+              `${bead.id} ${bead.status === 'failed' ? 'has failed' : 'was cancelled'}${why(bead)}: start it again, or remove it`,
+          )
+      : []),
   ];
 }

@@ -14,7 +14,8 @@ export function settle(draft: ConvoyDraft): void {
   }
   if (s.endedAt !== undefined) return;
   applyPolicy(draft);
-  if (s.ending !== undefined) for (const bead of s.beads) if (bead.status === 'pending') draft.set(bead, 'cancelled', s.ending.reason);
+  if (s.ending !== undefined)
+    for (const bead of s.beads) if (bead.status === 'pending') draft.set(bead, 'cancelled', s.ending.reason);
   const merged = allMerged(s);
   if (merged && s.target === 'base') return draft.end('landed', `all ${s.beads.length} beads are merged`);
   if (s.ending !== undefined) {
@@ -27,7 +28,10 @@ export function settle(draft: ConvoyDraft): void {
   const waits = s.beads.some(({ status }) => status === 'pending' || isActive(status));
   if (s.policy === 'skip-dependants' && s.beads.length > 0 && !waits && !merged) {
     const { merged: landed, total } = convoyProgress(s);
-    draft.end('failed', `${landed} of ${total} beads are merged; the others failed, were cancelled or skipped${s.target === 'integration' ? `, so ${s.targetBranch ?? 'its branch'} does not land` : ''}`);
+    draft.end(
+      'failed',
+      `${landed} of ${total} beads are merged; the others failed, were cancelled or skipped${s.target === 'integration' ? `, so ${s.targetBranch ?? 'its branch'} does not land` : ''}`,
+    );
   }
 }
 
@@ -39,10 +43,16 @@ function applyPolicy(draft: ConvoyDraft): void {
     case 'wait':
       return;
     case 'stop':
-      return draft.endAs('failed', `${lost[0]?.id ?? ''} ${lost[0]?.status === 'failed' ? 'has failed' : 'was cancelled'}, and the convoy's policy is to stop then`);
+      return draft.endAs(
+        'failed',
+        `${lost[0]?.id ?? ''} ${lost[0]?.status === 'failed' ? 'has failed' : 'was cancelled'}, and the convoy's policy is to stop then`,
+      );
     case 'skip-dependants': {
       const causes = [...lost, ...s.beads.filter(({ status }) => status === 'skipped')];
-      const skipped = dependantsOf(s.beads, causes.map(({ id }) => id));
+      const skipped = dependantsOf(
+        s.beads,
+        causes.map(({ id }) => id),
+      );
       for (const bead of s.beads) {
         if (bead.status !== 'pending' || !skipped.has(bead.id)) continue;
         const cause = bead.needs.find((need) => causes.some(({ id }) => id === need) || skipped.has(need));
@@ -53,7 +63,9 @@ function applyPolicy(draft: ConvoyDraft): void {
   }
 }
 
-/** Status and reason follow from the rest of the state; they are written here and in `ConvoyDraft.end`, nowhere else. */
+/**
+ * Status and reason follow from the rest of the state; they are written here and in `ConvoyDraft.end`, nowhere else.
+ */
 export function deriveStatus(s: ConvoyState): void {
   if (s.endedAt !== undefined) return;
   const { merged, total, running, starting, pending } = convoyProgress(s);
@@ -62,10 +74,30 @@ export function deriveStatus(s: ConvoyState): void {
   if (needed.length > 0) s.attention = 'blocked';
   else delete s.attention;
   const landing = s.landing?.step;
-  s.status = s.ending !== undefined ? 'cancelling' : s.staged ? 'staged' : landing === 'queued' || landing === 'verifying' ? 'landing' : s.paused ? 'paused' : landing !== undefined ? 'landing' : 'running';
-  if (s.ending !== undefined) s.reason = `${s.ending.reason}; waits until ${running + starting} agents are gone${landing === 'queued' ? ' and the refinery has answered' : ''}`;
-  else if (needed.length > 0) s.reason = clip(`a person is needed: ${needed.slice(0, 3).join('; ')}${needed.length > 3 ? `; and ${needed.length - 3} more` : ''}`, 500);
+  s.status =
+    s.ending !== undefined
+      ? 'cancelling'
+      : s.staged
+        ? 'staged'
+        : landing === 'queued' || landing === 'verifying'
+          ? 'landing'
+          : s.paused
+            ? 'paused'
+            : landing !== undefined
+              ? 'landing'
+              : 'running';
+  if (s.ending !== undefined)
+    s.reason = `${s.ending.reason}; waits until ${running + starting} agents are gone${landing === 'queued' ? ' and the refinery has answered' : ''}`;
+  else if (needed.length > 0)
+    s.reason = clip(
+      `a person is needed: ${needed.slice(0, 3).join('; ')}${needed.length > 3 ? `; and ${needed.length - 3} more` : ''}`,
+      500,
+    );
   else if (s.staged) s.reason = `${total} beads wait for the start`;
-  else if (s.status === 'landing') s.reason = landing === 'verifying' ? 'the remote is read back' : `${s.targetBranch ?? 'its branch'} waits for the refinery of rig ${s.rig}`;
+  else if (s.status === 'landing')
+    s.reason =
+      landing === 'verifying'
+        ? 'the remote is read back'
+        : `${s.targetBranch ?? 'its branch'} waits for the refinery of rig ${s.rig}`;
   else s.reason = s.paused ? `paused by an operator; ${counts}` : counts;
 }

@@ -1,6 +1,6 @@
 /**
- * A convoy as a pure function of (state, event, now): which of its beads run, what their ends mean for the others, when it lands. The workflow feeds
- * it events and carries out what `convoyErrands` asks for.
+ * A convoy as a pure function of (state, event, now): which of its beads run, what their ends mean for the others, when
+ * it lands. The workflow feeds it events and carries out what `convoyErrands` asks for.
  * @module
  */
 import { clip, integrationBranch } from '../contract/index.js';
@@ -46,8 +46,22 @@ export const landingItem = (convoy: string): string => `convoy-${convoy}`;
 /** @returns the state of a convoy at its start. The spec has been checked (`convoyProblem`). */
 export function initialConvoy({ spec }: ConvoyInput, now: number): ConvoyState {
   return {
-    convoy: spec.convoy, title: spec.title, rig: spec.rig, policy: spec.policy, target: spec.target, status: spec.staged ? 'staged' : 'running', reason: '', staged: spec.staged, paused: false, prepared: false,
-    beads: spec.beads.map((bead) => ({ ...bead, status: 'pending' as const })), createdAt: now, strays: 0, malformed: 0, story: [{ at: now, text: `created with ${spec.beads.length} beads` }], runs: 1,
+    convoy: spec.convoy,
+    title: spec.title,
+    rig: spec.rig,
+    policy: spec.policy,
+    target: spec.target,
+    status: spec.staged ? 'staged' : 'running',
+    reason: '',
+    staged: spec.staged,
+    paused: false,
+    prepared: false,
+    beads: spec.beads.map((bead) => ({ ...bead, status: 'pending' as const })),
+    createdAt: now,
+    strays: 0,
+    malformed: 0,
+    story: [{ at: now, text: `created with ${spec.beads.length} beads` }],
+    runs: 1,
   };
 }
 
@@ -57,7 +71,12 @@ export function initialConvoy({ spec }: ConvoyInput, now: number): ConvoyState {
  * @param now milliseconds, of the workflow's clock.
  */
 export function stepConvoy(state: ConvoyState, event: ConvoyEvent, now: number): ConvoyState {
-  const draft: ConvoyState = { ...state, beads: state.beads.map((bead) => ({ ...bead })), story: [...state.story], ...(state.landing ? { landing: { ...state.landing } } : {}) };
+  const draft: ConvoyState = {
+    ...state,
+    beads: state.beads.map((bead) => ({ ...bead })),
+    story: [...state.story],
+    ...(state.landing ? { landing: { ...state.landing } } : {}),
+  };
   new ConvoyStep(new ConvoyDraft(draft, now)).take(event);
   return draft;
 }
@@ -147,7 +166,11 @@ class ConvoyStep {
       case 'landingStuck':
         return this.#landingStuck(event.reason);
       case 'landingVerified':
-        if (s.landing?.step === 'verifying') this.draft.end('landed', `landed on ${s.landing.target ?? 'its base'} as ${s.landing.sha?.slice(0, 12) ?? ''}`);
+        if (s.landing?.step === 'verifying')
+          this.draft.end(
+            'landed',
+            `landed on ${s.landing.target ?? 'its base'} as ${s.landing.sha?.slice(0, 12) ?? ''}`,
+          );
         return;
       default:
         event satisfies never;
@@ -159,7 +182,12 @@ class ConvoyStep {
     const branch = s.target === 'integration' ? integrationBranch(s.convoy) : facts.base;
     s.prepared = true;
     delete s.trouble;
-    Object.assign(s, { repo: facts.repo, strategy: facts.strategy, ...(facts.base === undefined ? {} : { base: facts.base }), ...(branch === undefined ? {} : { targetBranch: branch }) });
+    Object.assign(s, {
+      repo: facts.repo,
+      strategy: facts.strategy,
+      ...(facts.base === undefined ? {} : { base: facts.base }),
+      ...(branch === undefined ? {} : { targetBranch: branch }),
+    });
     this.draft.tell(`its beads land on ${branch ?? 'the default branch'} of ${facts.repo}`);
   }
 
@@ -167,9 +195,15 @@ class ConvoyStep {
   #tryAgain(): void {
     const { s } = this.draft;
     delete s.trouble;
-    if (s.landing?.step === 'stuck') s.landing = { step: 'wanted', tries: s.landing.tries, ...(s.landing.lastReason === undefined ? {} : { lastReason: s.landing.lastReason }) };
+    if (s.landing?.step === 'stuck')
+      s.landing = {
+        step: 'wanted',
+        tries: s.landing.tries,
+        ...(s.landing.lastReason === undefined ? {} : { lastReason: s.landing.lastReason }),
+      };
     // Never started: there is no workflow that could be retried by itself.
-    for (const bead of s.beads) if (bead.status === 'failed' && bead.startedAt === undefined) this.draft.set(bead, 'pending');
+    for (const bead of s.beads)
+      if (bead.status === 'failed' && bead.startedAt === undefined) this.draft.set(bead, 'pending');
   }
 
   #mergeEnded({ item, sha, result }: MergeEnded): void {
@@ -185,7 +219,9 @@ class ConvoyStep {
       Object.assign(landing, { step: 'verifying', sha: result.sha, target: result.target });
       return;
     }
-    this.#landingStuck(result.outcome === 'merged' ? `rig ${s.rig} merges nothing (branch-only)` : outcomeReason(result));
+    this.#landingStuck(
+      result.outcome === 'merged' ? `rig ${s.rig} merges nothing (branch-only)` : outcomeReason(result),
+    );
   }
 
   #landingStuck(reason: string): void {

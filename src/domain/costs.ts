@@ -22,7 +22,9 @@ export interface GroupCost {
   usage: Usage;
 }
 
-const dearestFirst = (a: { usage: Usage }, b: { usage: Usage }): number => b.usage.costUsd - a.usage.costUsd || b.usage.inputTokens + b.usage.outputTokens - (a.usage.inputTokens + a.usage.outputTokens);
+const dearestFirst = (a: { usage: Usage }, b: { usage: Usage }): number =>
+  b.usage.costUsd - a.usage.costUsd ||
+  b.usage.inputTokens + b.usage.outputTokens - (a.usage.inputTokens + a.usage.outputTokens);
 
 /** @returns beads, the dearest first. */
 export const byCost = (beads: readonly BeadCost[]): BeadCost[] => [...beads].sort(dearestFirst);
@@ -39,5 +41,8 @@ export function groupCosts(beads: readonly BeadCost[], of: 'rig' | 'convoy'): Gr
 
 /** @returns the sum of all. */
 export const sumOf = (name: string, beads: readonly BeadCost[]): GroupCost => ({
-  name, beads: beads.length, attempts: beads.reduce((sum, { attempts }) => sum + attempts, 0), usage: beads.reduce((sum, { usage }) => addUsage(sum, usage), noUsage),
+  name,
+  beads: beads.length,
+  attempts: beads.reduce((sum, { attempts }) => sum + attempts, 0),
+  usage: beads.reduce((sum, { usage }) => addUsage(sum, usage), noUsage),
 });

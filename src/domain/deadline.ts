@@ -1,12 +1,18 @@
 import { isFinal } from '../contract/index.js';
 import type { BeadState, CurrentAttempt, Deadline } from '../contract/index.js';
 
-/** Since when the agent has shown no progress: its last sign, or its spawn; pauses are taken out. Undefined before the spawn. */
+/**
+ * Since when the agent has shown no progress: its last sign, or its spawn; pauses are taken out. Undefined before the
+ * spawn.
+ */
 export function quietSince(attempt: CurrentAttempt): number | undefined {
   return attempt.lastProgressAt ?? attempt.spawnedAt;
 }
 
-/** When silence on the process clock is believed to be death: counted from the last renewal of the lease that is known, or from the order to stop. */
+/**
+ * When silence on the process clock is believed to be death: counted from the last renewal of the lease that is known,
+ * or from the order to stop.
+ */
 export function giveUpAt(state: BeadState, attempt: CurrentAttempt): number {
   return Math.max(attempt.lastSignAt, attempt.stopping?.at ?? 0) + state.clocks.suspectGrace;
 }
@@ -18,7 +24,12 @@ export const isPaused = (attempt: CurrentAttempt): boolean => attempt.pausedAt !
 export function stalledDeadline(state: BeadState, attempt: CurrentAttempt): number | undefined {
   const since = quietSince(attempt);
   if (since === undefined) return undefined;
-  return since + (attempt.firstProgressAt === undefined ? Math.max(state.clocks.firstProgressWithin, state.clocks.stalledAfter) : state.clocks.stalledAfter);
+  return (
+    since +
+    (attempt.firstProgressAt === undefined
+      ? Math.max(state.clocks.firstProgressWithin, state.clocks.stalledAfter)
+      : state.clocks.stalledAfter)
+  );
 }
 
 /** When silence ends the attempt. */
@@ -33,8 +44,9 @@ export function maxRuntimeDeadline(state: BeadState, attempt: CurrentAttempt): n
 }
 
 /**
- * What happens next by itself, and when. Undefined when the bead has ended, or waits for something that is no instant (`waitingFor` says for what).
- * The one lazy timer of the workflow sleeps until this; a heartbeat moves it later, never earlier, so it need not be armed anew with each.
+ * What happens next by itself, and when. Undefined when the bead has ended, or waits for something that is no instant
+ * (`waitingFor` says for what). The one lazy timer of the workflow sleeps until this; a heartbeat moves it later, never
+ * earlier, so it need not be armed anew with each.
  */
 export function nextDeadline(state: BeadState): Deadline | undefined {
   if (isFinal(state.status)) return undefined;
@@ -48,23 +60,44 @@ export function nextDeadline(state: BeadState): Deadline | undefined {
     return {
       at: giveUpAt(state, attempt),
       what: 'give-up',
-      text: attempt.stopping ? 'the host has not confirmed the stop by then: the attempt is given up (its lease has frozen the agent)' : 'the host has not answered by then: the attempt is given up and the next one starts elsewhere',
+      text: attempt.stopping
+        ? 'the host has not confirmed the stop by then: the attempt is given up (its lease has frozen the agent)'
+        : 'the host has not answered by then: the attempt is given up and the next one starts elsewhere',
     };
   }
   if (isPaused(attempt)) return undefined;
   const candidates: Deadline[] = [];
   const stalled = stalledDeadline(state, attempt);
-  if (stalled !== undefined && attempt.stalledAt === undefined) candidates.push({ at: stalled, what: 'stalled', text: 'without progress until then the agent counts as stalled and is nudged' });
+  if (stalled !== undefined && attempt.stalledAt === undefined)
+    candidates.push({
+      at: stalled,
+      what: 'stalled',
+      text: 'without progress until then the agent counts as stalled and is nudged',
+    });
   const lost = lostDeadline(state, attempt);
-  if (lost !== undefined) candidates.push({ at: lost, what: 'lost', text: 'without progress until then the attempt is stopped, its work saved, and the next one starts' });
+  if (lost !== undefined)
+    candidates.push({
+      at: lost,
+      what: 'lost',
+      text: 'without progress until then the attempt is stopped, its work saved, and the next one starts',
+    });
   const runtime = maxRuntimeDeadline(state, attempt);
-  if (runtime !== undefined) candidates.push({ at: runtime, what: 'max-runtime', text: 'the attempt has run as long as it may and is stopped, its work saved' });
-  return candidates.reduce<Deadline | undefined>((first, next) => (first === undefined || next.at < first.at ? next : first), undefined);
+  if (runtime !== undefined)
+    candidates.push({
+      at: runtime,
+      what: 'max-runtime',
+      text: 'the attempt has run as long as it may and is stopped, its work saved',
+    });
+  return candidates.reduce<Deadline | undefined>(
+    (first, next) => (first === undefined || next.at < first.at ? next : first),
+    undefined,
+  );
 }
 
 /**
- * @returns whether the timer that was armed for a deadline fires in vain: the last sign of the agent has moved the deadline, and the next one would come too late
- * to spare the timer. Of the state alone: the time of the look must not count, since a look leaves no trace (a refused update) and a replay does not repeat it.
+ * @returns whether the timer that was armed for a deadline fires in vain: the last sign of the agent has moved the
+ * deadline, and the next one would come too late to spare the timer. Of the state alone: the time of the look must not
+ * count, since a look leaves no trace (a refused update) and a replay does not repeat it.
  */
 export function firesInVain(state: BeadState, armed: Deadline): boolean {
   const since = state.current === undefined ? undefined : quietSince(state.current);
@@ -73,8 +106,8 @@ export function firesInVain(state: BeadState, armed: Deadline): boolean {
 }
 
 /**
- * Whom or what a bead waits for when no instant ends its state. With `nextDeadline` this covers every state that is not final:
- * none is without a next deadline or a stated wait.
+ * Whom or what a bead waits for when no instant ends its state. With `nextDeadline` this covers every state that is not
+ * final: none is without a next deadline or a stated wait.
  */
 export function waitingFor(state: BeadState): string | undefined {
   if (isFinal(state.status)) return undefined;
@@ -82,9 +115,13 @@ export function waitingFor(state: BeadState): string | undefined {
   if (attempt !== undefined) {
     if (attempt.stopping !== undefined) return 'the host, to confirm that no process of the attempt is left';
     if (attempt.suspectSince !== undefined) return `the host ${attempt.host ?? '(unknown)'}, to answer for its attempt`;
-    if (isPaused(attempt)) return attempt.pausedByActivity ? 'an unpause of the activity in the Web UI (or temporal activity unpause)' : 'heartbead resume';
+    if (isPaused(attempt))
+      return attempt.pausedByActivity
+        ? 'an unpause of the activity in the Web UI (or temporal activity unpause)'
+        : 'heartbead resume';
     if (attempt.acceptedAt === undefined) return 'a free agent slot on any host';
-    if (attempt.spawnedAt === undefined) return `the workspace on host ${attempt.host ?? '(unknown)'}, which reports progress by activity heartbeats`;
+    if (attempt.spawnedAt === undefined)
+      return `the workspace on host ${attempt.host ?? '(unknown)'}, which reports progress by activity heartbeats`;
     return 'the agent';
   }
   if (state.paused) return 'heartbead resume';
@@ -100,7 +137,9 @@ export function waitingFor(state: BeadState): string | undefined {
     case 'approval':
       return 'a person: heartbead approve, or heartbead request-changes';
     case 'merge':
-      return state.cancelling ? 'the refinery, to say whether it had merged already' : `the refinery of rig ${state.rig ?? ''}`;
+      return state.cancelling
+        ? 'the refinery, to say whether it had merged already'
+        : `the refinery of rig ${state.rig ?? ''}`;
     case 'slot':
     case 'resume':
     case undefined:

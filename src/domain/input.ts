@@ -9,7 +9,8 @@ import { budgetsProblem, clocksProblem, mergeBudgets, mergeClocks } from './cloc
  * @returns one sentence, or undefined when the input is good.
  */
 export function beadInputProblem(input: unknown, bodyBytes: (text: string) => number): string | undefined {
-  if (typeof input !== 'object' || input === null) return 'a bead starts from one object: {bead, title, repo, agent, …}';
+  if (typeof input !== 'object' || input === null)
+    return 'a bead starts from one object: {bead, title, repo, agent, …}';
   const given = input as Partial<BeadInput>;
   const { agent, priority } = given;
   return (
@@ -19,9 +20,15 @@ export function beadInputProblem(input: unknown, bodyBytes: (text: string) => nu
     (given.base === undefined ? undefined : branchProblem(given.base)) ??
     (given.target === undefined ? undefined : branchProblem(given.target)) ??
     (given.baseSha === undefined ? undefined : shaProblem(given.baseSha)) ??
-    (given.body === undefined ? undefined : bodyProblem(given.body, typeof given.body === 'string' ? bodyBytes(given.body) : 0)) ??
-    (typeof agent === 'object' && agent !== null && typeof agent.adapter === 'string' && agent.adapter !== '' ? undefined : 'a bead needs an agent: {adapter: "shell" | "demo" | …}') ??
-    (priority === undefined || (Number.isInteger(priority) && priority >= 1 && priority <= 5) ? undefined : 'a priority is a whole number from 1 (first) to 5 (last)') ??
+    (given.body === undefined
+      ? undefined
+      : bodyProblem(given.body, typeof given.body === 'string' ? bodyBytes(given.body) : 0)) ??
+    (typeof agent === 'object' && agent !== null && typeof agent.adapter === 'string' && agent.adapter !== ''
+      ? undefined
+      : 'a bead needs an agent: {adapter: "shell" | "demo" | …}') ??
+    (priority === undefined || (Number.isInteger(priority) && priority >= 1 && priority <= 5)
+      ? undefined
+      : 'a priority is a whole number from 1 (first) to 5 (last)') ??
     clocksProblem(mergeClocks(given.clocks)) ??
     budgetsProblem(mergeBudgets(given.budgets))
   );

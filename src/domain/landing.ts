@@ -1,6 +1,7 @@
 /**
- * What a bead with a rig does besides running attempts: it asks leave for each, waits for approval, stands in the merge queue, and goes
- * round again on a conflict or a failed check. Part of `lifecycle.ts`, kept apart because a bead without a rig has none of it.
+ * What a bead with a rig does besides running attempts: it asks leave for each, waits for approval, stands in the merge
+ * queue, and goes round again on a conflict or a failed check. Part of `lifecycle.ts`, kept apart because a bead
+ * without a rig has none of it.
  * @module
  */
 import { attemptRefs, clip, clipStart, isFinal, limits } from '../contract/index.js';
@@ -51,7 +52,11 @@ export function landingErrand(s: BeadState): LandingErrand | undefined {
 export const mayDispatch = (s: BeadState): boolean => s.landing === undefined || s.landing.slot === 'held';
 
 /** The evidence has been seen: a bead with a rig now has to land. */
-export function beginLanding(hands: Hands, landing: Landing, evidence: Extract<Evidence, { verdict: 'verified' }>): void {
+export function beginLanding(
+  hands: Hands,
+  landing: Landing,
+  evidence: Extract<Evidence, { verdict: 'verified' }>,
+): void {
   const { s, now } = hands;
   s.branch = evidence.branch;
   s.sha = evidence.sha;
@@ -79,7 +84,11 @@ export function stepLanding(hands: Hands, landing: Landing, event: LandingEvent)
   switch (event.type) {
     case 'askedSlot':
       landing.slot = 'asked';
-      s.wait = { for: 'grant', since: now, text: `rig ${s.rig ?? ''} has not granted an agent yet (its limit, its pause or its breaker)` };
+      s.wait = {
+        for: 'grant',
+        since: now,
+        text: `rig ${s.rig ?? ''} has not granted an agent yet (its limit, its pause or its breaker)`,
+      };
       s.reason = `waits for rig ${s.rig ?? ''} to grant an agent`;
       return;
     case 'granted':
@@ -97,7 +106,8 @@ export function stepLanding(hands: Hands, landing: Landing, event: LandingEvent)
     case 'rigGone':
       landing.slot = 'none';
       delete landing.queuedSha;
-      if (s.cancelling) return hands.finish('cancelled', 'cancelled by an operator; its rig is gone, nothing was merged');
+      if (s.cancelling)
+        return hands.finish('cancelled', 'cancelled by an operator; its rig is gone, nothing was merged');
       return hands.block(event.text, `add the rig ${s.rig ?? ''} (heartbead rig add), then retry the bead`);
     case 'enqueued':
       landing.queuedSha = event.sha;
@@ -136,7 +146,12 @@ function mergeEnded(hands: Hands, landing: Landing, ended: MergeEnded): void {
   if (result.outcome === 'merged') {
     landing.mergedSha = result.sha;
     const late = s.cancelling ? ' (before the cancel took effect)' : '';
-    return hands.finish('closed', result.strategy === 'branch-only' ? `pushed as ${s.branch ?? 'its branch'}; this rig merges nothing${late}` : `merged into ${result.target} as ${result.sha.slice(0, 12)}${late}`);
+    return hands.finish(
+      'closed',
+      result.strategy === 'branch-only'
+        ? `pushed as ${s.branch ?? 'its branch'}; this rig merges nothing${late}`
+        : `merged into ${result.target} as ${result.sha.slice(0, 12)}${late}`,
+    );
   }
   if (s.cancelling) return hands.finish('cancelled', 'cancelled by an operator before its merge; its branch is kept');
   delete s.wait;
@@ -144,24 +159,41 @@ function mergeEnded(hands: Hands, landing: Landing, ended: MergeEnded): void {
     case 'conflict': {
       const paths = some(result.paths);
       return rework(
-        hands, landing, `conflict with ${result.target} in ${paths}`,
+        hands,
+        landing,
+        `conflict with ${result.target} in ${paths}`,
         `Your branch conflicts with ${result.target} (at ${result.targetSha.slice(0, 12)}). Run \`git fetch origin\` and \`git merge origin/${result.target}\`, resolve the conflicts, commit, and report done. The conflicts are in: ${paths}.`,
       );
     }
     case 'checks_failed': {
       const how = result.timedOut ? 'did not end in time' : 'failed';
       const said = `The check "${result.check}" ${how} on your work merged with its target. Its last output:\n`;
-      return rework(hands, landing, `check ${result.check} ${how} on the merged tree`, said + clipStart(result.logTail, limits.textChars - said.length));
+      return rework(
+        hands,
+        landing,
+        `check ${result.check} ${how} on the merged tree`,
+        said + clipStart(result.logTail, limits.textChars - said.length),
+      );
     }
     case 'push_rejected':
-      return hands.block(`the merge could not be pushed: ${result.reason}`, 'mend what the remote objects to, then retry the bead: it goes back into the queue');
+      return hands.block(
+        `the merge could not be pushed: ${result.reason}`,
+        'mend what the remote objects to, then retry the bead: it goes back into the queue',
+      );
     case 'error':
-      return hands.block(`the merge failed: ${result.reason}`, 'mend what the reason names, then retry the bead: it goes back into the queue');
+      return hands.block(
+        `the merge failed: ${result.reason}`,
+        'mend what the reason names, then retry the bead: it goes back into the queue',
+      );
   }
 }
 
 /** Paths for people and prompts: twenty are enough to begin with, and git itself names the others. */
-const some = (paths: readonly string[]): string => `${paths.slice(0, 20).map((path) => clipStart(path, 80)).join(', ')}${paths.length > 20 ? ` and ${paths.length - 20} more` : ''}`;
+const some = (paths: readonly string[]): string =>
+  `${paths
+    .slice(0, 20)
+    .map((path) => clipStart(path, 80))
+    .join(', ')}${paths.length > 20 ? ` and ${paths.length - 20} more` : ''}`;
 
 /** Round again, on the same line of commits: the next attempt goes on from the branch as it was verified. */
 function rework(hands: Hands, landing: Landing, why: string, advice: string): void {
@@ -169,16 +201,27 @@ function rework(hands: Hands, landing: Landing, why: string, advice: string): vo
   if (s.attention === 'approval') delete s.attention;
   s.used.reworkRounds += 1;
   const last = s.attempts.at(-1);
-  if (s.sha !== undefined && last !== undefined) s.checkpoint = { sha: s.sha, ref: attemptRefs.branchRef(s.bead, last.id), wip: false };
+  if (s.sha !== undefined && last !== undefined)
+    s.checkpoint = { sha: s.sha, ref: attemptRefs.branchRef(s.bead, last.id), wip: false };
   delete landing.approvedSha;
   landing.toRework = true;
   hands.tell(`rework ${s.used.reworkRounds}: ${why}`);
-  s.messages = [...s.messages, { id: `rework-${s.used.reworkRounds}-${hands.now}`, from: 'heartbead', at: hands.now, text: clip(advice) }];
+  s.messages = [
+    ...s.messages,
+    { id: `rework-${s.used.reworkRounds}-${hands.now}`, from: 'heartbead', at: hands.now, text: clip(advice) },
+  ];
   if (s.used.reworkRounds > s.budgets.reworkRounds) {
-    return hands.block(`${s.budgets.reworkRounds} rounds of rework did not help; the last one: ${why}`, 'read the attempts and the messages, mend the cause or nudge with advice, then retry the bead');
+    return hands.block(
+      `${s.budgets.reworkRounds} rounds of rework did not help; the last one: ${why}`,
+      'read the attempts and the messages, mend the cause or nudge with advice, then retry the bead',
+    );
   }
   const usedUp = usageProblem(s);
-  if (usedUp !== undefined) return hands.block(`${usedUp}; there is rework to do: ${why}`, 'look at what it was used for (heartbead show), then retry the bead: its budget counts anew from there');
+  if (usedUp !== undefined)
+    return hands.block(
+      `${usedUp}; there is rework to do: ${why}`,
+      'look at what it was used for (heartbead show), then retry the bead: its budget counts anew from there',
+    );
   delete s.wait;
   s.reason = `rework ${s.used.reworkRounds} of ${s.budgets.reworkRounds}: ${why}`;
 }
@@ -186,16 +229,35 @@ function rework(hands: Hands, landing: Landing, why: string, advice: string): vo
 /** @returns whether what was verified last may be merged as it is, and nothing else is under way. */
 export function mayOfferAgain(s: BeadState): boolean {
   const { landing, branch, sha } = s;
-  if (landing === undefined || isFinal(s.status) || s.cancelling || s.current !== undefined || s.wait !== undefined || s.salvage !== undefined) return false;
+  if (
+    landing === undefined ||
+    isFinal(s.status) ||
+    s.cancelling ||
+    s.current !== undefined ||
+    s.wait !== undefined ||
+    s.salvage !== undefined
+  )
+    return false;
   const last = s.attempts.at(-1);
-  return branch !== undefined && sha !== undefined && last?.outcome === 'done' && last.sha === sha && landing.toRework !== true && landing.mergedSha === undefined;
+  return (
+    branch !== undefined &&
+    sha !== undefined &&
+    last?.outcome === 'done' &&
+    last.sha === sha &&
+    landing.toRework !== true &&
+    landing.mergedSha === undefined
+  );
 }
 
-/** The same by the rule of before `offeredAgain`, for histories that have it: an attempt that ended with a checkpoint at its last commit, as most do, was taken for one to rework. */
+/**
+ * The same by the rule of before `offeredAgain`, for histories that have it: an attempt that ended with a checkpoint at
+ * its last commit, as most do, was taken for one to rework.
+ */
 export function retryLanding(hands: Hands, landing: Landing): boolean {
   const { s } = hands;
   const last = s.attempts.at(-1);
-  if (s.sha === undefined || s.branch === undefined || last?.outcome !== 'done' || s.checkpoint?.sha === s.sha) return false;
+  if (s.sha === undefined || s.branch === undefined || last?.outcome !== 'done' || s.checkpoint?.sha === s.sha)
+    return false;
   if (landing.mergedSha !== undefined) return false;
   s.status = 'in_review';
   toQueue(hands);

@@ -1,11 +1,24 @@
 /**
- * The life of a bead as a pure function of (state, event, now). The workflow feeds it events and carries out what the state asks for;
- * it never decides by itself.
+ * The life of a bead as a pure function of (state, event, now). The workflow feeds it events and carries out what the
+ * state asks for; it never decides by itself.
  * @module
  */
 import { addUsage, attemptRefs, clip, isFinal, limits, phaseMayHaveAgent, readUsage } from '../contract/index.js';
 import type {
-  AcceptedSignal, AttemptRecord, AttemptResult, BeadInput, BeadState, BeatDetails, CurrentAttempt, Evidence, HeartbeatKind, HeartbeatSignal, Message, NoteSignal, Outcome, Usage,
+  AcceptedSignal,
+  AttemptRecord,
+  AttemptResult,
+  BeadInput,
+  BeadState,
+  BeatDetails,
+  CurrentAttempt,
+  Evidence,
+  HeartbeatKind,
+  HeartbeatSignal,
+  Message,
+  NoteSignal,
+  Outcome,
+  Usage,
 } from '../contract/index.js';
 import { accountOf, nextAfter } from './accounts.js';
 import { mergeBudgets, mergeClocks } from './clocks.js';
@@ -26,9 +39,15 @@ export type BeadEvent =
   | { type: 'malformed'; message: string; problem: string }
   /** The clock was looked at. */
   | { type: 'tick' }
-  /** The clock was looked at so much later than ordered: the server, or every worker of the bead, was away, and nobody could be heard. */
+  /**
+   * The clock was looked at so much later than ordered: the server, or every worker of the bead, was away, and nobody
+   * could be heard.
+   */
   | { type: 'outage'; ms: number }
-  /** The activity heartbeat of the attempt timed out, with the last details the server had accepted. `unheard`: it had not accepted any. */
+  /**
+   * The activity heartbeat of the attempt timed out, with the last details the server had accepted. `unheard`: it had
+   * not accepted any.
+   */
   | { type: 'silent'; attempt: string; details?: BeatDetails; unheard?: boolean }
   /** The attempt's host took up neither adoption nor stop in time. */
   | { type: 'unreachable'; attempt: string; text: string }
@@ -66,7 +85,14 @@ export function initialState(input: BeadInput, now: number): BeadState {
     ...(input.clocks !== undefined ? { ownClocks: input.clocks } : {}),
     ...(input.budgets !== undefined ? { ownBudgets: input.budgets } : {}),
     ...(input.rig !== undefined
-      ? { landing: { slot: 'none' as const, approval: false, ...(input.target !== undefined ? { target: input.target } : {}), ...(input.baseSha !== undefined ? { startSha: input.baseSha } : {}) } }
+      ? {
+          landing: {
+            slot: 'none' as const,
+            approval: false,
+            ...(input.target !== undefined ? { target: input.target } : {}),
+            ...(input.baseSha !== undefined ? { startSha: input.baseSha } : {}),
+          },
+        }
       : {}),
     createdAt: now,
     status: 'open',
@@ -118,7 +144,12 @@ class Step {
 
   get #hands(): Hands {
     return {
-      s: this.s, now: this.now, tell: (text) => this.#tell(text), leaveNote: (text) => this.#leaveNote(text), block: (reason, fix) => this.#block(reason, fix), finish: (status, reason) => this.#finish(status, reason),
+      s: this.s,
+      now: this.now,
+      tell: (text) => this.#tell(text),
+      leaveNote: (text) => this.#leaveNote(text),
+      block: (reason, fix) => this.#block(reason, fix),
+      finish: (status, reason) => this.#finish(status, reason),
     };
   }
 
@@ -158,7 +189,8 @@ class Step {
       case 'nudge':
         if (over) return;
         s.messages.push(event.message);
-        if (event.message.from === 'operator' && s.attention === 'escalation' && s.wait?.for !== 'person') delete s.attention;
+        if (event.message.from === 'operator' && s.attention === 'escalation' && s.wait?.for !== 'person')
+          delete s.attention;
         return;
       case 'dispatched':
         if (!over) this.#dispatched(event.attempt);
@@ -244,7 +276,16 @@ class Step {
     if (s.current !== undefined) return;
     s.attemptCount += 1;
     s.current = {
-      id, number: s.attemptCount, startedAt: now, lastSignAt: now, adopting: false, adoptions: 0, pausedMs: 0, pausedByActivity: false, pauseTold: false, heartbeats: 0,
+      id,
+      number: s.attemptCount,
+      startedAt: now,
+      lastSignAt: now,
+      adopting: false,
+      adoptions: 0,
+      pausedMs: 0,
+      pausedByActivity: false,
+      pauseTold: false,
+      heartbeats: 0,
       ...(s.checkpoint ? { checkpoint: s.checkpoint } : {}),
     };
     delete s.salvage;
@@ -258,7 +299,8 @@ class Step {
     const attempt = this.s.current;
     if (attempt?.id !== signal.attempt || isFinal(this.s.status)) return this.#stray();
     // Once an agent may exist, only its own host speaks for the attempt.
-    if (attempt.spawnedAt !== undefined && attempt.host !== undefined && attempt.host !== signal.host) return this.#stray();
+    if (attempt.spawnedAt !== undefined && attempt.host !== undefined && attempt.host !== signal.host)
+      return this.#stray();
     attempt.host = signal.host;
     attempt.acceptedAt ??= this.now;
     attempt.lastSignAt = this.now;
@@ -276,7 +318,13 @@ class Step {
     const attempt = s.current;
     if (attempt?.id !== signal.attempt || isFinal(s.status)) return this.#stray();
     // A host that does not hold the attempt cannot speak for it: the first claim counts.
-    if (attempt.spawnedAt !== undefined && attempt.host !== undefined && signal.host !== undefined && signal.host !== attempt.host) return this.#stray();
+    if (
+      attempt.spawnedAt !== undefined &&
+      attempt.host !== undefined &&
+      signal.host !== undefined &&
+      signal.host !== attempt.host
+    )
+      return this.#stray();
 
     s.heartbeats += 1;
     attempt.heartbeats += 1;
@@ -307,7 +355,9 @@ class Step {
     } else if (progressKinds.includes(kind)) {
       this.#progress(attempt);
     }
-    if (!attempt.stopping) s.reason = attempt.stalledAt === undefined ? `attempt ${attempt.number} works on ${attempt.host ?? 'its host'}` : s.reason;
+    if (!attempt.stopping)
+      s.reason =
+        attempt.stalledAt === undefined ? `attempt ${attempt.number} works on ${attempt.host ?? 'its host'}` : s.reason;
   }
 
   /** Proof of life ends a suspicion at once; whether the adoption is still to come is another matter. */
@@ -319,7 +369,10 @@ class Step {
     this.#forgive(attempt, unheard);
   }
 
-  /** Silence proves nothing while nobody could be heard (and the lease may have frozen the agent): that time is taken out of its clocks. */
+  /**
+   * Silence proves nothing while nobody could be heard (and the lease may have frozen the agent): that time is taken
+   * out of its clocks.
+   */
   #forgive(attempt: CurrentAttempt, unheard: number): void {
     if (attempt.spawnedAt === undefined || attempt.pausedAt !== undefined) return;
     attempt.lastProgressAt = Math.min((attempt.lastProgressAt ?? attempt.spawnedAt) + unheard, this.now);
@@ -356,7 +409,9 @@ class Step {
   #note(note: NoteSignal): void {
     const { s } = this;
     if (s.current?.id !== note.attempt || isFinal(s.status)) return this.#stray();
-    this.#leaveNote(`attempt ${s.current.number} ${note.kind === 'escalation' ? 'asked for help' : 'noted'}: ${note.text}`);
+    this.#leaveNote(
+      `attempt ${s.current.number} ${note.kind === 'escalation' ? 'asked for help' : 'noted'}: ${note.text}`,
+    );
     this.#tell(`${note.kind === 'escalation' ? 'asks for help' : 'note'}: ${note.text}`);
     if (note.kind === 'escalation') s.attention = 'escalation';
   }
@@ -369,7 +424,11 @@ class Step {
       return;
     }
     if (attempt.suspectSince !== undefined || attempt.stopping !== undefined) {
-      if (now >= giveUpAt(s, attempt)) this.#giveUp(attempt, `host ${attempt.host ?? '(unknown)'} has been silent for ${minutes(now - attempt.lastSignAt)}`);
+      if (now >= giveUpAt(s, attempt))
+        this.#giveUp(
+          attempt,
+          `host ${attempt.host ?? '(unknown)'} has been silent for ${minutes(now - attempt.lastSignAt)}`,
+        );
       return;
     }
     if (attempt.pausedAt !== undefined) return;
@@ -385,7 +444,9 @@ class Step {
       s.reason = `attempt ${attempt.number} shows no progress`;
       this.#tell(`attempt ${attempt.number} stalled: nudged`);
       s.messages.push({
-        id: `stalled-${attempt.id}-${s.heartbeats}`, from: 'heartbead', at: now,
+        id: `stalled-${attempt.id}-${s.heartbeats}`,
+        from: 'heartbead',
+        at: now,
         text: 'No progress of yours has been seen for a while. Go on with the work, report with `heartbead agent heartbeat`, or ask for help with `heartbead agent escalate`.',
       });
     }
@@ -400,8 +461,9 @@ class Step {
 
   #silent(attempt: CurrentAttempt, { details, unheard }: Extract<BeadEvent, { type: 'silent' }>): void {
     const { s, now } = this;
-    // The last accepted beat was heartbeatTimeout ago at the latest: the give-up is counted from there. Without a beat there was no sign:
-    // a host that takes every adoption and does nothing with it must not keep its bead waiting for ever.
+    // The last accepted beat was heartbeatTimeout ago at the latest: the give-up is counted from there. Without a beat
+    // there was no sign: a host that takes every adoption and does nothing with it must not keep its bead waiting for
+    // ever.
     if (unheard !== true) attempt.lastSignAt = Math.max(attempt.lastSignAt, now - s.clocks.heartbeatTimeout);
     if (details?.attempt === attempt.id) {
       attempt.host = details.host;
@@ -422,7 +484,8 @@ class Step {
   }
 
   #unreachable(attempt: CurrentAttempt, text: string): void {
-    // Behind the fence an agent may run there, and only time or the host can tell. Before it, provably none does: nothing to wait for.
+    // Behind the fence an agent may run there, and only time or the host can tell. Before it, provably none does:
+    // nothing to wait for.
     if (attempt.spawnedAt === undefined) return this.#giveUp(attempt, `${text}; no agent had been spawned`);
     this.#suspect(attempt, text);
   }
@@ -439,7 +502,10 @@ class Step {
     this.#ended(attempt, {
       attempt: attempt.id,
       outcome: stopping && attempt.spawnedAt === undefined ? stopping.outcome : 'lost',
-      reason: stopping && attempt.spawnedAt !== undefined ? `${stopping.reason}; ${why}, so that its end is not confirmed (its lease has frozen the agent, and it ends when the host returns)` : why,
+      reason:
+        stopping && attempt.spawnedAt !== undefined
+          ? `${stopping.reason}; ${why}, so that its end is not confirmed (its lease has frozen the agent, and it ends when the host returns)`
+          : why,
       host: attempt.host ?? 'unknown',
     });
   }
@@ -447,9 +513,12 @@ class Step {
   #ended(attempt: CurrentAttempt, result: AttemptResult): void {
     const { s, now } = this;
     // What the bead ordered outranks how the host words it; a report of the agent's outranks both.
-    const ordered = attempt.stopping !== undefined && (result.outcome === 'stopped' || result.outcome === 'unreported' || result.outcome === 'agent_failed');
+    const ordered =
+      attempt.stopping !== undefined &&
+      (result.outcome === 'stopped' || result.outcome === 'unreported' || result.outcome === 'agent_failed');
     // A stop that nobody here ordered is a loss: something took the agent away.
-    const outcome = ordered && attempt.stopping ? attempt.stopping.outcome : result.outcome === 'stopped' ? 'lost' : result.outcome;
+    const outcome =
+      ordered && attempt.stopping ? attempt.stopping.outcome : result.outcome === 'stopped' ? 'lost' : result.outcome;
     const reason = clip(ordered && attempt.stopping ? attempt.stopping.reason : result.reason);
     const account = accountOf(outcome);
     if (account === 'agent') s.used.agentFailures += 1;
@@ -463,7 +532,15 @@ class Step {
     if (usage) s.usage = addUsage(s.usage, usage);
     if (result.session !== undefined) this.#session(result.session, result.host, attempt.id, usage);
     const record: AttemptRecord = {
-      id: attempt.id, number: attempt.number, startedAt: attempt.startedAt, endedAt: now, outcome, reason, countedAs: account, heartbeats: attempt.heartbeats, adoptions: attempt.adoptions,
+      id: attempt.id,
+      number: attempt.number,
+      startedAt: attempt.startedAt,
+      endedAt: now,
+      outcome,
+      reason,
+      countedAs: account,
+      heartbeats: attempt.heartbeats,
+      adoptions: attempt.adoptions,
       ...(result.host !== 'unknown' ? { host: result.host } : attempt.host !== undefined ? { host: attempt.host } : {}),
       ...(attempt.spawnedAt !== undefined ? { spawnedAt: attempt.spawnedAt } : {}),
       ...(attempt.checkpoint ? { checkpoint: attempt.checkpoint } : {}),
@@ -483,15 +560,28 @@ class Step {
     if (result.summary !== undefined) s.summary = clip(result.summary);
     if (result.baseSha !== undefined) s.baseSha = result.baseSha;
 
-    if (s.cancelling && outcome !== 'done') return this.#finish('cancelled', outcome === 'lost' ? reason : 'cancelled by an operator; the agent is gone and its work is saved');
-    if (s.cancelling) return this.#finish('cancelled', 'cancelled by an operator after the agent had reported done; its branch is kept');
+    if (s.cancelling && outcome !== 'done')
+      return this.#finish(
+        'cancelled',
+        outcome === 'lost' ? reason : 'cancelled by an operator; the agent is gone and its work is saved',
+      );
+    if (s.cancelling)
+      return this.#finish(
+        'cancelled',
+        'cancelled by an operator after the agent had reported done; its branch is kept',
+      );
     if (outcome === 'done') {
       if (result.branch !== undefined) s.branch = result.branch;
       if (result.sha !== undefined) s.sha = result.sha;
     }
     // Work that was finished but not reported is looked for before anybody redoes it.
-    if (outcome === 'lost' && attempt.spawnedAt !== undefined) s.salvage = { attempt: attempt.id, branch: attemptRefs.branch(s.bead, attempt.id) };
-    this.#goOn({ outcome, reason, ...(result.retryAfterMs !== undefined ? { retryAfterMs: result.retryAfterMs } : {}) });
+    if (outcome === 'lost' && attempt.spawnedAt !== undefined)
+      s.salvage = { attempt: attempt.id, branch: attemptRefs.branch(s.bead, attempt.id) };
+    this.#goOn({
+      outcome,
+      reason,
+      ...(result.retryAfterMs !== undefined ? { retryAfterMs: result.retryAfterMs } : {}),
+    });
   }
 
   /** A conversation that went on counts what it had used before. */
@@ -513,8 +603,15 @@ class Step {
         return;
       case 'again': {
         const usedUp = usageProblem(s);
-        if (usedUp !== undefined) return this.#block(`${usedUp}; the last attempt: ${next.text}`, 'look at what it was used for (heartbead show), then retry the bead: its budget counts anew from there');
-        s.reason = next.delay > 0 ? `waits ${minutes(next.delay)} before the next attempt: ${next.text}` : `the next attempt follows: ${next.text}`;
+        if (usedUp !== undefined)
+          return this.#block(
+            `${usedUp}; the last attempt: ${next.text}`,
+            'look at what it was used for (heartbead show), then retry the bead: its budget counts anew from there',
+          );
+        s.reason =
+          next.delay > 0
+            ? `waits ${minutes(next.delay)} before the next attempt: ${next.text}`
+            : `the next attempt follows: ${next.text}`;
         if (next.delay > 0) s.wait = { for: 'backoff', until: now + next.delay, text: next.text };
         return;
       }
@@ -557,7 +654,8 @@ class Step {
   /** What the last attempt claimed has turned out otherwise. */
   #amend(outcome: Outcome, countedAs: 'agent' | 'infra', reason: string): void {
     const last = this.s.attempts.at(-1);
-    if (last) this.s.attempts = [...this.s.attempts.slice(0, -1), { ...last, outcome, countedAs, reason: clip(reason) }];
+    if (last)
+      this.s.attempts = [...this.s.attempts.slice(0, -1), { ...last, outcome, countedAs, reason: clip(reason) }];
     this.#tell(`no evidence: ${reason}`);
   }
 
@@ -571,7 +669,10 @@ class Step {
     s.sha = evidence.sha;
     s.baseSha = evidence.baseSha;
     const commits = `${evidence.ahead} commit${evidence.ahead === 1 ? '' : 's'}`;
-    this.#finish('closed', `verified on the remote: ${evidence.branch} at ${evidence.sha.slice(0, 12)}, ${commits} ahead of its base`);
+    this.#finish(
+      'closed',
+      `verified on the remote: ${evidence.branch} at ${evidence.sha.slice(0, 12)}, ${commits} ahead of its base`,
+    );
   }
 
   #salvaged(evidence: Evidence | undefined): void {
@@ -621,7 +722,8 @@ class Step {
     this.#tell('paused by an operator');
     if (s.current === undefined) return;
     // Not yet taken by a host: it is withdrawn from the queue, so that nothing spawns before the resume.
-    if (s.current.acceptedAt === undefined) this.#stop(s.current, 'stopped', 'withdrawn from the queue: the bead was paused');
+    if (s.current.acceptedAt === undefined)
+      this.#stop(s.current, 'stopped', 'withdrawn from the queue: the bead was paused');
     else s.current.pausedAt ??= now;
   }
 

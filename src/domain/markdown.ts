@@ -1,6 +1,9 @@
 /** What the live panels of the Web UI are made of. @module */
 
-/** The server takes at most 20,000 bytes of details; three quarters of that many characters leave room for those of two bytes. */
+/**
+ * The server takes at most 20,000 bytes of details; three quarters of that many characters leave room for those of two
+ * bytes.
+ */
 export const panelChars = 15_000;
 
 /** Instants, not durations: a panel is written on change and read later. */
@@ -12,8 +15,13 @@ export const cell = (text: string): string => text.replace(/[|\n\r]+/g, ' ');
 /** @returns a table, or no line at all when it has no rows. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   if (rows.length === 0) return [];
-  return [`| ${head.join(' | ')} |`, `|${head.map(() => '---').join('|')}|`, ...rows.map((row) => `| ${row.map(cell).join(' | ')} |`)];
+  return [
+    `| ${head.join(' | ')} |`,
+    `|${head.map(() => '---').join('|')}|`,
+    ...rows.map((row) => `| ${row.map(cell).join(' | ')} |`),
+  ];
 }
 
 /** @returns the last lines of a story, as a list. */
-export const storyLines = (story: readonly { at: number; text: string }[], count = 8): string[] => story.slice(-count).map((line) => `- ${instant(line.at)} ${cell(line.text)}`);
+export const storyLines = (story: readonly { at: number; text: string }[], count = 8): string[] =>
+  story.slice(-count).map((line) => `- ${instant(line.at)} ${cell(line.text)}`);

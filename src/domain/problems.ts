@@ -5,12 +5,31 @@ import { minutes } from './words.js';
 
 /** Everything that needs a person. Closed union; `docs/operators.md` has a section for each. */
 export type ProblemKind =
-  | 'no-worker' | 'hosts-full' | 'no-refinery' | 'host-silent'
-  | 'bead-blocked' | 'escalation' | 'approval' | 'budget' | 'stalled' | 'suspect' | 'stopping' | 'paused' | 'no-answer' | 'malformed'
-  | 'breaker' | 'rig-paused' | 'merge-failed'
-  | 'convoy-blocked' | 'convoy-paused' | 'convoy-staged';
+  | 'no-worker'
+  | 'hosts-full'
+  | 'no-refinery'
+  | 'host-silent'
+  | 'bead-blocked'
+  | 'escalation'
+  | 'approval'
+  | 'budget'
+  | 'stalled'
+  | 'suspect'
+  | 'stopping'
+  | 'paused'
+  | 'no-answer'
+  | 'malformed'
+  | 'breaker'
+  | 'rig-paused'
+  | 'merge-failed'
+  | 'convoy-blocked'
+  | 'convoy-paused'
+  | 'convoy-staged';
 
-/** `stuck`: nothing happens before a person acts. `look`: it may go on by itself, but somebody should look. `know`: somebody wanted it so. */
+/**
+ * `stuck`: nothing happens before a person acts. `look`: it may go on by itself, but somebody should look. `know`:
+ * somebody wanted it so.
+ */
 export type Severity = 'stuck' | 'look' | 'know';
 
 /** One thing that needs a person. */
@@ -29,7 +48,10 @@ export interface Problem {
   since?: number;
 }
 
-/** An attempt waits so long in the queue before that is worth a person's look: a host that has just come free polls within seconds. */
+/**
+ * An attempt waits so long in the queue before that is worth a person's look: a host that has just come free polls
+ * within seconds.
+ */
 const slotPatience = 5 * 60_000;
 /** From the order to stop to a host's word, over and above the agent's own `stopGrace`. */
 const stopPatience = 60_000;
@@ -42,9 +64,19 @@ export function problemsOf(town: TownFacts): Problem[] {
     ...townProblems(town),
     ...town.rigs.flatMap(({ rig, view }) => (view === undefined ? [] : rigProblems(rig, view))),
     ...town.convoys.flatMap(({ convoy, view }) => (view === undefined ? [] : convoyProblems(convoy, view))),
-    ...town.beads.flatMap(({ bead, view }) => (view === undefined ? unanswered(bead, town) : beadProblems(view, town.now))),
+    ...town.beads.flatMap(({ bead, view }) =>
+      view === undefined ? unanswered(bead, town) : beadProblems(view, town.now),
+    ),
   ];
-  return found.map((problem, index) => ({ problem, index })).sort((a, b) => order[a.problem.severity] - order[b.problem.severity] || (a.problem.since ?? 0) - (b.problem.since ?? 0) || a.index - b.index).map(({ problem }) => problem);
+  return found
+    .map((problem, index) => ({ problem, index }))
+    .sort(
+      (a, b) =>
+        order[a.problem.severity] - order[b.problem.severity] ||
+        (a.problem.since ?? 0) - (b.problem.since ?? 0) ||
+        a.index - b.index,
+    )
+    .map(({ problem }) => problem);
 }
 
 function townProblems({ beads, rigs, convoys, hosts, taskQueue, now }: TownFacts): Problem[] {
@@ -52,50 +84,176 @@ function townProblems({ beads, rigs, convoys, hosts, taskQueue, now }: TownFacts
   const open = beads.length + rigs.length + convoys.length;
   if (hosts.up.length === 0) {
     // Everything else follows from it: no bead can even say how it is.
-    return open === 0 ? [] : [{ kind: 'no-worker', severity: 'stuck', about: taskQueue, what: `no worker polls ${taskQueue}`, why: `${open} open ${open === 1 ? 'workflow waits' : 'workflows wait'} for one; agents that already run go on`, fix: 'heartbead up' }];
+    return open === 0
+      ? []
+      : [
+          {
+            kind: 'no-worker',
+            severity: 'stuck',
+            about: taskQueue,
+            what: `no worker polls ${taskQueue}`,
+            why: `${open} open ${open === 1 ? 'workflow waits' : 'workflows wait'} for one; agents that already run go on`,
+            fix: 'heartbead up',
+          },
+        ];
   }
-  const waiting = beads.flatMap(({ view }) => (view?.current !== undefined && view.current.acceptedAt === undefined && view.current.stopping === undefined && !view.paused ? [view.current.startedAt] : []));
+  const waiting = beads.flatMap(({ view }) =>
+    view?.current !== undefined &&
+    view.current.acceptedAt === undefined &&
+    view.current.stopping === undefined &&
+    !view.paused
+      ? [view.current.startedAt]
+      : [],
+  );
   const longest = Math.min(...waiting);
   if (waiting.length > 0 && hosts.free.length === 0 && now - longest > slotPatience) {
-    found.push({ kind: 'hosts-full', severity: 'look', about: taskQueue, what: `${waiting.length} ${waiting.length === 1 ? 'attempt waits' : 'attempts wait'} for a place, and no host has one free`, why: `${hosts.up.length} ${hosts.up.length === 1 ? 'host is' : 'hosts are'} up (${hosts.up.join(', ')}), all at their limit of agents or below their floor of free disk`, fix: 'heartbead doctor', advice: 'start a worker on another host, or one with a higher --max-agents', since: longest });
+    found.push({
+      kind: 'hosts-full',
+      severity: 'look',
+      about: taskQueue,
+      what: `${waiting.length} ${waiting.length === 1 ? 'attempt waits' : 'attempts wait'} for a place, and no host has one free`,
+      why: `${hosts.up.length} ${hosts.up.length === 1 ? 'host is' : 'hosts are'} up (${hosts.up.join(', ')}), all at their limit of agents or below their floor of free disk`,
+      fix: 'heartbead doctor',
+      advice: 'start a worker on another host, or one with a higher --max-agents',
+      since: longest,
+    });
   }
   const merges = rigs.some(({ view }) => view !== undefined && view.queue.length + view.merging.length > 0);
-  if (merges && hosts.merging.length === 0) found.push({ kind: 'no-refinery', severity: 'stuck', about: taskQueue, what: 'work waits for its merge, and no worker polls the merge queue', why: 'every worker of this version does: those that are up are older, or have just gone', fix: 'heartbead doctor' });
+  if (merges && hosts.merging.length === 0)
+    found.push({
+      kind: 'no-refinery',
+      severity: 'stuck',
+      about: taskQueue,
+      what: 'work waits for its merge, and no worker polls the merge queue',
+      why: 'every worker of this version does: those that are up are older, or have just gone',
+      fix: 'heartbead doctor',
+    });
   for (const host of hosts.silent) {
     const on = beads.flatMap(({ bead, view }) => (view?.current?.host === host ? [bead] : []));
-    found.push({ kind: 'host-silent', severity: 'look', about: host, what: `host ${host} is out of reach`, why: `nobody polls its queue; it has an attempt of ${on.join(', ')}`, fix: `heartbead explain ${on[0] ?? ''}`.trim(), advice: 'start its worker again (heartbead up, there): it adopts what still runs' });
+    found.push({
+      kind: 'host-silent',
+      severity: 'look',
+      about: host,
+      what: `host ${host} is out of reach`,
+      why: `nobody polls its queue; it has an attempt of ${on.join(', ')}`,
+      fix: `heartbead explain ${on[0] ?? ''}`.trim(),
+      advice: 'start its worker again (heartbead up, there): it adopts what still runs',
+    });
   }
   return found;
 }
 
 function unanswered(bead: string, { hosts }: TownFacts): Problem[] {
-  return hosts.up.length === 0 ? [] : [{ kind: 'no-answer', severity: 'look', about: bead, what: `bead ${bead} does not answer`, why: 'a worker is up, but the bead did not answer in time: its workflow task fails again and again, or the worker is overloaded', fix: `heartbead show ${bead}`, advice: 'the log of the worker says why' }];
+  return hosts.up.length === 0
+    ? []
+    : [
+        {
+          kind: 'no-answer',
+          severity: 'look',
+          about: bead,
+          what: `bead ${bead} does not answer`,
+          why: 'a worker is up, but the bead did not answer in time: its workflow task fails again and again, or the worker is overloaded',
+          fix: `heartbead show ${bead}`,
+          advice: 'the log of the worker says why',
+        },
+      ];
 }
 
 function beadProblems(view: BeadView, now: number): Problem[] {
   const { bead, current, clocks } = view;
   const found: Problem[] = [];
-  const add = (kind: ProblemKind, severity: Severity, what: string, why: string, fix: string, more: Pick<Problem, 'advice' | 'since'> = {}): void => void found.push({ kind, severity, about: bead, what, why, fix, ...more });
+  const add = (
+    kind: ProblemKind,
+    severity: Severity,
+    what: string,
+    why: string,
+    fix: string,
+    more: Pick<Problem, 'advice' | 'since'> = {},
+  ): void => void found.push({ kind, severity, about: bead, what, why, fix, ...more });
   const escalated = view.attention === 'escalation';
   if (view.wait?.for === 'person') {
     const { text, fix, since } = view.wait;
     const budget = /budget/.test(fix);
-    add(budget ? 'budget' : escalated ? 'escalation' : 'bead-blocked', 'stuck', `bead ${bead} is blocked`, text, `heartbead retry ${bead}`, { advice: `first: ${fix}`, since });
+    add(
+      budget ? 'budget' : escalated ? 'escalation' : 'bead-blocked',
+      'stuck',
+      `bead ${bead} is blocked`,
+      text,
+      `heartbead retry ${bead}`,
+      { advice: `first: ${fix}`, since },
+    );
   } else if (view.wait?.for === 'approval') {
-    add('approval', 'stuck', `bead ${bead} waits for approval`, view.reason, `heartbead approve ${bead}`, { advice: `look at ${view.branch ?? 'its branch'} first; heartbead request-changes sends it back`, since: view.wait.since });
+    add('approval', 'stuck', `bead ${bead} waits for approval`, view.reason, `heartbead approve ${bead}`, {
+      advice: `look at ${view.branch ?? 'its branch'} first; heartbead request-changes sends it back`,
+      since: view.wait.since,
+    });
   } else if (escalated) {
-    add('escalation', 'look', `the agent of bead ${bead} asks for a person`, lastNote(view), `heartbead nudge ${bead} "your answer"`, { advice: `heartbead show ${bead} has its notes` });
+    add(
+      'escalation',
+      'look',
+      `the agent of bead ${bead} asks for a person`,
+      lastNote(view),
+      `heartbead nudge ${bead} "your answer"`,
+      { advice: `heartbead show ${bead} has its notes` },
+    );
   }
   if (current?.stopping !== undefined && now - current.stopping.at > clocks.stopGrace + stopPatience) {
-    add('stopping', 'look', `bead ${bead} waits until its agent is gone`, `host ${current.host ?? '(unknown)'} has not confirmed the stop for ${minutes(now - current.stopping.at)}`, `heartbead explain ${bead}`, { advice: 'start the worker of that host again', since: current.stopping.at });
+    add(
+      'stopping',
+      'look',
+      `bead ${bead} waits until its agent is gone`,
+      `host ${current.host ?? '(unknown)'} has not confirmed the stop for ${minutes(now - current.stopping.at)}`,
+      `heartbead explain ${bead}`,
+      { advice: 'start the worker of that host again', since: current.stopping.at },
+    );
   } else if (current?.suspectSince !== undefined && now - current.suspectSince > clocks.adoptWithin) {
-    add('suspect', 'look', `the agent of bead ${bead} is out of sight`, `host ${current.host ?? '(unknown)'} has been silent for ${minutes(now - current.suspectSince)}; it is not given up before ${minutes(clocks.suspectGrace)} of silence`, `heartbead explain ${bead}`, { advice: `start the worker of host ${current.host ?? '(unknown)'} again: it adopts the attempt`, since: current.suspectSince });
+    add(
+      'suspect',
+      'look',
+      `the agent of bead ${bead} is out of sight`,
+      `host ${current.host ?? '(unknown)'} has been silent for ${minutes(now - current.suspectSince)}; it is not given up before ${minutes(clocks.suspectGrace)} of silence`,
+      `heartbead explain ${bead}`,
+      {
+        advice: `start the worker of host ${current.host ?? '(unknown)'} again: it adopts the attempt`,
+        since: current.suspectSince,
+      },
+    );
   } else if (current?.stalledAt !== undefined && view.agent === 'stalled') {
-    add('stalled', 'look', `the agent of bead ${bead} shows no progress`, `none since ${minutes(now - (current.lastProgressAt ?? current.spawnedAt ?? current.stalledAt))}; at ${minutes(clocks.lostAfter)} the attempt is stopped, its work saved`, `heartbead logs ${bead}`, { advice: `heartbead nudge ${bead} "…" gives it a hint`, since: current.stalledAt });
+    add(
+      'stalled',
+      'look',
+      `the agent of bead ${bead} shows no progress`,
+      `none since ${minutes(now - (current.lastProgressAt ?? current.spawnedAt ?? current.stalledAt))}; at ${minutes(clocks.lostAfter)} the attempt is stopped, its work saved`,
+      `heartbead logs ${bead}`,
+      { advice: `heartbead nudge ${bead} "…" gives it a hint`, since: current.stalledAt },
+    );
   }
-  if (view.paused) add('paused', 'know', `bead ${bead} is paused`, 'by an operator', `heartbead resume ${bead}`, current?.pausedAt === undefined ? {} : { since: current.pausedAt });
-  else if (current?.pausedByActivity === true) add('paused', 'know', `bead ${bead} is paused`, 'its activity was paused in the Web UI', `temporal activity unpause --workflow-id bead-${bead} --activity-type startAgent`, current.pausedAt === undefined ? {} : { since: current.pausedAt });
-  if (view.malformed > 0) add('malformed', 'look', `bead ${bead} got ${view.malformed} ${view.malformed === 1 ? 'message' : 'messages'} that nobody can read`, 'they were dropped: sent by hand or by another version', `heartbead history ${bead}`);
+  if (view.paused)
+    add(
+      'paused',
+      'know',
+      `bead ${bead} is paused`,
+      'by an operator',
+      `heartbead resume ${bead}`,
+      current?.pausedAt === undefined ? {} : { since: current.pausedAt },
+    );
+  else if (current?.pausedByActivity === true)
+    add(
+      'paused',
+      'know',
+      `bead ${bead} is paused`,
+      'its activity was paused in the Web UI',
+      `temporal activity unpause --workflow-id bead-${bead} --activity-type startAgent`,
+      current.pausedAt === undefined ? {} : { since: current.pausedAt },
+    );
+  if (view.malformed > 0)
+    add(
+      'malformed',
+      'look',
+      `bead ${bead} got ${view.malformed} ${view.malformed === 1 ? 'message' : 'messages'} that nobody can read`,
+      'they were dropped: sent by hand or by another version',
+      `heartbead history ${bead}`,
+    );
   return found;
 }
 
@@ -105,22 +263,79 @@ function rigProblems(rig: string, view: RigView): Problem[] {
   const found: Problem[] = [];
   if (view.breaker.open) {
     const held = `${view.waiting.length} ${view.waiting.length === 1 ? 'bead waits' : 'beads wait'}`;
-    found.push({ kind: 'breaker', severity: 'look', about: rig, what: `rig ${rig} starts no agents: its breaker is open`, why: `${view.breaker.reason ?? `${view.breaker.losses} losses in a row without progress`}; ${held}; one bead at a time tries whether things are better${view.breaker.probeAt === undefined || view.breaker.probeAt <= view.now ? '' : `, the next in ${minutes(view.breaker.probeAt - view.now)}`}`, fix: `heartbead rig show ${rig}`, advice: 'mend the hosts, the network or the repository: the first progress closes it', ...(view.breaker.openedAt === undefined ? {} : { since: view.breaker.openedAt }) });
+    found.push({
+      kind: 'breaker',
+      severity: 'look',
+      about: rig,
+      what: `rig ${rig} starts no agents: its breaker is open`,
+      why: `${view.breaker.reason ?? `${view.breaker.losses} losses in a row without progress`}; ${held}; one bead at a time tries whether things are better${view.breaker.probeAt === undefined || view.breaker.probeAt <= view.now ? '' : `, the next in ${minutes(view.breaker.probeAt - view.now)}`}`,
+      fix: `heartbead rig show ${rig}`,
+      advice: 'mend the hosts, the network or the repository: the first progress closes it',
+      ...(view.breaker.openedAt === undefined ? {} : { since: view.breaker.openedAt }),
+    });
   }
-  if (view.paused) found.push({ kind: 'rig-paused', severity: 'know', about: rig, what: `rig ${rig} is paused`, why: `by an operator; ${view.waiting.length} wait for an agent, ${view.queue.length} for a merge`, fix: `heartbead rig resume ${rig}` });
+  if (view.paused)
+    found.push({
+      kind: 'rig-paused',
+      severity: 'know',
+      about: rig,
+      what: `rig ${rig} is paused`,
+      why: `by an operator; ${view.waiting.length} wait for an agent, ${view.queue.length} for a merge`,
+      fix: `heartbead rig resume ${rig}`,
+    });
   if (view.attention === 'merge') {
     const last = view.notMerged.at(-1);
-    found.push({ kind: 'merge-failed', severity: 'look', about: rig, what: `rig ${rig} has work that could not be merged`, why: last === undefined ? view.queue.find(({ lastReason }) => lastReason !== undefined)?.lastReason ?? 'see its queue' : `${last.item}: ${last.reason}`, fix: `heartbead queue ${rig}`, ...(last === undefined ? {} : { since: last.at }) });
+    found.push({
+      kind: 'merge-failed',
+      severity: 'look',
+      about: rig,
+      what: `rig ${rig} has work that could not be merged`,
+      why:
+        last === undefined
+          ? (view.queue.find(({ lastReason }) => lastReason !== undefined)?.lastReason ?? 'see its queue')
+          : `${last.item}: ${last.reason}`,
+      fix: `heartbead queue ${rig}`,
+      ...(last === undefined ? {} : { since: last.at }),
+    });
   }
   return found;
 }
 
 function convoyProblems(convoy: string, view: ConvoyView): Problem[] {
   const needed = personNeeded(view);
-  const found: Problem[] = needed.length === 0 ? [] : [{ kind: 'convoy-blocked', severity: 'stuck', about: convoy, what: `convoy ${convoy} waits for a person`, why: needed.join('; '), fix: convoyFix(convoy, view) }];
+  const found: Problem[] =
+    needed.length === 0
+      ? []
+      : [
+          {
+            kind: 'convoy-blocked',
+            severity: 'stuck',
+            about: convoy,
+            what: `convoy ${convoy} waits for a person`,
+            why: needed.join('; '),
+            fix: convoyFix(convoy, view),
+          },
+        ];
   if (view.endedAt !== undefined || view.ending !== undefined) return found;
-  if (view.paused) found.push({ kind: 'convoy-paused', severity: 'know', about: convoy, what: `convoy ${convoy} is paused`, why: `by an operator; ${view.progress.pending} beads wait`, fix: `heartbead convoy resume ${convoy}` });
-  if (view.staged) found.push({ kind: 'convoy-staged', severity: 'know', about: convoy, what: `convoy ${convoy} is staged`, why: `${view.progress.total} beads wait for its start`, fix: `heartbead convoy start ${convoy}`, since: view.createdAt });
+  if (view.paused)
+    found.push({
+      kind: 'convoy-paused',
+      severity: 'know',
+      about: convoy,
+      what: `convoy ${convoy} is paused`,
+      why: `by an operator; ${view.progress.pending} beads wait`,
+      fix: `heartbead convoy resume ${convoy}`,
+    });
+  if (view.staged)
+    found.push({
+      kind: 'convoy-staged',
+      severity: 'know',
+      about: convoy,
+      what: `convoy ${convoy} is staged`,
+      why: `${view.progress.total} beads wait for its start`,
+      fix: `heartbead convoy start ${convoy}`,
+      since: view.createdAt,
+    });
   return found;
 }
 

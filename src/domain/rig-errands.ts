@@ -13,27 +13,42 @@ const mayTell = (s: RigState, probe: boolean): boolean => !s.paused && !s.remove
 /** @returns what the state asks for. */
 export function rigErrands(s: RigState): RigErrand[] {
   return [
-    ...s.grants.filter(({ told, probe }) => told !== true && mayTell(s, probe)).map(({ bead, workflowId, probe }): RigErrand => ({ do: 'grant', key: `grant ${workflowId}`, bead, workflowId, probe })),
+    ...s.grants
+      .filter(({ told, probe }) => told !== true && mayTell(s, probe))
+      .map(({ bead, workflowId, probe }): RigErrand => ({
+        do: 'grant',
+        key: `grant ${workflowId}`,
+        bead,
+        workflowId,
+        probe,
+      })),
     ...s.news.map((news): RigErrand => ({ do: 'tell', key: `news ${news.id}`, news })),
     ...s.merging.map((merge): RigErrand => ({ do: 'merge', key: `merge ${merge.workflowId} ${merge.sha}`, merge })),
   ];
 }
 
 /** @returns whether a removed rig has nothing left to do. */
-export const rigOver = (s: RigState): boolean => s.removed && s.grants.length === 0 && s.merging.length === 0 && s.news.length === 0;
+export const rigOver = (s: RigState): boolean =>
+  s.removed && s.grants.length === 0 && s.merging.length === 0 && s.news.length === 0;
 
 /** @returns whether somebody holds something of the rig, or waits for it. */
-export const rigInUse = (s: RigState): boolean => s.grants.length + s.waiting.length + s.queue.length + s.merging.length > 0;
+export const rigInUse = (s: RigState): boolean =>
+  s.grants.length + s.waiting.length + s.queue.length + s.merging.length > 0;
 
 /** @returns the workflows whose end would set something free. */
-export const holders = (s: RigState): string[] => [...new Set([...s.grants, ...s.merging, ...s.queue].map(({ workflowId }) => workflowId))];
+export const holders = (s: RigState): string[] => [
+  ...new Set([...s.grants, ...s.merging, ...s.queue].map(({ workflowId }) => workflowId)),
+];
 
 /** What happens next by itself, and when; undefined while the rig only waits for others. */
 export function nextRigDeadline(s: RigState): { at: number; text: string } | undefined {
   if (s.paused || s.removed) return undefined;
-  const soonest = s.queue.flatMap(({ notBefore, item }) => (notBefore === undefined ? [] : [{ at: notBefore, text: `${item} is merged again` }]));
+  const soonest = s.queue.flatMap(({ notBefore, item }) =>
+    notBefore === undefined ? [] : [{ at: notBefore, text: `${item} is merged again` }],
+  );
   const { breaker } = s;
-  const somebody = (s.waiting.length > 0 && s.grants.length < s.settings.maxAgents) || s.grants.some(({ told }) => told !== true);
+  const somebody =
+    (s.waiting.length > 0 && s.grants.length < s.settings.maxAgents) || s.grants.some(({ told }) => told !== true);
   if (breaker.open && breaker.probeAt !== undefined && somebody && !s.grants.some(({ probe }) => probe)) {
     soonest.push({ at: breaker.probeAt, text: 'one attempt probes the infrastructure' });
   }

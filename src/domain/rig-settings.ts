@@ -9,18 +9,32 @@ const mostChecks = 20;
 const mostChars = 60_000;
 /** A check gets at least a second, and at most a day. */
 const checkTimeouts = { least: 1_000, most: 24 * 60 * 60_000 };
-const keys: readonly (keyof RigSettings)[] = ['repo', 'base', 'agent', 'maxAgents', 'checks', 'strategy', 'approval', 'clocks', 'budgets'];
+const keys: readonly (keyof RigSettings)[] = [
+  'repo',
+  'base',
+  'agent',
+  'maxAgents',
+  'checks',
+  'strategy',
+  'approval',
+  'clocks',
+  'budgets',
+];
 const optional: readonly (keyof RigSettings)[] = ['base', 'clocks', 'budgets'];
 
-/** @returns what is wrong with a rig's name, or undefined. Names become workflow ids and folders, as those of beads do. */
-export const rigNameProblem = (name: unknown): string | undefined => beadIdProblem(name)?.replace('a bead id', 'the name of a rig');
+/**
+ * @returns what is wrong with a rig's name, or undefined. Names become workflow ids and folders, as those of beads do.
+ */
+export const rigNameProblem = (name: unknown): string | undefined =>
+  beadIdProblem(name)?.replace('a bead id', 'the name of a rig');
 
 /**
  * Everything that can be said against the settings of a rig; one rule for the CLI, the client and the workflow.
  * @returns one sentence, or undefined.
  */
 export function rigSettingsProblem(given: unknown): string | undefined {
-  if (typeof given !== 'object' || given === null) return 'the settings of a rig are one object: {repo, agent, maxAgents, checks, strategy, approval, …}';
+  if (typeof given !== 'object' || given === null)
+    return 'the settings of a rig are one object: {repo, agent, maxAgents, checks, strategy, approval, …}';
   const s = given as Partial<RigSettings>;
   const unknown = Object.keys(s).find((key) => !(keys as string[]).includes(key));
   if (unknown !== undefined) return `a rig has no setting ${JSON.stringify(unknown)}; there are ${keys.join(', ')}`;
@@ -28,20 +42,28 @@ export function rigSettingsProblem(given: unknown): string | undefined {
     repoProblem(s.repo) ??
     (s.base === undefined ? undefined : branchProblem(s.base)) ??
     agentProblem(s.agent) ??
-    (Number.isInteger(s.maxAgents) && (s.maxAgents ?? 0) >= 1 && (s.maxAgents ?? 0) <= mostAgents ? undefined : `maxAgents is a whole number from 1 to ${mostAgents}; to stop all new attempts, pause the rig`) ??
+    (Number.isInteger(s.maxAgents) && (s.maxAgents ?? 0) >= 1 && (s.maxAgents ?? 0) <= mostAgents
+      ? undefined
+      : `maxAgents is a whole number from 1 to ${mostAgents}; to stop all new attempts, pause the rig`) ??
     checksProblem(s.checks) ??
-    (mergeStrategies.some((known) => known === s.strategy) ? undefined : `the strategy is one of ${mergeStrategies.join(', ')}`) ??
+    (mergeStrategies.some((known) => known === s.strategy)
+      ? undefined
+      : `the strategy is one of ${mergeStrategies.join(', ')}`) ??
     (typeof s.approval === 'boolean' ? undefined : 'approval is true or false') ??
     clocksProblem(mergeClocks(s.clocks)) ??
     budgetsProblem(mergeBudgets(s.budgets)) ??
-    (JSON.stringify(s).length <= mostChars ? undefined : `the settings of a rig have at most ${mostChars} characters as JSON; put long material into the repository`)
+    (JSON.stringify(s).length <= mostChars
+      ? undefined
+      : `the settings of a rig have at most ${mostChars} characters as JSON; put long material into the repository`)
   );
 }
 
 function agentProblem(agent: unknown): string | undefined {
   const adapter = (agent as { adapter?: unknown } | null | undefined)?.adapter;
   if (typeof adapter !== 'string' || adapter === '') return 'a rig needs an agent: {adapter: "shell" | "demo" | …}';
-  return adapter === 'rig' ? 'the agent of a rig is the adapter itself; "rig" is what a bead says to get it' : undefined;
+  return adapter === 'rig'
+    ? 'the agent of a rig is the adapter itself; "rig" is what a bead says to get it'
+    : undefined;
 }
 
 function checksProblem(checks: unknown): string | undefined {
@@ -49,12 +71,15 @@ function checksProblem(checks: unknown): string | undefined {
   if (checks.length > mostChecks) return `a rig has at most ${mostChecks} checks, these are ${checks.length}`;
   const names = new Set<string>();
   for (const check of checks as Partial<Check>[]) {
-    if (typeof check?.name !== 'string' || !/^[\w .-]{1,50}$/.test(check.name)) return `a check has a short name of letters, digits and dashes, not ${JSON.stringify(check?.name)}`;
+    if (typeof check?.name !== 'string' || !/^[\w .-]{1,50}$/.test(check.name))
+      return `a check has a short name of letters, digits and dashes, not ${JSON.stringify(check?.name)}`;
     if (names.has(check.name)) return `two checks are named ${check.name}`;
     names.add(check.name);
-    if (typeof check.command !== 'string' || check.command.trim() === '' || check.command.length > limits.textChars) return `check ${check.name} needs a command of at most ${limits.textChars} characters; put a longer one into a script`;
+    if (typeof check.command !== 'string' || check.command.trim() === '' || check.command.length > limits.textChars)
+      return `check ${check.name} needs a command of at most ${limits.textChars} characters; put a longer one into a script`;
     const { timeout } = check;
-    if (typeof timeout !== 'number' || !(timeout >= checkTimeouts.least && timeout <= checkTimeouts.most)) return `check ${check.name} needs a timeout in milliseconds, from a second to a day`;
+    if (typeof timeout !== 'number' || !(timeout >= checkTimeouts.least && timeout <= checkTimeouts.most))
+      return `check ${check.name} needs a timeout in milliseconds, from a second to a day`;
   }
   return undefined;
 }
@@ -66,9 +91,14 @@ export function rigInputProblem(input: unknown): string | undefined {
   return rigNameProblem(given.rig) ?? rigSettingsProblem(given.settings);
 }
 
-/** @returns the settings after a change; null takes an optional one away. Unchecked: hold it against `rigSettingsProblem`. */
+/**
+ * @returns the settings after a change; null takes an optional one away. Unchecked: hold it against
+ * `rigSettingsProblem`.
+ */
 export function changeSettings(settings: RigSettings, change: RigChange): RigSettings {
-  const kept = Object.entries({ ...settings, ...change }).filter(([key, value]) => value !== undefined && !(value === null && optional.includes(key as keyof RigSettings)));
+  const kept = Object.entries({ ...settings, ...change }).filter(
+    ([key, value]) => value !== undefined && !(value === null && optional.includes(key as keyof RigSettings)),
+  );
   return Object.fromEntries(kept) as unknown as RigSettings;
 }
 

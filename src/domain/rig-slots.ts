@@ -7,7 +7,9 @@ import { bySlotOrder } from './rig-queue.js';
 export class SlotRules {
   constructor(private readonly draft: RigDraft) {}
 
-  /** Up to the limit, which a change of the settings may have lowered: then nobody is sent away, and nobody new comes. */
+  /**
+   * Up to the limit, which a change of the settings may have lowered: then nobody is sent away, and nobody new comes.
+   */
   grant(): void {
     const { s, now } = this.draft;
     if (s.paused || s.removed) return;
@@ -25,7 +27,10 @@ export class SlotRules {
     if (now < (s.breaker.probeAt ?? 0) || s.grants.some(({ probe }) => probe)) return;
     const held = [...s.grants].filter(({ told }) => told !== true).sort(bySlotOrder)[0];
     const [first] = s.waiting;
-    if (held !== undefined && (first === undefined || s.grants.length >= s.settings.maxAgents || bySlotOrder(held, first) < 0)) {
+    if (
+      held !== undefined &&
+      (first === undefined || s.grants.length >= s.settings.maxAgents || bySlotOrder(held, first) < 0)
+    ) {
       s.grants = s.grants.map((grant) => (grant === held ? { ...grant, probe: true } : grant));
     } else if (first !== undefined && s.grants.length < s.settings.maxAgents) {
       s.waiting.shift();
@@ -40,7 +45,8 @@ export class SlotRules {
     const held = s.grants.findIndex(({ bead }) => bead === request.bead);
     const holder = s.grants[held];
     if (holder !== undefined) {
-      // It does not know of its grant (it was started anew under the same id, say): the grant stays its own and is sent again, so that the count stays true.
+      // It does not know of its grant (it was started anew under the same id, say): the grant stays its own and is sent
+      // again, so that the count stays true.
       s.grants[held] = { ...holder, workflowId: request.workflowId, told: false };
       return;
     }
@@ -48,7 +54,10 @@ export class SlotRules {
   }
 
   #refuse({ bead, workflowId }: SlotRequest): void {
-    this.draft.say(workflowId, { signal: 'slotRefused', payload: { bead, reason: `rig ${this.draft.s.rig} is being removed` } });
+    this.draft.say(workflowId, {
+      signal: 'slotRefused',
+      payload: { bead, reason: `rig ${this.draft.s.rig} is being removed` },
+    });
   }
 
   returned(end: ReturnSlot): void {
@@ -88,7 +97,8 @@ export class SlotRules {
   }
 
   progressed({ bead }: ProbeProgress): void {
-    if (this.draft.s.grants.some((grant) => grant.bead === bead && grant.probe)) this.#judge({ infraLoss: false, progress: true }, true);
+    if (this.draft.s.grants.some((grant) => grant.bead === bead && grant.probe))
+      this.#judge({ infraLoss: false, progress: true }, true);
   }
 
   /** Holders that have ended without a word. A grant that was made after the question is another's. */

@@ -1,10 +1,20 @@
 /**
- * A rig as a pure function of (state, event, now): who may run an agent, what is merged next, and when neither. The workflow feeds it events and
- * carries out what `rigErrands` asks for.
+ * A rig as a pure function of (state, event, now): who may run an agent, what is merged next, and when neither. The
+ * workflow feeds it events and carries out what `rigErrands` asks for.
  * @module
  */
 import { clip } from '../contract/index.js';
-import type { MergeOutcome, MergeRequest, ProbeProgress, ReturnSlot, RigChange, RigInput, RigState, SlotRequest, WithdrawMerge } from '../contract/index.js';
+import type {
+  MergeOutcome,
+  MergeRequest,
+  ProbeProgress,
+  ReturnSlot,
+  RigChange,
+  RigInput,
+  RigState,
+  SlotRequest,
+  WithdrawMerge,
+} from '../contract/index.js';
 import { closedBreaker } from './breaker.js';
 import { RigDraft } from './rig-draft.js';
 import { MergeRules } from './rig-merges.js';
@@ -43,14 +53,30 @@ const triesToAttention = 3;
 /** @returns the state of a rig at its start. The input has been checked (`rigInputProblem`). */
 export function initialRig({ rig, settings }: RigInput, now: number): RigState {
   return {
-    rig, settings, version: 1, paused: false, removed: false, breaker: closedBreaker, grants: [], waiting: [], queue: [], merging: [], merged: [], notMerged: [], news: [], newsCount: 0, malformed: 0,
-    story: [{ at: now, text: 'added' }], runs: 1,
+    rig,
+    settings,
+    version: 1,
+    paused: false,
+    removed: false,
+    breaker: closedBreaker,
+    grants: [],
+    waiting: [],
+    queue: [],
+    merging: [],
+    merged: [],
+    notMerged: [],
+    news: [],
+    newsCount: 0,
+    malformed: 0,
+    story: [{ at: now, text: 'added' }],
+    runs: 1,
   };
 }
 
 /** What a rig is at, in a word; shown in the search attribute `BeadStatus`. */
 export type RigStatus = 'active' | 'paused' | 'breaker' | 'removed';
-export const rigStatus = (s: RigState): RigStatus => (s.removed ? 'removed' : s.paused ? 'paused' : s.breaker.open ? 'breaker' : 'active');
+export const rigStatus = (s: RigState): RigStatus =>
+  s.removed ? 'removed' : s.paused ? 'paused' : s.breaker.open ? 'breaker' : 'active';
 
 /**
  * One step of a rig.
@@ -59,7 +85,14 @@ export const rigStatus = (s: RigState): RigStatus => (s.removed ? 'removed' : s.
  */
 export function stepRig(state: RigState, event: RigEvent, now: number): RigState {
   const draft: RigState = {
-    ...state, grants: [...state.grants], waiting: [...state.waiting], queue: [...state.queue], merging: [...state.merging], merged: [...state.merged], notMerged: [...state.notMerged], news: [...state.news],
+    ...state,
+    grants: [...state.grants],
+    waiting: [...state.waiting],
+    queue: [...state.queue],
+    merging: [...state.merging],
+    merged: [...state.merged],
+    notMerged: [...state.notMerged],
+    news: [...state.news],
     story: [...state.story],
   };
   new RigStep(new RigDraft(draft, now)).take(event);
@@ -118,7 +151,12 @@ class RigStep {
       case 'mergeBroke':
         return this.#merges.mergeBroke(event.workflowId, event.sha, clip(event.reason, 500));
       case 'looked': {
-        const gone = new Map(event.gone.map(({ workflowId, status }) => [workflowId, `its workflow is gone (${status.toLowerCase().replaceAll('_', ' ')})`]));
+        const gone = new Map(
+          event.gone.map(({ workflowId, status }) => [
+            workflowId,
+            `its workflow is gone (${status.toLowerCase().replaceAll('_', ' ')})`,
+          ]),
+        );
         this.#slots.gone(gone, event.askedAt);
         return this.#merges.gone(gone, event.askedAt);
       }
@@ -155,7 +193,8 @@ class RigStep {
     const { s } = this.draft;
     const news = s.news.find((one) => one.id === id);
     s.news = s.news.filter((one) => one.id !== id);
-    if (news !== undefined && !delivered) this.draft.tell(`${news.workflowId} has ended before it could be told (${news.signal})`);
+    if (news !== undefined && !delivered)
+      this.draft.tell(`${news.workflowId} has ended before it could be told (${news.signal})`);
   }
 
   #configured(change: RigChange): void {

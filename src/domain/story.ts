@@ -2,7 +2,9 @@
 import { clip } from '../contract/index.js';
 import { minutes } from './words.js';
 
-/** What a history says, freed of its protocol. Everything that came in over the wire is `unknown` and read with care. */
+/**
+ * What a history says, freed of its protocol. Everything that came in over the wire is `unknown` and read with care.
+ */
 export type StoryEvent = { at: number } & (
   | { kind: 'began'; input: unknown }
   | { kind: 'renewed' }
@@ -15,7 +17,13 @@ export type StoryEvent = { at: number } & (
   | { kind: 'shown'; status?: string; agent?: string; attention?: string | null }
   | { kind: 'cancel'; by?: string; reason?: string }
   | { kind: 'stumbled'; reason: string }
-  | { kind: 'ended'; how: 'completed' | 'cancelled' | 'failed' | 'terminated' | 'timed out'; result: unknown; reason?: string; by?: string }
+  | {
+      kind: 'ended';
+      how: 'completed' | 'cancelled' | 'failed' | 'terminated' | 'timed out';
+      result: unknown;
+      reason?: string;
+      by?: string;
+    }
 );
 
 /** One line of the story. */
@@ -27,14 +35,22 @@ export interface Sentence {
 /** Signs of progress that are told one by one, before the rest is summed up. */
 const first = { start: true, adopted: true, orphan: true, paused: true, resumed: true } as const;
 
-/** @returns the story, oldest first. Runs of the same small events (signs of progress, stumbles) become one sentence. */
+/**
+ * @returns the story, oldest first. Runs of the same small events (signs of progress, stumbles) become one sentence.
+ */
 export function storyOf(events: readonly StoryEvent[]): Sentence[] {
   const told: Sentence[] = [];
   let run: { key: string; at: number; count: number; last: string; until: number } | undefined;
   const flush = (): void => {
     if (run === undefined) return;
     const { at, count, last, until, key } = run;
-    told.push({ at, text: count === 1 ? `${key}${last}` : `${key} ${count} times in ${minutes(until - at)}${last === '' ? '' : `, at last${last}`}` });
+    told.push({
+      at,
+      text:
+        count === 1
+          ? `${key}${last}`
+          : `${key} ${count} times in ${minutes(until - at)}${last === '' ? '' : `, at last${last}`}`,
+    });
     run = undefined;
   };
   for (const event of events) {
@@ -63,7 +79,10 @@ function smallEvent(event: StoryEvent): { key: string; last: string } | undefine
   const kind = text(event.payload, 'kind') ?? 'output';
   if (kind in first) return undefined;
   const activity = text(event.payload, 'activity');
-  return { key: `the agent of attempt ${text(event.payload, 'attempt') ?? '?'} got on`, last: activity === undefined ? '' : `: ${activity}` };
+  return {
+    key: `the agent of attempt ${text(event.payload, 'attempt') ?? '?'} got on`,
+    last: activity === undefined ? '' : `: ${activity}`,
+  };
 }
 
 function sentence(event: StoryEvent): string | undefined {
@@ -102,7 +121,9 @@ function asked(activity: string, input: unknown): string | undefined {
   const attempt = text(input, 'attempt') ?? '?';
   switch (activity) {
     case 'startAgent':
-      return text(input, 'mode') === 'adopt' ? `the host of attempt ${attempt} was asked to adopt it` : `attempt ${number(input, 'number') ?? '?'} (${attempt}) was put into the queue of the hosts`;
+      return text(input, 'mode') === 'adopt'
+        ? `the host of attempt ${attempt} was asked to adopt it`
+        : `attempt ${number(input, 'number') ?? '?'} (${attempt}) was put into the queue of the hosts`;
     case 'stopAttempt':
       return `the host of attempt ${attempt} was told to stop it`;
     case 'verifyWork':
@@ -119,7 +140,9 @@ function answered(activity: string, input: unknown, result: unknown): string | u
       return `attempt ${attempt}${on(result)} ended ${text(result, 'outcome') ?? '?'}: ${text(result, 'reason') ?? 'no reason'}`;
     case 'verifyWork': {
       const verdict = text(result, 'verdict');
-      return verdict === 'verified' ? `the work was found: ${text(result, 'branch') ?? '?'} at ${(text(result, 'sha') ?? '?').slice(0, 12)}, ${number(result, 'ahead') ?? '?'} ahead` : `no evidence (${verdict ?? '?'}): ${text(result, 'reason') ?? 'no reason'}`;
+      return verdict === 'verified'
+        ? `the work was found: ${text(result, 'branch') ?? '?'} at ${(text(result, 'sha') ?? '?').slice(0, 12)}, ${number(result, 'ahead') ?? '?'} ahead`
+        : `no evidence (${verdict ?? '?'}): ${text(result, 'reason') ?? 'no reason'}`;
     }
     case 'stopAttempt':
       return `its host said that nothing of attempt ${attempt} is left`;
@@ -137,7 +160,9 @@ function failed({ activity, input, how, reason }: Extract<StoryEvent, { kind: 'f
   if (activity !== 'startAgent') return how === 'cancelled' ? undefined : `${activity} ${how}: ${reason}`;
   if (how === 'cancelled') return `attempt ${attempt} was called back`;
   if (text(input, 'mode') === 'adopt') return `the adoption of attempt ${attempt} ${how}: ${reason}`;
-  return how === 'timed out' ? `attempt ${attempt} fell silent (${reason}): nobody gives it up yet` : `attempt ${attempt} could not go on: ${reason}`;
+  return how === 'timed out'
+    ? `attempt ${attempt} fell silent (${reason}): nobody gives it up yet`
+    : `attempt ${attempt} could not go on: ${reason}`;
 }
 
 function signal(name: string, payload: unknown, sender?: string): string | undefined {
@@ -161,7 +186,9 @@ function signal(name: string, payload: unknown, sender?: string): string | undef
           return undefined;
       }
     case 'note':
-      return text(payload, 'kind') === 'escalation' ? `the agent asks for a person: ${text(payload, 'text') ?? ''}` : `the agent notes: ${text(payload, 'text') ?? ''}`;
+      return text(payload, 'kind') === 'escalation'
+        ? `the agent asks for a person: ${text(payload, 'text') ?? ''}`
+        : `the agent notes: ${text(payload, 'text') ?? ''}`;
     case 'granted':
       return `its rig granted an agent${flag(payload, 'probe') === true ? ', to try whether the infrastructure works again' : ''}`;
     case 'slotRefused':
@@ -222,7 +249,8 @@ function told(name: string, whom: string): string | undefined {
 
 /** Only what no other event tells: a person is needed, or the agent fell behind. */
 function shown({ status, agent, attention }: Extract<StoryEvent, { kind: 'shown' }>): string | undefined {
-  if (status === 'blocked') return `it is blocked and waits for a person${attention === 'escalation' ? ': its agent asked for one' : ''}`;
+  if (status === 'blocked')
+    return `it is blocked and waits for a person${attention === 'escalation' ? ': its agent asked for one' : ''}`;
   if (attention === 'approval') return 'it waits for the approval of a person';
   switch (agent) {
     case 'stalled':
@@ -249,7 +277,8 @@ function ended({ how, result, reason, by: sender }: Extract<StoryEvent, { kind: 
   }
 }
 
-const member = (value: unknown, name: string): unknown => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined);
+const member = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 const text = (value: unknown, name: string): string | undefined => {
   const found = member(value, name);
   return typeof found === 'string' && found !== '' ? found : undefined;
@@ -267,4 +296,5 @@ const on = (value: unknown): string => {
   return host === undefined ? '' : ` on host ${host}`;
 };
 /** Workers and programs have identities too; only a person's is worth naming. */
-const by = (identity: string | undefined): string => (identity === undefined || identity === '' || identity.startsWith('heartbead@') ? '' : ` (by ${identity})`);
+const by = (identity: string | undefined): string =>
+  identity === undefined || identity === '' || identity.startsWith('heartbead@') ? '' : ` (by ${identity})`;

@@ -1,4 +1,7 @@
-/** What is known of a town at one moment, put together by whoever asks; the decisions on it are in `problems.ts` and `why-not.ts`. @module */
+/**
+ * What is known of a town at one moment, put together by whoever asks; the decisions on it are in `problems.ts` and
+ * `why-not.ts`. @module
+ */
 import type { BeadView, ConvoyView, RigView } from '../contract/index.js';
 
 /** A bead as it was found. Without a view it did not answer. */

@@ -13,20 +13,23 @@ export interface DiscardWorktreeOptions {
 }
 
 /**
- * Removes a worktree in which provably no agent ever worked, and its branch: there is nothing in it that was not made by `createWorktree`, so no proof is
- * asked for. Whoever calls this vouches for that; for all others there is `removeWorktree`. Idempotent.
+ * Removes a worktree in which provably no agent ever worked, and its branch: there is nothing in it that was not made
+ * by `createWorktree`, so no proof is asked for. Whoever calls this vouches for that; for all others there is
+ * `removeWorktree`. Idempotent.
  * @throws GitError
  */
 export async function discardWorktree({ mirror, path, branch }: DiscardWorktreeOptions): Promise<void> {
   checkedPath(path);
   checkedBranch(branch);
   if (!(await exists(mirror))) return dropWorktree(path, undefined);
-  // Without waiting for a clone or fetch that holds the mirror: an attempt that was broken off before its worktree was begun is gone at once.
+  // Without waiting for a clone or fetch that holds the mirror: an attempt that was broken off before its worktree was
+  // begun is gone at once.
   if (!(await exists(path)) && (await findAdmin(mirror, path)) === undefined) return;
   await withMirrorLock(mirror, undefined, async () => {
     await dropWorktree(path, await findAdmin(mirror, path));
     const ref = `refs/heads/${branch}`;
     const sha = await commitOf({ mirror }, ref);
-    if (sha !== undefined) await runGit({ mirror }, ['update-ref', '-d', '--end-of-options', ref, sha], { doing: `removing ${ref}` });
+    if (sha !== undefined)
+      await runGit({ mirror }, ['update-ref', '-d', '--end-of-options', ref, sha], { doing: `removing ${ref}` });
   });
 }

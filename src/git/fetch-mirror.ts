@@ -11,13 +11,17 @@ export interface FetchOptions {
   stallLimit?: number | undefined;
 }
 
-/** The remote's branches as remote-tracking refs: `refs/heads` of the mirror belongs to the agents in its worktrees, and a fetch must not move it under them. */
+/**
+ * The remote's branches as remote-tracking refs: `refs/heads` of the mirror belongs to the agents in its worktrees, and
+ * a fetch must not move it under them.
+ */
 const branches = '+refs/heads/*:refs/remotes/origin/*';
 
 /**
- * Configuration of a mirror; set again when an agent has changed it, since worktrees share it. `origin` is there for the agents' own `git fetch` and `git push`.
- * Nothing is ever collected: a wip commit that was fetched by its id, or whose ref has moved on, may have no ref, and a worktree's folder may be
- * away for a while; what accumulates is packed by `packMirror` without dropping anything.
+ * Configuration of a mirror; set again when an agent has changed it, since worktrees share it. `origin` is there for
+ * the agents' own `git fetch` and `git push`. Nothing is ever collected: a wip commit that was fetched by its id, or
+ * whose ref has moved on, may have no ref, and a worktree's folder may be away for a while; what accumulates is packed
+ * by `packMirror` without dropping anything.
  */
 const configuration = (repo: string): Record<string, string> => ({
   'remote.origin.url': repo,
@@ -46,18 +50,35 @@ export async function configureMirror(mirror: string, repo: string, signal?: Abo
 }
 
 /**
- * Brings a mirror up to date: all branches (with those gone from the remote removed), all tags, and the remote's default branch as `refs/remotes/origin/HEAD`.
+ * Brings a mirror up to date: all branches (with those gone from the remote removed), all tags, and the remote's
+ * default branch as `refs/remotes/origin/HEAD`.
  * @throws GitError
  */
-export async function fetchMirror(mirror: string, { repo, onProgress, signal, stallLimit }: FetchOptions): Promise<void> {
+export async function fetchMirror(
+  mirror: string,
+  { repo, onProgress, signal, stallLimit }: FetchOptions,
+): Promise<void> {
   const doing = 'updating the mirror';
   // Tags come by --tags, not by a refspec: --prune would else remove tags that agents have made in their worktrees.
   // A branch called HEAD is left out: its tracking ref would be the one that names the default branch.
   const args = [
-    'fetch', '--prune', '--tags', '--force', '--progress', '--no-write-fetch-head', '--no-auto-maintenance', '--no-recurse-submodules',
-    '--end-of-options', repo, branches, '^refs/heads/HEAD',
+    'fetch',
+    '--prune',
+    '--tags',
+    '--force',
+    '--progress',
+    '--no-write-fetch-head',
+    '--no-auto-maintenance',
+    '--no-recurse-submodules',
+    '--end-of-options',
+    repo,
+    branches,
+    '^refs/heads/HEAD',
   ];
-  const fetching = fetchPatiently(() => runGit({ mirror }, args, { doing, repo, signal, onProgress, stallLimit, limit: 'transfer' }), signal);
+  const fetching = fetchPatiently(
+    () => runGit({ mirror }, args, { doing, repo, signal, onProgress, stallLimit, limit: 'transfer' }),
+    signal,
+  );
   // Both ask the same server: side by side they cost one round trip less on every start of a bead.
   const [, remote] = await bothSettled(fetching, remoteRefs(repo, ['HEAD'], 'asking for the default branch', signal));
   await recordDefaultBranch(mirror, remote.head, signal);
@@ -77,18 +98,24 @@ async function fetchPatiently(fetch: () => Promise<unknown>, signal: AbortSignal
       await fetch();
       return;
     } catch (error) {
-      const contended = error instanceof GitError && !error.damaged && /\.lock': File exists|cannot lock ref/.test(error.stderr);
+      const contended =
+        error instanceof GitError && !error.damaged && /\.lock': File exists|cannot lock ref/.test(error.stderr);
       if (!contended || tried === tries) throw error;
       await sleep(500 * tried, undefined, signal === undefined ? {} : { signal });
     }
   }
 }
 
-async function recordDefaultBranch(mirror: string, head: string | undefined, signal: AbortSignal | undefined): Promise<void> {
+async function recordDefaultBranch(
+  mirror: string,
+  head: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const doing = 'recording the default branch';
   const name = 'refs/remotes/origin/HEAD';
   const known = await runGit({ mirror }, ['symbolic-ref', '--quiet', name], { doing, signal, accept: [0, 1] });
-  const wanted = head?.startsWith('refs/heads/') === true ? `refs/remotes/origin/${head.slice('refs/heads/'.length)}` : undefined;
+  const wanted =
+    head?.startsWith('refs/heads/') === true ? `refs/remotes/origin/${head.slice('refs/heads/'.length)}` : undefined;
   if (known.stdout.trim() === (wanted ?? '')) return;
   if (wanted !== undefined) await runGit({ mirror }, ['symbolic-ref', name, wanted], { doing, signal });
   else await runGit({ mirror }, ['symbolic-ref', '--delete', name], { doing, signal });

@@ -16,8 +16,8 @@ export interface GitTask {
 export const withoutCredentials = (text: string): string => text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/@\s]+@/gi, '$1');
 
 /**
- * First match wins: a server that hangs up after refusing the key is a refusal, and a full disk makes everything else fail as well.
- * The texts are git's own, ssh's and curl's (all in English: `LC_ALL=C`).
+ * First match wins: a server that hangs up after refusing the key is a refusal, and a full disk makes everything else
+ * fail as well. The texts are git's own, ssh's and curl's (all in English: `LC_ALL=C`).
  */
 const kinds: readonly [GitErrorKind, RegExp][] = [
   ['no_space', /No space left on device|Disk quota exceeded|file write error: .*space|ENOSPC/i],
@@ -30,7 +30,10 @@ const kinds: readonly [GitErrorKind, RegExp][] = [
     /Authentication failed|could not read (?:Username|Password)|terminal prompts disabled|Permission denied \([\w,-]+\)|Host key verification failed|returned error: 40[13]|Permission to .* denied|access denied|detected dubious ownership|insufficient permission for adding an object|Invalid username or (?:password|token)/i,
   ],
   ['rejected', /! \[(?:remote )?rejected\]|\[(?:remote )?(?:rejected|failure)\]|hook declined|protected branch/i],
-  ['no_such_ref', /couldn't find remote ref|not our ref|bad revision|unknown revision|invalid reference|not a valid object name/i],
+  [
+    'no_such_ref',
+    /couldn't find remote ref|not our ref|bad revision|unknown revision|invalid reference|not a valid object name/i,
+  ],
   [
     'unreachable',
     /Could not resolve host|unable to look up|Name or service not known|Temporary failure in name resolution|Failed to connect|unable to connect to|Couldn't connect|Connection (?:refused|reset|timed out|closed)|Operation timed out|timed out|No route to host|Network is unreachable|early EOF|hung up unexpectedly|RPC failed|returned error: (?:408|429|5\d\d)|Empty reply from server|\b(?:SSL|TLS)\b|gnutls_handshake|certificate|kex_exchange|Transferred a partial file|unexpected disconnect|Could not read from remote repository/i,
@@ -50,7 +53,11 @@ export function gitErrorKind(stderr: string): GitErrorKind {
 export function gitFailure(task: GitTask, stderr: string): GitError {
   const text = withoutCredentials(stderr).trim();
   if (task.worktree !== undefined && /not a git repository/.test(text)) {
-    return new GitError('other', `${task.worktree} is no longer a git worktree (its .git was removed, or its mirror is gone): the files in it are untouched, look at them there`, text);
+    return new GitError(
+      'other',
+      `${task.worktree} is no longer a git worktree (its .git was removed, or its mirror is gone): the files in it are untouched, look at them there`,
+      text,
+    );
   }
   const kind = gitErrorKind(text);
   const damaged = (kind === 'other' || kind === 'no_such_ref') && damage.test(text);
@@ -85,9 +92,18 @@ function sentence(kind: GitErrorKind, { doing, repo }: GitTask, said: string, da
 
 /** @returns the line of git's answer that tells most: what the remote says, else the first error. */
 function telling(text: string): string {
-  const lines = text.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  const lines = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
   const of = (pattern: RegExp): string | undefined => lines.find((line) => pattern.test(line));
   const line =
-    of(/^!\s/) ?? of(/Permission denied|Host key|No space left|Could not resolve|dubious ownership/i) ?? of(/^remote: (?:fatal|error|ERROR)/) ?? of(/^fatal: (?!Could not read from remote)/) ?? of(/^error:/) ?? of(/^fatal:/) ?? lines.at(-1);
+    of(/^!\s/) ??
+    of(/Permission denied|Host key|No space left|Could not resolve|dubious ownership/i) ??
+    of(/^remote: (?:fatal|error|ERROR)/) ??
+    of(/^fatal: (?!Could not read from remote)/) ??
+    of(/^error:/) ??
+    of(/^fatal:/) ??
+    lines.at(-1);
   return clip((line ?? 'git gave no reason').replace(/^(?:fatal|error): /, '').replace(/\s+/g, ' '), 300);
 }

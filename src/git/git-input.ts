@@ -7,7 +7,10 @@ const refuse = (problem: string | undefined, then: string): void => {
   if (problem !== undefined) throw new GitError('bad_input', `${problem}: ${then}`);
 };
 
-/** @returns the repository as git gets it: a relative path is made absolute, since the agent's worktree is elsewhere. @throws GitError `bad_input` */
+/**
+ * @returns the repository as git gets it: a relative path is made absolute, since the agent's worktree is elsewhere.
+ * @throws GitError `bad_input`
+ */
 export function checkedRepo(repo: string): string {
   refuse(repoProblem(repo), 'correct the repository of the bead');
   return repo.startsWith('.') ? resolve(repo) : repo;
@@ -27,7 +30,8 @@ export function checkedSha(sha: string): string {
 
 /** @returns a full ref name, `refs/…`. @throws GitError `bad_input` */
 export function checkedRef(ref: string): string {
-  if (!ref.startsWith('refs/')) throw new GitError('bad_input', `a ref begins with refs/, this one does not: ${JSON.stringify(ref)}`);
+  if (!ref.startsWith('refs/'))
+    throw new GitError('bad_input', `a ref begins with refs/, this one does not: ${JSON.stringify(ref)}`);
   return checkedBranch(ref);
 }
 
@@ -39,6 +43,7 @@ export function checkedIds(bead: string, attempt: string): void {
 
 /** @returns the path. @throws GitError `bad_input` */
 export function checkedPath(path: string): string {
-  if (!isAbsolute(path) || path.includes('\0')) throw new GitError('bad_input', `a worktree needs an absolute path, this is none: ${JSON.stringify(path)}`);
+  if (!isAbsolute(path) || path.includes('\0'))
+    throw new GitError('bad_input', `a worktree needs an absolute path, this is none: ${JSON.stringify(path)}`);
   return path;
 }

@@ -1,7 +1,10 @@
 import { GitError } from './git-error.js';
 import { runGit } from './run-git.js';
 
-/** `git repack --geometric` (2.32) and all else that is used here; the oldest version in a distribution of today (Ubuntu 22.04). */
+/**
+ * `git repack --geometric` (2.32) and all else that is used here; the oldest version in a distribution of today (Ubuntu
+ * 22.04).
+ */
 const oldest = [2, 34] as const;
 
 /** @returns what is wrong with the git of this host and what to do, or undefined. */

@@ -13,16 +13,21 @@ export interface GitProgress {
 export function readGitProgress(line: string): GitProgress | undefined {
   const text = line.replace(/^(?:remote: )+/, '').trim();
   const counted = /^([A-Z][\w -]{2,40}?):\s+(\d{1,3})% \(\d+\/\d+\)/.exec(text);
-  if (counted?.[1] !== undefined && counted[2] !== undefined) return { phase: counted[1].toLowerCase(), percent: Math.min(100, Number(counted[2])) };
+  if (counted?.[1] !== undefined && counted[2] !== undefined)
+    return { phase: counted[1].toLowerCase(), percent: Math.min(100, Number(counted[2])) };
   const open = /^([A-Z][\w -]{2,40}?):\s+\d+(?:, .*)?(?:, done)?\.?$/.exec(text);
   return open?.[1] === undefined ? undefined : { phase: open[1].toLowerCase() };
 }
 
 /**
- * Splits git's stderr into progress and messages. Progress lines end in a carriage return and may be cut anywhere by the pipe.
+ * Splits git's stderr into progress and messages. Progress lines end in a carriage return and may be cut anywhere by
+ * the pipe.
  * @param onProgress - called once per change of phase or percent.
  */
-export function stderrReader(onProgress?: (progress: GitProgress) => void): { push: (chunk: string) => void; messages: () => string } {
+export function stderrReader(onProgress?: (progress: GitProgress) => void): {
+  push: (chunk: string) => void;
+  messages: () => string;
+} {
   /** Enough for any failure; a hook on the remote may print without end. */
   const keptChars = 64 * 1024;
   let rest = '';

@@ -3,17 +3,17 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Git holds a lock file for milliseconds. One that is 10 s old belongs to a process that was killed (or to a frozen one, whose write to a
- * remote-tracking ref or the configuration is made good by the next update).
+ * Git holds a lock file for milliseconds. One that is 10 s old belongs to a process that was killed (or to a frozen
+ * one, whose write to a remote-tracking ref or the configuration is made good by the next update).
  */
 export const staleLockAge = 10_000;
 /** A pack that has been received for 6 h without a byte more will never be complete. */
 const stalePackAge = 6 * 3_600_000;
 
 /**
- * Removes what a killed git command has left in a mirror: lock files of what the mirror's own commands write, and half-received packs. Waits for
- * a lock that is too young to tell. Locks under `worktrees/` and of `refs/heads/` belong to agents and are left alone.
- * Call it under the mirror's lock.
+ * Removes what a killed git command has left in a mirror: lock files of what the mirror's own commands write, and
+ * half-received packs. Waits for a lock that is too young to tell. Locks under `worktrees/` and of `refs/heads/` belong
+ * to agents and are left alone. Call it under the mirror's lock.
  */
 export async function removeLeftovers(mirror: string, signal?: AbortSignal): Promise<void> {
   const locks = ['HEAD.lock', 'config.lock', 'packed-refs.lock', 'shallow.lock'].map((name) => join(mirror, name));
@@ -37,7 +37,10 @@ export async function removeStaleLock(lock: string, signal?: AbortSignal): Promi
   await rm(lock, { force: true });
 }
 
-/** @returns milliseconds since the last change; -1 when it is not there. A time in the future (the clock was set back) counts as old. */
+/**
+ * @returns milliseconds since the last change; -1 when it is not there. A time in the future (the clock was set back)
+ * counts as old.
+ */
 async function age(file: string): Promise<number> {
   try {
     const ms = Date.now() - (await stat(file)).mtimeMs;

@@ -3,7 +3,10 @@ import { basename, dirname, join } from 'node:path';
 import { GitError } from './git-error.js';
 import { runGit } from './run-git.js';
 
-/** Left in a mirror by a command that found it damaged: the next update clones it again, though a fetch alone would not notice. */
+/**
+ * Left in a mirror by a command that found it damaged: the next update clones it again, though a fetch alone would not
+ * notice.
+ */
 const damageMark = 'heartbead-damaged';
 /** Left in a damaged mirror once its local refs and worktrees live on in the new one. */
 const salvagedMark = 'heartbead-salvaged';
@@ -28,14 +31,26 @@ export async function noticingDamage<T>(mirror: string, work: () => Promise<T>):
   }
 }
 
-/** @returns what is wrong with a mirror that exists, as far as can be told without reading every object; undefined when it looks whole. */
+/**
+ * @returns what is wrong with a mirror that exists, as far as can be told without reading every object; undefined when
+ * it looks whole.
+ */
 export async function mirrorDamage(mirror: string, signal?: AbortSignal): Promise<string | undefined> {
   if (await exists(join(mirror, damageMark))) return 'a command found it damaged';
   const doing = 'looking over the mirror';
   try {
-    const { stdout, stderr } = await runGit({ mirror }, ['for-each-ref', '--format=%(objectname)', 'refs/remotes/origin'], { doing, signal });
-    if (/ignoring (?:broken ref|dangling symref) refs\/remotes\/origin\/(?!HEAD)/.test(stderr)) return 'a ref cannot be read';
-    const { stdout: objects } = await runGit({ mirror }, ['cat-file', '--batch-check=%(objecttype)'], { doing, signal, input: stdout });
+    const { stdout, stderr } = await runGit(
+      { mirror },
+      ['for-each-ref', '--format=%(objectname)', 'refs/remotes/origin'],
+      { doing, signal },
+    );
+    if (/ignoring (?:broken ref|dangling symref) refs\/remotes\/origin\/(?!HEAD)/.test(stderr))
+      return 'a ref cannot be read';
+    const { stdout: objects } = await runGit({ mirror }, ['cat-file', '--batch-check=%(objecttype)'], {
+      doing,
+      signal,
+      input: stdout,
+    });
     return /missing$/m.test(objects) ? 'a commit is missing' : undefined;
   } catch (error) {
     if (error instanceof GitError && error.damaged) return error.message;
@@ -44,22 +59,33 @@ export async function mirrorDamage(mirror: string, signal?: AbortSignal): Promis
 }
 
 /** @returns the name under which a damaged mirror is kept. */
-export const damagedName = (mirror: string): string => `${mirror}.damaged-${new Date().toISOString().replace(/[-:.]/g, '')}`;
+export const damagedName = (mirror: string): string =>
+  `${mirror}.damaged-${new Date().toISOString().replace(/[-:.]/g, '')}`;
 
-/** @returns damaged mirrors kept beside this one whose local work has not been taken over yet (the process was killed in between). */
+/**
+ * @returns damaged mirrors kept beside this one whose local work has not been taken over yet (the process was killed in
+ * between).
+ */
 export async function unsalvaged(mirror: string): Promise<string[]> {
-  const kept = (await readdir(dirname(mirror))).filter((name) => name.startsWith(`${basename(mirror)}.damaged-`)).sort();
+  const kept = (await readdir(dirname(mirror)))
+    .filter((name) => name.startsWith(`${basename(mirror)}.damaged-`))
+    .sort();
   const paths = kept.map((name) => join(dirname(mirror), name));
   const open = await Promise.all(paths.map(async (path) => !(await exists(join(path, salvagedMark)))));
   return paths.filter((_, index) => open[index]);
 }
 
 /** Records that all of a damaged mirror that can be used lives on in the new one. */
-export const markSalvaged = (damaged: string): Promise<void> => writeFile(join(damaged, salvagedMark), 'its local refs and worktrees were taken over; nothing uses this folder but objects/, as an alternate of the new mirror\n');
+export const markSalvaged = (damaged: string): Promise<void> =>
+  writeFile(
+    join(damaged, salvagedMark),
+    'its local refs and worktrees were taken over; nothing uses this folder but objects/, as an alternate of the new mirror\n',
+  );
 
 /**
- * Takes over into a fresh clone what only the damaged mirror has: the agents' branches, saved work, and the administration of their worktrees, which
- * else would no longer be git worktrees. Their objects are read through the damaged mirror as an alternate.
+ * Takes over into a fresh clone what only the damaged mirror has: the agents' branches, saved work, and the
+ * administration of their worktrees, which else would no longer be git worktrees. Their objects are read through the
+ * damaged mirror as an alternate.
  * @param keptAs - where the damaged mirror will be when the clone is in use.
  */
 export async function salvage(damaged: string, keptAs: string, clone: string, signal?: AbortSignal): Promise<void> {
@@ -72,12 +98,18 @@ export async function salvage(damaged: string, keptAs: string, clone: string, si
   const env = { GIT_ALTERNATE_OBJECT_DIRECTORIES: join(damaged, 'objects') };
   const updates: string[] = [];
   for (const { ref, sha } of await localRefs(damaged)) {
-    const found = await runGit({ mirror: clone }, ['cat-file', '-e', `${sha}^{commit}`], { doing, signal, env, accept: [0, 1, 128] });
+    const found = await runGit({ mirror: clone }, ['cat-file', '-e', `${sha}^{commit}`], {
+      doing,
+      signal,
+      env,
+      accept: [0, 1, 128],
+    });
     // A ref to a commit that nobody has any more would make the new mirror look damaged as well.
     if (found.code === 0) updates.push(`update ${ref} ${sha}\n`);
   }
   await runGit({ mirror: clone }, ['update-ref', '--stdin'], { doing, signal, env, input: updates.join('') });
-  if (await exists(join(damaged, 'worktrees'))) await cp(join(damaged, 'worktrees'), join(clone, 'worktrees'), { recursive: true, preserveTimestamps: true });
+  if (await exists(join(damaged, 'worktrees')))
+    await cp(join(damaged, 'worktrees'), join(clone, 'worktrees'), { recursive: true, preserveTimestamps: true });
 }
 
 /** Reads the files, not through git, which refuses a repository without HEAD altogether. */
@@ -92,12 +124,16 @@ async function localRefs(mirror: string): Promise<{ ref: string; sha: string }[]
   const loose = (await exists(join(mirror, 'refs'))) ? await readdir(join(mirror, 'refs'), { recursive: true }) : [];
   for (const name of loose) {
     const ref = `refs/${name}`;
-    if (ours(ref) && !ref.endsWith('.lock') && (await stat(join(mirror, ref))).isFile()) refs.set(ref, (await readOrNothing(join(mirror, ref))).trim());
+    if (ours(ref) && !ref.endsWith('.lock') && (await stat(join(mirror, ref))).isFile())
+      refs.set(ref, (await readOrNothing(join(mirror, ref))).trim());
   }
   return [...refs].filter(([, sha]) => /^[0-9a-f]{40,64}$/.test(sha)).map(([ref, sha]) => ({ ref, sha }));
 }
 
-/** Puts the clone in the place of the damaged mirror, which is kept. A kill between the two steps is made good by `unsalvaged`. */
+/**
+ * Puts the clone in the place of the damaged mirror, which is kept. A kill between the two steps is made good by
+ * `unsalvaged`.
+ */
 export async function swapIn(clone: string, mirror: string, keptAs: string): Promise<void> {
   await rename(mirror, keptAs);
   await rename(clone, mirror);

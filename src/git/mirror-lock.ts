@@ -4,11 +4,15 @@ import { Mutex } from 'async-mutex';
 const mutexes = new Map<string, Mutex>();
 
 /**
- * Runs the work while no other of this process changes the same mirror. That is enough: one worker process holds a state directory, and
- * runners and agents touch only refs and worktrees of their own attempts, which git's locks guard.
+ * Runs the work while no other of this process changes the same mirror. That is enough: one worker process holds a
+ * state directory, and runners and agents touch only refs and worktrees of their own attempts, which git's locks guard.
  * @throws the signal's reason when it is aborted while waiting.
  */
-export async function withMirrorLock<T>(mirror: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+export async function withMirrorLock<T>(
+  mirror: string,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
   const key = resolve(mirror);
   const mutex = mutexes.get(key) ?? new Mutex();
   mutexes.set(key, mutex);

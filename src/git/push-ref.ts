@@ -14,11 +14,34 @@ export interface PushOptions {
 }
 
 /** Pushes one commit to one ref. @throws GitError */
-export async function pushRef(worktree: string, { remote, sha, ref, doing, submodules, signal }: PushOptions): Promise<void> {
-  const args = ['push', '--porcelain', '--progress', '--no-verify', '--no-signed', '--no-follow-tags', `--recurse-submodules=${submodules}`, '--end-of-options', remote, `+${sha}:${ref}`];
-  const { code, stdout, stderr } = await runGit({ worktree }, args, { doing, repo: remote, signal, limit: 'transfer', accept: [0, 1] });
+export async function pushRef(
+  worktree: string,
+  { remote, sha, ref, doing, submodules, signal }: PushOptions,
+): Promise<void> {
+  const args = [
+    'push',
+    '--porcelain',
+    '--progress',
+    '--no-verify',
+    '--no-signed',
+    '--no-follow-tags',
+    `--recurse-submodules=${submodules}`,
+    '--end-of-options',
+    remote,
+    `+${sha}:${ref}`,
+  ];
+  const { code, stdout, stderr } = await runGit({ worktree }, args, {
+    doing,
+    repo: remote,
+    signal,
+    limit: 'transfer',
+    accept: [0, 1],
+  });
   if (code === 0) return;
   // Why a ref was refused stands in the table on stdout, the remote's own words on stderr.
-  const refused = stdout.split('\n').filter((line) => line.startsWith('!')).map((line) => line.replaceAll('\t', ' '));
+  const refused = stdout
+    .split('\n')
+    .filter((line) => line.startsWith('!'))
+    .map((line) => line.replaceAll('\t', ' '));
   throw gitFailure({ doing, repo: remote }, [...refused, stderr].join('\n'));
 }

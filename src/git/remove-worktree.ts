@@ -31,8 +31,9 @@ export interface Removal {
 }
 
 /**
- * Removes the worktree of an attempt that has ended, but only when the remote itself has shown that nothing in it would be lost: the commit at HEAD is reachable
- * from a ref there, and uncommitted work is the very tree of the saved work there. Ignored files go with it. When in doubt it stays, with the reason.
+ * Removes the worktree of an attempt that has ended, but only when the remote itself has shown that nothing in it would
+ * be lost: the commit at HEAD is reachable from a ref there, and uncommitted work is the very tree of the saved work
+ * there. Ignored files go with it. When in doubt it stays, with the reason.
  * @throws GitError when the remote or the worktree could not be asked; nothing is removed then.
  */
 export async function removeWorktree(options: RemoveWorktreeOptions): Promise<Removal> {
@@ -43,7 +44,13 @@ async function remove({ mirror, path, remote, bead, attempt, signal }: RemoveWor
   checkedIds(bead, attempt);
   checkedPath(path);
   const repo = checkedRepo(remote);
-  if (!(await exists(mirror))) return (await exists(path)) ? { removed: false, reason: `its mirror ${mirror} is gone, so nothing can be proven: look at ${path} and remove it by hand` } : gone;
+  if (!(await exists(mirror)))
+    return (await exists(path))
+      ? {
+          removed: false,
+          reason: `its mirror ${mirror} is gone, so nothing can be proven: look at ${path} and remove it by hand`,
+        }
+      : gone;
   const looked = await look(mirror, path);
   if (looked.verdict === 'kept') return { removed: false, reason: looked.reason };
   let reason = looked.reason;
@@ -72,78 +79,180 @@ type Look = { verdict: 'ask' | 'drop' | 'kept'; reason: string };
 async function look(mirror: string, path: string): Promise<Look> {
   const admin = await findAdmin(mirror, path);
   if (!(await exists(path))) return { verdict: 'drop', reason: gone.reason };
-  if (admin?.removing === true) return { verdict: 'drop', reason: 'its work had been proven to be on the remote before; the removal was completed' };
-  if (admin !== undefined && !admin.ready) return { verdict: 'drop', reason: 'it was never completed, so no agent has worked in it' };
+  if (admin?.removing === true)
+    return {
+      verdict: 'drop',
+      reason: 'its work had been proven to be on the remote before; the removal was completed',
+    };
+  if (admin !== undefined && !admin.ready)
+    return { verdict: 'drop', reason: 'it was never completed, so no agent has worked in it' };
   if (admin === undefined && (await readdir(path)).length === 0) return { verdict: 'drop', reason: 'it was empty' };
   const target = await gitFileTarget(path);
   if (admin === undefined || target === undefined || target === 'repository') {
-    return { verdict: 'kept', reason: `${path} is no longer a worktree of its mirror (its .git was removed or replaced): look at it and remove it by hand` };
+    return {
+      verdict: 'kept',
+      reason: `${path} is no longer a worktree of its mirror (its .git was removed or replaced): look at it and remove it by hand`,
+    };
   }
   return { verdict: 'ask', reason: '' };
 }
 
 type Proof = { proven: true; reason: string; onRemote: ReadonlySet<string> } | { proven: false; reason: string };
 
-async function prove({ mirror, path, repo, bead, attempt, signal }: { mirror: string; path: string; repo: string; bead: string; attempt: string; signal: AbortSignal | undefined }): Promise<Proof> {
+async function prove({
+  mirror,
+  path,
+  repo,
+  bead,
+  attempt,
+  signal,
+}: {
+  mirror: string;
+  path: string;
+  repo: string;
+  bead: string;
+  attempt: string;
+  signal: AbortSignal | undefined;
+}): Promise<Proof> {
   const place = { worktree: path };
   const branchRef = attemptRefs.branchRef(bead, attempt);
   const wipRef = attemptRefs.wip(bead, attempt);
   const { refs } = await remoteRefs(repo, ['refs/heads/*', wipRef], 'looking for the work on the remote', signal);
   const wip = refs.get(wipRef);
-  // Its commit may have been pushed from here and still not be readable (the mirror was cloned again): then it is fetched.
-  for (const [ref, sha] of refs) if (ref === branchRef || ref === wipRef) await ensureCommit(mirror, repo, { sha, ref }, { signal });
+  // Its commit may have been pushed from here and still not be readable (the mirror was cloned again): then it is
+  // fetched.
+  for (const [ref, sha] of refs)
+    if (ref === branchRef || ref === wipRef) await ensureCommit(mirror, repo, { sha, ref }, { signal });
   const tips = [...refs.values()];
 
   const head = await commitOf(place, 'HEAD', signal);
   if (head !== undefined && !(await onRemoteNow(mirror, repo, place, head, tips, signal))) {
-    return { proven: false, reason: `its last commit ${head} is on no branch of the remote: push it (\`git -C ${path} push\`), then try again` };
+    return {
+      proven: false,
+      reason: `its last commit ${head} is on no branch of the remote: push it (\`git -C ${path} push\`), then try again`,
+    };
   }
   const snapshot = await takeSnapshot(path, signal, { withNested: true });
-  const problem = snapshot.unsaved.find((line) => !line.startsWith('warning: ')) ?? (await nestedProblem(path, snapshot.nested, signal));
-  if (problem !== undefined) return { proven: false, reason: `there is something in it that cannot be saved (${problem}): look at ${path}` };
+  const problem =
+    snapshot.unsaved.find((line) => !line.startsWith('warning: ')) ??
+    (await nestedProblem(path, snapshot.nested, signal));
+  if (problem !== undefined)
+    return { proven: false, reason: `there is something in it that cannot be saved (${problem}): look at ${path}` };
   const uncommitted = head === undefined || snapshot.tree !== (await treeOf(place, head, signal));
-  if (uncommitted && (wip === undefined || !(await hasCommit(place, wip, signal)) || (await treeOf(place, wip, signal)) !== snapshot.tree)) {
-    return { proven: false, reason: `it has uncommitted work that is not at ${wipRef} on the remote: save and push it, then try again` };
+  if (
+    uncommitted &&
+    (wip === undefined ||
+      !(await hasCommit(place, wip, signal)) ||
+      (await treeOf(place, wip, signal)) !== snapshot.tree)
+  ) {
+    return {
+      proven: false,
+      reason: `it has uncommitted work that is not at ${wipRef} on the remote: save and push it, then try again`,
+    };
   }
-  return { proven: true, reason: uncommitted ? 'its last commit and its uncommitted work are on the remote' : 'its last commit is on the remote, and there was no uncommitted work', onRemote: new Set(tips) };
+  return {
+    proven: true,
+    reason: uncommitted
+      ? 'its last commit and its uncommitted work are on the remote'
+      : 'its last commit is on the remote, and there was no uncommitted work',
+    onRemote: new Set(tips),
+  };
 }
 
-/** The commit may be reached only by one that is not here yet: somebody has merged it and removed its branch. Then the branches are fetched. */
-async function onRemoteNow(mirror: string, repo: string, place: { worktree: string }, commit: string, tips: readonly string[], signal: AbortSignal | undefined): Promise<boolean> {
+/**
+ * The commit may be reached only by one that is not here yet: somebody has merged it and removed its branch. Then the
+ * branches are fetched.
+ */
+async function onRemoteNow(
+  mirror: string,
+  repo: string,
+  place: { worktree: string },
+  commit: string,
+  tips: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   if (await reachableFrom(place, commit, tips, signal)) return true;
   await withMirrorLock(mirror, signal, () => fetchMirror(mirror, { repo, signal }));
   return reachableFrom(place, commit, tips, signal);
 }
 
-/** A tree holds of a repository within only the id of its commit: that must be on a remote of its own, and nothing uncommitted beside it. */
-async function nestedProblem(path: string, nested: readonly string[], signal: AbortSignal | undefined): Promise<string | undefined> {
+/**
+ * A tree holds of a repository within only the id of its commit: that must be on a remote of its own, and nothing
+ * uncommitted beside it.
+ */
+async function nestedProblem(
+  path: string,
+  nested: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
   for (const name of nested) {
     const inner = join(path, name);
     if (!(await exists(join(inner, '.git')))) continue;
     const doing = `looking at the repository ${name} within`;
-    const { stdout: changes } = await runGit({ worktree: inner }, ['status', '--porcelain', '-z', '--untracked-files=normal', '--ignore-submodules=none'], { doing, signal });
+    const { stdout: changes } = await runGit(
+      { worktree: inner },
+      ['status', '--porcelain', '-z', '--untracked-files=normal', '--ignore-submodules=none'],
+      { doing, signal },
+    );
     if (changes !== '') return `the repository ${name} within has uncommitted work`;
-    const { stdout: ahead } = await runGit({ worktree: inner }, ['rev-list', '--max-count=1', '--branches', 'HEAD', '--not', '--remotes'], { doing, signal });
+    const { stdout: ahead } = await runGit(
+      { worktree: inner },
+      ['rev-list', '--max-count=1', '--branches', 'HEAD', '--not', '--remotes'],
+      { doing, signal },
+    );
     if (ahead.trim() !== '') return `the repository ${name} within has commits that are on no remote`;
   }
   return undefined;
 }
 
 async function checkedOut(path: string, signal: AbortSignal | undefined): Promise<string | undefined> {
-  const { stdout } = await runGit({ worktree: path }, ['symbolic-ref', '--quiet', 'HEAD'], { doing: 'reading HEAD', signal, accept: [0, 1] });
+  const { stdout } = await runGit({ worktree: path }, ['symbolic-ref', '--quiet', 'HEAD'], {
+    doing: 'reading HEAD',
+    signal,
+    accept: [0, 1],
+  });
   return stdout.trim() === '' ? undefined : stdout.trim();
 }
 
-/** The attempt's local refs, and the branch that was checked out, so that a later agent can use its name; only what the remote has, the rest stays. */
-async function dropRefs(mirror: string, { bead, attempt, branch, onRemote }: { bead: string; attempt: string; branch: string | undefined; onRemote: ReadonlySet<string> }, signal: AbortSignal | undefined): Promise<void> {
-  const own = [attemptRefs.branchRef(bead, attempt), attemptRefs.wip(bead, attempt), `refs/heartbead-pushed/${bead}/${attempt}`, ...(branch?.startsWith('refs/heads/') === true ? [branch] : [])];
-  const { stdout } = await runGit({ mirror }, ['for-each-ref', '--format=%(objectname)', 'refs/remotes/origin'], { doing: 'listing what the remote has', signal });
-  const tips = [...onRemote, ...stdout.trim().split('\n').filter((sha) => sha !== '')];
+/**
+ * The attempt's local refs, and the branch that was checked out, so that a later agent can use its name; only what the
+ * remote has, the rest stays.
+ */
+async function dropRefs(
+  mirror: string,
+  {
+    bead,
+    attempt,
+    branch,
+    onRemote,
+  }: { bead: string; attempt: string; branch: string | undefined; onRemote: ReadonlySet<string> },
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const own = [
+    attemptRefs.branchRef(bead, attempt),
+    attemptRefs.wip(bead, attempt),
+    `refs/heartbead-pushed/${bead}/${attempt}`,
+    ...(branch?.startsWith('refs/heads/') === true ? [branch] : []),
+  ];
+  const { stdout } = await runGit({ mirror }, ['for-each-ref', '--format=%(objectname)', 'refs/remotes/origin'], {
+    doing: 'listing what the remote has',
+    signal,
+  });
+  const tips = [
+    ...onRemote,
+    ...stdout
+      .trim()
+      .split('\n')
+      .filter((sha) => sha !== ''),
+  ];
   for (const ref of new Set(own)) {
     const sha = await commitOf({ mirror }, ref, signal);
     if (sha === undefined || !(await reachableFrom({ mirror }, sha, tips, signal))) continue;
     try {
-      await runGit({ mirror }, ['update-ref', '-d', '--end-of-options', ref, sha], { doing: `removing ${ref}`, signal });
+      await runGit({ mirror }, ['update-ref', '-d', '--end-of-options', ref, sha], {
+        doing: `removing ${ref}`,
+        signal,
+      });
     } catch (error) {
       // A ref too many does no harm, and an agent's lock on it passes; the worktree is gone, which was the task.
       if (!(error instanceof GitError) || !/\.lock|cannot lock ref/.test(error.stderr)) throw error;

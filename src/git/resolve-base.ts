@@ -16,12 +16,20 @@ export async function resolveBase(mirror: string, base?: string): Promise<{ bran
   if (base !== undefined) {
     const sha = await commitOf({ mirror }, `${tracking}${checkedBranch(base)}`);
     if (sha !== undefined && base !== 'HEAD') return { branch: base, sha };
-    throw new GitError('no_such_ref', `the repository has no branch ${JSON.stringify(base)}${standard === undefined ? '' : ` (its default branch is ${standard})`}: correct the base of the bead`);
+    throw new GitError(
+      'no_such_ref',
+      `the repository has no branch ${JSON.stringify(base)}${standard === undefined ? '' : ` (its default branch is ${standard})`}: correct the base of the bead`,
+    );
   }
   const sha = standard === undefined ? undefined : await commitOf({ mirror }, `${tracking}${standard}`);
   if (standard !== undefined && sha !== undefined) return { branch: standard, sha };
-  const { stdout } = await runGit({ mirror }, ['for-each-ref', '--count=5', '--format=%(refname:lstrip=3)', tracking], { doing: 'listing branches' });
-  const branches = stdout.trim().split('\n').filter((name) => name !== '' && name !== 'HEAD');
+  const { stdout } = await runGit({ mirror }, ['for-each-ref', '--count=5', '--format=%(refname:lstrip=3)', tracking], {
+    doing: 'listing branches',
+  });
+  const branches = stdout
+    .trim()
+    .split('\n')
+    .filter((name) => name !== '' && name !== 'HEAD');
   throw new GitError(
     'no_such_ref',
     branches.length === 0
@@ -31,7 +39,10 @@ export async function resolveBase(mirror: string, base?: string): Promise<{ bran
 }
 
 async function defaultBranch(mirror: string): Promise<string | undefined> {
-  const { stdout } = await runGit({ mirror }, ['symbolic-ref', '--quiet', `${tracking}HEAD`], { doing: 'reading the default branch', accept: [0, 1] });
+  const { stdout } = await runGit({ mirror }, ['symbolic-ref', '--quiet', `${tracking}HEAD`], {
+    doing: 'reading the default branch',
+    accept: [0, 1],
+  });
   const name = stdout.trim();
   return name.startsWith(tracking) ? name.slice(tracking.length) : undefined;
 }

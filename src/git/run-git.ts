@@ -8,7 +8,10 @@ import type { GitTask } from './git-failure.js';
 import { stderrReader } from './git-progress.js';
 import type { GitProgress } from './git-progress.js';
 
-/** Where a command works: in a bare mirror, in a worktree, or in no repository at all (then it talks to a remote by its URL). */
+/**
+ * Where a command works: in a bare mirror, in a worktree, or in no repository at all (then it talks to a remote by its
+ * URL).
+ */
 export type GitPlace = { mirror: string } | { worktree: string } | 'nowhere';
 
 export interface RunGitOptions extends GitTask {
@@ -20,7 +23,9 @@ export interface RunGitOptions extends GitTask {
   env?: Record<string, string>;
   /** Exit codes that are answers; all others are errors. `[0]` when absent. */
   accept?: readonly number[];
-  /** Milliseconds the command may take; `localLimit` when absent, none for `'transfer'`, which has only `stallLimit`. */
+  /**
+   * Milliseconds the command may take; `localLimit` when absent, none for `'transfer'`, which has only `stallLimit`.
+   */
   limit?: number | 'transfer';
   /** Milliseconds without a word from git; `transferStallLimit` when absent. */
   stallLimit?: number | undefined;
@@ -37,8 +42,9 @@ export const localLimit = 10 * 60_000;
 /** For a question to a remote (`ls-remote`): 2 min, well above a slow server's answer. */
 export const askLimit = 2 * 60_000;
 /**
- * For transfers, which may take hours: 15 min without any output. Git reports at least every second while it sends, receives or resolves; silent are
- * only a server that prepares a large pack, and the check of what was received (about a minute for a million commits).
+ * For transfers, which may take hours: 15 min without any output. Git reports at least every second while it sends,
+ * receives or resolves; silent are only a server that prepares a large pack, and the check of what was received (about
+ * a minute for a million commits).
  */
 export const transferStallLimit = 15 * 60_000;
 /** From SIGTERM, on which git removes its temporary files, to SIGKILL. */
@@ -47,8 +53,9 @@ const killAfter = 5_000;
 const lingerLimit = 5_000;
 
 /**
- * Held against the user's configuration and against what agents may have written into the configuration they share with the mirror:
- * no hooks, no signing, no daemons, no collection in the background, and nothing pruned that was not asked for.
+ * Held against the user's configuration and against what agents may have written into the configuration they share with
+ * the mirror: no hooks, no signing, no daemons, no collection in the background, and nothing pruned that was not asked
+ * for.
  */
 const settings = [
   'core.hooksPath=/dev/null',
@@ -67,8 +74,8 @@ const settings = [
 ].flatMap((setting) => ['-c', setting]);
 
 /**
- * Runs git: never through a shell, never with a prompt, in a process group (and session) of its own, so that it has no terminal that ssh
- * could ask on, and so that its helpers end with it.
+ * Runs git: never through a shell, never with a prompt, in a process group (and session) of its own, so that it has no
+ * terminal that ssh could ask on, and so that its helpers end with it.
  * @returns what it said, when its exit code is one of `accept`.
  * @throws GitError, or the signal's reason when the signal was aborted (git is gone by then).
  */
@@ -131,15 +138,24 @@ export async function runGit(place: GitPlace, args: readonly string[], options: 
   if (stopped !== undefined) throw tooSlow(options, stopped === 'limit' ? Number(limit) : stallLimit, stderr);
   if (ended === undefined) throw notStarted(options, cwd, result.cause);
   if (ended.code !== null && accept.includes(ended.code)) return { stdout: result.stdout, stderr, code: ended.code };
-  if (ended.signal !== null) throw new GitError('other', `git was ended by ${ended.signal} while ${options.doing}: trying again may help`, stderr);
-  throw gitFailure({ ...options, ...(place !== 'nowhere' && 'worktree' in place ? { worktree: place.worktree } : {}) }, stderr === '' ? result.stdout : stderr);
+  if (ended.signal !== null)
+    throw new GitError(
+      'other',
+      `git was ended by ${ended.signal} while ${options.doing}: trying again may help`,
+      stderr,
+    );
+  throw gitFailure(
+    { ...options, ...(place !== 'nowhere' && 'worktree' in place ? { worktree: place.worktree } : {}) },
+    stderr === '' ? result.stdout : stderr,
+  );
 }
 
 function placed(place: GitPlace): { cwd: string; prefix: string[]; env: Record<string, string> } {
   // In the root folder, so that no repository around the worker's own folder lends its configuration.
   if (place === 'nowhere') return { cwd: '/', prefix: [], env: {} };
   if ('mirror' in place) return { cwd: place.mirror, prefix: ['--git-dir', place.mirror], env: {} };
-  // Without the ceiling git would, when an agent has removed `.git`, take the next repository above: perhaps the operator's own.
+  // Without the ceiling git would, when an agent has removed `.git`, take the next repository above: perhaps the
+  // operator's own.
   return { cwd: place.worktree, prefix: [], env: { GIT_CEILING_DIRECTORIES: dirname(place.worktree) } };
 }
 
@@ -155,12 +171,23 @@ function signalGroup(pid: number | undefined, name: NodeJS.Signals): void {
 
 function tooSlow(task: GitTask, ms: number, stderr: string): GitError {
   const about = task.repo === undefined ? 'the disk' : 'the repository and the network';
-  return new GitError('timeout', `git was ended while ${task.doing}, after ${Math.round(ms / 100) / 10} s without a result or progress: check ${about}; trying again may help`, stderr);
+  return new GitError(
+    'timeout',
+    `git was ended while ${task.doing}, after ${Math.round(ms / 100) / 10} s without a result or progress: check ${about}; trying again may help`,
+    stderr,
+  );
 }
 
 function notStarted(task: GitTask, cwd: string, cause: unknown): GitError {
   const missing = (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
-  if (missing && !existsSync(cwd)) return new GitError('other', `the folder ${cwd} is gone, so git could not be run for ${task.doing}`, '', { cause });
-  if (missing) return new GitError('other', 'git is not installed, or not on PATH: install git 2.34 or newer', '', { cause });
-  return new GitError('other', `git could not be started for ${task.doing}: ${cause instanceof Error ? cause.message : String(cause)}`, '', { cause });
+  if (missing && !existsSync(cwd))
+    return new GitError('other', `the folder ${cwd} is gone, so git could not be run for ${task.doing}`, '', { cause });
+  if (missing)
+    return new GitError('other', 'git is not installed, or not on PATH: install git 2.34 or newer', '', { cause });
+  return new GitError(
+    'other',
+    `git could not be started for ${task.doing}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    '',
+    { cause },
+  );
 }

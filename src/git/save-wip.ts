@@ -26,7 +26,10 @@ export interface SavedWip {
   checkpoint: Checkpoint;
   /** Whether the remote has this checkpoint now. */
   pushed: boolean;
-  /** False when HEAD and working tree are as they were at the last save: nothing was made (a push that had failed is made up for all the same). */
+  /**
+   * False when HEAD and working tree are as they were at the last save: nothing was made (a push that had failed is
+   * made up for all the same).
+   */
   changed: boolean;
   /** Why the push failed; the work is saved on this host nevertheless. */
   pushProblem?: GitError;
@@ -35,8 +38,9 @@ export interface SavedWip {
 }
 
 /**
- * Saves the whole working tree, without what is ignored, as a commit on top of the agent's HEAD, and pushes it to the attempt's own ref. With a clean tree the
- * ref points to HEAD itself. The agent's index, HEAD, branch and locks are not touched. One save at a time per attempt.
+ * Saves the whole working tree, without what is ignored, as a commit on top of the agent's HEAD, and pushes it to the
+ * attempt's own ref. With a clean tree the ref points to HEAD itself. The agent's index, HEAD, branch and locks are not
+ * touched. One save at a time per attempt.
  * @throws GitError when the work could not be saved on this host; the signal's reason when it was aborted.
  */
 export async function saveWip(options: SaveWipOptions): Promise<SavedWip> {
@@ -54,12 +58,24 @@ async function save({ worktree, bead, attempt, push, remote, signal }: SaveWipOp
   const clean = head !== undefined && tree === (await treeOf(place, head, signal));
   const sha = clean
     ? head
-    : ((await sameSave(place, last, head, tree, signal)) ?? (await commitTree(place, { tree, parent: head, subject: `Work in progress of bead ${bead}, attempt ${attempt}`, attempt, signal })));
+    : ((await sameSave(place, last, head, tree, signal)) ??
+      (await commitTree(place, {
+        tree,
+        parent: head,
+        subject: `Work in progress of bead ${bead}, attempt ${attempt}`,
+        attempt,
+        signal,
+      })));
   const changed = sha !== last;
   // The local ref keeps the commit findable, and is what the next save is compared with.
   if (changed) await setOwnRef(worktree, ref, sha, signal);
 
-  const saved: SavedWip = { checkpoint: { sha, ref, wip: !clean }, pushed: false, changed, ...(unsaved.length > 0 ? { unsaved } : {}) };
+  const saved: SavedWip = {
+    checkpoint: { sha, ref, wip: !clean },
+    pushed: false,
+    changed,
+    ...(unsaved.length > 0 ? { unsaved } : {}),
+  };
   const pushedRef = `refs/heartbead-pushed/${bead}/${attempt}`;
   if ((await commitOf(place, pushedRef, signal)) === sha) return { ...saved, pushed: true };
   if (!push) return saved;
@@ -74,7 +90,10 @@ async function save({ worktree, bead, attempt, push, remote, signal }: SaveWipOp
 }
 
 /** A snapshot and the HEAD it stands on; taken again when the agent commits in between. */
-async function consistentSnapshot(worktree: string, signal: AbortSignal | undefined): Promise<{ head: string | undefined; tree: string; unsaved: string[] }> {
+async function consistentSnapshot(
+  worktree: string,
+  signal: AbortSignal | undefined,
+): Promise<{ head: string | undefined; tree: string; unsaved: string[] }> {
   for (let tried = 1; ; tried += 1) {
     const head = await commitOf({ worktree }, 'HEAD', signal);
     const { tree, unsaved } = await takeSnapshot(worktree, signal);
@@ -84,14 +103,23 @@ async function consistentSnapshot(worktree: string, signal: AbortSignal | undefi
 }
 
 /** @returns the last save when it holds the same tree on the same HEAD. */
-async function sameSave(place: { worktree: string }, last: string | undefined, head: string | undefined, tree: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+async function sameSave(
+  place: { worktree: string },
+  last: string | undefined,
+  head: string | undefined,
+  tree: string,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
   if (last === undefined || (await treeOf(place, last, signal)) !== tree) return undefined;
   const parents = await parentsOf(place, last, signal);
   return parents.length === (head === undefined ? 0 : 1) && parents[0] === head ? last : undefined;
 }
 
 async function setOwnRef(worktree: string, ref: string, sha: string, signal: AbortSignal | undefined): Promise<void> {
-  const { stdout } = await runGit({ worktree }, ['rev-parse', '--path-format=absolute', '--git-common-dir'], { doing: 'finding the mirror', signal });
+  const { stdout } = await runGit({ worktree }, ['rev-parse', '--path-format=absolute', '--git-common-dir'], {
+    doing: 'finding the mirror',
+    signal,
+  });
   // Left by a runner of this attempt that was killed at this very step; no other process writes this ref.
   await removeStaleLock(join(stdout.trim(), `${ref}.lock`), signal);
   await runGit({ worktree }, ['update-ref', '--end-of-options', ref, sha], { doing: 'recording saved work', signal });

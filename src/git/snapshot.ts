@@ -8,7 +8,10 @@ export interface Snapshot {
   tree: string;
   /** What git could not take in, in its own words (unreadable files, repositories within); empty when all is in. */
   unsaved: string[];
-  /** Paths of submodules and other repositories within, of which a tree holds only the commit. Looked for only when asked: it lists every file. */
+  /**
+   * Paths of submodules and other repositories within, of which a tree holds only the commit. Looked for only when
+   * asked: it lists every file.
+   */
   nested: string[];
 }
 
@@ -17,19 +20,28 @@ const scratchMaxAge = 3_600_000;
 const scratchPrefix = 'heartbead-index-';
 
 /**
- * Writes the working tree as a tree object by way of an index of its own. The agent's index, HEAD and branch are not touched and none of its locks is
- * taken or minded, so it works in mid-merge, in mid-rebase and while the agent runs git itself.
+ * Writes the working tree as a tree object by way of an index of its own. The agent's index, HEAD and branch are not
+ * touched and none of its locks is taken or minded, so it works in mid-merge, in mid-rebase and while the agent runs
+ * git itself.
  */
-export async function takeSnapshot(worktree: string, signal?: AbortSignal, { withNested = false } = {}): Promise<Snapshot> {
+export async function takeSnapshot(
+  worktree: string,
+  signal?: AbortSignal,
+  { withNested = false } = {},
+): Promise<Snapshot> {
   const doing = 'saving work in progress';
-  const { stdout } = await runGit({ worktree }, ['rev-parse', '--absolute-git-dir', '--git-path', 'index'], { doing, signal });
+  const { stdout } = await runGit({ worktree }, ['rev-parse', '--absolute-git-dir', '--git-path', 'index'], {
+    doing,
+    signal,
+  });
   const [gitDir = '', index = ''] = stdout.split('\n');
   await removeOldScratch(gitDir);
   const scratch = await mkdtemp(join(gitDir, scratchPrefix));
   try {
     const mine = join(scratch, 'index');
     const env = { GIT_INDEX_FILE: mine };
-    // From the agent's own index: it knows what was added in spite of .gitignore, what a sparse checkout leaves out, and which files are unchanged.
+    // From the agent's own index: it knows what was added in spite of .gitignore, what a sparse checkout leaves out,
+    // and which files are unchanged.
     if (!(await copied(resolve(worktree, index), mine))) await fromHead(worktree, mine, signal);
     let added = await addAll(worktree, env, signal);
     if (added === 'bad index') {
@@ -37,7 +49,8 @@ export async function takeSnapshot(worktree: string, signal?: AbortSignal, { wit
       await fromHead(worktree, mine, signal);
       added = await addAll(worktree, env, signal);
     }
-    if (added === 'bad index') throw new GitError('other', 'the worktree cannot be saved: git cannot read its index, nor make a new one');
+    if (added === 'bad index')
+      throw new GitError('other', 'the worktree cannot be saved: git cannot read its index, nor make a new one');
     const tree = (await runGit({ worktree }, ['write-tree'], { doing, signal, env })).stdout.trim();
     return { tree, unsaved: added, nested: withNested ? await repositoriesWithin(worktree, env, signal) : [] };
   } finally {
@@ -45,27 +58,65 @@ export async function takeSnapshot(worktree: string, signal?: AbortSignal, { wit
   }
 }
 
-async function repositoriesWithin(worktree: string, env: Record<string, string>, signal: AbortSignal | undefined): Promise<string[]> {
-  const { stdout } = await runGit({ worktree }, ['ls-files', '--stage', '-z'], { doing: 'looking for repositories within', signal, env });
-  return stdout.split('\0').filter((entry) => entry.startsWith('160000 ')).map((entry) => entry.slice(entry.indexOf('\t') + 1));
+async function repositoriesWithin(
+  worktree: string,
+  env: Record<string, string>,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const { stdout } = await runGit({ worktree }, ['ls-files', '--stage', '-z'], {
+    doing: 'looking for repositories within',
+    signal,
+    env,
+  });
+  return stdout
+    .split('\0')
+    .filter((entry) => entry.startsWith('160000 '))
+    .map((entry) => entry.slice(entry.indexOf('\t') + 1));
 }
 
-async function addAll(worktree: string, env: Record<string, string>, signal: AbortSignal | undefined): Promise<string[] | 'bad index'> {
+async function addAll(
+  worktree: string,
+  env: Record<string, string>,
+  signal: AbortSignal | undefined,
+): Promise<string[] | 'bad index'> {
   // A split index would leave its shared half in the agent's git folder.
-  const { stderr, code } = await runGit({ worktree }, ['-c', 'core.splitIndex=false', 'add', '--all', '--ignore-errors'], { doing: 'saving work in progress', signal, env, accept: [0, 1, 128] });
-  const lines = stderr.split('\n').filter((line) => /^(?:error|fatal): |^warning: adding embedded git repository/.test(line));
+  const { stderr, code } = await runGit(
+    { worktree },
+    ['-c', 'core.splitIndex=false', 'add', '--all', '--ignore-errors'],
+    { doing: 'saving work in progress', signal, env, accept: [0, 1, 128] },
+  );
+  const lines = stderr
+    .split('\n')
+    .filter((line) => /^(?:error|fatal): |^warning: adding embedded git repository/.test(line));
   if (code === 128) {
-    if (/index file (?:corrupt|smaller than expected)|bad (?:index file|signature)|index uses .* extension|unknown index (?:version|entry)|bad index version/i.test(stderr)) return 'bad index';
+    if (
+      /index file (?:corrupt|smaller than expected)|bad (?:index file|signature)|index uses .* extension|unknown index (?:version|entry)|bad index version/i.test(
+        stderr,
+      )
+    )
+      return 'bad index';
     // Git was stopped by a single file: nothing is saved rather than something taken for everything.
-    throw new GitError(/No space left|Disk quota/.test(stderr) ? 'no_space' : 'other', `the worktree cannot be saved (${lines.at(-1) ?? 'git gave no reason'}): mend or ignore what git names`, stderr);
+    throw new GitError(
+      /No space left|Disk quota/.test(stderr) ? 'no_space' : 'other',
+      `the worktree cannot be saved (${lines.at(-1) ?? 'git gave no reason'}): mend or ignore what git names`,
+      stderr,
+    );
   }
   return lines;
 }
 
 async function fromHead(worktree: string, index: string, signal: AbortSignal | undefined): Promise<void> {
   const env = { GIT_INDEX_FILE: index };
-  const head = await runGit({ worktree }, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], { doing: 'reading HEAD', signal, accept: [0, 1] });
-  await runGit({ worktree }, head.code === 0 ? ['read-tree', 'HEAD'] : ['read-tree', '--empty'], { doing: 'reading HEAD into an index', signal, env });
+  const head = await runGit({ worktree }, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], {
+    doing: 'reading HEAD',
+    signal,
+    accept: [0, 1],
+  });
+  await runGit({ worktree }, head.code === 0 ? ['read-tree', 'HEAD'] : ['read-tree', '--empty'], {
+    doing: 'reading HEAD into an index',
+    signal,
+    env,
+  });
 }
 
 async function copied(from: string, to: string): Promise<boolean> {

@@ -20,7 +20,10 @@ export interface UpdateMirrorOptions {
   root: string;
   /** URL or path (`repoProblem`). */
   repo: string;
-  /** Called on every change of phase or percent, also with the progress of another caller's clone that this one waits for. */
+  /**
+   * Called on every change of phase or percent, also with the progress of another caller's clone that this one waits
+   * for.
+   */
   onProgress?: ((progress: GitProgress) => void) | undefined;
   signal?: AbortSignal | undefined;
   /** Milliseconds without a word from git until it is given up; 15 min when absent. */
@@ -33,16 +36,23 @@ const listeners = new Map<string, Set<(progress: GitProgress) => void>>();
 const updatedSince = new Map<string, number>();
 
 /**
- * Makes or updates the bare mirror of a repository. The clone grows under another name and gets its own in one step, so that a kill in mid-clone leaves
- * nothing that could be taken for a mirror; leftovers go with the next call. Calls for one mirror take turns; an update that began
- * after a call serves that call too. A damaged mirror is kept aside and cloned again, with its local branches and worktrees.
+ * Makes or updates the bare mirror of a repository. The clone grows under another name and gets its own in one step, so
+ * that a kill in mid-clone leaves nothing that could be taken for a mirror; leftovers go with the next call. Calls for
+ * one mirror take turns; an update that began after a call serves that call too. A damaged mirror is kept aside and
+ * cloned again, with its local branches and worktrees.
  * @throws GitError; the signal's reason when it was aborted.
  */
 export async function updateMirror(options: UpdateMirrorOptions): Promise<{ path: string }> {
   return tellingDiskFailures('updating the mirror', () => update(options));
 }
 
-async function update({ root, repo: given, onProgress, signal, stallLimit }: UpdateMirrorOptions): Promise<{ path: string }> {
+async function update({
+  root,
+  repo: given,
+  onProgress,
+  signal,
+  stallLimit,
+}: UpdateMirrorOptions): Promise<{ path: string }> {
   const repo = checkedRepo(given);
   const path = mirrorPath(root, repo);
   const calledAt = performance.now();
@@ -83,7 +93,10 @@ async function bringUpToDate(path: string, options: FetchOptions): Promise<void>
   await packWhenDue(path, options);
 }
 
-/** Clones, and takes over what a damaged mirror holds: the one in place, or one that was set aside just before this process was killed. */
+/**
+ * Clones, and takes over what a damaged mirror holds: the one in place, or one that was set aside just before this
+ * process was killed.
+ */
 async function replaceMirror(path: string, options: FetchOptions, damage: string | undefined): Promise<void> {
   if (damage !== undefined) options.onProgress?.({ phase: `the mirror is damaged (${damage}), cloning it again` });
   const clone = `${path}.cloning-${randomBytes(6).toString('hex')}`;
@@ -107,11 +120,20 @@ async function replaceMirror(path: string, options: FetchOptions, damage: string
 
 async function makeClone(clone: string, options: FetchOptions): Promise<void> {
   const { repo, signal } = options;
-  // Asked first, so that a wrong address or missing rights show before anything is on the disk; and the format of the ids is known.
+  // Asked first, so that a wrong address or missing rights show before anything is on the disk; and the format of the
+  // ids is known.
   const { refs } = await remoteRefs(repo, ['HEAD', 'refs/heads/*'], 'reaching the repository', signal);
   const format = [...refs.values()].some((sha) => sha.length === 64) ? 'sha256' : 'sha1';
   // Its own HEAD names a branch that no agent wants, so that none is held to be checked out here.
-  const init = ['init', '--quiet', '--bare', `--object-format=${format}`, '--initial-branch=heartbead-mirror', '--end-of-options', clone];
+  const init = [
+    'init',
+    '--quiet',
+    '--bare',
+    `--object-format=${format}`,
+    '--initial-branch=heartbead-mirror',
+    '--end-of-options',
+    clone,
+  ];
   await runGit('nowhere', init, { doing: 'making the mirror', signal });
   await configureMirror(clone, repo, signal);
   await fetchMirror(clone, options);
@@ -119,7 +141,10 @@ async function makeClone(clone: string, options: FetchOptions): Promise<void> {
   await runGit({ mirror: clone }, ['pack-refs', '--all'], { doing: 'packing refs', signal });
 }
 
-/** Tidying must not cost a bead its start: what goes wrong is told with the progress, and tried again with the next update. */
+/**
+ * Tidying must not cost a bead its start: what goes wrong is told with the progress, and tried again with the next
+ * update.
+ */
 async function packWhenDue(path: string, { signal, onProgress }: FetchOptions): Promise<void> {
   try {
     await packMirror(path, signal);
@@ -132,14 +157,16 @@ async function packWhenDue(path: string, { signal, onProgress }: FetchOptions): 
 /** What earlier calls left when their process was killed in mid-clone. */
 async function removeOldClones(path: string): Promise<void> {
   const prefix = `${basename(path)}.cloning-`;
-  for (const name of await readdir(dirname(path))) if (name.startsWith(prefix)) await removeFolder(join(dirname(path), name));
+  for (const name of await readdir(dirname(path)))
+    if (name.startsWith(prefix)) await removeFolder(join(dirname(path), name));
 }
 
 async function removeFolder(path: string): Promise<void> {
   try {
     await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   } catch (error) {
-    // The git process of a killed worker may still write there; it ends with its next word to the closed pipe, and the next call clears up.
+    // The git process of a killed worker may still write there; it ends with its next word to the closed pipe, and the
+    // next call clears up.
     if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
   }
 }

@@ -22,8 +22,8 @@ export interface VerifyRemoteOptions extends UpdateMirrorOptions {
 }
 
 /**
- * Looks at the remote itself for the work of an attempt: is the branch there, at the reported commit, ahead of its base, with a changed tree?
- * Every question that git could not answer is an error; only answers are verdicts.
+ * Looks at the remote itself for the work of an attempt: is the branch there, at the reported commit, ahead of its
+ * base, with a changed tree? Every question that git could not answer is an error; only answers are verdicts.
  * @throws GitError
  */
 export async function verifyRemote(options: VerifyRemoteOptions): Promise<Evidence> {
@@ -37,7 +37,11 @@ export async function verifyRemote(options: VerifyRemoteOptions): Promise<Eviden
   const found = (await remoteRefs(repo, [ref], `looking for branch ${branch}`, signal)).refs.get(ref);
   if (found === undefined) return { verdict: 'missing', reason: `there is no branch ${branch} on the remote` };
   if (sha !== undefined && found !== sha) {
-    return { verdict: 'differs', reason: `branch ${branch} on the remote is at ${found}, not at the reported commit ${sha}`, found };
+    return {
+      verdict: 'differs',
+      reason: `branch ${branch} on the remote is at ${found}, not at the reported commit ${sha}`,
+      found,
+    };
   }
 
   const mirror = mirrorPath(root, repo);
@@ -58,20 +62,43 @@ async function measure(mirror: string, options: VerifyRemoteOptions, found: stri
   const { branch, repo, signal } = options;
   const ref = `refs/heads/${branch}`;
   const checkpoint = await ensureCommit(mirror, repo, { sha: found, ref, wip: false }, { signal });
-  if (checkpoint.sha !== found) return { verdict: 'differs', reason: `branch ${branch} on the remote moved to ${checkpoint.sha} while it was verified`, found: checkpoint.sha };
+  if (checkpoint.sha !== found)
+    return {
+      verdict: 'differs',
+      reason: `branch ${branch} on the remote moved to ${checkpoint.sha} while it was verified`,
+      found: checkpoint.sha,
+    };
 
   const from = await startOf(mirror, found, options);
-  const ahead = Number((await runGit({ mirror }, ['rev-list', '--count', '--end-of-options', `${from.sha}..${found}`], { doing: 'counting commits', signal })).stdout.trim());
-  if (!Number.isInteger(ahead)) throw new GitError('other', `git did not say how many commits ${branch} is ahead of ${from.sha}: run \`git rev-list --count\` in ${mirror}`);
+  const ahead = Number(
+    (
+      await runGit({ mirror }, ['rev-list', '--count', '--end-of-options', `${from.sha}..${found}`], {
+        doing: 'counting commits',
+        signal,
+      })
+    ).stdout.trim(),
+  );
+  if (!Number.isInteger(ahead))
+    throw new GitError(
+      'other',
+      `git did not say how many commits ${branch} is ahead of ${from.sha}: run \`git rev-list --count\` in ${mirror}`,
+    );
   if (ahead === 0) return { verdict: 'no_changes', reason: `branch ${branch} has no commit ahead of ${from.name}` };
   if ((await treeOf({ mirror }, from.sha, signal)) === (await treeOf({ mirror }, found, signal))) {
-    return { verdict: 'no_changes', reason: `branch ${branch} has ${ahead} commit${ahead === 1 ? '' : 's'} ahead of ${from.name}, but all files are as they were there` };
+    return {
+      verdict: 'no_changes',
+      reason: `branch ${branch} has ${ahead} commit${ahead === 1 ? '' : 's'} ahead of ${from.name}, but all files are as they were there`,
+    };
   }
   return { verdict: 'verified', branch, sha: found, baseSha: from.sha, ahead };
 }
 
 /** @returns the commit that the work is measured from: the recorded one, else where the branch left its base. */
-async function startOf(mirror: string, tip: string, options: VerifyRemoteOptions): Promise<{ sha: string; name: string }> {
+async function startOf(
+  mirror: string,
+  tip: string,
+  options: VerifyRemoteOptions,
+): Promise<{ sha: string; name: string }> {
   const { baseSha, base, repo, signal } = options;
   const place = { mirror };
   const recorded = baseSha === undefined ? undefined : { sha: baseSha, name: `its start ${baseSha}` };
@@ -80,7 +107,11 @@ async function startOf(mirror: string, tip: string, options: VerifyRemoteOptions
   if (recorded !== undefined && (await hasCommit(place, recorded.sha, signal))) return recorded;
   // The recorded start is on no branch any more (the base was rewritten): the base as it is now measures the same.
   const now = await resolveBase(mirror, base);
-  const { stdout, code } = await runGit(place, ['merge-base', '--end-of-options', now.sha, tip], { doing: `comparing with ${now.branch}`, signal, accept: [0, 1] });
+  const { stdout, code } = await runGit(place, ['merge-base', '--end-of-options', now.sha, tip], {
+    doing: `comparing with ${now.branch}`,
+    signal,
+    accept: [0, 1],
+  });
   const fork = code === 0 ? await commitOf(place, stdout.trim().split('\n')[0] ?? '', signal) : undefined;
   // Exit code 1: no common history, so all of it is ahead.
   return { sha: fork ?? now.sha, name: now.branch };

@@ -13,14 +13,32 @@ const identity = {
 };
 
 /** Makes a commit of a tree without touching any branch, index or working tree. @returns its id. */
-export async function commitTree(place: GitPlace, { tree, parent, subject, attempt, signal }: { tree: string; parent?: string | undefined; subject: string; attempt: string; signal?: AbortSignal | undefined }): Promise<string> {
+export async function commitTree(
+  place: GitPlace,
+  {
+    tree,
+    parent,
+    subject,
+    attempt,
+    signal,
+  }: { tree: string; parent?: string | undefined; subject: string; attempt: string; signal?: AbortSignal | undefined },
+): Promise<string> {
   const args = ['commit-tree', '--no-gpg-sign', ...(parent === undefined ? [] : ['-p', parent]), tree];
-  const { stdout } = await runGit(place, args, { doing: 'saving work in progress', signal, env: identity, input: `${subject}\n\n${wipTrailer}: ${attempt}\n` });
+  const { stdout } = await runGit(place, args, {
+    doing: 'saving work in progress',
+    signal,
+    env: identity,
+    input: `${subject}\n\n${wipTrailer}: ${attempt}\n`,
+  });
   return stdout.trim();
 }
 
 /** @returns whether a commit is a snapshot of uncommitted work. */
 export async function isWip(place: GitPlace, sha: string, signal?: AbortSignal): Promise<boolean> {
-  const { stdout } = await runGit(place, ['log', '-1', '--no-show-signature', `--format=%(trailers:key=${wipTrailer},valueonly)`, '--end-of-options', sha], { doing: `reading commit ${sha}`, signal });
+  const { stdout } = await runGit(
+    place,
+    ['log', '-1', '--no-show-signature', `--format=%(trailers:key=${wipTrailer},valueonly)`, '--end-of-options', sha],
+    { doing: `reading commit ${sha}`, signal },
+  );
   return stdout.trim() !== '';
 }

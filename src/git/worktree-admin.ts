@@ -2,9 +2,15 @@ import { chmod, readFile, readdir, realpath, rm, writeFile } from 'node:fs/promi
 import { basename, dirname, join, resolve } from 'node:path';
 import { exists } from './mirror-damage.js';
 
-/** Written when a worktree is complete. Without it no agent can have been there, for an agent is started only after that. */
+/**
+ * Written when a worktree is complete. Without it no agent can have been there, for an agent is started only after
+ * that.
+ */
 const readyMark = 'heartbead-ready';
-/** Written when its work was proven to be on the remote and its removal has begun: a removal that was cut off is then simply continued. */
+/**
+ * Written when its work was proven to be on the remote and its removal has begun: a removal that was cut off is then
+ * simply continued.
+ */
 const removingMark = 'heartbead-removing';
 
 /** A worktree's entry in its mirror: `<mirror>/worktrees/<name>`. */
@@ -23,7 +29,8 @@ export async function findAdmin(mirror: string, path: string): Promise<WorktreeA
     if (!(await exists(file))) continue;
     // Relative where git is told to use relative paths.
     const target = dirname(resolve(dir, (await readFile(file, 'utf8')).trim()));
-    if (wanted.has(target)) return { dir, ready: await exists(join(dir, readyMark)), removing: await exists(join(dir, removingMark)) };
+    if (wanted.has(target))
+      return { dir, ready: await exists(join(dir, readyMark)), removing: await exists(join(dir, removingMark)) };
   }
   return undefined;
 }
@@ -31,13 +38,19 @@ export async function findAdmin(mirror: string, path: string): Promise<WorktreeA
 export const markReady = (admin: WorktreeAdmin): Promise<void> => writeFile(join(admin.dir, readyMark), '');
 export const markRemoving = (admin: WorktreeAdmin): Promise<void> => writeFile(join(admin.dir, removingMark), '');
 
-/** Removes a worktree's folder, then its entry: cut off in between, the entry still tells that it was being removed or was half-made. */
+/**
+ * Removes a worktree's folder, then its entry: cut off in between, the entry still tells that it was being removed or
+ * was half-made.
+ */
 export async function dropWorktree(path: string, admin: WorktreeAdmin | undefined): Promise<void> {
   await removeTree(path);
   if (admin !== undefined) await rm(admin.dir, { recursive: true, force: true });
 }
 
-/** @returns where the `.git` of a worktree points, `'repository'` when it is a repository of its own, undefined when there is none. */
+/**
+ * @returns where the `.git` of a worktree points, `'repository'` when it is a repository of its own, undefined when
+ * there is none.
+ */
 export async function gitFileTarget(path: string): Promise<string | undefined> {
   try {
     const target = /^gitdir: (.+)$/m.exec(await readFile(join(path, '.git'), 'utf8'))?.[1];
@@ -64,7 +77,8 @@ async function removeTree(path: string): Promise<void> {
 
 async function makeWritable(folder: string): Promise<void> {
   await chmod(folder, 0o700);
-  for (const entry of await readdir(folder, { withFileTypes: true })) if (entry.isDirectory()) await makeWritable(join(folder, entry.name));
+  for (const entry of await readdir(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) await makeWritable(join(folder, entry.name));
 }
 
 /** The path with symbolic links resolved, also when its last part is not there. */

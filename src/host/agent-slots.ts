@@ -1,4 +1,7 @@
-/** The right to ask the server for one more start. Held from before the poll until the task that came is finished, or none came. */
+/**
+ * The right to ask the server for one more start. Held from before the poll until the task that came is finished, or
+ * none came.
+ */
 export interface PollPermit {
   readonly permit: number;
 }
@@ -26,8 +29,8 @@ interface Waiter {
  * The places for agents on this host. Two gates:
  *
  * - {@link enter} is the limit itself: never more than `max` = living runners + starts on their way.
- * - {@link reserve} keeps the worker from asking for a task that would have to wait here while another host is free. The SDK keeps a permit or two in hand
- *   while its polls wait; an interrupted start passes those by.
+ * - {@link reserve} keeps the worker from asking for a task that would have to wait here while another host is free.
+ * The SDK keeps a permit or two in hand while its polls wait; an interrupted start passes those by.
  */
 export class AgentSlots {
   readonly #permits = new Set<number>();
@@ -85,11 +88,17 @@ export class AgentSlots {
 
   /**
    * Waits for a place.
-   * @param polled whether the start came by a poll. One that did not is an attempt that had begun before, and goes first.
+   * @param polled whether the start came by a poll. One that did not is an attempt that had begun before, and goes
+   * first.
    * @param signal ends the waiting; the promise then rejects with its reason.
    */
   enter(polled: boolean, signal: AbortSignal): Promise<AgentPlace> {
-    return this.#wait(this.#entering, signal, (grant: (place: AgentPlace) => void): Waiter => ({ polled, grant }), !polled);
+    return this.#wait(
+      this.#entering,
+      signal,
+      (grant: (place: AgentPlace) => void): Waiter => ({ polled, grant }),
+      !polled,
+    );
   }
 
   /** Gives a place back. Twice is harmless. */
@@ -118,7 +127,8 @@ export class AgentSlots {
   #takePermit(): PollPermit | undefined {
     // A start that has entered by a permit is counted by its place.
     const waitingPermits = this.#permits.size - this.#polledPlaces;
-    if (this.#obstacle !== undefined || this.options.living() + this.#places.size + waitingPermits >= this.options.max) return undefined;
+    if (this.#obstacle !== undefined || this.options.living() + this.#places.size + waitingPermits >= this.options.max)
+      return undefined;
     const permit = { permit: this.#next++ };
     this.#permits.add(permit.permit);
     return permit;

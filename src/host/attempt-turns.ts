@@ -24,8 +24,8 @@ interface Holder {
 }
 
 /**
- * One actor at a time per attempt and host: start, adoption, stop, reaping and cleaning up never overlap, though the server may send
- * them at once (a thawed worker, a Reset in the Web UI, a stop in the middle of a clone).
+ * One actor at a time per attempt and host: start, adoption, stop, reaping and cleaning up never overlap, though the
+ * server may send them at once (a thawed worker, a Reset in the Web UI, a stop in the middle of a clone).
  */
 export class AttemptTurns {
   readonly #holders = new Map<string, Holder>();

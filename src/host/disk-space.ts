@@ -1,8 +1,8 @@
 import { statfs } from 'node:fs/promises';
 
 /**
- * Below so many free bytes nothing new is started: 512 MiB. Room for the checkpoints and logs of the agents that run already:
- * their work must still be savable when a new clone would have filled the disk.
+ * Below so many free bytes nothing new is started: 512 MiB. Room for the checkpoints and logs of the agents that run
+ * already: their work must still be savable when a new clone would have filled the disk.
  */
 export const defaultDiskFloor = 512 * 1024 * 1024;
 

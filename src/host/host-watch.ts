@@ -11,28 +11,39 @@ import { Tidying } from './tidying.js';
 
 export interface HostWatchOptions {
   client: Client;
-  /** What to do with an attempt that came here long ago and never got past the fence; resolves when it was looked at. */
+  /**
+   * What to do with an attempt that came here long ago and never got past the fence; resolves when it was looked at.
+   */
   sweep?: (dir: AttemptDir) => Promise<void>;
   /** What to do with what an attempt that has ended leaves here; resolves to whether nothing is left to be done. */
   tidy?: (dir: AttemptDir) => Promise<boolean>;
   /** Milliseconds from an attempt's end to the first of that; default 10 s: the bead has gone on by then, as a rule. */
   tidyAfter?: number;
-  /** Milliseconds between two looks at the process table; default 1 s: a killed runner is known before anybody misses it. */
+  /**
+   * Milliseconds between two looks at the process table; default 1 s: a killed runner is known before anybody misses
+   * it.
+   */
   lookEvery?: number;
   /** Milliseconds between two looks at the disk; default 10 s. */
   diskEvery?: number;
-  /** Milliseconds between two sweeps of one folder; default 10 min: longer than a preparation waits for its adoption. */
+  /**
+   * Milliseconds between two sweeps of one folder; default 10 min: longer than a preparation waits for its adoption.
+   */
   sweepEvery?: number;
 }
 
 /** A reaping that failed (a process that does not end, a disk that cannot be written) is tried again after so long. */
 const reapAgainAfter = 10_000;
-/** After a quarter of an hour without a server the adoption that follows the heartbeat timeout will find the result on disk. */
+/**
+ * After a quarter of an hour without a server the adoption that follows the heartbeat timeout will find the result on
+ * disk.
+ */
 const reportFor = 15 * 60_000;
 
 /**
- * Looks at the runners of this host: one that died without a result is reaped and its activity completed in its name, so that a SIGKILL
- * is known in seconds and not after the heartbeat timeout. Ends of all kinds free their place. Watches the disk, too.
+ * Looks at the runners of this host: one that died without a result is reaped and its activity completed in its name,
+ * so that a SIGKILL is known in seconds and not after the heartbeat timeout. Ends of all kinds free their place.
+ * Watches the disk, too.
  */
 export class HostWatch {
   readonly #stop = new AbortController();
@@ -52,7 +63,16 @@ export class HostWatch {
     private readonly options: HostWatchOptions,
   ) {
     const { tidy, tidyAfter = 10_000 } = options;
-    if (tidy !== undefined) this.#tidying = new Tidying({ tidy, after: tidyAfter, onTrouble: (dir, error) => host.logger.warn({ err: error, bead: dir.bead, attempt: dir.attempt }, 'what an attempt has left could not be looked after; it is tried again later') });
+    if (tidy !== undefined)
+      this.#tidying = new Tidying({
+        tidy,
+        after: tidyAfter,
+        onTrouble: (dir, error) =>
+          host.logger.warn(
+            { err: error, bead: dir.bead, attempt: dir.attempt },
+            'what an attempt has left could not be looked after; it is tried again later',
+          ),
+      });
   }
 
   /** Resolves after the first look: the runners that were here before this worker have their places then. */
@@ -74,7 +94,9 @@ export class HostWatch {
     if (this.#stop.signal.aborted) return;
     this.#timer = setTimeout(() => {
       this.#looking = this.#look()
-        .catch((error: unknown) => this.host.logger.error({ err: error }, 'the look at the runners of this host failed; the next one follows'))
+        .catch((error: unknown) =>
+          this.host.logger.error({ err: error }, 'the look at the runners of this host failed; the next one follows'),
+        )
         .finally(() => this.#arm());
     }, this.options.lookEvery ?? 1_000);
   }
@@ -90,8 +112,9 @@ export class HostWatch {
   }
 
   /**
-   * A runner that stands still (SIGSTOP, a debugger) renews no lease, and cannot freeze its agent when that has run out: the agent would go on while the bead gives
-   * the attempt up and starts another. After `orphanGrace` it is ended, as it would have ended its agent's work itself; what it leaves is reaped.
+   * A runner that stands still (SIGSTOP, a debugger) renews no lease, and cannot freeze its agent when that has run
+   * out: the agent would go on while the bead gives the attempt up and starts another. After `orphanGrace` it is ended,
+   * as it would have ended its agent's work itself; what it leaves is reaped.
    */
   async #lookAtStopped(stopped: readonly { dir: AttemptDir; runner: ProcessIdentity }[]): Promise<void> {
     const still = new Set(stopped.map(({ dir }) => dir.path));
@@ -100,9 +123,20 @@ export class HostWatch {
       const since = this.#stopped.get(dir.path) ?? performance.now();
       this.#stopped.set(dir.path, since);
       const orphanGrace = (await dir.readInput())?.clocks.orphanGrace;
-      if (orphanGrace === undefined || performance.now() - since < orphanGrace || !processStopped(runner.pid, runner.startTime)) continue;
-      this.host.logger.warn({ bead: dir.bead, attempt: dir.attempt, pid: runner.pid }, 'a runner has stood still for longer than its lease; it is ended');
-      this.#endedFor.set(dir.path, 'its runner stood still for longer than its lease (stopped by a signal or a debugger) and was ended');
+      if (
+        orphanGrace === undefined ||
+        performance.now() - since < orphanGrace ||
+        !processStopped(runner.pid, runner.startTime)
+      )
+        continue;
+      this.host.logger.warn(
+        { bead: dir.bead, attempt: dir.attempt, pid: runner.pid },
+        'a runner has stood still for longer than its lease; it is ended',
+      );
+      this.#endedFor.set(
+        dir.path,
+        'its runner stood still for longer than its lease (stopped by a signal or a debugger) and was ended',
+      );
       try {
         process.kill(runner.pid, 'SIGKILL');
       } catch (error) {
@@ -124,7 +158,13 @@ export class HostWatch {
           this.#report(dir, found.result);
           break;
         case 'dead':
-          this.#report(dir, await this.host.reap(dir, this.#endedFor.get(dir.path) ?? 'its runner died without a word (killed, or crashed)'));
+          this.#report(
+            dir,
+            await this.host.reap(
+              dir,
+              this.#endedFor.get(dir.path) ?? 'its runner died without a word (killed, or crashed)',
+            ),
+          );
           this.#endedFor.delete(dir.path);
           break;
         case 'missing':
@@ -140,7 +180,10 @@ export class HostWatch {
       }
       this.#again.delete(dir.path);
     } catch (error) {
-      this.host.logger.error({ err: error, bead: dir.bead, attempt: dir.attempt }, 'a dead attempt could not be settled; it keeps its place and is tried again');
+      this.host.logger.error(
+        { err: error, bead: dir.bead, attempt: dir.attempt },
+        'a dead attempt could not be settled; it keeps its place and is tried again',
+      );
       this.#again.set(dir.path, Date.now() + reapAgainAfter);
     } finally {
       turn.end();
@@ -148,13 +191,17 @@ export class HostWatch {
   }
 
   /**
-   * Completes the activity with the recorded token. A runner that could report by itself has done so: then the server knows the token no
-   * longer, and all is well.
+   * Completes the activity with the recorded token. A runner that could report by itself has done so: then the server
+   * knows the token no longer, and all is well.
    */
   #report(dir: AttemptDir, result: AttemptResult): void {
     const report = this.#complete(dir, result)
       .catch((error: unknown) => {
-        if (!this.#stop.signal.aborted) this.host.logger.warn({ err: error, attempt: dir.attempt }, 'the end of an attempt could not be reported; the next adoption will find it');
+        if (!this.#stop.signal.aborted)
+          this.host.logger.warn(
+            { err: error, attempt: dir.attempt },
+            'the end of an attempt could not be reported; the next adoption will find it',
+          );
       })
       .finally(() => this.#reports.delete(report));
     this.#reports.add(report);
@@ -188,7 +235,10 @@ export class HostWatch {
     try {
       await sweep(dir);
     } catch (error) {
-      this.host.logger.warn({ err: error, attempt: dir.attempt }, 'an attempt that never started could not be looked after; it is tried again later');
+      this.host.logger.warn(
+        { err: error, attempt: dir.attempt },
+        'an attempt that never started could not be looked after; it is tried again later',
+      );
     } finally {
       turn.end();
     }
@@ -199,8 +249,10 @@ export class HostWatch {
     if (performance.now() - this.#diskLookedAt < (this.options.diskEvery ?? 10_000)) return;
     this.#diskLookedAt = performance.now();
     const problem = await diskProblem(home, diskFloor);
-    if (problem !== undefined && slots.obstacle === undefined) logger.warn({ problem }, 'this host takes no new attempts');
-    if (problem === undefined && slots.obstacle !== undefined) logger.info('there is room on the disk again: this host takes attempts');
+    if (problem !== undefined && slots.obstacle === undefined)
+      logger.warn({ problem }, 'this host takes no new attempts');
+    if (problem === undefined && slots.obstacle !== undefined)
+      logger.info('there is room on the disk again: this host takes attempts');
     if (problem !== slots.obstacle) slots.setObstacle(problem);
   }
 }

@@ -17,7 +17,10 @@ export interface HostOptions {
   logger: Logger;
 }
 
-/** What a worker knows of its host: the places for agents, who lives in them, and who acts on which attempt at this moment. */
+/**
+ * What a worker knows of its host: the places for agents, who lives in them, and who acts on which attempt at this
+ * moment.
+ */
 export class Host {
   readonly home: string;
   readonly hostId: string;
@@ -52,7 +55,10 @@ export class Host {
    */
   async reap(dir: AttemptDir, reason: string): Promise<AttemptResult> {
     const result = await reapAttempt(dir, reason);
-    this.logger.warn({ bead: dir.bead, attempt: dir.attempt, outcome: result.outcome, reason: result.reason }, 'a dead runner was reaped');
+    this.logger.warn(
+      { bead: dir.bead, attempt: dir.attempt, outcome: result.outcome, reason: result.reason },
+      'a dead runner was reaped',
+    );
     this.free(dir);
     return result;
   }

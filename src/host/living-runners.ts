@@ -4,7 +4,10 @@ import type { ProcessIdentity } from '../runner/index.js';
 
 /** What a look at the state directory has found. */
 export interface HostLook {
-  /** Runners that have ended since they were last seen, or had died before anybody looked: to be settled, then {@link LivingRunners.forget}. */
+  /**
+   * Runners that have ended since they were last seen, or had died before anybody looked: to be settled, then {@link
+   * LivingRunners.forget}.
+   */
   gone: AttemptDir[];
   /** Attempts that came here and never got a runner past its fence. */
   unstarted: AttemptDir[];
@@ -20,8 +23,9 @@ interface Entry {
 }
 
 /**
- * The attempts that take up a place on this host. A runner that has died counts until it is settled: before that, processes of its agent may be left.
- * The process table is the only authority (pid *and* start time), so it makes no difference which worker spawned a runner.
+ * The attempts that take up a place on this host. A runner that has died counts until it is settled: before that,
+ * processes of its agent may be left. The process table is the only authority (pid *and* start time), so it makes no
+ * difference which worker spawned a runner.
  */
 export class LivingRunners {
   readonly #entries = new Map<string, Entry>();
@@ -53,7 +57,9 @@ export class LivingRunners {
     const entries = [...this.#entries.values()];
     const look: HostLook = {
       gone: entries.filter(({ runner }) => !processAlive(runner.pid, runner.startTime)).map(({ dir }) => dir),
-      stopped: entries.filter(({ runner }) => processStopped(runner.pid, runner.startTime)), unstarted: [], over: [],
+      stopped: entries.filter(({ runner }) => processStopped(runner.pid, runner.startTime)),
+      unstarted: [],
+      over: [],
     };
     for (const dir of await AttemptDir.list(this.home)) {
       const name = basename(dir.path);

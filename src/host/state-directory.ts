@@ -17,27 +17,38 @@ export interface StateDirectory {
  * @throws Error when the folder cannot be made or holds a damaged host id.
  */
 export async function openStateDirectory(home: string): Promise<StateDirectory> {
-  for (const folder of [home, join(home, 'attempts'), join(home, 'mirrors')]) await mkdir(folder, { recursive: true, mode: 0o700 });
+  for (const folder of [home, join(home, 'attempts'), join(home, 'mirrors')])
+    await mkdir(folder, { recursive: true, mode: 0o700 });
   return { home, hostId: await readOrMakeHostId(home) };
 }
 
 /** Fits `HeartbeatSignal.host` (`contract/heartbeat.ts` reads no other). */
 const hostIdPattern = /^[\w.-]{1,100}$/;
 
-/** @returns the id of this host: its name, and six hex digits, since names are not unique (containers, clones of one image). */
+/**
+ * @returns the id of this host: its name, and six hex digits, since names are not unique (containers, clones of one
+ * image).
+ */
 async function readOrMakeHostId(home: string): Promise<string> {
   const file = join(home, 'host-id');
-  const name = hostname().replace(/[^\w.-]/g, '-').slice(0, 60) || 'host';
+  const name =
+    hostname()
+      .replace(/[^\w.-]/g, '-')
+      .slice(0, 60) || 'host';
   const draft = join(home, `.host-id-${randomBytes(6).toString('hex')}`);
   for (;;) {
     try {
       const id = (await readFile(file, 'utf8')).trim();
-      if (!hostIdPattern.test(id)) throw new Error(`${file} does not hold a host id (letters, digits, "_", "." and "-"): mend it, or remove it when no attempt of this host is running`);
+      if (!hostIdPattern.test(id))
+        throw new Error(
+          `${file} does not hold a host id (letters, digits, "_", "." and "-"): mend it, or remove it when no attempt of this host is running`,
+        );
       return id;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
-    // Written in full before it gets its name, and never over another one: of two processes both take the id of the first.
+    // Written in full before it gets its name, and never over another one: of two processes both take the id of the
+    // first.
     await writeFile(draft, `${name}-${randomBytes(3).toString('hex')}\n`, { mode: 0o600 });
     try {
       await link(draft, file);

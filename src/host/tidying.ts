@@ -12,7 +12,10 @@ export interface TidyingOptions {
 /** A bead that waits for a person keeps its newest worktree for days: it is asked no more often than this. */
 const atMostEvery = 10 * 60_000;
 
-/** What attempts that have ended leave on this host, one after the other and beside everything else: a slow remote must keep nobody waiting. */
+/**
+ * What attempts that have ended leave on this host, one after the other and beside everything else: a slow remote must
+ * keep nobody waiting.
+ */
 export class Tidying {
   readonly #left = new Map<string, { dir: AttemptDir; wait: number; at: number }>();
   #stopped = false;

@@ -38,21 +38,25 @@ export interface WorkerLock {
 }
 
 export interface WorkerLockOptions {
-  /** Called once when another worker has taken the directory over: this one froze for so long that it was taken for dead. */
+  /**
+   * Called once when another worker has taken the directory over: this one froze for so long that it was taken for
+   * dead.
+   */
   onLost?: (holder: LockHolder) => void;
 }
 
 /**
- * How often the holder renews its sign of life, and after how long a silent one *in another container* is taken for dead: six missed
- * renewals. In the same pid namespace the process table decides, at once.
+ * How often the holder renews its sign of life, and after how long a silent one *in another container* is taken for
+ * dead: six missed renewals. In the same pid namespace the process table decides, at once.
  */
 const renewEvery = 5_000;
 const silentFor = 30_000;
 
 /**
- * Takes a state directory for this process: two workers on one directory would reap each other's runners. The lock survives no death of
- * its holder: `worker.lock/<n>` is taken by making file n + 1, which only one process can, once the holder of n is gone; and the file
- * with the highest number is never removed, so that nobody can take the same number twice.
+ * Takes a state directory for this process: two workers on one directory would reap each other's runners. The lock
+ * survives no death of its holder: `worker.lock/<n>` is taken by making file n + 1, which only one process can, once
+ * the holder of n is gone; and the file with the highest number is never removed, so that nobody can take the same
+ * number twice.
  * @throws WorkerLockHeldError while another process holds it.
  */
 export async function acquireWorkerLock(home: string, options: WorkerLockOptions = {}): Promise<WorkerLock> {
@@ -64,7 +68,8 @@ export async function acquireWorkerLock(home: string, options: WorkerLockOptions
     const highest = await highestNumber(folder);
     const holder = highest === 0 ? undefined : await readHolder(join(folder, String(highest)));
     if (holder === 'gone') continue;
-    if (holder !== undefined && (await isAlive(holder, own, join(folder, String(highest))))) throw new WorkerLockHeldError(home, holder);
+    if (holder !== undefined && (await isAlive(holder, own, join(folder, String(highest)))))
+      throw new WorkerLockHeldError(home, holder);
     const mine = join(folder, String(highest + 1));
     await writeFile(draft, JSON.stringify(own), { mode: 0o600 });
     try {
@@ -104,8 +109,13 @@ function hold(folder: string, number: number, own: LockHolder, { onLost }: Worke
     onLost?.(holder);
   };
   const timer = setInterval(() => {
-    // A failed renewal is no reason to end (a full disk, a removed folder): the next one tries again, and only silence costs the lock.
-    renewing = renewing.then(renew).catch((error: unknown) => void process.emitWarning(`the worker lock ${file} could not be renewed: ${String(error)}`));
+    // A failed renewal is no reason to end (a full disk, a removed folder): the next one tries again, and only silence
+    // costs the lock.
+    renewing = renewing
+      .then(renew)
+      .catch(
+        (error: unknown) => void process.emitWarning(`the worker lock ${file} could not be renewed: ${String(error)}`),
+      );
   }, renewEvery);
   timer.unref();
   return {

@@ -4,7 +4,8 @@ import { packageVersion } from '../version.js';
 import { createMcpServer } from './server.js';
 
 /**
- * `heartbead mcp`: the tools over stdio, for an agent program that Heartbead has started. Resolves when the program hangs up.
+ * `heartbead mcp`: the tools over stdio, for an agent program that Heartbead has started. Resolves when the program
+ * hangs up.
  * @throws AgentSocketError when `HEARTBEAD_SOCKET` is not set.
  */
 export async function serveMcp(env: NodeJS.ProcessEnv): Promise<void> {

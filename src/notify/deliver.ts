@@ -10,14 +10,20 @@ const webhookWithin = 10_000;
 const commandWithin = 30_000;
 
 /**
- * The signature of a webhook: HMAC-SHA-256 over the timestamp, a dot and the body, so that an old request cannot be sent again as a new one.
+ * The signature of a webhook: HMAC-SHA-256 over the timestamp, a dot and the body, so that an old request cannot be
+ * sent again as a new one.
  * @param timestamp seconds, as in the header `Heartbead-Timestamp`.
  * @returns the value of the header `Heartbead-Signature`.
  */
-export const signatureOf = (secret: string, timestamp: string, body: string): string => `v1=${createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex')}`;
+export const signatureOf = (secret: string, timestamp: string, body: string): string =>
+  `v1=${createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex')}`;
 
 /** Tells one hook. Resolves when it has taken the news; throws, with the reason, when not. */
-export async function deliver(hook: Hook, notification: Notification, { home, env }: { home: string; env: NodeJS.ProcessEnv }): Promise<void> {
+export async function deliver(
+  hook: Hook,
+  notification: Notification,
+  { home, env }: { home: string; env: NodeJS.ProcessEnv },
+): Promise<void> {
   if ('command' in hook) return run(hook, notification, env);
   return post(hook, notification, await secretOf(hook, home, env));
 }
@@ -25,24 +31,58 @@ export async function deliver(hook: Hook, notification: Notification, { home, en
 async function post({ url }: WebhookHook, notification: Notification, secret: string | undefined): Promise<void> {
   const body = JSON.stringify(notification);
   const timestamp = String(Math.floor(Date.now() / 1_000));
-  const headers: Record<string, string> = { 'content-type': 'application/json', 'user-agent': 'heartbead', 'heartbead-event': notification.event, 'heartbead-id': notification.id, 'heartbead-timestamp': timestamp, ...(secret === undefined ? {} : { 'heartbead-signature': signatureOf(secret, timestamp, body) }) };
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'user-agent': 'heartbead',
+    'heartbead-event': notification.event,
+    'heartbead-id': notification.id,
+    'heartbead-timestamp': timestamp,
+    ...(secret === undefined ? {} : { 'heartbead-signature': signatureOf(secret, timestamp, body) }),
+  };
   let answer: Response;
   try {
     // A redirect would hand the signed news to somebody whom the settings do not name.
-    answer = await fetch(url, { method: 'POST', headers, body, redirect: 'error', signal: AbortSignal.timeout(webhookWithin) });
+    answer = await fetch(url, {
+      method: 'POST',
+      headers,
+      body,
+      redirect: 'error',
+      signal: AbortSignal.timeout(webhookWithin),
+    });
   } catch (error) {
     const cause = (error as Error).cause;
-    throw new Error(`no answer (${cause instanceof Error ? cause.message : (error as Error).message})`, { cause: error });
+    throw new Error(`no answer (${cause instanceof Error ? cause.message : (error as Error).message})`, {
+      cause: error,
+    });
   }
   await answer.body?.cancel();
   if (!answer.ok) throw new Error(`answered with status ${answer.status}`);
 }
 
 /** The news on stdin and in variables; nothing of the worker's credentials. */
-async function run({ command, env: names }: CommandHook, notification: Notification, env: NodeJS.ProcessEnv): Promise<void> {
-  const own = { HEARTBEAD_EVENT: notification.event, HEARTBEAD_ABOUT: notification.about, HEARTBEAD_TEXT: notification.text };
-  const { failed, timedOut, exitCode, signal, stderr } = await execa('sh', ['-c', command], { input: JSON.stringify(notification), env: agentEnvironmentFrom(env, names, own), extendEnv: false, reject: false, timeout: commandWithin, forceKillAfterDelay: 2_000, stdout: 'ignore', maxBuffer: 64 * 1024 });
+async function run(
+  { command, env: names }: CommandHook,
+  notification: Notification,
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
+  const own = {
+    HEARTBEAD_EVENT: notification.event,
+    HEARTBEAD_ABOUT: notification.about,
+    HEARTBEAD_TEXT: notification.text,
+  };
+  const { failed, timedOut, exitCode, signal, stderr } = await execa('sh', ['-c', command], {
+    input: JSON.stringify(notification),
+    env: agentEnvironmentFrom(env, names, own),
+    extendEnv: false,
+    reject: false,
+    timeout: commandWithin,
+    forceKillAfterDelay: 2_000,
+    stdout: 'ignore',
+    maxBuffer: 64 * 1024,
+  });
   if (!failed) return;
   const said = (stderr ?? '').trim().split('\n').at(-1)?.slice(0, 200) ?? '';
-  throw new Error(`${timedOut ? `did not end within ${commandWithin / 1_000} s` : signal !== undefined ? `ended by ${signal}` : `ended with status ${exitCode ?? '?'}`}${said === '' ? '' : `: ${said}`}`);
+  throw new Error(
+    `${timedOut ? `did not end within ${commandWithin / 1_000} s` : signal !== undefined ? `ended by ${signal}` : `ended with status ${exitCode ?? '?'}`}${said === '' ? '' : `: ${said}`}`,
+  );
 }

@@ -25,15 +25,34 @@ export interface Notification {
 }
 
 const events: Partial<Record<ProblemKind, [EventName, Notification['kind']]>> = {
-  'bead-blocked': ['blocked', 'bead'], budget: ['budget', 'bead'], escalation: ['escalation', 'bead'], approval: ['approval', 'bead'], 'convoy-blocked': ['blocked', 'convoy'], breaker: ['breaker', 'rig'],
+  'bead-blocked': ['blocked', 'bead'],
+  budget: ['budget', 'bead'],
+  escalation: ['escalation', 'bead'],
+  approval: ['approval', 'bead'],
+  'convoy-blocked': ['blocked', 'convoy'],
+  breaker: ['breaker', 'rig'],
 };
 
 /** @returns what to tell of a problem; undefined for those that nobody is called for. */
-export function notificationOf(problem: Problem, town: Pick<Notification, 'namespace' | 'taskQueue'>, now: number): Notification | undefined {
+export function notificationOf(
+  problem: Problem,
+  town: Pick<Notification, 'namespace' | 'taskQueue'>,
+  now: number,
+): Notification | undefined {
   const found = events[problem.kind];
   if (found === undefined) return undefined;
   const [event, kind] = found;
   // Without an instant of its own, another reason is another event.
   const mark = problem.since ?? createHash('sha256').update(problem.why).digest('hex').slice(0, 12);
-  return { id: `${event}:${kind}-${problem.about}:${mark}`, event, kind, about: problem.about, title: problem.what, text: `${problem.what}: ${problem.why}`, fix: problem.fix, at: problem.since ?? now, ...town };
+  return {
+    id: `${event}:${kind}-${problem.about}:${mark}`,
+    event,
+    kind,
+    about: problem.about,
+    title: problem.what,
+    text: `${problem.what}: ${problem.why}`,
+    fix: problem.fix,
+    at: problem.since ?? now,
+    ...town,
+  };
 }

@@ -25,11 +25,16 @@ type Found = ReturnType<Town['client']['workflow']['list']> extends AsyncIterabl
  * @param since milliseconds; what ended before is not told.
  */
 export async function findEvents(town: NotifyTown, since: number): Promise<Notification[]> {
-  const names = Object.values(workflowTypes).map((type) => quoted(type)).join(', ');
+  const names = Object.values(workflowTypes)
+    .map((type) => quoted(type))
+    .join(', ');
   const mine = `WorkflowType IN (${names}) AND TaskQueue = ${quoted(town.taskQueue)}`;
   const [asking, ended] = await Promise.all([
     list(town, `${mine} AND ExecutionStatus = 'Running' AND ${searchAttributes.attention} IS NOT NULL`),
-    list(town, `${mine} AND ExecutionStatus IN ('Completed', 'Canceled', 'Failed') AND CloseTime > '${new Date(since).toISOString()}'`),
+    list(
+      town,
+      `${mine} AND ExecutionStatus IN ('Completed', 'Canceled', 'Failed') AND CloseTime > '${new Date(since).toISOString()}'`,
+    ),
   ]);
   const endings = await Promise.all(ended.map((found) => endOf(town, found)));
   return [...(await problemsAmong(town, asking)), ...endings.filter((event) => event !== undefined)];
@@ -50,7 +55,15 @@ async function problemsAmong(town: NotifyTown, asking: Found[]): Promise<Notific
   const now = Date.now();
   const beads = new BeadClient(town, { deadline });
   const fleet = new FleetClient(town, deadline);
-  const facts: TownFacts = { now, taskQueue: town.taskQueue, beads: [], more: false, convoys: [], rigs: [], hosts: { up: ['this host'], free: ['this host'], merging: ['this host'], silent: [] } };
+  const facts: TownFacts = {
+    now,
+    taskQueue: town.taskQueue,
+    beads: [],
+    more: false,
+    convoys: [],
+    rigs: [],
+    hosts: { up: ['this host'], free: ['this host'], merging: ['this host'], silent: [] },
+  };
   await Promise.all(
     asking.map(async ({ workflowId }) => {
       const [type = '', ...rest] = workflowId.split('-');
@@ -77,7 +90,11 @@ async function problemsAmong(town: NotifyTown, asking: Found[]): Promise<Notific
 }
 
 const ofBead = ({ title, rig, convoy, branch, sha }: BeadView): Partial<Notification> => ({
-  title, ...(rig === undefined ? {} : { rig }), ...(convoy === undefined ? {} : { convoy }), ...(branch === undefined ? {} : { branch }), ...(sha === undefined ? {} : { sha }),
+  title,
+  ...(rig === undefined ? {} : { rig }),
+  ...(convoy === undefined ? {} : { convoy }),
+  ...(branch === undefined ? {} : { branch }),
+  ...(sha === undefined ? {} : { sha }),
 });
 
 /** How a bead or convoy ended; nothing of a rig, which somebody has removed. */
@@ -92,10 +109,24 @@ async function endOf(town: NotifyTown, found: Found): Promise<Notification | und
   const { title } = (found.memo ?? {}) as { title?: unknown };
   const kind = bead === undefined ? ('convoy' as const) : ('bead' as const);
   const name = typeof title === 'string' ? title : about;
-  return { id: `${event}:${workflowId}:${runId}`, event, kind, about, title: name, text: `${kind} ${about} ${event === 'landed' ? 'has landed' : `is ${event}`}: ${view?.reason ?? name}`, at: closeTime?.getTime() ?? Date.now(), namespace: town.namespace, taskQueue: town.taskQueue, ...(view === undefined ? {} : ofBead(view)) };
+  return {
+    id: `${event}:${workflowId}:${runId}`,
+    event,
+    kind,
+    about,
+    title: name,
+    text: `${kind} ${about} ${event === 'landed' ? 'has landed' : `is ${event}`}: ${view?.reason ?? name}`,
+    at: closeTime?.getTime() ?? Date.now(),
+    namespace: town.namespace,
+    taskQueue: town.taskQueue,
+    ...(view === undefined ? {} : ofBead(view)),
+  };
 }
 
-/** @returns the event that an ended execution is, by its type, by how Temporal says it ended, and by the status it had published last. */
+/**
+ * @returns the event that an ended execution is, by its type, by how Temporal says it ended, and by the status it had
+ * published last.
+ */
 export function eventOf(type: string, execution: string, status: unknown): EventName | undefined {
   if (type !== workflowTypes.bead && type !== workflowTypes.convoy) return undefined;
   if (execution === 'CANCELLED') return 'cancelled';
@@ -108,7 +139,12 @@ async function answerOf<T>(question: () => Promise<T>): Promise<T | undefined> {
   try {
     return await question();
   } catch (error) {
-    if (error instanceof NoWorkerError || error instanceof BeadNotFoundError || (error instanceof Error && error.name === 'FleetNotFoundError')) return undefined;
+    if (
+      error instanceof NoWorkerError ||
+      error instanceof BeadNotFoundError ||
+      (error instanceof Error && error.name === 'FleetNotFoundError')
+    )
+      return undefined;
     throw error;
   }
 }

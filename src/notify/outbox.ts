@@ -21,9 +21,14 @@ interface Kept {
   letters: Letter[];
 }
 
-/** Visibility is late, and clocks of servers differ: what ended so shortly before is looked for once more, and told by its id. */
+/**
+ * Visibility is late, and clocks of servers differ: what ended so shortly before is looked for once more, and told by
+ * its id.
+ */
 const overlap = 10 * 60_000;
-/** An id that was not seen for so long is forgotten; well over the overlap, and over any blink of the visibility store. */
+/**
+ * An id that was not seen for so long is forgotten; well over the overlap, and over any blink of the visibility store.
+ */
 const rememberFor = 24 * 60 * 60_000;
 /** A receiver that is away for longer has other ways to learn what happened. */
 const giveUpAfter = 24 * 60 * 60_000;
@@ -31,8 +36,8 @@ const firstPause = 5_000;
 const longestPause = 10 * 60_000;
 
 /**
- * What is still to be told, on disk: an event is written here, with its id, before it is sent anywhere, and a letter leaves only when it was delivered.
- * So a crash at any moment may tell something twice, but leaves nothing untold.
+ * What is still to be told, on disk: an event is written here, with its id, before it is sent anywhere, and a letter
+ * leaves only when it was delivered. So a crash at any moment may tell something twice, but leaves nothing untold.
  */
 export class Outbox {
   readonly #path: string;
@@ -47,7 +52,12 @@ export class Outbox {
   static async open(home: string, now: number): Promise<Outbox> {
     const path = join(home, 'notifications-sent.json');
     try {
-      return new Outbox(path, { since: now, known: {}, letters: [], ...(JSON.parse(await readFile(path, 'utf8')) as Partial<Kept>) });
+      return new Outbox(path, {
+        since: now,
+        known: {},
+        letters: [],
+        ...(JSON.parse(await readFile(path, 'utf8')) as Partial<Kept>),
+      });
     } catch (error) {
       if (!(error instanceof SyntaxError) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       return new Outbox(path, { since: now, known: {}, letters: [] });
@@ -64,13 +74,29 @@ export class Outbox {
   }
 
   /** Takes in what a look has found. @returns how many of it are new. */
-  async take(found: readonly Notification[], hooksOf: (notification: Notification) => string[], now: number): Promise<number> {
+  async take(
+    found: readonly Notification[],
+    hooksOf: (notification: Notification) => string[],
+    now: number,
+  ): Promise<number> {
     const { known, letters, since } = this.#kept;
     // What had ended before the very first look is not told, though the overlap finds it.
     const started = this.#kept.known['started'] ?? since;
     const fresh = found.filter(({ id, at, fix }) => known[id] === undefined && (fix !== undefined || at >= started));
-    const seen = Object.fromEntries([...Object.entries(known).filter(([id, at]) => id === 'started' || now - at < rememberFor), ...found.map(({ id }) => [id, now] as const), ['started', started] as const]);
-    const added = fresh.flatMap((notification) => hooksOf(notification).map((hook): Letter => ({ hook, notification, tries: 0, notBefore: now, until: now + giveUpAfter })));
+    const seen = Object.fromEntries([
+      ...Object.entries(known).filter(([id, at]) => id === 'started' || now - at < rememberFor),
+      ...found.map(({ id }) => [id, now] as const),
+      ['started', started] as const,
+    ]);
+    const added = fresh.flatMap((notification) =>
+      hooksOf(notification).map((hook): Letter => ({
+        hook,
+        notification,
+        tries: 0,
+        notBefore: now,
+        until: now + giveUpAfter,
+      })),
+    );
     await this.#write({ since: now, known: seen, letters: [...letters, ...added] });
     return fresh.length;
   }
@@ -90,7 +116,12 @@ export class Outbox {
       await this.delivered(letter);
       return undefined;
     }
-    await this.#write({ ...this.#kept, letters: this.#kept.letters.map((other) => (other === letter ? { ...letter, tries: letter.tries + 1, notBefore } : other)) });
+    await this.#write({
+      ...this.#kept,
+      letters: this.#kept.letters.map((other) =>
+        other === letter ? { ...letter, tries: letter.tries + 1, notBefore } : other,
+      ),
+    });
     return notBefore;
   }
 

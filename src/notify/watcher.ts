@@ -17,8 +17,9 @@ export interface NotifierOptions {
 }
 
 /**
- * Tells the hooks of this host what happens in its town, at least once. It runs beside the worker and only reads: nothing of it is in any workflow.
- * The settings are read with each look, so that a change needs no restart; without a file it does nothing.
+ * Tells the hooks of this host what happens in its town, at least once. It runs beside the worker and only reads:
+ * nothing of it is in any workflow. The settings are read with each look, so that a change needs no restart; without a
+ * file it does nothing.
  */
 export class Notifier {
   readonly #options: Required<NotifierOptions>;
@@ -59,13 +60,18 @@ export class Notifier {
       const hooks = await readHooks(settingsPath(home, env));
       if (hooks === undefined || hooks.length === 0) return;
       this.#outbox ??= await Outbox.open(home, Date.now());
-      const wanted = (notification: Notification): string[] => hooks.filter(({ on }) => on.includes(notification.event)).map(({ name }) => name);
+      const wanted = (notification: Notification): string[] =>
+        hooks.filter(({ on }) => on.includes(notification.event)).map(({ name }) => name);
       await this.#outbox.take(await findEvents(town, this.#outbox.since), wanted, Date.now());
       await this.#send(hooks, this.#outbox);
       this.#lastProblem = '';
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
-      if (problem !== this.#lastProblem) logger.warn(error instanceof NotificationSettingsError ? { problem } : { err: error }, 'notifications cannot be sent now');
+      if (problem !== this.#lastProblem)
+        logger.warn(
+          error instanceof NotificationSettingsError ? { problem } : { err: error },
+          'notifications cannot be sent now',
+        );
       this.#lastProblem = problem;
     }
   }
@@ -86,7 +92,16 @@ export class Notifier {
         logger.info({ hook: hook.name, id, tries: letter.tries + 1 }, 'a hook was told');
       } catch (error) {
         const next = await outbox.failed(letter, Date.now());
-        logger.warn({ hook: hook.name, id, tries: letter.tries + 1, problem: (error as Error).message, next: next === undefined ? 'given up' : new Date(next).toISOString() }, 'a hook could not be told');
+        logger.warn(
+          {
+            hook: hook.name,
+            id,
+            tries: letter.tries + 1,
+            problem: (error as Error).message,
+            next: next === undefined ? 'given up' : new Date(next).toISOString(),
+          },
+          'a hook could not be told',
+        );
       }
     }
   }

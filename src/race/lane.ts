@@ -43,8 +43,12 @@ export function rowOf(lane: Lane, from: number, to: number): Row {
   const last = to - 1;
   const within = (instants: readonly number[]): number => instants.filter((at) => at >= from && at < to).length;
   return {
-    bead: valueAt(lane.bead, last), agent: valueAt(lane.agent, last), process: valueAt(lane.process, last),
-    attempt: lane.attempts.filter((at) => at < to).length, heartbeats: within(lane.heartbeats), reset: within(lane.resets) > 0,
+    bead: valueAt(lane.bead, last),
+    agent: valueAt(lane.agent, last),
+    process: valueAt(lane.process, last),
+    attempt: lane.attempts.filter((at) => at < to).length,
+    heartbeats: within(lane.heartbeats),
+    reset: within(lane.resets) > 0,
   };
 }
 

@@ -1,5 +1,6 @@
 /**
- * `npm run race`: one slow start, run by the old design and by Heartbead's own workflows, side by side, minute by minute.
+ * `npm run race`: one slow start, run by the old design and by Heartbead's own workflows, side by side, minute by
+ * minute.
  * @module
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -16,7 +17,10 @@ import { table } from './table.js';
 import { verdictOf } from './verdict.js';
 
 const minute = 60_000;
-/** The scene of the bug report: six cycles of the old design. After a longer start there must be time to see the agent work. */
+/**
+ * The scene of the bug report: six cycles of the old design. After a longer start there must be time to see the agent
+ * work.
+ */
 const shortest = 30 * minute;
 const afterStart = 10 * minute;
 const longest = 24 * 60 * minute;
@@ -50,12 +54,21 @@ async function main(argv: string[]): Promise<number> {
   const shown = process.stderr.isTTY;
   if (shown) process.stderr.write('starting the time-skipping server\r');
   const lane = await runNewDesign(coldStart, total, (share) => {
-    if (shown) process.stderr.write(`${Math.round((share * total) / minute)} of ${total / minute} virtual minutes      \r`);
+    if (shown)
+      process.stderr.write(`${Math.round((share * total) / minute)} of ${total / minute} virtual minutes      \r`);
   });
   if (shown) process.stderr.write(`${' '.repeat(40)}\r`);
   const took = (performance.now() - started) / 1_000;
 
-  console.log([...table(old.lane, lane, total, colors), '', verdictOf(old.lane, total), verdictOf(lane, total), `${total / minute} virtual minutes of Heartbead's own workflows took ${took.toFixed(1)} s.`].join('\n'));
+  console.log(
+    [
+      ...table(old.lane, lane, total, colors),
+      '',
+      verdictOf(old.lane, total),
+      verdictOf(lane, total),
+      `${total / minute} virtual minutes of Heartbead's own workflows took ${took.toFixed(1)} s.`,
+    ].join('\n'),
+  );
   if (file !== undefined) {
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, svg([old.lane, lane], coldStart, total));

@@ -9,7 +9,11 @@ const steps = 30;
  * Runs the same cold start with the real workflows, on a time-skipping server.
  * @param onProgress told now and then how much of the virtual time has passed, from 0 to 1.
  */
-export async function runNewDesign(coldStart: number, duration: number, onProgress: (share: number) => void = () => undefined): Promise<Lane> {
+export async function runNewDesign(
+  coldStart: number,
+  duration: number,
+  onProgress: (share: number) => void = () => undefined,
+): Promise<Lane> {
   const town = await openTown({ agent: { coldStart, works: 'forever' } });
   try {
     const bead = await town.sling();
@@ -19,7 +23,16 @@ export async function runNewDesign(coldStart: number, duration: number, onProgre
       onProgress(step / steps);
     }
     const since = (at: number): number => Math.max(0, Math.min(at, end) - bead.slungAt);
-    const lane: Lane = { name: 'Heartbead', bead: [], agent: [], process: [{ from: 0, value: 'no process' }], agents: bead.agents.length, attempts: [], heartbeats: [], resets: [] };
+    const lane: Lane = {
+      name: 'Heartbead',
+      bead: [],
+      agent: [],
+      process: [{ from: 0, value: 'no process' }],
+      agents: bead.agents.length,
+      attempts: [],
+      heartbeats: [],
+      resets: [],
+    };
     let before: Status | undefined;
     for (const status of bead.statuses) {
       change(lane.bead, since(status.at), status.bead);

@@ -1,6 +1,7 @@
 /**
- * A small model of the design that this project answers: a dispatcher that writes a status for the agent which it asks a container to start, and a
- * reconciler that judges by that status. The rules are those of the public bug report (Kilo-Org/cloud #1358); nothing else is in it.
+ * A small model of the design that this project answers: a dispatcher that writes a status for the agent which it asks
+ * a container to start, and a reconciler that judges by that status. The rules are those of the public bug report
+ * (Kilo-Org/cloud #1358); nothing else is in it.
  * @module
  */
 import { change } from './lane.js';
@@ -23,7 +24,16 @@ export const oldClocks = {
 
 /** Runs the old design over virtual time, a second a step. */
 export class OldDesign {
-  readonly lane: Lane = { name: 'old design', bead: [], agent: [], process: [], agents: 0, attempts: [], heartbeats: [], resets: [] };
+  readonly lane: Lane = {
+    name: 'old design',
+    bead: [],
+    agent: [],
+    process: [],
+    agents: 0,
+    attempts: [],
+    heartbeats: [],
+    resets: [],
+  };
   /** The rows of its database. */
   readonly bead: { status: 'open' | 'in_progress'; since: number } = { status: 'open', since: 0 };
   readonly agent: { status: 'idle' | 'working'; lastActivity: number } = { status: 'idle', lastActivity: 0 };
@@ -74,7 +84,11 @@ export class OldDesign {
   }
 
   #reconcile(): void {
-    if (this.bead.status === 'in_progress' && this.agent.status !== 'working' && this.now - this.bead.since >= oldClocks.resetAfter) {
+    if (
+      this.bead.status === 'in_progress' &&
+      this.agent.status !== 'working' &&
+      this.now - this.bead.since >= oldClocks.resetAfter
+    ) {
       this.bead.status = 'open';
       this.bead.since = this.now;
       this.lane.resets.push(this.now);
@@ -100,6 +114,10 @@ export class OldDesign {
   #record(): void {
     change(this.lane.bead, this.now, this.bead.status);
     change(this.lane.agent, this.now, this.agent.status);
-    change(this.lane.process, this.now, this.#up !== undefined ? 'alive' : this.#begun !== undefined ? 'starting' : 'no process');
+    change(
+      this.lane.process,
+      this.now,
+      this.#up !== undefined ? 'alive' : this.#begun !== undefined ? 'starting' : 'no process',
+    );
   }
 }

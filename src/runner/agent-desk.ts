@@ -20,7 +20,10 @@ export interface AgentDeskOptions {
   onDone(): void;
 }
 
-/** Answers the agent's calls. Whatever it does through the socket is progress; looking into an empty box again and again is not. */
+/**
+ * Answers the agent's calls. Whatever it does through the socket is progress; looking into an empty box again and again
+ * is not.
+ */
 export class AgentDesk implements AgentCalls {
   constructor(private readonly options: AgentDeskOptions) {}
 
@@ -39,7 +42,11 @@ export class AgentDesk implements AgentCalls {
     this.open(text);
     const { keeper } = this.options;
     const saved = await keeper.save();
-    if (saved === undefined) throw new Refusal(503, `the work could not be saved: ${keeper.pushProblem ?? 'unknown reason'}; try again in a while`);
+    if (saved === undefined)
+      throw new Refusal(
+        503,
+        `the work could not be saved: ${keeper.pushProblem ?? 'unknown reason'}; try again in a while`,
+      );
     return saved;
   }
 

@@ -2,14 +2,20 @@ import { dirname, basename } from 'node:path';
 import { createStream } from 'rotating-file-stream';
 import type { RotatingFileStream } from 'rotating-file-stream';
 
-/** Three old files of 5 MiB beside the newest: what a person reads after an accident, and no more than 20 MiB an attempt. */
+/**
+ * Three old files of 5 MiB beside the newest: what a person reads after an accident, and no more than 20 MiB an
+ * attempt.
+ */
 const LOG_SIZE = '5M';
 const LOG_FILES = 3;
 /** A full disk may have room again later. */
 const TRY_AGAIN_MS = 30_000;
 
-/** @returns a stream into a file that is rotated by size (`name`, `name.1`, …); for `agent.log` and `runner.log` alike. */
-export const cappedLog = (path: string): RotatingFileStream => createStream(basename(path), { path: dirname(path), size: LOG_SIZE, rotate: LOG_FILES, mode: 0o600 });
+/**
+ * @returns a stream into a file that is rotated by size (`name`, `name.1`, …); for `agent.log` and `runner.log` alike.
+ */
+export const cappedLog = (path: string): RotatingFileStream =>
+  createStream(basename(path), { path: dirname(path), size: LOG_SIZE, rotate: LOG_FILES, mode: 0o600 });
 
 /** The agent's output on disk. A disk that takes nothing costs lines of the log, never the agent. */
 export class AgentLog {

@@ -40,7 +40,8 @@ export class AgentProcess {
     this.log = new AgentLog(options.logPath, (error) => options.onTrouble('agent log', error));
     this.child = spawn(command.file, command.args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
     const { pid } = this.child;
-    // Detached means leader of its group, so the group's number is the pid. Gone already: no start time, but its children may live.
+    // Detached means leader of its group, so the group's number is the pid. Gone already: no start time, but its
+    // children may live.
     this.group = pid === undefined ? undefined : { pid, pgid: pid, startTime: processStartTime(pid) ?? 'gone' };
     this.exit = this.watch();
     this.child.stdin?.on('error', (error) => options.onTrouble('prompt', error));

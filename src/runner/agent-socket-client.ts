@@ -9,7 +9,10 @@ export class AgentSocketError extends Error {
   constructor(
     readonly kind: 'gone' | 'refused',
     message: string,
-    /** HTTP status of a refusal: 400 bad input, 409 not now (such as a dirty tree at `done`), 413 too large, 429 too many. */
+    /**
+     * HTTP status of a refusal: 400 bad input, 409 not now (such as a dirty tree at `done`), 413 too large, 429 too
+     * many.
+     */
     readonly status?: number,
   ) {
     super(message);
@@ -18,10 +21,16 @@ export class AgentSocketError extends Error {
 
 /** Pushing a branch over a slow line takes its time. */
 const PUSH_WITHIN_MS = 10 * 60_000;
-/** Answered from memory. A runner that stands still for a while (a machine that swaps, a process that was stopped) is no failure of the agent, and must not become one. */
+/**
+ * Answered from memory. A runner that stands still for a while (a machine that swaps, a process that was stopped) is no
+ * failure of the agent, and must not become one.
+ */
 const ANSWER_WITHIN_MS = 2 * 60_000;
 
-/** An agent's side of its runner's socket: what `heartbead agent …` and the MCP tools call. All methods throw {@link AgentSocketError}. */
+/**
+ * An agent's side of its runner's socket: what `heartbead agent …` and the MCP tools call. All methods throw {@link
+ * AgentSocketError}.
+ */
 export class AgentSocketClient {
   constructor(private readonly socketPath: string) {}
 
@@ -32,7 +41,10 @@ export class AgentSocketClient {
   static fromEnvironment(env: NodeJS.ProcessEnv): AgentSocketClient {
     const path = env[agentEnvironment.socket];
     if (path === undefined || path === '') {
-      throw new AgentSocketError('gone', `${agentEnvironment.socket} is not set: this command is for agents that Heartbead has started`);
+      throw new AgentSocketError(
+        'gone',
+        `${agentEnvironment.socket} is not set: this command is for agents that Heartbead has started`,
+      );
     }
     return new AgentSocketClient(path);
   }
@@ -52,7 +64,10 @@ export class AgentSocketClient {
     return this.ask('POST', '/checkpoint', text === undefined ? {} : { text }, PUSH_WITHIN_MS);
   }
 
-  /** Reports the work as done and pushes its branch. Refused (409) while there are uncommitted changes. The agent should end soon after. */
+  /**
+   * Reports the work as done and pushes its branch. Refused (409) while there are uncommitted changes. The agent should
+   * end soon after.
+   */
   done(summary?: string): Promise<DoneAnswer> {
     return this.ask('POST', '/done', summary === undefined ? {} : { summary }, PUSH_WITHIN_MS);
   }
@@ -72,7 +87,9 @@ export class AgentSocketClient {
     return (await this.ask<{ acknowledged: number }>('POST', '/messages/ack', { ids })).acknowledged;
   }
 
-  /** For the hooks of an agent's program: says that it is getting on. @returns the messages that it was not shown yet. */
+  /**
+   * For the hooks of an agent's program: says that it is getting on. @returns the messages that it was not shown yet.
+   */
   async hook(): Promise<Message[]> {
     return (await this.ask<MessagesAnswer>('POST', '/hook', {})).messages;
   }
@@ -82,7 +99,8 @@ export class AgentSocketClient {
     try {
       answer = await unixRequest({ socketPath: this.socketPath, method, path, body, timeoutMs });
     } catch (error) {
-      if (error instanceof SocketGoneError) throw new AgentSocketError('gone', `the runner of this attempt does not answer: ${error.message}`);
+      if (error instanceof SocketGoneError)
+        throw new AgentSocketError('gone', `the runner of this attempt does not answer: ${error.message}`);
       throw error;
     }
     if (answer.status !== 200) throw new AgentSocketError('refused', errorText(answer.body), answer.status);

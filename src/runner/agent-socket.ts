@@ -21,14 +21,32 @@ const text = z.string().trim().min(1).max(limits.textChars);
 const activity = z.string().trim().min(1).max(limits.textChars);
 
 /** The agent's way to its runner: a unix socket that only its owner can open. */
-export const openAgentSocket = (path: string, calls: AgentCalls, onTrouble: (what: string, error: unknown) => void): Promise<JsonServer> =>
-  JsonServer.listen(path, {
-    'POST /heartbeat': route(z.strictObject({ activity: activity.optional() }), (body) => calls.heartbeat(body.activity)),
-    'POST /note': route(z.strictObject({ text }), (body) => calls.note(body.text)),
-    'POST /checkpoint': route(z.strictObject({ text: text.optional() }), (body) => calls.checkpoint(body.text)),
-    'POST /done': route(z.strictObject({ summary: text.optional() }), (body) => calls.done(body.summary)),
-    'POST /escalate': route(z.strictObject({ text }), (body) => calls.escalate(body.text)),
-    'GET /messages': route(nothing, () => calls.messages()),
-    'POST /hook': route(z.strictObject({}), () => calls.hook()),
-    'POST /messages/ack': route(z.strictObject({ ids: z.array(z.string().min(1).max(200)).min(1).max(2 * limits.messagesKept) }), (body) => calls.acknowledge(body.ids)),
-  }, onTrouble);
+export const openAgentSocket = (
+  path: string,
+  calls: AgentCalls,
+  onTrouble: (what: string, error: unknown) => void,
+): Promise<JsonServer> =>
+  JsonServer.listen(
+    path,
+    {
+      'POST /heartbeat': route(z.strictObject({ activity: activity.optional() }), (body) =>
+        calls.heartbeat(body.activity),
+      ),
+      'POST /note': route(z.strictObject({ text }), (body) => calls.note(body.text)),
+      'POST /checkpoint': route(z.strictObject({ text: text.optional() }), (body) => calls.checkpoint(body.text)),
+      'POST /done': route(z.strictObject({ summary: text.optional() }), (body) => calls.done(body.summary)),
+      'POST /escalate': route(z.strictObject({ text }), (body) => calls.escalate(body.text)),
+      'GET /messages': route(nothing, () => calls.messages()),
+      'POST /hook': route(z.strictObject({}), () => calls.hook()),
+      'POST /messages/ack': route(
+        z.strictObject({
+          ids: z
+            .array(z.string().min(1).max(200))
+            .min(1)
+            .max(2 * limits.messagesKept),
+        }),
+        (body) => calls.acknowledge(body.ids),
+      ),
+    },
+    onTrouble,
+  );

@@ -8,8 +8,13 @@ const ACTIVITY_CHARS = 200;
 
 /** @returns a text that fits into one line of a table: no colours, no control characters, cut. */
 export function oneLine(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return clip(text.replace(/\x1b\[[0-9;?]*[ -/]*[@-~]/g, '').replace(/[\x00-\x1f\x7f]+/g, ' ').trim(), ACTIVITY_CHARS);
+  return clip(
+    text
+      .replace(/\x1b\[[0-9;?]*[ -/]*[@-~]/g, '')
+      .replace(/[\x00-\x1f\x7f]+/g, ' ')
+      .trim(),
+    ACTIVITY_CHARS,
+  );
 }
 
 /** What a watch tells of, besides what can be asked of it. */
@@ -44,7 +49,10 @@ export class AgentWatch {
 
   /** What of it is kept in `runner.json`. */
   get facts(): { session?: string; usage?: Usage } {
-    return { ...(this.session === undefined ? {} : { session: this.session }), ...(this.usage === undefined ? {} : { usage: this.usage }) };
+    return {
+      ...(this.session === undefined ? {} : { session: this.session }),
+      ...(this.usage === undefined ? {} : { usage: this.usage }),
+    };
   }
 
   /** Before the agent's first line: what its parser needs to know of this run. */
@@ -117,4 +125,5 @@ export class AgentWatch {
   }
 }
 
-const isRefusal = (event: AgentEvent): event is Refusal => event.kind === 'rate_limited' || event.kind === 'auth_failed';
+const isRefusal = (event: AgentEvent): event is Refusal =>
+  event.kind === 'rate_limited' || event.kind === 'auth_failed';

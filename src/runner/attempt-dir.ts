@@ -5,11 +5,12 @@ import { attemptIdProblem, beadIdProblem } from '../contract/index.js';
 import type { AttemptResult, StartAgentInput } from '../contract/index.js';
 import type { AgentReport, AttemptSetup, RunnerConnection, RunnerRecord } from './types.js';
 
-const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT' || (error as NodeJS.ErrnoException).code === 'ENOTDIR';
+const isMissing = (error: unknown): boolean =>
+  (error as NodeJS.ErrnoException).code === 'ENOENT' || (error as NodeJS.ErrnoException).code === 'ENOTDIR';
 
 /**
- * The folder of one attempt on its host, `<home>/attempts/<attempt>__<bead>`: all that is known of it here. Every file is written
- * atomically and readable by its owner alone, since input, token and connection are nobody else's business.
+ * The folder of one attempt on its host, `<home>/attempts/<attempt>__<bead>`: all that is known of it here. Every file
+ * is written atomically and readable by its owner alone, since input, token and connection are nobody else's business.
  */
 export class AttemptDir {
   readonly bead: string;
@@ -39,19 +40,36 @@ export class AttemptDir {
       if (isMissing(error)) return [];
       throw error;
     }
-    return names.filter((name) => /^\d+-[a-z0-9]+__[a-z0-9-]+$/.test(name)).sort().map((name) => new AttemptDir(join(home, 'attempts', name)));
+    return names
+      .filter((name) => /^\d+-[a-z0-9]+__[a-z0-9-]+$/.test(name))
+      .sort()
+      .map((name) => new AttemptDir(join(home, 'attempts', name)));
   }
 
   /** The host's state directory. */
-  get home(): string { return dirname(dirname(this.path)); }
+  get home(): string {
+    return dirname(dirname(this.path));
+  }
   readonly file = (name: string): string => join(this.path, name);
-  get worktree(): string { return this.file('worktree'); }
-  get prompt(): string { return this.file('prompt.md'); }
-  get agentLog(): string { return this.file('agent.log'); }
-  get runnerLog(): string { return this.file('runner.log'); }
-  get lock(): string { return this.file('runner.lock'); }
+  get worktree(): string {
+    return this.file('worktree');
+  }
+  get prompt(): string {
+    return this.file('prompt.md');
+  }
+  get agentLog(): string {
+    return this.file('agent.log');
+  }
+  get runnerLog(): string {
+    return this.file('runner.log');
+  }
+  get lock(): string {
+    return this.file('runner.lock');
+  }
   /** Folder with the `heartbead` that an agent finds first on its PATH. */
-  get shim(): string { return this.file('bin'); }
+  get shim(): string {
+    return this.file('bin');
+  }
 
   async exists(): Promise<boolean> {
     try {

@@ -11,7 +11,9 @@ export interface AttemptLock {
 async function readHolder(path: string): Promise<ProcessIdentity | undefined> {
   try {
     const holder = JSON.parse(await readFile(path, 'utf8')) as Partial<ProcessIdentity>;
-    return typeof holder.pid === 'number' && typeof holder.startTime === 'string' ? { pid: holder.pid, startTime: holder.startTime } : undefined;
+    return typeof holder.pid === 'number' && typeof holder.startTime === 'string'
+      ? { pid: holder.pid, startTime: holder.startTime }
+      : undefined;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
     throw error;
@@ -25,8 +27,8 @@ export async function lockHolder(path: string): Promise<ProcessIdentity | undefi
 }
 
 /**
- * Takes a lock file. The file appears complete or not at all (a link, which like O_EXCL fails when the name exists). That of a dead
- * holder is moved away first, which only one of several takers can do to one and the same file.
+ * Takes a lock file. The file appears complete or not at all (a link, which like O_EXCL fails when the name exists).
+ * That of a dead holder is moved away first, which only one of several takers can do to one and the same file.
  * @returns the lock, or who holds it.
  */
 export async function acquireLock(path: string): Promise<AttemptLock | { heldBy: ProcessIdentity }> {

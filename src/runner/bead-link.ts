@@ -1,4 +1,10 @@
-import { ActivityCancelledError, ActivityNotFoundError, ActivityPausedError, ActivityResetError, WorkflowNotFoundError } from '@temporalio/client';
+import {
+  ActivityCancelledError,
+  ActivityNotFoundError,
+  ActivityPausedError,
+  ActivityResetError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { beadWorkflowId, messages } from '../contract/index.js';
 import type { AttemptResult, BeadView, BeatDetails, HeartbeatSignal, NoteSignal } from '../contract/index.js';
@@ -13,8 +19,8 @@ export type ReportAnswer = 'accepted' | 'refused' | 'unreachable';
 const CALL_WITHIN_MS = 10_000;
 
 /**
- * The runner's way to the server. Nothing here throws for what a network does: every answer is one of a few words, and what nobody
- * can tell is `unreachable`. Every call has a deadline, since without one it would wait for ever.
+ * The runner's way to the server. Nothing here throws for what a network does: every answer is one of a few words, and
+ * what nobody can tell is `unreachable`. Every call has a deadline, since without one it would wait for ever.
  */
 export class BeadLink {
   constructor(
@@ -31,7 +37,8 @@ export class BeadLink {
     } catch (error) {
       if (error instanceof ActivityPausedError) return 'paused';
       if (error instanceof ActivityCancelledError) return 'cancelled';
-      // An operator's Reset: the token is still answered, but its activity is to begin anew. By adoption it does, with the same agent.
+      // An operator's Reset: the token is still answered, but its activity is to begin anew. By adoption it does, with
+      // the same agent.
       if (error instanceof ActivityNotFoundError || error instanceof ActivityResetError) return 'refused';
       this.onTrouble('beat', error);
       return 'unreachable';

@@ -1,6 +1,10 @@
 import type { BeatPhase } from '../contract/index.js';
 
-const UNITS: [number, string][] = [[3_600_000, 'h'], [60_000, 'min'], [1_000, 's']];
+const UNITS: [number, string][] = [
+  [3_600_000, 'h'],
+  [60_000, 'min'],
+  [1_000, 's'],
+];
 
 /** @returns a duration in words, by its largest unit: `12 min`. */
 export function inWords(ms: number): string {
@@ -40,7 +44,12 @@ export function beatText({ phase, runningMs, silentMs, activity, orphan, pushPro
         return phase;
     }
   })();
-  const silence = phase !== 'running' ? '' : silentMs === undefined ? ', no output yet' : `, last output ${silentMs < 1_000 ? 'just now' : `${inWords(silentMs)} ago`}`;
+  const silence =
+    phase !== 'running'
+      ? ''
+      : silentMs === undefined
+        ? ', no output yet'
+        : `, last output ${silentMs < 1_000 ? 'just now' : `${inWords(silentMs)} ago`}`;
   return [
     `${head}${silence}${activity === undefined || phase !== 'running' ? '' : ` (${activity})`}`,
     ...(orphan ? ['waits for adoption'] : []),

@@ -14,19 +14,30 @@ export interface ConnectionSource {
 /** @returns what goes into `connection.json`, so that the runner reaches the same server as the worker. */
 export function connectionRecord({ address, namespace, tls, apiKey, metadata }: ConnectionSource): RunnerConnection {
   const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
-  const texts = Object.entries(metadata ?? {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+  const texts = Object.entries(metadata ?? {}).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
   return {
     address: address ?? '127.0.0.1:7233',
     namespace,
     ...(apiKey === undefined ? {} : { apiKey: typeof apiKey === 'function' ? apiKey() : apiKey }),
     ...(texts.length > 0 ? { metadata: Object.fromEntries(texts) } : {}),
-    ...(tls === undefined || tls === null ? {} : {
-      tls: typeof tls === 'boolean' ? tls : {
-        ...(tls.serverNameOverride === undefined ? {} : { serverNameOverride: tls.serverNameOverride }),
-        ...(tls.serverRootCACertificate ? { serverRootCACertificate: base64(tls.serverRootCACertificate) } : {}),
-        ...(tls.clientCertPair ? { clientCertPair: { crt: base64(tls.clientCertPair.crt), key: base64(tls.clientCertPair.key) } } : {}),
-      },
-    }),
+    ...(tls === undefined || tls === null
+      ? {}
+      : {
+          tls:
+            typeof tls === 'boolean'
+              ? tls
+              : {
+                  ...(tls.serverNameOverride === undefined ? {} : { serverNameOverride: tls.serverNameOverride }),
+                  ...(tls.serverRootCACertificate
+                    ? { serverRootCACertificate: base64(tls.serverRootCACertificate) }
+                    : {}),
+                  ...(tls.clientCertPair
+                    ? { clientCertPair: { crt: base64(tls.clientCertPair.crt), key: base64(tls.clientCertPair.key) } }
+                    : {}),
+                },
+        }),
   };
 }
 
@@ -41,13 +52,22 @@ export function connectRunner(record: RunnerConnection, identity: string): { cli
     address: record.address,
     ...(record.apiKey === undefined ? {} : { apiKey: record.apiKey }),
     ...(record.metadata ? { metadata: record.metadata } : {}),
-    ...(tls === undefined ? {} : {
-      tls: typeof tls === 'boolean' ? tls : {
-        ...(tls.serverNameOverride === undefined ? {} : { serverNameOverride: tls.serverNameOverride }),
-        ...(tls.serverRootCACertificate === undefined ? {} : { serverRootCACertificate: bytes(tls.serverRootCACertificate) }),
-        ...(tls.clientCertPair ? { clientCertPair: { crt: bytes(tls.clientCertPair.crt), key: bytes(tls.clientCertPair.key) } } : {}),
-      },
-    }),
+    ...(tls === undefined
+      ? {}
+      : {
+          tls:
+            typeof tls === 'boolean'
+              ? tls
+              : {
+                  ...(tls.serverNameOverride === undefined ? {} : { serverNameOverride: tls.serverNameOverride }),
+                  ...(tls.serverRootCACertificate === undefined
+                    ? {}
+                    : { serverRootCACertificate: bytes(tls.serverRootCACertificate) }),
+                  ...(tls.clientCertPair
+                    ? { clientCertPair: { crt: bytes(tls.clientCertPair.crt), key: bytes(tls.clientCertPair.key) } }
+                    : {}),
+                },
+        }),
     // gRPC's own back-off grows to two minutes: after an outage that alone could outlast a heartbeat timeout.
     channelArgs: { 'grpc.initial_reconnect_backoff_ms': 250, 'grpc.max_reconnect_backoff_ms': 2_000 },
   });

@@ -13,18 +13,39 @@ export interface ControlHandlers {
   deliver(message: Message): void;
 }
 
-const tokenBody = z.strictObject({ token: z.base64().min(4).max(64 * 1024) });
-const stopBody = z.strictObject({ outcome: z.enum(outcomes as [StopRequest['outcome']]), reason: z.string().min(1).max(limits.textChars) });
+const tokenBody = z.strictObject({
+  token: z
+    .base64()
+    .min(4)
+    .max(64 * 1024),
+});
+const stopBody = z.strictObject({
+  outcome: z.enum(outcomes as [StopRequest['outcome']]),
+  reason: z.string().min(1).max(limits.textChars),
+});
 const pauseBody = z.strictObject({ paused: z.boolean() });
 /** A message may carry more than its four fields: the bead keeps its own notes on it. */
-const messageBody = z.object({ id: z.string().min(1).max(200), text: z.string().max(limits.bodyBytes), from: z.enum(['operator', 'heartbead']), at: z.number() });
+const messageBody = z.object({
+  id: z.string().min(1).max(200),
+  text: z.string().max(limits.bodyBytes),
+  from: z.enum(['operator', 'heartbead']),
+  at: z.number(),
+});
 
 /** The host's way into a running runner: a unix socket that only its owner can open. */
-export const openControlSocket = (path: string, handlers: ControlHandlers, onTrouble: (what: string, error: unknown) => void): Promise<JsonServer> =>
-  JsonServer.listen(path, {
-    'GET /status': route(nothing, () => handlers.status()),
-    'POST /adopt': route(tokenBody, ({ token }) => handlers.adopt(new Uint8Array(Buffer.from(token, 'base64')))),
-    'POST /stop': route(stopBody, (request) => handlers.stop(request)),
-    'POST /pause': route(pauseBody, ({ paused }) => handlers.pause(paused)),
-    'POST /deliver': route(messageBody, (message) => handlers.deliver(message)),
-  }, onTrouble);
+export const openControlSocket = (
+  path: string,
+  handlers: ControlHandlers,
+  onTrouble: (what: string, error: unknown) => void,
+): Promise<JsonServer> =>
+  JsonServer.listen(
+    path,
+    {
+      'GET /status': route(nothing, () => handlers.status()),
+      'POST /adopt': route(tokenBody, ({ token }) => handlers.adopt(new Uint8Array(Buffer.from(token, 'base64')))),
+      'POST /stop': route(stopBody, (request) => handlers.stop(request)),
+      'POST /pause': route(pauseBody, ({ paused }) => handlers.pause(paused)),
+      'POST /deliver': route(messageBody, (message) => handlers.deliver(message)),
+    },
+    onTrouble,
+  );

@@ -40,7 +40,10 @@ const END_AGAIN_MS = 5_000;
 const RECORD_TRIES = 15;
 const RECORD_AGAIN_MS = 2_000;
 
-/** Ends every process of an attempt, saves and pushes its work, and records its result. No process of it is left when this resolves. */
+/**
+ * Ends every process of an attempt, saves and pushes its work, and records its result. No process of it is left when
+ * this resolves.
+ */
 export async function endAttempt(options: EndOptions): Promise<AttemptResult> {
   const { dir, setup, adapter, cause, agent, watch, keeper, box } = options;
   await endAll(options);
@@ -56,7 +59,15 @@ export async function endAttempt(options: EndOptions): Promise<AttemptResult> {
     exit,
     ...(keeper.checkpoint === undefined ? {} : { checkpoint: keeper.checkpoint }),
     ...(keeper.report === undefined ? {} : { report: keeper.report }),
-    ...(cause.by === 'stop' ? { stop: { outcome: cause.outcome, reason: cause.reason, ...(cause.retryAfterMs === undefined ? {} : { retryAfterMs: cause.retryAfterMs }) } } : {}),
+    ...(cause.by === 'stop'
+      ? {
+          stop: {
+            outcome: cause.outcome,
+            reason: cause.reason,
+            ...(cause.retryAfterMs === undefined ? {} : { retryAfterMs: cause.retryAfterMs }),
+          },
+        }
+      : {}),
     ...(verdict === undefined ? {} : { verdict }),
     ...watch.facts,
     acknowledged: box.acknowledged(),

@@ -7,7 +7,9 @@ import type { ProcessIdentity } from './types.js';
 /** By what the processes of an attempt are known. */
 export interface AttemptProcesses {
   attempt: string;
-  /** The variable that carries the mark; `HEARTBEAD_ATTEMPT` when absent. The refinery's checks have one of their own. */
+  /**
+   * The variable that carries the mark; `HEARTBEAD_ATTEMPT` when absent. The refinery's checks have one of their own.
+   */
   variable?: string;
   /** The agent's process group, whose leader is the agent's own process. */
   group?: ProcessIdentity & { pgid: number };
@@ -15,25 +17,39 @@ export interface AttemptProcesses {
 
 /** How often it is looked whether processes are gone: they are no children of ours, so nothing tells. */
 const LOOK_EVERY_MS = 50;
-/** A process that forks faster than it is stopped would keep us busy for ever; each round sees all that the last one missed. */
+/**
+ * A process that forks faster than it is stopped would keep us busy for ever; each round sees all that the last one
+ * missed.
+ */
 const MAX_ROUNDS = 200;
 
 /**
- * Finds every process of an attempt: those that carry its mark in their environment, the members of its group, and what these have
- * started. A group is believed only while its leader is the one that was recorded or a member carries the mark: its number may
- * belong to strangers by now. A process with the mark of another attempt is that attempt's.
+ * Finds every process of an attempt: those that carry its mark in their environment, the members of its group, and what
+ * these have started. A group is believed only while its leader is the one that was recorded or a member carries the
+ * mark: its number may belong to strangers by now. A process with the mark of another attempt is that attempt's.
  */
-export function findProcesses({ attempt, variable = agentEnvironment.attempt, group }: AttemptProcesses): ProcessIdentity[] {
+export function findProcesses({
+  attempt,
+  variable = agentEnvironment.attempt,
+  group,
+}: AttemptProcesses): ProcessIdentity[] {
   const table = processTable().filter((entry) => !entry.zombie && entry.pid !== process.pid);
-  const mark = new Map<number, string | undefined>(table.map((entry) => [entry.pid, environmentOf(entry.pid, variable)]));
+  const mark = new Map<number, string | undefined>(
+    table.map((entry) => [entry.pid, environmentOf(entry.pid, variable)]),
+  );
   const members = table.filter((entry) => group !== undefined && entry.pgid === group.pgid);
-  const groupIsOurs = members.some((entry) => (group !== undefined && entry.pid === group.pid && entry.startTime === group.startTime) || mark.get(entry.pid) === attempt);
+  const groupIsOurs = members.some(
+    (entry) =>
+      (group !== undefined && entry.pid === group.pid && entry.startTime === group.startTime) ||
+      mark.get(entry.pid) === attempt,
+  );
   const found = new Map<number, ProcessEntry>();
   for (const entry of table) {
-    if (mark.get(entry.pid) === attempt || (groupIsOurs && group !== undefined && entry.pgid === group.pgid)) found.set(entry.pid, entry);
+    if (mark.get(entry.pid) === attempt || (groupIsOurs && group !== undefined && entry.pgid === group.pgid))
+      found.set(entry.pid, entry);
   }
   // Children may have cleaned their environment and left the group, but their parent still names them.
-  for (let grown = true; grown; ) {
+  for (let grown = true; grown;) {
     grown = false;
     for (const entry of table) {
       const other = mark.get(entry.pid);
@@ -59,8 +75,8 @@ export function signalProcess({ pid, startTime }: ProcessIdentity, signal: NodeJ
 const identity = ({ pid, startTime }: ProcessIdentity): string => `${pid}/${startTime}`;
 
 /**
- * Stops all processes of an attempt by SIGSTOP. Looks again until there is no new one, since a process may fork while the others are
- * being stopped. Synchronous, so that a crashing runner can do it as its last act.
+ * Stops all processes of an attempt by SIGSTOP. Looks again until there is no new one, since a process may fork while
+ * the others are being stopped. Synchronous, so that a crashing runner can do it as its last act.
  * @returns how many were stopped.
  */
 export function freezeProcesses(processes: AttemptProcesses): number {
@@ -84,12 +100,16 @@ export function thawProcesses(processes: AttemptProcesses): number {
 }
 
 /**
- * Ends every process of an attempt: SIGTERM and SIGCONT (a stopped process hears nothing else), `graceMs` to end by itself, then
- * SIGKILL. Resolves when none is left. What an agent started in a session of its own is found by the `HEARTBEAD_ATTEMPT` mark (Linux).
+ * Ends every process of an attempt: SIGTERM and SIGCONT (a stopped process hears nothing else), `graceMs` to end by
+ * itself, then SIGKILL. Resolves when none is left. What an agent started in a session of its own is found by the
+ * `HEARTBEAD_ATTEMPT` mark (Linux).
  * @param options.graceMs - 0 kills at once.
  * @throws Error when processes are left all the same (uninterruptible, or not ours to signal).
  */
-export async function endProcesses({ graceMs, ...processes }: AttemptProcesses & { graceMs: number }): Promise<{ ended: number; killed: number }> {
+export async function endProcesses({
+  graceMs,
+  ...processes
+}: AttemptProcesses & { graceMs: number }): Promise<{ ended: number; killed: number }> {
   // Whoever was once seen to belong is remembered: when its parent has ended, nothing else may show it any more.
   const seen = new Map<string, ProcessIdentity>();
   const look = (): ProcessIdentity[] => {
@@ -102,7 +122,8 @@ export async function endProcesses({ graceMs, ...processes }: AttemptProcesses &
       signalProcess(one, 'SIGCONT');
     }
     const until = performance.now() + graceMs;
-    while (performance.now() < until && [...seen.values()].some(({ pid, startTime }) => processAlive(pid, startTime))) await sleep(LOOK_EVERY_MS);
+    while (performance.now() < until && [...seen.values()].some(({ pid, startTime }) => processAlive(pid, startTime)))
+      await sleep(LOOK_EVERY_MS);
   }
   let killed = 0;
   for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -114,5 +135,9 @@ export async function endProcesses({ graceMs, ...processes }: AttemptProcesses &
     for (const one of look()) signalProcess(one, 'SIGKILL');
     await sleep(LOOK_EVERY_MS);
   }
-  throw new Error(`processes of attempt ${processes.attempt} do not end: ${look().map(({ pid }) => pid).join(', ')}`);
+  throw new Error(
+    `processes of attempt ${processes.attempt} do not end: ${look()
+      .map(({ pid }) => pid)
+      .join(', ')}`,
+  );
 }

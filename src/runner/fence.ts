@@ -30,19 +30,33 @@ export interface FenceOptions {
   waker: Waker;
 }
 
-const refuse = (because: FenceRefusal['because'], refused: string): FenceRefusal => ({ fenced: false, because, refused });
+const refuse = (because: FenceRefusal['because'], refused: string): FenceRefusal => ({
+  fenced: false,
+  because,
+  refused,
+});
 
-/** @returns why this host must not spawn the attempt's agent, by the bead's own state after the claim; `wait` while the bead is paused. */
-export function claimProblem(view: BeadView, { attempt, host }: { attempt: string; host: string }): FenceRefusal | 'wait' | undefined {
-  if (isFinal(view.status) || view.current?.id !== attempt) return refuse('bead', 'the bead has moved on to another attempt or has ended');
-  if (view.current.stopping !== undefined) return refuse('bead', `the attempt is being stopped: ${view.current.stopping.reason}`);
-  if (view.current.host !== host) return refuse('bead', `another host has claimed the attempt: ${view.current.host ?? 'unknown'}`);
+/**
+ * @returns why this host must not spawn the attempt's agent, by the bead's own state after the claim; `wait` while the
+ * bead is paused.
+ */
+export function claimProblem(
+  view: BeadView,
+  { attempt, host }: { attempt: string; host: string },
+): FenceRefusal | 'wait' | undefined {
+  if (isFinal(view.status) || view.current?.id !== attempt)
+    return refuse('bead', 'the bead has moved on to another attempt or has ended');
+  if (view.current.stopping !== undefined)
+    return refuse('bead', `the attempt is being stopped: ${view.current.stopping.reason}`);
+  if (view.current.host !== host)
+    return refuse('bead', `another host has claimed the attempt: ${view.current.host ?? 'unknown'}`);
   return view.paused || view.current.pausedByActivity ? 'wait' : undefined;
 }
 
 /**
- * What must be true before an agent is spawned, in this order: one accepted beat, one accepted `start` signal, the bead's own word that
- * the claim stands, and a lease that is still young. A worker or runner that was frozen before any of these starts nothing.
+ * What must be true before an agent is spawned, in this order: one accepted beat, one accepted `start` signal, the
+ * bead's own word that the claim stands, and a lease that is still young. A worker or runner that was frozen before any
+ * of these starts nothing.
  *
  * Waits while somebody has paused the attempt. A server or a bead that does not answer is tried for `heartbeatTimeout`.
  */
@@ -51,7 +65,7 @@ export async function passFence(options: FenceOptions): Promise<{ lease: Lease }
   let claimed = false;
   let goodAt = clock();
   const tooLong = (): boolean => elapsed(goodAt, clock()) >= clocks.heartbeatTimeout;
-  for (;; await waker.sleep(Math.min(clocks.beatEvery, clocks.heartbeatTimeout / 4))) {
+  for (; ; await waker.sleep(Math.min(clocks.beatEvery, clocks.heartbeatTimeout / 4))) {
     const stopped = options.stopped();
     if (stopped !== undefined) return refuse('bead', `stopped before the agent was spawned: ${stopped}`);
     const sentAt = clock();
@@ -87,7 +101,11 @@ export async function passFence(options: FenceOptions): Promise<{ lease: Lease }
     const problem = claimProblem(view, { attempt, host });
     if (problem === 'wait') continue;
     if (problem !== undefined) return problem;
-    if (elapsed(sentAt, clock()) < Math.min(clocks.orphanGrace, clocks.heartbeatTimeout) && options.stopped() === undefined && !options.paused()) {
+    if (
+      elapsed(sentAt, clock()) < Math.min(clocks.orphanGrace, clocks.heartbeatTimeout) &&
+      options.stopped() === undefined &&
+      !options.paused()
+    ) {
       return { lease: { renewedAt: sentAt } };
     }
   }

@@ -5,7 +5,10 @@ export class FolderWatch {
   private timer: NodeJS.Timeout | undefined;
   private inode: number | undefined;
 
-  constructor(private readonly path: string, private readonly onGone: () => void) {}
+  constructor(
+    private readonly path: string,
+    private readonly onGone: () => void,
+  ) {}
 
   /** @param every milliseconds between two looks. */
   start(every: number): void {
@@ -28,7 +31,10 @@ export class FolderWatch {
   }
 }
 
-/** @returns undefined when there is no such folder; what cannot be told for now (a network disk that stands still) is no end. */
+/**
+ * @returns undefined when there is no such folder; what cannot be told for now (a network disk that stands still) is no
+ * end.
+ */
 async function inodeOf(path: string): Promise<number | undefined | 'unknown'> {
   try {
     return (await stat(path)).ino;

@@ -1,6 +1,7 @@
 /**
- * The runner: one small supervisor process per attempt, detached from the worker. It holds the attempt's lease, owns the agent's
- * processes, and saves its work. The host talks to it by {@link RunnerControl}, the agent by {@link AgentSocketClient}.
+ * The runner: one small supervisor process per attempt, detached from the worker. It holds the attempt's lease, owns
+ * the agent's processes, and saves its work. The host talks to it by {@link RunnerControl}, the agent by {@link
+ * AgentSocketClient}.
  * @module
  */
 export { AttemptDir } from './attempt-dir.js';

@@ -11,7 +11,12 @@ export async function inspectAttempt(dir: AttemptDir): Promise<AttemptInspection
   const record = await dir.readRunner();
   if (holder !== undefined) {
     // A runner takes its lock before it writes its record: until then the record is that of one before it.
-    return { kind: 'running', record: record?.pid === holder.pid ? record : { ...holder, startedAt: Date.now(), state: 'fencing' } };
+    return {
+      kind: 'running',
+      record: record?.pid === holder.pid ? record : { ...holder, startedAt: Date.now(), state: 'fencing' },
+    };
   }
-  return record === undefined || record.state === 'refused' || record.state === 'fencing' ? { kind: 'unstarted' } : { kind: 'dead', record };
+  return record === undefined || record.state === 'refused' || record.state === 'fencing'
+    ? { kind: 'unstarted' }
+    : { kind: 'dead', record };
 }

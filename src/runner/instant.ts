@@ -1,6 +1,6 @@
 /**
- * A moment by two clocks. The wall clock can be set back, which would lengthen a lease; the monotonic one stands still while a
- * machine sleeps, which would as well. So time passes as fast as the faster of them says.
+ * A moment by two clocks. The wall clock can be set back, which would lengthen a lease; the monotonic one stands still
+ * while a machine sleeps, which would as well. So time passes as fast as the faster of them says.
  */
 export interface Instant {
   wall: number;

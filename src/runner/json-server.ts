@@ -21,11 +21,13 @@ export type Route = (body: unknown) => unknown;
 export type Routes = Record<string, Route>;
 
 /** A route whose body must be of a shape; what does not fit is refused (400) with a sentence that says where. */
-export const route = <T>(shape: z.ZodType<T>, handle: (body: T) => unknown): Route => (body) => {
-  const parsed = shape.safeParse(body);
-  if (!parsed.success) throw new Refusal(400, z.prettifyError(parsed.error));
-  return handle(parsed.data);
-};
+export const route =
+  <T>(shape: z.ZodType<T>, handle: (body: T) => unknown): Route =>
+  (body) => {
+    const parsed = shape.safeParse(body);
+    if (!parsed.success) throw new Refusal(400, z.prettifyError(parsed.error));
+    return handle(parsed.data);
+  };
 /** The body of a question. */
 export const nothing = z.unknown();
 
@@ -52,7 +54,10 @@ async function readBody(req: IncomingMessage): Promise<unknown> {
   }
 }
 
-/** A small HTTP server on a unix socket that speaks JSON: unknown routes 404, bad input 400 with a sentence that says what is wrong. */
+/**
+ * A small HTTP server on a unix socket that speaks JSON: unknown routes 404, bad input 400 with a sentence that says
+ * what is wrong.
+ */
 export class JsonServer {
   private constructor(
     private readonly server: Server,
@@ -63,7 +68,11 @@ export class JsonServer {
    * @param path - of the socket; must be short enough for one. What lies there from an earlier process is removed.
    * @param onTrouble - hears of handlers that failed unexpectedly.
    */
-  static async listen(path: string, routes: Routes, onTrouble: (what: string, error: unknown) => void): Promise<JsonServer> {
+  static async listen(
+    path: string,
+    routes: Routes,
+    onTrouble: (what: string, error: unknown) => void,
+  ): Promise<JsonServer> {
     await rm(path, { force: true });
     const server = createServer((req, res) => void answer(req, res, routes, onTrouble));
     await new Promise<void>((resolve, reject) => {
@@ -87,11 +96,20 @@ export class JsonServer {
   }
 }
 
-async function answer(req: IncomingMessage, res: ServerResponse, routes: Routes, onTrouble: (what: string, error: unknown) => void): Promise<void> {
+async function answer(
+  req: IncomingMessage,
+  res: ServerResponse,
+  routes: Routes,
+  onTrouble: (what: string, error: unknown) => void,
+): Promise<void> {
   const name = `${req.method ?? 'GET'} ${(req.url ?? '/').split('?')[0]}`;
   const send = (status: number, body: unknown): void => {
     const text = JSON.stringify(body ?? {});
-    res.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), connection: 'close' });
+    res.writeHead(status, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(text),
+      connection: 'close',
+    });
     res.end(text);
   };
   try {

@@ -18,7 +18,10 @@ export interface EndFacts {
   baseSha?: string;
   checkpoint?: Checkpoint;
   report?: AgentReport;
-  /** Set when the attempt was stopped from outside; what a report says is still honoured unless the outcome is `stopped`. */
+  /**
+   * Set when the attempt was stopped from outside; what a report says is still honoured unless the outcome is
+   * `stopped`.
+   */
   stop?: StopCause;
   /** How the agent's process ended; absent when nobody saw it (its runner was dead). */
   exit?: AgentExit;
@@ -31,21 +34,34 @@ export interface EndFacts {
 
 function exitText({ code, signal, spawnError, lastLines }: AgentExit): string {
   // Structured output is for its parser; what a person wants to read stands between its lines.
-  const last = lastLines.filter((line) => !line.startsWith('{"')).slice(-3).join(' | ');
-  const how = spawnError !== undefined ? `the agent could not be started (${spawnError})`
-    : signal !== undefined ? `the agent was ended by ${signal}`
-    : `the agent ended with status ${code ?? 'unknown'}`;
+  const last = lastLines
+    .filter((line) => !line.startsWith('{"'))
+    .slice(-3)
+    .join(' | ');
+  const how =
+    spawnError !== undefined
+      ? `the agent could not be started (${spawnError})`
+      : signal !== undefined
+        ? `the agent was ended by ${signal}`
+        : `the agent ended with status ${code ?? 'unknown'}`;
   return `${how}${last === '' ? '' : `; last output: ${last}`}`;
 }
 
-/** SIGKILL and SIGTERM come from the host: out of memory, shut-down, an operator's hand. A shell reports a child's as 128 and the number. */
-const killedByOthers = ({ code, signal }: AgentExit): boolean => signal === 'SIGKILL' || signal === 'SIGTERM' || code === 137 || code === 143;
+/**
+ * SIGKILL and SIGTERM come from the host: out of memory, shut-down, an operator's hand. A shell reports a child's as
+ * 128 and the number.
+ */
+const killedByOthers = ({ code, signal }: AgentExit): boolean =>
+  signal === 'SIGKILL' || signal === 'SIGTERM' || code === 137 || code === 143;
 
 function judge({ report, stop, exit, verdict }: EndFacts): { outcome: Outcome; reason: string; retryAfterMs?: number } {
   if (stop?.outcome === 'stopped') return stop;
   switch (report?.kind) {
     case 'done':
-      return { outcome: 'done', reason: `the agent reported done, and ${report.branch} is pushed at ${report.sha.slice(0, 12)}` };
+      return {
+        outcome: 'done',
+        reason: `the agent reported done, and ${report.branch} is pushed at ${report.sha.slice(0, 12)}`,
+      };
     case 'no_changes':
       return { outcome: 'no_changes', reason: 'the agent reported done, but there is no commit ahead of the base' };
     case 'escalated':
@@ -54,15 +70,24 @@ function judge({ report, stop, exit, verdict }: EndFacts): { outcome: Outcome; r
       break;
   }
   if (stop !== undefined) return stop;
-  if (exit?.spawnError === 'ENOENT' && verdict === undefined) return { outcome: 'not_installed', reason: exitText(exit) };
+  if (exit?.spawnError === 'ENOENT' && verdict === undefined)
+    return { outcome: 'not_installed', reason: exitText(exit) };
   if (verdict !== undefined) return verdict;
   if (exit === undefined) return { outcome: 'lost', reason: 'nobody saw how the agent ended' };
-  if (killedByOthers(exit)) return { outcome: 'lost', reason: `${exitText(exit)}; nobody of Heartbead sent that (the host may be out of memory, or shutting down)` };
-  if (exit.code === 0) return { outcome: 'unreported', reason: `${exitText({ ...exit, lastLines: [] })}, but without a report` };
+  if (killedByOthers(exit))
+    return {
+      outcome: 'lost',
+      reason: `${exitText(exit)}; nobody of Heartbead sent that (the host may be out of memory, or shutting down)`,
+    };
+  if (exit.code === 0)
+    return { outcome: 'unreported', reason: `${exitText({ ...exit, lastLines: [] })}, but without a report` };
   return { outcome: 'agent_failed', reason: exitText(exit) };
 }
 
-/** @returns the attempt's result: exit status alone never means success, and what was reported and pushed is not lost by how the process ended. */
+/**
+ * @returns the attempt's result: exit status alone never means success, and what was reported and pushed is not lost by
+ * how the process ended.
+ */
 export function judgeEnd(facts: EndFacts): AttemptResult {
   const { outcome, reason, retryAfterMs } = judge(facts);
   const { report, exit } = facts;
@@ -79,7 +104,9 @@ export function judgeEnd(facts: EndFacts): AttemptResult {
     ...(exit?.signal === undefined ? {} : { signal: exit.signal }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(summary === undefined ? {} : { summary: clip(summary) }),
-    ...(facts.acknowledged === undefined || facts.acknowledged.length === 0 ? {} : { acknowledged: facts.acknowledged.slice(-2 * limits.messagesKept) }),
+    ...(facts.acknowledged === undefined || facts.acknowledged.length === 0
+      ? {}
+      : { acknowledged: facts.acknowledged.slice(-2 * limits.messagesKept) }),
     ...(facts.session === undefined ? {} : { session: facts.session }),
     ...(facts.usage === undefined ? {} : { usage: facts.usage }),
   };

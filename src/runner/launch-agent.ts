@@ -20,8 +20,19 @@ export interface LaunchOptions extends Pick<AgentProcessOptions, 'onLine' | 'onT
   socket: string;
 }
 
-/** All that an agent needs beside its worktree, made ready before the fence, so that nothing slow lies between the fence and the spawn. */
-export async function readyToLaunch({ dir, input, resumed, adapter, socket, onLine, onTrouble }: LaunchOptions): Promise<() => AgentProcess> {
+/**
+ * All that an agent needs beside its worktree, made ready before the fence, so that nothing slow lies between the fence
+ * and the spawn.
+ */
+export async function readyToLaunch({
+  dir,
+  input,
+  resumed,
+  adapter,
+  socket,
+  onLine,
+  onTrouble,
+}: LaunchOptions): Promise<() => AgentProcess> {
   await writeShim(dir.shim);
   const { agent: spec, bead, attempt, number } = input;
   const env = agentEnvironmentFrom(process.env, [...(adapter.environment ?? []), ...(spec.env ?? [])], {
@@ -34,16 +45,45 @@ export async function readyToLaunch({ dir, input, resumed, adapter, socket, onLi
   const prompt = buildPrompt(input, { mcp: adapter.mcp === true, resumed: resumed !== undefined });
   await dir.writePrompt(prompt);
   const command = await adapter.command({
-    spec, bead, attempt, number, prompt, promptFile: dir.prompt, worktree: dir.worktree, folder: dir.path, heartbead: shimPath(dir.shim), env, ...(resumed === undefined ? {} : { resume: resumed }),
+    spec,
+    bead,
+    attempt,
+    number,
+    prompt,
+    promptFile: dir.prompt,
+    worktree: dir.worktree,
+    folder: dir.path,
+    heartbead: shimPath(dir.shim),
+    env,
+    ...(resumed === undefined ? {} : { resume: resumed }),
   });
   // What is ours stays ours: neither adapter nor settings file may point the agent elsewhere.
-  const own = { PATH: env['PATH'], [agentEnvironment.bead]: bead, [agentEnvironment.attempt]: attempt, [agentEnvironment.socket]: socket };
-  return () => new AgentProcess({ command, cwd: dir.worktree, env: { ...env, ...command.env, ...own }, logPath: dir.agentLog, onLine, onTrouble });
+  const own = {
+    PATH: env['PATH'],
+    [agentEnvironment.bead]: bead,
+    [agentEnvironment.attempt]: attempt,
+    [agentEnvironment.socket]: socket,
+  };
+  return () =>
+    new AgentProcess({
+      command,
+      cwd: dir.worktree,
+      env: { ...env, ...command.env, ...own },
+      logPath: dir.agentLog,
+      onLine,
+      onTrouble,
+    });
 }
 
-/** A host where nobody has told git who he is would refuse every commit; the bead's name says more than a guess of git's. */
+/**
+ * A host where nobody has told git who he is would refuse every commit; the bead's name says more than a guess of
+ * git's.
+ */
 async function missingIdentity(worktree: string, { bead }: StartAgentInput): Promise<Record<string, string>> {
-  const { stdout } = await runGit({ worktree }, ['config', '--get', 'user.email'], { doing: 'looking for an identity', accept: [0, 1] });
+  const { stdout } = await runGit({ worktree }, ['config', '--get', 'user.email'], {
+    doing: 'looking for an identity',
+    accept: [0, 1],
+  });
   if (stdout.trim() !== '') return {};
   const name = `heartbead ${bead}`;
   const email = `${bead}@heartbead.localhost`;

@@ -30,10 +30,15 @@ export interface LeaseKeeperOptions {
   log(what: string, details?: object): void;
 }
 
-/** The lease is looked at so often at least: well within the half minute by which `suspectGrace` exceeds `orphanGrace`. */
+/**
+ * The lease is looked at so often at least: well within the half minute by which `suspectGrace` exceeds `orphanGrace`.
+ */
 const LOOK_EVERY_MS = 1_000;
 
-/** Holds the attempt's lease: by beats while its token is good, by the bead's own word while it is an orphan; lets the agent stand still without. */
+/**
+ * Holds the attempt's lease: by beats while its token is good, by the bead's own word while it is an orphan; lets the
+ * agent stand still without.
+ */
 export class LeaseKeeper {
   token: Uint8Array;
   private lease: Lease;
@@ -48,9 +53,18 @@ export class LeaseKeeper {
     const { link, clock, clocks, attempt, signaller } = options;
     this.token = options.token;
     this.lease = { renewedAt: clock() };
-    this.beater = new Beater({ link, clock, clocks, details: () => options.details(), onAnswer: (answer, sentAt) => this.answered(answer, sentAt) });
+    this.beater = new Beater({
+      link,
+      clock,
+      clocks,
+      details: () => options.details(),
+      onAnswer: (answer, sentAt) => this.answered(answer, sentAt),
+    });
     this.orphans = new OrphanWatch({
-      link, clock, clocks, attempt,
+      link,
+      clock,
+      clocks,
+      attempt,
       ask: () => signaller.sendNow('orphan'),
       onRenewed: (sentAt) => this.renew(sentAt),
       onMovedOn: (view) => options.onMovedOn(view),
@@ -94,14 +108,16 @@ export class LeaseKeeper {
   }
 
   /**
-   * Takes a new token, once the server has accepted a beat with it. A host that was frozen may hand over one that is void by now.
+   * Takes a new token, once the server has accepted a beat with it. A host that was frozen may hand over one that is
+   * void by now.
    * @throws Refusal 409 when it is void, 503 when nobody can tell and the old one may still be good.
    */
   async adopt(token: Uint8Array): Promise<void> {
     const sentAt = this.options.clock();
     const answer = await this.beater.try(token);
     if (answer === 'refused') throw new Refusal(409, 'the new task token is void');
-    if (answer === 'unreachable' && !this.orphan) throw new Refusal(503, 'the server cannot be reached to try the new task token');
+    if (answer === 'unreachable' && !this.orphan)
+      throw new Refusal(503, 'the server cannot be reached to try the new task token');
     await this.options.saveToken(token);
     this.token = token;
     this.orphans.end();

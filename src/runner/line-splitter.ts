@@ -1,6 +1,9 @@
 import { StringDecoder } from 'node:string_decoder';
 
-/** A line longer than that is cut: no parser needs it whole, and a program that prints no line ends must not fill the memory. */
+/**
+ * A line longer than that is cut: no parser needs it whole, and a program that prints no line ends must not fill the
+ * memory.
+ */
 export const LINE_CHARS = 256 * 1024;
 
 /** Splits a stream of bytes into lines, also where a character of several bytes or a line is spread over chunks. */

@@ -1,6 +1,7 @@
 /**
- * The runner's program: `node main.js <folder of the attempt>`. Spawned by `bootRunner`, detached; begins at the word on its standard
- * input, tells on its fourth descriptor whether it has passed the fence, and lives as long as its attempt.
+ * The runner's program: `node main.js <folder of the attempt>`. Spawned by `bootRunner`, detached; begins at the word
+ * on its standard input, tells on its fourth descriptor whether it has passed the fence, and lives as long as its
+ * attempt.
  * @module
  */
 import { fstatSync, writeSync, closeSync } from 'node:fs';
@@ -39,9 +40,15 @@ function answer(outcome: SpawnOutcome): void {
   }
 }
 
-const refusal = (because: Extract<SpawnOutcome, { fenced: false }>['because'], refused: string): SpawnOutcome => ({ fenced: false, because, refused });
+const refusal = (because: Extract<SpawnOutcome, { fenced: false }>['because'], refused: string): SpawnOutcome => ({
+  fenced: false,
+  because,
+  refused,
+});
 
-/** @returns whether this runner is wanted: its workspace is ready. Whoever has booted it may give it up, or die, before. */
+/**
+ * @returns whether this runner is wanted: its workspace is ready. Whoever has booted it may give it up, or die, before.
+ */
 async function toldToBegin(): Promise<boolean> {
   let said = '';
   for await (const chunk of process.stdin.setEncoding('utf8')) said += chunk as string;
@@ -60,8 +67,14 @@ async function run(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
 }
 
 async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
-  const [input, setup, token, connection] = await Promise.all([dir.readInput(), dir.readSetup(), dir.readToken(), dir.readConnection()]);
-  if (!input || !setup || !token || !connection) return refusal('failed', `the folder ${dir.path} is not ready: input, setup, token or connection is missing`);
+  const [input, setup, token, connection] = await Promise.all([
+    dir.readInput(),
+    dir.readSetup(),
+    dir.readToken(),
+    dir.readConnection(),
+  ]);
+  if (!input || !setup || !token || !connection)
+    return refusal('failed', `the folder ${dir.path} is not ready: input, setup, token or connection is missing`);
   const adapter = findAdapter(input.agent.adapter, dir.home);
   if (adapter === undefined) return refusal('failed', `there is no agent ${input.agent.adapter}`);
 
@@ -72,13 +85,21 @@ async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
   const trouble = (what: string, error: unknown): void => log.warn({ err: error }, what);
 
   const sockets = await chooseSockets(dir);
-  const record = new RecordKeeper(dir, { pid: process.pid, startTime: processStartTime(process.pid) ?? '', startedAt: Date.now(), state: 'fencing', sockets });
+  const record = new RecordKeeper(dir, {
+    pid: process.pid,
+    startTime: processStartTime(process.pid) ?? '',
+    startedAt: Date.now(),
+    state: 'fencing',
+    sockets,
+  });
   const { client, connection: channel } = connectRunner(connection, `runner:${hostname()}:${process.pid}`);
   const link = new BeadLink(client, dir.bead, trouble);
   const supervisor = new Supervisor({ dir, input, setup, adapter, token, link, record, clock: systemClock, log });
   onSignals(supervisor);
   const crash = (error: unknown): void => {
-    process.stderr.write(`the runner failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.stderr.write(
+      `the runner failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
     try {
       supervisor.freezeAll();
     } finally {
@@ -93,11 +114,18 @@ async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
   try {
     await record.update({});
     const launch = await readyToLaunch({
-      dir, input, resumed: setup.resume, adapter, socket: sockets.agent,
+      dir,
+      input,
+      resumed: setup.resume,
+      adapter,
+      socket: sockets.agent,
       onLine: (line, stream) => supervisor.watch.line(line, stream),
       onTrouble: trouble,
     });
-    supervisor.watch.begin({ spec: input.agent, ...(setup.resume?.usage === undefined ? {} : { usedBefore: setup.resume.usage }) });
+    supervisor.watch.begin({
+      spec: input.agent,
+      ...(setup.resume?.usage === undefined ? {} : { usedBefore: setup.resume.usage }),
+    });
     log.info({ adapter: adapter.name, resumed: setup.resume?.id }, 'runner begins');
     const fence = await supervisor.fence();
     if (!('lease' in fence)) {
@@ -116,7 +144,8 @@ async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
     await Promise.all([control.close(), desk.close()]);
     await removeSockets(dir, sockets);
     await new Promise<void>((resolve) => logStream.end(resolve));
-    // Last, right before the end: the SDK's client would try a refused call again on the closed channel, and fail outside of everything.
+    // Last, right before the end: the SDK's client would try a refused call again on the closed channel, and fail
+    // outside of everything.
     await channel.close();
   }
 }

@@ -1,7 +1,10 @@
 import { limits } from '../contract/index.js';
 import type { Message } from '../contract/index.js';
 
-/** The agent's messages: kept in order until each is acknowledged by its id. Delivered is not acknowledged, and shown is not either. */
+/**
+ * The agent's messages: kept in order until each is acknowledged by its id. Delivered is not acknowledged, and shown is
+ * not either.
+ */
 export class MessageBox {
   private readonly messages = new Map<string, Message>();
   private readonly done = new Set<string>();
@@ -18,7 +21,8 @@ export class MessageBox {
   /** The same id twice is one message. @returns what is wrong, or undefined. */
   deliver(message: Message): string | undefined {
     if (this.done.has(message.id) || this.messages.has(message.id)) return undefined;
-    if (this.messages.size >= limits.messagesKept) return `the agent has ${limits.messagesKept} messages that it has not acknowledged`;
+    if (this.messages.size >= limits.messagesKept)
+      return `the agent has ${limits.messagesKept} messages that it has not acknowledged`;
     this.messages.set(message.id, message);
     return undefined;
   }

@@ -43,7 +43,10 @@ export class NoteQueue {
     }
   }
 
-  /** Tries to send all that waits; whoever asks while somebody sends waits for that one, so that nothing is sent twice. @returns whether nothing is left. */
+  /**
+   * Tries to send all that waits; whoever asks while somebody sends waits for that one, so that nothing is sent twice.
+   * @returns whether nothing is left.
+   */
   flush(): Promise<boolean> {
     this.flushing ??= this.sendAll().finally(() => (this.flushing = undefined));
     return this.flushing;

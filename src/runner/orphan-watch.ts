@@ -17,7 +17,10 @@ export interface OrphanWatchOptions {
   onMovedOn(view: BeadView | undefined): void;
 }
 
-/** What a runner without a valid token does until it is adopted: asks for that, renews its lease by it, and finds out when the bead has moved on. */
+/**
+ * What a runner without a valid token does until it is adopted: asks for that, renews its lease by it, and finds out
+ * when the bead has moved on.
+ */
 export class OrphanWatch {
   private active = false;
   private running = true;

@@ -52,16 +52,29 @@ function linuxEntry(pid: number): ProcessEntry | undefined {
 
 /** Elsewhere `ps` tells the same, by the second. */
 function psEntries(args: string[]): ProcessEntry[] {
-  const { stdout } = spawnSync('ps', [...args, '-o', 'pid=,ppid=,pgid=,stat=,lstart='], { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
+  const { stdout } = spawnSync('ps', [...args, '-o', 'pid=,ppid=,pgid=,stat=,lstart='], {
+    encoding: 'utf8',
+    env: { ...process.env, LC_ALL: 'C' },
+  });
   return (stdout ?? '').split('\n').flatMap((line) => {
     const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(.+?)\s*$/.exec(line);
     if (!match) return [];
     const [, pid, ppid, pgid, stat, start] = match as unknown as [string, string, string, string, string, string];
-    return [{ pid: Number(pid), ppid: Number(ppid), pgid: Number(pgid), startTime: start, zombie: stat.startsWith('Z'), stopped: stat.startsWith('T') }];
+    return [
+      {
+        pid: Number(pid),
+        ppid: Number(ppid),
+        pgid: Number(pgid),
+        startTime: start,
+        zombie: stat.startsWith('Z'),
+        stopped: stat.startsWith('T'),
+      },
+    ];
   });
 }
 
-const entryOf = (pid: number): ProcessEntry | undefined => (onLinux ? linuxEntry(pid) : psEntries(['-p', String(pid)])[0]);
+const entryOf = (pid: number): ProcessEntry | undefined =>
+  onLinux ? linuxEntry(pid) : psEntries(['-p', String(pid)])[0];
 
 /** @returns the host's process table. */
 export function processTable(): ProcessEntry[] {
@@ -72,15 +85,21 @@ export function processTable(): ProcessEntry[] {
   });
 }
 
-/** @returns the value of a variable in the environment that a process was started with; undefined also when it may not be read. */
+/**
+ * @returns the value of a variable in the environment that a process was started with; undefined also when it may not
+ * be read.
+ */
 export function environmentOf(pid: number, name: string): string | undefined {
   if (!onLinux) return undefined;
-  const line = readProc(pid, 'environ')?.split('\0').find((entry) => entry.startsWith(`${name}=`));
+  const line = readProc(pid, 'environ')
+    ?.split('\0')
+    .find((entry) => entry.startsWith(`${name}=`));
   return line?.slice(name.length + 1);
 }
 
 /**
- * When a process was started: with the pid it names one process for good, since pids are used again. To be compared for equality only.
+ * When a process was started: with the pid it names one process for good, since pids are used again. To be compared for
+ * equality only.
  * @returns undefined when there is no such process.
  */
 export function processStartTime(pid: number): string | undefined {
@@ -89,7 +108,8 @@ export function processStartTime(pid: number): string | undefined {
 
 /**
  * @param startTime - from {@link processStartTime}; without it any process with that pid counts.
- * @returns whether this very process runs. A zombie does not: in a container without an init it would stay one for ever.
+ * @returns whether this very process runs. A zombie does not: in a container without an init it would stay one for
+ * ever.
  */
 export function processAlive(pid: number, startTime?: string): boolean {
   const entry = entryOf(pid);

@@ -31,12 +31,17 @@ Commands for you (from the working directory):
 ${mcp ? 'The same commands are tools of the MCP server `heartbead` (heartbeat, note, checkpoint, done, escalate, messages); use whichever works.\n\n' : ''}Ending without \`done\` or \`escalate\` counts as a failure, whatever the exit status.`,
   );
   if (resumed) {
-    parts.push('## This conversation goes on\n\nYou have worked on this before, in this conversation, and were interrupted. The worktree is a new one: paths that you remember are no longer valid; work in the current directory only, and look at its state before you go on.');
+    parts.push(
+      '## This conversation goes on\n\nYou have worked on this before, in this conversation, and were interrupted. The worktree is a new one: paths that you remember are no longer valid; work in the current directory only, and look at its state before you go on.',
+    );
   }
   if (checkpoint !== undefined) {
-    parts.push(`## Earlier work\n\nAn earlier attempt has worked on this. Its commits are on your branch${checkpoint.wip ? ', and what it had not committed is in the working tree' : ''}. Look at both before you begin, and go on from there.`);
+    parts.push(
+      `## Earlier work\n\nAn earlier attempt has worked on this. Its commits are on your branch${checkpoint.wip ? ', and what it had not committed is in the working tree' : ''}. Look at both before you begin, and go on from there.`,
+    );
   }
   if (notes.length > 0) parts.push(`## Notes of earlier attempts\n\n${list(notes)}`);
-  if (messages.length > 0) parts.push(`## Messages for you\n\n${list(messages.map(({ id, from, text }) => `(${id}, from ${from}) ${text}`))}`);
+  if (messages.length > 0)
+    parts.push(`## Messages for you\n\n${list(messages.map(({ id, from, text }) => `(${id}, from ${from}) ${text}`))}`);
   return `${parts.join('\n\n')}\n`;
 }

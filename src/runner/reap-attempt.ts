@@ -7,21 +7,33 @@ import { saveLast } from './save-last.js';
 import { removeSockets } from './sockets.js';
 import { WorkKeeper } from './work-keeper.js';
 
-/** An agent whose runner is dead can report nothing any more: it gets less time to end than the bead's `stopGrace` may be. */
+/**
+ * An agent whose runner is dead can report nothing any more: it gets less time to end than the bead's `stopGrace` may
+ * be.
+ */
 const GRACE_MS = 5_000;
 
 /**
- * Ends what a dead runner has left: all processes of the attempt are ended, its work is saved and pushed, and the result is recorded
- * as `lost`, or as what the agent had reported before (`done` with its branch pushed, for one). A recorded result is returned as it is.
+ * Ends what a dead runner has left: all processes of the attempt are ended, its work is saved and pushed, and the
+ * result is recorded as `lost`, or as what the agent had reported before (`done` with its branch pushed, for one). A
+ * recorded result is returned as it is.
  * @param reason - one sentence: what happened to the runner.
  * @param onTrouble - hears of what failed without keeping the result from being recorded, such as a push.
- * @throws Error when a living process holds the attempt, when it has never had a runner, or when its processes cannot be ended.
+ * @throws Error when a living process holds the attempt, when it has never had a runner, or when its processes cannot
+ * be ended.
  */
-export async function reapAttempt(dir: AttemptDir, reason: string, onTrouble: (what: string, error: unknown) => void = () => undefined): Promise<AttemptResult> {
+export async function reapAttempt(
+  dir: AttemptDir,
+  reason: string,
+  onTrouble: (what: string, error: unknown) => void = () => undefined,
+): Promise<AttemptResult> {
   const recorded = await dir.readResult();
   if (recorded !== undefined) return recorded;
   const lock = await acquireLock(dir.lock);
-  if ('heldBy' in lock) throw new Error(`attempt ${dir.attempt} of bead ${dir.bead} is held by the living process ${lock.heldBy.pid}: it cannot be reaped`);
+  if ('heldBy' in lock)
+    throw new Error(
+      `attempt ${dir.attempt} of bead ${dir.bead} is held by the living process ${lock.heldBy.pid}: it cannot be reaped`,
+    );
   try {
     return await reap(dir, reason, onTrouble);
   } finally {
@@ -29,22 +41,45 @@ export async function reapAttempt(dir: AttemptDir, reason: string, onTrouble: (w
   }
 }
 
-async function reap(dir: AttemptDir, reason: string, onTrouble: (what: string, error: unknown) => void): Promise<AttemptResult> {
-  const [recorded, input, setup, record, report] = await Promise.all([dir.readResult(), dir.readInput(), dir.readSetup(), dir.readRunner(), dir.readReport()]);
+async function reap(
+  dir: AttemptDir,
+  reason: string,
+  onTrouble: (what: string, error: unknown) => void,
+): Promise<AttemptResult> {
+  const [recorded, input, setup, record, report] = await Promise.all([
+    dir.readResult(),
+    dir.readInput(),
+    dir.readSetup(),
+    dir.readRunner(),
+    dir.readReport(),
+  ]);
   if (recorded !== undefined) return recorded;
-  if (!input || !setup || !record) throw new Error(`attempt ${dir.attempt} of bead ${dir.bead} never had a runner: there is nothing to reap`);
+  if (!input || !setup || !record)
+    throw new Error(`attempt ${dir.attempt} of bead ${dir.bead} never had a runner: there is nothing to reap`);
   const { bead, attempt, clocks } = input;
-  await endProcesses({ attempt, graceMs: Math.min(GRACE_MS, clocks.stopGrace), ...(record.agent ? { group: record.agent } : {}) });
-
-  const keeper = new WorkKeeper({ bead, attempt, worktree: dir.worktree, remote: input.repo, baseSha: setup.baseSha }, {
-    record: (fresh) => dir.writeReport(fresh), changed: () => undefined, trouble: onTrouble,
+  await endProcesses({
+    attempt,
+    graceMs: Math.min(GRACE_MS, clocks.stopGrace),
+    ...(record.agent ? { group: record.agent } : {}),
   });
+
+  const keeper = new WorkKeeper(
+    { bead, attempt, worktree: dir.worktree, remote: input.repo, baseSha: setup.baseSha },
+    {
+      record: (fresh) => dir.writeReport(fresh),
+      changed: () => undefined,
+      trouble: onTrouble,
+    },
+  );
   keeper.checkpoint = record.checkpoint;
   keeper.report = report;
   await saveLast(dir, keeper);
 
   const result = judgeEnd({
-    attempt, host: setup.host, baseSha: setup.baseSha, stop: { outcome: 'lost', reason },
+    attempt,
+    host: setup.host,
+    baseSha: setup.baseSha,
+    stop: { outcome: 'lost', reason },
     ...(keeper.checkpoint === undefined ? {} : { checkpoint: keeper.checkpoint }),
     ...(report === undefined ? {} : { report }),
     ...(record.session === undefined ? {} : { session: record.session }),

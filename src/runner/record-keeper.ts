@@ -19,13 +19,15 @@ export class RecordKeeper {
   update(change: Partial<RunnerRecord>): Promise<void> {
     this.record = { ...this.record, ...change };
     // What failed before is not this write's failure: it writes the whole record anyway.
-    const next = this.writing.catch(() => undefined).then(async () => {
-      const record = this.record;
-      const text = JSON.stringify(record);
-      if (text === this.written) return;
-      await this.dir.writeRunner(record);
-      this.written = text;
-    });
+    const next = this.writing
+      .catch(() => undefined)
+      .then(async () => {
+        const record = this.record;
+        const text = JSON.stringify(record);
+        if (text === this.written) return;
+        await this.dir.writeRunner(record);
+        this.written = text;
+      });
     this.writing = next;
     return next;
   }

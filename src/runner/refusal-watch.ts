@@ -3,10 +3,16 @@ import type { StopCause } from './judge-end.js';
 
 /** A program may renew a login by itself; one that tries the same key again for minutes never gets in. */
 const AUTH_GRACE_MS = 10_000;
-/** What a program waits out by itself in a minute needs nobody's help; longer waits belong to the bead and not to one of the host's places. */
+/**
+ * What a program waits out by itself in a minute needs nobody's help; longer waits belong to the bead and not to one of
+ * the host's places.
+ */
 const LIMIT_GRACE_MS = 60_000;
 
-/** Ends an agent whose provider has refused it for a while without any progress: some programs would go on trying for ever. */
+/**
+ * Ends an agent whose provider has refused it for a while without any progress: some programs would go on trying for
+ * ever.
+ */
 export class RefusalWatch {
   private timer: NodeJS.Timeout | undefined;
   private newest: Refusal | undefined;
@@ -23,7 +29,10 @@ export class RefusalWatch {
     this.newest = refusal;
     if (refusal === undefined || before?.kind !== refusal.kind) this.stop();
     if (refusal === undefined || this.timer !== undefined) return;
-    this.timer = setTimeout(() => this.over(), Math.min(this.atMost, refusal.kind === 'auth_failed' ? AUTH_GRACE_MS : LIMIT_GRACE_MS));
+    this.timer = setTimeout(
+      () => this.over(),
+      Math.min(this.atMost, refusal.kind === 'auth_failed' ? AUTH_GRACE_MS : LIMIT_GRACE_MS),
+    );
   }
 
   stop(): void {
@@ -34,6 +43,12 @@ export class RefusalWatch {
   private over(): void {
     const refusal = this.newest;
     if (refusal === undefined) return;
-    this.end({ outcome: refusal.kind, reason: refusal.text, ...(refusal.kind === 'rate_limited' && refusal.retryAfterMs !== undefined ? { retryAfterMs: refusal.retryAfterMs } : {}) });
+    this.end({
+      outcome: refusal.kind,
+      reason: refusal.text,
+      ...(refusal.kind === 'rate_limited' && refusal.retryAfterMs !== undefined
+        ? { retryAfterMs: refusal.retryAfterMs }
+        : {}),
+    });
   }
 }

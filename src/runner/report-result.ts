@@ -20,18 +20,29 @@ export interface ReportOptions {
 }
 
 /**
- * Reports the recorded result until it is accepted, or settled otherwise, or `orphanGrace` is over: the result is on disk, and the next
- * adoption, or the host's worker, reports it from there.
+ * Reports the recorded result until it is accepted, or settled otherwise, or `orphanGrace` is over: the result is on
+ * disk, and the next adoption, or the host's worker, reports it from there.
  * @returns whether the server has taken it from us.
  */
-export async function reportResult({ link, clock, clocks, result, token, cancelled, settled, onRefused }: ReportOptions): Promise<boolean> {
+export async function reportResult({
+  link,
+  clock,
+  clocks,
+  result,
+  token,
+  cancelled,
+  settled,
+  onRefused,
+}: ReportOptions): Promise<boolean> {
   const begun = clock();
   let pauseMs = 250;
   let refused: Uint8Array | undefined;
   while (!settled() && elapsed(begun, clock()) < clocks.orphanGrace) {
     const used = token();
     if (used !== refused) {
-      const answer: ReportAnswer = await (cancelled() ? link.reportCancellation(used, result) : link.complete(used, result));
+      const answer: ReportAnswer = await (cancelled()
+        ? link.reportCancellation(used, result)
+        : link.complete(used, result));
       if (answer === 'accepted') return true;
       if (answer === 'refused') {
         refused = used;

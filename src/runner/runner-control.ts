@@ -56,12 +56,14 @@ export class RunnerControl {
 
   private async ask<T>(method: 'GET' | 'POST', path: string, body: unknown, timeoutMs: number): Promise<T> {
     const socketPath = (await this.dir.readRunner())?.sockets?.control;
-    if (socketPath === undefined) throw new RunnerGoneError(`attempt ${this.dir.attempt} of bead ${this.dir.bead} has no runner`);
+    if (socketPath === undefined)
+      throw new RunnerGoneError(`attempt ${this.dir.attempt} of bead ${this.dir.bead} has no runner`);
     let answer;
     try {
       answer = await unixRequest({ socketPath, method, path, body, timeoutMs });
     } catch (error) {
-      if (error instanceof SocketGoneError) throw new RunnerGoneError(`the runner of attempt ${this.dir.attempt} is gone`, { cause: error });
+      if (error instanceof SocketGoneError)
+        throw new RunnerGoneError(`the runner of attempt ${this.dir.attempt} is gone`, { cause: error });
       throw error;
     }
     if (answer.status !== 200) throw new RunnerRefusedError(errorText(answer.body));

@@ -12,7 +12,11 @@ export interface PhaseFacts {
 }
 
 /** @returns the phase that beats carry. */
-export function phaseOf({ spawned, ending, frozenBy }: PhaseFacts): Extract<BeatPhase, 'spawning' | 'running' | 'frozen' | 'paused' | 'stopping'> {
+export function phaseOf({
+  spawned,
+  ending,
+  frozenBy,
+}: PhaseFacts): Extract<BeatPhase, 'spawning' | 'running' | 'frozen' | 'paused' | 'stopping'> {
   if (ending) return 'stopping';
   if (!spawned) return 'spawning';
   if (frozenBy.includes('lease')) return 'frozen';
@@ -43,13 +47,18 @@ export function detailsOf(facts: DetailFacts, now: number): BeatDetails {
   const { host, attempt, agentPid, spawnedAt = now, orphan, watch, keeper } = facts;
   const phase = phaseOf(facts);
   const text = beatText({
-    phase, orphan, runningMs: now - spawnedAt,
+    phase,
+    orphan,
+    runningMs: now - spawnedAt,
     ...(watch.lastProgressAt === undefined ? {} : { silentMs: now - watch.lastProgressAt }),
     ...(watch.activity === undefined ? {} : { activity: watch.activity }),
     ...(keeper.pushProblem === undefined ? {} : { pushProblem: keeper.pushProblem }),
   });
   return {
-    host, attempt, phase, text,
+    host,
+    attempt,
+    phase,
+    text,
     ...(agentPid === undefined ? {} : { pid: agentPid }),
     ...(keeper.checkpoint === undefined ? {} : { checkpoint: keeper.checkpoint }),
   };

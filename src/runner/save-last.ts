@@ -3,7 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AttemptDir } from './attempt-dir.js';
 import type { WorkKeeper } from './work-keeper.js';
 
-/** The last push is worth waiting for: the next attempt may be on another host. But not for ever: the work stays on this disk. */
+/**
+ * The last push is worth waiting for: the next attempt may be on another host. But not for ever: the work stays on this
+ * disk.
+ */
 const LAST_PUSH_MS = 60_000;
 const PUSH_AGAIN_MS = 2_000;
 
@@ -13,7 +16,8 @@ export async function saveLast(dir: AttemptDir, keeper: WorkKeeper): Promise<voi
   while (existsSync(dir.worktree)) {
     const saved = await keeper.save(LAST_PUSH_MS);
     // A reported branch is pushed already: what else there is need not be waited for.
-    if (saved?.pushed === true || keeper.report?.kind === 'done' || !keeper.mayPass || performance.now() > until) return;
+    if (saved?.pushed === true || keeper.report?.kind === 'done' || !keeper.mayPass || performance.now() > until)
+      return;
     await sleep(PUSH_AGAIN_MS);
   }
 }

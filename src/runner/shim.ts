@@ -7,7 +7,10 @@ const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 /** @returns the `heartbead` in such a folder. */
 export const shimPath = (folder: string): string => join(folder, 'heartbead');
 
-/** Makes a folder with a `heartbead` for the agent's PATH: this very installation and this very Node, whatever else the host has. */
+/**
+ * Makes a folder with a `heartbead` for the agent's PATH: this very installation and this very Node, whatever else the
+ * host has.
+ */
 export async function writeShim(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const script = `#!/bin/sh\nexec ${quoted(process.execPath)} ${quoted(join(packageRoot, 'bin', 'heartbead.mjs'))} "$@"\n`;

@@ -21,10 +21,16 @@ export interface SignalPlan {
 
 export const emptyPlan: SignalPlan = { life: [], acknowledged: [] };
 
-/** During a long outage pauses may come and go; the bead need not hear of every one, but of the first (it may be on its way) and the last. */
+/**
+ * During a long outage pauses may come and go; the bead need not hear of every one, but of the first (it may be on its
+ * way) and the last.
+ */
 const LIFE_KEPT = 6;
 
-/** @returns the plan after a life event. Nothing is cancelled out: what seems untold may have been told, and only the answer got lost. */
+/**
+ * @returns the plan after a life event. Nothing is cancelled out: what seems untold may have been told, and only the
+ * answer got lost.
+ */
 export function planLife(plan: SignalPlan, kind: LifeKind): SignalPlan {
   if (plan.life.at(-1) === kind) return plan;
   const life = [...plan.life, kind];
@@ -38,15 +44,23 @@ export function planProgress(plan: SignalPlan, kind: ProgressKind, activity?: st
 }
 
 /** @returns the plan after the agent acknowledged messages. */
-export const planAcknowledged = (plan: SignalPlan, ids: readonly string[]): SignalPlan => ({ ...plan, acknowledged: [...plan.acknowledged, ...ids] });
+export const planAcknowledged = (plan: SignalPlan, ids: readonly string[]): SignalPlan => ({
+  ...plan,
+  acknowledged: [...plan.acknowledged, ...ids],
+});
 
 /**
- * @returns the kind of the signal that is due now, or how many milliseconds until progress may be told (undefined: nothing to tell).
+ * @returns the kind of the signal that is due now, or how many milliseconds until progress may be told (undefined:
+ * nothing to tell).
  *
- * Life events and acknowledgements are rare and go at once. Progress is told at once after a silence (the first one too), else at
- * most once per `signalEvery`: every signal costs the bead about four events of its history.
+ * Life events and acknowledgements are rare and go at once. Progress is told at once after a silence (the first one
+ * too), else at most once per `signalEvery`: every signal costs the bead about four events of its history.
  */
-export function signalDue(plan: SignalPlan, now: Instant, { signalEvery }: Pick<Clocks, 'signalEvery'>): { kind: HeartbeatKind } | { inMs: number } | undefined {
+export function signalDue(
+  plan: SignalPlan,
+  now: Instant,
+  { signalEvery }: Pick<Clocks, 'signalEvery'>,
+): { kind: HeartbeatKind } | { inMs: number } | undefined {
   const [life] = plan.life;
   if (life !== undefined) return { kind: life };
   if (plan.acknowledged.length > 0) return { kind: 'agent' };
@@ -55,7 +69,9 @@ export function signalDue(plan: SignalPlan, now: Instant, { signalEvery }: Pick<
   return since >= signalEvery ? { kind: plan.progress.kind } : { inMs: signalEvery - since };
 }
 
-/** @returns the plan after the bead's server accepted a signal that was made from `sent`; what came in meanwhile stays. */
+/**
+ * @returns the plan after the bead's server accepted a signal that was made from `sent`; what came in meanwhile stays.
+ */
 export function planAccepted(plan: SignalPlan, sent: SignalPlan, kind: HeartbeatKind, sentAt: Instant): SignalPlan {
   const isLife = sent.life[0] === kind;
   const told = new Set(sent.acknowledged);

@@ -17,7 +17,10 @@ export interface SignallerOptions {
   onEnded(): void;
 }
 
-/** The progress clock: tells the bead by `heartbeat` signals what {@link signalDue} finds worth telling. What did not get through is tried again. */
+/**
+ * The progress clock: tells the bead by `heartbeat` signals what {@link signalDue} finds worth telling. What did not
+ * get through is tried again.
+ */
 export class Signaller {
   private plan: SignalPlan = emptyPlan;
   private readonly waker = new Waker();
@@ -34,7 +37,8 @@ export class Signaller {
   progress(kind: ProgressKind, activity?: string): void {
     const news = this.plan.progress === undefined;
     this.plan = planProgress(this.plan, kind, activity);
-    // More of the same changes nothing about when it is told; a program that prints a thousand lines a second must not wake us by each.
+    // More of the same changes nothing about when it is told; a program that prints a thousand lines a second must not
+    // wake us by each.
     if (news) this.waker.wake();
   }
 
@@ -87,7 +91,9 @@ export class Signaller {
     const { attempt, host } = this.options;
     const checkpoint = this.options.checkpoint();
     return {
-      attempt, host, kind,
+      attempt,
+      host,
+      kind,
       ...(plan.progress?.activity === undefined ? {} : { activity: plan.progress.activity }),
       ...(checkpoint === undefined ? {} : { checkpoint }),
       ...(plan.acknowledged.length > 0 ? { acknowledged: [...plan.acknowledged] } : {}),

@@ -8,10 +8,16 @@ type Sockets = NonNullable<RunnerRecord['sockets']>;
 
 /** `sun_path` holds 104 bytes on macOS and 108 on Linux, the final NUL included. */
 const PATH_BYTES = 103;
-const pair = (folder: string): Sockets => ({ control: join(folder, 'control.sock'), agent: join(folder, 'agent.sock') });
+const pair = (folder: string): Sockets => ({
+  control: join(folder, 'control.sock'),
+  agent: join(folder, 'agent.sock'),
+});
 const fits = ({ control }: Sockets): boolean => Buffer.byteLength(control) <= PATH_BYTES;
 
-/** @returns where a runner's sockets go: into the attempt's folder, or, when its path is too long for a socket, a new folder (0700) under the temporary one. */
+/**
+ * @returns where a runner's sockets go: into the attempt's folder, or, when its path is too long for a socket, a new
+ * folder (0700) under the temporary one.
+ */
 export async function chooseSockets(dir: AttemptDir): Promise<Sockets> {
   const near = pair(dir.path);
   if (fits(near)) return near;

@@ -45,12 +45,18 @@ export interface SupervisorOptions {
   log: Logger;
 }
 
-/** After `done` the agent has a while to end by itself, 30 s with the default `stopGrace`: it may have a last word to say, but nothing more to do. */
+/**
+ * After `done` the agent has a while to end by itself, 30 s with the default `stopGrace`: it may have a last word to
+ * say, but nothing more to do.
+ */
 const END_AFTER_DONE = 1.5;
 /** A frozen agent's work is saved as far as the line allows; an hour-long push would keep the next save waiting. */
 const SAVE_FROZEN_MS = 20_000;
 
-/** A host that shuts down gives its processes but a moment (90 s with systemd, 10 s with Docker), most of which the agent and the push have had. */
+/**
+ * A host that shuts down gives its processes but a moment (90 s with systemd, 10 s with Docker), most of which the
+ * agent and the push have had.
+ */
 const REPORT_LAST_MS = 5_000;
 
 /** Supervises one attempt, from the fence to the report of its result. */
@@ -81,15 +87,35 @@ export class Supervisor implements ControlHandlers {
   constructor(private readonly options: SupervisorOptions) {
     const { dir, input, setup, adapter, token, link, record, clock, log } = options;
     const { bead, attempt, clocks } = input;
-    this.keeper = new WorkKeeper({ bead, attempt, worktree: dir.worktree, remote: input.repo, baseSha: setup.baseSha }, {
-      record: (report) => dir.writeReport(report),
-      changed: (checkpoint) => this.note('runner.json', record.update({ checkpoint })),
-      trouble: this.trouble,
+    this.keeper = new WorkKeeper(
+      { bead, attempt, worktree: dir.worktree, remote: input.repo, baseSha: setup.baseSha },
+      {
+        record: (report) => dir.writeReport(report),
+        changed: (checkpoint) => this.note('runner.json', record.update({ checkpoint })),
+        trouble: this.trouble,
+      },
+    );
+    this.signaller = new Signaller({
+      link,
+      clock,
+      clocks,
+      attempt,
+      host: setup.host,
+      checkpoint: () => this.keeper.checkpoint,
+      onEnded: () => this.movedOn(undefined),
     });
-    this.signaller = new Signaller({ link, clock, clocks, attempt, host: setup.host, checkpoint: () => this.keeper.checkpoint, onEnded: () => this.movedOn(undefined) });
-    this.freezer = new Freezer(() => this.processes(), () => this.changed());
+    this.freezer = new Freezer(
+      () => this.processes(),
+      () => this.changed(),
+    );
     this.leaseKeeper = new LeaseKeeper({
-      link, clock, clocks, attempt, token, signaller: this.signaller, freezer: this.freezer,
+      link,
+      clock,
+      clocks,
+      attempt,
+      token,
+      signaller: this.signaller,
+      freezer: this.freezer,
       details: () => this.details(),
       saveToken: (fresh) => dir.writeToken(fresh),
       onFrozen: () => void this.keeper.save(SAVE_FROZEN_MS),
@@ -112,10 +138,20 @@ export class Supervisor implements ControlHandlers {
     // Nobody could adopt it without: it would hold its agent for ever.
     this.folder = new FolderWatch(dir.path, () => this.endSoon('the folder of the attempt was deleted'));
     this.desk = new AgentDesk({
-      attempt, watch: this.watch, signaller: this.signaller, notes: this.notes, box: this.box, keeper: this.keeper,
+      attempt,
+      watch: this.watch,
+      signaller: this.signaller,
+      notes: this.notes,
+      box: this.box,
+      keeper: this.keeper,
       closed: () => (this.cause === undefined ? undefined : 'the attempt is being ended'),
       onDone: () => {
-        this.timers.add(setTimeout(() => this.end({ by: 'stop', outcome: 'lost', reason: 'the agent did not end after it had reported' }), END_AFTER_DONE * clocks.stopGrace));
+        this.timers.add(
+          setTimeout(
+            () => this.end({ by: 'stop', outcome: 'lost', reason: 'the agent did not end after it had reported' }),
+            END_AFTER_DONE * clocks.stopGrace,
+          ),
+        );
       },
     });
   }
@@ -125,7 +161,12 @@ export class Supervisor implements ControlHandlers {
     const { input, setup, link, clock } = this.options;
     this.folder.start(input.clocks.beatEvery);
     const passed = await passFence({
-      link, clock, clocks: input.clocks, attempt: input.attempt, host: setup.host, waker: this.fenceWaker,
+      link,
+      clock,
+      clocks: input.clocks,
+      attempt: input.attempt,
+      host: setup.host,
+      waker: this.fenceWaker,
       token: () => this.leaseKeeper.token,
       details: () => this.details(),
       claim: () => this.signaller.sendNow('start'),
@@ -147,7 +188,9 @@ export class Supervisor implements ControlHandlers {
     this.agent = agent;
     this.spawnedAt = Date.now();
     if (agent.group !== undefined) {
-      this.tether = Tether.attach({ pgid: agent.group.pgid, attempt: input.attempt }, (error) => this.trouble('tether', error));
+      this.tether = Tether.attach({ pgid: agent.group.pgid, attempt: input.attempt }, (error) =>
+        this.trouble('tether', error),
+      );
       this.note('runner.json', record.update({ agent: { ...agent.group, spawnedAt: this.spawnedAt } }));
     }
     log.info({ agent: agent.group }, 'agent spawned');
@@ -169,7 +212,10 @@ export class Supervisor implements ControlHandlers {
     await this.notes.flush();
     const { link, clock } = this.options;
     const reported = await reportResult({
-      link, clock, clocks: input.clocks, result,
+      link,
+      clock,
+      clocks: input.clocks,
+      result,
       token: () => this.leaseKeeper.token,
       cancelled: () => this.cancelled,
       settled: () => this.settled,
@@ -193,9 +239,20 @@ export class Supervisor implements ControlHandlers {
     const { agent, keeper, watch, leaseKeeper } = this;
     const { text, phase } = this.details();
     return {
-      bead: dir.bead, attempt: dir.attempt, host: setup.host, pid: process.pid, state: this.state(), phase, text,
-      orphan: leaseKeeper.orphan, frozenBy: this.freezer.list(), leaseAgeMs: leaseKeeper.age, unacknowledged: this.box.unacknowledged().length,
-      ...(agent?.group && this.spawnedAt !== undefined ? { agent: { pid: agent.group.pid, pgid: agent.group.pgid, spawnedAt: this.spawnedAt } } : {}),
+      bead: dir.bead,
+      attempt: dir.attempt,
+      host: setup.host,
+      pid: process.pid,
+      state: this.state(),
+      phase,
+      text,
+      orphan: leaseKeeper.orphan,
+      frozenBy: this.freezer.list(),
+      leaseAgeMs: leaseKeeper.age,
+      unacknowledged: this.box.unacknowledged().length,
+      ...(agent?.group && this.spawnedAt !== undefined
+        ? { agent: { pid: agent.group.pid, pgid: agent.group.pgid, spawnedAt: this.spawnedAt } }
+        : {}),
       ...(watch.lastProgressAt === undefined ? {} : { lastProgressAt: watch.lastProgressAt }),
       ...(watch.activity === undefined ? {} : { activity: watch.activity }),
       ...(keeper.checkpoint === undefined ? {} : { checkpoint: keeper.checkpoint }),
@@ -242,12 +299,20 @@ export class Supervisor implements ControlHandlers {
     if (problem !== undefined) throw new Refusal(429, problem);
   }
 
-  /** Ends the attempt as lost. Its report gets a moment: what the bead does not hear now it hears from this disk, or from the host that has nothing of the attempt any more. */
+  /**
+   * Ends the attempt as lost. Its report gets a moment: what the bead does not hear now it hears from this disk, or
+   * from the host that has nothing of the attempt any more.
+   */
   private endSoon(reason: string): void {
-    const settle = (): void => { this.settled = true; };
-    this.note(reason, this.stop({ outcome: 'lost', reason }).then(() => {
-      setTimeout(settle, REPORT_LAST_MS).unref();
-    }));
+    const settle = (): void => {
+      this.settled = true;
+    };
+    this.note(
+      reason,
+      this.stop({ outcome: 'lost', reason }).then(() => {
+        setTimeout(settle, REPORT_LAST_MS).unref();
+      }),
+    );
   }
 
   /** The first cause counts. */
@@ -262,13 +327,26 @@ export class Supervisor implements ControlHandlers {
     this.changed();
     const { dir, setup, input, adapter } = this.options;
     endAttempt({
-      dir, setup, clocks: input.clocks, adapter, cause, agent, watch: this.watch, keeper: this.keeper, box: this.box,
-      processes: this.processes(), trouble: this.trouble, onProcessesEnded: () => this.tether?.release(),
-    }).then((result) => {
-      this.result = result;
-      this.changed();
-      this.recorded.resolve(result);
-    }, (error: unknown) => this.recorded.reject(error));
+      dir,
+      setup,
+      clocks: input.clocks,
+      adapter,
+      cause,
+      agent,
+      watch: this.watch,
+      keeper: this.keeper,
+      box: this.box,
+      processes: this.processes(),
+      trouble: this.trouble,
+      onProcessesEnded: () => this.tether?.release(),
+    }).then(
+      (result) => {
+        this.result = result;
+        this.changed();
+        this.recorded.resolve(result);
+      },
+      (error: unknown) => this.recorded.reject(error),
+    );
   }
 
   /** The bead has another attempt, or has ended; or it wants this one stopped, and could not tell the host. */
@@ -283,9 +361,16 @@ export class Supervisor implements ControlHandlers {
 
   private facts(): DetailFacts {
     return {
-      host: this.options.setup.host, attempt: this.options.dir.attempt,
-      spawned: this.agent !== undefined, ending: this.cause !== undefined, frozenBy: this.freezer.list(),
-      agentPid: this.agent?.group?.pid, spawnedAt: this.spawnedAt, orphan: this.leaseKeeper.orphan, watch: this.watch, keeper: this.keeper,
+      host: this.options.setup.host,
+      attempt: this.options.dir.attempt,
+      spawned: this.agent !== undefined,
+      ending: this.cause !== undefined,
+      frozenBy: this.freezer.list(),
+      agentPid: this.agent?.group?.pid,
+      spawnedAt: this.spawnedAt,
+      orphan: this.leaseKeeper.orphan,
+      watch: this.watch,
+      keeper: this.keeper,
     };
   }
 

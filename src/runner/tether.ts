@@ -3,8 +3,8 @@ import type { ChildProcess } from 'node:child_process';
 import { agentEnvironment } from '../contract/index.js';
 
 /**
- * The shell reads one line. Its end of file instead means that the runner is dead: then everything of the attempt is stopped, first
- * the group, then what carries the mark. `grep -z` reads /proc's NUL-separated environments.
+ * The shell reads one line. Its end of file instead means that the runner is dead: then everything of the attempt is
+ * stopped, first the group, then what carries the mark. `grep -z` reads /proc's NUL-separated environments.
  */
 const SCRIPT = [
   'read -r word && exit 0',
@@ -16,8 +16,9 @@ const SCRIPT = [
 ].join('\n');
 
 /**
- * Ties the agent to the life of its runner: a runner that dies by SIGKILL can stop nothing any more, and an agent without a runner
- * has no lease. A shell of about one megabyte waits for that, and freezes the agent until the host has reaped the attempt.
+ * Ties the agent to the life of its runner: a runner that dies by SIGKILL can stop nothing any more, and an agent
+ * without a runner has no lease. A shell of about one megabyte waits for that, and freezes the agent until the host has
+ * reaped the attempt.
  */
 export class Tether {
   private constructor(private readonly child: ChildProcess) {}
@@ -36,7 +37,9 @@ export class Tether {
     return new Tether(child);
   }
 
-  /** No process of the attempt is left: there is nothing to freeze, and the group's number may soon be somebody else's. */
+  /**
+   * No process of the attempt is left: there is nothing to freeze, and the group's number may soon be somebody else's.
+   */
   release(): void {
     this.child.stdin?.end('released\n');
   }

@@ -7,7 +7,9 @@ export interface RunnerConnection {
   namespace: string;
   apiKey?: string;
   /** True for TLS with the system's roots. Certificates and keys as base64 of the PEM text. */
-  tls?: boolean | { serverNameOverride?: string; serverRootCACertificate?: string; clientCertPair?: { crt: string; key: string } };
+  tls?:
+    | boolean
+    | { serverNameOverride?: string; serverRootCACertificate?: string; clientCertPair?: { crt: string; key: string } };
   metadata?: Record<string, string>;
 }
 
@@ -42,7 +44,10 @@ export interface RunnerRecord extends ProcessIdentity {
   agent?: ProcessIdentity & { pgid: number; spawnedAt: number };
   /** Newest work known to be on the remote. */
   checkpoint?: Checkpoint;
-  /** The agent program's conversation, and what it has used, as far as it has told: the next attempt wants them also of a dead runner. */
+  /**
+   * The agent program's conversation, and what it has used, as far as it has told: the next attempt wants them also of
+   * a dead runner.
+   */
   session?: string;
   usage?: Usage;
 }
@@ -86,7 +91,11 @@ export interface RunnerStatus {
 /** How a spawn of the runner ended. Refused: no agent was spawned, and none will be by this runner. */
 export type SpawnOutcome =
   | { fenced: true; pid: number }
-  | { fenced: false; refused: string; because: 'token' | 'cancelled' | 'bead' | 'held' | 'ended' | 'unreachable' | 'failed' };
+  | {
+      fenced: false;
+      refused: string;
+      because: 'token' | 'cancelled' | 'bead' | 'held' | 'ended' | 'unreachable' | 'failed';
+    };
 
 /** Answer of the control socket's `adopt`. */
 export type AdoptOutcome = { adopted: true } | { adopted: false; result: AttemptResult };

@@ -31,10 +31,13 @@ export function unixRequest({ socketPath, method, path, body, timeoutMs }: UnixR
   return new Promise((resolve, reject) => {
     const fail = (error: Error): void => {
       const code = (error as NodeJS.ErrnoException).code ?? '';
-      reject(gone.has(code) ? new SocketGoneError(`nobody answers at ${socketPath} (${code})`, { cause: error }) : error);
+      reject(
+        gone.has(code) ? new SocketGoneError(`nobody answers at ${socketPath} (${code})`, { cause: error }) : error,
+      );
     };
     const text = body === undefined ? undefined : JSON.stringify(body);
-    const headers = text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+    const headers =
+      text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
     const req = request({ socketPath, method, path, headers, agent: false }, (res) => {
       const chunks: Buffer[] = [];
       res.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -48,7 +51,9 @@ export function unixRequest({ socketPath, method, path, body, timeoutMs }: UnixR
         }
       });
     });
-    req.setTimeout(timeoutMs, () => req.destroy(new Error(`no answer from ${socketPath}${path} within ${timeoutMs} ms`)));
+    req.setTimeout(timeoutMs, () =>
+      req.destroy(new Error(`no answer from ${socketPath}${path} within ${timeoutMs} ms`)),
+    );
     req.on('error', fail);
     req.end(text);
   });

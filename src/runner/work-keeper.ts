@@ -20,7 +20,10 @@ const PUSH_WITHIN_MS = 5 * 60_000;
 /** Named in a refusal; more would not help anybody. */
 const PATHS_NAMED = 8;
 
-/** Saves the attempt's work and pushes it, one thing at a time. Failures are shown and tried again later; they never stop an agent. */
+/**
+ * Saves the attempt's work and pushes it, one thing at a time. Failures are shown and tried again later; they never
+ * stop an agent.
+ */
 export class WorkKeeper {
   /** Newest work that is known to be on the remote. */
   checkpoint: Checkpoint | undefined;
@@ -35,7 +38,11 @@ export class WorkKeeper {
 
   constructor(
     private readonly place: WorkPlace,
-    private readonly events: { record(report: AgentReport): Promise<void>; changed(checkpoint: Checkpoint): void; trouble(what: string, error: unknown): void },
+    private readonly events: {
+      record(report: AgentReport): Promise<void>;
+      changed(checkpoint: Checkpoint): void;
+      trouble(what: string, error: unknown): void;
+    },
   ) {}
 
   /**
@@ -49,8 +56,16 @@ export class WorkKeeper {
       try {
         const signal = AbortSignal.timeout(withinMs);
         const { bead, attempt, worktree, remote } = this.place;
-        const { checkpoint, pushed, pushProblem, unsaved } = await saveWip({ worktree, bead, attempt, remote, push: true, signal });
-        if (unsaved !== undefined) this.events.trouble('save', new Error(`not everything could be saved: ${unsaved.join('; ')}`));
+        const { checkpoint, pushed, pushProblem, unsaved } = await saveWip({
+          worktree,
+          bead,
+          attempt,
+          remote,
+          push: true,
+          signal,
+        });
+        if (unsaved !== undefined)
+          this.events.trouble('save', new Error(`not everything could be saved: ${unsaved.join('; ')}`));
         if (pushed) this.pushedAt(checkpoint);
         else this.failed('push', pushProblem ?? new Error('the remote did not take it'));
         return { checkpoint, pushed };
@@ -69,15 +84,19 @@ export class WorkKeeper {
   }
 
   /**
-   * Takes the agent's word that it is done: refuses while there is uncommitted work, pushes HEAD to the attempt's branch, and records
-   * the report before it is answered.
+   * Takes the agent's word that it is done: refuses while there is uncommitted work, pushes HEAD to the attempt's
+   * branch, and records the report before it is answered.
    * @throws Refusal 409 when the tree is dirty, 503 when the branch cannot be pushed for now.
    */
   done(summary: string | undefined): Promise<DoneAnswer> {
     return this.turn.runExclusive(async () => {
       const { bead, attempt, worktree, remote, baseSha } = this.place;
       const { head, dirty } = await worktreeStatus(worktree);
-      if (dirty) throw new Refusal(409, `there is uncommitted work: ${await this.dirtyPaths()}; commit what belongs to the task, remove or ignore the rest, then report done again`);
+      if (dirty)
+        throw new Refusal(
+          409,
+          `there is uncommitted work: ${await this.dirtyPaths()}; commit what belongs to the task, remove or ignore the rest, then report done again`,
+        );
       const said = summary === undefined ? {} : { summary };
       if ((await this.commitsAhead(baseSha)) === 0) {
         await this.reported({ kind: 'no_changes', sha: head, ...said, at: Date.now() });
@@ -88,7 +107,10 @@ export class WorkKeeper {
         pushed = await pushBranch({ worktree, remote, bead, attempt });
       } catch (error) {
         this.failed('push', error);
-        throw new Refusal(503, `the branch could not be pushed: ${error instanceof Error ? error.message : String(error)}; report done again in a while`);
+        throw new Refusal(
+          503,
+          `the branch could not be pushed: ${error instanceof Error ? error.message : String(error)}; report done again in a while`,
+        );
       }
       await this.reported({ kind: 'done', ...pushed, ...said, at: Date.now() });
       return { outcome: 'done', ...pushed };
@@ -110,13 +132,20 @@ export class WorkKeeper {
   }
 
   private async commitsAhead(baseSha: string): Promise<number> {
-    const { stdout } = await runGit({ worktree: this.place.worktree }, ['rev-list', '--count', `${baseSha}..HEAD`], { doing: 'counting commits' });
+    const { stdout } = await runGit({ worktree: this.place.worktree }, ['rev-list', '--count', `${baseSha}..HEAD`], {
+      doing: 'counting commits',
+    });
     return Number(stdout.trim());
   }
 
   private async dirtyPaths(): Promise<string> {
-    const { stdout } = await runGit({ worktree: this.place.worktree }, ['status', '--porcelain', '-z'], { doing: 'listing uncommitted work' });
-    const paths = stdout.split('\0').filter((entry) => entry.length > 3).map((entry) => entry.slice(3));
+    const { stdout } = await runGit({ worktree: this.place.worktree }, ['status', '--porcelain', '-z'], {
+      doing: 'listing uncommitted work',
+    });
+    const paths = stdout
+      .split('\0')
+      .filter((entry) => entry.length > 3)
+      .map((entry) => entry.slice(3));
     return `${paths.slice(0, PATHS_NAMED).join(', ')}${paths.length > PATHS_NAMED ? ` and ${paths.length - PATHS_NAMED} more` : ''}`;
   }
 }

@@ -43,17 +43,31 @@ export class BinaryCache {
     return undefined;
   }
 
-  /** Runs the action while no other process fetches this kind of program; what died in the middle of one is cleared away first. */
-  async exclusively<T>(log: (line: string) => void, signal: AbortSignal | undefined, action: () => Promise<T>): Promise<T> {
-    const onWait = ({ pid, host }: { pid: number; host: string }): void => log(`another process (${pid} on ${host}) is getting it; waiting for that`);
-    return withFileLock(join(this.#folder, 'lock'), async () => {
-      for (const name of await readdir(this.#folder)) if (name.startsWith(unfinished)) await rm(join(this.#folder, name), { recursive: true, force: true });
-      return action();
-    }, { onWait, ...(signal ? { signal } : {}) });
+  /**
+   * Runs the action while no other process fetches this kind of program; what died in the middle of one is cleared away
+   * first.
+   */
+  async exclusively<T>(
+    log: (line: string) => void,
+    signal: AbortSignal | undefined,
+    action: () => Promise<T>,
+  ): Promise<T> {
+    const onWait = ({ pid, host }: { pid: number; host: string }): void =>
+      log(`another process (${pid} on ${host}) is getting it; waiting for that`);
+    return withFileLock(
+      join(this.#folder, 'lock'),
+      async () => {
+        for (const name of await readdir(this.#folder))
+          if (name.startsWith(unfinished)) await rm(join(this.#folder, name), { recursive: true, force: true });
+        return action();
+      },
+      { onWait, ...(signal ? { signal } : {}) },
+    );
   }
 
   /**
-   * Adds an entry: `make` fills a folder beside the final one, which then takes its place at once. So a program in the cache is always whole.
+   * Adds an entry: `make` fills a folder beside the final one, which then takes its place at once. So a program in the
+   * cache is always whole.
    * @param make puts the program into the folder and returns its version.
    */
   async add(key: string, origin: BinarySource, make: (folder: string) => Promise<string>): Promise<CachedBinary> {

@@ -16,10 +16,11 @@ const lookEveryMs = 100;
 const answerWithinMs = 2_000;
 
 /**
- * Of the dynamic configuration. Without the new matcher the server ignores priorities, without fairness it ignores fairness keys, and with the usual four partitions
- * per queue the order is only roughly kept (measured on 1.29.1).
- * Of the queries that come to a workflow in the middle of a workflow task only one may wait by default; the next is refused as "resource exhausted", which the SDK's clients
- * take for overload and try again after 1.4 to 2 s. A host's claim asks just then, and so may those who look on: a start took 3 s instead of 1.
+ * Of the dynamic configuration. Without the new matcher the server ignores priorities, without fairness it ignores
+ * fairness keys, and with the usual four partitions per queue the order is only roughly kept (measured on 1.29.1). Of
+ * the queries that come to a workflow in the middle of a workflow task only one may wait by default; the next is
+ * refused as "resource exhausted", which the SDK's clients take for overload and try again after 1.4 to 2 s. A host's
+ * claim asks just then, and so may those who look on: a start took 3 s instead of 1.
  */
 export const serverSettings: Readonly<Record<string, boolean | number>> = {
   'matching.useNewMatcher': true,
@@ -30,7 +31,9 @@ export const serverSettings: Readonly<Record<string, boolean | number>> = {
 };
 
 export interface DevServerOptions {
-  /** The server's database; without it everything is forgotten when the server ends. Its folder is made when missing. */
+  /**
+   * The server's database; without it everything is forgotten when the server ends. Its folder is made when missing.
+   */
   dbFile?: string;
   /** Default: a free one. */
   port?: number;
@@ -76,20 +79,34 @@ export class DevServerProblem extends Error {
  */
 export async function startDevServer(options: DevServerOptions = {}): Promise<DevServer> {
   const { dbFile, namespace = 'default', outlive = false, logFile, log = () => undefined } = options;
-  const program = options.program ?? await findDevServer({ log });
+  const program = options.program ?? (await findDevServer({ log }));
   const port = await freePort(options.port);
   const uiPort = options.uiPort === false ? undefined : await freePort(options.uiPort);
   if (dbFile !== undefined) mkdirSync(dirname(dbFile), { recursive: true });
-  const server = new ServerProcess(program.path, commandLine({ port, uiPort, dbFile, namespace }), { logFile, outlive });
+  const server = new ServerProcess(program.path, commandLine({ port, uiPort, dbFile, namespace }), {
+    logFile,
+    outlive,
+  });
   const address = `${loopback}:${port}`;
   const problem = await Promise.race([server.ended.then(() => 'it ended at once'), untilReady(address, namespace)]);
   if (problem !== undefined) {
     const printed = server.lastLines();
     await server.kill();
-    throw new DevServerProblem([`the dev server ${program.path} does not come up: ${problem}`, ...printed.map((line) => `  ${line}`), ...adviceOn(printed, dbFile)].join('\n'));
+    throw new DevServerProblem(
+      [
+        `the dev server ${program.path} does not come up: ${problem}`,
+        ...printed.map((line) => `  ${line}`),
+        ...adviceOn(printed, dbFile),
+      ].join('\n'),
+    );
   }
   return {
-    address, namespace, pid: server.pid, program, logFile: server.logFile, ended: server.ended,
+    address,
+    namespace,
+    pid: server.pid,
+    program,
+    logFile: server.logFile,
+    ended: server.ended,
     ...(uiPort === undefined ? {} : { uiAddress: `http://${loopback}:${uiPort}` }),
     stop: () => server.stop(),
     kill: () => server.kill(),
@@ -105,7 +122,18 @@ interface CommandLine {
 
 function commandLine({ port, uiPort, dbFile, namespace }: CommandLine): string[] {
   return [
-    'server', 'start-dev', '--ip', loopback, '--port', String(port), '--namespace', namespace, '--log-level', 'warn', '--log-format', 'json',
+    'server',
+    'start-dev',
+    '--ip',
+    loopback,
+    '--port',
+    String(port),
+    '--namespace',
+    namespace,
+    '--log-level',
+    'warn',
+    '--log-format',
+    'json',
     ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort)]),
     ...(dbFile === undefined ? [] : ['--db-filename', dbFile]),
     ...Object.entries(serverSettings).flatMap(([key, value]) => ['--dynamic-config-value', `${key}=${value}`]),
@@ -115,17 +143,26 @@ function commandLine({ port, uiPort, dbFile, namespace }: CommandLine): string[]
 
 async function freePort(wanted: number | undefined): Promise<number> {
   if (wanted === undefined) return getPort({ host: loopback });
-  // Not by get-port: that calls a port taken which it has itself named a short while ago, so a server could not come back where it was.
+  // Not by get-port: that calls a port taken which it has itself named a short while ago, so a server could not come
+  // back where it was.
   const refusal = await listenProblem(wanted);
-  if (refusal === 'EACCES') throw new DevServerProblem(`port ${wanted} needs rights that this user lacks: choose another port (${await getPort({ host: loopback })} is free)`);
-  if (refusal !== undefined) throw new DevServerProblem(`port ${wanted} is taken by another program: end that one, or choose another port (${await getPort({ host: loopback })} is free)`);
+  if (refusal === 'EACCES')
+    throw new DevServerProblem(
+      `port ${wanted} needs rights that this user lacks: choose another port (${await getPort({ host: loopback })} is free)`,
+    );
+  if (refusal !== undefined)
+    throw new DevServerProblem(
+      `port ${wanted} is taken by another program: end that one, or choose another port (${await getPort({ host: loopback })} is free)`,
+    );
   return wanted;
 }
 
 function listenProblem(port: number): Promise<'EADDRINUSE' | 'EACCES' | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' || error.code === 'EACCES' ? resolve(error.code) : reject(error)));
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' || error.code === 'EACCES' ? resolve(error.code) : reject(error),
+    );
     server.listen({ port, host: loopback }, () => server.close(() => resolve(undefined)));
   });
 }
@@ -159,8 +196,13 @@ async function readyProblem(address: string, namespace: string): Promise<string 
 /** Next steps for what the server is known to print. */
 function adviceOn(printed: readonly string[], dbFile: string | undefined): string[] {
   const text = printed.join('\n');
-  if (/address already in use/i.test(text)) return ['Another program took one of its ports meanwhile; try again, or choose other ports.'];
-  if (dbFile !== undefined && /database is locked|SQLITE_BUSY/i.test(text)) return [`Another server uses ${dbFile}; end that one, or choose another state directory.`];
-  if (dbFile !== undefined && /unable to open database|readonly database|SQLITE_/i.test(text)) return [`The database ${dbFile} cannot be used; move it away (what it holds is lost to the new server) or choose another state directory.`];
+  if (/address already in use/i.test(text))
+    return ['Another program took one of its ports meanwhile; try again, or choose other ports.'];
+  if (dbFile !== undefined && /database is locked|SQLITE_BUSY/i.test(text))
+    return [`Another server uses ${dbFile}; end that one, or choose another state directory.`];
+  if (dbFile !== undefined && /unable to open database|readonly database|SQLITE_/i.test(text))
+    return [
+      `The database ${dbFile} cannot be used; move it away (what it holds is lost to the new server) or choose another state directory.`,
+    ];
   return [];
 }

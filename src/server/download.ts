@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-/** What the SDK asks when it is told `cached-download` (sdk-core, `ephemeral_server/mod.rs`); the answer names the archive. */
+/**
+ * What the SDK asks when it is told `cached-download` (sdk-core, `ephemeral_server/mod.rs`); the answer names the
+ * archive.
+ */
 const sdkDownloads = 'https://temporal.download';
 /** Name resolution and a small JSON answer. A network that lets nothing through is known after that. */
 const answerWithinMs = 10_000;
@@ -14,7 +17,8 @@ const answerWithinMs = 10_000;
 const silenceMs = 30_000;
 
 /** The SDK version: the download service picks the server by it. */
-export const sdkVersion = (createRequire(import.meta.url)('@temporalio/worker/package.json') as { version: string }).version;
+export const sdkVersion = (createRequire(import.meta.url)('@temporalio/worker/package.json') as { version: string })
+  .version;
 
 export interface DownloadOptions {
   artifact: 'cli' | 'temporal-test-server';
@@ -30,19 +34,36 @@ export interface DownloadOptions {
 }
 
 /**
- * Downloads a Temporal program from where the SDK itself gets it. The SDK's own code has no time limit and starts a server at once, so this asks
- * the same service by itself.
+ * Downloads a Temporal program from where the SDK itself gets it. The SDK's own code has no time limit and starts a
+ * server at once, so this asks the same service by itself.
  * @throws when the service cannot be reached, answers late or wrongly; the message says which.
  */
-export async function downloadAsSdk({ artifact, into, as, log, signal, downloads = sdkDownloads, limits = { answer: answerWithinMs, silence: silenceMs } }: DownloadOptions): Promise<string> {
-  const query = new URLSearchParams({ arch: architecture(), platform: platform(), format: 'tar.gz', 'sdk-name': 'sdk-typescript', 'sdk-version': sdkVersion });
+export async function downloadAsSdk({
+  artifact,
+  into,
+  as,
+  log,
+  signal,
+  downloads = sdkDownloads,
+  limits = { answer: answerWithinMs, silence: silenceMs },
+}: DownloadOptions): Promise<string> {
+  const query = new URLSearchParams({
+    arch: architecture(),
+    platform: platform(),
+    format: 'tar.gz',
+    'sdk-name': 'sdk-typescript',
+    'sdk-version': sdkVersion,
+  });
   const watch = new Watch(signal);
   const archive = join(into, 'archive.tar.gz');
   try {
-    const { archiveUrl, fileToExtract } = await watch.within(limits.answer, async () => readInfo(await fetch(`${downloads}/${artifact}/default?${query.toString()}`, { signal: watch.signal })));
+    const { archiveUrl, fileToExtract } = await watch.within(limits.answer, async () =>
+      readInfo(await fetch(`${downloads}/${artifact}/default?${query.toString()}`, { signal: watch.signal })),
+    );
     log(`downloading ${archiveUrl}`);
     const response = await watch.within(limits.answer, async () => fetch(archiveUrl, { signal: watch.signal }));
-    if (!response.ok || response.body === null) throw new Error(`${archiveUrl} answered with status ${response.status}`);
+    if (!response.ok || response.body === null)
+      throw new Error(`${archiveUrl} answered with status ${response.status}`);
     watch.limit(limits.silence);
     const alive = new Transform({
       transform: (chunk, _encoding, done) => {
@@ -65,7 +86,8 @@ export async function downloadAsSdk({ artifact, into, as, log, signal, downloads
 async function readInfo(response: Response): Promise<{ archiveUrl: string; fileToExtract: string }> {
   if (!response.ok) throw new Error(`the download service answered with status ${response.status}`);
   const { archiveUrl, fileToExtract } = (await response.json()) as { archiveUrl?: unknown; fileToExtract?: unknown };
-  if (typeof archiveUrl !== 'string' || typeof fileToExtract !== 'string') throw new Error('the download service answered something unknown');
+  if (typeof archiveUrl !== 'string' || typeof fileToExtract !== 'string')
+    throw new Error('the download service answered something unknown');
   if (!archiveUrl.endsWith('.tar.gz')) throw new Error(`the archive has an unknown format: ${archiveUrl}`);
   return { archiveUrl, fileToExtract };
 }

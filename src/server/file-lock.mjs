@@ -1,5 +1,6 @@
 /**
- * A lock between processes, made of one file. Plain JavaScript, since `scripts/build.mjs` needs it before anything is compiled.
+ * A lock between processes, made of one file. Plain JavaScript, since `scripts/build.mjs` needs it before anything is
+ * compiled.
  * @module
  */
 import { mkdirSync, readFileSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
@@ -7,18 +8,24 @@ import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** The holder touches its lock this often, so that a holder on another machine (a shared home folder) can be judged too. */
+/**
+ * The holder touches its lock this often, so that a holder on another machine (a shared home folder) can be judged too.
+ */
 const touchEveryMs = 5_000;
-/** A lock not touched for so long has no holder any more, even if its process id is in use again; twelve missed touches. */
+/**
+ * A lock not touched for so long has no holder any more, even if its process id is in use again; twelve missed touches.
+ */
 const abandonedAfterMs = 60_000;
 const lookEveryMs = 200;
 
 /**
- * Runs the action while holding the lock at `path`; waits until another holder has finished. A lock whose holder is dead is taken over.
+ * Runs the action while holding the lock at `path`; waits until another holder has finished. A lock whose holder is
+ * dead is taken over.
  * @template T
  * @param {string} path the lock's file; its folder is made when missing.
  * @param {() => Promise<T>} action
- * @param {{ onWait?: (holder: { pid: number, host: string }) => void, signal?: AbortSignal }} [options] `onWait` is called once, when somebody else holds it.
+ * @param {{ onWait?: (holder: { pid: number, host: string }) => void, signal?: AbortSignal }} [options] `onWait` is
+ * called once, when somebody else holds it.
  * @returns {Promise<T>} what the action returned.
  */
 export async function withFileLock(path, action, { onWait, signal } = {}) {
@@ -61,7 +68,10 @@ function tryTake(path, me) {
   }
 }
 
-/** @param {string} path @returns {{ pid: number, host: string } | undefined} undefined when it is gone or is being written this moment. */
+/**
+ * @param {string} path @returns {{ pid: number, host: string } | undefined} undefined when it is gone or is being
+ * written this moment.
+ */
 function readHolder(path) {
   try {
     const { pid, host } = JSON.parse(readFileSync(path, 'utf8'));
@@ -82,8 +92,8 @@ function isAbandoned(path, holder) {
 }
 
 /**
- * Removes an abandoned lock. Two waiters may both find it abandoned, and the slower one must not remove the quicker one's new lock: so only
- * the owner of a second, short-lived file may remove, after it has looked again.
+ * Removes an abandoned lock. Two waiters may both find it abandoned, and the slower one must not remove the quicker
+ * one's new lock: so only the owner of a second, short-lived file may remove, after it has looked again.
  * @param {string} path @param {{ pid: number, host: string }} me
  */
 function breakLock(path, me) {

@@ -14,17 +14,22 @@ const cliVersion = '1.5.1';
 const goPackage = `github.com/temporalio/cli/cmd/temporal@v${cliVersion}`;
 /** Fair and prioritised task queues came with server 1.29; so did what the pause of an activity needs here. */
 const oldestServer = [1, 29, 0];
-/** A program of 250 MB that is not in the page cache takes a while to start; a program that never answers is not the CLI. */
+/**
+ * A program of 250 MB that is not in the page cache takes a while to start; a program that never answers is not the
+ * CLI.
+ */
 const versionWithinMs = 30_000;
 
 /**
- * Finds the `temporal` program, whose `server start-dev` is the dev server: `TEMPORAL_CLI_PATH`, PATH, the cache, the SDK's download,
- * `go install`; the last two fill the cache. Concurrent callers, also of other processes, fetch it once.
+ * Finds the `temporal` program, whose `server start-dev` is the dev server: `TEMPORAL_CLI_PATH`, PATH, the cache, the
+ * SDK's download, `go install`; the last two fill the cache. Concurrent callers, also of other processes, fetch it
+ * once.
  * @throws {ServerNotFound} with what was tried and what to do.
  */
 export async function findDevServer(options: FindOptions = {}): Promise<FoundBinary> {
   const { env = process.env, log = () => undefined } = options;
-  const found = await fromEnvironment(env, log) ?? await fromPath(env, log) ?? await fromCacheOrNet(env, log, options);
+  const found =
+    (await fromEnvironment(env, log)) ?? (await fromPath(env, log)) ?? (await fromCacheOrNet(env, log, options));
   log(describeBinary('Temporal dev server', found));
   return found;
 }
@@ -33,11 +38,18 @@ async function fromEnvironment(env: NodeJS.ProcessEnv, log: (line: string) => vo
   const path = env['TEMPORAL_CLI_PATH'];
   if (path === undefined || path === '') return undefined;
   const problem = executableProblem(path);
-  if (problem !== undefined) throw new ServerNotFound(`TEMPORAL_CLI_PATH names ${path}, which ${problem}; correct the variable or unset it`);
+  if (problem !== undefined)
+    throw new ServerNotFound(`TEMPORAL_CLI_PATH names ${path}, which ${problem}; correct the variable or unset it`);
   const version = await versionOf(path);
-  if (version === undefined) throw new ServerNotFound(`TEMPORAL_CLI_PATH names ${path}, which does not answer --version as the Temporal CLI does; correct the variable or unset it`);
+  if (version === undefined)
+    throw new ServerNotFound(
+      `TEMPORAL_CLI_PATH names ${path}, which does not answer --version as the Temporal CLI does; correct the variable or unset it`,
+    );
   // Somebody named it on purpose, so it is used all the same.
-  if (isTooOld(version)) log(`warning: ${path} is ${version}; Heartbead needs server ${oldestServer.join('.')} or newer: priorities or pauses may not work`);
+  if (isTooOld(version))
+    log(
+      `warning: ${path} is ${version}; Heartbead needs server ${oldestServer.join('.')} or newer: priorities or pauses may not work`,
+    );
   return { path, source: 'env', version };
 }
 
@@ -46,74 +58,117 @@ async function fromPath(env: NodeJS.ProcessEnv, log: (line: string) => void): Pr
   if (path === undefined) return undefined;
   const version = await versionOf(path);
   if (version === undefined || isTooOld(version)) {
-    log(`warning: ${path} is ${version ?? 'not the Temporal CLI'} and not used: Heartbead needs server ${oldestServer.join('.')} or newer (to use it all the same set TEMPORAL_CLI_PATH=${path})`);
+    log(
+      `warning: ${path} is ${version ?? 'not the Temporal CLI'} and not used: Heartbead needs server ${oldestServer.join('.')} or newer (to use it all the same set TEMPORAL_CLI_PATH=${path})`,
+    );
     return undefined;
   }
   return { path, source: 'path', version };
 }
 
-async function fromCacheOrNet(env: NodeJS.ProcessEnv, log: (line: string) => void, options: FindOptions): Promise<FoundBinary> {
+async function fromCacheOrNet(
+  env: NodeJS.ProcessEnv,
+  log: (line: string) => void,
+  options: FindOptions,
+): Promise<FoundBinary> {
   const cache = new BinaryCache(cacheDirectory(env), 'dev-server', 'temporal');
   const keys = { download: `sdk-${sdkVersion}`, go: `cli-${cliVersion}` };
   const lookUp = async (): Promise<FoundBinary | undefined> => {
     const entry = cache.lookUp([keys.download, keys.go]);
     // A cached program may have become unusable (another machine's home folder, a full disk): then it is fetched again.
-    const version = entry && await versionOf(entry.path);
+    const version = entry && (await versionOf(entry.path));
     return entry && version !== undefined ? { path: entry.path, source: 'cache', version } : undefined;
   };
-  return await lookUp() ?? await cache.exclusively(log, options.signal, async () => {
-    const meanwhile = await lookUp();
-    if (meanwhile !== undefined) return meanwhile;
-    const failed: string[] = [];
-    log('there is no Temporal dev server on this machine yet; trying the download of the SDK');
-    try {
-      const { path, version } = await cache.add(keys.download, 'download', async (folder) => {
-        const program = await downloadAsSdk({ artifact: 'cli', into: folder, as: cache.program, log, signal: options.signal, downloads: options.downloads });
-        return checkedVersion(program);
-      });
-      return { path, source: 'download', version };
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      failed.push(`download: ${messageOf(error)}`);
-      log(`the download does not work here (${messageOf(error)})`);
-    }
-    const go = onPath('go', env);
-    if (go === undefined) failed.push('go install: there is no go on PATH');
-    else {
+  return (
+    (await lookUp()) ??
+    (await cache.exclusively(log, options.signal, async () => {
+      const meanwhile = await lookUp();
+      if (meanwhile !== undefined) return meanwhile;
+      const failed: string[] = [];
+      log('there is no Temporal dev server on this machine yet; trying the download of the SDK');
       try {
-        const { path, version } = await cache.add(keys.go, 'go install', (folder) => goInstall(go, folder, cache.program, env, log, options.signal));
-        return { path, source: 'go install', version };
+        const { path, version } = await cache.add(keys.download, 'download', async (folder) => {
+          const program = await downloadAsSdk({
+            artifact: 'cli',
+            into: folder,
+            as: cache.program,
+            log,
+            signal: options.signal,
+            downloads: options.downloads,
+          });
+          return checkedVersion(program);
+        });
+        return { path, source: 'download', version };
       } catch (error) {
         options.signal?.throwIfAborted();
-        failed.push(`go install: ${messageOf(error)}`);
+        failed.push(`download: ${messageOf(error)}`);
+        log(`the download does not work here (${messageOf(error)})`);
       }
-    }
-    throw new ServerNotFound([
-      'no Temporal dev server was found, and none could be got:',
-      ...failed.map((line) => `  ${line}`),
-      `Install Go (it then is built once, in a few minutes) or the Temporal CLI (then it is found on PATH), or set TEMPORAL_CLI_PATH to the temporal program; or set TEMPORAL_ADDRESS to use a server that runs already.`,
-    ].join('\n'));
-  });
+      const go = onPath('go', env);
+      if (go === undefined) failed.push('go install: there is no go on PATH');
+      else {
+        try {
+          const { path, version } = await cache.add(keys.go, 'go install', (folder) =>
+            goInstall(go, folder, cache.program, env, log, options.signal),
+          );
+          return { path, source: 'go install', version };
+        } catch (error) {
+          options.signal?.throwIfAborted();
+          failed.push(`go install: ${messageOf(error)}`);
+        }
+      }
+      throw new ServerNotFound(
+        [
+          'no Temporal dev server was found, and none could be got:',
+          ...failed.map((line) => `  ${line}`),
+          `Install Go (it then is built once, in a few minutes) or the Temporal CLI (then it is found on PATH), or set TEMPORAL_CLI_PATH to the temporal program; or set TEMPORAL_ADDRESS to use a server that runs already.`,
+        ].join('\n'),
+      );
+    }))
+  );
 }
 
-async function goInstall(go: string, folder: string, program: string, env: NodeJS.ProcessEnv, log: (line: string) => void, signal: AbortSignal | undefined): Promise<string> {
+async function goInstall(
+  go: string,
+  folder: string,
+  program: string,
+  env: NodeJS.ProcessEnv,
+  log: (line: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   log(`building the Temporal dev server with go install (${goPackage}): about 4 minutes on 2 cores, once per machine`);
   let packages = 0;
   let downloads = 0;
-  await withProgress(log, (elapsed) => `go install: ${elapsed}, ${downloads} modules downloaded, ${packages} packages compiled`, async () => {
-    const build = execa(go, ['install', '-v', '-trimpath', '-ldflags=-s -w', goPackage], {
-      env: { ...env, GOBIN: join(folder, 'bin'), GOFLAGS: '' }, extendEnv: false, stdin: 'ignore', lines: true, reject: false, all: true,
-      // Its compilers are its own children and end with it: it runs in our process group, and a Ctrl-C reaches them all.
-      ...(signal ? { cancelSignal: signal, gracefulCancel: false } : {}),
-    });
-    for await (const line of build.iterable({ from: 'all' })) {
-      if (line.startsWith('go: downloading')) downloads += 1;
-      else if (!line.startsWith('go:')) packages += 1;
-    }
-    const { failed, all, shortMessage } = await build;
-    signal?.throwIfAborted();
-    if (failed) throw new Error([...all.filter((line) => !line.startsWith('go: downloading')).slice(-4), ...(all.length === 0 ? [shortMessage ?? ''] : [])].join(' | '));
-  });
+  await withProgress(
+    log,
+    (elapsed) => `go install: ${elapsed}, ${downloads} modules downloaded, ${packages} packages compiled`,
+    async () => {
+      const build = execa(go, ['install', '-v', '-trimpath', '-ldflags=-s -w', goPackage], {
+        env: { ...env, GOBIN: join(folder, 'bin'), GOFLAGS: '' },
+        extendEnv: false,
+        stdin: 'ignore',
+        lines: true,
+        reject: false,
+        all: true,
+        // Its compilers are its own children and end with it: it runs in our process group, and a Ctrl-C reaches them
+        // all.
+        ...(signal ? { cancelSignal: signal, gracefulCancel: false } : {}),
+      });
+      for await (const line of build.iterable({ from: 'all' })) {
+        if (line.startsWith('go: downloading')) downloads += 1;
+        else if (!line.startsWith('go:')) packages += 1;
+      }
+      const { failed, all, shortMessage } = await build;
+      signal?.throwIfAborted();
+      if (failed)
+        throw new Error(
+          [
+            ...all.filter((line) => !line.startsWith('go: downloading')).slice(-4),
+            ...(all.length === 0 ? [shortMessage ?? ''] : []),
+          ].join(' | '),
+        );
+    },
+  );
   await rename(join(folder, 'bin', program), join(folder, program));
   await rm(join(folder, 'bin'), { recursive: true });
   return checkedVersion(join(folder, program));
@@ -125,9 +180,17 @@ async function checkedVersion(path: string): Promise<string> {
   return version;
 }
 
-/** @returns what the CLI says of itself (`0.0.0-DEV (Server 1.29.1, UI 2.42.1)`), or undefined when the file is not the CLI or does not run. */
+/**
+ * @returns what the CLI says of itself (`0.0.0-DEV (Server 1.29.1, UI 2.42.1)`), or undefined when the file is not the
+ * CLI or does not run.
+ */
 async function versionOf(path: string): Promise<string | undefined> {
-  const { failed, stdout } = await execa(path, ['--version'], { cwd: dirname(path), stdin: 'ignore', reject: false, timeout: versionWithinMs });
+  const { failed, stdout } = await execa(path, ['--version'], {
+    cwd: dirname(path),
+    stdin: 'ignore',
+    reject: false,
+    timeout: versionWithinMs,
+  });
   return failed ? undefined : /^temporal version (.+)$/m.exec(stdout)?.[1]?.trim();
 }
 

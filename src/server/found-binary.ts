@@ -1,4 +1,7 @@
-/** Where a Temporal program was found. It is always told: a test that ran against another server than one believes has proved nothing. */
+/**
+ * Where a Temporal program was found. It is always told: a test that ran against another server than one believes has
+ * proved nothing.
+ */
 export type BinarySource = 'env' | 'path' | 'cache' | 'download' | 'go install' | 'maven';
 
 export interface FoundBinary {
@@ -20,7 +23,9 @@ export interface FindOptions {
   downloads?: string;
 }
 
-/** No way led to a program. The message says what was tried and what to do; it is for the reader, not for a stack trace. */
+/**
+ * No way led to a program. The message says what was tried and what to do; it is for the reader, not for a stack trace.
+ */
 export class ServerNotFound extends Error {
   override readonly name = 'ServerNotFound';
 }

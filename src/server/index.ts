@@ -6,7 +6,12 @@ export { ServerNotFound, describeBinary } from './found-binary.js';
 export type { BinarySource, FindOptions, FoundBinary } from './found-binary.js';
 export { DevServerProblem, serverSettings, startDevServer } from './dev-server.js';
 export type { DevServer, DevServerOptions } from './dev-server.js';
-export { SearchAttributesProblem, missingSearchAttributes, registerSearchAttributes, searchAttributeNames } from './search-attributes.js';
+export {
+  SearchAttributesProblem,
+  missingSearchAttributes,
+  registerSearchAttributes,
+  searchAttributeNames,
+} from './search-attributes.js';
 export { startTimeSkipping } from './time-skipping.js';
 export type { TimeSkippingOptions } from './time-skipping.js';
 export { probePriorities } from './probe-priorities.js';

@@ -1,8 +1,9 @@
 /**
- * The time-skipping server closes a connection whose client pings it more than twice in five quiet minutes ("excess pings", gRPC's default
- * for servers in Java; the server has no option for it), and loses what it was about to hand out on it: a workflow task of an idle test is
- * lost, and virtual time stands still. The SDK pings every 30 s and cannot be told otherwise for a worker's connection. So the connections
- * lead through this proxy, which answers HTTP/2 pings itself (RFC 9113, 6.7) and passes everything else on.
+ * The time-skipping server closes a connection whose client pings it more than twice in five quiet minutes ("excess
+ * pings", gRPC's default for servers in Java; the server has no option for it), and loses what it was about to hand out
+ * on it: a workflow task of an idle test is lost, and virtual time stands still. The SDK pings every 30 s and cannot be
+ * told otherwise for a worker's connection. So the connections lead through this proxy, which answers HTTP/2 pings
+ * itself (RFC 9113, 6.7) and passes everything else on.
  * @module
  */
 import { once } from 'node:events';
@@ -24,7 +25,10 @@ class Frames extends Transform {
   #preface: number;
 
   /** `onPing` gets a ping that wants an answer; it is not passed on. */
-  constructor(preface: number, private readonly onPing?: (frame: Buffer) => void) {
+  constructor(
+    preface: number,
+    private readonly onPing?: (frame: Buffer) => void,
+  ) {
     super();
     this.#preface = preface;
   }
@@ -74,7 +78,10 @@ export class KeepAliveProxy {
 
   private constructor(private readonly server: Server) {}
 
-  /** Listens on a free port of the loopback interface; `target` is a port there, where a server may come up later: until then connections end at once. */
+  /**
+   * Listens on a free port of the loopback interface; `target` is a port there, where a server may come up later: until
+   * then connections end at once.
+   */
   static async open(target: number): Promise<KeepAliveProxy> {
     const server = createServer({ noDelay: true });
     const proxy = new KeepAliveProxy(server);

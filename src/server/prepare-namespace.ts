@@ -1,6 +1,7 @@
 /**
- * Makes a namespace of a real server ready for Heartbead: creates it if it is missing, and registers the search attributes. For the one-shot job of
- * `docker-compose.yml` and for operators: `node dist/server/prepare-namespace.js`, with the usual `TEMPORAL_…` variables. May be run at any time again.
+ * Makes a namespace of a real server ready for Heartbead: creates it if it is missing, and registers the search
+ * attributes. For the one-shot job of `docker-compose.yml` and for operators: `node dist/server/prepare-namespace.js`,
+ * with the usual `TEMPORAL_…` variables. May be run at any time again.
  * @module
  */
 import { realpathSync } from 'node:fs';
@@ -14,22 +15,39 @@ import type { Connection } from '@temporalio/client';
 import type { Town } from '../client/connect.js';
 
 const code = { notFound: 5, alreadyExists: 6, unavailable: 14 } as const;
-/** A server that has just been started, with its schema, or a namespace of which not all its parts know yet (they look every 10 s). */
+/**
+ * A server that has just been started, with its schema, or a namespace of which not all its parts know yet (they look
+ * every 10 s).
+ */
 const readyWithinMs = 120_000;
 const retryEveryMs = 1_000;
 /** How long the server keeps closed beads: a month of `heartbead ls` and of histories to look into. */
 const defaultRetentionDays = 30;
 
 export interface PrepareOptions {
-  /** Days for which closed beads are kept, for a namespace that has to be created; default 30. An existing one is left as it is. */
+  /**
+   * Days for which closed beads are kept, for a namespace that has to be created; default 30. An existing one is left
+   * as it is.
+   */
   retentionDays?: number;
   log?: (line: string) => void;
 }
 
-/** @throws {SearchAttributesProblem} when the search attributes cannot be registered; the server's error when the namespace cannot be created. */
-export async function prepareNamespace(connection: Connection, namespace: string, { retentionDays = defaultRetentionDays, log = () => undefined }: PrepareOptions = {}): Promise<void> {
+/**
+ * @throws {SearchAttributesProblem} when the search attributes cannot be registered; the server's error when the
+ * namespace cannot be created.
+ */
+export async function prepareNamespace(
+  connection: Connection,
+  namespace: string,
+  { retentionDays = defaultRetentionDays, log = () => undefined }: PrepareOptions = {},
+): Promise<void> {
   const created = await patiently(() => create(connection, namespace, retentionDays));
-  log(created ? `created the namespace ${namespace}, which keeps closed beads for ${retentionDays} days` : `the namespace ${namespace} is there`);
+  log(
+    created
+      ? `created the namespace ${namespace}, which keeps closed beads for ${retentionDays} days`
+      : `the namespace ${namespace} is there`,
+  );
   const added = await patiently(() => registerSearchAttributes(connection, namespace));
   log(added.length === 0 ? 'the search attributes are there' : `registered the search attributes ${added.join(', ')}`);
 }
@@ -43,7 +61,10 @@ async function create(connection: Connection, namespace: string, retentionDays: 
     if (!hasCode(error, code.notFound)) throw error;
   }
   try {
-    await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: { seconds: retentionDays * 86_400 as never } });
+    await connection.workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: { seconds: (retentionDays * 86_400) as never },
+    });
     return true;
   } catch (error) {
     if (hasCode(error, code.alreadyExists)) return false;
@@ -72,7 +93,10 @@ const hasCode = (error: unknown, wanted: number): boolean => isGrpcServiceError(
 async function main(): Promise<void> {
   const log = (line: string): void => console.log(line);
   const days = Number(process.env['HEARTBEAD_RETENTION_DAYS'] ?? defaultRetentionDays);
-  if (!Number.isInteger(days) || days < 1) throw new Error(`HEARTBEAD_RETENTION_DAYS is a whole number of days, at least 1, not ${JSON.stringify(process.env['HEARTBEAD_RETENTION_DAYS'])}`);
+  if (!Number.isInteger(days) || days < 1)
+    throw new Error(
+      `HEARTBEAD_RETENTION_DAYS is a whole number of days, at least 1, not ${JSON.stringify(process.env['HEARTBEAD_RETENTION_DAYS'])}`,
+    );
   const town: Town = await patiently(() => connect());
   try {
     await prepareNamespace(town.connection, town.namespace, { retentionDays: days, log });
@@ -85,7 +109,9 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLTo
   try {
     await main();
   } catch (error) {
-    console.error(`heartbead: ${error instanceof Error ? error.message : String(error)}${error instanceof ClientError ? `; ${error.next}` : ''}`);
+    console.error(
+      `heartbead: ${error instanceof Error ? error.message : String(error)}${error instanceof ClientError ? `; ${error.next}` : ''}`,
+    );
     process.exitCode = 1;
   }
 }

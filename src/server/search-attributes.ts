@@ -7,7 +7,10 @@ import type { Connection } from '@temporalio/client';
 const keyword = 2;
 /** gRPC status codes that mean something here. */
 const code = { invalidArgument: 3, alreadyExists: 6, permissionDenied: 7, unimplemented: 12 } as const;
-/** A server tells all its parts of new attributes within about 10 s (its registry's refresh); three times that, on a busy machine. */
+/**
+ * A server tells all its parts of new attributes within about 10 s (its registry's refresh); three times that, on a
+ * busy machine.
+ */
 const visibleWithinMs = 30_000;
 const lookEveryMs = 200;
 
@@ -20,37 +23,52 @@ export class SearchAttributesProblem extends Error {
 }
 
 /**
- * Registers Heartbead's search attributes where they are missing, and waits until the server takes them. May be called again at any time and by
- * several callers at once; works on real servers and on the time-skipping one.
+ * Registers Heartbead's search attributes where they are missing, and waits until the server takes them. May be called
+ * again at any time and by several callers at once; works on real servers and on the time-skipping one.
  * @returns the names that were missing (on the time-skipping server, which cannot list them: all of them).
- * @throws {SearchAttributesProblem} when one exists with another type, when we may not register them, or when they do not show up in time.
+ * @throws {SearchAttributesProblem} when one exists with another type, when we may not register them, or when they do
+ * not show up in time.
  */
-export async function registerSearchAttributes(connection: Connection, namespace: string, withinMs: number = visibleWithinMs): Promise<string[]> {
+export async function registerSearchAttributes(
+  connection: Connection,
+  namespace: string,
+  withinMs: number = visibleWithinMs,
+): Promise<string[]> {
   const listed = await missingSearchAttributes(connection, namespace);
   const missing = listed ?? [...searchAttributeNames];
   if (missing.length > 0 && !(await add(connection, namespace, missing))) {
-    // Some are there already, and then the server adds none: somebody else is registering them too, or it cannot list them.
+    // Some are there already, and then the server adds none: somebody else is registering them too, or it cannot list
+    // them.
     for (const name of missing) await add(connection, namespace, [name]);
   }
   if (listed === undefined) return missing;
   const giveUpAt = Date.now() + withinMs;
   while (!(await areUsable(connection, namespace))) {
-    if (Date.now() > giveUpAt) throw new SearchAttributesProblem(`the server does not take the search attributes ${searchAttributeNames.join(', ')} after ${withinMs / 1000} s; try again, or look at the server's log`);
+    if (Date.now() > giveUpAt)
+      throw new SearchAttributesProblem(
+        `the server does not take the search attributes ${searchAttributeNames.join(', ')} after ${withinMs / 1000} s; try again, or look at the server's log`,
+      );
     await sleep(lookEveryMs);
   }
   return missing;
 }
 
 /**
- * @returns the names of our search attributes that the namespace lacks; undefined when the server cannot tell (the time-skipping one).
+ * @returns the names of our search attributes that the namespace lacks; undefined when the server cannot tell (the
+ * time-skipping one).
  * @throws {SearchAttributesProblem} when one exists with another type.
  */
-export async function missingSearchAttributes(connection: Connection, namespace: string): Promise<string[] | undefined> {
+export async function missingSearchAttributes(
+  connection: Connection,
+  namespace: string,
+): Promise<string[] | undefined> {
   const attributes = await list(connection, namespace);
   if (attributes === undefined) return undefined;
   const wrong = searchAttributeNames.filter((name) => attributes[name] !== undefined && attributes[name] !== keyword);
   if (wrong.length > 0) {
-    throw new SearchAttributesProblem(`the namespace ${namespace} has ${wrong.join(', ')} with another type than Keyword; use another namespace (TEMPORAL_NAMESPACE), or have whoever owns that one give the name another type`);
+    throw new SearchAttributesProblem(
+      `the namespace ${namespace} has ${wrong.join(', ')} with another type than Keyword; use another namespace (TEMPORAL_NAMESPACE), or have whoever owns that one give the name another type`,
+    );
   }
   return searchAttributeNames.filter((name) => attributes[name] === undefined);
 }
@@ -67,11 +85,16 @@ async function list(connection: Connection, namespace: string): Promise<Record<s
 /** @returns false when one of them exists already. */
 async function add(connection: Connection, namespace: string, names: readonly string[]): Promise<boolean> {
   try {
-    await connection.operatorService.addSearchAttributes({ namespace, searchAttributes: Object.fromEntries(names.map((name) => [name, keyword])) });
+    await connection.operatorService.addSearchAttributes({
+      namespace,
+      searchAttributes: Object.fromEntries(names.map((name) => [name, keyword])),
+    });
     return true;
   } catch (error) {
     if (hasCode(error, code.alreadyExists)) return false;
-    throw hasCode(error, code.permissionDenied) ? new SearchAttributesProblem(howToCreate(namespace, names), { cause: error }) : error;
+    throw hasCode(error, code.permissionDenied)
+      ? new SearchAttributesProblem(howToCreate(namespace, names), { cause: error })
+      : error;
   }
 }
 
@@ -79,7 +102,10 @@ async function add(connection: Connection, namespace: string, names: readonly st
 async function areUsable(connection: Connection, namespace: string): Promise<boolean> {
   if ((await missingSearchAttributes(connection, namespace))?.length !== 0) return false;
   try {
-    await connection.workflowService.countWorkflowExecutions({ namespace, query: searchAttributeNames.map((name) => `${name} = 'none'`).join(' AND ') });
+    await connection.workflowService.countWorkflowExecutions({
+      namespace,
+      query: searchAttributeNames.map((name) => `${name} = 'none'`).join(' AND '),
+    });
     return true;
   } catch (error) {
     if (hasCode(error, code.invalidArgument)) return false;

@@ -17,8 +17,8 @@ export interface ServerProcessOptions {
 }
 
 /**
- * A server as a child process in a process group of its own: a Ctrl-C is for us, and we end the server after all that uses it.
- * What it prints goes to a file, since a pipe would end with us.
+ * A server as a child process in a process group of its own: a Ctrl-C is for us, and we end the server after all that
+ * uses it. What it prints goes to a file, since a pipe would end with us.
  */
 export class ServerProcess {
   readonly pid: number;
@@ -36,7 +36,8 @@ export class ServerProcess {
     const output = openSync(this.logFile, 'a', 0o600);
     const child = spawn(program, args, { detached: true, stdio: ['ignore', output, output] });
     closeSync(output);
-    // Node tells the reason (no such file, not executable) only by this event; without a listener it would end the whole process.
+    // Node tells the reason (no such file, not executable) only by this event; without a listener it would end the
+    // whole process.
     child.once('error', () => undefined);
     if (child.pid === undefined) throw new Error(`${program} cannot be started: is it there, and executable?`);
     this.pid = child.pid;
@@ -67,7 +68,11 @@ export class ServerProcess {
 
   /** The end of what it printed. */
   lastLines(count = 5): string[] {
-    return readFileSync(this.logFile, 'utf8').trimEnd().split('\n').slice(-count).filter((line) => line !== '');
+    return readFileSync(this.logFile, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .slice(-count)
+      .filter((line) => line !== '');
   }
 
   async #gone(): Promise<void> {

@@ -12,7 +12,10 @@ import { KeepAliveProxy } from './keep-alive-proxy.js';
 import { registerSearchAttributes } from './search-attributes.js';
 import type { FindOptions } from './found-binary.js';
 
-/** The SDK gives a server 5 s to answer, which a Java program on a busy machine may exceed; a second and a third try find it in the page cache. */
+/**
+ * The SDK gives a server 5 s to answer, which a Java program on a busy machine may exceed; a second and a third try
+ * find it in the page cache.
+ */
 const tries = 3;
 
 export interface TimeSkippingOptions extends FindOptions {
@@ -21,23 +24,32 @@ export interface TimeSkippingOptions extends FindOptions {
 }
 
 /**
- * Starts a time-skipping Temporal server that knows Heartbead's search attributes. Its time is one for all workflows on it: use one server per
- * test file. End it with `teardown()`; if this process ends before that, however it ends, the server is ended too.
+ * Starts a time-skipping Temporal server that knows Heartbead's search attributes. Its time is one for all workflows on
+ * it: use one server per test file. End it with `teardown()`; if this process ends before that, however it ends, the
+ * server is ended too.
  */
-export async function startTimeSkipping({ program, ...find }: TimeSkippingOptions = {}): Promise<TestWorkflowEnvironment> {
+export async function startTimeSkipping({
+  program,
+  ...find
+}: TimeSkippingOptions = {}): Promise<TestWorkflowEnvironment> {
   const path = program ?? (await findTestServer(find)).path;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await startOnce(path);
     } catch (error) {
-      if (attempt === tries) throw new Error(`the time-skipping server ${path} does not start: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      if (attempt === tries)
+        throw new Error(
+          `the time-skipping server ${path} does not start: ${error instanceof Error ? error.message : String(error)}`,
+          { cause: error },
+        );
     }
   }
 }
 
 /**
- * The SDK starts the server, and ends it only if it gets the chance to: it does not tell the process id, by which a guard could. So the SDK
- * gets a small script, which leaves its process id, keeps what the server prints in a file, and becomes the server.
+ * The SDK starts the server, and ends it only if it gets the chance to: it does not tell the process id, by which a
+ * guard could. So the SDK gets a small script, which leaves its process id, keeps what the server prints in a file, and
+ * becomes the server.
  */
 async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
   const folder = await mkdtemp(join(tmpdir(), 'heartbead-time-skipping-'));
@@ -47,7 +59,11 @@ async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
   const port = await getPort({ host: '127.0.0.1' });
   const proxy = await KeepAliveProxy.open(port);
   // The first argument is the port that the SDK connects to, which is the proxy's.
-  await writeFile(script, `#!/bin/sh\necho $$ > '${pidFile}'\nshift\nexec '${program.replaceAll("'", "'\\''")}' ${port} "$@" > '${log}' 2>&1\n`, { mode: 0o755 });
+  await writeFile(
+    script,
+    `#!/bin/sh\necho $$ > '${pidFile}'\nshift\nexec '${program.replaceAll("'", "'\\''")}' ${port} "$@" > '${log}' 2>&1\n`,
+    { mode: 0o755 },
+  );
   const remove = async (): Promise<void> => {
     await proxy.close();
     await rm(folder, { recursive: true, force: true });
@@ -55,11 +71,19 @@ async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
   const retries = new Retries();
   let environment: TestWorkflowEnvironment;
   try {
-    environment = await TestWorkflowEnvironment.createTimeSkipping({ plugins: [retries], server: { port: proxy.port, executable: { type: 'existing-path', path: script } } });
+    environment = await TestWorkflowEnvironment.createTimeSkipping({
+      plugins: [retries],
+      server: { port: proxy.port, executable: { type: 'existing-path', path: script } },
+    });
   } catch (error) {
     const printed = await readFile(log, 'utf8').catch(() => '');
     await remove();
-    throw printed === '' ? error : new Error(`${error instanceof Error ? error.message : String(error)}; it printed: ${printed.trim().slice(-500)}`, { cause: error });
+    throw printed === ''
+      ? error
+      : new Error(
+          `${error instanceof Error ? error.message : String(error)}; it printed: ${printed.trim().slice(-500)}`,
+          { cause: error },
+        );
   }
   const release = endWithUs(Number(await readFile(pidFile, 'utf8')));
   const teardown = environment.teardown.bind(environment);
@@ -79,8 +103,9 @@ async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
 }
 
 /**
- * The SDK's client tries a refused call again after a pause, without a look at whether its connection is closed by then; if it is, the exception comes out of a
- * timer, and ends this process. So before the connection is closed nothing is tried again any more, and what pauses has its try.
+ * The SDK's client tries a refused call again after a pause, without a look at whether its connection is closed by
+ * then; if it is, the exception comes out of a timer, and ends this process. So before the connection is closed nothing
+ * is tried again any more, and what pauses has its try.
  */
 class Retries implements ConnectionPlugin {
   readonly name = 'heartbead-retries';

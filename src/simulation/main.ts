@@ -1,7 +1,8 @@
 /**
- * `npm run simulate`: random faults and messages, by seed, under virtual time, with every rule checked after every step. In two layers: by default the
- * pure domain on a model of Temporal, a million events a minute; with `--workflows` the real workflows on the time-skipping server. A seed that
- * breaks a rule is cut down to the shortest script that still breaks it, and printed; `--script FILE` plays such a one again.
+ * `npm run simulate`: random faults and messages, by seed, under virtual time, with every rule checked after every
+ * step. In two layers: by default the pure domain on a model of Temporal, a million events a minute; with `--workflows`
+ * the real workflows on the time-skipping server. A seed that breaks a rule is cut down to the shortest script that
+ * still breaks it, and printed; `--script FILE` plays such a one again.
  * @module
  */
 import { readFile } from 'node:fs/promises';
@@ -31,7 +32,10 @@ async function main(argv: string[]): Promise<number> {
     .description('Random faults and messages by seed; every rule is checked after every step.')
     .option('--seeds <n>', 'how many', whole, 1_000)
     .option('--first <seed>', 'the first one', whole, 1)
-    .option('--workflows', 'over the real workflows on the time-skipping server, instead of the domain on a model of it')
+    .option(
+      '--workflows',
+      'over the real workflows on the time-skipping server, instead of the domain on a model of it',
+    )
     .option('--servers <n>', 'with --workflows: so many servers at once', whole, 4)
     .option('--script <file>', 'play one script again');
   const options = readOptions<Options>(command, argv);

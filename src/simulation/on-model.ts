@@ -21,17 +21,29 @@ export async function simulateOnModel(first: number, seeds: number): Promise<num
   const sums = new Sums(seeds);
   const of = Math.min(availableParallelism(), seeds);
   const broken: Word['broken'] = [];
-  await Promise.all(Array.from({ length: of }, (_, nth) => new Promise<void>((resolve, reject) => {
-    const thread = new Worker(new URL('./model/thread.js', import.meta.url), { workerData: { first, seeds, nth, of } satisfies Share });
-    thread.on('message', (word: Word) => {
-      broken.push(...word.broken);
-      sums.add(word);
-    });
-    thread.once('error', reject);
-    thread.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a thread of the simulation ended with ${code}`))));
-  })));
+  await Promise.all(
+    Array.from(
+      { length: of },
+      (_, nth) =>
+        new Promise<void>((resolve, reject) => {
+          const thread = new Worker(new URL('./model/thread.js', import.meta.url), {
+            workerData: { first, seeds, nth, of } satisfies Share,
+          });
+          thread.on('message', (word: Word) => {
+            broken.push(...word.broken);
+            sums.add(word);
+          });
+          thread.once('error', reject);
+          thread.once('exit', (code) =>
+            code === 0 ? resolve() : reject(new Error(`a thread of the simulation ended with ${code}`)),
+          );
+        }),
+    ),
+  );
   for (const { seed, problem } of broken.slice(0, 10)) {
-    const small = await shrink(scriptOf(seed, { server: true }), async (smaller) => sameRule(problem, await brokenOnModel(smaller)));
+    const small = await shrink(scriptOf(seed, { server: true }), async (smaller) =>
+      sameRule(problem, await brokenOnModel(smaller)),
+    );
     console.log(`seed ${seed}: ${problem}\n${JSON.stringify(small)}`);
   }
   sums.print(broken.length);

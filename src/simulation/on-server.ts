@@ -6,7 +6,10 @@ import type { Script } from './script.js';
 import { sameRule, shrink } from './shrink.js';
 import { Sums } from './sums.js';
 
-/** Towns leave locks and histories behind, for which a server takes a third more time after 180 days; it is replaced after so many. */
+/**
+ * Towns leave locks and histories behind, for which a server takes a third more time after 180 days; it is replaced
+ * after so many.
+ */
 const perWorld = 100;
 
 /** A life of days takes seconds; one that takes longer than this, in real milliseconds, will not end at all. */
@@ -30,7 +33,10 @@ async function playInTime(world: World, script: Script): Promise<Played> {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** A world on which a script got stuck may not close in order; its server goes all the same, and the other seeds are played. */
+/**
+ * A world on which a script got stuck may not close in order; its server goes all the same, and the other seeds are
+ * played.
+ */
 async function leave(world: World): Promise<void> {
   try {
     await world.close();
@@ -52,7 +58,10 @@ export async function brokenOnServer(script: Script): Promise<string | undefined
   }
 }
 
-/** Plays seeds over the real workflows, on several servers at once: most of the time one waits for its server. @returns how many broke a rule. */
+/**
+ * Plays seeds over the real workflows, on several servers at once: most of the time one waits for its server. @returns
+ * how many broke a rule.
+ */
 export async function simulateOnServer(first: number, seeds: number, servers: number): Promise<number> {
   const sums = new Sums(seeds);
   let next = first;
@@ -72,7 +81,8 @@ export async function simulateOnServer(first: number, seeds: number, servers: nu
           } catch (error) {
             // Once more on a server of its own: what breaks only there was the server's.
             const problem = await brokenOnServer(script);
-            if (problem === undefined) console.log(`seed ${seed}: not again on a fresh server: ${messageOf(error).slice(0, 300)}`);
+            if (problem === undefined)
+              console.log(`seed ${seed}: not again on a fresh server: ${messageOf(error).slice(0, 300)}`);
             else {
               failed += 1;
               const small = await shrink(script, async (smaller) => sameRule(problem, await brokenOnServer(smaller)));

@@ -49,15 +49,32 @@ const hostsOf = (script: Script): string[] => Array.from({ length: script.hosts 
 
 /** The default clocks; a beat just before the timeout costs the fewest steps. */
 const quick = { beatStep: 80_000 };
-/** Two days in three live by slower clocks, as a large fleet would set them: what runs well costs fewer steps, and what goes wrong meets other numbers than the defaults. */
-const slower = { beatStep: 170_000, clocks: { heartbeatTimeout: 180_000, signalEvery: 240_000, stalledAfter: 600_000 } };
+/**
+ * Two days in three live by slower clocks, as a large fleet would set them: what runs well costs fewer steps, and what
+ * goes wrong meets other numbers than the defaults.
+ */
+const slower = {
+  beatStep: 170_000,
+  clocks: { heartbeatTimeout: 180_000, signalEvery: 240_000, stalledAfter: 600_000 },
+};
 
 /** On the real workflows and a time-skipping server. @throws {Broken} when a rule does not hold. */
 export async function playOnServer(world: World, script: Script): Promise<Played> {
-  return play(await world.town({ hosts: hostsOf(script), maxAgents: script.maxAgents, sharedWorker: true, ...setting, ...(script.seed % 3 === 0 ? quick : slower) }), script);
+  return play(
+    await world.town({
+      hosts: hostsOf(script),
+      maxAgents: script.maxAgents,
+      sharedWorker: true,
+      ...setting,
+      ...(script.seed % 3 === 0 ? quick : slower),
+    }),
+    script,
+  );
 }
 
-/** On the domain alone and a model of Temporal; the rules are looked at after every event. `steps`: how many those were. */
+/**
+ * On the domain alone and a model of Temporal; the rules are looked at after every event. `steps`: how many those were.
+ */
 export async function playOnModel(script: Script, clocks: Partial<Clocks> = {}): Promise<Played & { steps: number }> {
   const town = new ModelTown({ hosts: hostsOf(script), maxAgents: script.maxAgents, clocks, ...setting });
   return { ...(await play(town, script)), steps: town.steps };
@@ -83,7 +100,11 @@ async function play(town: PlayedTown, script: Script): Promise<Played> {
     await mend(town, beads, script);
     await finish(town, beads);
     const views = await check(beads);
-    return { attempts: views.reduce((sum, { attempts }) => sum + attempts.length, 0), strays: views.reduce((sum, { strays }) => sum + strays, 0), statuses: views.map(({ status }) => status) };
+    return {
+      attempts: views.reduce((sum, { attempts }) => sum + attempts.length, 0),
+      strays: views.reduce((sum, { strays }) => sum + strays, 0),
+      statuses: views.map(({ status }) => status),
+    };
   } finally {
     await town.close();
   }
@@ -119,7 +140,12 @@ async function cause(town: PlayedTown, beads: PlayedBead[], fault: Fault, script
   }
 }
 
-async function meddle(town: PlayedTown, bead: PlayedBead, what: Extract<Fault, { bead: number }>['do'], hosts: number): Promise<void> {
+async function meddle(
+  town: PlayedTown,
+  bead: PlayedBead,
+  what: Extract<Fault, { bead: number }>['do'],
+  hosts: number,
+): Promise<void> {
   const old = async (): Promise<string> => (await bead.state()).attempts.at(-1)?.id ?? '9-stranger';
   switch (what) {
     case 'killRunner':
@@ -135,7 +161,15 @@ async function meddle(town: PlayedTown, bead: PlayedBead, what: Extract<Fault, {
       return bead.signal(messages.heartbeat, [42]);
     default:
       // An operator may be refused; that is an answer, and has to harm nothing.
-      await (what === 'nudge' ? bead.nudge('how is it going?') : what === 'retry' ? bead.retry() : what === 'pause' ? bead.pause() : bead.resume()).catch((error: unknown) => {
+      await (
+        what === 'nudge'
+          ? bead.nudge('how is it going?')
+          : what === 'retry'
+            ? bead.retry()
+            : what === 'pause'
+              ? bead.pause()
+              : bead.resume()
+      ).catch((error: unknown) => {
         if (!(error instanceof Error) || error.name !== 'WorkflowUpdateFailedError') throw error;
       });
   }
@@ -151,7 +185,8 @@ async function mend(town: PlayedTown, beads: PlayedBead[], script: Script): Prom
     host.thawWorker();
     host.startWorker();
   }
-  for (const bead of beads) if (!bead.ended && (await bead.state()).paused) await meddle(town, bead, 'resume', script.hosts);
+  for (const bead of beads)
+    if (!bead.ended && (await bead.state()).paused) await meddle(town, bead, 'resume', script.hosts);
   await town.settle();
 }
 
@@ -160,23 +195,31 @@ async function finish(town: PlayedTown, beads: PlayedBead[]): Promise<void> {
   for (;;) {
     const views = await check(beads);
     if (views.every(({ status }) => isFinal(status) || status === 'blocked')) break;
-    if (town.clock.now() > until) throw new Broken(`two days after the last fault a bead is neither ended nor blocked: ${JSON.stringify(views.map(({ bead, status, agent, reason, wait }) => ({ bead, status, agent, reason, wait })))}`);
+    if (town.clock.now() > until)
+      throw new Broken(
+        `two days after the last fault a bead is neither ended nor blocked: ${JSON.stringify(views.map(({ bead, status, agent, reason, wait }) => ({ bead, status, agent, reason, wait })))}`,
+      );
     await town.advance('10m');
   }
   // What is over stays over: no agent may be left, and no late word may change anything.
   await town.advance('1h');
   for (const bead of beads) {
     const living = bead.agents.filter(({ endedAt }) => endedAt === undefined);
-    if (living.length > 0) throw new Broken(`bead ${bead.id} has come to rest, and an agent of it still lives: ${living.map(({ attempt, host }) => `${attempt} on ${host}`).join(', ')}`);
+    if (living.length > 0)
+      throw new Broken(
+        `bead ${bead.id} has come to rest, and an agent of it still lives: ${living.map(({ attempt, host }) => `${attempt} on ${host}`).join(', ')}`,
+      );
   }
 }
 
 /** What holds at every moment, whatever happens. */
 async function check(beads: PlayedBead[]): Promise<BeadView[]> {
-  return Promise.all(beads.map(async (bead) => {
-    const view = await bead.state();
-    const broken = problemOf(bead, view);
-    if (broken !== undefined) throw new Broken(`bead ${bead.id}: ${broken}`);
-    return view;
-  }));
+  return Promise.all(
+    beads.map(async (bead) => {
+      const view = await bead.state();
+      const broken = problemOf(bead, view);
+      if (broken !== undefined) throw new Broken(`bead ${bead.id}: ${broken}`);
+      return view;
+    }),
+  );
 }

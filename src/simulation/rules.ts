@@ -1,4 +1,6 @@
-/** What must hold whatever happens: after each step of a simulated day, and after each event of a modelled bead. @module */
+/**
+ * What must hold whatever happens: after each step of a simulated day, and after each event of a modelled bead. @module
+ */
 import { isFinal } from '../contract/index.js';
 import type { BeadState } from '../contract/index.js';
 import { nextDeadline, waitingFor } from '../domain/index.js';
@@ -9,13 +11,24 @@ import type { AgentLife, Status } from '../testing/index.js';
 export class Broken extends Error {}
 
 /** @returns the rule that a bead breaks at this moment, in words. */
-export function problemOf(bead: { maxAgentsAtOnce: number; statuses: readonly Status[] }, state: BeadState): string | undefined {
+export function problemOf(
+  bead: { maxAgentsAtOnce: number; statuses: readonly Status[] },
+  state: BeadState,
+): string | undefined {
   if (bead.maxAgentsAtOnce > 1) return `${bead.maxAgentsAtOnce} agents ran at once`;
   const reset = bead.statuses.find(({ bead: shown, agent }) => shown === 'open' && agent === 'working');
   if (reset !== undefined) return 'open while its agent works';
   // At rest; while something happens, a dispatch may be about to follow.
   const { status, current, wait, paused, cancelling, salvage } = state;
-  if (!isFinal(status) && current === undefined && wait === undefined && salvage === undefined && !paused && !cancelling) return `${status} with nothing to wait for`;
+  if (
+    !isFinal(status) &&
+    current === undefined &&
+    wait === undefined &&
+    salvage === undefined &&
+    !paused &&
+    !cancelling
+  )
+    return `${status} with nothing to wait for`;
   return stateProblem(state);
 }
 
@@ -27,32 +40,70 @@ export function stateProblem(state: BeadState): string | undefined {
   const blamed = attempts.find(({ outcome, countedAs }) => outcome === 'lost' && countedAs === 'agent');
   if (blamed !== undefined) return `attempt ${blamed.id} was lost by the infrastructure, and the agent was blamed`;
   if (status === 'closed' && (state.branch === undefined || state.sha === undefined)) return 'closed without evidence';
-  if (used.agentFailures > attempts.filter(({ countedAs }) => countedAs === 'agent').length) return `${used.agentFailures} failures of agents are counted, more than there were`;
-  if (!isFinal(status) && nextDeadline(state) === undefined && waitingFor(state) === undefined) return `${status} with nothing to wait for`;
+  if (used.agentFailures > attempts.filter(({ countedAs }) => countedAs === 'agent').length)
+    return `${used.agentFailures} failures of agents are counted, more than there were`;
+  if (!isFinal(status) && nextDeadline(state) === undefined && waitingFor(state) === undefined)
+    return `${status} with nothing to wait for`;
   if ((status === 'blocked' || isFinal(status)) && reason === '') return `${status} without a reason`;
-  if (status === 'blocked' && (state.wait?.for !== 'person' || state.wait.fix === '')) return 'blocked, and nobody is told what to do';
+  if (status === 'blocked' && (state.wait?.for !== 'person' || state.wait.fix === ''))
+    return 'blocked, and nobody is told what to do';
   return undefined;
 }
 
-/** @returns the rule that one event has just broken. `agents` are those that really run; Temporal has been there since `thereSince`. */
-export function eventProblem({ agents, before, event, after, now, thereSince }: { agents: readonly AgentLife[]; before: BeadState; event: BeadEvent; after: BeadState; now: number; thereSince: number }): string | undefined {
+/**
+ * @returns the rule that one event has just broken. `agents` are those that really run; Temporal has been there since
+ * `thereSince`.
+ */
+export function eventProblem({
+  agents,
+  before,
+  event,
+  after,
+  now,
+  thereSince,
+}: {
+  agents: readonly AgentLife[];
+  before: BeadState;
+  event: BeadEvent;
+  after: BeadState;
+  now: number;
+  thereSince: number;
+}): string | undefined {
   const { current } = before;
-  if (event.type === 'heartbeat' && current !== undefined && event.signal.attempt === current.id && !isFinal(before.status)) {
-    const own = current.spawnedAt === undefined || event.signal.host === undefined || event.signal.host === current.host;
+  if (
+    event.type === 'heartbeat' &&
+    current !== undefined &&
+    event.signal.attempt === current.id &&
+    !isFinal(before.status)
+  ) {
+    const own =
+      current.spawnedAt === undefined || event.signal.host === undefined || event.signal.host === current.host;
     if (own && after.current?.id !== current.id) return `a heartbeat ended attempt ${current.id}`;
-    if (own && (after.status !== 'in_progress' || after.agent === 'suspect' || after.agent === 'starting' || after.agent === 'none')) return `after a fresh heartbeat it is ${after.status}, agent ${after.agent}`;
+    if (
+      own &&
+      (after.status !== 'in_progress' ||
+        after.agent === 'suspect' ||
+        after.agent === 'starting' ||
+        after.agent === 'none')
+    )
+      return `after a fresh heartbeat it is ${after.status}, agent ${after.agent}`;
   }
   if (current === undefined || after.current?.id === current.id) {
     const { suspectSince, stopping } = after.current ?? {};
     const since = suspectSince === undefined ? now : Math.max(suspectSince, stopping?.at ?? 0, thereSince);
     // Every adoption may bring one more beat of a host that hangs; more than that is waiting for ever.
-    if (now - since > 2 * (after.clocks.suspectGrace + after.clocks.heartbeatTimeout)) return `suspect for ${Math.round((now - since) / 60_000)} min, and not given up`;
+    if (now - since > 2 * (after.clocks.suspectGrace + after.clocks.heartbeatTimeout))
+      return `suspect for ${Math.round((now - since) / 60_000)} min, and not given up`;
     return stateProblem(after);
   }
-  const left = agents.find(({ attempt, endedAt, frozen }) => attempt === current.id && endedAt === undefined && !frozen);
+  const left = agents.find(
+    ({ attempt, endedAt, frozen }) => attempt === current.id && endedAt === undefined && !frozen,
+  );
   if (left !== undefined) return `attempt ${current.id} ended while its agent ran on ${left.host}`;
   const record = after.attempts.at(-1);
-  if (event.type === 'tick' && record?.outcome === 'lost' && now - current.lastSignAt < before.clocks.suspectGrace) return `attempt ${current.id} was given up ${now - current.lastSignAt} ms after its last sign`;
-  if (record?.countedAs === 'infra' && after.used.agentFailures !== before.used.agentFailures) return `the loss of attempt ${current.id} used up the agent's budget`;
+  if (event.type === 'tick' && record?.outcome === 'lost' && now - current.lastSignAt < before.clocks.suspectGrace)
+    return `attempt ${current.id} was given up ${now - current.lastSignAt} ms after its last sign`;
+  if (record?.countedAs === 'infra' && after.used.agentFailures !== before.used.agentFailures)
+    return `the loss of attempt ${current.id} used up the agent's budget`;
   return stateProblem(after);
 }

@@ -1,6 +1,6 @@
 /**
- * One simulated day of a town, written down: what its agents do, and what goes wrong when. Plain JSON, so that a failing one can be kept, cut down
- * and played again.
+ * One simulated day of a town, written down: what its agents do, and what goes wrong when. Plain JSON, so that a
+ * failing one can be kept, cut down and played again.
  * @module
  */
 import { seeded } from '../agents/seeded.js';
@@ -8,9 +8,25 @@ import type { AgentScript } from '../testing/index.js';
 
 /** What can go wrong with a host, and what an operator or the network can do, at an instant. */
 export type Fault =
-  | { do: 'freezeWorker' | 'thawWorker' | 'hangWorker' | 'killWorker' | 'startWorker' | 'die' | 'revive' | 'reviveEmpty' | 'heal' | 'loseNextReport'; host: number }
+  | {
+      do:
+        | 'freezeWorker'
+        | 'thawWorker'
+        | 'hangWorker'
+        | 'killWorker'
+        | 'startWorker'
+        | 'die'
+        | 'revive'
+        | 'reviveEmpty'
+        | 'heal'
+        | 'loseNextReport';
+      host: number;
+    }
   | { do: 'partition'; host: number; remoteToo: boolean }
-  | { do: 'killRunner' | 'pause' | 'resume' | 'nudge' | 'retry' | 'cancel' | 'lateDone' | 'oldHeartbeat' | 'rubbish'; bead: number }
+  | {
+      do: 'killRunner' | 'pause' | 'resume' | 'nudge' | 'retry' | 'cancel' | 'lateDone' | 'oldHeartbeat' | 'rubbish';
+      bead: number;
+    }
   | { do: 'remoteAway' | 'remoteBack' }
   /** Temporal itself; only the model can lose it and have it again. */
   | { do: 'serverAway' | 'serverBack' };
@@ -33,12 +49,39 @@ export interface Script {
 const minute = 60_000;
 
 const kinds: [Fault['do'], ...Fault['do'][]] = [
-  'freezeWorker', 'freezeWorker', 'thawWorker', 'hangWorker', 'killWorker', 'startWorker', 'die', 'revive', 'reviveEmpty', 'partition', 'partition', 'heal', 'loseNextReport', 'killRunner', 'killRunner', 'pause', 'resume', 'nudge', 'retry', 'cancel',
-  'lateDone', 'oldHeartbeat', 'rubbish', 'remoteAway', 'remoteBack',
+  'freezeWorker',
+  'freezeWorker',
+  'thawWorker',
+  'hangWorker',
+  'killWorker',
+  'startWorker',
+  'die',
+  'revive',
+  'reviveEmpty',
+  'partition',
+  'partition',
+  'heal',
+  'loseNextReport',
+  'killRunner',
+  'killRunner',
+  'pause',
+  'resume',
+  'nudge',
+  'retry',
+  'cancel',
+  'lateDone',
+  'oldHeartbeat',
+  'rubbish',
+  'remoteAway',
+  'remoteBack',
 ];
 
-/** @returns whether a bead whose attempts go like that can come to rest. A provider that refuses for ever is waited for for ever, and that is right; in a script it gives in. */
-export const mayEnd = (agents: readonly AgentScript[]): boolean => agents.length > 0 && agents.at(-1)?.ends !== 'rate_limited';
+/**
+ * @returns whether a bead whose attempts go like that can come to rest. A provider that refuses for ever is waited for
+ * for ever, and that is right; in a script it gives in.
+ */
+export const mayEnd = (agents: readonly AgentScript[]): boolean =>
+  agents.length > 0 && agents.at(-1)?.ends !== 'rate_limited';
 
 /** @returns the script of a seed; the same one for ever. `server`: also with Temporal away. */
 export function scriptOf(seed: number, { server = false }: { server?: boolean } = {}): Script {
@@ -46,12 +89,19 @@ export function scriptOf(seed: number, { server = false }: { server?: boolean } 
   const whole = (low: number, high: number): number => low + Math.floor(next() * (high - low + 1));
   const pick = <T>(list: readonly [T, ...T[]]): T => list[Math.floor(next() * list.length)] ?? list[0];
   const hosts = whole(1, 2);
-  const beads = Array.from({ length: whole(1, 2) }, () => Array.from({ length: whole(1, 2) }, () => agent(whole, pick)));
+  const beads = Array.from({ length: whole(1, 2) }, () =>
+    Array.from({ length: whole(1, 2) }, () => agent(whole, pick)),
+  );
   for (const agents of beads) if (!mayEnd(agents)) agents.push({ works: minute, ends: 'done' });
   const host = (): number => whole(0, hosts - 1);
   const bead = (): number => whole(0, beads.length - 1);
   const steps = Array.from({ length: whole(2, 7) }, (): Step => {
-    const after = pick([whole(0, 2_000), whole(2_000, minute), whole(minute, 6 * minute), whole(6 * minute, 40 * minute)]);
+    const after = pick([
+      whole(0, 2_000),
+      whole(2_000, minute),
+      whole(minute, 6 * minute),
+      whole(6 * minute, 40 * minute),
+    ]);
     const kind = pick<Fault['do']>(server ? [...kinds, 'serverAway', 'serverBack', 'serverBack'] : kinds);
     switch (kind) {
       case 'partition':
@@ -79,9 +129,29 @@ export function scriptOf(seed: number, { server = false }: { server?: boolean } 
 }
 
 function agent(whole: (low: number, high: number) => number, pick: <T>(list: readonly [T, ...T[]]) => T): AgentScript {
-  const ends = pick<AgentScript['ends']>(['done', 'done', 'done', 'no_changes', 'escalated', 'rate_limited', 'auth_failed', 'crashed', 'silently']);
-  const script: AgentScript = { coldStart: pick([whole(1_000, 5_000), whole(60_000, 15 * minute)]), works: whole(minute, 25 * minute), ends: ends ?? 'done', heedsMessages: pick([true, false]), ignoresSigterm: pick([false, false, true]) };
+  const ends = pick<AgentScript['ends']>([
+    'done',
+    'done',
+    'done',
+    'no_changes',
+    'escalated',
+    'rate_limited',
+    'auth_failed',
+    'crashed',
+    'silently',
+  ]);
+  const script: AgentScript = {
+    coldStart: pick([whole(1_000, 5_000), whole(60_000, 15 * minute)]),
+    works: whole(minute, 25 * minute),
+    ends: ends ?? 'done',
+    heedsMessages: pick([true, false]),
+    ignoresSigterm: pick([false, false, true]),
+  };
   if (ends === 'rate_limited') script.retryAfter = whole(minute, 20 * minute);
-  if (pick([false, false, true])) script.silence = { from: whole(0, 10 * minute), ...(pick([true, false]) ? { until: whole(10 * minute, 40 * minute) } : {}) };
+  if (pick([false, false, true]))
+    script.silence = {
+      from: whole(0, 10 * minute),
+      ...(pick([true, false]) ? { until: whole(10 * minute, 40 * minute) } : {}),
+    };
   return script;
 }

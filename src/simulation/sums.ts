@@ -10,7 +10,19 @@ export class Sums {
 
   constructor(private readonly all: number) {}
 
-  add({ seeds, steps = 0, attempts, strays, ends }: { seeds: number; steps?: number; attempts: number; strays: number; ends: Record<string, number> }): void {
+  add({
+    seeds,
+    steps = 0,
+    attempts,
+    strays,
+    ends,
+  }: {
+    seeds: number;
+    steps?: number;
+    attempts: number;
+    strays: number;
+    ends: Record<string, number>;
+  }): void {
     this.#seeds += seeds;
     this.#steps += steps;
     this.#attempts += attempts;
@@ -32,9 +44,16 @@ export class Sums {
 
   print(failed: number): void {
     const { seconds } = this;
-    const speed = this.#steps > 0 ? `, ${this.#steps} events of beads, each checked (${Math.round((this.#steps / seconds) * 60)} a minute)` : '';
-    console.log(`${this.#seeds} seeds in ${seconds.toFixed(1)} s (${((this.#seeds / seconds) * 60).toFixed(0)} a minute)${speed}`);
-    console.log(`${this.#attempts} attempts, ${this.#strays} stray messages; beads came to rest ${[...this.#ends].map(([status, n]) => `${status} ${n}`).join(', ')}`);
+    const speed =
+      this.#steps > 0
+        ? `, ${this.#steps} events of beads, each checked (${Math.round((this.#steps / seconds) * 60)} a minute)`
+        : '';
+    console.log(
+      `${this.#seeds} seeds in ${seconds.toFixed(1)} s (${((this.#seeds / seconds) * 60).toFixed(0)} a minute)${speed}`,
+    );
+    console.log(
+      `${this.#attempts} attempts, ${this.#strays} stray messages; beads came to rest ${[...this.#ends].map(([status, n]) => `${status} ${n}`).join(', ')}`,
+    );
     console.log(`${failed} failed`);
   }
 }

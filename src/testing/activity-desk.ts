@@ -1,6 +1,7 @@
 /**
- * Takes activity tasks from their queues on behalf of fake hosts: one poll when, and only when, a task waits and somebody can take it.
- * So "nobody polls this queue" is exactly true, a host can take a task and never answer, and nothing happens behind the clock's back.
+ * Takes activity tasks from their queues on behalf of fake hosts: one poll when, and only when, a task waits and
+ * somebody can take it. So "nobody polls this queue" is exactly true, a host can take a task and never answer, and
+ * nothing happens behind the clock's back.
  * @module
  */
 import type { Client } from '@temporalio/client';
@@ -42,7 +43,8 @@ class PolledTask implements TaskInHand {
     try {
       await this.client.activity.heartbeat(this.token, details);
     } finally {
-      // Also a refusal to go on (cancel requested) is an accepted beat; for one that was none the activity is gone anyway.
+      // Also a refusal to go on (cancel requested) is an accepted beat; for one that was none the activity is gone
+      // anyway.
       this.activity.lastBeatAt = Math.max(this.activity.lastBeatAt ?? 0, sent);
     }
   }
@@ -89,7 +91,11 @@ export class ActivityDesk {
   async #poll(queue: string, activities: readonly PendingActivity[]): Promise<TaskInHand | undefined> {
     // A task waits there, so the answer comes at once; the limit is for a task that the server has dropped meanwhile.
     const answer = await this.client.withDeadline(Date.now() + 5_000, () =>
-      this.client.workflowService.pollActivityTaskQueue({ namespace: this.client.options.namespace, taskQueue: { name: queue }, identity: 'fake host' }),
+      this.client.workflowService.pollActivityTaskQueue({
+        namespace: this.client.options.namespace,
+        taskQueue: { name: queue },
+        identity: 'fake host',
+      }),
     );
     const runId = answer.workflowExecution?.runId;
     const activity = activities.find((one) => one.runId === runId && one.activityId === answer.activityId);
@@ -98,13 +104,19 @@ export class ActivityDesk {
     activity.attempt = answer.attempt ?? 1;
     delete activity.lastBeatAt;
     const [payload] = answer.input?.payloads ?? [];
-    const input: unknown = payload ? this.client.options.loadedDataConverter.payloadConverter.fromPayload(payload) : undefined;
+    const input: unknown = payload
+      ? this.client.options.loadedDataConverter.payloadConverter.fromPayload(payload)
+      : undefined;
     return new PolledTask(this, this.client, activity, answer.taskToken, input);
   }
 
   /** @returns whether the server tries again after this failure; the history tells only of the last one. */
   retriesAfter(activity: PendingActivity, error: Error): boolean {
-    if (error instanceof ApplicationFailure && (error.nonRetryable || activity.retry.nonRetryable.includes(error.type ?? ''))) return false;
+    if (
+      error instanceof ApplicationFailure &&
+      (error.nonRetryable || activity.retry.nonRetryable.includes(error.type ?? ''))
+    )
+      return false;
     return this.retriesAfterTimeout(activity);
   }
 
@@ -115,7 +127,9 @@ export class ActivityDesk {
   /** The next try waits; meanwhile the activity holds no lock on time. */
   backOff(activity: PendingActivity): void {
     const { initial, coefficient, maximum } = activity.retry;
-    activity.backoffUntil = this.clock.now() + Math.min(initial * coefficient ** (activity.attempt - 1), maximum === Infinity ? initial * 100 : maximum);
+    activity.backoffUntil =
+      this.clock.now() +
+      Math.min(initial * coefficient ** (activity.attempt - 1), maximum === Infinity ? initial * 100 : maximum);
     delete activity.startedAt;
   }
 }

@@ -46,7 +46,12 @@ export function planOf(script: AgentScript): AgentPlan {
     coldStart: milliseconds(script.coldStart ?? '2s'),
     firstOutput: firstOutput === 'never' ? Infinity : milliseconds(firstOutput),
     chatter: milliseconds(script.chatter ?? '30s'),
-    silence: silence ? { from: milliseconds(silence.from), until: silence.until === undefined ? Infinity : milliseconds(silence.until) } : { from: Infinity, until: Infinity },
+    silence: silence
+      ? {
+          from: milliseconds(silence.from),
+          until: silence.until === undefined ? Infinity : milliseconds(silence.until),
+        }
+      : { from: Infinity, until: Infinity },
     works: works === 'forever' ? Infinity : milliseconds(works),
     ends: script.ends ?? 'done',
     heedsMessages: script.heedsMessages ?? false,

@@ -1,6 +1,9 @@
 import type { Duration } from './duration.js';
 
-/** What the fakes need of a clock: its time, and appointments. `VirtualClock` is one over a server; the simulation has one of its own. */
+/**
+ * What the fakes need of a clock: its time, and appointments. `VirtualClock` is one over a server; the simulation has
+ * one of its own.
+ */
 export interface Clock {
   /** Virtual milliseconds since the epoch. */
   now(): number;

@@ -11,6 +11,7 @@ export function milliseconds(duration: Duration | string): number {
   if (typeof duration === 'number') return duration;
   const [, value, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(duration.trim()) ?? [];
   const factor = unit === undefined ? undefined : units[unit];
-  if (value === undefined || factor === undefined) throw new RangeError(`not a duration: ${JSON.stringify(duration)}; write a number and its unit: 75s, 10m, 12h`);
+  if (value === undefined || factor === undefined)
+    throw new RangeError(`not a duration: ${JSON.stringify(duration)}; write a number and its unit: 75s, 10m, 12h`);
   return Number(value) * factor;
 }

@@ -51,7 +51,13 @@ export class FakeAgent {
     const age = this.#age();
     const sinceAge = Math.max(0, age - (this.clock.now() - since));
     const own = nextOutput(this.plan, sinceAge);
-    const heeding = this.#wokenAt === undefined ? Infinity : nextOutput({ ...this.plan, firstOutput: this.#wokenAt + 1_000, silence: { from: Infinity, until: Infinity } }, sinceAge);
+    const heeding =
+      this.#wokenAt === undefined
+        ? Infinity
+        : nextOutput(
+            { ...this.plan, firstOutput: this.#wokenAt + 1_000, silence: { from: Infinity, until: Infinity } },
+            sinceAge,
+          );
     return this.#instantOf(Math.min(own, heeding));
   }
 

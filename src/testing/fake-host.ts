@@ -1,12 +1,21 @@
 /**
- * A host as the bead sees one: a worker that takes attempts and prepares them, and runners that outlive it. Everything that can go wrong
- * with a machine is a method.
+ * A host as the bead sees one: a worker that takes attempts and prepares them, and runners that outlive it. Everything
+ * that can go wrong with a machine is a method.
  * @module
  */
 import { ApplicationFailure } from '@temporalio/common';
 import { failureTypes, isFinal } from '../contract/index.js';
 import type {
-  BeadView, BeatDetails, BeatPhase, Clocks, DeliverInput, HostAttemptInput, PauseAttemptInput, StartAgentInput, StopAttemptInput, StopAttemptResult,
+  BeadView,
+  BeatDetails,
+  BeatPhase,
+  Clocks,
+  DeliverInput,
+  HostAttemptInput,
+  PauseAttemptInput,
+  StartAgentInput,
+  StopAttemptInput,
+  StopAttemptResult,
 } from '../contract/index.js';
 import type { BeatAnswer } from '../runner/lease.js';
 import type { Clock } from './clock.js';
@@ -64,7 +73,10 @@ export class FakeHost {
     this.#worker = new FakeProcess(town.clock);
   }
 
-  /** SIGSTOP of the worker: it polls nothing and prepares nothing. Its runners are other processes. `holdsPoll`: one task still reaches it, and rests there. */
+  /**
+   * SIGSTOP of the worker: it polls nothing and prepares nothing. Its runners are other processes. `holdsPoll`: one
+   * task still reaches it, and rests there.
+   */
   freezeWorker(options: { holdsPoll?: boolean } = {}): void {
     this.#worker.stop();
     this.#holdsPoll = options.holdsPoll === true;
@@ -132,7 +144,10 @@ export class FakeHost {
     this.#watchRunners();
   }
 
-  /** Somebody sets the clock on its wall, by so many milliseconds (negative: back). The monotonic one, and everybody else's, goes on as before. */
+  /**
+   * Somebody sets the clock on its wall, by so many milliseconds (negative: back). The monotonic one, and everybody
+   * else's, goes on as before.
+   */
   setClock(byMs: number): void {
     this.clockOff += byMs;
     for (const attempt of this.attempts.values()) attempt.runner?.clockMoved();
@@ -162,7 +177,9 @@ export class FakeHost {
   }
 
   get hasFreeSlot(): boolean {
-    const living = [...this.attempts.values()].filter(({ preparing, runner }) => preparing || runner?.process.alive === true);
+    const living = [...this.attempts.values()].filter(
+      ({ preparing, runner }) => preparing || runner?.process.alive === true,
+    );
     return living.length < this.maxAgents;
   }
 
@@ -225,9 +242,13 @@ export class FakeHost {
       case 'stopAttempt':
         return this.#stopAttempt(task, task.input as StopAttemptInput);
       case 'pauseAttempt':
-        return this.#withRunner(task, task.input as PauseAttemptInput, (runner) => runner.pause((task.input as PauseAttemptInput).paused));
+        return this.#withRunner(task, task.input as PauseAttemptInput, (runner) =>
+          runner.pause((task.input as PauseAttemptInput).paused),
+        );
       case 'deliverMessage':
-        return this.#withRunner(task, task.input as DeliverInput, (runner) => runner.deliver((task.input as DeliverInput).message.id));
+        return this.#withRunner(task, task.input as DeliverInput, (runner) =>
+          runner.deliver((task.input as DeliverInput).message.id),
+        );
       default:
         await this.#refuse(task, failureTypes.badInput, `a fake host has no activity ${task.type}`);
     }
@@ -236,14 +257,27 @@ export class FakeHost {
   async #startAgent(task: TaskInHand, input: StartAgentInput): Promise<void> {
     const known = this.attempts.get(input.attempt);
     if (known !== undefined) return this.#adopt(task, known);
-    if (input.mode === 'adopt') return this.#refuse(task, failureTypes.noSuchAttempt, `host ${this.id} knows nothing of attempt ${input.attempt}`);
+    if (input.mode === 'adopt')
+      return this.#refuse(
+        task,
+        failureTypes.noSuchAttempt,
+        `host ${this.id} knows nothing of attempt ${input.attempt}`,
+      );
     await this.signal(input.bead, 'accepted', { attempt: input.attempt, host: this.id });
     const { current, status } = await this.ask(input.bead);
-    if (current?.id !== input.attempt || isFinal(status)) return this.#refuse(task, failureTypes.runnerRefused, 'the bead has moved on');
+    if (current?.id !== input.attempt || isFinal(status))
+      return this.#refuse(task, failureTypes.runnerRefused, 'the bead has moved on');
     if (current.spawnedAt !== undefined && current.host !== undefined && current.host !== this.id) {
       return this.#refuse(task, failureTypes.heldElsewhere, `host ${current.host} holds it`, { host: current.host });
     }
-    const attempt: FakeAttempt = { input, plan: planOf(this.town.script(input)), task, prepared: 0, preparing: false, ...(input.checkpoint ? { checkpoint: input.checkpoint } : {}) };
+    const attempt: FakeAttempt = {
+      input,
+      plan: planOf(this.town.script(input)),
+      task,
+      prepared: 0,
+      preparing: false,
+      ...(input.checkpoint ? { checkpoint: input.checkpoint } : {}),
+    };
     this.attempts.set(input.attempt, attempt);
     this.note(input.bead, 'accepted', `${input.attempt} on ${this.id}`);
     await this.#prepare(attempt, task);
@@ -281,13 +315,20 @@ export class FakeHost {
     if (left <= 0) return this.#spawn(attempt);
     const share = attempt.prepared / plan.coldStart;
     const phase: BeatPhase = attempt.prepared === 0 ? 'accepted' : share < 0.8 ? 'cloning' : 'worktree';
-    const details: BeatDetails = { host: this.id, attempt: input.attempt, phase, text: phase === 'cloning' ? `cloning ${Math.round(share * 125)} %` : phase };
+    const details: BeatDetails = {
+      host: this.id,
+      attempt: input.attempt,
+      phase,
+      text: phase === 'cloning' ? `cloning ${Math.round(share * 125)} %` : phase,
+    };
     const answer = await this.call(() => attempt.task.beat(details));
     if (answer === 'accepted') this.note(input.bead, 'beat', details.text);
     if (answer === 'refused') return this.#preparationEnded(attempt);
     if (answer === 'cancelled') return this.#brokenOff(attempt);
     const from = this.clock.now();
-    worker.at(from + Math.min(left, this.beatStep(input.clocks)), () => (attempt.preparing ? this.#prepareOn(attempt, from) : undefined));
+    worker.at(from + Math.min(left, this.beatStep(input.clocks)), () =>
+      attempt.preparing ? this.#prepareOn(attempt, from) : undefined,
+    );
   }
 
   /** The token is dead: whoever has asked for adoption meanwhile goes on from here. */
@@ -298,11 +339,19 @@ export class FakeHost {
     if (waiting) await this.#prepare(attempt, waiting);
   }
 
-  async #brokenOff(attempt: FakeAttempt, how: Pick<StopAttemptInput, 'outcome' | 'reason'> = { outcome: 'stopped', reason: 'stopped before an agent was spawned' }): Promise<void> {
+  async #brokenOff(
+    attempt: FakeAttempt,
+    how: Pick<StopAttemptInput, 'outcome' | 'reason'> = {
+      outcome: 'stopped',
+      reason: 'stopped before an agent was spawned',
+    },
+  ): Promise<void> {
     const { task } = attempt;
     attempt.preparing = false;
     attempt.result = { attempt: attempt.input.attempt, host: this.id, ...how };
-    await this.call(() => (task.activity.cancelRequested ? task.reportCancellation(attempt.result) : task.complete(attempt.result)));
+    await this.call(() =>
+      task.activity.cancelRequested ? task.reportCancellation(attempt.result) : task.complete(attempt.result),
+    );
   }
 
   async #spawn(attempt: FakeAttempt): Promise<void> {
@@ -324,7 +373,8 @@ export class FakeHost {
 
   async #stopAttempt(task: TaskInHand, input: StopAttemptInput): Promise<void> {
     const attempt = this.attempts.get(input.attempt);
-    const answer = (more: Partial<StopAttemptResult> = {}): Promise<void> => this.#answer(task, { confirmed: true, ...more });
+    const answer = (more: Partial<StopAttemptResult> = {}): Promise<void> =>
+      this.#answer(task, { confirmed: true, ...more });
     if (attempt === undefined) return answer();
     if (attempt.result) return answer({ result: attempt.result });
     if (attempt.runner === undefined || !attempt.runner.process.alive) {
@@ -334,12 +384,19 @@ export class FakeHost {
     }
     const { runner } = attempt;
     // Not awaited here: it takes virtual time, and the clock waits for this answer.
-    void runner.stop(input.outcome, input.reason).then((result) => this.clock.at(this.clock.now(), () => answer({ result })));
+    void runner
+      .stop(input.outcome, input.reason)
+      .then((result) => this.clock.at(this.clock.now(), () => answer({ result })));
   }
 
   async #withRunner(task: TaskInHand, input: HostAttemptInput, run: (runner: FakeRunner) => void): Promise<void> {
     const runner = this.attempts.get(input.attempt)?.runner;
-    if (runner?.process.alive !== true) return this.#refuse(task, failureTypes.noSuchAttempt, `no runner of attempt ${input.attempt} is alive on ${this.id}`);
+    if (runner?.process.alive !== true)
+      return this.#refuse(
+        task,
+        failureTypes.noSuchAttempt,
+        `no runner of attempt ${input.attempt} is alive on ${this.id}`,
+      );
     run(runner);
     await this.#answer(task, undefined);
   }
@@ -353,10 +410,18 @@ export class FakeHost {
     });
   }
 
-  /** A runner died without a result: the work that lies in the worktree is saved, the end is told by the recorded token. */
+  /**
+   * A runner died without a result: the work that lies in the worktree is saved, the end is told by the recorded token.
+   */
   async #reap(attempt: FakeAttempt): Promise<void> {
     const { checkpoint, input } = attempt;
-    attempt.result = { attempt: input.attempt, outcome: 'lost', reason: 'the runner died without a result', host: this.id, ...(checkpoint ? { checkpoint } : {}) };
+    attempt.result = {
+      attempt: input.attempt,
+      outcome: 'lost',
+      reason: 'the runner died without a result',
+      host: this.id,
+      ...(checkpoint ? { checkpoint } : {}),
+    };
     this.note(input.bead, 'reaped', input.attempt);
     await this.call(() => attempt.task.complete(attempt.result));
   }

@@ -1,6 +1,9 @@
 import type { Clock } from './clock.js';
 
-/** A process on a fake host: what it had in mind happens late when it was stopped meanwhile, and never when it was killed. */
+/**
+ * A process on a fake host: what it had in mind happens late when it was stopped meanwhile, and never when it was
+ * killed.
+ */
 export class FakeProcess {
   #state: 'running' | 'stopped' | 'dead' = 'running';
   readonly #backlog: (() => unknown)[] = [];

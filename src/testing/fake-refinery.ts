@@ -30,16 +30,21 @@ export class FakeRefinery {
       this.remote.push(`refs/heads/${branch}`, this.remote.baseSha);
       return task.complete({ branch, sha: this.remote.baseSha, created: true });
     }
-    if (task.type !== 'merge') return task.fail(ApplicationFailure.nonRetryable(`the merge queue has no activity ${task.type}`));
+    if (task.type !== 'merge')
+      return task.fail(ApplicationFailure.nonRetryable(`the merge queue has no activity ${task.type}`));
     const input = task.input as MergeInput;
     this.merges.push(input);
     const answer = this.answer(input);
-    if (answer instanceof Error) return task.fail(ApplicationFailure.create({ message: answer.message, type: 'SetupUnreachable' }));
+    if (answer instanceof Error)
+      return task.fail(ApplicationFailure.create({ message: answer.message, type: 'SetupUnreachable' }));
     return task.complete(answer);
   }
 
   /** `lookAtBranch`: every merged commit is on its target. */
   look({ branch }: LookAtBranchInput): BranchLook {
-    return { sha: this.remote.refs.get(`refs/heads/${branch === '' ? 'main' : branch}`) ?? this.remote.baseSha, missing: [] };
+    return {
+      sha: this.remote.refs.get(`refs/heads/${branch === '' ? 'main' : branch}`) ?? this.remote.baseSha,
+      missing: [],
+    };
   }
 }

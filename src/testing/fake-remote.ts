@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Evidence, VerifyWorkInput } from '../contract/index.js';
 
 /** A made-up commit id: the same words give the same one. */
-export const fakeSha = (...words: readonly (string | number)[]): string => createHash('sha1').update(words.join('\n')).digest('hex');
+export const fakeSha = (...words: readonly (string | number)[]): string =>
+  createHash('sha1').update(words.join('\n')).digest('hex');
 
 /** The repository's remote: refs by name. Branches exist only after a `done`. */
 export class FakeRemote {
@@ -19,7 +20,8 @@ export class FakeRemote {
   verify(input: VerifyWorkInput): Evidence {
     const found = this.refs.get(`refs/heads/${input.branch}`);
     if (found === undefined) return { verdict: 'missing', reason: `there is no branch ${input.branch} on the remote` };
-    if (input.sha !== undefined && input.sha !== found) return { verdict: 'differs', reason: `${input.branch} is at ${found.slice(0, 12)}`, found };
+    if (input.sha !== undefined && input.sha !== found)
+      return { verdict: 'differs', reason: `${input.branch} is at ${found.slice(0, 12)}`, found };
     if (found === this.baseSha) return { verdict: 'no_changes', reason: `${input.branch} is not ahead of its base` };
     return { verdict: 'verified', branch: input.branch, sha: found, baseSha: this.baseSha, ahead: 1 };
   }

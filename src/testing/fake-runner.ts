@@ -1,11 +1,20 @@
 /**
- * A runner on a fake host, by the rules of the real one: its lease and its signals are decided by the very functions of `src/runner`.
+ * A runner on a fake host, by the rules of the real one: its lease and its signals are decided by the very functions of
+ * `src/runner`.
  * @module
  */
 import { ActivityCancelledError, ActivityNotFoundError } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { attemptRefs } from '../contract/index.js';
-import type { AttemptResult, BeadView, BeatDetails, BeatPhase, HeartbeatKind, HeartbeatSignal, Outcome } from '../contract/index.js';
+import type {
+  AttemptResult,
+  BeadView,
+  BeatDetails,
+  BeatPhase,
+  HeartbeatKind,
+  HeartbeatSignal,
+  Outcome,
+} from '../contract/index.js';
 import { beatRenews, judgeOrphan, leaseIsOver, orphanEvery, renewLease } from '../runner/lease.js';
 import type { BeatAnswer, Lease } from '../runner/lease.js';
 import { emptyPlan, planAccepted, planAcknowledged, planLife, planProgress, signalDue } from '../runner/signal-plan.js';
@@ -149,11 +158,13 @@ export class FakeRunner {
       const ends = this.#agent.endsAt();
       if (ends !== undefined && !this.#stopping) due.push(Math.max(ends, this.#doneAgainAt));
       const speaks = this.#agent.speaksAfter(this.#heardUntil);
-      if (speaks !== undefined && this.host.connected) due.push(Math.max(speaks, (this.#plan.sentAt?.mono ?? 0) + clocks.signalEvery));
+      if (speaks !== undefined && this.host.connected)
+        due.push(Math.max(speaks, (this.#plan.sentAt?.mono ?? 0) + clocks.signalEvery));
     }
     if (this.#plan.life.length + this.#plan.acknowledged.length > 0 && this.host.connected) due.push(this.#now);
     const first = Math.min(...due);
-    // What falls within the same second is done in one go: every stop of the clock costs real time, and so late a beat harms nobody.
+    // What falls within the same second is done in one go: every stop of the clock costs real time, and so late a beat
+    // harms nobody.
     this.#disarm = this.process.at(Math.max(...due.filter((at) => at < first + 1_000)), () => this.#look(false));
   }
 
@@ -163,7 +174,14 @@ export class FakeRunner {
     const agent = this.#agent;
     if (agent?.alive && !this.attempt.result) {
       const ends = agent.endsAt();
-      if (ends !== undefined && ends <= this.#now && this.#doneAgainAt <= this.#now && !this.#stopping && (await this.#endOfAgent())) return;
+      if (
+        ends !== undefined &&
+        ends <= this.#now &&
+        this.#doneAgainAt <= this.#now &&
+        !this.#stopping &&
+        (await this.#endOfAgent())
+      )
+        return;
       if (this.#now >= this.#lastSaved + clocks.checkpointEvery) this.#save();
     }
     const every = this.#task ? this.host.beatStep(clocks) : orphanEvery(clocks);
@@ -185,7 +203,13 @@ export class FakeRunner {
 
   async #renewByBeat(): Promise<void> {
     const sent = this.#instant;
-    const phase: BeatPhase = this.#stopping ? 'stopping' : this.#holds.has('lease') ? 'frozen' : this.#holds.has('operator') ? 'paused' : 'running';
+    const phase: BeatPhase = this.#stopping
+      ? 'stopping'
+      : this.#holds.has('lease')
+        ? 'frozen'
+        : this.#holds.has('operator')
+          ? 'paused'
+          : 'running';
     const answer = await this.#beat(phase, phase);
     if (beatRenews(answer)) this.#renewed(sent);
     if (answer === 'cancelled') this.#beginStop('stopped', 'the bead cancelled the attempt');
@@ -263,7 +287,13 @@ export class FakeRunner {
 
   #result(how: Partial<AttemptResult> & { outcome: Outcome; reason: string }): AttemptResult {
     const { checkpoint } = this.attempt;
-    return { attempt: this.attempt.input.attempt, host: this.host.id, baseSha: this.host.remote.baseSha, ...(checkpoint ? { checkpoint } : {}), ...how };
+    return {
+      attempt: this.attempt.input.attempt,
+      host: this.host.id,
+      baseSha: this.host.remote.baseSha,
+      ...(checkpoint ? { checkpoint } : {}),
+      ...how,
+    };
   }
 
   /** The result is on disk; now it is told. What cannot be told now is asked for by adoption, or told later. */
@@ -272,12 +302,15 @@ export class FakeRunner {
     const task = this.#task;
     if (!result || !task) return this.#arm();
     if (this.host.losesReport()) return this.process.kill();
-    const answer = await this.host.call(() => (task.activity.cancelRequested ? task.reportCancellation(result) : task.complete(result)));
+    const answer = await this.host.call(() =>
+      task.activity.cancelRequested ? task.reportCancellation(result) : task.complete(result),
+    );
     if (answer === 'refused') {
       this.#task = undefined;
       this.#lastTry = 0;
     }
-    if (answer === 'accepted' && this.host.repeatsReport()) this.host.note(this.attempt.input.bead, 'reported-again', await this.host.call(() => task.complete(result)));
+    if (answer === 'accepted' && this.host.repeatsReport())
+      this.host.note(this.attempt.input.bead, 'reported-again', await this.host.call(() => task.complete(result)));
     if (answer === 'accepted') this.process.kill();
     else this.#arm();
   }
@@ -286,7 +319,13 @@ export class FakeRunner {
     const task = this.#task;
     if (!task) return 'refused';
     const { checkpoint } = this.attempt;
-    const details: BeatDetails = { host: this.host.id, attempt: this.attempt.input.attempt, phase, text, ...(checkpoint ? { checkpoint } : {}) };
+    const details: BeatDetails = {
+      host: this.host.id,
+      attempt: this.attempt.input.attempt,
+      phase,
+      text,
+      ...(checkpoint ? { checkpoint } : {}),
+    };
     const answer = await this.host.call(() => task.beat(details));
     if (beatRenews(answer)) this.host.note(this.attempt.input.bead, 'beat', text);
     return answer;
@@ -318,7 +357,11 @@ export class FakeRunner {
     const { bead, attempt } = this.attempt.input;
     const { checkpoint } = this.attempt;
     const signal: HeartbeatSignal = {
-      attempt, host: this.host.id, kind, ...(checkpoint ? { checkpoint } : {}), ...(acknowledged.length > 0 ? { acknowledged: [...acknowledged] } : {}),
+      attempt,
+      host: this.host.id,
+      kind,
+      ...(checkpoint ? { checkpoint } : {}),
+      ...(acknowledged.length > 0 ? { acknowledged: [...acknowledged] } : {}),
     };
     await this.host.signal(bead, 'heartbeat', signal);
     this.host.note(bead, 'signal', kind);

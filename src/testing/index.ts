@@ -1,6 +1,6 @@
 /**
- * The test kit: a town of fake hosts and scripted agents under virtual time, over the real workflows. Hours pass in seconds, and what really ran
- * is counted, not believed.
+ * The test kit: a town of fake hosts and scripted agents under virtual time, over the real workflows. Hours pass in
+ * seconds, and what really ran is counted, not believed.
  *
  * ```ts
  * const town = await openTown({ agent: { coldStart: '10m', works: '1h' } });

@@ -9,9 +9,13 @@ type HistoryEvent = NonNullable<Awaited<ReturnType<WorkflowHandle['fetchHistory'
 type Stamp = { seconds?: unknown; nanos?: number | null } | null | undefined;
 
 /** @returns a protobuf timestamp or duration in milliseconds; 0 when it is absent. */
-export const stampMs = (stamp: Stamp): number => (stamp == null ? 0 : Number(stamp.seconds ?? 0) * 1_000 + (stamp.nanos ?? 0) / 1e6);
+export const stampMs = (stamp: Stamp): number =>
+  stamp == null ? 0 : Number(stamp.seconds ?? 0) * 1_000 + (stamp.nanos ?? 0) / 1e6;
 
-/** An activity that has been scheduled and has not closed. What its worker does with it is noted here by the activity desk. */
+/**
+ * An activity that has been scheduled and has not closed. What its worker does with it is noted here by the activity
+ * desk.
+ */
 export interface PendingActivity {
   readonly key: string;
   readonly workflowId: string;
@@ -21,7 +25,13 @@ export interface PendingActivity {
   readonly queue: string;
   /** Milliseconds; 0 for none. */
   readonly timeouts: { scheduleToStart: number; scheduleToClose: number; startToClose: number; heartbeat: number };
-  readonly retry: { maximumAttempts: number; initial: number; coefficient: number; maximum: number; nonRetryable: readonly string[] };
+  readonly retry: {
+    maximumAttempts: number;
+    initial: number;
+    coefficient: number;
+    maximum: number;
+    nonRetryable: readonly string[];
+  };
   scheduledAt: number;
   attempt: number;
   startedAt?: number;
@@ -66,7 +76,10 @@ export class RunHistory {
   ended?: RunEnd;
   continuedTo?: string;
   events = 0;
-  /** Locks on time that the test server never gives back: activities of a closed run, and activities cancelled before their start. */
+  /**
+   * Locks on time that the test server never gives back: activities of a closed run, and activities cancelled before
+   * their start.
+   */
   #forgottenLocks = 0;
 
   constructor(
@@ -121,26 +134,33 @@ export class RunHistory {
     const id = String(event.eventId);
     const at = stampMs(event.eventTime);
     if (event.workflowTaskScheduledEventAttributes ?? event.workflowTaskStartedEventAttributes) this.openTask = true;
-    else if (event.workflowTaskCompletedEventAttributes ?? event.workflowTaskTimedOutEventAttributes) this.openTask = false;
+    else if (event.workflowTaskCompletedEventAttributes ?? event.workflowTaskTimedOutEventAttributes)
+      this.openTask = false;
     else if (event.workflowTaskFailedEventAttributes) {
       this.openTask = false;
       const { cause, failure } = event.workflowTaskFailedEventAttributes;
       // 1 = unhandled command: a signal came in while the run wanted to end, so the task is done again with it.
       if (cause !== 1) this.taskFailures.push(failure?.message ?? `cause ${String(cause)}`);
-    } else if (event.timerStartedEventAttributes) this.timers.set(id, at + stampMs(event.timerStartedEventAttributes.startToFireTimeout));
-    else if (event.timerFiredEventAttributes) this.timers.delete(String(event.timerFiredEventAttributes.startedEventId));
-    else if (event.timerCanceledEventAttributes) this.timers.delete(String(event.timerCanceledEventAttributes.startedEventId));
+    } else if (event.timerStartedEventAttributes)
+      this.timers.set(id, at + stampMs(event.timerStartedEventAttributes.startToFireTimeout));
+    else if (event.timerFiredEventAttributes)
+      this.timers.delete(String(event.timerFiredEventAttributes.startedEventId));
+    else if (event.timerCanceledEventAttributes)
+      this.timers.delete(String(event.timerCanceledEventAttributes.startedEventId));
     else if (event.workflowExecutionSignaledEventAttributes) {
       const name = event.workflowExecutionSignaledEventAttributes.signalName ?? '';
       this.signals.set(name, (this.signals.get(name) ?? 0) + 1);
-    } else if (event.upsertWorkflowSearchAttributesEventAttributes) this.#status(at, event.upsertWorkflowSearchAttributesEventAttributes.searchAttributes?.indexedFields ?? {});
+    } else if (event.upsertWorkflowSearchAttributesEventAttributes)
+      this.#status(at, event.upsertWorkflowSearchAttributesEventAttributes.searchAttributes?.indexedFields ?? {});
     else if (!this.#outgoing(id, event) && !this.#activity(id, at, event)) this.#end(event);
   }
 
   #outgoing(id: string, event: HistoryEvent): boolean {
     const begun = event.signalExternalWorkflowExecutionInitiatedEventAttributes;
     if (begun) this.#underway.set(id, begun.workflowExecution?.workflowId ?? '');
-    const over = event.externalWorkflowExecutionSignaledEventAttributes ?? event.signalExternalWorkflowExecutionFailedEventAttributes;
+    const over =
+      event.externalWorkflowExecutionSignaledEventAttributes ??
+      event.signalExternalWorkflowExecutionFailedEventAttributes;
     if (over) {
       const key = String(over.initiatedEventId);
       this.#told.push(this.#underway.get(key) ?? '');
@@ -154,16 +174,28 @@ export class RunHistory {
     if (scheduled) {
       const policy = scheduled.retryPolicy;
       this.activities.set(id, {
-        key: `${this.runId}/${id}`, workflowId: this.workflowId, runId: this.runId, activityId: scheduled.activityId ?? '', type: scheduled.activityType?.name ?? '', queue: scheduled.taskQueue?.name ?? '',
+        key: `${this.runId}/${id}`,
+        workflowId: this.workflowId,
+        runId: this.runId,
+        activityId: scheduled.activityId ?? '',
+        type: scheduled.activityType?.name ?? '',
+        queue: scheduled.taskQueue?.name ?? '',
         timeouts: {
-          scheduleToStart: stampMs(scheduled.scheduleToStartTimeout), scheduleToClose: stampMs(scheduled.scheduleToCloseTimeout),
-          startToClose: stampMs(scheduled.startToCloseTimeout), heartbeat: stampMs(scheduled.heartbeatTimeout),
+          scheduleToStart: stampMs(scheduled.scheduleToStartTimeout),
+          scheduleToClose: stampMs(scheduled.scheduleToCloseTimeout),
+          startToClose: stampMs(scheduled.startToCloseTimeout),
+          heartbeat: stampMs(scheduled.heartbeatTimeout),
         },
         retry: {
-          maximumAttempts: policy?.maximumAttempts ?? 0, initial: stampMs(policy?.initialInterval) || 1_000, coefficient: policy?.backoffCoefficient || 2,
-          maximum: stampMs(policy?.maximumInterval) || Infinity, nonRetryable: policy?.nonRetryableErrorTypes ?? [],
+          maximumAttempts: policy?.maximumAttempts ?? 0,
+          initial: stampMs(policy?.initialInterval) || 1_000,
+          coefficient: policy?.backoffCoefficient || 2,
+          maximum: stampMs(policy?.maximumInterval) || Infinity,
+          nonRetryable: policy?.nonRetryableErrorTypes ?? [],
         },
-        scheduledAt: at, attempt: 1, cancelRequested: false,
+        scheduledAt: at,
+        attempt: 1,
+        cancelRequested: false,
       });
       return true;
     }
@@ -174,12 +206,18 @@ export class RunHistory {
       return true;
     }
     const cancelled = event.activityTaskCanceledEventAttributes;
-    const closed = cancelled ?? event.activityTaskCompletedEventAttributes ?? event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes;
+    const closed =
+      cancelled ??
+      event.activityTaskCompletedEventAttributes ??
+      event.activityTaskFailedEventAttributes ??
+      event.activityTaskTimedOutEventAttributes;
     if (!closed) return false;
     const key = String(closed.scheduledEventId);
-    // The test server forgets to release the lock of an activity that nobody had started. Between two tries it holds none.
+    // The test server forgets to release the lock of an activity that nobody had started. Between two tries it holds
+    // none.
     const activity = this.activities.get(key);
-    if (cancelled && activity?.startedAt === undefined && activity?.backoffUntil === undefined) this.#forgottenLocks += 1;
+    if (cancelled && activity?.startedAt === undefined && activity?.backoffUntil === undefined)
+      this.#forgottenLocks += 1;
     this.activities.delete(key);
     return true;
   }
@@ -194,7 +232,11 @@ export class RunHistory {
       return typeof value === 'string' ? value : undefined;
     };
     const change: StatusChange = { at };
-    const [bead, agent, attention] = [text(searchAttributes.beadStatus), text(searchAttributes.agentStatus), text(searchAttributes.attention)];
+    const [bead, agent, attention] = [
+      text(searchAttributes.beadStatus),
+      text(searchAttributes.agentStatus),
+      text(searchAttributes.attention),
+    ];
     if (bead !== undefined) change.bead = bead;
     if (agent !== undefined) change.agent = agent;
     if (attention !== undefined) change.attention = attention;
@@ -232,5 +274,6 @@ function* activityDue(activity: PendingActivity): Generator<ServerEvent> {
   if (activity.cancelRequested) return;
   if (timeouts.startToClose > 0) yield event('start-to-close', activity.startedAt + timeouts.startToClose);
   // It arms the heartbeat time-out only when it is the shorter one.
-  if (timeouts.heartbeat > 0 && timeouts.heartbeat < timeouts.startToClose) yield event('heartbeat', (activity.lastBeatAt ?? activity.startedAt) + timeouts.heartbeat);
+  if (timeouts.heartbeat > 0 && timeouts.heartbeat < timeouts.startToClose)
+    yield event('heartbeat', (activity.lastBeatAt ?? activity.startedAt) + timeouts.heartbeat);
 }

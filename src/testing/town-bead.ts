@@ -23,10 +23,17 @@ export class TownBead extends TownWorkflow<BeadView> {
     super(town, beadWorkflowId(id));
   }
 
-  /** Every status it has ever shown to operators, oldest first: from its search attributes, which it writes at each change. */
+  /**
+   * Every status it has ever shown to operators, oldest first: from its search attributes, which it writes at each
+   * change.
+   */
   get statuses(): readonly Status[] {
     const changes: StatusChange[] = this.runs.flatMap((run) => run.changes);
-    return changes.map(({ at, bead = 'open', agent = 'none' }) => ({ at, bead: bead as BeadStatus, agent: agent as AgentStatus }));
+    return changes.map(({ at, bead = 'open', agent = 'none' }) => ({
+      at,
+      bead: bead as BeadStatus,
+      agent: agent as AgentStatus,
+    }));
   }
 
   /** What happened around it. */
@@ -65,7 +72,11 @@ export class TownBead extends TownWorkflow<BeadView> {
     const { client, watch } = this.town.world;
     const workflowId = beadWorkflowId(this.id);
     await client.workflowService.signalWorkflowExecution({
-      namespace: client.options.namespace, workflowExecution: { workflowId }, signalName: name, input: { payloads: [payload] }, requestId: `raw-${this.town.clock.now()}-${Math.random()}`,
+      namespace: client.options.namespace,
+      workflowExecution: { workflowId },
+      signalName: name,
+      input: { payloads: [payload] },
+      requestId: `raw-${this.town.clock.now()}-${Math.random()}`,
     });
     watch.touch(workflowId);
     await this.town.settle();

@@ -69,7 +69,10 @@ export class TownWorkflow<View> {
   async update(name: string, argument: unknown = {}): Promise<string> {
     let answer: { text: string } | undefined;
     let refused: unknown;
-    const asked = this.handle.executeUpdate<{ text: string }, [unknown]>(name, { args: [argument] }).then((given) => (answer = given), (error: unknown) => (refused = error));
+    const asked = this.handle.executeUpdate<{ text: string }, [unknown]>(name, { args: [argument] }).then(
+      (given) => (answer = given),
+      (error: unknown) => (refused = error),
+    );
     const over = (): boolean => answer !== undefined || refused !== undefined;
     while (!over()) {
       // Most updates answer without a virtual second passing, though not at once on a busy machine.

@@ -5,9 +5,29 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { pino } from 'pino';
 import { createFleetActivities } from '../activities/fleet/index.js';
-import { convoyWorkflowId, messages, rigWorkflowId, taskQueues, workflowTypes, beadWorkflowId } from '../contract/index.js';
+import {
+  convoyWorkflowId,
+  messages,
+  rigWorkflowId,
+  taskQueues,
+  workflowTypes,
+  beadWorkflowId,
+} from '../contract/index.js';
 import type {
-  AgentSpec, BeadInput, BeadView, Budgets, Clocks, ConvoySpec, ConvoyView, FleetActivities, LookAtBranchInput, RigSettings, RigView, StartAgentInput, StartBeadInput, VerifyWorkInput,
+  AgentSpec,
+  BeadInput,
+  BeadView,
+  Budgets,
+  Clocks,
+  ConvoySpec,
+  ConvoyView,
+  FleetActivities,
+  LookAtBranchInput,
+  RigSettings,
+  RigView,
+  StartAgentInput,
+  StartBeadInput,
+  VerifyWorkInput,
 } from '../contract/index.js';
 import { AgentCensus } from './agent-census.js';
 import type { AgentScript } from './agent-script.js';
@@ -33,16 +53,23 @@ export interface TownOptions {
   budgets?: Partial<Budgets>;
   /** What agents do, unless a bead says otherwise. */
   agent?: AgentScript;
-  /** Lives by the workflow worker that its world keeps, instead of one of its own: quicker by half a second; one such town at a time. Default false. */
+  /**
+   * Lives by the workflow worker that its world keeps, instead of one of its own: quicker by half a second; one such
+   * town at a time. Default false.
+   */
   sharedWorker?: boolean;
-  /** Distance of the fake runners' beats. Default `beatEvery`; coarser is faster. Must stay below `heartbeatTimeout`. */
+  /**
+   * Distance of the fake runners' beats. Default `beatEvery`; coarser is faster. Must stay below `heartbeatTimeout`.
+   */
   beatStep?: Duration;
 }
 
 /** What a bead's agents do: one script for all attempts, or one for each (the last for all that follow). */
 export type Scripts = AgentScript | readonly [AgentScript, ...AgentScript[]];
 
-export interface SlingOptions extends Partial<Pick<BeadInput, 'bead' | 'title' | 'body' | 'base' | 'priority' | 'rig' | 'convoy' | 'clocks' | 'budgets'>> {
+export interface SlingOptions extends Partial<
+  Pick<BeadInput, 'bead' | 'title' | 'body' | 'base' | 'priority' | 'rig' | 'convoy' | 'clocks' | 'budgets'>
+> {
   agent?: Scripts;
 }
 
@@ -78,7 +105,12 @@ export class Town implements HostSurroundings {
     private readonly options: TownOptions,
   ) {
     this.census = new AgentCensus(world.clock);
-    this.#activities = createFleetActivities({ client: world.client, taskQueue: queue, mirrors: '/nowhere', logger: pino({ level: 'silent' }) });
+    this.#activities = createFleetActivities({
+      client: world.client,
+      taskQueue: queue,
+      mirrors: '/nowhere',
+      logger: pino({ level: 'silent' }),
+    });
     this.#hosts = (options.hosts ?? ['ant']).map((id) => new FakeHost(`${id}.${name}`, options.maxAgents ?? 4, this));
   }
 
@@ -104,7 +136,8 @@ export class Town implements HostSurroundings {
 
   /** @throws {Error} when there is no such host. */
   host(name?: string): FakeHost {
-    const host = name === undefined ? this.#hosts[0] : this.#hosts.find(({ id }) => id === name || id === `${name}.${this.name}`);
+    const host =
+      name === undefined ? this.#hosts[0] : this.#hosts.find(({ id }) => id === name || id === `${name}.${this.name}`);
     if (host === undefined) throw new Error(`this town has no host ${name ?? ''}`);
     return host;
   }
@@ -116,7 +149,13 @@ export class Town implements HostSurroundings {
     if (agent) this.#scripts.set(id, agent);
     const spec: AgentSpec = { adapter: 'demo' };
     const input: BeadInput = {
-      title: `bead ${this.beads.length + 1}`, repo: '/srv/town.git', agent: spec, ...given, bead: id, clocks: { ...this.options.clocks, ...given.clocks }, budgets: { ...this.options.budgets, ...given.budgets },
+      title: `bead ${this.beads.length + 1}`,
+      repo: '/srv/town.git',
+      agent: spec,
+      ...given,
+      bead: id,
+      clocks: { ...this.options.clocks, ...given.clocks },
+      budgets: { ...this.options.budgets, ...given.budgets },
     };
     const bead = new TownBead(this, id, this.clock.now());
     await this.#start(workflowTypes.bead, bead.workflowId, input);
@@ -128,18 +167,35 @@ export class Town implements HostSurroundings {
   /** Adds a rig. Its beads are slung with `rig`, and their agent is the rig's. */
   async rig(name: string, settings: Partial<RigSettings> = {}): Promise<TownWorkflow<RigView>> {
     const rig = new TownWorkflow<RigView>(this, rigWorkflowId(name));
-    const whole: RigSettings = { repo: '/srv/town.git', base: 'main', agent: { adapter: 'demo' }, maxAgents: 5, checks: [], strategy: 'merge', approval: false, ...settings };
+    const whole: RigSettings = {
+      repo: '/srv/town.git',
+      base: 'main',
+      agent: { adapter: 'demo' },
+      maxAgents: 5,
+      checks: [],
+      strategy: 'merge',
+      approval: false,
+      ...settings,
+    };
     await this.#start(workflowTypes.rig, rig.workflowId, { rig: name, settings: whole });
     this.fleet.push(rig);
     await this.settle();
     return rig;
   }
 
-  /** Starts a convoy. Its beads are at hand by `bead(<convoy>-<id>)` as soon as they have been started; `scripts` by the same ids says what their agents do. */
-  async convoy(spec: Pick<ConvoySpec, 'convoy' | 'rig' | 'beads'> & Partial<ConvoySpec>, scripts: Record<string, Scripts> = {}): Promise<TownWorkflow<ConvoyView>> {
+  /**
+   * Starts a convoy. Its beads are at hand by `bead(<convoy>-<id>)` as soon as they have been started; `scripts` by the
+   * same ids says what their agents do.
+   */
+  async convoy(
+    spec: Pick<ConvoySpec, 'convoy' | 'rig' | 'beads'> & Partial<ConvoySpec>,
+    scripts: Record<string, Scripts> = {},
+  ): Promise<TownWorkflow<ConvoyView>> {
     for (const [id, script] of Object.entries(scripts)) this.#scripts.set(id, script);
     const convoy = new TownWorkflow<ConvoyView>(this, convoyWorkflowId(spec.convoy));
-    await this.#start(workflowTypes.convoy, convoy.workflowId, { spec: { title: `convoy ${spec.convoy}`, policy: 'wait', target: 'base', staged: false, ...spec } });
+    await this.#start(workflowTypes.convoy, convoy.workflowId, {
+      spec: { title: `convoy ${spec.convoy}`, policy: 'wait', target: 'base', staged: false, ...spec },
+    });
     this.fleet.push(convoy);
     await this.settle();
     return convoy;
@@ -218,7 +274,8 @@ export class Town implements HostSurroundings {
       const host = this.#hosts.find((one) => one.polls && one.hasFreeSlot);
       return host && ((task) => host.serve(task));
     });
-    for (const host of this.#hosts) desk.serve(taskQueues.host(host.id, this.queue), () => (host.polls ? (task) => host.serve(task) : undefined));
+    for (const host of this.#hosts)
+      desk.serve(taskQueues.host(host.id, this.queue), () => (host.polls ? (task) => host.serve(task) : undefined));
     desk.serve(taskQueues.merge(this.queue), () => (task) => this.refinery.serve(task));
     desk.serve(this.queue, () => (task) => this.#serveMain(task));
     return this;

@@ -1,11 +1,12 @@
 /**
  * Virtual time over the time-skipping test server, exact also while activities are pending.
  *
- * What the server does (1.38, tried): each workflow task, each scheduled or running activity and the server itself hold a lock; time jumps
- * only at zero locks and runs like a wall clock else. To jump with N activities pending one has to take N locks away and give them back: N sleeps besides one's own.
- * If one of these activities closes meanwhile, the count falls below zero and a workflow task's answer is refused. So this clock never jumps
- * *across* an instant at which the server ends an activity: it jumps to just before it, gives the locks back, and lets the last moment pass in real time.
- * And nothing is begun right before a timer fires (`timerGuard`).
+ * What the server does (1.38, tried): each workflow task, each scheduled or running activity and the server itself hold
+ * a lock; time jumps only at zero locks and runs like a wall clock else. To jump with N activities pending one has to
+ * take N locks away and give them back: N sleeps besides one's own. If one of these activities closes meanwhile, the
+ * count falls below zero and a workflow task's answer is refused. So this clock never jumps *across* an instant at
+ * which the server ends an activity: it jumps to just before it, gives the locks back, and lets the last moment pass in
+ * real time. And nothing is begun right before a timer fires (`timerGuard`).
  * @module
  */
 import type { TestService } from '@temporalio/client';
@@ -17,7 +18,10 @@ import type { ServerEvent } from './run-history.js';
 
 /** What the clock needs to know of the workflows that live by it. */
 export interface Surroundings {
-  /** Resolves when no workflow task is open and no task can be taken up: nothing happens any more but by time. `touched`: only what was touched is looked at. */
+  /**
+   * Resolves when no workflow task is open and no task can be taken up: nothing happens any more but by time.
+   * `touched`: only what was touched is looked at.
+   */
   settle(touched?: 'touched'): Promise<void>;
   /** Locks on time that are held besides the clock's own, and will be given back. */
   locks(): number;
@@ -34,8 +38,9 @@ export interface Surroundings {
 /** Before an activity's time-out, time runs in real milliseconds for so long: a request may take as many. */
 const guard = 120;
 /**
- * A timer that fires while a workflow task is open which cancels it makes the server (1.38) refuse that task's answer, and forget the task: the workflow
- * stands still for good. So what would be done less than so many virtual milliseconds before a timer is done right after it: a workflow task takes as many.
+ * A timer that fires while a workflow task is open which cancels it makes the server (1.38) refuse that task's answer,
+ * and forget the task: the workflow stands still for good. So what would be done less than so many virtual milliseconds
+ * before a timer is done right after it: a workflow task takes as many.
  */
 const timerGuard = 100;
 /** A jump that has not arrived after so many real milliseconds is stuck on a lock that nobody has counted. */
@@ -71,7 +76,9 @@ export class VirtualClock implements Clock {
     return this.#known.virtual + (performance.now() - this.#known.real);
   }
 
-  /** Runs something at a virtual instant, while the clock advances. @returns a function that takes the appointment back. */
+  /**
+   * Runs something at a virtual instant, while the clock advances. @returns a function that takes the appointment back.
+   */
   at(instant: number, run: () => unknown): () => void {
     const appointment: Appointment = { at: instant, order: this.#order++, run };
     const index = this.#agenda.findIndex((other) => other.at > instant);
@@ -163,18 +170,28 @@ export class VirtualClock implements Clock {
     const started = performance.now();
     const held = this.around.locks();
     const forgotten = this.around.takeForgottenLocks();
-    // Each takes one lock away and gives it back after the sleep: the clock's own, and one for each that is held. Whichever is the last to go, its mark stands before time jumps.
+    // Each takes one lock away and gives it back after the sleep: the clock's own, and one for each that is held.
+    // Whichever is the last to go, its mark stands before time jumps.
     const sleeps: Promise<unknown>[] = [];
-    const sleep = (times: number, ms: number): void => void sleeps.push(...Array.from({ length: times }, () => this.server.unlockTimeSkippingWithSleep({ duration: protoDuration(ms) })));
-    // Each takes one lock away and gives it back after the sleep: the clock's own, and one for each that is held. Whichever is the last to go, its mark stands before time jumps.
+    const sleep = (times: number, ms: number): void =>
+      void sleeps.push(
+        ...Array.from({ length: times }, () =>
+          this.server.unlockTimeSkippingWithSleep({ duration: protoDuration(ms) }),
+        ),
+      );
+    // Each takes one lock away and gives it back after the sleep: the clock's own, and one for each that is held.
+    // Whichever is the last to go, its mark stands before time jumps.
     let seen = held;
     sleep(held + 1, rest);
     try {
       // Taken away once and for all: nobody else ever will.
       await Promise.all(Array.from({ length: forgotten }, () => this.server.unlockTimeSkipping({})));
-      while (!(await Promise.race([Promise.all(sleeps).then(() => true), realMilliseconds(stuckAfter).then(() => false)]))) {
+      while (
+        !(await Promise.race([Promise.all(sleeps).then(() => true), realMilliseconds(stuckAfter).then(() => false)]))
+      ) {
         if ((await this.synchronise()) >= to) continue;
-        // What somebody asked for just before the jump has begun since: its activities are seen to, and for those that go on the clock sleeps as well.
+        // What somebody asked for just before the jump has begun since: its activities are seen to, and for those that
+        // go on the clock sleeps as well.
         await this.around.settle();
         const begun = this.around.locks() - seen;
         if (begun > 0) {
@@ -190,7 +207,10 @@ export class VirtualClock implements Clock {
       await this.synchronise();
     }
     const late = this.now() - to - (performance.now() - started);
-    if (late > 100) throw new Error(`virtual time ran ${Math.round(late)} ms past its mark: fewer locks were held on it than were counted (${held + forgotten})`);
+    if (late > 100)
+      throw new Error(
+        `virtual time ran ${Math.round(late)} ms past its mark: fewer locks were held on it than were counted (${held + forgotten})`,
+      );
   }
 
   /** Locks that the server holds and nobody accounts for, found by being stuck; 0 as long as the books are right. */

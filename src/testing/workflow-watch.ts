@@ -1,5 +1,6 @@
 /**
- * Watches all workflows of a world: when they have settled, which activities wait for a worker, and when the server will act by itself.
+ * Watches all workflows of a world: when they have settled, which activities wait for a worker, and when the server
+ * will act by itself.
  * @module
  */
 import type { Client } from '@temporalio/client';
@@ -8,9 +9,13 @@ import { RunHistory } from './run-history.js';
 import type { PendingActivity, ServerEvent } from './run-history.js';
 import type { Surroundings } from './virtual-clock.js';
 
-/** Workflows that have not settled after so many real milliseconds never will: a worker is missing, or a workflow spins. */
+/**
+ * Workflows that have not settled after so many real milliseconds never will: a worker is missing, or a workflow spins.
+ */
 const settlesWithin = 30_000;
-/** The effect of an instant shows within real milliseconds; one that does not show was none (its activity had moved on). */
+/**
+ * The effect of an instant shows within real milliseconds; one that does not show was none (its activity had moved on).
+ */
 const showsWithin = 500;
 
 export class WorkflowWatch implements Surroundings {
@@ -34,7 +39,8 @@ export class WorkflowWatch implements Surroundings {
 
   /** Something may have changed: its history is read again before time passes. */
   touch(workflowId?: string): void {
-    for (const id of workflowId === undefined ? this.#runs.keys() : [workflowId]) if (this.#runs.has(id)) this.#stale.add(id);
+    for (const id of workflowId === undefined ? this.#runs.keys() : [workflowId])
+      if (this.#runs.has(id)) this.#stale.add(id);
   }
 
   /** All runs of a workflow, oldest first. */
@@ -57,7 +63,8 @@ export class WorkflowWatch implements Surroundings {
   nextServerEvent(): ServerEvent | undefined {
     let first: ServerEvent | undefined;
     for (const run of this.#current()) {
-      for (const event of run.due()) if ((first === undefined || event.at < first.at) && !this.#spent.has(event.key)) first = event;
+      for (const event of run.due())
+        if ((first === undefined || event.at < first.at) && !this.#spent.has(event.key)) first = event;
     }
     return first;
   }
@@ -65,7 +72,8 @@ export class WorkflowWatch implements Surroundings {
   nextActivityEnd(): number {
     let first = Infinity;
     for (const run of this.#current()) {
-      for (const event of run.due()) if (event.activity !== undefined && event.at < first && !this.#spent.has(event.key)) first = event.at;
+      for (const event of run.due())
+        if (event.activity !== undefined && event.at < first && !this.#spent.has(event.key)) first = event.at;
     }
     return first;
   }
@@ -81,7 +89,8 @@ export class WorkflowWatch implements Surroundings {
     }
     const [runId = ''] = event.key.split('/');
     const workflowId = activity?.workflowId ?? [...this.#current()].find((run) => run.runId === runId)?.workflowId;
-    const shown = (): boolean => ![...this.#current()].some((run) => [...run.due()].some((one) => one.key === event.key));
+    const shown = (): boolean =>
+      ![...this.#current()].some((run) => [...run.due()].some((one) => one.key === event.key));
     const started = performance.now();
     while (!shown() && performance.now() - started < showsWithin) {
       this.touch(workflowId);
@@ -104,14 +113,17 @@ export class WorkflowWatch implements Surroundings {
       await this.#refresh();
       const runs = [...this.#current()];
       for (const run of runs) {
-        if (run.taskFailures.length > 0 && run.ended === undefined) throw new Error(`a workflow task of ${run.workflowId} failed: ${run.taskFailures.join('; ')}`);
+        if (run.taskFailures.length > 0 && run.ended === undefined)
+          throw new Error(`a workflow task of ${run.workflowId} failed: ${run.taskFailures.join('; ')}`);
       }
       const open = runs.filter((run) => run.busy);
       const taken = await this.desk.takeUp([...this.pending()]);
       if (open.length === 0 && taken === 0 && this.#stale.size === 0) return;
       for (const run of open) this.touch(run.workflowId);
       if (performance.now() - started > settlesWithin) {
-        throw new Error(`not settled after ${settlesWithin} ms: ${open.map((run) => `${run.workflowId} has an open workflow task or a signal under way`).join(', ') || 'activities keep coming'}`);
+        throw new Error(
+          `not settled after ${settlesWithin} ms: ${open.map((run) => `${run.workflowId} has an open workflow task or a signal under way`).join(', ') || 'activities keep coming'}`,
+        );
       }
       // A workflow task takes ten or so: each look reads a whole history.
       if (open.length > 0) await milliseconds(Math.min(++looks * 2, 8));
@@ -140,7 +152,8 @@ export class WorkflowWatch implements Surroundings {
     const run = this.runs(workflowId).at(-1);
     if (run === undefined || (run.ended !== undefined && run.ended !== 'continued')) return;
     const { history } = await this.client.workflowService.getWorkflowExecutionHistory({
-      namespace: this.client.options.namespace, execution: { workflowId, runId: run.runId },
+      namespace: this.client.options.namespace,
+      execution: { workflowId, runId: run.runId },
     });
     run.read(history?.events ?? []);
     for (const told of run.takeSignalled()) this.touch(told);

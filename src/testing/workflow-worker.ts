@@ -9,9 +9,14 @@ export class WorkflowWorker {
     private readonly running: Promise<void>,
   ) {}
 
-  static async start(world: Pick<World, 'environment' | 'client' | 'workflowBundle'>, queue: string): Promise<WorkflowWorker> {
+  static async start(
+    world: Pick<World, 'environment' | 'client' | 'workflowBundle'>,
+    queue: string,
+  ): Promise<WorkflowWorker> {
     const worker = await Worker.create({
-      connection: world.environment.nativeConnection, taskQueue: queue, workflowBundle: world.workflowBundle,
+      connection: world.environment.nativeConnection,
+      taskQueue: queue,
+      workflowBundle: world.workflowBundle,
       ...(world.client.options.namespace ? { namespace: world.client.options.namespace } : {}),
     });
     const running = worker.run();

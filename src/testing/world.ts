@@ -1,6 +1,6 @@
 /**
- * A time-skipping server, its virtual clock, and the towns that live by it. Time belongs to the server: one world per test file, one
- * advance at a time.
+ * A time-skipping server, its virtual clock, and the towns that live by it. Time belongs to the server: one world per
+ * test file, one advance at a time.
  * @module
  */
 import { fileURLToPath } from 'node:url';
@@ -45,10 +45,15 @@ export class World {
    * @throws {ServerNotFound} when there is no such server and none can be got.
    */
   static async open(options: WorldOptions = {}): Promise<World> {
-    const environment = await startTimeSkipping(options.serverPath === undefined ? {} : { program: options.serverPath });
+    const environment = await startTimeSkipping(
+      options.serverPath === undefined ? {} : { program: options.serverPath },
+    );
     const connection: Connection = environment.connection;
     // Not the environment's own client: that one lets time jump while it waits for a result.
-    const client = new Client({ connection, ...(environment.namespace === undefined ? {} : { namespace: environment.namespace }) });
+    const client = new Client({
+      connection,
+      ...(environment.namespace === undefined ? {} : { namespace: environment.namespace }),
+    });
     const desk = new ActivityDesk(client);
     const watch = new WorkflowWatch(client, desk);
     const { testService } = connection;
@@ -104,7 +109,8 @@ export async function openTown(options: TownOptions & WorldOptions = {}): Promis
 async function defaultBundle(): Promise<NonNullable<WorkerOptions['workflowBundle']>> {
   const beside = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
   if (existsSync(beside)) return { codePath: beside };
-  const workflows = (name: string): string => fileURLToPath(new URL(`../workflows/${name}.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url));
+  const workflows = (name: string): string =>
+    fileURLToPath(new URL(`../workflows/${name}.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url));
   const { code } = await bundleWorkflowCode({ ...beadBundleOptions(workflows), logger: new DefaultLogger('ERROR') });
   return { code };
 }

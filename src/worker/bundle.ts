@@ -5,25 +5,38 @@ import { fileURLToPath } from 'node:url';
 import writeFileAtomic from 'write-file-atomic';
 import { compiledFile } from '../runner/compiled.js';
 
-/** What goes into the bundle beside the workflows, in this order: modules of `src/workflows`. Every bundle of beads has them, those of tests as well. */
+/**
+ * What goes into the bundle beside the workflows, in this order: modules of `src/workflows`. Every bundle of beads has
+ * them, those of tests as well.
+ */
 export const workflowInterceptors = ['early-news', 'readable-signals', 'shared-traces'] as const;
 
 /**
  * What the workflows as they ship are bundled with.
  * @param moduleOf - where a module of `src/workflows` is, compiled or not, by its name.
  */
-export function beadBundleOptions(moduleOf: (name: string) => string): Pick<BundleOptions, 'workflowsPath' | 'workflowInterceptorModules' | 'preloadModules'> {
+export function beadBundleOptions(
+  moduleOf: (name: string) => string,
+): Pick<BundleOptions, 'workflowsPath' | 'workflowInterceptorModules' | 'preloadModules'> {
   const interceptors = workflowInterceptors.map(moduleOf);
-  return { workflowsPath: moduleOf('index'), workflowInterceptorModules: interceptors, preloadModules: [moduleOf('shared'), moduleOf('index'), ...interceptors] };
+  return {
+    workflowsPath: moduleOf('index'),
+    workflowInterceptorModules: interceptors,
+    preloadModules: [moduleOf('shared'), moduleOf('index'), ...interceptors],
+  };
 }
 
 /**
- * Bundles the compiled workflows (`dist/workflows/index.js`) into one file, so that a worker starts without a bundler. Part of the build.
+ * Bundles the compiled workflows (`dist/workflows/index.js`) into one file, so that a worker starts without a bundler.
+ * Part of the build.
  * @param out - where the bundle goes; written in one step.
  * @throws Error when the workflows are not compiled, or import what has no place in the sandbox.
  */
 export async function buildWorkflowBundle(out: string): Promise<void> {
-  const { code } = await bundleWorkflowCode({ ...beadBundleOptions((name) => compiledFile(`workflows/${name}`)), logger: new DefaultLogger('WARN') });
+  const { code } = await bundleWorkflowCode({
+    ...beadBundleOptions((name) => compiledFile(`workflows/${name}`)),
+    logger: new DefaultLogger('WARN'),
+  });
   await writeFileAtomic(out, code);
 }
 

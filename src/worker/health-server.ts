@@ -21,7 +21,8 @@ export interface HealthServer {
 }
 
 /**
- * Answers `GET /` with 200 when all is well and 503 when not, as JSON. On the loopback interface only: a probe runs where the worker runs.
+ * Answers `GET /` with 200 when all is well and 503 when not, as JSON. On the loopback interface only: a probe runs
+ * where the worker runs.
  * @param port - 0 takes a free one.
  * @throws Error when the port is taken.
  */
@@ -34,7 +35,8 @@ export async function serveHealth(port: number, health: () => Health): Promise<H
   try {
     await once(server, 'listening');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') throw new Error(`the health port ${port} is taken: choose another with --health-port`, { cause: error });
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE')
+      throw new Error(`the health port ${port} is taken: choose another with --health-port`, { cause: error });
     throw error;
   }
   return {

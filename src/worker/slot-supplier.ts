@@ -2,8 +2,9 @@ import type { ActivitySlotInfo, CustomSlotSupplier } from '@temporalio/worker';
 import type { AgentSlots, PollPermit } from '../host/agent-slots.js';
 
 /**
- * Lets the agents worker poll only while this host has a free place for an agent. `startAgent` gives its slot back when it completes
- * asynchronously and its agent runs on: so it is not the SDK's slots that are counted, but the living runners and the starts on their way.
+ * Lets the agents worker poll only while this host has a free place for an agent. `startAgent` gives its slot back when
+ * it completes asynchronously and its agent runs on: so it is not the SDK's slots that are counted, but the living
+ * runners and the starts on their way.
  */
 export function agentSlotSupplier(slots: AgentSlots): CustomSlotSupplier<ActivitySlotInfo> {
   return {

@@ -53,11 +53,20 @@ export const defaultMaxAgents = 4;
 const connectWithin = 10_000;
 
 /**
- * Starts a worker: takes the state directory, looks who lives there, and polls the town's queues. Resolves when it polls.
- * @throws WorkerLockHeldError when another worker has the directory; NoServerError when the server does not answer. Nothing is left open then.
+ * Starts a worker: takes the state directory, looks who lives there, and polls the town's queues. Resolves when it
+ * polls.
+ * @throws WorkerLockHeldError when another worker has the directory; NoServerError when the server does not answer.
+ * Nothing is left open then.
  */
 export async function startWorker(options: StartWorkerOptions): Promise<RunningWorker> {
-  const { namespace = 'default', taskQueue = DEFAULT_TASK_QUEUE, maxAgents = defaultMaxAgents, diskFloor = defaultDiskFloor, logger, healthPort } = options;
+  const {
+    namespace = 'default',
+    taskQueue = DEFAULT_TASK_QUEUE,
+    maxAgents = defaultMaxAgents,
+    diskFloor = defaultDiskFloor,
+    logger,
+    healthPort,
+  } = options;
   const closers: (() => Promise<void>)[] = [];
   /** Last opened, first closed; one that fails must not keep the others open. */
   const close = async (): Promise<void> => {
@@ -68,14 +77,22 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   try {
     const { home, hostId } = await openStateDirectory(options.home);
     let stop: (why: string) => void = () => undefined;
-    const lock = await acquireWorkerLock(home, { onLost: (holder) => stop(`another worker (pid ${holder.pid} on ${holder.machine}) has taken the state directory over`) });
+    const lock = await acquireWorkerLock(home, {
+      onLost: (holder) =>
+        stop(`another worker (pid ${holder.pid} on ${holder.machine}) has taken the state directory over`),
+    });
     closers.push(() => lock.release());
     const stateFile = new WorkerStateFile(home, { hostId, taskQueue, maxAgents, address: options.connection.address });
     await stateFile.write('starting');
     closers.push(() => stateFile.write('stopped'));
 
     const { address, tls, apiKey, metadata } = options.connection;
-    const shared = { address, ...(tls === undefined ? {} : { tls }), ...(apiKey === undefined ? {} : { apiKey }), ...(metadata === undefined ? {} : { metadata }) };
+    const shared = {
+      address,
+      ...(tls === undefined ? {} : { tls }),
+      ...(apiKey === undefined ? {} : { apiKey }),
+      ...(metadata === undefined ? {} : { metadata }),
+    };
     const connection = await reach(address, Connection.connect({ ...shared, connectTimeout: connectWithin }));
     closers.push(() => connection.close());
     const native = await reach(address, NativeConnection.connect(shared));
@@ -84,7 +101,12 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     const identity = `heartbead@${hostId} ${process.pid}`;
     const client = new Client({ connection, namespace, identity });
     const host = new Host({ home, hostId, maxAgents, diskFloor, logger });
-    const { activities, sweep, tidy } = createHostActivities({ host, client, connection: connectionRecord({ ...shared, namespace }), agentsQueue: taskQueues.agents(taskQueue) });
+    const { activities, sweep, tidy } = createHostActivities({
+      host,
+      client,
+      connection: connectionRecord({ ...shared, namespace }),
+      agentsQueue: taskQueues.agents(taskQueue),
+    });
     const watch = new HostWatch(host, { client, sweep, tidy });
     await watch.start();
     closers.push(() => watch.stop());
@@ -92,7 +114,17 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     await prepareRefinery({ home });
     const fleet = createFleetActivities({ client, taskQueue, mirrors: join(home, 'mirrors'), logger });
     const refinery = refineryWorkerOptions({ home, hostId, town: taskQueue });
-    const workers = await createWorkers({ connection: native, namespace, taskQueue, host, activities, fleet, refinery, identity, workflowBundle: options.workflowBundle ?? builtWorkflowBundle() });
+    const workers = await createWorkers({
+      connection: native,
+      namespace,
+      taskQueue,
+      host,
+      activities,
+      fleet,
+      refinery,
+      identity,
+      workflowBundle: options.workflowBundle ?? builtWorkflowBundle(),
+    });
     const running = run(workers, logger);
     closers.push(running.stop);
     const notifier = new Notifier({ town: { client, namespace, taskQueue }, home, logger });
@@ -104,15 +136,22 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
         const states = workers.map((worker) => worker.getState());
         const { obstacle } = host.slots;
         return {
-          healthy: states.every((state) => state === 'RUNNING'), state: running.state(), hostId, workers: states,
-          agents: { living: host.runners.count, max: maxAgents }, ...(obstacle === undefined ? {} : { obstacle }),
+          healthy: states.every((state) => state === 'RUNNING'),
+          state: running.state(),
+          hostId,
+          workers: states,
+          agents: { living: host.runners.count, max: maxAgents },
+          ...(obstacle === undefined ? {} : { obstacle }),
         };
       });
       closers.push(() => health.close());
       probe = health.port;
     }
     await stateFile.write('running');
-    logger.info({ hostId, home, address, namespace, taskQueue, maxAgents, living: host.runners.count, healthPort: probe }, 'the worker polls');
+    logger.info(
+      { hostId, home, address, namespace, taskQueue, maxAgents, living: host.runners.count, healthPort: probe },
+      'the worker polls',
+    );
 
     stop = (why) => {
       logger.warn({ why }, 'the worker stops');
@@ -141,7 +180,11 @@ async function reach<C>(address: string, connecting: Promise<C>): Promise<C> {
   try {
     return await connecting;
   } catch (error) {
-    throw new NoServerError(`the Temporal server at ${address} cannot be reached (${(error as Error).message})`, 'check TEMPORAL_ADDRESS and that the server is up, or start one with `heartbead up`', { cause: error });
+    throw new NoServerError(
+      `the Temporal server at ${address} cannot be reached (${(error as Error).message})`,
+      'check TEMPORAL_ADDRESS and that the server is up, or start one with `heartbead up`',
+      { cause: error },
+    );
   }
 }
 
@@ -162,7 +205,8 @@ function run(workers: Worker[], logger: Logger): Running {
     worker.run().catch((error: unknown) => {
       shutDown();
       // What did not end in time is left to its retry, or to the adoption.
-      if (error instanceof GracefulShutdownPeriodExpiredError) logger.warn({ err: error }, 'not everything ended in time');
+      if (error instanceof GracefulShutdownPeriodExpiredError)
+        logger.warn({ err: error }, 'not everything ended in time');
       else throw error;
     }),
   );

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { processStartTime } from '../runner/index.js';
 
-/** `worker-state.json` in the state directory: what the worker says of itself. Believe it only while that very process runs (pid and start time). */
+/**
+ * `worker-state.json` in the state directory: what the worker says of itself. Believe it only while that very process
+ * runs (pid and start time).
+ */
 export interface WorkerState {
   pid: number;
   startTime?: string;
@@ -29,7 +32,11 @@ export class WorkerStateFile {
   }
 
   async write(state: WorkerState['state']): Promise<void> {
-    await writeFileAtomic(this.#path, `${JSON.stringify({ ...this.#fixed, state, since: Date.now() } satisfies WorkerState, undefined, 2)}\n`, { mode: 0o600 });
+    await writeFileAtomic(
+      this.#path,
+      `${JSON.stringify({ ...this.#fixed, state, since: Date.now() } satisfies WorkerState, undefined, 2)}\n`,
+      { mode: 0o600 },
+    );
   }
 
   async remove(): Promise<void> {

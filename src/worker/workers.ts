@@ -20,38 +20,59 @@ export interface CreateWorkersOptions {
   identity: string;
 }
 
-/** Remote look-ups at once: each is a git process or two, and more of them than that would only wait for the same line. */
+/**
+ * Remote look-ups at once: each is a git process or two, and more of them than that would only wait for the same line.
+ */
 const lookUpsAtOnce = 10;
 
 /**
- * The workers of a process, one per kind of work, so that none waits behind another: workflows and short activities, starts of agents
- * (as many as there are free places), what only this host can do, and merges.
+ * The workers of a process, one per kind of work, so that none waits behind another: workflows and short activities,
+ * starts of agents (as many as there are free places), what only this host can do, and merges.
  */
-export async function createWorkers({ connection, namespace, taskQueue, host, activities, fleet, refinery, workflowBundle, identity }: CreateWorkersOptions): Promise<Worker[]> {
+export async function createWorkers({
+  connection,
+  namespace,
+  taskQueue,
+  host,
+  activities,
+  fleet,
+  refinery,
+  workflowBundle,
+  identity,
+}: CreateWorkersOptions): Promise<Worker[]> {
   const { startAgent, verifyWork, stopAttempt, pauseAttempt, deliverMessage } = activities;
   const common: WorkerOptions = {
     connection,
     namespace,
     identity,
     taskQueue,
-    // A cancel, a pause and the news that a token is void reach an activity only with the answer to a beat; the default would hold beats back for up to
-    // 60 s. Two seconds are what a stop may take to be heard, and a beat costs no history.
+    // A cancel, a pause and the news that a token is void reach an activity only with the answer to a beat; the default
+    // would hold beats back for up to 60 s. Two seconds are what a stop may take to be heard, and a beat costs no
+    // history.
     maxHeartbeatThrottleInterval: '2 s',
-    // Eager dispatch hands a task to whoever completes the workflow task: past the queue, its priorities, and the host's places.
+    // Eager dispatch hands a task to whoever completes the workflow task: past the queue, its priorities, and the
+    // host's places.
     maxEagerActivityReservationsPerWorkflowTask: 0,
     // Short activities may finish; a start in mid-clone is told after that, and leaves its work for the next worker.
     shutdownGraceTime: '2 s',
-    // Well within the 30 s that service managers grant: what does not end by then (a push to a remote that hangs) is left to its retry.
+    // Well within the 30 s that service managers grant: what does not end by then (a push to a remote that hangs) is
+    // left to its retry.
     shutdownForceTime: '20 s',
   };
   return Promise.all([
-    Worker.create({ ...common, taskQueue: taskQueues.main(taskQueue), workflowBundle, activities: { verifyWork, ...fleet }, maxConcurrentActivityTaskExecutions: lookUpsAtOnce }),
+    Worker.create({
+      ...common,
+      taskQueue: taskQueues.main(taskQueue),
+      workflowBundle,
+      activities: { verifyWork, ...fleet },
+      maxConcurrentActivityTaskExecutions: lookUpsAtOnce,
+    }),
     Worker.create({
       ...common,
       taskQueue: taskQueues.agents(taskQueue),
       activities: { startAgent },
-      // One start after the other: a poll that waits holds a permit, and starts come in by the minute, not by the second.
-      // (`maxConcurrentActivityTaskPolls` is ignored by SDK 1.24.)
+      // One start after the other: a poll that waits holds a permit, and starts come in by the minute, not by the
+      // second. (`maxConcurrentActivityTaskPolls` is ignored by SDK 1.24.)
       activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
       tuner: {
         workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 2 },
@@ -60,7 +81,11 @@ export async function createWorkers({ connection, namespace, taskQueue, host, ac
         nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
       },
     }),
-    Worker.create({ ...common, taskQueue: taskQueues.host(host.hostId, taskQueue), activities: { startAgent, stopAttempt, pauseAttempt, deliverMessage } }),
+    Worker.create({
+      ...common,
+      taskQueue: taskQueues.host(host.hostId, taskQueue),
+      activities: { startAgent, stopAttempt, pauseAttempt, deliverMessage },
+    }),
     Worker.create({ ...common, ...refinery }),
   ]);
 }

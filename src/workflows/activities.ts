@@ -1,4 +1,6 @@
-/** Proxies of the activities; every number has its reason. Runs in the sandbox: types only from the other side. @module */
+/**
+ * Proxies of the activities; every number has its reason. Runs in the sandbox: types only from the other side. @module
+ */
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
 import type { ActivityInterfaceFor, ActivityOptions } from '@temporalio/workflow';
 import { taskQueues } from '../contract/index.js';
@@ -10,10 +12,17 @@ const minute = 60_000;
  * Options of `startAgent`. One try only: the workflow decides about every end.
  * @param place the agents queue for a start; for an adoption the host's own queue, where it may wait `adoptWithin`.
  */
-export function startAgentOptions(clocks: Clocks, priority: number, fairnessKey: string, summary: string, place: { queue: string; adopt: boolean }): ActivityOptions {
+export function startAgentOptions(
+  clocks: Clocks,
+  priority: number,
+  fairnessKey: string,
+  summary: string,
+  place: { queue: string; adopt: boolean },
+): ActivityOptions {
   return {
     taskQueue: place.queue,
-    // A ceiling far beyond every attempt: maxRuntime is a deadline of the workflow, since pauses do not count and adoption must not restart it.
+    // A ceiling far beyond every attempt: maxRuntime is a deadline of the workflow, since pauses do not count and
+    // adoption must not restart it.
     startToCloseTimeout: '60 days',
     heartbeatTimeout: clocks.heartbeatTimeout,
     ...(place.adopt ? { scheduleToStartTimeout: clocks.adoptWithin } : {}),
@@ -46,8 +55,15 @@ export const { verifyWork: lookForFinishedWork } = proxyActivities<Activities>({
   summary: 'did the lost attempt finish its work?',
 });
 
-/** Short activities that only the host of an attempt can do; a host that does not answer within `within` is not there. */
-export function hostActivities(hostId: string, town: string, clocks: Clocks, within: number): ActivityInterfaceFor<Activities> {
+/**
+ * Short activities that only the host of an attempt can do; a host that does not answer within `within` is not there.
+ */
+export function hostActivities(
+  hostId: string,
+  town: string,
+  clocks: Clocks,
+  within: number,
+): ActivityInterfaceFor<Activities> {
   return proxyActivities<Activities>({
     taskQueue: taskQueues.host(hostId, town),
     scheduleToStartTimeout: within,

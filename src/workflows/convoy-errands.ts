@@ -1,4 +1,11 @@
-import { ActivityFailure, ApplicationFailure, getExternalWorkflowHandle, isCancellation, log, workflowInfo } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  getExternalWorkflowHandle,
+  isCancellation,
+  log,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { beadWorkflowId, clip, convoyBeadId, integrationBranch, rigMessages } from '../contract/index.js';
 import type { ConvoyState, MergeRequest, StartBeadInput, WithdrawMerge } from '../contract/index.js';
 import { landingItem, mergesNothing } from '../domain/index.js';
@@ -10,28 +17,46 @@ export interface Convoyed {
   readonly state: ConvoyState;
   apply(event: ConvoyEvent): void;
   look(only?: readonly string[]): Promise<void>;
-  tellRig(name: typeof rigMessages.enqueueMerge | typeof rigMessages.withdrawMerge, payload: MergeRequest | WithdrawMerge): Promise<boolean>;
+  tellRig(
+    name: typeof rigMessages.enqueueMerge | typeof rigMessages.withdrawMerge,
+    payload: MergeRequest | WithdrawMerge,
+  ): Promise<boolean>;
   landingRequest(sha: string): MergeRequest;
 }
 
-/** Carries out what the state of a convoy asks for. Expected failures become events; what may pass is tried by the activities themselves. */
+/**
+ * Carries out what the state of a convoy asks for. Expected failures become events; what may pass is tried by the
+ * activities themselves.
+ */
 export class ConvoyErrands {
   constructor(private readonly convoy: Convoyed) {}
 
   do(errand: ConvoyErrand): Promise<void> {
     switch (errand.do) {
       case 'prepare':
-        return this.#orFail(() => this.#prepare(), (reason) => this.convoy.apply({ type: 'notPrepared', reason }));
+        return this.#orFail(
+          () => this.#prepare(),
+          (reason) => this.convoy.apply({ type: 'notPrepared', reason }),
+        );
       case 'start':
-        return this.#orFail(() => this.#start(errand), (reason) => this.convoy.apply({ type: 'notStarted', id: errand.bead.id, reason }));
+        return this.#orFail(
+          () => this.#start(errand),
+          (reason) => this.convoy.apply({ type: 'notStarted', id: errand.bead.id, reason }),
+        );
       case 'cancelBead':
         return this.#cancel(errand.id);
       case 'land':
-        return this.#orFail(() => this.#land(errand.contains), (reason) => this.convoy.apply({ type: 'landingStuck', reason }));
+        return this.#orFail(
+          () => this.#land(errand.contains),
+          (reason) => this.convoy.apply({ type: 'landingStuck', reason }),
+        );
       case 'withdraw':
         return this.#withdraw(errand.sha);
       case 'verify':
-        return this.#orFail(() => this.#verify(errand), (reason) => this.convoy.apply({ type: 'landingStuck', reason }));
+        return this.#orFail(
+          () => this.#verify(errand),
+          (reason) => this.convoy.apply({ type: 'landingStuck', reason }),
+        );
     }
   }
 
@@ -42,7 +67,14 @@ export class ConvoyErrands {
     } catch (error) {
       if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
       const { cause } = error;
-      failed(clip(cause instanceof ApplicationFailure ? cause.message : `${error.activityType} did not get through: ${cause?.message ?? error.message}`, 500));
+      failed(
+        clip(
+          cause instanceof ApplicationFailure
+            ? cause.message
+            : `${error.activityType} did not get through: ${cause?.message ?? error.message}`,
+          500,
+        ),
+      );
     }
   }
 
@@ -50,10 +82,13 @@ export class ConvoyErrands {
     const { state } = this.convoy;
     const facts = await readRig.executeWithOptions({ summary: `ask rig ${state.rig}` }, [{ rig: state.rig }]);
     const nothing = mergesNothing({ rig: state.rig, strategy: facts.strategy });
-    if (nothing !== undefined && (state.target === 'integration' || state.beads.some(({ needs }) => needs.length > 0))) return this.convoy.apply({ type: 'notPrepared', reason: nothing });
+    if (nothing !== undefined && (state.target === 'integration' || state.beads.some(({ needs }) => needs.length > 0)))
+      return this.convoy.apply({ type: 'notPrepared', reason: nothing });
     if (state.target === 'integration') {
       const branch = integrationBranch(state.convoy);
-      await refinery().ensureBranch.executeWithOptions({ summary: `make branch ${branch}` }, [{ repo: facts.repo, branch, ...(facts.base === undefined ? {} : { from: facts.base }) }]);
+      await refinery().ensureBranch.executeWithOptions({ summary: `make branch ${branch}` }, [
+        { repo: facts.repo, branch, ...(facts.base === undefined ? {} : { from: facts.base }) },
+      ]);
     }
     this.convoy.apply({ type: 'prepared', facts });
   }
@@ -63,9 +98,15 @@ export class ConvoyErrands {
     let baseSha = needs.length === 1 ? needs[0] : undefined;
     if (needs.length > 1) {
       // None of the merges need be the last one: the branch as it is now has them all, or has lost something.
-      const { sha, missing } = await lookAtBranch.executeWithOptions({ summary: `does ${targetBranch ?? 'the base'} have all that ${id} needs?` }, [{ repo, branch: targetBranch ?? '', contains: needs }]);
+      const { sha, missing } = await lookAtBranch.executeWithOptions(
+        { summary: `does ${targetBranch ?? 'the base'} have all that ${id} needs?` },
+        [{ repo, branch: targetBranch ?? '', contains: needs }],
+      );
       if (sha === undefined || missing.length > 0) {
-        const reason = sha === undefined ? `the branch ${targetBranch ?? ''} is gone` : `merged work that it needs (${missing.map((one) => one.slice(0, 12)).join(', ')}) is no longer on ${targetBranch ?? 'the base branch'}: was it rewritten?`;
+        const reason =
+          sha === undefined
+            ? `the branch ${targetBranch ?? ''} is gone`
+            : `merged work that it needs (${missing.map((one) => one.slice(0, 12)).join(', ')}) is no longer on ${targetBranch ?? 'the base branch'}: was it rewritten?`;
         return this.convoy.apply({ type: 'notStarted', id, reason });
       }
       baseSha = sha;
@@ -76,8 +117,16 @@ export class ConvoyErrands {
     // Meanwhile it was paused, cancelled, or the bead was taken out.
     if (bead?.status !== 'starting') return;
     const input: StartBeadInput = {
-      convoy: state.convoy, bead: convoyBeadId(state.convoy, id), title: bead.title, ...(bead.body === undefined ? {} : { body: bead.body }), agent: bead.agent ?? { adapter: 'rig' }, priority: bead.priority ?? 3,
-      rig: state.rig, repo, ...(targetBranch === undefined ? {} : { base: targetBranch, target: targetBranch }), ...(baseSha === undefined ? {} : { baseSha }),
+      convoy: state.convoy,
+      bead: convoyBeadId(state.convoy, id),
+      title: bead.title,
+      ...(bead.body === undefined ? {} : { body: bead.body }),
+      agent: bead.agent ?? { adapter: 'rig' },
+      priority: bead.priority ?? 3,
+      rig: state.rig,
+      repo,
+      ...(targetBranch === undefined ? {} : { base: targetBranch, target: targetBranch }),
+      ...(baseSha === undefined ? {} : { baseSha }),
     };
     const { report } = await startBead.executeWithOptions({ summary: `start ${id}` }, [input]);
     this.convoy.apply({ type: 'started', id, ...(report === undefined ? {} : { report }) });
@@ -98,27 +147,50 @@ export class ConvoyErrands {
 
   async #land(contains: readonly { id: string; sha: string }[]): Promise<void> {
     const { repo = '', targetBranch = '' } = this.convoy.state;
-    const { sha, missing } = await lookAtBranch.executeWithOptions({ summary: `is all merged work on ${targetBranch}?` }, [{ repo, branch: targetBranch, contains: contains.map((one) => one.sha) }]);
+    const { sha, missing } = await lookAtBranch.executeWithOptions(
+      { summary: `is all merged work on ${targetBranch}?` },
+      [{ repo, branch: targetBranch, contains: contains.map((one) => one.sha) }],
+    );
     const stuck = (reason: string): void => this.convoy.apply({ type: 'landingStuck', reason });
     if (sha === undefined) return stuck(`the branch ${targetBranch} is gone from the remote: push it again`);
-    if (missing.length > 0) return stuck(`${targetBranch} no longer has the work of ${contains.filter((one) => missing.includes(one.sha)).map(({ id }) => id).join(', ')}: was it rewritten?`);
+    if (missing.length > 0)
+      return stuck(
+        `${targetBranch} no longer has the work of ${contains
+          .filter((one) => missing.includes(one.sha))
+          .map(({ id }) => id)
+          .join(', ')}: was it rewritten?`,
+      );
     // Applied first: the answer may come back before the signal's own answer does.
     this.convoy.apply({ type: 'landingQueued', sha });
     if (this.convoy.state.landing?.queuedSha !== sha) return;
-    if (!(await this.convoy.tellRig(rigMessages.enqueueMerge, this.convoy.landingRequest(sha)))) stuck(`there is no rig ${this.convoy.state.rig}`);
+    if (!(await this.convoy.tellRig(rigMessages.enqueueMerge, this.convoy.landingRequest(sha))))
+      stuck(`there is no rig ${this.convoy.state.rig}`);
   }
 
   async #withdraw(sha: string): Promise<void> {
     this.convoy.apply({ type: 'withdrawTold' });
     const { convoy, rig } = this.convoy.state;
-    const told = await this.convoy.tellRig(rigMessages.withdrawMerge, { item: landingItem(convoy), sha, workflowId: workflowInfo().workflowId });
+    const told = await this.convoy.tellRig(rigMessages.withdrawMerge, {
+      item: landingItem(convoy),
+      sha,
+      workflowId: workflowInfo().workflowId,
+    });
     if (!told) this.convoy.apply({ type: 'landingStuck', reason: `there is no rig ${rig}` });
   }
 
   /** Landed is what the remote shows, not what somebody has said. */
   async #verify({ sha, target }: { sha: string; target: string }): Promise<void> {
     const { repo = '' } = this.convoy.state;
-    const { missing } = await lookAtBranch.executeWithOptions({ summary: `is the landing on ${target}?` }, [{ repo, branch: target, contains: [sha] }]);
-    this.convoy.apply(missing.length === 0 ? { type: 'landingVerified' } : { type: 'landingStuck', reason: `the rig says that it landed as ${sha.slice(0, 12)}, but ${target} does not have that commit` });
+    const { missing } = await lookAtBranch.executeWithOptions({ summary: `is the landing on ${target}?` }, [
+      { repo, branch: target, contains: [sha] },
+    ]);
+    this.convoy.apply(
+      missing.length === 0
+        ? { type: 'landingVerified' }
+        : {
+            type: 'landingStuck',
+            reason: `the rig says that it landed as ${sha.slice(0, 12)}, but ${target} does not have that commit`,
+          },
+    );
   }
 }

@@ -1,20 +1,70 @@
 /**
- * The convoy workflow: beads with dependencies that land together. Input: `ConvoyInput`; result: `ConvoyResult`. It ends `Completed` (landed, or failed by
- * its policy), `Canceled` when all its beads are gone, or `Failed` when its input is no good. Beads are workflows of their own: started by an activity,
- * heard by signals, looked at from time to time. Continues as new by itself. All decisions are in `domain/convoy*.ts`; this is the shell.
+ * The convoy workflow: beads with dependencies that land together. Input: `ConvoyInput`; result: `ConvoyResult`. It
+ * ends `Completed` (landed, or failed by its policy), `Canceled` when all its beads are gone, or `Failed` when its
+ * input is no good. Beads are workflows of their own: started by an activity, heard by signals, looked at from time to
+ * time. Continues as new by itself. All decisions are in `domain/convoy*.ts`; this is the shell.
  * @module
  */
 import {
-  allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, continueAsNew, getExternalWorkflowHandle, isCancellation, log, setDefaultSignalHandler, setHandler, sleep, workflowInfo,
+  allHandlersFinished,
+  ApplicationFailure,
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  isCancellation,
+  log,
+  setDefaultSignalHandler,
+  setHandler,
+  sleep,
+  workflowInfo,
 } from '@temporalio/workflow';
-import { beadOfWorkflowId, beadWorkflowId, convoyBeadId, failureTypes, readBeadReport, readMergeEnded, rigWorkflowId } from '../contract/index.js';
-import type { ConvoyInput, ConvoyResult, ConvoyState, ConvoyView, MergeRequest, rigMessages, WithdrawMerge } from '../contract/index.js';
 import {
-  addProblem, convoyDetails, convoyErrands, convoyProblem, convoyProgress, initialConvoy, landingItem, looksNeeded, personNeeded, removeProblem, retryProblem, stepConvoy, waitingReason,
+  beadOfWorkflowId,
+  beadWorkflowId,
+  convoyBeadId,
+  failureTypes,
+  readBeadReport,
+  readMergeEnded,
+  rigWorkflowId,
+} from '../contract/index.js';
+import type {
+  ConvoyInput,
+  ConvoyResult,
+  ConvoyState,
+  ConvoyView,
+  MergeRequest,
+  rigMessages,
+  WithdrawMerge,
+} from '../contract/index.js';
+import {
+  addProblem,
+  convoyDetails,
+  convoyErrands,
+  convoyProblem,
+  convoyProgress,
+  initialConvoy,
+  landingItem,
+  looksNeeded,
+  personNeeded,
+  removeProblem,
+  retryProblem,
+  stepConvoy,
+  waitingReason,
 } from '../domain/index.js';
 import type { ConvoyErrand, ConvoyEvent } from '../domain/index.js';
 import { ConvoyErrands } from './convoy-errands.js';
-import { addBeadUpdate, beadReportSignal, convoyStateQuery, pauseConvoyUpdate, removeBeadUpdate, resumeConvoyUpdate, retryBeadUpdate, startConvoyUpdate } from './convoy-messages.js';
+import {
+  addBeadUpdate,
+  beadReportSignal,
+  convoyStateQuery,
+  pauseConvoyUpdate,
+  removeBeadUpdate,
+  resumeConvoyUpdate,
+  retryBeadUpdate,
+  startConvoyUpdate,
+} from './convoy-messages.js';
 import { Errands } from './errands.js';
 import { lookAt } from './fleet-activities.js';
 import { FleetPublisher } from './fleet-publish.js';
@@ -22,7 +72,9 @@ import { mergeEndedSignal } from './messages.js';
 import type { Nothing, UpdateAnswer } from './messages.js';
 import { runLength } from './run-length.js';
 
-/** A bead that was terminated tells nobody. Its convoy may hear of it late: nothing is held by it, as a slot would be. */
+/**
+ * A bead that was terminated tells nobody. Its convoy may hear of it late: nothing is held by it, as a slot would be.
+ */
 const lookEvery = 5 * 60_000;
 /** Starts under way at once: hundreds of beads may become ready in one moment, and each is a request or two. */
 const startsAtOnce = 20;
@@ -56,7 +108,10 @@ class Convoy {
     this.state = stepConvoy(this.state, event, Date.now());
     this.#changes += 1;
     const { state } = this;
-    this.#publisher.publish({ status: state.status, rig: state.rig, convoy: state.convoy, attention: state.attention }, () => convoyDetails(this.state));
+    this.#publisher.publish(
+      { status: state.status, rig: state.rig, convoy: state.convoy, attention: state.attention },
+      () => convoyDetails(this.state),
+    );
   }
 
   async run(): Promise<ConvoyResult> {
@@ -75,7 +130,8 @@ class Convoy {
       // All errands are short; what is not begun now is in the state and begun by the next run.
       if (length !== 'fine' && this.#errands.idle) await this.#renew();
       if (length === 'fine') for (const errand of convoyErrands(this.state)) this.#begin(errand);
-      if (this.#changes === before) await this.#errands.orWhen(() => this.#changes !== before || runLength(this.#signals) !== length);
+      if (this.#changes === before)
+        await this.#errands.orWhen(() => this.#changes !== before || runLength(this.#signals) !== length);
     }
   }
 
@@ -96,8 +152,11 @@ class Convoy {
     const { beads, status, reason, landing } = this.state;
     if (status === 'cancelled') throw new CancelledFailure(reason);
     return {
-      status: status === 'landed' ? 'landed' : 'failed', merged: beads.filter((bead) => bead.status === 'merged').map(({ id }) => id),
-      notMerged: beads.filter((bead) => bead.status !== 'merged').map((bead) => ({ id: bead.id, status: bead.status, reason: bead.reason ?? '' })),
+      status: status === 'landed' ? 'landed' : 'failed',
+      merged: beads.filter((bead) => bead.status === 'merged').map(({ id }) => id),
+      notMerged: beads
+        .filter((bead) => bead.status !== 'merged')
+        .map((bead) => ({ id: bead.id, status: bead.status, reason: bead.reason ?? '' })),
       ...(status === 'landed' && landing?.sha !== undefined ? { sha: landing.sha } : {}),
     };
   }
@@ -125,11 +184,15 @@ class Convoy {
       return bead === undefined ? [] : [{ bead, status, ...(report === undefined ? {} : { report }) }];
     });
     if (gone.length > 0) this.apply({ type: 'looked', askedAt, gone });
-    if (this.state.landing?.step === 'queued' && ended.some(({ workflowId }) => rig.includes(workflowId))) this.apply({ type: 'landingStuck', reason: `rig ${state.rig} does not exist any more` });
+    if (this.state.landing?.step === 'queued' && ended.some(({ workflowId }) => rig.includes(workflowId)))
+      this.apply({ type: 'landingStuck', reason: `rig ${state.rig} does not exist any more` });
   }
 
   /** Tells the rig. @returns false when there is no such rig. */
-  async tellRig(name: typeof rigMessages.enqueueMerge | typeof rigMessages.withdrawMerge, payload: MergeRequest | WithdrawMerge): Promise<boolean> {
+  async tellRig(
+    name: typeof rigMessages.enqueueMerge | typeof rigMessages.withdrawMerge,
+    payload: MergeRequest | WithdrawMerge,
+  ): Promise<boolean> {
     try {
       await getExternalWorkflowHandle(rigWorkflowId(this.state.rig)).signal(name, payload);
       return true;
@@ -142,21 +205,33 @@ class Convoy {
 
   /** Signal handlers never throw and never trust their payload: a throw would wedge the workflow. */
   #listen(): void {
-    const read = <T>(name: string, reader: (payload: unknown) => T | string, event: (value: T) => ConvoyEvent) => (payload?: unknown): void => {
-      this.#signals += 1;
-      const value = reader(payload);
-      if (typeof value !== 'string') return this.apply(event(value));
-      log.warn('a message that cannot be read was dropped', { name, problem: value });
-      this.apply({ type: 'malformed', message: name, problem: value });
-    };
-    setHandler(beadReportSignal, read(beadReportSignal.name, readBeadReport, (report) => ({ type: 'report', report })), { description: 'How a bead of the convoy stands now, or how it ended. Sent by the bead.' });
-    setHandler(mergeEndedSignal, read(mergeEndedSignal.name, readMergeEnded, (ended) => ({ type: 'mergeEnded', ended })), { description: 'How the landing of the integration branch ended. Sent by the rig.' });
+    const read =
+      <T>(name: string, reader: (payload: unknown) => T | string, event: (value: T) => ConvoyEvent) =>
+      (payload?: unknown): void => {
+        this.#signals += 1;
+        const value = reader(payload);
+        if (typeof value !== 'string') return this.apply(event(value));
+        log.warn('a message that cannot be read was dropped', { name, problem: value });
+        this.apply({ type: 'malformed', message: name, problem: value });
+      };
+    setHandler(
+      beadReportSignal,
+      read(beadReportSignal.name, readBeadReport, (report) => ({ type: 'report', report })),
+      { description: 'How a bead of the convoy stands now, or how it ended. Sent by the bead.' },
+    );
+    setHandler(
+      mergeEndedSignal,
+      read(mergeEndedSignal.name, readMergeEnded, (ended) => ({ type: 'mergeEnded', ended })),
+      { description: 'How the landing of the integration branch ended. Sent by the rig.' },
+    );
     setDefaultSignalHandler((name) => {
       this.#signals += 1;
       log.warn('a signal that no convoy knows was dropped', { name });
       this.apply({ type: 'malformed', message: name, problem: 'unknown signal' });
     });
-    setHandler(convoyStateQuery, (): ConvoyView => this.#view(), { description: 'The full state: beads with status and needs, what each waits for, progress, landing.' });
+    setHandler(convoyStateQuery, (): ConvoyView => this.#view(), {
+      description: 'The full state: beads with status and needs, what each waits for, progress, landing.',
+    });
     this.#listenToOperators();
   }
 
@@ -169,57 +244,93 @@ class Convoy {
       if (endedAt !== undefined || ending !== undefined) refuse(`the convoy is ${status}: ${reason}`);
     };
     const answer = (): UpdateAnswer => ({ text: `${this.state.status}: ${this.state.reason}` });
-    setHandler(startConvoyUpdate, (_: Nothing): UpdateAnswer => {
-      this.apply({ type: 'start' });
-      return answer();
-    }, {
-      description: 'Start a staged convoy; also tries again what waits for a person.',
-      validator: (_: Nothing) => {
-        alive();
-        if (!this.state.staged && personNeeded(this.state).length === 0) refuse('the convoy has been started already');
+    setHandler(
+      startConvoyUpdate,
+      (_: Nothing): UpdateAnswer => {
+        this.apply({ type: 'start' });
+        return answer();
       },
-    });
-    setHandler(pauseConvoyUpdate, (_: Nothing): UpdateAnswer => {
-      this.apply({ type: 'pause' });
-      return answer();
-    }, {
-      description: 'Nothing new starts until resume; what runs goes on.',
-      validator: (_: Nothing) => {
-        alive();
-        if (this.state.paused) refuse('the convoy is already paused');
+      {
+        description: 'Start a staged convoy; also tries again what waits for a person.',
+        validator: (_: Nothing) => {
+          alive();
+          if (!this.state.staged && personNeeded(this.state).length === 0)
+            refuse('the convoy has been started already');
+        },
       },
-    });
-    setHandler(resumeConvoyUpdate, (_: Nothing): UpdateAnswer => {
-      this.apply({ type: 'resume' });
-      return answer();
-    }, {
-      description: 'Let a paused convoy go on; also tries again a failed preparation, start or landing.',
-      validator: (_: Nothing) => {
-        alive();
-        if (!this.state.paused && personNeeded(this.state).length === 0) refuse('the convoy is neither paused nor waits for a person');
+    );
+    setHandler(
+      pauseConvoyUpdate,
+      (_: Nothing): UpdateAnswer => {
+        this.apply({ type: 'pause' });
+        return answer();
       },
-    });
-    setHandler(addBeadUpdate, ({ bead }): UpdateAnswer => {
-      this.apply({ type: 'addBead', bead });
-      return { text: `${bead.id} is part of the convoy: ${waitingReason(this.state, bead.id) ?? 'it is skipped'}` };
-    }, {
-      description: 'Add a bead: {"bead": {"id": "…", "title": "…", "needs": ["…"]}}.',
-      validator: (given) => refuse(typeof given?.bead === 'object' && given.bead !== null ? addProblem(this.state, given.bead) : 'a bead is added by {"bead": {"id": "…", "title": "…", "needs": []}}'),
-    });
-    setHandler(removeBeadUpdate, ({ id, release }): UpdateAnswer => {
-      this.apply({ type: 'removeBead', id, release: release === true });
-      return { text: this.state.beads.some((bead) => bead.id === id) ? `${id} leaves the convoy as soon as its agent is gone` : `${id} is no longer part of the convoy` };
-    }, {
-      description: 'Take a bead out, and cancel it if it runs: {"id": "…"}. {"release": true}: those that need it go on without it.',
-      validator: (given) => refuse(removeProblem(this.state, given?.id, given?.release === true)),
-    });
-    setHandler(retryBeadUpdate, ({ id }): UpdateAnswer => {
-      this.apply({ type: 'retryBead', id });
-      return { text: `${id} ${waitingReason(this.state, id) ?? 'is to be started again'}` };
-    }, {
-      description: 'Start a failed or cancelled bead again, as a new workflow: {"id": "…"}.',
-      validator: (given) => refuse(retryProblem(this.state, given?.id)),
-    });
+      {
+        description: 'Nothing new starts until resume; what runs goes on.',
+        validator: (_: Nothing) => {
+          alive();
+          if (this.state.paused) refuse('the convoy is already paused');
+        },
+      },
+    );
+    setHandler(
+      resumeConvoyUpdate,
+      (_: Nothing): UpdateAnswer => {
+        this.apply({ type: 'resume' });
+        return answer();
+      },
+      {
+        description: 'Let a paused convoy go on; also tries again a failed preparation, start or landing.',
+        validator: (_: Nothing) => {
+          alive();
+          if (!this.state.paused && personNeeded(this.state).length === 0)
+            refuse('the convoy is neither paused nor waits for a person');
+        },
+      },
+    );
+    setHandler(
+      addBeadUpdate,
+      ({ bead }): UpdateAnswer => {
+        this.apply({ type: 'addBead', bead });
+        return { text: `${bead.id} is part of the convoy: ${waitingReason(this.state, bead.id) ?? 'it is skipped'}` };
+      },
+      {
+        description: 'Add a bead: {"bead": {"id": "…", "title": "…", "needs": ["…"]}}.',
+        validator: (given) =>
+          refuse(
+            typeof given?.bead === 'object' && given.bead !== null
+              ? addProblem(this.state, given.bead)
+              : 'a bead is added by {"bead": {"id": "…", "title": "…", "needs": []}}',
+          ),
+      },
+    );
+    setHandler(
+      removeBeadUpdate,
+      ({ id, release }): UpdateAnswer => {
+        this.apply({ type: 'removeBead', id, release: release === true });
+        return {
+          text: this.state.beads.some((bead) => bead.id === id)
+            ? `${id} leaves the convoy as soon as its agent is gone`
+            : `${id} is no longer part of the convoy`,
+        };
+      },
+      {
+        description:
+          'Take a bead out, and cancel it if it runs: {"id": "…"}. {"release": true}: those that need it go on without it.',
+        validator: (given) => refuse(removeProblem(this.state, given?.id, given?.release === true)),
+      },
+    );
+    setHandler(
+      retryBeadUpdate,
+      ({ id }): UpdateAnswer => {
+        this.apply({ type: 'retryBead', id });
+        return { text: `${id} ${waitingReason(this.state, id) ?? 'is to be started again'}` };
+      },
+      {
+        description: 'Start a failed or cancelled bead again, as a new workflow: {"id": "…"}.',
+        validator: (given) => refuse(retryProblem(this.state, given?.id)),
+      },
+    );
   }
 
   #view(): ConvoyView {
@@ -235,9 +346,15 @@ class Convoy {
   landingRequest(sha: string): MergeRequest {
     const { convoy, targetBranch = '', base = '', beads, createdAt, title } = this.state;
     return {
-      item: landingItem(convoy), workflowId: workflowInfo().workflowId, branch: targetBranch, sha, target: base,
+      item: landingItem(convoy),
+      workflowId: workflowInfo().workflowId,
+      branch: targetBranch,
+      sha,
+      target: base,
       // As urgent as its most urgent bead.
-      priority: Math.min(...beads.map(({ priority }) => priority ?? 3)), since: createdAt, title,
+      priority: Math.min(...beads.map(({ priority }) => priority ?? 3)),
+      since: createdAt,
+      title,
     };
   }
 }

@@ -1,8 +1,8 @@
 import { condition } from '@temporalio/workflow';
 
 /**
- * What a workflow has under way besides its main loop: each by its key, and each key once at a time. An error that an errand does not handle is a
- * bug, and comes out of `check`.
+ * What a workflow has under way besides its main loop: each by its key, and each key once at a time. An error that an
+ * errand does not handle is a bug, and comes out of `check`.
  */
 export class Errands {
   readonly #underWay = new Set<string>();

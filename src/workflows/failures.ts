@@ -4,10 +4,16 @@ import type { AttemptResult, BeatDetails, FailureType, Outcome } from '../contra
 import type { BeadEvent } from '../domain/index.js';
 
 const isResult = (value: unknown): value is AttemptResult =>
-  typeof value === 'object' && value !== null && typeof (value as AttemptResult).attempt === 'string' && typeof (value as AttemptResult).outcome === 'string';
+  typeof value === 'object' &&
+  value !== null &&
+  typeof (value as AttemptResult).attempt === 'string' &&
+  typeof (value as AttemptResult).outcome === 'string';
 
 const isDetails = (value: unknown): value is BeatDetails =>
-  typeof value === 'object' && value !== null && typeof (value as BeatDetails).attempt === 'string' && typeof (value as BeatDetails).phase === 'string';
+  typeof value === 'object' &&
+  value !== null &&
+  typeof (value as BeatDetails).attempt === 'string' &&
+  typeof (value as BeatDetails).phase === 'string';
 
 /** How `startAgent` tells that an attempt could not begin, as an outcome. */
 const setupOutcomes: Partial<Record<FailureType, Outcome>> = {
@@ -24,14 +30,23 @@ const setupOutcomes: Partial<Record<FailureType, Outcome>> = {
  * @param stopping whether the bead has ordered the stop; then a cancellation is expected.
  * @throws the error itself when it is none of the activity's: a bug must not be taken for an agent's death.
  */
-export function eventOfFailure(error: unknown, attempt: string, host: string | undefined, stopping: boolean): BeadEvent {
+export function eventOfFailure(
+  error: unknown,
+  attempt: string,
+  host: string | undefined,
+  stopping: boolean,
+): BeadEvent {
   // A scope that is already cancelled refuses to schedule at all: then the cancellation comes bare.
   if (!(error instanceof ActivityFailure) && !(error instanceof CancelledFailure)) throw error;
   const cause = error instanceof CancelledFailure ? error : error.cause;
   if (cause instanceof TimeoutFailure) {
     switch (cause.timeoutType) {
       case 'HEARTBEAT':
-        return { type: 'silent', attempt, ...(isDetails(cause.lastHeartbeatDetails) ? { details: cause.lastHeartbeatDetails } : {}) };
+        return {
+          type: 'silent',
+          attempt,
+          ...(isDetails(cause.lastHeartbeatDetails) ? { details: cause.lastHeartbeatDetails } : {}),
+        };
       case 'SCHEDULE_TO_START':
         return { type: 'unreachable', attempt, text: `no worker of host ${host ?? '(unknown)'} took up the adoption` };
       default:
@@ -42,7 +57,11 @@ export function eventOfFailure(error: unknown, attempt: string, host: string | u
     const result = cause.details?.find(isResult);
     if (result) return { type: 'ended', result };
     // Cancelled before it was taken: nothing was started by it. An agent of an earlier activity is the stop's affair.
-    if (stopping && host === undefined) return { type: 'ended', result: { attempt, outcome: 'stopped', reason: 'stopped before any host took it', host: 'unknown' } };
+    if (stopping && host === undefined)
+      return {
+        type: 'ended',
+        result: { attempt, outcome: 'stopped', reason: 'stopped before any host took it', host: 'unknown' },
+      };
     return { type: 'unwatched', attempt, text: 'the activity was cancelled without a result' };
   }
   if (cause instanceof ApplicationFailure) {
@@ -51,10 +70,14 @@ export function eventOfFailure(error: unknown, attempt: string, host: string | u
       const [details] = (cause.details ?? []) as [{ host?: unknown }?];
       if (typeof details?.host === 'string') return { type: 'heldElsewhere', attempt, host: details.host };
     }
-    // The runner's token had been superseded: this attempt is looked after by somebody else, or by nobody; adoption finds out.
+    // The runner's token had been superseded: this attempt is looked after by somebody else, or by nobody; adoption
+    // finds out.
     if (type === failureTypes.runnerRefused) return { type: 'unwatched', attempt, text: cause.message };
     const outcome = type === undefined ? undefined : setupOutcomes[type];
-    return { type: 'ended', result: { attempt, outcome: outcome ?? 'lost', reason: cause.message, host: host ?? 'unknown' } };
+    return {
+      type: 'ended',
+      result: { attempt, outcome: outcome ?? 'lost', reason: cause.message, host: host ?? 'unknown' },
+    };
   }
   return { type: 'unwatched', attempt, text: error.message };
 }

@@ -1,8 +1,21 @@
 /** Proxies of the activities of convoys and rigs; every number has its reason. @module */
-import { ActivityCancellationType, ActivityFailure, isCancellation, log, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import {
+  ActivityCancellationType,
+  ActivityFailure,
+  isCancellation,
+  log,
+  proxyActivities,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { ActivityInterfaceFor, ActivityOptions } from '@temporalio/workflow';
 import { clip, taskQueues } from '../contract/index.js';
-import type { FleetActivities, RefineryActivities, RigSettings, RunningMerge, WorkflowLook } from '../contract/index.js';
+import type {
+  FleetActivities,
+  RefineryActivities,
+  RigSettings,
+  RunningMerge,
+  WorkflowLook,
+} from '../contract/index.js';
 
 const minute = 60_000;
 
@@ -18,7 +31,10 @@ export { readRig };
 /** @returns how these workflows stand, or nothing when the question itself was refused: then nobody is judged by it. */
 export async function lookAt(workflowIds: string[], reports = false): Promise<WorkflowLook[]> {
   try {
-    return await lookAtWorkflows.executeWithOptions({ summary: `look at ${workflowIds.length} workflow${workflowIds.length === 1 ? '' : 's'}` }, [{ workflowIds, ...(reports ? { reports } : {}) }]);
+    return await lookAtWorkflows.executeWithOptions(
+      { summary: `look at ${workflowIds.length} workflow${workflowIds.length === 1 ? '' : 's'}` },
+      [{ workflowIds, ...(reports ? { reports } : {}) }],
+    );
   } catch (error) {
     if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
     log.warn('the look at other workflows failed', { error });
@@ -61,13 +77,24 @@ export function mergeOptions(merge: RunningMerge, settings: RigSettings): Activi
     startToCloseTimeout: triesWithin * (checks + 60 * minute),
     // It beats every 5 s; a killed worker is noticed in a minute, and the merge begins again elsewhere.
     heartbeatTimeout: minute,
-    // What may pass is tried for about half an hour, then others get their turn. A pull request is looked at as long as it is open.
-    retry: { initialInterval: 5_000, backoffCoefficient: 2, maximumInterval: 2 * minute, ...(merge.strategy === 'pr' ? {} : { maximumAttempts: 20 }) },
+    // What may pass is tried for about half an hour, then others get their turn. A pull request is looked at as long as
+    // it is open.
+    retry: {
+      initialInterval: 5_000,
+      backoffCoefficient: 2,
+      maximumInterval: 2 * minute,
+      ...(merge.strategy === 'pr' ? {} : { maximumAttempts: 20 }),
+    },
     // Whether the push came first decides what a cancel means.
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     priority: { priorityKey: merge.priority },
     // The server takes 400 bytes.
-    summary: clip(merge.withdrawn === true ? `was ${merge.item} merged before it was withdrawn?` : `merge ${merge.item}${merge.target === '' ? '' : ` into ${merge.target}`}`, 120),
+    summary: clip(
+      merge.withdrawn === true
+        ? `was ${merge.item} merged before it was withdrawn?`
+        : `merge ${merge.item}${merge.target === '' ? '' : ` into ${merge.target}`}`,
+      120,
+    ),
     allowEagerDispatch: false,
   };
 }

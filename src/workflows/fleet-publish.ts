@@ -12,8 +12,8 @@ const keys = {
 /** What operators see of a convoy or a rig in lists. */
 export interface Shown {
   /**
-   * In the attribute `BeadStatus`, so that the Web UI has one column for the status of everything: the words of `ConvoyStatus` and `RigStatus`. Whoever
-   * looks for beads asks for their workflow type as well.
+   * In the attribute `BeadStatus`, so that the Web UI has one column for the status of everything: the words of
+   * `ConvoyStatus` and `RigStatus`. Whoever looks for beads asks for their workflow type as well.
    */
   status: string;
   rig: string;
@@ -21,12 +21,18 @@ export interface Shown {
   attention?: string | undefined;
 }
 
-/** Mirrors the state of a convoy or rig to where operators look: search attributes (an event each, so on change only) and current details (free). */
+/**
+ * Mirrors the state of a convoy or rig to where operators look: search attributes (an event each, so on change only)
+ * and current details (free).
+ */
 export class FleetPublisher {
   #last = '';
   #due: (() => string) | undefined;
 
-  /** @param details is asked once for all that happens in the same moment: a burst of a thousand signals must not build the panel a thousand times, and outlast its workflow task. */
+  /**
+   * @param details is asked once for all that happens in the same moment: a burst of a thousand signals must not build
+   * the panel a thousand times, and outlast its workflow task.
+   */
   publish(shown: Shown, details: () => string): void {
     const now = JSON.stringify(shown);
     if (now !== this.#last) {

@@ -1,6 +1,7 @@
 /**
- * Keeps one attempt: watches it through `startAgent`, asks its host for adoption in every doubt, carries out what the state asks for
- * (stop, pause, messages), and looks at the clocks. What any of it means is decided in `domain/lifecycle.ts`.
+ * Keeps one attempt: watches it through `startAgent`, asks its host for adoption in every doubt, carries out what the
+ * state asks for (stop, pause, messages), and looks at the clocks. What any of it means is decided in
+ * `domain/lifecycle.ts`.
  * @module
  */
 import { CancellationScope, condition, isCancellation, log, patched, sleep, workflowInfo } from '@temporalio/workflow';
@@ -35,7 +36,10 @@ interface Duty {
 export class AttemptKeeper {
   /** Holds `startAgent`; cancelled when the attempt is to stop. */
   readonly #scope = new CancellationScope();
-  /** Holds the errands to the host; cancelled when the attempt is over, so that a host that does not answer holds nothing up. */
+  /**
+   * Holds the errands to the host; cancelled when the attempt is over, so that a host that does not answer holds
+   * nothing up.
+   */
   readonly #errandScope = new CancellationScope();
   readonly #town = workflowInfo().taskQueue;
   /** Host activities under way; continue-as-new waits for them. */
@@ -54,10 +58,14 @@ export class AttemptKeeper {
     private readonly attempt: string,
   ) {}
 
-  /** Resolves when the attempt has ended, or when the run wants to continue as new and nothing is under way that it would lose. */
+  /**
+   * Resolves when the attempt has ended, or when the run wants to continue as new and nothing is under way that it
+   * would lose.
+   */
   async keep(): Promise<void> {
     const parts = [this.#guard(this.#pursue()), this.#guard(this.#watchClocks())];
-    // One wait for all of them: each condition of a cached bead costs its worker several kB for as long as the agent works.
+    // One wait for all of them: each condition of a cached bead costs its worker several kB for as long as the agent
+    // works.
     const due = (): Duty[] => this.#duties.filter((duty) => !this.#atWork.has(duty) && duty.due());
     for (;;) {
       await condition(() => this.#over() || this.#broken !== undefined || due().length > 0);
@@ -100,10 +108,13 @@ export class AttemptKeeper {
         await condition(() => this.#over());
         return;
       }
-      const watched = this.#scope.run(() => this.#start(attempt)).then(
-        (result): BeadEvent => ({ type: 'ended', result: { ...result, attempt: this.attempt } }),
-        (error: unknown) => eventOfFailure(error, this.attempt, this.#current()?.host, this.#current()?.stopping !== undefined),
-      );
+      const watched = this.#scope
+        .run(() => this.#start(attempt))
+        .then(
+          (result): BeadEvent => ({ type: 'ended', result: { ...result, attempt: this.attempt } }),
+          (error: unknown) =>
+            eventOfFailure(error, this.attempt, this.#current()?.host, this.#current()?.stopping !== undefined),
+        );
       const event = await Promise.race([watched, condition(() => this.#over())]);
       if (event === undefined) {
         // The attempt ended by another way (or the run is renewed): let go of the activity, without waiting for it.
@@ -112,7 +123,11 @@ export class AttemptKeeper {
         return;
       }
       // The patch: runs of before counted every silence as one after a sign.
-      this.bead.apply(event.type === 'silent' && event.details === undefined && patched('a-silence-without-a-beat') ? { ...event, unheard: true } : event);
+      this.bead.apply(
+        event.type === 'silent' && event.details === undefined && patched('a-silence-without-a-beat')
+          ? { ...event, unheard: true }
+          : event,
+      );
       // An adoption that fails at once again (a host in trouble) must not spin.
       if (event.type === 'unwatched' && this.#current() !== undefined) await this.#pauseBetween();
     }
@@ -123,23 +138,37 @@ export class AttemptKeeper {
     const adopt = attempt.adopting && attempt.host !== undefined;
     if (adopt) this.bead.apply({ type: 'adopting', attempt: attempt.id });
     const input: StartAgentInput = {
-      bead: state.bead, attempt: attempt.id, number: attempt.number, mode: adopt ? 'adopt' : 'start', title: state.title, body: this.bead.body, repo: state.repo,
+      bead: state.bead,
+      attempt: attempt.id,
+      number: attempt.number,
+      mode: adopt ? 'adopt' : 'start',
+      title: state.title,
+      body: this.bead.body,
+      repo: state.repo,
       ...(state.base !== undefined ? { base: state.base } : {}),
       ...(state.landing?.startSha !== undefined ? { baseSha: state.landing.startSha } : {}),
       ...(attempt.checkpoint ? { checkpoint: attempt.checkpoint } : {}),
-      agent: state.agentSpec, clocks: state.clocks, notes: state.notes, messages: state.messages.map(({ deliveredTo: _, ...message }) => message),
+      agent: state.agentSpec,
+      clocks: state.clocks,
+      notes: state.notes,
+      messages: state.messages.map(({ deliveredTo: _, ...message }) => message),
       ...(state.session?.adapter === state.agentSpec.adapter ? { session: state.session } : {}),
     };
-    const queue = adopt && attempt.host !== undefined ? taskQueues.host(attempt.host, this.#town) : taskQueues.agents(this.#town);
+    const queue =
+      adopt && attempt.host !== undefined ? taskQueues.host(attempt.host, this.#town) : taskQueues.agents(this.#town);
     const summary = `attempt ${attempt.number}${adopt ? `: adoption on ${attempt.host ?? ''}` : ''}`;
     // What is in the input reaches the attempt with it.
-    if (input.messages.length > 0) this.bead.apply({ type: 'delivered', attempt: attempt.id, messages: input.messages.map(({ id }) => id) });
-    return startAgent.executeWithOptions(startAgentOptions(state.clocks, state.priority, state.rig ?? state.convoy ?? 'beads', summary, { queue, adopt }), [input]);
+    if (input.messages.length > 0)
+      this.bead.apply({ type: 'delivered', attempt: attempt.id, messages: input.messages.map(({ id }) => id) });
+    return startAgent.executeWithOptions(
+      startAgentOptions(state.clocks, state.priority, state.rig ?? state.convoy ?? 'beads', summary, { queue, adopt }),
+      [input],
+    );
   }
 
   /**
-   * The one lazy timer: sleeps until the deadline as it stood, and looks again when it fires. A heartbeat leaves it alone, but for the last one before it
-   * fires: to move it then costs two events, to let it fire and arm it anew five.
+   * The one lazy timer: sleeps until the deadline as it stood, and looks again when it fires. A heartbeat leaves it
+   * alone, but for the last one before it fires: to move it then costs two events, to let it fire and arm it anew five.
    */
   async #watchClocks(): Promise<void> {
     for (;;) {
@@ -154,14 +183,22 @@ export class AttemptKeeper {
       }
       // The patch: runs of before let it fire.
       const outdated = (): boolean => firesInVain(this.bead.state, armed) && patched('a-timer-moves-before-it-fires');
-      if (await condition(() => this.#over() || sooner() || outdated(), Math.max(armed.at - Date.now(), 1), { summary: `${armed.what} (attempt ${this.#current()?.number ?? '?'})` })) continue;
+      if (
+        await condition(() => this.#over() || sooner() || outdated(), Math.max(armed.at - Date.now(), 1), {
+          summary: `${armed.what} (attempt ${this.#current()?.number ?? '?'})`,
+        })
+      )
+        continue;
       const late = Date.now() - armed.at;
       // So late that beats would have been missed as well: whoever was silent till now may only have found no ear.
       if (late > this.bead.state.clocks.heartbeatTimeout) this.bead.apply({ type: 'outage', ms: late });
     }
   }
 
-  /** Stop really stops: the order goes both by cancellation (with the next beat) and straight to the host, until it is confirmed. */
+  /**
+   * Stop really stops: the order goes both by cancellation (with the next beat) and straight to the host, until it is
+   * confirmed.
+   */
   async #stop(): Promise<void> {
     this.#scope.cancel();
     for (;;) {
@@ -175,11 +212,19 @@ export class AttemptKeeper {
       }
       const { outcome, reason } = attempt.stopping;
       await this.#errand(async () => {
-        const answer = await hostActivities(host, this.#town, this.bead.state.clocks, hostAnswersWithin).stopAttempt.executeWithOptions(
-          { summary: `stop attempt ${attempt.number}` },
-          [{ bead: this.bead.state.bead, attempt: this.attempt, repo: this.bead.state.repo, outcome, reason }],
-        );
-        if (answer.confirmed) this.bead.apply({ type: 'ended', result: { ...(answer.result ?? { outcome, reason, host }), attempt: this.attempt } });
+        const answer = await hostActivities(
+          host,
+          this.#town,
+          this.bead.state.clocks,
+          hostAnswersWithin,
+        ).stopAttempt.executeWithOptions({ summary: `stop attempt ${attempt.number}` }, [
+          { bead: this.bead.state.bead, attempt: this.attempt, repo: this.bead.state.repo, outcome, reason },
+        ]);
+        if (answer.confirmed)
+          this.bead.apply({
+            type: 'ended',
+            result: { ...(answer.result ?? { outcome, reason, host }), attempt: this.attempt },
+          });
       }, `host ${host} did not take up the order to stop`);
       if (this.#current() !== undefined) await this.#pauseBetween();
     }
@@ -187,7 +232,13 @@ export class AttemptKeeper {
 
   #pauseUntold(): boolean {
     const attempt = this.#current();
-    return attempt?.spawnedAt !== undefined && attempt.host !== undefined && attempt.suspectSince === undefined && attempt.stopping === undefined && attempt.pauseTold !== this.bead.state.paused;
+    return (
+      attempt?.spawnedAt !== undefined &&
+      attempt.host !== undefined &&
+      attempt.suspectSince === undefined &&
+      attempt.stopping === undefined &&
+      attempt.pauseTold !== this.bead.state.paused
+    );
   }
 
   /** Tells the host when the bead's pause and what the host knows of it differ. */
@@ -207,7 +258,13 @@ export class AttemptKeeper {
 
   #nextMessage(): BeadState['messages'][number] | undefined {
     const attempt = this.#current();
-    if (attempt?.spawnedAt === undefined || attempt.host === undefined || attempt.suspectSince !== undefined || attempt.stopping !== undefined) return undefined;
+    if (
+      attempt?.spawnedAt === undefined ||
+      attempt.host === undefined ||
+      attempt.suspectSince !== undefined ||
+      attempt.stopping !== undefined
+    )
+      return undefined;
     return this.bead.state.messages.find((message) => message.deliveredTo !== this.attempt);
   }
 
@@ -218,16 +275,23 @@ export class AttemptKeeper {
     if (pending === undefined || host === undefined) return;
     const { deliveredTo: _, ...message } = pending;
     const delivered = await this.#errand(async () => {
-      await hostActivities(host, this.#town, this.bead.state.clocks, hostAnswersWithin).deliverMessage.executeWithOptions(
-        { summary: `message from ${message.from}` },
-        [{ bead: this.bead.state.bead, attempt: this.attempt, repo: this.bead.state.repo, message }],
-      );
+      await hostActivities(
+        host,
+        this.#town,
+        this.bead.state.clocks,
+        hostAnswersWithin,
+      ).deliverMessage.executeWithOptions({ summary: `message from ${message.from}` }, [
+        { bead: this.bead.state.bead, attempt: this.attempt, repo: this.bead.state.repo, message },
+      ]);
       this.bead.apply({ type: 'delivered', attempt: this.attempt, messages: [message.id] });
     });
     if (!delivered) await this.#pauseBetween();
   }
 
-  /** Runs a host activity that may fail: the state still asks for it, so it is tried again. @returns whether it went well. */
+  /**
+   * Runs a host activity that may fail: the state still asks for it, so it is tried again. @returns whether it went
+   * well.
+   */
   async #errand(run: () => Promise<void>, unreachable?: string): Promise<boolean> {
     this.#errands += 1;
     try {

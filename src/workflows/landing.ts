@@ -1,32 +1,57 @@
-/** The errands of a bead to its rig and its convoy, all by signals between workflows. What they are is decided in `domain/landing.ts`. @module */
+/**
+ * The errands of a bead to its rig and its convoy, all by signals between workflows. What they are is decided in
+ * `domain/landing.ts`. @module
+ */
 import { getExternalWorkflowHandle, isCancellation, log, workflowInfo } from '@temporalio/workflow';
 import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId } from '../contract/index.js';
 import type { BeadReport, BeadState, MergeRequest, ReturnSlot, SlotRequest } from '../contract/index.js';
 import type { BeadEvent, LandingErrand } from '../domain/index.js';
 
 /** Does one errand; a rig that is gone is an event of its own, never an endless wait. */
-export async function runLandingErrand(state: BeadState, errand: LandingErrand, apply: (event: BeadEvent) => void): Promise<void> {
+export async function runLandingErrand(
+  state: BeadState,
+  errand: LandingErrand,
+  apply: (event: BeadEvent) => void,
+): Promise<void> {
   const { rig } = state;
   if (rig === undefined) throw new Error('an errand to a rig, without a rig');
-  const toRig = (name: string, payload: SlotRequest | ReturnSlot | MergeRequest | { item: string; sha: string }): Promise<void> =>
-    getExternalWorkflowHandle(rigWorkflowId(rig)).signal(name, payload);
+  const toRig = (
+    name: string,
+    payload: SlotRequest | ReturnSlot | MergeRequest | { item: string; sha: string },
+  ): Promise<void> => getExternalWorkflowHandle(rigWorkflowId(rig)).signal(name, payload);
   const { workflowId } = workflowInfo();
   try {
     switch (errand) {
       case 'askSlot':
         // Applied first: the grant may come back before the signal's own answer does.
         apply({ type: 'askedSlot' });
-        return await toRig(rigMessages.askSlot, { bead: state.bead, workflowId, priority: state.priority, since: state.createdAt });
+        return await toRig(rigMessages.askSlot, {
+          bead: state.bead,
+          workflowId,
+          priority: state.priority,
+          since: state.createdAt,
+        });
       case 'returnSlot': {
         apply({ type: 'slotReturned' });
         const last = state.attempts.at(-1);
-        return await toRig(rigMessages.returnSlot, { bead: state.bead, infraLoss: last?.outcome === 'lost', progress: last?.progress === true });
+        return await toRig(rigMessages.returnSlot, {
+          bead: state.bead,
+          infraLoss: last?.outcome === 'lost',
+          progress: last?.progress === true,
+        });
       }
       case 'enqueue': {
         const sha = state.sha ?? '';
         apply({ type: 'enqueued', sha });
         return await toRig(rigMessages.enqueueMerge, {
-          item: state.bead, workflowId, branch: state.branch ?? '', sha, target: state.landing?.target ?? state.base ?? '', priority: state.priority, since: state.createdAt, title: state.title,
+          item: state.bead,
+          workflowId,
+          branch: state.branch ?? '',
+          sha,
+          target: state.landing?.target ?? state.base ?? '',
+          priority: state.priority,
+          since: state.createdAt,
+          title: state.title,
         });
       }
       case 'withdraw':

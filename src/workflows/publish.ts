@@ -10,7 +10,10 @@ const keys = {
   attention: defineSearchAttributeKey(searchAttributes.attention, 'KEYWORD'),
 };
 
-/** Mirrors the state to where operators look: search attributes (an event each, so on change only) and current details (free). */
+/**
+ * Mirrors the state to where operators look: search attributes (an event each, so on change only) and current details
+ * (free).
+ */
 export class Publisher {
   #last = '';
 

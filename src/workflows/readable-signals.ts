@@ -1,7 +1,8 @@
 /**
- * A signal whose payload does not decode fails the workflow task before any handler sees it, and is tried again for ever: anybody who can signal
- * could wedge a bead with one broken byte. So each payload is tried out first, and what cannot be read reaches the handler as null, which it
- * counts as malformed. Part of the workflow bundle (`workflowInterceptorModules`).
+ * A signal whose payload does not decode fails the workflow task before any handler sees it, and is tried again for
+ * ever: anybody who can signal could wedge a bead with one broken byte. So each payload is tried out first, and what
+ * cannot be read reaches the handler as null, which it counts as malformed. Part of the workflow bundle
+ * (`workflowInterceptorModules`).
  * @module
  */
 import { defaultPayloadConverter } from '@temporalio/common';

@@ -1,6 +1,15 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import { rigMessages } from '../contract/index.js';
-import type { MergeRequest, ProbeProgress, RemoveRig, ReturnSlot, RigChange, RigView, SlotRequest, WithdrawMerge } from '../contract/index.js';
+import type {
+  MergeRequest,
+  ProbeProgress,
+  RemoveRig,
+  ReturnSlot,
+  RigChange,
+  RigView,
+  SlotRequest,
+  WithdrawMerge,
+} from '../contract/index.js';
 import type { Nothing, UpdateAnswer } from './messages.js';
 
 export const askSlotSignal = defineSignal<[SlotRequest]>(rigMessages.askSlot);

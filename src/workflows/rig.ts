@@ -1,24 +1,76 @@
 /**
- * The rig workflow: one repository's agents and merges. Input: `RigInput`; result: `RigResult`. It lives until it is removed (update `remove`, or a
- * cancel), and continues as new by itself, carrying everything. Beads ask it by signals and are answered by signals; merges are activities on the
- * refinery's queue. All decisions are in `domain/rig*.ts`; this is the shell.
+ * The rig workflow: one repository's agents and merges. Input: `RigInput`; result: `RigResult`. It lives until it is
+ * removed (update `remove`, or a cancel), and continues as new by itself, carrying everything. Beads ask it by signals
+ * and are answered by signals; merges are activities on the refinery's queue. All decisions are in `domain/rig*.ts`;
+ * this is the shell.
  * @module
  */
 import {
-  ActivityFailure, allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, continueAsNew, getExternalWorkflowHandle, isCancellation, log, proxyActivities, setDefaultSignalHandler, setHandler, sleep,
+  ActivityFailure,
+  allHandlersFinished,
+  ApplicationFailure,
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  isCancellation,
+  log,
+  proxyActivities,
+  setDefaultSignalHandler,
+  setHandler,
+  sleep,
 } from '@temporalio/workflow';
 import {
-  clip, failureTypes, readMergeRequest, readProbeProgress, readReturnSlot, readSlotRequest, readWithdrawMerge, rigMessages,
+  clip,
+  failureTypes,
+  readMergeRequest,
+  readProbeProgress,
+  readReturnSlot,
+  readSlotRequest,
+  readWithdrawMerge,
+  rigMessages,
 } from '../contract/index.js';
-import type { Granted, RefineryActivities, RigInput, RigResult, RigState, RigView, RunningMerge } from '../contract/index.js';
-import { changeSettings, holders, initialRig, nextRigDeadline, readyMerges, rigDetails, rigErrands, rigInputProblem, rigInUse, rigOver, rigSettingsProblem, rigStatus, stepRig } from '../domain/index.js';
+import type {
+  Granted,
+  RefineryActivities,
+  RigInput,
+  RigResult,
+  RigState,
+  RigView,
+  RunningMerge,
+} from '../contract/index.js';
+import {
+  changeSettings,
+  holders,
+  initialRig,
+  nextRigDeadline,
+  readyMerges,
+  rigDetails,
+  rigErrands,
+  rigInputProblem,
+  rigInUse,
+  rigOver,
+  rigSettingsProblem,
+  rigStatus,
+  stepRig,
+} from '../domain/index.js';
 import type { RigErrand, RigEvent } from '../domain/index.js';
 import { Errands } from './errands.js';
 import { lookAt, mergeOptions } from './fleet-activities.js';
 import { FleetPublisher } from './fleet-publish.js';
 import type { Nothing, UpdateAnswer } from './messages.js';
 import {
-  askSlotSignal, configureUpdate, enqueueMergeSignal, pauseRigUpdate, probeProgressSignal, removeRigUpdate, resumeRigUpdate, returnSlotSignal, rigStateQuery, withdrawMergeSignal,
+  askSlotSignal,
+  configureUpdate,
+  enqueueMergeSignal,
+  pauseRigUpdate,
+  probeProgressSignal,
+  removeRigUpdate,
+  resumeRigUpdate,
+  returnSlotSignal,
+  rigStateQuery,
+  withdrawMergeSignal,
 } from './rig-messages.js';
 import { runLength } from './run-length.js';
 
@@ -50,7 +102,10 @@ class Rig {
   readonly #publisher = new FleetPublisher();
   readonly #errands = new Errands();
   /** Merges under way, by the key of their errand. */
-  readonly #merges = new Map<string, { scope: CancellationScope; withdrawn: boolean; strategy: RunningMerge['strategy'] }>();
+  readonly #merges = new Map<
+    string,
+    { scope: CancellationScope; withdrawn: boolean; strategy: RunningMerge['strategy'] }
+  >();
   #signals = 0;
   #changes = 0;
 
@@ -65,7 +120,9 @@ class Rig {
     this.state = stepRig(this.state, event, Date.now());
     this.#changes += 1;
     const { state } = this;
-    this.#publisher.publish({ status: rigStatus(state), rig: state.rig, attention: state.attention }, () => rigDetails(this.state));
+    this.#publisher.publish({ status: rigStatus(state), rig: state.rig, attention: state.attention }, () =>
+      rigDetails(this.state),
+    );
   }
 
   async run(): Promise<RigResult> {
@@ -89,20 +146,27 @@ class Rig {
       this.#keepMergesInOrder(length !== 'fine', length === 'now');
       const draining = length !== 'fine' && this.#merges.size === 0;
       if (draining && this.#errands.idle) await this.#renew();
-      // What is not begun now is in the state and begun by the next run: else under load there would always be something under way.
+      // What is not begun now is in the state and begun by the next run: else under load there would always be
+      // something under way.
       if (!draining) this.#carryOut(length === 'fine');
-      if (this.#changes === before) await this.#errands.orWhen(() => this.#changes !== before || runLength(this.#signals) !== length);
+      if (this.#changes === before)
+        await this.#errands.orWhen(() => this.#changes !== before || runLength(this.#signals) !== length);
     }
   }
 
   #carryOut(mergesToo: boolean): void {
-    if (mergesToo) for (const { workflowId, sha } of readyMerges(this.state, Date.now())) this.apply({ type: 'mergeStarted', workflowId, sha });
+    if (mergesToo)
+      for (const { workflowId, sha } of readyMerges(this.state, Date.now()))
+        this.apply({ type: 'mergeStarted', workflowId, sha });
     for (const errand of rigErrands(this.state)) {
       if (errand.do !== 'merge' || mergesToo) this.#errands.begin(errand.key, () => this.#do(errand));
     }
   }
 
-  /** Interrupts a merge that nobody wants any more, and what is in the way of the next run. It stays in the state and begins again. */
+  /**
+   * Interrupts a merge that nobody wants any more, and what is in the way of the next run. It stays in the state and
+   * begins again.
+   */
   #keepMergesInOrder(renewing: boolean, now: boolean): void {
     for (const [key, { scope, withdrawn, strategy }] of this.#merges) {
       const wanted = this.state.merging.find((merge) => key === mergeKey(merge));
@@ -115,7 +179,9 @@ class Rig {
       case 'grant':
         return this.#grant(errand);
       case 'tell':
-        return this.#signal(errand.news.workflowId, errand.news.signal, errand.news.payload, (delivered) => this.apply({ type: 'newsTold', id: errand.news.id, delivered }));
+        return this.#signal(errand.news.workflowId, errand.news.signal, errand.news.payload, (delivered) =>
+          this.apply({ type: 'newsTold', id: errand.news.id, delivered }),
+        );
       case 'merge':
         return this.#merge(errand.merge);
     }
@@ -124,7 +190,9 @@ class Rig {
   #grant({ bead, workflowId, probe }: Extract<RigErrand, { do: 'grant' }>): Promise<void> {
     const { version, settings } = this.state;
     const granted: Granted = { bead, version, settings, ...(probe ? { probe } : {}) };
-    return this.#signal(workflowId, rigMessages.granted, granted, (delivered) => this.apply({ type: 'grantTold', bead, delivered }));
+    return this.#signal(workflowId, rigMessages.granted, granted, (delivered) =>
+      this.apply({ type: 'grantTold', bead, delivered }),
+    );
   }
 
   /** A workflow that has ended takes no signal: that is an answer too. */
@@ -147,7 +215,12 @@ class Rig {
     this.#merges.set(key, { scope, withdrawn: withdrawn === true, strategy: merge.strategy });
     try {
       const input = {
-        rig, repo: settings.repo, request: { item, workflowId, branch, sha, target, priority, since, title }, strategy: merge.strategy, checks: settings.checks, ...(withdrawn === true ? { withdrawn } : {}),
+        rig,
+        repo: settings.repo,
+        request: { item, workflowId, branch, sha, target, priority, since, title },
+        strategy: merge.strategy,
+        checks: settings.checks,
+        ...(withdrawn === true ? { withdrawn } : {}),
       };
       const outcome = await scope.run(() => mergeActivity.executeWithOptions(mergeOptions(merge, settings), [input]));
       this.apply({ type: 'mergeEnded', workflowId, sha, outcome });
@@ -158,7 +231,8 @@ class Rig {
       const { cause } = error;
       const reason = clip(cause?.message ?? error.message, 500);
       // What cannot help to try again is the item's own end; everything else is the infrastructure's.
-      if (cause instanceof ApplicationFailure && cause.nonRetryable === true) this.apply({ type: 'mergeEnded', workflowId, sha, outcome: { outcome: 'error', reason } });
+      if (cause instanceof ApplicationFailure && cause.nonRetryable === true)
+        this.apply({ type: 'mergeEnded', workflowId, sha, outcome: { outcome: 'error', reason } });
       else this.apply({ type: 'mergeBroke', workflowId, sha, reason });
     } finally {
       this.#merges.delete(key);
@@ -204,18 +278,43 @@ class Rig {
 
   /** Signal handlers never throw and never trust their payload: a throw would wedge the workflow. */
   #listenToWorkflows(): void {
-    const read = <T>(name: string, reader: (payload: unknown) => T | string, event: (value: T) => RigEvent) => (payload?: unknown): void => {
-      this.#signals += 1;
-      const value = reader(payload);
-      if (typeof value !== 'string') return this.apply(event(value));
-      log.warn('a message that cannot be read was dropped', { name, problem: value });
-      this.apply({ type: 'malformed', message: name, problem: value });
-    };
-    setHandler(askSlotSignal, read(askSlotSignal.name, readSlotRequest, (request) => ({ type: 'asked', request })), { description: 'A bead asks for leave to run an agent. Asking again changes nothing.' });
-    setHandler(returnSlotSignal, read(returnSlotSignal.name, readReturnSlot, (end) => ({ type: 'returned', end })), { description: 'A bead gives its slot back, and says whether its attempt was lost to the infrastructure.' });
-    setHandler(probeProgressSignal, read(probeProgressSignal.name, readProbeProgress, (progress) => ({ type: 'progressed', progress })), { description: 'The attempt that probes the infrastructure gets on: the breaker closes.' });
-    setHandler(enqueueMergeSignal, read(enqueueMergeSignal.name, readMergeRequest, (request) => ({ type: 'enqueued', request })), { description: 'A bead or a convoy wants a commit merged. The same commit twice is one entry.' });
-    setHandler(withdrawMergeSignal, read(withdrawMergeSignal.name, readWithdrawMerge, (withdrawal) => ({ type: 'withdrawn', withdrawal })), { description: 'A bead or a convoy takes its entry out of the merge queue; the answer says whether it came in time.' });
+    const read =
+      <T>(name: string, reader: (payload: unknown) => T | string, event: (value: T) => RigEvent) =>
+      (payload?: unknown): void => {
+        this.#signals += 1;
+        const value = reader(payload);
+        if (typeof value !== 'string') return this.apply(event(value));
+        log.warn('a message that cannot be read was dropped', { name, problem: value });
+        this.apply({ type: 'malformed', message: name, problem: value });
+      };
+    setHandler(
+      askSlotSignal,
+      read(askSlotSignal.name, readSlotRequest, (request) => ({ type: 'asked', request })),
+      { description: 'A bead asks for leave to run an agent. Asking again changes nothing.' },
+    );
+    setHandler(
+      returnSlotSignal,
+      read(returnSlotSignal.name, readReturnSlot, (end) => ({ type: 'returned', end })),
+      { description: 'A bead gives its slot back, and says whether its attempt was lost to the infrastructure.' },
+    );
+    setHandler(
+      probeProgressSignal,
+      read(probeProgressSignal.name, readProbeProgress, (progress) => ({ type: 'progressed', progress })),
+      { description: 'The attempt that probes the infrastructure gets on: the breaker closes.' },
+    );
+    setHandler(
+      enqueueMergeSignal,
+      read(enqueueMergeSignal.name, readMergeRequest, (request) => ({ type: 'enqueued', request })),
+      { description: 'A bead or a convoy wants a commit merged. The same commit twice is one entry.' },
+    );
+    setHandler(
+      withdrawMergeSignal,
+      read(withdrawMergeSignal.name, readWithdrawMerge, (withdrawal) => ({ type: 'withdrawn', withdrawal })),
+      {
+        description:
+          'A bead or a convoy takes its entry out of the merge queue; the answer says whether it came in time.',
+      },
+    );
     setDefaultSignalHandler((name) => {
       this.#signals += 1;
       log.warn('a signal that no rig knows was dropped', { name });
@@ -224,62 +323,105 @@ class Rig {
   }
 
   #listenToOperators(): void {
-    setHandler(rigStateQuery, (): RigView => ({ ...this.state, now: Date.now() }), { description: 'The full state: settings and their version, slots held and waited for, merge queue, breaker.' });
+    setHandler(rigStateQuery, (): RigView => ({ ...this.state, now: Date.now() }), {
+      description: 'The full state: settings and their version, slots held and waited for, merge queue, breaker.',
+    });
     const refuse = (text: string): never => {
       throw ApplicationFailure.nonRetryable(text, 'Refused');
     };
     const there = (): void => {
       if (this.state.removed) refuse(`rig ${this.state.rig} is being removed`);
     };
-    setHandler(configureUpdate, (change): UpdateAnswer => {
-      const { version } = this.state;
-      this.apply({ type: 'configured', change });
-      return { text: this.state.version === version ? `nothing changed; version ${version} stays` : `version ${this.state.version}: it applies to the next attempt and the next merge` };
-    }, {
-      description: 'Change settings: {"maxAgents": 3, "checks": […], "base": null, …}. What is absent stays; null takes an optional one away.',
-      validator: (change) => {
-        there();
-        if (typeof change !== 'object' || change === null || Array.isArray(change)) refuse('settings are changed by one object: {"maxAgents": 3, …}');
-        const problem = rigSettingsProblem(changeSettings(this.state.settings, change));
-        if (problem !== undefined) refuse(problem);
-        if (change.repo !== undefined && change.repo !== this.state.settings.repo && rigInUse(this.state)) refuse('the repository can only be changed while no bead runs, waits or is to be merged; add another rig for the new one');
+    setHandler(
+      configureUpdate,
+      (change): UpdateAnswer => {
+        const { version } = this.state;
+        this.apply({ type: 'configured', change });
+        return {
+          text:
+            this.state.version === version
+              ? `nothing changed; version ${version} stays`
+              : `version ${this.state.version}: it applies to the next attempt and the next merge`,
+        };
       },
-    });
-    setHandler(pauseRigUpdate, (_: Nothing): UpdateAnswer => {
-      this.apply({ type: 'paused' });
-      return { text: `paused: no new attempts and merges; ${this.state.grants.length} agents and ${this.state.merging.length} merges go on` };
-    }, {
-      description: 'No new attempts and no new merges until resume; what runs goes on.',
-      validator: (_: Nothing) => {
-        there();
-        if (this.state.paused) refuse('the rig is already paused');
+      {
+        description:
+          'Change settings: {"maxAgents": 3, "checks": […], "base": null, …}. What is absent stays; null takes an optional one away.',
+        validator: (change) => {
+          there();
+          if (typeof change !== 'object' || change === null || Array.isArray(change))
+            refuse('settings are changed by one object: {"maxAgents": 3, …}');
+          const problem = rigSettingsProblem(changeSettings(this.state.settings, change));
+          if (problem !== undefined) refuse(problem);
+          if (change.repo !== undefined && change.repo !== this.state.settings.repo && rigInUse(this.state))
+            refuse(
+              'the repository can only be changed while no bead runs, waits or is to be merged; add another rig for the new one',
+            );
+        },
       },
-    });
-    setHandler(resumeRigUpdate, (_: Nothing): UpdateAnswer => {
-      this.apply({ type: 'resumed' });
-      return { text: this.state.breaker.open ? 'resumed; the breaker is open, and one attempt probes the infrastructure now' : 'resumed' };
-    }, {
-      description: 'Let a paused rig go on; with an open breaker, probe at once.',
-      validator: (_: Nothing) => {
-        there();
-        if (!this.state.paused && !this.state.breaker.open) refuse('the rig is neither paused nor is its breaker open');
+    );
+    setHandler(
+      pauseRigUpdate,
+      (_: Nothing): UpdateAnswer => {
+        this.apply({ type: 'paused' });
+        return {
+          text: `paused: no new attempts and merges; ${this.state.grants.length} agents and ${this.state.merging.length} merges go on`,
+        };
       },
-    });
-    setHandler(removeRigUpdate, (_): UpdateAnswer => {
-      this.apply({ type: 'removed', reason: 'removed by an operator' });
-      const { grants, merging } = this.state;
-      return { text: grants.length + merging.length === 0 ? 'removed' : `is being removed as soon as ${grants.length} agents and ${merging.length} merges have ended` };
-    }, {
-      description: 'End the rig. {"force": true} also when beads wait for it: they are told, and wait for a person.',
-      validator: (given) => {
-        there();
-        const { grants, waiting, queue, merging } = this.state;
-        if (rigInUse(this.state) && given?.force !== true) {
-          refuse(`the rig is in use: ${grants.length} agents run, ${waiting.length} beads wait for one, ${queue.length + merging.length} are to be merged; cancel them first, or remove it with force`);
-        }
+      {
+        description: 'No new attempts and no new merges until resume; what runs goes on.',
+        validator: (_: Nothing) => {
+          there();
+          if (this.state.paused) refuse('the rig is already paused');
+        },
       },
-    });
+    );
+    setHandler(
+      resumeRigUpdate,
+      (_: Nothing): UpdateAnswer => {
+        this.apply({ type: 'resumed' });
+        return {
+          text: this.state.breaker.open
+            ? 'resumed; the breaker is open, and one attempt probes the infrastructure now'
+            : 'resumed',
+        };
+      },
+      {
+        description: 'Let a paused rig go on; with an open breaker, probe at once.',
+        validator: (_: Nothing) => {
+          there();
+          if (!this.state.paused && !this.state.breaker.open)
+            refuse('the rig is neither paused nor is its breaker open');
+        },
+      },
+    );
+    setHandler(
+      removeRigUpdate,
+      (_): UpdateAnswer => {
+        this.apply({ type: 'removed', reason: 'removed by an operator' });
+        const { grants, merging } = this.state;
+        return {
+          text:
+            grants.length + merging.length === 0
+              ? 'removed'
+              : `is being removed as soon as ${grants.length} agents and ${merging.length} merges have ended`,
+        };
+      },
+      {
+        description: 'End the rig. {"force": true} also when beads wait for it: they are told, and wait for a person.',
+        validator: (given) => {
+          there();
+          const { grants, waiting, queue, merging } = this.state;
+          if (rigInUse(this.state) && given?.force !== true) {
+            refuse(
+              `the rig is in use: ${grants.length} agents run, ${waiting.length} beads wait for one, ${queue.length + merging.length} are to be merged; cancel them first, or remove it with force`,
+            );
+          }
+        },
+      },
+    );
   }
 }
 
-const mergeKey = ({ workflowId, sha }: Pick<RunningMerge, 'workflowId' | 'sha'>): string => `merge ${workflowId} ${sha}`;
+const mergeKey = ({ workflowId, sha }: Pick<RunningMerge, 'workflowId' | 'sha'>): string =>
+  `merge ${workflowId} ${sha}`;

@@ -1,7 +1,9 @@
 /**
- * The SDK keeps, for the stack-trace query (the Web UI's tab *Stack trace*), where each waiting promise of a cached workflow was made, and whose child it is: texts,
- * frames and sets, new ones for every promise, though fleets of beads wait at the same few places. Here equal ones become one: 37 kB less for a bead whose
- * agent works (of 172, with 1,000 of them; `npm run bench -- scale`), and nothing else changes. Part of the workflow bundle (`workflowInterceptorModules`).
+ * The SDK keeps, for the stack-trace query (the Web UI's tab *Stack trace*), where each waiting promise of a cached
+ * workflow was made, and whose child it is: texts, frames and sets, new ones for every promise, though fleets of beads
+ * wait at the same few places. Here equal ones become one: 37 kB less for a bead whose agent works (of 172, with 1,000
+ * of them; `npm run bench -- scale`), and nothing else changes. Part of the workflow bundle
+ * (`workflowInterceptorModules`).
  * @module
  */
 import type { WorkflowInterceptors } from '@temporalio/workflow';
@@ -11,7 +13,10 @@ type Store = ReturnType<typeof getActivator>['promiseStackStore'];
 type Trace = Store['promiseToStack'] extends Map<unknown, infer T> ? T : never;
 type Parents = Set<Promise<unknown>>;
 
-/** By their text. As many as there are ways to a promise in the code, whatever the number of workflows; no workflow can see it. */
+/**
+ * By their text. As many as there are ways to a promise in the code, whatever the number of workflows; no workflow can
+ * see it.
+ */
 const known = new Map<string, Trace>();
 const none: Parents = new Set();
 

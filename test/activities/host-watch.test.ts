@@ -20,18 +20,26 @@ afterEach(async () => {
 });
 
 describe('the watch over a host', () => {
-  test('a runner that died while no worker was there is settled by the next one\'s first look, and its bead hears of it', async () => {
+  test("a runner that died while no worker was there is settled by the next one's first look, and its bead hears of it", async () => {
     const here = await open({ watch: false });
     const desk = await here.desk();
     const clocks = { ...here.input(desk).clocks, heartbeatTimeout: 600_000 };
-    const running = await desk.start(here.input(desk, { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } }, clocks }));
+    const running = await desk.start(
+      here.input(desk, { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } }, clocks }),
+    );
     const dir = here.dir(desk);
     await expect.poll(async () => (await dir.readRunner())?.agent, patient).toBeDefined();
     const record = await dir.readRunner();
     process.kill(record?.pid ?? 0, 'SIGKILL');
 
     // The next worker: another view of the same state directory.
-    const next = new Host({ home: here.home, hostId: here.host.hostId, maxAgents: 1, diskFloor: 0, logger: testLogger() });
+    const next = new Host({
+      home: here.home,
+      hostId: here.host.hostId,
+      maxAgents: 1,
+      diskFloor: 0,
+      logger: testLogger(),
+    });
     watch = new HostWatch(next, { client: here.client, lookEvery: 200 });
     await watch.start();
     const ending = await running.ending();
@@ -45,7 +53,9 @@ describe('the watch over a host', () => {
     const here = await open({ watch: false });
     const desk = await here.desk();
     const clocks = { ...here.input(desk).clocks, heartbeatTimeout: 600_000, orphanGrace: 6_000 };
-    const running = await desk.start(here.input(desk, { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } }, clocks }));
+    const running = await desk.start(
+      here.input(desk, { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } }, clocks }),
+    );
     const dir = here.dir(desk);
     await expect.poll(async () => (await dir.readRunner())?.agent, patient).toBeDefined();
     const record = await dir.readRunner();
@@ -53,7 +63,10 @@ describe('the watch over a host', () => {
     await watch.start();
     process.kill(record?.pid ?? 0, 'SIGSTOP');
     const stopped = performance.now();
-    expect(await running.ending()).toMatchObject({ kind: 'result', result: { outcome: 'lost', reason: expect.stringContaining('stood still') } });
+    expect(await running.ending()).toMatchObject({
+      kind: 'result',
+      result: { outcome: 'lost', reason: expect.stringContaining('stood still') },
+    });
     expect(performance.now() - stopped).toBeGreaterThan(clocks.orphanGrace);
     expect(findProcesses({ attempt: desk.attempt, ...(record?.agent ? { group: record.agent } : {}) })).toEqual([]);
   });
@@ -61,9 +74,17 @@ describe('the watch over a host', () => {
   test('a living runner has its place from the first look on, and gives it up by ending, whoever spawned it', async () => {
     const here = await open({ watch: false });
     const desk = await here.desk();
-    const running = await desk.start(here.input(desk, { agent: { adapter: 'demo', options: { steps: 20, stepMs: 200, commits: 1 } } }));
+    const running = await desk.start(
+      here.input(desk, { agent: { adapter: 'demo', options: { steps: 20, stepMs: 200, commits: 1 } } }),
+    );
     await expect.poll(async () => (await here.dir(desk).readRunner())?.agent, patient).toBeDefined();
-    const next = new Host({ home: here.home, hostId: here.host.hostId, maxAgents: 1, diskFloor: 0, logger: testLogger() });
+    const next = new Host({
+      home: here.home,
+      hostId: here.host.hostId,
+      maxAgents: 1,
+      diskFloor: 0,
+      logger: testLogger(),
+    });
     watch = new HostWatch(next, { client: here.client, lookEvery: 200 });
     await watch.start();
     expect(next.runners.count).toBe(1);
@@ -80,7 +101,9 @@ describe('the watch over a host', () => {
     const { tidy } = here.hostActivities;
     const looked: { attempt: string; done: boolean }[] = [];
     watch = new HostWatch(here.host, {
-      client: here.client, lookEvery: 100, tidyAfter: 200,
+      client: here.client,
+      lookEvery: 100,
+      tidyAfter: 200,
       tidy: async (dir) => {
         const done = await tidy(dir);
         looked.push({ attempt: dir.attempt, done });
@@ -96,23 +119,35 @@ describe('the watch over a host', () => {
     };
     const [first, second] = [await done(), await done()];
     // Both have ended, and both are still their bead's newest.
-    for (const { attempt } of [first, second]) await expect.poll(() => looked.filter((look) => look.attempt === attempt && !look.done).length, patient).toBeGreaterThan(1);
+    for (const { attempt } of [first, second])
+      await expect
+        .poll(() => looked.filter((look) => look.attempt === attempt && !look.done).length, patient)
+        .toBeGreaterThan(1);
     expect(existsSync(here.dir(first).worktree)).toBe(true);
-    // The first bead has gone on; in the second's worktree is something that the remote does not have, though its bead is closed.
+    // The first bead has gone on; in the second's worktree is something that the remote does not have, though its bead
+    // is closed.
     await git(here.dir(second).worktree, 'commit', '--quiet', '--allow-empty', '-m', 'Only here');
     await first.setState({ status: 'in_progress', current: { id: '2-next', lastSignAt: 0 } });
     await second.setState({ status: 'closed' });
     await expect.poll(() => existsSync(here.dir(first).worktree), patient).toBe(false);
     expect(await here.dir(first).readResult()).toMatchObject({ outcome: 'done' });
     const before = looked.length;
-    await expect.poll(() => looked.slice(before).filter((look) => look.attempt === second.attempt).length, patient).toBeGreaterThan(1);
+    await expect
+      .poll(() => looked.slice(before).filter((look) => look.attempt === second.attempt).length, patient)
+      .toBeGreaterThan(1);
     expect(existsSync(here.dir(second).worktree)).toBe(true);
     expect(looked.filter((look) => look.attempt === second.attempt && look.done)).toEqual([]);
   });
 
   test('a disk below its floor: no task is asked for, and the reason is at hand', async () => {
     const here = await open({ watch: false });
-    const full = new Host({ home: here.home, hostId: here.host.hostId, maxAgents: 4, diskFloor: Number.MAX_SAFE_INTEGER, logger: testLogger() });
+    const full = new Host({
+      home: here.home,
+      hostId: here.host.hostId,
+      maxAgents: 4,
+      diskFloor: Number.MAX_SAFE_INTEGER,
+      logger: testLogger(),
+    });
     watch = new HostWatch(full, { client: here.client });
     await watch.start();
     expect(full.slots.obstacle).toMatch(/MiB are free/);

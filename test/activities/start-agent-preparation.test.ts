@@ -12,9 +12,14 @@ beforeAll(async () => {
 afterAll(() => lab.close());
 
 /** A demo agent whose preparation takes so long that a test can act in the middle of it. */
-const slow = (prepareMs: number): Partial<StartAgentInput> => ({ agent: { adapter: 'demo', options: { steps: 1, prepareMs } } });
+const slow = (prepareMs: number): Partial<StartAgentInput> => ({
+  agent: { adapter: 'demo', options: { steps: 1, prepareMs } },
+});
 
-const underWay = (desk: Desk): Promise<unknown> => expect.poll(async () => (await desk.pending())[0]?.details?.text ?? '', { timeout: 60_000, interval: 50 }).toMatch(/preparing/);
+const underWay = (desk: Desk): Promise<unknown> =>
+  expect
+    .poll(async () => (await desk.pending())[0]?.details?.text ?? '', { timeout: 60_000, interval: 50 })
+    .toMatch(/preparing/);
 
 async function failureOf(running: Running): Promise<{ type: string; message: string; details: unknown[] }> {
   const ending = await running.ending();
@@ -46,12 +51,17 @@ describe('whose attempt it is', () => {
   test('the bead hears first of all which host has taken the attempt', async () => {
     const desk = await lab.desk();
     await failureOf(await desk.start(lab.input(desk, { base: 'no-such-branch' })));
-    expect(await desk.signals()).toEqual([{ name: 'accepted', payload: { attempt: desk.attempt, host: lab.host.hostId } }]);
+    expect(await desk.signals()).toEqual([
+      { name: 'accepted', payload: { attempt: desk.attempt, host: lab.host.hostId } },
+    ]);
   });
 
-  test('an attempt that is no longer the bead\'s current one is not started', async () => {
+  test("an attempt that is no longer the bead's current one is not started", async () => {
     const desk = await lab.desk({ id: newAttempt(2) });
-    expect(await failureOf(await desk.start(lab.input(desk)))).toMatchObject({ type: 'RunnerRefused', message: expect.stringMatching(/the bead has moved on/) as string });
+    expect(await failureOf(await desk.start(lab.input(desk)))).toMatchObject({
+      type: 'RunnerRefused',
+      message: expect.stringMatching(/the bead has moved on/) as string,
+    });
     expect(await lab.leftovers(desk)).toEqual([]);
   });
 
@@ -80,10 +90,25 @@ describe('what cannot be prepared leaves nothing behind, and tells people why', 
   const cases: [string, () => Promise<Partial<StartAgentInput>>, string, RegExp][] = [
     ['no such branch', () => Promise.resolve({ base: 'no-such-branch' }), 'SetupFailed', /no-such-branch/],
     ['no such repository', () => Promise.resolve({ repo: '/nowhere/at/all.git' }), 'SetupFailed', /nowhere/],
-    ['a repository out of reach', async () => ({ repo: `http://127.0.0.1:${await closedPort()}/x.git` }), 'SetupUnreachable', /reach|connect/i],
+    [
+      'a repository out of reach',
+      async () => ({ repo: `http://127.0.0.1:${await closedPort()}/x.git` }),
+      'SetupUnreachable',
+      /reach|connect/i,
+    ],
     ['no such adapter', () => Promise.resolve({ agent: { adapter: 'clippy' } }), 'BadAgentOptions', /clippy/],
-    ['options that the agent does not know', () => Promise.resolve({ agent: { adapter: 'demo', options: { speed: 9 } } }), 'BadAgentOptions', /speed/],
-    ['a shell agent without a command', () => Promise.resolve({ agent: { adapter: 'shell' } }), 'BadAgentOptions', /command/],
+    [
+      'options that the agent does not know',
+      () => Promise.resolve({ agent: { adapter: 'demo', options: { speed: 9 } } }),
+      'BadAgentOptions',
+      /speed/,
+    ],
+    [
+      'a shell agent without a command',
+      () => Promise.resolve({ agent: { adapter: 'shell' } }),
+      'BadAgentOptions',
+      /command/,
+    ],
   ];
   test.each(cases)('%s', async (_name, over, type, message) => {
     const desk = await lab.desk();
@@ -98,7 +123,10 @@ describe('what cannot be prepared leaves nothing behind, and tells people why', 
     const full = await HostLab.open({ diskFloor: Number.MAX_SAFE_INTEGER, watch: false });
     try {
       const desk = await full.desk();
-      expect(await failureOf(await desk.start(full.input(desk)))).toMatchObject({ type: 'SetupUnreachable', message: expect.stringMatching(/only [\d,]+ MiB are free/) as string });
+      expect(await failureOf(await desk.start(full.input(desk)))).toMatchObject({
+        type: 'SetupUnreachable',
+        message: expect.stringMatching(/only [\d,]+ MiB are free/) as string,
+      });
       expect(await full.leftovers(desk)).toEqual([]);
     } finally {
       await full.close();
@@ -115,17 +143,22 @@ describe('a slow preparation', () => {
     const begin = performance.now();
     // Twice the timeout goes by; only a lost beat could end the activity meanwhile.
     await expect.poll(() => performance.now() - begin, { timeout: 20_000 }).toBeGreaterThan(5_000);
-    expect(await desk.pending()).toMatchObject([{ details: { phase: 'worktree', attempt: desk.attempt, host: lab.host.hostId } }]);
+    expect(await desk.pending()).toMatchObject([
+      { details: { phase: 'worktree', attempt: desk.attempt, host: lab.host.hostId } },
+    ]);
     await running.cancel();
     expect(await running.ending()).toMatchObject({ kind: 'cancelled' });
   });
 
-  test('is broken off by a cancel, which the bead gets as the attempt\'s result, and leaves nothing', async () => {
+  test("is broken off by a cancel, which the bead gets as the attempt's result, and leaves nothing", async () => {
     const desk = await lab.desk();
     const running = await desk.start(lab.input(desk, slow(600_000)));
     await underWay(desk);
     await running.cancel();
-    expect(await running.ending()).toMatchObject({ kind: 'cancelled', details: [{ attempt: desk.attempt, outcome: 'stopped', host: lab.host.hostId }] });
+    expect(await running.ending()).toMatchObject({
+      kind: 'cancelled',
+      details: [{ attempt: desk.attempt, outcome: 'stopped', host: lab.host.hostId }],
+    });
     expect(await lab.leftovers(desk)).toEqual([]);
   });
 
@@ -133,10 +166,19 @@ describe('a slow preparation', () => {
     const desk = await lab.desk();
     const running = await desk.start(lab.input(desk, slow(600_000)));
     await underWay(desk);
-    const stop = { bead: desk.bead, attempt: desk.attempt, repo: lab.origin.url, outcome: 'timed_out', reason: 'too long' };
+    const stop = {
+      bead: desk.bead,
+      attempt: desk.attempt,
+      repo: lab.origin.url,
+      outcome: 'timed_out',
+      reason: 'too long',
+    };
     expect(await desk.onHost('stopAttempt', stop)).toEqual({ confirmed: true });
     expect(await lab.leftovers(desk)).toEqual([]);
-    expect(await running.ending()).toMatchObject({ kind: 'result', result: { outcome: 'timed_out', reason: 'too long' } });
+    expect(await running.ending()).toMatchObject({
+      kind: 'result',
+      result: { outcome: 'timed_out', reason: 'too long' },
+    });
     // Asked again, it is still so.
     expect(await desk.onHost('stopAttempt', stop)).toEqual({ confirmed: true });
   });
@@ -160,7 +202,9 @@ describe('an interrupted start on a host that has no free place', () => {
   });
   afterAll(() => full.close());
 
-  async function interrupted(clocks: Partial<StartAgentInput['clocks']> = {}): Promise<{ desk: Desk; running: Running }> {
+  async function interrupted(
+    clocks: Partial<StartAgentInput['clocks']> = {},
+  ): Promise<{ desk: Desk; running: Running }> {
     const desk = await full.desk();
     const input = full.input(desk);
     await full.dir(desk).create();
@@ -170,15 +214,28 @@ describe('an interrupted start on a host that has no free place', () => {
 
   test('waits for one, and can be stopped while it waits', async () => {
     const { desk, running } = await interrupted();
-    await expect.poll(async () => (await desk.pending())[0]?.details?.text, { timeout: 30_000 }).toMatch(/waits for a free place/);
-    expect(await desk.onHost('stopAttempt', { bead: desk.bead, attempt: desk.attempt, repo: full.origin.url, outcome: 'stopped', reason: 'enough' })).toEqual({ confirmed: true });
+    await expect
+      .poll(async () => (await desk.pending())[0]?.details?.text, { timeout: 30_000 })
+      .toMatch(/waits for a free place/);
+    expect(
+      await desk.onHost('stopAttempt', {
+        bead: desk.bead,
+        attempt: desk.attempt,
+        repo: full.origin.url,
+        outcome: 'stopped',
+        reason: 'enough',
+      }),
+    ).toEqual({ confirmed: true });
     expect(await running.ending()).toMatchObject({ kind: 'result', result: { outcome: 'stopped' } });
     expect(await full.leftovers(desk)).toEqual([]);
   });
 
   test('does not wait for ever: other hosts may be free', async () => {
     const { desk, running } = await interrupted({ adoptWithin: 500 });
-    expect(await failureOf(running)).toMatchObject({ type: 'SetupUnreachable', message: expect.stringMatching(/no free place/) as string });
+    expect(await failureOf(running)).toMatchObject({
+      type: 'SetupUnreachable',
+      message: expect.stringMatching(/no free place/) as string,
+    });
     expect(await full.leftovers(desk)).toEqual([]);
   });
 });

@@ -11,7 +11,9 @@ import { git } from './support/origin.js';
 const patient = { timeout: 90_000, interval: 100 };
 
 /** An agent that works until it is stopped. */
-const endless: Partial<StartAgentInput> = { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } } };
+const endless: Partial<StartAgentInput> = {
+  agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } },
+};
 
 async function resultOf(running: Running): Promise<AttemptResult> {
   const ending = await running.ending();
@@ -27,10 +29,16 @@ async function agentOf(dir: AttemptDir): Promise<RunnerRecord & { agent: NonNull
 }
 
 /** How many agents the runners of an attempt have ever spawned. */
-const spawns = async (dir: AttemptDir): Promise<number> => (await readFile(dir.runnerLog, 'utf8')).split('\n').filter((line) => line.includes('"agent spawned"')).length;
+const spawns = async (dir: AttemptDir): Promise<number> =>
+  (await readFile(dir.runnerLog, 'utf8')).split('\n').filter((line) => line.includes('"agent spawned"')).length;
 
-const errand = (lab: HostLab, { bead, attempt }: Desk): { bead: string; attempt: string; repo: string } => ({ bead, attempt, repo: lab.origin.url });
-const stop = (lab: HostLab, desk: Desk): Promise<StopAttemptResult> => desk.onHost('stopAttempt', { ...errand(lab, desk), outcome: 'stopped', reason: 'enough' });
+const errand = (lab: HostLab, { bead, attempt }: Desk): { bead: string; attempt: string; repo: string } => ({
+  bead,
+  attempt,
+  repo: lab.origin.url,
+});
+const stop = (lab: HostLab, desk: Desk): Promise<StopAttemptResult> =>
+  desk.onHost('stopAttempt', { ...errand(lab, desk), outcome: 'stopped', reason: 'enough' });
 
 describe('an attempt on a host with its watch', () => {
   let lab: HostLab;
@@ -42,14 +50,25 @@ describe('an attempt on a host with its watch', () => {
   test('runs from the clone to a verified branch, and its worktree goes when everything in it is on the remote', async () => {
     const desk = await lab.desk();
     const result = await resultOf(await desk.start(lab.input(desk)));
-    expect(result).toMatchObject({ attempt: desk.attempt, outcome: 'done', host: lab.host.hostId, baseSha: lab.origin.sha, branch: `heartbead/${desk.bead}/${desk.attempt}` });
-    const names = (await desk.signals()).map(({ name, payload }) => `${name} ${(payload as { kind?: string }).kind ?? ''}`.trim());
+    expect(result).toMatchObject({
+      attempt: desk.attempt,
+      outcome: 'done',
+      host: lab.host.hostId,
+      baseSha: lab.origin.sha,
+      branch: `heartbead/${desk.bead}/${desk.attempt}`,
+    });
+    const names = (await desk.signals()).map(({ name, payload }) =>
+      `${name} ${(payload as { kind?: string }).kind ?? ''}`.trim(),
+    );
     expect(names.slice(0, 2)).toEqual(['accepted', 'heartbeat start']);
 
     const claim = { ...errand(lab, desk), branch: result.branch, sha: result.sha, baseSha: result.baseSha };
     expect(await desk.onHost<Evidence>('verifyWork', claim).catch((error: unknown) => error)).toBeInstanceOf(Error); // not a thing of the host's queue
     const evidence = await (await desk.call('verifyWork', lab.town, claim)).ending();
-    expect(evidence).toMatchObject({ kind: 'result', result: { verdict: 'verified', sha: result.sha, baseSha: lab.origin.sha, ahead: 1 } });
+    expect(evidence).toMatchObject({
+      kind: 'result',
+      result: { verdict: 'verified', sha: result.sha, baseSha: lab.origin.sha, ahead: 1 },
+    });
 
     // Asked again after its end, the host answers with what it has recorded (adoption, case b).
     expect(await resultOf(await desk.adopt(lab.input(desk)))).toEqual(result);
@@ -64,20 +83,41 @@ describe('an attempt on a host with its watch', () => {
     expect(await lab.hostActivities.tidy(dir)).toBe(true);
   });
 
-  test('goes on where the last attempt\'s saved work ends', async () => {
+  test("goes on where the last attempt's saved work ends", async () => {
     const desk = await lab.desk();
-    const first = await resultOf(await desk.start(lab.input(desk, { agent: { adapter: 'demo', options: { steps: 4, stepMs: 50, commits: 4, crashAtStep: 3 } } })));
+    const first = await resultOf(
+      await desk.start(
+        lab.input(desk, { agent: { adapter: 'demo', options: { steps: 4, stepMs: 50, commits: 4, crashAtStep: 3 } } }),
+      ),
+    );
     expect(first).toMatchObject({ outcome: 'agent_failed', checkpoint: { wip: true } });
     const attempt = newAttempt(2);
     await desk.setState({ status: 'in_progress', current: { id: attempt } });
-    const second = await resultOf(await desk.start(lab.input(desk, { attempt, number: 2, checkpoint: first.checkpoint as NonNullable<AttemptResult['checkpoint']>, agent: { adapter: 'demo', options: { steps: 4, stepMs: 50, commits: 4 } } })));
+    const second = await resultOf(
+      await desk.start(
+        lab.input(desk, {
+          attempt,
+          number: 2,
+          checkpoint: first.checkpoint as NonNullable<AttemptResult['checkpoint']>,
+          agent: { adapter: 'demo', options: { steps: 4, stepMs: 50, commits: 4 } },
+        }),
+      ),
+    );
     expect(second.outcome).toBe('done');
     // What the first one had committed is there, made by the first.
     expect(await git(lab.origin.url, 'rev-list', '--count', `main..${second.branch ?? ''}`)).toBe('4');
   });
 
   test('begins at the commit that its convoy names, also when the base has none of it', async () => {
-    const tip = await git(lab.origin.url, 'commit-tree', '-p', lab.origin.sha, '-m', 'what it needs', `${lab.origin.sha}^{tree}`);
+    const tip = await git(
+      lab.origin.url,
+      'commit-tree',
+      '-p',
+      lab.origin.sha,
+      '-m',
+      'what it needs',
+      `${lab.origin.sha}^{tree}`,
+    );
     await git(lab.origin.url, 'update-ref', 'refs/heads/convoy/somewhere', tip);
     const desk = await lab.desk();
     const result = await resultOf(await desk.start(lab.input(desk, { baseSha: tip })));
@@ -133,7 +173,8 @@ describe('an attempt on a host with its watch', () => {
     const input = lab.input(desk, { agent: { adapter: 'demo', options: { steps: 1, commits: 1, prepareMs: 15_000 } } });
     const first = await desk.start(input);
     let percent = 0;
-    const look = async (): Promise<number> => (percent = Number(/preparing (\d+) %/.exec((await desk.pending())[0]?.details?.text ?? '')?.[1] ?? 0));
+    const look = async (): Promise<number> =>
+      (percent = Number(/preparing (\d+) %/.exec((await desk.pending())[0]?.details?.text ?? '')?.[1] ?? 0));
     await expect.poll(look, patient).toBeGreaterThan(10);
     const ready = await readyMark(lab);
     const second = await desk.adopt(input);
@@ -161,7 +202,9 @@ describe('an attempt on a host with its watch', () => {
   test('whose runner and agent are killed is reported lost within seconds, its work saved', async () => {
     const desk = await lab.desk();
     const clocks = { ...lab.input(desk).clocks, heartbeatTimeout: 600_000, checkpointEvery: 1_000 };
-    const running = await desk.start(lab.input(desk, { agent: { adapter: 'demo', options: { steps: 1_000, stepMs: 100, commits: 1_000 } }, clocks }));
+    const running = await desk.start(
+      lab.input(desk, { agent: { adapter: 'demo', options: { steps: 1_000, stepMs: 100, commits: 1_000 } }, clocks }),
+    );
     const dir = lab.dir(desk);
     const record = await agentOf(dir);
     await expect.poll(async () => (await dir.readRunner())?.checkpoint, patient).toBeDefined();
@@ -169,7 +212,11 @@ describe('an attempt on a host with its watch', () => {
     process.kill(-record.agent.pgid, 'SIGKILL');
     // The heartbeat timeout is ten minutes away: the host has told.
     const result = await resultOf(running);
-    expect(result).toMatchObject({ outcome: 'lost', host: lab.host.hostId, checkpoint: { ref: `refs/heartbead/${desk.bead}/${desk.attempt}/wip` } });
+    expect(result).toMatchObject({
+      outcome: 'lost',
+      host: lab.host.hostId,
+      checkpoint: { ref: `refs/heartbead/${desk.bead}/${desk.attempt}/wip` },
+    });
     expect(findProcesses({ attempt: desk.attempt, group: record.agent })).toEqual([]);
     expect(await git(lab.origin.url, 'rev-parse', result.checkpoint?.ref ?? '')).toBe(result.checkpoint?.sha);
     await expect.poll(() => lab.host.runners.has(lab.dir(desk)), patient).toBe(false);
@@ -177,20 +224,42 @@ describe('an attempt on a host with its watch', () => {
 
   test('is frozen and let go on by the host, and hears messages', async () => {
     const desk = await lab.desk();
-    const running = await desk.start(lab.input(desk, { agent: { adapter: 'demo', options: { steps: 1, commits: 1, stepMs: 10, silenceAfterStep: 1, silenceMs: 600_000, wakeOnMessage: true } } }));
+    const running = await desk.start(
+      lab.input(desk, {
+        agent: {
+          adapter: 'demo',
+          options: { steps: 1, commits: 1, stepMs: 10, silenceAfterStep: 1, silenceMs: 600_000, wakeOnMessage: true },
+        },
+      }),
+    );
     const { agent } = await agentOf(lab.dir(desk));
     await desk.onHost('pauseAttempt', { ...errand(lab, desk), paused: true });
     expect(await stateOfProcess(agent.pid)).toBe('T');
     await desk.onHost('pauseAttempt', { ...errand(lab, desk), paused: false });
     expect(await stateOfProcess(agent.pid)).not.toBe('T');
-    const say = (id: string): Promise<unknown> => desk.onHost('deliverMessage', { ...errand(lab, desk), message: { id, text: 'wake up', from: 'operator', at: 1 } });
+    const say = (id: string): Promise<unknown> =>
+      desk.onHost('deliverMessage', {
+        ...errand(lab, desk),
+        message: { id, text: 'wake up', from: 'operator', at: 1 },
+      });
     await say('m1');
-    await expect.poll(async () => (await new RunnerControl(lab.dir(desk)).status().catch(() => undefined))?.unacknowledged ?? 0, patient).toBe(0);
-    // If it read the first one before it fell silent, the second one wakes it; if not, it is about to end and hears no more.
+    await expect
+      .poll(
+        async () => (await new RunnerControl(lab.dir(desk)).status().catch(() => undefined))?.unacknowledged ?? 0,
+        patient,
+      )
+      .toBe(0);
+    // If it read the first one before it fell silent, the second one wakes it; if not, it is about to end and hears no
+    // more.
     await say('m2').catch(() => undefined);
     expect((await resultOf(running)).acknowledged).toContain('m1');
     // Too late: the bead learns that nobody will hear it.
-    await expect(desk.onHost('deliverMessage', { ...errand(lab, desk), message: { id: 'm3', text: 'hello?', from: 'operator', at: 2 } })).rejects.toThrow('NoSuchAttempt');
+    await expect(
+      desk.onHost('deliverMessage', {
+        ...errand(lab, desk),
+        message: { id: 'm3', text: 'hello?', from: 'operator', at: 2 },
+      }),
+    ).rejects.toThrow('NoSuchAttempt');
   });
 
   test('paused in the Web UI before its agent exists, it waits with the spawn until it is unpaused', async () => {
@@ -202,7 +271,9 @@ describe('an attempt on a host with its watch', () => {
     const execution = { workflowId: desk.handle.workflowId };
     const { namespace } = lab.client.options;
     await workflowService.pauseActivity({ namespace, execution, type: 'startAgent', identity: 'an operator' });
-    await expect.poll(async () => (await desk.pending())[0]?.details?.text ?? '', patient).toMatch(/paused in the Web UI/);
+    await expect
+      .poll(async () => (await desk.pending())[0]?.details?.text ?? '', patient)
+      .toMatch(/paused in the Web UI/);
     expect(await lab.dir(desk).readRunner()).toBeUndefined();
     await workflowService.unpauseActivity({ namespace, execution, type: 'startAgent', identity: 'an operator' });
     expect(await resultOf(running)).toMatchObject({ outcome: 'done' });
@@ -234,13 +305,22 @@ describe('an attempt on a host whose watch has not looked yet', () => {
   test('whose runner was killed is settled by its adoption: agent ended, work saved, result recorded (case f)', async () => {
     const desk = await lab.desk();
     const clocks = { ...lab.input(desk).clocks, heartbeatTimeout: 4_000 };
-    const input = lab.input(desk, { agent: { adapter: 'demo', options: { steps: 1_000, stepMs: 100, commits: 0, leaveDaemon: true } }, clocks });
+    const input = lab.input(desk, {
+      agent: { adapter: 'demo', options: { steps: 1_000, stepMs: 100, commits: 0, leaveDaemon: true } },
+      clocks,
+    });
     const first = await desk.start(input);
     const dir = lab.dir(desk);
     const record = await agentOf(dir);
-    await expect.poll(() => new RunnerControl(dir).status().then(({ lastProgressAt }) => lastProgressAt), patient).toBeDefined();
+    await expect
+      .poll(() => new RunnerControl(dir).status().then(({ lastProgressAt }) => lastProgressAt), patient)
+      .toBeDefined();
     process.kill(record.pid, 'SIGKILL');
-    expect(await first.ending()).toMatchObject({ kind: 'timeout', timeout: 'HEARTBEAT', lastDetails: { phase: 'running' } });
+    expect(await first.ending()).toMatchObject({
+      kind: 'timeout',
+      timeout: 'HEARTBEAT',
+      lastDetails: { phase: 'running' },
+    });
     const result = await resultOf(await desk.adopt(input));
     expect(result).toMatchObject({ outcome: 'lost', attempt: desk.attempt });
     expect(findProcesses({ attempt: desk.attempt, group: record.agent })).toEqual([]);
@@ -253,7 +333,11 @@ describe('an attempt on a host whose watch has not looked yet', () => {
     const first = await desk.start(lab.input(desk, endless));
     const record = await agentOf(lab.dir(desk));
     process.kill(record.pid, 'SIGKILL');
-    const answer = await desk.onHost<StopAttemptResult>('stopAttempt', { ...errand(lab, desk), outcome: 'stopped', reason: 'enough' });
+    const answer = await desk.onHost<StopAttemptResult>('stopAttempt', {
+      ...errand(lab, desk),
+      outcome: 'stopped',
+      reason: 'enough',
+    });
     expect(answer).toMatchObject({ confirmed: true, result: { outcome: 'lost' } });
     expect(findProcesses({ attempt: '2-efgh', group: record.agent })).toEqual([]);
     await first.cancel();
@@ -268,7 +352,13 @@ describe('an attempt on a host whose watch has not looked yet', () => {
     await desk.setState({ status: 'closed', attempts: [{ id: desk.attempt }] });
     const told = vi.spyOn(lab.host.logger, 'info');
     expect(await lab.hostActivities.tidy(dir)).toBe(false);
-    expect(told).toHaveBeenCalledWith(expect.objectContaining({ removed: false, reason: expect.stringMatching(/is on no branch of the remote/) as string }), expect.any(String));
+    expect(told).toHaveBeenCalledWith(
+      expect.objectContaining({
+        removed: false,
+        reason: expect.stringMatching(/is on no branch of the remote/) as string,
+      }),
+      expect.any(String),
+    );
     expect((await stat(dir.worktree)).isDirectory()).toBe(true);
     await git(dir.worktree, 'push', '--quiet', 'origin', `HEAD:refs/heads/heartbead/${desk.bead}/${desk.attempt}`);
     expect(await lab.hostActivities.tidy(dir)).toBe(true);
@@ -281,10 +371,12 @@ async function readyMark(lab: HostLab): Promise<number[]> {
   const times: number[] = [];
   for (const mirror of await readdir(lab.host.mirrors)) {
     const folder = join(lab.host.mirrors, mirror, 'worktrees');
-    for (const name of await readdir(folder).catch(() => [])) times.push((await stat(join(folder, name, 'heartbead-ready'))).mtimeMs);
+    for (const name of await readdir(folder).catch(() => []))
+      times.push((await stat(join(folder, name, 'heartbead-ready'))).mtimeMs);
   }
   return times.sort();
 }
 
 /** One letter, as in /proc: `T` is stopped. */
-const stateOfProcess = async (pid: number): Promise<string | undefined> => /\) (\S)/.exec(await readFile(`/proc/${pid}/stat`, 'utf8'))?.[1];
+const stateOfProcess = async (pid: number): Promise<string | undefined> =>
+  /\) (\S)/.exec(await readFile(`/proc/${pid}/stat`, 'utf8'))?.[1];

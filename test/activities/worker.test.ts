@@ -10,7 +10,9 @@ import type { Desk, Running } from './support/host-lab.js';
 import { WorkerLab } from './support/worker-lab.js';
 
 const patient = { timeout: 90_000, interval: 100 };
-const working = (steps: number, stepMs: number): Partial<StartAgentInput> => ({ agent: { adapter: 'demo', options: { steps, stepMs, commits: 1, chatter: 1 } } });
+const working = (steps: number, stepMs: number): Partial<StartAgentInput> => ({
+  agent: { adapter: 'demo', options: { steps, stepMs, commits: 1, chatter: 1 } },
+});
 
 let lab: WorkerLab;
 beforeEach(async () => {
@@ -26,7 +28,11 @@ async function resultOf(running: Running): Promise<AttemptResult> {
 
 /** Attempts of this host whose runner is alive. */
 async function living(): Promise<string[]> {
-  const found = await Promise.all((await AttemptDir.list(lab.home)).map(async (dir) => ((await inspectAttempt(dir)).kind === 'running' ? dir.bead : '')));
+  const found = await Promise.all(
+    (await AttemptDir.list(lab.home)).map(async (dir) =>
+      (await inspectAttempt(dir)).kind === 'running' ? dir.bead : '',
+    ),
+  );
   return found.filter((bead) => bead !== '');
 }
 
@@ -43,14 +49,19 @@ describe('a worker', () => {
   test('polls its three queues under a name that operators can read, and answers probes', async () => {
     const { hostId, healthPort, stop, done } = await lab.startWorker({ healthPort: 0 });
     const name = `heartbead@${hostId} ${process.pid}`;
-    for (const [queue, kind] of [[lab.town, 'workflow'], [taskQueues.agents(lab.town), 'activity'], [taskQueues.host(hostId, lab.town), 'activity']] as const) {
+    for (const [queue, kind] of [
+      [lab.town, 'workflow'],
+      [taskQueues.agents(lab.town), 'activity'],
+      [taskQueues.host(hostId, lab.town), 'activity'],
+    ] as const) {
       await expect.poll(() => pollersOf(lab.client, queue, kind), patient).toContain(name);
     }
     const probe = (): Promise<Response> => fetch(`http://127.0.0.1:${healthPort ?? 0}/`);
     const answer = await probe();
     expect(answer.status).toBe(200);
     expect(await answer.json()).toMatchObject({ healthy: true, hostId, agents: { living: 0, max: 4 } });
-    const state = async (): Promise<unknown> => JSON.parse(await readFile(join(lab.home, 'worker-state.json'), 'utf8')) as unknown;
+    const state = async (): Promise<unknown> =>
+      JSON.parse(await readFile(join(lab.home, 'worker-state.json'), 'utf8')) as unknown;
     expect(await state()).toMatchObject({ pid: process.pid, hostId, state: 'running', taskQueue: lab.town });
     await stop();
     await done;
@@ -80,7 +91,11 @@ describe('a worker', () => {
     const running = await desk.start(slow);
     await expect.poll(async () => (await desk.pending())[0]?.details?.text ?? '', patient).toMatch(/preparing/);
     await lab.stopWorker();
-    expect(await running.ending()).toMatchObject({ kind: 'failure', type: 'RunnerRefused', message: expect.stringMatching(/shutting down/) as string });
+    expect(await running.ending()).toMatchObject({
+      kind: 'failure',
+      type: 'RunnerRefused',
+      message: expect.stringMatching(/shutting down/) as string,
+    });
     await lab.startWorker();
     expect(await resultOf(await desk.adopt(slow))).toMatchObject({ outcome: 'done' });
   });
@@ -90,7 +105,10 @@ describe('a worker with two places', () => {
   test('never has a third agent, however many attempts wait, and counts those that were here before it', async () => {
     // Agents that work until the test lets them end.
     const held: Partial<StartAgentInput> = {
-      agent: { adapter: 'shell', command: `until [ -e ${lab.folder}/go-$HEARTBEAD_BEAD ]; do sleep 0.1; done; git commit -q --allow-empty -m done && heartbead agent done` },
+      agent: {
+        adapter: 'shell',
+        command: `until [ -e ${lab.folder}/go-$HEARTBEAD_BEAD ]; do sleep 0.1; done; git commit -q --allow-empty -m done && heartbead agent done`,
+      },
     };
     const letEnd = ({ bead }: Desk): Promise<void> => writeFile(join(lab.folder, `go-${bead}`), '');
     const start = async (desk: Desk): Promise<Running> => desk.start(lab.input(desk, held));

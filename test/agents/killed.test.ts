@@ -13,18 +13,26 @@ const commandOf = (pid: number): string => {
     return '';
   }
 };
-const inTool = (town: Town, attempt: string): Promise<boolean> => Promise.resolve(town.processesOf(attempt).some((pid) => commandOf(pid) === 'sleep 3600'));
+const inTool = (town: Town, attempt: string): Promise<boolean> =>
+  Promise.resolve(town.processesOf(attempt).some((pid) => commandOf(pid) === 'sleep 3600'));
 
 describe.each(agentNames)('%s, killed in the middle of a tool', { timeout: 3 * generous }, (name) => {
-  test.each(['SIGTERM', 'SIGKILL'] as const)('by %s: its children are ended as well, and the next attempt goes on in the same conversation', async (signal) => {
-    // The context of a parametrised test is not handed over: skipping is decided by the stage.
-    await goOn(name, signal);
-  });
+  test.each(['SIGTERM', 'SIGKILL'] as const)(
+    'by %s: its children are ended as well, and the next attempt goes on in the same conversation',
+    async (signal) => {
+      // The context of a parametrised test is not handed over: skipping is decided by the stage.
+      await goOn(name, signal);
+    },
+  );
 });
 
 async function goOn(name: (typeof agentNames)[number], signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   const { town, host, llm, sling } = await stage(name);
-  llm.play((situation) => (attemptOf(situation) === 1 && situation.step === 0 ? { shell: 'echo half > half.txt; sleep 3600' } : diligent(situation)));
+  llm.play((situation) =>
+    attemptOf(situation) === 1 && situation.step === 0
+      ? { shell: 'echo half > half.txt; sleep 3600' }
+      : diligent(situation),
+  );
   const bead = await sling();
   const { agent, view } = await town.working(bead, host);
   const first = view.current?.id ?? '';

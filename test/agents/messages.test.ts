@@ -33,23 +33,31 @@ describe.each(hooked)('%s', { timeout: 3 * generous }, (name) => {
           ids.push(await nudge(town, host, bead, 'use port 8080'));
           return { shell: 'true' };
         case 1:
-          return says(heard, 'use port 8080') ? { report: 'messages', args: { acknowledge: [ids[0]] } } : { say: 'heard nothing' };
+          return says(heard, 'use port 8080')
+            ? { report: 'messages', args: { acknowledge: [ids[0]] } }
+            : { say: 'heard nothing' };
         case 2:
           if (ids.length === 1) {
             ids.push(await nudge(town, host, bead, 'and not 9090'));
             return { say: 'I think that I am finished.' };
           }
-          return says(heard, 'and not 9090') ? { report: 'messages', args: { acknowledge: [ids[1]] } } : { say: 'heard nothing more' };
+          return says(heard, 'and not 9090')
+            ? { report: 'messages', args: { acknowledge: [ids[1]] } }
+            : { say: 'heard nothing more' };
         default:
           return diligent({ ...situation, heard, step: step - 3 });
       }
     });
     bead = await sling();
     const closed = await town.closed(bead);
-    expect(closed.attempts.map(({ outcome }) => outcome), told(closed)).toEqual(['done']);
+    expect(
+      closed.attempts.map(({ outcome }) => outcome),
+      told(closed),
+    ).toEqual(['done']);
     expect(closed.messages).toEqual([]);
     const last = llm.situations.at(-1);
-    for (const text of ['use port 8080', 'and not 9090']) expect(last?.heard.filter((words) => words.includes(text)).length, text).toBe(1);
+    for (const text of ['use port 8080', 'and not 9090'])
+      expect(last?.heard.filter((words) => words.includes(text)).length, text).toBe(1);
   });
 
   test('one that the model has not taken up goes to the next attempt', async (context) => {
@@ -64,7 +72,9 @@ describe.each(hooked)('%s', { timeout: 3 * generous }, (name) => {
     });
     bead = await sling();
     const { agent } = await town.working(bead, host);
-    await until('the model was shown it', () => llm.situations.some(({ heard }) => heard.some((words) => words.includes('use port 8080'))));
+    await until('the model was shown it', () =>
+      llm.situations.some(({ heard }) => heard.some((words) => words.includes('use port 8080'))),
+    );
     process.kill(agent, 'SIGKILL');
     const closed = await town.closed(bead);
     expect(closed.attempts.length, told(closed)).toBe(2);

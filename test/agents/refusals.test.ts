@@ -18,15 +18,23 @@ describe.each(agentNames)('%s, refused by its provider', { timeout: 3 * generous
     // Not every program hands on how long to wait; then it is a minute, which a person may cut short.
     if (limited.wait?.for === 'backoff' && limited.wait.until - limited.now > 10_000) await town.beads.retry(bead);
     const closed = await town.closed(bead);
-    expect(closed.attempts.map(({ outcome }) => outcome), told(closed)).toEqual(['rate_limited', 'done']);
+    expect(
+      closed.attempts.map(({ outcome }) => outcome),
+      told(closed),
+    ).toEqual(['rate_limited', 'done']);
   });
 
   test('429 for a moment only: the program waits by itself, and nobody hears of it', async (context) => {
     const { town, llm, sling } = await stage(name, context);
-    llm.play((situation) => (situation.step === 1 && situation.tries === 1 ? { status: 429, retryAfter: 1 } : diligent(situation)));
+    llm.play((situation) =>
+      situation.step === 1 && situation.tries === 1 ? { status: 429, retryAfter: 1 } : diligent(situation),
+    );
     const bead = await sling();
     const closed = await town.closed(bead);
-    expect(closed.attempts.map(({ outcome }) => outcome), told(closed)).toEqual(['done']);
+    expect(
+      closed.attempts.map(({ outcome }) => outcome),
+      told(closed),
+    ).toEqual(['done']);
   });
 
   test('401: the bead is blocked at once, with what to do', async (context) => {
@@ -34,7 +42,10 @@ describe.each(agentNames)('%s, refused by its provider', { timeout: 3 * generous
     llm.play(() => ({ status: 401 }));
     const bead = await sling();
     const blocked = await town.seen(bead, 'is blocked', ({ status }) => status === 'blocked');
-    expect(blocked.attempts.map(({ outcome, countedAs }) => [outcome, countedAs]), told(blocked)).toEqual([['auth_failed', 'nothing']]);
+    expect(
+      blocked.attempts.map(({ outcome, countedAs }) => [outcome, countedAs]),
+      told(blocked),
+    ).toEqual([['auth_failed', 'nothing']]);
     expect(blocked.reason).toMatch(/log(?:ged)? ?in|login/);
     expect(blocked.wait).toMatchObject({ for: 'person', fix: expect.stringContaining('credentials') as string });
     const attempt = blocked.attempts[0]?.id ?? '';
@@ -44,7 +55,10 @@ describe.each(agentNames)('%s, refused by its provider', { timeout: 3 * generous
   test('no answer at all: tries in silence are no progress, and the attempt ends', async (context) => {
     const { town, llm, sling } = await stage(name, context);
     await llm.stop();
-    const bead = await sling({ budgets: { agentFailures: 1 } }, { firstProgressWithin: 10_000, stalledAfter: 10_000, lostAfter: 15_000 });
+    const bead = await sling(
+      { budgets: { agentFailures: 1 } },
+      { firstProgressWithin: 10_000, stalledAfter: 10_000, lostAfter: 15_000 },
+    );
     const blocked = await town.seen(bead, 'is blocked', ({ status }) => status === 'blocked');
     // Some programs give up by themselves before.
     expect(['stalled', 'agent_failed'], told(blocked)).toContain(blocked.attempts[0]?.outcome);

@@ -12,7 +12,10 @@ describe.each(agentNames)('%s', { timeout: 3 * generous }, (name) => {
     llm.play(diligent);
     const bead = await sling();
     const closed = await town.closed(bead);
-    expect(closed.attempts.map(({ outcome }) => outcome), told(closed)).toEqual(['done']);
+    expect(
+      closed.attempts.map(({ outcome }) => outcome),
+      told(closed),
+    ).toEqual(['done']);
     const { stdout } = await execa('git', ['-C', town.origin, 'show', `${closed.branch}:hello.txt`]);
     expect(stdout).toBe('hello');
     expect(closed.summary).toBe('hello is there');
@@ -22,7 +25,14 @@ describe.each(agentNames)('%s', { timeout: 3 * generous }, (name) => {
     expect(closed.usage?.outputTokens).toBeGreaterThanOrEqual(20);
     expect(closed.attempts[0]?.session).toMatch(/^[\w-]{8,}/);
     // Nothing of ours in the work.
-    const { stdout: files } = await execa('git', ['-C', town.origin, 'ls-tree', '-r', '--name-only', closed.branch ?? '']);
+    const { stdout: files } = await execa('git', [
+      '-C',
+      town.origin,
+      'ls-tree',
+      '-r',
+      '--name-only',
+      closed.branch ?? '',
+    ]);
     expect(files).toBe('hello.txt');
     expect(town.processesOf(host.attempt(bead, closed.attempts[0]?.id ?? '').attempt)).toEqual([]);
   });

@@ -33,7 +33,8 @@ beforeEach(() => {
   answer = { status: 200, body: {} };
 });
 
-const agent = (args: string[], stdin?: string) => cli.run(['agent', ...args], { env: { HEARTBEAD_SOCKET: socket }, ...(stdin === undefined ? {} : { stdin }) });
+const agent = (args: string[], stdin?: string) =>
+  cli.run(['agent', ...args], { env: { HEARTBEAD_SOCKET: socket }, ...(stdin === undefined ? {} : { stdin }) });
 
 describe('each verb is one request to the runner', () => {
   test.each<[string[], string, unknown]>([
@@ -43,7 +44,11 @@ describe('each verb is one request to the runner', () => {
     [['escalate', 'which database?'], 'POST /escalate', { text: 'which database?' }],
   ])('%j', async (args, request, body) => {
     // What it prints would be its agent's newest words: the status says it.
-    expect(await agent(args)).toEqual({ code: 0, stdout: args[0] === 'escalate' ? 'a person is asked; you may end now\n' : '', stderr: '' });
+    expect(await agent(args)).toEqual({
+      code: 0,
+      stdout: args[0] === 'escalate' ? 'a person is asked; you may end now\n' : '',
+      stderr: '',
+    });
     expect(asked).toEqual([{ request, body }]);
   });
 
@@ -60,7 +65,9 @@ describe('each verb is one request to the runner', () => {
     answer.body = { checkpoint, pushed: false };
     expect((await agent(['checkpoint', 'half'])).stdout).toBe('saved aaaaaaaaaa here; the push will be tried again\n');
     answer.body = { outcome: 'done', branch: 'heartbead/b/1-aaaa', sha: 'b'.repeat(40) };
-    expect((await agent(['done', 'all of it'])).stdout).toBe('done: heartbead/b/1-aaaa is pushed at bbbbbbbbbb; you may end now\n');
+    expect((await agent(['done', 'all of it'])).stdout).toBe(
+      'done: heartbead/b/1-aaaa is pushed at bbbbbbbbbb; you may end now\n',
+    );
     answer.body = { outcome: 'no_changes', sha: 'b'.repeat(40) };
     expect((await agent(['done'])).stdout).toContain('no commit ahead of the base');
   });
@@ -69,7 +76,10 @@ describe('each verb is one request to the runner', () => {
     answer.body = { messages: [{ id: 'm1', text: 'mind the tests', from: 'operator', at: 0 }], acknowledged: 1 };
     expect((await agent(['messages'])).stdout).toMatch(/^m1 {2}\S+ {2}operator: mind the tests\n$/);
     expect(asked.map(({ request }) => request)).toEqual(['GET /messages']);
-    expect(JSON.parse((await agent(['messages', '--ack', '--json'])).stdout)).toMatchObject({ messages: [{ id: 'm1' }], acknowledged: 1 });
+    expect(JSON.parse((await agent(['messages', '--ack', '--json'])).stdout)).toMatchObject({
+      messages: [{ id: 'm1' }],
+      acknowledged: 1,
+    });
     expect(asked.at(-1)).toEqual({ request: 'POST /messages/ack', body: { ids: ['m1'] } });
     await agent(['messages', '--ack', 'm7', 'm8']);
     expect(asked.at(-1)).toEqual({ request: 'POST /messages/ack', body: { ids: ['m7', 'm8'] } });
@@ -81,14 +91,25 @@ describe('the hook of an agent program', () => {
   test('answers with the messages that the runner has', async () => {
     answer.body = { messages: [{ id: 'm1', text: 'mind the tests', from: 'operator', at: 0 }] };
     const { code, stdout } = await agent(['hook'], event);
-    expect([code, asked[0]?.request, JSON.parse(stdout)]).toEqual([0, 'POST /hook', { hookSpecificOutput: { hookEventName: 'PostToolUse', additionalContext: expect.stringContaining('mind the tests') as string } }]);
+    expect([code, asked[0]?.request, JSON.parse(stdout)]).toEqual([
+      0,
+      'POST /hook',
+      {
+        hookSpecificOutput: {
+          hookEventName: 'PostToolUse',
+          additionalContext: expect.stringContaining('mind the tests') as string,
+        },
+      },
+    ]);
   });
   test('is silent and ends with 0 whatever is wrong: rubbish, a refusal, no runner, no attempt', async () => {
     const silent = { code: 0, stdout: '', stderr: '' };
     expect(await agent(['hook'], 'rubbish')).toEqual(silent);
     answer = { status: 409, body: { error: 'the attempt is being ended' } };
     expect(await agent(['hook'], event)).toEqual(silent);
-    expect(await cli.run(['agent', 'hook'], { stdin: event, env: { HEARTBEAD_SOCKET: join(cli.home, 'gone') } })).toEqual(silent);
+    expect(
+      await cli.run(['agent', 'hook'], { stdin: event, env: { HEARTBEAD_SOCKET: join(cli.home, 'gone') } }),
+    ).toEqual(silent);
     expect(await cli.run(['agent', 'hook'], { stdin: event })).toEqual(silent);
   });
 });
@@ -96,7 +117,11 @@ describe('the hook of an agent program', () => {
 describe('what can go wrong', () => {
   test('a refusal of the runner ends with 4 and is told in its words', async () => {
     answer = { status: 409, body: { error: 'there are uncommitted changes: commit them first' } };
-    expect(await agent(['done'])).toEqual({ code: 4, stdout: '', stderr: 'heartbead: there are uncommitted changes: commit them first\n' });
+    expect(await agent(['done'])).toEqual({
+      code: 4,
+      stdout: '',
+      stderr: 'heartbead: there are uncommitted changes: commit them first\n',
+    });
   });
 
   test('a malformed request ends with 2', async () => {
@@ -106,7 +131,9 @@ describe('what can go wrong', () => {
   });
 
   test('a runner that is gone ends with 1, and says that the attempt is over', async () => {
-    const { code, stderr } = await cli.run(['agent', 'heartbeat'], { env: { HEARTBEAD_SOCKET: join(cli.home, 'gone') } });
+    const { code, stderr } = await cli.run(['agent', 'heartbeat'], {
+      env: { HEARTBEAD_SOCKET: join(cli.home, 'gone') },
+    });
     expect(code).toBe(1);
     expect(stderr).toMatch(/does not answer.*\n {2}next: the attempt has ended/);
   });

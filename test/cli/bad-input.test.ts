@@ -41,31 +41,115 @@ describe.concurrent('what a person may type wrongly is refused before anything s
     ['an empty nudge', () => ['nudge', 'a', '  '], /a nudge needs a text/],
     ['a nudge of 2,001 characters', () => ['nudge', 'a', 'x'.repeat(2_001)], /at most 2000 characters/],
     ['a time-out without a unit', () => ['--timeout', '5', 'ls'], /--timeout: not a duration: "5"/],
-    ['no repository', () => sling('--agent', 'demo'), /which repository is to be worked on\?\n\s+next: give --repo URL, or --rig NAME/],
-    ['a repository that is not there', () => sling('--agent', 'demo', '--repo', '/nowhere/at/all'), /there is nothing at \/nowhere\/at\/all/],
+    [
+      'no repository',
+      () => sling('--agent', 'demo'),
+      /which repository is to be worked on\?\n\s+next: give --repo URL, or --rig NAME/,
+    ],
+    [
+      'a repository that is not there',
+      () => sling('--agent', 'demo', '--repo', '/nowhere/at/all'),
+      /there is nothing at \/nowhere\/at\/all/,
+    ],
     ['a folder that is no repository', () => sling('--agent', 'demo', '--repo', cli.home), /is not a git repository/],
-    ['a URL that runs commands', () => sling('--agent', 'demo', '--repo', 'ext::sh -c touch% /tmp/x'), /can run commands and is refused/],
-    ['a repository like an option', () => sling('--agent', 'demo', '--repo=--upload-pack=x'), /cannot begin with a dash/],
-    ['a URL with a password', () => sling('--agent', 'demo', '--repo', 'https://me:secret@example.org/r'), /must not carry a password/],
-    ['a base like an option', () => sling('--agent', 'demo', '--repo', repository.path, '--base=--force'), /a branch name cannot begin with a dash/],
-    ['a base with two dots', () => sling('--agent', 'demo', '--repo', repository.path, '--base', 'a..b'), /not a branch name that git accepts/],
-    ['a wrong id', () => sling('--agent', 'demo', '--repo', repository.path, '--id', 'No Spaces'), /a bead id has only lower-case letters/],
+    [
+      'a URL that runs commands',
+      () => sling('--agent', 'demo', '--repo', 'ext::sh -c touch% /tmp/x'),
+      /can run commands and is refused/,
+    ],
+    [
+      'a repository like an option',
+      () => sling('--agent', 'demo', '--repo=--upload-pack=x'),
+      /cannot begin with a dash/,
+    ],
+    [
+      'a URL with a password',
+      () => sling('--agent', 'demo', '--repo', 'https://me:secret@example.org/r'),
+      /must not carry a password/,
+    ],
+    [
+      'a base like an option',
+      () => sling('--agent', 'demo', '--repo', repository.path, '--base=--force'),
+      /a branch name cannot begin with a dash/,
+    ],
+    [
+      'a base with two dots',
+      () => sling('--agent', 'demo', '--repo', repository.path, '--base', 'a..b'),
+      /not a branch name that git accepts/,
+    ],
+    [
+      'a wrong id',
+      () => sling('--agent', 'demo', '--repo', repository.path, '--id', 'No Spaces'),
+      /a bead id has only lower-case letters/,
+    ],
     ['an empty title', () => ['sling', ' ', '--agent', 'demo', '--repo', repository.path], /a bead needs a title/],
-    ['a title of 201 characters', () => ['sling', 'x'.repeat(201), '--agent', 'demo', '--repo', repository.path], /at most 200 characters, this one has 201/],
+    [
+      'a title of 201 characters',
+      () => ['sling', 'x'.repeat(201), '--agent', 'demo', '--repo', repository.path],
+      /at most 200 characters, this one has 201/,
+    ],
     ['no agent', () => sling('--repo', repository.path), /which agent is to do it/],
     ['an unknown agent', () => sling('--repo', repository.path, '--agent', 'toString'), /there is no agent "toString"/],
-    ['the shell agent without a command', () => sling('--repo', repository.path, '--agent', 'shell'), /the shell agent needs a command/],
-    ['a command for an agent that takes none', () => sling('--repo', repository.path, '--agent', 'demo', '--command', 'x'), /takes no --command/],
-    ['an option that the agent does not know', () => sling('--repo', repository.path, '--agent', 'demo', '--option', 'speed=9'), /demo does not take these options: .*speed/],
-    ['an option of the wrong type', () => sling('--repo', repository.path, '--agent', 'demo', '--option', 'steps=many'), /demo does not take these options: steps:/],
-    ['a variable that no agent may see', () => sling('--repo', repository.path, '--agent', 'demo', '--env', 'TEMPORAL_API_KEY'), /an agent never sees TEMPORAL_API_KEY/],
-    ['a variable with its value', () => sling('--repo', repository.path, '--agent', 'demo', '--env', 'TOKEN=secret'), /not a name of a variable/],
-    ['a priority of 6', () => sling('--repo', repository.path, '--agent', 'demo', '--priority', '6'), /a priority is a whole number from 1 to 5/],
-    ['an unknown clock', () => sling('--repo', repository.path, '--agent', 'demo', '--clock', 'bestBefore=1s'), /there is no clock named "bestBefore"/],
-    ['clocks that contradict each other', () => sling('--repo', repository.path, '--agent', 'demo', '--clock', 'suspectGrace=5m'), /suspectGrace \(300000 ms\) must exceed orphanGrace/],
-    ['two bodies', () => sling('--repo', repository.path, '--agent', 'demo', '--body', 'x', '--body-file', '-'), /exclude each other/],
-    ['a body file that is not there', () => sling('--repo', repository.path, '--agent', 'demo', '--body-file', join(cli.home, 'nope')), /a body cannot be read/],
-    ["an agent's verb outside an attempt", () => ['agent', 'done'], /for agents inside an attempt: HEARTBEAD_SOCKET is not set/],
+    [
+      'the shell agent without a command',
+      () => sling('--repo', repository.path, '--agent', 'shell'),
+      /the shell agent needs a command/,
+    ],
+    [
+      'a command for an agent that takes none',
+      () => sling('--repo', repository.path, '--agent', 'demo', '--command', 'x'),
+      /takes no --command/,
+    ],
+    [
+      'an option that the agent does not know',
+      () => sling('--repo', repository.path, '--agent', 'demo', '--option', 'speed=9'),
+      /demo does not take these options: .*speed/,
+    ],
+    [
+      'an option of the wrong type',
+      () => sling('--repo', repository.path, '--agent', 'demo', '--option', 'steps=many'),
+      /demo does not take these options: steps:/,
+    ],
+    [
+      'a variable that no agent may see',
+      () => sling('--repo', repository.path, '--agent', 'demo', '--env', 'TEMPORAL_API_KEY'),
+      /an agent never sees TEMPORAL_API_KEY/,
+    ],
+    [
+      'a variable with its value',
+      () => sling('--repo', repository.path, '--agent', 'demo', '--env', 'TOKEN=secret'),
+      /not a name of a variable/,
+    ],
+    [
+      'a priority of 6',
+      () => sling('--repo', repository.path, '--agent', 'demo', '--priority', '6'),
+      /a priority is a whole number from 1 to 5/,
+    ],
+    [
+      'an unknown clock',
+      () => sling('--repo', repository.path, '--agent', 'demo', '--clock', 'bestBefore=1s'),
+      /there is no clock named "bestBefore"/,
+    ],
+    [
+      'clocks that contradict each other',
+      () => sling('--repo', repository.path, '--agent', 'demo', '--clock', 'suspectGrace=5m'),
+      /suspectGrace \(300000 ms\) must exceed orphanGrace/,
+    ],
+    [
+      'two bodies',
+      () => sling('--repo', repository.path, '--agent', 'demo', '--body', 'x', '--body-file', '-'),
+      /exclude each other/,
+    ],
+    [
+      'a body file that is not there',
+      () => sling('--repo', repository.path, '--agent', 'demo', '--body-file', join(cli.home, 'nope')),
+      /a body cannot be read/,
+    ],
+    [
+      "an agent's verb outside an attempt",
+      () => ['agent', 'done'],
+      /for agents inside an attempt: HEARTBEAD_SOCKET is not set/,
+    ],
   ])('%s', async (_, args, message) => {
     const ran = await cli.run(args());
     expect(ran.stderr).toMatch(message);
@@ -77,7 +161,11 @@ describe.concurrent('what a person may type wrongly is refused before anything s
     const body = 'x'.repeat(65 * 1024);
     writeFileSync(join(cli.home, 'body.md'), body);
     const base = sling('--repo', repository.path, '--agent', 'demo');
-    for (const ran of [await cli.run([...base, '--body', body]), await cli.run([...base, '--body-file', join(cli.home, 'body.md')]), await cli.run([...base, '--body-file', '-'], { stdin: body })]) {
+    for (const ran of [
+      await cli.run([...base, '--body', body]),
+      await cli.run([...base, '--body-file', join(cli.home, 'body.md')]),
+      await cli.run([...base, '--body-file', '-'], { stdin: body }),
+    ]) {
       expect(ran.code).toBe(2);
       expect(ran.stderr).toMatch(/a body has at most 65536 bytes/);
       expectClear(ran);
@@ -87,8 +175,14 @@ describe.concurrent('what a person may type wrongly is refused before anything s
   test('without a verb the help is shown, and that is a mistake; asked for, it is none', async () => {
     expect((await cli.run([])).code).toBe(2);
     expect((await cli.run(['agent'])).code).toBe(2);
-    expect(await cli.run(['--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('Exit status: 0 fine, 1 failed, 2 usage, 3 not found, 4 refused') });
-    expect(await cli.run(['sling', '--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('--body-file') });
+    expect(await cli.run(['--help'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('Exit status: 0 fine, 1 failed, 2 usage, 3 not found, 4 refused'),
+    });
+    expect(await cli.run(['sling', '--help'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('--body-file'),
+    });
     expect((await cli.run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
@@ -108,7 +202,16 @@ describe.concurrent('what a person may type wrongly is refused before anything s
   });
 });
 
-test.each([['show', []], ['explain', []], ['logs', []], ['cancel', []], ['retry', []], ['pause', []], ['resume', []], ['nudge', ['hello']]])('an unknown bead: %s ends with 3', async (verb, more) => {
+test.each([
+  ['show', []],
+  ['explain', []],
+  ['logs', []],
+  ['cancel', []],
+  ['retry', []],
+  ['pause', []],
+  ['resume', []],
+  ['nudge', ['hello']],
+])('an unknown bead: %s ends with 3', async (verb, more) => {
   const ran = await cli.run([verb, 'no-such-bead', ...more]);
   expect(ran.stderr).toContain('there is no bead no-such-bead');
   expectClear(ran);
@@ -118,12 +221,15 @@ test.each([['show', []], ['explain', []], ['logs', []], ['cancel', []], ['retry'
 describe('no server (exit code 1)', () => {
   const nowhere = { TEMPORAL_ADDRESS: '', TEMPORAL_NAMESPACE: '' };
 
-  test.each([[['ls']], [['show', 'a']], [['sling', 'T', '--agent', 'demo', '--repo', 'https://example.org/r.git']]])('%j says how to get one', async (args) => {
-    const ran = await cli.run(args, { env: nowhere });
-    expect(ran.stderr).toMatch(/no Temporal server.*\n {2}next: .*heartbead up/);
-    expectClear(ran);
-    expect(ran.code).toBe(1);
-  });
+  test.each([[['ls']], [['show', 'a']], [['sling', 'T', '--agent', 'demo', '--repo', 'https://example.org/r.git']]])(
+    '%j says how to get one',
+    async (args) => {
+      const ran = await cli.run(args, { env: nowhere });
+      expect(ran.stderr).toMatch(/no Temporal server.*\n {2}next: .*heartbead up/);
+      expectClear(ran);
+      expect(ran.code).toBe(1);
+    },
+  );
 
   test('an address where nobody listens is given up after the time-out', async () => {
     const ran = await cli.run(['--timeout', '2s', 'ls'], { env: { TEMPORAL_ADDRESS: '127.0.0.1:1' } });
@@ -141,9 +247,15 @@ describe('no server (exit code 1)', () => {
 
   test('doctor still examines this host, and fails', async () => {
     const { code, stdout } = await cli.run(['doctor', '--json'], { env: nowhere });
-    const { ok, checks } = JSON.parse(stdout) as { ok: boolean; checks: { name: string; verdict: string; next?: string }[] };
+    const { ok, checks } = JSON.parse(stdout) as {
+      ok: boolean;
+      checks: { name: string; verdict: string; next?: string }[];
+    };
     expect({ code, ok }).toEqual({ code: 1, ok: false });
     expect(checks.find(({ name }) => name === 'git')?.verdict).toBe('ok');
-    expect(checks.find(({ name }) => name === 'server')).toMatchObject({ verdict: 'fail', next: expect.stringContaining('heartbead up') });
+    expect(checks.find(({ name }) => name === 'server')).toMatchObject({
+      verdict: 'fail',
+      next: expect.stringContaining('heartbead up'),
+    });
   });
 });

@@ -15,7 +15,15 @@ let client: Client;
 const queue = `cli-${randomBytes(4).toString('hex')}`;
 /** Ids of one file's beads must not meet those of another on the same server. */
 const id = (name: string): string => `${name}-${queue.slice(4)}`;
-const slingArgs = (name: string, ...more: string[]): string[] => ['sling', `Title of ${name}`, '--id', id(name), '--repo', repository.path, ...more];
+const slingArgs = (name: string, ...more: string[]): string[] => [
+  'sling',
+  `Title of ${name}`,
+  '--id',
+  id(name),
+  '--repo',
+  repository.path,
+  ...more,
+];
 
 beforeAll(async () => {
   const { address, namespace } = inject('devServer');
@@ -42,20 +50,43 @@ interface Shown {
 describe('a bead that goes well', () => {
   test('sling --wait tells its progress on stderr, and ends with 0 when it has closed with evidence', async () => {
     const go = join(repository.path, '.git/go');
-    const sling = cli.start([...slingArgs('good', '--command', `until [ -e '${go}' ]; do sleep 0.1; done; ${goodAgent}`), '--wait', '--json']);
+    const sling = cli.start([
+      ...slingArgs('good', '--command', `until [ -e '${go}' ]; do sleep 0.1; done; ${goodAgent}`),
+      '--wait',
+      '--json',
+    ]);
     await lineOf(sling, 'stderr', /agent working/);
     writeFileSync(go, '');
     const { code, stdout } = await finished(sling);
     expect(code).toBe(0);
     const result = JSON.parse(stdout) as { sha: string; branch: string };
-    expect(result).toMatchObject({ bead: id('good'), title: 'Title of good', repo: repository.path, workflowId: `bead-${id('good')}`, runId: expect.any(String), status: 'closed', attempts: 1, reason: expect.any(String) });
+    expect(result).toMatchObject({
+      bead: id('good'),
+      title: 'Title of good',
+      repo: repository.path,
+      workflowId: `bead-${id('good')}`,
+      runId: expect.any(String),
+      status: 'closed',
+      attempts: 1,
+      reason: expect.any(String),
+    });
     expect(repository.git('rev-parse', `refs/heads/${result.branch}`)).toBe(result.sha);
   });
 
   test('show has its whole state, as JSON and as a page', async () => {
     const shown = await cli.json<Shown>(['show', id('good')]);
-    expect(shown).toMatchObject({ bead: id('good'), partial: false, notes: [], execution: { execution: 'COMPLETED', status: 'closed' } });
-    expect(shown.state).toMatchObject({ status: 'closed', attemptCount: 1, attempts: [{ outcome: 'done' }], summary: 'wrote a file' });
+    expect(shown).toMatchObject({
+      bead: id('good'),
+      partial: false,
+      notes: [],
+      execution: { execution: 'COMPLETED', status: 'closed' },
+    });
+    expect(shown.state).toMatchObject({
+      status: 'closed',
+      attemptCount: 1,
+      attempts: [{ outcome: 'done' }],
+      summary: 'wrote a file',
+    });
     const { stdout } = await cli.run(['show', id('good')]);
     expect(stdout).toMatch(/status +closed/);
     expect(stdout).toMatch(/summary +wrote a file/);
@@ -68,9 +99,16 @@ describe('a bead that goes well', () => {
   });
 
   test('it is in the list of all beads with its title, and not among the open ones', async () => {
-    const listed = async (): Promise<BeadSummary | undefined> => (await cli.json<{ beads: BeadSummary[] }>(['ls', '--all', '--limit', '1000'])).beads.find(({ bead }) => bead === id('good'));
-    await expect.poll(listed, { timeout: 30_000, interval: 500 }).toMatchObject({ title: 'Title of good', status: 'closed', agent: 'none', repo: repository.path });
-    expect((await cli.json<{ beads: BeadSummary[] }>(['ls', '--limit', '1000'])).beads.map(({ bead }) => bead)).not.toContain(id('good'));
+    const listed = async (): Promise<BeadSummary | undefined> =>
+      (await cli.json<{ beads: BeadSummary[] }>(['ls', '--all', '--limit', '1000'])).beads.find(
+        ({ bead }) => bead === id('good'),
+      );
+    await expect
+      .poll(listed, { timeout: 30_000, interval: 500 })
+      .toMatchObject({ title: 'Title of good', status: 'closed', agent: 'none', repo: repository.path });
+    expect(
+      (await cli.json<{ beads: BeadSummary[] }>(['ls', '--limit', '1000'])).beads.map(({ bead }) => bead),
+    ).not.toContain(id('good'));
   });
 
   test('its id cannot be used again: refused (4)', async () => {
@@ -80,7 +118,12 @@ describe('a bead that goes well', () => {
   });
 
   test('it can be neither nudged nor cancelled any more: refused (4)', async () => {
-    for (const args of [['nudge', id('good'), 'hello'], ['cancel', id('good')], ['retry', id('good')], ['pause', id('good')]]) {
+    for (const args of [
+      ['nudge', id('good'), 'hello'],
+      ['cancel', id('good')],
+      ['retry', id('good')],
+      ['pause', id('good')],
+    ]) {
       const ran = await cli.run(args);
       expect([args[0], ran.code, ran.stderr]).toEqual([args[0], 4, expect.stringMatching(/has ended \(closed\)/)]);
     }
@@ -93,8 +136,19 @@ describe('a bead at work', () => {
 
   test('a second sling of its id is refused (4), and harms nothing; logs -f follows it to its end; a nudge reaches it', async () => {
     const started = await cli.json(slingArgs('patient', '--command', patient));
-    expect(started).toEqual({ bead: id('patient'), title: 'Title of patient', repo: repository.path, workflowId: `bead-${id('patient')}`, runId: expect.any(String) });
-    await expect.poll(async () => (await cli.json<Shown>(['show', id('patient')])).state?.agent, { timeout: 60_000, interval: 300 }).toBe('working');
+    expect(started).toEqual({
+      bead: id('patient'),
+      title: 'Title of patient',
+      repo: repository.path,
+      workflowId: `bead-${id('patient')}`,
+      runId: expect.any(String),
+    });
+    await expect
+      .poll(async () => (await cli.json<Shown>(['show', id('patient')])).state?.agent, {
+        timeout: 60_000,
+        interval: 300,
+      })
+      .toBe('working');
     const before = (await cli.json<Shown>(['show', id('patient')])).state;
 
     const again = await cli.run(slingArgs('patient', '--command', 'false'));
@@ -110,13 +164,23 @@ describe('a bead at work', () => {
     const nudged = await cli.json(['nudge', id('patient'), 'please finish']);
     expect(nudged).toEqual({ bead: id('patient'), text: expect.stringMatching(/agent/) });
     expect(await followed).toMatchObject({ code: 0, stdout: expect.stringContaining('at work') });
-    await expect.poll(async () => (await cli.json<Shown>(['show', id('patient')])).state?.status, { timeout: 60_000, interval: 300 }).toBe('closed');
+    await expect
+      .poll(async () => (await cli.json<Shown>(['show', id('patient')])).state?.status, {
+        timeout: 60_000,
+        interval: 300,
+      })
+      .toBe('closed');
     expect((await cli.json<Shown>(['show', id('patient')])).state).toMatchObject({ attemptCount: 1, messages: [] });
   });
 
   test('cancel --wait ends with 0 when the agent is gone', async () => {
     await cli.json(slingArgs('cancelled', '--command', 'echo begun; exec sleep 600'));
-    await expect.poll(async () => (await cli.json<Shown>(['show', id('cancelled')])).state?.agent, { timeout: 60_000, interval: 300 }).toBe('working');
+    await expect
+      .poll(async () => (await cli.json<Shown>(['show', id('cancelled')])).state?.agent, {
+        timeout: 60_000,
+        interval: 300,
+      })
+      .toBe('working');
     const { code, stdout } = await cli.run(['cancel', id('cancelled'), '--wait', '--json']);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ bead: id('cancelled'), requested: true, status: 'cancelled' });
@@ -130,21 +194,47 @@ describe('a bead at work', () => {
 
 describe('a bead that cannot go on', () => {
   test('a wrong branch: --wait ends with 1, with the reason and what to do; the bead stays open', async () => {
-    const { code, stderr, stdout } = await cli.run([...slingArgs('blocked', '--command', goodAgent, '--base', 'nosuch'), '--wait', '--json']);
+    const { code, stderr, stdout } = await cli.run([
+      ...slingArgs('blocked', '--command', goodAgent, '--base', 'nosuch'),
+      '--wait',
+      '--json',
+    ]);
     expect(code).toBe(1);
-    expect(JSON.parse(stdout)).toMatchObject({ bead: id('blocked'), status: 'blocked', reason: expect.stringContaining('nosuch'), fix: expect.any(String) });
+    expect(JSON.parse(stdout)).toMatchObject({
+      bead: id('blocked'),
+      status: 'blocked',
+      reason: expect.stringContaining('nosuch'),
+      fix: expect.any(String),
+    });
     const error = stderr.trimEnd().split('\n').at(-1) ?? '';
-    expect(JSON.parse(error)).toMatchObject({ error: { code: 1, message: expect.stringMatching(/is blocked: .*nosuch/), next: expect.stringContaining('retry') } });
+    expect(JSON.parse(error)).toMatchObject({
+      error: {
+        code: 1,
+        message: expect.stringMatching(/is blocked: .*nosuch/),
+        next: expect.stringContaining('retry'),
+      },
+    });
     expect(stderr).not.toMatch(/^\s+at .*\(/m);
   });
 
   test('pause, resume, retry: each answers with a sentence, and what makes no sense is refused (4)', async () => {
-    expect(await cli.run(['resume', id('blocked')])).toMatchObject({ code: 4, stderr: expect.stringContaining('the bead is not paused') });
-    expect(await cli.json(['pause', id('blocked')])).toEqual({ bead: id('blocked'), text: expect.stringContaining('paused') });
-    expect(await cli.run(['pause', id('blocked')])).toMatchObject({ code: 4, stderr: expect.stringContaining('already paused') });
+    expect(await cli.run(['resume', id('blocked')])).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('the bead is not paused'),
+    });
+    expect(await cli.json(['pause', id('blocked')])).toEqual({
+      bead: id('blocked'),
+      text: expect.stringContaining('paused'),
+    });
+    expect(await cli.run(['pause', id('blocked')])).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('already paused'),
+    });
     expect(await cli.json(['resume', id('blocked')])).toEqual({ bead: id('blocked'), text: expect.any(String) });
     expect(await cli.json(['retry', id('blocked')])).toEqual({ bead: id('blocked'), text: expect.any(String) });
-    await expect.poll(async () => (await cli.json<Shown>(['show', id('blocked')])).state, { timeout: 60_000, interval: 300 }).toMatchObject({ status: 'blocked', attemptCount: 2 });
+    await expect
+      .poll(async () => (await cli.json<Shown>(['show', id('blocked')])).state, { timeout: 60_000, interval: 300 })
+      .toMatchObject({ status: 'blocked', attemptCount: 2 });
   });
 
   test('its attempts have no log, and that is said', async () => {
@@ -155,15 +245,32 @@ describe('a bead that cannot go on', () => {
   });
 
   test('a command that is not installed: blocked, not failed over and over', async () => {
-    const { code, stderr } = await cli.run([...slingArgs('missing', '--command', 'no-such-agent-program --help'), '--wait']);
+    const { code, stderr } = await cli.run([
+      ...slingArgs('missing', '--command', 'no-such-agent-program --help'),
+      '--wait',
+    ]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/is blocked: .*no-such-agent-program/);
-    expect((await cli.json<Shown>(['show', id('missing')])).state).toMatchObject({ attemptCount: 1, attempts: [{ outcome: 'not_installed' }] });
+    expect((await cli.json<Shown>(['show', id('missing')])).state).toMatchObject({
+      attemptCount: 1,
+      attempts: [{ outcome: 'not_installed' }],
+    });
   });
 
   test('a repository out of reach: the bead waits and says for what', async () => {
-    await cli.json(['sling', 'Unreachable', '--id', id('unreachable'), '--repo', 'http://127.0.0.1:1/r.git', '--command', 'true']);
-    await expect.poll(async () => (await cli.json<Shown>(['show', id('unreachable')])).state, { timeout: 60_000, interval: 300 }).toMatchObject({ status: 'open', wait: { for: 'backoff' }, attempts: [{ outcome: 'lost' }] });
+    await cli.json([
+      'sling',
+      'Unreachable',
+      '--id',
+      id('unreachable'),
+      '--repo',
+      'http://127.0.0.1:1/r.git',
+      '--command',
+      'true',
+    ]);
+    await expect
+      .poll(async () => (await cli.json<Shown>(['show', id('unreachable')])).state, { timeout: 60_000, interval: 300 })
+      .toMatchObject({ status: 'open', wait: { for: 'backoff' }, attempts: [{ outcome: 'lost' }] });
     expect((await cli.run(['explain', id('unreachable')])).stdout).toMatch(/next: in /);
   });
 
@@ -184,7 +291,12 @@ describe('without a worker', () => {
     expect((await cli.run(slingArgs('alone', '--command', goodAgent), { env: alone })).code).toBe(0);
     const { code, stdout } = await cli.run(['--timeout', '2s', 'show', id('alone'), '--json']);
     const shown = JSON.parse(stdout) as Shown;
-    expect({ code, partial: shown.partial, state: shown.state, status: shown.execution.status }).toEqual({ code: 0, partial: true, state: null, status: 'open' });
+    expect({ code, partial: shown.partial, state: shown.state, status: shown.execution.status }).toEqual({
+      code: 0,
+      partial: true,
+      state: null,
+      status: 'open',
+    });
     expect(shown.notes.join(' ')).toContain('heartbead up');
   });
 
@@ -198,7 +310,10 @@ describe('without a worker', () => {
     const { code, stdout } = await cli.run(['doctor', '--json'], { env: alone });
     const { checks } = JSON.parse(stdout) as { checks: { name: string; verdict: string; text: string }[] };
     expect(code).toBe(0);
-    expect(checks.find(({ name }) => name === 'workers')).toMatchObject({ verdict: 'warn', text: expect.stringContaining(`${queue}-nobody`) });
+    expect(checks.find(({ name }) => name === 'workers')).toMatchObject({
+      verdict: 'warn',
+      text: expect.stringContaining(`${queue}-nobody`),
+    });
   });
 });
 
@@ -206,7 +321,22 @@ test('doctor finds everything in order: server, attributes, priorities, workers'
   const { ok, checks } = await cli.json<{ ok: boolean; checks: { name: string; verdict: string }[] }>(['doctor']);
   expect(ok).toBe(true);
   expect(checks.filter(({ verdict }) => verdict !== 'ok').map(({ name }) => name)).toEqual([]);
-  expect(checks.map(({ name }) => name)).toEqual(expect.arrayContaining(['node', 'git', 'state directory', 'server', 'namespace', 'search attributes', 'priorities', 'workers', 'agent hosts', 'this host', 'clock', 'leftovers']));
+  expect(checks.map(({ name }) => name)).toEqual(
+    expect.arrayContaining([
+      'node',
+      'git',
+      'state directory',
+      'server',
+      'namespace',
+      'search attributes',
+      'priorities',
+      'workers',
+      'agent hosts',
+      'this host',
+      'clock',
+      'leftovers',
+    ]),
+  );
 });
 
 test('watch prints the open beads as they change, until it is interrupted', async () => {
@@ -214,7 +344,12 @@ test('watch prints the open beads as they change, until it is interrupted', asyn
   const watching = cli.start(['watch', '--json', '--limit', '200']);
   const watched = finished(watching);
   const line = JSON.parse(await lineOf(watching, 'stdout', new RegExp(`"bead":"${id('watched')}"`))) as object;
-  expect(line).toMatchObject({ bead: id('watched'), at: expect.any(Number), status: expect.any(String), agent: expect.any(String) });
+  expect(line).toMatchObject({
+    bead: id('watched'),
+    at: expect.any(Number),
+    status: expect.any(String),
+    agent: expect.any(String),
+  });
   watching.kill('SIGINT');
   expect((await watched).code).toBe(0);
 });

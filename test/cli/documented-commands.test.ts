@@ -22,15 +22,35 @@ import { Repository } from './support/repository.js';
 const pages = ['README.md', 'docs/agents.md', 'docs/operators.md', 'docs/security.md', 'docs/cli.md'];
 const documented = pages.flatMap(commandsOf);
 
-/** What cannot be run here, and why. A row that no page has any more is a failure, as is a command that is neither run nor here. */
+/**
+ * What cannot be run here, and why. A row that no page has any more is a failure, as is a command that is neither run
+ * nor here.
+ */
 const notRunHere: Record<string, string> = {
-  'npm start': 'the demo: test/cli/demo.test.ts', 'npm start -- --exit': 'the demo: test/cli/demo.test.ts', 'npm test': 'this very run', 'npm run race': 'test/unit/race.test.ts',
-  'npm run simulate -- --seeds 10000': 'test/unit/simulation and test/workflow/simulation.test.ts', 'npm run chaos -- --minutes 10': 'test/process/chaos.test.ts', 'npm run mutants': 'half an hour; its record is held against the tests by test/unit/races.test.ts',
-  'npm run coverage': 'plays the tests themselves', 'npm run bench': 'measures; needs a quiet machine',
-  'npm run test:agents': 'fetches the agent programs', 'docker compose up': 'needs Docker; the file itself is looked at below',
-  claude: 'needs an account', 'codex login': 'needs an account', 'opencode auth login': 'needs an account', gemini: 'needs an account', pi: 'needs an account',
-  ...Object.fromEntries(Object.values(agentPrograms).map((program) => [installCommand(program), 'installs a program on the host; it is named as src/agents/programs.ts has it'])),
-  'heartbead VERB --help': 'a pattern: asked of every verb below', 'heartbead agent …': 'a pattern: the agents of these tests use it',
+  'npm start': 'the demo: test/cli/demo.test.ts',
+  'npm start -- --exit': 'the demo: test/cli/demo.test.ts',
+  'npm test': 'this very run',
+  'npm run race': 'test/unit/race.test.ts',
+  'npm run simulate -- --seeds 10000': 'test/unit/simulation and test/workflow/simulation.test.ts',
+  'npm run chaos -- --minutes 10': 'test/process/chaos.test.ts',
+  'npm run mutants': 'half an hour; its record is held against the tests by test/unit/races.test.ts',
+  'npm run coverage': 'plays the tests themselves',
+  'npm run bench': 'measures; needs a quiet machine',
+  'npm run test:agents': 'fetches the agent programs',
+  'docker compose up': 'needs Docker; the file itself is looked at below',
+  claude: 'needs an account',
+  'codex login': 'needs an account',
+  'opencode auth login': 'needs an account',
+  gemini: 'needs an account',
+  pi: 'needs an account',
+  ...Object.fromEntries(
+    Object.values(agentPrograms).map((program) => [
+      installCommand(program),
+      'installs a program on the host; it is named as src/agents/programs.ts has it',
+    ]),
+  ),
+  'heartbead VERB --help': 'a pattern: asked of every verb below',
+  'heartbead agent …': 'a pattern: the agents of these tests use it',
 };
 
 let cli: Cli;
@@ -46,7 +66,10 @@ const queue = `docs-${mark}`;
 const [rig, convoy] = [`app-${mark}`, `checkout-${mark}`];
 const id = (name: string): string => `${name}-${mark}`;
 
-/** Runs a command as its page has it, in a shell in the repository, with what a reader would put in the place of the page's names. */
+/**
+ * Runs a command as its page has it, in a shell in the repository, with what a reader would put in the place of the
+ * page's names.
+ */
 function doc(command: string, places: Record<string, string> = {}): Promise<Ran> {
   if (!documented.some((one) => one.command === command)) throw new Error(`no page has the command ${command}`);
   ran.add(command);
@@ -61,13 +84,28 @@ const fine = async (command: string, places: Record<string, string> = {}): Promi
   expect(code, `${command}: ${stdout}${stderr}`).toBe(0);
   return stdout;
 };
-const sling = (name: string, command: string, ...more: string[]): Promise<Ran> => cli.run(['sling', `Title of ${name}`, '--id', id(name), ...(more.includes('--rig') ? [] : ['--repo', repository.path]), '--command', command, ...more]);
+const sling = (name: string, command: string, ...more: string[]): Promise<Ran> =>
+  cli.run([
+    'sling',
+    `Title of ${name}`,
+    '--id',
+    id(name),
+    ...(more.includes('--rig') ? [] : ['--repo', repository.path]),
+    '--command',
+    command,
+    ...more,
+  ]);
 // Waited for without a command: each of them would cost half a second of a core.
-const seen = (bead: string, what: string, is: (view: BeadView) => boolean): Promise<BeadView> => until(`${bead} ${what}`, async () => {
-  const now = await new BeadClient({ client }).view(bead);
-  if (is(now)) return now;
-  throw new Error(`${now.status}: ${now.reason}`);
-}, 90_000);
+const seen = (bead: string, what: string, is: (view: BeadView) => boolean): Promise<BeadView> =>
+  until(
+    `${bead} ${what}`,
+    async () => {
+      const now = await new BeadClient({ client }).view(bead);
+      if (is(now)) return now;
+      throw new Error(`${now.status}: ${now.reason}`);
+    },
+    90_000,
+  );
 
 beforeAll(async () => {
   const { address, namespace } = inject('devServer');
@@ -75,10 +113,14 @@ beforeAll(async () => {
   repository = new Repository();
   connection = await Connection.connect({ address });
   client = new Client({ connection, namespace });
-  // What the pages' repositories have, and the programs that their readers have installed. The agents among these work without a provider.
+  // What the pages' repositories have, and the programs that their readers have installed. The agents among these work
+  // without a provider.
   writeFileSync(join(repository.path, 'names.txt'), 'b\na\n');
   writeFileSync(join(repository.path, 'package.json'), JSON.stringify({ scripts: { build: 'true', test: 'true' } }));
-  script(join(repository.path, 'my-agent.sh'), 'cat > prompt.txt; git add . && git commit -qm "worked" && heartbead agent done "…"');
+  script(
+    join(repository.path, 'my-agent.sh'),
+    'cat > prompt.txt; git add . && git commit -qm "worked" && heartbead agent done "…"',
+  );
   repository.git('add', '.');
   repository.git('-c', 'user.name=Test', '-c', 'user.email=test@localhost', 'commit', '--quiet', '--message', 'second');
   writeFileSync(join(repository.path, 'task.md'), 'Fix it, please.\n');
@@ -87,7 +129,10 @@ beforeAll(async () => {
   bin = join(cli.home, 'bin');
   script(join(bin, 'heartbead'), `exec '${process.execPath}' '${main}' "$@"`);
   for (const program of [...Object.values(agentPrograms).map((one) => one.program), 'my-agent']) {
-    script(join(bin, program), `[ "$1" = --version ] && { echo 1.0.0; exit; }\ncat > /dev/null; echo ${program} > ${program}.txt; git add . && git commit -qm "worked" && heartbead agent done "…"`);
+    script(
+      join(bin, program),
+      `[ "$1" = --version ] && { echo 1.0.0; exit; }\ncat > /dev/null; echo ${program} > ${program}.txt; git add . && git commit -qm "worked" && heartbead agent done "…"`,
+    );
   }
   script(join(bin, 'notify-send'), `echo "$2" >> '${cli.home}/bell'`);
   symlinkSync(inject('devServerProgram'), join(bin, 'temporal'));
@@ -101,7 +146,9 @@ beforeAll(async () => {
   writeFileSync(join(cli.home, 'agents.yaml'), blocksOf('docs/agents.md', 'yaml')[0] ?? '');
   const secret = join(cli.home, 'chat.secret');
   writeFileSync(secret, 'a secret\n');
-  const hooks = (blocksOf('docs/operators.md', 'json')[0] ?? '').replace('https://example.org', `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`).replace('/etc/heartbead/chat.secret', secret);
+  const hooks = (blocksOf('docs/operators.md', 'json')[0] ?? '')
+    .replace('https://example.org', `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`)
+    .replace('/etc/heartbead/chat.secret', secret);
   writeFileSync(join(cli.home, 'notifications.json'), hooks);
   expect(await fine('heartbead up')).toContain(`task queue ${queue}`);
 });
@@ -116,34 +163,63 @@ afterAll(async () => {
 test('the quickstart of every agent closes its bead, with a program that needs no provider in the place of the real one', async () => {
   const task = 'heartbead sling "Fix the flaky test in parser.test.ts" --repo . --agent';
   const started = await Promise.all([
-    fine(`${task} claude --wait`), fine(`${task} codex --wait`), fine(`${task} opencode --option model=anthropic/claude-sonnet-4-5 --wait`), fine(`${task} gemini --wait`), fine(`${task} pi --wait`),
-    fine(`heartbead sling "Sort the list" --repo . --command 'sort -o names.txt names.txt && git commit -qam sorted && heartbead agent done' --wait`),
-    fine(`heartbead sling "Fix the flaky test" --repo https://example.org/app.git --agent shell --command './my-agent.sh' --body-file task.md --wait`, { 'https://example.org/app.git': repository.path }),
+    fine(`${task} claude --wait`),
+    fine(`${task} codex --wait`),
+    fine(`${task} opencode --option model=anthropic/claude-sonnet-4-5 --wait`),
+    fine(`${task} gemini --wait`),
+    fine(`${task} pi --wait`),
+    fine(
+      `heartbead sling "Sort the list" --repo . --command 'sort -o names.txt names.txt && git commit -qam sorted && heartbead agent done' --wait`,
+    ),
+    fine(
+      `heartbead sling "Fix the flaky test" --repo https://example.org/app.git --agent shell --command './my-agent.sh' --body-file task.md --wait`,
+      { 'https://example.org/app.git': repository.path },
+    ),
   ]);
   for (const stdout of started) expect(stdout).toMatch(/closed/);
   ran.add('heartbead agent done "…"');
   const branches = repository.git('branch', '--list', 'heartbead/*', '--format', '%(refname:short)').split('\n');
   const files = branches.flatMap((branch) => repository.git('diff', '--name-only', 'main', branch).split('\n'));
-  expect(files.sort()).toEqual(['claude.txt', 'codex.txt', 'gemini.txt', 'names.txt', 'opencode.txt', 'pi.txt', 'prompt.txt']);
+  expect(files.sort()).toEqual([
+    'claude.txt',
+    'codex.txt',
+    'gemini.txt',
+    'names.txt',
+    'opencode.txt',
+    'pi.txt',
+    'prompt.txt',
+  ]);
   const shell = branches.find((branch) => repository.git('diff', '--name-only', 'main', branch) === 'prompt.txt') ?? '';
   expect(repository.git('show', `${shell}:prompt.txt`)).toContain('Fix it, please.');
 });
 
 test('an agent of the settings file; budgets', async () => {
-  const beads = await Promise.all([fine('heartbead sling "Fix the typo" --repo . --agent mine'), fine('heartbead sling "Port the parser" --repo . --agent claude --budget maxCostUsd=5 --budget maxTokens=2000000')]);
+  const beads = await Promise.all([
+    fine('heartbead sling "Fix the typo" --repo . --agent mine'),
+    fine('heartbead sling "Port the parser" --repo . --agent claude --budget maxCostUsd=5 --budget maxTokens=2000000'),
+  ]);
   const [mine = '', port = ''] = beads.map((stdout) => /(?:fix-the-typo|port-the-parser)-\w+/.exec(stdout)?.[0] ?? '');
   expect((await seen(mine, 'is closed', ({ status }) => status === 'closed')).agentSpec.adapter).toBe('mine');
-  expect((await seen(port, 'is closed', ({ status }) => status === 'closed')).budgets).toMatchObject({ maxCostUsd: 5, maxTokens: 2_000_000 });
+  expect((await seen(port, 'is closed', ({ status }) => status === 'closed')).budgets).toMatchObject({
+    maxCostUsd: 5,
+    maxTokens: 2_000_000,
+  });
 });
 
 describe('what an operator does', () => {
   test.concurrent('with a bead at work: why, its story, its log, a hint', async () => {
-    await sling('works', 'echo at work; until heartbead agent messages | grep -q "a hint"; do sleep 0.2; done; heartbead agent messages --ack; touch x && git add . && git commit -qm x && heartbead agent done x');
+    await sling(
+      'works',
+      'echo at work; until heartbead agent messages | grep -q "a hint"; do sleep 0.2; done; heartbead agent messages --ack; touch x && git add . && git commit -qm x && heartbead agent done x',
+    );
     await seen(id('works'), 'works', ({ agent }) => agent === 'working');
     const BEAD = id('works');
     expect(await fine('heartbead explain BEAD', { BEAD })).toMatch(/running: yes/);
     expect(await fine('heartbead history BEAD', { BEAD })).toContain('was started on host');
-    await until('the log has its first line', async () => (await fine('heartbead logs BEAD', { BEAD })) === 'at work\n');
+    await until(
+      'the log has its first line',
+      async () => (await fine('heartbead logs BEAD', { BEAD })) === 'at work\n',
+    );
     expect(await fine('heartbead top')).toContain(BEAD);
     const following = doc('heartbead logs BEAD -f', { BEAD });
     await fine('heartbead nudge BEAD "a hint"', { BEAD });
@@ -155,9 +231,16 @@ describe('what an operator does', () => {
 
   test.concurrent('with a blocked bead: what is wrong, an answer, a retry; with a paused one: resume', async () => {
     const [one, other] = [id('blocked'), id('blocked2')];
-    await Promise.all([sling('blocked', 'true', '--base', 'nosuch', '--wait'), sling('blocked2', 'true', '--base', 'nosuch', '--wait')]);
+    await Promise.all([
+      sling('blocked', 'true', '--base', 'nosuch', '--wait'),
+      sling('blocked2', 'true', '--base', 'nosuch', '--wait'),
+    ]);
     expect(await fine('heartbead problems')).toContain(`heartbead retry ${one}`);
-    expect((JSON.parse(await fine('heartbead problems --json')) as { problems: { kind: string }[] }).problems.map(({ kind }) => kind)).toContain('bead-blocked');
+    expect(
+      (JSON.parse(await fine('heartbead problems --json')) as { problems: { kind: string }[] }).problems.map(
+        ({ kind }) => kind,
+      ),
+    ).toContain('bead-blocked');
     await fine('heartbead nudge BEAD "your answer"', { BEAD: one });
     await fine('heartbead retry BEAD', { BEAD: one });
     await fine('heartbead retry BEAD --now', { BEAD: other });
@@ -169,9 +252,15 @@ describe('what an operator does', () => {
   test.concurrent('with a rig whose work waits for a person', async () => {
     const add = documented.find(({ command }) => command.startsWith('heartbead rig add app'))?.command ?? '';
     await fine(add, { ' app ': ` ${rig} `, 'https://example.org/app.git': repository.path });
-    const work = 'echo "$HEARTBEAD_ATTEMPT" > "$HEARTBEAD_BEAD.txt"; git add . && git commit -qm work && heartbead agent done work';
+    const work =
+      'echo "$HEARTBEAD_ATTEMPT" > "$HEARTBEAD_BEAD.txt"; git add . && git commit -qm work && heartbead agent done work';
     await Promise.all([sling('approved', work, '--rig', rig), sling('changed', work, '--rig', rig)]);
-    const waits = (bead: string, attempt: number): Promise<BeadView> => seen(bead, 'waits for approval', ({ wait, attemptCount }) => wait?.for === 'approval' && attemptCount === attempt);
+    const waits = (bead: string, attempt: number): Promise<BeadView> =>
+      seen(
+        bead,
+        'waits for approval',
+        ({ wait, attemptCount }) => wait?.for === 'approval' && attemptCount === attempt,
+      );
     await Promise.all([waits(id('approved'), 1), waits(id('changed'), 1)]);
     await fine('heartbead approve BEAD', { BEAD: id('approved') });
     await fine('heartbead request-changes BEAD "what is missing"', { BEAD: id('changed') });
@@ -186,12 +275,19 @@ describe('what an operator does', () => {
 
   test('with a convoy, as the page has its file: start, a bead that was cancelled, resume', async () => {
     const file = join(cli.home, 'convoy.yaml');
-    writeFileSync(file, (blocksOf('docs/cli.md', 'yaml')[0] ?? '').replace('convoy: checkout-v2', `convoy: ${convoy}`).replace('rig: app', `rig: ${rig}`).replace('policy: skip-dependants', 'policy: wait'));
+    writeFileSync(
+      file,
+      (blocksOf('docs/cli.md', 'yaml')[0] ?? '')
+        .replace('convoy: checkout-v2', `convoy: ${convoy}`)
+        .replace('rig: app', `rig: ${rig}`)
+        .replace('policy: skip-dependants', 'policy: wait'),
+    );
     expect((await cli.run(['convoy', 'create', file])).code).toBe(0);
     const CONVOY = convoy;
     await fine('heartbead convoy start CONVOY', { CONVOY });
     const first = `${convoy}-schema`;
-    const status = async (): Promise<string | undefined> => (await new FleetClient({ client }).convoy(convoy)).beads[0]?.status;
+    const status = async (): Promise<string | undefined> =>
+      (await new FleetClient({ client }).convoy(convoy)).beads[0]?.status;
     await until('the first bead runs', async () => (await status()) === 'running');
     expect((await cli.run(['cancel', first, '--wait'])).code).toBe(0);
     await until('the convoy knows that it was cancelled', async () => (await status()) === 'cancelled');
@@ -208,8 +304,12 @@ describe('what an operator does', () => {
     expect(heard.at(-1)).toMatch(/^v1=[0-9a-f]{64}$/);
     expect(readFileSync(join(cli.home, 'bell'), 'utf8')).toContain('this is a test');
     const workflow = `bead-${id('works')}`;
-    await fine('temporal workflow show --workflow-id bead-fix-typo-k3j9 --output json > bead.json', { 'bead-fix-typo-k3j9': workflow });
-    expect(await fine('temporal workflow show --output json', { '--output': `--workflow-id ${workflow} --output` })).toContain('"events"');
+    await fine('temporal workflow show --workflow-id bead-fix-typo-k3j9 --output json > bead.json', {
+      'bead-fix-typo-k3j9': workflow,
+    });
+    expect(
+      await fine('temporal workflow show --output json', { '--output': `--workflow-id ${workflow} --output` }),
+    ).toContain('"events"');
     expect(await fine('heartbead replay bead.json')).toMatch(/replays/);
   });
 
@@ -232,29 +332,53 @@ test('no page has a command that is neither run here nor in the table of those t
   expect(missing.map(({ at, command }) => `${at}  ${command}`)).toEqual([]);
   expect(Object.keys(notRunHere).filter((command) => !documented.some((one) => one.command === command))).toEqual([]);
   const scripts = (JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }).scripts;
-  for (const [, name = ''] of Object.keys(notRunHere).flatMap((command) => [...command.matchAll(/^npm (?:run )?([\w:]+)/g)])) if (name !== 'install') expect(scripts).toHaveProperty(name);
-  expect(Object.keys((parse(readFileSync('docker-compose.yml', 'utf8')) as { services: object }).services)).toContain('worker');
+  for (const [, name = ''] of Object.keys(notRunHere).flatMap((command) => [
+    ...command.matchAll(/^npm (?:run )?([\w:]+)/g),
+  ]))
+    if (name !== 'install') expect(scripts).toHaveProperty(name);
+  expect(Object.keys((parse(readFileSync('docker-compose.yml', 'utf8')) as { services: object }).services)).toContain(
+    'worker',
+  );
 });
 
 describe('the reference', () => {
   const program = createProgram(verbs);
-  const all = (command: typeof program, path = ''): [string, typeof program][] => command.commands.flatMap((child) => [[`${path}${child.name()}`, child] as [string, typeof program], ...all(child, `${path}${child.name()} `)]);
+  const all = (command: typeof program, path = ''): [string, typeof program][] =>
+    command.commands.flatMap((child) => [
+      [`${path}${child.name()}`, child] as [string, typeof program],
+      ...all(child, `${path}${child.name()} `),
+    ]);
   const known = new Map(all(program));
 
   test('has every verb, and no verb or option that there is not', () => {
     const described = new Set<string>();
     for (const heading of headingsOf('docs/cli.md')) {
       const words = heading.split(/\s+/);
-      const names = known.has(`${words[0]} ${words[1]?.split('|')[0]}`) ? (words[1] ?? '').split('|').map((word) => `${words[0]} ${word}`) : [words[0] ?? ''];
+      const names = known.has(`${words[0]} ${words[1]?.split('|')[0]}`)
+        ? (words[1] ?? '').split('|').map((word) => `${words[0]} ${word}`)
+        : [words[0] ?? ''];
       for (const name of names) {
         const command = known.get(name);
         expect(command, `${heading}: there is no verb ${name}`).toBeDefined();
         described.add(name);
-        for (const [option] of heading.matchAll(/--[a-z][\w-]*/g)) expect(command?.options.map(({ long }) => long), `${name} of the heading ${heading}`).toContain(option);
+        for (const [option] of heading.matchAll(/--[a-z][\w-]*/g))
+          expect(
+            command?.options.map(({ long }) => long),
+            `${name} of the heading ${heading}`,
+          ).toContain(option);
       }
     }
     const text = readFileSync('docs/cli.md', 'utf8');
-    expect([...known.keys()].filter((name) => !described.has(name) && !text.includes(`| \`${name}`) && name !== 'agent' && known.get(name)?.commands.length === 0 && name !== 'mcp')).toEqual([]);
+    expect(
+      [...known.keys()].filter(
+        (name) =>
+          !described.has(name) &&
+          !text.includes(`| \`${name}`) &&
+          name !== 'agent' &&
+          known.get(name)?.commands.length === 0 &&
+          name !== 'mcp',
+      ),
+    ).toEqual([]);
   });
 
   test('every verb tells its options by --help', () => {
@@ -269,7 +393,18 @@ describe('the reference', () => {
       const options = adapters[name]?.options.parse({ permissions }) as Record<string, unknown>;
       const folder = join(cli.home, `permissions-${name}`);
       mkdirSync(folder);
-      const { args } = (await adapters[name]?.command({ spec: { adapter: name, options }, bead: 'b', attempt: '1-a', number: 1, prompt: 'p', promptFile: 'f', worktree: folder, folder, heartbead: 'heartbead', env: { HOME: folder } })) ?? { args: [] };
+      const { args } = (await adapters[name]?.command({
+        spec: { adapter: name, options },
+        bead: 'b',
+        attempt: '1-a',
+        number: 1,
+        prompt: 'p',
+        promptFile: 'f',
+        worktree: folder,
+        folder,
+        heartbead: 'heartbead',
+        env: { HOME: folder },
+      })) ?? { args: [] };
       expect(args.join(' ')).toContain(permissions.join(' '));
     }
   });

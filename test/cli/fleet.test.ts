@@ -7,10 +7,12 @@ let cli: Cli;
 let repository: Repository;
 const mark = randomBytes(4).toString('hex');
 /** Each bead writes a file of its own. */
-const agent = 'echo written > "$HEARTBEAD_BEAD.txt" && git add . && git -c user.name=A -c user.email=a@localhost commit -qm "write a file" && heartbead agent done "wrote a file"';
+const agent =
+  'echo written > "$HEARTBEAD_BEAD.txt" && git add . && git -c user.name=A -c user.email=a@localhost commit -qm "write a file" && heartbead agent done "wrote a file"';
 const rig = `rig-${mark}`;
 const convoy = (name: string): string => `${name}-${mark}`;
-const file = (name: string, beads: string, more = ''): string => `convoy: ${convoy(name)}\ntitle: Convoy ${name}\nrig: ${rig}\n${more}beads:\n${beads}`;
+const file = (name: string, beads: string, more = ''): string =>
+  `convoy: ${convoy(name)}\ntitle: Convoy ${name}\nrig: ${rig}\n${more}beads:\n${beads}`;
 const create = (text: string, ...more: string[]) => cli.run(['convoy', 'create', '-', ...more], { stdin: text });
 
 beforeAll(async () => {
@@ -28,9 +30,17 @@ describe('a convoy file', () => {
   test.each([
     ['that is no YAML', () => 'convoy: [', /-?:\d+: /],
     ['with an unknown need', () => file('x', '  - {id: a, title: A, needs: [b]}\n'), /a.*needs.*b/],
-    ['with a cycle', () => file('x', '  - {id: a, title: A, needs: [b]}\n  - {id: b, title: B, needs: [a]}\n'), /cycle|each other|circle/],
+    [
+      'with a cycle',
+      () => file('x', '  - {id: a, title: A, needs: [b]}\n  - {id: b, title: B, needs: [a]}\n'),
+      /cycle|each other|circle/,
+    ],
     ['with two beads of one id', () => file('x', '  - {id: a, title: A}\n  - {id: a, title: B}\n'), /a/],
-    ['with a word that no convoy knows', () => file('x', '  - {id: a, title: A, colour: red}\n'), /:5: beads\.0.*colour/],
+    [
+      'with a word that no convoy knows',
+      () => file('x', '  - {id: a, title: A, colour: red}\n'),
+      /:5: beads\.0.*colour/,
+    ],
   ])('%s is refused before anything starts', async (_, text, message) => {
     const { code, stderr } = await create(text());
     expect(stderr).toMatch(message);
@@ -41,26 +51,54 @@ describe('a convoy file', () => {
 
 describe('a rig', () => {
   test('is added once, shown, listed, changed, paused and resumed', async () => {
-    const add = ['rig', 'add', rig, '--repo', repository.path, '--command', agent, '--max-agents', '2', '--check', 'there=test -e README.md'];
+    const add = [
+      'rig',
+      'add',
+      rig,
+      '--repo',
+      repository.path,
+      '--command',
+      agent,
+      '--max-agents',
+      '2',
+      '--check',
+      'there=test -e README.md',
+    ];
     expect(await cli.run(add)).toMatchObject({ code: 0 });
     expect((await cli.run(add)).code).toBe(4);
-    expect(await cli.json(['rig', 'show', rig])).toMatchObject({ rig, version: 1, settings: { maxAgents: 2, strategy: 'merge', approval: false } });
+    expect(await cli.json(['rig', 'show', rig])).toMatchObject({
+      rig,
+      version: 1,
+      settings: { maxAgents: 2, strategy: 'merge', approval: false },
+    });
     expect((await cli.run(['rig', 'set', rig, '--max-agents', '1'])).stdout).toContain('version 2');
     expect((await cli.run(['rig', 'pause', rig])).code).toBe(0);
     expect((await cli.run(['rig', 'pause', rig])).code).toBe(4);
     expect((await cli.run(['rig', 'resume', rig])).code).toBe(0);
-    await expect.poll(async () => (await cli.run(['rig', 'ls'])).stdout, { timeout: 30_000, interval: 500 }).toContain(rig);
+    await expect
+      .poll(async () => (await cli.run(['rig', 'ls'])).stdout, { timeout: 30_000, interval: 500 })
+      .toContain(rig);
     expect((await cli.run(['rig', 'show', 'nobody-knows-it'])).code).toBe(3);
     expect((await cli.run(['rig', 'set', rig, '--max-agents', '0'])).code).toBe(2);
   });
 
   test('lands a convoy: --wait ends with 0, the graph shows what was merged, and the queue tells it', async () => {
-    const { code, stderr } = await create(file('two', '  - {id: a, title: First}\n  - {id: b, title: Second, needs: [a]}\n'), '--wait');
+    const { code, stderr } = await create(
+      file('two', '  - {id: a, title: First}\n  - {id: b, title: Second, needs: [a]}\n'),
+      '--wait',
+    );
     expect(stderr).toMatch(/1\/2 merged/);
     expect(code).toBe(0);
     const { stdout } = await cli.run(['convoy', 'show', convoy('two')]);
     expect(stdout).toMatch(/landed/);
-    expect((await cli.json<{ beads: { id: string; status: string }[] }>(['convoy', 'show', convoy('two')])).beads.map(({ id, status }) => [id, status])).toEqual([['a', 'merged'], ['b', 'merged']]);
+    expect(
+      (await cli.json<{ beads: { id: string; status: string }[] }>(['convoy', 'show', convoy('two')])).beads.map(
+        ({ id, status }) => [id, status],
+      ),
+    ).toEqual([
+      ['a', 'merged'],
+      ['b', 'merged'],
+    ]);
     expect((await cli.run(['queue', rig])).stdout).toContain(`${convoy('two')}-b`);
     expect((await cli.run(['convoy', 'start', convoy('two')])).code).toBe(4);
   });
@@ -70,9 +108,19 @@ describe('a rig', () => {
     const bead = convoy('careful');
     expect((await cli.run(['approve', bead])).code).toBe(3);
     await cli.run(['sling', 'Careful work', '--id', bead, '--rig', rig]);
-    await expect.poll(async () => (await cli.json<{ state: { wait?: { for: string } } }>(['show', bead])).state.wait?.for, { timeout: 60_000, interval: 500 }).toBe('approval');
+    await expect
+      .poll(async () => (await cli.json<{ state: { wait?: { for: string } } }>(['show', bead])).state.wait?.for, {
+        timeout: 60_000,
+        interval: 500,
+      })
+      .toBe('approval');
     expect((await cli.run(['approve', bead, '--by', 'a tester'])).code).toBe(0);
-    await expect.poll(async () => (await cli.json<{ state: { status: string } }>(['show', bead])).state.status, { timeout: 60_000, interval: 500 }).toBe('closed');
+    await expect
+      .poll(async () => (await cli.json<{ state: { status: string } }>(['show', bead])).state.status, {
+        timeout: 60_000,
+        interval: 500,
+      })
+      .toBe('closed');
     expect((await cli.run(['request-changes', bead, 'too late'])).code).toBe(4);
   });
 
@@ -82,9 +130,16 @@ describe('a rig', () => {
     expect((await cli.run(['convoy', 'add', convoy('later'), 'b', 'After it', '--needs', 'a'])).code).toBe(0);
     expect((await cli.run(['convoy', 'add', convoy('later'), 'c', 'After nothing', '--needs', 'nobody'])).code).toBe(4);
     expect((await cli.run(['convoy', 'cancel', convoy('later')])).code).toBe(0);
-    await expect.poll(async () => (await cli.json<{ status: string }>(['convoy', 'show', convoy('later')])).status, { timeout: 30_000, interval: 300 }).toBe('cancelled');
+    await expect
+      .poll(async () => (await cli.json<{ status: string }>(['convoy', 'show', convoy('later')])).status, {
+        timeout: 30_000,
+        interval: 300,
+      })
+      .toBe('cancelled');
     expect((await cli.run(['rig', 'rm', rig])).code).toBe(0);
-    await expect.poll(async () => (await cli.run(['rig', 'pause', rig])).stderr, { timeout: 30_000, interval: 500 }).toContain('has ended');
+    await expect
+      .poll(async () => (await cli.run(['rig', 'pause', rig])).stderr, { timeout: 30_000, interval: 500 })
+      .toContain('has ended');
     const orphan = await create(file('orphan', '  - {id: a, title: A}\n'));
     expect([orphan.code, orphan.stderr]).toEqual([4, expect.stringContaining(`rig ${rig} has ended`)]);
   });

@@ -19,7 +19,8 @@ interface Exported {
   events: Event[];
 }
 
-const recording = (scenario: string): string => join(folder, recorded().find((name) => name.includes(`/${scenario}.`)) ?? '');
+const recording = (scenario: string): string =>
+  join(folder, recorded().find((name) => name.includes(`/${scenario}.`)) ?? '');
 const at = (name: string): string => join(cli.home, name);
 
 /** A recorded history that somebody has changed. @returns its path. */
@@ -29,25 +30,52 @@ function tampered(name: string, change: (history: Exported) => void): string {
   writeFileSync(at(name), JSON.stringify(history));
   return at(name);
 }
-const attributes = (event: Event | undefined, key: string): Record<string, Record<string, unknown>> => (event as unknown as Record<string, Record<string, Record<string, unknown>>>)[key] ?? {};
+const attributes = (event: Event | undefined, key: string): Record<string, Record<string, unknown>> =>
+  (event as unknown as Record<string, Record<string, Record<string, unknown>>>)[key] ?? {};
 const scheduled = (event: Event): boolean => event.eventType === 'EVENT_TYPE_ACTIVITY_TASK_SCHEDULED';
 
 describe('histories of this version', () => {
   test('a bead, a rig, a convoy and a run that continued another one replay, without a server', async () => {
-    const files = [recording('cold-start'), ...['rig', 'convoy'].map((kind) => join(folder, recorded().find((name) => name.includes(`/diamond-with-a-conflict.${kind}-`)) ?? '')), join(folder, recorded().find((name) => name.endsWith('bead-town-10-bead-1.2.json')) ?? '')];
+    const files = [
+      recording('cold-start'),
+      ...['rig', 'convoy'].map((kind) =>
+        join(folder, recorded().find((name) => name.includes(`/diamond-with-a-conflict.${kind}-`)) ?? ''),
+      ),
+      join(folder, recorded().find((name) => name.endsWith('bead-town-10-bead-1.2.json')) ?? ''),
+    ];
     const { code, stdout, stderr } = await cli.run(['replay', ...files]);
     expect(stderr).toBe('');
-    expect(stdout.trimEnd().split('\n')).toEqual(files.map((file, index) => expect.stringMatching(new RegExp(`^${file}: replays \\(${['bead', 'rig', 'convoy', 'bead'][index]}, \\d+ events\\)$`))));
+    expect(stdout.trimEnd().split('\n')).toEqual(
+      files.map((file, index) =>
+        expect.stringMatching(
+          new RegExp(`^${file}: replays \\(${['bead', 'rig', 'convoy', 'bead'][index]}, \\d+ events\\)$`),
+        ),
+      ),
+    );
     expect(code).toBe(0);
   });
 
   test('for programs: what was replayed, as JSON', async () => {
-    expect(await cli.json(['replay', recording('cancelled')])).toEqual({ replays: true, files: [{ file: recording('cancelled'), workflowType: 'bead', runId: expect.any(String), events: expect.any(Number), replays: true }] });
+    expect(await cli.json(['replay', recording('cancelled')])).toEqual({
+      replays: true,
+      files: [
+        {
+          file: recording('cancelled'),
+          workflowType: 'bead',
+          runId: expect.any(String),
+          events: expect.any(Number),
+          replays: true,
+        },
+      ],
+    });
   });
 
   test('from stdin, and as a bare list of events, which old Web UIs wrote', async () => {
     const { events } = JSON.parse(readFileSync(recording('cold-start'), 'utf8')) as Exported;
-    expect(await cli.run(['replay', '-'], { stdin: JSON.stringify(events) })).toMatchObject({ code: 0, stdout: expect.stringMatching(/^stdin: replays/) });
+    expect(await cli.run(['replay', '-'], { stdin: JSON.stringify(events) })).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^stdin: replays/),
+    });
   });
 
   test('as `temporal workflow show` writes it', async () => {
@@ -56,11 +84,27 @@ describe('histories of this version', () => {
     try {
       // A town that nobody works for: the history of a bead that waits.
       const queue = `replay-${randomBytes(4).toString('hex')}`;
-      const sling = await cli.run(['sling', 'Waits', '--id', queue, '--repo', repository.path, '--agent', 'demo'], { env: { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, HEARTBEAD_TASK_QUEUE: queue } });
+      const sling = await cli.run(['sling', 'Waits', '--id', queue, '--repo', repository.path, '--agent', 'demo'], {
+        env: { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, HEARTBEAD_TASK_QUEUE: queue },
+      });
       expect(sling.code, sling.stderr).toBe(0);
-      const { stdout } = await execa(inject('devServerProgram'), ['workflow', 'show', '--address', address, '--namespace', namespace, '--workflow-id', `bead-${queue}`, '--output', 'json']);
+      const { stdout } = await execa(inject('devServerProgram'), [
+        'workflow',
+        'show',
+        '--address',
+        address,
+        '--namespace',
+        namespace,
+        '--workflow-id',
+        `bead-${queue}`,
+        '--output',
+        'json',
+      ]);
       writeFileSync(at('shown.json'), stdout);
-      expect(await cli.json(['replay', at('shown.json')])).toMatchObject({ replays: true, files: [{ workflowType: 'bead', workflowId: `bead-${queue}` }] });
+      expect(await cli.json(['replay', at('shown.json')])).toMatchObject({
+        replays: true,
+        files: [{ workflowType: 'bead', workflowId: `bead-${queue}` }],
+      });
     } finally {
       repository.remove();
     }
@@ -69,11 +113,26 @@ describe('histories of this version', () => {
 
 describe('histories of another life do not replay, and it is said where', () => {
   test.each<[string, (history: Exported) => void, { id: number; type: string }, RegExp]>([
-    ['another activity than the code asks for (the SDK does not say where)', ({ events }) => (attributes(events.findLast(scheduled), 'activityTaskScheduledEventAttributes')['activityType']!['name'] = 'other'), { id: 90, type: 'ActivityTaskScheduled' }, /'other'.*'verifyWork'/],
-    ['a command that nobody recorded', (history) => {
-      history.events.splice(history.events.findIndex(({ eventType }) => eventType.includes('UPSERT')), 1);
-      history.events.forEach((event, index) => (event.eventId = String(index + 1)));
-    }, { id: 5, type: 'ActivityTaskScheduled' }, /does not handle event 5/],
+    [
+      'another activity than the code asks for (the SDK does not say where)',
+      ({ events }) =>
+        (attributes(events.findLast(scheduled), 'activityTaskScheduledEventAttributes')['activityType']!['name'] =
+          'other'),
+      { id: 90, type: 'ActivityTaskScheduled' },
+      /'other'.*'verifyWork'/,
+    ],
+    [
+      'a command that nobody recorded',
+      (history) => {
+        history.events.splice(
+          history.events.findIndex(({ eventType }) => eventType.includes('UPSERT')),
+          1,
+        );
+        history.events.forEach((event, index) => (event.eventId = String(index + 1)));
+      },
+      { id: 5, type: 'ActivityTaskScheduled' },
+      /does not handle event 5/,
+    ],
   ])('%s', async (name, change, event, problem) => {
     const file = tampered(`${name.slice(0, 10).trim()}.json`, change);
     const text = await cli.run(['replay', recording('cancelled'), file]);
@@ -86,7 +145,13 @@ describe('histories of another life do not replay, and it is said where', () => 
     expect(more).toEqual([]);
     const json = await cli.run(['replay', '--json', recording('cancelled'), file]);
     expect(json.code).toBe(1);
-    expect(JSON.parse(json.stdout)).toMatchObject({ replays: false, files: [{ replays: true }, { file, replays: false, problem: expect.stringMatching(problem), event, next: expect.any(String) }] });
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      replays: false,
+      files: [
+        { replays: true },
+        { file, replays: false, problem: expect.stringMatching(problem), event, next: expect.any(String) },
+      ],
+    });
   });
 });
 
@@ -95,15 +160,53 @@ describe.concurrent('what is no history is refused before anything is replayed (
   test.each<[string, () => string, RegExp]>([
     ['a file that is not there', () => at('nowhere.json'), /a history cannot be read from .*nowhere\.json \(ENOENT\)/],
     ['a folder', () => cli.home, /EISDIR/],
-    ['rubbish', () => (writeFileSync(at('rubbish.json'), 'rubbish\n'), at('rubbish.json')), /rubbish\.json is no history that can be replayed: it is not JSON/],
+    [
+      'rubbish',
+      () => (writeFileSync(at('rubbish.json'), 'rubbish\n'), at('rubbish.json')),
+      /rubbish\.json is no history that can be replayed: it is not JSON/,
+    ],
     ['an empty file', () => (writeFileSync(at('empty.json'), ''), at('empty.json')), nothing],
-    ['JSON of something else', () => (copyFileSync(new URL('../../package.json', import.meta.url), at('package.json')), at('package.json')), /has no list of events/],
+    [
+      'JSON of something else',
+      () => (copyFileSync(new URL('../../package.json', import.meta.url), at('package.json')), at('package.json')),
+      /has no list of events/,
+    ],
     ['no events', () => tampered('none.json', (history) => (history.events = [])), /has no events/],
-    ['an event that is none', () => tampered('null.json', ({ events }) => (events[5] = null as never)), /entry 6 of its events is no event/],
-    ['events that are missing', () => tampered('hole.json', ({ events }) => events.splice(10, 3)), /event 10 is followed by event 14/],
-    ['a history without its beginning', () => tampered('tail.json', ({ events }) => events.shift()), /begins with event 2/],
-    ['a workflow of another program', () => tampered('foreign.json', ({ events }) => (attributes(events[0], 'workflowExecutionStartedEventAttributes')['workflowType']!['name'] = 'payroll')), /of type "payroll"; this version has bead, convoy, rig/],
-    ['payloads that were decoded for reading', () => tampered('decoded.json', ({ events }) => (attributes(events[0], 'workflowExecutionStartedEventAttributes')['input']!['payloads'] = [{ bead: 'a' }])), /payloads of event 1 are decoded/],
+    [
+      'an event that is none',
+      () => tampered('null.json', ({ events }) => (events[5] = null as never)),
+      /entry 6 of its events is no event/,
+    ],
+    [
+      'events that are missing',
+      () => tampered('hole.json', ({ events }) => events.splice(10, 3)),
+      /event 10 is followed by event 14/,
+    ],
+    [
+      'a history without its beginning',
+      () => tampered('tail.json', ({ events }) => events.shift()),
+      /begins with event 2/,
+    ],
+    [
+      'a workflow of another program',
+      () =>
+        tampered(
+          'foreign.json',
+          ({ events }) =>
+            (attributes(events[0], 'workflowExecutionStartedEventAttributes')['workflowType']!['name'] = 'payroll'),
+        ),
+      /of type "payroll"; this version has bead, convoy, rig/,
+    ],
+    [
+      'payloads that were decoded for reading',
+      () =>
+        tampered(
+          'decoded.json',
+          ({ events }) =>
+            (attributes(events[0], 'workflowExecutionStartedEventAttributes')['input']!['payloads'] = [{ bead: 'a' }]),
+        ),
+      /payloads of event 1 are decoded/,
+    ],
   ])('%s', async (_, make, message) => {
     const { code, stdout, stderr } = await cli.run(['replay', recording('cancelled'), make()]);
     expect(stderr).toMatch(message);

@@ -28,13 +28,37 @@ const port = (up: Up): string | undefined => up.server.address.split(':').at(-1)
 
 test('up starts server and worker, which outlive the command; up again changes nothing; a bead can be slung at once', async () => {
   const first = await cli.json<Up>(['up', '--max-agents', '2']);
-  expect(first).toMatchObject({ home: cli.home, server: { state: 'started', uiAddress: expect.stringMatching(/^http:/) }, worker: { state: 'started', taskQueue: 'heartbead', maxAgents: 2 } });
+  expect(first).toMatchObject({
+    home: cli.home,
+    server: { state: 'started', uiAddress: expect.stringMatching(/^http:/) },
+    worker: { state: 'started', taskQueue: 'heartbead', maxAgents: 2 },
+  });
   expect(processAlive(first.server.pid) && processAlive(first.worker?.pid ?? 0)).toBe(true);
   // glibc cuts its own word of it into pieces while it reads.
-  if (process.platform === 'linux') expect(environmentOf(first.worker?.pid ?? 0, 'GLIBC_TUNABLES')).toBe(allocatorEnvironment.GLIBC_TUNABLES.split(':')[0]);
+  if (process.platform === 'linux')
+    expect(environmentOf(first.worker?.pid ?? 0, 'GLIBC_TUNABLES')).toBe(
+      allocatorEnvironment.GLIBC_TUNABLES.split(':')[0],
+    );
   const second = await cli.json<Up>(['up']);
-  expect(second).toMatchObject({ server: { state: 'running', pid: first.server.pid }, worker: { state: 'running', pid: first.worker?.pid, maxAgents: 2 } });
-  expect((await cli.run(['sling', 'At once', '--id', 'at-once', '--repo', repository.path, '--command', goodAgent, '--wait'])).code).toBe(0);
+  expect(second).toMatchObject({
+    server: { state: 'running', pid: first.server.pid },
+    worker: { state: 'running', pid: first.worker?.pid, maxAgents: 2 },
+  });
+  expect(
+    (
+      await cli.run([
+        'sling',
+        'At once',
+        '--id',
+        'at-once',
+        '--repo',
+        repository.path,
+        '--command',
+        goodAgent,
+        '--wait',
+      ])
+    ).code,
+  ).toBe(0);
 });
 
 test('down leaves a running agent alive and says so; the next up finds its server at the same address, and the same agent closes its bead', async () => {
@@ -42,9 +66,19 @@ test('down leaves a running agent alive and says so; the next up finds its serve
   // Works on through the absence of everybody: until the file appears that is written after the next up.
   const patient = `until [ -e "$HOME/go" ]; do sleep 0.2; done; ${goodAgent}`;
   await cli.json(['sling', 'Patient', '--id', 'patient', '--repo', repository.path, '--command', patient]);
-  await expect.poll(async () => (await cli.json<{ state: { agent: string } | null }>(['show', 'patient'])).state?.agent, { timeout: 60_000, interval: 300 }).toBe('working');
+  await expect
+    .poll(async () => (await cli.json<{ state: { agent: string } | null }>(['show', 'patient'])).state?.agent, {
+      timeout: 60_000,
+      interval: 300,
+    })
+    .toBe('working');
   const down = await cli.json(['down']);
-  expect(down).toMatchObject({ home: cli.home, worker: 'stopped', server: 'stopped', agentsAlive: [{ bead: 'patient', attempt: expect.any(String) }] });
+  expect(down).toMatchObject({
+    home: cli.home,
+    worker: 'stopped',
+    server: 'stopped',
+    agentsAlive: [{ bead: 'patient', attempt: expect.any(String) }],
+  });
   expect(processAlive(before.server.pid) || processAlive(before.worker?.pid ?? 0)).toBe(false);
   expect((await cli.run(['ls'])).code).toBe(1);
   expect(await cli.json(['down'])).toMatchObject({ worker: 'not running', server: 'not running' });
@@ -53,7 +87,8 @@ test('down leaves a running agent alive and says so; the next up finds its serve
   expect([after.server.state, port(after)]).toEqual(['started', port(before)]);
   const { writeFileSync } = await import('node:fs');
   writeFileSync(join(cli.home, 'go'), '');
-  const shown = async (): Promise<unknown> => (await cli.json<{ state: { status: string; attemptCount: number } | null }>(['show', 'patient'])).state;
+  const shown = async (): Promise<unknown> =>
+    (await cli.json<{ state: { status: string; attemptCount: number } | null }>(['show', 'patient'])).state;
   await expect.poll(shown, { timeout: 110_000, interval: 500 }).toMatchObject({ status: 'closed', attemptCount: 1 });
 });
 
@@ -84,7 +119,10 @@ test('with a configured server, up starts no other, and down stops none', async 
   const { address, namespace } = inject('devServer');
   const other = new Cli({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace });
   try {
-    expect(await other.json<Up>(['up', '--no-worker'])).toMatchObject({ server: { state: 'configured', address }, worker: null });
+    expect(await other.json<Up>(['up', '--no-worker'])).toMatchObject({
+      server: { state: 'configured', address },
+      worker: null,
+    });
     expect(await other.json(['down'])).toMatchObject({ worker: 'not running', server: 'not running' });
     expect((await other.run(['ls'])).code).toBe(0);
   } finally {

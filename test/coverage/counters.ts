@@ -28,7 +28,10 @@ function take(hits: Hits): Hits {
   return taken;
 }
 
-/** Carries what was counted out of the sandbox: the whole map once a workflow, then only what was hit since (the whole map each time takes a second of every hour). */
+/**
+ * Carries what was counted out of the sandbox: the whole map once a workflow, then only what was hit since (the whole
+ * map each time takes a second of every hour).
+ */
 export const interceptors: WorkflowInterceptorsFactory = () => {
   let first = true;
   return {

@@ -3,7 +3,10 @@ import { defineConfig } from 'vitest/config';
 
 const setupFiles = ['test/support/exit-on-signals.ts', 'test/support/quiet-runtime.ts'];
 
-/** For `scripts/coverage.mjs`: the pure code by its unit tests, and the workflows inside their sandbox by the tests under virtual time, each in a run of its own. */
+/**
+ * For `scripts/coverage.mjs`: the pure code by its unit tests, and the workflows inside their sandbox by the tests
+ * under virtual time, each in a run of its own.
+ */
 export default defineConfig({
   root: fileURLToPath(new URL('../..', import.meta.url)),
   test: {

@@ -7,7 +7,10 @@ const never = new AbortController().signal;
 /** Whether a promise is settled once everything that could settle it now has run. */
 async function settled(promise: Promise<unknown>): Promise<boolean> {
   let done = false;
-  promise.then(() => (done = true), () => (done = true));
+  promise.then(
+    () => (done = true),
+    () => (done = true),
+  );
   await new Promise((resolve) => setImmediate(resolve));
   return done;
 }
@@ -71,7 +74,7 @@ describe('the places for agents on a host', () => {
     expect(await settled(places.enter(true, never))).toBe(false);
   });
 
-  test('who gives up waiting leaves nothing behind and stands in nobody\'s way', async () => {
+  test("who gives up waiting leaves nothing behind and stands in nobody's way", async () => {
     const { slots: places } = slots(1);
     const held = await places.enter(true, never);
     const off = new AbortController();

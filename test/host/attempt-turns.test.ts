@@ -6,7 +6,7 @@ const one = { path: '/attempts/1-aaaa__bead' };
 const other = { path: '/attempts/1-aaaa__other-bead' };
 
 describe('turns at an attempt', () => {
-  test('one actor at a time per attempt; another attempt is nobody\'s concern', async () => {
+  test("one actor at a time per attempt; another attempt is nobody's concern", async () => {
     const turns = new AttemptTurns();
     const first = turns.tryTake(one) as AttemptTurn;
     expect(turns.tryTake(one)).toBeUndefined();
@@ -26,7 +26,9 @@ describe('turns at an attempt', () => {
     const turns = new AttemptTurns();
     const start = turns.tryTake(one) as AttemptTurn;
     const told = new Promise((resolve) => start.giveWay.addEventListener('abort', () => resolve(start.giveWay.reason)));
-    const stop = turns.take(one, { giveWay: { why: 'stopped', outcome: 'stopped', reason: 'cancelled by an operator' } });
+    const stop = turns.take(one, {
+      giveWay: { why: 'stopped', outcome: 'stopped', reason: 'cancelled by an operator' },
+    });
     expect(await told).toEqual({ why: 'stopped', outcome: 'stopped', reason: 'cancelled by an operator' });
     start.end();
     (await stop).end();

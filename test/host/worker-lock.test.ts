@@ -27,7 +27,9 @@ afterEach(async () => {
 async function other(): Promise<{ child: ChildProcess; said: string }> {
   const script = `const { acquireWorkerLock } = await import(${JSON.stringify(compiled)});
     try { await acquireWorkerLock(${JSON.stringify(home)}); console.log('held'); setInterval(() => {}, 1e6); } catch (error) { console.log(error.name); }`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   children.push(child);
   const [said] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
   return { child, said: said.toString().trim() };
@@ -64,7 +66,7 @@ describe('the lock on a state directory', () => {
     await take();
   });
 
-  test('of many that take over a dead worker\'s lock at once exactly one gets it', async () => {
+  test("of many that take over a dead worker's lock at once exactly one gets it", async () => {
     await writeHolder(7, { pid: 2 ** 22 + 1, startTime: 'gone', machine: 'here', since: 0, ...(await namespace()) });
     const tries = await Promise.allSettled(Array.from({ length: 12 }, take));
     expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
@@ -83,7 +85,13 @@ describe('the lock on a state directory', () => {
   test('a pid of another container says nothing: there the signs of life count', async () => {
     // A pid that lives here, and another one that does not: neither is asked for.
     for (const pid of [process.pid, 2 ** 22 + 1]) {
-      await writeHolder(pid, { pid, startTime: 'of another world', pidNamespace: 'pid:[1]', machine: 'container', since: Date.now() });
+      await writeHolder(pid, {
+        pid,
+        startTime: 'of another world',
+        pidNamespace: 'pid:[1]',
+        machine: 'container',
+        since: Date.now(),
+      });
       await expect(take()).rejects.toBeInstanceOf(WorkerLockHeldError);
       const file = join(home, 'worker.lock', String(pid));
       const minuteAgo = new Date(Date.now() - 60_000);
@@ -94,10 +102,12 @@ describe('the lock on a state directory', () => {
     }
   });
 
-  test('a worker that was taken for dead learns that the directory is another\'s now', async () => {
+  test("a worker that was taken for dead learns that the directory is another's now", async () => {
     let lostTo: LockHolder | undefined;
     const lost = new Promise<void>((resolve) => {
-      void acquireWorkerLock(home, { onLost: (holder) => ((lostTo = holder), resolve()) }).then((lock) => locks.push(lock));
+      void acquireWorkerLock(home, { onLost: (holder) => ((lostTo = holder), resolve()) }).then((lock) =>
+        locks.push(lock),
+      );
     });
     await expect.poll(() => readdir(join(home, 'worker.lock')).catch(() => [])).toEqual(['1']);
     await writeHolder(2, { pid: 4711, pidNamespace: 'pid:[1]', machine: 'container', since: Date.now() });

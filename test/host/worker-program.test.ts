@@ -31,7 +31,14 @@ interface Program {
 function worker(args: string[], env: NodeJS.ProcessEnv = {}): Program {
   const { address } = inject('devServer');
   const child = spawn(process.execPath, [compiledFile('worker'), ...args], {
-    env: { PATH: process.env['PATH'], HOME: home, HEARTBEAD_HOME: join(home, 'state'), TEMPORAL_ADDRESS: address, HEARTBEAD_TASK_QUEUE: `town-${home.slice(-6)}`, ...env },
+    env: {
+      PATH: process.env['PATH'],
+      HOME: home,
+      HEARTBEAD_HOME: join(home, 'state'),
+      TEMPORAL_ADDRESS: address,
+      HEARTBEAD_TASK_QUEUE: `town-${home.slice(-6)}`,
+      ...env,
+    },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   children.push(child);
@@ -46,7 +53,8 @@ function worker(args: string[], env: NodeJS.ProcessEnv = {}): Program {
   return { child, lines, exit: once(child, 'close').then(([code]) => code as number | null) };
 }
 
-const says = (program: Program, text: RegExp): Promise<unknown> => expect.poll(() => program.lines.some(({ msg }) => text.test(msg)), { timeout: 60_000 }).toBe(true);
+const says = (program: Program, text: RegExp): Promise<unknown> =>
+  expect.poll(() => program.lines.some(({ msg }) => text.test(msg)), { timeout: 60_000 }).toBe(true);
 const lastWord = ({ lines }: Program): string => lines.at(-1)?.msg ?? '';
 
 describe('the worker program', () => {
@@ -76,7 +84,10 @@ describe('the worker program', () => {
   test('logs JSON, refuses a second one on its state directory, and ends on SIGTERM', async () => {
     const first = worker(['--max-agents', '2']);
     await says(first, /the worker polls/);
-    expect(first.lines.find(({ msg }) => msg === 'the worker polls')).toMatchObject({ maxAgents: 2, home: join(home, 'state') });
+    expect(first.lines.find(({ msg }) => msg === 'the worker polls')).toMatchObject({
+      maxAgents: 2,
+      home: join(home, 'state'),
+    });
     const second = worker([]);
     expect(await second.exit).toBe(1);
     expect(lastWord(second)).toMatch(new RegExp(`another worker \\(pid ${first.child.pid}`));

@@ -12,7 +12,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Every zod 4 schema carries its internals under this name; it survives any bundling. */
 const zodMark = '_zod';
 /** The modules in a bundle, as webpack names them. */
-const modulesOf = (code: string): string[] => [...code.matchAll(/^\/\*{3}\/ "([^"]+)"/gm)].map(([, name]) => name as string);
+const modulesOf = (code: string): string[] =>
+  [...code.matchAll(/^\/\*{3}\/ "([^"]+)"/gm)].map(([, name]) => name as string);
 
 let folder: string;
 beforeAll(async () => {
@@ -34,13 +35,17 @@ describe('the workflow bundle as it ships', () => {
     expect(code).not.toContain(zodMark);
     expect(modulesOf(code).filter((name) => name.includes('/zod/'))).toEqual([]);
     // And it would show if there were one.
-    const withZod = await bundleOf(`import { z } from 'zod'; export async function probe() { return z.object({ a: z.string() }).parse({ a: 'b' }); }`);
+    const withZod = await bundleOf(
+      `import { z } from 'zod'; export async function probe() { return z.object({ a: z.string() }).parse({ a: 'b' }); }`,
+    );
     expect(withZod).toContain(zodMark);
     expect(modulesOf(withZod).some((name) => name.includes('/zod/'))).toBe(true);
   });
 
   test('holds only contract, domain and workflows of ours', async () => {
-    const ours = modulesOf(await readFile(inject('workflowBundle'), 'utf8')).filter((name) => !name.includes('node_modules') && !name.startsWith('?'));
+    const ours = modulesOf(await readFile(inject('workflowBundle'), 'utf8')).filter(
+      (name) => !name.includes('node_modules') && !name.startsWith('?'),
+    );
     expect(ours.length).toBeGreaterThan(10);
     expect(ours.filter((name) => !/^\.\/dist\/(?:contract|domain|workflows)\//.test(name))).toEqual([]);
   });
@@ -48,11 +53,19 @@ describe('the workflow bundle as it ships', () => {
   test('is loaded once for all workflows of a thread, the stack depth before everything else', async () => {
     const code = await readFile(inject('workflowBundle'), 'utf8');
     const preloaded = /function preloadModules\(\) \{([^}]*)\}/.exec(code)?.[1] ?? '';
-    expect([...preloaded.matchAll(/dist\/workflows\/([\w-]+)\.js"\)/g)].map(([, name]) => name)).toEqual(['shared', 'index', ...workflowInterceptors]);
+    expect([...preloaded.matchAll(/dist\/workflows\/([\w-]+)\.js"\)/g)].map(([, name]) => name)).toEqual([
+      'shared',
+      'index',
+      ...workflowInterceptors,
+    ]);
   });
 
   test('cannot be built with a Node module in it', async () => {
-    await expect(bundleOf(`import { readFileSync } from 'node:fs'; export async function probe() { return readFileSync('/etc/hostname'); }`)).rejects.toThrow(/Webpack finished with errors/);
+    await expect(
+      bundleOf(
+        `import { readFileSync } from 'node:fs'; export async function probe() { return readFileSync('/etc/hostname'); }`,
+      ),
+    ).rejects.toThrow(/Webpack finished with errors/);
   });
 
   test('is written whole by the build, with every workflow that the town starts', async () => {

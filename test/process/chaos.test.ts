@@ -4,24 +4,45 @@ import { planOf } from '../../src/chaos/plan.js';
 import type { BeadPlan, FaultKind } from '../../src/chaos/plan.js';
 import { reportOf } from '../../src/chaos/report.js';
 
-const bead = (name: string, repo: number): BeadPlan => ({ bead: name, repo, slingAt: 0, steps: 12, stepMs: 250, commits: 4, seed: 7, ignoreSigterm: false });
+const bead = (name: string, repo: number): BeadPlan => ({
+  bead: name,
+  repo,
+  slingAt: 0,
+  steps: 12,
+  stepMs: 250,
+  commits: 4,
+  seed: 7,
+  ignoreSigterm: false,
+});
 // Each comes as soon as there is somebody whom it can befall.
 const fault = (kind: FaultKind, lasts: number, pick = 0) => ({ kind, at: 0, lasts, pick });
 
-it('a runner, a host and the server are killed under three beads: each still ends with one result, and nothing is lost or left over', { timeout: 300_000 }, async () => {
-  const report = await playChaos({
-    plan: {
-      seed: 1, hosts: 2, maxAgents: 2, repos: 2, rigs: 1, beads: [bead('merged', 0), bead('pushed', 1), bead('other', 0)], settleWithin: 180_000,
-      faults: [fault('runner-kill', 0), fault('host-kill', 500), fault('server-kill', 500)],
-    },
-    stop: new AbortController().signal, say: () => undefined, targetWithin: 60_000,
-  });
-  expect(report.problems, reportOf(report)).toEqual([]);
-  expect(report.faults.map(({ kind }) => kind)).toEqual(['runner-kill', 'host-kill', 'server-kill']);
-  expect(report).toMatchObject({ closed: 3, skipped: 0, overlaps: [] });
-  expect(report.attempts).toBeGreaterThan(3);
-  expect(report.reported).toBeGreaterThan(0);
-});
+it(
+  'a runner, a host and the server are killed under three beads: each still ends with one result, and nothing is lost or left over',
+  { timeout: 300_000 },
+  async () => {
+    const report = await playChaos({
+      plan: {
+        seed: 1,
+        hosts: 2,
+        maxAgents: 2,
+        repos: 2,
+        rigs: 1,
+        beads: [bead('merged', 0), bead('pushed', 1), bead('other', 0)],
+        settleWithin: 180_000,
+        faults: [fault('runner-kill', 0), fault('host-kill', 500), fault('server-kill', 500)],
+      },
+      stop: new AbortController().signal,
+      say: () => undefined,
+      targetWithin: 60_000,
+    });
+    expect(report.problems, reportOf(report)).toEqual([]);
+    expect(report.faults.map(({ kind }) => kind)).toEqual(['runner-kill', 'host-kill', 'server-kill']);
+    expect(report).toMatchObject({ closed: 3, skipped: 0, overlaps: [] });
+    expect(report.attempts).toBeGreaterThan(3);
+    expect(report.reported).toBeGreaterThan(0);
+  },
+);
 
 it('the same seed makes the same plan, another one another', () => {
   const size = { seed: 5, minutes: 10, beads: 30, repos: 5, hosts: 3 };

@@ -7,7 +7,10 @@ import { problemsOf } from '../../src/domain/problems.js';
 import { RigStory } from './support/rig-story.js';
 import { Town, generous, processState, told, until } from './support/town.js';
 
-/** The stories do not touch each other: each has a rig, a repository and a convoy of its own, and all have one worker, which merges two at a time. */
+/**
+ * The stories do not touch each other: each has a rig, a repository and a convoy of its own, and all have one worker,
+ * which merges two at a time.
+ */
 let town: Town;
 const ends: (() => void | Promise<void>)[] = [];
 beforeAll(async () => {
@@ -37,7 +40,10 @@ describe.concurrent('a convoy over real repositories', { timeout: 5 * generous }
     });
     await story.landed();
     const [first, second] = await Promise.all(['first', 'second'].map((id) => story.town.view(story.bead(id))));
-    expect(first?.attempts.map(({ outcome }) => outcome), first && told(first)).toEqual(['done', 'done']);
+    expect(
+      first?.attempts.map(({ outcome }) => outcome),
+      first && told(first),
+    ).toEqual(['done', 'done']);
     expect(first?.used.reworkRounds).toBe(1);
     const prompt = first === undefined ? '' : await story.prompt(first, 2);
     expect(prompt).toMatch(/line 400 of much[^]*cause: there is no fence\n[^]*ended with exit code 3/);
@@ -52,21 +58,41 @@ describe.concurrent('a convoy over real repositories', { timeout: 5 * generous }
     const before = await story.git('rev-parse', 'main');
     await story.go(['hopeless', 'after'], { agent: works, check: 'echo "42 broken"; exit 1' });
     const bead = await story.seen('hopeless', 'is blocked', ({ status }) => status === 'blocked');
-    expect(bead.attempts.map(({ outcome, countedAs }) => [outcome, countedAs]), told(bead)).toEqual(Array.from({ length: 4 }, () => ['done', 'nothing']));
+    expect(
+      bead.attempts.map(({ outcome, countedAs }) => [outcome, countedAs]),
+      told(bead),
+    ).toEqual(Array.from({ length: 4 }, () => ['done', 'nothing']));
     expect(bead.reason).toMatch(/3 rounds of rework did not help.*check test failed/);
     expect([await story.git('rev-parse', 'main'), await story.mergesOf('hopeless')]).toEqual([before, 0]);
     await story.convoyIs('waits for a person', ({ attention }) => attention === 'blocked');
     const { address, namespace } = inject('devServer');
-    const client = await connect({ env: { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, HEARTBEAD_TASK_QUEUE: town.queue }, home: town.folder });
+    const client = await connect({
+      env: { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, HEARTBEAD_TASK_QUEUE: town.queue },
+      home: town.folder,
+    });
     try {
       const problems = await until('it is a problem', async () => {
-        const found = problemsOf((await lookAtTown(client, { deadline: 30_000 })).facts).filter(({ about }) => about === story.bead('hopeless') || about === story.name);
+        const found = problemsOf((await lookAtTown(client, { deadline: 30_000 })).facts).filter(
+          ({ about }) => about === story.bead('hopeless') || about === story.name,
+        );
         return found.length === 2 && found;
       });
-      expect(problems).toEqual(expect.arrayContaining([
-        expect.objectContaining({ kind: 'bead-blocked', severity: 'stuck', why: expect.stringContaining('3 rounds'), fix: `heartbead retry ${story.bead('hopeless')}` }),
-        expect.objectContaining({ kind: 'convoy-blocked', severity: 'stuck', why: expect.stringContaining('hopeless is blocked'), fix: `heartbead explain ${story.bead('hopeless')}` }),
-      ]));
+      expect(problems).toEqual(
+        expect.arrayContaining([
+          expect.objectContaining({
+            kind: 'bead-blocked',
+            severity: 'stuck',
+            why: expect.stringContaining('3 rounds'),
+            fix: `heartbead retry ${story.bead('hopeless')}`,
+          }),
+          expect.objectContaining({
+            kind: 'convoy-blocked',
+            severity: 'stuck',
+            why: expect.stringContaining('hopeless is blocked'),
+            fix: `heartbead explain ${story.bead('hopeless')}`,
+          }),
+        ]),
+      );
     } finally {
       await client.close();
     }
@@ -84,7 +110,9 @@ describe.concurrent('a convoy over real repositories', { timeout: 5 * generous }
     });
     await story.landed();
     const bead = await town.view(story.bead('endless'));
-    expect(bead.story.map(({ text }) => text)).toContainEqual('rework 1: check test did not end in time on the merged tree');
+    expect(bead.story.map(({ text }) => text)).toContainEqual(
+      'rework 1: check test did not end in time on the merged tree',
+    );
     expect(await story.prompt(bead, 2)).toMatch(/did not end in time.*\n\s*waiting\n.*ended with all its processes/);
     const started = (await readFile(pids, 'utf8')).trim().split('\n').map(Number);
     expect([started.length, started.filter((pid) => processState(pid) !== undefined)]).toEqual([2, []]);
@@ -101,20 +129,29 @@ describe.concurrent('a convoy over real repositories', { timeout: 5 * generous }
       const found = await story.fleet.merges(story.name);
       return found.some(({ lastFailure }) => lastFailure !== undefined) && found;
     });
-    expect(seen).toMatchObject({ item: story.bead('patient'), lastFailure: expect.stringMatching(/nothing was found at .*origin\.git/) });
+    expect(seen).toMatchObject({
+      item: story.bead('patient'),
+      lastFailure: expect.stringMatching(/nothing was found at .*origin\.git/),
+    });
     expect(seen?.tries).toBeGreaterThan(1);
     expect((await town.view(story.bead('patient'))).status).toBe('in_review');
     await story.originBack();
     await story.landed();
     const bead = await town.view(story.bead('patient'));
-    expect([bead.attempts.length, bead.used], told(bead)).toEqual([1, { agentFailures: 0, infraLosses: 0, reworkRounds: 0 }]);
+    expect([bead.attempts.length, bead.used], told(bead)).toEqual([
+      1,
+      { agentFailures: 0, infraLosses: 0, reworkRounds: 0 },
+    ]);
     expect([await story.mergesOf('patient'), await story.count('runs')]).toEqual([1, 2]);
   });
 
   it('a target that moves during the checks: they run again on top of what came, and both are there', async () => {
     const story = await begin('moves');
     const push = `${others(story)} update-ref refs/heads/main $(${others(story)} commit-tree -p main -m "work of others" main^{tree})`;
-    await story.go(['overtaken'], { agent: works, check: `echo "$(git log --format=%s HEAD | grep -c 'work of others')" >> ${story.path('runs')}; [ -e ${story.path('once')} ] || { touch ${story.path('once')}; ${push}; }` });
+    await story.go(['overtaken'], {
+      agent: works,
+      check: `echo "$(git log --format=%s HEAD | grep -c 'work of others')" >> ${story.path('runs')}; [ -e ${story.path('once')} ] || { touch ${story.path('once')}; ${push}; }`,
+    });
     await story.landed();
     expect((await readFile(story.path('runs'), 'utf8')).trim().split('\n')).toEqual(['0', '1']);
     expect(await story.mergesOf('overtaken')).toBe(1);
@@ -125,7 +162,10 @@ describe.concurrent('a convoy over real repositories', { timeout: 5 * generous }
   it('a target that is deleted during the checks: a person is asked; pushed again, a retry merges the same work', async () => {
     const story = await begin('deleted');
     const main = await story.git('rev-parse', 'main');
-    await story.go(['homeless'], { agent: works, check: `[ -e ${story.path('once')} ] || { touch ${story.path('once')}; ${others(story)} update-ref -d refs/heads/main; }` });
+    await story.go(['homeless'], {
+      agent: works,
+      check: `[ -e ${story.path('once')} ] || { touch ${story.path('once')}; ${others(story)} update-ref -d refs/heads/main; }`,
+    });
     const blocked = await story.seen('homeless', 'is blocked', ({ status }) => status === 'blocked');
     expect(blocked.reason).toMatch(/there is no branch main on the remote/);
     await execa('git', ['--git-dir', story.origin, 'update-ref', 'refs/heads/main', main]);

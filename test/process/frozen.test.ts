@@ -9,12 +9,23 @@ import { Town, generous, processState, quickClocks, told, until } from './suppor
 import { Wire } from './support/wire.js';
 
 /** A server of the test's own, on a file, so that it can be away and come back. */
-async function ownServer(): Promise<{ up: () => Promise<DevServer>; down: () => Promise<void>; address: string; namespace: string }> {
+async function ownServer(): Promise<{
+  up: () => Promise<DevServer>;
+  down: () => Promise<void>;
+  address: string;
+  namespace: string;
+}> {
   const dbFile = `${scratchFolder('server')}/temporal.db`;
   let server = await startDevServer({ dbFile, uiPort: false, namespace: 'default' });
   onTestFinished(() => server.kill());
   const { address, namespace } = server;
-  return { address, namespace, down: () => server.kill(), up: async () => (server = await startDevServer({ dbFile, uiPort: false, port: Number(address.split(':')[1]), namespace })) };
+  return {
+    address,
+    namespace,
+    down: () => server.kill(),
+    up: async () =>
+      (server = await startDevServer({ dbFile, uiPort: false, port: Number(address.split(':')[1]), namespace })),
+  };
 }
 
 describe('what freezes, and thaws', { timeout: 4 * generous }, () => {
@@ -35,7 +46,10 @@ describe('what freezes, and thaws', { timeout: 4 * generous }, () => {
       const now = await town.view(bead);
       return now.status === 'closed' ? now : undefined;
     });
-    expect(closed.attempts.map(({ id, outcome }) => [id, outcome]), told(closed)).toEqual([[view.current?.id, 'done']]);
+    expect(
+      closed.attempts.map(({ id, outcome }) => [id, outcome]),
+      told(closed),
+    ).toEqual([[view.current?.id, 'done']]);
     expect(closed.attempts[0]?.adoptions).toBeGreaterThan(0);
     // The demo agent says so once per process: what it committed was begun by one process only.
     const log = readFileSync(host.attempt(bead, view.current?.id ?? '').agentLog, 'utf8');
@@ -53,7 +67,10 @@ describe('what freezes, and thaws', { timeout: 4 * generous }, () => {
     expect(processState(agent)).not.toBe('T');
     await server.up();
     const closed = await town.closed(bead);
-    expect(closed.attempts.map(({ id, outcome }) => [id, outcome]), told(closed)).toEqual([[view.current?.id, 'done']]);
+    expect(
+      closed.attempts.map(({ id, outcome }) => [id, outcome]),
+      told(closed),
+    ).toEqual([[view.current?.id, 'done']]);
   });
 
   it('a server away for longer than orphanGrace freezes the agent; it is thawed when it is adopted, and no attempt is used up', async () => {
@@ -65,9 +82,14 @@ describe('what freezes, and thaws', { timeout: 4 * generous }, () => {
     await server.down();
     await until('the agent is frozen', () => Promise.resolve(processState(agent) === 'T'));
     await server.up();
-    await until('the agent is thawed', () => Promise.resolve(processState(agent) !== 'T' && processState(agent) !== undefined));
+    await until('the agent is thawed', () =>
+      Promise.resolve(processState(agent) !== 'T' && processState(agent) !== undefined),
+    );
     const closed = await town.closed(bead);
-    expect(closed.attempts.map(({ id, outcome }) => [id, outcome]), told(closed)).toEqual([[view.current?.id, 'done']]);
+    expect(
+      closed.attempts.map(({ id, outcome }) => [id, outcome]),
+      told(closed),
+    ).toEqual([[view.current?.id, 'done']]);
   });
 
   it('across a partition no two agents run: the old one is frozen before the bead moves on, ended on its return, and its work is kept', async () => {
@@ -75,7 +97,10 @@ describe('what freezes, and thaws', { timeout: 4 * generous }, () => {
     const town = await Town.open({ address, namespace });
     const wire = await Wire.to(address);
     const far = await town.host(wire.address, { name: 'far' });
-    const bead = await town.sling({ steps: 400, stepMs: 150 }, { agent: { adapter: 'demo', options: { steps: 400, stepMs: 150, commits: 200 } } });
+    const bead = await town.sling(
+      { steps: 400, stepMs: 150 },
+      { agent: { adapter: 'demo', options: { steps: 400, stepMs: 150, commits: 200 } } },
+    );
     const { agent, view } = await town.working(bead, far);
     const first = view.current?.id ?? '';
     await until('work in progress is on the remote', () => town.remote(attemptRefs.wip(bead, first)));
@@ -107,14 +132,24 @@ describe('what freezes, and thaws', { timeout: 4 * generous }, () => {
     const { agent, view } = await town.working(bead, host);
     const { raw } = await town.client.workflow.getHandle(`bead-${bead}`).describe();
     const activity = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'startAgent');
-    const which = { namespace, execution: { workflowId: `bead-${bead}` }, id: activity?.activityId ?? '', identity: 'test' };
+    const which = {
+      namespace,
+      execution: { workflowId: `bead-${bead}` },
+      id: activity?.activityId ?? '',
+      identity: 'test',
+    };
     await town.connection.workflowService.pauseActivity(which);
     await until('the agent is stopped', () => Promise.resolve(processState(agent) === 'T'));
     await town.seen(bead, 'shows the pause', (now) => now.agent === 'paused');
     await town.connection.workflowService.unpauseActivity(which);
-    await until('the agent goes on', () => Promise.resolve(processState(agent) !== 'T' && processState(agent) !== undefined));
+    await until('the agent goes on', () =>
+      Promise.resolve(processState(agent) !== 'T' && processState(agent) !== undefined),
+    );
     const closed = await town.closed(bead);
-    expect(closed.attempts.map(({ id, outcome }) => [id, outcome]), told(closed)).toEqual([[view.current?.id, 'done']]);
+    expect(
+      closed.attempts.map(({ id, outcome }) => [id, outcome]),
+      told(closed),
+    ).toEqual([[view.current?.id, 'done']]);
   });
 
   it('a bead paused by an operator freezes its agent and its clocks, and goes on after resume', async () => {

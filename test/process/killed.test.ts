@@ -17,7 +17,10 @@ describe('what is killed', { timeout: 3 * generous }, () => {
     expect(processState(runner.pid)).toBeDefined();
     await host.start();
     const closed = await town.closed(bead);
-    expect(closed.attempts.map(({ id, outcome }) => [id, outcome]), told(closed)).toEqual([[view.current?.id, 'done']]);
+    expect(
+      closed.attempts.map(({ id, outcome }) => [id, outcome]),
+      told(closed),
+    ).toEqual([[view.current?.id, 'done']]);
     expect(await town.remote(`refs/heads/${closed.branch}`)).toBe(closed.sha);
   });
 
@@ -32,7 +35,13 @@ describe('what is killed', { timeout: 3 * generous }, () => {
     process.kill(runner.pid, 'SIGKILL');
     process.kill(agent, 'SIGKILL');
     const closed = await town.closed(bead);
-    expect(closed.attempts.map(({ outcome, countedAs }) => [outcome, countedAs]), told(closed)).toEqual([['lost', 'infra'], ['done', 'nothing']]);
+    expect(
+      closed.attempts.map(({ outcome, countedAs }) => [outcome, countedAs]),
+      told(closed),
+    ).toEqual([
+      ['lost', 'infra'],
+      ['done', 'nothing'],
+    ]);
     expect(closed.used).toMatchObject({ agentFailures: 0 });
     // What the first attempt had committed is part of what the second delivered.
     const saved = closed.attempts[0]?.checkpoint;
@@ -60,7 +69,13 @@ describe('what is killed', { timeout: 3 * generous }, () => {
     const { agent } = await town.working(bead, host);
     process.kill(agent, 'SIGKILL');
     const closed = await town.closed(bead);
-    expect(closed.attempts.map(({ outcome, countedAs }) => [outcome, countedAs]), told(closed)).toEqual([['lost', 'infra'], ['done', 'nothing']]);
+    expect(
+      closed.attempts.map(({ outcome, countedAs }) => [outcome, countedAs]),
+      told(closed),
+    ).toEqual([
+      ['lost', 'infra'],
+      ['done', 'nothing'],
+    ]);
   });
 
   it('a worker killed in mid-start goes on with the same attempt when it is back', async () => {
@@ -73,6 +88,9 @@ describe('what is killed', { timeout: 3 * generous }, () => {
     await host.kill();
     await host.start();
     const closed = await town.closed(bead);
-    expect(closed.attempts.map(({ id }) => id), told(closed)).toEqual([view.current?.id]);
+    expect(
+      closed.attempts.map(({ id }) => id),
+      told(closed),
+    ).toEqual([view.current?.id]);
   });
 });

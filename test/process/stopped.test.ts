@@ -48,9 +48,22 @@ describe('what is stopped, and what ends', { timeout: 3 * generous }, () => {
     await town.host(address());
     const bead = await town.sling({ exitWithoutReport: true });
     const closed = await town.closed(bead);
-    expect(closed.attempts.map(({ outcome, countedAs }) => [outcome, countedAs]), told(closed)).toEqual([['unreported', 'agent'], ['done', 'nothing']]);
+    expect(
+      closed.attempts.map(({ outcome, countedAs }) => [outcome, countedAs]),
+      told(closed),
+    ).toEqual([
+      ['unreported', 'agent'],
+      ['done', 'nothing'],
+    ]);
     const saved = closed.attempts[0]?.checkpoint;
-    await execa('git', ['-C', town.origin, 'merge-base', '--is-ancestor', saved?.wip === true ? `${saved.sha}^` : (saved?.sha ?? ''), closed.sha ?? '']);
+    await execa('git', [
+      '-C',
+      town.origin,
+      'merge-base',
+      '--is-ancestor',
+      saved?.wip === true ? `${saved.sha}^` : (saved?.sha ?? ''),
+      closed.sha ?? '',
+    ]);
   });
 
   it('two slings of one id at once make one bead; the second is refused and harms nothing', async () => {

@@ -16,7 +16,10 @@ const query = { repo, head: 'heartbead/lamp/1-abcd', base: 'main' };
 
 /** A program in the place of `gh` that writes down how it was called and says what it is told to. */
 async function gh(answer: string): Promise<ReturnType<typeof githubCli>> {
-  await writeFile(join(dir, 'gh'), `#!/bin/sh\nprintf '%s\\n' "$@" > ${dir}/args\nenv > ${dir}/env\n[ "$2" = create ] && cat > ${dir}/body\n${answer}\n`);
+  await writeFile(
+    join(dir, 'gh'),
+    `#!/bin/sh\nprintf '%s\\n' "$@" > ${dir}/args\nenv > ${dir}/env\n[ "$2" = create ] && cat > ${dir}/body\n${answer}\n`,
+  );
   await chmod(join(dir, 'gh'), 0o755);
   return githubCli({ PATH: `${dir}:${process.env['PATH'] ?? ''}`, HOME: dir });
 }
@@ -24,24 +27,66 @@ const called = async (): Promise<string[]> => (await readFile(join(dir, 'args'),
 const json = (value: unknown): string => `cat <<'END'\n${JSON.stringify(value)}\nEND`;
 
 test('an open pull request is found before a merged one before a closed one', async () => {
-  const pulls = await gh(json([{ number: 9, url: 'u9', state: 'CLOSED' }, { number: 7, url: 'u7', state: 'OPEN' }, { number: 8, url: 'u8', state: 'MERGED' }]));
+  const pulls = await gh(
+    json([
+      { number: 9, url: 'u9', state: 'CLOSED' },
+      { number: 7, url: 'u7', state: 'OPEN' },
+      { number: 8, url: 'u8', state: 'MERGED' },
+    ]),
+  );
   expect(await pulls.find(query)).toEqual({ number: 7, url: 'u7' });
-  expect(await called()).toEqual(['pr', 'list', '--repo', 'github.com/acme/lamps', '--head', query.head, '--base', 'main', '--state', 'all', '--limit', '30', '--json', 'number,url,state']);
+  expect(await called()).toEqual([
+    'pr',
+    'list',
+    '--repo',
+    'github.com/acme/lamps',
+    '--head',
+    query.head,
+    '--base',
+    'main',
+    '--state',
+    'all',
+    '--limit',
+    '30',
+    '--json',
+    'number,url,state',
+  ]);
   expect(await (await gh('echo "[]"')).find(query)).toBeUndefined();
 });
 
 test('it is opened with its body on standard input, and never asks anything', async () => {
   const pulls = await gh('echo https://github.com/acme/lamps/pull/12');
-  expect(await pulls.create({ ...query, title: '--title looks like an option', body: 'Work of lamp' })).toEqual({ number: 12, url: 'https://github.com/acme/lamps/pull/12' });
+  expect(await pulls.create({ ...query, title: '--title looks like an option', body: 'Work of lamp' })).toEqual({
+    number: 12,
+    url: 'https://github.com/acme/lamps/pull/12',
+  });
   expect((await called()).slice(-4)).toEqual(['--title', '--title looks like an option', '--body-file', '-']);
   expect(await readFile(join(dir, 'body'), 'utf8')).toBe('Work of lamp');
   expect(await readFile(join(dir, 'env'), 'utf8')).toMatch(/^GH_PROMPT_DISABLED=1$/m);
 });
 
 test('open ones under a prefix are found, none whose branch only holds it; one is closed with a word', async () => {
-  const pulls = await gh(json([{ number: 3, url: 'u3', headRefName: 'heartbead/lamp/1-abcd' }, { number: 4, url: 'u4', headRefName: 'mine/heartbead/lamp/1' }]));
+  const pulls = await gh(
+    json([
+      { number: 3, url: 'u3', headRefName: 'heartbead/lamp/1-abcd' },
+      { number: 4, url: 'u4', headRefName: 'mine/heartbead/lamp/1' },
+    ]),
+  );
   expect(await pulls.openUnder({ repo, prefix: 'heartbead/lamp/', base: 'main' })).toEqual([{ number: 3, url: 'u3' }]);
-  expect(await called()).toEqual(['pr', 'list', '--repo', 'github.com/acme/lamps', '--base', 'main', '--state', 'open', '--limit', '1000', '--json', 'number,url,headRefName']);
+  expect(await called()).toEqual([
+    'pr',
+    'list',
+    '--repo',
+    'github.com/acme/lamps',
+    '--base',
+    'main',
+    '--state',
+    'open',
+    '--limit',
+    '1000',
+    '--json',
+    'number,url,headRefName',
+  ]);
   await pulls.close({ repo, pullRequest: { number: 3, url: 'u3' }, comment: 'reworked' });
   expect(await called()).toEqual(['pr', 'close', '3', '--repo', 'github.com/acme/lamps', '--comment', 'reworked']);
 });
@@ -49,9 +94,18 @@ test('open ones under a prefix are found, none whose branch only holds it; one i
 test('its state is read: open, in conflict, merged, closed', async () => {
   const view = { headRefOid: 'h', mergeCommit: null, mergeable: 'UNKNOWN', reviewDecision: '' };
   const one = { number: 12, url: 'u' };
-  expect(await (await gh(json({ ...view, state: 'OPEN', reviewDecision: 'REVIEW_REQUIRED' }))).state(repo, one)).toEqual({ state: 'open', headSha: 'h', conflicting: false, waitsFor: 'it waits for a review' });
-  expect(await (await gh(json({ ...view, state: 'OPEN', mergeable: 'CONFLICTING' }))).state(repo, one)).toMatchObject({ state: 'open', conflicting: true });
-  expect(await (await gh(json({ ...view, state: 'MERGED', mergeCommit: { oid: 'm' }, mergedAt: '2026-01-02T03:04:05Z' }))).state(repo, one)).toEqual({ state: 'merged', sha: 'm', at: Date.UTC(2026, 0, 2, 3, 4, 5) });
+  expect(
+    await (await gh(json({ ...view, state: 'OPEN', reviewDecision: 'REVIEW_REQUIRED' }))).state(repo, one),
+  ).toEqual({ state: 'open', headSha: 'h', conflicting: false, waitsFor: 'it waits for a review' });
+  expect(await (await gh(json({ ...view, state: 'OPEN', mergeable: 'CONFLICTING' }))).state(repo, one)).toMatchObject({
+    state: 'open',
+    conflicting: true,
+  });
+  expect(
+    await (
+      await gh(json({ ...view, state: 'MERGED', mergeCommit: { oid: 'm' }, mergedAt: '2026-01-02T03:04:05Z' }))
+    ).state(repo, one),
+  ).toEqual({ state: 'merged', sha: 'm', at: Date.UTC(2026, 0, 2, 3, 4, 5) });
   expect(await (await gh(json({ ...view, state: 'CLOSED' }))).state(repo, one)).toEqual({ state: 'closed' });
 });
 
@@ -67,10 +121,20 @@ test.each([
 });
 
 test('a host without gh says what to install', async () => {
-  await expect(githubCli({ PATH: dir }).find(query)).rejects.toMatchObject({ kind: 'not_installed', message: expect.stringContaining('gh auth login') });
+  await expect(githubCli({ PATH: dir }).find(query)).rejects.toMatchObject({
+    kind: 'not_installed',
+    message: expect.stringContaining('gh auth login'),
+  });
 });
 
 test('repositories are named by host, owner and name; others are no forge', () => {
-  for (const url of ['https://github.com/acme/lamps.git', 'https://me@github.com/acme/lamps', 'ssh://git@github.com:22/acme/lamps.git', 'git@github.com:acme/lamps.git']) expect(githubRepository(url)).toBe('github.com/acme/lamps');
-  for (const url of ['/srv/git/lamps.git', 'https://gitlab.example/a/b/c.git', 'file:///srv/lamps.git']) expect(() => githubRepository(url)).toThrow(/need a repository on GitHub/);
+  for (const url of [
+    'https://github.com/acme/lamps.git',
+    'https://me@github.com/acme/lamps',
+    'ssh://git@github.com:22/acme/lamps.git',
+    'git@github.com:acme/lamps.git',
+  ])
+    expect(githubRepository(url)).toBe('github.com/acme/lamps');
+  for (const url of ['/srv/git/lamps.git', 'https://gitlab.example/a/b/c.git', 'file:///srv/lamps.git'])
+    expect(() => githubRepository(url)).toThrow(/need a repository on GitHub/);
 });

@@ -2,7 +2,23 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { MergeStrategy } from '../../src/contract/index.js';
-import { bead, check, checkLog, commit, fileOnOrigin, git, leftovers, markersOf, merge, originHas, originSha, othersCommit, recordsOf, subjects, useLab } from './support/lab.js';
+import {
+  bead,
+  check,
+  checkLog,
+  commit,
+  fileOnOrigin,
+  git,
+  leftovers,
+  markersOf,
+  merge,
+  originHas,
+  originSha,
+  othersCommit,
+  recordsOf,
+  subjects,
+  useLab,
+} from './support/lab.js';
 
 const lab = useLab();
 
@@ -18,7 +34,9 @@ describe('one bead onto an unchanged or moved-on target', () => {
     expect(await git(lab.origin, 'log', '-1', '--format=%B', main)).toBe(
       `Merge lamp: Add lamp\n\nFrom branch ${request.branch} into main.\n\nHeartbead-Item: lamp\nHeartbead-Branch-Sha: ${request.sha}`,
     );
-    expect(await git(lab.origin, 'log', '-1', '--format=%an <%ae> %cn <%ce>', main)).toBe('Heartbead Refinery <heartbead@localhost> Heartbead Refinery <heartbead@localhost>');
+    expect(await git(lab.origin, 'log', '-1', '--format=%an <%ae> %cn <%ce>', main)).toBe(
+      'Heartbead Refinery <heartbead@localhost> Heartbead Refinery <heartbead@localhost>',
+    );
     expect(await markersOf(lab, request)).toBe(main);
     expect(await leftovers(lab.home)).toEqual([]);
   });
@@ -31,7 +49,9 @@ describe('one bead onto an unchanged or moved-on target', () => {
     const main = await originSha(lab, 'refs/heads/main');
     expect(outcome).toMatchObject({ outcome: 'merged', sha: main });
     expect(await git(lab.origin, 'log', '-1', '--format=%P|%an|%cn', main)).toBe(`${before}|Ada|Heartbead Refinery`);
-    expect(await git(lab.origin, 'log', '-1', '--format=%B', main)).toBe(`Add lamp\n\n* lamp: step 1\n* lamp: step 2\n\nHeartbead-Item: lamp\nHeartbead-Branch-Sha: ${request.sha}`);
+    expect(await git(lab.origin, 'log', '-1', '--format=%B', main)).toBe(
+      `Add lamp\n\n* lamp: step 1\n* lamp: step 2\n\nHeartbead-Item: lamp\nHeartbead-Branch-Sha: ${request.sha}`,
+    );
     expect([await fileOnOrigin(lab, 'lamp.txt'), await fileOnOrigin(lab, 'other.txt')]).toEqual(['off', 'x']);
   });
 
@@ -42,7 +62,9 @@ describe('one bead onto an unchanged or moved-on target', () => {
 
     const main = await originSha(lab, 'refs/heads/main');
     expect(outcome).toMatchObject({ outcome: 'merged', sha: main });
-    expect(await git(lab.origin, 'log', '--format=%s|%an|%cn', `${before}..main`)).toBe('lamp: step 2|Ada|Heartbead Refinery\nlamp: step 1|Ada|Heartbead Refinery');
+    expect(await git(lab.origin, 'log', '--format=%s|%an|%cn', `${before}..main`)).toBe(
+      'lamp: step 2|Ada|Heartbead Refinery\nlamp: step 1|Ada|Heartbead Refinery',
+    );
     expect(await git(lab.origin, 'rev-parse', 'main~2')).toBe(before);
     expect(await recordsOf(lab, request)).toEqual([main]);
   });
@@ -71,9 +93,17 @@ describe('one bead onto an unchanged or moved-on target', () => {
   test('branch-only: nothing is merged; the branch is there', async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
     const before = await originSha(lab, 'refs/heads/main');
-    expect(await merge(lab, request, { strategy: 'branch-only', checks: [check('test -f lamp.txt')] })).toEqual({ outcome: 'merged', sha: request.sha, target: 'main', strategy: 'branch-only' });
+    expect(await merge(lab, request, { strategy: 'branch-only', checks: [check('test -f lamp.txt')] })).toEqual({
+      outcome: 'merged',
+      sha: request.sha,
+      target: 'main',
+      strategy: 'branch-only',
+    });
     expect(await originSha(lab, 'refs/heads/main')).toBe(before);
-    expect(await merge(lab, request, { strategy: 'branch-only', checks: [check('exit 1')] })).toMatchObject({ outcome: 'checks_failed', check: 'test' });
+    expect(await merge(lab, request, { strategy: 'branch-only', checks: [check('exit 1')] })).toMatchObject({
+      outcome: 'checks_failed',
+      check: 'test',
+    });
     expect(await leftovers(lab.home)).toEqual([]);
   });
 
@@ -81,11 +111,17 @@ describe('one bead onto an unchanged or moved-on target', () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
     await merge(lab, request, { strategy: 'branch-only', checks: [check('true')] });
     await git(lab.origin, 'update-ref', '-d', `refs/heads/${request.branch}`);
-    expect(await merge(lab, request, { strategy: 'branch-only' })).toMatchObject({ outcome: 'merged', sha: request.sha });
+    expect(await merge(lab, request, { strategy: 'branch-only' })).toMatchObject({
+      outcome: 'merged',
+      sha: request.sha,
+    });
     expect(await originSha(lab, `refs/heads/${request.branch}`)).toBe(request.sha);
 
     const moved = await othersCommit(lab, { 'lamp.txt': 'broken\n' }, request.branch);
-    expect(await merge(lab, request, { strategy: 'branch-only' })).toMatchObject({ outcome: 'error', reason: expect.stringContaining(moved) });
+    expect(await merge(lab, request, { strategy: 'branch-only' })).toMatchObject({
+      outcome: 'error',
+      reason: expect.stringContaining(moved),
+    });
   });
 
   test('an empty target is the default branch of the remote', async () => {
@@ -97,23 +133,27 @@ describe('one bead onto an unchanged or moved-on target', () => {
   test('a change that the target has already needs no commit (squash, rebase)', async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
     const main = await othersCommit(lab, { 'lamp.txt': 'on\n' });
-    for (const strategy of ['squash', 'rebase'] as MergeStrategy[]) expect(await merge(lab, request, { strategy })).toMatchObject({ outcome: 'merged', sha: main });
+    for (const strategy of ['squash', 'rebase'] as MergeStrategy[])
+      expect(await merge(lab, request, { strategy })).toMatchObject({ outcome: 'merged', sha: main });
     expect(await originSha(lab, 'refs/heads/main')).toBe(main);
   });
 });
 
 describe('what was merged already is found, never merged again', () => {
-  test.each(['merge', 'squash', 'rebase'] as MergeStrategy[])('%s: asked twice, merged once, also after more work on the target', async (strategy) => {
-    const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
-    await othersCommit(lab, { 'other.txt': 'x\n' });
-    const first = await merge(lab, request, { strategy });
-    expect(await merge(lab, request, { strategy })).toEqual(first);
-    await othersCommit(lab, { 'more.txt': 'x\n' });
-    // The branch is deleted after a merge, by many.
-    await git(lab.origin, 'update-ref', '-d', `refs/heads/${request.branch}`);
-    expect(await merge(lab, request, { strategy })).toEqual(first);
-    expect(await recordsOf(lab, request)).toHaveLength(1);
-  });
+  test.each(['merge', 'squash', 'rebase'] as MergeStrategy[])(
+    '%s: asked twice, merged once, also after more work on the target',
+    async (strategy) => {
+      const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+      await othersCommit(lab, { 'other.txt': 'x\n' });
+      const first = await merge(lab, request, { strategy });
+      expect(await merge(lab, request, { strategy })).toEqual(first);
+      await othersCommit(lab, { 'more.txt': 'x\n' });
+      // The branch is deleted after a merge, by many.
+      await git(lab.origin, 'update-ref', '-d', `refs/heads/${request.branch}`);
+      expect(await merge(lab, request, { strategy })).toEqual(first);
+      expect(await recordsOf(lab, request)).toHaveLength(1);
+    },
+  );
 
   test('merged by hand with a merge commit: that commit', async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
@@ -170,10 +210,14 @@ describe('what was merged already is found, never merged again', () => {
     expect(await merge(lab, request, { strategy: 'squash' })).toMatchObject({ outcome: 'merged', sha: rewritten });
   });
 
-  test('words like a record in somebody else\'s message are not one', async () => {
+  test("words like a record in somebody else's message are not one", async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
     await git(lab.seed, 'checkout', '--quiet', 'main');
-    for (const message of [`talk\n\nHeartbead-Branch-Sha: ${request.sha} is awaited\n\nmore`, `other\n\nHeartbead-Item: other\nHeartbead-Branch-Sha: ${request.sha}`]) await commit(lab, {}, message);
+    for (const message of [
+      `talk\n\nHeartbead-Branch-Sha: ${request.sha} is awaited\n\nmore`,
+      `other\n\nHeartbead-Item: other\nHeartbead-Branch-Sha: ${request.sha}`,
+    ])
+      await commit(lab, {}, message);
     await git(lab.seed, 'push', '--quiet', 'origin', 'main');
     expect(await merge(lab, request, { strategy: 'squash' })).toMatchObject({ outcome: 'merged' });
     expect(await fileOnOrigin(lab, 'lamp.txt')).toBe('on');
@@ -181,14 +225,24 @@ describe('what was merged already is found, never merged again', () => {
 });
 
 describe('conflicts', () => {
-  test.each(['merge', 'squash', 'rebase'] as MergeStrategy[])('%s: names the paths and the commit of the target, changes nothing, leaves no tree behind', async (strategy) => {
-    const request = await bead(lab, 'lamp', [{ 'list.txt': 'one\nlamp\nthree\n', 'with space.txt': 'a\n', 'clean.txt': 'x\n' }]);
-    const main = await othersCommit(lab, { 'list.txt': 'one\nother\nthree\n', 'with space.txt': 'b\n' });
-    expect(await merge(lab, request, { strategy })).toEqual({ outcome: 'conflict', paths: ['list.txt', 'with space.txt'], target: 'main', targetSha: main });
-    expect(await originSha(lab, 'refs/heads/main')).toBe(main);
-    expect(await markersOf(lab, request)).toBe('');
-    expect(await leftovers(lab.home)).toEqual([]);
-  });
+  test.each(['merge', 'squash', 'rebase'] as MergeStrategy[])(
+    '%s: names the paths and the commit of the target, changes nothing, leaves no tree behind',
+    async (strategy) => {
+      const request = await bead(lab, 'lamp', [
+        { 'list.txt': 'one\nlamp\nthree\n', 'with space.txt': 'a\n', 'clean.txt': 'x\n' },
+      ]);
+      const main = await othersCommit(lab, { 'list.txt': 'one\nother\nthree\n', 'with space.txt': 'b\n' });
+      expect(await merge(lab, request, { strategy })).toEqual({
+        outcome: 'conflict',
+        paths: ['list.txt', 'with space.txt'],
+        target: 'main',
+        targetSha: main,
+      });
+      expect(await originSha(lab, 'refs/heads/main')).toBe(main);
+      expect(await markersOf(lab, request)).toBe('');
+      expect(await leftovers(lab.home)).toEqual([]);
+    },
+  );
 
   test('a deleted file that was changed is a conflict too', async () => {
     const request = await bead(lab, 'lamp', [{ 'list.txt': undefined }]);
@@ -201,14 +255,19 @@ describe('conflicts', () => {
     const sha = await commit(lab, { 'list.txt': 'strange\n' });
     await git(lab.seed, 'push', '--quiet', 'origin', 'strange');
     const request = { ...(await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }])), branch: 'strange', sha };
-    expect(await merge(lab, request)).toMatchObject({ outcome: 'error', reason: expect.stringContaining('unrelated histories') });
+    expect(await merge(lab, request)).toMatchObject({
+      outcome: 'error',
+      reason: expect.stringContaining('unrelated histories'),
+    });
   });
 });
 
 describe('whose commits, and under whose rules', () => {
-  test('the identity of the user\'s own git configuration is used; that of an agent in the mirror is not', async () => {
+  test("the identity of the user's own git configuration is used; that of an agent in the mirror is not", async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
-    await merge(lab, request, { checks: [check('git config user.name Agent && git config user.email agent@example.org')] });
+    await merge(lab, request, {
+      checks: [check('git config user.name Agent && git config user.email agent@example.org')],
+    });
     expect(await git(lab.origin, 'log', '-1', '--format=%cn', 'main')).toBe('Heartbead Refinery');
     const next = await bead(lab, 'next', [{ 'next.txt': 'on\n' }]);
     await merge(lab, next);
@@ -217,26 +276,51 @@ describe('whose commits, and under whose rules', () => {
     await writeFile(lab.config, '[user]\n\tname = Grace\n\temail = grace@example.org\n');
     const last = await bead(lab, 'last', [{ 'last.txt': 'on\n' }]);
     await merge(lab, last);
-    expect(await git(lab.origin, 'log', '-1', '--format=%an <%ae> %cn <%ce>', 'main')).toBe('Grace <grace@example.org> Grace <grace@example.org>');
+    expect(await git(lab.origin, 'log', '-1', '--format=%an <%ae> %cn <%ce>', 'main')).toBe(
+      'Grace <grace@example.org> Grace <grace@example.org>',
+    );
   });
 
-  test.each(['merge', 'squash', 'rebase'] as MergeStrategy[])('%s: no hook, no signature, no remembered resolution, no other ref moved, whatever is configured', async (strategy) => {
-    const hooks = join(lab.dir, 'hooks');
-    await git(lab.dir, 'init', '--quiet', '--template=', hooks);
-    for (const name of ['pre-commit', 'commit-msg', 'pre-push', 'pre-merge-commit', 'pre-rebase', 'post-checkout', 'prepare-commit-msg']) await writeFile(join(hooks, name), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
-    await writeFile(lab.config, `[core]\n\thooksPath = ${hooks}\n[commit]\n\tgpgSign = true\n\ttemplate = /nowhere\n[user]\n\tsigningKey = nobody\n[merge]\n\tff = only\n\tverifySignatures = true\n[rebase]\n\tupdateRefs = true\n\tautoSquash = true\n[push]\n\tgpgSign = true\n\tfollowTags = true\n[rerere]\n\tenabled = true\n\tautoUpdate = true\n`);
-    const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }, { 'lamp.txt': 'off\n' }]);
-    await othersCommit(lab, { 'other.txt': 'x\n' });
-    // An agent's branch in the mirror, in the middle of what is rebased.
-    const agents = `refs/heads/heartbead/lamp/1-abcd`;
-    await merge(lab, request, { strategy: 'branch-only', checks: [check(`git update-ref ${agents} ${request.sha}^`)] });
-    expect(await merge(lab, request, { strategy, checks: [check(`test $(git rev-parse ${agents}) = $(git rev-parse ${request.sha}^)`)] })).toMatchObject({ outcome: 'merged' });
-    expect(await fileOnOrigin(lab, 'lamp.txt')).toBe('off');
-    expect(await recordsOf(lab, request)).toHaveLength(1);
-  });
+  test.each(['merge', 'squash', 'rebase'] as MergeStrategy[])(
+    '%s: no hook, no signature, no remembered resolution, no other ref moved, whatever is configured',
+    async (strategy) => {
+      const hooks = join(lab.dir, 'hooks');
+      await git(lab.dir, 'init', '--quiet', '--template=', hooks);
+      for (const name of [
+        'pre-commit',
+        'commit-msg',
+        'pre-push',
+        'pre-merge-commit',
+        'pre-rebase',
+        'post-checkout',
+        'prepare-commit-msg',
+      ])
+        await writeFile(join(hooks, name), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+      await writeFile(
+        lab.config,
+        `[core]\n\thooksPath = ${hooks}\n[commit]\n\tgpgSign = true\n\ttemplate = /nowhere\n[user]\n\tsigningKey = nobody\n[merge]\n\tff = only\n\tverifySignatures = true\n[rebase]\n\tupdateRefs = true\n\tautoSquash = true\n[push]\n\tgpgSign = true\n\tfollowTags = true\n[rerere]\n\tenabled = true\n\tautoUpdate = true\n`,
+      );
+      const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }, { 'lamp.txt': 'off\n' }]);
+      await othersCommit(lab, { 'other.txt': 'x\n' });
+      // An agent's branch in the mirror, in the middle of what is rebased.
+      const agents = `refs/heads/heartbead/lamp/1-abcd`;
+      await merge(lab, request, {
+        strategy: 'branch-only',
+        checks: [check(`git update-ref ${agents} ${request.sha}^`)],
+      });
+      expect(
+        await merge(lab, request, {
+          strategy,
+          checks: [check(`test $(git rev-parse ${agents}) = $(git rev-parse ${request.sha}^)`)],
+        }),
+      ).toMatchObject({ outcome: 'merged' });
+      expect(await fileOnOrigin(lab, 'lamp.txt')).toBe('off');
+      expect(await recordsOf(lab, request)).toHaveLength(1);
+    },
+  );
 });
 
-test('what happened stands in the item\'s log', async () => {
+test("what happened stands in the item's log", async () => {
   const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
   await merge(lab, request, { checks: [check('echo all fine')] });
   const log = await checkLog(lab, 'lamp');
@@ -247,15 +331,21 @@ test('what happened stands in the item\'s log', async () => {
 });
 
 describe('an item that was withdrawn', () => {
-  test.each(['merge', 'squash', 'rebase'] as MergeStrategy[])('%s: is not merged any more; one that came in time is found', async (strategy) => {
-    const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
-    const main = await othersCommit(lab, { 'other.txt': 'x\n' });
-    expect(await merge(lab, request, { strategy, withdrawn: true })).toEqual({ outcome: 'error', reason: 'withdrawn before it was merged' });
-    expect(await originSha(lab, 'refs/heads/main')).toBe(main);
-    const merged = await merge(lab, request, { strategy });
-    expect(await merge(lab, request, { strategy, withdrawn: true })).toEqual(merged);
-    expect(await leftovers(lab.home)).toEqual([]);
-  });
+  test.each(['merge', 'squash', 'rebase'] as MergeStrategy[])(
+    '%s: is not merged any more; one that came in time is found',
+    async (strategy) => {
+      const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+      const main = await othersCommit(lab, { 'other.txt': 'x\n' });
+      expect(await merge(lab, request, { strategy, withdrawn: true })).toEqual({
+        outcome: 'error',
+        reason: 'withdrawn before it was merged',
+      });
+      expect(await originSha(lab, 'refs/heads/main')).toBe(main);
+      const merged = await merge(lab, request, { strategy });
+      expect(await merge(lab, request, { strategy, withdrawn: true })).toEqual(merged);
+      expect(await leftovers(lab.home)).toEqual([]);
+    },
+  );
 
   test('branch-only: a pushed branch is not a landed one', async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);

@@ -6,7 +6,8 @@ import { logsKeptFor, removeOldLogs } from '../../src/activities/refinery/old-lo
 import { scratchFolder } from '../support/scratch.js';
 
 const day = 24 * 3_600_000;
-const left = async (folder: string): Promise<string[]> => (await readdir(folder, { recursive: true })).filter((name) => name.includes('.')).sort();
+const left = async (folder: string): Promise<string[]> =>
+  (await readdir(folder, { recursive: true })).filter((name) => name.includes('.')).sort();
 
 /** Logs of two rigs, of these ages in days, each of 10 bytes. */
 async function logs(folder: string, ages: Record<string, number>): Promise<void> {
@@ -22,7 +23,13 @@ async function logs(folder: string, ages: Record<string, number>): Promise<void>
 test('logs of checks go when they are a month old, at the start of a worker; what is no log stays', async () => {
   const home = scratchFolder('logs');
   const folder = join(home, 'refinery');
-  await logs(folder, { 'one/lamp.log': 1, 'one/bulb.log': 40, 'one/bulb.log.2': 40, 'two/wire.log': 29, 'two/notes.txt': 400 });
+  await logs(folder, {
+    'one/lamp.log': 1,
+    'one/bulb.log': 40,
+    'one/bulb.log.2': 40,
+    'two/wire.log': 29,
+    'two/notes.txt': 400,
+  });
   await prepareRefinery({ home });
   expect(await left(folder)).toEqual(['one/lamp.log', 'two/notes.txt', 'two/wire.log']);
   expect(logsKeptFor).toBe(30 * day);
@@ -31,7 +38,10 @@ test('logs of checks go when they are a month old, at the start of a worker; wha
 test('of too many the oldest go, over all rigs', async () => {
   const folder = scratchFolder('logs');
   await logs(folder, { 'one/a.log': 1, 'one/b.log': 4, 'two/c.log': 2, 'two/d.log': 3 });
-  expect((await removeOldLogs(folder, { bytesKept: 25 })).sort()).toEqual([join(folder, 'one/b.log'), join(folder, 'two/d.log')]);
+  expect((await removeOldLogs(folder, { bytesKept: 25 })).sort()).toEqual([
+    join(folder, 'one/b.log'),
+    join(folder, 'two/d.log'),
+  ]);
   expect(await left(folder)).toEqual(['one/a.log', 'two/c.log']);
 });
 

@@ -4,13 +4,18 @@ import { FakeForge } from './support/fake-forge.js';
 import { bead, check, git, leftovers, merge, originSha, othersCommit, useLab } from './support/lab.js';
 
 const lab = useLab();
-const land = (request: Awaited<ReturnType<typeof bead>>, pullRequests: FakeForge, command = 'true') => merge(lab, request, { strategy: 'pr', checks: [check(command)], pullRequests });
+const land = (request: Awaited<ReturnType<typeof bead>>, pullRequests: FakeForge, command = 'true') =>
+  merge(lab, request, { strategy: 'pr', checks: [check(command)], pullRequests });
 const waits = { type: 'PullRequestOpen', nonRetryable: false, nextRetryDelay: '1 minute' };
 
 test('it is opened once, waited for by tries of the server, and merged when the target has it', async () => {
   const forge = new FakeForge(lab);
   const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
-  for (let time = 0; time < 3; time++) await expect(land(request, forge)).rejects.toMatchObject({ ...waits, message: expect.stringContaining('https://forge.example/pull/1 is open: it waits for a review') });
+  for (let time = 0; time < 3; time++)
+    await expect(land(request, forge)).rejects.toMatchObject({
+      ...waits,
+      message: expect.stringContaining('https://forge.example/pull/1 is open: it waits for a review'),
+    });
   expect(forge.opened).toMatchObject([{ head: request.branch, base: 'main', title: 'Add lamp' }]);
   expect(await leftovers(lab.home)).toEqual([]);
 
@@ -24,7 +29,12 @@ test('what does not merge or does not pass is never opened', async () => {
   const request = await bead(lab, 'lamp', [{ 'list.txt': 'one\nlamp\nthree\n' }]);
   expect(await land(request, forge, 'exit 1')).toMatchObject({ outcome: 'checks_failed', check: 'test' });
   const main = await othersCommit(lab, { 'list.txt': 'one\nother\nthree\n' });
-  expect(await land(request, forge)).toEqual({ outcome: 'conflict', paths: ['list.txt'], target: 'main', targetSha: main });
+  expect(await land(request, forge)).toEqual({
+    outcome: 'conflict',
+    paths: ['list.txt'],
+    target: 'main',
+    targetSha: main,
+  });
   expect(forge.opened).toEqual([]);
 });
 
@@ -44,8 +54,16 @@ test('a round of rework closes the pull request of the round before, says where 
   const again = await bead(lab, 'lamp', [{ 'lamp.txt': 'off\n' }], { attempt: '2-ef01' });
   // Its answer gets lost: the next call finds it, and closes nothing that is its own.
   forge.losesAnswer = new PullRequestError('refused', 'a pull request for this branch already exists');
-  for (let time = 0; time < 2; time++) await expect(land(again, forge)).rejects.toMatchObject({ ...waits, message: expect.stringContaining('/pull/3 is open') });
-  expect(forge.opened.map(({ head, state }) => [head, state.state])).toEqual([[first.branch, 'closed'], [other.branch, 'open'], ['heartbead/lamp/2-ef01', 'open']]);
+  for (let time = 0; time < 2; time++)
+    await expect(land(again, forge)).rejects.toMatchObject({
+      ...waits,
+      message: expect.stringContaining('/pull/3 is open'),
+    });
+  expect(forge.opened.map(({ head, state }) => [head, state.state])).toEqual([
+    [first.branch, 'closed'],
+    [other.branch, 'open'],
+    ['heartbead/lamp/2-ef01', 'open'],
+  ]);
   expect(forge.comments).toEqual([expect.stringContaining('goes on in heartbead/lamp/2-ef01')]);
 });
 
@@ -55,7 +73,12 @@ test('one that comes into conflict while it is open is a conflict, with the path
   await expect(land(request, forge)).rejects.toMatchObject(waits);
   const main = await othersCommit(lab, { 'list.txt': 'one\nother\nthree\n' });
   forge.set(1, { state: 'open', headSha: request.sha, conflicting: true, waitsFor: '' });
-  expect(await land(request, forge)).toEqual({ outcome: 'conflict', paths: ['list.txt'], target: 'main', targetSha: main });
+  expect(await land(request, forge)).toEqual({
+    outcome: 'conflict',
+    paths: ['list.txt'],
+    target: 'main',
+    targetSha: main,
+  });
 });
 
 test('one that was closed, moved, or merged elsewhere is an error that says so', async () => {
@@ -63,13 +86,22 @@ test('one that was closed, moved, or merged elsewhere is an error that says so',
   const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
   await expect(land(request, forge)).rejects.toMatchObject(waits);
   forge.set(1, { state: 'open', headSha: 'b'.repeat(40), conflicting: false, waitsFor: '' });
-  expect(await land(request, forge)).toMatchObject({ outcome: 'error', reason: expect.stringContaining('never verified') });
+  expect(await land(request, forge)).toMatchObject({
+    outcome: 'error',
+    reason: expect.stringContaining('never verified'),
+  });
   forge.set(1, { state: 'closed' });
-  expect(await land(request, forge)).toMatchObject({ outcome: 'error', reason: expect.stringContaining('closed without a merge') });
+  expect(await land(request, forge)).toMatchObject({
+    outcome: 'error',
+    reason: expect.stringContaining('closed without a merge'),
+  });
 
   await git(lab.origin, 'branch', 'elsewhere', 'main');
   await forge.merge(1, { into: 'elsewhere' });
-  expect(await land(request, forge)).toMatchObject({ outcome: 'error', reason: expect.stringContaining('not on main') });
+  expect(await land(request, forge)).toMatchObject({
+    outcome: 'error',
+    reason: expect.stringContaining('not on main'),
+  });
 });
 
 test('one that the forge calls merged a moment ago is waited for until the remote shows it', async () => {
@@ -95,12 +127,18 @@ test('a withdrawn one is not opened; one that is open is named; one that was mer
   expect(await withdrawn()).toEqual({ outcome: 'error', reason: 'withdrawn before it was merged' });
   expect(forge.opened).toEqual([]);
   await expect(land(request, forge)).rejects.toMatchObject(waits);
-  expect(await withdrawn()).toMatchObject({ outcome: 'error', reason: expect.stringContaining('https://forge.example/pull/1 is still there: close it') });
+  expect(await withdrawn()).toMatchObject({
+    outcome: 'error',
+    reason: expect.stringContaining('https://forge.example/pull/1 is still there: close it'),
+  });
   const sha = await forge.merge(1);
   expect(await withdrawn()).toMatchObject({ outcome: 'merged', sha });
 });
 
 test('without the GitHub CLI, or on another kind of repository, it is an error with the next step', async () => {
   const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
-  expect(await merge(lab, request, { strategy: 'pr' })).toMatchObject({ outcome: 'error', reason: expect.stringMatching(/need a repository on GitHub.*choose another merge strategy/) });
+  expect(await merge(lab, request, { strategy: 'pr' })).toMatchObject({
+    outcome: 'error',
+    reason: expect.stringMatching(/need a repository on GitHub.*choose another merge strategy/),
+  });
 });

@@ -3,17 +3,26 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Recorded histories: a folder per recording, a file per run, and the checksums of all. Files are added and never edited. */
+/**
+ * Recorded histories: a folder per recording, a file per run, and the checksums of all. Files are added and never
+ * edited.
+ */
 export const folder = fileURLToPath(new URL('histories/', import.meta.url));
 const checksumFile = join(folder, 'checksums.txt');
 
 /** @returns paths below `folder`, sorted. */
-export const recorded = (): string[] => readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.json')).sort();
+export const recorded = (): string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.json'))
+    .sort();
 
 /** @returns the exported history of a recorded file. */
 export const read = (name: string): unknown => JSON.parse(readFileSync(join(folder, name), 'utf8'));
 
-export const checksum = (name: string): string => createHash('sha256').update(readFileSync(join(folder, name))).digest('hex');
+export const checksum = (name: string): string =>
+  createHash('sha256')
+    .update(readFileSync(join(folder, name)))
+    .digest('hex');
 
 /** @returns checksum by file name, as it was when it was recorded. */
 export function checksums(): Map<string, string> {
@@ -37,9 +46,17 @@ export function add(name: string, history: unknown): void {
   writeFileSync(checksumFile, `${checksum(name)}  ${name}\n`, { flag: 'a' });
 }
 
-/** Replay does not look at who did a thing, nor at the places of a stack trace; both would name the machine of the recording. */
+/**
+ * Replay does not look at who did a thing, nor at the places of a stack trace; both would name the machine of the
+ * recording.
+ */
 function anonymous(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(anonymous);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, key === 'identity' ? 'recorded' : key === 'stackTrace' ? '' : anonymous(inner)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      key === 'identity' ? 'recorded' : key === 'stackTrace' ? '' : anonymous(inner),
+    ]),
+  );
 }

@@ -6,6 +6,8 @@ export default defineConfig({
     include: ['test/replay/record.ts'],
     globalSetup: ['test/support/global/build.ts', 'test/support/global/test-server.ts'],
     setupFiles: ['test/support/exit-on-signals.ts', 'test/support/quiet-runtime.ts'],
-    pool: 'forks', testTimeout: 600_000, hookTimeout: 120_000,
+    pool: 'forks',
+    testTimeout: 600_000,
+    hookTimeout: 120_000,
   },
 });

@@ -8,24 +8,33 @@ import type { Attempt, Town } from './support/town.js';
 import { until } from '../support/until.js';
 
 let town: Town;
-beforeAll(async () => { town = await startTown(); });
+beforeAll(async () => {
+  town = await startTown();
+});
 afterAll(() => town.stop());
 
 /** Writes what it cannot finish, then waits for the file `go`. */
-const agent = { adapter: 'shell', command: 'echo begun > work; echo works; while [ ! -e go ]; do sleep 0.1; done; git add work && git commit -qm work && heartbead agent done' };
+const agent = {
+  adapter: 'shell',
+  command:
+    'echo begun > work; echo works; while [ ! -e go ]; do sleep 0.1; done; git add work && git commit -qm work && heartbead agent done',
+};
 const release = async ({ dir }: Attempt): Promise<void> => {
   // Ignored, so that the tree is clean when the agent reports.
   await writeFile(`${dir.worktree}/.gitignore`, 'go\n.gitignore\n');
   await writeFile(`${dir.worktree}/go`, '');
 };
-const kinds = async (attempt: Attempt): Promise<(string | undefined)[]> => (await attempt.heard()).map(({ kind }) => kind);
+const kinds = async (attempt: Attempt): Promise<(string | undefined)[]> =>
+  (await attempt.heard()).map(({ kind }) => kind);
 const working = async (options: Parameters<Town['attempt']>[0]): Promise<{ attempt: Attempt; agentPid: number }> => {
   const attempt = await town.attempt(options);
   expect(await attempt.spawn()).toMatchObject({ fenced: true });
   await until('the first output', async () => (await kinds(attempt)).includes('output'));
   return { attempt, agentPid: (await attempt.status()).agent?.pid ?? 0 };
 };
-const orphaned = async (options: Parameters<Town['attempt']>[0]): Promise<{ attempt: Attempt; agentPid: number; fresh: Uint8Array }> => {
+const orphaned = async (
+  options: Parameters<Town['attempt']>[0],
+): Promise<{ attempt: Attempt; agentPid: number; fresh: Uint8Array }> => {
   const { attempt, agentPid } = await working(options);
   await attempt.order('reissue');
   const fresh = await attempt.nextToken();
@@ -70,7 +79,9 @@ describe('a runner whose token is void', () => {
     await attempt.order('deaf');
     await until('the agent stands still', () => allFrozen(attempt));
     expect(await attempt.status()).toMatchObject({ phase: 'frozen', frozenBy: ['lease'] });
-    expect(await until('its work is saved', () => attempt.remote(attemptRefs.wip(attempt.bead, attempt.dir.attempt)))).toBeTruthy();
+    expect(
+      await until('its work is saved', () => attempt.remote(attemptRefs.wip(attempt.bead, attempt.dir.attempt))),
+    ).toBeTruthy();
     await attempt.order('hearing');
     await until('the agent goes on', () => allRunning(attempt));
     expect((await attempt.status()).agent?.pid).toBe(agentPid);
@@ -86,7 +97,12 @@ describe('a runner whose token is void', () => {
     expect(ended).toMatchObject({ outcome: 'stopped', reason: expect.stringContaining('moved on') as string });
     expect(processesOf(attempt)).toEqual([]);
     expect(await attempt.remote(attemptRefs.wip(attempt.bead, attempt.dir.attempt))).toBe(ended.checkpoint?.sha);
-    await until('the end of the runner', async () => attempt.status().then(() => false, () => true));
+    await until('the end of the runner', async () =>
+      attempt.status().then(
+        () => false,
+        () => true,
+      ),
+    );
   });
 
   test('does so too when the bead has ended, or wants it stopped', async () => {
@@ -101,7 +117,12 @@ describe('a runner whose token is void', () => {
     expect(result).toMatchObject({ outcome: 'stalled', reason: 'no progress for a test' });
     // Its bead has not moved on: whoever adopts it gets the result.
     expect(await stopping.attempt.control.adopt(stopping.fresh)).toEqual({ adopted: false, result });
-    await until('the end of the runner', async () => stopping.attempt.status().then(() => false, () => true));
+    await until('the end of the runner', async () =>
+      stopping.attempt.status().then(
+        () => false,
+        () => true,
+      ),
+    );
   });
 
   test('whose agent has ended meanwhile: the adoption gets the recorded result', async () => {
@@ -111,6 +132,11 @@ describe('a runner whose token is void', () => {
     expect(result.outcome).toBe('done');
     await until('a call for adoption after the end', async () => (await attempt.status()).result !== undefined);
     expect(await attempt.control.adopt(fresh)).toEqual({ adopted: false, result });
-    await until('the end of the runner', async () => attempt.status().then(() => false, () => true));
+    await until('the end of the runner', async () =>
+      attempt.status().then(
+        () => false,
+        () => true,
+      ),
+    );
   });
 });

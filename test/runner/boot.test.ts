@@ -10,7 +10,9 @@ import { startTown } from './support/town.js';
 import type { Attempt, Town } from './support/town.js';
 
 let town: Town;
-beforeAll(async () => { town = await startTown(); });
+beforeAll(async () => {
+  town = await startTown();
+});
 afterAll(() => town.stop());
 
 const agent = { adapter: 'shell', command: 'touch spawned; sleep 600' };
@@ -36,7 +38,8 @@ const booted = async (attempt: Attempt): Promise<Process> => {
   return found;
 };
 
-const gone = ({ pid, startTime }: Process): Promise<unknown> => until('the end of the runner', () => !processAlive(pid, startTime));
+const gone = ({ pid, startTime }: Process): Promise<unknown> =>
+  until('the end of the runner', () => !processAlive(pid, startTime));
 
 /** A runner that begins takes the lock first, then tells the disk and the bead. */
 async function untouched(attempt: Attempt): Promise<void> {
@@ -69,7 +72,9 @@ describe('a runner that is booted while its workspace is prepared', () => {
     const attempt = await town.attempt({ agent });
     const script = `const { AttemptDir, bootRunner } = await import(${JSON.stringify(pathToFileURL(compiledFile('runner/index')).href)});
       bootRunner(new AttemptDir(process.argv[1])); setInterval(() => undefined, 1000);`;
-    const worker = spawn(process.execPath, ['--input-type=module', '-e', script, attempt.dir.path], { stdio: 'inherit' });
+    const worker = spawn(process.execPath, ['--input-type=module', '-e', script, attempt.dir.path], {
+      stdio: 'inherit',
+    });
     onTestFinished(() => void worker.kill('SIGKILL'));
     const standby = await booted(attempt);
     worker.kill('SIGKILL');
@@ -83,7 +88,11 @@ describe('a runner that is booted while its workspace is prepared', () => {
     const standby = await booted(attempt);
     process.kill(standby.pid, 'SIGKILL');
     await gone(standby);
-    expect(await runner.begin()).toMatchObject({ fenced: false, because: 'failed', refused: expect.stringContaining('the runner ended before the fence') as unknown });
+    expect(await runner.begin()).toMatchObject({
+      fenced: false,
+      because: 'failed',
+      refused: expect.stringContaining('the runner ended before the fence') as unknown,
+    });
     await untouched(attempt);
   });
 });

@@ -11,8 +11,16 @@ import { git } from './support/town.js';
 /** Runs the program alone: without a runner it has nobody to report to. */
 const play = (cwd: string, attempt: string, script: object): Promise<{ code: number; stdout: string }> =>
   new Promise((resolve) => {
-    const env = { PATH: process.env['PATH'], HOME: cwd, HEARTBEAD_BEAD: 'b', HEARTBEAD_ATTEMPT: attempt, [DEMO_SCRIPT_VARIABLE]: JSON.stringify({ stepMs: 0, ...script }) };
-    execFile(process.execPath, [compiledFile('agents/demo-agent')], { cwd, env }, (error, stdout) => resolve({ code: error === null ? 0 : Number(error.code), stdout }));
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: cwd,
+      HEARTBEAD_BEAD: 'b',
+      HEARTBEAD_ATTEMPT: attempt,
+      [DEMO_SCRIPT_VARIABLE]: JSON.stringify({ stepMs: 0, ...script }),
+    };
+    execFile(process.execPath, [compiledFile('agents/demo-agent')], { cwd, env }, (error, stdout) =>
+      resolve({ code: error === null ? 0 : Number(error.code), stdout }),
+    );
   });
 const repository = async (): Promise<string> => {
   const folder = join(scratchFolder('demo'), 'work');
@@ -23,7 +31,8 @@ const repository = async (): Promise<string> => {
   await git(folder, 'commit', '-qm', 'first');
   return folder;
 };
-const subjects = async (folder: string): Promise<string[]> => (await git(folder, 'log', '--reverse', '--format=%s')).split('\n').slice(1);
+const subjects = async (folder: string): Promise<string[]> =>
+  (await git(folder, 'log', '--reverse', '--format=%s')).split('\n').slice(1);
 
 describe('the demo agent', () => {
   test('commits as its script says, evenly over the steps, also without an identity of its host', async () => {
@@ -51,7 +60,11 @@ describe('the demo agent', () => {
     const second = await play(folder, '2-efgh', script);
     expect(second.code).toBe(0);
     expect(second.stdout).toContain('goes on after step 4 of 6');
-    expect(await subjects(folder)).toEqual(['demo: b, up to step 2 of 6', 'demo: b, up to step 4 of 6', 'demo: b, up to step 6 of 6']);
+    expect(await subjects(folder)).toEqual([
+      'demo: b, up to step 2 of 6',
+      'demo: b, up to step 4 of 6',
+      'demo: b, up to step 6 of 6',
+    ]);
     const straight = await repository();
     await play(straight, '1-abcd', { ...script, crashAtStep: undefined });
     expect(await git(folder, 'rev-parse', 'HEAD:demo')).toBe(await git(straight, 'rev-parse', 'HEAD:demo'));

@@ -8,7 +8,9 @@ import type { Attempt, AttemptOptions, Town } from './support/town.js';
 import { until } from '../support/until.js';
 
 let town: Town;
-beforeAll(async () => { town = await startTown(); });
+beforeAll(async () => {
+  town = await startTown();
+});
 afterAll(() => town.stop());
 
 const spawned = async (options: AttemptOptions): Promise<Attempt> => {
@@ -24,9 +26,12 @@ const run = async (options: AttemptOptions): Promise<{ attempt: Attempt; result:
   return { attempt, result };
 };
 const shell = (command: string): AttemptOptions => ({ agent: { adapter: 'shell', command } });
-const demo = (options: object): AttemptOptions => ({ agent: { adapter: 'demo', options: { steps: 3, stepMs: 30, commits: 1, ...options } } });
+const demo = (options: object): AttemptOptions => ({
+  agent: { adapter: 'demo', options: { steps: 3, stepMs: 30, commits: 1, ...options } },
+});
 const wipOf = ({ bead, dir }: Attempt): string => attemptRefs.wip(bead, dir.attempt);
-const works = (attempt: Attempt): Promise<unknown> => until('some work', async () => (await attempt.status()).lastProgressAt !== undefined);
+const works = (attempt: Attempt): Promise<unknown> =>
+  until('some work', async () => (await attempt.status()).lastProgressAt !== undefined);
 
 describe('how an agent ends by itself', () => {
   test('status 0 without a report: unreported, and what it left is saved', async () => {
@@ -38,23 +43,37 @@ describe('how an agent ends by itself', () => {
 
   test('another status: its number and its last words are the reason', async () => {
     const { result } = await run(shell('echo one; echo "cannot go on" >&2; exit 5'));
-    expect(result).toMatchObject({ outcome: 'agent_failed', exitCode: 5, reason: expect.stringContaining('cannot go on') as string });
+    expect(result).toMatchObject({
+      outcome: 'agent_failed',
+      exitCode: 5,
+      reason: expect.stringContaining('cannot go on') as string,
+    });
   });
 
   test('a command that is not there', async () => {
     const { result } = await run(shell('no-such-agent-program --now'));
-    expect(result).toMatchObject({ outcome: 'not_installed', reason: expect.stringContaining('no-such-agent-program') as string });
+    expect(result).toMatchObject({
+      outcome: 'not_installed',
+      reason: expect.stringContaining('no-such-agent-program') as string,
+    });
   });
 
   test('killed by the host: infrastructure, not its failure', async () => {
     const attempt = await spawned(shell('echo x > work; echo works; exec sleep 600'));
     await works(attempt);
     process.kill((await attempt.status()).agent?.pid ?? 0, 'SIGKILL');
-    expect((await attempt.ended()).result).toMatchObject({ outcome: 'lost', signal: 'SIGKILL', checkpoint: { wip: true } });
+    expect((await attempt.ended()).result).toMatchObject({
+      outcome: 'lost',
+      signal: 'SIGKILL',
+      checkpoint: { wip: true },
+    });
   });
 
   test('its provider refuses for now, or does not know it', async () => {
-    expect((await run(demo({ rateLimitAtStep: 2, retryAfterMs: 7_000 }))).result).toMatchObject({ outcome: 'rate_limited', retryAfterMs: 7_000 });
+    expect((await run(demo({ rateLimitAtStep: 2, retryAfterMs: 7_000 }))).result).toMatchObject({
+      outcome: 'rate_limited',
+      retryAfterMs: 7_000,
+    });
     expect((await run(demo({ authFails: true }))).result).toMatchObject({ outcome: 'auth_failed' });
   });
 
@@ -83,7 +102,9 @@ describe('how an agent ends by itself', () => {
   });
 
   test('what it reported counts, not how it ended', async () => {
-    const { result } = await run(shell('echo x > f; git add f; git commit -qm f; heartbead agent done "all done" && exit 9'));
+    const { result } = await run(
+      shell('echo x > f; git add f; git commit -qm f; heartbead agent done "all done" && exit 9'),
+    );
     expect(result).toMatchObject({ outcome: 'done', exitCode: 9, summary: 'all done' });
   });
 
@@ -108,7 +129,10 @@ describe('how an attempt is ended from outside', () => {
   });
 
   test('an agent that ignores SIGTERM is killed after the grace; its beats do not pause meanwhile', async () => {
-    const attempt = await spawned({ ...demo({ ignoreSigterm: true, steps: 1_000, stepMs: 100 }), clocks: { stopGrace: 1_500, heartbeatTimeout: 5_000 } });
+    const attempt = await spawned({
+      ...demo({ ignoreSigterm: true, steps: 1_000, stepMs: 100 }),
+      clocks: { stopGrace: 1_500, heartbeatTimeout: 5_000 },
+    });
     await works(attempt);
     await attempt.order('cancel');
     const { cancelledWith } = await attempt.ended();
@@ -121,7 +145,10 @@ describe('how an attempt is ended from outside', () => {
     const attempt = await spawned(shell('echo works; sleep 600'));
     await works(attempt);
     const request = { outcome: 'stalled', reason: 'no progress for a test' } as const;
-    const results = await Promise.all([attempt.control.stop(request), attempt.control.stop({ outcome: 'stopped', reason: 'too late' })]);
+    const results = await Promise.all([
+      attempt.control.stop(request),
+      attempt.control.stop({ outcome: 'stopped', reason: 'too late' }),
+    ]);
     expect(results[0]).toMatchObject(request);
     expect(results[1]).toEqual(results[0]);
     expect((await attempt.ended()).result).toEqual(results[0]);
@@ -132,7 +159,11 @@ describe('how an attempt is ended from outside', () => {
     await works(attempt);
     process.kill(await attempt.runnerPid(), 'SIGHUP');
     process.kill(await attempt.runnerPid(), 'SIGTERM');
-    expect((await attempt.ended()).result).toMatchObject({ outcome: 'lost', reason: 'the host shuts down', checkpoint: { wip: true } });
+    expect((await attempt.ended()).result).toMatchObject({
+      outcome: 'lost',
+      reason: 'the host shuts down',
+      checkpoint: { wip: true },
+    });
     expect(processesOf(attempt)).toEqual([]);
   });
 
@@ -143,6 +174,11 @@ describe('how an attempt is ended from outside', () => {
     const result = await until('the end', () => attempt.dir.readResult());
     expect(result).toMatchObject({ outcome: 'stopped', reason: 'the bead has ended' });
     expect(processesOf(attempt)).toEqual([]);
-    await until('the end of the runner', async () => attempt.status().then(() => false, () => true));
+    await until('the end of the runner', async () =>
+      attempt.status().then(
+        () => false,
+        () => true,
+      ),
+    );
   });
 });

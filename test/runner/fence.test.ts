@@ -10,7 +10,9 @@ import type { Attempt, Town } from './support/town.js';
 import { until } from '../support/until.js';
 
 let town: Town;
-beforeAll(async () => { town = await startTown(); });
+beforeAll(async () => {
+  town = await startTown();
+});
 afterAll(() => town.stop());
 
 /** An agent that leaves a trace the moment it runs, and ends when told to. */
@@ -19,7 +21,10 @@ const spawned = (attempt: Attempt): boolean => existsSync(join(attempt.dir.workt
 
 /** When the server got the newest beat of the attempt's activity. */
 const lastBeat = async ({ bead }: Attempt): Promise<string> =>
-  JSON.stringify((await town.client.workflow.getHandle(beadWorkflowId(bead)).describe()).raw.pendingActivities?.[0]?.lastHeartbeatTime);
+  JSON.stringify(
+    (await town.client.workflow.getHandle(beadWorkflowId(bead)).describe()).raw.pendingActivities?.[0]
+      ?.lastHeartbeatTime,
+  );
 
 describe('a runner spawns an agent only behind the fence', () => {
   test('a void token: none is spawned, and the same folder starts with a good one', async () => {
@@ -46,8 +51,14 @@ describe('a runner spawns an agent only behind the fence', () => {
 
   test('an attempt that another host has claimed', async () => {
     const attempt = await town.attempt({ agent });
-    await town.client.workflow.getHandle(beadWorkflowId(attempt.bead)).signal('heartbeat', { attempt: attempt.dir.attempt, host: 'other-host', kind: 'start' });
-    expect(await attempt.spawn()).toMatchObject({ fenced: false, because: 'bead', refused: expect.stringContaining('other-host') as string });
+    await town.client.workflow
+      .getHandle(beadWorkflowId(attempt.bead))
+      .signal('heartbeat', { attempt: attempt.dir.attempt, host: 'other-host', kind: 'start' });
+    expect(await attempt.spawn()).toMatchObject({
+      fenced: false,
+      because: 'bead',
+      refused: expect.stringContaining('other-host') as string,
+    });
     expect(spawned(attempt)).toBe(false);
   });
 
@@ -68,10 +79,12 @@ describe('a runner spawns an agent only behind the fence', () => {
     expect(await held.spawn()).toMatchObject({ fenced: false, because: 'held' });
     const result = await held.control.stop({ outcome: 'stopped', reason: 'the test is over' });
     await until('the end of the runner', async () => (await inspectAttempt(held.dir)).kind === 'ended');
-    expect(await until('its lock is free', async () => {
-      const again = await held.spawn();
-      return !again.fenced && again.because === 'ended' && again;
-    })).toBeTruthy();
+    expect(
+      await until('its lock is free', async () => {
+        const again = await held.spawn();
+        return !again.fenced && again.because === 'ended' && again;
+      }),
+    ).toBeTruthy();
     expect(await held.dir.readResult()).toEqual(result);
   });
 
@@ -98,14 +111,20 @@ describe('a runner spawns an agent only behind the fence', () => {
     const attempt = await town.attempt({ agent });
     await attempt.dir.writeConnection({ address: '127.0.0.1:1', namespace: 'none' });
     await rm(attempt.dir.file('setup.json'));
-    expect(await attempt.spawn()).toMatchObject({ fenced: false, because: 'failed', refused: expect.stringContaining('not ready') as string });
+    expect(await attempt.spawn()).toMatchObject({
+      fenced: false,
+      because: 'failed',
+      refused: expect.stringContaining('not ready') as string,
+    });
   });
 
   test('a paused bead: the fence waits with beats, and lets through when the pause is over', async () => {
     const attempt = await town.attempt({ agent });
     await attempt.order('pause');
     const outcome = attempt.spawn();
-    await until('the claim', async () => (await attempt.heard()).some(({ kind, host: by }) => kind === 'start' && by === host));
+    await until('the claim', async () =>
+      (await attempt.heard()).some(({ kind, host: by }) => kind === 'start' && by === host),
+    );
     const beat = (): Promise<string> => lastBeat(attempt);
     for (let first = await beat(), seen = 0; seen < 3; seen++) {
       const last = first;
@@ -123,7 +142,11 @@ describe('a runner spawns an agent only behind the fence', () => {
     await attempt.order('pause');
     const outcome = attempt.spawn();
     await until('the control socket', () => attempt.status());
-    expect(await attempt.control.stop({ outcome: 'stopped', reason: 'not wanted' })).toMatchObject({ outcome: 'stopped', reason: 'not wanted', host });
+    expect(await attempt.control.stop({ outcome: 'stopped', reason: 'not wanted' })).toMatchObject({
+      outcome: 'stopped',
+      reason: 'not wanted',
+      host,
+    });
     expect(await outcome).toMatchObject({ fenced: false, because: 'bead' });
     expect(spawned(attempt)).toBe(false);
     expect(await attempt.dir.readResult()).toBeUndefined();

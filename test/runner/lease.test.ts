@@ -7,7 +7,9 @@ import type { Town } from './support/town.js';
 import { until } from '../support/until.js';
 
 let town: Town;
-beforeAll(async () => { town = await startTown(); });
+beforeAll(async () => {
+  town = await startTown();
+});
 afterAll(() => town.stop());
 
 const steps = { adapter: 'demo', options: { steps: 40, stepMs: 250, commits: 1 } };
@@ -15,7 +17,10 @@ const steps = { adapter: 'demo', options: { steps: 40, stepMs: 250, commits: 1 }
 describe('a server that is away', () => {
   test('for less than the lease: the agent works on, and nothing is lost of what it says', async () => {
     const line = await openLine(inject('devServer').address);
-    const attempt = await town.attempt({ agent: { adapter: 'demo', options: { steps: 12, stepMs: 300, commits: 2 } }, address: line.address });
+    const attempt = await town.attempt({
+      agent: { adapter: 'demo', options: { steps: 12, stepMs: 300, commits: 2 } },
+      address: line.address,
+    });
     expect(await attempt.spawn()).toMatchObject({ fenced: true });
     await until('some work', async () => (await attempt.status()).lastProgressAt !== undefined);
     line.cut();
@@ -32,8 +37,13 @@ describe('a server that is away', () => {
 
   test('for longer: the work is saved, the agent stands still with all its children, and goes on when the server is back', async () => {
     const line = await openLine(inject('devServer').address);
-    const command = 'echo begun > work; (while :; do date >> ticks; sleep 0.05; done) & while :; do echo works; sleep 0.2; done';
-    const attempt = await town.attempt({ agent: { adapter: 'shell', command }, address: line.address, clocks: { orphanGrace: 3_000, heartbeatTimeout: 120_000 } });
+    const command =
+      'echo begun > work; (while :; do date >> ticks; sleep 0.05; done) & while :; do echo works; sleep 0.2; done';
+    const attempt = await town.attempt({
+      agent: { adapter: 'shell', command },
+      address: line.address,
+      clocks: { orphanGrace: 3_000, heartbeatTimeout: 120_000 },
+    });
     expect(await attempt.spawn()).toMatchObject({ fenced: true });
     await until('some work', async () => (await attempt.status()).lastProgressAt !== undefined);
     const { agent } = await attempt.status();
@@ -42,7 +52,9 @@ describe('a server that is away', () => {
     await until('the agent stands still', () => allFrozen(attempt));
     expect(await attempt.status()).toMatchObject({ phase: 'frozen', state: 'frozen', orphan: false });
     expect((await attempt.status()).leaseAgeMs).toBeGreaterThanOrEqual(3_000);
-    expect(await until('its work is saved', () => attempt.remote(attemptRefs.wip(attempt.bead, attempt.dir.attempt)))).toBeTruthy();
+    expect(
+      await until('its work is saved', () => attempt.remote(attemptRefs.wip(attempt.bead, attempt.dir.attempt))),
+    ).toBeTruthy();
     line.mend();
     await until('the agent goes on', () => allRunning(attempt));
     expect(await attempt.status()).toMatchObject({ phase: 'running', agent, orphan: false });
@@ -52,7 +64,11 @@ describe('a server that is away', () => {
 
   test('till the heartbeat timeout, and longer than the lease: frozen, then thawed by its adoption', async () => {
     const line = await openLine(inject('devServer').address);
-    const attempt = await town.attempt({ agent: steps, address: line.address, clocks: { orphanGrace: 3_000, heartbeatTimeout: 4_000 } });
+    const attempt = await town.attempt({
+      agent: steps,
+      address: line.address,
+      clocks: { orphanGrace: 3_000, heartbeatTimeout: 4_000 },
+    });
     expect(await attempt.spawn()).toMatchObject({ fenced: true });
     await until('some work', async () => (await attempt.status()).lastProgressAt !== undefined);
     const { agent } = await attempt.status();

@@ -4,7 +4,9 @@ import { startTown } from './support/town.js';
 import type { Town } from './support/town.js';
 
 let town: Town;
-beforeAll(async () => { town = await startTown(); });
+beforeAll(async () => {
+  town = await startTown();
+});
 afterAll(() => town.stop());
 
 describe('an attempt from spawn to report', () => {
@@ -12,7 +14,12 @@ describe('an attempt from spawn to report', () => {
     const attempt = await town.attempt({ agent: { adapter: 'demo', options: { steps: 4, stepMs: 100, commits: 2 } } });
     expect(await attempt.spawn()).toEqual({ fenced: true, pid: await attempt.runnerPid() });
     const { result, carried } = await attempt.ended();
-    expect(result).toMatchObject({ outcome: 'done', branch: attemptRefs.branch(attempt.bead, attempt.dir.attempt), exitCode: 0, session: `demo-${attempt.dir.attempt}` });
+    expect(result).toMatchObject({
+      outcome: 'done',
+      branch: attemptRefs.branch(attempt.bead, attempt.dir.attempt),
+      exitCode: 0,
+      session: `demo-${attempt.dir.attempt}`,
+    });
     expect(await attempt.remote(attemptRefs.branchRef(attempt.bead, attempt.dir.attempt))).toBe(result?.sha);
     expect(await attempt.dir.readResult()).toEqual(result);
     expect(carried.heard[0]).toMatchObject({ kind: 'start', host: 'test-host' });

@@ -6,10 +6,15 @@ import type { Attempt, Town } from './support/town.js';
 import { until } from '../support/until.js';
 
 let town: Town;
-beforeAll(async () => { town = await startTown(); });
+beforeAll(async () => {
+  town = await startTown();
+});
 afterAll(() => town.stop());
 
-const agent = { adapter: 'shell', command: 'echo begun > work; setsid sleep 600 & while :; do echo works; sleep 0.1; done' };
+const agent = {
+  adapter: 'shell',
+  command: 'echo begun > work; setsid sleep 600 & while :; do echo works; sleep 0.1; done',
+};
 const working = async (): Promise<Attempt> => {
   const attempt = await town.attempt({ agent });
   expect(await attempt.spawn()).toMatchObject({ fenced: true });
@@ -17,9 +22,16 @@ const working = async (): Promise<Attempt> => {
   await until('its daemon', () => processesOf(attempt).length >= 2);
   return attempt;
 };
-const activity = ({ bead }: Attempt): { namespace: string; execution: { workflowId: string }; type: string; identity: string } =>
-  ({ namespace: inject('devServer').namespace, execution: { workflowId: beadWorkflowId(bead) }, type: 'startAgent', identity: 'an operator' });
-const kinds = async (attempt: Attempt): Promise<(string | undefined)[]> => (await attempt.heard()).map(({ kind }) => kind);
+const activity = ({
+  bead,
+}: Attempt): { namespace: string; execution: { workflowId: string }; type: string; identity: string } => ({
+  namespace: inject('devServer').namespace,
+  execution: { workflowId: beadWorkflowId(bead) },
+  type: 'startAgent',
+  identity: 'an operator',
+});
+const kinds = async (attempt: Attempt): Promise<(string | undefined)[]> =>
+  (await attempt.heard()).map(({ kind }) => kind);
 
 describe('an attempt that is paused', () => {
   test('in the Web UI: every process stands still, beats go on, the bead is told; unpaused it goes on', async () => {
@@ -28,7 +40,9 @@ describe('an attempt that is paused', () => {
     await until('the processes stand still', () => allFrozen(attempt));
     await until('the bead is told', async () => (await kinds(attempt)).includes('paused'));
     expect(await attempt.status()).toMatchObject({ phase: 'paused', frozenBy: ['activity'], orphan: false });
-    expect(await until('its work is saved', () => attempt.remote(attemptRefs.wip(attempt.bead, attempt.dir.attempt)))).toBeTruthy();
+    expect(
+      await until('its work is saved', () => attempt.remote(attemptRefs.wip(attempt.bead, attempt.dir.attempt))),
+    ).toBeTruthy();
     const { leaseAgeMs } = await attempt.status();
     await until('a beat renews the lease', async () => (await attempt.status()).leaseAgeMs < leaseAgeMs);
 

@@ -12,7 +12,9 @@ import type { Attempt, Town } from './support/town.js';
 import { until } from '../support/until.js';
 
 let town: Town;
-beforeAll(async () => { town = await startTown(); });
+beforeAll(async () => {
+  town = await startTown();
+});
 afterAll(() => town.stop());
 
 const spawned = async (command: string): Promise<Attempt> => {
@@ -29,7 +31,9 @@ const killRunner = async (attempt: Attempt): Promise<void> => {
 
 describe('a runner that dies by SIGKILL', () => {
   test('its agent stands still at once, daemons included; the reaper ends them, saves the work, and records the loss', async () => {
-    const attempt = await spawned('echo begun > work; setsid sh -c "trap : TERM; while :; do sleep 0.1; done" & echo works; while :; do sleep 0.1; done');
+    const attempt = await spawned(
+      'echo begun > work; setsid sh -c "trap : TERM; while :; do sleep 0.1; done" & echo works; while :; do sleep 0.1; done',
+    );
     await until('its daemon', () => processesOf(attempt).length >= 4);
     expect(await inspectAttempt(attempt.dir)).toMatchObject({ kind: 'running' });
     await killRunner(attempt);
@@ -38,7 +42,12 @@ describe('a runner that dies by SIGKILL', () => {
     await expect(attempt.control.status()).rejects.toBeInstanceOf(RunnerGoneError);
 
     const result = await reapAttempt(attempt.dir, 'its runner died');
-    expect(result).toMatchObject({ outcome: 'lost', reason: 'its runner died', host: 'test-host', checkpoint: { wip: true } });
+    expect(result).toMatchObject({
+      outcome: 'lost',
+      reason: 'its runner died',
+      host: 'test-host',
+      checkpoint: { wip: true },
+    });
     expect(processesOf(attempt)).toEqual([]);
     const wip = attemptRefs.wip(attempt.bead, attempt.dir.attempt);
     expect(await attempt.remote(wip)).toBe(result.checkpoint?.sha);
@@ -63,7 +72,10 @@ describe('a runner that dies by SIGKILL', () => {
     const record = await attempt.dir.readRunner();
     // As if the agent's number had been used again: another process, another start time, no mark.
     const stranger = spawn('sleep', ['600'], { detached: true, stdio: 'ignore' });
-    await attempt.dir.writeRunner({ ...record!, agent: { ...record!.agent!, pid: stranger.pid!, pgid: stranger.pid! } });
+    await attempt.dir.writeRunner({
+      ...record!,
+      agent: { ...record!.agent!, pid: stranger.pid!, pgid: stranger.pid! },
+    });
     try {
       await reapAttempt(attempt.dir, 'its runner died');
       expect(processesOf(attempt)).toEqual([]);
@@ -103,7 +115,8 @@ describe('what lies on the disk of the host', () => {
     const token = Buffer.from((await attempt.dir.readToken())!).toString('base64');
     for (const pid of [await attempt.runnerPid(), ...processesOf(attempt)]) {
       expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8')).not.toContain(token);
-      if (pid !== (await attempt.runnerPid())) expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toContain(token);
+      if (pid !== (await attempt.runnerPid()))
+        expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toContain(token);
     }
     expect(readFileSync(`/proc/${await attempt.runnerPid()}/environ`, 'utf8')).not.toContain('HEARTBEAD_ATTEMPT');
   });
@@ -122,8 +135,18 @@ describe('what lies on the disk of the host', () => {
       expect((await stat(dirname(sockets.agent))).mode & 0o777).toBe(0o700);
       expect((await stat(sockets.agent)).mode & 0o777).toBe(0o600);
       await attempt.control.stop({ outcome: 'stopped', reason: 'the test is over' });
-      await until('the end of the runner', async () => attempt.status().then(() => false, () => true));
-      await until('the folder is gone', () => stat(dirname(sockets.agent)).then(() => false, () => true));
+      await until('the end of the runner', async () =>
+        attempt.status().then(
+          () => false,
+          () => true,
+        ),
+      );
+      await until('the folder is gone', () =>
+        stat(dirname(sockets.agent)).then(
+          () => false,
+          () => true,
+        ),
+      );
     } finally {
       if (base === undefined) delete process.env['TMPDIR'];
       else process.env['TMPDIR'] = base;

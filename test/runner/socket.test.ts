@@ -25,7 +25,8 @@ const open = async (messages: Message[] = [], clocks = {}): Promise<void> => {
   socketPath = (await attempt.dir.readRunner())!.sockets!.agent;
   client = new AgentSocketClient(socketPath);
 };
-const ask = (method: 'GET' | 'POST', path: string, body?: unknown) => unixRequest({ socketPath, method, path, body, timeoutMs: 20_000 });
+const ask = (method: 'GET' | 'POST', path: string, body?: unknown) =>
+  unixRequest({ socketPath, method, path, body, timeoutMs: 20_000 });
 const message = (id: string, text = `text of ${id}`): Message => ({ id, text, from: 'operator', at: 1 });
 
 describe('the agent’s socket', () => {
@@ -75,11 +76,18 @@ describe('the agent’s socket', () => {
     expect((await client.messages()).map(({ id }) => id)).toEqual(['m3']);
     await attempt.control.deliver(message('m1'));
     expect((await client.messages()).map(({ id }) => id)).toEqual(['m3']);
-    const heard = await until('the signal', async () => (await attempt.heard()).find(({ acknowledged }) => acknowledged !== undefined));
+    const heard = await until('the signal', async () =>
+      (await attempt.heard()).find(({ acknowledged }) => acknowledged !== undefined),
+    );
     expect(heard.acknowledged).toEqual(['m2', 'm1']);
     const result = await attempt.control.stop({ outcome: 'stopped', reason: 'the test is over' });
     expect(result.acknowledged).toEqual(['m2', 'm1']);
-    await until('the end of the runner', () => client.messages().then(() => false, (error: unknown) => error instanceof AgentSocketError && error.kind === 'gone'));
+    await until('the end of the runner', () =>
+      client.messages().then(
+        () => false,
+        (error: unknown) => error instanceof AgentSocketError && error.kind === 'gone',
+      ),
+    );
   });
 
   test('more messages than the agent can hold are refused', async () => {
@@ -94,7 +102,10 @@ describe('the agent’s socket', () => {
     await expect(client.note('one more')).rejects.toMatchObject({ kind: 'refused', status: 429 });
     await client.escalate('help');
     await until('all notes', async () => (await attempt.notes()).length === 21);
-    expect((await attempt.notes()).map(({ text }) => text)).toEqual([...Array.from({ length: 20 }, (_, at) => `note ${at}`), 'help']);
+    expect((await attempt.notes()).map(({ text }) => text)).toEqual([
+      ...Array.from({ length: 20 }, (_, at) => `note ${at}`),
+      'help',
+    ]);
     expect(await attempt.dir.readReport()).toMatchObject({ kind: 'escalated', text: 'help' });
   });
 
@@ -104,7 +115,12 @@ describe('the agent’s socket', () => {
     const answer = await client.checkpoint('half way');
     expect(answer).toMatchObject({ pushed: true, checkpoint: { wip: true } });
     expect(await attempt.remote(attemptRefs.wip(attempt.bead, attempt.dir.attempt))).toBe(answer.checkpoint.sha);
-    await until('the bead knows', async () => (await attempt.heard()).some(({ checkpoint }) => checkpoint?.sha === answer.checkpoint.sha) || (await client.heartbeat(), false));
+    await until(
+      'the bead knows',
+      async () =>
+        (await attempt.heard()).some(({ checkpoint }) => checkpoint?.sha === answer.checkpoint.sha) ||
+        (await client.heartbeat(), false),
+    );
     expect(await git(attempt.dir.worktree, 'status', '--porcelain')).toBe('?? work');
   });
 
@@ -113,7 +129,11 @@ describe('the agent’s socket', () => {
     await rename(attempt.origin, `${attempt.origin}.away`);
     await writeFile(`${attempt.dir.worktree}/work`, 'half done');
     expect(await client.checkpoint()).toMatchObject({ pushed: false });
-    expect(await attempt.status()).toMatchObject({ phase: 'running', pushProblem: expect.any(String) as string, text: expect.stringContaining('last push failed') as string });
+    expect(await attempt.status()).toMatchObject({
+      phase: 'running',
+      pushProblem: expect.any(String) as string,
+      text: expect.stringContaining('last push failed') as string,
+    });
     await writeFile(`${attempt.dir.worktree}/more`, 'x');
     await git(attempt.dir.worktree, 'add', '.');
     await git(attempt.dir.worktree, 'commit', '-qm', 'work');

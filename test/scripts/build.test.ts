@@ -7,7 +7,11 @@ const build = ['scripts/build.mjs'];
 
 test('a build is made once, made again when a source changes, and not because a file was only touched', async () => {
   const checkout = new Checkout();
-  expect(await checkout.run(build)).toMatchObject({ code: 0, stdout: '', stderr: expect.stringMatching(/^build: compiling/) as string });
+  expect(await checkout.run(build)).toMatchObject({
+    code: 0,
+    stdout: '',
+    stderr: expect.stringMatching(/^build: compiling/) as string,
+  });
   expect(checkout.has('dist/cli/main.js')).toBe(true);
   expect((await checkout.run(build)).stderr).toBe('build: dist is up to date\n');
   utimesSync(join(checkout.folder, 'src/cli/main.ts'), new Date(), new Date());
@@ -28,13 +32,18 @@ test('compiled files that somebody deleted are made again', async () => {
 test('what was compiled of a source that is gone goes too, and a bundle of the workflows stays', async () => {
   const checkout = new Checkout();
   checkout.write('src/gone.ts', 'export const a = 1;');
-  checkout.write('src/worker/bundle.ts', `import { writeFileSync } from 'node:fs'; export const buildWorkflowBundle = (out) => writeFileSync(out, 'bundle');`);
+  checkout.write(
+    'src/worker/bundle.ts',
+    `import { writeFileSync } from 'node:fs'; export const buildWorkflowBundle = (out) => writeFileSync(out, 'bundle');`,
+  );
   await checkout.run(build);
   expect(checkout.has('dist/gone.js') && checkout.has('dist/gone.d.ts') && checkout.has('dist/gone.js.map')).toBe(true);
   expect(checkout.has('dist/workflow-bundle.js')).toBe(true);
   checkout.remove('src/gone.ts');
   await checkout.run(build);
-  expect(checkout.has('dist/gone.js') || checkout.has('dist/gone.d.ts') || checkout.has('dist/gone.js.map')).toBe(false);
+  expect(checkout.has('dist/gone.js') || checkout.has('dist/gone.d.ts') || checkout.has('dist/gone.js.map')).toBe(
+    false,
+  );
   expect(checkout.has('dist/workflow-bundle.js') && checkout.has('dist/server/file-lock.mjs')).toBe(true);
 });
 
@@ -64,7 +73,8 @@ test('types are checked only when asked for; what cannot be read is told either 
   const checked = await checkout.run([...build, '--check']);
   expect(checked).toMatchObject({ code: 1, stderr: expect.stringContaining('TS2322') as string });
   checkout.write('src/cli/main.ts', unreadable);
-  for (let i = 0; i < 2; i += 1) expect(await checkout.run(build)).toMatchObject({ code: 1, stderr: expect.stringContaining('main.ts') as string });
+  for (let i = 0; i < 2; i += 1)
+    expect(await checkout.run(build)).toMatchObject({ code: 1, stderr: expect.stringContaining('main.ts') as string });
 });
 
 test('the runner is one file with all that it imports; deleted, it is made again', async () => {

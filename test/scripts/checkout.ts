@@ -14,7 +14,10 @@ export interface Ran {
   stderr: string;
 }
 
-/** A small checkout with this project's scripts and a program of a few lines, on a machine where only what is in `bin` is installed. */
+/**
+ * A small checkout with this project's scripts and a program of a few lines, on a machine where only what is in `bin`
+ * is installed.
+ */
 export class Checkout {
   readonly folder: string;
   /** The only folder on PATH; holds a `git` that does nothing, and an `npm` that leaves a line in `calls`. */
@@ -26,7 +29,8 @@ export class Checkout {
     this.folder = join(scratch, 'checkout');
     this.bin = join(scratch, 'bin');
     this.#calls = join(scratch, 'calls');
-    for (const path of ['scripts', 'bin', 'tsconfig.json', 'tsconfig.build.json', 'src/server/file-lock.mjs']) cpSync(join(root, path), join(this.folder, path), { recursive: true });
+    for (const path of ['scripts', 'bin', 'tsconfig.json', 'tsconfig.build.json', 'src/server/file-lock.mjs'])
+      cpSync(join(root, path), join(this.folder, path), { recursive: true });
     this.write('package.json', JSON.stringify({ name: 'small', type: 'module' }));
     this.write('package-lock.json', lockFile('1.0.0'));
     this.write('src/cli/main.ts', program('first'));
@@ -56,7 +60,11 @@ export class Checkout {
 
   /** Starts one of the checkout's scripts; it is ended with the test. */
   start(args: readonly string[], env: NodeJS.ProcessEnv = {}): { child: ChildProcess; ended: Promise<Ran> } {
-    const child = spawn(process.execPath, args, { cwd: this.folder, env: { PATH: this.bin, HOME: this.folder, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, args, {
+      cwd: this.folder,
+      env: { PATH: this.bin, HOME: this.folder, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     onTestFinished(() => void child.kill('SIGKILL'));
     const ran: Ran = { code: null, stdout: '', stderr: '' };
     child.stdout.on('data', (data: Buffer) => (ran.stdout += data.toString()));
@@ -70,7 +78,8 @@ export class Checkout {
 }
 
 /** A lock file that asks for one package. */
-export const lockFile = (version: string): string => JSON.stringify({ packages: { '': { name: 'small' }, 'node_modules/something': { version } } });
+export const lockFile = (version: string): string =>
+  JSON.stringify({ packages: { '': { name: 'small' }, 'node_modules/something': { version } } });
 
 /** A program that tells its arguments, and does what the first one says. */
 export const program = (name: string): string => `
@@ -86,7 +95,10 @@ console.log(JSON.stringify(['${name}', ...process.argv.slice(2)]));
 export const wrongType = 'export const wrong = "type";';
 export const unreadable = 'const = ;';
 
-/** Stands in for the compiler, which would take seconds a time: sources here are plain JavaScript in files named `.ts`, and are copied. */
+/**
+ * Stands in for the compiler, which would take seconds a time: sources here are plain JavaScript in files named `.ts`,
+ * and are copied.
+ */
 const compiler = `
 const { cpSync, readFileSync, readdirSync, writeFileSync, mkdirSync } = require('node:fs');
 const { dirname, join } = require('node:path');

@@ -3,12 +3,20 @@ import { Checkout, program, unreadable } from './checkout.js';
 
 const heartbead = (...args: string[]): string[] => ['bin/heartbead.mjs', ...args];
 
-test('in a checkout the command builds itself when it must, with one line, and its output and exit code are the program\'s', async () => {
+test("in a checkout the command builds itself when it must, with one line, and its output and exit code are the program's", async () => {
   const checkout = new Checkout();
-  expect(await checkout.run(heartbead('fail', '--json'))).toEqual({ code: 7, stdout: '["first","fail","--json"]\n', stderr: 'heartbead: nothing is compiled yet; building first\n' });
+  expect(await checkout.run(heartbead('fail', '--json'))).toEqual({
+    code: 7,
+    stdout: '["first","fail","--json"]\n',
+    stderr: 'heartbead: nothing is compiled yet; building first\n',
+  });
   expect(await checkout.run(heartbead('ls'))).toEqual({ code: 0, stdout: '["first","ls"]\n', stderr: '' });
   checkout.write('src/cli/main.ts', program('second'));
-  expect(await checkout.run(heartbead('ls'))).toEqual({ code: 0, stdout: '["second","ls"]\n', stderr: 'heartbead: the sources or packages have changed; building first\n' });
+  expect(await checkout.run(heartbead('ls'))).toEqual({
+    code: 0,
+    stdout: '["second","ls"]\n',
+    stderr: 'heartbead: the sources or packages have changed; building first\n',
+  });
 });
 
 test('a signal to the command reaches the program', async () => {
@@ -19,11 +27,15 @@ test('a signal to the command reaches the program', async () => {
   expect(await ended).toMatchObject({ code: 9 });
 });
 
-test('an agent\'s call never builds: it runs what is there', async () => {
+test("an agent's call never builds: it runs what is there", async () => {
   const checkout = new Checkout();
   await checkout.run(heartbead('ls'));
   checkout.write('src/cli/main.ts', program('second'));
-  expect(await checkout.run(heartbead('agent', 'heartbeat'), { HEARTBEAD_ATTEMPT: '1-abcdef' })).toEqual({ code: 0, stdout: '["first","agent","heartbeat"]\n', stderr: '' });
+  expect(await checkout.run(heartbead('agent', 'heartbeat'), { HEARTBEAD_ATTEMPT: '1-abcdef' })).toEqual({
+    code: 0,
+    stdout: '["first","agent","heartbeat"]\n',
+    stderr: '',
+  });
 });
 
 test('installed as a package, without sources, it just runs', async () => {

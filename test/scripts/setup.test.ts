@@ -27,15 +27,28 @@ test('packages that somebody installed by hand are left alone; when the lock fil
 test('an installation that fails is told, and tried again the next time', async () => {
   const checkout = new Checkout();
   script(join(checkout.bin, 'npm'), 'echo "npm error network" >&2; exit 1');
-  for (let i = 0; i < 2; i += 1) expect(await checkout.run(setup)).toMatchObject({ code: 1, stderr: expect.stringMatching(/npm error network\nheartbead: npm ci failed, see above.*\n$/) as string });
+  for (let i = 0; i < 2; i += 1)
+    expect(await checkout.run(setup)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/npm error network\nheartbead: npm ci failed, see above.*\n$/) as string,
+    });
 });
 
 test('a missing git and a Node.js too old are told in one sentence, before anything is installed', async () => {
   const checkout = new Checkout();
   const old = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.18.9'}})`;
-  expect(await checkout.run(['--import', old, ...setup])).toEqual({ code: 1, stdout: '', stderr: 'heartbead: Heartbead needs Node.js 20.19.0 or newer, this is 20.18.9; install a newer one and run the command again\n' });
+  expect(await checkout.run(['--import', old, ...setup])).toEqual({
+    code: 1,
+    stdout: '',
+    stderr:
+      'heartbead: Heartbead needs Node.js 20.19.0 or newer, this is 20.18.9; install a newer one and run the command again\n',
+  });
   rmSync(join(checkout.bin, 'git'));
-  expect(await checkout.run(setup)).toEqual({ code: 1, stdout: '', stderr: expect.stringMatching(/^heartbead: git is missing: install it .*\n$/) as string });
+  expect(await checkout.run(setup)).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/^heartbead: git is missing: install it .*\n$/) as string,
+  });
   expect(checkout.npmCalls()).toEqual([]);
 });
 
@@ -43,5 +56,8 @@ test('a program is run after the set-up in the same process, with its arguments 
   const checkout = new Checkout();
   const run = (...args: string[]) => checkout.run(['scripts/run.mjs', ...args]);
   expect(await run('cli/main.js', 'fail', '--exit')).toMatchObject({ code: 7, stdout: '["first","fail","--exit"]\n' });
-  expect(await run('cli/nothing.js')).toMatchObject({ code: 2, stderr: 'heartbead: there is no cli/nothing.js among the compiled files\n' });
+  expect(await run('cli/nothing.js')).toMatchObject({
+    code: 2,
+    stderr: 'heartbead: there is no cli/nothing.js among the compiled files\n',
+  });
 });

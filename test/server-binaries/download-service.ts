@@ -14,8 +14,13 @@ export interface DownloadService {
   asked: string[];
 }
 
-/** A stand-in for the service that the SDK downloads its servers from: answers with one archive that holds `program`. */
-export async function downloadService(program: string, override?: (request: IncomingMessage, response: ServerResponse) => boolean): Promise<DownloadService> {
+/**
+ * A stand-in for the service that the SDK downloads its servers from: answers with one archive that holds `program`.
+ */
+export async function downloadService(
+  program: string,
+  override?: (request: IncomingMessage, response: ServerResponse) => boolean,
+): Promise<DownloadService> {
   const folder = scratchFolder('downloads');
   script(join(folder, 'inside/server-program'), program);
   execFileSync('tar', ['-czf', join(folder, 'a.tar.gz'), '-C', folder, 'inside']);
@@ -36,5 +41,8 @@ export async function downloadService(program: string, override?: (request: Inco
   return { url, asked };
 }
 
-/** Where nothing listens: a connection is refused at once. (`fetch` refuses the usual examples, ports 1 and 9, by itself.) */
+/**
+ * Where nothing listens: a connection is refused at once. (`fetch` refuses the usual examples, ports 1 and 9, by
+ * itself.)
+ */
 export const unreachable = 'http://127.0.0.1:2';

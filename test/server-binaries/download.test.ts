@@ -5,7 +5,14 @@ import { scratchFolder } from '../support/scratch.js';
 import { downloadService, unreachable } from './download-service.js';
 
 const limits = { answer: 2_000, silence: 2_000 };
-const options = (downloads: string) => ({ artifact: 'cli' as const, into: scratchFolder('into'), as: 'temporal', downloads, limits, log: () => undefined });
+const options = (downloads: string) => ({
+  artifact: 'cli' as const,
+  into: scratchFolder('into'),
+  as: 'temporal',
+  downloads,
+  limits,
+  log: () => undefined,
+});
 
 test('the named file of the archive becomes the program, and nothing else stays', async () => {
   const { url } = await downloadService('echo hello');
@@ -19,10 +26,27 @@ test.each<[string, Parameters<typeof downloadService>[1], RegExp]>([
   ['never answers', () => true, /nothing came for 2 s/],
   ['answers with a page for people', (_, response) => Boolean(response.end('<html>Please sign in</html>')), /JSON/],
   ['answers something else', (_, response) => Boolean(response.end('{"hello":"you"}')), /answered something unknown/],
-  ['names another kind of archive', (_, response) => Boolean(response.end('{"archiveUrl":"http://127.0.0.1/a.zip","fileToExtract":"a"}')), /unknown format/],
-  ['stops in the middle of the archive', (request, response) => request.url === '/a.tar.gz' && response.writeHead(200, { 'content-length': 1_000 }).write('x'), /nothing came for 2 s/],
-  ['sends something that is no archive', (request, response) => request.url === '/a.tar.gz' && Boolean(response.end('text')), /tar/],
-  ['has lost the archive', (request, response) => request.url === '/a.tar.gz' && Boolean(response.writeHead(404).end()), /answered with status 404/],
+  [
+    'names another kind of archive',
+    (_, response) => Boolean(response.end('{"archiveUrl":"http://127.0.0.1/a.zip","fileToExtract":"a"}')),
+    /unknown format/,
+  ],
+  [
+    'stops in the middle of the archive',
+    (request, response) =>
+      request.url === '/a.tar.gz' && response.writeHead(200, { 'content-length': 1_000 }).write('x'),
+    /nothing came for 2 s/,
+  ],
+  [
+    'sends something that is no archive',
+    (request, response) => request.url === '/a.tar.gz' && Boolean(response.end('text')),
+    /tar/,
+  ],
+  [
+    'has lost the archive',
+    (request, response) => request.url === '/a.tar.gz' && Boolean(response.writeHead(404).end()),
+    /answered with status 404/,
+  ],
 ])('a service that %s is given up with that reason, and nothing stays', async (_, override, reason) => {
   const { url } = await downloadService('echo hello', override);
   const o = options(url);
@@ -31,14 +55,22 @@ test.each<[string, Parameters<typeof downloadService>[1], RegExp]>([
 });
 
 test('a network that refuses, or knows no such name, is told at once with that reason', async () => {
-  await expect(downloadAsSdk({ ...options(unreachable), limits: { answer: 60_000, silence: 60_000 } })).rejects.toThrow(/ECONNREFUSED/);
-  await expect(downloadAsSdk({ ...options('http://nowhere.invalid'), limits: { answer: 60_000, silence: 60_000 } })).rejects.toThrow(/ENOTFOUND|EAI_AGAIN/);
+  await expect(downloadAsSdk({ ...options(unreachable), limits: { answer: 60_000, silence: 60_000 } })).rejects.toThrow(
+    /ECONNREFUSED/,
+  );
+  await expect(
+    downloadAsSdk({ ...options('http://nowhere.invalid'), limits: { answer: 60_000, silence: 60_000 } }),
+  ).rejects.toThrow(/ENOTFOUND|EAI_AGAIN/);
 });
 
 test('whoever asked for it may end it', async () => {
   const { url } = await downloadService('echo hello', () => true);
   const abort = new AbortController();
-  const download = downloadAsSdk({ ...options(url), signal: abort.signal, limits: { answer: 60_000, silence: 60_000 } });
+  const download = downloadAsSdk({
+    ...options(url),
+    signal: abort.signal,
+    limits: { answer: 60_000, silence: 60_000 },
+  });
   abort.abort();
   await expect(download).rejects.toMatchObject({ name: 'AbortError' });
 });

@@ -11,12 +11,24 @@ const answers = (version: string): string => `echo 'temporal version ${version}'
 const good = '1.2.3 (Server 1.29.1, UI 2.42.1)';
 
 /** A machine with an empty cache, and only the given programs on PATH besides the system's shell. */
-function machine(): { env: NodeJS.ProcessEnv; bin: string; cache: string; lines: string[]; log: (line: string) => void } {
+function machine(): {
+  env: NodeJS.ProcessEnv;
+  bin: string;
+  cache: string;
+  lines: string[];
+  log: (line: string) => void;
+} {
   const folder = scratchFolder('machine');
   const bin = join(folder, 'bin');
   const cache = join(folder, 'cache');
   const lines: string[] = [];
-  return { env: { PATH: `${bin}:/usr/bin:/bin`, HOME: folder, HEARTBEAD_CACHE: cache }, bin, cache, lines, log: (line) => lines.push(line) };
+  return {
+    env: { PATH: `${bin}:/usr/bin:/bin`, HOME: folder, HEARTBEAD_CACHE: cache },
+    bin,
+    cache,
+    lines,
+    log: (line) => lines.push(line),
+  };
 }
 
 /** A `go` that "builds" a temporal program, and counts how often it was called. */
@@ -29,23 +41,32 @@ test('the program that TEMPORAL_CLI_PATH names comes first', async () => {
   const { env, bin, log, lines } = machine();
   script(join(bin, 'temporal'), answers('9.9.9 (Server 9.9.9)'));
   const named = script(join(bin, 'elsewhere'), answers(good));
-  expect(await findDevServer({ env: { ...env, TEMPORAL_CLI_PATH: named }, log })).toEqual({ path: named, source: 'env', version: good });
+  expect(await findDevServer({ env: { ...env, TEMPORAL_CLI_PATH: named }, log })).toEqual({
+    path: named,
+    source: 'env',
+    version: good,
+  });
   expect(lines).toEqual([`Temporal dev server ${good}, named by an environment variable: ${named}`]);
 });
 
 test.each([
   ['does not exist', (bin: string) => join(bin, 'nothing')],
-  ['is not executable', (bin: string) => {
-    script(join(bin, 'temporal'), '');
-    writeFileSync(join(bin, 'text'), 'text', { mode: 0o644 });
-    return join(bin, 'text');
-  }],
+  [
+    'is not executable',
+    (bin: string) => {
+      script(join(bin, 'temporal'), '');
+      writeFileSync(join(bin, 'text'), 'text', { mode: 0o644 });
+      return join(bin, 'text');
+    },
+  ],
   ['does not answer --version', (bin: string) => script(join(bin, 'other'), 'echo hello')],
 ])('TEMPORAL_CLI_PATH with a file that %s is told, and nothing else is tried', async (problem, make) => {
   const { env, bin } = machine();
   const error = await findDevServer({ env: { ...env, TEMPORAL_CLI_PATH: make(bin) } }).catch((e: unknown) => e);
   expect(error).toBeInstanceOf(ServerNotFound);
-  expect((error as Error).message).toMatch(new RegExp(`TEMPORAL_CLI_PATH names .*${problem}.*correct the variable or unset it`));
+  expect((error as Error).message).toMatch(
+    new RegExp(`TEMPORAL_CLI_PATH names .*${problem}.*correct the variable or unset it`),
+  );
 });
 
 test('a temporal on PATH is used', async () => {
@@ -66,8 +87,16 @@ test('the download asks as the SDK does, and the next caller finds its program i
   const { env, cache, log, lines } = machine();
   const { url, asked } = await downloadService(answers(good));
   const first = await findDevServer({ env, log, downloads: url });
-  expect(first).toEqual({ path: join(cache, 'dev-server', `sdk-${sdkVersion}`, 'temporal'), source: 'download', version: good });
-  expect(asked[0]).toMatch(new RegExp(`^/cli/default\\?arch=(amd64|arm64)&platform=(linux|darwin)&format=tar.gz&sdk-name=sdk-typescript&sdk-version=${sdkVersion}$`));
+  expect(first).toEqual({
+    path: join(cache, 'dev-server', `sdk-${sdkVersion}`, 'temporal'),
+    source: 'download',
+    version: good,
+  });
+  expect(asked[0]).toMatch(
+    new RegExp(
+      `^/cli/default\\?arch=(amd64|arm64)&platform=(linux|darwin)&format=tar.gz&sdk-name=sdk-typescript&sdk-version=${sdkVersion}$`,
+    ),
+  );
   expect(lines.at(-1)).toMatch(/downloaded as the SDK does/);
   expect(await findDevServer({ env, downloads: url })).toEqual({ ...first, source: 'cache' });
   expect(asked).toHaveLength(2);
@@ -79,7 +108,9 @@ test('where no download is possible, it is built with go install; the next calle
   script(join(bin, 'go'), fakeGo(calls));
   const built = await findDevServer({ env, log, downloads: unreachable });
   expect(built).toEqual({ path: join(cache, 'dev-server/cli-1.5.1/temporal'), source: 'go install', version: good });
-  expect(lines.join('\n')).toMatch(/the download does not work here \(.*ECONNREFUSED.*\)[^]*building .* with go install/);
+  expect(lines.join('\n')).toMatch(
+    /the download does not work here \(.*ECONNREFUSED.*\)[^]*building .* with go install/,
+  );
   expect((await findDevServer({ env, downloads: unreachable })).source).toBe('cache');
   expect(readFileSync(calls, 'utf8')).toBe('called\n');
 });
@@ -88,7 +119,10 @@ test('two callers at once build once', async () => {
   const { env, bin } = machine();
   const calls = join(bin, '../calls');
   script(join(bin, 'go'), fakeGo(calls));
-  const both = await Promise.all([findDevServer({ env, downloads: unreachable }), findDevServer({ env, downloads: unreachable })]);
+  const both = await Promise.all([
+    findDevServer({ env, downloads: unreachable }),
+    findDevServer({ env, downloads: unreachable }),
+  ]);
   expect(both.map(({ source }) => source).sort()).toEqual(['cache', 'go install']);
   expect(readFileSync(calls, 'utf8')).toBe('called\n');
 });
@@ -98,7 +132,9 @@ test('a failed build is told with what the compiler said and what to do, and lea
   script(join(bin, 'go'), `echo 'go: example.com/module@v1: no space left on device' >&2; exit 1`);
   const error = await findDevServer({ env, downloads: unreachable }).catch((e: unknown) => e);
   expect(error).toBeInstanceOf(ServerNotFound);
-  expect((error as Error).message).toMatch(/download: .*ECONNREFUSED[^]*go install: .*no space left on device[^]*TEMPORAL_CLI_PATH[^]*TEMPORAL_ADDRESS/);
+  expect((error as Error).message).toMatch(
+    /download: .*ECONNREFUSED[^]*go install: .*no space left on device[^]*TEMPORAL_CLI_PATH[^]*TEMPORAL_ADDRESS/,
+  );
   expect(readdirSync(join(cache, 'dev-server'))).toEqual([]);
 });
 
@@ -121,7 +157,9 @@ test('a build that was interrupted leaves nothing in the cache, and what a kille
   const abort = new AbortController();
   const pidFile = join(bin, '../pid');
   script(join(bin, 'go'), `echo $$ > '${pidFile}.new'; mv '${pidFile}.new' '${pidFile}'; exec sleep 600`);
-  const search = expect(findDevServer({ env, downloads: unreachable, signal: abort.signal })).rejects.toMatchObject({ name: 'AbortError' });
+  const search = expect(findDevServer({ env, downloads: unreachable, signal: abort.signal })).rejects.toMatchObject({
+    name: 'AbortError',
+  });
   await vi.waitFor(() => expect(existsSync(pidFile)).toBe(true), { timeout: 30_000 });
   abort.abort();
   await search;

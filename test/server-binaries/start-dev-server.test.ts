@@ -39,8 +39,14 @@ test('it comes up with its Web UI, its own namespace and our search attributes, 
   expect(server.address).toMatch(/^127\.0\.0\.1:\d+$/);
   expect((await fetch(server.uiAddress!)).status).toBe(200);
   const { workflow } = await client(server);
-  await workflow.start('nothing', { workflowId: 'a', taskQueue: 'none', searchAttributes: { BeadStatus: ['open'], Rig: ['r'] } });
-  await vi.waitFor(async () => expect((await workflow.count(`BeadStatus = 'open'`)).count).toBe(1), { timeout: 30_000 });
+  await workflow.start('nothing', {
+    workflowId: 'a',
+    taskQueue: 'none',
+    searchAttributes: { BeadStatus: ['open'], Rig: ['r'] },
+  });
+  await vi.waitFor(async () => expect((await workflow.count(`BeadStatus = 'open'`)).count).toBe(1), {
+    timeout: 30_000,
+  });
   await server.stop();
   expect(isAlive(server.pid)).toBe(false);
   expect(existsSync(server.logFile)).toBe(false);
@@ -67,41 +73,72 @@ test('a port that is taken is told, with one that is free', async () => {
   onTestFinished(() => void other.close());
   await new Promise((resolve) => other.once('listening', resolve));
   const { port } = other.address() as AddressInfo;
-  await expect(startDevServer({ port, program: pretending('/bin/false') })).rejects.toThrow(new RegExp(`^port ${port} is taken by another program: end that one, or choose another port \\(\\d+ is free\\)$`));
-  await expect(startDevServer({ uiPort: port, program: pretending('/bin/false') })).rejects.toThrow(`port ${port} is taken`);
+  await expect(startDevServer({ port, program: pretending('/bin/false') })).rejects.toThrow(
+    new RegExp(`^port ${port} is taken by another program: end that one, or choose another port \\(\\d+ is free\\)$`),
+  );
+  await expect(startDevServer({ uiPort: port, program: pretending('/bin/false') })).rejects.toThrow(
+    `port ${port} is taken`,
+  );
 });
 
 test.each([
-  ['that ends at once', `echo 'something is wrong' >&2; exit 1`, /does not come up: it ended at once\n {2}something is wrong$/],
-  ['whose port was taken meanwhile', `echo 'listen tcp 127.0.0.1:1: bind: address already in use' >&2; exit 1`, /try again, or choose other ports/],
-  ['whose database is used by another one', `echo 'database is locked' >&2; exit 1`, /Another server uses .*temporal\.db/],
+  [
+    'that ends at once',
+    `echo 'something is wrong' >&2; exit 1`,
+    /does not come up: it ended at once\n {2}something is wrong$/,
+  ],
+  [
+    'whose port was taken meanwhile',
+    `echo 'listen tcp 127.0.0.1:1: bind: address already in use' >&2; exit 1`,
+    /try again, or choose other ports/,
+  ],
+  [
+    'whose database is used by another one',
+    `echo 'database is locked' >&2; exit 1`,
+    /Another server uses .*temporal\.db/,
+  ],
 ])('a server %s is told with what it printed', async (_, body, message) => {
   const folder = scratchFolder('bad');
-  await expect(startDevServer({ dbFile: join(folder, 'temporal.db'), program: pretending(script(join(folder, 'server'), body)) })).rejects.toThrow(message);
+  await expect(
+    startDevServer({ dbFile: join(folder, 'temporal.db'), program: pretending(script(join(folder, 'server'), body)) }),
+  ).rejects.toThrow(message);
 });
 
 test('a program that cannot be run is told', async () => {
-  await expect(startDevServer({ program: pretending('/nowhere/temporal') })).rejects.toThrow(/\/nowhere\/temporal cannot be started/);
+  await expect(startDevServer({ program: pretending('/nowhere/temporal') })).rejects.toThrow(
+    /\/nowhere\/temporal cannot be started/,
+  );
 });
 
-test.each(['exit', 'SIGKILL'] as const)('the server ends with the process that started it (%s), unless it is to outlive it', async (how) => {
-  const folder = scratchFolder('outlive');
-  const fake = script(join(folder, 'server'), 'exec sleep 600');
-  const starter = async (outlive: boolean): Promise<number> => {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', `
+test.each(['exit', 'SIGKILL'] as const)(
+  'the server ends with the process that started it (%s), unless it is to outlive it',
+  async (how) => {
+    const folder = scratchFolder('outlive');
+    const fake = script(join(folder, 'server'), 'exec sleep 600');
+    const starter = async (outlive: boolean): Promise<number> => {
+      const child = spawn(
+        process.execPath,
+        [
+          '--input-type=module',
+          '-e',
+          `
       import { ServerProcess } from ${JSON.stringify(fileURLToPath(new URL('../../dist/server/server-process.js', import.meta.url)))};
       const server = new ServerProcess(${JSON.stringify(fake)}, [], { logFile: ${JSON.stringify(join(folder, 'log'))}, outlive: ${outlive} });
       console.log(server.pid);
       process.once('SIGTERM', () => process.exit());
-      setInterval(() => undefined, 60_000);`], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const pid = Number(await new Promise<Buffer>((resolve) => child.stdout.once('data', resolve)));
-    onTestFinished(() => void (isAlive(pid) && process.kill(pid, 'SIGKILL')));
-    const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.kill(how === 'exit' ? 'SIGTERM' : 'SIGKILL');
-    await gone;
-    return pid;
-  };
-  const bound = await starter(false);
-  await vi.waitFor(() => expect(isAlive(bound)).toBe(false), { timeout: 10_000 });
-  expect(isAlive(await starter(true))).toBe(true);
-});
+      setInterval(() => undefined, 60_000);`,
+        ],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      );
+      const pid = Number(await new Promise<Buffer>((resolve) => child.stdout.once('data', resolve)));
+      onTestFinished(() => void (isAlive(pid) && process.kill(pid, 'SIGKILL')));
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      child.kill(how === 'exit' ? 'SIGTERM' : 'SIGKILL');
+      await gone;
+      return pid;
+    };
+    const bound = await starter(false);
+    await vi.waitFor(() => expect(isAlive(bound)).toBe(false), { timeout: 10_000 });
+    expect(isAlive(await starter(true))).toBe(true);
+  },
+);

@@ -11,9 +11,14 @@ const program = fileURLToPath(new URL('../../dist/server/prepare-namespace.js', 
 /** Runs the job as the compose file does: a process that is told everything by its environment. */
 function job(env: NodeJS.ProcessEnv): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [program], { env: { PATH: process.env['PATH'], HOME: scratchFolder('home'), ...env } }, (error, stdout, stderr) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
-    });
+    execFile(
+      process.execPath,
+      [program],
+      { env: { PATH: process.env['PATH'], HOME: scratchFolder('home'), ...env } },
+      (error, stdout, stderr) => {
+        resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
+      },
+    );
   });
 }
 
@@ -21,8 +26,16 @@ test('the job creates the namespace and registers the search attributes, and doe
   const { address } = inject('devServer');
   const name = `town-${randomUUID().slice(0, 8)}`;
   const env = { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: name, HEARTBEAD_RETENTION_DAYS: '7' };
-  expect(await job(env)).toEqual({ code: 0, stderr: '', stdout: `created the namespace ${name}, which keeps closed beads for 7 days\nregistered the search attributes BeadStatus, AgentStatus, Rig, Convoy, Attention\n` });
-  expect(await job(env)).toEqual({ code: 0, stderr: '', stdout: `the namespace ${name} is there\nthe search attributes are there\n` });
+  expect(await job(env)).toEqual({
+    code: 0,
+    stderr: '',
+    stdout: `created the namespace ${name}, which keeps closed beads for 7 days\nregistered the search attributes BeadStatus, AgentStatus, Rig, Convoy, Attention\n`,
+  });
+  expect(await job(env)).toEqual({
+    code: 0,
+    stderr: '',
+    stdout: `the namespace ${name} is there\nthe search attributes are there\n`,
+  });
   const connection = await Connection.connect({ address });
   onTestFinished(() => connection.close());
   expect(await missingSearchAttributes(connection, name)).toEqual([]);
@@ -31,6 +44,15 @@ test('the job creates the namespace and registers the search attributes, and doe
 });
 
 test('without a server to talk to, or with a wrong setting, it says so at once', async () => {
-  expect(await job({})).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^heartbead: no Temporal server: TEMPORAL_ADDRESS is not set.*set TEMPORAL_ADDRESS\n$/) as string });
-  expect(await job({ HEARTBEAD_RETENTION_DAYS: 'ever' })).toMatchObject({ code: 1, stderr: 'heartbead: HEARTBEAD_RETENTION_DAYS is a whole number of days, at least 1, not "ever"\n' });
+  expect(await job({})).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(
+      /^heartbead: no Temporal server: TEMPORAL_ADDRESS is not set.*set TEMPORAL_ADDRESS\n$/,
+    ) as string,
+  });
+  expect(await job({ HEARTBEAD_RETENTION_DAYS: 'ever' })).toMatchObject({
+    code: 1,
+    stderr: 'heartbead: HEARTBEAD_RETENTION_DAYS is a whole number of days, at least 1, not "ever"\n',
+  });
 });

@@ -2,7 +2,9 @@ import { inject } from 'vitest';
 import { startTimeSkipping } from '../../src/server/time-skipping.js';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 
-/** A time-skipping server for one test file, with search attributes registered; end it with `teardown()` in `afterAll`. */
+/**
+ * A time-skipping server for one test file, with search attributes registered; end it with `teardown()` in `afterAll`.
+ */
 export function createTimeSkipping(): Promise<TestWorkflowEnvironment> {
   return startTimeSkipping({ program: inject('testServer') });
 }

@@ -2,10 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * Waits until there is something to see.
- * @param limit milliseconds after which an event on a busy machine with two cores is believed never to come; only a test that is broken waits that long.
+ * @param limit milliseconds after which an event on a busy machine with two cores is believed never to come; only a
+ * test that is broken waits that long.
  * @returns what was seen. @throws Error that says what was waited for, and what was seen last.
  */
-export async function until<T>(what: string, look: () => T | undefined | false | Promise<T | undefined | false>, limit = 60_000): Promise<T> {
+export async function until<T>(
+  what: string,
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+  limit = 60_000,
+): Promise<T> {
   const end = performance.now() + limit;
   let last: unknown;
   while (performance.now() < end) {

@@ -2,5 +2,12 @@ import { defineConfig } from 'vitest/config';
 
 /** `npm run test:ui`: the tests of the Web UI, and the pictures for the documentation. */
 export default defineConfig({
-  test: { include: ['test/ui/**/*.test.ts'], globalSetup: ['test/support/global/build.ts'], setupFiles: ['test/support/exit-on-signals.ts', 'test/support/quiet-runtime.ts'], env: { HEARTBEAD_SCREENSHOTS: 'docs/images' }, testTimeout: 120_000, hookTimeout: 180_000 },
+  test: {
+    include: ['test/ui/**/*.test.ts'],
+    globalSetup: ['test/support/global/build.ts'],
+    setupFiles: ['test/support/exit-on-signals.ts', 'test/support/quiet-runtime.ts'],
+    env: { HEARTBEAD_SCREENSHOTS: 'docs/images' },
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
+  },
 });

@@ -7,13 +7,20 @@ import { findChromium, startChromium } from './support/chromium.js';
 import { UiTown } from './support/town.js';
 
 const chromium = findChromium();
-if (chromium === undefined) console.warn('the Web UI is not tested: there is no Chromium (install it, on Debian by apt-get install chromium, or name one in HEARTBEAD_CHROMIUM)');
+if (chromium === undefined)
+  console.warn(
+    'the Web UI is not tested: there is no Chromium (install it, on Debian by apt-get install chromium, or name one in HEARTBEAD_CHROMIUM)',
+  );
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** `npm run test:ui` names the folder; otherwise no picture is taken. */
 const pictures = process.env['HEARTBEAD_SCREENSHOTS'];
 /** The queries that the operators' page recommends for saved views. */
-const savedViews = [...readFileSync(join(root, 'docs', 'operators.md'), 'utf8').matchAll(/^\| ([\w ]+) \| `(ExecutionStatus[^`]+|WorkflowType[^`]+)` \|$/gm)].map(([, name = '', query = '']) => ({ name, query }));
+const savedViews = [
+  ...readFileSync(join(root, 'docs', 'operators.md'), 'utf8').matchAll(
+    /^\| ([\w ]+) \| `(ExecutionStatus[^`]+|WorkflowType[^`]+)` \|$/gm,
+  ),
+].map(([, name = '', query = '']) => ({ name, query }));
 
 describe.skipIf(chromium === undefined)('the Web UI in a real browser', () => {
   let town: UiTown;
@@ -32,7 +39,17 @@ describe.skipIf(chromium === undefined)('the Web UI in a real browser', () => {
   const open = (path: string): Promise<unknown> => page.goto(`${town.uiAddress}/namespaces/default/${path}`);
   const query = (text: string): Promise<unknown> => open(`workflows?query=${encodeURIComponent(text)}`);
   /** All that is to be read: the UI shows what we wrote in Markdown in frames of their own. */
-  const allText = async (): Promise<string> => (await Promise.all(page.frames().map((frame) => frame.locator('body').innerText().catch(() => '')))).join('\n');
+  const allText = async (): Promise<string> =>
+    (
+      await Promise.all(
+        page.frames().map((frame) =>
+          frame
+            .locator('body')
+            .innerText()
+            .catch(() => ''),
+        ),
+      )
+    ).join('\n');
   const eventually = <T>(read: () => Promise<T>) => expect.poll(read, { timeout: 20_000, interval: 250 });
   const row = (id: string) => page.getByRole('row').filter({ has: page.getByRole('link', { name: id, exact: true }) });
   const picture = async (name: string): Promise<void> => {
@@ -52,7 +69,11 @@ describe.skipIf(chromium === undefined)('the Web UI in a real browser', () => {
     await page.getByRole('button', { name: 'More Actions' }).click();
     await page.getByRole('menuitem', { name: 'Send an Update' }).click();
     await page.locator('[data-testid=update-select-button]:visible').click();
-    await page.locator('[role=option]:visible').filter({ hasText: new RegExp(`^\\s*${name}\\b`) }).first().click();
+    await page
+      .locator('[role=option]:visible')
+      .filter({ hasText: new RegExp(`^\\s*${name}\\b`) })
+      .first()
+      .click();
     await page.locator('.cm-content:visible').first().click();
     await page.keyboard.insertText(input);
     if (shot !== undefined) await picture(shot);
@@ -63,8 +84,10 @@ describe.skipIf(chromium === undefined)('the Web UI in a real browser', () => {
   test('the list has columns for status, agent, rig and attention', async () => {
     await open('workflows');
     await page.getByTestId('workflows-summary-table-configuration-button').click();
-    for (const column of ['Run ID', 'End', 'Start']) await page.getByRole('button', { name: `Remove ${column} column` }).click();
-    for (const column of ['BeadStatus', 'AgentStatus', 'Rig', 'Attention']) await page.getByRole('button', { name: `Add ${column} column` }).click();
+    for (const column of ['Run ID', 'End', 'Start'])
+      await page.getByRole('button', { name: `Remove ${column} column` }).click();
+    for (const column of ['BeadStatus', 'AgentStatus', 'Rig', 'Attention'])
+      await page.getByRole('button', { name: `Add ${column} column` }).click();
     await page.getByRole('button', { name: 'Close Workflows Table configuration' }).click();
     await eventually(() => row('bead-parser').innerText()).toMatch(/in_progress\s+working/);
     expect(await row('bead-docs').innerText()).toMatch(/blocked\s+none\s+.*blocked/s);
@@ -75,7 +98,12 @@ describe.skipIf(chromium === undefined)('the Web UI in a real browser', () => {
   test.each(savedViews)('the saved view "$name" is a query that the server takes', async ({ query: text }) => {
     await query(text);
     await page.getByTestId('workflow-count').waitFor();
-    expect(await page.getByText(/invalid|error/i).filter({ visible: true }).count()).toBe(0);
+    expect(
+      await page
+        .getByText(/invalid|error/i)
+        .filter({ visible: true })
+        .count(),
+    ).toBe(0);
   });
 
   test('the view of what needs a person has the blocked bead, and nothing that goes well', async () => {
@@ -91,7 +119,9 @@ describe.skipIf(chromium === undefined)('the Web UI in a real browser', () => {
     expect(await allText()).toContain('Write the parser of the new grammar');
     expect(await allText()).toMatch(/without progress until then the agent counts as stalled/);
     // The story is a list, as its Markdown says.
-    const items = await Promise.all(page.frames().map((frame) => frame.getByRole('listitem').filter({ hasText: 'agent up on' }).count()));
+    const items = await Promise.all(
+      page.frames().map((frame) => frame.getByRole('listitem').filter({ hasText: 'agent up on' }).count()),
+    );
     expect(Math.max(...items)).toBe(1);
     await picture('ui-bead');
   });
@@ -109,19 +139,27 @@ describe.skipIf(chromium === undefined)('the Web UI in a real browser', () => {
     // The picture is of one that has ended: it has every kind of step, and fewer signs of life.
     await openBead('typo');
     await eventually(allText).toMatch(/verifyWork/);
-    await page.getByRole('heading', { name: 'Event History' }).first().evaluate((heading: { scrollIntoView(): void }) => heading.scrollIntoView());
+    await page
+      .getByRole('heading', { name: 'Event History' })
+      .first()
+      .evaluate((heading: { scrollIntoView(): void }) => heading.scrollIntoView());
     await picture('ui-timeline');
   });
 
   test('a nudge from its own form reaches the agent', async () => {
     await openBead('parser');
     await sendUpdate('nudge', '{"text": "finish, please"}', 'ui-nudge');
-    expect(await town.until('parser', ({ status }) => status === 'closed')).toMatchObject({ attemptCount: 1, messages: [] });
+    expect(await town.until('parser', ({ status }) => status === 'closed')).toMatchObject({
+      attemptCount: 1,
+      messages: [],
+    });
   });
 
   test('a retry from its own form starts a blocked bead again', async () => {
     await openBead('docs');
     await sendUpdate('retry', '{}');
-    expect((await town.until('docs', ({ attemptCount, status }) => attemptCount === 2 && status === 'blocked')).attempts).toHaveLength(2);
+    expect(
+      (await town.until('docs', ({ attemptCount, status }) => attemptCount === 2 && status === 'blocked')).attempts,
+    ).toHaveLength(2);
   });
 });

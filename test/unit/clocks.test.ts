@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { beadInputProblem, budgetsProblem, clocksProblem, defaultBudgets, defaultClocks, minutes } from '../../src/domain/index.js';
+import {
+  beadInputProblem,
+  budgetsProblem,
+  clocksProblem,
+  defaultBudgets,
+  defaultClocks,
+  minutes,
+} from '../../src/domain/index.js';
 
 describe('the clocks guard each other', () => {
   it('accepts the defaults', () => {
@@ -48,7 +55,13 @@ describe('the input of a bead', () => {
 });
 
 describe('durations in words', () => {
-  it.each([[500, '500 ms'], [45_000, '45 s'], [12 * 60_000, '12 min'], [200 * 60_000, '3 h 20 min'], [52 * 3_600_000, '2 d 4 h']])('%d ms is %s', (ms, words) => {
+  it.each([
+    [500, '500 ms'],
+    [45_000, '45 s'],
+    [12 * 60_000, '12 min'],
+    [200 * 60_000, '3 h 20 min'],
+    [52 * 3_600_000, '2 d 4 h'],
+  ])('%d ms is %s', (ms, words) => {
     expect(minutes(ms)).toBe(words);
   });
 });

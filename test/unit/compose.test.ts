@@ -22,7 +22,10 @@ interface Service {
   command?: string[];
   stop_grace_period?: string;
 }
-const compose = parse(read('docker-compose.yml')) as { services: Record<string, Service>; volumes: Record<string, unknown> };
+const compose = parse(read('docker-compose.yml')) as {
+  services: Record<string, Service>;
+  volumes: Record<string, unknown>;
+};
 const services = Object.entries(compose.services);
 const service = (name: string): Service => compose.services[name]!;
 const dockerfile = read('Dockerfile');
@@ -30,45 +33,64 @@ const dockerfile = read('Dockerfile');
 /** Compose replaces `${NAME:-default}`. */
 const withDefaults = (text: string): string => text.replace(/\$\{\w+:-([^}]*)\}/g, '$1');
 
-/** Variables that Temporal's server, database tool and Web UI read (their configuration templates of 1.31 and 2.49). A misspelt one would just be ignored. */
+/**
+ * Variables that Temporal's server, database tool and Web UI read (their configuration templates of 1.31 and 2.49). A
+ * misspelt one would just be ignored.
+ */
 const known: Record<string, readonly string[]> = {
   database: ['POSTGRES_USER', 'POSTGRES_PASSWORD'],
   schema: ['SQL_PLUGIN', 'SQL_HOST', 'SQL_PORT', 'SQL_USER', 'SQL_PASSWORD'],
-  temporal: ['DB', 'POSTGRES_SEEDS', 'DB_PORT', 'POSTGRES_USER', 'POSTGRES_PWD', 'BIND_ON_IP', 'NUM_HISTORY_SHARDS', 'DYNAMIC_CONFIG_FILE_PATH', 'LOG_LEVEL'],
+  temporal: [
+    'DB',
+    'POSTGRES_SEEDS',
+    'DB_PORT',
+    'POSTGRES_USER',
+    'POSTGRES_PWD',
+    'BIND_ON_IP',
+    'NUM_HISTORY_SHARDS',
+    'DYNAMIC_CONFIG_FILE_PATH',
+    'LOG_LEVEL',
+  ],
   namespace: ['TEMPORAL_ADDRESS', 'TEMPORAL_NAMESPACE'],
   ui: ['TEMPORAL_ADDRESS', 'TEMPORAL_DEFAULT_NAMESPACE', 'TEMPORAL_CORS_ORIGINS'],
   worker: ['TEMPORAL_ADDRESS', 'TEMPORAL_NAMESPACE'],
 };
 
-describe.each(services)('service %s', (name, { image, ports = [], healthcheck, environment = {}, volumes = [], restart }) => {
-  test('has a pinned image', () => {
-    expect(withDefaults(image)).toMatch(/^[\w/-]+:\d+\.\d+(\.\d+)?(-[\w-]+)?$/);
-  });
+describe.each(services)(
+  'service %s',
+  (name, { image, ports = [], healthcheck, environment = {}, volumes = [], restart }) => {
+    test('has a pinned image', () => {
+      expect(withDefaults(image)).toMatch(/^[\w/-]+:\d+\.\d+(\.\d+)?(-[\w-]+)?$/);
+    });
 
-  test('is published on loopback only, if at all', () => {
-    for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
-  });
+    test('is published on loopback only, if at all', () => {
+      for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
+    });
 
-  test('is watched and started again if it is to stay up', () => {
-    const oneShot = services.some(([, other]) => other.depends_on?.[name]?.condition === 'service_completed_successfully');
-    expect(restart).toBe(oneShot ? undefined : 'unless-stopped');
-    if (!oneShot) expect(healthcheck?.test?.[0]).toBe('CMD');
-  });
+    test('is watched and started again if it is to stay up', () => {
+      const oneShot = services.some(
+        ([, other]) => other.depends_on?.[name]?.condition === 'service_completed_successfully',
+      );
+      expect(restart).toBe(oneShot ? undefined : 'unless-stopped');
+      if (!oneShot) expect(healthcheck?.test?.[0]).toBe('CMD');
+    });
 
-  test('is told only what it reads', () => {
-    expect(Object.keys(environment).filter((variable) => !known[name]?.includes(variable))).toEqual([]);
-  });
+    test('is told only what it reads', () => {
+      expect(Object.keys(environment).filter((variable) => !known[name]?.includes(variable))).toEqual([]);
+    });
 
-  test('finds the files and volumes that it mounts', () => {
-    for (const [source] of volumes.map((volume) => volume.split(':'))) {
-      if (source!.startsWith('./')) expect(existsSync(at(source!)), source).toBe(true);
-      else expect(Object.keys(compose.volumes)).toContain(source);
-    }
-  });
-});
+    test('finds the files and volumes that it mounts', () => {
+      for (const [source] of volumes.map((volume) => volume.split(':'))) {
+        if (source!.startsWith('./')) expect(existsSync(at(source!)), source).toBe(true);
+        else expect(Object.keys(compose.volumes)).toContain(source);
+      }
+    });
+  },
+);
 
 test('each part waits until what it needs is ready: database, schema, server, namespace, worker', () => {
-  const waitsFor = (name: string) => Object.entries(service(name).depends_on ?? {}).map(([other, { condition }]) => `${other} ${condition}`);
+  const waitsFor = (name: string) =>
+    Object.entries(service(name).depends_on ?? {}).map(([other, { condition }]) => `${other} ${condition}`);
   expect(waitsFor('database')).toEqual([]);
   expect(waitsFor('schema')).toEqual(['database service_healthy']);
   expect(waitsFor('temporal')).toEqual(['schema service_completed_successfully']);
@@ -79,28 +101,41 @@ test('each part waits until what it needs is ready: database, schema, server, na
 
 test('who connects to whom: the same user and password everywhere, and the password is never a part of a command', () => {
   const database = service('database').environment!;
-  for (const [user, password] of [[service('schema').environment!['SQL_USER'], service('schema').environment!['SQL_PASSWORD']], [service('temporal').environment!['POSTGRES_USER'], service('temporal').environment!['POSTGRES_PWD']]]) {
+  for (const [user, password] of [
+    [service('schema').environment!['SQL_USER'], service('schema').environment!['SQL_PASSWORD']],
+    [service('temporal').environment!['POSTGRES_USER'], service('temporal').environment!['POSTGRES_PWD']],
+  ]) {
     expect([user, password]).toEqual([database['POSTGRES_USER'], database['POSTGRES_PASSWORD']]);
   }
   expect(database['POSTGRES_PASSWORD']).toBe('${HEARTBEAD_DB_PASSWORD:-only-for-development}');
   expect(service('schema').environment!['SQL_HOST']).toBe('database');
   expect(service('temporal').environment!['POSTGRES_SEEDS']).toBe('database');
-  for (const name of ['namespace', 'ui', 'worker']) expect(service(name).environment!['TEMPORAL_ADDRESS']).toBe('temporal:7233');
-  for (const [, { command = [], entrypoint = [], healthcheck }] of services) expect([...command, ...entrypoint, ...(healthcheck?.test ?? [])].join(' ')).not.toMatch(/PASSWORD|PWD/);
+  for (const name of ['namespace', 'ui', 'worker'])
+    expect(service(name).environment!['TEMPORAL_ADDRESS']).toBe('temporal:7233');
+  for (const [, { command = [], entrypoint = [], healthcheck }] of services)
+    expect([...command, ...entrypoint, ...(healthcheck?.test ?? [])].join(' ')).not.toMatch(/PASSWORD|PWD/);
 });
 
 test('server and database tool are of one version, so that the schema fits', () => {
-  expect(withDefaults(service('temporal').image).split(':')[1]).toBe(withDefaults(service('schema').image).split(':')[1]);
+  expect(withDefaults(service('temporal').image).split(':')[1]).toBe(
+    withDefaults(service('schema').image).split(':')[1],
+  );
 });
 
 test('the server gets the same settings for priorities and fairness as the embedded one', () => {
   const settings = parse(read('docker/dynamic-config.yaml')) as Record<string, { value: unknown }[]>;
-  expect(service('temporal').volumes).toContain(`./docker/dynamic-config.yaml:${service('temporal').environment!['DYNAMIC_CONFIG_FILE_PATH']}:ro`);
-  expect(Object.fromEntries(Object.keys(serverSettings).map((key) => [key, settings[key]?.[0]?.value]))).toEqual(serverSettings);
+  expect(service('temporal').volumes).toContain(
+    `./docker/dynamic-config.yaml:${service('temporal').environment!['DYNAMIC_CONFIG_FILE_PATH']}:ro`,
+  );
+  expect(Object.fromEntries(Object.keys(serverSettings).map((key) => [key, settings[key]?.[0]?.value]))).toEqual(
+    serverSettings,
+  );
 });
 
 test('the worker runs node itself under an init, not as root, is probed where it answers, and has time to end', () => {
-  expect(/^ENTRYPOINT (.+)$/m.exec(dockerfile)?.[1]).toBe(`[${['tini', '--', 'node', ...workerNodeFlags, '/opt/heartbead/dist/worker.js', '--health-port', '8087'].map((word) => `"${word}"`).join(', ')}]`);
+  expect(/^ENTRYPOINT (.+)$/m.exec(dockerfile)?.[1]).toBe(
+    `[${['tini', '--', 'node', ...workerNodeFlags, '/opt/heartbead/dist/worker.js', '--health-port', '8087'].map((word) => `"${word}"`).join(', ')}]`,
+  );
   expect(service('worker').healthcheck?.test?.at(-1)).toContain('http://127.0.0.1:8087/');
   expect(dockerfile).toContain(`"${service('worker').healthcheck?.test?.at(-1)}"`);
   expect(dockerfile).toMatch(/^USER node$/m);
@@ -110,7 +145,8 @@ test('the worker runs node itself under an init, not as root, is probed where it
 });
 
 test('the worker has the same allocator settings as that of `heartbead up`, and keeps them from what it starts unless somebody chose others', () => {
-  for (const [name, value] of Object.entries(allocatorEnvironment)) expect(dockerfile).toMatch(new RegExp(`^ENV ${name}=${value.replaceAll('.', '\\.')}$`, 'm'));
+  for (const [name, value] of Object.entries(allocatorEnvironment))
+    expect(dockerfile).toMatch(new RegExp(`^ENV ${name}=${value.replaceAll('.', '\\.')}$`, 'm'));
   const [ours, theirs] = [{ ...allocatorEnvironment, PATH: '/bin' }, { GLIBC_TUNABLES: 'glibc.malloc.arena_max=1' }];
   for (const env of [ours, theirs]) keepAllocatorToOurselves(env);
   expect([ours, theirs]).toEqual([{ PATH: '/bin' }, { GLIBC_TUNABLES: 'glibc.malloc.arena_max=1' }]);
@@ -128,6 +164,7 @@ test('everything that the Dockerfile copies from the checkout is there and gets 
 
 test('the scripts of the containers are readable by their shell', () => {
   for (const [, { volumes = [] }] of services) {
-    for (const file of volumes.map((volume) => volume.split(':')[0]!).filter((path) => path.endsWith('.sh'))) execFileSync('sh', ['-n', at(file)]);
+    for (const file of volumes.map((volume) => volume.split(':')[0]!).filter((path) => path.endsWith('.sh')))
+      execFileSync('sh', ['-n', at(file)]);
   }
 });

@@ -1,31 +1,112 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BeadStatus, ConvoyBead, ConvoyState } from '../../src/contract/index.js';
-import { addProblem, convoyDetails, convoyErrands, convoyProblem, convoyProgress, initialConvoy, isActive, looksNeeded, personNeeded, removeProblem, retryProblem, stepConvoy, waitingReason } from '../../src/domain/index.js';
+import {
+  addProblem,
+  convoyDetails,
+  convoyErrands,
+  convoyProblem,
+  convoyProgress,
+  initialConvoy,
+  isActive,
+  looksNeeded,
+  personNeeded,
+  removeProblem,
+  retryProblem,
+  stepConvoy,
+  waitingReason,
+} from '../../src/domain/index.js';
 import type { ConvoyEvent } from '../../src/domain/index.js';
 import { bead, spec } from './support/convoy-story.js';
 import { sha } from './support/rig-story.js';
 
 /** Graphs without cycles: each bead may need any before it. */
 const beads = fc.integer({ min: 1, max: 12 }).chain((size) =>
-  fc.tuple(...Array.from({ length: size }, (_, n) => fc.subarray(Array.from({ length: n }, (__, k) => `b${k}`), { maxLength: Math.min(n, 3) }))).map((needs) => (needs as string[][]).map((ids, n): ConvoyBead => bead(`b${n}`, ids))));
+  fc
+    .tuple(
+      ...Array.from({ length: size }, (_, n) =>
+        fc.subarray(
+          Array.from({ length: n }, (__, k) => `b${k}`),
+          { maxLength: Math.min(n, 3) },
+        ),
+      ),
+    )
+    .map((needs) => (needs as string[][]).map((ids, n): ConvoyBead => bead(`b${n}`, ids))),
+);
 const id = fc.integer({ min: 0, max: 11 }).map((n) => `b${n}`);
-const status = fc.constantFrom<BeadStatus>('open', 'in_progress', 'in_review', 'blocked', 'closed', 'failed', 'cancelled');
+const status = fc.constantFrom<BeadStatus>(
+  'open',
+  'in_progress',
+  'in_review',
+  'blocked',
+  'closed',
+  'failed',
+  'cancelled',
+);
 
 /** What the world may do. Reports and looks hit beads at any time; operators do what the validators let them. */
 const move = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('end' as const), n: fc.nat(20), how: fc.constantFrom('merged', 'merged', 'merged', 'failed', 'cancelled', 'closed', 'blocked', 'open', 'terminated') }) },
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('carry out' as const), n: fc.nat(20), well: fc.integer({ min: 0, max: 9 }).map((n) => n > 0) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('end' as const),
+      n: fc.nat(20),
+      how: fc.constantFrom(
+        'merged',
+        'merged',
+        'merged',
+        'failed',
+        'cancelled',
+        'closed',
+        'blocked',
+        'open',
+        'terminated',
+      ),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('carry out' as const),
+      n: fc.nat(20),
+      well: fc.integer({ min: 0, max: 9 }).map((n) => n > 0),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('report' as const), id, status, merged: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('add' as const), id: fc.integer({ min: 12, max: 15 }).map((n) => `b${n}`), needs: fc.uniqueArray(id, { maxLength: 2 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('add' as const),
+      id: fc.integer({ min: 12, max: 15 }).map((n) => `b${n}`),
+      needs: fc.uniqueArray(id, { maxLength: 2 }),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('remove' as const), id, release: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('retry' as const), id }) },
-  { weight: 1, arbitrary: fc.constantFrom({ do: 'start' as const }, { do: 'pause' as const }, { do: 'resume' as const }, { do: 'renew' as const }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel' as const), really: fc.integer({ min: 0, max: 5 }).map((n) => n === 0) }) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      { do: 'start' as const },
+      { do: 'pause' as const },
+      { do: 'resume' as const },
+      { do: 'renew' as const },
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('cancel' as const),
+      really: fc.integer({ min: 0, max: 5 }).map((n) => n === 0),
+    }),
+  },
 );
 type Move = typeof move extends fc.Arbitrary<infer T> ? T : never;
 const life = fc.record({
-  beads, moves: fc.array(move, { maxLength: 60 }), policy: fc.constantFrom('wait' as const, 'skip-dependants' as const, 'stop' as const), target: fc.constantFrom('base' as const, 'integration' as const), staged: fc.boolean(),
+  beads,
+  moves: fc.array(move, { maxLength: 60 }),
+  policy: fc.constantFrom('wait' as const, 'skip-dependants' as const, 'stop' as const),
+  target: fc.constantFrom('base' as const, 'integration' as const),
+  staged: fc.boolean(),
 });
 type Life = typeof life extends fc.Arbitrary<infer T> ? T : never;
 
@@ -37,7 +118,10 @@ class Walk {
   readonly startedAt = new Map<string, number>();
   commits = 100;
 
-  constructor(given: Life, private readonly look: (state: ConvoyState, before: ConvoyState, event: ConvoyEvent) => void) {
+  constructor(
+    given: Life,
+    private readonly look: (state: ConvoyState, before: ConvoyState, event: ConvoyEvent) => void,
+  ) {
     const whole = spec(given.beads, { policy: given.policy, target: given.target, staged: given.staged });
     expect(convoyProblem(whole)).toBeUndefined();
     this.state = initialConvoy({ spec: whole }, this.now);
@@ -54,7 +138,16 @@ class Walk {
   }
 
   report(name: string, how: BeadStatus, merged: boolean): void {
-    this.apply({ type: 'report', report: { bead: `c-${name}`, status: merged ? 'closed' : how, reason: how === 'blocked' ? 'help' : '', merged, ...(merged ? { sha: sha((this.commits += 1)) } : {}) } });
+    this.apply({
+      type: 'report',
+      report: {
+        bead: `c-${name}`,
+        status: merged ? 'closed' : how,
+        reason: how === 'blocked' ? 'help' : '',
+        merged,
+        ...(merged ? { sha: sha((this.commits += 1)) } : {}),
+      },
+    });
   }
 
   move(given: Move): void {
@@ -63,7 +156,12 @@ class Walk {
         const running = this.state.beads.filter((one) => one.status === 'running');
         const one = running[given.n % Math.max(running.length, 1)];
         if (one === undefined) return;
-        if (given.how === 'terminated') return this.apply({ type: 'looked', askedAt: this.now + 1, gone: [{ bead: `c-${one.id}`, status: 'TERMINATED' }] });
+        if (given.how === 'terminated')
+          return this.apply({
+            type: 'looked',
+            askedAt: this.now + 1,
+            gone: [{ bead: `c-${one.id}`, status: 'TERMINATED' }],
+          });
         return this.report(one.id, given.how === 'merged' ? 'closed' : given.how, given.how === 'merged');
       }
       case 'carry out':
@@ -76,7 +174,8 @@ class Walk {
         return;
       }
       case 'remove':
-        if (removeProblem(this.state, given.id, given.release) === undefined) this.apply({ type: 'removeBead', id: given.id, release: given.release });
+        if (removeProblem(this.state, given.id, given.release) === undefined)
+          this.apply({ type: 'removeBead', id: given.id, release: given.release });
         return;
       case 'retry':
         if (retryProblem(this.state, given.id) === undefined) this.apply({ type: 'retryBead', id: given.id });
@@ -99,11 +198,19 @@ class Walk {
       case undefined:
         return;
       case 'prepare':
-        return this.apply(well ? { type: 'prepared', facts: { repo: '/r', base: 'main', strategy: 'merge', version: 1 } } : { type: 'notPrepared', reason: 'no rig' });
+        return this.apply(
+          well
+            ? { type: 'prepared', facts: { repo: '/r', base: 'main', strategy: 'merge', version: 1 } }
+            : { type: 'notPrepared', reason: 'no rig' },
+        );
       case 'start':
         this.apply({ type: 'starting', id: errand.bead.id });
         if (this.state.beads.find((one) => one.id === errand.bead.id)?.status !== 'starting') return;
-        return this.apply(well ? { type: 'started', id: errand.bead.id } : { type: 'notStarted', id: errand.bead.id, reason: 'foreign' });
+        return this.apply(
+          well
+            ? { type: 'started', id: errand.bead.id }
+            : { type: 'notStarted', id: errand.bead.id, reason: 'foreign' },
+        );
       case 'cancelBead':
         return this.apply({ type: 'cancelTold', id: errand.id });
       case 'land':
@@ -120,20 +227,32 @@ class Walk {
   answer(well: boolean): void {
     this.apply({
       type: 'mergeEnded',
-      ended: { item: 'convoy-c', sha: this.state.landing?.queuedSha ?? '', result: well ? { outcome: 'merged', sha: sha(8_000), target: 'main', strategy: 'merge' } : { outcome: 'conflict', paths: ['x'], target: 'main', targetSha: sha(1) } },
+      ended: {
+        item: 'convoy-c',
+        sha: this.state.landing?.queuedSha ?? '',
+        result: well
+          ? { outcome: 'merged', sha: sha(8_000), target: 'main', strategy: 'merge' }
+          : { outcome: 'conflict', paths: ['x'], target: 'main', targetSha: sha(1) },
+      },
     });
   }
 }
 const always = (look: (state: ConvoyState, before: ConvoyState, event: ConvoyEvent) => void): void => {
-  fc.assert(fc.property(life, (given) => void new Walk(given, look)), { numRuns: 400 });
+  fc.assert(
+    fc.property(life, (given) => void new Walk(given, look)),
+    { numRuns: 400 },
+  );
 };
 
 describe('whatever happens to a convoy', () => {
   it('no bead starts before all it needs is merged', () => {
     always((state, before) => {
       for (const one of state.beads) {
-        if (one.status !== 'starting' || before.beads.find((other) => other.id === one.id)?.status === 'starting') continue;
-        expect(one.needs.map((need) => state.beads.find((other) => other.id === need)?.status)).toEqual(one.needs.map(() => 'merged'));
+        if (one.status !== 'starting' || before.beads.find((other) => other.id === one.id)?.status === 'starting')
+          continue;
+        expect(one.needs.map((need) => state.beads.find((other) => other.id === need)?.status)).toEqual(
+          one.needs.map(() => 'merged'),
+        );
       }
     });
   });
@@ -142,9 +261,14 @@ describe('whatever happens to a convoy', () => {
     always((state, before) => {
       const closed = before.staged || before.paused || before.ending !== undefined || before.endedAt !== undefined;
       if (!closed) return;
-      const begun = state.beads.filter((one) => one.status === 'starting' && before.beads.find((other) => other.id === one.id)?.status !== 'starting');
+      const begun = state.beads.filter(
+        (one) => one.status === 'starting' && before.beads.find((other) => other.id === one.id)?.status !== 'starting',
+      );
       expect(begun).toEqual([]);
-      if (before.ending !== undefined) expect(convoyErrands(state).filter((errand) => errand.do === 'start' && errand.bead.status !== 'starting')).toEqual([]);
+      if (before.ending !== undefined)
+        expect(
+          convoyErrands(state).filter((errand) => errand.do === 'start' && errand.bead.status !== 'starting'),
+        ).toEqual([]);
     });
   });
 
@@ -155,13 +279,16 @@ describe('whatever happens to a convoy', () => {
       expect(total).toBe(state.beads.length);
       if (state.status === 'landed') expect([total > 0, counts.merged]).toEqual([true, total]);
       if (state.status === 'landed' && state.target === 'integration') expect(state.landing?.sha).toBeDefined();
-      if (state.endedAt !== undefined) expect(state.beads.filter((one) => isActive(one.status) || one.status === 'pending')).toEqual([]);
+      if (state.endedAt !== undefined)
+        expect(state.beads.filter((one) => isActive(one.status) || one.status === 'pending')).toEqual([]);
     });
   });
 
   it('a merge is for ever', () => {
     always((state, before) => {
-      for (const { id: name, status: was, sha: commit } of before.beads) if (was === 'merged') expect(state.beads.find((one) => one.id === name)).toMatchObject({ status: 'merged', sha: commit });
+      for (const { id: name, status: was, sha: commit } of before.beads)
+        if (was === 'merged')
+          expect(state.beads.find((one) => one.id === name)).toMatchObject({ status: 'merged', sha: commit });
     });
   });
 
@@ -180,34 +307,43 @@ describe('whatever happens to a convoy', () => {
       const says = state.staged || state.paused || personNeeded(state).length > 0;
       expect(atWork || says, JSON.stringify(state)).toBe(true);
       expect(state.attention === 'blocked').toBe(personNeeded(state).length > 0);
-      for (const one of state.beads) expect(waitingReason(state, one.id) === undefined).toBe(!['pending', 'starting', 'running'].includes(one.status));
+      for (const one of state.beads)
+        expect(waitingReason(state, one.id) === undefined).toBe(
+          !['pending', 'starting', 'running'].includes(one.status),
+        );
       expect(convoyDetails(state).length).toBeLessThanOrEqual(15_000);
     });
   });
 
   it('cancelled and then left alone by its beads, it ends', () => {
-    fc.assert(fc.property(life, fc.boolean(), (given, well) => {
-      const walk = new Walk(given, () => undefined);
-      walk.apply({ type: 'cancel' });
-      for (let round = 0; round < 60 && walk.state.endedAt === undefined; round += 1) {
-        for (let n = 0; n < 5; n += 1) walk.carryOut(n, well);
-        if (walk.state.landing?.withdrawTold === true) walk.answer(well);
-        for (const one of walk.state.beads) if (one.status === 'running') walk.report(one.id, 'cancelled', false);
-      }
-      expect(walk.state.endedAt, JSON.stringify(walk.state)).toBeDefined();
-    }), { numRuns: 300 });
+    fc.assert(
+      fc.property(life, fc.boolean(), (given, well) => {
+        const walk = new Walk(given, () => undefined);
+        walk.apply({ type: 'cancel' });
+        for (let round = 0; round < 60 && walk.state.endedAt === undefined; round += 1) {
+          for (let n = 0; n < 5; n += 1) walk.carryOut(n, well);
+          if (walk.state.landing?.withdrawTold === true) walk.answer(well);
+          for (const one of walk.state.beads) if (one.status === 'running') walk.report(one.id, 'cancelled', false);
+        }
+        expect(walk.state.endedAt, JSON.stringify(walk.state)).toBeDefined();
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it('with beads that all get merged in the end, it lands', () => {
-    fc.assert(fc.property(life, (given) => {
-      const walk = new Walk({ ...given, moves: [] }, () => undefined);
-      walk.apply({ type: 'start' });
-      for (let round = 0; round < 60 && walk.state.endedAt === undefined; round += 1) {
-        walk.carryOut(0, true);
-        for (const one of walk.state.beads) if (one.status === 'running') walk.report(one.id, 'closed', true);
-        if (walk.state.landing?.step === 'queued') walk.answer(true);
-      }
-      expect(walk.state.status).toBe('landed');
-    }), { numRuns: 200 });
+    fc.assert(
+      fc.property(life, (given) => {
+        const walk = new Walk({ ...given, moves: [] }, () => undefined);
+        walk.apply({ type: 'start' });
+        for (let round = 0; round < 60 && walk.state.endedAt === undefined; round += 1) {
+          walk.carryOut(0, true);
+          for (const one of walk.state.beads) if (one.status === 'running') walk.report(one.id, 'closed', true);
+          if (walk.state.landing?.step === 'queued') walk.answer(true);
+        }
+        expect(walk.state.status).toBe('landed');
+      }),
+      { numRuns: 200 },
+    );
   });
 });

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { addProblem, convoyErrands, convoyProgress, looksNeeded, removeProblem, retryProblem, stepConvoy, waitingReason } from '../../src/domain/index.js';
+import {
+  addProblem,
+  convoyErrands,
+  convoyProgress,
+  looksNeeded,
+  removeProblem,
+  retryProblem,
+  stepConvoy,
+  waitingReason,
+} from '../../src/domain/index.js';
 import { bead, ConvoyStory } from './support/convoy-story.js';
 import { conflict, merged, sha } from './support/rig-story.js';
 
@@ -29,13 +38,21 @@ describe('a convoy', () => {
     const convoy = new ConvoyStory(undefined, {}, { prepared: false });
     expect([convoy.ready, convoy.errands]).toEqual([[], ['prepare']]);
     convoy.apply({ type: 'notPrepared', reason: 'there is no rig r: add it first' });
-    expect([convoy.errands, convoy.state.attention, waitingReason(convoy.state, 'a')]).toEqual([[], 'blocked', 'waits for a person: there is no rig r: add it first']);
+    expect([convoy.errands, convoy.state.attention, waitingReason(convoy.state, 'a')]).toEqual([
+      [],
+      'blocked',
+      'waits for a person: there is no rig r: add it first',
+    ]);
     expect(convoy.apply({ type: 'resume' }).errands).toEqual(['prepare']);
   });
 
   it('staged starts nothing before its start, and takes beads meanwhile', () => {
     const convoy = new ConvoyStory([bead('a')], { staged: true }, { prepared: false });
-    expect([convoy.errands, convoy.state.status, waitingReason(convoy.state, 'a')]).toEqual([[], 'staged', 'waits for the start of the convoy']);
+    expect([convoy.errands, convoy.state.status, waitingReason(convoy.state, 'a')]).toEqual([
+      [],
+      'staged',
+      'waits for the start of the convoy',
+    ]);
     expect(addProblem(convoy.state, bead('b', ['a']))).toBeUndefined();
     convoy.apply({ type: 'addBead', bead: bead('b', ['a']) }, { type: 'start' });
     expect([convoy.errands, convoy.state.status]).toEqual([['prepare'], 'running']);
@@ -43,7 +60,11 @@ describe('a convoy', () => {
 
   it('paused starts nothing new; what runs goes on', () => {
     const convoy = new ConvoyStory().start().apply({ type: 'pause' }).merge('a');
-    expect([convoy.errands, convoy.state.status, waitingReason(convoy.state, 'b')]).toEqual([[], 'paused', 'waits for the end of the pause']);
+    expect([convoy.errands, convoy.state.status, waitingReason(convoy.state, 'b')]).toEqual([
+      [],
+      'paused',
+      'waits for the end of the pause',
+    ]);
     expect(convoy.apply({ type: 'resume' }).ready).toEqual(['b', 'c']);
   });
 
@@ -54,27 +75,54 @@ describe('a convoy', () => {
 
   it('counts, and says of each bead what it waits for', () => {
     const convoy = new ConvoyStory().start().merge('a').start().report('b', 'blocked', { reason: 'out of money' });
-    expect(convoyProgress(convoy.state)).toEqual({ total: 4, pending: 1, starting: 0, running: 2, merged: 1, failed: 0, cancelled: 0, skipped: 0 });
+    expect(convoyProgress(convoy.state)).toEqual({
+      total: 4,
+      pending: 1,
+      starting: 0,
+      running: 2,
+      merged: 1,
+      failed: 0,
+      cancelled: 0,
+      skipped: 0,
+    });
     expect(waitingReason(convoy.state, 'd')).toBe('waits for b (blocked), c (running)');
     expect(waitingReason(convoy.state, 'b')).toBe('waits for a person: out of money');
-    expect([waitingReason(convoy.state, 'c'), waitingReason(convoy.state, 'a')]).toEqual(['waits for its agent', undefined]);
-    expect([convoy.state.attention, convoy.state.reason]).toEqual(['blocked', 'a person is needed: b is blocked (out of money)']);
+    expect([waitingReason(convoy.state, 'c'), waitingReason(convoy.state, 'a')]).toEqual([
+      'waits for its agent',
+      undefined,
+    ]);
+    expect([convoy.state.attention, convoy.state.reason]).toEqual([
+      'blocked',
+      'a person is needed: b is blocked (out of money)',
+    ]);
     convoy.report('b', 'in_review');
-    expect([convoy.state.attention, waitingReason(convoy.state, 'b'), waitingReason(convoy.state, 'd')]).toEqual([undefined, 'waits for its merge', 'waits for b (in review), c (running)']);
+    expect([convoy.state.attention, waitingReason(convoy.state, 'b'), waitingReason(convoy.state, 'd')]).toEqual([
+      undefined,
+      'waits for its merge',
+      'waits for b (in review), c (running)',
+    ]);
   });
 
   it('takes a bead that was there already as it stands', () => {
-    const convoy = new ConvoyStory().apply({ type: 'starting', id: 'a' }, { type: 'started', id: 'a', report: { bead: 'c-a', status: 'closed', reason: '', merged: true, sha: sha(7) } });
+    const convoy = new ConvoyStory().apply(
+      { type: 'starting', id: 'a' },
+      { type: 'started', id: 'a', report: { bead: 'c-a', status: 'closed', reason: '', merged: true, sha: sha(7) } },
+    );
     expect([convoy.status('a'), convoy.ready]).toEqual(['merged', ['b', 'c']]);
   });
 
   it('believes the newer word when a report overtakes the answer of the start', () => {
-    const convoy = new ConvoyStory().apply({ type: 'starting', id: 'a' }).merge('a').apply({ type: 'started', id: 'a', report: { bead: 'c-a', status: 'in_review', reason: '', merged: false } });
+    const convoy = new ConvoyStory()
+      .apply({ type: 'starting', id: 'a' })
+      .merge('a')
+      .apply({ type: 'started', id: 'a', report: { bead: 'c-a', status: 'in_review', reason: '', merged: false } });
     expect(convoy.status('a')).toBe('merged');
   });
 
   it('counts and drops reports of beads that are none of its own, or have not been started', () => {
-    const convoy = new ConvoyStory().report('ghost', 'closed', { merged: true, sha: sha(1) }).report('d', 'closed', { merged: true, sha: sha(1) });
+    const convoy = new ConvoyStory()
+      .report('ghost', 'closed', { merged: true, sha: sha(1) })
+      .report('d', 'closed', { merged: true, sha: sha(1) });
     expect([convoy.state.strays, convoy.statuses]).toEqual([2, 'a pending, b pending, c pending, d pending']);
   });
 
@@ -85,23 +133,36 @@ describe('a convoy', () => {
 
   it('without beads has not landed: a person is asked', () => {
     const convoy = new ConvoyStory([bead('a')]).apply({ type: 'removeBead', id: 'a', release: false });
-    expect([convoy.state.status, convoy.state.attention, convoy.state.reason]).toEqual(['running', 'blocked', 'a person is needed: it has no beads: add one, or cancel it']);
+    expect([convoy.state.status, convoy.state.attention, convoy.state.reason]).toEqual([
+      'running',
+      'blocked',
+      'a person is needed: it has no beads: add one, or cancel it',
+    ]);
     expect(convoy.apply({ type: 'addBead', bead: bead('z') }).ready).toEqual(['z']);
   });
 });
 
 describe('when a bead fails', () => {
   const failed = (policy: 'wait' | 'skip-dependants' | 'stop', how: 'failed' | 'cancelled' = 'failed'): ConvoyStory =>
-    new ConvoyStory([bead('a'), bead('b', ['a']), bead('c', ['a']), bead('d', ['b']), bead('e', ['d', 'c'])], { policy }).start().merge('a').start().report('b', how, { reason: 'no good' });
+    new ConvoyStory([bead('a'), bead('b', ['a']), bead('c', ['a']), bead('d', ['b']), bead('e', ['d', 'c'])], {
+      policy,
+    })
+      .start()
+      .merge('a')
+      .start()
+      .report('b', how, { reason: 'no good' });
 
-  it.each(['failed', 'cancelled'] as const)('(%s) under wait: those that need it wait, the others go on, a person is asked', (how) => {
-    const convoy = failed('wait', how);
-    expect(convoy.statuses).toBe(`a merged, b ${how}, c running, d pending, e pending`);
-    expect(waitingReason(convoy.state, 'd')).toBe(`waits for b (${how})`);
-    expect([convoy.state.status, convoy.state.attention]).toEqual(['running', 'blocked']);
-    convoy.merge('c');
-    expect([convoy.ready, convoy.state.status]).toEqual([[], 'running']);
-  });
+  it.each(['failed', 'cancelled'] as const)(
+    '(%s) under wait: those that need it wait, the others go on, a person is asked',
+    (how) => {
+      const convoy = failed('wait', how);
+      expect(convoy.statuses).toBe(`a merged, b ${how}, c running, d pending, e pending`);
+      expect(waitingReason(convoy.state, 'd')).toBe(`waits for b (${how})`);
+      expect([convoy.state.status, convoy.state.attention]).toEqual(['running', 'blocked']);
+      convoy.merge('c');
+      expect([convoy.ready, convoy.state.status]).toEqual([[], 'running']);
+    },
+  );
 
   it('under wait: the bead slung again and merged lets the others go on', () => {
     const convoy = failed('wait').report('b', 'open').merge('b');
@@ -110,13 +171,18 @@ describe('when a bead fails', () => {
 
   it('under wait: it may be started again from the convoy', () => {
     const convoy = failed('wait');
-    expect([retryProblem(convoy.state, 'b'), retryProblem(convoy.state, 'c')]).toEqual([undefined, expect.stringContaining('only a failed or cancelled bead')]);
+    expect([retryProblem(convoy.state, 'b'), retryProblem(convoy.state, 'c')]).toEqual([
+      undefined,
+      expect.stringContaining('only a failed or cancelled bead'),
+    ]);
     expect(convoy.apply({ type: 'retryBead', id: 'b' }).ready).toEqual(['b']);
   });
 
   it('under wait: it may be removed, when those that need it are released', () => {
     const convoy = failed('wait');
-    expect(removeProblem(convoy.state, 'b', false)).toBe('d needs it; remove those first, or release them from their need');
+    expect(removeProblem(convoy.state, 'b', false)).toBe(
+      'd needs it; remove those first, or release them from their need',
+    );
     expect(removeProblem(convoy.state, 'b', true)).toBeUndefined();
     expect(convoy.apply({ type: 'removeBead', id: 'b', release: true }).ready).toEqual(['d']);
   });
@@ -127,7 +193,10 @@ describe('when a bead fails', () => {
     expect(convoy.state.beads[4]?.reason).toBe('it needs d, which will not be merged');
     expect(convoy.state.status).toBe('running');
     convoy.merge('c');
-    expect([convoy.state.status, convoy.state.reason]).toEqual(['failed', '2 of 5 beads are merged; the others failed, were cancelled or skipped']);
+    expect([convoy.state.status, convoy.state.reason]).toEqual([
+      'failed',
+      '2 of 5 beads are merged; the others failed, were cancelled or skipped',
+    ]);
   });
 
   it('under skip-dependants: when it comes to life again, so do those that were skipped', () => {
@@ -137,11 +206,18 @@ describe('when a bead fails', () => {
 
   it('under stop: everything else is cancelled, and the convoy has failed when all agents are gone', () => {
     const convoy = failed('stop');
-    expect([convoy.statuses, convoy.errands, convoy.state.status]).toEqual(['a merged, b failed, c running, d cancelled, e cancelled', ['cancelBead c'], 'cancelling']);
+    expect([convoy.statuses, convoy.errands, convoy.state.status]).toEqual([
+      'a merged, b failed, c running, d cancelled, e cancelled',
+      ['cancelBead c'],
+      'cancelling',
+    ]);
     convoy.apply({ type: 'cancelTold', id: 'c' });
     expect(convoy.errands).toEqual([]);
     convoy.report('c', 'cancelled');
-    expect([convoy.state.status, convoy.state.reason]).toEqual(['failed', 'b has failed, and the convoy\'s policy is to stop then']);
+    expect([convoy.state.status, convoy.state.reason]).toEqual([
+      'failed',
+      "b has failed, and the convoy's policy is to stop then",
+    ]);
   });
 
   it('blocked is not failed: the others wait for the person', () => {
@@ -150,24 +226,41 @@ describe('when a bead fails', () => {
   });
 
   it('that could not even be started is tried again on resume', () => {
-    const convoy = new ConvoyStory().apply({ type: 'starting', id: 'a' }, { type: 'notStarted', id: 'a', reason: 'a foreign bead has its id' });
+    const convoy = new ConvoyStory().apply(
+      { type: 'starting', id: 'a' },
+      { type: 'notStarted', id: 'a', reason: 'a foreign bead has its id' },
+    );
     expect([convoy.status('a'), convoy.ready]).toEqual(['failed', []]);
     expect(convoy.apply({ type: 'resume' }).ready).toEqual(['a']);
   });
 });
 
 describe('a bead whose workflow has ended without a word', () => {
-  const look = (convoy: ConvoyStory, status: string, askedAt = convoy.now + 1): ConvoyStory => convoy.apply({ type: 'looked', askedAt, gone: [{ bead: 'c-a', status }] });
+  const look = (convoy: ConvoyStory, status: string, askedAt = convoy.now + 1): ConvoyStory =>
+    convoy.apply({ type: 'looked', askedAt, gone: [{ bead: 'c-a', status }] });
 
   it('has failed', () => {
     const convoy = look(new ConvoyStory().start(), 'TERMINATED');
-    expect(convoy.state.beads[0]).toMatchObject({ status: 'failed', reason: 'its workflow has ended (terminated) before the bead did' });
+    expect(convoy.state.beads[0]).toMatchObject({
+      status: 'failed',
+      reason: 'its workflow has ended (terminated) before the bead did',
+    });
     expect(looksNeeded(convoy.state)).toBe(false);
   });
 
   it('is believed when it is asked itself', () => {
     const convoy = new ConvoyStory().start();
-    convoy.apply({ type: 'looked', askedAt: convoy.now + 1, gone: [{ bead: 'c-a', status: 'COMPLETED', report: { bead: 'c-a', status: 'closed', reason: '', merged: true, sha: sha(5) } }] });
+    convoy.apply({
+      type: 'looked',
+      askedAt: convoy.now + 1,
+      gone: [
+        {
+          bead: 'c-a',
+          status: 'COMPLETED',
+          report: { bead: 'c-a', status: 'closed', reason: '', merged: true, sha: sha(5) },
+        },
+      ],
+    });
     expect(convoy.status('a')).toBe('merged');
   });
 
@@ -193,40 +286,70 @@ describe('beads added and removed', () => {
   });
 
   it('removed while it runs, leaves when its agent is gone', () => {
-    const convoy = new ConvoyStory([bead('a'), bead('z')]).start().apply({ type: 'removeBead', id: 'a', release: false });
-    expect([convoy.errands, convoy.statuses, removeProblem(convoy.state, 'a', false)]).toEqual([['cancelBead a'], 'a running, z running', 'a is being removed already']);
+    const convoy = new ConvoyStory([bead('a'), bead('z')])
+      .start()
+      .apply({ type: 'removeBead', id: 'a', release: false });
+    expect([convoy.errands, convoy.statuses, removeProblem(convoy.state, 'a', false)]).toEqual([
+      ['cancelBead a'],
+      'a running, z running',
+      'a is being removed already',
+    ]);
     expect(addProblem(convoy.state, bead('n', ['a']))).toBe('it needs a, which is being removed');
     expect(convoy.report('a', 'cancelled').statuses).toBe('z running');
     expect(convoy.merge('z').state.status).toBe('landed');
   });
 
   it('removed in the moment in which it was merged, stays', () => {
-    const convoy = new ConvoyStory([bead('a'), bead('z')]).start().apply({ type: 'removeBead', id: 'a', release: false }).merge('a');
-    expect([convoy.statuses, removeProblem(convoy.state, 'a', false)]).toEqual(['a merged, z running', 'a is merged: it cannot be taken out any more']);
+    const convoy = new ConvoyStory([bead('a'), bead('z')])
+      .start()
+      .apply({ type: 'removeBead', id: 'a', release: false })
+      .merge('a');
+    expect([convoy.statuses, removeProblem(convoy.state, 'a', false)]).toEqual([
+      'a merged, z running',
+      'a is merged: it cannot be taken out any more',
+    ]);
   });
 
   it('removed, is nobody’s failure', () => {
-    const convoy = new ConvoyStory([bead('a'), bead('z')], { policy: 'stop' }).start().apply({ type: 'removeBead', id: 'a', release: false }).report('a', 'cancelled');
+    const convoy = new ConvoyStory([bead('a'), bead('z')], { policy: 'stop' })
+      .start()
+      .apply({ type: 'removeBead', id: 'a', release: false })
+      .report('a', 'cancelled');
     expect(convoy.state.status).toBe('running');
   });
 
   it('cannot need each other when the rig merges nothing', () => {
-    const convoy = new ConvoyStory([bead('a')], {}, { prepared: false }).apply({ type: 'prepared', facts: { repo: '/r', strategy: 'branch-only', version: 1 } });
-    expect([addProblem(convoy.state, bead('b')), addProblem(convoy.state, bead('b', ['a']))]).toEqual([undefined, expect.stringContaining('merges nothing')]);
+    const convoy = new ConvoyStory([bead('a')], {}, { prepared: false }).apply({
+      type: 'prepared',
+      facts: { repo: '/r', strategy: 'branch-only', version: 1 },
+    });
+    expect([addProblem(convoy.state, bead('b')), addProblem(convoy.state, bead('b', ['a']))]).toEqual([
+      undefined,
+      expect.stringContaining('merges nothing'),
+    ]);
   });
 });
 
 describe('a convoy that is cancelled', () => {
   it('before its start ends at once', () => {
-    expect(new ConvoyStory(undefined, { staged: true }, { prepared: false }).apply({ type: 'cancel' }).state.status).toBe('cancelled');
+    expect(
+      new ConvoyStory(undefined, { staged: true }, { prepared: false }).apply({ type: 'cancel' }).state.status,
+    ).toBe('cancelled');
   });
 
   it('cancels what runs, starts nothing more, and ends when all agents are gone', () => {
     const convoy = new ConvoyStory().start().merge('a').start().apply({ type: 'cancel' });
-    expect([convoy.statuses, convoy.errands, convoy.state.status]).toEqual(['a merged, b running, c running, d cancelled', ['cancelBead b', 'cancelBead c'], 'cancelling']);
+    expect([convoy.statuses, convoy.errands, convoy.state.status]).toEqual([
+      'a merged, b running, c running, d cancelled',
+      ['cancelBead b', 'cancelBead c'],
+      'cancelling',
+    ]);
     // Merged in the same instant: nothing follows from it.
     convoy.merge('b').report('c', 'cancelled');
-    expect([convoy.statuses, convoy.state.status]).toEqual(['a merged, b merged, c cancelled, d cancelled', 'cancelled']);
+    expect([convoy.statuses, convoy.state.status]).toEqual([
+      'a merged, b merged, c cancelled, d cancelled',
+      'cancelled',
+    ]);
   });
 
   it('waits for a start that is under way, and cancels that bead too', () => {
@@ -241,7 +364,11 @@ describe('a convoy that is cancelled', () => {
   });
 
   it('outranks the policy', () => {
-    const convoy = new ConvoyStory([bead('a'), bead('z')], { policy: 'stop' }).start().report('a', 'failed').apply({ type: 'cancel' }).report('z', 'cancelled');
+    const convoy = new ConvoyStory([bead('a'), bead('z')], { policy: 'stop' })
+      .start()
+      .report('a', 'failed')
+      .apply({ type: 'cancel' })
+      .report('z', 'cancelled');
     expect(convoy.state.status).toBe('cancelled');
   });
 
@@ -250,7 +377,9 @@ describe('a convoy that is cancelled', () => {
     const { state } = convoy;
     convoy.apply({ type: 'start' }, { type: 'resume' }, { type: 'addBead', bead: bead('n') });
     expect(convoy.state).toEqual(state);
-    expect([addProblem(state, bead('n')), removeProblem(state, 'a', false), retryProblem(state, 'a')]).toEqual(Array.from({ length: 3 }, () => 'the convoy is cancelled: cancelled by an operator'));
+    expect([addProblem(state, bead('n')), removeProblem(state, 'a', false), retryProblem(state, 'a')]).toEqual(
+      Array.from({ length: 3 }, () => 'the convoy is cancelled: cancelled by an operator'),
+    );
   });
 });
 
@@ -270,9 +399,16 @@ describe('the landing of an integration branch', () => {
 
   it('that fails is said, waits for a person, and is tried again', () => {
     const convoy = queued().landed(conflict);
-    expect([convoy.errands, convoy.state.attention, convoy.state.landing]).toMatchObject([[], 'blocked', { step: 'stuck', tries: 1, lastReason: 'conflict with main in a.txt' }]);
+    expect([convoy.errands, convoy.state.attention, convoy.state.landing]).toMatchObject([
+      [],
+      'blocked',
+      { step: 'stuck', tries: 1, lastReason: 'conflict with main in a.txt' },
+    ]);
     expect(convoy.apply({ type: 'resume' }).errands).toEqual(['land']);
-    expect(convoy.apply({ type: 'landingQueued', sha: sha(51) }).state.landing).toMatchObject({ tries: 2, queuedSha: sha(51) });
+    expect(convoy.apply({ type: 'landingQueued', sha: sha(51) }).state.landing).toMatchObject({
+      tries: 2,
+      queuedSha: sha(51),
+    });
   });
 
   it('that the remote does not show is none', () => {
@@ -281,7 +417,10 @@ describe('the landing of an integration branch', () => {
   });
 
   it('takes no answer about another commit', () => {
-    const convoy = queued().apply({ type: 'mergeEnded', ended: { item: 'convoy-c', sha: sha(49), result: merged(60) } }, { type: 'mergeEnded', ended: { item: 'other', sha: sha(50), result: merged(60) } });
+    const convoy = queued().apply(
+      { type: 'mergeEnded', ended: { item: 'convoy-c', sha: sha(49), result: merged(60) } },
+      { type: 'mergeEnded', ended: { item: 'other', sha: sha(50), result: merged(60) } },
+    );
     expect([convoy.state.landing?.step, convoy.state.strays]).toEqual(['queued', 2]);
   });
 
@@ -306,18 +445,32 @@ describe('the landing of an integration branch', () => {
     expect([late.state.status, late.errands]).toEqual(['cancelling', ['withdraw']]);
     late.apply({ type: 'withdrawTold' });
     expect(late.errands).toEqual([]);
-    expect(stepConvoy(late.state, { type: 'mergeEnded', ended: { item: 'convoy-c', sha: sha(50), result: { outcome: 'error', reason: 'withdrawn' } } }, late.now).status).toBe('cancelled');
+    expect(
+      stepConvoy(
+        late.state,
+        {
+          type: 'mergeEnded',
+          ended: { item: 'convoy-c', sha: sha(50), result: { outcome: 'error', reason: 'withdrawn' } },
+        },
+        late.now,
+      ).status,
+    ).toBe('cancelled');
     late.landed(merged(60));
     expect([late.errands, late.apply({ type: 'landingVerified' }).state.status]).toEqual([['verify'], 'landed']);
   });
 
   it('does not follow when a part was skipped', () => {
-    const convoy = new ConvoyStory([bead('a'), bead('b')], { target: 'integration', policy: 'skip-dependants' }).start().merge('a').report('b', 'failed');
+    const convoy = new ConvoyStory([bead('a'), bead('b')], { target: 'integration', policy: 'skip-dependants' })
+      .start()
+      .merge('a')
+      .report('b', 'failed');
     expect([convoy.state.status, convoyErrands(convoy.state)]).toEqual(['failed', []]);
     expect(convoy.state.reason).toContain('so convoy/c does not land');
   });
 
   it('needs a rig that merges', () => {
-    expect(queued().landed({ outcome: 'merged', sha: sha(60), target: 'main', strategy: 'branch-only' }).state.landing).toMatchObject({ step: 'stuck', lastReason: 'rig r merges nothing (branch-only)' });
+    expect(
+      queued().landed({ outcome: 'merged', sha: sha(60), target: 'main', strategy: 'branch-only' }).state.landing,
+    ).toMatchObject({ step: 'stuck', lastReason: 'rig r merges nothing (branch-only)' });
   });
 });

@@ -9,7 +9,10 @@ function workflow(): (nanos: number, events: number, job: Job, isReplaying?: boo
   const activate = interceptors().internals?.[0]?.activate;
   return (nanos, events, job, isReplaying = false) => {
     let passed = false;
-    const input = { activation: { timestamp: { seconds: 5, nanos }, historyLength: events, isReplaying, jobs: [{ [job]: {} }] }, batchIndex: 0 } as unknown as ActivateInput;
+    const input = {
+      activation: { timestamp: { seconds: 5, nanos }, historyLength: events, isReplaying, jobs: [{ [job]: {} }] },
+      batchIndex: 0,
+    } as unknown as ActivateInput;
     try {
       activate?.(input, () => (passed = true));
     } catch (error) {

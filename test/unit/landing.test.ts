@@ -3,9 +3,27 @@ import type { AttemptResult, BeadInput, BeadState, Granted, MergeOutcome } from 
 import { initialState, landingErrand, mayDispatch, mayOfferAgain, step, waitingFor } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 
-const input: BeadInput = { bead: 'b', title: 'A bead', repo: '/r', agent: { adapter: 'rig' }, rig: 'r1', target: 'main' };
+const input: BeadInput = {
+  bead: 'b',
+  title: 'A bead',
+  repo: '/r',
+  agent: { adapter: 'rig' },
+  rig: 'r1',
+  target: 'main',
+};
 const grant = (more: Partial<Granted['settings']> = {}): Granted => ({
-  bead: 'b', version: 4, settings: { repo: '/r2', base: 'main', agent: { adapter: 'demo' }, maxAgents: 2, checks: [], strategy: 'merge', approval: false, ...more },
+  bead: 'b',
+  version: 4,
+  settings: {
+    repo: '/r2',
+    base: 'main',
+    agent: { adapter: 'demo' },
+    maxAgents: 2,
+    checks: [],
+    strategy: 'merge',
+    approval: false,
+    ...more,
+  },
 });
 const sha = (digit: string): string => digit.repeat(40);
 
@@ -19,9 +37,31 @@ class Story {
   attempt(commit: string, more: Partial<AttemptResult> = {}): this {
     const attempt = `${this.state.attemptCount + 1}-aaaaaaaa`;
     return this.apply(
-      { type: 'dispatched', attempt }, { type: 'accepted', signal: { attempt, host: 'h1' } }, { type: 'heartbeat', signal: { attempt, host: 'h1', kind: 'output' } },
-      { type: 'ended', result: { attempt, outcome: 'done', reason: 'done', host: 'h1', branch: `heartbead/b/${attempt}`, sha: sha(commit), ...more } },
-      { type: 'evidence', evidence: { verdict: 'verified', branch: `heartbead/b/${attempt}`, sha: sha(commit), baseSha: sha('0'), ahead: 1 } },
+      { type: 'dispatched', attempt },
+      { type: 'accepted', signal: { attempt, host: 'h1' } },
+      { type: 'heartbeat', signal: { attempt, host: 'h1', kind: 'output' } },
+      {
+        type: 'ended',
+        result: {
+          attempt,
+          outcome: 'done',
+          reason: 'done',
+          host: 'h1',
+          branch: `heartbead/b/${attempt}`,
+          sha: sha(commit),
+          ...more,
+        },
+      },
+      {
+        type: 'evidence',
+        evidence: {
+          verdict: 'verified',
+          branch: `heartbead/b/${attempt}`,
+          sha: sha(commit),
+          baseSha: sha('0'),
+          ahead: 1,
+        },
+      },
     );
   }
   granted(more: Partial<Granted['settings']> = {}): this {
@@ -29,7 +69,10 @@ class Story {
   }
   merge(result: MergeOutcome): this {
     const commit = this.state.sha ?? '';
-    return this.apply({ type: 'enqueued', sha: commit }, { type: 'mergeEnded', ended: { item: 'b', sha: commit, result } });
+    return this.apply(
+      { type: 'enqueued', sha: commit },
+      { type: 'mergeEnded', ended: { item: 'b', sha: commit, result } },
+    );
   }
 }
 const conflict: MergeOutcome = { outcome: 'conflict', paths: ['a.txt'], target: 'main', targetSha: sha('9') };
@@ -39,7 +82,11 @@ describe('a bead with a rig', () => {
     const story = new Story();
     expect([landingErrand(story.state), mayDispatch(story.state)]).toEqual(['askSlot', false]);
     story.apply({ type: 'askedSlot' });
-    expect([landingErrand(story.state), story.state.wait?.for, waitingFor(story.state)]).toEqual([undefined, 'grant', 'rig r1, to grant an agent']);
+    expect([landingErrand(story.state), story.state.wait?.for, waitingFor(story.state)]).toEqual([
+      undefined,
+      'grant',
+      'rig r1, to grant an agent',
+    ]);
     story.apply({ type: 'granted', grant: grant() });
     expect([mayDispatch(story.state), story.state.repo, story.state.agentSpec.adapter]).toEqual([true, '/r2', 'demo']);
   });
@@ -67,21 +114,34 @@ describe('a bead with a rig', () => {
 
   it('goes round again on the same commits after a conflict, with the paths in a message', () => {
     const story = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge(conflict);
-    expect([story.state.status, story.state.used.reworkRounds, story.state.checkpoint]).toEqual(['open', 1, { sha: sha('1'), ref: 'refs/heads/heartbead/b/1-aaaaaaaa', wip: false }]);
+    expect([story.state.status, story.state.used.reworkRounds, story.state.checkpoint]).toEqual([
+      'open',
+      1,
+      { sha: sha('1'), ref: 'refs/heads/heartbead/b/1-aaaaaaaa', wip: false },
+    ]);
     expect(story.state.messages[0]?.text).toContain('a.txt');
     expect(landingErrand(story.state)).toBe('askSlot');
   });
 
   it('asks a person after the budget of rework rounds, and a retry starts afresh', () => {
     const story = new Story();
-    for (const commit of ['1', '2', '3', '4']) story.granted().attempt(commit).apply({ type: 'slotReturned' }).merge(conflict);
+    for (const commit of ['1', '2', '3', '4'])
+      story.granted().attempt(commit).apply({ type: 'slotReturned' }).merge(conflict);
     expect([story.state.status, story.state.attention]).toEqual(['blocked', 'blocked']);
     story.apply({ type: 'retry', now: false });
-    expect([story.state.status, story.state.used.reworkRounds, landingErrand(story.state)]).toEqual(['open', 0, 'askSlot']);
+    expect([story.state.status, story.state.used.reworkRounds, landingErrand(story.state)]).toEqual([
+      'open',
+      0,
+      'askSlot',
+    ]);
   });
 
   it('offers verified work again after a retry, instead of doing it again', () => {
-    const story = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge({ outcome: 'push_rejected', reason: 'protected branch', retry: false });
+    const story = new Story()
+      .granted()
+      .attempt('1')
+      .apply({ type: 'slotReturned' })
+      .merge({ outcome: 'push_rejected', reason: 'protected branch', retry: false });
     expect(story.state.status).toBe('blocked');
     story.apply({ type: 'retry', now: false });
     expect([story.state.status, landingErrand(story.state)]).toEqual(['in_review', 'enqueue']);
@@ -89,22 +149,49 @@ describe('a bead with a rig', () => {
 
   it('offers it again also when its last commit was saved as a checkpoint, but never what has to be reworked', () => {
     const saved = (commit: string) => ({ checkpoint: { sha: sha(commit), ref: 'refs/heartbead/b/wip', wip: false } });
-    const rejected: MergeOutcome = { outcome: 'error', reason: 'there is no branch main', };
-    const story = new Story().granted().attempt('1', saved('1')).apply({ type: 'slotReturned' }).merge(rejected).apply({ type: 'retry', now: false });
+    const rejected: MergeOutcome = { outcome: 'error', reason: 'there is no branch main' };
+    const story = new Story()
+      .granted()
+      .attempt('1', saved('1'))
+      .apply({ type: 'slotReturned' })
+      .merge(rejected)
+      .apply({ type: 'retry', now: false });
     // The rule of before, which histories have.
     expect(landingErrand(story.state)).toBe('askSlot');
-    expect([mayOfferAgain(story.state), story.apply({ type: 'offeredAgain' }).state.status, landingErrand(story.state)]).toEqual([true, 'in_review', 'enqueue']);
+    expect([
+      mayOfferAgain(story.state),
+      story.apply({ type: 'offeredAgain' }).state.status,
+      landingErrand(story.state),
+    ]).toEqual([true, 'in_review', 'enqueue']);
     const reworked = new Story();
-    for (const commit of ['1', '2', '3', '4']) reworked.granted().attempt(commit, saved(commit)).apply({ type: 'slotReturned' }).merge(conflict);
+    for (const commit of ['1', '2', '3', '4'])
+      reworked.granted().attempt(commit, saved(commit)).apply({ type: 'slotReturned' }).merge(conflict);
     reworked.apply({ type: 'retry', now: false });
-    expect([mayOfferAgain(reworked.state), landingErrand(reworked.apply({ type: 'offeredAgain' }).state)]).toEqual([false, 'askSlot']);
+    expect([mayOfferAgain(reworked.state), landingErrand(reworked.apply({ type: 'offeredAgain' }).state)]).toEqual([
+      false,
+      'askSlot',
+    ]);
   });
 
   it('tells the end of a long log, and how to resolve a conflict before the names of the files', () => {
-    const failed: MergeOutcome = { outcome: 'checks_failed', check: 'test', timedOut: false, logTail: `${'x'.repeat(4_000)}\nthe cause` };
+    const failed: MergeOutcome = {
+      outcome: 'checks_failed',
+      check: 'test',
+      timedOut: false,
+      logTail: `${'x'.repeat(4_000)}\nthe cause`,
+    };
     const [first] = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge(failed).state.messages;
-    expect([first?.text.endsWith('xx\nthe cause'), first?.text.startsWith('The check "test" failed'), first?.text.length]).toEqual([true, true, 2_000]);
-    const many: MergeOutcome = { outcome: 'conflict', target: 'main', targetSha: sha('9'), paths: Array.from({ length: 100 }, (_, n) => `${'deep/'.repeat(20)}file-${n}.txt`) };
+    expect([
+      first?.text.endsWith('xx\nthe cause'),
+      first?.text.startsWith('The check "test" failed'),
+      first?.text.length,
+    ]).toEqual([true, true, 2_000]);
+    const many: MergeOutcome = {
+      outcome: 'conflict',
+      target: 'main',
+      targetSha: sha('9'),
+      paths: Array.from({ length: 100 }, (_, n) => `${'deep/'.repeat(20)}file-${n}.txt`),
+    };
     const { messages, reason } = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge(many).state;
     expect(messages[0]?.text).toMatch(/git merge origin\/main.*file-19\.txt and 80 more\.$/);
     expect(reason.length).toBeLessThan(2_000);
@@ -112,34 +199,65 @@ describe('a bead with a rig', () => {
 
   it('waits for approval as long as it must, at the commit that was verified', () => {
     const story = new Story().granted({ approval: true }).attempt('1').apply({ type: 'slotReturned' });
-    expect([story.state.wait?.for, story.state.attention, landingErrand(story.state)]).toEqual(['approval', 'approval', undefined]);
+    expect([story.state.wait?.for, story.state.attention, landingErrand(story.state)]).toEqual([
+      'approval',
+      'approval',
+      undefined,
+    ]);
     story.apply({ type: 'approve', by: 'ann' });
-    expect([landingErrand(story.state), story.state.landing?.approvedSha, story.state.attention]).toEqual(['enqueue', sha('1'), undefined]);
+    expect([landingErrand(story.state), story.state.landing?.approvedSha, story.state.attention]).toEqual([
+      'enqueue',
+      sha('1'),
+      undefined,
+    ]);
     // Other commits need another approval.
     story.merge(conflict).granted({ approval: true }).attempt('2').apply({ type: 'slotReturned' });
     expect(story.state.wait?.for).toBe('approval');
   });
 
   it('sends work back with the reviewer’s words', () => {
-    const story = new Story().granted({ approval: true }).attempt('1').apply({ type: 'slotReturned' }, { type: 'requestChanges', feedback: 'name it better' });
-    expect([story.state.status, story.state.messages[0]?.text]).toEqual(['open', 'A reviewer asks for changes: name it better']);
+    const story = new Story()
+      .granted({ approval: true })
+      .attempt('1')
+      .apply({ type: 'slotReturned' }, { type: 'requestChanges', feedback: 'name it better' });
+    expect([story.state.status, story.state.messages[0]?.text]).toEqual([
+      'open',
+      'A reviewer asks for changes: name it better',
+    ]);
   });
 
   it('never calls merged work cancelled: the refinery’s answer decides', () => {
-    const queued = new Story().granted().attempt('1').apply({ type: 'slotReturned' }, { type: 'enqueued', sha: sha('1') }, { type: 'cancel' });
+    const queued = new Story()
+      .granted()
+      .attempt('1')
+      .apply({ type: 'slotReturned' }, { type: 'enqueued', sha: sha('1') }, { type: 'cancel' });
     expect([queued.state.status, landingErrand(queued.state)]).toEqual(['in_review', 'withdraw']);
-    const answered = (result: MergeOutcome): BeadState => step(queued.state, { type: 'mergeEnded', ended: { item: 'b', sha: sha('1'), result } }, 9_000);
+    const answered = (result: MergeOutcome): BeadState =>
+      step(queued.state, { type: 'mergeEnded', ended: { item: 'b', sha: sha('1'), result } }, 9_000);
     expect(answered({ outcome: 'merged', sha: sha('7'), target: 'main', strategy: 'merge' }).status).toBe('closed');
     expect(answered({ outcome: 'error', reason: 'withdrawn' }).status).toBe('cancelled');
   });
 
   it('takes no answer about a commit that it no longer offers', () => {
-    const story = new Story().granted().attempt('1').apply({ type: 'slotReturned' }, { type: 'enqueued', sha: sha('1') });
-    story.apply({ type: 'mergeEnded', ended: { item: 'b', sha: sha('5'), result: { outcome: 'merged', sha: sha('7'), target: 'main', strategy: 'merge' } } });
+    const story = new Story()
+      .granted()
+      .attempt('1')
+      .apply({ type: 'slotReturned' }, { type: 'enqueued', sha: sha('1') });
+    story.apply({
+      type: 'mergeEnded',
+      ended: {
+        item: 'b',
+        sha: sha('5'),
+        result: { outcome: 'merged', sha: sha('7'), target: 'main', strategy: 'merge' },
+      },
+    });
     expect(story.state.status).toBe('in_review');
   });
 
   it('asks a person when its rig is gone', () => {
-    expect(new Story().apply({ type: 'askedSlot' }, { type: 'rigGone', text: 'rig r1 does not exist (any more)' }).state.status).toBe('blocked');
+    expect(
+      new Story().apply({ type: 'askedSlot' }, { type: 'rigGone', text: 'rig r1 does not exist (any more)' }).state
+        .status,
+    ).toBe('blocked');
   });
 });

@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { heartbeatKinds, isFinal, limits, outcomes } from '../../src/contract/index.js';
-import type { AttemptResult, BeadInput, BeadState, BeatPhase, Evidence, HeartbeatKind, Outcome } from '../../src/contract/index.js';
+import type {
+  AttemptResult,
+  BeadInput,
+  BeadState,
+  BeatPhase,
+  Evidence,
+  HeartbeatKind,
+  Outcome,
+} from '../../src/contract/index.js';
 import { defaultClocks, explain, initialState, nextDeadline, step, waitingFor } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 
@@ -25,43 +33,142 @@ type Happening =
   | { kind: 'outage'; ms: number }
   | { kind: 'dispatch' | 'tick' | 'atDeadline' | 'malformed' | 'pause' | 'resume' | 'nudge' | 'cancel' | 'renewed' };
 
-const phases: readonly BeatPhase[] = ['accepted', 'cloning', 'worktree', 'spawning', 'running', 'frozen', 'paused', 'stopping'];
+const phases: readonly BeatPhase[] = [
+  'accepted',
+  'cloning',
+  'worktree',
+  'spawning',
+  'running',
+  'frozen',
+  'paused',
+  'stopping',
+];
 const happening: fc.Arbitrary<Happening> = fc.oneof(
-  { weight: 40, arbitrary: fc.record({ kind: fc.constant('heartbeat' as const), of: voice, beat: fc.constantFrom(...heartbeatKinds), host: fc.option(host, { nil: undefined }), acknowledges: fc.boolean() }) },
+  {
+    weight: 40,
+    arbitrary: fc.record({
+      kind: fc.constant('heartbeat' as const),
+      of: voice,
+      beat: fc.constantFrom(...heartbeatKinds),
+      host: fc.option(host, { nil: undefined }),
+      acknowledges: fc.boolean(),
+    }),
+  },
   { weight: 25, arbitrary: fc.constant({ kind: 'dispatch' as const }) },
   { weight: 20, arbitrary: fc.record({ kind: fc.constant('accepted' as const), of: voice, host }) },
-  { weight: 15, arbitrary: fc.record({ kind: fc.constant('silent' as const), of: voice, phase: fc.option(fc.constantFrom(...phases), { nil: undefined }), host }) },
-  { weight: 15, arbitrary: fc.record({ kind: fc.constantFrom('unreachable' as const, 'unwatched' as const, 'adopting' as const, 'note' as const, 'escalation' as const), of: voice }) },
+  {
+    weight: 15,
+    arbitrary: fc.record({
+      kind: fc.constant('silent' as const),
+      of: voice,
+      phase: fc.option(fc.constantFrom(...phases), { nil: undefined }),
+      host,
+    }),
+  },
+  {
+    weight: 15,
+    arbitrary: fc.record({
+      kind: fc.constantFrom(
+        'unreachable' as const,
+        'unwatched' as const,
+        'adopting' as const,
+        'note' as const,
+        'escalation' as const,
+      ),
+      of: voice,
+    }),
+  },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('heldElsewhere' as const), of: voice, host }) },
-  { weight: 20, arbitrary: fc.record({ kind: fc.constant('ended' as const), of: voice, outcome: fc.oneof(fc.constant<Outcome>('done'), fc.constantFrom(...outcomes), fc.constantFrom(...outcomes)) }) },
-  { weight: 15, arbitrary: fc.record({ kind: fc.constantFrom('evidence' as const, 'salvaged' as const), verdict: fc.constantFrom('verified' as const, 'missing' as const, 'differs' as const, 'no_changes' as const) }) },
+  {
+    weight: 20,
+    arbitrary: fc.record({
+      kind: fc.constant('ended' as const),
+      of: voice,
+      outcome: fc.oneof(fc.constant<Outcome>('done'), fc.constantFrom(...outcomes), fc.constantFrom(...outcomes)),
+    }),
+  },
+  {
+    weight: 15,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('evidence' as const, 'salvaged' as const),
+      verdict: fc.constantFrom('verified' as const, 'missing' as const, 'differs' as const, 'no_changes' as const),
+    }),
+  },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('pauseTold' as const), of: voice, paused: fc.boolean() }) },
   { weight: 10, arbitrary: fc.record({ kind: fc.constant('retry' as const), now: fc.boolean() }) },
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant('outage' as const), ms: fc.integer({ min: 90_000, max: 86_400_000 }) }) },
-  { weight: 40, arbitrary: fc.record({ kind: fc.constantFrom('tick' as const, 'atDeadline' as const, 'atDeadline' as const, 'pause' as const, 'resume' as const, 'nudge' as const, 'malformed' as const, 'renewed' as const) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constant('outage' as const), ms: fc.integer({ min: 90_000, max: 86_400_000 }) }),
+  },
+  {
+    weight: 40,
+    arbitrary: fc.record({
+      kind: fc.constantFrom(
+        'tick' as const,
+        'atDeadline' as const,
+        'atDeadline' as const,
+        'pause' as const,
+        'resume' as const,
+        'nudge' as const,
+        'malformed' as const,
+        'renewed' as const,
+      ),
+    }),
+  },
   { weight: 1, arbitrary: fc.constant({ kind: 'cancel' as const }) },
 );
-const wait = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 5_000 }), fc.integer({ min: 60_000, max: 720_000 }), fc.integer({ min: 720_000, max: 4 * 3_600_000 }));
+const wait = fc.oneof(
+  fc.constant(0),
+  fc.integer({ min: 1, max: 5_000 }),
+  fc.integer({ min: 60_000, max: 720_000 }),
+  fc.integer({ min: 720_000, max: 4 * 3_600_000 }),
+);
 const life = fc.array(fc.record({ happening, after: wait }), { minLength: 20, maxLength: 80, size: 'max' });
 
 /** The workflow's own rule for a dispatch; all other events may come at any time, from anybody. */
-const mayDispatch = (state: BeadState): boolean => state.status === 'open' && state.current === undefined && state.wait === undefined && !state.paused && state.salvage === undefined && !state.cancelling;
+const mayDispatch = (state: BeadState): boolean =>
+  state.status === 'open' &&
+  state.current === undefined &&
+  state.wait === undefined &&
+  !state.paused &&
+  state.salvage === undefined &&
+  !state.cancelling;
 
 /** What happens, as an event of this very state; undefined when it cannot be. */
 function eventOf(state: BeadState, what: Happening, now: number): BeadEvent | undefined {
-  const id = (of: Voice): string => (of === 'current' ? (state.current?.id ?? '999-nobody00') : of === 'old' ? (state.attempts.at(-1)?.id ?? '998-nobody00') : '997-stranger');
+  const id = (of: Voice): string =>
+    of === 'current'
+      ? (state.current?.id ?? '999-nobody00')
+      : of === 'old'
+        ? (state.attempts.at(-1)?.id ?? '998-nobody00')
+        : '997-stranger';
   const evidence = (verdict: Evidence['verdict']): Evidence =>
-    verdict === 'verified' ? { verdict, branch: 'x', sha: 'a'.repeat(40), baseSha: 'b'.repeat(40), ahead: 1 } : verdict === 'differs' ? { verdict, reason: 'another', found: 'c'.repeat(40) } : { verdict, reason: 'none' };
+    verdict === 'verified'
+      ? { verdict, branch: 'x', sha: 'a'.repeat(40), baseSha: 'b'.repeat(40), ahead: 1 }
+      : verdict === 'differs'
+        ? { verdict, reason: 'another', found: 'c'.repeat(40) }
+        : { verdict, reason: 'none' };
   switch (what.kind) {
     case 'heartbeat':
       return {
         type: 'heartbeat',
-        signal: { attempt: id(what.of), kind: what.beat, ...(what.host === undefined ? {} : { host: what.host }), ...(what.acknowledges ? { acknowledged: state.messages.map((message) => message.id) } : {}) },
+        signal: {
+          attempt: id(what.of),
+          kind: what.beat,
+          ...(what.host === undefined ? {} : { host: what.host }),
+          ...(what.acknowledges ? { acknowledged: state.messages.map((message) => message.id) } : {}),
+        },
       };
     case 'accepted':
       return { type: 'accepted', signal: { attempt: id(what.of), host: what.host } };
     case 'silent':
-      return { type: 'silent', attempt: id(what.of), ...(what.phase === undefined ? {} : { details: { host: what.host, attempt: id(what.of), phase: what.phase, text: '' } }) };
+      return {
+        type: 'silent',
+        attempt: id(what.of),
+        ...(what.phase === undefined
+          ? {}
+          : { details: { host: what.host, attempt: id(what.of), phase: what.phase, text: '' } }),
+      };
     case 'unreachable':
     case 'unwatched':
       return { type: what.kind, attempt: id(what.of), text: 'nobody answers' };
@@ -73,7 +180,13 @@ function eventOf(state: BeadState, what: Happening, now: number): BeadEvent | un
     case 'heldElsewhere':
       return { type: 'heldElsewhere', attempt: id(what.of), host: what.host };
     case 'ended': {
-      const result: AttemptResult = { attempt: id(what.of), outcome: what.outcome, reason: 'so it was', host: 'h1', ...(what.outcome === 'done' ? { branch: 'x', sha: 'a'.repeat(40) } : {}) };
+      const result: AttemptResult = {
+        attempt: id(what.of),
+        outcome: what.outcome,
+        reason: 'so it was',
+        host: 'h1',
+        ...(what.outcome === 'done' ? { branch: 'x', sha: 'a'.repeat(40) } : {}),
+      };
       return { type: 'ended', result };
     }
     case 'evidence':
@@ -87,12 +200,16 @@ function eventOf(state: BeadState, what: Happening, now: number): BeadEvent | un
     case 'outage':
       return { type: 'outage', ms: what.ms };
     case 'nudge':
-      return state.messages.length < limits.messagesKept ? { type: 'nudge', message: { id: `m${now}`, text: 'go on', from: 'operator', at: now } } : undefined;
+      return state.messages.length < limits.messagesKept
+        ? { type: 'nudge', message: { id: `m${now}`, text: 'go on', from: 'operator', at: now } }
+        : undefined;
     case 'malformed':
       return { type: 'malformed', message: 'heartbeat', problem: 'rubbish' };
     case 'dispatch':
       // Also in the middle of an attempt: it must not be heard there.
-      return mayDispatch(state) || state.current !== undefined ? { type: 'dispatched', attempt: `${state.attemptCount + 1}-${'abcdefgh'}` } : undefined;
+      return mayDispatch(state) || state.current !== undefined
+        ? { type: 'dispatched', attempt: `${state.attemptCount + 1}-${'abcdefgh'}` }
+        : undefined;
     case 'atDeadline':
       return { type: 'tick' };
     default:
@@ -130,7 +247,10 @@ function live(given: readonly { happening: Happening; after: number }[], look: (
 }
 
 const always = (look: (moment: Moment) => void): void => {
-  fc.assert(fc.property(life, (given) => live(given, look)), { numRuns: 500 });
+  fc.assert(
+    fc.property(life, (given) => live(given, look)),
+    { numRuns: 500 },
+  );
 };
 
 it('the lives that are tried are rich: every status, every way to end, escalations and strays occur', () => {
@@ -142,18 +262,35 @@ it('the lives that are tried are rich: every status, every way to end, escalatio
     for (const { outcome } of after.attempts.slice(before.attempts.length)) note(`ended ${outcome ?? ''}`);
     if (after.strays > before.strays) note('stray');
   });
-  const wanted = ['open', 'in_progress', 'in_review', 'blocked', 'closed', 'cancelled', 'stray', ...['none', 'starting', 'working', 'stalled', 'suspect', 'paused', 'stopping'].map((agent) => `agent ${agent}`), ...outcomes.filter((outcome) => outcome !== 'stopped').map((outcome) => `ended ${outcome}`)];
+  const wanted = [
+    'open',
+    'in_progress',
+    'in_review',
+    'blocked',
+    'closed',
+    'cancelled',
+    'stray',
+    ...['none', 'starting', 'working', 'stalled', 'suspect', 'paused', 'stopping'].map((agent) => `agent ${agent}`),
+    ...outcomes.filter((outcome) => outcome !== 'stopped').map((outcome) => `ended ${outcome}`),
+  ];
   expect(wanted.filter((what) => (seen.get(what) ?? 0) < 3)).toEqual([]);
 });
 
 describe('for any life of a bead', () => {
   it('a fresh heartbeat of the current attempt never leaves it open, suspect or starting', () => {
     always(({ before, event, after }) => {
-      if (event.type !== 'heartbeat' || isFinal(before.status) || before.current?.id !== event.signal.attempt || after.strays > before.strays) return;
+      if (
+        event.type !== 'heartbeat' ||
+        isFinal(before.status) ||
+        before.current?.id !== event.signal.attempt ||
+        after.strays > before.strays
+      )
+        return;
       expect(after.status).toBe('in_progress');
       expect(after.current?.id).toBe(event.signal.attempt);
       expect(['working', 'stalled', 'paused', 'stopping']).toContain(after.agent);
-      if (['output', 'tool', 'agent'].includes(event.signal.kind ?? 'output')) expect(['working', 'paused', 'stopping']).toContain(after.agent);
+      if (['output', 'tool', 'agent'].includes(event.signal.kind ?? 'output'))
+        expect(['working', 'paused', 'stopping']).toContain(after.agent);
     });
   });
 
@@ -162,8 +299,13 @@ describe('for any life of a bead', () => {
       const ids = after.attempts.map(({ id }) => id);
       expect(new Set(ids).size).toBe(ids.length);
       if (after.current) expect(ids).not.toContain(after.current.id);
-      expect(after.attemptCount).toBe((before.attempts.length === limits.attemptsKept ? after.attemptCount : after.attempts.length + (after.current ? 1 : 0)));
-      if (before.current && after.current && before.current.id !== after.current.id) throw new Error('one attempt replaced another without an end');
+      expect(after.attemptCount).toBe(
+        before.attempts.length === limits.attemptsKept
+          ? after.attemptCount
+          : after.attempts.length + (after.current ? 1 : 0),
+      );
+      if (before.current && after.current && before.current.id !== after.current.id)
+        throw new Error('one attempt replaced another without an end');
       for (const { outcome, endedAt, reason } of after.attempts) expect(outcome && endedAt && reason).toBeTruthy();
     });
   });
@@ -188,7 +330,8 @@ describe('for any life of a bead', () => {
       const progress = event.type === 'heartbeat' && after.strays === before.strays;
       if (after.used.agentFailures < before.used.agentFailures) expect(event.type).toBe('retry');
       if (after.used.infraLosses < before.used.infraLosses) expect(event.type === 'retry' || progress).toBe(true);
-      if (after.used.agentFailures > before.used.agentFailures) expect(['ended', 'tick', 'evidence', 'unreachable', 'retry']).toContain(event.type);
+      if (after.used.agentFailures > before.used.agentFailures)
+        expect(['ended', 'tick', 'evidence', 'unreachable', 'retry']).toContain(event.type);
       expect(after.used.agentFailures).toBeLessThanOrEqual(after.budgets.agentFailures + 1);
     });
   });
@@ -199,7 +342,12 @@ describe('for any life of a bead', () => {
         expect(nextDeadline(after)).toBeUndefined();
         return;
       }
-      const waits = nextDeadline(after) !== undefined || (after.wait !== undefined && after.wait.for !== 'backoff') || after.paused || after.current !== undefined || after.salvage !== undefined;
+      const waits =
+        nextDeadline(after) !== undefined ||
+        (after.wait !== undefined && after.wait.for !== 'backoff') ||
+        after.paused ||
+        after.current !== undefined ||
+        after.salvage !== undefined;
       expect(waits || mayDispatch(after)).toBe(true);
       expect(waitingFor(after)).toBeTruthy();
       expect(explain(after, now)).toBeTruthy();
@@ -218,7 +366,12 @@ describe('for any life of a bead', () => {
   it('an attempt behind the fence is given up only suspectGrace after its last sign, unless an operator says otherwise', () => {
     always(({ before, event, after, now }) => {
       const { current } = before;
-      if (current?.spawnedAt === undefined || after.current !== undefined || !['tick', 'silent', 'unreachable', 'unwatched', 'outage'].includes(event.type)) return;
+      if (
+        current?.spawnedAt === undefined ||
+        after.current !== undefined ||
+        !['tick', 'silent', 'unreachable', 'unwatched', 'outage'].includes(event.type)
+      )
+        return;
       expect(now - current.lastSignAt).toBeGreaterThanOrEqual(defaultClocks.suspectGrace);
     });
   });
@@ -230,10 +383,25 @@ describe('for any life of a bead', () => {
       const quiet = (state: BeadState): number => state.current?.lastProgressAt ?? state.current?.spawnedAt ?? 0;
       expect(quiet(after)).toBeGreaterThanOrEqual(quiet(before));
       const { current } = before;
-      if (event.type === 'outage' && current?.spawnedAt !== undefined && current.suspectSince === undefined && current.pausedAt === undefined) {
-        expect([quiet(after), after.current?.lastSignAt]).toEqual([Math.min(quiet(before) + event.ms, now), Math.min(current.lastSignAt + event.ms, now)]);
+      if (
+        event.type === 'outage' &&
+        current?.spawnedAt !== undefined &&
+        current.suspectSince === undefined &&
+        current.pausedAt === undefined
+      ) {
+        expect([quiet(after), after.current?.lastSignAt]).toEqual([
+          Math.min(quiet(before) + event.ms, now),
+          Math.min(current.lastSignAt + event.ms, now),
+        ]);
       }
-      if (event.type !== 'heartbeat' || current?.spawnedAt === undefined || current.suspectSince === undefined || current.pausedAt !== undefined || after.current?.suspectSince !== undefined) return;
+      if (
+        event.type !== 'heartbeat' ||
+        current?.spawnedAt === undefined ||
+        current.suspectSince === undefined ||
+        current.pausedAt !== undefined ||
+        after.current?.suspectSince !== undefined
+      )
+        return;
       // Back in sight it is judged only by what was silent before it went out of sight.
       expect(now - quiet(after)).toBeLessThanOrEqual(Math.max(current.suspectSince - quiet(before), 0));
     });
@@ -241,7 +409,16 @@ describe('for any life of a bead', () => {
 
   it('what another attempt says, or what is said of it, changes nothing', () => {
     always(({ before, event, after }) => {
-      const of = 'attempt' in event ? event.attempt : 'signal' in event ? event.signal.attempt : event.type === 'note' ? event.note.attempt : event.type === 'ended' ? event.result.attempt : undefined;
+      const of =
+        'attempt' in event
+          ? event.attempt
+          : 'signal' in event
+            ? event.signal.attempt
+            : event.type === 'note'
+              ? event.note.attempt
+              : event.type === 'ended'
+                ? event.result.attempt
+                : undefined;
       if (of === undefined || event.type === 'dispatched' || of === before.current?.id) return;
       expect({ ...after, strays: 0 }).toEqual({ ...before, strays: 0 });
     });
@@ -250,7 +427,9 @@ describe('for any life of a bead', () => {
   it('a spent budget means a person is asked, and nothing is dispatched till one has answered', () => {
     always(({ before, event, after }) => {
       if (event.type === 'ended' && before.current && !after.current && !isFinal(after.status)) {
-        const spent = after.used.agentFailures >= after.budgets.agentFailures && after.used.agentFailures > before.used.agentFailures;
+        const spent =
+          after.used.agentFailures >= after.budgets.agentFailures &&
+          after.used.agentFailures > before.used.agentFailures;
         if (spent) expect(after).toMatchObject({ status: 'blocked', attention: 'blocked', wait: { for: 'person' } });
       }
       if (before.status === 'blocked' && after.status !== 'blocked') expect(['retry', 'cancel']).toContain(event.type);

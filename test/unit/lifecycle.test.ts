@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { AttemptResult, BeadInput, BeadState, HeartbeatKind, Outcome } from '../../src/contract/index.js';
-import { accountOf, backoff, defaultClocks, explain, firesInVain, initialState, nextDeadline, step, waitingFor } from '../../src/domain/index.js';
+import {
+  accountOf,
+  backoff,
+  defaultClocks,
+  explain,
+  firesInVain,
+  initialState,
+  nextDeadline,
+  step,
+  waitingFor,
+} from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 import { outcomes } from '../../src/contract/index.js';
 
@@ -17,7 +27,10 @@ class Story {
     return this;
   }
   dispatch(attempt = `${this.state.attemptCount + 1}-aaaaaaaa`): this {
-    return this.after(0, { type: 'dispatched', attempt }).after(0, { type: 'accepted', signal: { attempt, host: 'h1' } });
+    return this.after(0, { type: 'dispatched', attempt }).after(0, {
+      type: 'accepted',
+      signal: { attempt, host: 'h1' },
+    });
   }
   beat(ms: number, kind: HeartbeatKind = 'output', attempt = this.state.current?.id ?? '9-none0000'): this {
     return this.after(ms, { type: 'heartbeat', signal: { attempt, host: 'h1', kind } });
@@ -26,7 +39,16 @@ class Story {
     return this.after(ms, { type: 'tick' });
   }
   end(outcome: Outcome, more: Partial<AttemptResult> = {}): this {
-    return this.after(0, { type: 'ended', result: { attempt: this.state.current?.id ?? '9-none0000', outcome, reason: `it ended ${outcome}`, host: 'h1', ...more } });
+    return this.after(0, {
+      type: 'ended',
+      result: {
+        attempt: this.state.current?.id ?? '9-none0000',
+        outcome,
+        reason: `it ended ${outcome}`,
+        host: 'h1',
+        ...more,
+      },
+    });
   }
 }
 const working = (): Story => new Story().dispatch().beat(0, 'start').beat(1_000);
@@ -46,7 +68,11 @@ describe('the life of a bead', () => {
     expect(waitingFor(story.state)).toContain('workspace');
   });
 
-  it.each([[-1_000, 'working'], [0, 'working'], [1_000, 'working']])('a heartbeat %d ms from the stale deadline leaves the agent working', (offset) => {
+  it.each([
+    [-1_000, 'working'],
+    [0, 'working'],
+    [1_000, 'working'],
+  ])('a heartbeat %d ms from the stale deadline leaves the agent working', (offset) => {
     const story = working();
     const deadline = nextDeadline(story.state);
     expect(deadline?.what).toBe('stalled');
@@ -65,7 +91,9 @@ describe('the life of a bead', () => {
 
   it('stalls after the first progress at stalledAfter, before it at firstProgressWithin', () => {
     expect(nextDeadline(working().state)?.at).toBe(1_001_000 + defaultClocks.stalledAfter);
-    expect(nextDeadline(new Story().dispatch().beat(0, 'start').state)?.at).toBe(1_000_000 + defaultClocks.firstProgressWithin);
+    expect(nextDeadline(new Story().dispatch().beat(0, 'start').state)?.at).toBe(
+      1_000_000 + defaultClocks.firstProgressWithin,
+    );
   });
 
   it('moves the timer with the last heartbeat before it fires, by the default clocks every second one', () => {
@@ -114,7 +142,11 @@ describe('the life of a bead', () => {
     const story = working().after(minute, { type: 'silent', attempt: '1-aaaaaaaa' });
     expect([story.state.agent, story.state.status]).toEqual(['suspect', 'in_progress']);
     story.beat(1_000, 'adopted');
-    expect([story.state.agent, story.state.attemptCount, story.state.used]).toEqual(['working', 1, { agentFailures: 0, infraLosses: 0, reworkRounds: 0 }]);
+    expect([story.state.agent, story.state.attemptCount, story.state.used]).toEqual([
+      'working',
+      1,
+      { agentFailures: 0, infraLosses: 0, reworkRounds: 0 },
+    ]);
   });
 
   it('gives an attempt on an unreachable host up only suspectGrace after the last sign that may have been', () => {
@@ -134,7 +166,11 @@ describe('the life of a bead', () => {
   });
 
   it('waits for nothing when provably no agent was spawned', () => {
-    const story = new Story().dispatch().after(minute, { type: 'silent', attempt: '1-aaaaaaaa', details: { host: 'h1', attempt: '1-aaaaaaaa', phase: 'cloning', text: 'cloning 3 %' } });
+    const story = new Story().dispatch().after(minute, {
+      type: 'silent',
+      attempt: '1-aaaaaaaa',
+      details: { host: 'h1', attempt: '1-aaaaaaaa', phase: 'cloning', text: 'cloning 3 %' },
+    });
     expect(story.state.agent).toBe('suspect');
     story.after(minute, { type: 'unreachable', attempt: '1-aaaaaaaa', text: 'nobody took it up' });
     expect(story.state.current).toBeUndefined();
@@ -142,7 +178,11 @@ describe('the life of a bead', () => {
   });
 
   it('believes that an agent may exist as soon as the fence beat was accepted', () => {
-    const story = new Story().dispatch().after(minute, { type: 'silent', attempt: '1-aaaaaaaa', details: { host: 'h1', attempt: '1-aaaaaaaa', phase: 'spawning', text: 'spawning' } });
+    const story = new Story().dispatch().after(minute, {
+      type: 'silent',
+      attempt: '1-aaaaaaaa',
+      details: { host: 'h1', attempt: '1-aaaaaaaa', phase: 'spawning', text: 'spawning' },
+    });
     story.after(minute, { type: 'unreachable', attempt: '1-aaaaaaaa', text: 'nobody took it up' });
     expect(story.state.agent).toBe('suspect');
   });
@@ -156,7 +196,10 @@ describe('the life of a bead', () => {
   });
 
   it('does not let another host speak for a claimed attempt', () => {
-    const story = working().after(1_000, { type: 'heartbeat', signal: { attempt: '1-aaaaaaaa', host: 'h2', kind: 'start' } });
+    const story = working().after(1_000, {
+      type: 'heartbeat',
+      signal: { attempt: '1-aaaaaaaa', host: 'h2', kind: 'start' },
+    });
     expect(story.state.current?.host).toBe('h1');
     expect(story.state.strays).toBe(1);
   });
@@ -168,23 +211,47 @@ describe('the life of a bead', () => {
     expect([story.state.status, story.state.used.agentFailures]).toEqual(['open', 1]);
     expect(story.state.attempts[0]?.outcome).toBe('no_changes');
     // What was reported and cannot be found, or is another commit, is a loss: nobody's failure, and never an end.
-    for (const evidence of [{ verdict: 'missing' as const, reason: 'there is no such branch' }, { verdict: 'differs' as const, reason: 'another commit', found: 'f'.repeat(40) }]) {
-      const other = working().end('done', { branch: 'heartbead/b/1-aaaaaaaa', sha: 'd'.repeat(40) }).after(0, { type: 'evidence', evidence });
-      expect([other.state.status, other.state.attempts[0]?.outcome, other.state.used.agentFailures, other.state.branch]).toEqual(['open', 'lost', 0, undefined]);
+    for (const evidence of [
+      { verdict: 'missing' as const, reason: 'there is no such branch' },
+      { verdict: 'differs' as const, reason: 'another commit', found: 'f'.repeat(40) },
+    ]) {
+      const other = working()
+        .end('done', { branch: 'heartbead/b/1-aaaaaaaa', sha: 'd'.repeat(40) })
+        .after(0, { type: 'evidence', evidence });
+      expect([
+        other.state.status,
+        other.state.attempts[0]?.outcome,
+        other.state.used.agentFailures,
+        other.state.branch,
+      ]).toEqual(['open', 'lost', 0, undefined]);
     }
   });
 
   it('takes over finished work of a lost attempt instead of redoing it', () => {
     const story = working().end('lost');
     expect(story.state.salvage).toBeDefined();
-    story.after(0, { type: 'salvaged', evidence: { verdict: 'verified', branch: 'heartbead/b/1-aaaaaaaa', sha: 'd'.repeat(40), baseSha: 'e'.repeat(40), ahead: 2 } });
+    story.after(0, {
+      type: 'salvaged',
+      evidence: {
+        verdict: 'verified',
+        branch: 'heartbead/b/1-aaaaaaaa',
+        sha: 'd'.repeat(40),
+        baseSha: 'e'.repeat(40),
+        ahead: 2,
+      },
+    });
     expect([story.state.status, story.state.sha]).toEqual(['closed', 'd'.repeat(40)]);
   });
 
   it('blocks after the budget of agent failures, and a retry gives it a fresh one', () => {
     const story = new Story();
     for (let n = 1; n <= 5; n += 1) {
-      story.tick(11 * minute).dispatch().beat(0, 'start').beat(0).end('agent_failed');
+      story
+        .tick(11 * minute)
+        .dispatch()
+        .beat(0, 'start')
+        .beat(0)
+        .end('agent_failed');
     }
     expect([story.state.status, story.state.attention]).toEqual(['blocked', 'blocked']);
     story.after(0, { type: 'retry', now: false });
@@ -193,7 +260,11 @@ describe('the life of a bead', () => {
 
   it('backs off longer with each loss without progress, and forgets the losses at the first progress', () => {
     const story = new Story();
-    for (const [n, wait] of [[1, 10_000], [2, 20_000], [3, 40_000]] as const) {
+    for (const [n, wait] of [
+      [1, 10_000],
+      [2, 20_000],
+      [3, 40_000],
+    ] as const) {
       story.dispatch().beat(0, 'start').end('lost').after(0, { type: 'salvaged', evidence: undefined });
       expect(story.state.used.infraLosses).toBe(n);
       expect(nextDeadline(story.state)).toMatchObject({ what: 'backoff', at: story.now + wait });
@@ -204,12 +275,15 @@ describe('the life of a bead', () => {
     expect(backoff(50)).toBe(10 * minute);
   });
 
-  it.each(['auth_failed', 'not_installed', 'setup_failed', 'escalated'] as const)('%s asks for a person at once and uses nothing up', (outcome) => {
-    const story = working().end(outcome);
-    expect(story.state.status).toBe('blocked');
-    expect(story.state.used).toEqual({ agentFailures: 0, infraLosses: 0, reworkRounds: 0 });
-    expect(waitingFor(story.state)).toContain('a person');
-  });
+  it.each(['auth_failed', 'not_installed', 'setup_failed', 'escalated'] as const)(
+    '%s asks for a person at once and uses nothing up',
+    (outcome) => {
+      const story = working().end(outcome);
+      expect(story.state.status).toBe('blocked');
+      expect(story.state.used).toEqual({ agentFailures: 0, infraLosses: 0, reworkRounds: 0 });
+      expect(waitingFor(story.state)).toContain('a person');
+    },
+  );
 
   it('a rate limit waits as long as the provider says and uses nothing up', () => {
     const story = working().end('rate_limited', { retryAfterMs: 7 * minute });
@@ -231,7 +305,13 @@ describe('the life of a bead', () => {
   it('stays final, and what comes later is a stray', () => {
     const story = working().after(0, { type: 'cancel' }).end('stopped');
     const final = story.state;
-    for (const event of [{ type: 'retry', now: true }, { type: 'tick' }, { type: 'pause' }, { type: 'dispatched', attempt: '2-bbbbbbbb' }] as BeadEvent[]) story.after(1_000, event);
+    for (const event of [
+      { type: 'retry', now: true },
+      { type: 'tick' },
+      { type: 'pause' },
+      { type: 'dispatched', attempt: '2-bbbbbbbb' },
+    ] as BeadEvent[])
+      story.after(1_000, event);
     expect(story.state).toEqual(final);
     story.beat(0, 'output', '1-aaaaaaaa');
     expect(story.state.strays).toBe(1);
@@ -251,15 +331,29 @@ describe('the life of a bead', () => {
     const story = new Story().after(0, { type: 'dispatched', attempt: '1-aaaaaaaa' }).after(0, { type: 'pause' });
     expect(story.state.current?.stopping?.outcome).toBe('stopped');
     story.end('stopped', { host: 'unknown' });
-    expect([story.state.status, story.state.paused, waitingFor(story.state)]).toEqual(['open', true, 'heartbead resume']);
+    expect([story.state.status, story.state.paused, waitingFor(story.state)]).toEqual([
+      'open',
+      true,
+      'heartbead resume',
+    ]);
     expect(story.state.attempts[0]?.countedAs).toBe('nothing');
   });
 
   it('keeps messages until an attempt acknowledges them', () => {
-    const story = working().after(0, { type: 'nudge', message: { id: 'm1', text: 'look at the tests', from: 'operator', at: 0 } });
-    story.after(0, { type: 'delivered', attempt: '1-aaaaaaaa', messages: ['m1'] }).end('lost').after(0, { type: 'salvaged', evidence: undefined }).dispatch();
+    const story = working().after(0, {
+      type: 'nudge',
+      message: { id: 'm1', text: 'look at the tests', from: 'operator', at: 0 },
+    });
+    story
+      .after(0, { type: 'delivered', attempt: '1-aaaaaaaa', messages: ['m1'] })
+      .end('lost')
+      .after(0, { type: 'salvaged', evidence: undefined })
+      .dispatch();
     expect(story.state.messages).toHaveLength(1);
-    story.beat(0, 'start').after(0, { type: 'heartbeat', signal: { attempt: story.state.current?.id ?? '', kind: 'agent', acknowledged: ['m1'] } });
+    story.beat(0, 'start').after(0, {
+      type: 'heartbeat',
+      signal: { attempt: story.state.current?.id ?? '', kind: 'agent', acknowledged: ['m1'] },
+    });
     expect(story.state.messages).toHaveLength(0);
   });
 
@@ -274,7 +368,13 @@ describe('the life of a bead', () => {
   it('leaves the state that it was given unchanged', () => {
     const story = working();
     const before = JSON.stringify(story.state);
-    for (const event of [{ type: 'tick' }, { type: 'cancel' }, { type: 'pause' }, { type: 'silent', attempt: '1-aaaaaaaa' }, { type: 'nudge', message: { id: 'x', text: 'y', from: 'operator', at: 0 } }] as BeadEvent[]) {
+    for (const event of [
+      { type: 'tick' },
+      { type: 'cancel' },
+      { type: 'pause' },
+      { type: 'silent', attempt: '1-aaaaaaaa' },
+      { type: 'nudge', message: { id: 'x', text: 'y', from: 'operator', at: 0 } },
+    ] as BeadEvent[]) {
       step(story.state, event, story.now + 60 * minute);
     }
     expect(JSON.stringify(story.state)).toBe(before);

@@ -46,7 +46,11 @@ describe('the MCP tools, through the official client', () => {
     open.push(client);
     return client;
   }
-  const call = async (client: Client, name: string, args: Record<string, unknown> = {}): Promise<{ text: string; isError: boolean }> => {
+  const call = async (
+    client: Client,
+    name: string,
+    args: Record<string, unknown> = {},
+  ): Promise<{ text: string; isError: boolean }> => {
     const result = await client.callTool({ name, arguments: args });
     const [content] = result.content as { text: string }[];
     return { text: content?.text ?? '', isError: result.isError === true };
@@ -54,7 +58,14 @@ describe('the MCP tools, through the official client', () => {
 
   it('offers the six verbs, each with a description and a schema', async () => {
     const { tools } = await (await connected(new Told())).listTools();
-    expect(tools.map(({ name }) => name).sort()).toEqual(['checkpoint', 'done', 'escalate', 'heartbeat', 'messages', 'note']);
+    expect(tools.map(({ name }) => name).sort()).toEqual([
+      'checkpoint',
+      'done',
+      'escalate',
+      'heartbeat',
+      'messages',
+      'note',
+    ]);
     for (const tool of tools) {
       expect(tool.description?.length).toBeGreaterThan(40);
       expect(tool.inputSchema.type).toBe('object');
@@ -69,13 +80,22 @@ describe('the MCP tools, through the official client', () => {
     await call(client, 'checkpoint');
     await call(client, 'escalate', { text: 'which licence?' });
     expect((await call(client, 'done', { summary: 'all green' })).text).toContain('heartbead/b/1-aaaaaaaa');
-    expect(runner.calls).toEqual([['heartbeat', 'building'], ['note', 'the parser is generated'], ['checkpoint', undefined], ['escalate', 'which licence?'], ['done', 'all green']]);
+    expect(runner.calls).toEqual([
+      ['heartbeat', 'building'],
+      ['note', 'the parser is generated'],
+      ['checkpoint', undefined],
+      ['escalate', 'which licence?'],
+      ['done', 'all green'],
+    ]);
   });
 
   it('gives a refusal back as an answer that the model can act on', async () => {
     const runner = new Told();
     runner.dirty = true;
-    expect(await call(await connected(runner), 'done')).toEqual({ text: 'there are uncommitted changes: a.txt', isError: true });
+    expect(await call(await connected(runner), 'done')).toEqual({
+      text: 'there are uncommitted changes: a.txt',
+      isError: true,
+    });
   });
 
   it('reads and acknowledges messages', async () => {

@@ -14,8 +14,23 @@ const oldLane = (coldStart: number, duration = 30 * minute): Lane => {
   return old.lane;
 };
 const steady: Lane = {
-  name: 'Heartbead', bead: [{ from: 0, value: 'open' }, { from: second, value: 'in_progress' }], agent: [{ from: second, value: 'starting' }, { from: 76 * second, value: 'working' }],
-  process: [{ from: 0, value: 'starting' }, { from: 76 * second, value: 'alive' }], agents: 1, attempts: [second], heartbeats: [10 * second, 80 * second], resets: [],
+  name: 'Heartbead',
+  bead: [
+    { from: 0, value: 'open' },
+    { from: second, value: 'in_progress' },
+  ],
+  agent: [
+    { from: second, value: 'starting' },
+    { from: 76 * second, value: 'working' },
+  ],
+  process: [
+    { from: 0, value: 'starting' },
+    { from: 76 * second, value: 'alive' },
+  ],
+  agents: 1,
+  attempts: [second],
+  heartbeats: [10 * second, 80 * second],
+  resets: [],
 };
 
 describe('the old design, alive', () => {
@@ -68,12 +83,19 @@ describe('the picture of the race', () => {
   });
 
   it('says in one sentence what happened', () => {
-    expect(verdictOf(oldLane(75 * second), 30 * minute)).toBe('old design: reset to open 5 times in 30 min, 6 attempts for 1 agent, which was alive from 75 s on and sent 58 heartbeats that changed nothing.');
-    expect(verdictOf(steady, 30 * minute)).toBe('Heartbead: 1 attempt, 1 agent, never reset; working from its first heartbeat on, 76 s after the sling.');
+    expect(verdictOf(oldLane(75 * second), 30 * minute)).toBe(
+      'old design: reset to open 5 times in 30 min, 6 attempts for 1 agent, which was alive from 75 s on and sent 58 heartbeats that changed nothing.',
+    );
+    expect(verdictOf(steady, 30 * minute)).toBe(
+      'Heartbead: 1 attempt, 1 agent, never reset; working from its first heartbeat on, 76 s after the sling.',
+    );
   });
 
   it('as SVG does not change with the milliseconds that a run took', () => {
-    const late = (lane: Lane): Lane => ({ ...lane, agent: lane.agent.map((span) => ({ ...span, from: span.from + 300 })) });
+    const late = (lane: Lane): Lane => ({
+      ...lane,
+      agent: lane.agent.map((span) => ({ ...span, from: span.from + 300 })),
+    });
     const picture = svg([oldLane(75 * second), steady], 75 * second, 30 * minute);
     expect(svg([oldLane(75 * second), late(steady)], 75 * second, 30 * minute)).toBe(picture);
     expect(picture).toContain('prefers-color-scheme: dark');

@@ -17,7 +17,14 @@ it('every broken rule is changed to something else, and has a test that must not
 it('a race whose test did not run is told', () => {
   const [first] = catalogue();
   if (first === undefined) throw new Error('the catalogue is empty');
-  const passed = (title: string) => ({ testResults: [{ name: `/somewhere/${first.file}`, assertionResults: [{ status: 'passed', ancestorTitles: ['a group'], title }] }] });
+  const passed = (title: string) => ({
+    testResults: [
+      {
+        name: `/somewhere/${first.file}`,
+        assertionResults: [{ status: 'passed', ancestorTitles: ['a group'], title }],
+      },
+    ],
+  });
   expect(racesNotRun(passed('something else'))).toHaveLength(catalogue().length);
   expect(racesNotRun(passed(`${first.name} 60m: one attempt`)).length).toBeLessThan(catalogue().length);
 });

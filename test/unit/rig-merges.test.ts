@@ -1,11 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import type { MergeOutcome } from '../../src/contract/index.js';
-import { maxBreakdowns, maxQueued, maxRejections, nextRigDeadline, readyMerges, rigOver } from '../../src/domain/index.js';
+import {
+  maxBreakdowns,
+  maxQueued,
+  maxRejections,
+  nextRigDeadline,
+  readyMerges,
+  rigOver,
+} from '../../src/domain/index.js';
 import { conflict, hour, merged, minute, movedOn, RigStory, sha } from './support/rig-story.js';
 
 describe('the merge queue', () => {
   it('merges one at a time per target, by priority and then by age', () => {
-    const rig = new RigStory().enqueue('b', 1, { since: 20 }).enqueue('a', 2, { since: 10 }).enqueue('urgent', 3, { priority: 1, since: 90 }).enqueue('other', 4, { target: 'next', since: 50 });
+    const rig = new RigStory()
+      .enqueue('b', 1, { since: 20 })
+      .enqueue('a', 2, { since: 10 })
+      .enqueue('urgent', 3, { priority: 1, since: 90 })
+      .enqueue('other', 4, { target: 'next', since: 50 });
     expect(rig.queued).toEqual(['urgent', 'a', 'b', 'other']);
     expect(rig.begin().merging).toEqual(['urgent', 'other']);
     expect(rig.begin().merging).toEqual(['urgent', 'other']);
@@ -28,7 +39,10 @@ describe('the merge queue', () => {
 
   it('counts the wait from the queue, not the age of the bead', () => {
     const rig = new RigStory();
-    rig.wait(30 * hour).enqueue('old bead', 1, { priority: 5, since: 0 }).enqueue('urgent', 2, { priority: 1 });
+    rig
+      .wait(30 * hour)
+      .enqueue('old bead', 1, { priority: 5, since: 0 })
+      .enqueue('urgent', 2, { priority: 1 });
     expect(rig.queued).toEqual(['urgent', 'old bead']);
   });
 
@@ -50,12 +64,20 @@ describe('the merge queue', () => {
   });
 
   it('merges the same commit again after it was not merged', () => {
-    const rig = new RigStory().enqueue('a', 1).begin().end('a', 1, { outcome: 'push_rejected', reason: 'protected', retry: false }).enqueue('a', 1).begin();
+    const rig = new RigStory()
+      .enqueue('a', 1)
+      .begin()
+      .end('a', 1, { outcome: 'push_rejected', reason: 'protected', retry: false })
+      .enqueue('a', 1)
+      .begin();
     expect(rig.merging).toEqual(['a']);
   });
 
   it.each<[string, MergeOutcome]>([
-    ['a conflict', conflict], ['a failed check', { outcome: 'checks_failed', check: 'test', logTail: 'boom', timedOut: false }], ['an error', { outcome: 'error', reason: 'x' }], ['a refused push', { outcome: 'push_rejected', reason: 'hook', retry: false }],
+    ['a conflict', conflict],
+    ['a failed check', { outcome: 'checks_failed', check: 'test', logTail: 'boom', timedOut: false }],
+    ['an error', { outcome: 'error', reason: 'x' }],
+    ['a refused push', { outcome: 'push_rejected', reason: 'hook', retry: false }],
   ])('goes on with the next after %s', (_, outcome) => {
     const rig = new RigStory().enqueue('a', 1).enqueue('b', 2).begin().end('a', 1, outcome).begin();
     expect([rig.merging, rig.answers]).toEqual([['b'], [['a', outcome.outcome]]]);
@@ -68,8 +90,15 @@ describe('the merge queue', () => {
     rig.end('b', 2, merged(22)).begin();
     expect(rig.merging).toEqual([]);
     expect(nextRigDeadline(rig.state)).toMatchObject({ at: rig.state.queue[0]?.notBefore });
-    for (let times = 1; times < maxRejections; times += 1) rig.wait(hour).apply({ type: 'tick' }).begin().end('a', 1, movedOn);
-    expect([rig.queued, rig.answers]).toEqual([[], [['b', 'merged'], ['a', 'push_rejected']]]);
+    for (let times = 1; times < maxRejections; times += 1)
+      rig.wait(hour).apply({ type: 'tick' }).begin().end('a', 1, movedOn);
+    expect([rig.queued, rig.answers]).toEqual([
+      [],
+      [
+        ['b', 'merged'],
+        ['a', 'push_rejected'],
+      ],
+    ]);
     expect(rig.state.news.at(-1)?.payload).toMatchObject({ result: { retry: false } });
   });
 
@@ -86,7 +115,10 @@ describe('the merge queue', () => {
   });
 
   it('treats an unnamed target as one that may be any other', () => {
-    const rig = new RigStory({ base: undefined as never }).enqueue('a', 1, { target: '' }).enqueue('b', 2, { target: 'main' }).begin();
+    const rig = new RigStory({ base: undefined as never })
+      .enqueue('a', 1, { target: '' })
+      .enqueue('b', 2, { target: 'main' })
+      .begin();
     expect(rig.merging).toEqual(['a']);
   });
 
@@ -114,7 +146,8 @@ describe('the merge queue', () => {
 });
 
 describe('an entry that is withdrawn', () => {
-  const withdraw = (rig: RigStory, item: string, commit: number): RigStory => rig.apply({ type: 'withdrawn', withdrawal: { item, sha: sha(commit), workflowId: `bead-${item}` } });
+  const withdraw = (rig: RigStory, item: string, commit: number): RigStory =>
+    rig.apply({ type: 'withdrawn', withdrawal: { item, sha: sha(commit), workflowId: `bead-${item}` } });
 
   it('leaves the queue, and is told so', () => {
     expect(withdraw(new RigStory().enqueue('a', 1), 'a', 1).answers).toEqual([['a', 'error']]);
@@ -127,18 +160,23 @@ describe('an entry that is withdrawn', () => {
   });
 
   it('is not tried again when the push was too late', () => {
-    expect(withdraw(new RigStory().enqueue('a', 1).begin(), 'a', 1).end('a', 1, movedOn).answers).toEqual([['a', 'push_rejected']]);
+    expect(withdraw(new RigStory().enqueue('a', 1).begin(), 'a', 1).end('a', 1, movedOn).answers).toEqual([
+      ['a', 'push_rejected'],
+    ]);
   });
 
   it('is asked after as long as it takes to know: merged work is never called cancelled', () => {
     const rig = withdraw(new RigStory().enqueue('a', 1).begin(), 'a', 1);
-    for (let times = 0; times < maxBreakdowns * 2; times += 1) rig.apply({ type: 'mergeBroke', workflowId: 'bead-a', sha: sha(1), reason: 'away' });
+    for (let times = 0; times < maxBreakdowns * 2; times += 1)
+      rig.apply({ type: 'mergeBroke', workflowId: 'bead-a', sha: sha(1), reason: 'away' });
     expect([rig.merging, rig.answers]).toEqual([['a'], []]);
   });
 
   it('after it was merged gets the same answer once more', () => {
     const rig = new RigStory().enqueue('a', 1).begin().end('a', 1, merged(11)).tellAll();
-    expect(withdraw(rig, 'a', 1).state.news).toMatchObject([{ workflowId: 'bead-a', payload: { item: 'a', sha: sha(1), result: { outcome: 'merged', sha: sha(11) } } }]);
+    expect(withdraw(rig, 'a', 1).state.news).toMatchObject([
+      { workflowId: 'bead-a', payload: { item: 'a', sha: sha(1), result: { outcome: 'merged', sha: sha(11) } } },
+    ]);
   });
 
   it('that never was there is told so', () => {
@@ -149,7 +187,14 @@ describe('an entry that is withdrawn', () => {
 describe('items of workflows that are gone', () => {
   it('leave the queue; one in work is found out about', () => {
     const rig = new RigStory().enqueue('a', 1).enqueue('b', 2).begin();
-    rig.apply({ type: 'looked', askedAt: rig.now, gone: [{ workflowId: 'bead-a', status: 'TERMINATED' }, { workflowId: 'bead-b', status: 'NOT_FOUND' }] });
+    rig.apply({
+      type: 'looked',
+      askedAt: rig.now,
+      gone: [
+        { workflowId: 'bead-a', status: 'TERMINATED' },
+        { workflowId: 'bead-b', status: 'NOT_FOUND' },
+      ],
+    });
     expect([rig.queued, rig.state.merging]).toMatchObject([[], [{ item: 'a', withdrawn: true }]]);
     expect(rig.state.notMerged).toMatchObject([{ item: 'b', reason: 'its workflow is gone (not found)' }]);
     // There is nobody to be told.

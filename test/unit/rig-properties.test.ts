@@ -1,24 +1,108 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RigState } from '../../src/contract/index.js';
-import { agedPriority, bySlotOrder, initialRig, nextRigDeadline, readyMerges, rigErrands, stepRig } from '../../src/domain/index.js';
+import {
+  agedPriority,
+  bySlotOrder,
+  initialRig,
+  nextRigDeadline,
+  readyMerges,
+  rigErrands,
+  stepRig,
+} from '../../src/domain/index.js';
 import type { RigEvent } from '../../src/domain/index.js';
 import { merged, movedOn, conflict, settings, sha } from './support/rig-story.js';
 
 const bead = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h');
 const target = fc.constantFrom('main', 'next', '');
-/** What the world may do; what only the rig itself may decide (that a merge begins, that something has been told) is done by the walk below. */
+/**
+ * What the world may do; what only the rig itself may decide (that a merge begins, that something has been told) is
+ * done by the walk below.
+ */
 const event: fc.Arbitrary<RigEvent> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ type: fc.constant('asked' as const), request: fc.record({ bead, priority: fc.integer({ min: 1, max: 5 }), since: fc.integer({ min: 0, max: 50 }) }).map((r) => ({ ...r, workflowId: `bead-${r.bead}` })) }) },
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('returned' as const), end: fc.record({ bead, infraLoss: fc.boolean(), progress: fc.boolean() }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      type: fc.constant('asked' as const),
+      request: fc
+        .record({ bead, priority: fc.integer({ min: 1, max: 5 }), since: fc.integer({ min: 0, max: 50 }) })
+        .map((r) => ({ ...r, workflowId: `bead-${r.bead}` })),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constant('returned' as const),
+      end: fc.record({ bead, infraLoss: fc.boolean(), progress: fc.boolean() }),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('progressed' as const), progress: fc.record({ bead }) }) },
-  { weight: 5, arbitrary: fc.record({ type: fc.constant('enqueued' as const), request: fc.record({ item: bead, commit: fc.integer({ min: 1, max: 2 }), target, priority: fc.integer({ min: 1, max: 5 }), since: fc.integer({ min: 0, max: 50 }) }).map(({ commit, ...r }) => ({ ...r, sha: sha(commit), workflowId: `bead-${r.item}`, branch: 'x', title: 'x' })) }) },
-  { weight: 2, arbitrary: fc.record({ type: fc.constant('withdrawn' as const), withdrawal: fc.record({ item: bead, commit: fc.integer({ min: 1, max: 2 }) }).map(({ item, commit }) => ({ item, sha: sha(commit), workflowId: `bead-${item}` })) }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('configured' as const), change: fc.record({ maxAgents: fc.integer({ min: 1, max: 5 }) }) }) },
-  { weight: 2, arbitrary: fc.record({ type: fc.constant('looked' as const), gone: bead.map((name) => [{ workflowId: `bead-${name}`, status: 'TERMINATED' }]) }).map((e) => ({ ...e, askedAt: Infinity })) },
-  { weight: 1, arbitrary: fc.constantFrom<RigEvent>({ type: 'paused' }, { type: 'resumed' }, { type: 'resumed' }, { type: 'renewed' }, { type: 'tick' }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      type: fc.constant('enqueued' as const),
+      request: fc
+        .record({
+          item: bead,
+          commit: fc.integer({ min: 1, max: 2 }),
+          target,
+          priority: fc.integer({ min: 1, max: 5 }),
+          since: fc.integer({ min: 0, max: 50 }),
+        })
+        .map(({ commit, ...r }) => ({ ...r, sha: sha(commit), workflowId: `bead-${r.item}`, branch: 'x', title: 'x' })),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant('withdrawn' as const),
+      withdrawal: fc
+        .record({ item: bead, commit: fc.integer({ min: 1, max: 2 }) })
+        .map(({ item, commit }) => ({ item, sha: sha(commit), workflowId: `bead-${item}` })),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant('configured' as const),
+      change: fc.record({ maxAgents: fc.integer({ min: 1, max: 5 }) }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({
+        type: fc.constant('looked' as const),
+        gone: bead.map((name) => [{ workflowId: `bead-${name}`, status: 'TERMINATED' }]),
+      })
+      .map((e) => ({ ...e, askedAt: Infinity })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom<RigEvent>(
+      { type: 'paused' },
+      { type: 'resumed' },
+      { type: 'resumed' },
+      { type: 'renewed' },
+      { type: 'tick' },
+    ),
+  },
 );
-const move = fc.record({ event, wait: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 60_000 }), fc.integer({ min: 0, max: 3 * 3_600_000 })), ends: fc.constantFrom<'merged' | 'conflict' | 'moved' | 'broke' | 'runs on'>('merged', 'conflict', 'moved', 'broke', 'runs on', 'runs on', 'runs on'), tells: fc.boolean(), renews: fc.boolean() });
+const move = fc.record({
+  event,
+  wait: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 60_000 }), fc.integer({ min: 0, max: 3 * 3_600_000 })),
+  ends: fc.constantFrom<'merged' | 'conflict' | 'moved' | 'broke' | 'runs on'>(
+    'merged',
+    'conflict',
+    'moved',
+    'broke',
+    'runs on',
+    'runs on',
+    'runs on',
+  ),
+  tells: fc.boolean(),
+  renews: fc.boolean(),
+});
 type Move = typeof move extends fc.Arbitrary<infer T> ? T : never;
 
 interface Seen {
@@ -49,7 +133,8 @@ function walk(moves: Move[], look: (seen: Seen) => void): RigState {
         if (errand.do === 'tell') apply({ type: 'newsTold', id: errand.news.id, delivered: true });
       }
     }
-    for (const { workflowId, sha: commit } of readyMerges(state, now)) apply({ type: 'mergeStarted', workflowId, sha: commit });
+    for (const { workflowId, sha: commit } of readyMerges(state, now))
+      apply({ type: 'mergeStarted', workflowId, sha: commit });
     const [first] = state.merging;
     if (first !== undefined && ends !== 'runs on') {
       const of = { workflowId: first.workflowId, sha: first.sha };
@@ -60,7 +145,8 @@ function walk(moves: Move[], look: (seen: Seen) => void): RigState {
   }
   return state;
 }
-const lives = (property: (moves: Move[]) => void): void => fc.assert(fc.property(fc.array(move, { maxLength: 60 }), property), { numRuns: 300 });
+const lives = (property: (moves: Move[]) => void): void =>
+  fc.assert(fc.property(fc.array(move, { maxLength: 60 }), property), { numRuns: 300 });
 
 describe('whatever happens to a rig', () => {
   it('no slot is ever granted above the limit, and a lowered limit sends nobody away', () => {
@@ -68,7 +154,10 @@ describe('whatever happens to a rig', () => {
       walk(moves, ({ state, before, event }) => {
         const limit = state.settings.maxAgents;
         expect(state.grants.length).toBeLessThanOrEqual(Math.max(limit, before.grants.length));
-        if (event.type === 'configured') expect(state.grants.slice(0, before.grants.length).map((grant) => grant.bead)).toEqual(before.grants.map((grant) => grant.bead));
+        if (event.type === 'configured')
+          expect(state.grants.slice(0, before.grants.length).map((grant) => grant.bead)).toEqual(
+            before.grants.map((grant) => grant.bead),
+          );
       });
     });
   });
@@ -78,9 +167,13 @@ describe('whatever happens to a rig', () => {
       walk(moves, ({ state, before, event }) => {
         const names = [...state.grants, ...state.waiting].map((one) => one.bead);
         expect(new Set(names).size).toBe(names.length);
-        const granted = state.grants.filter(({ bead: name, grantedAt }) => !before.grants.some((other) => other.bead === name && other.grantedAt === grantedAt));
+        const granted = state.grants.filter(
+          ({ bead: name, grantedAt }) =>
+            !before.grants.some((other) => other.bead === name && other.grantedAt === grantedAt),
+        );
         // Nobody who goes on waiting is better than one who was granted in this step.
-        for (const grant of granted) for (const other of state.waiting) expect(bySlotOrder(grant, other)).toBeLessThan(0);
+        for (const grant of granted)
+          for (const other of state.waiting) expect(bySlotOrder(grant, other)).toBeLessThan(0);
         if (before.paused && event.type !== 'resumed') expect(granted).toEqual([]);
       });
     });
@@ -92,7 +185,8 @@ describe('whatever happens to a rig', () => {
         if (!state.breaker.open || !before.breaker.open) return;
         expect(state.grants.filter(({ probe }) => probe).length).toBeLessThanOrEqual(1);
         expect(rigErrands(state).every((errand) => errand.do !== 'grant' || errand.probe)).toBe(true);
-        if (event.type === 'asked') expect(state.grants.filter(({ probe }) => !probe).length).toBeLessThanOrEqual(before.grants.length);
+        if (event.type === 'asked')
+          expect(state.grants.filter(({ probe }) => !probe).length).toBeLessThanOrEqual(before.grants.length);
       });
     });
   });
@@ -116,7 +210,12 @@ describe('whatever happens to a rig', () => {
         if (event.type !== 'mergeStarted') return;
         const begun = state.merging.at(-1);
         if (begun === undefined || state.merging.length === before.merging.length) return;
-        const better = before.queue.filter((other) => other.target === begun.target && (other.notBefore ?? 0) <= now && agedPriority(other, now) < agedPriority(begun, now));
+        const better = before.queue.filter(
+          (other) =>
+            other.target === begun.target &&
+            (other.notBefore ?? 0) <= now &&
+            agedPriority(other, now) < agedPriority(begun, now),
+        );
         expect(better).toEqual([]);
         expect(before.paused).toBe(false);
       });
@@ -137,7 +236,9 @@ describe('whatever happens to a rig', () => {
     lives((moves) => {
       walk(moves, ({ state, before, event }) => {
         const left = without(inSight(before), inSight(state));
-        const said = state.news.filter(({ id }) => id > before.newsCount).flatMap((news) => (news.signal === 'mergeEnded' ? [`${news.workflowId} ${news.payload.sha}`] : []));
+        const said = state.news
+          .filter(({ id }) => id > before.newsCount)
+          .flatMap((news) => (news.signal === 'mergeEnded' ? [`${news.workflowId} ${news.payload.sha}`] : []));
         const recorded = state.merged.length + state.notMerged.length - before.merged.length - before.notMerged.length;
         // The lists keep fifty.
         if (before.merged.length < 45 && before.notMerged.length < 45) expect(recorded).toBe(left.length);
@@ -146,8 +247,10 @@ describe('whatever happens to a rig', () => {
         expect(without(left, said)).toEqual([]);
         const besides = without(said, left);
         // Asked about what is no longer, or not any more, in the queue: answered at once.
-        if (event.type === 'enqueued') expect(besides.every((one) => one === key(event.request) && !inSight(state).includes(one))).toBe(true);
-        else if (event.type === 'withdrawn') expect(besides.every((one) => one === key(event.withdrawal) && !inSight(before).includes(one))).toBe(true);
+        if (event.type === 'enqueued')
+          expect(besides.every((one) => one === key(event.request) && !inSight(state).includes(one))).toBe(true);
+        else if (event.type === 'withdrawn')
+          expect(besides.every((one) => one === key(event.withdrawal) && !inSight(before).includes(one))).toBe(true);
         else expect(besides).toEqual([]);
         return undefined;
       });
@@ -156,8 +259,14 @@ describe('whatever happens to a rig', () => {
 
   it('carried over as JSON it goes on as if nothing had been', () => {
     lives((moves) => {
-      const plain = walk(moves.map((one) => ({ ...one, renews: false })), () => undefined);
-      const carried = walk(moves.map((one) => ({ ...one, renews: true })), () => undefined);
+      const plain = walk(
+        moves.map((one) => ({ ...one, renews: false })),
+        () => undefined,
+      );
+      const carried = walk(
+        moves.map((one) => ({ ...one, renews: true })),
+        () => undefined,
+      );
       expect(carried).toEqual(JSON.parse(JSON.stringify(plain)));
     });
   });

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { coolDown, holders, lossesToOpen, nextRigDeadline, rigErrands, rigInUse, rigOver, rigStatus } from '../../src/domain/index.js';
+import {
+  coolDown,
+  holders,
+  lossesToOpen,
+  nextRigDeadline,
+  rigErrands,
+  rigInUse,
+  rigOver,
+  rigStatus,
+} from '../../src/domain/index.js';
 import { minute, RigStory } from './support/rig-story.js';
 
 describe('slots', () => {
@@ -84,7 +93,11 @@ describe('slots', () => {
 
 describe('the breaker', () => {
   const lose = (rig: RigStory, times: number): RigStory => {
-    for (let n = 0; n < times; n += 1) rig.ask(`lost-${rig.now}`).tellAll().give(rig.held.at(-1) ?? '', { infraLoss: true });
+    for (let n = 0; n < times; n += 1)
+      rig
+        .ask(`lost-${rig.now}`)
+        .tellAll()
+        .give(rig.held.at(-1) ?? '', { infraLoss: true });
     return rig;
   };
 
@@ -110,7 +123,9 @@ describe('the breaker', () => {
   });
 
   it('lets one probe through after its cool-down: progress closes it for all', () => {
-    const rig = lose(new RigStory({ maxAgents: 5 }), 3).ask('p').ask('q');
+    const rig = lose(new RigStory({ maxAgents: 5 }), 3)
+      .ask('p')
+      .ask('q');
     expect(nextRigDeadline(rig.state)?.at).toBe(rig.state.breaker.probeAt);
     rig.wait(coolDown(1)).apply({ type: 'tick' });
     expect([rig.held, rig.state.grants[0]?.probe]).toEqual([['p'], true]);
@@ -132,7 +147,12 @@ describe('the breaker', () => {
   });
 
   it('takes the next probe at once when one proves nothing', () => {
-    const rig = lose(new RigStory({ maxAgents: 5 }), 3).ask('p').ask('q').wait(coolDown(1)).apply({ type: 'tick' }).tellAll();
+    const rig = lose(new RigStory({ maxAgents: 5 }), 3)
+      .ask('p')
+      .ask('q')
+      .wait(coolDown(1))
+      .apply({ type: 'tick' })
+      .tellAll();
     rig.apply({ type: 'looked', askedAt: rig.now, gone: [{ workflowId: 'bead-p', status: 'TERMINATED' }] });
     expect([rig.held, rig.state.breaker.open]).toEqual([['q'], true]);
   });
@@ -150,13 +170,19 @@ describe('the breaker', () => {
   });
 
   it('probes at once when an operator resumes', () => {
-    const rig = lose(new RigStory({ maxAgents: 5 }), 3).ask('p').apply({ type: 'resumed' });
+    const rig = lose(new RigStory({ maxAgents: 5 }), 3)
+      .ask('p')
+      .apply({ type: 'resumed' });
     expect(rig.state.grants).toMatchObject([{ bead: 'p', probe: true }]);
   });
 
   it('never probes above the limit', () => {
     const rig = new RigStory({ maxAgents: 4 }).ask('a').tellAll();
-    lose(rig, 3).apply({ type: 'configured', change: { maxAgents: 1 } }).ask('p').wait(coolDown(1)).apply({ type: 'tick' });
+    lose(rig, 3)
+      .apply({ type: 'configured', change: { maxAgents: 1 } })
+      .ask('p')
+      .wait(coolDown(1))
+      .apply({ type: 'tick' });
     expect(rig.held).toEqual(['a']);
     expect(nextRigDeadline(rig.state)).toBeUndefined();
     expect(rig.give('a', {}).held).toEqual(['p']);
@@ -165,7 +191,11 @@ describe('the breaker', () => {
 
 describe('the removal of a rig', () => {
   it('refuses those that wait, and ends when the last agent is gone', () => {
-    const rig = new RigStory({ maxAgents: 1 }).ask('a').tellAll().ask('b').apply({ type: 'removed', reason: 'no more work' });
+    const rig = new RigStory({ maxAgents: 1 })
+      .ask('a')
+      .tellAll()
+      .ask('b')
+      .apply({ type: 'removed', reason: 'no more work' });
     expect(rig.state.news).toMatchObject([{ workflowId: 'bead-b', signal: 'slotRefused', payload: { bead: 'b' } }]);
     expect([rigOver(rig.state), rigInUse(rig.state)]).toEqual([false, true]);
     rig.tellAll();

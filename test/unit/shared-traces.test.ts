@@ -13,14 +13,26 @@ class Books extends Activator {
 }
 
 function workflow(): Books {
-  const activator = new Books({ info: {}, randomnessSeed: [1], stackTracesEnabled: true } as unknown as WorkflowCreateOptionsInternal);
+  const activator = new Books({
+    info: {},
+    randomnessSeed: [1],
+    stackTracesEnabled: true,
+  } as unknown as WorkflowCreateOptionsInternal);
   sandbox.__TEMPORAL_ACTIVATOR__ = activator;
   return activator;
 }
 
 /** As the SDK's hook does for each new promise, and once more for one that has two parents. */
-function waits({ promiseStackStore: { promiseToStack, childToParent } }: Activator, formatted: string | undefined, promise: Promise<unknown> = Promise.resolve(), parent?: Promise<unknown>): Promise<unknown> {
-  promiseToStack.set(promise, (formatted === undefined ? undefined : { formatted, structured: [] }) as { formatted: string; structured: [] });
+function waits(
+  { promiseStackStore: { promiseToStack, childToParent } }: Activator,
+  formatted: string | undefined,
+  promise: Promise<unknown> = Promise.resolve(),
+  parent?: Promise<unknown>,
+): Promise<unknown> {
+  promiseToStack.set(
+    promise,
+    (formatted === undefined ? undefined : { formatted, structured: [] }) as { formatted: string; structured: [] },
+  );
   const parents = childToParent.get(promise) ?? new Set();
   if (parent) parents.add(parent);
   childToParent.set(promise, parents);
@@ -31,14 +43,21 @@ it('two workflows that wait at the same place share one trace, and tell it as be
   const [one, other] = [workflow(), workflow()].map((activator) => {
     sandbox.__TEMPORAL_ACTIVATOR__ = activator;
     interceptors();
-    return { activator, here: waits(activator, '    at keep (keeper.ts:64:5)'), there: waits(activator, '    at sleep (keeper.ts:70:5)'), nowhere: waits(activator, undefined) };
+    return {
+      activator,
+      here: waits(activator, '    at keep (keeper.ts:64:5)'),
+      there: waits(activator, '    at sleep (keeper.ts:70:5)'),
+      nowhere: waits(activator, undefined),
+    };
   });
   if (one === undefined || other === undefined) throw new Error('no workflows');
-  const traceOf = ({ activator }: typeof one, promise: Promise<unknown>) => activator.promiseStackStore.promiseToStack.get(promise);
+  const traceOf = ({ activator }: typeof one, promise: Promise<unknown>) =>
+    activator.promiseStackStore.promiseToStack.get(promise);
   expect(traceOf(one, one.here)).toBe(traceOf(other, other.here));
   expect(traceOf(one, one.there)).not.toBe(traceOf(other, other.here));
   expect(traceOf(one, one.nowhere)).toBeUndefined();
-  for (const { activator } of [one, other]) expect(activator.told()).toEqual(['    at keep (keeper.ts:64:5)', '    at sleep (keeper.ts:70:5)']);
+  for (const { activator } of [one, other])
+    expect(activator.told()).toEqual(['    at keep (keeper.ts:64:5)', '    at sleep (keeper.ts:70:5)']);
 });
 
 it('what was noted before is kept', () => {

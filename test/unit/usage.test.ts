@@ -15,12 +15,21 @@ function bead(budgets: Partial<Budgets>, ...ends: Partial<AttemptResult>[]): Bea
 function attempt(state: BeadState, end: Partial<AttemptResult>): BeadState {
   const id = `${state.attemptCount + 1}-aaaaaaaa`;
   const dispatched = step(state, { type: 'dispatched', attempt: id }, now);
-  return step(dispatched, { type: 'ended', result: { attempt: id, outcome: 'rate_limited', reason: 'slow down', host: 'h1', ...end } }, now);
+  return step(
+    dispatched,
+    { type: 'ended', result: { attempt: id, outcome: 'rate_limited', reason: 'slow down', host: 'h1', ...end } },
+    now,
+  );
 }
 
 describe('what a bead has used', () => {
   test('is kept for each attempt and added up for the bead, lost and limited ones included', () => {
-    const state = bead({}, { usage: used(100, { costUsd: 0.5 }) }, { outcome: 'lost', usage: used(50, { cachedTokens: 20 }) }, { outcome: 'unreported' });
+    const state = bead(
+      {},
+      { usage: used(100, { costUsd: 0.5 }) },
+      { outcome: 'lost', usage: used(50, { cachedTokens: 20 }) },
+      { outcome: 'unreported' },
+    );
     expect(state.attempts.map(({ usage }) => usage?.inputTokens)).toEqual([100, 50, undefined]);
     expect(state.usage).toEqual({ inputTokens: 150, outputTokens: 0, cachedTokens: 20, costUsd: 0.5, turns: 2 });
     expect(explain(state, now).join('\n')).toContain('130 tokens (20 more from the cache), $0.5000, 2 turns');
@@ -50,11 +59,18 @@ describe('a budget', () => {
 
   test('for costs likewise', () => {
     expect(bead({ maxCostUsd: 1 }, { usage: used(1, { costUsd: 0.99 }) }).status).toBe('open');
-    expect(bead({ maxCostUsd: 1 }, { usage: used(1, { costUsd: 1.2 }) }).reason).toContain('the budget of $1 is used up ($1.20 used)');
+    expect(bead({ maxCostUsd: 1 }, { usage: used(1, { costUsd: 1.2 }) }).reason).toContain(
+      'the budget of $1 is used up ($1.20 used)',
+    );
   });
 
   test('does not keep finished work from its review', () => {
-    expect(bead({ maxTokens: 1 }, { outcome: 'done', branch: 'heartbead/b/1-aaaaaaaa', sha: 'a'.repeat(40), usage: used(100) }).status).toBe('in_review');
+    expect(
+      bead(
+        { maxTokens: 1 },
+        { outcome: 'done', branch: 'heartbead/b/1-aaaaaaaa', sha: 'a'.repeat(40), usage: used(100) },
+      ).status,
+    ).toBe('in_review');
   });
 
   test("counts anew after an operator's retry, while the totals stay", () => {
@@ -66,7 +82,11 @@ describe('a budget', () => {
     expect(attempt(again, { usage: used(60) }).status).toBe('blocked');
   });
 
-  test.each([[{ maxTokens: 0 }, /maxTokens must be a positive number/], [{ maxCostUsd: Number.NaN }, /maxCostUsd/], [{ dollars: 3 }, /no budget named dollars.*maxTokens, maxCostUsd/]])('of %j is refused', (budgets, problem) => {
+  test.each([
+    [{ maxTokens: 0 }, /maxTokens must be a positive number/],
+    [{ maxCostUsd: Number.NaN }, /maxCostUsd/],
+    [{ dollars: 3 }, /no budget named dollars.*maxTokens, maxCostUsd/],
+  ])('of %j is refused', (budgets, problem) => {
     expect(budgetsProblem(mergeBudgets(budgets as Partial<Budgets>))).toMatch(problem);
   });
   test('of half a dollar or a million tokens is fine', () => {
@@ -76,6 +96,11 @@ describe('a budget', () => {
 
 describe('the conversation of an attempt', () => {
   test('is kept with its host and program, so that the next one may take it up', () => {
-    expect(bead({}, { session: 'thread-1' }).session).toEqual({ id: 'thread-1', adapter: 'codex', attempt: '1-aaaaaaaa', host: 'h1' });
+    expect(bead({}, { session: 'thread-1' }).session).toEqual({
+      id: 'thread-1',
+      adapter: 'codex',
+      attempt: '1-aaaaaaaa',
+      host: 'h1',
+    });
   });
 });

@@ -13,7 +13,13 @@ async function waiting() {
 }
 
 describe('from a form in the Web UI, where anything may be typed', () => {
-  it.each([[null, 'an operator'], [undefined, 'an operator'], [{ by: 7 }, 'an operator'], [{ by: ' ' }, 'an operator'], [{ by: 'Ada' }, 'Ada']])('approve %j approves, and says by whom', async (given, by) => {
+  it.each([
+    [null, 'an operator'],
+    [undefined, 'an operator'],
+    [{ by: 7 }, 'an operator'],
+    [{ by: ' ' }, 'an operator'],
+    [{ by: 'Ada' }, 'Ada'],
+  ])('approve %j approves, and says by whom', async (given, by) => {
     const { bead } = await waiting();
     expect(await bead.update('approve', given)).toContain('in the merge queue');
     const closed = await bead.untilEnded('1h');
@@ -23,10 +29,16 @@ describe('from a form in the Web UI, where anything may be typed', () => {
   it('request-changes without a feedback is refused with the way to say it, and one with it goes round again', async () => {
     const { bead } = await waiting();
     for (const given of [null, undefined, {}, { feedback: 5 }, { feedback: '  ' }, 'make it red']) {
-      await expect(bead.update('requestChanges', given)).rejects.toMatchObject({ cause: { message: expect.stringContaining('{"feedback": "…"}') as string } });
+      await expect(bead.update('requestChanges', given)).rejects.toMatchObject({
+        cause: { message: expect.stringContaining('{"feedback": "…"}') as string },
+      });
     }
     await bead.update('requestChanges', { feedback: 'make it red' });
-    const again = await bead.until('waits for approval again', ({ wait, attemptCount }) => wait?.for === 'approval' && attemptCount === 2, '2h');
+    const again = await bead.until(
+      'waits for approval again',
+      ({ wait, attemptCount }) => wait?.for === 'approval' && attemptCount === 2,
+      '2h',
+    );
     expect(again.used.reworkRounds).toBe(1);
   });
 });

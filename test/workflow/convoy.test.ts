@@ -14,12 +14,19 @@ afterEach(() => world?.close());
 /** Merges take no virtual time here: those that go through the refinery have tests of their own, below. */
 const merged: Script = { works: minute, then: 'merged' };
 const hangs: Script = { attempts: ['hangs'], then: 'merged' };
-const handle = (convoy: string, id: string) => world.client.workflow.getHandle(beadWorkflowId(convoyBeadId(convoy, id)));
+const handle = (convoy: string, id: string) =>
+  world.client.workflow.getHandle(beadWorkflowId(convoyBeadId(convoy, id)));
 const beadOf = (convoy: string, id: string) => world.beadState(convoyBeadId(convoy, id));
 const go = (convoy: string, id: string): Promise<void> => handle(convoy, id).signal('go', {});
-const statuses = ({ beads }: ConvoyView): Record<string, string> => Object.fromEntries(beads.map(({ id, status }) => [id, status]));
+const statuses = ({ beads }: ConvoyView): Record<string, string> =>
+  Object.fromEntries(beads.map(({ id, status }) => [id, status]));
 const runs = (id: string) => (state: ConvoyView) => state.beads.find((bead) => bead.id === id)?.bead === 'in_progress';
-const diamond = (script: Script = merged): ConvoyBead[] => [scripted('a', [], script), scripted('b', ['a'], script), scripted('c', ['a'], script), scripted('d', ['b', 'c'], script)];
+const diamond = (script: Script = merged): ConvoyBead[] => [
+  scripted('a', [], script),
+  scripted('b', ['a'], script),
+  scripted('c', ['a'], script),
+  scripted('d', ['b', 'c'], script),
+];
 
 describe('the order of a convoy', () => {
   it('a diamond: each bead starts only when all it needs is merged, from the merged commit', async () => {
@@ -45,7 +52,11 @@ describe('the order of a convoy', () => {
   it('a chain of ten, one after the other', async () => {
     await world.rig('chained');
     const ids = Array.from({ length: 10 }, (_, n) => `n${n}`);
-    await world.convoy('chain', 'chained', ids.map((id, n) => scripted(id, n === 0 ? [] : [`n${n - 1}`], merged)));
+    await world.convoy(
+      'chain',
+      'chained',
+      ids.map((id, n) => scripted(id, n === 0 ? [] : [`n${n - 1}`], merged)),
+    );
     const state = await world.untilConvoy('chain', 'it has landed', ({ status }) => status === 'landed');
     const beads = await Promise.all(ids.map((id) => beadOf('chain', id)));
     for (const [n, bead] of beads.entries()) {
@@ -60,7 +71,11 @@ describe('the order of a convoy', () => {
     const whole = world.branch;
     world.branch = ({ contains }) => ({ sha: 'e'.repeat(40), missing: contains.slice(0, 1) });
     await world.convoy('rewrite', 'rewritten', diamond());
-    const state = await world.untilConvoy('rewrite', 'it asks for a person', ({ attention }) => attention === 'blocked');
+    const state = await world.untilConvoy(
+      'rewrite',
+      'it asks for a person',
+      ({ attention }) => attention === 'blocked',
+    );
     expect([statuses(state)['d'], state.reason]).toEqual(['failed', expect.stringContaining('was it rewritten?')]);
     world.branch = whole;
     await world.update(convoyWorkflowId('rewrite'), 'resume');
@@ -72,9 +87,18 @@ describe('a failed bead in the middle', () => {
   const start = async (policy: ConvoyPolicy): Promise<void> => {
     await world.rig(`mid-${policy}`);
     // `other` hangs: what the policy does to those that run is seen by it.
-    await world.convoy(policy, `mid-${policy}`, [
-      scripted('first', [], merged), scripted('middle', ['first'], { works: minute, then: 'failed' }), scripted('last', ['middle'], merged), scripted('other', [], hangs), scripted('after', ['other'], merged),
-    ], { policy });
+    await world.convoy(
+      policy,
+      `mid-${policy}`,
+      [
+        scripted('first', [], merged),
+        scripted('middle', ['first'], { works: minute, then: 'failed' }),
+        scripted('last', ['middle'], merged),
+        scripted('other', [], hangs),
+        scripted('after', ['other'], merged),
+      ],
+      { policy },
+    );
   };
 
   it('wait: those that need it wait, the others go on, and all lands when an operator lets it go on without the failed one', async () => {
@@ -82,27 +106,49 @@ describe('a failed bead in the middle', () => {
     const held = await world.untilConvoy('wait', 'it failed', (state) => statuses(state)['middle'] === 'failed');
     expect(held.attention).toBe('blocked');
     await go('wait', 'other');
-    const later = await world.untilConvoy('wait', 'the others are merged', (state) => statuses(state)['after'] === 'merged');
-    expect([later.status, statuses(later)]).toEqual(['running', { first: 'merged', middle: 'failed', last: 'pending', other: 'merged', after: 'merged' }]);
+    const later = await world.untilConvoy(
+      'wait',
+      'the others are merged',
+      (state) => statuses(state)['after'] === 'merged',
+    );
+    expect([later.status, statuses(later)]).toEqual([
+      'running',
+      { first: 'merged', middle: 'failed', last: 'pending', other: 'merged', after: 'merged' },
+    ]);
     await world.update(convoyWorkflowId('wait'), 'removeBead', { id: 'middle', release: true });
-    expect(statuses(await world.untilConvoy('wait', 'it has landed', ({ status }) => status === 'landed'))).toEqual({ first: 'merged', last: 'merged', other: 'merged', after: 'merged' });
+    expect(statuses(await world.untilConvoy('wait', 'it has landed', ({ status }) => status === 'landed'))).toEqual({
+      first: 'merged',
+      last: 'merged',
+      other: 'merged',
+      after: 'merged',
+    });
   });
 
   it('skip-dependants: those that need it are skipped, the others land, and the convoy has failed', async () => {
     await start('skip-dependants');
     await world.untilConvoy('skip-dependants', 'it is skipped', (state) => statuses(state)['last'] === 'skipped');
     await go('skip-dependants', 'other');
-    expect(await world.client.workflow.getHandle(convoyWorkflowId('skip-dependants')).query<ConvoyView>('state')).toMatchObject({ status: 'running' });
+    expect(
+      await world.client.workflow.getHandle(convoyWorkflowId('skip-dependants')).query<ConvoyView>('state'),
+    ).toMatchObject({ status: 'running' });
     const state = await world.untilConvoy('skip-dependants', 'it has ended', ({ endedAt }) => endedAt !== undefined);
-    expect([state.status, statuses(state)]).toEqual(['failed', { first: 'merged', middle: 'failed', last: 'skipped', other: 'merged', after: 'merged' }]);
+    expect([state.status, statuses(state)]).toEqual([
+      'failed',
+      { first: 'merged', middle: 'failed', last: 'skipped', other: 'merged', after: 'merged' },
+    ]);
   });
 
   it('stop: what runs is cancelled and gone before the convoy ends, and nothing else starts', async () => {
     await start('stop');
     const state = await world.untilConvoy('stop', 'it has ended', ({ endedAt }) => endedAt !== undefined);
-    expect([state.status, statuses(state)]).toEqual(['failed', { first: 'merged', middle: 'failed', last: 'cancelled', other: 'cancelled', after: 'cancelled' }]);
+    expect([state.status, statuses(state)]).toEqual([
+      'failed',
+      { first: 'merged', middle: 'failed', last: 'cancelled', other: 'cancelled', after: 'cancelled' },
+    ]);
     expect((await beadOf('stop', 'other')).cancelled).toBe(true);
-    expect((await world.untilRig('mid-stop', 'all is given back', ({ grants }) => grants.length === 0)).waiting).toEqual([]);
+    expect(
+      (await world.untilRig('mid-stop', 'all is given back', ({ grants }) => grants.length === 0)).waiting,
+    ).toEqual([]);
   });
 });
 
@@ -118,7 +164,10 @@ describe('a convoy in the hands of operators', () => {
     const before = await world.convoyState('staging');
     expect([before.status, statuses(before)]).toEqual(['staged', { a: 'pending', b: 'pending' }]);
     await world.update(id, 'start');
-    expect(statuses(await world.untilConvoy('staging', 'it has landed', ({ status }) => status === 'landed'))).toEqual({ a: 'merged', b: 'merged' });
+    expect(statuses(await world.untilConvoy('staging', 'it has landed', ({ status }) => status === 'landed'))).toEqual({
+      a: 'merged',
+      b: 'merged',
+    });
   });
 
   it('gives a running bead up only by force of words, ends its agent, and goes on without it', async () => {
@@ -156,11 +205,19 @@ describe('a convoy that is cancelled', () => {
 
   it('while its beads run, ends when the last agent is gone, and keeps what is merged', async () => {
     await world.rig('cancel-r');
-    const convoy = await world.convoy('cancel-running', 'cancel-r', [scripted('a', [], merged), scripted('b', ['a'], hangs), scripted('c', ['b'], merged)]);
+    const convoy = await world.convoy('cancel-running', 'cancel-r', [
+      scripted('a', [], merged),
+      scripted('b', ['a'], hangs),
+      scripted('c', ['b'], merged),
+    ]);
     await world.untilConvoy('cancel-running', 'the second runs', runs('b'));
     await convoy.cancel();
     await expect(convoy.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
-    expect(statuses(await world.convoyState('cancel-running'))).toEqual({ a: 'merged', b: 'cancelled', c: 'cancelled' });
+    expect(statuses(await world.convoyState('cancel-running'))).toEqual({
+      a: 'merged',
+      b: 'cancelled',
+      c: 'cancelled',
+    });
     expect((await beadOf('cancel-running', 'b')).cancelled).toBe(true);
     await world.untilRig('cancel-r', 'the slot is back', ({ grants }) => grants.length === 0);
   });
@@ -169,11 +226,15 @@ describe('a convoy that is cancelled', () => {
     await world.rig('cancel-l');
     const begun = gate();
     world.refinery.pushesUnheard(begun.open);
-    const convoy = await world.convoy('cancel-landing', 'cancel-l', [scripted('a', [], { works: 1, then: 'merged' })], { target: 'integration' });
+    const convoy = await world.convoy('cancel-landing', 'cancel-l', [scripted('a', [], { works: 1, then: 'merged' })], {
+      target: 'integration',
+    });
     await world.untilConvoy('cancel-landing', 'it lands', ({ landing }) => landing?.step === 'queued', { step: 1 });
     await begun.opened;
     await convoy.cancel();
-    const state = await world.untilConvoy('cancel-landing', 'it has ended', ({ endedAt }) => endedAt !== undefined, { step: 1 });
+    const state = await world.untilConvoy('cancel-landing', 'it has ended', ({ endedAt }) => endedAt !== undefined, {
+      step: 1,
+    });
     expect([state.status, world.refinery.branches]).toEqual(['landed', ['convoy/cancel-landing']]);
   });
 });
@@ -185,31 +246,53 @@ describe('a bead that was terminated in the Web UI', () => {
     await world.convoy('again', 'again', [scripted('x', [], hangs), scripted('y', ['x'], merged)]);
     await world.untilConvoy('again', 'it runs', runs('x'));
     await handle('again', 'x').terminate('from the Web UI');
-    await world.untilConvoy('again', 'the convoy knows', (state) => statuses(state)['x'] === 'failed', { within: 15 * minute });
+    await world.untilConvoy('again', 'the convoy knows', (state) => statuses(state)['x'] === 'failed', {
+      within: 15 * minute,
+    });
     await world.update(convoyWorkflowId('again'), 'retryBead', { id: 'x' });
     await world.untilConvoy('again', 'it runs again', runs('x'));
     await go('again', 'x');
-    expect(statuses(await world.untilConvoy('again', 'it has landed', ({ status }) => status === 'landed'))).toEqual({ x: 'merged', y: 'merged' });
+    expect(statuses(await world.untilConvoy('again', 'it has landed', ({ status }) => status === 'landed'))).toEqual({
+      x: 'merged',
+      y: 'merged',
+    });
   });
 });
 
 describe('a bead that has ended without a merge', () => {
-  const ends: [string, Script, string][] = [['closed', { then: 'closed' }, 'failed'], ['failed', { then: 'failed' }, 'failed'], ['cancelled', hangs, 'cancelled']];
-  it.each(ends)('%s: it is started anew by an operator’s retry, as a new workflow, and its old end is not told once more', async (how, script, status) => {
-    const name = `retry-${how}`;
-    await world.rig(name);
-    await world.convoy(name, name, [scripted('x', [], script)]);
-    if (how === 'cancelled') {
-      await world.untilConvoy(name, 'it runs', runs('x'));
-      await handle(name, 'x').cancel();
-    }
-    await world.untilConvoy(name, 'it has ended', (state) => statuses(state)['x'] === status);
-    const { runId } = await handle(name, 'x').describe();
-    await world.update(convoyWorkflowId(name), 'retryBead', { id: 'x' });
-    const again = await world.until('it runs again', () => handle(name, 'x').describe(), (found) => found.runId !== runId, { within: 10 * minute });
-    expect(again.status.name).toBe('RUNNING');
-    await world.untilConvoy(name, 'the convoy knows', ({ story }) => story.filter(({ text }) => text === 'x started').length === 2, { step: 1_000 });
-  });
+  const ends: [string, Script, string][] = [
+    ['closed', { then: 'closed' }, 'failed'],
+    ['failed', { then: 'failed' }, 'failed'],
+    ['cancelled', hangs, 'cancelled'],
+  ];
+  it.each(ends)(
+    '%s: it is started anew by an operator’s retry, as a new workflow, and its old end is not told once more',
+    async (how, script, status) => {
+      const name = `retry-${how}`;
+      await world.rig(name);
+      await world.convoy(name, name, [scripted('x', [], script)]);
+      if (how === 'cancelled') {
+        await world.untilConvoy(name, 'it runs', runs('x'));
+        await handle(name, 'x').cancel();
+      }
+      await world.untilConvoy(name, 'it has ended', (state) => statuses(state)['x'] === status);
+      const { runId } = await handle(name, 'x').describe();
+      await world.update(convoyWorkflowId(name), 'retryBead', { id: 'x' });
+      const again = await world.until(
+        'it runs again',
+        () => handle(name, 'x').describe(),
+        (found) => found.runId !== runId,
+        { within: 10 * minute },
+      );
+      expect(again.status.name).toBe('RUNNING');
+      await world.untilConvoy(
+        name,
+        'the convoy knows',
+        ({ story }) => story.filter(({ text }) => text === 'x started').length === 2,
+        { step: 1_000 },
+      );
+    },
+  );
 });
 
 describe('a big convoy', () => {
@@ -217,13 +300,21 @@ describe('a big convoy', () => {
     await world.rig('big', { maxAgents: 50 });
     const beads = Array.from({ length: 200 }, (_, n) => scripted(`n${n}`, n < 50 ? [] : [`n${n - 50}`], merged));
     await world.convoy('crowd', 'big', beads);
-    const state = await world.untilConvoy('crowd', 'it has landed', ({ status }) => status === 'landed', { step: minute });
+    const state = await world.untilConvoy('crowd', 'it has landed', ({ status }) => status === 'landed', {
+      step: minute,
+    });
     expect([state.progress.merged, state.strays]).toEqual([200, 0]);
     expect((await beadOf('crowd', 'n199')).baseSha).toBe(state.beads[149]?.sha);
   });
 
   it('1,000 are refused with the reason, before anything starts', async () => {
-    const convoy = await world.convoy('horde', 'big', Array.from({ length: 1_000 }, (_, n) => scripted(`n${n}`)));
-    await expect(convoy.result()).rejects.toMatchObject({ cause: { type: 'BadInput', message: expect.stringContaining('500') } });
+    const convoy = await world.convoy(
+      'horde',
+      'big',
+      Array.from({ length: 1_000 }, (_, n) => scripted(`n${n}`)),
+    );
+    await expect(convoy.result()).rejects.toMatchObject({
+      cause: { type: 'BadInput', message: expect.stringContaining('500') },
+    });
   });
 });

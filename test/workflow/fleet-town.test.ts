@@ -15,11 +15,25 @@ describe('beads, rig and convoy together, as they ship', () => {
       conflicts += 1;
       return { outcome: 'conflict', paths: ['README.md'], target: 'main', targetSha: 'd'.repeat(40) };
     };
-    const convoy = await town.convoy({ convoy: 'ring', rig: 'town', beads: [bead('top'), bead('left', 'top'), bead('right', 'top'), bead('end', 'left', 'right')] });
+    const convoy = await town.convoy({
+      convoy: 'ring',
+      rig: 'town',
+      beads: [bead('top'), bead('left', 'top'), bead('right', 'top'), bead('end', 'left', 'right')],
+    });
     const landed = await convoy.untilEnded('6h');
     expect(landed.status).toBe('landed');
-    expect(town.refinery.merges.map(({ request }) => request.item).sort()).toEqual(['ring-end', 'ring-left', 'ring-right', 'ring-right', 'ring-top']);
-    const states = Object.fromEntries(await Promise.all(['top', 'left', 'right', 'end'].map(async (id) => [id, await town.bead(`ring-${id}`).state()] as const)));
+    expect(town.refinery.merges.map(({ request }) => request.item).sort()).toEqual([
+      'ring-end',
+      'ring-left',
+      'ring-right',
+      'ring-right',
+      'ring-top',
+    ]);
+    const states = Object.fromEntries(
+      await Promise.all(
+        ['top', 'left', 'right', 'end'].map(async (id) => [id, await town.bead(`ring-${id}`).state()] as const),
+      ),
+    );
     expect(Object.values(states).map(({ status }) => status)).toEqual(['closed', 'closed', 'closed', 'closed']);
     const left = [...town.host().attempts.values()].find(({ input }) => input.bead === 'ring-left')?.input;
     expect(left?.baseSha).toBe(states.top?.landing?.mergedSha);

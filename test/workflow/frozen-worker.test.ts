@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { agentStatuses, expectNeverOpenAgain, expectNeverTwoAgents, expectOneAgent, expectStatus } from '../../src/testing/index.js';
+import {
+  agentStatuses,
+  expectNeverOpenAgain,
+  expectNeverTwoAgents,
+  expectOneAgent,
+  expectStatus,
+} from '../../src/testing/index.js';
 import { useWorld } from './support/use-world.js';
 
 const world = useWorld();
@@ -26,7 +32,10 @@ describe('a worker that freezes', () => {
     const bead = await town.sling();
     await town.advance('1m');
     town.host('frozen').freezeWorker();
-    await bead.until('runs on the spare host', ({ current }) => current?.host === town.host('spare').id && current.spawnedAt !== undefined);
+    await bead.until(
+      'runs on the spare host',
+      ({ current }) => current?.host === town.host('spare').id && current.spawnedAt !== undefined,
+    );
     town.host('frozen').thawWorker();
     const { status, attempts } = await bead.untilEnded('2h');
     expect(status).toBe('closed');
@@ -50,7 +59,8 @@ describe('a worker that freezes', () => {
     const town = await world.town({ agent: { works: '1h' } });
     const bead = await town.sling();
     await town.advance('1m');
-    // The whole machine sleeps and wakes up again, past the heartbeat time-out; its worker stays frozen with a poll open.
+    // The whole machine sleeps and wakes up again, past the heartbeat time-out; its worker stays frozen with a poll
+    // open.
     town.host().partition();
     await town.advance('100s');
     await expectStatus(bead, 'in_progress', 'suspect');

@@ -16,7 +16,9 @@ describe('what a bead or a convoy leans on may be gone', () => {
     await bead.until('works', ({ agent }) => agent === 'working');
     await convoy.terminate();
     town.wake();
-    expect(await bead.until('has landed', ({ status }) => status === 'closed', '3h')).toMatchObject({ attempts: [{ outcome: 'done' }] });
+    expect(await bead.until('has landed', ({ status }) => status === 'closed', '3h')).toMatchObject({
+      attempts: [{ outcome: 'done' }],
+    });
   });
 
   it('without its rig a bead is blocked and says so; with the rig added again, a retry lands it', async () => {
@@ -27,7 +29,8 @@ describe('what a bead or a convoy leans on may be gone', () => {
     await rig.terminate();
     town.wake();
     expect(await bead.until('asks for a person', ({ status }) => status === 'blocked', '3h')).toMatchObject({
-      reason: expect.stringContaining('rig fades does not exist'), wait: { for: 'person', fix: expect.stringContaining('heartbead rig add') },
+      reason: expect.stringContaining('rig fades does not exist'),
+      wait: { for: 'person', fix: expect.stringContaining('heartbead rig add') },
     });
     await town.rig('fades');
     await bead.retry();

@@ -11,12 +11,22 @@ const minute = 60_000;
 /** Says nothing by itself, so that every heartbeat of a test is the test's own. */
 const mute: AgentScript = { firstOutput: 'never' };
 
-async function workingBead(agent: AgentScript = mute): Promise<{ town: Town; bead: TownBead; attempt: string; beat: (kind?: HeartbeatKind, of?: string) => Promise<void> }> {
+async function workingBead(agent: AgentScript = mute): Promise<{
+  town: Town;
+  bead: TownBead;
+  attempt: string;
+  beat: (kind?: HeartbeatKind, of?: string) => Promise<void>;
+}> {
   const town = await world.town({ agent, beatStep: '30s' });
   const bead = await town.sling();
   const state = await bead.until('works', ({ agent: status }) => status === 'working');
   const attempt = state.current?.id ?? '';
-  return { town, bead, attempt, beat: (kind = 'output', of = attempt) => bead.signal('heartbeat', { attempt: of, kind, host: town.host().id }) };
+  return {
+    town,
+    bead,
+    attempt,
+    beat: (kind = 'output', of = attempt) => bead.signal('heartbeat', { attempt: of, kind, host: town.host().id }),
+  };
 }
 
 describe('a heartbeat near the stale deadline', () => {
@@ -40,7 +50,15 @@ describe('a heartbeat near the stale deadline', () => {
     const { deadline } = await bead.state();
     // The signal is sent when the clock has reached the deadline, and nothing has been told of that yet.
     let sent: Promise<void> | undefined;
-    town.clock.at(deadline?.at ?? 0, () => (sent = town.signal(bead.id, 'heartbeat', { attempt: bead.agents[0]?.attempt, kind: 'output', host: town.host().id })));
+    town.clock.at(
+      deadline?.at ?? 0,
+      () =>
+        (sent = town.signal(bead.id, 'heartbeat', {
+          attempt: bead.agents[0]?.attempt,
+          kind: 'output',
+          host: town.host().id,
+        })),
+    );
     await town.clock.advanceTo((deadline?.at ?? 0) + 10_000);
     await sent;
     await expectStatus(bead, 'in_progress', 'working');
@@ -126,7 +144,11 @@ describe('a heartbeat in every other state', () => {
 
   it('of an old attempt: a stray; the new attempt keeps its own clocks', async () => {
     const { town, bead, attempt, beat } = await workingBead(mute);
-    await bead.until('has its second attempt', ({ current }) => current?.number === 2 && current.spawnedAt !== undefined, '2h');
+    await bead.until(
+      'has its second attempt',
+      ({ current }) => current?.number === 2 && current.spawnedAt !== undefined,
+      '2h',
+    );
     const before = await bead.state();
     await beat('output', attempt);
     const after = await bead.state();

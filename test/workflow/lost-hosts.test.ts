@@ -27,12 +27,20 @@ describe('a host that is lost with a working agent', () => {
   });
 
   it('that takes every adoption and does nothing with it is given up all the same', async () => {
-    const town = await world.town({ hosts: ['hangs', 'spare'], maxAgents: 1, agent: { coldStart: '10m', works: '20m' }, beatStep: '30s' });
+    const town = await world.town({
+      hosts: ['hangs', 'spare'],
+      maxAgents: 1,
+      agent: { coldStart: '10m', works: '20m' },
+      beatStep: '30s',
+    });
     const bead = await town.sling();
     await town.advance('5m');
     town.host('hangs').hangWorker();
     const closed = await bead.untilEnded('2h');
-    expect(closed.attempts.map(({ outcome, host }) => [outcome, host?.split('.')[0]])).toEqual([['lost', 'hangs'], ['done', 'spare']]);
+    expect(closed.attempts.map(({ outcome, host }) => [outcome, host?.split('.')[0]])).toEqual([
+      ['lost', 'hangs'],
+      ['done', 'spare'],
+    ]);
     expectNeverTwoAgents(bead);
   });
 
@@ -43,7 +51,9 @@ describe('a host that is lost with a working agent', () => {
     await expect(bead.retry()).rejects.toThrow();
     town.host('mortal').die();
     await town.advance('3m');
-    await expect(bead.retry()).rejects.toMatchObject({ cause: { message: expect.stringContaining('retry with now') as string } });
+    await expect(bead.retry()).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('retry with now') as string },
+    });
     await bead.retry({ now: true });
     await town.advance('1m');
     await expectStatus(bead, 'in_progress', 'working');
@@ -89,7 +99,12 @@ describe('a host that is lost with a working agent', () => {
   });
 
   it('while it stops the agent: the bead is cancelled without it, and time goes on', async () => {
-    const town = await world.town({ hosts: ['mortal'], agent: { works: '40m', ignoresSigterm: true }, beatStep: '170s', clocks: { heartbeatTimeout: 180_000 } });
+    const town = await world.town({
+      hosts: ['mortal'],
+      agent: { works: '40m', ignoresSigterm: true },
+      beatStep: '170s',
+      clocks: { heartbeatTimeout: 180_000 },
+    });
     const bead = await town.sling();
     await town.advance('10m');
     await bead.cancel();
@@ -109,7 +124,11 @@ describe('a runner and its agent that are killed', () => {
     await town.advance('12m');
     const killedAt = town.clock.now();
     town.host().killRunner(bead.id);
-    const state = await bead.until('has its second agent up', ({ current }) => current?.number === 2 && current.spawnedAt !== undefined, '2m');
+    const state = await bead.until(
+      'has its second agent up',
+      ({ current }) => current?.number === 2 && current.spawnedAt !== undefined,
+      '2m',
+    );
     expect((state.current?.spawnedAt ?? 0) - killedAt).toBeLessThan(30_000);
     expect(state.attempts).toMatchObject([{ outcome: 'lost', countedAs: 'infra' }]);
     expectNeverTwoAgents(bead);
@@ -130,7 +149,11 @@ describe('a runner and its agent that are killed', () => {
     const town = await world.town({ agent: { firstOutput: '5m' }, budgets: { infraLosses: 3 } });
     const bead = await town.sling();
     for (let i = 1; i <= 3; i++) {
-      await bead.until(`agent ${i} is up`, ({ current }) => current?.number === i && current.spawnedAt !== undefined, '20m');
+      await bead.until(
+        `agent ${i} is up`,
+        ({ current }) => current?.number === i && current.spawnedAt !== undefined,
+        '20m',
+      );
       town.host().killRunner(bead.id);
     }
     const blocked = await bead.until('is blocked', ({ status }) => status === 'blocked', '2m');
@@ -143,7 +166,10 @@ describe('a runner and its agent that are killed', () => {
 
 describe('a partition', () => {
   it('longer than orphanGrace freezes the agent, and its end thaws it: no attempt is used', async () => {
-    const town = await world.town({ agent: { works: '40m' }, clocks: { orphanGrace: 3 * minute, suspectGrace: 30 * minute } });
+    const town = await world.town({
+      agent: { works: '40m' },
+      clocks: { orphanGrace: 3 * minute, suspectGrace: 30 * minute },
+    });
     const bead = await town.sling();
     await town.advance('5m');
     town.host().partition();
@@ -165,7 +191,11 @@ describe('a partition', () => {
     await town.advance('12m');
     const first = bead.agents[0];
     town.host('cut-off').partition();
-    await bead.until('has its second agent', ({ current }) => current?.number === 2 && current.spawnedAt !== undefined, '30m');
+    await bead.until(
+      'has its second agent',
+      ({ current }) => current?.number === 2 && current.spawnedAt !== undefined,
+      '30m',
+    );
     expect(first).toMatchObject({ frozen: true });
     expect(first?.endedAt).toBeUndefined();
     town.host('cut-off').heal();
@@ -178,7 +208,11 @@ describe('a partition', () => {
   });
 
   it('of the server from everybody for 3 hours costs time, but no attempt', async () => {
-    const town = await world.town({ agent: { works: '1h' }, clocks: { suspectGrace: 4 * 60 * minute }, beatStep: '30s' });
+    const town = await world.town({
+      agent: { works: '1h' },
+      clocks: { suspectGrace: 4 * 60 * minute },
+      beatStep: '30s',
+    });
     const bead = await town.sling();
     await town.advance('5m');
     town.host().partition();

@@ -1,5 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { expectNeverOpenAgain, expectOneAgent, expectStatus, expectWorkingThroughout } from '../../src/testing/index.js';
+import {
+  expectNeverOpenAgain,
+  expectOneAgent,
+  expectStatus,
+  expectWorkingThroughout,
+} from '../../src/testing/index.js';
 import type { Town, TownBead } from '../../src/testing/index.js';
 import { useWorld } from './support/use-world.js';
 
@@ -13,7 +18,10 @@ beforeAll(async () => {
 });
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const encoded = (encoding: string, data: string): { metadata: Record<string, Uint8Array>; data: Uint8Array } => ({ metadata: { encoding: bytes(encoding) }, data: bytes(data) });
+const encoded = (encoding: string, data: string): { metadata: Record<string, Uint8Array>; data: Uint8Array } => ({
+  metadata: { encoding: bytes(encoding) },
+  data: bytes(data),
+});
 
 describe('a heartbeat whose payload nobody can read', () => {
   it.each([
@@ -38,7 +46,10 @@ describe('a heartbeat whose payload nobody can read', () => {
 
   it.each([
     ['bytes that are no JSON', encoded('json/plain', '{"attempt": ')],
-    ['JSON that is no UTF-8', { metadata: { encoding: bytes('json/plain') }, data: new Uint8Array([0x22, 0xff, 0xfe, 0x22]) }],
+    [
+      'JSON that is no UTF-8',
+      { metadata: { encoding: bytes('json/plain') }, data: new Uint8Array([0x22, 0xff, 0xfe, 0x22]) },
+    ],
     ['an unknown encoding', encoded('carrier/pigeon', 'coo')],
     ['no encoding at all', { metadata: {}, data: bytes('{}') }],
     ['no metadata, no data', {}],
@@ -59,7 +70,14 @@ describe('a heartbeat whose payload nobody can read', () => {
 
   it('many fields of a good heartbeat may be rubbish: what can be read counts', async () => {
     const { current, heartbeats } = await bead.state();
-    await bead.signal('heartbeat', { attempt: current?.id, kind: 'output', activity: { a: 1 }, checkpoint: { sha: 'HEAD', ref: '--upload-pack=x' }, acknowledged: 'all', host: 'a b' });
+    await bead.signal('heartbeat', {
+      attempt: current?.id,
+      kind: 'output',
+      activity: { a: 1 },
+      checkpoint: { sha: 'HEAD', ref: '--upload-pack=x' },
+      acknowledged: 'all',
+      host: 'a b',
+    });
     const after = await bead.state();
     expect(after.heartbeats).toBe(heartbeats + 1);
     expect(after.current?.host).toBe(current?.host);

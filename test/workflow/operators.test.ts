@@ -163,7 +163,9 @@ describe('how an agent ends', () => {
 
   it('refused by its provider: waits as long as that says, and nothing is used up', async () => {
     const town = await world.town();
-    const bead = await town.sling({ agent: [{ works: '2m', ends: 'rate_limited', retryAfter: '45m' }, { works: '10m' }] });
+    const bead = await town.sling({
+      agent: [{ works: '2m', ends: 'rate_limited', retryAfter: '45m' }, { works: '10m' }],
+    });
     const waiting = await bead.until('waits', ({ wait }) => wait?.for === 'backoff');
     expect(waiting.status).toBe('open');
     const [first] = waiting.attempts;
@@ -176,17 +178,27 @@ describe('how an agent ends', () => {
 
   it('for want of a login, or asking for a person: blocked at once, and retry goes on', async () => {
     const town = await world.town();
-    const bead = await town.sling({ agent: [{ works: '1m', ends: 'auth_failed' }, { works: '1m', ends: 'escalated' }, { works: '1m' }] });
+    const bead = await town.sling({
+      agent: [{ works: '1m', ends: 'auth_failed' }, { works: '1m', ends: 'escalated' }, { works: '1m' }],
+    });
     await bead.until('is blocked', ({ status }) => status === 'blocked');
     await bead.retry();
-    const asking = await bead.until('is blocked again', ({ status, attemptCount }) => status === 'blocked' && attemptCount === 2);
+    const asking = await bead.until(
+      'is blocked again',
+      ({ status, attemptCount }) => status === 'blocked' && attemptCount === 2,
+    );
     expect(asking.reason).toContain('which of the two?');
     await bead.retry();
     expect((await bead.untilEnded()).status).toBe('closed');
   });
 
   it('past maxRuntime: stopped, its work saved; a pause does not count', async () => {
-    const town = await world.town({ clocks: { maxRuntime: 60 * minute }, agent: { works: 'forever' }, beatStep: '30s', budgets: { agentFailures: 1 } });
+    const town = await world.town({
+      clocks: { maxRuntime: 60 * minute },
+      agent: { works: 'forever' },
+      beatStep: '30s',
+      budgets: { agentFailures: 1 },
+    });
     const bead = await town.sling();
     await town.advance('10m');
     await bead.pause();

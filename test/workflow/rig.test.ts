@@ -15,14 +15,21 @@ describe('the limit of a rig', () => {
     await world.rig('fifty', { maxAgents: 5 });
     await world.update(rigWorkflowId('fifty'), 'pause');
     const ids = Array.from({ length: 50 }, (_, n) => `fifty-${n}`);
-    for (const [n, id] of ids.entries()) await world.bead(id, 'fifty', { works: 3 * minute, then: 'merged' }, { priority: (n % 5) + 1 });
+    for (const [n, id] of ids.entries())
+      await world.bead(id, 'fifty', { works: 3 * minute, then: 'merged' }, { priority: (n % 5) + 1 });
     await world.untilRig('fifty', 'all wait', ({ waiting }) => waiting.length === 50);
     await world.update(rigWorkflowId('fifty'), 'resume');
-    await world.untilRig('fifty', 'all are done', ({ waiting, grants }) => waiting.length + grants.length === 0, { step: minute });
+    await world.untilRig('fifty', 'all are done', ({ waiting, grants }) => waiting.length + grants.length === 0, {
+      step: minute,
+    });
     const states = await Promise.all(ids.map((id) => world.beadState(id)));
     expect(mostAtOnce(states)).toBe(5);
-    const order = states.map(({ ran }, n) => ({ from: ran[0]?.from ?? 0, priority: (n % 5) + 1 })).sort((a, b) => a.from - b.from || a.priority - b.priority);
-    expect(order.map(({ priority }) => priority)).toEqual([...order.map(({ priority }) => priority)].sort((a, b) => a - b));
+    const order = states
+      .map(({ ran }, n) => ({ from: ran[0]?.from ?? 0, priority: (n % 5) + 1 }))
+      .sort((a, b) => a.from - b.from || a.priority - b.priority);
+    expect(order.map(({ priority }) => priority)).toEqual(
+      [...order.map(({ priority }) => priority)].sort((a, b) => a - b),
+    );
   });
 
   it('lowered, it sends nobody away and lets nobody in until there is room', async () => {
@@ -32,12 +39,18 @@ describe('the limit of a rig', () => {
     await world.bead('s-3', 'shrinks', { attempts: ['hangs'], then: 'merged' });
     await world.untilRig('shrinks', 'two run', ({ grants, waiting }) => grants.length === 2 && waiting.length === 1);
     expect((await world.update(rigWorkflowId('shrinks'), 'configure', { maxAgents: 1 })).text).toContain('version 2');
-    const { grants: [first, second] } = await world.rigState('shrinks');
+    const {
+      grants: [first, second],
+    } = await world.rigState('shrinks');
     await world.client.workflow.getHandle(first?.workflowId ?? '').signal('go', {});
     const { grants } = await world.untilRig('shrinks', 'one has left', (state) => state.grants.length === 1);
     expect(grants[0]?.bead).toBe(second?.bead);
     await world.client.workflow.getHandle(second?.workflowId ?? '').signal('go', {});
-    const state = await world.untilRig('shrinks', 'the third runs', (rig) => rig.grants[0]?.bead === 's-3' && rig.grants[0].told === true);
+    const state = await world.untilRig(
+      'shrinks',
+      'the third runs',
+      (rig) => rig.grants[0]?.bead === 's-3' && rig.grants[0].told === true,
+    );
     expect(state.waiting).toEqual([]);
     expect((await world.beadState('s-3')).ran[0]?.version).toBe(2);
     await world.client.workflow.getHandle('bead-s-3').signal('go', {});
@@ -51,8 +64,12 @@ describe('what dead beads held', () => {
     await world.untilRig('haunted', 'the ghost runs', ({ grants }) => grants[0]?.told === true);
     await world.bead('heir', 'haunted', { then: 'merged' });
     await ghost.terminate('from the Web UI');
-    const { story } = await world.untilRig('haunted', 'the heir runs', ({ grants }) => grants[0]?.bead === 'heir', { within: 5 * minute });
-    expect(story.map(({ text }) => text)).toContain('the slot of ghost is free again: its workflow is gone (terminated)');
+    const { story } = await world.untilRig('haunted', 'the heir runs', ({ grants }) => grants[0]?.bead === 'heir', {
+      within: 5 * minute,
+    });
+    expect(story.map(({ text }) => text)).toContain(
+      'the slot of ghost is free again: its workflow is gone (terminated)',
+    );
     await world.untilBead('heir', 'done', ({ status }) => status === 'closed');
   });
 
@@ -66,7 +83,9 @@ describe('what dead beads held', () => {
     await waiter.terminate();
     await world.client.workflow.getHandle('bead-holder').signal('go', {});
     await world.untilBead('next', 'done', ({ status }) => status === 'closed', { within: 10 * minute });
-    expect((await world.rigState('patient')).story.map(({ text }) => text)).toContain('the slot of waiter is free again: it has ended before its grant reached it');
+    expect((await world.rigState('patient')).story.map(({ text }) => text)).toContain(
+      'the slot of waiter is free again: it has ended before its grant reached it',
+    );
   });
 
   it('an entry of the merge queue goes with its bead', async () => {
@@ -79,14 +98,21 @@ describe('what dead beads held', () => {
     await world.bead('tidy-1', 'tidy', { works: 1 });
     await world.untilRig('tidy', 'one is merged', ({ merging }) => merging.length === 1, { step: 1 });
     const doomed = await world.bead('tidy-2', 'tidy', { free: true, works: 1 });
-    await world.until('one waits', () => world.rigState('tidy'), ({ queue }) => queue.length === 1, { step: 1 });
+    await world.until(
+      'one waits',
+      () => world.rigState('tidy'),
+      ({ queue }) => queue.length === 1,
+      { step: 1 },
+    );
     await doomed.terminate();
     // Time stands still while a merge runs; so the look comes after it.
     await world.update(rigWorkflowId('tidy'), 'pause');
     first.open();
     await world.untilBead('tidy-1', 'merged', ({ status }) => status === 'closed');
     await world.untilRig('tidy', 'the queue is empty', ({ queue }) => queue.length === 0, { within: 5 * minute });
-    expect((await world.rigState('tidy')).notMerged).toMatchObject([{ item: 'tidy-2', reason: 'its workflow is gone (terminated)' }]);
+    expect((await world.rigState('tidy')).notMerged).toMatchObject([
+      { item: 'tidy-2', reason: 'its workflow is gone (terminated)' },
+    ]);
     expect(world.refinery.merges.map(({ request }) => request.item)).toEqual(['tidy-1']);
   });
 
@@ -107,8 +133,14 @@ describe('the breaker', () => {
     const open = await world.untilRig('ill', 'it is open', ({ breaker }) => breaker.open, { step: 5_000 });
     expect([open.attention, open.grants]).toEqual(['breaker', []]);
     expect((await world.rigState('well')).breaker.open).toBe(false);
-    const [unlucky, lucky] = await Promise.all([world.untilBead('unlucky', 'done', ({ status }) => status === 'closed'), world.untilBead('lucky', 'done', ({ status }) => status === 'closed')]);
-    expect([unlucky.ran.map(({ probe }) => probe), lucky.ran.map(({ probe }) => probe)]).toEqual([[false, false, false, true], [false, false]]);
+    const [unlucky, lucky] = await Promise.all([
+      world.untilBead('unlucky', 'done', ({ status }) => status === 'closed'),
+      world.untilBead('lucky', 'done', ({ status }) => status === 'closed'),
+    ]);
+    expect([unlucky.ran.map(({ probe }) => probe), lucky.ran.map(({ probe }) => probe)]).toEqual([
+      [false, false, false, true],
+      [false, false],
+    ]);
     // The cool-down of a first opening.
     expect((unlucky.ran[3]?.from ?? 0) - (unlucky.ran[2]?.to ?? 0)).toBeGreaterThanOrEqual(minute - 1_000);
     expect((await world.rigState('ill')).breaker).toEqual({ open: false, losses: 0, opened: 0 });
@@ -116,7 +148,11 @@ describe('the breaker', () => {
 
   it('closes by the probe’s first progress, long before its end', async () => {
     await world.rig('probing', { maxAgents: 3 });
-    await world.bead('prober', 'probing', { works: 1_000, attempts: ['lost', 'lost', 'lost', 'hangs'], then: 'merged' });
+    await world.bead('prober', 'probing', {
+      works: 1_000,
+      attempts: ['lost', 'lost', 'lost', 'hangs'],
+      then: 'merged',
+    });
     await world.untilBead('prober', 'the probe runs', ({ ran }) => ran[3]?.probe === true);
     await world.bead('other', 'probing', { then: 'merged' });
     await world.untilRig('probing', 'the other waits', ({ waiting }) => waiting.length === 1);
@@ -131,7 +167,8 @@ describe('the merge queue', () => {
     await world.rig('serial', { maxAgents: 20 });
     await world.update(rigWorkflowId('serial'), 'pause');
     const ids = Array.from({ length: 8 }, (_, n) => `serial-${n}`);
-    for (const [n, id] of ids.entries()) await world.bead(id, 'serial', { free: true, works: 1 }, { priority: 5 - (n % 4) });
+    for (const [n, id] of ids.entries())
+      await world.bead(id, 'serial', { free: true, works: 1 }, { priority: 5 - (n % 4) });
     await world.untilRig('serial', 'all are in the queue', ({ queue }) => queue.length === 8);
     await world.update(rigWorkflowId('serial'), 'resume');
     for (const id of ids) await world.untilBead(id, 'merged', ({ status }) => status === 'closed');
@@ -165,7 +202,10 @@ describe('the merge queue', () => {
     await world.bead('bumpy-1', 'bumpy', { works: 1_000 });
     await world.bead('bumpy-2', 'bumpy', { works: 1_000 });
     await world.untilBead('bumpy-2', 'merged', ({ status }) => status === 'closed');
-    expect((await world.untilBead('bumpy-1', 'merged', ({ status }) => status === 'closed')).merges).toEqual(['conflict', 'merged']);
+    expect((await world.untilBead('bumpy-1', 'merged', ({ status }) => status === 'closed')).merges).toEqual([
+      'conflict',
+      'merged',
+    ]);
   });
 
   it('what the activity cannot get through goes back into the queue, and others go ahead', async () => {
@@ -177,7 +217,9 @@ describe('the merge queue', () => {
       throw new Error('the remote is away');
     };
     await world.bead('stormy-1', 'stormy', { free: true, works: 1 }, { priority: 1 });
-    await world.untilRig('stormy', 'it went back', ({ queue }) => queue[0]?.lastReason === 'the remote is away', { step: 5_000 });
+    await world.untilRig('stormy', 'it went back', ({ queue }) => queue[0]?.lastReason === 'the remote is away', {
+      step: 5_000,
+    });
     await world.bead('stormy-2', 'stormy', { free: true, works: 1 });
     await world.untilBead('stormy-2', 'merged', ({ status }) => status === 'closed', { step: 1_000 });
     expect((await world.beadState('stormy-1')).status).toBe('in_review');
@@ -191,7 +233,12 @@ describe('the merge queue', () => {
     const bead = await world.bead('late', 'honest', { free: true, works: 1 });
     await Promise.all([begun.opened, world.env.sleep(2)]);
     await bead.cancel();
-    await world.until('it has ended', () => world.beadState('late'), ({ status }) => status === 'closed', { step: 1 });
+    await world.until(
+      'it has ended',
+      () => world.beadState('late'),
+      ({ status }) => status === 'closed',
+      { step: 1 },
+    );
     expect(world.refinery.merges.map(({ withdrawn }) => withdrawn)).toEqual([undefined, true]);
     expect((await world.rigState('honest')).merged).toMatchObject([{ item: 'late' }]);
   });
@@ -213,9 +260,15 @@ describe('a rig in the hands of operators', () => {
   it('refuses what makes no sense, and says why', async () => {
     const rig = await world.rig('strict');
     const id = rigWorkflowId('strict');
-    await expect(world.update(id, 'configure', { maxAgents: 0 })).rejects.toMatchObject({ cause: { message: expect.stringContaining('maxAgents is a whole number') } });
-    await expect(world.update(id, 'configure', { colour: 'red' })).rejects.toMatchObject({ cause: { message: expect.stringContaining('a rig has no setting "colour"') } });
-    await expect(world.update(id, 'resume')).rejects.toMatchObject({ cause: { message: expect.stringContaining('neither paused') } });
+    await expect(world.update(id, 'configure', { maxAgents: 0 })).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('maxAgents is a whole number') },
+    });
+    await expect(world.update(id, 'configure', { colour: 'red' })).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('a rig has no setting "colour"') },
+    });
+    await expect(world.update(id, 'resume')).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('neither paused') },
+    });
     expect((await world.update(id, 'configure', { base: null })).text).toContain('version 2');
     expect((await world.rigState('strict')).settings).not.toHaveProperty('base');
     await rig.signal('askSlot', 'nonsense');
@@ -232,9 +285,13 @@ describe('a rig in the hands of operators', () => {
     await world.untilRig('doomed', 'it runs', ({ grants }) => grants[0]?.told === true);
     await world.bead('waits', 'doomed');
     await world.untilRig('doomed', 'it waits', ({ waiting }) => waiting.length === 1);
-    await expect(world.update(rigWorkflowId('doomed'), 'remove')).rejects.toMatchObject({ cause: { message: expect.stringContaining('1 agents run, 1 beads wait') } });
+    await expect(world.update(rigWorkflowId('doomed'), 'remove')).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('1 agents run, 1 beads wait') },
+    });
     await world.update(rigWorkflowId('doomed'), 'remove', { force: true });
-    expect((await world.untilBead('waits', 'told', ({ status }) => status === 'blocked')).reason).toBe('rig doomed is being removed');
+    expect((await world.untilBead('waits', 'told', ({ status }) => status === 'blocked')).reason).toBe(
+      'rig doomed is being removed',
+    );
     expect((await rig.describe()).status.name).toBe('RUNNING');
     await world.client.workflow.getHandle('bead-runs').signal('go', {});
     expect(await rig.result()).toMatchObject({ status: 'removed' });

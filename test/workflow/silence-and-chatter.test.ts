@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { agentStatuses, expectNeverOpenAgain, expectNeverTwoAgents, expectOneAgent, expectWorkingThroughout } from '../../src/testing/index.js';
+import {
+  agentStatuses,
+  expectNeverOpenAgain,
+  expectNeverTwoAgents,
+  expectOneAgent,
+  expectWorkingThroughout,
+} from '../../src/testing/index.js';
 import { useWorld } from './support/use-world.js';
 
 const world = useWorld();
@@ -33,11 +39,24 @@ describe('a silent agent', () => {
     expect(second?.checkpoint?.wip).toBe(true);
     expect(second?.notes.join('\n')).toContain('stalled');
     expectNeverTwoAgents(bead);
-    expect(agentStatuses(bead)).toEqual(['none', 'starting', 'working', 'stalled', 'stopping', 'none', 'starting', 'working', 'none']);
+    expect(agentStatuses(bead)).toEqual([
+      'none',
+      'starting',
+      'working',
+      'stalled',
+      'stopping',
+      'none',
+      'starting',
+      'working',
+      'none',
+    ]);
   });
 
   it('that heeds the nudge works on: no attempt is used', async () => {
-    const town = await world.town({ agent: { silence: { from: '5m' }, heedsMessages: true, works: '40m' }, beatStep: '30s' });
+    const town = await world.town({
+      agent: { silence: { from: '5m' }, heedsMessages: true, works: '40m' },
+      beatStep: '30s',
+    });
     const bead = await town.sling();
     const closed = await bead.untilEnded('2h');
     expect(closed.status).toBe('closed');
@@ -67,11 +86,16 @@ describe('a silent agent', () => {
 
 describe('a talkative agent', () => {
   it('for 12 h: the history stays small, and the agent notices nothing', async () => {
-    const town = await world.town({ clocks: { maxRuntime: 13 * 60 * minute }, agent: { chatter: '1s', works: '12h' }, beatStep: '80s' });
+    const town = await world.town({
+      clocks: { maxRuntime: 13 * 60 * minute },
+      agent: { chatter: '1s', works: '12h' },
+      beatStep: '80s',
+    });
     const bead = await town.sling();
     const closed = await bead.untilEnded('13h');
     expect(closed.status).toBe('closed');
-    // 132 events an hour (2026-11); a timer that fires between the signals would make it 170. Runs that grow longer: continue-as-new.test.ts.
+    // 132 events an hour (2026-11); a timer that fires between the signals would make it 170. Runs that grow longer:
+    // continue-as-new.test.ts.
     expect(bead.runs.map((run) => run.events)).toEqual([expect.toSatisfy((events: number) => events < 1_700)]);
     expect(bead.runs.flatMap((run) => run.taskFailures)).toEqual([]);
     expect(closed.attempts).toMatchObject([{ outcome: 'done' }]);

@@ -7,13 +7,20 @@ import { useWorld } from './support/use-world.js';
 describe('the clock of another project', () => {
   let world: World;
   beforeAll(async () => {
-    const bundle = await bundleWorkflowCode({ workflowsPath: fileURLToPath(new URL('support/reminder.ts', import.meta.url)), logger: new DefaultLogger('ERROR') });
+    const bundle = await bundleWorkflowCode({
+      workflowsPath: fileURLToPath(new URL('support/reminder.ts', import.meta.url)),
+      logger: new DefaultLogger('ERROR'),
+    });
     world = await World.open({ serverPath: inject('testServer'), workflowBundle: bundle });
   });
   afterAll(() => world?.close());
 
   it('jumps from reminder to reminder of a workflow that has nothing to do with beads, with an activity in somebody’s hands', async () => {
-    const worker = await Worker.create({ connection: world.environment.nativeConnection, taskQueue: 'reminders', workflowBundle: world.workflowBundle });
+    const worker = await Worker.create({
+      connection: world.environment.nativeConnection,
+      taskQueue: 'reminders',
+      workflowBundle: world.workflowBundle,
+    });
     const running = worker.run();
     try {
       const reminded: number[] = [];
@@ -49,7 +56,10 @@ describe('faults of a fake host', () => {
     town.host().setClock(9 * 3_600_000);
     const closed = await bead.untilEnded('2h');
     expect(closed.attempts).toMatchObject([{ outcome: 'done' }]);
-    expect(bead.facts.filter(({ kind }) => kind === 'freeze' || kind === 'thaw').map(({ kind }) => kind)).toEqual(['freeze', 'thaw']);
+    expect(bead.facts.filter(({ kind }) => kind === 'freeze' || kind === 'thaw').map(({ kind }) => kind)).toEqual([
+      'freeze',
+      'thaw',
+    ]);
     expectOneAgent(bead);
     expectNeverOpenAgain(bead);
   });

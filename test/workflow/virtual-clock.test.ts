@@ -4,7 +4,10 @@ import type { Town } from '../../src/testing/index.js';
 
 let world: World;
 beforeAll(async () => {
-  world = await World.open({ serverPath: inject('testServer'), workflowBundle: { codePath: inject('workflowBundle') } });
+  world = await World.open({
+    serverPath: inject('testServer'),
+    workflowBundle: { codePath: inject('workflowBundle') },
+  });
 });
 afterEach(() => world.closeTowns());
 afterAll(() => world.close());
@@ -73,7 +76,11 @@ describe('virtual time', () => {
 
 describe('the books of the locks on time are in order', () => {
   const quiet = { firstOutput: 'never', works: 'forever' } as const;
-  const steady: Parameters<World['town']>[0] = { agent: { works: 'forever' }, beatStep: '60s', clocks: { maxRuntime: milliseconds('2d') } };
+  const steady: Parameters<World['town']>[0] = {
+    agent: { works: 'forever' },
+    beatStep: '60s',
+    clocks: { maxRuntime: milliseconds('2d') },
+  };
   const withAgent = async (town: Town): Promise<void> => {
     const bead = await town.sling();
     await bead.until('works', ({ agent }) => agent === 'working');

@@ -1,5 +1,6 @@
 /**
- * What convoys and rigs ask of the world besides merges: beads started, workflows and branches looked at. Served on the town's main queue by any worker.
+ * What convoys and rigs ask of the world besides merges: beads started, workflows and branches looked at. Served on the
+ * town's main queue by any worker.
  * @module
  */
 import type { FleetActivities } from '../../contract/index.js';
@@ -13,5 +14,8 @@ export type { FleetDeps } from './deps.js';
 
 /** @returns the activities of convoys and rigs, exactly as the workflows see them. */
 export const createFleetActivities = (deps: FleetDeps): FleetActivities => ({
-  startBead: makeStartBead(deps), lookAtWorkflows: makeLookAtWorkflows(deps), readRig: makeReadRig(deps), lookAtBranch: makeLookAtBranch(deps),
+  startBead: makeStartBead(deps),
+  lookAtWorkflows: makeLookAtWorkflows(deps),
+  readRig: makeReadRig(deps),
+  lookAtBranch: makeLookAtBranch(deps),
 });

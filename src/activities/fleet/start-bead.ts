@@ -7,16 +7,33 @@ import type { FleetDeps } from './deps.js';
 import { readInput } from './input.js';
 
 /**
- * `startBead`: starts a bead of a convoy as a workflow of its own. Idempotent by the bead's id: one of this convoy that is there already is taken as it
- * stands. One that was cancelled, terminated or that failed is started anew, and so is one that has closed without a merge: its convoy asks for it because
- * somebody wants it merged, and its old end would only be told once more. Fails by `ForeignBead` when the id belongs to somebody else.
+ * `startBead`: starts a bead of a convoy as a workflow of its own. Idempotent by the bead's id: one of this convoy that
+ * is there already is taken as it stands. One that was cancelled, terminated or that failed is started anew, and so is
+ * one that has closed without a merge: its convoy asks for it because somebody wants it merged, and its old end would
+ * only be told once more. Fails by `ForeignBead` when the id belongs to somebody else.
  */
-export function makeStartBead({ client, taskQueue }: Pick<FleetDeps, 'client' | 'taskQueue'>): FleetActivities['startBead'] {
+export function makeStartBead({
+  client,
+  taskQueue,
+}: Pick<FleetDeps, 'client' | 'taskQueue'>): FleetActivities['startBead'] {
   const beads = new BeadClient({ client });
   return async (given) => {
-    const { convoy, bead, title, body, agent, priority, rig, repo, base, target, baseSha } = readInput('startBead', given);
+    const { convoy, bead, title, body, agent, priority, rig, repo, base, target, baseSha } = readInput(
+      'startBead',
+      given,
+    );
     const input: BeadInput = {
-      bead, title, repo, agent, priority, rig, convoy, ...(body === undefined ? {} : { body }), ...(base === undefined ? {} : { base }), ...(target === undefined ? {} : { target }), ...(baseSha === undefined ? {} : { baseSha }),
+      bead,
+      title,
+      repo,
+      agent,
+      priority,
+      rig,
+      convoy,
+      ...(body === undefined ? {} : { body }),
+      ...(base === undefined ? {} : { base }),
+      ...(target === undefined ? {} : { target }),
+      ...(baseSha === undefined ? {} : { baseSha }),
     };
     try {
       await beads.start(input, taskQueue);
@@ -27,7 +44,10 @@ export function makeStartBead({ client, taskQueue }: Pick<FleetDeps, 'client' | 
     const view = await beads.view(bead);
     if (view.convoy !== convoy) {
       const whose = view.convoy === undefined ? 'belongs to no convoy' : `belongs to convoy ${view.convoy}`;
-      throw ApplicationFailure.nonRetryable(`there is a bead ${bead} already, and it ${whose}: remove this one from the convoy and add it under another id`, fleetFailureTypes.foreignBead);
+      throw ApplicationFailure.nonRetryable(
+        `there is a bead ${bead} already, and it ${whose}: remove this one from the convoy and add it under another id`,
+        fleetFailureTypes.foreignBead,
+      );
     }
     const report = reportOf(view);
     if (report !== undefined && isFinal(report.status) && !report.merged) {

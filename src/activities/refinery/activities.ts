@@ -3,5 +3,11 @@ import { makeEnsureBranch } from './ensure-branch.js';
 import { makeMerge } from './merge.js';
 import type { RefineryDeps } from './merge.js';
 
-/** The activities of the refinery's queue (`taskQueues.merge`). One set per worker: its locks keep merges into one target on this host apart. */
-export const createRefineryActivities = (deps: RefineryDeps): RefineryActivities => ({ merge: makeMerge(deps), ensureBranch: makeEnsureBranch(deps) });
+/**
+ * The activities of the refinery's queue (`taskQueues.merge`). One set per worker: its locks keep merges into one
+ * target on this host apart.
+ */
+export const createRefineryActivities = (deps: RefineryDeps): RefineryActivities => ({
+  merge: makeMerge(deps),
+  ensureBranch: makeEnsureBranch(deps),
+});

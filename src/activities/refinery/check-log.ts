@@ -2,7 +2,10 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AgentLog } from '../../runner/agent-log.js';
 
-/** The full output of an item's checks, over all its merges, rotated by size. A disk that takes nothing costs lines of the log, never the merge. */
+/**
+ * The full output of an item's checks, over all its merges, rotated by size. A disk that takes nothing costs lines of
+ * the log, never the merge.
+ */
 export class CheckLog {
   readonly #log: AgentLog;
 

@@ -16,7 +16,9 @@ export function makeEnsureBranch({ home }: Pick<RefineryDeps, 'home'>): Refinery
     const input = readInput('ensureBranch', given);
     const { cancellationSignal: signal } = Context.current();
     try {
-      return await withBeats(`makes branch ${input.branch}`, () => ensureBranch({ mirrors: join(home, 'mirrors'), ...input, signal }));
+      return await withBeats(`makes branch ${input.branch}`, () =>
+        ensureBranch({ mirrors: join(home, 'mirrors'), ...input, signal }),
+      );
     } catch (error) {
       signal.throwIfAborted();
       throw gitFailure(error);

@@ -16,11 +16,17 @@ export const refineryFailures = {
 const pullRequestEvery = '1 minute';
 
 const again = (type: string, error: Error, nextRetryDelay?: typeof pullRequestEvery): ApplicationFailure =>
-  ApplicationFailure.create({ message: clip(error.message), type, nonRetryable: false, cause: error, ...(nextRetryDelay === undefined ? {} : { nextRetryDelay }) });
+  ApplicationFailure.create({
+    message: clip(error.message),
+    type,
+    nonRetryable: false,
+    cause: error,
+    ...(nextRetryDelay === undefined ? {} : { nextRetryDelay }),
+  });
 
 /**
- * What an error means for the item. What passes by itself is thrown, for the server to try again; what needs a person is the outcome `error`, so that the
- * next item gets its turn. Never a verdict on the work.
+ * What an error means for the item. What passes by itself is thrown, for the server to try again; what needs a person
+ * is the outcome `error`, so that the next item gets its turn. Never a verdict on the work.
  * @throws ApplicationFailure, or the error itself when it is of none of the kinds known here.
  */
 export function outcomeOf(error: unknown): MergeOutcome {
@@ -35,8 +41,8 @@ export function outcomeOf(error: unknown): MergeOutcome {
 }
 
 /**
- * The work was verified on this very remote: an address at which nothing is found now is an outage (a server that is being moved answers so), not a
- * wrong address. A damaged mirror is cloned again by the next try.
+ * The work was verified on this very remote: an address at which nothing is found now is an outage (a server that is
+ * being moved answers so), not a wrong address. A damaged mirror is cloned again by the next try.
  */
 export function passes(error: GitError): boolean {
   switch (error.kind) {

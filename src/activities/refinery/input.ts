@@ -9,8 +9,14 @@ const guarded = (problemOf: (text: string) => string | undefined): z.ZodString =
     if (message !== undefined) context.addIssue({ code: 'custom', message });
   });
 
-/** Becomes a folder's name and part of a ref: no dots, so that it is neither a parent folder nor one of git's own files. */
-const name = (max: number): z.ZodString => z.string().max(max).regex(/^[a-z0-9][a-z0-9_-]*$/i, 'only letters, digits, dashes and underscores, beginning with a letter or digit');
+/**
+ * Becomes a folder's name and part of a ref: no dots, so that it is neither a parent folder nor one of git's own files.
+ */
+const name = (max: number): z.ZodString =>
+  z
+    .string()
+    .max(max)
+    .regex(/^[a-z0-9][a-z0-9_-]*$/i, 'only letters, digits, dashes and underscores, beginning with a letter or digit');
 const repo = guarded(repoProblem);
 const branch = guarded(branchProblem);
 const sha = guarded(shaProblem);
@@ -31,12 +37,20 @@ const merge = z.object({
     title: z.string().max(limits.titleChars * 2),
   }),
   strategy: z.enum(mergeStrategies as readonly [MergeStrategy, ...MergeStrategy[]]),
-  checks: z.array(z.object({
-    name: z.string().trim().min(1).max(100),
-    command: z.string().trim().min(1).max(20_000),
-    // Above 24 days a timer of Node would fire at once.
-    timeout: z.number().int().min(1).max(24 * 24 * 3_600_000),
-  })).max(100),
+  checks: z
+    .array(
+      z.object({
+        name: z.string().trim().min(1).max(100),
+        command: z.string().trim().min(1).max(20_000),
+        // Above 24 days a timer of Node would fire at once.
+        timeout: z
+          .number()
+          .int()
+          .min(1)
+          .max(24 * 24 * 3_600_000),
+      }),
+    )
+    .max(100),
   withdrawn: z.boolean().optional(),
 });
 
@@ -55,6 +69,11 @@ interface Inputs {
 export function readInput<K extends keyof Inputs>(activity: K, given: unknown): Inputs[K] {
   const parsed = schemas[activity].safeParse(given);
   if (parsed.success) return parsed.data as Inputs[K];
-  const problems = parsed.error.issues.slice(0, 5).map(({ path, message }) => `${path.join('.') || 'input'}: ${message}`);
-  throw ApplicationFailure.nonRetryable(`${activity} cannot use its input: ${problems.join('; ')}`, failureTypes.badInput);
+  const problems = parsed.error.issues
+    .slice(0, 5)
+    .map(({ path, message }) => `${path.join('.') || 'input'}: ${message}`);
+  throw ApplicationFailure.nonRetryable(
+    `${activity} cannot use its input: ${problems.join('; ')}`,
+    failureTypes.badInput,
+  );
 }

@@ -13,7 +13,8 @@ export class KeyedLock {
     const before = this.#last.get(key);
     let release: () => void = () => undefined;
     const turn = new Promise<void>((resolve) => (release = resolve));
-    // Whoever comes next waits for all before: one who gives up its place in the row must not let others pass the holder.
+    // Whoever comes next waits for all before: one who gives up its place in the row must not let others pass the
+    // holder.
     const mine = (before ?? Promise.resolve()).then(() => turn);
     this.#last.set(key, mine);
     try {

@@ -46,15 +46,19 @@ export class MergeBeats {
   }
 
   /**
-   * A host that slept (a stopped process, a suspended machine) for longer than the heartbeat timeout has been given up on: somebody else may have this merge
-   * by now, or it may have been withdrawn. The SDK finds that out a moment after waking up; here it is known at once.
+   * A host that slept (a stopped process, a suspended machine) for longer than the heartbeat timeout has been given up
+   * on: somebody else may have this merge by now, or it may have been withdrawn. The SDK finds that out a moment after
+   * waking up; here it is known at once.
    * @throws ApplicationFailure, upon which the server tries again if it still wants the merge.
    */
   confirm(): void {
     const silent = Date.now() - this.#beatAt;
     const timeout = this.#context.info.heartbeatTimeoutMs;
     if (timeout === undefined || silent <= timeout) return;
-    throw ApplicationFailure.retryable(`host ${this.who.host} was asleep for ${prettyMs(silent)}: the merge begins again`, refineryFailures.unreachable);
+    throw ApplicationFailure.retryable(
+      `host ${this.who.host} was asleep for ${prettyMs(silent)}: the merge begins again`,
+      refineryFailures.unreachable,
+    );
   }
 
   end(): void {
@@ -62,7 +66,11 @@ export class MergeBeats {
   }
 
   #beat(): void {
-    const details: MergeBeatDetails = { ...this.who, text: this.#text(), ...(this.#log === undefined ? {} : { log: this.#log }) };
+    const details: MergeBeatDetails = {
+      ...this.who,
+      text: this.#text(),
+      ...(this.#log === undefined ? {} : { log: this.#log }),
+    };
     this.#context.heartbeat(details);
     this.#beatAt = Date.now();
   }

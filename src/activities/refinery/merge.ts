@@ -2,7 +2,14 @@ import { Context } from '@temporalio/activity';
 import { join } from 'node:path';
 import { clip } from '../../contract/index.js';
 import type { MergeInput, MergeOutcome, RefineryActivities } from '../../contract/index.js';
-import { githubCli, landBranchOnly, landByPullRequest, mergeItem, targetBranch, tellWithdrawn } from '../../git/merge/index.js';
+import {
+  githubCli,
+  landBranchOnly,
+  landByPullRequest,
+  mergeItem,
+  targetBranch,
+  tellWithdrawn,
+} from '../../git/merge/index.js';
 import type { MergeContext, MergeStep, PullRequests } from '../../git/merge/index.js';
 import { CheckLog } from './check-log.js';
 import { outcomeOf } from './failures.js';
@@ -28,10 +35,12 @@ export interface RefineryDeps {
 export const refineryFolder = (home: string): string => join(home, 'refinery');
 
 /**
- * `merge`: brings one item of a rig's queue onto its target, exactly once however often it is started anew. Beats with a readable text; a cancel, a pause or the
- * worker's shutdown ends checks and git and removes the scratch tree, but never cuts off a push: once that has begun, the answer is what became of it.
+ * `merge`: brings one item of a rig's queue onto its target, exactly once however often it is started anew. Beats with
+ * a readable text; a cancel, a pause or the worker's shutdown ends checks and git and removes the scratch tree, but
+ * never cuts off a push: once that has begun, the answer is what became of it.
  *
- * Fails by `SetupUnreachable` (remote or disk out of order) and `PullRequestOpen`: the server tries both again, and the item stays where it is. `BadInput` is final.
+ * Fails by `SetupUnreachable` (remote or disk out of order) and `PullRequestOpen`: the server tries both again, and the
+ * item stays where it is. `BadInput` is final.
  */
 export function makeMerge(deps: RefineryDeps): RefineryActivities['merge'] {
   const targets = new KeyedLock();
@@ -54,11 +63,13 @@ export function makeMerge(deps: RefineryDeps): RefineryActivities['merge'] {
       const target = await targetBranch(input.repo, input.request.target, signal);
       const key = `${input.repo}\0${target}`;
       if (targets.busy(key)) beats.say(`waits for another merge into ${target} on this host`);
-      const land = (): Promise<MergeOutcome> => new Landing(deps, { ...input, request: { ...input.request, target } }, scratch, beats, observe).run();
+      const land = (): Promise<MergeOutcome> =>
+        new Landing(deps, { ...input, request: { ...input.request, target } }, scratch, beats, observe).run();
       // The tree's lock serves the same item with two targets; taken second by all, so that nobody waits in a circle.
       return await targets.run(key, signal, () => trees.run(scratch, signal, land));
     } catch (error) {
-      // Whatever failed because it was cut off: it was the cut. But a cancel is never the answer when the remote may have the merge.
+      // Whatever failed because it was cut off: it was the cut. But a cancel is never the answer when the remote may
+      // have the merge.
       if (!pushing) signal.throwIfAborted();
       return outcomeOf(error);
     } finally {
@@ -88,7 +99,9 @@ class Landing {
     await endChecks(this.scratch);
     const path = `${this.scratch}.log`;
     const log = await CheckLog.open(path, (error) => this.#warn('the log of the checks cannot be written', error));
-    log.say(`${withdrawn === true ? 'withdrawn: ' : ''}${strategy} ${request.branch} (${request.sha}) into ${request.target}`);
+    log.say(
+      `${withdrawn === true ? 'withdrawn: ' : ''}${strategy} ${request.branch} (${request.sha}) into ${request.target}`,
+    );
     try {
       const outcome = await this.#dispatch(this.#mergeContext(log, path));
       log.say(`ended: ${outcome.outcome}${'reason' in outcome ? `: ${outcome.reason}` : ''}`);
@@ -121,7 +134,8 @@ class Landing {
     const { repo, request, checks } = this.input;
     const { cancellationSignal: signal } = this.#context;
     return {
-      repo, signal,
+      repo,
+      signal,
       scratch: this.scratch,
       mirrors: join(this.deps.home, 'mirrors'),
       item: request,
@@ -129,7 +143,15 @@ class Landing {
       warn: (text, error) => this.#warn(text, error),
       observe: this.observe,
       confirm: () => this.beats.confirm(),
-      runChecks: (tree) => runChecks({ checks, tree, env: this.#env, log, signal, onCheck: ({ name }) => this.beats.sayRunning(`check ${name}`, logPath) }),
+      runChecks: (tree) =>
+        runChecks({
+          checks,
+          tree,
+          env: this.#env,
+          log,
+          signal,
+          onCheck: ({ name }) => this.beats.sayRunning(`check ${name}`, logPath),
+        }),
     };
   }
 

@@ -35,11 +35,16 @@ export interface CheckEnd {
   how: string;
 }
 
-/** Ends whatever checks have left running in a scratch tree, also those of a worker that was killed (on Linux). Resolves when none is left. */
-export const endChecks = async (tree: string): Promise<void> => void (await endProcesses({ attempt: tree, variable: checkMark, graceMs: endGrace }));
+/**
+ * Ends whatever checks have left running in a scratch tree, also those of a worker that was killed (on Linux). Resolves
+ * when none is left.
+ */
+export const endChecks = async (tree: string): Promise<void> =>
+  void (await endProcesses({ attempt: tree, variable: checkMark, graceMs: endGrace }));
 
 /**
- * Runs a check by `sh -c`, in a process group of its own, with nothing on its standard input. Whatever the end, no process of it is left when this resolves.
+ * Runs a check by `sh -c`, in a process group of its own, with nothing on its standard input. Whatever the end, no
+ * process of it is left when this resolves.
  * @throws the signal's reason when it was aborted; Error when it could not be started.
  */
 export async function runCheck({ check, tree, env, onLines, drained, signal }: CheckOptions): Promise<CheckEnd> {
@@ -47,7 +52,10 @@ export async function runCheck({ check, tree, env, onLines, drained, signal }: C
   const startedAt = performance.now();
   // Both outputs through one pipe, so that the log has them in the order in which they were written.
   const child = spawn('sh', ['-c', 'exec sh -c "$1" 2>&1', 'sh', check.command], {
-    cwd: tree, detached: true, stdio: ['ignore', 'pipe', 'ignore'], env: agentEnvironmentFrom(env, [], { [checkMark]: tree }),
+    cwd: tree,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env: agentEnvironmentFrom(env, [], { [checkMark]: tree }),
   });
   // Line by line only to take apart what came at once: a check may print without end.
   let batch: string[] = [];
@@ -65,7 +73,8 @@ export async function runCheck({ check, tree, env, onLines, drained, signal }: C
   });
   const { pid } = child;
   const group = pid === undefined ? undefined : { pid, pgid: pid, startTime: processStartTime(pid) ?? 'gone' };
-  const endAll = (): Promise<unknown> => endProcesses({ attempt: tree, variable: checkMark, graceMs: endGrace, ...(group === undefined ? {} : { group }) });
+  const endAll = (): Promise<unknown> =>
+    endProcesses({ attempt: tree, variable: checkMark, graceMs: endGrace, ...(group === undefined ? {} : { group }) });
 
   const cut = whenCut(signal, check.timeout);
   const closed = new Promise<void>((resolve) => void child.once('close', () => resolve()));
@@ -79,7 +88,12 @@ export async function runCheck({ check, tree, env, onLines, drained, signal }: C
     flush();
     signal.throwIfAborted();
     const after = prettyMs(performance.now() - startedAt);
-    if (first === 'timeout') return { ok: false, timedOut: true, how: `did not end within ${prettyMs(check.timeout)}, and was ended with all its processes` };
+    if (first === 'timeout')
+      return {
+        ok: false,
+        timedOut: true,
+        how: `did not end within ${prettyMs(check.timeout)}, and was ended with all its processes`,
+      };
     if (first === 'abort') throw signal.reason;
     return { ok: first.code === 0, timedOut: false, how: `${howItEnded(first)} after ${after}` };
   } finally {
@@ -118,6 +132,9 @@ async function atMost(promise: Promise<void>, ms: number): Promise<void> {
 function howItEnded({ code, signal }: Exit): string {
   if (signal !== null) return `was ended by ${signal}`;
   // A shell tells of a command's signal by 128 and its number.
-  const name = code === null || code <= 128 ? undefined : Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
+  const name =
+    code === null || code <= 128
+      ? undefined
+      : Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
   return `ended with exit code ${code ?? '?'}${name === undefined ? '' : ` (${name})`}`;
 }

@@ -14,14 +14,27 @@ export interface ChecksOptions {
   signal: AbortSignal;
 }
 
-/** Runs checks one after the other; the first that fails ends it. @returns the failure, with what a person or an agent needs in order to mend it. */
-export async function runChecks({ checks, tree, env, log, onCheck, signal }: ChecksOptions): Promise<FailedCheck | undefined> {
+/**
+ * Runs checks one after the other; the first that fails ends it. @returns the failure, with what a person or an agent
+ * needs in order to mend it.
+ */
+export async function runChecks({
+  checks,
+  tree,
+  env,
+  log,
+  onCheck,
+  signal,
+}: ChecksOptions): Promise<FailedCheck | undefined> {
   for (const check of checks) {
     onCheck(check);
     log.say(`check ${check.name}: ${check.command}`);
     const tail = new LogTail();
     const { ok, timedOut, how } = await runCheck({
-      check, tree, env, signal,
+      check,
+      tree,
+      env,
+      signal,
       onLines: (lines) => {
         tail.push(lines);
         return log.write(lines);

@@ -12,7 +12,10 @@ import type { StartLease } from './start-lease.js';
 
 const requestWithin = 10_000;
 const askAgainAfter = 1_000;
-/** The bead's own workers are away for so long: the host goes free again, and the bead tries later. Longer than a deployment takes. */
+/**
+ * The bead's own workers are away for so long: the host goes free again, and the bead tries later. Longer than a
+ * deployment takes.
+ */
 const askFor = 5 * 60_000;
 
 /** @returns the bead's state, or undefined when the workflow is over or unknown. @throws what the server answers. */
@@ -31,14 +34,16 @@ export async function askBead({ client }: Pick<ActivityDeps, 'client'>, bead: st
 }
 
 /**
- * Tells the bead that this host has taken the attempt, then asks it whether that is right. An operator's Reset of the activity in the Web UI
- * may send an attempt to a second host, and an old task may come up late: both end here, before anything is prepared.
- * @throws ApplicationFailure `RunnerRefused` when the attempt is not current, `HeldElsewhere` when another host has claimed it,
- * `SetupUnreachable` when the bead does not answer for minutes. StartInterrupted.
+ * Tells the bead that this host has taken the attempt, then asks it whether that is right. An operator's Reset of the
+ * activity in the Web UI may send an attempt to a second host, and an old task may come up late: both end here, before
+ * anything is prepared.
+ * @throws ApplicationFailure `RunnerRefused` when the attempt is not current, `HeldElsewhere` when another host has
+ * claimed it, `SetupUnreachable` when the bead does not answer for minutes. StartInterrupted.
  */
 export async function claim(deps: ActivityDeps, input: StartAgentInput, lease: StartLease): Promise<void> {
   const { client, host } = deps;
-  const refused = (why: string): Error => failure(failureTypes.runnerRefused, `attempt ${input.attempt} was not started: ${why}`);
+  const refused = (why: string): Error =>
+    failure(failureTypes.runnerRefused, `attempt ${input.attempt} was not started: ${why}`);
   let accepted = false;
   const until = performance.now() + askFor;
   for (;;) {
@@ -46,7 +51,9 @@ export async function claim(deps: ActivityDeps, input: StartAgentInput, lease: S
     try {
       if (!accepted) {
         const signal: AcceptedSignal = { attempt: input.attempt, host: host.hostId };
-        await within(client, requestWithin, () => client.workflow.getHandle(beadWorkflowId(input.bead)).signal(messages.accepted, signal));
+        await within(client, requestWithin, () =>
+          client.workflow.getHandle(beadWorkflowId(input.bead)).signal(messages.accepted, signal),
+        );
         accepted = true;
       }
       const bead = await askBead(deps, input.bead);
@@ -60,7 +67,11 @@ export async function claim(deps: ActivityDeps, input: StartAgentInput, lease: S
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) throw refused('its bead has ended');
       if (!isOutage(error)) throw error;
-      if (performance.now() > until) throw failure(failureTypes.setupUnreachable, `the bead has not answered for ${askFor / 60_000} minutes: is a worker running for its workflows?`);
+      if (performance.now() > until)
+        throw failure(
+          failureTypes.setupUnreachable,
+          `the bead has not answered for ${askFor / 60_000} minutes: is a worker running for its workflows?`,
+        );
       lease.say('accepted', 'waits for the bead to answer');
       await sleep(askAgainAfter, undefined, { signal: lease.signal }).catch(() => lease.signal.throwIfAborted());
     }
@@ -68,4 +79,5 @@ export async function claim(deps: ActivityDeps, input: StartAgentInput, lease: S
 }
 
 /** Everything that is not our own verdict: no worker for the query, a deadline, a connection. */
-const isOutage = (error: unknown): boolean => !(error instanceof ApplicationFailure) && !(error instanceof StartInterrupted);
+const isOutage = (error: unknown): boolean =>
+  !(error instanceof ApplicationFailure) && !(error instanceof StartInterrupted);

@@ -18,35 +18,71 @@ export interface Prepared {
 export type Progress = (phase: BeatPhase, text: string) => void;
 
 /**
- * Makes everything ready for the runner: agent program, mirror, worktree, `setup.json`. Idempotent: what an interrupted one has left is
- * used where it is whole (the mirror) and made anew where it is not (the worktree).
+ * Makes everything ready for the runner: agent program, mirror, worktree, `setup.json`. Idempotent: what an interrupted
+ * one has left is used where it is whole (the mirror) and made anew where it is not (the worktree).
  * @throws ApplicationFailure, GitError, or the signal's reason.
  */
-export async function prepareWorkspace(deps: ActivityDeps, input: StartAgentInput, dir: AttemptDir, signal: AbortSignal, progress: Progress): Promise<Prepared> {
+export async function prepareWorkspace(
+  deps: ActivityDeps,
+  input: StartAgentInput,
+  dir: AttemptDir,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<Prepared> {
   const { host } = deps;
   const space = await diskProblem(host.home, host.diskFloor);
-  if (space !== undefined) throw failure(failureTypes.setupUnreachable, `the host ${host.hostId} takes no new attempt: ${space}`);
+  if (space !== undefined)
+    throw failure(failureTypes.setupUnreachable, `the host ${host.hostId} takes no new attempt: ${space}`);
 
   progress('accepted', `looks for the agent program (${input.agent.adapter})`);
   await checkedAgent(deps, input);
 
-  const onProgress = (phase: BeatPhase) => ({ phase: doing, percent }: GitProgress): void => progress(phase, percent === undefined ? doing : `${doing} ${percent} %`);
+  const onProgress =
+    (phase: BeatPhase) =>
+    ({ phase: doing, percent }: GitProgress): void =>
+      progress(phase, percent === undefined ? doing : `${doing} ${percent} %`);
   progress('cloning', 'cloning');
-  const { path: mirror } = await updateMirror({ root: host.mirrors, repo: input.repo, signal, onProgress: onProgress('cloning') });
+  const { path: mirror } = await updateMirror({
+    root: host.mirrors,
+    repo: input.repo,
+    signal,
+    onProgress: onProgress('cloning'),
+  });
   const base = await resolveBase(mirror, input.base);
   // A bead of a convoy begins at the merge of what it needs, also where that is on another branch than the rig's base.
-  const begin = input.baseSha === undefined ? base.sha : (await ensureCommit(mirror, input.repo, { sha: input.baseSha, ref: `refs/heads/${base.branch}`, wip: false }, { signal, onProgress: onProgress('cloning') })).sha;
-  const found = input.checkpoint && (await findCheckpoint(mirror, input.repo, input.checkpoint, { signal, onProgress: onProgress('cloning') }));
+  const begin =
+    input.baseSha === undefined
+      ? base.sha
+      : (
+          await ensureCommit(
+            mirror,
+            input.repo,
+            { sha: input.baseSha, ref: `refs/heads/${base.branch}`, wip: false },
+            { signal, onProgress: onProgress('cloning') },
+          )
+        ).sha;
+  const found =
+    input.checkpoint &&
+    (await findCheckpoint(mirror, input.repo, input.checkpoint, { signal, onProgress: onProgress('cloning') }));
   const checkpoint = typeof found === 'object' ? found : undefined;
 
   progress('worktree', 'worktree');
   await createWorktree({
-    mirror, path: dir.worktree, branch: attemptRefs.branch(input.bead, input.attempt), at: checkpoint?.sha ?? begin, wip: checkpoint?.wip, signal, onProgress: onProgress('worktree'),
+    mirror,
+    path: dir.worktree,
+    branch: attemptRefs.branch(input.bead, input.attempt),
+    at: checkpoint?.sha ?? begin,
+    wip: checkpoint?.wip,
+    signal,
+    onProgress: onProgress('worktree'),
   });
   const adapter = findAdapter(input.agent.adapter, host.home);
   if (adapter?.prepare) {
     progress('worktree', `prepares the agent program (${adapter.name})`);
-    await adapter.prepare(input.agent, { signal, progress: ({ text, percent }) => progress('worktree', percent === undefined ? text : `${text} ${percent} %`) });
+    await adapter.prepare(input.agent, {
+      signal,
+      progress: ({ text, percent }) => progress('worktree', percent === undefined ? text : `${text} ${percent} %`),
+    });
     signal.throwIfAborted();
   }
   if (input.session !== undefined) progress('worktree', 'looks for the conversation of an earlier attempt');
@@ -57,8 +93,16 @@ export async function prepareWorkspace(deps: ActivityDeps, input: StartAgentInpu
   return typeof found === 'string' ? { checkpointLost: found } : {};
 }
 
-/** @returns the checkpoint to go on from, or why there is none any more: to begin again at the base is better than to block for ever. */
-async function findCheckpoint(mirror: string, repo: string, checkpoint: Checkpoint, options: Parameters<typeof ensureCommit>[3]): Promise<Checkpoint | string> {
+/**
+ * @returns the checkpoint to go on from, or why there is none any more: to begin again at the base is better than to
+ * block for ever.
+ */
+async function findCheckpoint(
+  mirror: string,
+  repo: string,
+  checkpoint: Checkpoint,
+  options: Parameters<typeof ensureCommit>[3],
+): Promise<Checkpoint | string> {
   try {
     return await ensureCommit(mirror, repo, checkpoint, options);
   } catch (error) {

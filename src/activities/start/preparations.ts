@@ -23,7 +23,10 @@ class Abandoned extends Error {
 
 /** A call that waits for a preparation. */
 export interface Hold {
-  /** Resolves when the workspace is ready. @throws what {@link prepareWorkspace} throws; nothing of it is left on disk then. */
+  /**
+   * Resolves when the workspace is ready. @throws what {@link prepareWorkspace} throws; nothing of it is left on disk
+   * then.
+   */
   readonly ready: Promise<Prepared>;
   /** This call waits no longer, another one may: the work goes on for a while. */
   letGo(): void;
@@ -42,15 +45,18 @@ interface Preparation {
 }
 
 /**
- * Preparations belong to the attempt, not to the call that began them: when a long clone's call has lost its lease (a network hiccup, a
- * frozen worker), the adoption that follows joins the clone instead of beginning it again.
+ * Preparations belong to the attempt, not to the call that began them: when a long clone's call has lost its lease (a
+ * network hiccup, a frozen worker), the adoption that follows joins the clone instead of beginning it again.
  */
 export class Preparations {
   readonly #running = new Map<string, Preparation>();
 
   constructor(private readonly deps: ActivityDeps) {}
 
-  /** Breaks the attempt's preparation off, if there is one, and resolves when nothing of it is at work. Only the holder of the attempt's turn may. */
+  /**
+   * Breaks the attempt's preparation off, if there is one, and resolves when nothing of it is at work. Only the holder
+   * of the attempt's turn may.
+   */
   async abandon(dir: AttemptDir): Promise<void> {
     const running = this.#running.get(dir.path);
     running?.controller.abort(new Abandoned('unwanted'));
@@ -92,7 +98,11 @@ export class Preparations {
   #begin(input: StartAgentInput, dir: AttemptDir): Preparation {
     const controller = new AbortController();
     const running: Preparation = {
-      controller, listener: undefined, last: { phase: 'accepted', text: 'begins' }, ready: Promise.resolve({}), over: Promise.resolve(),
+      controller,
+      listener: undefined,
+      last: { phase: 'accepted', text: 'begins' },
+      ready: Promise.resolve({}),
+      over: Promise.resolve(),
     };
     const tell: Progress = (phase, text) => {
       running.last = { phase, text };
@@ -102,7 +112,12 @@ export class Preparations {
       .catch(async (error: unknown) => {
         const how = controller.signal.aborted ? (controller.signal.reason as Abandoned).how : 'unwanted';
         // A leftover is swept later; the reason of the failure must not get lost over it.
-        await this.#tidy(input, dir, how).catch((left: unknown) => this.deps.host.logger.warn({ err: left, attempt: input.attempt }, 'the rest of a broken-off preparation could not be removed'));
+        await this.#tidy(input, dir, how).catch((left: unknown) =>
+          this.deps.host.logger.warn(
+            { err: left, attempt: input.attempt },
+            'the rest of a broken-off preparation could not be removed',
+          ),
+        );
         throw error;
       })
       .finally(() => {

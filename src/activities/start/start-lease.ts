@@ -1,5 +1,10 @@
 import { Context } from '@temporalio/activity';
-import { ActivityCancelledError, ActivityNotFoundError, ActivityPausedError, ActivityResetError } from '@temporalio/client';
+import {
+  ActivityCancelledError,
+  ActivityNotFoundError,
+  ActivityPausedError,
+  ActivityResetError,
+} from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { within } from '../../client/deadline.js';
@@ -13,7 +18,9 @@ export type Interruption =
   | { why: 'stopped'; outcome: Outcome; reason: string }
   /** A newer call for the same attempt goes on with it. */
   | { why: 'superseded' }
-  /** The server does not count on this call any more (timed out, reset, unknown): somebody else may hold the attempt. */
+  /**
+   * The server does not count on this call any more (timed out, reset, unknown): somebody else may hold the attempt.
+   */
   | { why: 'gone' }
   /** The worker shuts down: the attempt waits for its next one. */
   | { why: 'shutdown' };
@@ -30,10 +37,11 @@ const requestWithin = 10_000;
 const askAgainAfter = 1_000;
 
 /**
- * One `startAgent` call's hold on the attempt until the runner has it: beats from the first moment on, and the news of all that ends the hold.
+ * One `startAgent` call's hold on the attempt until the runner has it: beats from the first moment on, and the news of
+ * all that ends the hold.
  *
- * Two ways to beat: `Context.heartbeat` (coalesced by the SDK, brings cancellation), and {@link confirm}, whose answer is waited for:
- * only that one proves that the token is still valid.
+ * Two ways to beat: `Context.heartbeat` (coalesced by the SDK, brings cancellation), and {@link confirm}, whose answer
+ * is waited for: only that one proves that the token is still valid.
  */
 export class StartLease {
   readonly #context = Context.current();
@@ -50,7 +58,8 @@ export class StartLease {
   ) {
     this.#details = { host, attempt, phase: 'accepted', text: `taken by ${host}` };
     this.#beat();
-    // Beats come from the process that waits for git and the adapter: their steps end when their processes do, and the beats end with them.
+    // Beats come from the process that waits for git and the adapter: their steps end when their processes do, and the
+    // beats end with them.
     this.#timer = setInterval(() => this.#beat(), beatEvery);
     const { cancellationSignal } = this.#context;
     if (cancellationSignal.aborted) this.#cancelled();
@@ -66,7 +75,10 @@ export class StartLease {
     return this.#context.info.taskQueue;
   }
 
-  /** The server itself has told this call of a cancellation (and not only an answer to {@link confirm}): it may end as cancelled. */
+  /**
+   * The server itself has told this call of a cancellation (and not only an answer to {@link confirm}): it may end as
+   * cancelled.
+   */
   get toldToCancel(): boolean {
     return this.#context.cancellationDetails?.cancelRequested === true;
   }
@@ -83,11 +95,13 @@ export class StartLease {
   }
 
   /**
-   * Resolves once the server has accepted a beat of this very token, and nobody has paused the activity. Waits as long as either takes.
+   * Resolves once the server has accepted a beat of this very token, and nobody has paused the activity. Waits as long
+   * as either takes.
    * @throws StartInterrupted
    */
   async confirm(): Promise<void> {
-    while (!(await this.#ask())) await sleep(askAgainAfter, undefined, { signal: this.signal }).catch(() => this.signal.throwIfAborted());
+    while (!(await this.#ask()))
+      await sleep(askAgainAfter, undefined, { signal: this.signal }).catch(() => this.signal.throwIfAborted());
     this.signal.throwIfAborted();
   }
 
@@ -126,8 +140,10 @@ export class StartLease {
       return true;
     } catch (error) {
       if (error instanceof ActivityCancelledError) this.interrupt({ why: 'cancelled' });
-      else if (error instanceof ActivityNotFoundError || error instanceof ActivityResetError) this.interrupt({ why: 'gone' });
-      else if (error instanceof ActivityPausedError) this.say(this.#details.phase, 'paused in the Web UI before an agent was started');
+      else if (error instanceof ActivityNotFoundError || error instanceof ActivityResetError)
+        this.interrupt({ why: 'gone' });
+      else if (error instanceof ActivityPausedError)
+        this.say(this.#details.phase, 'paused in the Web UI before an agent was started');
       else this.#context.log.warn('a beat of startAgent was not answered; it is tried again', { error });
       return false;
     }
@@ -136,7 +152,11 @@ export class StartLease {
   readonly #cancelled = (): void => {
     const details = this.#context.cancellationDetails;
     // The SDK's own shutdown may come without details.
-    if (details?.workerShutdown === true || (this.#context.cancellationSignal.reason as Error | undefined)?.message === 'WORKER_SHUTDOWN') this.interrupt({ why: 'shutdown' });
+    if (
+      details?.workerShutdown === true ||
+      (this.#context.cancellationSignal.reason as Error | undefined)?.message === 'WORKER_SHUTDOWN'
+    )
+      this.interrupt({ why: 'shutdown' });
     else if (details?.cancelRequested === true) this.interrupt({ why: 'cancelled' });
     // Paused: the preparation goes on, the spawn waits (see confirm).
     else if (details?.paused !== true) this.interrupt({ why: 'gone' });

@@ -3,7 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { failureTypes } from '../../contract/index.js';
 import type { AttemptResult, StartAgentInput } from '../../contract/index.js';
 import type { AgentPlace, GiveWay } from '../../host/index.js';
-import { bootRunner, inspectAttempt, processStartTime, RunnerControl, RunnerGoneError, RunnerRefusedError } from '../../runner/index.js';
+import {
+  bootRunner,
+  inspectAttempt,
+  processStartTime,
+  RunnerControl,
+  RunnerGoneError,
+  RunnerRefusedError,
+} from '../../runner/index.js';
 import type { AttemptDir, BootedRunner, SpawnOutcome } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
@@ -13,11 +20,16 @@ import type { Hold, Preparations } from './preparations.js';
 import { StartInterrupted } from './start-lease.js';
 import type { StartLease } from './start-lease.js';
 
-/** What a look found has changed by the time it was acted on; so often the look is repeated before the call gives up. */
+/**
+ * What a look found has changed by the time it was acted on; so often the look is repeated before the call gives up.
+ */
 const looks = 20;
 const lookAgainAfter = 500;
 
-/** One `startAgent` call that has been claimed: finds out where the attempt stands on this host and takes the one step that fits. */
+/**
+ * One `startAgent` call that has been claimed: finds out where the attempt stands on this host and takes the one step
+ * that fits.
+ */
 export class Start {
   readonly #dir: AttemptDir;
 
@@ -32,7 +44,8 @@ export class Start {
 
   /**
    * @returns the result of an attempt that has ended.
-   * @throws CompleteAsyncError when a runner has the task token now. ApplicationFailure when there will be none. StartInterrupted.
+   * @throws CompleteAsyncError when a runner has the task token now. ApplicationFailure when there will be none.
+   * StartInterrupted.
    */
   async run(): Promise<AttemptResult> {
     const { turns } = this.deps.host;
@@ -58,7 +71,10 @@ export class Start {
   async #take(): Promise<AttemptResult> {
     for (let look = 0; look < looks; look++) {
       this.lease.signal.throwIfAborted();
-      if (look > 0) await sleep(lookAgainAfter, undefined, { signal: this.lease.signal }).catch(() => this.lease.signal.throwIfAborted());
+      if (look > 0)
+        await sleep(lookAgainAfter, undefined, { signal: this.lease.signal }).catch(() =>
+          this.lease.signal.throwIfAborted(),
+        );
       const found = await inspectAttempt(this.#dir);
       switch (found.kind) {
         case 'ended':
@@ -72,7 +88,11 @@ export class Start {
           this.lease.say('accepted', 'the runner is dead: its agent is ended and its work saved');
           return this.deps.host.reap(this.#dir, 'its runner died without a word (killed, or crashed)');
         case 'missing':
-          if (this.input.mode === 'adopt') throw failure(failureTypes.noSuchAttempt, `host ${this.deps.host.hostId} knows nothing of attempt ${this.input.attempt}`);
+          if (this.input.mode === 'adopt')
+            throw failure(
+              failureTypes.noSuchAttempt,
+              `host ${this.deps.host.hostId} knows nothing of attempt ${this.input.attempt}`,
+            );
           if (await this.#startRunner()) throw new CompleteAsyncError();
           break;
         case 'unstarted':
@@ -82,7 +102,10 @@ export class Start {
           found satisfies never;
       }
     }
-    throw failure(failureTypes.runnerRefused, `attempt ${this.input.attempt} could not be taken up on ${this.deps.host.hostId}: its runner neither answers nor ends`);
+    throw failure(
+      failureTypes.runnerRefused,
+      `attempt ${this.input.attempt} could not be taken up on ${this.deps.host.hostId}: its runner neither answers nor ends`,
+    );
   }
 
   /**
@@ -100,7 +123,10 @@ export class Start {
       this.lease.resume();
       if (error instanceof RunnerGoneError) return undefined;
       if (error instanceof RunnerRefusedError) {
-        this.deps.host.logger.warn({ attempt: this.input.attempt, problem: error.message }, 'the runner did not take the new task token');
+        this.deps.host.logger.warn(
+          { attempt: this.input.attempt, problem: error.message },
+          'the runner did not take the new task token',
+        );
         return undefined;
       }
       throw error;
@@ -114,7 +140,8 @@ export class Start {
     let handedOver = false;
     let runner: BootedRunner | undefined;
     try {
-      // The bead counts down to give up a suspect attempt: it hears that the start goes on, which no agent can tell it yet.
+      // The bead counts down to give up a suspect attempt: it hears that the start goes on, which no agent can tell it
+      // yet.
       if (this.input.mode === 'adopt') await claim(this.deps, this.input, this.lease);
       await this.#dir.create();
       // Its program loads beside the work of git: half of what a start on a warm mirror would take else.
@@ -124,7 +151,8 @@ export class Start {
       await this.#dir.writeConnection(this.deps.connection);
       this.lease.say('spawning', 'spawning the runner');
       await this.lease.confirm();
-      // From here on the call cannot be interrupted: the fence decides, and whatever comes reaches the runner by its own beats.
+      // From here on the call cannot be interrupted: the fence decides, and whatever comes reaches the runner by its
+      // own beats.
       this.lease.quiet();
       handedOver = true;
       return await this.#past(await runner.begin());
@@ -138,18 +166,27 @@ export class Start {
     }
   }
 
-  /** Takes a place for an agent. A task from the agents queue finds one, since it was not asked for without; an interrupted start may have to wait. */
+  /**
+   * Takes a place for an agent. A task from the agents queue finds one, since it was not asked for without; an
+   * interrupted start may have to wait.
+   */
   async #enter(): Promise<AgentPlace> {
     const { host, agentsQueue } = this.deps;
     const longEnough = AbortSignal.timeout(this.input.clocks.adoptWithin);
     this.lease.say('accepted', 'waits for a free place for an agent on this host');
     try {
-      return await host.slots.enter(this.lease.taskQueue === agentsQueue, AbortSignal.any([this.lease.signal, longEnough]));
+      return await host.slots.enter(
+        this.lease.taskQueue === agentsQueue,
+        AbortSignal.any([this.lease.signal, longEnough]),
+      );
     } catch (error) {
       if (this.lease.signal.aborted || error !== longEnough.reason) throw error;
       // Places that were taken while this worker was away may stay taken for hours, and other hosts may be free.
       await this.#discard();
-      throw failure(failureTypes.setupUnreachable, `attempt ${this.input.attempt} found no free place on ${host.hostId}: another start that had been interrupted went first`);
+      throw failure(
+        failureTypes.setupUnreachable,
+        `attempt ${this.input.attempt} found no free place on ${host.hostId}: another start that had been interrupted went first`,
+      );
     }
   }
 
@@ -169,8 +206,17 @@ export class Start {
   /** The agent is told, so that it does not look for what is not there. */
   async #beginAtBase(why: string): Promise<void> {
     const { checkpoint, ...input } = this.input;
-    this.deps.host.logger.warn({ attempt: input.attempt, checkpoint, why }, 'the saved work of an earlier attempt is gone; this one begins at the base');
-    await this.#dir.writeInput({ ...input, notes: [...input.notes, `the saved work of an earlier attempt (${checkpoint?.sha ?? '?'}) is gone: this attempt begins at the base branch`] });
+    this.deps.host.logger.warn(
+      { attempt: input.attempt, checkpoint, why },
+      'the saved work of an earlier attempt is gone; this one begins at the base',
+    );
+    await this.#dir.writeInput({
+      ...input,
+      notes: [
+        ...input.notes,
+        `the saved work of an earlier attempt (${checkpoint?.sha ?? '?'}) is gone: this attempt begins at the base branch`,
+      ],
+    });
   }
 
   async #letGo({ interruption }: StartInterrupted, hold: Hold): Promise<void> {
@@ -186,10 +232,18 @@ export class Start {
     }
   }
 
-  /** No runner got past the fence. A rest that cannot be removed now is swept later; the reason of the end must not get lost over it. */
+  /**
+   * No runner got past the fence. A rest that cannot be removed now is swept later; the reason of the end must not get
+   * lost over it.
+   */
   async #discard(): Promise<void> {
     const { host } = this.deps;
-    await discardWorkspace(host, this.#dir, this.input.repo).catch((left: unknown) => host.logger.warn({ err: left, attempt: this.input.attempt }, 'the rest of an attempt that never started could not be removed'));
+    await discardWorkspace(host, this.#dir, this.input.repo).catch((left: unknown) =>
+      host.logger.warn(
+        { err: left, attempt: this.input.attempt },
+        'the rest of an attempt that never started could not be removed',
+      ),
+    );
   }
 
   async #past(outcome: SpawnOutcome): Promise<boolean> {
@@ -199,7 +253,10 @@ export class Start {
       host.runners.add(this.#dir, { pid: outcome.pid, startTime: processStartTime(outcome.pid) ?? 'gone' });
       return true;
     }
-    host.logger.warn({ attempt: this.input.attempt, because: outcome.because, refused: outcome.refused }, 'the runner ended before its agent');
+    host.logger.warn(
+      { attempt: this.input.attempt, because: outcome.because, refused: outcome.refused },
+      'the runner ended before its agent',
+    );
     switch (outcome.because) {
       case 'held':
       case 'ended':
@@ -213,7 +270,10 @@ export class Start {
         throw failure(failureTypes.runnerRefused, `attempt ${this.input.attempt} was not started: ${outcome.refused}`);
       case 'failed':
         await this.#discard();
-        throw failure(failureTypes.setupUnreachable, `the runner could not be started on ${host.hostId}: ${outcome.refused}`);
+        throw failure(
+          failureTypes.setupUnreachable,
+          `the runner could not be started on ${host.hostId}: ${outcome.refused}`,
+        );
       // Somebody may adopt it: everything stays where it is.
       case 'token':
       case 'unreachable':

@@ -9,20 +9,30 @@ import { endAttempts } from './kill.js';
 const file = 'demo.json';
 
 /**
- * Takes the demo's state directory for this process. What a demo that was killed has left there is ended and removed; a running one is left alone.
+ * Takes the demo's state directory for this process. What a demo that was killed has left there is ended and removed; a
+ * running one is left alone.
  * @throws CliError (refused) while another demo runs there.
  */
 export async function claimDemo(home: string): Promise<void> {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const holder = await readHolder(home);
   if (holder !== undefined && processAlive(holder.pid, holder.startTime)) {
-    throw new CliError({ code: exitCodes.refused, message: `a demo is already running here (pid ${holder.pid})`, next: 'end it with Ctrl-C in its terminal, or set HEARTBEAD_HOME to another directory for a second one' });
+    throw new CliError({
+      code: exitCodes.refused,
+      message: `a demo is already running here (pid ${holder.pid})`,
+      next: 'end it with Ctrl-C in its terminal, or set HEARTBEAD_HOME to another directory for a second one',
+    });
   }
-  await writeFileAtomic(join(home, file), JSON.stringify({ pid: process.pid, startTime: processStartTime(process.pid) }), { mode: 0o600 });
+  await writeFileAtomic(
+    join(home, file),
+    JSON.stringify({ pid: process.pid, startTime: processStartTime(process.pid) }),
+    { mode: 0o600 },
+  );
   await bringDown(home);
   await endAttempts(home);
   // Each demo begins on an empty stage: all this was made by a demo, for a demo.
-  for (const name of await readdir(home)) if (name !== file) await rm(join(home, name), { recursive: true, force: true });
+  for (const name of await readdir(home))
+    if (name !== file) await rm(join(home, name), { recursive: true, force: true });
 }
 
 /** Gives the directory back. */

@@ -14,7 +14,12 @@ export interface Killed {
 /** @returns whether it is the moment: the agent is at work, and some of its work is saved on the origin. */
 export function isMoment(view: BeadView): boolean {
   const { current } = view;
-  return current !== undefined && view.attemptCount === 1 && current.firstProgressAt !== undefined && current.checkpoint !== undefined;
+  return (
+    current !== undefined &&
+    view.attemptCount === 1 &&
+    current.firstProgressAt !== undefined &&
+    current.checkpoint !== undefined
+  );
 }
 
 /**
@@ -24,14 +29,23 @@ export function isMoment(view: BeadView): boolean {
 export async function killAttempt(home: string, bead: string, attempt: string): Promise<Killed | undefined> {
   const record = await AttemptDir.of(home, bead, attempt).readRunner();
   const agent = record?.agent;
-  if (record === undefined || agent === undefined || !processAlive(record.pid, record.startTime) || !processAlive(agent.pid, agent.startTime)) return undefined;
+  if (
+    record === undefined ||
+    agent === undefined ||
+    !processAlive(record.pid, record.startTime) ||
+    !processAlive(agent.pid, agent.startTime)
+  )
+    return undefined;
   // The runner first: it would record the end of its agent.
   process.kill(record.pid, 'SIGKILL');
   process.kill(agent.pid, 'SIGKILL');
   return { attempt, runner: record.pid, agent: agent.pid };
 }
 
-/** Ends whatever is left of the attempts of a state directory: a demo leaves nothing running. @returns how many attempts had something left. */
+/**
+ * Ends whatever is left of the attempts of a state directory: a demo leaves nothing running. @returns how many attempts
+ * had something left.
+ */
 export async function endAttempts(home: string): Promise<number> {
   let ended = 0;
   for (const dir of await AttemptDir.list(home)) {
@@ -41,7 +55,11 @@ export async function endAttempts(home: string): Promise<number> {
     const lives = record !== undefined && processAlive(record.pid, record.startTime);
     if (lives) process.kill(record.pid, 'SIGKILL');
     else if (kind !== 'running' && kind !== 'dead') continue;
-    await endProcesses({ attempt: dir.attempt, ...(record?.agent === undefined ? {} : { group: record.agent }), graceMs: 500 });
+    await endProcesses({
+      attempt: dir.attempt,
+      ...(record?.agent === undefined ? {} : { group: record.agent }),
+      graceMs: 500,
+    });
     ended += 1;
   }
   return ended;

@@ -10,7 +10,12 @@ import type { Actor } from './stage.js';
 const linesEvery = 2_000;
 
 /** @returns the live table of the demo. */
-export function stageTable(actors: Actor[], said: string[], now: number, { colors: c, width }: Pick<Io, 'colors' | 'width'>): string {
+export function stageTable(
+  actors: Actor[],
+  said: string[],
+  now: number,
+  { colors: c, width }: Pick<Io, 'colors' | 'width'>,
+): string {
   const rows = actors.map((actor) => {
     const { view, scene, startedAt, endedAt } = actor;
     return [
@@ -31,12 +36,22 @@ export function stageTable(actors: Actor[], said: string[], now: number, { color
 /** During a cold start: what the old dispatcher would have done by now. */
 function remark({ scene, view }: Actor, now: number): string {
   const since = view?.current?.startedAt;
-  if (scene.name !== 'slow start' || since === undefined || view?.agent !== 'starting' || now - since < oldStyle.dispatchTimeout) return '';
+  if (
+    scene.name !== 'slow start' ||
+    since === undefined ||
+    view?.agent !== 'starting' ||
+    now - since < oldStyle.dispatchTimeout
+  )
+    return '';
   return ` (an old-style dispatcher gave up at ${oldStyle.dispatchTimeout / 1_000} s)`;
 }
 
-const waitsFor = ({ scene }: Actor): string => (scene.needs.length === 0 ? 'waits for its worker' : `waits until ${scene.needs.join(' and ')} ${scene.needs.length === 1 ? 'is' : 'are'} merged`);
-const doingNow = (actor: Actor): string => (actor.view === undefined ? waitsFor(actor) : doing(actor.view, actor.description));
+const waitsFor = ({ scene }: Actor): string =>
+  scene.needs.length === 0
+    ? 'waits for its worker'
+    : `waits until ${scene.needs.join(' and ')} ${scene.needs.length === 1 ? 'is' : 'are'} merged`;
+const doingNow = (actor: Actor): string =>
+  actor.view === undefined ? waitsFor(actor) : doing(actor.view, actor.description);
 
 /** Shows the beads as they go: a table that is redrawn on a terminal, lines elsewhere. */
 export class Live {
@@ -73,4 +88,3 @@ export class Live {
     this.io.out(`${timeOfDay(now)}  ${scene.name.padEnd(10)}  ${line}`);
   }
 }
-

@@ -30,14 +30,23 @@ function scene({ actor, onOrigin, wrong }: Ending, origin: Origin, c: Colors): s
   ];
   const sha = view?.landing?.mergedSha;
   if (view?.branch !== undefined && sha !== undefined) {
-    const seen = onOrigin?.merged === true ? `git finds it on the origin's ${origin.branch}, ${onOrigin.subjects.length} commit(s) came with it` : c.red(`the origin's ${origin.branch} does not have it`);
+    const seen =
+      onOrigin?.merged === true
+        ? `git finds it on the origin's ${origin.branch}, ${onOrigin.subjects.length} commit(s) came with it`
+        : c.red(`the origin's ${origin.branch} does not have it`);
     lines.push(`  branch ${view.branch}, merged as ${shortSha(sha)}: ${seen}`);
     lines.push(...(onOrigin?.subjects.slice(0, 4) ?? []).map((subject) => `    ${c.dim(oneLine(subject, 90))}`));
   }
-  if (reworks(actor) > 0) lines.push('  its work conflicted with what had been merged before: it went back to an agent, was resolved, and then merged');
+  if (reworks(actor) > 0)
+    lines.push(
+      '  its work conflicted with what had been merged before: it went back to an agent, was resolved, and then merged',
+    );
   if (played.name === 'slow start') {
     const took = coldStart(view?.attempts[0]);
-    if (took !== undefined) lines.push(`  cold start ${(took / 1_000).toFixed(1)} s: an old-style dispatcher gives up at ${oldStyle.dispatchTimeout / 1_000} s and starts over, for ever; here it was one attempt`);
+    if (took !== undefined)
+      lines.push(
+        `  cold start ${(took / 1_000).toFixed(1)} s: an old-style dispatcher gives up at ${oldStyle.dispatchTimeout / 1_000} s and starts over, for ever; here it was one attempt`,
+      );
   }
   return [...lines, ...wrong.map((text) => `  ${c.red('not as promised:')} ${oneLine(text, 400)}`)];
 }
@@ -46,12 +55,23 @@ const attemptLine = (attempt: AttemptRecord, killed: string | undefined): string
   `attempt ${attempt.id}: ${attempt.outcome ?? 'not ended'}${attempt.id === killed ? ' (the one that was killed)' : ''}${attempt.reason === undefined ? '' : `, ${oneLine(attempt.reason, 160)}`}`;
 
 /** @returns what to look at and try next. `prefix` is what a command needs in front to find this demo's server. */
-export function nextSteps(uiAddress: string | undefined, namespace: string, endings: Ending[], convoy: string, prefix: string, c: Colors): string {
+export function nextSteps(
+  uiAddress: string | undefined,
+  namespace: string,
+  endings: Ending[],
+  convoy: string,
+  prefix: string,
+  c: Colors,
+): string {
   const bead = endings.find(({ actor }) => actor.scene.name === 'killed')?.actor.scene.bead ?? 'BEAD';
   return [
-    ...(uiAddress === undefined ? [] : [`Web UI   ${c.cyan(`${uiAddress}/namespaces/${encodeURIComponent(namespace)}/workflows`)}`]),
+    ...(uiAddress === undefined
+      ? []
+      : [`Web UI   ${c.cyan(`${uiAddress}/namespaces/${encodeURIComponent(namespace)}/workflows`)}`]),
     'Try, in another terminal in this directory:',
-    ...[`convoy show ${convoy}`, `ls --all`, `show ${bead}`, `explain ${bead}`, `logs ${bead}`, 'doctor'].map((verb) => `  ${prefix}npx heartbead ${verb}`),
+    ...[`convoy show ${convoy}`, `ls --all`, `show ${bead}`, `explain ${bead}`, `logs ${bead}`, 'doctor'].map(
+      (verb) => `  ${prefix}npx heartbead ${verb}`,
+    ),
     'Your own work: `npx heartbead up`, then',
     `  npx heartbead sling "Fix the typo" --repo /path/to/repo --command './your-agent.sh' --wait`,
   ].join('\n');

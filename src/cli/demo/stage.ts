@@ -36,23 +36,35 @@ export function isOver(actor: Actor): boolean {
 export async function look(actors: Actor[], beads: BeadClient, home: string): Promise<string[]> {
   const said: string[] = [];
   await Promise.all(
-    actors.filter((actor) => !isOver(actor)).map(async (actor) => {
-      const { bead } = actor.scene;
-      const [view, description] = await Promise.all([settled(beads.view(bead, 5_000)), settled(beads.describe(bead))]);
-      if (view !== undefined) {
-        actor.view = view;
-        actor.startedAt ??= view.createdAt;
-      }
-      if (description !== undefined) actor.description = description;
-      if (isOver(actor)) actor.endedAt = Date.now();
-      if (actor.scene.name === 'killed' && actor.killed === undefined && view?.current !== undefined && isMoment(view)) {
-        const killed = await killAttempt(home, bead, view.current.id);
-        if (killed !== undefined) {
-          actor.killed = killed;
-          said.push(`SIGKILL to the runner (pid ${killed.runner}) and the agent (pid ${killed.agent}) of attempt ${killed.attempt} of ${bead}`);
+    actors
+      .filter((actor) => !isOver(actor))
+      .map(async (actor) => {
+        const { bead } = actor.scene;
+        const [view, description] = await Promise.all([
+          settled(beads.view(bead, 5_000)),
+          settled(beads.describe(bead)),
+        ]);
+        if (view !== undefined) {
+          actor.view = view;
+          actor.startedAt ??= view.createdAt;
         }
-      }
-    }),
+        if (description !== undefined) actor.description = description;
+        if (isOver(actor)) actor.endedAt = Date.now();
+        if (
+          actor.scene.name === 'killed' &&
+          actor.killed === undefined &&
+          view?.current !== undefined &&
+          isMoment(view)
+        ) {
+          const killed = await killAttempt(home, bead, view.current.id);
+          if (killed !== undefined) {
+            actor.killed = killed;
+            said.push(
+              `SIGKILL to the runner (pid ${killed.runner}) and the agent (pid ${killed.agent}) of attempt ${killed.attempt} of ${bead}`,
+            );
+          }
+        }
+      }),
   );
   return said;
 }

@@ -26,13 +26,15 @@ export function broken(actor: Actor, onOrigin: OnOrigin | undefined): string[] {
     case 'slow start': {
       if (own.length !== 1) wrong.push(`the slow start cost ${own.length} attempts instead of 1`);
       const took = coldStart(first);
-      if (took !== undefined && took <= oldStyle.dispatchTimeout) wrong.push(`its cold start took only ${took} ms, which proves nothing`);
+      if (took !== undefined && took <= oldStyle.dispatchTimeout)
+        wrong.push(`its cold start took only ${took} ms, which proves nothing`);
       break;
     }
     case 'killed':
       if (killed === undefined) wrong.push('nothing was killed: it ended before');
       else if (own.length !== 2) wrong.push(`it took ${own.length} attempts instead of 2`);
-      else if (first?.outcome !== 'lost') wrong.push(`its killed attempt ended ${first?.outcome ?? 'unknown'} instead of lost`);
+      else if (first?.outcome !== 'lost')
+        wrong.push(`its killed attempt ended ${first?.outcome ?? 'unknown'} instead of lost`);
       break;
   }
   return wrong;

@@ -10,20 +10,33 @@ import type { Check } from './check.js';
 
 /** `package.json` says the same. */
 const oldestNode = [20, 19] as const;
-/** `git worktree add` with `--no-track`, and fetches that report progress without a terminal, work as used here from this version on. */
+/**
+ * `git worktree add` with `--no-track`, and fetches that report progress without a terminal, work as used here from
+ * this version on.
+ */
 const oldestGit = [2, 30] as const;
 
-const older = ([major = 0, minor = 0]: number[], [wantMajor, wantMinor]: readonly [number, number]): boolean => major < wantMajor || (major === wantMajor && minor < wantMinor);
+const older = ([major = 0, minor = 0]: number[], [wantMajor, wantMinor]: readonly [number, number]): boolean =>
+  major < wantMajor || (major === wantMajor && minor < wantMinor);
 
 export function checkNode(version = process.versions.node): Check {
-  return older(version.split('.').map(Number), oldestNode) ? fail('node', `Node.js ${version}`, `install Node.js ${oldestNode.join('.')} or newer`) : ok('node', `Node.js ${version}`);
+  return older(version.split('.').map(Number), oldestNode)
+    ? fail('node', `Node.js ${version}`, `install Node.js ${oldestNode.join('.')} or newer`)
+    : ok('node', `Node.js ${version}`);
 }
 
 export async function checkGit(env: NodeJS.ProcessEnv): Promise<Check> {
-  const { failed, stdout } = await execa('git', ['--version'], { reject: false, stdin: 'ignore', timeout: 10_000, env });
+  const { failed, stdout } = await execa('git', ['--version'], {
+    reject: false,
+    stdin: 'ignore',
+    timeout: 10_000,
+    env,
+  });
   const version = /(\d+)\.(\d+)[.\d]*/.exec(stdout);
   if (failed || version === null) return fail('git', 'git does not run', 'install git and put it on PATH');
-  return older([Number(version[1]), Number(version[2])], oldestGit) ? warn('git', `git ${version[0]}`, `install git ${oldestGit.join('.')} or newer: older ones are not tested`) : ok('git', `git ${version[0]}`);
+  return older([Number(version[1]), Number(version[2])], oldestGit)
+    ? warn('git', `git ${version[0]}`, `install git ${oldestGit.join('.')} or newer: older ones are not tested`)
+    : ok('git', `git ${version[0]}`);
 }
 
 /** The state directory must take files, and the disk must have room: a worker hands out no slot below its floor. */
@@ -34,17 +47,26 @@ export async function checkStateDirectory(home: string): Promise<Check> {
     await writeFile(probe, 'x');
     await rm(probe);
   } catch (error) {
-    return fail('state directory', `${home} cannot be written (${(error as NodeJS.ErrnoException).code ?? String(error)})`, 'correct its owner, or set HEARTBEAD_HOME to a directory of your own');
+    return fail(
+      'state directory',
+      `${home} cannot be written (${(error as NodeJS.ErrnoException).code ?? String(error)})`,
+      'correct its owner, or set HEARTBEAD_HOME to a directory of your own',
+    );
   }
   const { bavail, bsize } = await statfs(home);
   const free = Math.floor((bavail * bsize) / 1024 / 1024);
   const floor = defaultDiskFloor / 1024 / 1024;
   const text = `${home}, ${free.toLocaleString('en-US')} MiB free`;
   if (free < floor) return fail('state directory', text, `free some space: below ${floor} MiB no agent is started`);
-  return free < 4 * floor ? warn('state directory', text, 'free some space soon: every attempt needs room for a work tree') : ok('state directory', text);
+  return free < 4 * floor
+    ? warn('state directory', text, 'free some space soon: every attempt needs room for a work tree')
+    : ok('state directory', text);
 }
 
-/** Attempts whose runner died without a result. A worker of this state directory ends what is left of them within seconds. */
+/**
+ * Attempts whose runner died without a result. A worker of this state directory ends what is left of them within
+ * seconds.
+ */
 export async function checkLeftovers(home: string, workerUp: boolean): Promise<Check> {
   const name = 'leftovers';
   const dirs = await AttemptDir.list(home);
@@ -53,16 +75,28 @@ export async function checkLeftovers(home: string, workerUp: boolean): Promise<C
   const running = found.filter(({ kind }) => kind === 'running').length;
   if (dead.length === 0) return ok(name, `none; ${running} ${running === 1 ? 'attempt runs' : 'attempts run'} here`);
   const text = `${dead.length} ${dead.length === 1 ? 'attempt has' : 'attempts have'} a dead runner and no result: ${dead.slice(0, 5).join(', ')}${dead.length > 5 ? ', …' : ''}`;
-  return warn(name, text, workerUp ? 'the worker saves their work and reports them; run this again in a minute' : 'start the worker with `heartbead up`: it saves their work and reports them');
+  return warn(
+    name,
+    text,
+    workerUp
+      ? 'the worker saves their work and reports them; run this again in a minute'
+      : 'start the worker with `heartbead up`: it saves their work and reports them',
+  );
 }
 
-/** Wrong clocks make every deadline a lie. @param instants stamped by the server, none of which can lie in the future. */
+/**
+ * Wrong clocks make every deadline a lie. @param instants stamped by the server, none of which can lie in the future.
+ */
 export function checkClock(instants: number[], now = Date.now()): Check {
   const name = 'clock';
   const next = 'set the clock of this host (and of the server) by NTP';
-  if (now < Date.UTC(2025, 0, 1)) return fail(name, `this host believes that it is ${new Date(now).toISOString()}`, next);
+  if (now < Date.UTC(2025, 0, 1))
+    return fail(name, `this host believes that it is ${new Date(now).toISOString()}`, next);
   const ahead = Math.max(0, ...instants.map((at) => at - now));
   // Half a minute is what `suspectGrace` has in hand over `orphanGrace`.
-  if (ahead > 30_000) return fail(name, `the server's clock is ${Math.round(ahead / 1_000)} s ahead of this host's`, next);
-  return ahead > 5_000 ? warn(name, `the server's clock is ${Math.round(ahead / 1_000)} s ahead of this host's`, next) : ok(name, `${new Date(now).toISOString()}${instants.length > 0 ? ", not behind the server's" : ''}`);
+  if (ahead > 30_000)
+    return fail(name, `the server's clock is ${Math.round(ahead / 1_000)} s ahead of this host's`, next);
+  return ahead > 5_000
+    ? warn(name, `the server's clock is ${Math.round(ahead / 1_000)} s ahead of this host's`, next)
+    : ok(name, `${new Date(now).toISOString()}${instants.length > 0 ? ", not behind the server's" : ''}`);
 }

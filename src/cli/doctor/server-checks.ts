@@ -22,16 +22,25 @@ export async function checkServer(town: Connected, deadline: number): Promise<Ch
   const info = await within(town.connection, deadline, () => town.connection.workflowService.getSystemInfo({}));
   const took = Math.round(performance.now() - began);
   const text = `${town.address} (${sourceText[town.source]}), server ${info.serverVersion ?? 'of unknown version'}, answered in ${took} ms`;
-  return took > 2_000 ? warn('server', text, 'a slow server makes heartbeats late: look at its load and the network') : ok('server', text);
+  return took > 2_000
+    ? warn('server', text, 'a slow server makes heartbeats late: look at its load and the network')
+    : ok('server', text);
 }
 
 export async function checkNamespace(town: Connected, deadline: number): Promise<Check> {
   try {
-    await within(town.connection, deadline, () => town.connection.workflowService.describeNamespace({ namespace: town.namespace }));
+    await within(town.connection, deadline, () =>
+      town.connection.workflowService.describeNamespace({ namespace: town.namespace }),
+    );
     return ok('namespace', town.namespace);
   } catch (error) {
     // 5 is gRPC's NOT_FOUND.
-    if (grpcError(error)?.code === 5) return fail('namespace', `the server has no namespace ${town.namespace}`, 'correct TEMPORAL_NAMESPACE, or have the namespace made');
+    if (grpcError(error)?.code === 5)
+      return fail(
+        'namespace',
+        `the server has no namespace ${town.namespace}`,
+        'correct TEMPORAL_NAMESPACE, or have the namespace made',
+      );
     throw refusal(error);
   }
 }
@@ -41,12 +50,23 @@ const keyword = 2;
 
 export async function checkSearchAttributes(town: Connected, deadline: number): Promise<Check> {
   const name = 'search attributes';
-  const { customAttributes } = await within(town.connection, deadline, () => town.connection.operatorService.listSearchAttributes({ namespace: town.namespace }));
+  const { customAttributes } = await within(town.connection, deadline, () =>
+    town.connection.operatorService.listSearchAttributes({ namespace: town.namespace }),
+  );
   const wanted = Object.values(searchAttributes);
   const missing = wanted.filter((attribute) => customAttributes?.[attribute] === undefined);
-  const wrong = wanted.filter((attribute) => customAttributes?.[attribute] !== undefined && customAttributes[attribute] !== keyword);
-  if (wrong.length > 0) return fail(name, `registered, but not as Keyword: ${wrong.join(', ')}`, 'use another namespace for Heartbead, since the type of an attribute cannot be changed');
-  return missing.length > 0 ? fail(name, `not registered: ${missing.join(', ')}`, 'run `heartbead up`, which registers them') : ok(name, wanted.join(', '));
+  const wrong = wanted.filter(
+    (attribute) => customAttributes?.[attribute] !== undefined && customAttributes[attribute] !== keyword,
+  );
+  if (wrong.length > 0)
+    return fail(
+      name,
+      `registered, but not as Keyword: ${wrong.join(', ')}`,
+      'use another namespace for Heartbead, since the type of an attribute cannot be changed',
+    );
+  return missing.length > 0
+    ? fail(name, `not registered: ${missing.join(', ')}`, 'run `heartbead up`, which registers them')
+    : ok(name, wanted.join(', '));
 }
 
 /** Who polls the queues of the town; the queue of this very host counts only when a host id exists here. */
@@ -55,14 +75,30 @@ export async function checkWorkers(town: Connected, deadline: number): Promise<{
   const wanted: [string, string, 'workflow' | 'activity', string][] = [
     ['workers', taskQueues.main(town.taskQueue), 'workflow', 'beads do not get on'],
     ['agent hosts', taskQueues.agents(town.taskQueue), 'activity', 'no agent is started'],
-    ...(hostId === undefined ? [] : [['this host', taskQueues.host(hostId, town.taskQueue), 'activity', 'attempts of this host cannot be adopted'] as [string, string, 'activity', string]]),
+    ...(hostId === undefined
+      ? []
+      : [
+          [
+            'this host',
+            taskQueues.host(hostId, town.taskQueue),
+            'activity',
+            'attempts of this host cannot be adopted',
+          ] as [string, string, 'activity', string],
+        ]),
   ];
   const all: Poller[] = [];
   const checks = await Promise.all(
     wanted.map(async ([name, queue, kind, without]) => {
-      const pollers = (await pollersOf(town, queue, kind, deadline)).filter(({ identity }) => !isDeadHere(identity, hostId));
+      const pollers = (await pollersOf(town, queue, kind, deadline)).filter(
+        ({ identity }) => !isDeadHere(identity, hostId),
+      );
       all.push(...pollers);
-      if (pollers.length === 0) return warn(name, `nobody polls ${queue}: ${without}`, 'start a worker with `heartbead up`, or `heartbead worker` in the foreground');
+      if (pollers.length === 0)
+        return warn(
+          name,
+          `nobody polls ${queue}: ${without}`,
+          'start a worker with `heartbead up`, or `heartbead worker` in the foreground',
+        );
       return ok(name, `${queue}: ${pollers.map(({ identity }) => identity).join(', ')}`);
     }),
   );

@@ -14,7 +14,12 @@ export async function surroundingsOf(town: Town, view: BeadView | undefined, dea
     host === undefined ? [] : hostAnswers(town, host, deadline).then((answers) => (answers ? [] : [host])),
     view?.rig === undefined || view.current !== undefined ? undefined : rigOf(town, view.rig, deadline),
   ]);
-  return { now: Date.now(), taskQueue: town.taskQueue, hosts: { ...polled, silent }, ...(rig === undefined ? {} : { rig }) };
+  return {
+    now: Date.now(),
+    taskQueue: town.taskQueue,
+    hosts: { ...polled, silent },
+    ...(rig === undefined ? {} : { rig }),
+  };
 }
 
 async function rigOf(town: Town, rig: string, deadline: number): Promise<RigView | 'silent'> {
@@ -26,10 +31,15 @@ async function rigOf(town: Town, rig: string, deadline: number): Promise<RigView
   }
 }
 
-/** A bead that its convoy has not started yet. @returns lines for a terminal; undefined when no open convoy has such a bead. */
+/**
+ * A bead that its convoy has not started yet. @returns lines for a terminal; undefined when no open convoy has such a
+ * bead.
+ */
 export async function pendingInConvoy(town: Town, bead: string, deadline: number): Promise<string[] | undefined> {
   const fleet = new FleetClient(town, deadline);
-  const convoys = (await fleet.list('convoy', { all: false, limit: 500, taskQueue: town.taskQueue })).filter(({ id }) => bead.startsWith(`${id}-`));
+  const convoys = (await fleet.list('convoy', { all: false, limit: 500, taskQueue: town.taskQueue })).filter(({ id }) =>
+    bead.startsWith(`${id}-`),
+  );
   for (const { id } of convoys) {
     const found = notStartedYet(await fleet.convoy(id), bead.slice(id.length + 1));
     if (found !== undefined) return found;

@@ -27,7 +27,10 @@ export interface TownLook {
  * Asks the server who works, and every open bead, rig and convoy of the town how it is.
  * @param limit beads that are looked at, newest first.
  */
-export async function lookAtTown(town: Town, { deadline, limit = 500 }: { deadline: number; limit?: number }): Promise<TownLook> {
+export async function lookAtTown(
+  town: Town,
+  { deadline, limit = 500 }: { deadline: number; limit?: number },
+): Promise<TownLook> {
   const beads = new BeadClient(town, { deadline });
   const fleet = new FleetClient(town, deadline);
   const [listed, rigIds, convoyIds, polled] = await Promise.all([
@@ -39,32 +42,55 @@ export async function lookAtTown(town: Town, { deadline, limit = 500 }: { deadli
   // Without a worker nobody can answer: it would only be waited for.
   const someone = polled.up.length > 0;
   const patience = Math.min(deadline, answerWithin);
-  const ask = <T>(question: () => Promise<T>): Promise<T | undefined> => (someone ? answerOf(question) : Promise.resolve(undefined));
+  const ask = <T>(question: () => Promise<T>): Promise<T | undefined> =>
+    someone ? answerOf(question) : Promise.resolve(undefined);
   const views = await eachOf(listed.beads, ({ bead }) => ask<BeadView>(() => beads.view(bead, patience)));
   const rigs = await eachOf(rigIds, ({ id }) => ask<RigView>(() => fleet.rig(id)));
   const convoys = await eachOf(convoyIds, ({ id }) => ask<ConvoyView>(() => fleet.convoy(id)));
-  const facts: BeadFact[] = listed.beads.map(({ bead, status }, index) => ({ bead, status, ...(views[index] === undefined ? {} : { view: views[index] }) }));
-  const attemptHosts = [...new Set(facts.flatMap(({ view }) => (view?.current?.host === undefined ? [] : [view.current.host])))];
-  const silent = someone ? (await eachOf(attemptHosts, async (host) => ((await hostAnswers(town, host, deadline)) ? [] : [host]))).flat() : [];
+  const facts: BeadFact[] = listed.beads.map(({ bead, status }, index) => ({
+    bead,
+    status,
+    ...(views[index] === undefined ? {} : { view: views[index] }),
+  }));
+  const attemptHosts = [
+    ...new Set(facts.flatMap(({ view }) => (view?.current?.host === undefined ? [] : [view.current.host]))),
+  ];
+  const silent = someone
+    ? (await eachOf(attemptHosts, async (host) => ((await hostAnswers(town, host, deadline)) ? [] : [host]))).flat()
+    : [];
   return {
     summaries: listed.beads,
     facts: {
-      now: Date.now(), taskQueue: town.taskQueue, beads: facts, more: listed.more,
-      rigs: rigIds.map(({ id }, index): RigFact => ({ rig: id, ...(rigs[index] === undefined ? {} : { view: rigs[index] }) })),
-      convoys: convoyIds.map(({ id }, index): ConvoyFact => ({ convoy: id, ...(convoys[index] === undefined ? {} : { view: convoys[index] }) })),
+      now: Date.now(),
+      taskQueue: town.taskQueue,
+      beads: facts,
+      more: listed.more,
+      rigs: rigIds.map(({ id }, index): RigFact => ({
+        rig: id,
+        ...(rigs[index] === undefined ? {} : { view: rigs[index] }),
+      })),
+      convoys: convoyIds.map(({ id }, index): ConvoyFact => ({
+        convoy: id,
+        ...(convoys[index] === undefined ? {} : { view: convoys[index] }),
+      })),
       hosts: { ...polled, silent },
     },
   };
 }
 
 /** @returns what each bead says of itself, in the same order; undefined for one that does not answer. */
-export function viewsOf(town: Town, beads: readonly { bead: string }[], deadline: number): Promise<(BeadView | undefined)[]> {
+export function viewsOf(
+  town: Town,
+  beads: readonly { bead: string }[],
+  deadline: number,
+): Promise<(BeadView | undefined)[]> {
   const client = new BeadClient(town, { deadline });
   return eachOf(beads, ({ bead }) => answerOf(() => client.view(bead, Math.min(deadline, answerWithin))));
 }
 
 /** @returns whether the worker of a host polls the queue that is its own. */
-export const hostAnswers = async (town: Town, host: string, deadline: number): Promise<boolean> => (await pollersAt(town, taskQueues.host(host, town.taskQueue), 'activity', deadline)).length > 0;
+export const hostAnswers = async (town: Town, host: string, deadline: number): Promise<boolean> =>
+  (await pollersAt(town, taskQueues.host(host, town.taskQueue), 'activity', deadline)).length > 0;
 
 /** @returns who polls the queues of the town now. */
 export async function hostsOf(town: Town, deadline: number): Promise<Omit<TownHosts, 'silent'>> {
@@ -78,7 +104,12 @@ export async function hostsOf(town: Town, deadline: number): Promise<Omit<TownHo
   return { up, free, merging, ...(queued === undefined ? {} : { queued }) };
 }
 
-async function pollersAt(town: Town, queue: string, kind: 'workflow' | 'activity', deadline: number): Promise<string[]> {
+async function pollersAt(
+  town: Town,
+  queue: string,
+  kind: 'workflow' | 'activity',
+  deadline: number,
+): Promise<string[]> {
   const here = await hostIdOf(town.home);
   const alive = (await pollersOf(town, queue, kind, deadline)).filter(({ identity }) => !isDeadHere(identity, here));
   return [...new Set(alive.map(({ identity }) => /^heartbead@(\S+) \d+$/.exec(identity)?.[1] ?? identity))].sort();
@@ -86,7 +117,14 @@ async function pollersAt(town: Town, queue: string, kind: 'workflow' | 'activity
 
 /** Servers before 1.25 count nothing. */
 async function queuedIn(town: Town, queue: string, deadline: number): Promise<number | undefined> {
-  const { stats } = await within(town.connection, deadline, () => town.connection.workflowService.describeTaskQueue({ namespace: town.namespace, taskQueue: { name: queue, kind: 1 }, taskQueueType: 2, reportStats: true }));
+  const { stats } = await within(town.connection, deadline, () =>
+    town.connection.workflowService.describeTaskQueue({
+      namespace: town.namespace,
+      taskQueue: { name: queue, kind: 1 },
+      taskQueueType: 2,
+      reportStats: true,
+    }),
+  );
   const count = stats?.approximateBacklogCount;
   return count === undefined || count === null ? undefined : Number(count);
 }
@@ -96,7 +134,8 @@ async function answerOf<T>(question: () => Promise<T>): Promise<T | undefined> {
     return await question();
   } catch (error) {
     // One that has just ended is no longer of interest; one that does not answer is a finding of its own.
-    if (error instanceof NoWorkerError || error instanceof BeadNotFoundError || error instanceof FleetNotFoundError) return undefined;
+    if (error instanceof NoWorkerError || error instanceof BeadNotFoundError || error instanceof FleetNotFoundError)
+      return undefined;
     throw error;
   }
 }

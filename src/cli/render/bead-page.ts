@@ -16,33 +16,56 @@ export function beadPage({ description, view, notes }: BeadLook, now: number, c:
 }
 
 function viewPage(view: BeadView, now: number, c: Colors): string[] {
-  const field = (name: string, value: string | undefined): string[] => (value === undefined ? [] : [`${c.dim(name.padEnd(11))} ${value}`]);
+  const field = (name: string, value: string | undefined): string[] =>
+    value === undefined ? [] : [`${c.dim(name.padEnd(11))} ${value}`];
   const lines = [
     `${c.bold(view.bead)}  ${oneLine(view.title)}`,
-    ...field('status', `${paintStatus(view.status, c)}${view.agent === 'none' ? '' : `, agent ${paintAgent(view.agent, c)}`}`),
+    ...field(
+      'status',
+      `${paintStatus(view.status, c)}${view.agent === 'none' ? '' : `, agent ${paintAgent(view.agent, c)}`}`,
+    ),
     ...field('why', oneLine(view.reason, 2_000)),
     ...field('attention', view.attention === undefined ? undefined : c.yellow(oneLine(view.attention))),
-    ...field('waits for', view.wait === undefined || view.wait.text === view.reason ? undefined : oneLine(view.wait.text, 2_000)),
+    ...field(
+      'waits for',
+      view.wait === undefined || view.wait.text === view.reason ? undefined : oneLine(view.wait.text, 2_000),
+    ),
     ...field('fix', view.wait?.for === 'person' ? oneLine(view.wait.fix, 2_000) : undefined),
-    ...field('next', view.deadline === undefined ? undefined : `${relative(view.deadline.at, now)}: ${view.deadline.text}`),
+    ...field(
+      'next',
+      view.deadline === undefined ? undefined : `${relative(view.deadline.at, now)}: ${view.deadline.text}`,
+    ),
     ...field('repository', oneLine(view.repo, 1_000)),
     ...field('base', view.base),
     ...field('rig', view.rig),
     ...field('agent', view.agentSpec.adapter),
     ...field('priority', String(view.priority)),
     ...field('created', `${dateTime(view.createdAt)} (${relative(view.createdAt, now)})`),
-    ...field('branch', view.branch === undefined ? undefined : `${view.branch}${view.sha === undefined ? '' : ` at ${shortSha(view.sha)}`}`),
+    ...field(
+      'branch',
+      view.branch === undefined
+        ? undefined
+        : `${view.branch}${view.sha === undefined ? '' : ` at ${shortSha(view.sha)}`}`,
+    ),
     ...field('summary', view.summary === undefined ? undefined : oneLine(view.summary, 2_000)),
-    ...field('checkpoint', view.checkpoint === undefined ? undefined : `${shortSha(view.checkpoint.sha)} at ${view.checkpoint.ref}`),
+    ...field(
+      'checkpoint',
+      view.checkpoint === undefined ? undefined : `${shortSha(view.checkpoint.sha)} at ${view.checkpoint.ref}`,
+    ),
   ];
   if (view.attempts.length > 0 || view.current !== undefined) lines.push('', attemptsTable(view, now, c));
-  if (view.attemptCount > view.attempts.length + (view.current === undefined ? 0 : 1)) lines.push(c.dim(`(${view.attemptCount} attempts in all; the older ones are only counted)`));
+  if (view.attemptCount > view.attempts.length + (view.current === undefined ? 0 : 1))
+    lines.push(c.dim(`(${view.attemptCount} attempts in all; the older ones are only counted)`));
   if (view.messages.length > 0) {
     lines.push('', c.dim('messages not yet acknowledged by the agent'));
-    lines.push(...view.messages.map((message) => `  ${timeOfDay(message.at)}  ${message.from}: ${oneLine(message.text)}`));
+    lines.push(
+      ...view.messages.map((message) => `  ${timeOfDay(message.at)}  ${message.from}: ${oneLine(message.text)}`),
+    );
   }
-  if (view.notes.length > 0) lines.push('', c.dim('notes for the next attempt'), ...view.notes.map((note) => `  ${oneLine(note)}`));
-  if (view.story.length > 0) lines.push('', c.dim('story'), ...view.story.map((line) => `  ${timeOfDay(line.at)}  ${oneLine(line.text, 400)}`));
+  if (view.notes.length > 0)
+    lines.push('', c.dim('notes for the next attempt'), ...view.notes.map((note) => `  ${oneLine(note)}`));
+  if (view.story.length > 0)
+    lines.push('', c.dim('story'), ...view.story.map((line) => `  ${timeOfDay(line.at)}  ${oneLine(line.text, 400)}`));
   return lines;
 }
 

@@ -3,7 +3,15 @@ import type { ConvoyBeadStatus, ConvoyView } from '../../contract/index.js';
 import { minutes } from '../../domain/words.js';
 import { oneLine, shortSha } from './format.js';
 
-const marks: Record<ConvoyBeadStatus, string> = { pending: '○', starting: '◔', running: '◑', merged: '●', failed: '✗', cancelled: '⊘', skipped: '–' };
+const marks: Record<ConvoyBeadStatus, string> = {
+  pending: '○',
+  starting: '◔',
+  running: '◑',
+  merged: '●',
+  failed: '✗',
+  cancelled: '⊘',
+  skipped: '–',
+};
 
 const paint = (status: ConvoyBeadStatus, text: string, c: Colors): string => {
   switch (status) {
@@ -22,7 +30,9 @@ const paint = (status: ConvoyBeadStatus, text: string, c: Colors): string => {
   }
 };
 
-/** @returns how deep each bead lies in the graph: 0 needs nothing. The graph has no cycles (it was refused otherwise). */
+/**
+ * @returns how deep each bead lies in the graph: 0 needs nothing. The graph has no cycles (it was refused otherwise).
+ */
 function depths(view: ConvoyView): Map<string, number> {
   const needs = new Map(view.beads.map(({ id, needs }) => [id, needs]));
   const known = new Map<string, number>();
@@ -30,7 +40,10 @@ function depths(view: ConvoyView): Map<string, number> {
     const found = known.get(id);
     if (found !== undefined) return found;
     known.set(id, 0);
-    const value = Math.max(0, ...(needs.get(id) ?? []).filter((need) => needs.has(need)).map((need) => depth(need) + 1));
+    const value = Math.max(
+      0,
+      ...(needs.get(id) ?? []).filter((need) => needs.has(need)).map((need) => depth(need) + 1),
+    );
     known.set(id, value);
     return value;
   };
@@ -44,7 +57,9 @@ export function convoyPage(view: ConvoyView, c: Colors): string {
   const lines = [
     `${c.bold(view.convoy)}  ${view.status}  ${progress.merged}/${progress.total} merged${progress.failed > 0 ? `, ${progress.failed} failed` : ''}${progress.skipped > 0 ? `, ${progress.skipped} skipped` : ''}`,
     `${oneLine(view.title, 100)}`,
-    c.dim(`rig ${view.rig}, policy ${view.policy}, lands on ${view.targetBranch ?? 'the base of its rig'}; ${oneLine(view.reason, 200)}`),
+    c.dim(
+      `rig ${view.rig}, policy ${view.policy}, lands on ${view.targetBranch ?? 'the base of its rig'}; ${oneLine(view.reason, 200)}`,
+    ),
     '',
   ];
   const depth = depths(view);
@@ -55,10 +70,17 @@ export function convoyPage(view: ConvoyView, c: Colors): string {
     const needs = bead.needs.length > 0 ? c.dim(` ← ${bead.needs.join(', ')}`) : '';
     const time = bead.startedAt === undefined ? '' : c.dim(` ${minutes((bead.endedAt ?? view.now) - bead.startedAt)}`);
     const what = bead.sha !== undefined ? c.dim(` ${shortSha(bead.sha)}`) : '';
-    lines.push(`${indent}${paint(bead.status, `${marks[bead.status]} ${bead.id}`, c)}  ${bead.status}${what}${time}${needs}  ${oneLine(bead.title, 60)}`);
+    lines.push(
+      `${indent}${paint(bead.status, `${marks[bead.status]} ${bead.id}`, c)}  ${bead.status}${what}${time}${needs}  ${oneLine(bead.title, 60)}`,
+    );
     const why = waiting.get(bead.id) ?? bead.reason;
-    if (bead.status !== 'merged' && why !== undefined && why !== '') lines.push(`${indent}    ${c.dim(oneLine(why, 160))}`);
+    if (bead.status !== 'merged' && why !== undefined && why !== '')
+      lines.push(`${indent}    ${c.dim(oneLine(why, 160))}`);
   }
-  if (view.landing) lines.push('', `landing: ${view.landing.step}${view.landing.lastReason === undefined ? '' : `, ${oneLine(view.landing.lastReason, 200)}`}`);
+  if (view.landing)
+    lines.push(
+      '',
+      `landing: ${view.landing.step}${view.landing.lastReason === undefined ? '' : `, ${oneLine(view.landing.lastReason, 200)}`}`,
+    );
   return lines.join('\n');
 }

@@ -5,15 +5,49 @@ import { oneLine, table } from './format.js';
 
 const count = (n: number): string => Math.round(n).toLocaleString('en-US');
 const money = (usd: number): string => (usd === 0 ? '-' : `$${usd.toFixed(usd < 1 ? 4 : 2)}`);
-const cells = (usage: Usage): string[] => [count(usage.inputTokens), count(usage.cachedTokens), count(usage.outputTokens), count(usage.turns), money(usage.costUsd)];
+const cells = (usage: Usage): string[] => [
+  count(usage.inputTokens),
+  count(usage.cachedTokens),
+  count(usage.outputTokens),
+  count(usage.turns),
+  money(usage.costUsd),
+];
 const usageHead = ['INPUT', 'OF THAT CACHED', 'OUTPUT', 'TURNS', 'COST'];
 
 /** @returns the costs as tables: per bead, convoy and rig, and the sum. */
-export function costsPage({ beads, convoys, rigs, total }: { beads: BeadCost[]; convoys: GroupCost[]; rigs: GroupCost[]; total: GroupCost }, c: Colors): string {
+export function costsPage(
+  { beads, convoys, rigs, total }: { beads: BeadCost[]; convoys: GroupCost[]; rigs: GroupCost[]; total: GroupCost },
+  c: Colors,
+): string {
   if (beads.length === 0) return 'no beads';
-  const group = (head: string, groups: GroupCost[]): string[] => (groups.length === 0 ? [] : ['', table([head, 'BEADS', 'ATTEMPTS', ...usageHead], groups.map(({ name, beads: members, attempts, usage }) => [name, String(members), String(attempts), ...cells(usage)]), c)]);
+  const group = (head: string, groups: GroupCost[]): string[] =>
+    groups.length === 0
+      ? []
+      : [
+          '',
+          table(
+            [head, 'BEADS', 'ATTEMPTS', ...usageHead],
+            groups.map(({ name, beads: members, attempts, usage }) => [
+              name,
+              String(members),
+              String(attempts),
+              ...cells(usage),
+            ]),
+            c,
+          ),
+        ];
   return [
-    table(['BEAD', 'STATUS', 'ATTEMPTS', ...usageHead, 'BUDGET'], beads.map((bead) => [oneLine(bead.bead, 60), bead.status, String(bead.attempts), ...cells(bead.usage), budgetOf(bead)]), c),
+    table(
+      ['BEAD', 'STATUS', 'ATTEMPTS', ...usageHead, 'BUDGET'],
+      beads.map((bead) => [
+        oneLine(bead.bead, 60),
+        bead.status,
+        String(bead.attempts),
+        ...cells(bead.usage),
+        budgetOf(bead),
+      ]),
+      c,
+    ),
     ...group('CONVOY', convoys),
     ...group('RIG', rigs),
     '',
@@ -22,4 +56,10 @@ export function costsPage({ beads, convoys, rigs, total }: { beads: BeadCost[]; 
   ].join('\n');
 }
 
-const budgetOf = ({ budget }: BeadCost): string => [budget?.maxTokens === undefined ? '' : `${count(budget.maxTokens)} tokens`, budget?.maxCostUsd === undefined ? '' : `$${budget.maxCostUsd}`].filter((text) => text !== '').join(', ') || '-';
+const budgetOf = ({ budget }: BeadCost): string =>
+  [
+    budget?.maxTokens === undefined ? '' : `${count(budget.maxTokens)} tokens`,
+    budget?.maxCostUsd === undefined ? '' : `$${budget.maxCostUsd}`,
+  ]
+    .filter((text) => text !== '')
+    .join(', ') || '-';

@@ -5,4 +5,13 @@ import { oneLine, table } from './format.js';
 
 /** @returns rigs or convoys as a table. */
 export const fleetTable = (head: string, items: readonly FleetItem[], now: number, c: Colors): string =>
-  table([head, 'STATE', 'AGE', ''], items.map(({ id, execution, startedAt, title }) => [id, execution.toLowerCase(), minutes(now - startedAt), oneLine(title ?? '', 80)]), c);
+  table(
+    [head, 'STATE', 'AGE', ''],
+    items.map(({ id, execution, startedAt, title }) => [
+      id,
+      execution.toLowerCase(),
+      minutes(now - startedAt),
+      oneLine(title ?? '', 80),
+    ]),
+    c,
+  );

@@ -59,18 +59,39 @@ export function paintAgent(agent: AgentStatus, c: Colors): string {
   }
 }
 
-/** @returns the text as it may stand on one line of a terminal: control characters (an agent chose the text) and line breaks become spaces. */
+/**
+ * @returns the text as it may stand on one line of a terminal: control characters (an agent chose the text) and line
+ * breaks become spaces.
+ */
 export function oneLine(text: string, max = 200): string {
-  // eslint-disable-next-line no-control-regex
   const clean = text.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ').trim();
   return clean.length <= max ? clean : `${clean.slice(0, max - 1)}…`;
 }
 
-/** @returns a plain table: a header, no frame, two spaces between the columns, so that it can be cut with ordinary tools. */
+/**
+ * @returns a plain table: a header, no frame, two spaces between the columns, so that it can be cut with ordinary
+ * tools.
+ */
 export function table(head: string[], rows: string[][], c: Colors): string {
   const made = new Table({
     head: head.map((title) => c.dim(title)),
-    chars: { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' },
+    chars: {
+      top: '',
+      'top-mid': '',
+      'top-left': '',
+      'top-right': '',
+      bottom: '',
+      'bottom-mid': '',
+      'bottom-left': '',
+      'bottom-right': '',
+      left: '',
+      'left-mid': '',
+      mid: '',
+      'mid-mid': '',
+      right: '',
+      'right-mid': '',
+      middle: '  ',
+    },
     // The library's own colours ignore NO_COLOR: everything is painted here.
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });

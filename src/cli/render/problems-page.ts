@@ -27,5 +27,10 @@ export function problemsPage(problems: readonly Problem[], now: number, c: Color
 function entry({ severity, what, why, fix, advice, since }: Problem, now: number, c: Colors): string[] {
   const age = since === undefined ? '' : c.dim(`, ${minutes(now - since)}`);
   const field = (name: string, text: string): string => `       ${c.dim(name.padEnd(4))} ${text}`;
-  return [`${paint(severity, c)}  ${c.bold(oneLine(what))}${age}`, field('why', oneLine(why, 600)), ...(advice === undefined ? [] : [field('do', oneLine(advice, 400))]), field('run', c.cyan(oneLine(fix)))];
+  return [
+    `${paint(severity, c)}  ${c.bold(oneLine(what))}${age}`,
+    field('why', oneLine(why, 600)),
+    ...(advice === undefined ? [] : [field('do', oneLine(advice, 400))]),
+    field('run', c.cyan(oneLine(fix))),
+  ];
 }

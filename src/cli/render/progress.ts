@@ -11,7 +11,8 @@ export function progressLine(view: BeadView, description?: BeadDescription): str
 }
 
 /**
- * @param description with it, also what a host does during a cold start: that is told by activity heartbeats, which the bead itself does not see.
+ * @param description with it, also what a host does during a cold start: that is told by activity heartbeats, which the
+ * bead itself does not see.
  * @returns what a bead does right now.
  */
 export function doing(view: BeadView, description?: BeadDescription): string {

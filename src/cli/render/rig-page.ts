@@ -13,8 +13,30 @@ export function rigPage(view: RigView, c: Colors, atWork: readonly MergeAtWork[]
     `repository ${s.repo}${s.base === undefined ? '' : `, base ${s.base}`}`,
     `settings version ${view.version}: agent ${s.agent.adapter}, at most ${s.maxAgents} agents, strategy ${s.strategy}${s.approval ? ', approval by a person' : ''}, ${s.checks.length === 0 ? 'no checks' : `checks ${s.checks.map(({ name }) => name).join(', ')}`}`,
   ];
-  if (view.grants.length > 0) lines.push('', 'running', table(['BEAD', 'PRIORITY', 'SINCE'], view.grants.map((grant) => [grant.bead, String(grant.priority), `${minutes(now - grant.grantedAt)}${grant.probe ? ' (probe)' : ''}`]), c));
-  if (view.waiting.length > 0) lines.push('', 'waiting for an agent', table(['BEAD', 'PRIORITY', 'ASKED'], view.waiting.map((request) => [request.bead, String(request.priority), `${minutes(now - request.since)} ago`]), c));
+  if (view.grants.length > 0)
+    lines.push(
+      '',
+      'running',
+      table(
+        ['BEAD', 'PRIORITY', 'SINCE'],
+        view.grants.map((grant) => [
+          grant.bead,
+          String(grant.priority),
+          `${minutes(now - grant.grantedAt)}${grant.probe ? ' (probe)' : ''}`,
+        ]),
+        c,
+      ),
+    );
+  if (view.waiting.length > 0)
+    lines.push(
+      '',
+      'waiting for an agent',
+      table(
+        ['BEAD', 'PRIORITY', 'ASKED'],
+        view.waiting.map((request) => [request.bead, String(request.priority), `${minutes(now - request.since)} ago`]),
+        c,
+      ),
+    );
   lines.push('', queuePage(view, c, atWork));
   return lines.join('\n');
 }
@@ -24,22 +46,48 @@ function workOf(item: string, atWork: readonly MergeAtWork[]): string {
   const work = atWork.find((one) => one.item === item);
   if (work === undefined) return '';
   const last = work.lastFailure === undefined ? '' : `; the last try: ${oneLine(work.lastFailure, 100)}`;
-  return work.resting ? `: try ${work.tries} comes soon${last}` : `: ${oneLine(work.text, 80)} on ${work.host}${work.tries > 1 ? ` (try ${work.tries})` : ''}`;
+  return work.resting
+    ? `: try ${work.tries} comes soon${last}`
+    : `: ${oneLine(work.text, 80)} on ${work.host}${work.tries > 1 ? ` (try ${work.tries})` : ''}`;
 }
 
-/** @returns the merge queue of a rig: what is being merged, what waits in which order, and what became of the last ones. */
+/**
+ * @returns the merge queue of a rig: what is being merged, what waits in which order, and what became of the last ones.
+ */
 export function queuePage(view: RigView, c: Colors, atWork: readonly MergeAtWork[] = []): string {
   const { now } = view;
   const lines: string[] = [];
   const rows = [
-    ...view.merging.map((entry) => ['merging', entry.item, entry.target, entry.branch, `for ${minutes(now - entry.startedAt)}${workOf(entry.item, atWork)}`]),
-    ...view.queue.map((entry, index) => [String(index + 1), entry.item, entry.target, entry.branch, entry.lastReason === undefined ? `queued ${minutes(now - entry.since)}` : oneLine(entry.lastReason, 80)]),
+    ...view.merging.map((entry) => [
+      'merging',
+      entry.item,
+      entry.target,
+      entry.branch,
+      `for ${minutes(now - entry.startedAt)}${workOf(entry.item, atWork)}`,
+    ]),
+    ...view.queue.map((entry, index) => [
+      String(index + 1),
+      entry.item,
+      entry.target,
+      entry.branch,
+      entry.lastReason === undefined ? `queued ${minutes(now - entry.since)}` : oneLine(entry.lastReason, 80),
+    ]),
   ];
-  lines.push(rows.length === 0 ? 'the merge queue is empty' : table(['PLACE', 'ITEM', 'TARGET', 'BRANCH', ''], rows, c));
+  lines.push(
+    rows.length === 0 ? 'the merge queue is empty' : table(['PLACE', 'ITEM', 'TARGET', 'BRANCH', ''], rows, c),
+  );
   const last = [
-    ...view.merged.map(({ item, target, sha, at }) => ({ at, text: `${c.green('merged')} ${item} into ${target} as ${shortSha(sha)}` })),
-    ...view.notMerged.map(({ item, outcome, reason, at }) => ({ at, text: `${c.red(outcome)} ${item}: ${oneLine(reason, 120)}` })),
-  ].sort((a, b) => b.at - a.at).slice(0, 8);
+    ...view.merged.map(({ item, target, sha, at }) => ({
+      at,
+      text: `${c.green('merged')} ${item} into ${target} as ${shortSha(sha)}`,
+    })),
+    ...view.notMerged.map(({ item, outcome, reason, at }) => ({
+      at,
+      text: `${c.red(outcome)} ${item}: ${oneLine(reason, 120)}`,
+    })),
+  ]
+    .sort((a, b) => b.at - a.at)
+    .slice(0, 8);
   if (last.length > 0) lines.push('', ...last.map(({ at, text }) => `${minutes(now - at)} ago: ${text}`));
   return lines.join('\n');
 }

@@ -12,7 +12,12 @@ export interface WatchedBead {
 }
 
 /** @returns the live table. */
-export function watchTable(rows: WatchedBead[], more: boolean, now: number, { colors: c, width }: Pick<Io, 'colors' | 'width'>): string {
+export function watchTable(
+  rows: WatchedBead[],
+  more: boolean,
+  now: number,
+  { colors: c, width }: Pick<Io, 'colors' | 'width'>,
+): string {
   const head = `${timeOfDay(now)}  ${rows.length === 0 ? 'no open beads' : `${rows.length}${more ? ' of more' : ''} open`}  ${c.dim('Ctrl-C leaves')}`;
   if (rows.length === 0) return head;
   const body = table(
@@ -38,12 +43,24 @@ export function watchTable(rows: WatchedBead[], more: boolean, now: number, { co
 export function watchLines(rows: WatchedBead[], shown: Map<string, string>, now: number, json: boolean): string[] {
   const lines: string[] = [];
   for (const { summary, view } of rows) {
-    const line = view === undefined ? `${summary.status}, agent ${summary.agent}: no worker answers` : progressLine(view);
+    const line =
+      view === undefined ? `${summary.status}, agent ${summary.agent}: no worker answers` : progressLine(view);
     if (shown.get(summary.bead) === line) continue;
     shown.set(summary.bead, line);
     const status = view?.status ?? summary.status;
     const agent = view?.agent ?? summary.agent;
-    lines.push(json ? JSON.stringify({ at: now, bead: summary.bead, status, agent, attempt: view?.current?.number ?? null, doing: view === undefined ? null : doing(view) }) : `${timeOfDay(now)}  ${summary.bead}  ${line}`);
+    lines.push(
+      json
+        ? JSON.stringify({
+            at: now,
+            bead: summary.bead,
+            status,
+            agent,
+            attempt: view?.current?.number ?? null,
+            doing: view === undefined ? null : doing(view),
+          })
+        : `${timeOfDay(now)}  ${summary.bead}  ${line}`,
+    );
   }
   for (const bead of [...shown.keys()].filter((known) => !rows.some(({ summary }) => summary.bead === known))) {
     shown.delete(bead);

@@ -86,7 +86,20 @@ export function Top({ where, colors, look, act, every = 2_000, size }: TopProps)
       h(
         Text,
         { key: at, wrap: 'truncate' },
-        line.length === 0 || line.every(({ text }) => text === '') ? ' ' : line.map(({ text, color, bold, dim }, piece) => h(Text, { key: piece, ...(colors && color !== undefined ? { color } : {}), bold: colors && bold === true, dimColor: colors && dim === true }, text)),
+        line.length === 0 || line.every(({ text }) => text === '')
+          ? ' '
+          : line.map(({ text, color, bold, dim }, piece) =>
+              h(
+                Text,
+                {
+                  key: piece,
+                  ...(colors && color !== undefined ? { color } : {}),
+                  bold: colors && bold === true,
+                  dimColor: colors && dim === true,
+                },
+                text,
+              ),
+            ),
       ),
     ),
   );

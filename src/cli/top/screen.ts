@@ -25,7 +25,8 @@ export interface Size {
 
 const plain = (text: string): Line => [{ text }];
 const dim = (text: string): Line => [{ text, dim: true }];
-const cut = (text: string, width: number): string => (text.length <= width ? text : `${text.slice(0, Math.max(width - 1, 0))}…`);
+const cut = (text: string, width: number): string =>
+  text.length <= width ? text : `${text.slice(0, Math.max(width - 1, 0))}…`;
 const cell = (text: string, width: number): string => cut(text, width).padEnd(width);
 
 const severityColor = { stuck: 'red', look: 'yellow', know: undefined } as const;
@@ -36,7 +37,14 @@ export function screen(state: TopState, data: TopData | undefined, where: string
   const head: Line[] = [headline(data, where, now), tabLine(state, data)];
   const foot: Line[] = [footer(state)];
   const room = Math.max(height - head.length - foot.length, 1);
-  const body = state.page !== undefined ? pageLines(state.page, room, width) : state.help ? helpLines() : data === undefined ? [dim('looking …')] : bodyLines(state, data, room, width);
+  const body =
+    state.page !== undefined
+      ? pageLines(state.page, room, width)
+      : state.help
+        ? helpLines()
+        : data === undefined
+          ? [dim('looking …')]
+          : bodyLines(state, data, room, width);
   const filled = [...body.slice(0, room), ...Array.from({ length: Math.max(room - body.length, 0) }, () => plain(''))];
   return [...head, ...filled, ...foot].map((line) => narrowed(line, width));
 }
@@ -50,32 +58,73 @@ export function plainScreen(data: TopData, where: string, width: number): string
     ['hosts', hostLines(facts)],
     ['queue', queueLines(facts)],
   ];
-  const text = (line: Line): string => line.map((span) => span.text).join('').trimEnd();
-  return [text(headline(data, where, facts.now)), ...sections.flatMap(([title, lines]) => ['', title.toUpperCase(), ...lines.map(text)])].join('\n');
+  const text = (line: Line): string =>
+    line
+      .map((span) => span.text)
+      .join('')
+      .trimEnd();
+  return [
+    text(headline(data, where, facts.now)),
+    ...sections.flatMap(([title, lines]) => ['', title.toUpperCase(), ...lines.map(text)]),
+  ].join('\n');
 }
 
 function headline(data: TopData | undefined, where: string, now: number): Line {
-  if (data === undefined) return [{ text: 'heartbead', bold: true }, { text: `  ${where}`, dim: true }];
+  if (data === undefined)
+    return [
+      { text: 'heartbead', bold: true },
+      { text: `  ${where}`, dim: true },
+    ];
   const { beads, more, hosts } = data.facts;
   const agents = beads.filter(({ view }) => view?.current?.spawnedAt !== undefined).length;
   const stuck = data.problems.filter(({ severity }) => severity !== 'know').length;
   return [
     { text: 'heartbead', bold: true },
-    { text: `  ${timeOfDay(now)}  ${beads.length}${more ? '+' : ''} open, ${agents} ${agents === 1 ? 'agent' : 'agents'}, ${hosts.up.length} ${hosts.up.length === 1 ? 'host' : 'hosts'} (${hosts.free.length} with room)` },
-    stuck === 0 ? { text: ', no problems', color: 'green' } : { text: `, ${stuck} ${stuck === 1 ? 'problem' : 'problems'}`, color: 'red', bold: true },
+    {
+      text: `  ${timeOfDay(now)}  ${beads.length}${more ? '+' : ''} open, ${agents} ${agents === 1 ? 'agent' : 'agents'}, ${hosts.up.length} ${hosts.up.length === 1 ? 'host' : 'hosts'} (${hosts.free.length} with room)`,
+    },
+    stuck === 0
+      ? { text: ', no problems', color: 'green' }
+      : { text: `, ${stuck} ${stuck === 1 ? 'problem' : 'problems'}`, color: 'red', bold: true },
     { text: `  ${where}`, dim: true },
   ];
 }
 
 function tabLine({ tab, page }: TopState, data: TopData | undefined): Line {
   if (page !== undefined) return [{ text: page.title, bold: true }];
-  const count: Record<string, number> = data === undefined ? {} : { beads: data.facts.beads.length, problems: data.problems.length, hosts: data.facts.hosts.up.length, queue: data.facts.rigs.reduce((sum, { view }) => sum + (view === undefined ? 0 : view.queue.length + view.merging.length), 0) };
-  return tabs.flatMap((name, index): Span[] => [{ text: `${tab === name ? '[' : ' '}${index + 1} ${name}${count[name] === undefined ? '' : ` ${count[name]}`}${tab === name ? ']' : ' '}`, ...(tab === name ? { bold: true } : { dim: true }) }, { text: ' ' }]);
+  const count: Record<string, number> =
+    data === undefined
+      ? {}
+      : {
+          beads: data.facts.beads.length,
+          problems: data.problems.length,
+          hosts: data.facts.hosts.up.length,
+          queue: data.facts.rigs.reduce(
+            (sum, { view }) => sum + (view === undefined ? 0 : view.queue.length + view.merging.length),
+            0,
+          ),
+        };
+  return tabs.flatMap((name, index): Span[] => [
+    {
+      text: `${tab === name ? '[' : ' '}${index + 1} ${name}${count[name] === undefined ? '' : ` ${count[name]}`}${tab === name ? ']' : ' '}`,
+      ...(tab === name ? { bold: true } : { dim: true }),
+    },
+    { text: ' ' },
+  ]);
 }
 
 function footer(state: TopState): Line {
-  if (state.nudge !== undefined) return [{ text: `nudge ${state.nudge.bead}: `, bold: true }, { text: `${state.nudge.text.slice(-50)}_` }, { text: '  Enter sends, Esc leaves', dim: true }];
-  if (state.confirm !== undefined) return [{ text: `cancel ${state.confirm.bead}? its agent is stopped, its work saved. `, color: 'red', bold: true }, { text: 'y cancels, any other key leaves it alone' }];
+  if (state.nudge !== undefined)
+    return [
+      { text: `nudge ${state.nudge.bead}: `, bold: true },
+      { text: `${state.nudge.text.slice(-50)}_` },
+      { text: '  Enter sends, Esc leaves', dim: true },
+    ];
+  if (state.confirm !== undefined)
+    return [
+      { text: `cancel ${state.confirm.bead}? its agent is stopped, its work saved. `, color: 'red', bold: true },
+      { text: 'y cancels, any other key leaves it alone' },
+    ];
   if (state.said !== undefined) return [{ text: oneLine(state.said, 300), color: 'yellow' }];
   if (state.page !== undefined) return dim('up/down scroll  q back');
   return dim('s show  l logs  n nudge  p pause  r retry  c cancel  Tab lists  ? help  q quit');
@@ -98,7 +147,18 @@ function helpLines(): Line[] {
 function bodyLines(state: TopState, data: TopData, room: number, width: number): Line[] {
   switch (state.tab) {
     case 'beads': {
-      const below = data.problems.length === 0 ? [] : [plain(''), [{ text: 'needs a person', bold: true }] as Line, ...problemLines(data.problems, data.facts.now, Math.max(Math.min(data.problems.length * 2, Math.floor(room / 3)), 2))];
+      const below =
+        data.problems.length === 0
+          ? []
+          : [
+              plain(''),
+              [{ text: 'needs a person', bold: true }] as Line,
+              ...problemLines(
+                data.problems,
+                data.facts.now,
+                Math.max(Math.min(data.problems.length * 2, Math.floor(room / 3)), 2),
+              ),
+            ];
       const list = beadLines(data, selectedOf(state, data)?.bead, Math.max(room - below.length, 3), width);
       const gap = Math.max(room - below.length - list.length, 0);
       return [...list, ...Array.from({ length: gap }, () => plain('')), ...below];
@@ -117,18 +177,31 @@ const widths = { status: 11, agent: 8, attempt: 2, age: 6 };
 /** The list, scrolled so that the selected bead is seen. */
 function beadLines({ facts, summaries }: TopData, selected: string | undefined, room: number, width: number): Line[] {
   if (facts.beads.length === 0) return [dim('no open beads (heartbead sling starts one)')];
-  const name = Math.min(Math.max(...facts.beads.map(({ bead }) => bead.length), 4), Math.max(Math.floor(width / 4), 12));
+  const name = Math.min(
+    Math.max(...facts.beads.map(({ bead }) => bead.length), 4),
+    Math.max(Math.floor(width / 4), 12),
+  );
   const at = facts.beads.findIndex(({ bead }) => bead === selected);
   const rows = Math.max(room - 1, 1);
   const from = Math.min(Math.max(at - rows + 1, 0), Math.max(facts.beads.length - rows, 0));
   const ages = new Map(summaries.map((summary) => [summary.bead, summary]));
   return [
-    dim(`  ${cell('BEAD', name)} ${cell('STATUS', widths.status)} ${cell('AGENT', widths.agent)} ${cell('#', widths.attempt)} ${cell('AGE', widths.age)} DOING`),
-    ...facts.beads.slice(from, from + rows).map((fact) => beadLine(fact, ages.get(fact.bead), fact.bead === selected, name, facts.now)),
+    dim(
+      `  ${cell('BEAD', name)} ${cell('STATUS', widths.status)} ${cell('AGENT', widths.agent)} ${cell('#', widths.attempt)} ${cell('AGE', widths.age)} DOING`,
+    ),
+    ...facts.beads
+      .slice(from, from + rows)
+      .map((fact) => beadLine(fact, ages.get(fact.bead), fact.bead === selected, name, facts.now)),
   ];
 }
 
-function beadLine({ bead, status, view }: BeadFact, summary: BeadSummary | undefined, selected: boolean, name: number, now: number): Line {
+function beadLine(
+  { bead, status, view }: BeadFact,
+  summary: BeadSummary | undefined,
+  selected: boolean,
+  name: number,
+  now: number,
+): Line {
   const shown = view?.status ?? status;
   const agent = view?.agent ?? summary?.agent ?? 'none';
   const paint = (color: Color | undefined): { color?: Color } => (color === undefined ? {} : { color });
@@ -137,20 +210,37 @@ function beadLine({ bead, status, view }: BeadFact, summary: BeadSummary | undef
     { text: cell(bead, name), ...(selected ? { bold: true } : {}) },
     { text: ` ${cell(shown, widths.status)}`, ...paint(statusColor(shown as BeadStatus)) },
     { text: ` ${cell(agent === 'none' ? '-' : agent, widths.agent)}`, ...paint(agentColor(agent)) },
-    { text: ` ${cell(view?.current === undefined ? '-' : String(view.current.number), widths.attempt)} ${cell(summary === undefined ? '-' : minutes(now - summary.startedAt).split(' ').slice(0, 2).join(' '), widths.age)} ` },
-    { text: view === undefined ? 'does not answer' : oneLine(doing(view)), ...(view === undefined ? { dim: true } : {}) },
+    {
+      text: ` ${cell(view?.current === undefined ? '-' : String(view.current.number), widths.attempt)} ${cell(
+        summary === undefined
+          ? '-'
+          : minutes(now - summary.startedAt)
+              .split(' ')
+              .slice(0, 2)
+              .join(' '),
+        widths.age,
+      )} `,
+    },
+    {
+      text: view === undefined ? 'does not answer' : oneLine(doing(view)),
+      ...(view === undefined ? { dim: true } : {}),
+    },
   ];
 }
 
 function statusColor(status: BeadStatus | 'terminated'): Color | undefined {
   switch (status) {
-    case 'blocked': case 'failed': case 'terminated':
+    case 'blocked':
+    case 'failed':
+    case 'terminated':
       return 'red';
-    case 'in_progress': case 'in_review':
+    case 'in_progress':
+    case 'in_review':
       return 'cyan';
     case 'closed':
       return 'green';
-    case 'open': case 'cancelled':
+    case 'open':
+    case 'cancelled':
       return undefined;
   }
 }
@@ -161,7 +251,10 @@ function agentColor(agent: AgentStatus): Color | undefined {
       return 'green';
     case 'starting':
       return 'cyan';
-    case 'stalled': case 'suspect': case 'paused': case 'stopping':
+    case 'stalled':
+    case 'suspect':
+    case 'paused':
+    case 'stopping':
       return 'yellow';
     case 'none':
       return undefined;
@@ -173,7 +266,13 @@ function problemLines(problems: readonly Problem[], now: number, room: number): 
   if (problems.length === 0) return [[{ text: 'nothing needs a person', color: 'green' }]];
   const lines = problems.flatMap(({ severity, what, why, fix, since }): Line[] => {
     const color = severityColor[severity];
-    return [[{ text: `${severity.padEnd(5)} `, ...(color === undefined ? { dim: true } : { color }) }, { text: `${what}${since === undefined ? '' : ` (${minutes(now - since)})`}: ${oneLine(why, 300)}` }], [{ text: '      ' }, { text: fix, color: 'cyan' }]];
+    return [
+      [
+        { text: `${severity.padEnd(5)} `, ...(color === undefined ? { dim: true } : { color }) },
+        { text: `${what}${since === undefined ? '' : ` (${minutes(now - since)})`}: ${oneLine(why, 300)}` },
+      ],
+      [{ text: '      ' }, { text: fix, color: 'cyan' }],
+    ];
   });
   if (lines.length <= room) return lines;
   const shown = Math.max(room - 1, 1);
@@ -182,14 +281,23 @@ function problemLines(problems: readonly Problem[], now: number, room: number): 
 
 function hostLines({ hosts, beads, taskQueue }: TownFacts): Line[] {
   const names = [...new Set([...hosts.up, ...hosts.silent])].sort();
-  if (names.length === 0) return [[{ text: `no worker polls ${taskQueue}`, color: 'red' }, { text: ' (heartbead up starts one)' }]];
+  if (names.length === 0)
+    return [[{ text: `no worker polls ${taskQueue}`, color: 'red' }, { text: ' (heartbead up starts one)' }]];
   const wide = Math.max(...names.map((host) => host.length), 4);
   return [
     dim(`${cell('HOST', wide)} ${cell('STATE', 12)} AGENTS`),
     ...names.map((host): Line => {
       const agents = beads.filter(({ view }) => view?.current?.host === host).map(({ bead }) => bead);
-      const [word, color]: [string, Color] = hosts.silent.includes(host) ? ['out of reach', 'red'] : hosts.free.includes(host) ? ['has room', 'green'] : ['full', 'yellow'];
-      return [{ text: `${cell(host, wide)} ` }, { text: cell(word, 12), color }, { text: ` ${agents.length}${agents.length === 0 ? '' : `: ${agents.join(', ')}`}` }];
+      const [word, color]: [string, Color] = hosts.silent.includes(host)
+        ? ['out of reach', 'red']
+        : hosts.free.includes(host)
+          ? ['has room', 'green']
+          : ['full', 'yellow'];
+      return [
+        { text: `${cell(host, wide)} ` },
+        { text: cell(word, 12), color },
+        { text: ` ${agents.length}${agents.length === 0 ? '' : `: ${agents.join(', ')}`}` },
+      ];
     }),
     plain(''),
     plain(`attempts that wait for a place: ${hosts.queued ?? 'not counted by this server'}`),
@@ -199,13 +307,36 @@ function hostLines({ hosts, beads, taskQueue }: TownFacts): Line[] {
 function queueLines({ rigs, now }: TownFacts): Line[] {
   if (rigs.length === 0) return [dim('no rigs (heartbead rig add makes one)')];
   return rigs.flatMap(({ rig, view }): Line[] => {
-    if (view === undefined) return [[{ text: rig, bold: true }, { text: '  does not answer', dim: true }]];
+    if (view === undefined)
+      return [
+        [
+          { text: rig, bold: true },
+          { text: '  does not answer', dim: true },
+        ],
+      ];
     const state = view.breaker.open ? ', breaker open' : view.paused ? ', paused' : '';
     return [
-      [{ text: rig, bold: true }, { text: `  ${view.grants.length} of ${view.settings.maxAgents} agents, ${view.waiting.length} waiting, ${view.queue.length} to be merged` }, { text: state, color: 'yellow' }],
-      ...view.merging.map((entry): Line => [{ text: '  merging ', color: 'cyan' }, { text: `${entry.item} into ${entry.target === '' ? 'the default branch' : entry.target}, ${minutes(now - entry.startedAt)}` }]),
-      ...view.queue.map((entry, index): Line => plain(`  ${String(index + 1).padStart(7)} ${entry.item}${entry.lastReason === undefined ? '' : `: ${oneLine(entry.lastReason)}`}`)),
-      ...view.waiting.map((request, index): Line => dim(`  agent ${index + 1} ${request.bead}, priority ${request.priority}, ${minutes(now - request.since)}`)),
+      [
+        { text: rig, bold: true },
+        {
+          text: `  ${view.grants.length} of ${view.settings.maxAgents} agents, ${view.waiting.length} waiting, ${view.queue.length} to be merged`,
+        },
+        { text: state, color: 'yellow' },
+      ],
+      ...view.merging.map((entry): Line => [
+        { text: '  merging ', color: 'cyan' },
+        {
+          text: `${entry.item} into ${entry.target === '' ? 'the default branch' : entry.target}, ${minutes(now - entry.startedAt)}`,
+        },
+      ]),
+      ...view.queue.map((entry, index): Line =>
+        plain(
+          `  ${String(index + 1).padStart(7)} ${entry.item}${entry.lastReason === undefined ? '' : `: ${oneLine(entry.lastReason)}`}`,
+        ),
+      ),
+      ...view.waiting.map((request, index): Line =>
+        dim(`  agent ${index + 1} ${request.bead}, priority ${request.priority}, ${minutes(now - request.since)}`),
+      ),
     ];
   });
 }

@@ -43,7 +43,8 @@ export type TopCommand =
 
 /** A key press: `name` for keys without a character. */
 export interface Key {
-  name?: 'up' | 'down' | 'left' | 'right' | 'pageUp' | 'pageDown' | 'tab' | 'return' | 'escape' | 'backspace' | 'interrupt';
+  name?:
+    'up' | 'down' | 'left' | 'right' | 'pageUp' | 'pageDown' | 'tab' | 'return' | 'escape' | 'backspace' | 'interrupt';
   text: string;
 }
 
@@ -69,7 +70,16 @@ export function press(state: TopState, key: Key, data: TopData | undefined): { s
   if (key.name === 'left') return { state: { ...quiet, tab: turned(state.tab, -1) } };
   const number = tabs[Number(key.text) - 1];
   if (key.text !== '' && number !== undefined) return { state: { ...quiet, tab: number } };
-  const step = key.name === 'down' || key.text === 'j' ? 1 : key.name === 'up' || key.text === 'k' ? -1 : key.name === 'pageDown' ? 10 : key.name === 'pageUp' ? -10 : 0;
+  const step =
+    key.name === 'down' || key.text === 'j'
+      ? 1
+      : key.name === 'up' || key.text === 'k'
+        ? -1
+        : key.name === 'pageDown'
+          ? 10
+          : key.name === 'pageUp'
+            ? -10
+            : 0;
   if (step !== 0) return { state: moved(quiet, step, data) };
   return onBead(quiet, key, selectedOf(state, data));
 }
@@ -91,43 +101,78 @@ function onBead(state: TopState, key: Key, fact: BeadFact | undefined): { state:
   const chosen = { ...state, selected: bead };
   if (letter === 's') return { state: chosen, command: { do: 'show', bead } };
   if (letter === 'l') return { state: chosen, command: { do: 'logs', bead } };
-  if (view !== undefined && isFinal(view.status)) return { state: { ...chosen, said: `${bead} has ended (${view.status})` } };
+  if (view !== undefined && isFinal(view.status))
+    return { state: { ...chosen, said: `${bead} has ended (${view.status})` } };
   if (letter === 'n') return { state: { ...chosen, nudge: { bead, text: '' } } };
   if (letter === 'c') return { state: { ...chosen, confirm: { bead } } };
   if (letter === 'r') return { state: chosen, command: { do: 'retry', bead } };
   return { state: chosen, command: { do: view?.paused === true ? 'resume' : 'pause', bead } };
 }
 
-function typing(state: TopState, nudge: { bead: string; text: string }, key: Key): { state: TopState; command?: TopCommand } {
+function typing(
+  state: TopState,
+  nudge: { bead: string; text: string },
+  key: Key,
+): { state: TopState; command?: TopCommand } {
   const { nudge: _, ...without } = state;
   switch (key.name) {
     case 'escape':
       return { state: { ...without, said: 'nothing was sent' } };
     case 'return': {
       const text = nudge.text.trim();
-      return text === '' ? { state: { ...without, said: 'nothing was sent' } } : { state: without, command: { do: 'nudge', bead: nudge.bead, text } };
+      return text === ''
+        ? { state: { ...without, said: 'nothing was sent' } }
+        : { state: without, command: { do: 'nudge', bead: nudge.bead, text } };
     }
     case 'backspace':
       return { state: { ...state, nudge: { ...nudge, text: [...nudge.text].slice(0, -1).join('') } } };
-    case 'up': case 'down': case 'left': case 'right': case 'pageUp': case 'pageDown': case 'tab': case 'interrupt':
+    case 'up':
+    case 'down':
+    case 'left':
+    case 'right':
+    case 'pageUp':
+    case 'pageDown':
+    case 'tab':
+    case 'interrupt':
       return { state };
     case undefined:
-      // eslint-disable-next-line no-control-regex
-      return { state: { ...state, nudge: { ...nudge, text: `${nudge.text}${key.text.replace(/[\x00-\x1f\x7f]+/g, ' ')}`.slice(0, nudgeChars) } } };
+      return {
+        state: {
+          ...state,
+          nudge: { ...nudge, text: `${nudge.text}${key.text.replace(/[\x00-\x1f\x7f]+/g, ' ')}`.slice(0, nudgeChars) },
+        },
+      };
   }
 }
 
 /** Only a `y` cancels. */
 function confirming(state: TopState, bead: string, key: Key): { state: TopState; command?: TopCommand } {
   const { confirm: _, ...without } = state;
-  return key.text === 'y' ? { state: without, command: { do: 'cancel', bead } } : { state: { ...without, said: `${bead} was left alone` } };
+  return key.text === 'y'
+    ? { state: without, command: { do: 'cancel', bead } }
+    : { state: { ...without, said: `${bead} was left alone` } };
 }
 
 function reading(state: TopState, page: Page, key: Key): { state: TopState } {
-  const step = key.name === 'down' || key.text === 'j' ? 1 : key.name === 'up' || key.text === 'k' ? -1 : key.name === 'pageDown' || key.text === ' ' ? 15 : key.name === 'pageUp' ? -15 : 0;
+  const step =
+    key.name === 'down' || key.text === 'j'
+      ? 1
+      : key.name === 'up' || key.text === 'k'
+        ? -1
+        : key.name === 'pageDown' || key.text === ' '
+          ? 15
+          : key.name === 'pageUp'
+            ? -15
+            : 0;
   // A log begins at its end, wherever that is on this screen: the first step up counts from about there.
   const from = page.scroll > page.lines.length ? Math.max(page.lines.length - 21, 0) : page.scroll;
-  if (step !== 0) return { state: { ...state, page: { ...page, scroll: Math.min(Math.max(from + step, 0), Math.max(page.lines.length - 1, 0)) } } };
+  if (step !== 0)
+    return {
+      state: {
+        ...state,
+        page: { ...page, scroll: Math.min(Math.max(from + step, 0), Math.max(page.lines.length - 1, 0)) },
+      },
+    };
   const { page: _, ...without } = state;
   return key.name === 'escape' || key.name === 'return' || key.text === 'q' ? { state: without } : { state };
 }

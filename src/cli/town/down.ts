@@ -16,7 +16,10 @@ const workerGrace = 30_000;
 /** The server saves at every step. */
 const serverGrace = 10_000;
 
-/** Stops the worker, then the server, of a state directory (or only one of them). Agents live on: they freeze after `orphanGrace`, and go on after the next `up`. */
+/**
+ * Stops the worker, then the server, of a state directory (or only one of them). Agents live on: they freeze after
+ * `orphanGrace`, and go on after the next `up`.
+ */
 export async function bringDown(home: string, only: { worker?: boolean; server?: boolean } = {}): Promise<TownDown> {
   const worker = only.worker === false ? undefined : await readRecord(home, 'worker');
   const workerStopped = worker !== undefined && (await endRecorded(worker, workerGrace));
@@ -24,11 +27,17 @@ export async function bringDown(home: string, only: { worker?: boolean; server?:
   // The server's record stays: the next `up` starts it at the same address, where the agents that live on look for it.
   const server = only.server === false ? undefined : await readRecord(home, 'server');
   const serverStopped = server !== undefined && (await endRecorded(server, serverGrace));
-  return { worker: workerStopped ? 'stopped' : 'not running', server: serverStopped ? 'stopped' : 'not running', agentsAlive: await agentsAlive(home) };
+  return {
+    worker: workerStopped ? 'stopped' : 'not running',
+    server: serverStopped ? 'stopped' : 'not running',
+    agentsAlive: await agentsAlive(home),
+  };
 }
 
 /** @returns the attempts of a state directory whose runner is alive. */
 export async function agentsAlive(home: string): Promise<{ bead: string; attempt: string }[]> {
-  const found = await Promise.all((await AttemptDir.list(home)).map(async (dir) => ({ dir, kind: (await inspectAttempt(dir)).kind })));
+  const found = await Promise.all(
+    (await AttemptDir.list(home)).map(async (dir) => ({ dir, kind: (await inspectAttempt(dir)).kind })),
+  );
   return found.filter(({ kind }) => kind === 'running').map(({ dir }) => ({ bead: dir.bead, attempt: dir.attempt }));
 }

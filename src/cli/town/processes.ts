@@ -14,14 +14,25 @@ const lookEvery = 50;
  * @param args - flags of `node`, the program, its arguments.
  * @throws CliError when it cannot be started.
  */
-export async function spawnDetached(args: string[], { log, env }: { log: string; env: NodeJS.ProcessEnv }): Promise<ProcessRecord> {
+export async function spawnDetached(
+  args: string[],
+  { log, env }: { log: string; env: NodeJS.ProcessEnv },
+): Promise<ProcessRecord> {
   mkdirSync(dirname(log), { recursive: true, mode: 0o700 });
   const output = openSync(log, 'a', 0o600);
   try {
     const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', output, output], env });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
-      child.once('error', (error) => reject(failure(`the worker could not be started: ${error.message}`, 'check the installation with `heartbead doctor`', error)));
+      child.once('error', (error) =>
+        reject(
+          failure(
+            `the worker could not be started: ${error.message}`,
+            'check the installation with `heartbead doctor`',
+            error,
+          ),
+        ),
+      );
     });
     child.unref();
     const pid = child.pid as number;
@@ -32,9 +43,13 @@ export async function spawnDetached(args: string[], { log, env }: { log: string;
 }
 
 /** @returns whether this very process still runs. */
-export const isAlive = ({ pid, startTime }: Pick<ProcessRecord, 'pid' | 'startTime'>): boolean => processAlive(pid, startTime);
+export const isAlive = ({ pid, startTime }: Pick<ProcessRecord, 'pid' | 'startTime'>): boolean =>
+  processAlive(pid, startTime);
 
-/** Ends a recorded process: SIGTERM, `graceMs`, SIGKILL. Resolves when it is gone. @returns false when it was not running any more. */
+/**
+ * Ends a recorded process: SIGTERM, `graceMs`, SIGKILL. Resolves when it is gone. @returns false when it was not
+ * running any more.
+ */
 export async function endRecorded(record: ProcessRecord, graceMs: number): Promise<boolean> {
   if (!isAlive(record)) return false;
   signal(record, 'SIGTERM');

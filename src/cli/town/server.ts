@@ -33,7 +33,8 @@ export interface TownServer {
 const usualPorts = { server: 7233, ui: 8233 };
 
 /**
- * The configured server, else the one that runs in this state directory, else a new one on its database there. A new one outlives this process.
+ * The configured server, else the one that runs in this state directory, else a new one on its database there. A new
+ * one outlives this process.
  * @throws ServerNotFound, DevServerProblem, CliError
  */
 export async function ensureServer(options: ServerOptions): Promise<TownServer> {
@@ -42,13 +43,24 @@ export async function ensureServer(options: ServerOptions): Promise<TownServer> 
   if (settings?.source === 'configured') return { state: 'configured', settings };
   const before = await readRecord(home, 'server');
   if (settings !== undefined && before !== undefined && isAlive(before)) {
-    if (options.port !== undefined && !before.address.endsWith(`:${options.port}`)) throw usageError(`the server of ${home} runs already, at ${before.address}`, 'stop it with `heartbead down` before giving it another port');
+    if (options.port !== undefined && !before.address.endsWith(`:${options.port}`))
+      throw usageError(
+        `the server of ${home} runs already, at ${before.address}`,
+        'stop it with `heartbead down` before giving it another port',
+      );
     return { state: 'running', settings, record: before };
   }
-  const program = await findDevServer({ log, env, ...(options.signal === undefined ? {} : { signal: options.signal }) });
+  const program = await findDevServer({
+    log,
+    env,
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  });
   // Agents that live on from an earlier `up` know the old address: it must come back where it was.
   const port = options.port ?? (await freePort(preferred(portOf(before?.address), usualPorts.server)));
-  if (before !== undefined && options.port === undefined && port !== portOf(before.address)) log(`the port of before (${before.address}) is taken: agents that are still running will be frozen until they are adopted at the new one`);
+  if (before !== undefined && options.port === undefined && port !== portOf(before.address))
+    log(
+      `the port of before (${before.address}) is taken: agents that are still running will be frozen until they are adopted at the new one`,
+    );
   const uiPort = options.uiPort ?? (await freePort(preferred(portOf(before?.uiAddress), usualPorts.ui)));
   const dbFile = join(home, 'temporal.db');
   const logFile = join(home, 'logs', 'server.log');
@@ -66,7 +78,8 @@ export async function ensureServer(options: ServerOptions): Promise<TownServer> 
   };
   await writeRecord(home, 'server', record);
   const found = await settingsHere(home, env);
-  if (found === undefined) throw new NoServerError(`the server at ${record.address} ended again at once`, `read its log: ${logFile}`);
+  if (found === undefined)
+    throw new NoServerError(`the server at ${record.address} ended again at once`, `read its log: ${logFile}`);
   return { state: 'started', settings: found, record };
 }
 

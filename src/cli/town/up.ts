@@ -28,23 +28,36 @@ export interface TownUp {
 /** Registering waits until all parts of the server know the attributes, which takes up to 10 s on a real one. */
 const registerWithin = 60_000;
 
-/** Brings a state directory's town up: server, search attributes, worker. What is up already stays as it is; two calls at once do it once. */
+/**
+ * Brings a state directory's town up: server, search attributes, worker. What is up already stays as it is; two calls
+ * at once do it once.
+ */
 export async function bringUp(options: UpOptions): Promise<TownUp> {
   const { home, env, log } = options;
   await mkdir(home, { recursive: true, mode: 0o700 });
   const onWait = ({ pid }: { pid: number }): void => log(`waiting for another \`heartbead up\` (pid ${pid})`);
-  return withFileLock(join(home, 'up.lock'), async () => {
-    const server = await ensureServer(options);
-    const town = await connect({ env: { ...env, HEARTBEAD_TASK_QUEUE: server.record?.taskQueue ?? options.taskQueue }, home });
-    try {
-      const registered = await within(town.connection, registerWithin, () => registerSearchAttributes(town.connection, town.namespace)).catch((error: unknown) => {
-        throw refusal(error);
+  return withFileLock(
+    join(home, 'up.lock'),
+    async () => {
+      const server = await ensureServer(options);
+      const town = await connect({
+        env: { ...env, HEARTBEAD_TASK_QUEUE: server.record?.taskQueue ?? options.taskQueue },
+        home,
       });
-      const worker = options.worker === undefined ? undefined : await ensureWorker(town, { home, env, log, ...options.worker });
-      return { server, registered, town, ...(worker === undefined ? {} : { worker }) };
-    } catch (error) {
-      await town.close();
-      throw error;
-    }
-  }, { onWait });
+      try {
+        const registered = await within(town.connection, registerWithin, () =>
+          registerSearchAttributes(town.connection, town.namespace),
+        ).catch((error: unknown) => {
+          throw refusal(error);
+        });
+        const worker =
+          options.worker === undefined ? undefined : await ensureWorker(town, { home, env, log, ...options.worker });
+        return { server, registered, town, ...(worker === undefined ? {} : { worker }) };
+      } catch (error) {
+        await town.close();
+        throw error;
+      }
+    },
+    { onWait },
+  );
 }

@@ -25,12 +25,15 @@ export interface TownWorker {
   record: WorkerRecord;
 }
 
-/** A worker polls about two seconds after its start; a busy machine of two cores may take tenfold, and a slow disk more. */
+/**
+ * A worker polls about two seconds after its start; a busy machine of two cores may take tenfold, and a slow disk more.
+ */
 const readyWithin = 90_000;
 const lookEvery = 200;
 
 /**
- * The worker of a state directory: the one that runs, or a new one, which outlives this process. Resolves when it polls its queues.
+ * The worker of a state directory: the one that runs, or a new one, which outlives this process. Resolves when it polls
+ * its queues.
  * @throws CliError when it ends at once (with the end of its log) or does not poll in time.
  */
 export async function ensureWorker(town: Town, { home, env, maxAgents, log }: WorkerOptions): Promise<TownWorker> {
@@ -39,8 +42,17 @@ export async function ensureWorker(town: Town, { home, env, maxAgents, log }: Wo
   const queue = town.taskQueue;
   const started = Date.now();
   const logFile = join(home, 'logs', 'worker.log');
-  const args = ['--home', home, '--task-queue', queue, ...(maxAgents === undefined ? [] : ['--max-agents', String(maxAgents)])];
-  const child = await spawnDetached([...workerNodeFlags, compiledFile('worker'), ...args], { log: logFile, env: { ...allocatorEnvironment, ...env, HEARTBEAD_HOME: home } });
+  const args = [
+    '--home',
+    home,
+    '--task-queue',
+    queue,
+    ...(maxAgents === undefined ? [] : ['--max-agents', String(maxAgents)]),
+  ];
+  const child = await spawnDetached([...workerNodeFlags, compiledFile('worker'), ...args], {
+    log: logFile,
+    env: { ...allocatorEnvironment, ...env, HEARTBEAD_HOME: home },
+  });
   const record: WorkerRecord = { ...child, taskQueue: queue, maxAgents: maxAgents ?? 0, address: town.address };
   await writeRecord(home, 'worker', record);
   log(`starting the worker (pid ${child.pid}, log ${logFile})`);
@@ -56,15 +68,30 @@ export async function ensureWorker(town: Town, { home, env, maxAgents, log }: Wo
       await writeRecord(home, 'worker', full);
       return { state: 'started', record: full };
     }
-    if (Date.now() - started > readyWithin) throw failure(`the worker (pid ${child.pid}) does not ask for work after ${readyWithin / 1_000} s`, `read its log: ${logFile}`);
+    if (Date.now() - started > readyWithin)
+      throw failure(
+        `the worker (pid ${child.pid}) does not ask for work after ${readyWithin / 1_000} s`,
+        `read its log: ${logFile}`,
+      );
     await sleep(lookEvery);
   }
 }
 
-/** A worker that somebody runs by hand (`heartbead worker`, a service) says so in its own file; it is not ours to stop. */
+/**
+ * A worker that somebody runs by hand (`heartbead worker`, a service) says so in its own file; it is not ours to stop.
+ */
 async function byHand(home: string): Promise<WorkerRecord | undefined> {
   const told = await stateFile(home);
-  return told === undefined ? undefined : { pid: told.pid, startTime: told.startTime ?? '', log: 'its own standard error', taskQueue: told.taskQueue, maxAgents: told.maxAgents, address: told.address };
+  return told === undefined
+    ? undefined
+    : {
+        pid: told.pid,
+        startTime: told.startTime ?? '',
+        log: 'its own standard error',
+        taskQueue: told.taskQueue,
+        maxAgents: told.maxAgents,
+        address: told.address,
+      };
 }
 
 async function stateFile(home: string): Promise<WorkerState | undefined> {
@@ -78,9 +105,13 @@ async function stateFile(home: string): Promise<WorkerState | undefined> {
 
 /** Both kinds of queue must be polled: a bead that is slung right after must find its worker. */
 async function polls(town: Town, queue: string, pid: number, since: number): Promise<boolean> {
-  const [workflows, agents] = await Promise.all([pollersOf(town, queue, 'workflow'), pollersOf(town, taskQueues.agents(queue), 'activity')]);
+  const [workflows, agents] = await Promise.all([
+    pollersOf(town, queue, 'workflow'),
+    pollersOf(town, taskQueues.agents(queue), 'activity'),
+  ]);
   // The server's clock may differ a little from ours; the pid in the identity settles it where clocks do not.
-  const own = (pollers: typeof workflows): boolean => pollers.some(({ identity, lastSeenAt }) => identity.endsWith(` ${pid}`) && lastSeenAt > since - 30_000);
+  const own = (pollers: typeof workflows): boolean =>
+    pollers.some(({ identity, lastSeenAt }) => identity.endsWith(` ${pid}`) && lastSeenAt > since - 30_000);
   return own(workflows) && own(agents);
 }
 

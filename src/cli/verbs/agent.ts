@@ -12,8 +12,9 @@ import { oneLine, timeOfDay } from '../render/format.js';
 const hookBytes = 64 * 1024 * 1024;
 
 /**
- * What an agent tells its runner from inside an attempt. Whatever it prints may be its agent's output, and so what people read as its activity: what the exit
- * status says already is not printed. Loads no Temporal client: these are called often and must answer fast.
+ * What an agent tells its runner from inside an attempt. Whatever it prints may be its agent's output, and so what
+ * people read as its activity: what the exit status says already is not printed. Loads no Temporal client: these are
+ * called often and must answer fast.
  */
 export function agent(program: Command): void {
   const group = program
@@ -23,7 +24,8 @@ export function agent(program: Command): void {
       group.outputHelp({ error: true });
       process.exitCode = exitCodes.usage;
     });
-  const verb = (name: string, description: string) => group.command(name).description(description).option('--json', 'print JSON');
+  const verb = (name: string, description: string) =>
+    group.command(name).description(description).option('--json', 'print JSON');
 
   verb('heartbeat', 'say that the agent is getting on')
     .argument('[activity]', 'what it is doing, in a few words')
@@ -51,7 +53,8 @@ export function agent(program: Command): void {
     .action(
       action(async (context, text: string | undefined) => {
         const answer = await ask(context, (runner) => runner.checkpoint(text));
-        if (context.json || !answer.pushed) context.print(answer, `saved ${answer.checkpoint.sha.slice(0, 10)} here; the push will be tried again`);
+        if (context.json || !answer.pushed)
+          context.print(answer, `saved ${answer.checkpoint.sha.slice(0, 10)} here; the push will be tried again`);
         return exitCodes.fine;
       }),
     );
@@ -62,7 +65,12 @@ export function agent(program: Command): void {
       action(async (context, given: string | undefined) => {
         const summary = given === undefined ? undefined : await textOf(given, 'a summary');
         const answer = await ask(context, (runner) => runner.done(summary));
-        context.print(answer, answer.outcome === 'done' ? `done: ${answer.branch} is pushed at ${answer.sha.slice(0, 10)}; you may end now` : 'reported as done without changes: there is no commit ahead of the base; you may end now');
+        context.print(
+          answer,
+          answer.outcome === 'done'
+            ? `done: ${answer.branch} is pushed at ${answer.sha.slice(0, 10)}; you may end now`
+            : 'reported as done without changes: there is no commit ahead of the base; you may end now',
+        );
         return exitCodes.fine;
       }),
     );
@@ -78,15 +86,25 @@ export function agent(program: Command): void {
       }),
     );
 
-  group.command('hook').description("for the hooks of an agent's program, which hands over an event on stdin: a sign of progress; new messages go to the model").action(
-    action(async ({ io }) => {
-      const socket = io.env[agentEnvironment.socket];
-      // A hook that fails would trouble its agent for nothing: an event that cannot be told is only that.
-      const answer = socket === undefined ? undefined : await hookAnswer(await readText('-', hookBytes, 'an event'), () => new AgentSocketClient(socket).hook()).catch(() => undefined);
-      if (answer !== undefined) io.out(JSON.stringify(answer));
-      return exitCodes.fine;
-    }),
-  );
+  group
+    .command('hook')
+    .description(
+      "for the hooks of an agent's program, which hands over an event on stdin: a sign of progress; new messages go to the model",
+    )
+    .action(
+      action(async ({ io }) => {
+        const socket = io.env[agentEnvironment.socket];
+        // A hook that fails would trouble its agent for nothing: an event that cannot be told is only that.
+        const answer =
+          socket === undefined
+            ? undefined
+            : await hookAnswer(await readText('-', hookBytes, 'an event'), () =>
+                new AgentSocketClient(socket).hook(),
+              ).catch(() => undefined);
+        if (answer !== undefined) io.out(JSON.stringify(answer));
+        return exitCodes.fine;
+      }),
+    );
 
   verb('messages', 'print the messages that were not acknowledged yet, oldest first')
     .option('--ack [ids...]', 'acknowledge these messages; without ids, those that are printed')
@@ -99,7 +117,12 @@ export function agent(program: Command): void {
         });
         const text = Array.isArray(ack)
           ? `${acknowledged} acknowledged`
-          : messages.map((message) => `${message.id}  ${timeOfDay(message.at)}  ${message.from}: ${oneLine(message.text, limits.textChars)}`).join('\n') || 'no messages';
+          : messages
+              .map(
+                (message) =>
+                  `${message.id}  ${timeOfDay(message.at)}  ${message.from}: ${oneLine(message.text, limits.textChars)}`,
+              )
+              .join('\n') || 'no messages';
         context.print({ messages, acknowledged }, text);
         return exitCodes.fine;
       }),
@@ -119,13 +142,21 @@ const textOf = async (given: string, what: string): Promise<string> => {
 async function ask<R>({ io }: Context, question: (runner: AgentSocketClient) => Promise<R>): Promise<R> {
   const socket = io.env[agentEnvironment.socket];
   if (socket === undefined || socket === '') {
-    throw usageError(`this command is for agents inside an attempt: ${agentEnvironment.socket} is not set`, 'operators talk to a bead with `heartbead nudge`, `show` and `explain`');
+    throw usageError(
+      `this command is for agents inside an attempt: ${agentEnvironment.socket} is not set`,
+      'operators talk to a bead with `heartbead nudge`, `show` and `explain`',
+    );
   }
   try {
     return await question(new AgentSocketClient(socket));
   } catch (error) {
     if (!(error instanceof AgentSocketError)) throw error;
-    if (error.kind === 'gone') throw failure(error.message, 'the attempt has ended or its host was restarted; commit your work and end', error);
-    throw new CliError({ code: error.status === 400 || error.status === 413 ? exitCodes.usage : exitCodes.refused, message: error.message, cause: error });
+    if (error.kind === 'gone')
+      throw failure(error.message, 'the attempt has ended or its host was restarted; commit your work and end', error);
+    throw new CliError({
+      code: error.status === 400 || error.status === 413 ? exitCodes.usage : exitCodes.refused,
+      message: error.message,
+      cause: error,
+    });
   }
 }

@@ -16,14 +16,26 @@ export function cancel(program: Command): void {
         const beads = await context.beads();
         await beads.cancel(bead);
         if (wait !== true) {
-          context.print({ bead, requested: true }, `cancellation of ${bead} was asked for; \`heartbead show ${bead}\` tells when its agent is gone`);
+          context.print(
+            { bead, requested: true },
+            `cancellation of ${bead} was asked for; \`heartbead show ${bead}\` tells when its agent is gone`,
+          );
           return exitCodes.fine;
         }
         const { WaitProgress, waitForBead } = await import('../wait.js');
         const progress = new WaitProgress(bead, context.io);
-        const end = await waitForBead(beads, bead, { onLook: progress.show, untilBlocked: false }).finally(() => progress.done());
-        if (end.status !== 'cancelled') throw failure(`bead ${bead} was not cancelled: it ended ${end.status} (${end.reason})`, `see \`heartbead show ${bead}\``);
-        context.print({ bead, requested: true, status: end.status, reason: end.reason }, `${bead} is cancelled: ${end.reason}`);
+        const end = await waitForBead(beads, bead, { onLook: progress.show, untilBlocked: false }).finally(() =>
+          progress.done(),
+        );
+        if (end.status !== 'cancelled')
+          throw failure(
+            `bead ${bead} was not cancelled: it ended ${end.status} (${end.reason})`,
+            `see \`heartbead show ${bead}\``,
+          );
+        context.print(
+          { bead, requested: true, status: end.status, reason: end.reason },
+          `${bead} is cancelled: ${end.reason}`,
+        );
         return exitCodes.fine;
       }),
     );

@@ -24,7 +24,11 @@ export function completion(program: Command): void {
           return exitCodes.fine;
         }
         const shell = shells.find((known) => known === given);
-        if (shell === undefined) throw usageError(`there is no completion for ${JSON.stringify(given)}; there is one for ${shells.join(', ')}`, 'see `heartbead completion --help`');
+        if (shell === undefined)
+          throw usageError(
+            `there is no completion for ${JSON.stringify(given)}; there is one for ${shells.join(', ')}`,
+            'see `heartbead completion --help`',
+          );
         context.io.out(completionScript(program, shell).trimEnd());
         return exitCodes.fine;
       }),
@@ -41,7 +45,9 @@ async function idsOf({ io }: Context, kind: IdKind): Promise<string[]> {
       return (await listBeads(town, { all: true, limit: most, deadline: within })).beads.map(({ bead }) => bead);
     }
     const { FleetClient } = await import('../../client/fleet.js');
-    return (await new FleetClient(town, within).list(kind === 'rigs' ? 'rig' : 'convoy', { all: false, limit: most })).map(({ id }) => id);
+    return (
+      await new FleetClient(town, within).list(kind === 'rigs' ? 'rig' : 'convoy', { all: false, limit: most })
+    ).map(({ id }) => id);
   } finally {
     await town.close();
   }

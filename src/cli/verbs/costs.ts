@@ -5,7 +5,12 @@ import { parseArgs, wholeNumber } from '../args.js';
 import { action } from '../context.js';
 import { exitCodes } from '../exit.js';
 
-const options = z.object({ limit: wholeNumber('--limit', 1, 10_000).default(1_000), open: z.boolean().default(false), rig: z.string().min(1).optional(), convoy: z.string().min(1).optional() });
+const options = z.object({
+  limit: wholeNumber('--limit', 1, 10_000).default(1_000),
+  open: z.boolean().default(false),
+  rig: z.string().min(1).optional(),
+  convoy: z.string().min(1).optional(),
+});
 
 export function costs(program: Command): void {
   program
@@ -24,22 +29,55 @@ export function costs(program: Command): void {
         const { byCost, groupCosts, sumOf } = await import('../../domain/costs.js');
         const { costsPage } = await import('../render/costs-page.js');
         const town = await context.town();
-        const found = await listBeads(town, { limit, all: !open, deadline: context.deadline, taskQueue: town.taskQueue, ...(rig === undefined ? {} : { rig }), ...(convoy === undefined ? {} : { convoy }) });
+        const found = await listBeads(town, {
+          limit,
+          all: !open,
+          deadline: context.deadline,
+          taskQueue: town.taskQueue,
+          ...(rig === undefined ? {} : { rig }),
+          ...(convoy === undefined ? {} : { convoy }),
+        });
         if (found.beads.length > 40) context.note(`asking ${found.beads.length} beads …`);
         const views = await viewsOf(town, found.beads, context.deadline);
         const silent = found.beads.filter((_, index) => views[index] === undefined).map(({ bead }) => bead);
         const beads = byCost(
           views.flatMap((view) =>
-            view === undefined ? [] : [{
-              bead: view.bead, title: view.title, status: view.status, attempts: view.attemptCount, usage: view.usage ?? noUsage,
-              ...(view.rig === undefined ? {} : { rig: view.rig }), ...(view.convoy === undefined ? {} : { convoy: view.convoy }),
-              ...(view.budgets.maxTokens === undefined && view.budgets.maxCostUsd === undefined ? {} : { budget: { ...(view.budgets.maxTokens === undefined ? {} : { maxTokens: view.budgets.maxTokens }), ...(view.budgets.maxCostUsd === undefined ? {} : { maxCostUsd: view.budgets.maxCostUsd }) } }),
-            }],
+            view === undefined
+              ? []
+              : [
+                  {
+                    bead: view.bead,
+                    title: view.title,
+                    status: view.status,
+                    attempts: view.attemptCount,
+                    usage: view.usage ?? noUsage,
+                    ...(view.rig === undefined ? {} : { rig: view.rig }),
+                    ...(view.convoy === undefined ? {} : { convoy: view.convoy }),
+                    ...(view.budgets.maxTokens === undefined && view.budgets.maxCostUsd === undefined
+                      ? {}
+                      : {
+                          budget: {
+                            ...(view.budgets.maxTokens === undefined ? {} : { maxTokens: view.budgets.maxTokens }),
+                            ...(view.budgets.maxCostUsd === undefined ? {} : { maxCostUsd: view.budgets.maxCostUsd }),
+                          },
+                        }),
+                  },
+                ],
           ),
         );
-        if (silent.length > 0) context.note(`${silent.length} ${silent.length === 1 ? 'bead' : 'beads'} did not answer and ${silent.length === 1 ? 'is' : 'are'} not counted: ${silent.slice(0, 5).join(', ')}${silent.length > 5 ? ', …' : ''} (is a worker up? heartbead doctor)`);
+        if (silent.length > 0)
+          context.note(
+            `${silent.length} ${silent.length === 1 ? 'bead' : 'beads'} did not answer and ${silent.length === 1 ? 'is' : 'are'} not counted: ${silent.slice(0, 5).join(', ')}${silent.length > 5 ? ', …' : ''} (is a worker up? heartbead doctor)`,
+          );
         if (found.more) context.note(`only the newest ${limit} beads were asked: --limit takes more`);
-        const result = { beads, convoys: groupCosts(beads, 'convoy'), rigs: groupCosts(beads, 'rig'), total: sumOf('all', beads), notAnswered: silent, more: found.more };
+        const result = {
+          beads,
+          convoys: groupCosts(beads, 'convoy'),
+          rigs: groupCosts(beads, 'rig'),
+          total: sumOf('all', beads),
+          notAnswered: silent,
+          more: found.more,
+        };
         context.print(result, costsPage(result, context.io.colors));
         return exitCodes.fine;
       }),

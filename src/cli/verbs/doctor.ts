@@ -33,7 +33,14 @@ async function examine(context: Context): Promise<Check[]> {
   } catch (error) {
     const { message, next } = reportOf(error);
     const home = stateDirectory(env);
-    return [...checks, await checkStateDirectory(home), await checkAgents(env, home), checkClock([]), await checkLeftovers(home, false), fail('server', message, next ?? 'run `heartbead up`')];
+    return [
+      ...checks,
+      await checkStateDirectory(home),
+      await checkAgents(env, home),
+      checkClock([]),
+      await checkLeftovers(home, false),
+      fail('server', message, next ?? 'run `heartbead up`'),
+    ];
   }
   const server = await import('../doctor/server-checks.js');
   const { probePriorities } = await import('../../server/index.js');
@@ -48,7 +55,13 @@ async function examine(context: Context): Promise<Check[]> {
   checks.push(
     await guarded('priorities', async () => {
       const { honoured, text } = await probePriorities(connection, namespace);
-      return honoured ? ok('priorities', text) : warn('priorities', text, 'set matching.useNewMatcher and matching.enableFairness in the dynamic configuration of the server (docs/operators.md)');
+      return honoured
+        ? ok('priorities', text)
+        : warn(
+            'priorities',
+            text,
+            'set matching.useNewMatcher and matching.enableFairness in the dynamic configuration of the server (docs/operators.md)',
+          );
     }),
   );
   let workerUp = false;

@@ -6,7 +6,9 @@ import { exitCodes } from '../exit.js';
 export function down(program: Command): void {
   program
     .command('down')
-    .description('stop the worker and the server that `heartbead up` started here; agents live on and continue after the next `up`')
+    .description(
+      'stop the worker and the server that `heartbead up` started here; agents live on and continue after the next `up`',
+    )
     .option('--json', 'print JSON')
     .action(
       action(async (context) => {
@@ -19,7 +21,11 @@ export function down(program: Command): void {
           [
             `worker  ${done.worker}`,
             `server  ${done.server}`,
-            ...(agents === 0 ? [] : [`agents  ${agents} ${agents === 1 ? 'lives' : 'live'} on: they save their work and freeze when their lease runs out (10 min by default), and continue after the next \`heartbead up\``]),
+            ...(agents === 0
+              ? []
+              : [
+                  `agents  ${agents} ${agents === 1 ? 'lives' : 'live'} on: they save their work and freeze when their lease runs out (10 min by default), and continue after the next \`heartbead up\``,
+                ]),
           ].join('\n'),
         );
         return exitCodes.fine;

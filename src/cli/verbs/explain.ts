@@ -22,7 +22,10 @@ export function explain(program: Command): void {
         const town = await context.town();
         const look = await lookAt(await context.beads(), bead).catch(async (error: unknown) => {
           // A convoy starts its beads when their time has come: until then only the convoy knows of them.
-          const waiting = error instanceof Error && error.name === 'BeadNotFoundError' ? await pendingInConvoy(town, bead, context.deadline) : undefined;
+          const waiting =
+            error instanceof Error && error.name === 'BeadNotFoundError'
+              ? await pendingInConvoy(town, bead, context.deadline)
+              : undefined;
           if (waiting === undefined) throw error;
           return waiting;
         });
@@ -32,21 +35,46 @@ export function explain(program: Command): void {
           return exitCodes.fine;
         }
         const { description, view, notes } = look;
-        const around = description.execution === 'RUNNING' ? await surroundingsOf(town, view, context.deadline) : undefined;
-        // Of a workflow that was ended from outside, the bead's own verdict would be a claim about something that no longer runs.
+        const around =
+          description.execution === 'RUNNING' ? await surroundingsOf(town, view, context.deadline) : undefined;
+        // Of a workflow that was ended from outside, the bead's own verdict would be a claim about something that no
+        // longer runs.
         const ended = description.ending !== undefined;
-        const word = view === undefined || ended ? (description.execution === 'RUNNING' ? (description.status ?? 'open') : endedAs(description)) : verdict(view);
+        const word =
+          view === undefined || ended
+            ? description.execution === 'RUNNING'
+              ? (description.status ?? 'open')
+              : endedAs(description)
+            : verdict(view);
         const lines =
           view === undefined
-            ? [`${bead}: ${word}`, ...(around?.hosts?.up.length === 0 ? [`running: not known, no worker polls ${around.taskQueue}; an agent that runs goes on (heartbead up starts a worker)`] : []), ...description.pendingActivities.map((activity) => pendingSentence(activity, Date.now()))]
-            : withAnswer(explainState(view, Date.now()), ended ? [] : whyNotRunning(view, around ?? { now: Date.now(), taskQueue: town.taskQueue }));
+            ? [
+                `${bead}: ${word}`,
+                ...(around?.hosts?.up.length === 0
+                  ? [
+                      `running: not known, no worker polls ${around.taskQueue}; an agent that runs goes on (heartbead up starts a worker)`,
+                    ]
+                  : []),
+                ...description.pendingActivities.map((activity) => pendingSentence(activity, Date.now())),
+              ]
+            : withAnswer(
+                explainState(view, Date.now()),
+                ended ? [] : whyNotRunning(view, around ?? { now: Date.now(), taskQueue: town.taskQueue }),
+              );
         const { colors } = context.io;
         const [first = '', ...rest] = lines.map((line) => oneLine(line, 2_000));
-        context.print({ bead, verdict: word, lines, partial: view === undefined, notes }, [...notes.map((note) => colors.yellow(`note: ${note}`)), colors.bold(first), ...rest].join('\n'));
+        context.print(
+          { bead, verdict: word, lines, partial: view === undefined, notes },
+          [...notes.map((note) => colors.yellow(`note: ${note}`)), colors.bold(first), ...rest].join('\n'),
+        );
         return exitCodes.fine;
       }),
     );
 }
 
 /** The answer to "why is this not running?" stands right below the verdict and its reason. */
-const withAnswer = (lines: string[], answer: string[]): string[] => [...lines.slice(0, 2), ...answer, ...lines.slice(2)];
+const withAnswer = (lines: string[], answer: string[]): string[] => [
+  ...lines.slice(0, 2),
+  ...answer,
+  ...lines.slice(2),
+];

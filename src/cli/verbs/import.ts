@@ -13,9 +13,18 @@ import { readText } from '../read-text.js';
 
 const fileBytes = 64 * 1024 * 1024;
 const options = z.object({
-  rig: z.string({ error: 'which rig do they belong to? --rig NAME' }).min(1), convoy: z.string().optional(), title: z.string().optional(), taskQueue: z.string().optional(),
-  policy: z.enum(convoyPolicies, { error: `the policy of a convoy is one of ${convoyPolicies.join(', ')}` }).default('wait'), target: z.enum(['base', 'integration'], { error: 'the target of a convoy is base or integration' }).default('base'),
-  start: z.boolean().default(false), staged: z.boolean().default(false), deferred: z.boolean().default(false), ignoreMissing: z.boolean().default(false),
+  rig: z.string({ error: 'which rig do they belong to? --rig NAME' }).min(1),
+  convoy: z.string().optional(),
+  title: z.string().optional(),
+  taskQueue: z.string().optional(),
+  policy: z
+    .enum(convoyPolicies, { error: `the policy of a convoy is one of ${convoyPolicies.join(', ')}` })
+    .default('wait'),
+  target: z.enum(['base', 'integration'], { error: 'the target of a convoy is base or integration' }).default('base'),
+  start: z.boolean().default(false),
+  staged: z.boolean().default(false),
+  deferred: z.boolean().default(false),
+  ignoreMissing: z.boolean().default(false),
 });
 
 export function importVerb(program: Command): void {
@@ -39,16 +48,40 @@ export function importVerb(program: Command): void {
         const wanted = parseArgs(options, given, 'import');
         const imported = importBeads(await readText(file, fileBytes, 'a list of issues'), wanted);
         if ('problem' in imported) throw usageError(`${file}: ${imported.problem}`, 'nothing was started');
-        const spec: ConvoySpec = { convoy: wanted.convoy ?? idOf(file), title: wanted.title ?? `Issues of ${file === '-' ? 'a list' : basename(projectOf(file))}`, rig: wanted.rig, policy: wanted.policy, target: wanted.target, staged: wanted.staged, beads: imported.beads };
+        const spec: ConvoySpec = {
+          convoy: wanted.convoy ?? idOf(file),
+          title: wanted.title ?? `Issues of ${file === '-' ? 'a list' : basename(projectOf(file))}`,
+          rig: wanted.rig,
+          policy: wanted.policy,
+          target: wanted.target,
+          staged: wanted.staged,
+          beads: imported.beads,
+        };
         const problem = convoyProblem(spec);
-        if (problem !== undefined) throw usageError(`${file}: ${problem}`, 'correct the issues (or the options), then import again; nothing was started');
+        if (problem !== undefined)
+          throw usageError(
+            `${file}: ${problem}`,
+            'correct the issues (or the options), then import again; nothing was started',
+          );
         for (const note of imported.notes) context.note(note);
         if (wanted.start) {
           await (await context.fleet()).createConvoy(spec, wanted.taskQueue ?? (await context.town()).taskQueue);
-          context.print({ convoy: spec.convoy, beads: spec.beads.length, names: imported.names, notes: imported.notes, started: true }, `created convoy ${spec.convoy} with ${spec.beads.length} beads; \`heartbead convoy show ${spec.convoy}\` tells how it goes`);
+          context.print(
+            {
+              convoy: spec.convoy,
+              beads: spec.beads.length,
+              names: imported.names,
+              notes: imported.notes,
+              started: true,
+            },
+            `created convoy ${spec.convoy} with ${spec.beads.length} beads; \`heartbead convoy show ${spec.convoy}\` tells how it goes`,
+          );
           return exitCodes.fine;
         }
-        context.print({ ...spec, names: imported.names, notes: imported.notes, started: false }, stringify(spec).trimEnd());
+        context.print(
+          { ...spec, names: imported.names, notes: imported.notes, started: false },
+          stringify(spec).trimEnd(),
+        );
         return exitCodes.fine;
       }),
     );
@@ -61,6 +94,13 @@ function projectOf(file: string): string {
 }
 
 function idOf(file: string): string {
-  const name = file === '-' ? 'import' : basename(projectOf(file)).toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '').slice(0, 20);
+  const name =
+    file === '-'
+      ? 'import'
+      : basename(projectOf(file))
+          .toLowerCase()
+          .replace(/[^a-z0-9]+/g, '-')
+          .replace(/^-+|-+$/g, '')
+          .slice(0, 20);
   return `${name === '' ? 'import' : name}-${new Date().toISOString().slice(5, 10)}`;
 }

@@ -29,4 +29,34 @@ import { watch } from './watch.js';
 import { worker } from './worker.js';
 
 /** All verbs, in the order of the help: the town, the beads, an operator's hand on them, the machinery. */
-export const verbs = [up, down, sling, ls, watch, top, problems, show, explain, history, costs, logs, nudge, pause, resume, retry, cancel, approve, rig, convoy, queue, importVerb, doctor, replay, notify, completion, worker, agent, mcp];
+export const verbs = [
+  up,
+  down,
+  sling,
+  ls,
+  watch,
+  top,
+  problems,
+  show,
+  explain,
+  history,
+  costs,
+  logs,
+  nudge,
+  pause,
+  resume,
+  retry,
+  cancel,
+  approve,
+  rig,
+  convoy,
+  queue,
+  importVerb,
+  doctor,
+  replay,
+  notify,
+  completion,
+  worker,
+  agent,
+  mcp,
+];

@@ -24,7 +24,10 @@ export function logs(program: Command): void {
     .command('logs')
     .description("the output of a bead's agent, read on the host where it ran")
     .argument('<bead>', 'id of the bead')
-    .option('-f, --follow', 'go on as the agent writes, over its attempts, until the bead has ended or waits for a person')
+    .option(
+      '-f, --follow',
+      'go on as the agent writes, over its attempts, until the bead has ended or waits for a person',
+    )
     .option('--attempt <id>', 'of this attempt (default: the newest)')
     .option('--json', 'print one JSON object per line')
     .action(
@@ -35,7 +38,8 @@ export function logs(program: Command): void {
         let dir = await chosen(context, bead, attempt, account);
         let follower = new FileFollower(dir.agentLog);
         const print = (lines: string[]): void => {
-          for (const line of lines) context.io.out(context.json ? JSON.stringify({ attempt: dir.attempt, line }) : line);
+          for (const line of lines)
+            context.io.out(context.json ? JSON.stringify({ attempt: dir.attempt, line }) : line);
         };
         print(await follower.newLines());
         const stop = untilInterrupted();
@@ -62,8 +66,15 @@ export function logs(program: Command): void {
           // Without an answer nobody knows of a next attempt: the log is complete as far as it goes here.
           if (now.view === undefined || isFinal(now.view.status) || now.view.status === 'blocked') break;
           const current = now.view.current;
-          if (current !== undefined && current.id !== dir.attempt && current.spawnedAt !== undefined && !(await known(homes(context), bead, current.id))) {
-            context.note(`the next attempt (${current.id}) runs on host ${current.host ?? 'unknown'}: read its log there`);
+          if (
+            current !== undefined &&
+            current.id !== dir.attempt &&
+            current.spawnedAt !== undefined &&
+            !(await known(homes(context), bead, current.id))
+          ) {
+            context.note(
+              `the next attempt (${current.id}) runs on host ${current.host ?? 'unknown'}: read its log there`,
+            );
             break;
           }
         }
@@ -85,30 +96,63 @@ async function ask(context: Context, bead: string): Promise<{ view?: BeadView; p
 
 const homes = ({ io }: Context): string[] => [stateDirectory(io.env), demoDirectory(stateDirectory(io.env))];
 
-async function chosen(context: Context, bead: string, attempt: string | undefined, account: { view?: BeadView; problem?: unknown }): Promise<AttemptDir> {
+async function chosen(
+  context: Context,
+  bead: string,
+  attempt: string | undefined,
+  account: { view?: BeadView; problem?: unknown },
+): Promise<AttemptDir> {
   const places = homes(context);
   const { view } = account;
   const wanted = attempt ?? view?.current?.id ?? view?.attempts.at(-1)?.id;
   const here = wanted === undefined ? await newestHere(places, bead) : await known(places, bead, wanted);
   if (here !== undefined) {
     if (await fileExists(here.agentLog)) return here;
-    if (wanted === undefined || view?.current?.id === wanted) return here; // the agent is not up yet: its log begins empty
-    throw failure(`attempt ${here.attempt} of bead ${bead} has no log: its agent was never started`, `see why with \`heartbead show ${bead}\``);
+    // the agent is not up yet: its log begins empty
+    if (wanted === undefined || view?.current?.id === wanted) return here;
+    throw failure(
+      `attempt ${here.attempt} of bead ${bead} has no log: its agent was never started`,
+      `see why with \`heartbead show ${bead}\``,
+    );
   }
   if (view === undefined) {
     if (account.problem instanceof Error && account.problem.name === 'BeadNotFoundError') throw account.problem;
-    throw failure(`there is no log of bead ${bead}${attempt === undefined ? '' : `, attempt ${attempt},`} in ${join(places[0] as string, 'attempts')}`, 'run this on the host where the agent ran', account.problem);
+    throw failure(
+      `there is no log of bead ${bead}${attempt === undefined ? '' : `, attempt ${attempt},`} in ${join(places[0] as string, 'attempts')}`,
+      'run this on the host where the agent ran',
+      account.problem,
+    );
   }
-  const record = [...view.attempts, ...(view.current === undefined ? [] : [view.current])].find(({ id }) => id === wanted);
+  const record = [...view.attempts, ...(view.current === undefined ? [] : [view.current])].find(
+    ({ id }) => id === wanted,
+  );
   if (record === undefined && attempt !== undefined) {
-    throw new CliError({ code: exitCodes.notFound, message: `bead ${bead} has no attempt ${attempt}`, next: `its attempts: ${[...view.attempts.map(({ id }) => id), ...(view.current === undefined ? [] : [view.current.id])].join(', ') || 'none yet'}` });
+    throw new CliError({
+      code: exitCodes.notFound,
+      message: `bead ${bead} has no attempt ${attempt}`,
+      next: `its attempts: ${[...view.attempts.map(({ id }) => id), ...(view.current === undefined ? [] : [view.current.id])].join(', ') || 'none yet'}`,
+    });
   }
-  if (record === undefined) throw failure(`bead ${bead} has had no attempt yet: ${view.reason}`, `see what it waits for with \`heartbead explain ${bead}\``);
-  if (record.host === undefined) throw failure(`attempt ${record.id} of bead ${bead} has not been taken by a host yet`, `see what it waits for with \`heartbead explain ${bead}\``);
+  if (record === undefined)
+    throw failure(
+      `bead ${bead} has had no attempt yet: ${view.reason}`,
+      `see what it waits for with \`heartbead explain ${bead}\``,
+    );
+  if (record.host === undefined)
+    throw failure(
+      `attempt ${record.id} of bead ${bead} has not been taken by a host yet`,
+      `see what it waits for with \`heartbead explain ${bead}\``,
+    );
   if ((await Promise.all(places.map((home) => hostIdOf(home)))).includes(record.host)) {
-    throw failure(`attempt ${record.id} of bead ${bead} has no log here any more: its folder was cleaned up after its work was safe, or it ended before an agent was started`, `see how it ended with \`heartbead show ${bead}\``);
+    throw failure(
+      `attempt ${record.id} of bead ${bead} has no log here any more: its folder was cleaned up after its work was safe, or it ended before an agent was started`,
+      `see how it ended with \`heartbead show ${bead}\``,
+    );
   }
-  throw failure(`the log of attempt ${record.id} is not in this state directory: it ran on host ${record.host}`, `run \`heartbead logs ${bead}\` there (or with its HEARTBEAD_HOME)`);
+  throw failure(
+    `the log of attempt ${record.id} is not in this state directory: it ran on host ${record.host}`,
+    `run \`heartbead logs ${bead}\` there (or with its HEARTBEAD_HOME)`,
+  );
 }
 
 async function known(places: string[], bead: string, attempt: string): Promise<AttemptDir | undefined> {
@@ -121,6 +165,8 @@ async function known(places: string[], bead: string, attempt: string): Promise<A
 
 async function newestHere(places: string[], bead: string): Promise<AttemptDir | undefined> {
   const number = (dir: AttemptDir): number => Number(dir.attempt.split('-')[0]);
-  const found = (await Promise.all(places.map((home) => AttemptDir.list(home)))).flat().filter((dir) => dir.bead === bead);
+  const found = (await Promise.all(places.map((home) => AttemptDir.list(home))))
+    .flat()
+    .filter((dir) => dir.bead === bead);
   return found.sort((a, b) => number(a) - number(b)).at(-1);
 }

@@ -23,11 +23,24 @@ export function ls(program: Command): void {
         const { status, all, limit } = parseArgs(options, given, 'ls');
         const { listBeads } = await import('../../client/list.js');
         const { beadsTable } = await import('../render/beads-table.js');
-        const found = await listBeads(await context.town(), { all, limit, deadline: context.deadline, ...(status === undefined ? {} : { status }) });
-        const none = status === undefined && !all ? 'no open beads (`heartbead ls --all` shows ended ones; `heartbead sling` starts one)' : 'no such beads';
-        context.print({ beads: found.beads, more: found.more }, found.beads.length === 0 ? none : beadsTable(found.beads, Date.now(), context.io.colors));
+        const found = await listBeads(await context.town(), {
+          all,
+          limit,
+          deadline: context.deadline,
+          ...(status === undefined ? {} : { status }),
+        });
+        const none =
+          status === undefined && !all
+            ? 'no open beads (`heartbead ls --all` shows ended ones; `heartbead sling` starts one)'
+            : 'no such beads';
+        context.print(
+          { beads: found.beads, more: found.more },
+          found.beads.length === 0 ? none : beadsTable(found.beads, Date.now(), context.io.colors),
+        );
         if (!context.json && found.beads.length > 0) {
-          context.note(`${found.more ? `the newest ${limit}; more with --limit. ` : ''}This list may be a moment late; \`heartbead show BEAD\` asks the bead itself.`);
+          context.note(
+            `${found.more ? `the newest ${limit}; more with --limit. ` : ''}This list may be a moment late; \`heartbead show BEAD\` asks the bead itself.`,
+          );
         }
         return exitCodes.fine;
       }),

@@ -12,7 +12,11 @@ export function mcp(program: Command): void {
         try {
           await serveMcp(io.env);
         } catch (error) {
-          throw failure(error instanceof Error ? error.message : String(error), 'this command is started by an agent program that Heartbead runs', error);
+          throw failure(
+            error instanceof Error ? error.message : String(error),
+            'this command is started by an agent program that Heartbead runs',
+            error,
+          );
         }
         return exitCodes.fine;
       }),

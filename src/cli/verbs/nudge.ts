@@ -5,7 +5,14 @@ import { beadArgument, parseArgs } from '../args.js';
 import { action } from '../context.js';
 import { exitCodes } from '../exit.js';
 
-const text = z.string().trim().min(1, 'a nudge needs a text').max(limits.textChars, `a nudge has at most ${limits.textChars} characters; put long material into the repository and name the file`);
+const text = z
+  .string()
+  .trim()
+  .min(1, 'a nudge needs a text')
+  .max(
+    limits.textChars,
+    `a nudge has at most ${limits.textChars} characters; put long material into the repository and name the file`,
+  );
 
 export function nudge(program: Command): void {
   program

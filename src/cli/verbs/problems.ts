@@ -15,7 +15,18 @@ export function problems(program: Command): void {
         const { facts } = await lookAtTown(await context.town(), { deadline: context.deadline });
         const found = problemsOf(facts);
         if (facts.more) context.note(`only the newest ${facts.beads.length} open beads were looked at`);
-        context.print({ problems: found, lookedAt: { beads: facts.beads.length, rigs: facts.rigs.length, convoys: facts.convoys.length, hosts: facts.hosts } }, problemsPage(found, facts.now, context.io.colors));
+        context.print(
+          {
+            problems: found,
+            lookedAt: {
+              beads: facts.beads.length,
+              rigs: facts.rigs.length,
+              convoys: facts.convoys.length,
+              hosts: facts.hosts,
+            },
+          },
+          problemsPage(found, facts.now, context.io.colors),
+        );
         return exitCodes.fine;
       }),
     );

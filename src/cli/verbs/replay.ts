@@ -11,29 +11,59 @@ import type { ReplayVerdict } from '../replay/replay-history.js';
 const fileBytes = 256 * 1024 * 1024;
 
 /** What a person can do about a workflow whose history does not replay. */
-const whatToDo = 'keep a worker of the version that wrote this history until the workflow has ended, and do not put this version in service for it; or guard what was changed with patched() and replay again';
+const whatToDo =
+  'keep a worker of the version that wrote this history until the workflow has ended, and do not put this version in service for it; or guard what was changed with patched() and replay again';
 
-type FileVerdict = { file: string; workflowType: string; workflowId?: string; runId: string; events: number } & ReplayVerdict & { next?: string };
+type FileVerdict = {
+  file: string;
+  workflowType: string;
+  workflowId?: string;
+  runId: string;
+  events: number;
+} & ReplayVerdict & { next?: string };
 
 export function replay(program: Command): void {
   program
     .command('replay')
-    .description("replay recorded workflow histories with this version's workflows, without a server: does this version go on where another one was?")
-    .argument('<files...>', 'histories as `temporal workflow show --output json` and the Web UI write them; - reads one from stdin')
+    .description(
+      "replay recorded workflow histories with this version's workflows, without a server: does this version go on where another one was?",
+    )
+    .argument(
+      '<files...>',
+      'histories as `temporal workflow show --output json` and the Web UI write them; - reads one from stdin',
+    )
     .option('--json', 'print JSON')
     .action(
       action(async (context, files: string[]) => {
         // All are read before the first is replayed: what cannot be meant is refused as a whole.
         const histories: { file: string; history: RecordedHistory }[] = [];
         for (const file of files) histories.push({ file: file === '-' ? 'stdin' : file, history: await read(file) });
-        const [{ pino }, { installRuntime }, { builtWorkflowBundle }, { replayHistories }] = await Promise.all([import('pino'), import('../../worker/runtime.js'), import('../../worker/bundle.js'), import('../replay/replay-history.js')]);
+        const [{ pino }, { installRuntime }, { builtWorkflowBundle }, { replayHistories }] = await Promise.all([
+          import('pino'),
+          import('../../worker/runtime.js'),
+          import('../../worker/bundle.js'),
+          import('../replay/replay-history.js'),
+        ]);
         // The SDK would tell the same once more, in its own words.
         installRuntime(pino({ level: 'silent' }));
-        const verdicts = await replayHistories(histories.map(({ history }) => history), builtWorkflowBundle());
-        const told = histories.map(({ file, history: { workflowType, workflowId, runId, events } }, index): FileVerdict => {
-          const verdict = verdicts[index] as ReplayVerdict;
-          return { file, workflowType, ...(workflowId === undefined ? {} : { workflowId }), runId, events: events.length, ...verdict, ...(verdict.replays ? {} : { next: whatToDo }) };
-        });
+        const verdicts = await replayHistories(
+          histories.map(({ history }) => history),
+          builtWorkflowBundle(),
+        );
+        const told = histories.map(
+          ({ file, history: { workflowType, workflowId, runId, events } }, index): FileVerdict => {
+            const verdict = verdicts[index] as ReplayVerdict;
+            return {
+              file,
+              workflowType,
+              ...(workflowId === undefined ? {} : { workflowId }),
+              runId,
+              events: events.length,
+              ...verdict,
+              ...(verdict.replays ? {} : { next: whatToDo }),
+            };
+          },
+        );
         const replays = verdicts.every((verdict) => verdict.replays);
         if (context.json) context.print({ replays, files: told }, '');
         else for (const verdict of told) print(context, verdict);
@@ -48,7 +78,10 @@ async function read(file: string): Promise<RecordedHistory> {
     return readHistory(text);
   } catch (error) {
     if (!(error instanceof NoHistoryError)) throw error;
-    throw usageError(`${file === '-' ? 'stdin' : file} is no history that can be replayed: ${error.message}`, error.next);
+    throw usageError(
+      `${file === '-' ? 'stdin' : file} is no history that can be replayed: ${error.message}`,
+      error.next,
+    );
   }
 }
 
@@ -56,6 +89,8 @@ function print({ io }: Context, verdict: FileVerdict): void {
   const { file, workflowType, events } = verdict;
   if (verdict.replays) return io.out(`${file}: ${io.colors.green('replays')} (${workflowType}, ${events} events)`);
   const where = verdict.event === undefined ? '' : ` at event ${verdict.event.id} (${verdict.event.type})`;
-  io.out(`${file}: ${io.colors.red('does not replay')}: this version does something else than what was recorded${where}: ${verdict.problem}`);
+  io.out(
+    `${file}: ${io.colors.red('does not replay')}: this version does something else than what was recorded${where}: ${verdict.problem}`,
+  );
   io.out(`  next: ${whatToDo}`);
 }

@@ -8,7 +8,10 @@ export function retry(program: Command): void {
     .command('retry')
     .description('start a blocked bead again, or end its back-off')
     .argument('<bead>', 'id of the bead')
-    .option('--now', 'do not wait for a host that is out of reach. Only when you know that the host is dead: if it lives on, two agents may work on the bead')
+    .option(
+      '--now',
+      'do not wait for a host that is out of reach. Only when you know that the host is dead: if it lives on, two agents may work on the bead',
+    )
     .option('--json', 'print JSON')
     .action(
       action(async (context, given: string, { now }: { now?: boolean }) => {

@@ -33,7 +33,11 @@ type Given = z.output<typeof options>;
 function checkOf(text: string): Check {
   const match = /^([\w .-]{1,50}?)(?:@(\d+(?:ms|s|m|h|d)))?=(.+)$/s.exec(text);
   const timeout = match?.[2] === undefined ? checkTimeout : durationOf(match[2]);
-  if (match === null || timeout === undefined) throw usageError(`--check ${JSON.stringify(text)} is not name=command or name@10m=command`, 'see `heartbead rig add --help`');
+  if (match === null || timeout === undefined)
+    throw usageError(
+      `--check ${JSON.stringify(text)} is not name=command or name@10m=command`,
+      'see `heartbead rig add --help`',
+    );
   return { name: match[1] as string, command: match[3] as string, timeout };
 }
 
@@ -71,14 +75,24 @@ export function rig(program: Command): void {
       .option('--option <key=value>', "an option of the agent's adapter; the value may be JSON (repeatable)", collect)
       .option('--env <name>', "a variable of the worker's host that the agent may see (repeatable)", collect)
       .option('--max-agents <n>', 'running agents over all hosts (default: 4)')
-      .option('--check <name=command>', 'a command that must succeed in the merged tree; name@10m=command sets its time limit (default 30m; repeatable, in this order)', collect)
+      .option(
+        '--check <name=command>',
+        'a command that must succeed in the merged tree; name@10m=command sets its time limit (default 30m; repeatable, in this order)',
+        collect,
+      )
       .option('--strategy <name>', `how work lands: ${mergeStrategies.join(', ')} (default: merge)`)
       .option('--approval', 'a person approves each bead before it is merged')
       .option('--no-approval', 'no approval')
       .option('--clock <name=duration>', 'another setting for one of the clocks (repeatable)', collect)
       .option('--json', 'print JSON');
 
-  withSettings(group.command('add').description('add a rig').argument('<name>', 'its name').requiredOption('--repo <url>', 'the repository'))
+  withSettings(
+    group
+      .command('add')
+      .description('add a rig')
+      .argument('<name>', 'its name')
+      .requiredOption('--repo <url>', 'the repository'),
+  )
     .option('--task-queue <name>', "the town's task queue")
     .action(
       action(async (context, givenName: string, rest: unknown) => {
@@ -86,60 +100,103 @@ export function rig(program: Command): void {
         const given = parseArgs(options, rest, 'rig add');
         const { clocks, base, ...change } = changeOf(given, 'add');
         const settings: RigSettings = {
-          maxAgents: 4, checks: [], strategy: 'merge', approval: false, ...(change as Partial<RigSettings>), repo: repoOf(given.repo ?? '', process.cwd()), agent: agentSpec(given, 'rig add'),
-          ...(typeof base === 'string' ? { base } : {}), ...(clocks ? { clocks } : {}),
+          maxAgents: 4,
+          checks: [],
+          strategy: 'merge',
+          approval: false,
+          ...(change as Partial<RigSettings>),
+          repo: repoOf(given.repo ?? '', process.cwd()),
+          agent: agentSpec(given, 'rig add'),
+          ...(typeof base === 'string' ? { base } : {}),
+          ...(clocks ? { clocks } : {}),
         };
         const problem = rigSettingsProblem(settings);
         if (problem !== undefined) throw usageError(problem, 'see `heartbead rig add --help`');
         const town = await context.town();
         await (await context.fleet()).addRig(name, settings, given.taskQueue ?? town.taskQueue);
-        context.print({ rig: name, settings }, `added rig ${name}; sling at it with \`heartbead sling TITLE --rig ${name}\``);
+        context.print(
+          { rig: name, settings },
+          `added rig ${name}; sling at it with \`heartbead sling TITLE --rig ${name}\``,
+        );
         return exitCodes.fine;
       }),
     );
-  withSettings(group.command('set').description('change settings; they apply to the next attempt and the next merge').argument('<name>', 'its name').option('--repo <url>', 'another repository')).action(
+  withSettings(
+    group
+      .command('set')
+      .description('change settings; they apply to the next attempt and the next merge')
+      .argument('<name>', 'its name')
+      .option('--repo <url>', 'another repository'),
+  ).action(
     action(async (context, givenName: string, rest: unknown) => {
       const change = changeOf(parseArgs(options, rest, 'rig set'), 'set');
-      if (Object.keys(change).length === 0) throw usageError('nothing is to be changed', 'see `heartbead rig set --help`');
+      if (Object.keys(change).length === 0)
+        throw usageError('nothing is to be changed', 'see `heartbead rig set --help`');
       const text = await (await context.fleet()).configureRig(nameOf(givenName), change);
       context.print({ rig: givenName, text }, text);
       return exitCodes.fine;
     }),
   );
-  group.command('show').description('settings, agents and merge queue of a rig').argument('<name>', 'its name').option('--json', 'print JSON').action(
-    action(async (context, name: string) => {
-      const { rigPage } = await import('../render/rig-page.js');
-      const fleet = await context.fleet();
-      const [view, atWork] = await Promise.all([fleet.rig(nameOf(name)), fleet.merges(nameOf(name))]);
-      context.print({ ...view, atWork }, rigPage(view, context.io.colors, atWork));
-      return exitCodes.fine;
-    }),
-  );
-  group.command('ls').description('list the rigs').option('--all', 'removed ones too').option('--json', 'print JSON').action(
-    action(async (context, { all }: { all?: boolean }) => {
-      const { fleetTable } = await import('../render/fleet-table.js');
-      const rigs = await (await context.fleet()).list('rig', { all: all === true, limit: 500 });
-      context.print({ rigs }, rigs.length === 0 ? 'no rigs (`heartbead rig add` makes one)' : fleetTable('RIG', rigs, Date.now(), context.io.colors));
-      return exitCodes.fine;
-    }),
-  );
-  const simple = (verb: 'pause' | 'resume', description: string): void => {
-    group.command(verb).description(description).argument('<name>', 'its name').option('--json', 'print JSON').action(
+  group
+    .command('show')
+    .description('settings, agents and merge queue of a rig')
+    .argument('<name>', 'its name')
+    .option('--json', 'print JSON')
+    .action(
       action(async (context, name: string) => {
+        const { rigPage } = await import('../render/rig-page.js');
         const fleet = await context.fleet();
-        const text = verb === 'pause' ? await fleet.pauseRig(nameOf(name)) : await fleet.resumeRig(nameOf(name));
+        const [view, atWork] = await Promise.all([fleet.rig(nameOf(name)), fleet.merges(nameOf(name))]);
+        context.print({ ...view, atWork }, rigPage(view, context.io.colors, atWork));
+        return exitCodes.fine;
+      }),
+    );
+  group
+    .command('ls')
+    .description('list the rigs')
+    .option('--all', 'removed ones too')
+    .option('--json', 'print JSON')
+    .action(
+      action(async (context, { all }: { all?: boolean }) => {
+        const { fleetTable } = await import('../render/fleet-table.js');
+        const rigs = await (await context.fleet()).list('rig', { all: all === true, limit: 500 });
+        context.print(
+          { rigs },
+          rigs.length === 0
+            ? 'no rigs (`heartbead rig add` makes one)'
+            : fleetTable('RIG', rigs, Date.now(), context.io.colors),
+        );
+        return exitCodes.fine;
+      }),
+    );
+  const simple = (verb: 'pause' | 'resume', description: string): void => {
+    group
+      .command(verb)
+      .description(description)
+      .argument('<name>', 'its name')
+      .option('--json', 'print JSON')
+      .action(
+        action(async (context, name: string) => {
+          const fleet = await context.fleet();
+          const text = verb === 'pause' ? await fleet.pauseRig(nameOf(name)) : await fleet.resumeRig(nameOf(name));
+          context.print({ rig: name, text }, text);
+          return exitCodes.fine;
+        }),
+      );
+  };
+  simple('pause', 'no new attempts and merges until resume; what runs goes on');
+  simple('resume', 'let a paused rig go on; with an open breaker, probe at once');
+  group
+    .command('rm')
+    .description('remove a rig once its agents and merges have ended')
+    .argument('<name>', 'its name')
+    .option('--force', 'also when beads wait for it: they then wait for a person')
+    .option('--json', 'print JSON')
+    .action(
+      action(async (context, name: string, { force }: { force?: boolean }) => {
+        const text = await (await context.fleet()).removeRig(nameOf(name), force === true ? { force } : {});
         context.print({ rig: name, text }, text);
         return exitCodes.fine;
       }),
     );
-  };
-  simple('pause', 'no new attempts and merges until resume; what runs goes on');
-  simple('resume', 'let a paused rig go on; with an open breaker, probe at once');
-  group.command('rm').description('remove a rig once its agents and merges have ended').argument('<name>', 'its name').option('--force', 'also when beads wait for it: they then wait for a person').option('--json', 'print JSON').action(
-    action(async (context, name: string, { force }: { force?: boolean }) => {
-      const text = await (await context.fleet()).removeRig(nameOf(name), force === true ? { force } : {});
-      context.print({ rig: name, text }, text);
-      return exitCodes.fine;
-    }),
-  );
 }

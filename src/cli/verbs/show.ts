@@ -15,7 +15,16 @@ export function show(program: Command): void {
         const { lookAt } = await import('../../client/look.js');
         const { beadPage } = await import('../render/bead-page.js');
         const look = await lookAt(await context.beads(), bead);
-        context.print({ bead, partial: look.view === undefined, notes: look.notes, state: look.view ?? null, execution: look.description }, beadPage(look, Date.now(), context.io.colors));
+        context.print(
+          {
+            bead,
+            partial: look.view === undefined,
+            notes: look.notes,
+            state: look.view ?? null,
+            execution: look.description,
+          },
+          beadPage(look, Date.now(), context.io.colors),
+        );
         return exitCodes.fine;
       }),
     );

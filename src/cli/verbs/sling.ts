@@ -5,7 +5,15 @@ import { limits } from '../../contract/index.js';
 import type { BeadInput } from '../../contract/index.js';
 import { beadInputProblem } from '../../domain/input.js';
 import { agentSpec } from '../agent-spec.js';
-import { beadArgument, budgetOptions, clockOptions, keyValues, parseArgs, titleArgument, wholeNumber } from '../args.js';
+import {
+  beadArgument,
+  budgetOptions,
+  clockOptions,
+  keyValues,
+  parseArgs,
+  titleArgument,
+  wholeNumber,
+} from '../args.js';
 import { beadIdOf } from '../bead-id.js';
 import { action } from '../context.js';
 import type { Context } from '../context.js';
@@ -25,7 +33,10 @@ const options = z.object({
   option: keyValues.default({}),
   env: z.array(z.string()).default([]),
   priority: wholeNumber('a priority', 1, 5).default(3),
-  rig: z.string().regex(/^[a-z0-9][a-z0-9-]{0,59}$/, 'a rig has a name of lower-case letters, digits and dashes').optional(),
+  rig: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,59}$/, 'a rig has a name of lower-case letters, digits and dashes')
+    .optional(),
   target: z.string().optional(),
   clock: clockOptions.default({}),
   budget: budgetOptions.default({}),
@@ -40,7 +51,10 @@ export function sling(program: Command): void {
     .command('sling')
     .description('start a bead: one piece of work for one agent')
     .argument('<title>', 'what is to be done, in a line')
-    .option('--repo <url>', 'the repository to work on: a URL, or the path of a local one (with --rig: that of the rig)')
+    .option(
+      '--repo <url>',
+      'the repository to work on: a URL, or the path of a local one (with --rig: that of the rig)',
+    )
     .option('--base <branch>', "the branch to start from (default: the remote's default branch)")
     .option('--id <id>', 'id of the bead (default: made of the title)')
     .option('--body <text>', 'the whole task, at most 64 KiB')
@@ -50,14 +64,28 @@ export function sling(program: Command): void {
     .option('--option <key=value>', "an option of the agent's adapter; the value may be JSON (repeatable)", collect)
     .option('--env <name>', "a variable of the worker's host that the agent may see (repeatable)", collect)
     .option('--priority <n>', 'from 1 (first) to 5 (last)', '3')
-    .option('--rig <name>', 'the rig that grants its attempts and merges its work; its agent is taken when none is named')
+    .option(
+      '--rig <name>',
+      'the rig that grants its attempts and merges its work; its agent is taken when none is named',
+    )
     .option('--target <branch>', "the branch to land on, with --rig (default: the rig's base)")
-    .option('--clock <name=duration>', 'another setting for one of the clocks, such as maxRuntime=2h (repeatable)', collect)
-    .option('--budget <name=number>', 'a budget, such as maxCostUsd=5, maxTokens=2000000 or agentFailures=3 (repeatable)', collect)
+    .option(
+      '--clock <name=duration>',
+      'another setting for one of the clocks, such as maxRuntime=2h (repeatable)',
+      collect,
+    )
+    .option(
+      '--budget <name=number>',
+      'a budget, such as maxCostUsd=5, maxTokens=2000000 or agentFailures=3 (repeatable)',
+      collect,
+    )
     .option('--task-queue <name>', "the town's task queue")
     .option('--wait', 'return only when the bead has closed (status 0) or cannot go on by itself (status 1)')
     .option('--json', 'print JSON')
-    .addHelpText('after', '\nExample:\n  heartbead sling "Fix the typo" --repo . --command "./fix.sh && git commit -am fixed && heartbead agent done"')
+    .addHelpText(
+      'after',
+      '\nExample:\n  heartbead sling "Fix the typo" --repo . --command "./fix.sh && git commit -am fixed && heartbead agent done"',
+    )
     .action(
       action(async (context, title: string, given: unknown) => {
         const { wait, taskQueue, ...rest } = parseArgs(options, given, 'sling');
@@ -65,10 +93,17 @@ export function sling(program: Command): void {
         const beads = await context.beads();
         const town = await context.town();
         const { runId } = await beads.start(input, taskQueue ?? town.taskQueue);
-        const started = { bead: input.bead, title: input.title, repo: input.repo, workflowId: `bead-${input.bead}`, runId };
+        const started = {
+          bead: input.bead,
+          title: input.title,
+          repo: input.repo,
+          workflowId: `bead-${input.bead}`,
+          runId,
+        };
         if (wait) return waitAndReport(context, input.bead, started);
         context.print(started, `slung ${input.bead}`);
-        if (!context.json) context.note(`watch it with \`heartbead watch\`, or ask \`heartbead explain ${input.bead}\``);
+        if (!context.json)
+          context.note(`watch it with \`heartbead watch\`, or ask \`heartbead explain ${input.bead}\``);
         return exitCodes.fine;
       }),
     );
@@ -78,13 +113,17 @@ type Given = Omit<z.output<typeof options>, 'wait' | 'taskQueue'>;
 
 /** Everything is checked before the server hears of it: a refused sling has started nothing. */
 async function beadInput(context: Context, title: string, given: Given): Promise<BeadInput> {
-  if (given.body !== undefined && given.bodyFile !== undefined) throw usageError('--body and --body-file exclude each other');
+  if (given.body !== undefined && given.bodyFile !== undefined)
+    throw usageError('--body and --body-file exclude each other');
   const body = given.bodyFile === undefined ? given.body : await readText(given.bodyFile, limits.bodyBytes, 'a body');
   const input: BeadInput = {
     bead: given.id ?? beadIdOf(title),
     title,
     repo: await repoFor(context, given),
-    agent: given.rig !== undefined && given.agent === undefined && given.command === undefined ? { adapter: 'rig' } : agentSpec(given, 'sling'),
+    agent:
+      given.rig !== undefined && given.agent === undefined && given.command === undefined
+        ? { adapter: 'rig' }
+        : agentSpec(given, 'sling'),
     priority: given.priority,
     ...(body === undefined ? {} : { body }),
     ...(given.base === undefined ? {} : { base: given.base }),
@@ -100,12 +139,14 @@ async function beadInput(context: Context, title: string, given: Given): Promise
 
 /** A rig that does not exist is said before anything starts. */
 async function repoFor(context: Context, { repo, rig, target }: Given): Promise<string> {
-  if (target !== undefined && rig === undefined) throw usageError('--target goes with --rig: without one nothing is merged', 'see `heartbead sling --help`');
+  if (target !== undefined && rig === undefined)
+    throw usageError('--target goes with --rig: without one nothing is merged', 'see `heartbead sling --help`');
   if (rig === undefined) {
     if (repo === undefined) throw usageError('which repository is to be worked on?', 'give --repo URL, or --rig NAME');
     return repoOf(repo, process.cwd());
   }
-  if (repo !== undefined) throw usageError('--repo and --rig exclude each other: the rig names the repository', 'leave --repo away');
+  if (repo !== undefined)
+    throw usageError('--repo and --rig exclude each other: the rig names the repository', 'leave --repo away');
   return (await (await context.fleet()).rig(rig)).settings.repo;
 }
 
@@ -125,12 +166,19 @@ async function waitAndReport(context: Context, bead: string, started: object): P
     ...(view?.sha === undefined ? {} : { sha: view.sha }),
   };
   if (end.status === 'closed') {
-    context.print(result, `${bead} is closed${view?.branch === undefined ? '' : `: ${view.branch}${view.sha === undefined ? '' : ` at ${shortSha(view.sha)}`}`}`);
+    context.print(
+      result,
+      `${bead} is closed${view?.branch === undefined ? '' : `: ${view.branch}${view.sha === undefined ? '' : ` at ${shortSha(view.sha)}`}`}`,
+    );
     return exitCodes.fine;
   }
   // A script that waits wants the result also of a bead that did not close.
   if (context.json) context.io.out(JSON.stringify(result, undefined, 2));
   const reason = oneLine(end.reason, 1_000);
-  if (end.status === 'blocked') throw failure(`bead ${bead} is blocked: ${reason}`, `${end.fix ?? 'see what it waits for'}; it stays open, \`heartbead explain ${bead}\` tells more`);
+  if (end.status === 'blocked')
+    throw failure(
+      `bead ${bead} is blocked: ${reason}`,
+      `${end.fix ?? 'see what it waits for'}; it stays open, \`heartbead explain ${bead}\` tells more`,
+    );
   throw failure(`bead ${bead} did not close, it is ${end.status}: ${reason}`, `see \`heartbead explain ${bead}\``);
 }

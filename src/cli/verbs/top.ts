@@ -15,7 +15,9 @@ const leave = '\u001b[?1049l';
 export function top(program: Command): void {
   program
     .command('top')
-    .description('beads, problems, hosts and queues, live on the whole screen, with keys; a plain page when it is no terminal')
+    .description(
+      'beads, problems, hosts and queues, live on the whole screen, with keys; a plain page when it is no terminal',
+    )
     .option('--limit <n>', 'at most so many beads, newest first', '100')
     .option('--json', 'print JSON, once')
     .action(
@@ -34,22 +36,33 @@ export function top(program: Command): void {
         if (context.json || !io.tty || !process.stdin.isTTY) {
           const { plainScreen } = await import('../top/screen.js');
           const data = await look();
-          context.print({ beads: data.summaries, hosts: data.facts.hosts, problems: data.problems }, plainScreen(data, where, io.width));
+          context.print(
+            { beads: data.summaries, hosts: data.facts.hosts, problems: data.problems },
+            plainScreen(data, where, io.width),
+          );
           return exitCodes.fine;
         }
         // Loaded here: a library for screens costs every other verb its time otherwise.
-        const [{ render }, { createElement }, { Top }, { act }, { NoServerError }] = await Promise.all([import('ink'), import('react'), import('../top/app.js'), import('../top/commands.js'), import('../../client/errors.js')]);
+        const [{ render }, { createElement }, { Top }, { act }, { NoServerError }] = await Promise.all([
+          import('ink'),
+          import('react'),
+          import('../top/app.js'),
+          import('../top/commands.js'),
+          import('../../client/errors.js'),
+        ]);
         process.stdout.write(enter);
         try {
           const props = {
             where,
             colors: wantsColors(io.env, io.tty),
-            look: () => look().catch((error: unknown) => {
-              // A server that is restarted comes back; who watches wants to see that.
-              if (error instanceof NoServerError) return undefined;
-              throw error;
-            }),
-            act: (command: Parameters<typeof act>[0], data: Parameters<typeof act>[1]) => act(command, data, beads, stateDirectory(io.env)),
+            look: () =>
+              look().catch((error: unknown) => {
+                // A server that is restarted comes back; who watches wants to see that.
+                if (error instanceof NoServerError) return undefined;
+                throw error;
+              }),
+            act: (command: Parameters<typeof act>[0], data: Parameters<typeof act>[1]) =>
+              act(command, data, beads, stateDirectory(io.env)),
           };
           await render(createElement(Top, props), { exitOnCtrlC: false, patchConsole: false }).waitUntilExit();
         } finally {

@@ -21,7 +21,9 @@ const options = z.object({
 export function up(program: Command): void {
   program
     .command('up')
-    .description('start what is not up: a Temporal server (unless one is configured), its search attributes, and a worker; they go on after this command')
+    .description(
+      'start what is not up: a Temporal server (unless one is configured), its search attributes, and a worker; they go on after this command',
+    )
     .option('--no-worker', 'no worker')
     .option('--max-agents <n>', 'at most so many agents on this host (default: 4)')
     .option('--port <port>', 'of the server (default: 7233, or another when that is taken)')
@@ -34,7 +36,12 @@ export function up(program: Command): void {
         const { worker, maxAgents, port, uiPort, taskQueue, foreground } = parseArgs(options, given, 'up');
         const { bringUp } = await import('../town/up.js');
         const home = stateDirectory(context.io.env);
-        const { server, worker: started, registered, town } = await bringUp({
+        const {
+          server,
+          worker: started,
+          registered,
+          town,
+        } = await bringUp({
           home,
           env: context.io.env,
           taskQueue: taskQueue ?? context.io.env['HEARTBEAD_TASK_QUEUE'] ?? DEFAULT_TASK_QUEUE,
@@ -56,8 +63,25 @@ type Up = Omit<TownUp, 'town'>;
 
 const result = (home: string, { server, worker, registered }: Up) => ({
   home,
-  server: { state: server.state, address: server.settings.address, namespace: server.settings.namespace, uiAddress: server.settings.uiAddress ?? null, ...(server.record === undefined ? {} : { pid: server.record.pid, source: server.record.source, log: server.record.log }) },
-  worker: worker === undefined ? null : { state: worker.state, pid: worker.record.pid, taskQueue: worker.record.taskQueue, maxAgents: worker.record.maxAgents, log: worker.record.log },
+  server: {
+    state: server.state,
+    address: server.settings.address,
+    namespace: server.settings.namespace,
+    uiAddress: server.settings.uiAddress ?? null,
+    ...(server.record === undefined
+      ? {}
+      : { pid: server.record.pid, source: server.record.source, log: server.record.log }),
+  },
+  worker:
+    worker === undefined
+      ? null
+      : {
+          state: worker.state,
+          pid: worker.record.pid,
+          taskQueue: worker.record.taskQueue,
+          maxAgents: worker.record.maxAgents,
+          log: worker.record.log,
+        },
   registered,
 });
 
@@ -67,7 +91,9 @@ function page(home: string, { server, worker }: Up): string {
   return [
     `server  ${said}: ${settings.address}, namespace ${settings.namespace}${record === undefined ? '' : `, pid ${record.pid}`}`,
     ...(settings.uiAddress === undefined ? [] : [`web UI  ${settings.uiAddress}`]),
-    worker === undefined ? 'worker  none (heartbead worker starts one)' : `worker  ${worker.state === 'running' ? 'already up' : 'started'}: task queue ${worker.record.taskQueue}, at most ${worker.record.maxAgents} agents, pid ${worker.record.pid}`,
+    worker === undefined
+      ? 'worker  none (heartbead worker starts one)'
+      : `worker  ${worker.state === 'running' ? 'already up' : 'started'}: task queue ${worker.record.taskQueue}, at most ${worker.record.maxAgents} agents, pid ${worker.record.pid}`,
     `state   ${home}`,
   ].join('\n');
 }
@@ -78,7 +104,10 @@ async function stay(context: Context, home: string, { server, worker }: Up): Pro
   const { setTimeout: sleep } = await import('node:timers/promises');
   const stop = untilInterrupted();
   context.note('Ctrl-C stops it');
-  const processes = [...(server.record === undefined ? [] : [{ what: 'server', record: server.record }]), ...(worker === undefined ? [] : [{ what: 'worker', record: worker.record }])];
+  const processes = [
+    ...(server.record === undefined ? [] : [{ what: 'server', record: server.record }]),
+    ...(worker === undefined ? [] : [{ what: 'worker', record: worker.record }]),
+  ];
   let died: (typeof processes)[number] | undefined;
   while (!stop.aborted && died === undefined) {
     died = processes.find(({ record }) => !isAlive(record));
@@ -88,8 +117,16 @@ async function stay(context: Context, home: string, { server, worker }: Up): Pro
       });
     }
   }
-  const { agentsAlive } = await bringDown(home, { worker: worker?.state === 'started', server: server.state === 'started' });
-  context.note(agentsAlive.length === 0 ? 'stopped' : `stopped; ${agentsAlive.length} agent(s) live on and continue after the next \`heartbead up\``);
-  if (died !== undefined) throw failure(`the ${died.what} (pid ${died.record.pid}) has ended by itself`, `read its log: ${died.record.log}`);
+  const { agentsAlive } = await bringDown(home, {
+    worker: worker?.state === 'started',
+    server: server.state === 'started',
+  });
+  context.note(
+    agentsAlive.length === 0
+      ? 'stopped'
+      : `stopped; ${agentsAlive.length} agent(s) live on and continue after the next \`heartbead up\``,
+  );
+  if (died !== undefined)
+    throw failure(`the ${died.what} (pid ${died.record.pid}) has ended by itself`, `read its log: ${died.record.log}`);
   return exitCodes.fine;
 }

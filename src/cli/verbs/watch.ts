@@ -37,10 +37,13 @@ export function watch(program: Command): void {
         while (!stop.aborted) {
           const seen = await look(town, beads, limit, context.deadline);
           // A server that is restarted comes back; who watches wants to see that.
-          if ((seen === undefined) !== away) context.note(away ? 'the server answers again' : 'the server does not answer; trying again');
+          if ((seen === undefined) !== away)
+            context.note(away ? 'the server answers again' : 'the server does not answer; trying again');
           away = seen === undefined;
-          if (seen !== undefined && redraw !== undefined) redraw(watchTable(seen.rows, seen.more, Date.now(), context.io));
-          else if (seen !== undefined) for (const line of watchLines(seen.rows, shown, Date.now(), context.json)) context.io.out(line);
+          if (seen !== undefined && redraw !== undefined)
+            redraw(watchTable(seen.rows, seen.more, Date.now(), context.io));
+          else if (seen !== undefined)
+            for (const line of watchLines(seen.rows, shown, Date.now(), context.json)) context.io.out(line);
           await sleep(lookEvery, undefined, { signal: stop }).catch((error: unknown) => {
             if (!stop.aborted) throw error;
           });
@@ -51,8 +54,16 @@ export function watch(program: Command): void {
     );
 }
 
-/** Visibility knows which beads there are; each bead knows how it is. @returns undefined while the server does not answer. */
-async function look(town: Town, beads: BeadClient, limit: number, deadline: number): Promise<{ rows: WatchedBead[]; more: boolean } | undefined> {
+/**
+ * Visibility knows which beads there are; each bead knows how it is. @returns undefined while the server does not
+ * answer.
+ */
+async function look(
+  town: Town,
+  beads: BeadClient,
+  limit: number,
+  deadline: number,
+): Promise<{ rows: WatchedBead[]; more: boolean } | undefined> {
   const { listBeads } = await import('../../client/list.js');
   const { BeadNotFoundError, NoServerError, NoWorkerError } = await import('../../client/errors.js');
   const rowOf = async (summary: BeadSummary): Promise<WatchedBead> => {

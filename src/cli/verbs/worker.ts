@@ -12,12 +12,20 @@ const options = z.object({
   healthPort: wholeNumber('--health-port', 0, 65_535).optional(),
 });
 
-const flags = { maxAgents: '--max-agents', home: '--home', taskQueue: '--task-queue', diskFloor: '--disk-floor', healthPort: '--health-port' } as const;
+const flags = {
+  maxAgents: '--max-agents',
+  home: '--home',
+  taskQueue: '--task-queue',
+  diskFloor: '--disk-floor',
+  healthPort: '--health-port',
+} as const;
 
 export function worker(program: Command): void {
   program
     .command('worker')
-    .description('run a worker in the foreground, with its log as JSON lines on stderr; its agents live on when it ends')
+    .description(
+      'run a worker in the foreground, with its log as JSON lines on stderr; its agents live on when it ends',
+    )
     .option('--max-agents <n>', 'at most so many agents on this host (default: 4)')
     .option('--home <dir>', 'the state directory (default: HEARTBEAD_HOME)')
     .option('--task-queue <name>', "the town's task queue")
@@ -26,7 +34,9 @@ export function worker(program: Command): void {
     .action(
       action(async (_context, given: unknown) => {
         const parsed = parseArgs(options, given, 'worker');
-        const args = (Object.keys(flags) as (keyof typeof flags)[]).flatMap((name) => (parsed[name] === undefined ? [] : [flags[name], String(parsed[name])]));
+        const args = (Object.keys(flags) as (keyof typeof flags)[]).flatMap((name) =>
+          parsed[name] === undefined ? [] : [flags[name], String(parsed[name])],
+        );
         const { runWorker } = await import('../../worker.js');
         return (await runWorker(args)) === 0 ? exitCodes.fine : exitCodes.failed;
       }),

@@ -19,14 +19,22 @@ export interface EnsureBranchOptions {
 }
 
 /**
- * Makes sure that a branch exists on the remote. One that is there is left where it is, whatever has landed on it; of two callers one makes it.
+ * Makes sure that a branch exists on the remote. One that is there is left where it is, whatever has landed on it; of
+ * two callers one makes it.
  * @returns where it stands, and whether this call has made it.
  * @throws GitError
  */
-export async function ensureBranch({ mirrors, repo: given, branch, from, signal }: EnsureBranchOptions): Promise<{ branch: string; sha: string; created: boolean }> {
+export async function ensureBranch({
+  mirrors,
+  repo: given,
+  branch,
+  from,
+  signal,
+}: EnsureBranchOptions): Promise<{ branch: string; sha: string; created: boolean }> {
   const repo = checkedRepo(given);
   const ref = `refs/heads/${checkedBranch(branch)}`;
-  const find = async (): Promise<string | undefined> => (await remoteRefs(repo, [ref], `looking for branch ${branch}`, signal)).refs.get(ref);
+  const find = async (): Promise<string | undefined> =>
+    (await remoteRefs(repo, [ref], `looking for branch ${branch}`, signal)).refs.get(ref);
   const there = await find();
   if (there !== undefined) return { branch, sha: there, created: false };
 
@@ -35,7 +43,10 @@ export async function ensureBranch({ mirrors, repo: given, branch, from, signal 
   const pushed = await pushRefs(mirror, repo, [{ ref, sha }], `making branch ${branch}`);
   const found = await find();
   if (found !== undefined) return { branch, sha: found, created: pushed.kind === 'pushed' && pushed.changed };
-  throw new GitError('rejected', `the remote does not take branch ${branch}${pushed.kind === 'not-taken' ? ` (${pushed.reason})` : ''}: allow it there, or name another one`);
+  throw new GitError(
+    'rejected',
+    `the remote does not take branch ${branch}${pushed.kind === 'not-taken' ? ` (${pushed.reason})` : ''}: allow it there, or name another one`,
+  );
 }
 
 async function startOf(mirror: string, from: string | undefined, signal: AbortSignal | undefined): Promise<string> {

@@ -4,32 +4,64 @@ import type { GitPlace } from '../run-git.js';
 import { commitWithTrailers } from './merge-record.js';
 import type { MergeItem } from './types.js';
 
-/** @returns whether `ancestor` is reachable from `commit`. Anything but git's own yes and no is an error, never an answer. */
-export async function isAncestor(place: GitPlace, ancestor: string, commit: string, signal?: AbortSignal): Promise<boolean> {
-  const { code } = await runGit(place, ['merge-base', '--is-ancestor', '--end-of-options', ancestor, commit], { doing: `comparing ${ancestor} with ${commit}`, signal, accept: [0, 1] });
+/**
+ * @returns whether `ancestor` is reachable from `commit`. Anything but git's own yes and no is an error, never an
+ * answer.
+ */
+export async function isAncestor(
+  place: GitPlace,
+  ancestor: string,
+  commit: string,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const { code } = await runGit(place, ['merge-base', '--is-ancestor', '--end-of-options', ancestor, commit], {
+    doing: `comparing ${ancestor} with ${commit}`,
+    signal,
+    accept: [0, 1],
+  });
   return code === 0;
 }
 
 /**
- * Looks whether an item is on its target already: by the marker, by the trailers of a commit there, or because somebody merged the branch by hand.
+ * Looks whether an item is on its target already: by the marker, by the trailers of a commit there, or because somebody
+ * merged the branch by hand.
  * @param at - the target's commit, and the marker's, as the remote has them.
  * @returns the commit by which it came onto the target.
  */
-export async function findMerged(mirror: string, item: Pick<MergeItem, 'item' | 'sha'>, at: { target: string; marker?: string | undefined }, signal?: AbortSignal): Promise<string | undefined> {
+export async function findMerged(
+  mirror: string,
+  item: Pick<MergeItem, 'item' | 'sha'>,
+  at: { target: string; marker?: string | undefined },
+  signal?: AbortSignal,
+): Promise<string | undefined> {
   const place = { mirror };
-  // A marker whose commit the target has lost (it was rewritten) proves nothing any more. What is not here cannot be reached from what is.
-  if (at.marker !== undefined && (await hasCommit(place, at.marker, signal)) && (await isAncestor(place, at.marker, at.target, signal))) return at.marker;
+  // A marker whose commit the target has lost (it was rewritten) proves nothing any more. What is not here cannot be
+  // reached from what is.
+  if (
+    at.marker !== undefined &&
+    (await hasCommit(place, at.marker, signal)) &&
+    (await isAncestor(place, at.marker, at.target, signal))
+  )
+    return at.marker;
   const recorded = await commitWithTrailers(place, at.target, item, signal);
   if (recorded !== undefined) return recorded;
-  if (!(await hasCommit(place, item.sha, signal)) || !(await isAncestor(place, item.sha, at.target, signal))) return undefined;
+  if (!(await hasCommit(place, item.sha, signal)) || !(await isAncestor(place, item.sha, at.target, signal)))
+    return undefined;
   return firstWith(mirror, item.sha, at.target, signal);
 }
 
 /** @returns the oldest commit of the target's own line (first parents) that contains `sha`, which the target does. */
-async function firstWith(mirror: string, sha: string, target: string, signal: AbortSignal | undefined): Promise<string> {
+async function firstWith(
+  mirror: string,
+  sha: string,
+  target: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const place = { mirror };
   const list = async (...args: string[]): Promise<string[]> =>
-    (await runGit(place, ['rev-list', ...args], { doing: `looking for the merge of ${sha}`, signal })).stdout.split('\n').filter((line) => line !== '');
+    (await runGit(place, ['rev-list', ...args], { doing: `looking for the merge of ${sha}`, signal })).stdout
+      .split('\n')
+      .filter((line) => line !== '');
   const containing = new Set(await list('--ancestry-path', `${sha}..${target}`));
   const oldest = (await list('--first-parent', target, `^${sha}`)).filter((commit) => containing.has(commit)).at(-1);
   // None above it, or it is the parent on that line: the commit itself is part of the line.

@@ -17,8 +17,8 @@ import { isOnRemote } from './verify-merged.js';
 const forgeLag = 10 * 60_000;
 
 /**
- * Opens a pull request once the branch merges without conflict and the checks pass on the merged tree, and then only looks how it stands: the merge is
- * the forge's. Called again it finds the one that is there.
+ * Opens a pull request once the branch merges without conflict and the checks pass on the merged tree, and then only
+ * looks how it stands: the merge is the forge's. Called again it finds the one that is there.
  * @returns `merged` only when the remote's target has the merge.
  * @throws PullRequestPending while it is open; PullRequestError; GitError; the signal's reason.
  */
@@ -46,15 +46,23 @@ export async function landByPullRequest(context: MergeContext, pulls: PullReques
   }
 }
 
-const landed = ({ item }: MergeContext, sha: string): MergeOutcome => ({ outcome: 'merged', sha, target: item.target, strategy: 'pr' });
+const landed = ({ item }: MergeContext, sha: string): MergeOutcome => ({
+  outcome: 'merged',
+  sha,
+  target: item.target,
+  strategy: 'pr',
+});
 
 function unusable(looked: Looked): MergeOutcome | undefined {
   if (looked.kind === 'unusable') return { outcome: 'error', reason: looked.reason };
-  if (looked.kind === 'moved') throw new GitError('unreachable', 'the remote changed while it was looked at: trying again may help');
+  if (looked.kind === 'moved')
+    throw new GitError('unreachable', 'the remote changed while it was looked at: trying again may help');
   return undefined;
 }
 
-/** Merges here, and runs the checks: what would not merge, or would break the target, is not worth a reviewer's time. */
+/**
+ * Merges here, and runs the checks: what would not merge, or would break the target, is not worth a reviewer's time.
+ */
 async function tryOut(context: MergeContext, looked: Looked): Promise<MergeOutcome | undefined> {
   if (looked.kind !== 'ready') return undefined;
   const conflict = await conflictWith(context, looked.ground);
@@ -66,11 +74,16 @@ async function tryOut(context: MergeContext, looked: Looked): Promise<MergeOutco
   return undefined;
 }
 
-async function conflictWith({ item, scratch, say, signal }: MergeContext, { mirror, target }: Ground): Promise<MergeOutcome | undefined> {
+async function conflictWith(
+  { item, scratch, say, signal }: MergeContext,
+  { mirror, target }: Ground,
+): Promise<MergeOutcome | undefined> {
   say(`merging ${item.branch} into ${item.target} (to try it)`);
   await makeScratch(mirror, scratch, target, signal);
   const made = await makeMerge({ scratch, target, item, strategy: 'merge', signal });
-  return made.kind === 'conflict' ? { outcome: 'conflict', paths: made.paths, target: item.target, targetSha: target } : undefined;
+  return made.kind === 'conflict'
+    ? { outcome: 'conflict', paths: made.paths, target: item.target, targetSha: target }
+    : undefined;
 }
 
 async function open(context: MergeContext, pulls: PullRequests, repo: string): Promise<PullRequest> {
@@ -81,44 +94,90 @@ async function open(context: MergeContext, pulls: PullRequests, repo: string): P
   await closeOfEarlierRounds(context, pulls, repo);
   say(`opening a pull request for ${head}`);
   try {
-    return await pulls.create({ repo, head, base, title: clip(item.title.replace(/\s+/g, ' '), 200), body: `Work of ${item.item}, verified at ${item.sha}.`, signal });
+    return await pulls.create({
+      repo,
+      head,
+      base,
+      title: clip(item.title.replace(/\s+/g, ' '), 200),
+      body: `Work of ${item.item}, verified at ${item.sha}.`,
+      signal,
+    });
   } catch (error) {
     // Another call, cut off before it could tell, may have opened it in the meantime.
-    const there = error instanceof PullRequestError && error.kind === 'refused' ? await pulls.find({ repo, head, base, signal }) : undefined;
+    const there =
+      error instanceof PullRequestError && error.kind === 'refused'
+        ? await pulls.find({ repo, head, base, signal })
+        : undefined;
     if (there === undefined) throw error;
     return there;
   }
 }
 
-/** Each round of rework has a branch of its own, and so a pull request of its own: a reviewer is to find one per bead. */
-async function closeOfEarlierRounds({ item, say, signal }: MergeContext, pulls: PullRequests, repo: string): Promise<void> {
+/**
+ * Each round of rework has a branch of its own, and so a pull request of its own: a reviewer is to find one per bead.
+ */
+async function closeOfEarlierRounds(
+  { item, say, signal }: MergeContext,
+  pulls: PullRequests,
+  repo: string,
+): Promise<void> {
   const prefix = attemptRefs.branch(item.item, '');
   if (!item.branch.startsWith(prefix)) return;
   for (const pullRequest of await pulls.openUnder({ repo, prefix, base: item.target, signal })) {
     say(`closing ${pullRequest.url}, of an earlier round`);
-    await pulls.close({ repo, pullRequest, comment: `Reworked: the work of ${item.item} goes on in ${item.branch}, with a pull request of its own.`, signal });
+    await pulls.close({
+      repo,
+      pullRequest,
+      comment: `Reworked: the work of ${item.item} goes on in ${item.branch}, with a pull request of its own.`,
+      signal,
+    });
   }
 }
 
-async function judge(context: MergeContext, pulls: PullRequests, pullRequest: PullRequest, looked: Looked): Promise<MergeOutcome> {
+async function judge(
+  context: MergeContext,
+  pulls: PullRequests,
+  pullRequest: PullRequest,
+  looked: Looked,
+): Promise<MergeOutcome> {
   const { item, signal } = context;
   const repo = checkedRepo(context.repo);
   const { url } = pullRequest;
   const found = await pulls.state(repo, pullRequest, signal);
   switch (found.state) {
     case 'merged': {
-      if (found.sha === undefined) throw new PullRequestPending(`${url} is merged, but GitHub does not say yet as which commit`);
+      if (found.sha === undefined)
+        throw new PullRequestPending(`${url} is merged, but GitHub does not say yet as which commit`);
       // Nothing counts as merged before the remote itself shows it.
-      if (await isOnRemote({ repo, mirrors: context.mirrors, mirror: mirrorPath(context.mirrors, repo) }, item.target, found.sha, signal)) return landed(context, found.sha);
+      if (
+        await isOnRemote(
+          { repo, mirrors: context.mirrors, mirror: mirrorPath(context.mirrors, repo) },
+          item.target,
+          found.sha,
+          signal,
+        )
+      )
+        return landed(context, found.sha);
       const missing = `${url} is merged as ${found.sha}, but that commit is not on ${item.target}`;
       if (found.at !== undefined && Date.now() - found.at < forgeLag) throw new PullRequestPending(`${missing} yet`);
-      return { outcome: 'error', reason: `${missing}: was it merged into another branch, or ${item.target} rewritten?` };
+      return {
+        outcome: 'error',
+        reason: `${missing}: was it merged into another branch, or ${item.target} rewritten?`,
+      };
     }
     case 'closed':
-      return { outcome: 'error', reason: `${url} was closed without a merge: reopen it and retry the bead, or cancel the bead` };
+      return {
+        outcome: 'error',
+        reason: `${url} was closed without a merge: reopen it and retry the bead, or cancel the bead`,
+      };
     case 'open': {
-      if (found.headSha !== item.sha) return { outcome: 'error', reason: `${url} is at ${found.headSha}, no longer at the verified commit ${item.sha}: somebody pushed to its branch, and what is there now was never verified` };
-      const conflict = found.conflicting && looked.kind === 'ready' ? await conflictWith(context, looked.ground) : undefined;
+      if (found.headSha !== item.sha)
+        return {
+          outcome: 'error',
+          reason: `${url} is at ${found.headSha}, no longer at the verified commit ${item.sha}: somebody pushed to its branch, and what is there now was never verified`,
+        };
+      const conflict =
+        found.conflicting && looked.kind === 'ready' ? await conflictWith(context, looked.ground) : undefined;
       if (conflict !== undefined) return conflict;
       throw new PullRequestPending(`${url} is open: ${found.waitsFor}`);
     }

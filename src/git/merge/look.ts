@@ -26,27 +26,46 @@ export type Looked =
 
 const headsRef = (branch: string): string => `refs/heads/${branch}`;
 
-/** @returns the branch to land on: the one that was named, or the remote's default one when the name is empty. @throws GitError */
+/**
+ * @returns the branch to land on: the one that was named, or the remote's default one when the name is empty. @throws
+ * GitError
+ */
 export async function targetBranch(repo: string, target: string, signal?: AbortSignal): Promise<string> {
   if (target !== '') return checkedBranch(target);
   const { head } = await remoteRefs(checkedRepo(repo), ['HEAD'], 'asking for the default branch', signal);
   if (head?.startsWith('refs/heads/') === true) return head.slice('refs/heads/'.length);
-  throw new GitError('no_such_ref', 'the repository does not say which branch is its default one: set the base of the rig');
+  throw new GitError(
+    'no_such_ref',
+    'the repository does not say which branch is its default one: set the base of the rig',
+  );
 }
 
-/** Look before acting: asks the remote where target, branch and marker stand, and brings their commits into the mirror. @throws GitError */
+/**
+ * Look before acting: asks the remote where target, branch and marker stand, and brings their commits into the mirror.
+ * @throws GitError
+ */
 export async function look({ repo: given, mirrors, item, say, signal }: MergeContext): Promise<Looked> {
   const repo = checkedRepo(given);
   checkedSha(item.sha);
-  const [targetRef, branchRef, marker] = [headsRef(checkedBranch(item.target)), headsRef(checkedBranch(item.branch)), mergedRef(item)];
+  const [targetRef, branchRef, marker] = [
+    headsRef(checkedBranch(item.target)),
+    headsRef(checkedBranch(item.branch)),
+    mergedRef(item),
+  ];
   say(`fetching ${item.target} and ${item.branch}`);
   const { refs } = await remoteRefs(repo, [targetRef, branchRef, marker], 'looking for the branches to merge', signal);
   const { path: mirror } = await updateMirror({
-    root: mirrors, repo, signal,
+    root: mirrors,
+    repo,
+    signal,
     onProgress: ({ phase, percent }) => say(`fetching: ${phase}${percent === undefined ? '' : ` ${percent} %`}`),
   });
   const target = refs.get(targetRef);
-  if (target === undefined) return { kind: 'unusable', reason: `there is no branch ${item.target} on the remote to land on: was it deleted or renamed? Push it again, or set another base or target` };
+  if (target === undefined)
+    return {
+      kind: 'unusable',
+      reason: `there is no branch ${item.target} on the remote to land on: was it deleted or renamed? Push it again, or set another base or target`,
+    };
   if (!(await hasCommit({ mirror }, target, signal))) return { kind: 'moved' };
 
   const merged = await findMerged(mirror, item, { target, marker: refs.get(marker) }, signal);
@@ -59,7 +78,9 @@ export async function look({ repo: given, mirrors, item, say, signal }: MergeCon
 
 /** @returns why a branch is not what was verified, or undefined when it is. */
 export function branchProblem(branch: string, verified: string, found: string | undefined): string | undefined {
-  if (found === undefined) return `branch ${clip(branch, 200)} is no longer on the remote: it was deleted after its verification at ${verified}; push it again, then retry`;
-  if (found !== verified) return `branch ${clip(branch, 200)} is at ${found}, no longer at the verified commit ${verified}: somebody pushed to it, and what is there now was never verified`;
+  if (found === undefined)
+    return `branch ${clip(branch, 200)} is no longer on the remote: it was deleted after its verification at ${verified}; push it again, then retry`;
+  if (found !== verified)
+    return `branch ${clip(branch, 200)} is at ${found}, no longer at the verified commit ${verified}: somebody pushed to it, and what is there now was never verified`;
   return undefined;
 }

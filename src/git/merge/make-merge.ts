@@ -30,27 +30,48 @@ export interface Making {
 const pathsKept = 100;
 
 /**
- * Held against what agents and users may have configured: a resolution remembered for somebody else must not be taken over, and above all no ref in the
- * mirror may be moved along (`rebase.updateRefs` would move agents' branches).
+ * Held against what agents and users may have configured: a resolution remembered for somebody else must not be taken
+ * over, and above all no ref in the mirror may be moved along (`rebase.updateRefs` would move agents' branches).
  */
 const plain = [
-  'rerere.enabled=false', 'merge.verifySignatures=false', 'merge.autoStash=false', 'rebase.autoStash=false', 'rebase.autoSquash=false',
-  'rebase.updateRefs=false', 'rebase.rebaseMerges=false', 'rebase.forkPoint=false', 'rebase.missingCommitsCheck=ignore', 'log.showSignature=false',
+  'rerere.enabled=false',
+  'merge.verifySignatures=false',
+  'merge.autoStash=false',
+  'rebase.autoStash=false',
+  'rebase.autoSquash=false',
+  'rebase.updateRefs=false',
+  'rebase.rebaseMerges=false',
+  'rebase.forkPoint=false',
+  'rebase.missingCommitsCheck=ignore',
+  'log.showSignature=false',
 ].flatMap((setting) => ['-c', setting]);
 
-/** Merges the branch's commit into the target's in the scratch tree. Commits are made without hooks, signatures and editors. @throws GitError */
+/**
+ * Merges the branch's commit into the target's in the scratch tree. Commits are made without hooks, signatures and
+ * editors. @throws GitError
+ */
 export async function makeMerge(making: Making): Promise<Made> {
   const { scratch, target, item, strategy, signal } = making;
   const identity = await refineryIdentity(signal);
   switch (strategy) {
     case 'merge':
-      return (await mergedInto(making, identity)) ?? { kind: 'made', sha: await commit(making, { message: mergeMessage(item), parents: [target, item.sha], env: identity }) };
+      return (
+        (await mergedInto(making, identity)) ?? {
+          kind: 'made',
+          sha: await commit(making, { message: mergeMessage(item), parents: [target, item.sha], env: identity }),
+        }
+      );
     case 'squash':
       return squash(making, identity);
     case 'rebase': {
       const place = { worktree: scratch };
-      const { stdout } = await runGit(place, ['rev-list', '--merges', '--count', '--end-of-options', item.sha, `^${target}`], { doing: 'looking at the branch', signal });
-      // What was resolved in a merge (as rework does) would come up again, or get lost, if its commits were replayed one by one. Landed as one, the line stays straight.
+      const { stdout } = await runGit(
+        place,
+        ['rev-list', '--merges', '--count', '--end-of-options', item.sha, `^${target}`],
+        { doing: 'looking at the branch', signal },
+      );
+      // What was resolved in a merge (as rework does) would come up again, or get lost, if its commits were replayed
+      // one by one. Landed as one, the line stays straight.
       if (stdout.trim() !== '0') return squash(making, identity);
       if (!(await isAncestor(place, target, item.sha, signal))) return rebase(making, identity);
       await runGit(place, ['reset', '--quiet', '--hard', item.sha], { doing: 'going on to the branch', signal });
@@ -63,7 +84,11 @@ export async function makeMerge(making: Making): Promise<Made> {
 async function mergedInto({ scratch, item, signal }: Making, env: Record<string, string>): Promise<Made | undefined> {
   const place = { worktree: scratch };
   const doing = `merging ${item.branch} into ${item.target}`;
-  const { code, stdout, stderr } = await runGit(place, [...plain, 'merge', '--quiet', '--no-commit', '--no-ff', '--no-stat', '--end-of-options', item.sha], { doing, signal, env, accept: [0, 1] });
+  const { code, stdout, stderr } = await runGit(
+    place,
+    [...plain, 'merge', '--quiet', '--no-commit', '--no-ff', '--no-stat', '--end-of-options', item.sha],
+    { doing, signal, env, accept: [0, 1] },
+  );
   return code === 0 ? undefined : conflict(scratch, doing, `${stdout}\n${stderr}`, signal);
 }
 
@@ -74,10 +99,24 @@ async function squash(given: Making, identity: Record<string, string>): Promise<
   if (found !== undefined) return found;
   const doing = 'reading the commits of the branch';
   if ((await writeTree(scratch, signal)) === (await treeOf(place, target, signal))) return { kind: 'nothing' };
-  const { stdout } = await runGit(place, [...plain, 'log', '--reverse', '--no-merges', '--format=%s', '--end-of-options', item.sha, `^${target}`], { doing, signal });
-  const message = squashMessage(item, stdout.split('\n').filter((line) => line !== ''));
+  const { stdout } = await runGit(
+    place,
+    [...plain, 'log', '--reverse', '--no-merges', '--format=%s', '--end-of-options', item.sha, `^${target}`],
+    { doing, signal },
+  );
+  const message = squashMessage(
+    item,
+    stdout.split('\n').filter((line) => line !== ''),
+  );
   // The work stays its author's.
-  return { kind: 'made', sha: await commit(given, { message, parents: [target], env: { ...identity, ...(await authorOf(scratch, item.sha, signal)) } }) };
+  return {
+    kind: 'made',
+    sha: await commit(given, {
+      message,
+      parents: [target],
+      env: { ...identity, ...(await authorOf(scratch, item.sha, signal)) },
+    }),
+  };
 }
 
 async function rebase(given: Making, identity: Record<string, string>): Promise<Made> {
@@ -87,42 +126,97 @@ async function rebase(given: Making, identity: Record<string, string>): Promise<
   await runGit(place, ['reset', '--quiet', '--hard', item.sha], { doing, signal });
   // Each commit keeps its author; the committer is the refinery's identity.
   const env = { ...identity, GIT_EDITOR: ':', GIT_SEQUENCE_EDITOR: ':' };
-  const { code, stdout, stderr } = await runGit(place, [...plain, 'rebase', '--quiet', '--merge', '--no-stat', '--empty=drop', '--no-gpg-sign', '--end-of-options', target], { doing, signal, env, accept: [0, 1] });
+  const { code, stdout, stderr } = await runGit(
+    place,
+    [
+      ...plain,
+      'rebase',
+      '--quiet',
+      '--merge',
+      '--no-stat',
+      '--empty=drop',
+      '--no-gpg-sign',
+      '--end-of-options',
+      target,
+    ],
+    { doing, signal, env, accept: [0, 1] },
+  );
   if (code !== 0) return conflict(scratch, doing, `${stdout}\n${stderr}`, signal);
   const tip = await commitOf(place, 'HEAD', signal);
-  if (tip === undefined) throw new GitError('other', `git left no commit at HEAD while ${doing}: look at the log of git in ${scratch}`);
+  if (tip === undefined)
+    throw new GitError('other', `git left no commit at HEAD while ${doing}: look at the log of git in ${scratch}`);
   if (tip === target) return { kind: 'nothing' };
-  const { stdout: message } = await runGit(place, [...plain, 'log', '-1', '--format=%B', '--end-of-options', tip], { doing, signal });
-  const [parent = target] = (await runGit(place, ['rev-parse', '--verify', '--end-of-options', `${tip}^`], { doing, signal })).stdout.split('\n');
+  const { stdout: message } = await runGit(place, [...plain, 'log', '-1', '--format=%B', '--end-of-options', tip], {
+    doing,
+    signal,
+  });
+  const [parent = target] = (
+    await runGit(place, ['rev-parse', '--verify', '--end-of-options', `${tip}^`], { doing, signal })
+  ).stdout.split('\n');
   const recorded = await withTrailers(place, message, item, signal);
-  return { kind: 'made', sha: await commit(given, { message: recorded, parents: [parent], env: { ...identity, ...(await authorOf(scratch, tip, signal)) } }) };
+  return {
+    kind: 'made',
+    sha: await commit(given, {
+      message: recorded,
+      parents: [parent],
+      env: { ...identity, ...(await authorOf(scratch, tip, signal)) },
+    }),
+  };
 }
 
 /** Git's status 1 means conflict only when there are paths in conflict; otherwise it is an error like any other. */
 async function conflict(scratch: string, doing: string, said: string, signal: AbortSignal | undefined): Promise<Made> {
   const { stdout } = await runGit({ worktree: scratch }, ['ls-files', '--unmerged', '-z'], { doing, signal });
   // Up to three stages of each path: `mode id stage<TAB>path`.
-  const paths = new Set(stdout.split('\0').filter((entry) => entry !== '').map((entry) => entry.slice(entry.indexOf('\t') + 1)));
+  const paths = new Set(
+    stdout
+      .split('\0')
+      .filter((entry) => entry !== '')
+      .map((entry) => entry.slice(entry.indexOf('\t') + 1)),
+  );
   if (paths.size > 0) return { kind: 'conflict', paths: [...paths].slice(0, pathsKept) };
   const last = said.trim().split('\n').at(-1) ?? '';
-  throw new GitError('other', `git failed while ${doing}, without naming a conflict (${last === '' ? 'it gave no reason' : last}): try the same by hand to see more`, said);
+  throw new GitError(
+    'other',
+    `git failed while ${doing}, without naming a conflict (${last === '' ? 'it gave no reason' : last}): try the same by hand to see more`,
+    said,
+  );
 }
 
 const writeTree = async (scratch: string, signal: AbortSignal | undefined): Promise<string> =>
   (await runGit({ worktree: scratch }, ['write-tree'], { doing: 'writing the merged tree', signal })).stdout.trim();
 
-/** Makes the commit of what is in the index, by plumbing: no hook, template or clean-up changes its message. HEAD goes there; the files stay. */
-async function commit({ scratch, signal }: Making, { message, parents, env }: { message: string; parents: string[]; env: Record<string, string> }): Promise<string> {
+/**
+ * Makes the commit of what is in the index, by plumbing: no hook, template or clean-up changes its message. HEAD goes
+ * there; the files stay.
+ */
+async function commit(
+  { scratch, signal }: Making,
+  { message, parents, env }: { message: string; parents: string[]; env: Record<string, string> },
+): Promise<string> {
   const place = { worktree: scratch };
   const doing = 'committing the merge';
-  const args = ['commit-tree', '--no-gpg-sign', ...parents.flatMap((parent) => ['-p', parent]), await writeTree(scratch, signal)];
+  const args = [
+    'commit-tree',
+    '--no-gpg-sign',
+    ...parents.flatMap((parent) => ['-p', parent]),
+    await writeTree(scratch, signal),
+  ];
   const sha = (await runGit(place, args, { doing, signal, env, input: message })).stdout.trim();
   await runGit(place, ['reset', '--quiet', '--hard', sha], { doing, signal });
   return sha;
 }
 
-async function authorOf(scratch: string, sha: string, signal: AbortSignal | undefined): Promise<Record<string, string>> {
-  const { stdout } = await runGit({ worktree: scratch }, [...plain, 'log', '-1', '--no-use-mailmap', '--date=raw', '--format=%an%x00%ae%x00%ad', '--end-of-options', sha], { doing: 'reading the author', signal });
+async function authorOf(
+  scratch: string,
+  sha: string,
+  signal: AbortSignal | undefined,
+): Promise<Record<string, string>> {
+  const { stdout } = await runGit(
+    { worktree: scratch },
+    [...plain, 'log', '-1', '--no-use-mailmap', '--date=raw', '--format=%an%x00%ae%x00%ad', '--end-of-options', sha],
+    { doing: 'reading the author', signal },
+  );
   const [name, email, date] = stdout.trim().split('\0');
   // Git itself refuses to write a commit without a name.
   if (name === undefined || name === '' || email === undefined || date === undefined) return {};

@@ -10,13 +10,18 @@ import { makeScratch, removeScratch } from './scratch-tree.js';
 import type { MergeContext } from './types.js';
 import { isOnRemote } from './verify-merged.js';
 
-/** Each time the target moves during the checks they run again. After five times the queue should see to it that others get their turn. */
+/**
+ * Each time the target moves during the checks they run again. After five times the queue should see to it that others
+ * get their turn.
+ */
 export const maxTries = 5;
 
 /**
- * Brings an item onto its target: look, merge in a scratch tree, check, push with a lease, read back; from the top when the target moved meanwhile. May be
- * cut off anywhere and called again, also on another host: what is on the remote already is found there and never merged twice.
- * @throws GitError when something is out of order: never a verdict on the item. The signal's reason when it was aborted.
+ * Brings an item onto its target: look, merge in a scratch tree, check, push with a lease, read back; from the top when
+ * the target moved meanwhile. May be cut off anywhere and called again, also on another host: what is on the remote
+ * already is found there and never merged twice.
+ * @throws GitError when something is out of order: never a verdict on the item. The signal's reason when it was
+ * aborted.
  */
 export async function mergeItem(context: MergeContext, strategy: LocalStrategy): Promise<MergeOutcome> {
   const { item, say, observe, signal } = context;
@@ -32,19 +37,28 @@ export async function mergeItem(context: MergeContext, strategy: LocalStrategy):
       const ended = await attempt(context, strategy, looked.ground);
       if (ended !== 'moved') return ended;
     }
-    return { outcome: 'push_rejected', retry: true, reason: `${item.target} moved ${maxTries} times while this merge was prepared and checked: it is tried again later` };
+    return {
+      outcome: 'push_rejected',
+      retry: true,
+      reason: `${item.target} moved ${maxTries} times while this merge was prepared and checked: it is tried again later`,
+    };
   } finally {
     await tidy(context);
   }
 }
 
-async function attempt(context: MergeContext, strategy: LocalStrategy, ground: Ground): Promise<MergeOutcome | 'moved'> {
+async function attempt(
+  context: MergeContext,
+  strategy: LocalStrategy,
+  ground: Ground,
+): Promise<MergeOutcome | 'moved'> {
   const { item, scratch, say, observe, confirm, signal } = context;
   say(`merging ${item.branch} into ${item.target} (${strategy})`);
   await makeScratch(ground.mirror, scratch, ground.target, signal);
   const made = await makeMerge({ scratch, target: ground.target, item, strategy, signal });
   const merged = (sha: string): MergeOutcome => ({ outcome: 'merged', sha, target: item.target, strategy });
-  if (made.kind === 'conflict') return { outcome: 'conflict', paths: made.paths, target: item.target, targetSha: ground.target };
+  if (made.kind === 'conflict')
+    return { outcome: 'conflict', paths: made.paths, target: item.target, targetSha: ground.target };
   if (made.kind === 'nothing') return merged(ground.target);
   await observe('merged');
   const failed = await context.runChecks(scratch);
@@ -53,10 +67,16 @@ async function attempt(context: MergeContext, strategy: LocalStrategy, ground: G
   signal?.throwIfAborted();
   confirm();
 
-  // From here to the answer nothing is interrupted: a cancel that comes now comes too late, and the truth is more use than a quick end.
+  // From here to the answer nothing is interrupted: a cancel that comes now comes too late, and the truth is more use
+  // than a quick end.
   const pushed = await pushMerge(context, ground, made.sha);
   if (pushed.kind === 'moved') return 'moved';
-  if (pushed.kind === 'refused') return { outcome: 'push_rejected', retry: false, reason: `the remote refuses the push to ${item.target}: ${pushed.reason}` };
+  if (pushed.kind === 'refused')
+    return {
+      outcome: 'push_rejected',
+      retry: false,
+      reason: `the remote refuses the push to ${item.target}: ${pushed.reason}`,
+    };
   say(`reading ${item.target} back`);
   // Rewritten again within this moment: the next look finds out what is there now.
   if (!(await isOnRemote({ ...context, mirror: ground.mirror }, item.target, made.sha))) return 'moved';
@@ -64,7 +84,10 @@ async function attempt(context: MergeContext, strategy: LocalStrategy, ground: G
   return merged(made.sha);
 }
 
-/** Whatever the outcome, and also without one. A tree that cannot be removed now is removed before the next merge of this item or at the next start. */
+/**
+ * Whatever the outcome, and also without one. A tree that cannot be removed now is removed before the next merge of
+ * this item or at the next start.
+ */
 export async function tidy({ repo, mirrors, scratch, warn, observe }: MergeContext): Promise<void> {
   try {
     await removeScratch(mirrorPath(mirrors, checkedRepo(repo)), scratch);

@@ -7,7 +7,8 @@ import { runGit } from '../run-git.js';
 import { dropWorktree, findAdmin } from '../worktree-admin.js';
 
 /**
- * Makes a worktree without a branch at a commit. What stands at the path is removed first: there is never anybody's work in a scratch tree.
+ * Makes a worktree without a branch at a commit. What stands at the path is removed first: there is never anybody's
+ * work in a scratch tree.
  * @throws GitError
  */
 export async function makeScratch(mirror: string, path: string, at: string, signal?: AbortSignal): Promise<void> {
@@ -17,7 +18,10 @@ export async function makeScratch(mirror: string, path: string, at: string, sign
   const doing = 'making the scratch tree';
   await withMirrorLock(mirror, signal, async () => {
     await dropWorktree(path, await findAdmin(mirror, path));
-    await runGit({ mirror }, ['worktree', 'add', '--quiet', '--detach', '--no-checkout', '--', path, at], { doing, signal });
+    await runGit({ mirror }, ['worktree', 'add', '--quiet', '--detach', '--no-checkout', '--', path, at], {
+      doing,
+      signal,
+    });
   });
   // The files outside of the lock: a large tree must not hold up the starts of agents.
   await runGit({ worktree: path }, ['reset', '--quiet', '--hard', at], { doing, signal });
@@ -29,12 +33,17 @@ export async function removeScratch(mirror: string, path: string): Promise<void>
 }
 
 /**
- * Removes the scratch trees that a killed worker has left, with their entries in the mirrors. To be called when no merge can be under way on this host.
+ * Removes the scratch trees that a killed worker has left, with their entries in the mirrors. To be called when no
+ * merge can be under way on this host.
  * @param folder - the folder of the scratch trees, `refinery/` in the state directory: `<rig>/<item>` below it.
  * @param beforeEach - called with each path first; ends what still runs in it.
  * @returns the paths.
  */
-export async function removeLeftScratches(folder: string, mirrors: string, beforeEach: (path: string) => Promise<void>): Promise<string[]> {
+export async function removeLeftScratches(
+  folder: string,
+  mirrors: string,
+  beforeEach: (path: string) => Promise<void>,
+): Promise<string[]> {
   const removed: string[] = [];
   for (const rig of await folders(folder)) {
     for (const item of await folders(join(folder, rig))) {
@@ -54,5 +63,7 @@ export async function removeLeftScratches(folder: string, mirrors: string, befor
 
 async function folders(path: string): Promise<string[]> {
   if (!(await exists(path))) return [];
-  return (await readdir(path, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  return (await readdir(path, { withFileTypes: true }))
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
 }

@@ -8,11 +8,16 @@ import type { MergeContext } from './types.js';
 import { isOnRemote } from './verify-merged.js';
 
 /**
- * For an item that nobody wants merged any more: merges nothing, only finds out whether it is on its target already, and removes what is left of its merge.
+ * For an item that nobody wants merged any more: merges nothing, only finds out whether it is on its target already,
+ * and removes what is left of its merge.
  * @returns `merged` with the commit on the target, or `error`.
  * @throws GitError, PullRequestError; the signal's reason.
  */
-export async function tellWithdrawn(context: MergeContext, strategy: MergeStrategy, pulls: PullRequests): Promise<MergeOutcome> {
+export async function tellWithdrawn(
+  context: MergeContext,
+  strategy: MergeStrategy,
+  pulls: PullRequests,
+): Promise<MergeOutcome> {
   const { item, say } = context;
   say(`looking whether ${item.item} is on ${item.target} already`);
   const merged = (sha: string): MergeOutcome => ({ outcome: 'merged', sha, target: item.target, strategy });
@@ -21,18 +26,27 @@ export async function tellWithdrawn(context: MergeContext, strategy: MergeStrate
     if (looked.kind === 'merged') return merged(looked.sha);
     const open = strategy === 'pr' ? await pullRequestOf(context, pulls) : undefined;
     if (open !== undefined && 'sha' in open) return merged(open.sha);
-    return { outcome: 'error', reason: `withdrawn before it was merged${open === undefined ? '' : `; its pull request ${open.url} is still there: close it`}` };
+    return {
+      outcome: 'error',
+      reason: `withdrawn before it was merged${open === undefined ? '' : `; its pull request ${open.url} is still there: close it`}`,
+    };
   } finally {
     await tidy(context);
   }
 }
 
-async function pullRequestOf({ repo: given, item, mirrors, signal }: MergeContext, pulls: PullRequests): Promise<PullRequest | { sha: string } | undefined> {
+async function pullRequestOf(
+  { repo: given, item, mirrors, signal }: MergeContext,
+  pulls: PullRequests,
+): Promise<PullRequest | { sha: string } | undefined> {
   const repo = checkedRepo(given);
   const found = await pulls.find({ repo, head: item.branch, base: item.target, signal });
   if (found === undefined) return undefined;
   const state = await pulls.state(repo, found, signal);
   if (state.state === 'open') return found;
-  const there = state.state === 'merged' && state.sha !== undefined && (await isOnRemote({ repo, mirrors, mirror: mirrorPath(mirrors, repo) }, item.target, state.sha, signal));
+  const there =
+    state.state === 'merged' &&
+    state.sha !== undefined &&
+    (await isOnRemote({ repo, mirrors, mirror: mirrorPath(mirrors, repo) }, item.target, state.sha, signal));
   return there && state.sha !== undefined ? { sha: state.sha } : undefined;
 }

@@ -6,12 +6,16 @@ export type MergeItem = Pick<MergeRequest, 'item' | 'branch' | 'sha' | 'target' 
 /**
  * The points of a merge after each of which the process may die and leave something behind; for observers.
  *
- * - `looked`: the remote was asked, and both commits are in the mirror. `merged`: in the scratch tree only. `checked`: all checks passed.
- * - `pushing`: the push is about to be sent. `pushed`: the target has the merge. `recorded`: the remote also has the marker, where it takes it.
- * - `verified`: the remote was read back. `removed`: the scratch tree is gone; all that is left to do is to return the outcome.
+ * - `looked`: the remote was asked, and both commits are in the mirror. `merged`: in the scratch tree only. `checked`:
+ * all checks passed.
+ * - `pushing`: the push is about to be sent. `pushed`: the target has the merge. `recorded`: the remote also has the
+ * marker, where it takes it.
+ * - `verified`: the remote was read back. `removed`: the scratch tree is gone; all that is left to do is to return the
+ * outcome.
  * - `opened`: a pull request is there.
  */
-export type MergeStep = 'looked' | 'merged' | 'checked' | 'pushing' | 'pushed' | 'recorded' | 'verified' | 'opened' | 'removed';
+export type MergeStep =
+  'looked' | 'merged' | 'checked' | 'pushing' | 'pushed' | 'recorded' | 'verified' | 'opened' | 'removed';
 
 /** A check that did not succeed. */
 export type FailedCheck = Omit<Extract<MergeOutcome, { outcome: 'checks_failed' }>, 'outcome'>;
@@ -22,7 +26,10 @@ export interface MergeContext {
   repo: string;
   /** The folder of the mirrors: `mirrors/` in the host's state directory. */
   mirrors: string;
-  /** Absolute path of the scratch tree; this item's own, removed at the end. Whatever stands there before is removed as well. */
+  /**
+   * Absolute path of the scratch tree; this item's own, removed at the end. Whatever stands there before is removed as
+   * well.
+   */
   scratch: string;
   item: MergeItem;
   /** Runs the rig's checks in a tree. @returns the first that failed. */
@@ -34,6 +41,9 @@ export interface MergeContext {
   observe: (step: MergeStep) => void | Promise<void>;
   /** Asked right before anything is pushed. @throws when it is no longer ours to push. */
   confirm: () => void;
-  /** Ends the work wherever it can be ended without doubt about what is on the remote: a push that has begun is seen to its end. */
+  /**
+   * Ends the work wherever it can be ended without doubt about what is on the remote: a push that has begun is seen to
+   * its end.
+   */
   signal?: AbortSignal | undefined;
 }

@@ -7,7 +7,12 @@ import { isAncestor } from './find-merged.js';
  * Reads the remote back: is a commit on a branch there, whatever has come on top of it since?
  * @throws GitError when the remote could not be asked.
  */
-export async function isOnRemote({ repo, mirrors, mirror }: { repo: string; mirrors: string; mirror: string }, branch: string, sha: string, signal?: AbortSignal): Promise<boolean> {
+export async function isOnRemote(
+  { repo, mirrors, mirror }: { repo: string; mirrors: string; mirror: string },
+  branch: string,
+  sha: string,
+  signal?: AbortSignal,
+): Promise<boolean> {
   const ref = `refs/heads/${branch}`;
   const found = (await remoteRefs(repo, [ref], `reading ${branch} back`, signal)).refs.get(ref);
   if (found === undefined) return false;

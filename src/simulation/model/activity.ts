@@ -11,7 +11,10 @@ export interface ActivityOptions {
   scheduleToStart?: number;
 }
 
-/** An activity as Temporal keeps it: timed out by its heartbeat or before its start, cancelled by request, closed once. One try. */
+/**
+ * An activity as Temporal keeps it: timed out by its heartbeat or before its start, cancelled by request, closed once.
+ * One try.
+ */
 export class ModelActivity implements TaskInHand {
   readonly type: string;
   readonly input: unknown;
@@ -24,13 +27,20 @@ export class ModelActivity implements TaskInHand {
   #disarm: () => void = () => undefined;
 
   /** @param onEnd called once, with the result or the failure that a workflow sees. */
-  constructor(private readonly temporal: { readonly clock: Clock; whenThere(run: () => void): void }, options: ActivityOptions, private readonly onEnd: (end: { result: unknown } | { failure: ActivityFailure }) => void) {
+  constructor(
+    private readonly temporal: { readonly clock: Clock; whenThere(run: () => void): void },
+    options: ActivityOptions,
+    private readonly onEnd: (end: { result: unknown } | { failure: ActivityFailure }) => void,
+  ) {
     this.type = options.type;
     this.input = options.input;
     this.queue = options.queue;
     this.#heartbeatTimeout = options.heartbeatTimeout;
     const { scheduleToStart } = options;
-    if (scheduleToStart !== undefined) this.#disarm = this.#at(temporal.clock.now() + scheduleToStart, () => this.#fail(new TimeoutFailure('not taken up', undefined, 'SCHEDULE_TO_START')));
+    if (scheduleToStart !== undefined)
+      this.#disarm = this.#at(temporal.clock.now() + scheduleToStart, () =>
+        this.#fail(new TimeoutFailure('not taken up', undefined, 'SCHEDULE_TO_START')),
+      );
   }
 
   get waiting(): boolean {
@@ -73,10 +83,12 @@ export class ModelActivity implements TaskInHand {
   }
 
   #at(instant: number, run: () => void): () => void {
-    return this.temporal.clock.at(instant, () => this.temporal.whenThere(() => {
-      // It may have been taken, or answered, at the very moment of the return.
-      if (this.#state !== 'closed') run();
-    }));
+    return this.temporal.clock.at(instant, () =>
+      this.temporal.whenThere(() => {
+        // It may have been taken, or answered, at the very moment of the return.
+        if (this.#state !== 'closed') run();
+      }),
+    );
   }
 
   /** One appointment that looks again, however many beats there are. */
@@ -95,7 +107,18 @@ export class ModelActivity implements TaskInHand {
   }
 
   #fail(cause: Error): void {
-    this.#close(() => this.onEnd({ failure: new ActivityFailure('Activity task failed', this.type, '1', 'MAXIMUM_ATTEMPTS_REACHED', undefined, cause) }));
+    this.#close(() =>
+      this.onEnd({
+        failure: new ActivityFailure(
+          'Activity task failed',
+          this.type,
+          '1',
+          'MAXIMUM_ATTEMPTS_REACHED',
+          undefined,
+          cause,
+        ),
+      }),
+    );
   }
 
   #close(tell: () => void): void {

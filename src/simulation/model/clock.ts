@@ -9,7 +9,10 @@ interface Appointment {
 
 const before = (a: Appointment, b: Appointment): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
 
-/** Time that jumps from one appointment to the next; a binary heap, since most appointments are taken back before they are due. */
+/**
+ * Time that jumps from one appointment to the next; a binary heap, since most appointments are taken back before they
+ * are due.
+ */
 export class ModelClock implements Clock {
   #now = Date.UTC(2026, 0, 1);
   #order = 0;

@@ -1,4 +1,7 @@
-/** A thread that plays seeds on the model: every `of`-th one. It tells how far it is, and of every seed that breaks a rule. @module */
+/**
+ * A thread that plays seeds on the model: every `of`-th one. It tells how far it is, and of every seed that breaks a
+ * rule. @module
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { playOnModel } from '../play.js';
 import { scriptOf } from '../script.js';

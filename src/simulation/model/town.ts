@@ -9,7 +9,10 @@ import type { ActivityOptions } from './activity.js';
 import { ModelBead } from './bead.js';
 import { ModelClock } from './clock.js';
 
-/** A town without a server: the same hosts, runners and agents as in the test kit, beads that are the domain alone, and a model of Temporal between them. */
+/**
+ * A town without a server: the same hosts, runners and agents as in the test kit, beads that are the domain alone, and
+ * a model of Temporal between them.
+ */
 export class ModelTown implements HostSurroundings {
   readonly queue = 'model';
   readonly clock: ModelClock;
@@ -28,7 +31,15 @@ export class ModelTown implements HostSurroundings {
   /** Set while Temporal is away. */
   #held: (() => void)[] | undefined;
 
-  constructor(private readonly options: { hosts: readonly string[]; maxAgents: number; beatStep: number; budgets?: BeadInput['budgets']; clocks?: Partial<Clocks> }) {
+  constructor(
+    private readonly options: {
+      hosts: readonly string[];
+      maxAgents: number;
+      beatStep: number;
+      budgets?: BeadInput['budgets'];
+      clocks?: Partial<Clocks>;
+    },
+  ) {
     this.clock = new ModelClock(() => {
       // Thrown here, and not where it is found: not everybody there waits for the answer.
       if (this.broken !== undefined) throw this.broken;
@@ -48,7 +59,10 @@ export class ModelTown implements HostSurroundings {
     return this.#held !== undefined;
   }
 
-  /** Takes Temporal away, or brings it back: then timers that were due fire at once, and what they bring about belongs to that instant. */
+  /**
+   * Takes Temporal away, or brings it back: then timers that were due fire at once, and what they bring about belongs
+   * to that instant.
+   */
   async server(away: boolean): Promise<void> {
     if (away) this.#held ??= [];
     else if (this.#held !== undefined) {
@@ -70,7 +84,14 @@ export class ModelTown implements HostSurroundings {
   async sling({ agent }: { agent: readonly AgentScript[] }): Promise<ModelBead> {
     const id = `b${this.beads.length + 1}`;
     this.#scripts.set(id, agent);
-    const bead = new ModelBead(this, id, { bead: id, title: id, repo: '/srv/model.git', agent: { adapter: 'demo' }, ...(this.options.budgets ? { budgets: this.options.budgets } : {}), ...(this.options.clocks ? { clocks: this.options.clocks } : {}) });
+    const bead = new ModelBead(this, id, {
+      bead: id,
+      title: id,
+      repo: '/srv/model.git',
+      agent: { adapter: 'demo' },
+      ...(this.options.budgets ? { budgets: this.options.budgets } : {}),
+      ...(this.options.clocks ? { clocks: this.options.clocks } : {}),
+    });
     this.beads.push(bead);
     await this.settle();
     return bead;
@@ -136,7 +157,14 @@ export class ModelTown implements HostSurroundings {
     const busy = new Set<FakeHost>();
     for (const activity of this.#waiting) {
       if (!activity.waiting) continue;
-      const host = this.#hosts.find((one) => !busy.has(one) && one.polls && (activity.queue === taskQueues.agents(this.queue) ? one.hasFreeSlot : activity.queue === taskQueues.host(one.id, this.queue)));
+      const host = this.#hosts.find(
+        (one) =>
+          !busy.has(one) &&
+          one.polls &&
+          (activity.queue === taskQueues.agents(this.queue)
+            ? one.hasFreeSlot
+            : activity.queue === taskQueues.host(one.id, this.queue)),
+      );
       if (host === undefined) still.push(activity);
       else {
         activity.take();

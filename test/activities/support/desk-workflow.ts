@@ -1,5 +1,17 @@
 import {
-  ActivityCancellationType, ActivityFailure, ApplicationFailure, CancellationScope, CancelledFailure, condition, defineQuery, defineSignal, defineUpdate, isCancellation, proxyActivities, setDefaultSignalHandler, setHandler,
+  ActivityCancellationType,
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  isCancellation,
+  proxyActivities,
+  setDefaultSignalHandler,
+  setHandler,
   TimeoutFailure,
 } from '@temporalio/workflow';
 import type { Activities } from '../../../src/contract/index.js';
@@ -34,7 +46,10 @@ interface DeskState {
   current?: { id: string; host?: string | undefined; spawnedAt?: number; lastSignAt?: number };
 }
 
-/** Stands in for a bead: answers `state` as it is told, remembers every signal, and schedules whatever activity a test asks for. */
+/**
+ * Stands in for a bead: answers `state` as it is told, remembers every signal, and schedules whatever activity a test
+ * asks for.
+ */
 export async function desk(initial: unknown): Promise<void> {
   let state = initial as DeskState;
   let closed = false;
@@ -51,18 +66,33 @@ export async function desk(initial: unknown): Promise<void> {
     const { attempt, host } = payload as { attempt?: string; host?: string };
     const { current } = state;
     if (current?.id !== attempt || (current?.spawnedAt !== undefined && current.host !== host)) return;
-    state = { ...state, current: { ...current, id: current?.id ?? '', host, lastSignAt: Date.now(), ...(name === 'heartbeat' ? { spawnedAt: current?.spawnedAt ?? Date.now() } : {}) } };
+    state = {
+      ...state,
+      current: {
+        ...current,
+        id: current?.id ?? '',
+        host,
+        lastSignAt: Date.now(),
+        ...(name === 'heartbeat' ? { spawnedAt: current?.spawnedAt ?? Date.now() } : {}),
+      },
+    };
   });
   setHandler(callUpdate, ({ id, activity, queue, input, heartbeatTimeout }) => {
     const scope = new CancellationScope();
     const call: { scope: CancellationScope; ending?: Ending } = { scope };
     calls.set(id, call);
     const activities = proxyActivities<Record<keyof Activities, (given: unknown) => Promise<unknown>>>({
-      taskQueue: queue, startToCloseTimeout: '1 hour', retry: { maximumAttempts: 1 }, cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+      taskQueue: queue,
+      startToCloseTimeout: '1 hour',
+      retry: { maximumAttempts: 1 },
+      cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
       ...(heartbeatTimeout === undefined ? {} : { heartbeatTimeout }),
     });
     const run = scope.run(() => activities[activity](input));
-    void run.then((result) => void (call.ending = { kind: 'result', result }), (error: unknown) => void (call.ending = endingOf(error)));
+    void run.then(
+      (result) => void (call.ending = { kind: 'result', result }),
+      (error: unknown) => void (call.ending = endingOf(error)),
+    );
     return id;
   });
   setHandler(endingUpdate, async ({ id }) => {
@@ -76,9 +106,11 @@ export async function desk(initial: unknown): Promise<void> {
 
 function endingOf(error: unknown): Ending {
   const cause = error instanceof ActivityFailure ? error.cause : error;
-  if (cause instanceof TimeoutFailure) return { kind: 'timeout', timeout: cause.timeoutType, lastDetails: cause.lastHeartbeatDetails as unknown };
+  if (cause instanceof TimeoutFailure)
+    return { kind: 'timeout', timeout: cause.timeoutType, lastDetails: cause.lastHeartbeatDetails as unknown };
   if (cause instanceof CancelledFailure) return { kind: 'cancelled', details: cause.details ?? [] };
   if (isCancellation(error)) return { kind: 'cancelled', details: [] };
-  if (cause instanceof ApplicationFailure) return { kind: 'failure', type: cause.type ?? '', message: cause.message, details: cause.details ?? [] };
+  if (cause instanceof ApplicationFailure)
+    return { kind: 'failure', type: cause.type ?? '', message: cause.message, details: cause.details ?? [] };
   return { kind: 'failure', type: 'unknown', message: String(error), details: [] };
 }

@@ -24,18 +24,29 @@ import { callUpdate, cancelSignal, closeSignal, endingUpdate, signalsQuery, stat
 import { makeOrigin } from './origin.js';
 
 /** A clock set for tests: beats fast, and long enough everywhere else that a busy machine changes nothing. */
-export const quickClocks = mergeClocks({ beatEvery: 300, heartbeatTimeout: 20_000, signalEvery: 1_000, checkpointEvery: 60_000, stopGrace: 2_000, adoptWithin: 30_000 });
+export const quickClocks = mergeClocks({
+  beatEvery: 300,
+  heartbeatTimeout: 20_000,
+  signalEvery: 1_000,
+  checkpointEvery: 60_000,
+  stopGrace: 2_000,
+  adoptWithin: 30_000,
+});
 
 let bundle: Promise<WorkflowBundle> | undefined;
 const deskBundle = (): Promise<WorkflowBundle> =>
-  (bundle ??= bundleWorkflowCode({ workflowsPath: fileURLToPath(new URL('./desk-workflow.ts', import.meta.url)), logger: new DefaultLogger('ERROR') }));
+  (bundle ??= bundleWorkflowCode({
+    workflowsPath: fileURLToPath(new URL('./desk-workflow.ts', import.meta.url)),
+    logger: new DefaultLogger('ERROR'),
+  }));
 
 const isOver = (error: unknown): void => {
   if (!(error instanceof WorkflowNotFoundError)) throw error;
 };
 
 /** Silent unless TEST_LOG says otherwise. */
-export const testLogger = (): Logger => pino({ level: process.env['TEST_LOG']?.toLowerCase() ?? 'silent' }, pino.destination(2));
+export const testLogger = (): Logger =>
+  pino({ level: process.env['TEST_LOG']?.toLowerCase() ?? 'silent' }, pino.destination(2));
 
 export const newAttempt = (number = 1): string => `${number}-${randomBytes(4).toString('hex')}`;
 
@@ -73,12 +84,19 @@ export class Desk {
 
   /** An adoption, on the host's own queue. */
   adopt(input: StartAgentInput): Promise<Running> {
-    return this.call('startAgent', taskQueues.host(this.lab.host.hostId, this.lab.town), { ...input, mode: 'adopt' }, input.clocks.heartbeatTimeout);
+    return this.call(
+      'startAgent',
+      taskQueues.host(this.lab.host.hostId, this.lab.town),
+      { ...input, mode: 'adopt' },
+      input.clocks.heartbeatTimeout,
+    );
   }
 
   /** Something only the host can do. */
   async onHost<R>(activity: keyof Activities, input: object): Promise<R> {
-    const ending = await (await this.call(activity, taskQueues.host(this.lab.host.hostId, this.lab.town), input)).ending();
+    const ending = await (
+      await this.call(activity, taskQueues.host(this.lab.host.hostId, this.lab.town), input)
+    ).ending();
     if (ending.kind !== 'result') throw new Error(`${activity}: ${JSON.stringify(ending)}`);
     return ending.result as R;
   }
@@ -96,7 +114,10 @@ export class Desk {
     const { raw } = await this.handle.describe();
     return (raw.pendingActivities ?? []).map(({ heartbeatDetails, paused }) => {
       const data = heartbeatDetails?.payloads?.[0]?.data;
-      return { details: data ? (JSON.parse(Buffer.from(data).toString()) as { phase?: string; text?: string }) : undefined, paused: paused === true };
+      return {
+        details: data ? (JSON.parse(Buffer.from(data).toString()) as { phase?: string; text?: string }) : undefined,
+        paused: paused === true,
+      };
     });
   }
 }
@@ -125,7 +146,12 @@ export class Lab {
     this.native = await NativeConnection.connect({ address });
     this.client = new Client({ connection, namespace });
     // The desk's workflows have a queue of their own: nothing of the product polls it.
-    const desks = await Worker.create({ connection: this.native, namespace, taskQueue: `${this.town}-desk`, workflowBundle: await deskBundle() });
+    const desks = await Worker.create({
+      connection: this.native,
+      namespace,
+      taskQueue: `${this.town}-desk`,
+      workflowBundle: await deskBundle(),
+    });
     const run = desks.run();
     this.closers = [
       async () => {
@@ -154,7 +180,9 @@ export class Lab {
     const bead = `b-${randomBytes(4).toString('hex')}`;
     const attempt = newAttempt();
     const handle = await this.client.workflow.start<typeof desk>('desk', {
-      workflowId: beadWorkflowId(bead), taskQueue: `${this.town}-desk`, args: [{ status: 'in_progress', current: { id: attempt, lastSignAt: 0, ...current } }],
+      workflowId: beadWorkflowId(bead),
+      taskQueue: `${this.town}-desk`,
+      args: [{ status: 'in_progress', current: { id: attempt, lastSignAt: 0, ...current } }],
     });
     const made = new Desk(bead, attempt, handle, this);
     this.#desks.push(made);
@@ -163,8 +191,18 @@ export class Lab {
 
   input({ bead, attempt }: Desk, over: Partial<StartAgentInput> = {}): StartAgentInput {
     return {
-      bead, attempt, number: 1, mode: 'start', title: 'Try it', body: 'Do what the script says.', repo: this.origin.url,
-      agent: { adapter: 'demo', options: { steps: 2, stepMs: 100, commits: 1, chatter: 1 } }, clocks: quickClocks, notes: [], messages: [], ...over,
+      bead,
+      attempt,
+      number: 1,
+      mode: 'start',
+      title: 'Try it',
+      body: 'Do what the script says.',
+      repo: this.origin.url,
+      agent: { adapter: 'demo', options: { steps: 2, stepMs: 100, commits: 1, chatter: 1 } },
+      clocks: quickClocks,
+      notes: [],
+      messages: [],
+      ...over,
     };
   }
 
@@ -197,13 +235,33 @@ export class HostLab extends Lab {
     const { address, namespace } = inject('devServer');
     const { home, hostId } = await openStateDirectory(this.home);
     this.host = new Host({ home, hostId, maxAgents, diskFloor, logger: testLogger() });
-    this.hostActivities = createHostActivities({ host: this.host, client: this.client, connection: connectionRecord({ address, namespace }), agentsQueue: taskQueues.agents(this.town) });
+    this.hostActivities = createHostActivities({
+      host: this.host,
+      client: this.client,
+      connection: connectionRecord({ address, namespace }),
+      agentsQueue: taskQueues.agents(this.town),
+    });
     const { activities, sweep } = this.hostActivities;
     const hostWatch = new HostWatch(this.host, { client: this.client, sweep, lookEvery: 200, sweepEvery: 1_000 });
     if (watch) await hostWatch.start();
-    const fleet = createFleetActivities({ client: this.client, taskQueue: this.town, mirrors: this.host.mirrors, logger: testLogger() });
+    const fleet = createFleetActivities({
+      client: this.client,
+      taskQueue: this.town,
+      mirrors: this.host.mirrors,
+      logger: testLogger(),
+    });
     const refinery = refineryWorkerOptions({ home, hostId, town: this.town });
-    const workers = await createWorkers({ connection: this.native, fleet, refinery, namespace, taskQueue: this.town, host: this.host, activities, workflowBundle: await deskBundle(), identity: `heartbead@${hostId} ${process.pid}` });
+    const workers = await createWorkers({
+      connection: this.native,
+      fleet,
+      refinery,
+      namespace,
+      taskQueue: this.town,
+      host: this.host,
+      activities,
+      workflowBundle: await deskBundle(),
+      identity: `heartbead@${hostId} ${process.pid}`,
+    });
     const runs = workers.map((worker) => worker.run());
     this.closers.unshift(
       async () => {
@@ -223,7 +281,13 @@ export class HostLab extends Lab {
       const entries = await readdir(join(this.host.mirrors, mirror, 'worktrees')).catch(() => []);
       left.push(...entries.map((name) => `worktree: ${name}`));
       const branch = join(this.host.mirrors, mirror, 'refs/heads', attemptRefs.branch(desk.bead, desk.attempt));
-      if (await stat(branch).then(() => true, () => false)) left.push('branch');
+      if (
+        await stat(branch).then(
+          () => true,
+          () => false,
+        )
+      )
+        left.push('branch');
     }
     return left;
   }

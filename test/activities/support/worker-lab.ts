@@ -19,7 +19,14 @@ export class WorkerLab extends Lab {
   async startWorker(options: Partial<StartWorkerOptions> = {}): Promise<RunningWorker> {
     const { address, namespace } = inject('devServer');
     const worker = await startWorker({
-      connection: { address }, namespace, taskQueue: this.town, home: this.home, diskFloor: 0, workflowBundle: { codePath: inject('workflowBundle') }, logger: testLogger(), ...options,
+      connection: { address },
+      namespace,
+      taskQueue: this.town,
+      home: this.home,
+      diskFloor: 0,
+      workflowBundle: { codePath: inject('workflowBundle') },
+      logger: testLogger(),
+      ...options,
     });
     this.#worker ??= worker;
     return worker;

@@ -37,7 +37,10 @@ const OURS = 'You work on bead ';
 const SHELLS = ['Bash', 'bash', 'exec_command', 'shell_command', 'run_shell_command', 'shell'];
 const tokens = { input: 1_000, output: 20, cached: 100 };
 
-/** A model provider on loopback, scripted, for any number of programs at once. Keeps nothing of a conversation: each request holds all of it. */
+/**
+ * A model provider on loopback, scripted, for any number of programs at once. Keeps nothing of a conversation: each
+ * request holds all of it.
+ */
 export class FakeLlm {
   /** Requests with a prompt of ours, in order. */
   readonly situations: Situation[] = [];
@@ -78,28 +81,51 @@ export class FakeLlm {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const path = new URL(request.url ?? '/', this.url).pathname;
     const dialect = request.method === 'POST' ? dialects.find((one) => one.serves(path)) : undefined;
-    if (dialect === undefined) return json(response, request.method === 'HEAD' || path.endsWith('/models') ? 200 : 404, { object: 'list', data: [] });
+    if (dialect === undefined)
+      return json(response, request.method === 'HEAD' || path.endsWith('/models') ? 200 : 404, {
+        object: 'list',
+        data: [],
+      });
     const body = JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>;
     const ask = dialect.read(body);
     this.#count += 1;
-    const base = { id: `fake${this.#count}`, model: typeof body['model'] === 'string' ? body['model'] : 'fake-model', tokens };
+    const base = {
+      id: `fake${this.#count}`,
+      model: typeof body['model'] === 'string' ? body['model'] : 'fake-model',
+      tokens,
+    };
     const situation = this.#situation(ask);
     // Titles, summaries, and other questions of the program's own.
     if (situation === undefined) return stream(response, dialect, { ...base, text: 'a title' });
     const step = await this.#script(situation);
-    if ('status' in step) return json(response, step.status, dialect.failure(step.status, `the fake provider answers ${step.status}`), step.retryAfter === undefined ? {} : { 'retry-after': String(step.retryAfter) });
+    if ('status' in step)
+      return json(
+        response,
+        step.status,
+        dialect.failure(step.status, `the fake provider answers ${step.status}`),
+        step.retryAfter === undefined ? {} : { 'retry-after': String(step.retryAfter) },
+      );
     return stream(response, dialect, { ...base, ...play(step, ask.tools, `call${this.#count}`) });
   }
 
   #situation({ tools, turns }: Ask): Situation | undefined {
-    const prompts = turns.flatMap((turn, index) => ('said' in turn && turn.said.includes(OURS) ? [{ index, text: turn.said }] : []));
+    const prompts = turns.flatMap((turn, index) =>
+      'said' in turn && turn.said.includes(OURS) ? [{ index, text: turn.said }] : [],
+    );
     const newest = prompts.at(-1);
     if (newest === undefined || tools.length === 0) return undefined;
     const step = turns.slice(newest.index + 1).filter((turn) => 'called' in turn).length;
     const key = `${newest.text}#${step}`;
     const tries = (this.#tries.get(key) ?? 0) + 1;
     this.#tries.set(key, tries);
-    const situation = { step, tries, prompt: newest.text, earlier: prompts.slice(0, -1).map(({ text }) => text), heard: turns.slice(newest.index + 1).flatMap((turn) => ('said' in turn ? [turn.said] : [])), tools: tools.map(({ name, namespace = '' }) => namespace + name) };
+    const situation = {
+      step,
+      tries,
+      prompt: newest.text,
+      earlier: prompts.slice(0, -1).map(({ text }) => text),
+      heard: turns.slice(newest.index + 1).flatMap((turn) => ('said' in turn ? [turn.said] : [])),
+      tools: tools.map(({ name, namespace = '' }) => namespace + name),
+    };
     this.situations.push(situation);
     return situation;
   }
@@ -107,21 +133,44 @@ export class FakeLlm {
 
 function play(step: Exclude<Step, { status: number }>, tools: OfferedTool[], id: string): Pick<Reply, 'text' | 'call'> {
   if ('say' in step) return { text: step.say };
-  const tool = 'shell' in step ? SHELLS.map((name) => tools.find((one) => one.name === name)).find((found) => found !== undefined) : tools.find(({ name, namespace = '' }) => `${namespace}${name}`.includes('heartbead') && name.endsWith(step.report));
+  const tool =
+    'shell' in step
+      ? SHELLS.map((name) => tools.find((one) => one.name === name)).find((found) => found !== undefined)
+      : tools.find(
+          ({ name, namespace = '' }) => `${namespace}${name}`.includes('heartbead') && name.endsWith(step.report),
+        );
   if (tool === undefined) return { text: `no such tool among ${tools.map(({ name }) => name).join(', ')}` };
-  const given = 'shell' in step ? { [['command', 'cmd'].find((name) => name in ((tool.schema['properties'] ?? {}) as object)) ?? 'command']: step.shell } : (step.args ?? {});
+  const given =
+    'shell' in step
+      ? {
+          [['command', 'cmd'].find((name) => name in ((tool.schema['properties'] ?? {}) as object)) ?? 'command']:
+            step.shell,
+        }
+      : (step.args ?? {});
   return { text: '', call: { id, tool, args: { ...required(tool.schema), ...given } } };
 }
 
 /** Something for each argument that the tool insists on, such as a description. */
 function required(schema: Record<string, unknown>): Record<string, unknown> {
   const properties = (schema['properties'] ?? {}) as Record<string, { type?: string }>;
-  return Object.fromEntries(((schema['required'] ?? []) as string[]).map((name) => [name, /boolean/i.test(properties[name]?.type ?? '') ? false : /number|integer/i.test(properties[name]?.type ?? '') ? 1 : 'as asked']));
+  return Object.fromEntries(
+    ((schema['required'] ?? []) as string[]).map((name) => [
+      name,
+      /boolean/i.test(properties[name]?.type ?? '')
+        ? false
+        : /number|integer/i.test(properties[name]?.type ?? '')
+          ? 1
+          : 'as asked',
+    ]),
+  );
 }
 
 function stream(response: ServerResponse, dialect: Dialect, reply: Reply): void {
   response.writeHead(200, { 'content-type': 'text/event-stream' });
-  for (const [name, data] of dialect.stream(reply)) response.write(`${name === undefined ? '' : `event: ${name}\n`}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
+  for (const [name, data] of dialect.stream(reply))
+    response.write(
+      `${name === undefined ? '' : `event: ${name}\n`}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`,
+    );
   response.end();
 }
 

@@ -7,14 +7,20 @@ export type AgentName = keyof typeof agentPrograms;
 
 /** Those that this run is about: `npm run test:agents` says which. */
 const asked = process.env['HEARTBEAD_TEST_AGENTS'];
-export const agentNames: AgentName[] = (Object.keys(agentPrograms) as AgentName[]).filter((name) => (asked === undefined ? ['claude', 'pi'] : asked === 'all' ? Object.keys(agentPrograms) : asked.split(',')).includes(name));
+export const agentNames: AgentName[] = (Object.keys(agentPrograms) as AgentName[]).filter((name) =>
+  (asked === undefined ? ['claude', 'pi'] : asked === 'all' ? Object.keys(agentPrograms) : asked.split(',')).includes(
+    name,
+  ),
+);
 
 /** @returns the fetched program, or why there is none. */
 export function installed(name: AgentName): { file: string } | { missing: string } {
   const { version, files } = agentPrograms[name];
   const modules = join(cacheDirectory(), 'agents', `${name}-${version}`, 'node_modules');
   const file = files.map((path) => join(modules, path)).find((path) => existsSync(path));
-  return file === undefined ? { missing: `${name} ${version} is not in the cache; \`npm run test:agents -- ${name}\` fetches it` } : { file };
+  return file === undefined
+    ? { missing: `${name} ${version} is not in the cache; \`npm run test:agents -- ${name}\` fetches it` }
+    : { file };
 }
 
 /** How a program is led to a provider of ours: files in its home, variables, and the model to ask for. */
@@ -25,16 +31,27 @@ interface Leading {
 }
 
 const lead: Record<AgentName, (url: string) => Leading> = {
-  claude: (url) => ({ env: { ANTHROPIC_BASE_URL: url, ANTHROPIC_API_KEY: 'dummy', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1' } }),
+  claude: (url) => ({
+    env: { ANTHROPIC_BASE_URL: url, ANTHROPIC_API_KEY: 'dummy', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1' },
+  }),
   codex: (url) => ({
-    files: { '.codex/config.toml': `model = "fake-model"\nmodel_provider = "fake"\n[model_providers.fake]\nname = "fake"\nbase_url = "${url}/v1"\nenv_key = "OPENAI_API_KEY"\nwire_api = "responses"\n` },
+    files: {
+      '.codex/config.toml': `model = "fake-model"\nmodel_provider = "fake"\n[model_providers.fake]\nname = "fake"\nbase_url = "${url}/v1"\nenv_key = "OPENAI_API_KEY"\nwire_api = "responses"\n`,
+    },
     env: { OPENAI_API_KEY: 'dummy' },
   }),
   opencode: (url) => ({
     files: {
       '.config/opencode/opencode.json': JSON.stringify({
-        model: 'fake/fake-model', small_model: 'fake/fake-model',
-        provider: { fake: { npm: '@ai-sdk/openai-compatible', options: { baseURL: `${url}/v1`, apiKey: 'dummy' }, models: { 'fake-model': {} } } },
+        model: 'fake/fake-model',
+        small_model: 'fake/fake-model',
+        provider: {
+          fake: {
+            npm: '@ai-sdk/openai-compatible',
+            options: { baseURL: `${url}/v1`, apiKey: 'dummy' },
+            models: { 'fake-model': {} },
+          },
+        },
       }),
     },
     env: { OPENCODE_DISABLE_MODELS_FETCH: '1' },
@@ -45,14 +62,34 @@ const lead: Record<AgentName, (url: string) => Leading> = {
     model: 'gemini-2.5-flash',
   }),
   pi: (url) => ({
-    files: { '.pi/agent/models.json': JSON.stringify({ providers: { fake: { baseUrl: `${url}/v1`, api: 'openai-completions', apiKey: 'dummy', compat: { supportsDeveloperRole: false }, models: [{ id: 'fake-model' }] } } }) },
+    files: {
+      '.pi/agent/models.json': JSON.stringify({
+        providers: {
+          fake: {
+            baseUrl: `${url}/v1`,
+            api: 'openai-completions',
+            apiKey: 'dummy',
+            compat: { supportsDeveloperRole: false },
+            models: [{ id: 'fake-model' }],
+          },
+        },
+      }),
+    },
     env: { PI_OFFLINE: '1' },
     model: 'fake/fake-model',
   }),
 };
 
-/** Makes a home in which a program finds our provider. @returns the environment of a worker whose agents run there, and their options. */
-export function home(folder: string, name: AgentName, file: string, url: string): { env: NodeJS.ProcessEnv; options: Record<string, unknown> } {
+/**
+ * Makes a home in which a program finds our provider. @returns the environment of a worker whose agents run there, and
+ * their options.
+ */
+export function home(
+  folder: string,
+  name: AgentName,
+  file: string,
+  url: string,
+): { env: NodeJS.ProcessEnv; options: Record<string, unknown> } {
   const { files = {}, env = {}, model } = lead[name](url);
   const user = join(folder, 'user');
   for (const [path, text] of Object.entries(files)) {
@@ -63,5 +100,8 @@ export function home(folder: string, name: AgentName, file: string, url: string)
   mkdirSync(bin, { recursive: true });
   mkdirSync(user, { recursive: true });
   symlinkSync(file, join(bin, agentPrograms[name].program));
-  return { env: { HOME: user, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}`, TERM: 'dumb', ...env }, options: model === undefined ? {} : { model } };
+  return {
+    env: { HOME: user, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}`, TERM: 'dumb', ...env },
+    options: model === undefined ? {} : { model },
+  };
 }

@@ -15,7 +15,10 @@ export interface Stage {
   sling(more?: Partial<BeadInput>, clocks?: Partial<Clocks>): Promise<string>;
 }
 
-/** A town whose only host has one agent program, led to a scripted provider. Skips the test, and says why, when the program is not there. */
+/**
+ * A town whose only host has one agent program, led to a scripted provider. Skips the test, and says why, when the
+ * program is not there.
+ */
 export async function stage(name: AgentName, context?: TestContext): Promise<Stage> {
   const program = installed(name);
   if ('missing' in program) {
@@ -27,7 +30,19 @@ export async function stage(name: AgentName, context?: TestContext): Promise<Sta
   const { env, options } = home(town.folder, name, program.file, llm.url);
   const host = await town.host(devServer.address, { env });
   return {
-    town, host, llm,
-    sling: (more = {}, clocks = {}) => town.sling({}, { title: 'Say hello', body: 'Write hello.txt and commit it.', agent: { adapter: name, options }, clocks: { ...quickClocks, ...clocks }, ...more }),
+    town,
+    host,
+    llm,
+    sling: (more = {}, clocks = {}) =>
+      town.sling(
+        {},
+        {
+          title: 'Say hello',
+          body: 'Write hello.txt and commit it.',
+          agent: { adapter: name, options },
+          clocks: { ...quickClocks, ...clocks },
+          ...more,
+        },
+      ),
   };
 }

@@ -8,7 +8,10 @@ import { endAttempts } from '../../../src/cli/demo/kill.js';
 import { whenWeEnd } from '../../../src/server/end-with-us.js';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
-/** What people and scripts run. It builds first when the sources have changed, which would show in what these tests read. */
+/**
+ * What people and scripts run. It builds first when the sources have changed, which would show in what these tests
+ * read.
+ */
 export const bin = at('bin/heartbead.mjs');
 /** What it runs: the set-up of these tests has compiled it. */
 export const main = at('dist/cli/main.js');
@@ -24,26 +27,54 @@ export interface Ran {
 export class Cli {
   readonly home = mkdtempSync(join(tmpdir(), 'heartbead-cli-'));
   private readonly children = new Set<ChildProcess>();
-  /** What `up` starts, and agents, are made to outlive the process that started them; a test run that is interrupted must not leave them. */
-  readonly #calledOff = whenWeEnd([process.execPath, at('test/cli/support/end-town.mjs')], { ...process.env, TOWN_TO_END: this.home });
+  /**
+   * What `up` starts, and agents, are made to outlive the process that started them; a test run that is interrupted
+   * must not leave them.
+   */
+  readonly #calledOff = whenWeEnd([process.execPath, at('test/cli/support/end-town.mjs')], {
+    ...process.env,
+    TOWN_TO_END: this.home,
+  });
 
   constructor(private readonly env: Record<string, string> = {}) {}
 
   environment(more: Record<string, string> = {}): Record<string, string> {
     // Neither the settings of whoever runs the tests nor those of an agent they may themselves run under.
-    return { PATH: process.env['PATH'] ?? '', HOME: this.home, TERM: 'dumb', HEARTBEAD_HOME: this.home, ...this.env, ...more };
+    return {
+      PATH: process.env['PATH'] ?? '',
+      HOME: this.home,
+      TERM: 'dumb',
+      HEARTBEAD_HOME: this.home,
+      ...this.env,
+      ...more,
+    };
   }
 
   /** Starts a command, or another executable with these arguments. It is ended by `end()` at the latest. */
-  start(args: string[], { env = {}, cwd, program = main, executable }: { env?: Record<string, string>; cwd?: string; program?: string; executable?: string } = {}): ChildProcess {
-    const child = spawn(executable ?? process.execPath, executable === undefined ? [program, ...args] : args, { env: this.environment(env), stdio: ['pipe', 'pipe', 'pipe'], ...(cwd === undefined ? {} : { cwd }) });
+  start(
+    args: string[],
+    {
+      env = {},
+      cwd,
+      program = main,
+      executable,
+    }: { env?: Record<string, string>; cwd?: string; program?: string; executable?: string } = {},
+  ): ChildProcess {
+    const child = spawn(executable ?? process.execPath, executable === undefined ? [program, ...args] : args, {
+      env: this.environment(env),
+      stdio: ['pipe', 'pipe', 'pipe'],
+      ...(cwd === undefined ? {} : { cwd }),
+    });
     this.children.add(child);
     child.once('exit', () => this.children.delete(child));
     return child;
   }
 
   /** Runs a command to its end. */
-  run(args: string[], options: { env?: Record<string, string>; cwd?: string; stdin?: string; program?: string } = {}): Promise<Ran> {
+  run(
+    args: string[],
+    options: { env?: Record<string, string>; cwd?: string; stdin?: string; program?: string } = {},
+  ): Promise<Ran> {
     const child = this.start(args, options);
     child.stdin?.on('error', (error: NodeJS.ErrnoException) => {
       // A command that refuses its input before it has read it closes the pipe.
@@ -60,7 +91,10 @@ export class Cli {
     return JSON.parse(stdout) as T;
   }
 
-  /** Ends what is still running (agents too, which outlive their worker by design), waits for it, and removes the state directory. */
+  /**
+   * Ends what is still running (agents too, which outlive their worker by design), waits for it, and removes the state
+   * directory.
+   */
   async end(): Promise<void> {
     for (const child of this.children) {
       const gone = new Promise((resolve) => child.once('exit', resolve));
@@ -91,6 +125,8 @@ export function lineOf(child: ChildProcess, stream: 'stdout' | 'stderr', pattern
       const found = text.split('\n').find((line) => pattern.test(line));
       if (found !== undefined) resolve(found);
     });
-    child.once('close', (code) => reject(new Error(`ended with ${code} before ${String(pattern)} was printed: ${text.slice(-2_000)}`)));
+    child.once('close', (code) =>
+      reject(new Error(`ended with ${code} before ${String(pattern)} was printed: ${text.slice(-2_000)}`)),
+    );
   });
 }

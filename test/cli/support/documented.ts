@@ -12,12 +12,20 @@ const shells = ['sh', 'bash', 'console'];
 /** Code within a sentence that is a command, not a name. */
 const command = /^(?:npx |npm |heartbead |source |docker |temporal )/;
 
-const read = (page: string): string[] => readFileSync(fileURLToPath(new URL(`../../../${page}`, import.meta.url)), 'utf8').split('\n');
+const read = (page: string): string[] =>
+  readFileSync(fileURLToPath(new URL(`../../../${page}`, import.meta.url)), 'utf8').split('\n');
 
 /** @returns the text without its comment, and without `npx`: it is the same program. */
-const bare = (text: string): string => text.trim().replace(/\s{2,}#.*$/, '').replace(/^\$ /, '').replace(/^npx (?=heartbead)/, '');
+const bare = (text: string): string =>
+  text
+    .trim()
+    .replace(/\s{2,}#.*$/, '')
+    .replace(/^\$ /, '')
+    .replace(/^npx (?=heartbead)/, '');
 
-/** @returns every command of a page: the lines of its shell blocks, fenced or indented, and those within its sentences. */
+/**
+ * @returns every command of a page: the lines of its shell blocks, fenced or indented, and those within its sentences.
+ */
 export function commandsOf(page: string): Documented[] {
   const found: Documented[] = [];
   let fence: string | undefined;
@@ -31,7 +39,8 @@ export function commandsOf(page: string): Documented[] {
       continued = text.endsWith('\\') ? `${text.slice(0, -1).trim()} ` : '';
       if (continued === '' && text !== '') found.push({ command: text, at });
     } else if (fence === undefined) {
-      for (const [, span = ''] of line.matchAll(/`([^`]+)`/g)) if (command.test(span)) found.push({ command: bare(span), at });
+      for (const [, span = ''] of line.matchAll(/`([^`]+)`/g))
+        if (command.test(span)) found.push({ command: bare(span), at });
     }
   }
   return found;
@@ -39,8 +48,17 @@ export function commandsOf(page: string): Documented[] {
 
 /** @returns the fenced blocks of a kind, such as `yaml`, in order. */
 export function blocksOf(page: string, kind: string): string[] {
-  return [...read(page).join('\n').matchAll(/^```(\w+)\n(.*?)^```$/gms)].filter(([, found]) => found === kind).map(([, , text = '']) => text);
+  return [
+    ...read(page)
+      .join('\n')
+      .matchAll(/^```(\w+)\n(.*?)^```$/gms),
+  ]
+    .filter(([, found]) => found === kind)
+    .map(([, , text = '']) => text);
 }
 
 /** @returns the verbs with their options that a page describes in its headings: ``### `sling TITLE --repo URL …` ``. */
-export const headingsOf = (page: string): string[] => read(page).filter((line) => /^### `/.test(line)).flatMap((line) => [...line.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text));
+export const headingsOf = (page: string): string[] =>
+  read(page)
+    .filter((line) => /^### `/.test(line))
+    .flatMap((line) => [...line.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text));

@@ -1,5 +1,6 @@
 /**
- * Ends what is left of the town of a state directory, and removes it: `TOWN_TO_END=<home> node end-town.mjs`. By the environment, since tests look for what is left by the folder in its arguments.
+ * Ends what is left of the town of a state directory, and removes it: `TOWN_TO_END=<home> node end-town.mjs`. By the
+ * environment, since tests look for what is left by the folder in its arguments.
  * @module
  */
 import { rmSync } from 'node:fs';

@@ -36,16 +36,44 @@ export class RigStory {
   }
 
   /** Adds the rig and starts a convoy with beads of these names, each of which needs the one before. */
-  async go(beads: readonly string[], { agent, check, ...more }: { agent: string; check: string; timeout?: number } & Partial<Pick<RigSettings, 'strategy' | 'approval'>>): Promise<void> {
+  async go(
+    beads: readonly string[],
+    {
+      agent,
+      check,
+      ...more
+    }: { agent: string; check: string; timeout?: number } & Partial<Pick<RigSettings, 'strategy' | 'approval'>>,
+  ): Promise<void> {
     const { timeout = 60_000, ...settings } = more;
     const checks: Check[] = [{ name: 'test', command: check, timeout }];
     const { queue } = this.town;
     // What every agent does first: its prompt is for the test to read.
     const command = `cp "$HEARTBEAD_PROMPT_FILE" "${this.scratch}/prompt-$HEARTBEAD_ATTEMPT"; ${agent}`;
     // With the clocks as they ship: nobody dies here, and a busy machine must not look like a death.
-    await this.fleet.addRig(this.name, { repo: this.origin, base: 'main', agent: { adapter: 'shell', command }, maxAgents: 4, checks, strategy: 'merge', approval: false, ...settings }, queue);
+    await this.fleet.addRig(
+      this.name,
+      {
+        repo: this.origin,
+        base: 'main',
+        agent: { adapter: 'shell', command },
+        maxAgents: 4,
+        checks,
+        strategy: 'merge',
+        approval: false,
+        ...settings,
+      },
+      queue,
+    );
     await this.fleet.createConvoy(
-      { convoy: this.name, title: `Convoy ${this.name}`, rig: this.name, policy: 'wait', target: 'base', staged: false, beads: beads.map((id, n) => ({ id, title: `Work on ${id}`, needs: n === 0 ? [] : [beads[n - 1] ?? ''] })) },
+      {
+        convoy: this.name,
+        title: `Convoy ${this.name}`,
+        rig: this.name,
+        policy: 'wait',
+        target: 'base',
+        staged: false,
+        beads: beads.map((id, n) => ({ id, title: `Work on ${id}`, needs: n === 0 ? [] : [beads[n - 1] ?? ''] })),
+      },
       queue,
     );
   }
@@ -64,11 +92,15 @@ export class RigStory {
   }
 
   convoyIs(what: string, is: (view: ConvoyView) => boolean): Promise<ConvoyView> {
-    return until(`convoy ${this.name} ${what}`, async () => {
-      const view = await this.fleet.convoy(this.name);
-      if (is(view)) return view;
-      throw new Error(`${view.status}: ${view.reason}`);
-    }, 2 * generous);
+    return until(
+      `convoy ${this.name} ${what}`,
+      async () => {
+        const view = await this.fleet.convoy(this.name);
+        if (is(view)) return view;
+        throw new Error(`${view.status}: ${view.reason}`);
+      },
+      2 * generous,
+    );
   }
 
   /** The prompt of an attempt, by its number. */

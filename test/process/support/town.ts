@@ -17,17 +17,31 @@ import { until as untilSeen } from '../../support/until.js';
 
 const workerFile = fileURLToPath(new URL('../../../dist/worker.js', import.meta.url));
 
-/** The clocks, scaled down so that a story of minutes takes seconds; their proportions hold (`clocksProblem` sees to that). */
+/**
+ * The clocks, scaled down so that a story of minutes takes seconds; their proportions hold (`clocksProblem` sees to
+ * that).
+ */
 export const quickClocks: Clocks = {
-  beatEvery: 500, heartbeatTimeout: 4_000, signalEvery: 1_000, firstProgressWithin: 30_000, stalledAfter: 30_000, lostAfter: 60_000, adoptWithin: 5_000,
-  orphanGrace: 9_000, suspectGrace: 18_000, maxRuntime: 600_000, checkpointEvery: 1_000, stopGrace: 1_500,
+  beatEvery: 500,
+  heartbeatTimeout: 4_000,
+  signalEvery: 1_000,
+  firstProgressWithin: 30_000,
+  stalledAfter: 30_000,
+  lostAfter: 60_000,
+  adoptWithin: 5_000,
+  orphanGrace: 9_000,
+  suspectGrace: 18_000,
+  maxRuntime: 600_000,
+  checkpointEvery: 1_000,
+  stopGrace: 1_500,
 };
 
 /** Long enough for anything that happens at all on a busy machine; a test that waits so long has failed. */
 export const generous = 90_000;
 
 /** Waits for an event. @throws Error that tells what was seen last. */
-export const until = <T>(what: string, look: () => Promise<T | undefined | false>, limit = generous): Promise<T> => untilSeen(what, look, limit);
+export const until = <T>(what: string, look: () => Promise<T | undefined | false>, limit = generous): Promise<T> =>
+  untilSeen(what, look, limit);
 
 /** The state letter of a process as the kernel has it (`T`: stopped, `S`, `R`…), or undefined when it is gone. */
 export function processState(pid: number): string | undefined {
@@ -41,7 +55,8 @@ export function processState(pid: number): string | undefined {
 }
 
 /** The story of a bead, for the message of a failed expectation. */
-export const told = (view: BeadView): string => JSON.stringify({ attempts: view.attempts, story: view.story }, undefined, 1);
+export const told = (view: BeadView): string =>
+  JSON.stringify({ attempts: view.attempts, story: view.story }, undefined, 1);
 
 /** One worker process with a state directory of its own. */
 export class Host {
@@ -63,14 +78,23 @@ export class Host {
 
   /** Starts the worker and waits until it polls. */
   async start(): Promise<this> {
-    const worker = spawn(process.execPath, [workerFile, '--home', this.home, '--task-queue', this.town.queue, '--max-agents', String(this.maxAgents)], {
-      env: { ...process.env, ...this.env, TEMPORAL_ADDRESS: this.address, TEMPORAL_NAMESPACE: this.town.namespace }, stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    const worker = spawn(
+      process.execPath,
+      [workerFile, '--home', this.home, '--task-queue', this.town.queue, '--max-agents', String(this.maxAgents)],
+      {
+        env: { ...process.env, ...this.env, TEMPORAL_ADDRESS: this.address, TEMPORAL_NAMESPACE: this.town.namespace },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    );
     this.#worker = worker;
     worker.stderr?.on('data', (chunk: Buffer) => (this.log += chunk.toString()));
     await until('the worker runs', () => {
-      if (worker.exitCode !== null) throw new Error(`the worker ended with ${worker.exitCode}: ${this.log.slice(-2_000)}`);
-      const state = JSON.parse(readFileSync(join(this.home, 'worker-state.json'), 'utf8')) as { pid: number; state: string };
+      if (worker.exitCode !== null)
+        throw new Error(`the worker ended with ${worker.exitCode}: ${this.log.slice(-2_000)}`);
+      const state = JSON.parse(readFileSync(join(this.home, 'worker-state.json'), 'utf8')) as {
+        pid: number;
+        state: string;
+      };
       return Promise.resolve(state.pid === worker.pid && state.state.toUpperCase() === 'RUNNING');
     });
     return this;
@@ -105,7 +129,8 @@ export class Host {
 /** A bare repository with an empty commit on `main`. */
 export async function makeOrigin(origin: string): Promise<void> {
   const work = `${origin}.work`;
-  const git = (...args: string[]) => execa('git', ['-c', 'user.name=Test', '-c', 'user.email=test@localhost', '-c', 'init.defaultBranch=main', ...args]);
+  const git = (...args: string[]) =>
+    execa('git', ['-c', 'user.name=Test', '-c', 'user.email=test@localhost', '-c', 'init.defaultBranch=main', ...args]);
   await git('init', '--bare', origin);
   await git('clone', origin, work);
   await git('-C', work, 'commit', '--allow-empty', '-m', 'begin');
@@ -128,7 +153,10 @@ export class Town {
   ) {}
 
   /** @param atEnd takes what is to be done at the end, last first; by default the end of the test. */
-  static async open({ address, namespace }: { address: string; namespace: string }, atEnd: (end: () => void | Promise<void>) => void = onTestFinished): Promise<Town> {
+  static async open(
+    { address, namespace }: { address: string; namespace: string },
+    atEnd: (end: () => void | Promise<void>) => void = onTestFinished,
+  ): Promise<Town> {
     const folder = scratchFolder('town', atEnd);
     const origin = join(folder, 'origin.git');
     await makeOrigin(origin);
@@ -140,7 +168,14 @@ export class Town {
     return town;
   }
 
-  async host(address: string, { name = `host${this.hosts.length + 1}`, maxAgents = 4, env = {} }: { name?: string; maxAgents?: number; env?: NodeJS.ProcessEnv } = {}): Promise<Host> {
+  async host(
+    address: string,
+    {
+      name = `host${this.hosts.length + 1}`,
+      maxAgents = 4,
+      env = {},
+    }: { name?: string; maxAgents?: number; env?: NodeJS.ProcessEnv } = {},
+  ): Promise<Host> {
     const home = join(this.folder, name);
     mkdirSync(home, { recursive: true });
     const host = new Host(home, this, address, maxAgents, env);
@@ -151,7 +186,17 @@ export class Town {
   /** Slings a bead with the demo agent. @returns its id. */
   async sling(options: Record<string, unknown> = {}, more: Partial<BeadInput> = {}): Promise<string> {
     const bead = more.bead ?? `p${(this.#beads += 1)}-${this.queue.slice(-8)}`;
-    await this.beads.start({ bead, title: 'A test', repo: this.origin, agent: { adapter: 'demo', options: { steps: 6, stepMs: 150, ...options } }, clocks: quickClocks, ...more }, taskQueues.main(this.queue));
+    await this.beads.start(
+      {
+        bead,
+        title: 'A test',
+        repo: this.origin,
+        agent: { adapter: 'demo', options: { steps: 6, stepMs: 150, ...options } },
+        clocks: quickClocks,
+        ...more,
+      },
+      taskQueues.main(this.queue),
+    );
     return bead;
   }
 
@@ -161,11 +206,15 @@ export class Town {
 
   /** Waits until the bead's state is as asked for. */
   seen(bead: string, what: string, is: (view: BeadView) => boolean, limit = generous): Promise<BeadView> {
-    return until(`${bead} ${what}`, async () => {
-      const view = await this.view(bead);
-      if (is(view)) return view;
-      throw new Error(`${view.status}, agent ${view.agent}: ${view.reason}`);
-    }, limit);
+    return until(
+      `${bead} ${what}`,
+      async () => {
+        const view = await this.view(bead);
+        if (is(view)) return view;
+        throw new Error(`${view.status}, agent ${view.agent}: ${view.reason}`);
+      },
+      limit,
+    );
   }
 
   closed(bead: string): Promise<BeadView> {
@@ -173,8 +222,15 @@ export class Town {
   }
 
   /** Waits until the agent of the bead's current attempt runs and has made progress. */
-  async working(bead: string, host: Host): Promise<{ view: BeadView; dir: AttemptDir; runner: RunnerRecord; agent: number }> {
-    const view = await this.seen(bead, 'works', (now) => now.agent === 'working' && now.current?.firstProgressAt !== undefined);
+  async working(
+    bead: string,
+    host: Host,
+  ): Promise<{ view: BeadView; dir: AttemptDir; runner: RunnerRecord; agent: number }> {
+    const view = await this.seen(
+      bead,
+      'works',
+      (now) => now.agent === 'working' && now.current?.firstProgressAt !== undefined,
+    );
     const dir = host.attempt(bead, view.current?.id ?? '');
     const runner = await dir.readRunner();
     if (runner?.agent === undefined) throw new Error('a working bead without an agent process');

@@ -14,7 +14,10 @@ export class Wire {
     wire.#server = createServer((near) => {
       if (wire.#cut) return near.destroy();
       const far = connect(Number(port), host);
-      for (const [one, other] of [[near, far], [far, near]] as const) {
+      for (const [one, other] of [
+        [near, far],
+        [far, near],
+      ] as const) {
         wire.#sockets.add(one);
         one.on('error', () => other.destroy());
         one.on('close', () => {

@@ -18,13 +18,26 @@ export class FakeForge implements PullRequests {
 
   async create({ head, base, title }: { head: string; base: string; title: string }): Promise<PullRequest> {
     const number = this.opened.length + 1;
-    this.opened.push({ number, head, base, title, state: { state: 'open', headSha: await git(this.lab.origin, 'rev-parse', `refs/heads/${head}`), conflicting: false, waitsFor: 'it waits for a review' } });
+    this.opened.push({
+      number,
+      head,
+      base,
+      title,
+      state: {
+        state: 'open',
+        headSha: await git(this.lab.origin, 'rev-parse', `refs/heads/${head}`),
+        conflicting: false,
+        waitsFor: 'it waits for a review',
+      },
+    });
     if (this.losesAnswer !== undefined) throw this.losesAnswer;
     return { number, url: this.url(number) };
   }
 
   openUnder({ prefix, base }: { prefix: string; base: string }): Promise<PullRequest[]> {
-    const found = this.opened.filter((one) => one.state.state === 'open' && one.head.startsWith(prefix) && one.base === base);
+    const found = this.opened.filter(
+      (one) => one.state.state === 'open' && one.head.startsWith(prefix) && one.base === base,
+    );
     return Promise.resolve(found.map(({ number }) => ({ number, url: this.url(number) })));
   }
 

@@ -10,16 +10,22 @@ import type { Lab } from './lab.js';
 const program = fileURLToPath(new URL('merge-process.ts', import.meta.url));
 
 /** Starts the activity in a process of its own. `when` decides at what moment it is killed with SIGKILL. */
-export async function killMerge(lab: Lab, input: MergeInput, when: { step: MergeStep } | { event: () => Promise<void> }): Promise<void> {
+export async function killMerge(
+  lab: Lab,
+  input: MergeInput,
+  when: { step: MergeStep } | { event: () => Promise<void> },
+): Promise<void> {
   const file = join(lab.dir, 'merge.json');
   await writeFile(file, JSON.stringify({ home: lab.home, input, ...('step' in when ? { stopAt: when.step } : {}) }));
   const child = spawn(process.execPath, ['--import', 'tsx', program, file], { stdio: ['ignore', 'pipe', 'inherit'] });
   const gone = once(child, 'exit');
   let said = '';
-  const reached = new Promise<void>((resolve) => child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
-    if (said.includes('reached\n')) resolve();
-  }));
+  const reached = new Promise<void>((resolve) =>
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+      if (said.includes('reached\n')) resolve();
+    }),
+  );
   try {
     const early = gone.then(() => {
       throw new Error(`the merge ended before it could be killed: ${said}`);

@@ -8,7 +8,14 @@ import { execa } from 'execa';
 import { afterEach, beforeEach, vi } from 'vitest';
 import { createRefineryActivities } from '../../../src/activities/refinery/index.js';
 import type { RefineryDeps } from '../../../src/activities/refinery/index.js';
-import type { Check, MergeInput, MergeOutcome, MergeRequest, MergeStrategy, RefineryActivities } from '../../../src/contract/index.js';
+import type {
+  Check,
+  MergeInput,
+  MergeOutcome,
+  MergeRequest,
+  MergeStrategy,
+  RefineryActivities,
+} from '../../../src/contract/index.js';
 
 /** A bare origin with one commit on `main`, a person's clone of it, and the state directory of a host. */
 export interface Lab {
@@ -21,7 +28,12 @@ export interface Lab {
   config: string;
 }
 
-const person = { GIT_AUTHOR_NAME: 'Ada', GIT_AUTHOR_EMAIL: 'ada@example.org', GIT_COMMITTER_NAME: 'Ada', GIT_COMMITTER_EMAIL: 'ada@example.org' };
+const person = {
+  GIT_AUTHOR_NAME: 'Ada',
+  GIT_AUTHOR_EMAIL: 'ada@example.org',
+  GIT_COMMITTER_NAME: 'Ada',
+  GIT_COMMITTER_EMAIL: 'ada@example.org',
+};
 
 /** Runs git as a person would, away from the configuration under test. @returns stdout, trimmed. */
 export async function git(cwd: string, ...args: string[]): Promise<string> {
@@ -32,13 +44,20 @@ export function useLab(): Lab {
   const lab: Lab = { dir: '', home: '', origin: '', seed: '', config: '' };
   beforeEach(async () => {
     const dir = await realpath(await mkdtemp(join(tmpdir(), 'heartbead-refinery-')));
-    Object.assign(lab, { dir, home: join(dir, 'home'), origin: join(dir, 'origin.git'), seed: join(dir, 'seed'), config: join(dir, 'gitconfig') });
+    Object.assign(lab, {
+      dir,
+      home: join(dir, 'home'),
+      origin: join(dir, 'origin.git'),
+      seed: join(dir, 'seed'),
+      config: join(dir, 'gitconfig'),
+    });
     await mkdir(lab.home);
     await writeFile(lab.config, '[init]\n\tdefaultBranch = main\n');
     vi.stubEnv('GIT_CONFIG_GLOBAL', lab.config);
     vi.stubEnv('GIT_CONFIG_NOSYSTEM', '1');
     vi.stubEnv('HOME', dir);
-    for (const name of ['GIT_AUTHOR_NAME', 'GIT_AUTHOR_EMAIL', 'GIT_COMMITTER_NAME', 'GIT_COMMITTER_EMAIL']) vi.stubEnv(name, undefined);
+    for (const name of ['GIT_AUTHOR_NAME', 'GIT_AUTHOR_EMAIL', 'GIT_COMMITTER_NAME', 'GIT_COMMITTER_EMAIL'])
+      vi.stubEnv(name, undefined);
     await git(dir, 'init', '--quiet', '--bare', '--initial-branch=main', lab.origin);
     await git(dir, 'clone', '--quiet', lab.origin, lab.seed);
     await git(lab.seed, 'checkout', '--quiet', '-B', 'main');
@@ -73,7 +92,10 @@ export async function othersCommit(lab: Lab, files: Record<string, string>, bran
   return sha;
 }
 
-/** A commit that is on origin under a ref of no importance, so that a hook or a check can move branches to it. @returns the commit. */
+/**
+ * A commit that is on origin under a ref of no importance, so that a hook or a check can move branches to it. @returns
+ * the commit.
+ */
 export async function parked(lab: Lab, parent: string, files: Record<string, string>): Promise<string> {
   await git(lab.seed, 'checkout', '--quiet', '--detach', parent);
   const sha = await commit(lab, files, 'parked');
@@ -82,7 +104,12 @@ export async function parked(lab: Lab, parent: string, files: Record<string, str
 }
 
 /** The pushed and verified work of a bead, begun where `from` is on origin. @returns its request. */
-export async function bead(lab: Lab, item: string, commits: Record<string, string | undefined>[], { from = 'main', target = 'main', attempt = '1-abcd' } = {}): Promise<MergeRequest> {
+export async function bead(
+  lab: Lab,
+  item: string,
+  commits: Record<string, string | undefined>[],
+  { from = 'main', target = 'main', attempt = '1-abcd' } = {},
+): Promise<MergeRequest> {
   const branch = `heartbead/${item}/${attempt}`;
   await git(lab.seed, 'fetch', '--quiet', 'origin');
   await git(lab.seed, 'checkout', '--quiet', '--detach', `origin/${from}`);
@@ -100,8 +127,18 @@ export interface MergeOptions extends Partial<Omit<RefineryDeps, 'hostId'>> {
   withdrawn?: boolean;
 }
 
-export const inputOf = (lab: Lab, request: MergeRequest, { strategy = 'merge', checks = [], withdrawn }: MergeOptions = {}): MergeInput =>
-  ({ rig: 'demo', repo: lab.origin, request, strategy, checks, ...(withdrawn === undefined ? {} : { withdrawn }) });
+export const inputOf = (
+  lab: Lab,
+  request: MergeRequest,
+  { strategy = 'merge', checks = [], withdrawn }: MergeOptions = {},
+): MergeInput => ({
+  rig: 'demo',
+  repo: lab.origin,
+  request,
+  strategy,
+  checks,
+  ...(withdrawn === undefined ? {} : { withdrawn }),
+});
 
 /** One run of the activity. */
 export interface Run {
@@ -119,35 +156,63 @@ export interface StartOptions extends Partial<RefineryDeps> {
   heartbeatTimeout?: number;
 }
 
-export function start(lab: Lab, input: MergeInput, { activities, heartbeatTimeout, home = lab.home, hostId = 'here', env, pullRequests, observe }: StartOptions = {}): Run {
+export function start(
+  lab: Lab,
+  input: MergeInput,
+  { activities, heartbeatTimeout, home = lab.home, hostId = 'here', env, pullRequests, observe }: StartOptions = {},
+): Run {
   const environment = new MockActivityEnvironment({ heartbeatTimeoutMs: heartbeatTimeout }, { logger: quiet });
   const beats: string[] = [];
   environment.on('heartbeat', ({ text }: { text: string }) => void beats.push(text));
-  const deps: RefineryDeps = { home, hostId, ...(env === undefined ? {} : { env }), ...(pullRequests === undefined ? {} : { pullRequests }), ...(observe === undefined ? {} : { observe }) };
+  const deps: RefineryDeps = {
+    home,
+    hostId,
+    ...(env === undefined ? {} : { env }),
+    ...(pullRequests === undefined ? {} : { pullRequests }),
+    ...(observe === undefined ? {} : { observe }),
+  };
   const { merge } = activities ?? createRefineryActivities(deps);
   return { outcome: environment.run(merge, input), beats, environment };
 }
 
-export const merge = (lab: Lab, request: MergeRequest, options: MergeOptions = {}): Promise<MergeOutcome> => start(lab, inputOf(lab, request, options), options).outcome;
+export const merge = (lab: Lab, request: MergeRequest, options: MergeOptions = {}): Promise<MergeOutcome> =>
+  start(lab, inputOf(lab, request, options), options).outcome;
 
 /** @returns what origin has at a ref; empty when there is none. */
-export const originSha = async (lab: Lab, ref: string): Promise<string> => (await git(lab.dir, 'ls-remote', lab.origin, ref)).split('\t')[0] ?? '';
+export const originSha = async (lab: Lab, ref: string): Promise<string> =>
+  (await git(lab.dir, 'ls-remote', lab.origin, ref)).split('\t')[0] ?? '';
 
 export const originHas = async (lab: Lab, sha: string, branch = 'main'): Promise<boolean> =>
-  (await execa('git', ['--git-dir', lab.origin, 'merge-base', '--is-ancestor', sha, `refs/heads/${branch}`], { reject: false })).exitCode === 0;
+  (
+    await execa('git', ['--git-dir', lab.origin, 'merge-base', '--is-ancestor', sha, `refs/heads/${branch}`], {
+      reject: false,
+    })
+  ).exitCode === 0;
 
-export const fileOnOrigin = (lab: Lab, path: string, branch = 'main'): Promise<string> => git(lab.origin, 'show', `${branch}:${path}`);
+export const fileOnOrigin = (lab: Lab, path: string, branch = 'main'): Promise<string> =>
+  git(lab.origin, 'show', `${branch}:${path}`);
 
 /** The subjects on a branch of origin, newest first. */
-export const subjects = async (lab: Lab, branch = 'main'): Promise<string[]> => (await git(lab.origin, 'log', '--first-parent', '--format=%s', branch)).split('\n');
+export const subjects = async (lab: Lab, branch = 'main'): Promise<string[]> =>
+  (await git(lab.origin, 'log', '--first-parent', '--format=%s', branch)).split('\n');
 
 /** @returns the commits on a branch of origin that carry an item's trailers. */
 export async function recordsOf(lab: Lab, request: MergeRequest, branch = request.target): Promise<string[]> {
-  const lines = (await git(lab.origin, 'log', '--format=%H|%(trailers:key=Heartbead-Item,valueonly,separator=%x2C)|%(trailers:key=Heartbead-Branch-Sha,valueonly,separator=%x2C)', branch)).split('\n');
-  return lines.filter((line) => line.endsWith(`|${request.item}|${request.sha}`)).map((line) => line.split('|')[0] ?? '');
+  const lines = (
+    await git(
+      lab.origin,
+      'log',
+      '--format=%H|%(trailers:key=Heartbead-Item,valueonly,separator=%x2C)|%(trailers:key=Heartbead-Branch-Sha,valueonly,separator=%x2C)',
+      branch,
+    )
+  ).split('\n');
+  return lines
+    .filter((line) => line.endsWith(`|${request.item}|${request.sha}`))
+    .map((line) => line.split('|')[0] ?? '');
 }
 
-export const markersOf = (lab: Lab, request: MergeRequest): Promise<string> => originSha(lab, `refs/heartbead/merged/${request.item}/${request.sha}`);
+export const markersOf = (lab: Lab, request: MergeRequest): Promise<string> =>
+  originSha(lab, `refs/heartbead/merged/${request.item}/${request.sha}`);
 
 export async function hook(lab: Lab, name: 'pre-receive' | 'update' | 'post-receive', body: string): Promise<void> {
   const path = join(lab.origin, 'hooks', name);
@@ -159,12 +224,15 @@ export async function hook(lab: Lab, name: 'pre-receive' | 'update' | 'post-rece
 /** @returns what is left of merges in the state directory: scratch trees and the mirrors' entries for them. */
 export async function leftovers(home: string): Promise<string[]> {
   const left: string[] = [];
-  for (const rig of await list(join(home, 'refinery'))) for (const name of await list(join(home, 'refinery', rig))) if (!name.includes('.log')) left.push(`${rig}/${name}`);
-  for (const mirror of await list(join(home, 'mirrors'))) for (const name of await list(join(home, 'mirrors', mirror, 'worktrees'))) left.push(`entry ${name}`);
+  for (const rig of await list(join(home, 'refinery')))
+    for (const name of await list(join(home, 'refinery', rig))) if (!name.includes('.log')) left.push(`${rig}/${name}`);
+  for (const mirror of await list(join(home, 'mirrors')))
+    for (const name of await list(join(home, 'mirrors', mirror, 'worktrees'))) left.push(`entry ${name}`);
   return left;
 }
 
-export const checkLog = (lab: Lab, item: string): Promise<string> => readFile(join(lab.home, 'refinery', 'demo', `${item}.log`), 'utf8');
+export const checkLog = (lab: Lab, item: string): Promise<string> =>
+  readFile(join(lab.home, 'refinery', 'demo', `${item}.log`), 'utf8');
 
 export async function list(folder: string): Promise<string[]> {
   try {
@@ -180,4 +248,5 @@ export async function until(happened: () => Promise<boolean> | boolean): Promise
   while (!(await happened())) await sleep(20);
 }
 
-export const written = async (path: string): Promise<boolean> => (await list(dirname(path))).includes(path.slice(dirname(path).length + 1));
+export const written = async (path: string): Promise<boolean> =>
+  (await list(dirname(path))).includes(path.slice(dirname(path).length + 1));

@@ -1,6 +1,15 @@
-/** A bead for tests of the runner: keeps what it is told, answers `state` as the real one does, and does what the test says. Runs in the sandbox. */
+/**
+ * A bead for tests of the runner: keeps what it is told, answers `state` as the real one does, and does what the test
+ * says. Runs in the sandbox.
+ */
 import * as wf from '@temporalio/workflow';
-import type { AttemptResult, BeadView, CurrentAttempt, HeartbeatSignal, NoteSignal } from '../../../src/contract/index.js';
+import type {
+  AttemptResult,
+  BeadView,
+  CurrentAttempt,
+  HeartbeatSignal,
+  NoteSignal,
+} from '../../../src/contract/index.js';
 
 export interface FakeBeadInput {
   bead: string;
@@ -18,7 +27,9 @@ export interface Carried {
   watches: number;
 }
 
-/** What the test orders: `reissue` voids the token (continue-as-new), the others change what the bead says of itself. */
+/**
+ * What the test orders: `reissue` voids the token (continue-as-new), the others change what the bead says of itself.
+ */
 export type Order = 'reissue' | 'deaf' | 'hearing' | 'move-on' | 'stopping' | 'cancel' | 'pause' | 'resume' | 'end';
 
 export interface FakeBeadResult {
@@ -26,7 +37,6 @@ export interface FakeBeadResult {
   cancelledWith?: AttemptResult;
   carried: Carried;
 }
-
 
 export async function fakeBead(input: FakeBeadInput): Promise<FakeBeadResult> {
   const carried: Carried = input.carried ?? { heard: [], notes: [], lastSignAt: Date.now(), watches: 0 };
@@ -43,17 +53,29 @@ export async function fakeBead(input: FakeBeadInput): Promise<FakeBeadResult> {
     carried.host ??= signal.host;
   });
   wf.setHandler(wf.defineSignal<[NoteSignal]>('note'), (note) => void carried.notes.push(note));
-  wf.setHandler(wf.defineQuery('state'), (): BeadView => ({
-    bead: input.bead, status, paused, now: Date.now(), heard: carried.heard, notes: carried.notes, watches: carried.watches,
-    ...(current ? { current: { lastSignAt: carried.lastSignAt, host: carried.host, ...current } } : {}),
-  }) as unknown as BeadView);
+  wf.setHandler(
+    wf.defineQuery('state'),
+    (): BeadView =>
+      ({
+        bead: input.bead,
+        status,
+        paused,
+        now: Date.now(),
+        heard: carried.heard,
+        notes: carried.notes,
+        watches: carried.watches,
+        ...(current ? { current: { lastSignAt: carried.lastSignAt, host: carried.host, ...current } } : {}),
+      }) as unknown as BeadView,
+  );
   wf.setHandler(wf.defineUpdate<void, [Order]>('order'), (order) => void orders.push(order));
 
   carried.watches += 1;
   const scope = new wf.CancellationScope();
   let outcome: FakeBeadResult | undefined;
   const { startAgent: watched } = wf.proxyActivities<{ startAgent(key: string): Promise<AttemptResult> }>({
-    startToCloseTimeout: '1h', heartbeatTimeout: input.heartbeatTimeout, retry: { maximumAttempts: 1 },
+    startToCloseTimeout: '1h',
+    heartbeatTimeout: input.heartbeatTimeout,
+    retry: { maximumAttempts: 1 },
     cancellationType: wf.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   });
   const watch = async (): Promise<void> => {
@@ -61,7 +83,8 @@ export async function fakeBead(input: FakeBeadInput): Promise<FakeBeadResult> {
       outcome = { result: await scope.run(() => watched(input.bead)), carried };
     } catch (error) {
       const cause = error instanceof wf.ActivityFailure ? error.cause : undefined;
-      if (cause instanceof wf.CancelledFailure) outcome = { cancelledWith: cause.details?.[0] as AttemptResult, carried };
+      if (cause instanceof wf.CancelledFailure)
+        outcome = { cancelledWith: cause.details?.[0] as AttemptResult, carried };
       else if (cause instanceof wf.TimeoutFailure) orders.push('reissue');
       else throw error;
     }
@@ -85,7 +108,10 @@ export async function fakeBead(input: FakeBeadInput): Promise<FakeBeadResult> {
         current = { id: '9-another' };
         break;
       case 'stopping':
-        current = { id: input.attempt, stopping: { outcome: 'stalled', reason: 'no progress for a test', at: Date.now() } };
+        current = {
+          id: input.attempt,
+          stopping: { outcome: 'stalled', reason: 'no progress for a test', at: Date.now() },
+        };
         break;
       case 'cancel':
         scope.cancel();

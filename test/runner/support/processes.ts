@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import { findProcesses } from '../../../src/runner/index.js';
 import type { Attempt } from './town.js';
 
-/** @returns the kernel's letter for what a process does (`T` stands still, `Z` has ended), or undefined when there is none. */
+/**
+ * @returns the kernel's letter for what a process does (`T` stands still, `Z` has ended), or undefined when there is
+ * none.
+ */
 export function stateOf(pid: number): string | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -14,7 +17,8 @@ export function stateOf(pid: number): string | undefined {
 }
 
 /** Pids of all processes of an attempt (the runner is none of them). */
-export const processesOf = ({ dir }: Pick<Attempt, 'dir'>): number[] => findProcesses({ attempt: dir.attempt }).map(({ pid }) => pid);
+export const processesOf = ({ dir }: Pick<Attempt, 'dir'>): number[] =>
+  findProcesses({ attempt: dir.attempt }).map(({ pid }) => pid);
 
 /** Whether all of them stand still, and there are some. */
 export const allFrozen = (attempt: Pick<Attempt, 'dir'>): boolean => {

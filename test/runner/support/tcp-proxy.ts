@@ -20,7 +20,10 @@ export async function openLine(to: string): Promise<Line> {
       return;
     }
     const far = connect(Number(port), host);
-    for (const [one, other] of [[near, far], [far, near]] as const) {
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
       sockets.add(one);
       one.on('error', () => other.destroy());
       one.on('close', () => {

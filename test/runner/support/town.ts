@@ -10,7 +10,14 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { inject, onTestFinished } from 'vitest';
 import { attemptRefs, beadWorkflowId } from '../../../src/contract/index.js';
-import type { AgentSpec, Clocks, HeartbeatSignal, Message, NoteSignal, StartAgentInput } from '../../../src/contract/index.js';
+import type {
+  AgentSpec,
+  Clocks,
+  HeartbeatSignal,
+  Message,
+  NoteSignal,
+  StartAgentInput,
+} from '../../../src/contract/index.js';
 import { createWorktree, updateMirror } from '../../../src/git/index.js';
 import { AttemptDir, endProcesses, processAlive, RunnerControl, spawnRunner } from '../../../src/runner/index.js';
 import type { RunnerStatus, SpawnOutcome } from '../../../src/runner/index.js';
@@ -19,12 +26,33 @@ import { until } from '../../support/until.js';
 
 const exec = promisify(execFile);
 export const git = async (cwd: string, ...args: string[]): Promise<string> =>
-  (await exec('git', args, { cwd, env: { ...process.env, GIT_AUTHOR_NAME: 'T', GIT_AUTHOR_EMAIL: 't@localhost', GIT_COMMITTER_NAME: 'T', GIT_COMMITTER_EMAIL: 't@localhost' } })).stdout.trim();
+  (
+    await exec('git', args, {
+      cwd,
+      env: {
+        ...process.env,
+        GIT_AUTHOR_NAME: 'T',
+        GIT_AUTHOR_EMAIL: 't@localhost',
+        GIT_COMMITTER_NAME: 'T',
+        GIT_COMMITTER_EMAIL: 't@localhost',
+      },
+    })
+  ).stdout.trim();
 
 /** Short enough for a test, long enough that a busy machine is not taken for a dead one. */
 export const quickClocks: Clocks = {
-  beatEvery: 200, heartbeatTimeout: 20_000, signalEvery: 500, firstProgressWithin: 60_000, stalledAfter: 60_000, lostAfter: 120_000, adoptWithin: 10_000,
-  orphanGrace: 20_000, suspectGrace: 60_000, maxRuntime: 3_600_000, checkpointEvery: 3_600_000, stopGrace: 10_000,
+  beatEvery: 200,
+  heartbeatTimeout: 20_000,
+  signalEvery: 500,
+  firstProgressWithin: 60_000,
+  stalledAfter: 60_000,
+  lostAfter: 120_000,
+  adoptWithin: 10_000,
+  orphanGrace: 20_000,
+  suspectGrace: 60_000,
+  maxRuntime: 3_600_000,
+  checkpointEvery: 3_600_000,
+  stopGrace: 10_000,
 };
 
 export const host = 'test-host';
@@ -74,7 +102,9 @@ export async function startTown(): Promise<Town> {
   const taskQueue = `runner-test-${randomBytes(4).toString('hex')}`;
   const tokens = new Map<string, Uint8Array[]>();
   const worker = await Worker.create({
-    connection: nativeConnection, namespace, taskQueue,
+    connection: nativeConnection,
+    namespace,
+    taskQueue,
     workflowsPath: fileURLToPath(new URL('./fake-bead.ts', import.meta.url)),
     activities: {
       startAgent: (bead: string): never => {
@@ -100,18 +130,36 @@ export async function startTown(): Promise<Town> {
     await dir.create();
     await createWorktree({ mirror, path: dir.worktree, branch: attemptRefs.branch(bead, id), at: baseSha });
     const input: StartAgentInput = {
-      bead, attempt: id, number: 1, mode: 'start', title: 'A test', body: 'Do it.', repo: origin, agent: options.agent, clocks, notes: [], messages: options.messages ?? [],
+      bead,
+      attempt: id,
+      number: 1,
+      mode: 'start',
+      title: 'A test',
+      body: 'Do it.',
+      repo: origin,
+      agent: options.agent,
+      clocks,
+      notes: [],
+      messages: options.messages ?? [],
     };
     await dir.writeInput(input);
     await dir.writeSetup({ host, baseSha, mirror });
     await dir.writeConnection({ address: options.address ?? address, namespace });
 
     const handle = await client.workflow.start<typeof fakeBead>('fakeBead', {
-      workflowId: beadWorkflowId(bead), taskQueue, args: [{ bead, attempt: id, heartbeatTimeout: clocks.heartbeatTimeout } satisfies FakeBeadInput],
+      workflowId: beadWorkflowId(bead),
+      taskQueue,
+      args: [{ bead, attempt: id, heartbeatTimeout: clocks.heartbeatTimeout } satisfies FakeBeadInput],
     });
     const current = client.workflow.getHandle<typeof fakeBead>(beadWorkflowId(bead));
-    onTestFinished(() => current.terminate().then(() => undefined, () => undefined));
-    const state = (): Promise<{ heard: (HeartbeatSignal & { at: number })[]; notes: NoteSignal[] }> => current.query('state');
+    onTestFinished(() =>
+      current.terminate().then(
+        () => undefined,
+        () => undefined,
+      ),
+    );
+    const state = (): Promise<{ heard: (HeartbeatSignal & { at: number })[]; notes: NoteSignal[] }> =>
+      current.query('state');
     let taken = 0;
     const nextToken = async (): Promise<Uint8Array> => {
       const token = await until('a task token', () => tokens.get(bead)?.[taken]);
@@ -121,7 +169,12 @@ export async function startTown(): Promise<Town> {
     await dir.writeToken(await nextToken());
     const control = new RunnerControl(dir);
     return {
-      bead, dir, control, origin, baseSha, nextToken,
+      bead,
+      dir,
+      control,
+      origin,
+      baseSha,
+      nextToken,
       spawn: () => spawnRunner(dir),
       order: (order) => current.executeUpdate('order', { args: [order] }),
       heard: async () => (await state()).heard,

@@ -18,8 +18,15 @@ const runnable = (path: string): boolean => {
 export function findChromium(env: NodeJS.ProcessEnv = process.env): string | undefined {
   const named = env['HEARTBEAD_CHROMIUM'];
   if (named !== undefined && named !== '') return named;
-  return (env['PATH'] ?? '').split(delimiter).flatMap((folder) => programs.map((program) => join(folder, program))).find(runnable);
+  return (env['PATH'] ?? '')
+    .split(delimiter)
+    .flatMap((folder) => programs.map((program) => join(folder, program)))
+    .find(runnable);
 }
 
-/** Headless, with a profile of its own that goes with it. Containers have no user namespaces for its sandbox; it sees nothing but our own server. */
-export const startChromium = (executablePath: string): Promise<Browser> => chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] });
+/**
+ * Headless, with a profile of its own that goes with it. Containers have no user namespaces for its sandbox; it sees
+ * nothing but our own server.
+ */
+export const startChromium = (executablePath: string): Promise<Browser> =>
+  chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] });

@@ -7,7 +7,8 @@ import { Cli, lineOf } from '../../cli/support/cli.js';
 import { Repository, goodAgent } from '../../cli/support/repository.js';
 
 /** Works until it has heard "finish", and says what it does; all that it hears it writes down. */
-const parserAgent = 'echo reading the grammar; heartbead agent heartbeat "writes the parser" >/dev/null; until heartbead agent messages --json | tee -a heard.json | grep -q finish; do heartbead agent heartbeat "writes the parser" >/dev/null; sleep 1; done; heartbead agent messages --ack; git add . && git -c user.name=A -c user.email=a@localhost commit -qm heard && heartbead agent done heard';
+const parserAgent =
+  'echo reading the grammar; heartbead agent heartbeat "writes the parser" >/dev/null; until heartbead agent messages --json | tee -a heard.json | grep -q finish; do heartbead agent heartbeat "writes the parser" >/dev/null; sleep 1; done; heartbead agent messages --ack; git add . && git -c user.name=A -c user.email=a@localhost commit -qm heard && heartbead agent done heard';
 
 /** A town with a Web UI, and a bead in each state that its pictures show. */
 export class UiTown {
@@ -42,7 +43,11 @@ export class UiTown {
   }
 
   /** The state of a bead, once it is as wanted. */
-  async until(bead: string, wanted: (view: Awaited<ReturnType<BeadClient['view']>>) => boolean, within = 90_000): Promise<Awaited<ReturnType<BeadClient['view']>>> {
+  async until(
+    bead: string,
+    wanted: (view: Awaited<ReturnType<BeadClient['view']>>) => boolean,
+    within = 90_000,
+  ): Promise<Awaited<ReturnType<BeadClient['view']>>> {
     for (const giveUp = Date.now() + within; ; await new Promise((resolve) => setTimeout(resolve, 300))) {
       const view = await this.beads.view(bead);
       if (wanted(view)) return view;
@@ -64,11 +69,45 @@ export class UiTown {
 
   async #fill(): Promise<void> {
     await lineOf(this.#cli.start(['worker']), 'stderr', /the worker polls/);
-    const fleet = new FleetClient({ client: new Client({ connection: this.#connection, namespace: this.#server.namespace }) });
-    await fleet.addRig('app', { repo: this.#repository.path, base: 'main', agent: { adapter: 'shell', command: goodAgent }, maxAgents: 2, checks: [], strategy: 'merge', approval: false }, 'heartbead');
-    await this.#sling('parser', 'Write the parser of the new grammar', ['--repo', this.#repository.path, '--command', parserAgent, '--priority', '1', '--clock', 'signalEvery=3s']);
-    await this.#sling('docs', 'Describe the grammar', ['--repo', this.#repository.path, '--command', goodAgent, '--base', 'mian']);
+    const fleet = new FleetClient({
+      client: new Client({ connection: this.#connection, namespace: this.#server.namespace }),
+    });
+    await fleet.addRig(
+      'app',
+      {
+        repo: this.#repository.path,
+        base: 'main',
+        agent: { adapter: 'shell', command: goodAgent },
+        maxAgents: 2,
+        checks: [],
+        strategy: 'merge',
+        approval: false,
+      },
+      'heartbead',
+    );
+    await this.#sling('parser', 'Write the parser of the new grammar', [
+      '--repo',
+      this.#repository.path,
+      '--command',
+      parserAgent,
+      '--priority',
+      '1',
+      '--clock',
+      'signalEvery=3s',
+    ]);
+    await this.#sling('docs', 'Describe the grammar', [
+      '--repo',
+      this.#repository.path,
+      '--command',
+      goodAgent,
+      '--base',
+      'mian',
+    ]);
     await this.#sling('typo', 'Fix the typo in the greeting', ['--rig', 'app']);
-    await Promise.all([this.until('parser', ({ current }) => current?.firstProgressAt !== undefined), this.until('docs', ({ status }) => status === 'blocked'), this.until('typo', ({ status }) => status === 'closed')]);
+    await Promise.all([
+      this.until('parser', ({ current }) => current?.firstProgressAt !== undefined),
+      this.until('docs', ({ status }) => status === 'blocked'),
+      this.until('typo', ({ status }) => status === 'closed'),
+    ]);
   }
 }

@@ -1,11 +1,28 @@
 import { describe, expect, test } from 'vitest';
-import { adapters, agentEnvironmentFrom, checkAgent, environmentProblem, findAdapter } from '../../../src/agents/index.js';
+import {
+  adapters,
+  agentEnvironmentFrom,
+  checkAgent,
+  environmentProblem,
+  findAdapter,
+} from '../../../src/agents/index.js';
 import type { AgentEvent, AgentExit } from '../../../src/agents/index.js';
 import { demo } from '../../../src/agents/demo.js';
 import { shell } from '../../../src/agents/shell.js';
 
-const context = { bead: 'b', attempt: '1-abcd', number: 1, prompt: '# Task\n', promptFile: '/a/prompt.md', worktree: '/a/worktree', folder: '/a', heartbead: '/a/bin/heartbead', env: {} };
-const only = (events: AgentEvent | AgentEvent[] | undefined): AgentEvent | undefined => (Array.isArray(events) ? events[0] : events);
+const context = {
+  bead: 'b',
+  attempt: '1-abcd',
+  number: 1,
+  prompt: '# Task\n',
+  promptFile: '/a/prompt.md',
+  worktree: '/a/worktree',
+  folder: '/a',
+  heartbead: '/a/bin/heartbead',
+  env: {},
+};
+const only = (events: AgentEvent | AgentEvent[] | undefined): AgentEvent | undefined =>
+  Array.isArray(events) ? events[0] : events;
 const exit = (more: Partial<AgentExit>): AgentExit => ({ lastLines: [], ...more });
 
 describe('the table of agents', () => {
@@ -16,7 +33,11 @@ describe('the table of agents', () => {
   });
 
   test.each([
-    ['an unknown agent', { adapter: 'nobody' }, /there is no agent "nobody"; there are shell, claude, codex, opencode, gemini, pi, demo/],
+    [
+      'an unknown agent',
+      { adapter: 'nobody' },
+      /there is no agent "nobody"; there are shell, claude, codex, opencode, gemini, pi, demo/,
+    ],
     ['a shell agent without a command', { adapter: 'shell' }, /needs a command/],
     ['a shell agent with a blank command', { adapter: 'shell', command: ' ' }, /needs a command/],
     ['options that the agent does not know', { adapter: 'demo', options: { stepz: 3 } }, /stepz/],
@@ -40,9 +61,27 @@ describe('the table of agents', () => {
 });
 
 describe('the environment of an agent', () => {
-  const host = { PATH: '/bin', HOME: '/h', LC_ALL: 'C', GIT_AUTHOR_NAME: 'A', GIT_DIR: '/x', AWS_SECRET: 's', MY_KEY: 'k', TEMPORAL_API_KEY: 't', HEARTBEAD_HOME: '/hb', NODE_OPTIONS: '--x' };
+  const host = {
+    PATH: '/bin',
+    HOME: '/h',
+    LC_ALL: 'C',
+    GIT_AUTHOR_NAME: 'A',
+    GIT_DIR: '/x',
+    AWS_SECRET: 's',
+    MY_KEY: 'k',
+    TEMPORAL_API_KEY: 't',
+    HEARTBEAD_HOME: '/hb',
+    NODE_OPTIONS: '--x',
+  };
   test('is an allow-list, and what the bead names', () => {
-    expect(agentEnvironmentFrom(host, ['MY_KEY', 'NOT_SET'], { HEARTBEAD_BEAD: 'b' })).toEqual({ PATH: '/bin', HOME: '/h', LC_ALL: 'C', GIT_AUTHOR_NAME: 'A', MY_KEY: 'k', HEARTBEAD_BEAD: 'b' });
+    expect(agentEnvironmentFrom(host, ['MY_KEY', 'NOT_SET'], { HEARTBEAD_BEAD: 'b' })).toEqual({
+      PATH: '/bin',
+      HOME: '/h',
+      LC_ALL: 'C',
+      GIT_AUTHOR_NAME: 'A',
+      MY_KEY: 'k',
+      HEARTBEAD_BEAD: 'b',
+    });
   });
   test('holds no way to the server even when it is named', () => {
     expect(agentEnvironmentFrom(host, ['TEMPORAL_API_KEY'], {})).not.toHaveProperty('TEMPORAL_API_KEY');
@@ -53,7 +92,12 @@ describe('the environment of an agent', () => {
 describe('the shell agent', () => {
   test('gets its prompt by stdin and by a file, never by argv', () => {
     const command = shell.command({ ...context, spec: { adapter: 'shell', command: 'my-agent --fast' } });
-    expect(command).toEqual({ file: 'sh', args: ['-c', 'my-agent --fast'], env: { HEARTBEAD_PROMPT_FILE: '/a/prompt.md' }, stdin: '# Task\n' });
+    expect(command).toEqual({
+      file: 'sh',
+      args: ['-c', 'my-agent --fast'],
+      env: { HEARTBEAD_PROMPT_FILE: '/a/prompt.md' },
+      stdin: '# Task\n',
+    });
   });
   test('every line that says something is progress', () => {
     const parse = shell.parser();
@@ -80,9 +124,14 @@ describe('the shell agent', () => {
 describe('the demo agent’s adapter', () => {
   const parse = demo.parser();
   test('tells progress, life and the rest apart; what it cannot read means nothing', () => {
-    const kind = (line: object | string): string | undefined => only(parse(typeof line === 'string' ? line : JSON.stringify(line), 'stdout'))?.kind;
+    const kind = (line: object | string): string | undefined =>
+      only(parse(typeof line === 'string' ? line : JSON.stringify(line), 'stdout'))?.kind;
     expect(kind({ text: 'key order is free', type: 'text' })).toBe('progress');
-    expect(parse('{"type":"tool","name":"write","text":"a.md"}', 'stdout')).toEqual({ kind: 'progress', tool: true, activity: 'write: a.md' });
+    expect(parse('{"type":"tool","name":"write","text":"a.md"}', 'stdout')).toEqual({
+      kind: 'progress',
+      tool: true,
+      activity: 'write: a.md',
+    });
     expect(kind({ type: 'retry', text: '1 of 5' })).toBe('life');
     expect(kind({ type: 'session', id: 's' })).toBe('session');
     expect(kind({ type: 'unheard-of' })).toBeUndefined();
@@ -91,19 +140,29 @@ describe('the demo agent’s adapter', () => {
   });
   test('its provider’s refusal counts only when it ended badly', () => {
     const refused = [{ kind: 'rate_limited' as const, text: '429', retryAfterMs: 5 }];
-    expect(demo.classify?.(exit({ code: 1 }), refused)).toEqual({ outcome: 'rate_limited', reason: '429', retryAfterMs: 5 });
+    expect(demo.classify?.(exit({ code: 1 }), refused)).toEqual({
+      outcome: 'rate_limited',
+      reason: '429',
+      retryAfterMs: 5,
+    });
     expect(demo.classify?.(exit({ code: 0 }), refused)).toBeUndefined();
     expect(demo.classify?.(exit({ code: 1 }), [])).toBeUndefined();
   });
   test('a slow preparation tells how far it is, and can be broken off', async () => {
     const told: number[] = [];
-    await demo.prepare?.({ adapter: 'demo', options: { prepareMs: 50 } }, { progress: ({ percent }) => told.push(percent ?? -1) });
+    await demo.prepare?.(
+      { adapter: 'demo', options: { prepareMs: 50 } },
+      { progress: ({ percent }) => told.push(percent ?? -1) },
+    );
     expect(told[0]).toBe(0);
     expect(told.at(-1)).toBe(100);
     expect(told).toEqual([...told].sort((a, b) => a - b));
     await demo.prepare?.({ adapter: 'demo' }, { progress: () => expect.unreachable() });
     const controller = new AbortController();
-    const broken = demo.prepare?.({ adapter: 'demo', options: { prepareMs: 600_000 } }, { progress: () => controller.abort(), signal: controller.signal });
+    const broken = demo.prepare?.(
+      { adapter: 'demo', options: { prepareMs: 600_000 } },
+      { progress: () => controller.abort(), signal: controller.signal },
+    );
     await expect(broken).rejects.toThrow();
   });
 });

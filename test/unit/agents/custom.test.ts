@@ -17,8 +17,17 @@ const agent = (name: string, settings: string): AgentAdapter => {
   return found;
 };
 const context = (more: Partial<AgentContext> = {}): AgentContext => ({
-  spec: { adapter: 'mine' }, bead: 'b', attempt: '1-abcd', number: 1, prompt: 'Do it.', promptFile: '/a/prompt.md', worktree: '/a/worktree', folder: scratchFolder('attempt'),
-  heartbead: '/a/bin/heartbead', env: { HEARTBEAD_SOCKET: '/a/agent.sock' }, ...more,
+  spec: { adapter: 'mine' },
+  bead: 'b',
+  attempt: '1-abcd',
+  number: 1,
+  prompt: 'Do it.',
+  promptFile: '/a/prompt.md',
+  worktree: '/a/worktree',
+  folder: scratchFolder('attempt'),
+  heartbead: '/a/bin/heartbead',
+  env: { HEARTBEAD_SOCKET: '/a/agent.sock' },
+  ...more,
 });
 
 describe('an agent from a settings file', () => {
@@ -32,7 +41,9 @@ describe('an agent from a settings file', () => {
   });
 
   test('goes on in its conversation, and gets its MCP server by a file of its own', async () => {
-    const mine = agent('mine', `
+    const mine = agent(
+      'mine',
+      `
 agents:
   mine:
     command: [mine, run]
@@ -43,18 +54,36 @@ agents:
       config: { servers: [{ name: heartbead, exec: ["{heartbead}", mcp], env: { HEARTBEAD_SOCKET: "{socket}" } }] }
       args: [--mcp, "{mcpFile}"]
     set: { MINE_COLOR: never }
-`);
+`,
+    );
     const given = context();
     const session = { id: 's-1', adapter: 'mine', attempt: '1-abcd', host: 'h', from: 's-1' };
-    expect(await mine.findSession?.(session, { spec: given.spec, env: {}, folder: '/gone', scratch: given.folder, worktree: given.worktree })).toEqual(session);
+    expect(
+      await mine.findSession?.(session, {
+        spec: given.spec,
+        env: {},
+        folder: '/gone',
+        scratch: given.folder,
+        worktree: given.worktree,
+      }),
+    ).toEqual(session);
     const file = join(given.folder, 'mcp.json');
-    expect(await mine.command({ ...given, resume: session })).toEqual({ file: 'mine', args: ['run', '--mcp', file, '--continue', 's-1'], env: { MINE_COLOR: 'never' }, stdin: 'Do it.' });
-    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ servers: [{ name: 'heartbead', exec: ['/a/bin/heartbead', 'mcp'], env: { HEARTBEAD_SOCKET: '/a/agent.sock' } }] });
+    expect(await mine.command({ ...given, resume: session })).toEqual({
+      file: 'mine',
+      args: ['run', '--mcp', file, '--continue', 's-1'],
+      env: { MINE_COLOR: 'never' },
+      stdin: 'Do it.',
+    });
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({
+      servers: [{ name: 'heartbead', exec: ['/a/bin/heartbead', 'mcp'], env: { HEARTBEAD_SOCKET: '/a/agent.sock' } }],
+    });
     expect((await mine.command(given)).args).toEqual(['run', '--mcp', file]);
   });
 
   test('is understood by the paths of its fields', () => {
-    const mine = agent('mine', `
+    const mine = agent(
+      'mine',
+      `
 agents:
   mine:
     command: [mine]
@@ -63,22 +92,38 @@ agents:
       format: json-lines
       usage: total
       fields: { session: id, text: message.parts.0.text, tool: call.name, inputTokens: usage.in, costUsd: usage.usd, error: error.message, status: error.code, retryAfterMs: error.wait }
-`);
+`,
+    );
     const parse = mine.parser();
     const read = (line: object): unknown => parse(JSON.stringify(line), 'stdout');
-    expect(read({ id: 's', message: { parts: [{ text: 'hello' }] } })).toEqual([{ kind: 'session', id: 's' }, { kind: 'progress', activity: 'hello' }]);
-    expect(read({ call: { name: 'edit' }, usage: { in: 7, usd: 0.1 } })).toEqual([{ kind: 'progress', tool: true, activity: 'edit' }, { kind: 'usage', total: true, inputTokens: 7, costUsd: 0.1 }]);
-    expect(read({ error: { message: 'slow down', code: 429, wait: 5_000 } })).toEqual([{ kind: 'rate_limited', text: 'slow down', retryAfterMs: 5_000 }, { kind: 'end', ok: false, text: 'slow down' }]);
+    expect(read({ id: 's', message: { parts: [{ text: 'hello' }] } })).toEqual([
+      { kind: 'session', id: 's' },
+      { kind: 'progress', activity: 'hello' },
+    ]);
+    expect(read({ call: { name: 'edit' }, usage: { in: 7, usd: 0.1 } })).toEqual([
+      { kind: 'progress', tool: true, activity: 'edit' },
+      { kind: 'usage', total: true, inputTokens: 7, costUsd: 0.1 },
+    ]);
+    expect(read({ error: { message: 'slow down', code: 429, wait: 5_000 } })).toEqual([
+      { kind: 'rate_limited', text: 'slow down', retryAfterMs: 5_000 },
+      { kind: 'end', ok: false, text: 'slow down' },
+    ]);
     expect(read({ nothing: 1 })).toEqual([]);
     expect(parse('not json', 'stdout')).toBeUndefined();
     expect(parse('warns', 'stderr')).toEqual({ kind: 'life', activity: 'warns' });
-    expect(mine.classify?.({ code: 0, lastLines: [] }, [{ kind: 'auth_failed', text: 'no key' }])).toEqual({ outcome: 'auth_failed', reason: 'no key' });
+    expect(mine.classify?.({ code: 0, lastLines: [] }, [{ kind: 'auth_failed', text: 'no key' }])).toEqual({
+      outcome: 'auth_failed',
+      reason: 'no key',
+    });
   });
 
   test('whose program is not there is not installed; its name is one among the others', async () => {
     const home = homeWith('agents: { mine: { command: [no-such-program], prompt: stdin } }');
     expect(Object.keys(allAdapters(home))).toContain('mine');
-    expect(await checkAgent({ adapter: 'mine' }, { PATH: '/bin' }, home)).toMatchObject({ kind: 'not_installed', problem: expect.stringContaining('no-such-program') as string });
+    expect(await checkAgent({ adapter: 'mine' }, { PATH: '/bin' }, home)).toMatchObject({
+      kind: 'not_installed',
+      problem: expect.stringContaining('no-such-program') as string,
+    });
     mkdirSync(join(home, 'bin'));
     script(join(home, 'bin/no-such-program'), 'true');
     expect(await checkAgent({ adapter: 'mine' }, { PATH: join(home, 'bin') }, home)).toBeUndefined();
@@ -88,11 +133,23 @@ agents:
   const one = (rest: string): string => `agents: { mine: { command: [mine], prompt: stdin${rest} } }`;
   test.each([
     ['a command without the prompt', 'agents: { mine: { command: [mine], prompt: arg } }', /"\{prompt\}"/],
-    ['a prompt that would stand in argv all the same', 'agents: { mine: { command: [mine, "{prompt}"], prompt: stdin } }', /only for prompt: arg/],
-    ['a placeholder that there is not', 'agents: { mine: { command: [mine, "{model}"], prompt: stdin } }', /there is no \{model\}; there are \{prompt\}/],
+    [
+      'a prompt that would stand in argv all the same',
+      'agents: { mine: { command: [mine, "{prompt}"], prompt: stdin } }',
+      /only for prompt: arg/,
+    ],
+    [
+      'a placeholder that there is not',
+      'agents: { mine: { command: [mine, "{model}"], prompt: stdin } }',
+      /there is no \{model\}; there are \{prompt\}/,
+    ],
     ['a field that nobody knows', one(', colour: red'), /colour/],
     ['an output that nobody knows', one(', output: xml'), /output/],
-    ['a resume without a session', one(', output: { format: json-lines, fields: { session: id } }, resume: [--last]'), /"\{session\}"/],
+    [
+      'a resume without a session',
+      one(', output: { format: json-lines, fields: { session: id } }, resume: [--last]'),
+      /"\{session\}"/,
+    ],
     ['a resume of an output that names no session', one(', resume: ["{session}"]'), /output\.fields\.session/],
     ['an MCP file of which the program never hears', one(', mcp: { config: {} }'), /mcpFile/],
     ['the name of a built-in agent', 'agents: { claude: { command: [mine], prompt: stdin } }', /agent claude already/],

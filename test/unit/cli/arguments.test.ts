@@ -30,34 +30,62 @@ const refused = (run: () => unknown): CliError => {
 };
 
 describe('durations and clocks', () => {
-  test.each([['500ms', 500], ['75s', 75_000], ['1.5m', 90_000], ['8h', 28_800_000], ['2d', 172_800_000]])('%s is %i ms', (text, ms) => {
+  test.each([
+    ['500ms', 500],
+    ['75s', 75_000],
+    ['1.5m', 90_000],
+    ['8h', 28_800_000],
+    ['2d', 172_800_000],
+  ])('%s is %i ms', (text, ms) => {
     expect(duration.parse(text)).toBe(ms);
   });
 
-  test.each(['', '10', '0s', '-5s', '5 s', '5w', '1e3s', '9999999999s'])('%j is no duration, and the error shows one', (text) => {
-    expect(refused(() => parseArgs(duration, text, 'sling')).message).toMatch(/not a duration.*write 500ms/);
-  });
+  test.each(['', '10', '0s', '-5s', '5 s', '5w', '1e3s', '9999999999s'])(
+    '%j is no duration, and the error shows one',
+    (text) => {
+      expect(refused(() => parseArgs(duration, text, 'sling')).message).toMatch(/not a duration.*write 500ms/);
+    },
+  );
 
   test('a clock is known by name, and its duration is checked', () => {
     expect(clockOptions.parse(['beatEvery=2s', 'maxRuntime=1h'])).toEqual({ beatEvery: 2_000, maxRuntime: 3_600_000 });
-    expect(refused(() => parseArgs(clockOptions, ['bestBefore=2s'], 'sling')).message).toMatch(/no clock named "bestBefore"; there are beatEvery,/);
-    expect(refused(() => parseArgs(clockOptions, ['beatEvery'], 'sling')).message).toMatch(/--clock beatEvery: not a duration/);
+    expect(refused(() => parseArgs(clockOptions, ['bestBefore=2s'], 'sling')).message).toMatch(
+      /no clock named "bestBefore"; there are beatEvery,/,
+    );
+    expect(refused(() => parseArgs(clockOptions, ['beatEvery'], 'sling')).message).toMatch(
+      /--clock beatEvery: not a duration/,
+    );
     expect(refused(() => parseArgs(clockOptions, ['__proto__=1s'], 'sling')).code).toBe(exitCodes.usage);
   });
 });
 
 test('an option of an agent is JSON where it can be, text otherwise', () => {
-  expect(keyValues.parse(['steps=3', 'name=x=y', 'flag=true', 'list=[1]', 'empty='])).toEqual({ steps: 3, name: 'x=y', flag: true, list: [1], empty: '' });
+  expect(keyValues.parse(['steps=3', 'name=x=y', 'flag=true', 'list=[1]', 'empty='])).toEqual({
+    steps: 3,
+    name: 'x=y',
+    flag: true,
+    list: [1],
+    empty: '',
+  });
   expect(refused(() => parseArgs(keyValues, ['steps'], 'sling')).message).toContain('is not key=value');
 });
 
 test('numbers and statuses outside their range name the range', () => {
-  expect(refused(() => parseArgs(wholeNumber('a priority', 1, 5), '9', 'sling')).message).toBe('a priority is a whole number from 1 to 5, not "9"');
-  expect(refused(() => parseArgs(statusOption, 'done', 'ls')).message).toMatch(/^there is no status "done"; there are open,/);
+  expect(refused(() => parseArgs(wholeNumber('a priority', 1, 5), '9', 'sling')).message).toBe(
+    'a priority is a whole number from 1 to 5, not "9"',
+  );
+  expect(refused(() => parseArgs(statusOption, 'done', 'ls')).message).toMatch(
+    /^there is no status "done"; there are open,/,
+  );
 });
 
 test('whatever the title, the id made of it is a valid one', () => {
-  fc.assert(fc.property(fc.string({ minLength: 1, maxLength: 300, unit: 'binary' }), (title) => beadIdProblem(beadIdOf(title)) === undefined));
+  fc.assert(
+    fc.property(
+      fc.string({ minLength: 1, maxLength: 300, unit: 'binary' }),
+      (title) => beadIdProblem(beadIdOf(title)) === undefined,
+    ),
+  );
   expect(beadIdOf('Répare  the "Parser"!', () => 'abcd')).toBe('repare-the-parser-abcd');
   expect(beadIdOf('修复', () => 'abcd')).toBe('bead-abcd');
 });
@@ -83,11 +111,23 @@ describe('repositories', () => {
     expect(refused(() => repoOf('./nowhere', scratch)).message).toBe(`there is nothing at ${join(scratch, 'nowhere')}`);
   });
 
-  test.each(['https://example.org/r.git', 'git@example.org:team/r.git', 'ssh://git@example.org/r', 'file:///srv/r.git'])('%s is taken as it is', (url) => {
+  test.each([
+    'https://example.org/r.git',
+    'git@example.org:team/r.git',
+    'ssh://git@example.org/r',
+    'file:///srv/r.git',
+  ])('%s is taken as it is', (url) => {
     expect(repoOf(url, scratch)).toBe(url);
   });
 
-  test.each(['ext::sh -c evil', '--upload-pack=evil', '-x', 'ftp://example.org/r', 'https://me:secret@example.org/r', ''])('%j is refused, as wrong usage', (url) => {
+  test.each([
+    'ext::sh -c evil',
+    '--upload-pack=evil',
+    '-x',
+    'ftp://example.org/r',
+    'https://me:secret@example.org/r',
+    '',
+  ])('%j is refused, as wrong usage', (url) => {
     expect(refused(() => repoOf(url, scratch)).code).toBe(exitCodes.usage);
   });
 });
@@ -96,7 +136,9 @@ describe('bodies from files', () => {
   test('a text just small enough is read, one byte more is refused', async () => {
     writeFileSync(join(scratch, 'body'), 'x'.repeat(100));
     await expect(readText(join(scratch, 'body'), 100, 'a body')).resolves.toHaveLength(100);
-    await expect(readText(join(scratch, 'body'), 99, 'a body')).rejects.toThrow('a body has at most 99 bytes, this one has 100');
+    await expect(readText(join(scratch, 'body'), 99, 'a body')).rejects.toThrow(
+      'a body has at most 99 bytes, this one has 100',
+    );
   });
 
   test('what is no text, or not there, is refused', async () => {
@@ -122,17 +164,27 @@ describe('exit codes', () => {
   });
 
   test('a full disk and a wrong owner are told in words', () => {
-    expect(reportOf(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })).message).toBe('no space is left on the disk');
-    expect(reportOf(Object.assign(new Error('EACCES'), { code: 'EACCES', path: '/x' })).message).toBe('permission denied: /x');
+    expect(
+      reportOf(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })).message,
+    ).toBe('no space is left on the disk');
+    expect(reportOf(Object.assign(new Error('EACCES'), { code: 'EACCES', path: '/x' })).message).toBe(
+      'permission denied: /x',
+    );
   });
 
   test('an unforeseen error shows its first line only, and how to see more', () => {
-    expect(reportOf(new Error('first\n    at somewhere'))).toEqual({ code: 1, message: 'first', next: expect.stringContaining('HEARTBEAD_DEBUG=1') });
+    expect(reportOf(new Error('first\n    at somewhere'))).toEqual({
+      code: 1,
+      message: 'first',
+      next: expect.stringContaining('HEARTBEAD_DEBUG=1'),
+    });
   });
 });
 
 test('what visibility is asked for', () => {
   expect(visibilityQuery({})).toBe("WorkflowType = 'bead' AND ExecutionStatus = 'Running'");
   expect(visibilityQuery({ all: true })).toBe("WorkflowType = 'bead' AND ExecutionStatus != 'ContinuedAsNew'");
-  expect(visibilityQuery({ status: 'blocked' })).toBe("WorkflowType = 'bead' AND BeadStatus = 'blocked' AND ExecutionStatus != 'ContinuedAsNew'");
+  expect(visibilityQuery({ status: 'blocked' })).toBe(
+    "WorkflowType = 'bead' AND BeadStatus = 'blocked' AND ExecutionStatus != 'ContinuedAsNew'",
+  );
 });

@@ -2,7 +2,13 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { checkClock, checkGit, checkLeftovers, checkNode, checkStateDirectory } from '../../../src/cli/doctor/host-checks.js';
+import {
+  checkClock,
+  checkGit,
+  checkLeftovers,
+  checkNode,
+  checkStateDirectory,
+} from '../../../src/cli/doctor/host-checks.js';
 import { AttemptDir } from '../../../src/runner/attempt-dir.js';
 import type { StartAgentInput } from '../../../src/contract/index.js';
 
@@ -44,6 +50,10 @@ test('an attempt whose runner died without a result is a leftover, and the next 
   await dir.create();
   await dir.writeInput({ bead: 'fix', attempt: '1-aaaa1111' } as StartAgentInput);
   await dir.writeRunner({ pid: 2 ** 22 - 1, startTime: 'long ago', startedAt: 0, state: 'running' });
-  expect(await checkLeftovers(home, false)).toMatchObject({ verdict: 'warn', text: expect.stringContaining('fix 1-aaaa1111'), next: expect.stringContaining('heartbead up') });
+  expect(await checkLeftovers(home, false)).toMatchObject({
+    verdict: 'warn',
+    text: expect.stringContaining('fix 1-aaaa1111'),
+    next: expect.stringContaining('heartbead up'),
+  });
   expect((await checkLeftovers(home, true)).next).toContain('the worker saves their work');
 });

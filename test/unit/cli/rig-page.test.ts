@@ -7,12 +7,45 @@ import { initialRig } from '../../../src/domain/index.js';
 
 const now = 1_000_000;
 const sha = 'a'.repeat(40);
-const entry = (item: string) => ({ item, workflowId: `bead-${item}`, branch: `heartbead/${item}/1-abcd`, sha, target: 'main', priority: 3, since: 0, title: item, queuedAt: 0, tries: 0 });
+const entry = (item: string) => ({
+  item,
+  workflowId: `bead-${item}`,
+  branch: `heartbead/${item}/1-abcd`,
+  sha,
+  target: 'main',
+  priority: 3,
+  since: 0,
+  title: item,
+  queuedAt: 0,
+  tries: 0,
+});
 const view: RigView = {
-  ...initialRig({ rig: 'lamps', settings: { repo: '/r', agent: { adapter: 'demo' }, maxAgents: 1, checks: [], strategy: 'merge', approval: false } }, 0), now,
-  merging: [{ ...entry('lamp'), startedAt: now - 180_000, strategy: 'merge' }], queue: [entry('bulb')],
+  ...initialRig(
+    {
+      rig: 'lamps',
+      settings: {
+        repo: '/r',
+        agent: { adapter: 'demo' },
+        maxAgents: 1,
+        checks: [],
+        strategy: 'merge',
+        approval: false,
+      },
+    },
+    0,
+  ),
+  now,
+  merging: [{ ...entry('lamp'), startedAt: now - 180_000, strategy: 'merge' }],
+  queue: [entry('bulb')],
 };
-const work = (more: Partial<MergeAtWork>): MergeAtWork => ({ item: 'lamp', host: 'h1', text: 'check test: running 40s', tries: 1, resting: false, ...more });
+const work = (more: Partial<MergeAtWork>): MergeAtWork => ({
+  item: 'lamp',
+  host: 'h1',
+  text: 'check test: running 40s',
+  tries: 1,
+  resting: false,
+  ...more,
+});
 const rows = (...atWork: MergeAtWork[]): string => queuePage(view, createColors(false), atWork);
 
 describe('the merge queue of a rig', () => {
@@ -23,6 +56,8 @@ describe('the merge queue of a rig', () => {
   });
 
   test('between two tries, tells why the last one led to nothing', () => {
-    expect(rows(work({ tries: 4, resting: true, lastFailure: 'nothing was found at /r' }))).toMatch(/^merging +lamp .*: try 4 comes soon; the last try: nothing was found at \/r$/m);
+    expect(rows(work({ tries: 4, resting: true, lastFailure: 'nothing was found at /r' }))).toMatch(
+      /^merging +lamp .*: try 4 comes soon; the last try: nothing was found at \/r$/m,
+    );
   });
 });

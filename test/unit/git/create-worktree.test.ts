@@ -1,7 +1,14 @@
 import { appendFile, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createWorktree, ensureCommit, resolveBase, saveWip, updateMirror, worktreeStatus } from '../../../src/git/index.js';
+import {
+  createWorktree,
+  ensureCommit,
+  resolveBase,
+  saveWip,
+  updateMirror,
+  worktreeStatus,
+} from '../../../src/git/index.js';
 import { bulk, commit, commitToOrigin, git, gitChildrenOf, has, mirrorOf, put, remoteSha, useLab } from './lab.js';
 
 const lab = useLab();
@@ -16,7 +23,8 @@ beforeEach(async () => {
   path = join(lab.dir, 'attempts', '1-abcd__a', 'worktree');
 });
 
-const kept = (): Promise<string> => git(mirror, 'for-each-ref', '--format=%(refname) %(objectname)', 'refs/heartbead-kept');
+const kept = (): Promise<string> =>
+  git(mirror, 'for-each-ref', '--format=%(refname) %(objectname)', 'refs/heartbead-kept');
 
 describe('a new worktree', () => {
   it('is clean, at the commit, on its own branch, and knows the remote as origin', async () => {
@@ -33,7 +41,9 @@ describe('a new worktree', () => {
 
   it('of many attempts at once stand side by side, whatever branches the agents check out while the mirror is updated', async () => {
     const paths = Array.from({ length: 8 }, (_, n) => join(lab.dir, 'attempts', `${n}`, 'worktree'));
-    await Promise.all(paths.map((each, n) => createWorktree({ mirror, path: each, branch: `heartbead/b${n}/1-abcd`, at: base })));
+    await Promise.all(
+      paths.map((each, n) => createWorktree({ mirror, path: each, branch: `heartbead/b${n}/1-abcd`, at: base })),
+    );
     await git(paths[0] ?? '', 'checkout', '--quiet', 'main');
     const newest = await commitToOrigin(lab, 'main', { later: '1' });
     await updateMirror({ root: lab.root, repo: lab.origin });
@@ -46,7 +56,13 @@ describe('a new worktree', () => {
     await commitToOrigin(lab, 'main', bulk(300, 100));
     await mirrorOf(lab);
     const told: (number | undefined)[] = [];
-    await createWorktree({ mirror, path, branch, at: (await resolveBase(mirror)).sha, onProgress: ({ phase, percent }) => void (phase === 'updating files' && told.push(percent)) });
+    await createWorktree({
+      mirror,
+      path,
+      branch,
+      at: (await resolveBase(mirror)).sha,
+      onProgress: ({ phase, percent }) => void (phase === 'updating files' && told.push(percent)),
+    });
     expect(told).toEqual(expect.arrayContaining([50, 100]));
   });
 
@@ -61,20 +77,32 @@ describe('a new worktree', () => {
   });
 
   it('is refused for a commit that is not in the mirror, and nothing is left', async () => {
-    await expect(createWorktree({ mirror, path, branch, at: 'b'.repeat(40) })).rejects.toMatchObject({ kind: 'no_such_ref' });
+    await expect(createWorktree({ mirror, path, branch, at: 'b'.repeat(40) })).rejects.toMatchObject({
+      kind: 'no_such_ref',
+    });
     expect(await readdir(lab.dir)).not.toContain('attempts');
   });
 
   it('that cannot be made leaves nothing half-made behind', async () => {
     await mkdir(join(lab.dir, 'attempts'), { recursive: true });
     await writeFile(join(lab.dir, 'attempts', '1-abcd__a'), 'a file where the folder should be');
-    await expect(createWorktree({ mirror, path, branch, at: base })).rejects.toMatchObject({ name: 'GitError', message: expect.stringContaining('attempts') as string });
+    await expect(createWorktree({ mirror, path, branch, at: base })).rejects.toMatchObject({
+      name: 'GitError',
+      message: expect.stringContaining('attempts') as string,
+    });
     await rm(join(lab.dir, 'attempts', '1-abcd__a'));
 
-    const at = await commitToOrigin(lab, 'main', { '.gitattributes': 'b.txt filter=broken\n', 'a.txt': '1', 'b.txt': '2' });
+    const at = await commitToOrigin(lab, 'main', {
+      '.gitattributes': 'b.txt filter=broken\n',
+      'a.txt': '1',
+      'b.txt': '2',
+    });
     await mirrorOf(lab);
     await appendFile(lab.config, '[filter "broken"]\n\tsmudge = false\n\trequired\n');
-    await expect(createWorktree({ mirror, path, branch, at })).rejects.toMatchObject({ name: 'GitError', message: expect.stringContaining('broken') as string });
+    await expect(createWorktree({ mirror, path, branch, at })).rejects.toMatchObject({
+      name: 'GitError',
+      message: expect.stringContaining('broken') as string,
+    });
     expect(await has(path)).toBe(false);
     expect(await git(mirror, 'worktree', 'list', '--porcelain')).not.toContain('attempts');
     expect(await createWorktree({ mirror, path, branch, at: base })).toEqual({ head: base });
@@ -101,8 +129,11 @@ describe('a worktree that is there already', () => {
     await mirrorOf(lab);
     const { sha } = await resolveBase(mirror);
     // Each state that a kill can leave: only the entry; entry and branch; half the files.
-    const making = createWorktree({ mirror, path, branch, at: sha }).then(() => 'made', () => 'killed');
-    for (let killed = false; !killed; ) {
+    const making = createWorktree({ mirror, path, branch, at: sha }).then(
+      () => 'made',
+      () => 'killed',
+    );
+    for (let killed = false; !killed;) {
       for (const pid of await gitChildrenOf(process.pid)) {
         if (!(await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).includes('checkout\0--force')) continue;
         if (!(await stat(join(path, 'bulk')).catch(() => undefined))) continue;
@@ -119,23 +150,36 @@ describe('a worktree that is there already', () => {
 
   it.each<[string, (admin: string) => Promise<void>]>([
     ['its folder was removed', () => rm(path, { recursive: true })],
-    ['it has no ready mark and half its files', async (admin) => {
-      await rm(join(admin, 'heartbead-ready'));
-      await rm(join(path, 'README.md'));
-    }],
-    ['it has no ready mark and no .git', async (admin) => {
-      await rm(join(admin, 'heartbead-ready'));
-      await rm(join(path, '.git'));
-    }],
-    ['a killed git left its locks', async (admin) => {
-      await rm(join(admin, 'heartbead-ready'));
-      for (const lock of [join(admin, 'index.lock'), join(admin, 'HEAD.lock'), join(admin, 'locked')]) await writeFile(lock, '');
-    }],
-    ['only an empty folder is left', async (admin) => {
-      await rm(admin, { recursive: true });
-      await rm(path, { recursive: true });
-      await mkdir(path);
-    }],
+    [
+      'it has no ready mark and half its files',
+      async (admin) => {
+        await rm(join(admin, 'heartbead-ready'));
+        await rm(join(path, 'README.md'));
+      },
+    ],
+    [
+      'it has no ready mark and no .git',
+      async (admin) => {
+        await rm(join(admin, 'heartbead-ready'));
+        await rm(join(path, '.git'));
+      },
+    ],
+    [
+      'a killed git left its locks',
+      async (admin) => {
+        await rm(join(admin, 'heartbead-ready'));
+        for (const lock of [join(admin, 'index.lock'), join(admin, 'HEAD.lock'), join(admin, 'locked')])
+          await writeFile(lock, '');
+      },
+    ],
+    [
+      'only an empty folder is left',
+      async (admin) => {
+        await rm(admin, { recursive: true });
+        await rm(path, { recursive: true });
+        await mkdir(path);
+      },
+    ],
   ])('is made again when %s', async (_what, damage) => {
     await createWorktree({ mirror, path, branch, at: base });
     await damage(join(mirror, 'worktrees', 'worktree'));
@@ -186,17 +230,23 @@ describe('going on from saved work', () => {
     expect(await ensureCommit(elsewhere, lab.origin, checkpoint)).toEqual(checkpoint);
     expect(await createWorktree({ mirror: elsewhere, ...next, at: checkpoint.sha, wip: true })).toEqual({ head: own });
     expect(await worktreeStatus(next.path)).toEqual({ head: own, dirty: true, branch: next.branch });
-    expect(await git(next.path, '-c', 'core.quotePath=false', 'status', '--porcelain', '--untracked-files=all')).toBe('M README.md\n D done.txt\n?? "neü/untracked ☃.txt"');
+    expect(await git(next.path, '-c', 'core.quotePath=false', 'status', '--porcelain', '--untracked-files=all')).toBe(
+      'M README.md\n D done.txt\n?? "neü/untracked ☃.txt"',
+    );
     expect(await readFile(join(next.path, 'neü/untracked ☃.txt'), 'utf8')).toBe('new\n');
     expect(await git(next.path, 'log', '--format=%s')).not.toContain('Work in progress');
   });
 
   it('whose report was lost goes on from the newer save of the same attempt', async () => {
     await createWorktree({ mirror, path, branch, at: base });
-    const first = (await commit(path, { a: '1' }), await put(path, { b: '1' }), (await saveWip({ worktree: path, ...ids, push: true, remote: lab.origin })).checkpoint);
+    const first =
+      (await commit(path, { a: '1' }),
+      await put(path, { b: '1' }),
+      (await saveWip({ worktree: path, ...ids, push: true, remote: lab.origin })).checkpoint);
     await put(path, { b: '2' });
     const second = (await saveWip({ worktree: path, ...ids, push: true, remote: lab.origin })).checkpoint;
-    const third = (await commit(path, {}), (await saveWip({ worktree: path, ...ids, push: true, remote: lab.origin })).checkpoint);
+    const third =
+      (await commit(path, {}), (await saveWip({ worktree: path, ...ids, push: true, remote: lab.origin })).checkpoint);
     expect(new Set([first.sha, second.sha, third.sha]).size).toBe(3);
     const elsewhere = (await updateMirror({ root: join(lab.dir, 'host-2'), repo: lab.origin })).path;
     expect(await ensureCommit(elsewhere, lab.origin, first)).toEqual({ ...third, wip: false });
@@ -209,8 +259,13 @@ describe('going on from saved work', () => {
 
   it('that is gone from the remote says so', async () => {
     const gone = { sha: 'c'.repeat(40), ref: 'refs/heartbead/a/1-abcd/wip' };
-    await expect(ensureCommit(mirror, lab.origin, gone)).rejects.toMatchObject({ kind: 'no_such_ref', message: expect.stringContaining('refs/heartbead/a/1-abcd/wip') as string });
-    await expect(ensureCommit(mirror, lab.origin, { sha: 'c'.repeat(40), ref: 'refs/heads/main' })).rejects.toMatchObject({ kind: 'no_such_ref' });
+    await expect(ensureCommit(mirror, lab.origin, gone)).rejects.toMatchObject({
+      kind: 'no_such_ref',
+      message: expect.stringContaining('refs/heartbead/a/1-abcd/wip') as string,
+    });
+    await expect(
+      ensureCommit(mirror, lab.origin, { sha: 'c'.repeat(40), ref: 'refs/heads/main' }),
+    ).rejects.toMatchObject({ kind: 'no_such_ref' });
   });
 
   it('needs no network when the commit is here, and makes no ref', async () => {

@@ -7,24 +7,51 @@ const repo = 'https://example.org/r.git';
 describe('what git says', () => {
   it.each<[GitErrorKind, string]>([
     ['unreachable', "fatal: unable to access 'https://example.org/r.git/': Could not resolve host: example.org"],
-    ['unreachable', "fatal: unable to access 'http://127.0.0.1:1/': Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to server"],
-    ['unreachable', 'error: RPC failed; curl 18 transfer closed\nfetch-pack: unexpected disconnect while reading sideband packet\nfatal: early EOF\nfatal: fetch-pack: invalid index-pack output'],
+    [
+      'unreachable',
+      "fatal: unable to access 'http://127.0.0.1:1/': Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to server",
+    ],
+    [
+      'unreachable',
+      'error: RPC failed; curl 18 transfer closed\nfetch-pack: unexpected disconnect while reading sideband packet\nfatal: early EOF\nfatal: fetch-pack: invalid index-pack output',
+    ],
     ['unreachable', "fatal: unable to access 'https://example.org/r.git/': The requested URL returned error: 503"],
-    ['unreachable', 'ssh: connect to host example.org port 22: Connection refused\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights'],
-    ['unreachable', "fatal: unable to access 'https://example.org/': server certificate verification failed. CAfile: none CRLfile: none"],
-    ['auth', 'git@example.org: Permission denied (publickey).\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights'],
+    [
+      'unreachable',
+      'ssh: connect to host example.org port 22: Connection refused\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights',
+    ],
+    [
+      'unreachable',
+      "fatal: unable to access 'https://example.org/': server certificate verification failed. CAfile: none CRLfile: none",
+    ],
+    [
+      'auth',
+      'git@example.org: Permission denied (publickey).\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights',
+    ],
     ['auth', "fatal: could not read Username for 'https://example.org': terminal prompts disabled"],
     ['auth', "remote: HTTP Basic: Access denied\nfatal: Authentication failed for 'https://example.org/r.git/'"],
-    ['auth', "remote: Permission to o/r.git denied to ada.\nfatal: unable to access 'https://example.org/o/r.git/': The requested URL returned error: 403"],
+    [
+      'auth',
+      "remote: Permission to o/r.git denied to ada.\nfatal: unable to access 'https://example.org/o/r.git/': The requested URL returned error: 403",
+    ],
     ['auth', 'Host key verification failed.\nfatal: Could not read from remote repository.'],
     ['auth', "fatal: detected dubious ownership in repository at '/srv/r.git'"],
     ['not_found', "remote: Repository not found.\nfatal: repository 'https://example.org/r.git/' not found"],
-    ['not_found', "fatal: '/nowhere' does not appear to be a git repository\nfatal: Could not read from remote repository."],
+    [
+      'not_found',
+      "fatal: '/nowhere' does not appear to be a git repository\nfatal: Could not read from remote repository.",
+    ],
     ['not_found', 'fatal: remote error: access denied or repository not exported: /r.git'],
     ['no_such_ref', "fatal: couldn't find remote ref refs/heads/nope"],
     ['no_such_ref', 'fatal: remote error: upload-pack: not our ref 0123456789012345678901234567890123456789'],
-    ['rejected', '! abc:refs/heads/x [remote rejected] (pre-receive hook declined)\nremote: no friday deploys\nerror: failed to push some refs'],
-    ['no_space', "error: copy-fd: write returned: No space left on device\nfatal: cannot copy '/usr/share/git-core/templates/x'"],
+    [
+      'rejected',
+      '! abc:refs/heads/x [remote rejected] (pre-receive hook declined)\nremote: no friday deploys\nerror: failed to push some refs',
+    ],
+    [
+      'no_space',
+      "error: copy-fd: write returned: No space left on device\nfatal: cannot copy '/usr/share/git-core/templates/x'",
+    ],
     ['no_space', 'fatal: write error: Disk quota exceeded\nfatal: index-pack failed'],
     ['other', 'fatal: something new'],
     ['other', ''],
@@ -36,7 +63,11 @@ describe('what git says', () => {
     expect(error.message).toMatch(/: .+/);
   });
 
-  it.each(['fatal: bad object refs/remotes/origin/main', 'error: object file objects/ab/cd is empty\nfatal: loose object abcd is corrupt', 'error: unable to read sha1 file of README.md (ce01)'])('tells of a damaged mirror: %j', (stderr) => {
+  it.each([
+    'fatal: bad object refs/remotes/origin/main',
+    'error: object file objects/ab/cd is empty\nfatal: loose object abcd is corrupt',
+    'error: unable to read sha1 file of README.md (ce01)',
+  ])('tells of a damaged mirror: %j', (stderr) => {
     const error = gitFailure({ doing: 'making the worktree' }, stderr);
     expect(error.damaged).toBe(true);
     expect(error.mayPass).toBe(true);
@@ -44,7 +75,10 @@ describe('what git says', () => {
   });
 
   it('never shows a token that stood in a URL', () => {
-    const error = gitFailure({ doing: 'x', repo: 'https://t0ken@example.org/r.git' }, "fatal: Authentication failed for 'https://ada:s3cret@example.org/r.git/' and https://t0ken@example.org/r");
+    const error = gitFailure(
+      { doing: 'x', repo: 'https://t0ken@example.org/r.git' },
+      "fatal: Authentication failed for 'https://ada:s3cret@example.org/r.git/' and https://t0ken@example.org/r",
+    );
     expect(`${error.message} ${error.stderr}`).not.toMatch(/s3cret|t0ken/);
     expect(error.message).toContain('https://example.org/r.git');
   });

@@ -1,7 +1,17 @@
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createWorktree, ensureCommit, gitEnv, pushBranch, removeWorktree, resolveBase, saveWip, updateMirror, verifyRemote } from '../../../src/git/index.js';
+import {
+  createWorktree,
+  ensureCommit,
+  gitEnv,
+  pushBranch,
+  removeWorktree,
+  resolveBase,
+  saveWip,
+  updateMirror,
+  verifyRemote,
+} from '../../../src/git/index.js';
 import { commitToOrigin, git, has, mirrorOf, useLab } from './lab.js';
 
 const lab = useLab();
@@ -9,14 +19,26 @@ const sha = 'a'.repeat(40);
 const refused = { kind: 'bad_input' };
 
 describe('input that looks like an option or runs a command', () => {
-  const repos = (): string[] => [`ext::sh -c touch% ${join(lab.dir, 'pwned')}`, '--upload-pack=touch pwned', 'https://ada:secret@example.org/r', 'ftp://example.org/r', '', 'a\nb', '/x\0y'];
+  const repos = (): string[] => [
+    `ext::sh -c touch% ${join(lab.dir, 'pwned')}`,
+    '--upload-pack=touch pwned',
+    'https://ada:secret@example.org/r',
+    'ftp://example.org/r',
+    '',
+    'a\nb',
+    '/x\0y',
+  ];
 
   it('is refused as a repository before git is run', async () => {
     for (const repo of repos()) {
       await expect(updateMirror({ root: lab.root, repo })).rejects.toMatchObject(refused);
       await expect(verifyRemote({ root: lab.root, repo, branch: 'main' })).rejects.toMatchObject(refused);
-      await expect(pushBranch({ worktree: lab.seed, remote: repo, bead: 'a', attempt: '1-abcd' })).rejects.toMatchObject(refused);
-      await expect(saveWip({ worktree: lab.seed, remote: repo, bead: 'a', attempt: '1-abcd', push: true })).rejects.toMatchObject(refused);
+      await expect(
+        pushBranch({ worktree: lab.seed, remote: repo, bead: 'a', attempt: '1-abcd' }),
+      ).rejects.toMatchObject(refused);
+      await expect(
+        saveWip({ worktree: lab.seed, remote: repo, bead: 'a', attempt: '1-abcd', push: true }),
+      ).rejects.toMatchObject(refused);
     }
     expect(await has(join(lab.dir, 'pwned'))).toBe(false);
   });
@@ -32,20 +54,39 @@ describe('input that looks like an option or runs a command', () => {
     }
     for (const wrong of ['main', '--all', 'HEAD', sha.slice(1), `${sha}^`]) {
       await expect(createWorktree({ mirror, path, branch: 'b', at: wrong })).rejects.toMatchObject(refused);
-      await expect(ensureCommit(mirror, lab.origin, { sha: wrong, ref: 'refs/heads/main' })).rejects.toMatchObject(refused);
-      await expect(verifyRemote({ root: lab.root, repo: lab.origin, branch: 'main', sha: wrong })).rejects.toMatchObject(refused);
+      await expect(ensureCommit(mirror, lab.origin, { sha: wrong, ref: 'refs/heads/main' })).rejects.toMatchObject(
+        refused,
+      );
+      await expect(
+        verifyRemote({ root: lab.root, repo: lab.origin, branch: 'main', sha: wrong }),
+      ).rejects.toMatchObject(refused);
     }
     await expect(createWorktree({ mirror, path: '-w', branch: 'b', at: sha })).rejects.toMatchObject(refused);
-    for (const [bead, attempt] of [['../x', '1-abcd'], ['a', '1-../..'], ['-a', '1-abcd'], ['a', '']] as const) {
-      await expect(saveWip({ worktree: lab.seed, remote: lab.origin, bead, attempt, push: false })).rejects.toMatchObject(refused);
-      await expect(pushBranch({ worktree: lab.seed, remote: lab.origin, bead, attempt })).rejects.toMatchObject(refused);
+    for (const [bead, attempt] of [
+      ['../x', '1-abcd'],
+      ['a', '1-../..'],
+      ['-a', '1-abcd'],
+      ['a', ''],
+    ] as const) {
+      await expect(
+        saveWip({ worktree: lab.seed, remote: lab.origin, bead, attempt, push: false }),
+      ).rejects.toMatchObject(refused);
+      await expect(pushBranch({ worktree: lab.seed, remote: lab.origin, bead, attempt })).rejects.toMatchObject(
+        refused,
+      );
       await expect(removeWorktree({ mirror, path, remote: lab.origin, bead, attempt })).rejects.toMatchObject(refused);
     }
   });
 
   it('does not come in through the configuration either', async () => {
-    await appendFile(lab.config, `[url "ext::sh -c 'touch ${join(lab.dir, 'pwned')}' #"]\n\tinsteadOf = https://evil.example/\n`);
-    await expect(updateMirror({ root: lab.root, repo: 'https://evil.example/r' })).rejects.toMatchObject({ name: 'GitError', stderr: expect.stringContaining("transport 'ext' not allowed") as string });
+    await appendFile(
+      lab.config,
+      `[url "ext::sh -c 'touch ${join(lab.dir, 'pwned')}' #"]\n\tinsteadOf = https://evil.example/\n`,
+    );
+    await expect(updateMirror({ root: lab.root, repo: 'https://evil.example/r' })).rejects.toMatchObject({
+      name: 'GitError',
+      stderr: expect.stringContaining("transport 'ext' not allowed") as string,
+    });
     expect(await has(join(lab.dir, 'pwned'))).toBe(false);
   });
 
@@ -68,16 +109,39 @@ describe('input that looks like an option or runs a command', () => {
 
 describe('the environment of git', () => {
   it('asks nothing, allows only protocols that move data, and keeps how the host authenticates', () => {
-    const env = gitEnv({ PATH: '/bin', HOME: '/h', GIT_DIR: '/x', GIT_INDEX_FILE: 'i', GIT_CONFIG_PARAMETERS: "'a.b=c'", GIT_ALLOW_PROTOCOL: 'ext', GIT_SSH_COMMAND: 'ssh -i k', GIT_AUTHOR_NAME: 'Ada', SSH_ASKPASS: 'x', SSH_AUTH_SOCK: 's', LC_ALL: 'de_DE' });
+    const env = gitEnv({
+      PATH: '/bin',
+      HOME: '/h',
+      GIT_DIR: '/x',
+      GIT_INDEX_FILE: 'i',
+      GIT_CONFIG_PARAMETERS: "'a.b=c'",
+      GIT_ALLOW_PROTOCOL: 'ext',
+      GIT_SSH_COMMAND: 'ssh -i k',
+      GIT_AUTHOR_NAME: 'Ada',
+      SSH_ASKPASS: 'x',
+      SSH_AUTH_SOCK: 's',
+      LC_ALL: 'de_DE',
+    });
     expect(env).toEqual({
-      PATH: '/bin', HOME: '/h', GIT_SSH_COMMAND: 'ssh -i k', GIT_AUTHOR_NAME: 'Ada', SSH_AUTH_SOCK: 's', SSH_ASKPASS_REQUIRE: 'never', GCM_INTERACTIVE: 'never',
-      GIT_TERMINAL_PROMPT: '0', GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh', GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C',
+      PATH: '/bin',
+      HOME: '/h',
+      GIT_SSH_COMMAND: 'ssh -i k',
+      GIT_AUTHOR_NAME: 'Ada',
+      SSH_AUTH_SOCK: 's',
+      SSH_ASKPASS_REQUIRE: 'never',
+      GCM_INTERACTIVE: 'never',
+      GIT_TERMINAL_PROMPT: '0',
+      GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
+      GIT_OPTIONAL_LOCKS: '0',
+      LC_ALL: 'C',
     });
   });
 
   it("keeps an operator's askpass program, but not an editor's window", () => {
     expect(gitEnv({ GIT_ASKPASS: '/bin/token' })['GIT_ASKPASS']).toBe('/bin/token');
-    expect(gitEnv({ GIT_ASKPASS: '/code/askpass.sh', VSCODE_GIT_ASKPASS_MAIN: '/code/x.js' })['GIT_ASKPASS']).toBeUndefined();
+    expect(
+      gitEnv({ GIT_ASKPASS: '/code/askpass.sh', VSCODE_GIT_ASKPASS_MAIN: '/code/x.js' })['GIT_ASKPASS'],
+    ).toBeUndefined();
   });
 });
 

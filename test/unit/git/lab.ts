@@ -19,7 +19,12 @@ export interface Lab {
   config: string;
 }
 
-const person = { GIT_AUTHOR_NAME: 'Ada', GIT_AUTHOR_EMAIL: 'ada@example.org', GIT_COMMITTER_NAME: 'Ada', GIT_COMMITTER_EMAIL: 'ada@example.org' };
+const person = {
+  GIT_AUTHOR_NAME: 'Ada',
+  GIT_AUTHOR_EMAIL: 'ada@example.org',
+  GIT_COMMITTER_NAME: 'Ada',
+  GIT_COMMITTER_EMAIL: 'ada@example.org',
+};
 
 /** Runs git as a person or an agent would. @returns stdout, trimmed. */
 export async function git(cwd: string, ...args: string[]): Promise<string> {
@@ -27,7 +32,11 @@ export async function git(cwd: string, ...args: string[]): Promise<string> {
 }
 
 /** Writes files (undefined removes one) and commits everything. @returns the commit. */
-export async function commit(cwd: string, files: Record<string, string | undefined>, message = 'work'): Promise<string> {
+export async function commit(
+  cwd: string,
+  files: Record<string, string | undefined>,
+  message = 'work',
+): Promise<string> {
   await put(cwd, files);
   await git(cwd, 'add', '--all');
   await git(cwd, 'commit', '--quiet', '--allow-empty', '-m', message);
@@ -46,7 +55,11 @@ export async function put(cwd: string, files: Record<string, string | undefined>
 }
 
 /** Commits to a branch of origin. @returns the commit. */
-export async function commitToOrigin(lab: Lab, branch: string, files: Record<string, string | undefined>): Promise<string> {
+export async function commitToOrigin(
+  lab: Lab,
+  branch: string,
+  files: Record<string, string | undefined>,
+): Promise<string> {
   await git(lab.seed, 'checkout', '--quiet', '-B', branch);
   const sha = await commit(lab.seed, files);
   await git(lab.seed, 'push', '--quiet', '--force', 'origin', `HEAD:refs/heads/${branch}`);
@@ -73,7 +86,13 @@ export function useLab(): Lab {
   const lab: Lab = { dir: '', root: '', origin: '', seed: '', config: '' };
   beforeEach(async () => {
     const dir = await realpath(await mkdtemp(join(tmpdir(), 'heartbead-git-')));
-    Object.assign(lab, { dir, root: join(dir, 'mirrors'), origin: join(dir, 'origin.git'), seed: join(dir, 'seed'), config: join(dir, 'gitconfig') });
+    Object.assign(lab, {
+      dir,
+      root: join(dir, 'mirrors'),
+      origin: join(dir, 'origin.git'),
+      seed: join(dir, 'seed'),
+      config: join(dir, 'gitconfig'),
+    });
     // Git must not make up an identity either: what commits without one fails here.
     await writeFile(lab.config, '[user]\n\tuseConfigOnly = true\n[init]\n\tdefaultBranch = main\n');
     vi.stubEnv('GIT_CONFIG_GLOBAL', lab.config);
@@ -90,10 +109,12 @@ export function useLab(): Lab {
   return lab;
 }
 
-export const mirrorOf = async (lab: Lab, repo = lab.origin): Promise<string> => (await updateMirror({ root: lab.root, repo })).path;
+export const mirrorOf = async (lab: Lab, repo = lab.origin): Promise<string> =>
+  (await updateMirror({ root: lab.root, repo })).path;
 
 /** What origin has at a ref, or an empty text. */
-export const remoteSha = async (lab: Lab, ref: string): Promise<string> => (await git(lab.dir, 'ls-remote', lab.origin, ref)).split('\t')[0] ?? '';
+export const remoteSha = async (lab: Lab, ref: string): Promise<string> =>
+  (await git(lab.dir, 'ls-remote', lab.origin, ref)).split('\t')[0] ?? '';
 
 /** A remote that stops in the middle of sending a pack until it is told to go on. */
 export interface SlowRemote {
@@ -103,7 +124,10 @@ export interface SlowRemote {
   go: () => Promise<void>;
 }
 
-/** Uses git's own hook for the making of packs, which it takes from the user's configuration only. Without keep-alives the server's side never notices a dead client. */
+/**
+ * Uses git's own hook for the making of packs, which it takes from the user's configuration only. Without keep-alives
+ * the server's side never notices a dead client.
+ */
 export async function slowRemote(lab: Lab, { hold = true, sent = 300_000 } = {}): Promise<SlowRemote> {
   const script = join(lab.dir, 'pack-hook.sh');
   const file = (name: string): string => join(lab.dir, name);
@@ -121,7 +145,10 @@ tail -c +${sent + 1} $out
 `,
   );
   await chmod(script, 0o755);
-  await writeFile(lab.config, `${await readFile(lab.config, 'utf8')}[uploadpack]\n\tpackObjectsHook = ${script}\n\tkeepAlive = 0\n`);
+  await writeFile(
+    lab.config,
+    `${await readFile(lab.config, 'utf8')}[uploadpack]\n\tpackObjectsHook = ${script}\n\tkeepAlive = 0\n`,
+  );
   if (!hold) await writeFile(file('go'), '');
   return {
     reached: () => until(() => has(file('reached'))),

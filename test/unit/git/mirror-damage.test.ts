@@ -2,7 +2,14 @@ import { chmod, readFile, readdir, rename, rm, writeFile } from 'node:fs/promise
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
-import { createWorktree, pushBranch, resolveBase, saveWip, updateMirror, verifyRemote } from '../../../src/git/index.js';
+import {
+  createWorktree,
+  pushBranch,
+  resolveBase,
+  saveWip,
+  updateMirror,
+  verifyRemote,
+} from '../../../src/git/index.js';
 import { bulk, commit, commitToOrigin, git, mirrorOf, put, remoteSha, useLab } from './lab.js';
 
 const lab = useLab();
@@ -19,7 +26,8 @@ async function withAgent(): Promise<{ mirror: string; path: string; own: string 
   return { mirror, path, own };
 }
 
-const aside = async (mirror: string): Promise<string[]> => (await readdir(lab.root)).filter((name) => name.startsWith(`${basename(mirror)}.damaged-`));
+const aside = async (mirror: string): Promise<string[]> =>
+  (await readdir(lab.root)).filter((name) => name.startsWith(`${basename(mirror)}.damaged-`));
 
 async function looseObject(mirror: string, sha: string): Promise<string> {
   // Out of its pack, so that it can be damaged alone.
@@ -27,7 +35,8 @@ async function looseObject(mirror: string, sha: string): Promise<string> {
   const kept = join(lab.dir, 'packs');
   await rename(packs, kept);
   for (const name of await readdir(kept)) {
-    if (name.endsWith('.pack')) await execa('git', ['--git-dir', mirror, 'unpack-objects', '-q'], { inputFile: join(kept, name) });
+    if (name.endsWith('.pack'))
+      await execa('git', ['--git-dir', mirror, 'unpack-objects', '-q'], { inputFile: join(kept, name) });
   }
   const file = join(mirror, 'objects', sha.slice(0, 2), sha.slice(2));
   await chmod(file, 0o600);
@@ -40,9 +49,13 @@ describe('a damaged mirror is kept aside and cloned again', () => {
     ['HEAD is empty after a power failure', (mirror) => writeFile(join(mirror, 'HEAD'), '')],
     ['a branch is empty after a power failure', (mirror) => writeFile(join(mirror, 'refs/remotes/origin/main'), '')],
     ['the packed refs are garbage', (mirror) => writeFile(join(mirror, 'packed-refs'), 'garbage\n')],
-    ['the fetched objects are gone', async (mirror) => {
-      for (const name of await readdir(join(mirror, 'objects'))) if (/^[0-9a-f]{2}$/.test(name)) await rm(join(mirror, 'objects', name), { recursive: true });
-    }],
+    [
+      'the fetched objects are gone',
+      async (mirror) => {
+        for (const name of await readdir(join(mirror, 'objects')))
+          if (/^[0-9a-f]{2}$/.test(name)) await rm(join(mirror, 'objects', name), { recursive: true });
+      },
+    ],
     ['all objects are gone', (mirror) => rm(join(mirror, 'objects'), { recursive: true })],
   ])('when %s', async (_what, damage) => {
     const mirror = await mirrorOf(lab);
@@ -68,7 +81,10 @@ describe('a damaged mirror is kept aside and cloned again', () => {
     expect({ checkpoint, pushed }).toMatchObject({ checkpoint: { sha: next, wip: false }, pushed: true });
     await pushBranch({ worktree: path, remote: lab.origin, ...ids });
     expect(await git(lab.origin, 'rev-list', '--count', `refs/heads/${branch}`)).toBe('3');
-    expect(await verifyRemote({ root: lab.root, repo: lab.origin, branch, sha: next })).toMatchObject({ verdict: 'verified', ahead: 2 });
+    expect(await verifyRemote({ root: lab.root, repo: lab.origin, branch, sha: next })).toMatchObject({
+      verdict: 'verified',
+      ahead: 2,
+    });
   });
 
   it('also when the process was killed between setting the old one aside and putting the new one in its place', async () => {
@@ -100,7 +116,11 @@ describe('a damaged mirror is kept aside and cloned again', () => {
     await mirrorOf(lab);
     expect(await aside(mirror)).toEqual([]);
     const path = join(lab.dir, 'w');
-    await expect(createWorktree({ mirror, path, branch, at: sha })).rejects.toMatchObject({ damaged: true, mayPass: true, message: expect.stringContaining('cloned again') as string });
+    await expect(createWorktree({ mirror, path, branch, at: sha })).rejects.toMatchObject({
+      damaged: true,
+      mayPass: true,
+      message: expect.stringContaining('cloned again') as string,
+    });
     expect(await readdir(lab.dir)).not.toContain('w');
     await mirrorOf(lab);
     expect(await aside(mirror)).toHaveLength(1);
@@ -113,7 +133,10 @@ describe('a damaged mirror is kept aside and cloned again', () => {
     await pushBranch({ worktree: path, remote: lab.origin, ...ids });
     const { path: mirror } = await updateMirror({ root: lab.root, repo: lab.origin });
     await rm(join(mirror, 'HEAD'));
-    expect(await verifyRemote({ root: lab.root, repo: lab.origin, branch, sha: own })).toMatchObject({ verdict: 'verified', ahead: 1 });
+    expect(await verifyRemote({ root: lab.root, repo: lab.origin, branch, sha: own })).toMatchObject({
+      verdict: 'verified',
+      ahead: 1,
+    });
     expect(await remoteSha(lab, `refs/heads/${branch}`)).toBe(own);
   });
 });

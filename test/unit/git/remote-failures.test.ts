@@ -7,14 +7,25 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import getPort from 'get-port';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { GitError, createWorktree, ensureCommit, pushBranch, removeWorktree, resolveBase, saveWip, updateMirror, verifyRemote } from '../../../src/git/index.js';
+import {
+  GitError,
+  createWorktree,
+  ensureCommit,
+  pushBranch,
+  removeWorktree,
+  resolveBase,
+  saveWip,
+  updateMirror,
+  verifyRemote,
+} from '../../../src/git/index.js';
 import { runGit } from '../../../src/git/run-git.js';
 import { commit, commitToOrigin, git, gitChildrenOf, mirrorOf, put, until, useLab } from './lab.js';
 
 const lab = useLab();
 beforeEach(() => {
   // A proxy of this machine would answer for the servers below.
-  for (const name of ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'all_proxy']) vi.stubEnv(name, '');
+  for (const name of ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'all_proxy'])
+    vi.stubEnv(name, '');
 });
 
 const ended: (() => Promise<void>)[] = [];
@@ -34,15 +45,21 @@ async function deafServer(): Promise<{ url: string; connected: () => number }> {
   const sockets: Socket[] = [];
   const server = createTcpServer((socket) => sockets.push(socket.on('error', () => socket.destroy())));
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  ended.push(() => new Promise((closed) => {
-    for (const socket of sockets) socket.destroy();
-    server.close(() => closed());
-  }));
+  ended.push(
+    () =>
+      new Promise((closed) => {
+        for (const socket of sockets) socket.destroy();
+        server.close(() => closed());
+      }),
+  );
   return { url: `git://127.0.0.1:${(server.address() as AddressInfo).port}/r.git`, connected: () => sockets.length };
 }
 
 async function failure(work: Promise<unknown>): Promise<GitError> {
-  const error = await work.then(() => undefined, (reason: unknown) => reason);
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   expect(error).toBeInstanceOf(GitError);
   return error as GitError;
 }
@@ -54,20 +71,29 @@ describe('a repository that cannot be had', () => {
     [404, {}, 'not_found'],
     [503, {}, 'unreachable'],
     [429, { 'Retry-After': '1' }, 'unreachable'],
-  ])('over HTTP, status %i: one clear sentence, never a question, nothing left on the disk', async (status, headers, kind) => {
-    const repo = await webServer(status, headers);
-    const error = await failure(updateMirror({ root: lab.root, repo }));
-    expect(error.kind).toBe(kind);
-    expect(error.message).toContain(repo);
-    expect(error.message).not.toContain('\n');
-    expect(await readdir(lab.root)).toEqual([]);
-  });
+  ])(
+    'over HTTP, status %i: one clear sentence, never a question, nothing left on the disk',
+    async (status, headers, kind) => {
+      const repo = await webServer(status, headers);
+      const error = await failure(updateMirror({ root: lab.root, repo }));
+      expect(error.kind).toBe(kind);
+      expect(error.message).toContain(repo);
+      expect(error.message).not.toContain('\n');
+      expect(await readdir(lab.root)).toEqual([]);
+    },
+  );
 
   it('behind a closed port, an unknown host, or a path with nothing', async () => {
     const port = await getPort();
-    expect((await failure(updateMirror({ root: lab.root, repo: `http://127.0.0.1:${port}/r` }))).kind).toBe('unreachable');
-    expect((await failure(updateMirror({ root: lab.root, repo: `git://127.0.0.1:${port}/r` }))).kind).toBe('unreachable');
-    expect((await failure(updateMirror({ root: lab.root, repo: 'https://heartbead.invalid/r' }))).kind).toBe('unreachable');
+    expect((await failure(updateMirror({ root: lab.root, repo: `http://127.0.0.1:${port}/r` }))).kind).toBe(
+      'unreachable',
+    );
+    expect((await failure(updateMirror({ root: lab.root, repo: `git://127.0.0.1:${port}/r` }))).kind).toBe(
+      'unreachable',
+    );
+    expect((await failure(updateMirror({ root: lab.root, repo: 'https://heartbead.invalid/r' }))).kind).toBe(
+      'unreachable',
+    );
     expect((await failure(updateMirror({ root: lab.root, repo: join(lab.dir, 'nothing') }))).kind).toBe('not_found');
     expect((await failure(updateMirror({ root: lab.root, repo: `file://${lab.dir}` }))).kind).toBe('not_found');
   });
@@ -81,10 +107,18 @@ describe('a repository that cannot be had', () => {
     await commit(path, { a: '1' });
     await put(path, { b: '2' });
     await rm(lab.origin, { recursive: true });
-    await expect(verifyRemote({ root: lab.root, repo: lab.origin, branch: 'heartbead/a/1-abcd', baseSha: sha })).rejects.toMatchObject({ kind: 'not_found' });
-    await expect(removeWorktree({ mirror, path, remote: lab.origin, ...ids })).rejects.toMatchObject({ kind: 'not_found' });
-    await expect(pushBranch({ worktree: path, remote: lab.origin, ...ids })).rejects.toMatchObject({ kind: 'not_found' });
-    await expect(ensureCommit(mirror, lab.origin, { sha: 'b'.repeat(40), ref: 'refs/heads/x' })).rejects.toMatchObject({ kind: 'not_found' });
+    await expect(
+      verifyRemote({ root: lab.root, repo: lab.origin, branch: 'heartbead/a/1-abcd', baseSha: sha }),
+    ).rejects.toMatchObject({ kind: 'not_found' });
+    await expect(removeWorktree({ mirror, path, remote: lab.origin, ...ids })).rejects.toMatchObject({
+      kind: 'not_found',
+    });
+    await expect(pushBranch({ worktree: path, remote: lab.origin, ...ids })).rejects.toMatchObject({
+      kind: 'not_found',
+    });
+    await expect(ensureCommit(mirror, lab.origin, { sha: 'b'.repeat(40), ref: 'refs/heads/x' })).rejects.toMatchObject({
+      kind: 'not_found',
+    });
     expect(await git(path, 'status', '--porcelain')).toBe('?? b');
     // The work is saved here all the same.
     const saved = await saveWip({ worktree: path, remote: lab.origin, push: true, ...ids });
@@ -104,7 +138,14 @@ describe('git that hangs', () => {
   it('is ended when nothing moves any more', async () => {
     const { url } = await deafServer();
     const mirror = await mirrorOf(lab);
-    const error = await failure(runGit({ mirror }, ['fetch', '--progress', url], { doing: 'fetching', repo: url, limit: 'transfer', stallLimit: 300 }));
+    const error = await failure(
+      runGit({ mirror }, ['fetch', '--progress', url], {
+        doing: 'fetching',
+        repo: url,
+        limit: 'transfer',
+        stallLimit: 300,
+      }),
+    );
     expect(error).toMatchObject({ kind: 'timeout', mayPass: true });
     expect(await gitChildrenOf(process.pid)).toEqual([]);
   });
@@ -121,7 +162,9 @@ describe('git that hangs', () => {
 
   it('does not hold us up when only a helper keeps its output open', async () => {
     const mirror = await mirrorOf(lab);
-    const { stdout } = await runGit({ mirror }, ['-c', 'alias.lingering=!sleep 600 & echo $!', 'lingering'], { doing: 'x' });
+    const { stdout } = await runGit({ mirror }, ['-c', 'alias.lingering=!sleep 600 & echo $!', 'lingering'], {
+      doing: 'x',
+    });
     // It lives, and we have the answer.
     process.kill(Number(stdout), 'SIGKILL');
   });
@@ -138,12 +181,28 @@ describe('over the network (git daemon)', () => {
   it('a bead goes all the way: clone, worktree, saved work, push, evidence, removal', async () => {
     await commitToOrigin(lab, 'main', { 'a.txt': '1\n' });
     const port = await getPort();
-    const daemon = execa('git', ['daemon', '--reuseaddr', '--listen=127.0.0.1', `--port=${port}`, '--export-all', '--enable=receive-pack', `--base-path=${lab.dir}`, '--log-destination=stderr', '--verbose'], { reject: false, detached: true });
+    const daemon = execa(
+      'git',
+      [
+        'daemon',
+        '--reuseaddr',
+        '--listen=127.0.0.1',
+        `--port=${port}`,
+        '--export-all',
+        '--enable=receive-pack',
+        `--base-path=${lab.dir}`,
+        '--log-destination=stderr',
+        '--verbose',
+      ],
+      { reject: false, detached: true },
+    );
     ended.push(async () => {
       if (daemon.pid !== undefined) process.kill(-daemon.pid, 'SIGKILL');
       await daemon;
     });
-    await new Promise<void>((ready) => daemon.stderr.on('data', (text: Buffer) => text.includes('Ready to rumble') && ready()));
+    await new Promise<void>((ready) =>
+      daemon.stderr.on('data', (text: Buffer) => text.includes('Ready to rumble') && ready()),
+    );
     const repo = `git://127.0.0.1:${port}/origin.git`;
     const ids = { bead: 'a', attempt: '1-abcd' };
     const branch = 'heartbead/a/1-abcd';
@@ -159,8 +218,16 @@ describe('over the network (git daemon)', () => {
     await git(path, 'push', '--quiet', 'origin', 'HEAD:refs/heads/agents-own');
     expect(await pushBranch({ worktree: path, remote: repo, ...ids })).toEqual({ branch, sha });
     const other = join(lab.dir, 'other-host');
-    expect(await verifyRemote({ root: other, repo, branch, sha, baseSha: base.sha })).toEqual({ verdict: 'verified', branch, sha, baseSha: base.sha, ahead: 1 });
+    expect(await verifyRemote({ root: other, repo, branch, sha, baseSha: base.sha })).toEqual({
+      verdict: 'verified',
+      branch,
+      sha,
+      baseSha: base.sha,
+      ahead: 1,
+    });
     expect(await removeWorktree({ mirror, path, remote: repo, ...ids })).toMatchObject({ removed: true });
-    expect((await failure(updateMirror({ root: lab.root, repo: `git://127.0.0.1:${port}/none.git` }))).kind).toBe('not_found');
+    expect((await failure(updateMirror({ root: lab.root, repo: `git://127.0.0.1:${port}/none.git` }))).kind).toBe(
+      'not_found',
+    );
   });
 });

@@ -20,7 +20,10 @@ beforeEach(async () => {
 
 const save = (push = true): ReturnType<typeof saveWip> => saveWip({ worktree: path, ...ids, push, remote: lab.origin });
 const remove = (): ReturnType<typeof removeWorktree> => removeWorktree({ mirror, path, remote: lab.origin, ...ids });
-const localRefs = async (): Promise<string[]> => (await git(mirror, 'for-each-ref', '--format=%(refname)')).split('\n').filter((ref) => !ref.startsWith('refs/remotes/'));
+const localRefs = async (): Promise<string[]> =>
+  (await git(mirror, 'for-each-ref', '--format=%(refname)'))
+    .split('\n')
+    .filter((ref) => !ref.startsWith('refs/remotes/'));
 
 async function expectRemoved(reason: RegExp): Promise<void> {
   expect(await remove()).toEqual({ removed: true, reason: expect.stringMatching(reason) as string });

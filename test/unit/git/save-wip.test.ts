@@ -1,4 +1,16 @@
-import { chmod, lstat, mkdir, readFile, readdir, readlink, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  lstat,
+  mkdir,
+  readFile,
+  readdir,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createWorktree, resolveBase, saveWip, worktreeStatus } from '../../../src/git/index.js';
@@ -15,7 +27,12 @@ let base = '';
 let admin = '';
 
 beforeEach(async () => {
-  base = await commitToOrigin(lab, 'main', { '.gitignore': 'ignored/\n*.log\n', 'keep.txt': 'keep\n', 'run.sh': '#!/bin/sh\n', 'gone.txt': 'gone\n' });
+  base = await commitToOrigin(lab, 'main', {
+    '.gitignore': 'ignored/\n*.log\n',
+    'keep.txt': 'keep\n',
+    'run.sh': '#!/bin/sh\n',
+    'gone.txt': 'gone\n',
+  });
   mirror = await mirrorOf(lab);
   path = join(lab.dir, 'w');
   admin = join(mirror, 'worktrees', 'w');
@@ -23,7 +40,8 @@ beforeEach(async () => {
 });
 
 const save = (push = true): Promise<SavedWip> => saveWip({ worktree: path, ...ids, push, remote: lab.origin });
-const files = (sha: string): Promise<string> => git(mirror, '-c', 'core.quotePath=false', 'ls-tree', '-r', '--name-only', sha);
+const files = (sha: string): Promise<string> =>
+  git(mirror, '-c', 'core.quotePath=false', 'ls-tree', '-r', '--name-only', sha);
 const show = (sha: string, name: string): Promise<string> => git(mirror, 'show', `${sha}:${name}`);
 /** Everything of the agent's that a save must not change. */
 const agents = async (): Promise<unknown> => ({
@@ -36,21 +54,48 @@ const agents = async (): Promise<unknown> => ({
 /** Restores a save into a fresh worktree. */
 async function restored(saved: SavedWip): Promise<string> {
   const to = join(lab.dir, 'restored');
-  await createWorktree({ mirror, path: to, branch: 'heartbead/a/2-efgh', at: saved.checkpoint.sha, wip: saved.checkpoint.wip });
+  await createWorktree({
+    mirror,
+    path: to,
+    branch: 'heartbead/a/2-efgh',
+    at: saved.checkpoint.sha,
+    wip: saved.checkpoint.wip,
+  });
   return to;
 }
 
 describe('saved work in progress', () => {
   it('holds new, changed and removed files, odd names, executable bits and links, but nothing that is ignored', async () => {
-    await put(path, { 'keep.txt': 'changed\n', 'gone.txt': undefined, 'neu/ä ☃\t"q".txt': 'odd\n', '-dash': 'd\n', 'ignored/big': 'x', 'a.log': 'x' });
+    await put(path, {
+      'keep.txt': 'changed\n',
+      'gone.txt': undefined,
+      'neu/ä ☃\t"q".txt': 'odd\n',
+      '-dash': 'd\n',
+      'ignored/big': 'x',
+      'a.log': 'x',
+    });
     await chmod(join(path, 'run.sh'), 0o755);
     await symlink('../outside', join(path, 'link'));
     await mkdir(join(path, 'dir.to.file'));
     const saved = await save();
-    expect(saved).toEqual({ checkpoint: { sha: expect.stringMatching(/^[0-9a-f]{40}$/) as string, ref, wip: true }, pushed: true, changed: true });
-    expect((await files(saved.checkpoint.sha)).split('\n').sort()).toEqual(['"neu/ä ☃\\t\\"q\\".txt"', '-dash', '.gitignore', 'README.md', 'keep.txt', 'link', 'run.sh']);
+    expect(saved).toEqual({
+      checkpoint: { sha: expect.stringMatching(/^[0-9a-f]{40}$/) as string, ref, wip: true },
+      pushed: true,
+      changed: true,
+    });
+    expect((await files(saved.checkpoint.sha)).split('\n').sort()).toEqual([
+      '"neu/ä ☃\\t\\"q\\".txt"',
+      '-dash',
+      '.gitignore',
+      'README.md',
+      'keep.txt',
+      'link',
+      'run.sh',
+    ]);
     expect(await remoteSha(lab, ref)).toBe(saved.checkpoint.sha);
-    expect(await git(mirror, 'log', '-1', '--format=%an <%ae>%n%P%n%(trailers)', saved.checkpoint.sha)).toBe(`Heartbead <heartbead@localhost>\n${base}\nHeartbead-Wip: 1-abcd`);
+    expect(await git(mirror, 'log', '-1', '--format=%an <%ae>%n%P%n%(trailers)', saved.checkpoint.sha)).toBe(
+      `Heartbead <heartbead@localhost>\n${base}\nHeartbead-Wip: 1-abcd`,
+    );
 
     const to = await restored(saved);
     expect(await readFile(join(to, 'neu/ä ☃\t"q".txt'), 'utf8')).toBe('odd\n');
@@ -82,7 +127,11 @@ describe('saved work in progress', () => {
     await writeFile(hook, '#!/bin/sh\necho no saves on friday >&2\nexit 1\n', { mode: 0o755 });
     await put(path, { x: '1' });
     const first = await save();
-    expect(first).toMatchObject({ pushed: false, changed: true, pushProblem: { kind: 'rejected', message: expect.stringContaining('hook declined') as string } });
+    expect(first).toMatchObject({
+      pushed: false,
+      changed: true,
+      pushProblem: { kind: 'rejected', message: expect.stringContaining('hook declined') as string },
+    });
     expect(first.pushProblem?.stderr).toContain('no saves on friday');
     await rm(hook);
     expect(await save(false)).toMatchObject({ pushed: false, changed: false });
@@ -104,7 +153,14 @@ describe('saved work in progress', () => {
     await git(path, 'add', '--force', 'ignored/wanted');
     await git(path, 'sparse-checkout', 'set', '--no-cone', '/README.md', '/.gitignore', '/ignored/');
     const saved = await save();
-    expect((await files(saved.checkpoint.sha)).split('\n')).toEqual(['.gitignore', 'README.md', 'gone.txt', 'ignored/wanted', 'keep.txt', 'run.sh']);
+    expect((await files(saved.checkpoint.sha)).split('\n')).toEqual([
+      '.gitignore',
+      'README.md',
+      'gone.txt',
+      'ignored/wanted',
+      'keep.txt',
+      'run.sh',
+    ]);
   });
 });
 
@@ -158,15 +214,31 @@ describe("saving leaves the agent's own git alone", () => {
     for (const damage of [() => writeFile(join(admin, 'index'), 'garbage'), () => rm(join(admin, 'index'))]) {
       await damage();
       const saved = await save();
-      expect((await files(saved.checkpoint.sha)).split('\n')).toEqual(['.gitignore', 'README.md', 'gone.txt', 'keep.txt', 'run.sh', 'x']);
+      expect((await files(saved.checkpoint.sha)).split('\n')).toEqual([
+        '.gitignore',
+        'README.md',
+        'gone.txt',
+        'keep.txt',
+        'run.sh',
+        'x',
+      ]);
     }
     expect(await has(join(admin, 'index'))).toBe(false);
   });
 
   it('and runs none of its hooks, nor signs, nor asks who it is', async () => {
-    for (const hook of ['pre-commit', 'commit-msg', 'post-commit', 'pre-push', 'reference-transaction', 'post-index-change']) {
+    for (const hook of [
+      'pre-commit',
+      'commit-msg',
+      'post-commit',
+      'pre-push',
+      'reference-transaction',
+      'post-index-change',
+    ]) {
       await mkdir(join(mirror, 'hooks'), { recursive: true });
-      await writeFile(join(mirror, 'hooks', hook), `#!/bin/sh\ntouch ${join(lab.dir, 'hooked')}\nexit 1\n`, { mode: 0o755 });
+      await writeFile(join(mirror, 'hooks', hook), `#!/bin/sh\ntouch ${join(lab.dir, 'hooked')}\nexit 1\n`, {
+        mode: 0o755,
+      });
     }
     await git(mirror, 'config', 'commit.gpgSign', 'true');
     await git(mirror, 'config', 'gpg.program', '/bin/false');
@@ -179,7 +251,11 @@ describe("saving leaves the agent's own git alone", () => {
     await git(lab.dir, 'init', '--quiet');
     await commit(lab.dir, { 'operators.txt': '1' });
     await rm(join(path, '.git'));
-    await expect(save()).rejects.toMatchObject({ name: 'GitError', damaged: false, message: expect.stringContaining('no longer a git worktree') as string });
+    await expect(save()).rejects.toMatchObject({
+      name: 'GitError',
+      damaged: false,
+      message: expect.stringContaining('no longer a git worktree') as string,
+    });
     await expect(worktreeStatus(path)).rejects.toMatchObject({ name: 'GitError' });
     expect(await remoteSha(lab, ref)).toBe('');
   });

@@ -6,10 +6,24 @@ import { describe, expect, it } from 'vitest';
 import { resolveBase, updateMirror } from '../../../src/git/index.js';
 import type { GitProgress } from '../../../src/git/index.js';
 import { packMirror } from '../../../src/git/pack-mirror.js';
-import { bulk, commit, commitToOrigin, countingGit, git, gitChildrenOf, has, mirrorOf, processesIn, slowRemote, until, useLab } from './lab.js';
+import {
+  bulk,
+  commit,
+  commitToOrigin,
+  countingGit,
+  git,
+  gitChildrenOf,
+  has,
+  mirrorOf,
+  processesIn,
+  slowRemote,
+  until,
+  useLab,
+} from './lab.js';
 
 const lab = useLab();
-const refs = async (mirror: string): Promise<string[]> => (await git(mirror, 'for-each-ref', '--format=%(refname)')).split('\n');
+const refs = async (mirror: string): Promise<string[]> =>
+  (await git(mirror, 'for-each-ref', '--format=%(refname)')).split('\n');
 const mirrorNames = (): Promise<string[]> => readdir(lab.root);
 
 describe('a mirror', () => {
@@ -18,7 +32,12 @@ describe('a mirror', () => {
     await git(lab.seed, 'tag', 'v1');
     await git(lab.seed, 'push', '--quiet', 'origin', 'v1');
     const mirror = await mirrorOf(lab);
-    expect(await refs(mirror)).toEqual(['refs/remotes/origin/HEAD', 'refs/remotes/origin/feature/x', 'refs/remotes/origin/main', 'refs/tags/v1']);
+    expect(await refs(mirror)).toEqual([
+      'refs/remotes/origin/HEAD',
+      'refs/remotes/origin/feature/x',
+      'refs/remotes/origin/main',
+      'refs/tags/v1',
+    ]);
     expect(await git(mirror, 'rev-parse', '--is-bare-repository')).toBe('true');
     expect(await mirrorNames()).toEqual([expect.stringMatching(/^[0-9a-f]{16}\.git$/)]);
   });
@@ -34,12 +53,17 @@ describe('a mirror', () => {
     await git(lab.seed, 'push', '--quiet', '--force', 'origin', 'HEAD:main', 'HEAD:trunk', ':old', 'nightly');
     await git(lab.origin, 'symbolic-ref', 'HEAD', 'refs/heads/trunk');
     expect(await mirrorOf(lab)).toBe(mirror);
-    expect(await refs(mirror)).toEqual(['refs/remotes/origin/HEAD', 'refs/remotes/origin/main', 'refs/remotes/origin/trunk', 'refs/tags/nightly']);
+    expect(await refs(mirror)).toEqual([
+      'refs/remotes/origin/HEAD',
+      'refs/remotes/origin/main',
+      'refs/remotes/origin/trunk',
+      'refs/tags/nightly',
+    ]);
     expect(await resolveBase(mirror)).toEqual({ branch: 'trunk', sha: main });
     expect(await git(mirror, 'rev-parse', 'nightly')).toBe(main);
   });
 
-  it("keeps what agents have made in it: branches, tags and saved work", async () => {
+  it('keeps what agents have made in it: branches, tags and saved work', async () => {
     const mirror = await mirrorOf(lab);
     const sha = await git(mirror, 'rev-parse', 'origin/main');
     const own = ['refs/heads/main', 'refs/heads/heartbead/a/1-abcd', 'refs/heartbead/a/1-abcd/wip', 'refs/tags/mine'];
@@ -79,7 +103,10 @@ describe('a mirror', () => {
     const empty = join(lab.dir, 'empty.git');
     await git(lab.dir, 'init', '--quiet', '--bare', empty);
     const mirror = await mirrorOf(lab, empty);
-    await expect(resolveBase(mirror)).rejects.toMatchObject({ kind: 'no_such_ref', message: expect.stringContaining('push a first commit') as string });
+    await expect(resolveBase(mirror)).rejects.toMatchObject({
+      kind: 'no_such_ref',
+      message: expect.stringContaining('push a first commit') as string,
+    });
     await git(lab.seed, 'push', '--quiet', empty, 'HEAD:main');
     await mirrorOf(lab, empty);
     expect((await resolveBase(mirror)).branch).toBe('main');
@@ -87,7 +114,10 @@ describe('a mirror', () => {
     const sha = await git(lab.origin, 'rev-parse', 'main');
     await git(lab.origin, 'update-ref', '--no-deref', 'HEAD', sha);
     const detached = await mirrorOf(lab);
-    await expect(resolveBase(detached)).rejects.toMatchObject({ kind: 'no_such_ref', message: expect.stringContaining('main') as string });
+    await expect(resolveBase(detached)).rejects.toMatchObject({
+      kind: 'no_such_ref',
+      message: expect.stringContaining('main') as string,
+    });
     expect(await resolveBase(detached, 'main')).toEqual({ branch: 'main', sha });
 
     const long = join(lab.dir, 'long');
@@ -99,7 +129,10 @@ describe('a mirror', () => {
 
   it('names the default branch when the wanted one does not exist', async () => {
     const mirror = await mirrorOf(lab);
-    await expect(resolveBase(mirror, 'mian')).rejects.toMatchObject({ kind: 'no_such_ref', message: expect.stringMatching(/no branch "mian".*default branch is main/) as string });
+    await expect(resolveBase(mirror, 'mian')).rejects.toMatchObject({
+      kind: 'no_such_ref',
+      message: expect.stringMatching(/no branch "mian".*default branch is main/) as string,
+    });
     await expect(resolveBase(mirror, 'HEAD')).rejects.toMatchObject({ kind: 'no_such_ref' });
   });
 
@@ -122,7 +155,9 @@ describe('a clone that takes its time', () => {
     await commitToOrigin(lab, 'main', bulk());
     const told: GitProgress[] = [];
     await updateMirror({ root: lab.root, repo: lab.origin, onProgress: (progress) => told.push(progress) });
-    expect(told.filter(({ phase }) => phase === 'receiving objects').map(({ percent }) => percent)).toEqual(expect.arrayContaining([0, 50, 100]));
+    expect(told.filter(({ phase }) => phase === 'receiving objects').map(({ percent }) => percent)).toEqual(
+      expect.arrayContaining([0, 50, 100]),
+    );
     expect(told.map(({ phase }) => phase)).toContain('counting objects');
   });
 
@@ -131,7 +166,9 @@ describe('a clone that takes its time', () => {
     const remote = await slowRemote(lab);
     const commands = await countingGit(lab);
     const heard = Array.from({ length: 12 }, () => new Set<string>());
-    const calls = heard.map((phases) => updateMirror({ root: lab.root, repo: lab.origin, onProgress: ({ phase }) => phases.add(phase) }));
+    const calls = heard.map((phases) =>
+      updateMirror({ root: lab.root, repo: lab.origin, onProgress: ({ phase }) => phases.add(phase) }),
+    );
     await remote.reached();
     await remote.go();
     const paths = new Set((await Promise.all(calls)).map(({ path }) => path));
@@ -161,7 +198,9 @@ describe('a clone that takes its time', () => {
     const firstEnd = expect(first).rejects.toThrow('cancelled by the test');
     await remote.reached();
     const impatient = new AbortController();
-    const waiting = expect(updateMirror({ root: lab.root, repo: lab.origin, signal: impatient.signal })).rejects.toThrow('tired of waiting');
+    const waiting = expect(
+      updateMirror({ root: lab.root, repo: lab.origin, signal: impatient.signal }),
+    ).rejects.toThrow('tired of waiting');
     impatient.abort(new Error('tired of waiting'));
     await waiting;
     const second = mirrorOf(lab);
@@ -176,7 +215,11 @@ describe('a clone that takes its time', () => {
   it('whose git is killed fails clearly, leaves nothing, and works the next time', async () => {
     await commitToOrigin(lab, 'main', bulk());
     const remote = await slowRemote(lab);
-    const failing = expect(mirrorOf(lab)).rejects.toMatchObject({ name: 'GitError', message: expect.stringMatching(/SIGKILL/) as string, mayPass: true });
+    const failing = expect(mirrorOf(lab)).rejects.toMatchObject({
+      name: 'GitError',
+      message: expect.stringMatching(/SIGKILL/) as string,
+      mayPass: true,
+    });
     await remote.reached();
     for (const pid of await gitChildrenOf(process.pid)) process.kill(pid, 'SIGKILL');
     await failing;
@@ -228,8 +271,10 @@ describe('an update after a kill', () => {
     await commitToOrigin(lab, 'main', { b: '2' });
     await git(lab.seed, 'push', '--quiet', 'origin', 'HEAD:old');
     await mirrorOf(lab);
-    for (const name of [...stale, 'refs/remotes/origin/old.lock']) expect(await has(join(mirror, name)), name).toBe(false);
-    for (const name of [...agents, 'objects/pack/tmp_pack_alive']) expect(await has(join(mirror, name)), name).toBe(true);
+    for (const name of [...stale, 'refs/remotes/origin/old.lock'])
+      expect(await has(join(mirror, name)), name).toBe(false);
+    for (const name of [...agents, 'objects/pack/tmp_pack_alive'])
+      expect(await has(join(mirror, name)), name).toBe(true);
     expect(await git(mirror, 'rev-parse', 'origin/main')).toBe(await git(lab.seed, 'rev-parse', 'HEAD'));
   });
 

@@ -20,7 +20,10 @@ beforeEach(async () => {
 });
 
 const push = (): Promise<{ branch: string; sha: string }> => pushBranch({ worktree: path, remote: lab.origin, ...ids });
-const verify = (more: { sha?: string; baseSha?: string; base?: string } = {}, root = lab.root): ReturnType<typeof verifyRemote> => verifyRemote({ root, repo: lab.origin, branch, ...more });
+const verify = (
+  more: { sha?: string; baseSha?: string; base?: string } = {},
+  root = lab.root,
+): ReturnType<typeof verifyRemote> => verifyRemote({ root, repo: lab.origin, branch, ...more });
 
 describe('the push of finished work', () => {
   it('takes the commit at HEAD to the branch of the attempt and reads it back', async () => {
@@ -56,14 +59,21 @@ describe('the push of finished work', () => {
     await git(path, 'config', 'push.followTags', 'true');
     await push();
     expect(await git(lab.origin, 'tag')).toBe('');
-    await writeFile(join(lab.origin, 'hooks', 'update'), '#!/bin/sh\necho branches need a ticket >&2\nexit 1\n', { mode: 0o755 });
+    await writeFile(join(lab.origin, 'hooks', 'update'), '#!/bin/sh\necho branches need a ticket >&2\nexit 1\n', {
+      mode: 0o755,
+    });
     await commit(path, { a: '2' });
-    await expect(push()).rejects.toMatchObject({ kind: 'rejected', stderr: expect.stringContaining('branches need a ticket') as string });
+    await expect(push()).rejects.toMatchObject({
+      kind: 'rejected',
+      stderr: expect.stringContaining('branches need a ticket') as string,
+    });
   });
 
   it('is not believed when the remote has something else afterwards', async () => {
     await commit(path, { a: '1' });
-    await writeFile(join(lab.origin, 'hooks', 'post-receive'), `#!/bin/sh\ngit update-ref ${ref} ${base}\n`, { mode: 0o755 });
+    await writeFile(join(lab.origin, 'hooks', 'post-receive'), `#!/bin/sh\ngit update-ref ${ref} ${base}\n`, {
+      mode: 0o755,
+    });
     await expect(push()).rejects.toMatchObject({ kind: 'rejected', message: expect.stringContaining(base) as string });
   });
 
@@ -81,7 +91,10 @@ describe('the push of finished work', () => {
 
   it('needs a commit', async () => {
     await git(path, 'checkout', '--quiet', '--orphan', 'fresh');
-    await expect(push()).rejects.toMatchObject({ kind: 'no_such_ref', message: expect.stringContaining('commit the work first') as string });
+    await expect(push()).rejects.toMatchObject({
+      kind: 'no_such_ref',
+      message: expect.stringContaining('commit the work first') as string,
+    });
   });
 });
 
@@ -101,7 +114,13 @@ describe('evidence', () => {
     const sha = await commit(path, { a: '1' });
     await push();
     const root = join(lab.dir, 'host-2', 'mirrors');
-    expect(await verify({ sha, baseSha: base }, root)).toEqual({ verdict: 'verified', branch, sha, baseSha: base, ahead: 1 });
+    expect(await verify({ sha, baseSha: base }, root)).toEqual({
+      verdict: 'verified',
+      branch,
+      sha,
+      baseSha: base,
+      ahead: 1,
+    });
     expect(mirrorPath(root, lab.origin)).toContain('host-2');
   });
 
@@ -115,16 +134,26 @@ describe('evidence', () => {
     const reported = await commit(path, { a: '1' });
     const found = await commit(path, { b: '1' });
     await push();
-    expect(await verify({ sha: reported })).toEqual({ verdict: 'differs', found, reason: expect.stringContaining(reported) as string });
+    expect(await verify({ sha: reported })).toEqual({
+      verdict: 'differs',
+      found,
+      reason: expect.stringContaining(reported) as string,
+    });
   });
 
   it('is not a branch without a commit ahead, nor commits that leave every file as it was', async () => {
     await push();
-    expect(await verify({ baseSha: base })).toEqual({ verdict: 'no_changes', reason: expect.stringContaining('no commit ahead') as string });
+    expect(await verify({ baseSha: base })).toEqual({
+      verdict: 'no_changes',
+      reason: expect.stringContaining('no commit ahead') as string,
+    });
     await commit(path, { a: '1' });
     await commit(path, { a: undefined });
     await push();
-    expect(await verify({ baseSha: base })).toEqual({ verdict: 'no_changes', reason: expect.stringMatching(/2 commits ahead of .*, but all files are as they were/) as string });
+    expect(await verify({ baseSha: base })).toEqual({
+      verdict: 'no_changes',
+      reason: expect.stringMatching(/2 commits ahead of .*, but all files are as they were/) as string,
+    });
     expect(await verify()).toMatchObject({ verdict: 'no_changes' });
   });
 
@@ -139,7 +168,11 @@ describe('evidence', () => {
     const sha = await commit(path, { a: '1' });
     await push();
     await commitToOrigin(lab, 'main', { m: '1' });
-    expect(await verify({ sha, baseSha: 'd'.repeat(40) })).toMatchObject({ verdict: 'verified', baseSha: base, ahead: 1 });
+    expect(await verify({ sha, baseSha: 'd'.repeat(40) })).toMatchObject({
+      verdict: 'verified',
+      baseSha: base,
+      ahead: 1,
+    });
     expect(await verify({ sha })).toMatchObject({ verdict: 'verified', baseSha: base, ahead: 1 });
   });
 

@@ -21,7 +21,18 @@ beforeEach(() => {
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
 const minute = 60_000;
-const told = (id: string, at: number, more: Partial<Notification> = {}): Notification => ({ id, event: 'closed', kind: 'bead', about: 'a', title: 'A', text: 'bead a is closed: done', at, namespace: 'default', taskQueue: 'heartbead', ...more });
+const told = (id: string, at: number, more: Partial<Notification> = {}): Notification => ({
+  id,
+  event: 'closed',
+  kind: 'bead',
+  about: 'a',
+  title: 'A',
+  text: 'bead a is closed: done',
+  at,
+  namespace: 'default',
+  taskQueue: 'heartbead',
+  ...more,
+});
 
 describe('the settings', () => {
   const read = (value: unknown): Promise<Hook[] | undefined> => {
@@ -30,7 +41,14 @@ describe('the settings', () => {
   };
 
   test('a webhook and a command, each with what it wants to hear; the defaults are what was promised', async () => {
-    expect(await read({ hooks: [{ name: 'chat', url: 'https://example.org/hook', secretEnv: 'HOOK_SECRET' }, { name: 'bell', command: 'true', on: ['landed'] }] })).toMatchObject([{ on: ['blocked', 'budget', 'closed', 'landed'] }, { on: ['landed'], env: [] }]);
+    expect(
+      await read({
+        hooks: [
+          { name: 'chat', url: 'https://example.org/hook', secretEnv: 'HOOK_SECRET' },
+          { name: 'bell', command: 'true', on: ['landed'] },
+        ],
+      }),
+    ).toMatchObject([{ on: ['blocked', 'budget', 'closed', 'landed'] }, { on: ['landed'], env: [] }]);
   });
 
   test('no file, no hooks; HEARTBEAD_NOTIFICATIONS names another', async () => {
@@ -40,10 +58,21 @@ describe('the settings', () => {
 
   test.each([
     ['{', /it is not JSON/],
-    [{ hooks: [{ name: 'x', command: 'true', on: ['explosions'] }] }, /hooks\.0\.on\.0: there is no event "explosions"/],
+    [
+      { hooks: [{ name: 'x', command: 'true', on: ['explosions'] }] },
+      /hooks\.0\.on\.0: there is no event "explosions"/,
+    ],
     [{ hooks: [{ name: 'x', url: 'ftp://example.org' }] }, /hooks\.0\.url/],
     [{ hooks: [{ name: 'x', url: 'https://example.org', secret: 'hunter2' }] }, /hooks\.0: .*secret/],
-    [{ hooks: [{ name: 'x', command: 'true' }, { name: 'x', command: 'false' }] }, /two hooks are named x/],
+    [
+      {
+        hooks: [
+          { name: 'x', command: 'true' },
+          { name: 'x', command: 'false' },
+        ],
+      },
+      /two hooks are named x/,
+    ],
   ])('%j is refused with its place', async (value, problem) => {
     await expect(read(value)).rejects.toThrow(problem);
   });
@@ -59,10 +88,13 @@ describe('delivery', () => {
     requests = [];
     server = createServer((request, response) => {
       let body = '';
-      request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk)).on('end', () => {
-        requests.push({ headers: request.headers, body });
-        response.writeHead(status, status === 302 ? { location: 'http://127.0.0.1:1/' } : {}).end();
-      });
+      request
+        .setEncoding('utf8')
+        .on('data', (chunk: string) => (body += chunk))
+        .on('end', () => {
+          requests.push({ headers: request.headers, body });
+          response.writeHead(status, status === 302 ? { location: 'http://127.0.0.1:1/' } : {}).end();
+        });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
@@ -74,8 +106,16 @@ describe('delivery', () => {
     await deliver({ name: 'chat', on: ['closed'], url, secretFile: 'secret' }, told('1', 5), { home, env: {} });
     const { headers, body } = requests[0]!;
     expect(JSON.parse(body)).toEqual(told('1', 5));
-    expect(headers['heartbead-signature']).toBe(`v1=${createHmac('sha256', 'hunter2').update(`${String(headers['heartbead-timestamp'])}.${body}`).digest('hex')}`);
-    expect(headers).toMatchObject({ 'heartbead-event': 'closed', 'heartbead-id': '1', 'content-type': 'application/json' });
+    expect(headers['heartbead-signature']).toBe(
+      `v1=${createHmac('sha256', 'hunter2')
+        .update(`${String(headers['heartbead-timestamp'])}.${body}`)
+        .digest('hex')}`,
+    );
+    expect(headers).toMatchObject({
+      'heartbead-event': 'closed',
+      'heartbead-id': '1',
+      'content-type': 'application/json',
+    });
     expect(JSON.stringify(requests)).not.toContain('hunter2');
   });
 
@@ -85,20 +125,33 @@ describe('delivery', () => {
     await expect(deliver(hook, told('1', 5), { home, env: {} })).rejects.toThrow('answered with status 500');
     status = 302;
     await expect(deliver(hook, told('1', 5), { home, env: {} })).rejects.toThrow(/no answer/);
-    await expect(deliver({ ...hook, url: 'http://127.0.0.1:1/' }, told('1', 5), { home, env: {} })).rejects.toThrow(/no answer/);
-    await expect(deliver({ ...hook, secretEnv: 'NOT_SET' }, told('1', 5), { home, env: {} })).rejects.toThrow('the variable NOT_SET is not set');
+    await expect(deliver({ ...hook, url: 'http://127.0.0.1:1/' }, told('1', 5), { home, env: {} })).rejects.toThrow(
+      /no answer/,
+    );
+    await expect(deliver({ ...hook, secretEnv: 'NOT_SET' }, told('1', 5), { home, env: {} })).rejects.toThrow(
+      'the variable NOT_SET is not set',
+    );
     expect(requests).toHaveLength(2);
   });
 
   test('a command gets the event on stdin and in variables, and nothing of the credentials of the worker', async () => {
     const out = join(home, 'out');
-    await deliver({ name: 'bell', on: ['closed'], command: `cat > '${out}'; env >> '${out}'`, env: ['WANTED'] }, told('1', 5), { home, env: { PATH: process.env['PATH'], TEMPORAL_API_KEY: 'hunter2', WANTED: 'yes' } });
+    await deliver(
+      { name: 'bell', on: ['closed'], command: `cat > '${out}'; env >> '${out}'`, env: ['WANTED'] },
+      told('1', 5),
+      { home, env: { PATH: process.env['PATH'], TEMPORAL_API_KEY: 'hunter2', WANTED: 'yes' } },
+    );
     const text = readFileSync(out, 'utf8');
     expect(text).toContain(JSON.stringify(told('1', 5)));
     expect(text).toContain('HEARTBEAD_EVENT=closed');
     expect(text).toContain('WANTED=yes');
     expect(text).not.toContain('hunter2');
-    await expect(deliver({ name: 'bell', on: ['closed'], command: 'echo no bell >&2; exit 3', env: [] }, told('1', 5), { home, env: process.env })).rejects.toThrow('ended with status 3: no bell');
+    await expect(
+      deliver({ name: 'bell', on: ['closed'], command: 'echo no bell >&2; exit 3', env: [] }, told('1', 5), {
+        home,
+        env: process.env,
+      }),
+    ).rejects.toThrow('ended with status 3: no bell');
   });
 });
 
@@ -121,12 +174,20 @@ describe('the outbox', () => {
     const box = await Outbox.open(home, start);
     await box.take([told('1', start + 1), told('2', start + 2)], everyone, start + minute);
     await box.delivered(box.due(start + minute)[0]!);
-    expect((await Outbox.open(home, start + minute)).due(start + minute).map(({ notification }) => notification.id)).toEqual(['2']);
+    expect(
+      (await Outbox.open(home, start + minute)).due(start + minute).map(({ notification }) => notification.id),
+    ).toEqual(['2']);
   });
 
   test('what had ended before notifications were first set up is not told; who needs a person is', async () => {
     const box = await Outbox.open(home, start);
-    expect(await box.take([told('old', start - minute), told('needs', start - minute, { event: 'blocked', fix: 'heartbead retry a' })], everyone, start)).toBe(1);
+    expect(
+      await box.take(
+        [told('old', start - minute), told('needs', start - minute, { event: 'blocked', fix: 'heartbead retry a' })],
+        everyone,
+        start,
+      ),
+    ).toBe(1);
     expect(box.letters.map(({ notification }) => notification.id)).toEqual(['needs']);
   });
 
@@ -157,10 +218,29 @@ describe('the outbox', () => {
 });
 
 test('which end is which event, and which problem', () => {
-  expect([eventOf('bead', 'COMPLETED', 'closed'), eventOf('bead', 'CANCELLED', 'in_progress'), eventOf('convoy', 'COMPLETED', 'landed'), eventOf('convoy', 'COMPLETED', 'failed'), eventOf('bead', 'FAILED', undefined), eventOf('rig', 'COMPLETED', 'removed')]).toEqual(['closed', 'cancelled', 'landed', 'failed', 'failed', undefined]);
-  const problem = { severity: 'stuck' as const, about: 'a', what: 'bead a is blocked', why: 'no branch', fix: 'heartbead retry a', since: 7 };
+  expect([
+    eventOf('bead', 'COMPLETED', 'closed'),
+    eventOf('bead', 'CANCELLED', 'in_progress'),
+    eventOf('convoy', 'COMPLETED', 'landed'),
+    eventOf('convoy', 'COMPLETED', 'failed'),
+    eventOf('bead', 'FAILED', undefined),
+    eventOf('rig', 'COMPLETED', 'removed'),
+  ]).toEqual(['closed', 'cancelled', 'landed', 'failed', 'failed', undefined]);
+  const problem = {
+    severity: 'stuck' as const,
+    about: 'a',
+    what: 'bead a is blocked',
+    why: 'no branch',
+    fix: 'heartbead retry a',
+    since: 7,
+  };
   const town = { namespace: 'default', taskQueue: 'heartbead' };
-  expect(notificationOf({ ...problem, kind: 'bead-blocked' }, town, 9)).toMatchObject({ id: 'blocked:bead-a:7', event: 'blocked', at: 7, fix: 'heartbead retry a' });
+  expect(notificationOf({ ...problem, kind: 'bead-blocked' }, town, 9)).toMatchObject({
+    id: 'blocked:bead-a:7',
+    event: 'blocked',
+    at: 7,
+    fix: 'heartbead retry a',
+  });
   expect(notificationOf({ ...problem, kind: 'budget' }, town, 9)?.event).toBe('budget');
   expect(notificationOf({ ...problem, kind: 'paused' }, town, 9)).toBeUndefined();
 });

@@ -3,7 +3,17 @@ import type { ConvoySpec } from '../../../src/contract/index.js';
 import { importBeads } from '../../../src/domain/beads-import.js';
 import { convoyProblem } from '../../../src/domain/convoy-graph.js';
 
-interface Line { id: string; title?: string; status?: string; needs?: string[]; parent?: string; type?: string; kind?: string; priority?: number; [more: string]: unknown }
+interface Line {
+  id: string;
+  title?: string;
+  status?: string;
+  needs?: string[];
+  parent?: string;
+  type?: string;
+  kind?: string;
+  priority?: number;
+  [more: string]: unknown;
+}
 /** Lines as the tracker writes them. */
 const file = (...issues: Line[]): string =>
   `${issues.map(({ id, needs = [], parent, type, kind = 'blocks', ...rest }) => JSON.stringify({ id, title: `Title of ${id}`, status: 'open', issue_type: type ?? 'task', created_at: '2026-01-01T00:00:00Z', ...rest, dependencies: [...needs.map((need) => ({ issue_id: id, depends_on_id: need, type: kind, created_at: '2026-01-01T00:00:00Z', created_by: 'daemon' })), ...(parent === undefined ? [] : [{ issue_id: id, depends_on_id: parent, type: 'parent-child' }])] })).join('\n')}\n`;
@@ -17,13 +27,33 @@ const problem = (text: string): string | undefined => {
   const imported = importBeads(text, options);
   return 'problem' in imported ? imported.problem : undefined;
 };
-const specOf = (text: string): ConvoySpec => ({ convoy: 'c', title: 't', rig: 'app', policy: 'wait', target: 'base', staged: false, beads: beadsOf(text).beads });
+const specOf = (text: string): ConvoySpec => ({
+  convoy: 'c',
+  title: 't',
+  rig: 'app',
+  policy: 'wait',
+  target: 'base',
+  staged: false,
+  beads: beadsOf(text).beads,
+});
 
 describe('issues of the tracker as a convoy', () => {
   test('ids, priorities, texts and blocking dependencies are mapped', () => {
-    const { beads, names } = beadsOf(file({ id: 'bd-A1.2', priority: 0, description: 'Do it', acceptance_criteria: 'It works' }, { id: 'bd-b', needs: ['bd-A1.2'] }, { id: 'bd-c', priority: 4, needs: ['bd-b'], kind: 'related' }));
+    const { beads, names } = beadsOf(
+      file(
+        { id: 'bd-A1.2', priority: 0, description: 'Do it', acceptance_criteria: 'It works' },
+        { id: 'bd-b', needs: ['bd-A1.2'] },
+        { id: 'bd-c', priority: 4, needs: ['bd-b'], kind: 'related' },
+      ),
+    );
     expect(beads).toEqual([
-      { id: 'bd-a1-2', title: 'Title of bd-A1.2', body: 'Do it\n\n## Acceptance criteria\n\nIt works', needs: [], priority: 1 },
+      {
+        id: 'bd-a1-2',
+        title: 'Title of bd-A1.2',
+        body: 'Do it\n\n## Acceptance criteria\n\nIt works',
+        needs: [],
+        priority: 1,
+      },
       { id: 'bd-b', title: 'Title of bd-b', needs: ['bd-a1-2'], priority: 3 },
       { id: 'bd-c', title: 'Title of bd-c', needs: [], priority: 5 },
     ]);
@@ -31,28 +61,52 @@ describe('issues of the tracker as a convoy', () => {
   });
 
   test('closed issues and tombstones are skipped, and nobody waits for them', () => {
-    const { beads, notes } = beadsOf(file({ id: 'a', status: 'closed' }, { id: 't', status: 'tombstone' }, { id: 'b', needs: ['a', 't'] }));
+    const { beads, notes } = beadsOf(
+      file({ id: 'a', status: 'closed' }, { id: 't', status: 'tombstone' }, { id: 'b', needs: ['a', 't'] }),
+    );
     expect(beads).toEqual([expect.objectContaining({ id: 'b', needs: [] })]);
     expect(notes).toContain('2 closed, skipped: a, t');
   });
 
   test('an epic stands for its children: needing it means needing them, and what it needs, they need', () => {
-    const { beads } = beadsOf(file({ id: 'first' }, { id: 'e', type: 'epic', needs: ['first'] }, { id: 'e.1', parent: 'e' }, { id: 'e.2', parent: 'e', status: 'closed' }, { id: 'after', needs: ['e'] }));
-    expect(beads.map(({ id, needs }) => [id, needs])).toEqual([['first', []], ['e-1', ['first']], ['after', ['e-1']]]);
+    const { beads } = beadsOf(
+      file(
+        { id: 'first' },
+        { id: 'e', type: 'epic', needs: ['first'] },
+        { id: 'e.1', parent: 'e' },
+        { id: 'e.2', parent: 'e', status: 'closed' },
+        { id: 'after', needs: ['e'] },
+      ),
+    );
+    expect(beads.map(({ id, needs }) => [id, needs])).toEqual([
+      ['first', []],
+      ['e-1', ['first']],
+      ['after', ['e-1']],
+    ]);
   });
 
   test('the last line on an issue counts', () => {
-    expect(beadsOf(file({ id: 'a' }, { id: 'b' }, { id: 'a', status: 'closed' })).beads.map(({ id }) => id)).toEqual(['b']);
+    expect(beadsOf(file({ id: 'a' }, { id: 'b' }, { id: 'a', status: 'closed' })).beads.map(({ id }) => id)).toEqual([
+      'b',
+    ]);
   });
 
   test('a cycle is refused by the rule of all convoys, with its path', () => {
-    expect(convoyProblem(specOf(file({ id: 'a', needs: ['b'] }, { id: 'b', needs: ['a'] })))).toBe('these beads wait for each other: a needs b needs a');
+    expect(convoyProblem(specOf(file({ id: 'a', needs: ['b'] }, { id: 'b', needs: ['a'] })))).toBe(
+      'these beads wait for each other: a needs b needs a',
+    );
   });
 
   test('what cannot be kept is refused in clear words, with a way out', () => {
-    expect(problem(file({ id: 'a', needs: ['gone'] }))).toBe('a needs gone, which is not in the file; --ignore-missing takes it as done');
-    expect(problem(file({ id: 'ice', status: 'deferred' }, { id: 'a', needs: ['ice'] }))).toMatch(/^a needs ice, which is left out \(it is deferred\);.*--deferred$/);
-    expect(problem(file({ id: 'a' }, { id: 'b', needs: ['a'], kind: 'conditional-blocks' }))).toMatch(/^b is to run only if a fails/);
+    expect(problem(file({ id: 'a', needs: ['gone'] }))).toBe(
+      'a needs gone, which is not in the file; --ignore-missing takes it as done',
+    );
+    expect(problem(file({ id: 'ice', status: 'deferred' }, { id: 'a', needs: ['ice'] }))).toMatch(
+      /^a needs ice, which is left out \(it is deferred\);.*--deferred$/,
+    );
+    expect(problem(file({ id: 'a' }, { id: 'b', needs: ['a'], kind: 'conditional-blocks' }))).toMatch(
+      /^b is to run only if a fails/,
+    );
     expect(problem(file({ id: 'a.1' }, { id: 'A-1' }))).toBe('a.1 and A-1 would both be named a-1; rename one of them');
     expect(problem('{"id":"a","title":"t"}\nnot json\n')).toBe('line 2: it is not JSON');
     expect(problem('{"id":"a"}')).toBe('line 1: issue a has no title');
@@ -62,7 +116,9 @@ describe('issues of the tracker as a convoy', () => {
 
   test('with the options, missing needs count as done and deferred issues are taken', () => {
     expect(beadsOf(file({ id: 'a', needs: ['gone'] }), { ignoreMissing: true }).beads[0]?.needs).toEqual([]);
-    expect(beadsOf(file({ id: 'ice', status: 'deferred' }, { id: 'a', needs: ['ice'] }), { deferred: true }).beads[1]?.needs).toEqual(['ice']);
+    expect(
+      beadsOf(file({ id: 'ice', status: 'deferred' }, { id: 'a', needs: ['ice'] }), { deferred: true }).beads[1]?.needs,
+    ).toEqual(['ice']);
   });
 
   test('mail and machinery are left out, and said', () => {

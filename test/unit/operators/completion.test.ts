@@ -12,7 +12,9 @@ const program = createProgram(verbs);
 
 /** A `heartbead` that answers as one with a server would. */
 const bin = mkdtempSync(join(tmpdir(), 'heartbead-completion-'));
-writeFileSync(join(bin, 'heartbead'), '#!/bin/sh\n[ "$1" = completion ] && printf "%s-one\\n%s-two\\n" "$2" "$2"\n', { mode: 0o755 });
+writeFileSync(join(bin, 'heartbead'), '#!/bin/sh\n[ "$1" = completion ] && printf "%s-one\\n%s-two\\n" "$2" "$2"\n', {
+  mode: 0o755,
+});
 afterAll(() => rmSync(bin, { recursive: true, force: true }));
 const env = { ...process.env, HOME: bin, TERM: 'dumb', PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}` };
 
@@ -43,7 +45,18 @@ describe('completion', () => {
   test('zsh takes its script, and completes verbs and ids by it', (context) => {
     if (findProgram('zsh', env) === undefined) return context.skip('there is no zsh here');
     // Its own functions for what they would show: a list has no place without a terminal.
-    const zsh = (...words: string[]): string[] => execFileSync('zsh', ['-f', '-c', `compdef() { :; }\n_describe() { print -rl -- \${(P)2} }\n_files() { :; }\n${completionScript(program, 'zsh')}\nwords=(${words.map((word) => `'${word}'`).join(' ')}); CURRENT=${words.length}; _heartbead`], { encoding: 'utf8', env }).trim().split('\n');
+    const zsh = (...words: string[]): string[] =>
+      execFileSync(
+        'zsh',
+        [
+          '-f',
+          '-c',
+          `compdef() { :; }\n_describe() { print -rl -- \${(P)2} }\n_files() { :; }\n${completionScript(program, 'zsh')}\nwords=(${words.map((word) => `'${word}'`).join(' ')}); CURRENT=${words.length}; _heartbead`,
+        ],
+        { encoding: 'utf8', env },
+      )
+        .trim()
+        .split('\n');
     expect(zsh('heartbead', '').some((line) => line.startsWith('problems:'))).toBe(true);
     expect(zsh('heartbead', 'show', '')).toEqual(expect.arrayContaining(['beads-one', 'beads-two']));
     expect(zsh('heartbead', 'rig', 'show', '')).toContain('rigs-one');
@@ -52,7 +65,14 @@ describe('completion', () => {
 
   test('fish takes its script, and completes verbs, options and ids by it', (context) => {
     if (findProgram('fish', env) === undefined) return context.skip('there is no fish here');
-    const fish = (line: string): string[] => execFileSync('fish', ['--no-config', '-c', `${completionScript(program, 'fish')}\ncomplete -C '${line}'`], { encoding: 'utf8', env }).trim().split('\n').map((found) => found.split('\t')[0] ?? '');
+    const fish = (line: string): string[] =>
+      execFileSync('fish', ['--no-config', '-c', `${completionScript(program, 'fish')}\ncomplete -C '${line}'`], {
+        encoding: 'utf8',
+        env,
+      })
+        .trim()
+        .split('\n')
+        .map((found) => found.split('\t')[0] ?? '');
     expect(fish('heartbead expl')).toEqual(['explain']);
     expect(fish('heartbead sling --prio')).toEqual(['--priority']);
     expect(fish('heartbead agent do')).toEqual(['done']);

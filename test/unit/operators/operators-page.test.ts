@@ -9,11 +9,29 @@ const page = readFileSync(new URL('../../../docs/operators.md', import.meta.url)
 
 /** A new kind does not compile until it is here, and does not pass until the page has a section for it. */
 const kinds: Record<ProblemKind, true> = {
-  'no-worker': true, 'hosts-full': true, 'no-refinery': true, 'host-silent': true, 'bead-blocked': true, escalation: true, approval: true, budget: true, stalled: true, suspect: true, stopping: true, paused: true, 'no-answer': true, malformed: true,
-  breaker: true, 'rig-paused': true, 'merge-failed': true, 'convoy-blocked': true, 'convoy-paused': true, 'convoy-staged': true,
+  'no-worker': true,
+  'hosts-full': true,
+  'no-refinery': true,
+  'host-silent': true,
+  'bead-blocked': true,
+  escalation: true,
+  approval: true,
+  budget: true,
+  stalled: true,
+  suspect: true,
+  stopping: true,
+  paused: true,
+  'no-answer': true,
+  malformed: true,
+  breaker: true,
+  'rig-paused': true,
+  'merge-failed': true,
+  'convoy-blocked': true,
+  'convoy-paused': true,
+  'convoy-staged': true,
 };
 
-describe('the operators\' page', () => {
+describe("the operators' page", () => {
   test.each(Object.keys(kinds))('has a section on %s', (kind) => {
     expect(page).toContain(`\n### ${kind}\n`);
   });
@@ -25,12 +43,20 @@ describe('the operators\' page', () => {
     for (const text of commands) {
       const words = text.split(' ');
       let command: Command = program;
-      for (let word = words[0]; word !== undefined && command.commands.some((child) => child.name() === word); word = words[0]) {
+      for (
+        let word = words[0];
+        word !== undefined && command.commands.some((child) => child.name() === word);
+        word = words[0]
+      ) {
         command = command.commands.find((child) => child.name() === word) as Command;
         words.shift();
       }
       expect([text, command === program]).toEqual([text, false]);
-      for (const option of words.filter((word) => word.startsWith('-'))) expect([text, command.options.some(({ long, short }) => long === option || short === option)]).toEqual([text, true]);
+      for (const option of words.filter((word) => word.startsWith('-')))
+        expect([text, command.options.some(({ long, short }) => long === option || short === option)]).toEqual([
+          text,
+          true,
+        ]);
     }
   });
 });

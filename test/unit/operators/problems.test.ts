@@ -8,30 +8,125 @@ import type { TownFacts } from '../../../src/domain/town-facts.js';
 import { aBead, currentAttempt, now } from '../cli/a-bead.js';
 import { aConvoy, aRig, aTown, minute } from './facts.js';
 
-const withBead = (view: BeadView, more: Partial<TownFacts> = {}): Problem[] => problemsOf(aTown({ beads: [{ bead: view.bead, status: view.status, view }], ...more }));
-const blocked = (text = 'no such branch', fix = 'correct the base', more: Partial<BeadView> = {}): BeadView => aBead({ status: 'blocked', agent: 'none', current: undefined, attention: 'blocked', wait: { for: 'person', since: now - 5 * minute, text, fix }, ...more });
+const withBead = (view: BeadView, more: Partial<TownFacts> = {}): Problem[] =>
+  problemsOf(aTown({ beads: [{ bead: view.bead, status: view.status, view }], ...more }));
+const blocked = (text = 'no such branch', fix = 'correct the base', more: Partial<BeadView> = {}): BeadView =>
+  aBead({
+    status: 'blocked',
+    agent: 'none',
+    current: undefined,
+    attention: 'blocked',
+    wait: { for: 'person', since: now - 5 * minute, text, fix },
+    ...more,
+  });
 const stalled = currentAttempt({ stalledAt: now - minute, lastProgressAt: now - 6 * minute });
 const suspect = currentAttempt({ suspectSince: now - 3 * minute });
-const waiting = (since: number): BeadView => aBead({ status: 'open', agent: 'none', current: currentAttempt({ acceptedAt: undefined, spawnedAt: undefined, host: undefined, startedAt: since }) });
-const approval = aBead({ status: 'in_review', agent: 'none', current: undefined, attention: 'approval', branch: 'heartbead/fix-typo/1', wait: { for: 'approval', since: now, text: 'a person has to approve' } });
-const openBreaker = aRig({ breaker: { open: true, losses: 4, opened: 1, reason: '4 losses in a row', openedAt: now - minute, probeAt: now + minute }, waiting: [{ bead: 'a', workflowId: 'bead-a', priority: 3, since: now }] });
-const conflict = aRig({ attention: 'merge', notMerged: [{ item: 'a', from: 'f', target: 'main', at: now, outcome: 'error', reason: 'the branch was deleted' }] });
-const lostDocs = aConvoy({ beads: [{ id: 'docs', title: 'Docs', needs: [], status: 'failed', reason: 'it was cancelled' }], attention: 'blocked' });
+const waiting = (since: number): BeadView =>
+  aBead({
+    status: 'open',
+    agent: 'none',
+    current: currentAttempt({ acceptedAt: undefined, spawnedAt: undefined, host: undefined, startedAt: since }),
+  });
+const approval = aBead({
+  status: 'in_review',
+  agent: 'none',
+  current: undefined,
+  attention: 'approval',
+  branch: 'heartbead/fix-typo/1',
+  wait: { for: 'approval', since: now, text: 'a person has to approve' },
+});
+const openBreaker = aRig({
+  breaker: {
+    open: true,
+    losses: 4,
+    opened: 1,
+    reason: '4 losses in a row',
+    openedAt: now - minute,
+    probeAt: now + minute,
+  },
+  waiting: [{ bead: 'a', workflowId: 'bead-a', priority: 3, since: now }],
+});
+const conflict = aRig({
+  attention: 'merge',
+  notMerged: [{ item: 'a', from: 'f', target: 'main', at: now, outcome: 'error', reason: 'the branch was deleted' }],
+});
+const lostDocs = aConvoy({
+  beads: [{ id: 'docs', title: 'Docs', needs: [], status: 'failed', reason: 'it was cancelled' }],
+  attention: 'blocked',
+});
 
 /** Every kind of problem, with what makes it. */
 const causes: [string, () => Problem[]][] = [
   ['no-worker', () => withBead(aBead(), { hosts: { up: [], free: [], merging: [], silent: [] } })],
-  ['hosts-full', () => withBead(waiting(now - 6 * minute), { hosts: { up: ['alpha-1'], free: [], merging: ['alpha-1'], silent: [] } })],
-  ['no-refinery', () => problemsOf(aTown({ hosts: { up: ['alpha-1'], free: ['alpha-1'], merging: [], silent: [] }, rigs: [{ rig: 'app', view: aRig({ queue: [{ item: 'a', workflowId: 'bead-a', branch: 'b', sha: 's', target: 'main', priority: 3, since: now, title: 't', queuedAt: now, tries: 0 }] }) }] }))],
-  ['host-silent', () => withBead(aBead(), { hosts: { up: ['alpha-1'], free: ['alpha-1'], merging: ['alpha-1'], silent: ['beta-2'] } })],
+  [
+    'hosts-full',
+    () =>
+      withBead(waiting(now - 6 * minute), { hosts: { up: ['alpha-1'], free: [], merging: ['alpha-1'], silent: [] } }),
+  ],
+  [
+    'no-refinery',
+    () =>
+      problemsOf(
+        aTown({
+          hosts: { up: ['alpha-1'], free: ['alpha-1'], merging: [], silent: [] },
+          rigs: [
+            {
+              rig: 'app',
+              view: aRig({
+                queue: [
+                  {
+                    item: 'a',
+                    workflowId: 'bead-a',
+                    branch: 'b',
+                    sha: 's',
+                    target: 'main',
+                    priority: 3,
+                    since: now,
+                    title: 't',
+                    queuedAt: now,
+                    tries: 0,
+                  },
+                ],
+              }),
+            },
+          ],
+        }),
+      ),
+  ],
+  [
+    'host-silent',
+    () =>
+      withBead(aBead(), { hosts: { up: ['alpha-1'], free: ['alpha-1'], merging: ['alpha-1'], silent: ['beta-2'] } }),
+  ],
   ['bead-blocked', () => withBead(blocked())],
-  ['budget', () => withBead(blocked('used up', 'look at what it was used for (heartbead show), then retry the bead: its budget counts anew from there'))],
+  [
+    'budget',
+    () =>
+      withBead(
+        blocked(
+          'used up',
+          'look at what it was used for (heartbead show), then retry the bead: its budget counts anew from there',
+        ),
+      ),
+  ],
   ['escalation', () => withBead(aBead({ attention: 'escalation', notes: ['which of the two parsers?'] }))],
   ['approval', () => withBead(approval)],
   ['stalled', () => withBead(aBead({ agent: 'stalled', current: stalled, attention: 'stalled' }))],
   ['suspect', () => withBead(aBead({ agent: 'suspect', current: suspect }))],
-  ['stopping', () => withBead(aBead({ agent: 'stopping', current: currentAttempt({ stopping: { outcome: 'stopped', reason: 'cancel', at: now - 3 * minute } }) }))],
-  ['paused', () => withBead(aBead({ agent: 'paused', paused: true, current: currentAttempt({ pausedAt: now - minute }) }))],
+  [
+    'stopping',
+    () =>
+      withBead(
+        aBead({
+          agent: 'stopping',
+          current: currentAttempt({ stopping: { outcome: 'stopped', reason: 'cancel', at: now - 3 * minute } }),
+        }),
+      ),
+  ],
+  [
+    'paused',
+    () => withBead(aBead({ agent: 'paused', paused: true, current: currentAttempt({ pausedAt: now - minute }) })),
+  ],
   ['no-answer', () => problemsOf(aTown({ beads: [{ bead: 'wedged', status: 'in_progress' }] }))],
   ['malformed', () => withBead(aBead({ malformed: 2 }))],
   ['breaker', () => problemsOf(aTown({ rigs: [{ rig: 'app', view: openBreaker }] }))],
@@ -51,33 +146,80 @@ describe('what needs a person', () => {
   });
 
   test('no command that is offered ends, removes, deletes or overrides anything', () => {
-    for (const [kind, find] of causes) for (const { fix, advice } of find()) expect([kind, `${fix} ${advice ?? ''}`]).toEqual([kind, expect.not.stringMatching(/cancel|remove|delete|terminate|reset|--now|--force|--release|heartbead down|\brm\b/)]);
+    for (const [kind, find] of causes)
+      for (const { fix, advice } of find())
+        expect([kind, `${fix} ${advice ?? ''}`]).toEqual([
+          kind,
+          expect.not.stringMatching(
+            /cancel|remove|delete|terminate|reset|--now|--force|--release|heartbead down|\brm\b/,
+          ),
+        ]);
   });
 
   test('a town where all goes well has no problems', () => {
     expect(withBead(aBead())).toEqual([]);
-    expect(problemsOf(aTown({ rigs: [{ rig: 'app', view: aRig() }], convoys: [{ convoy: 'release', view: aConvoy() }] }))).toEqual([]);
+    expect(
+      problemsOf(aTown({ rigs: [{ rig: 'app', view: aRig() }], convoys: [{ convoy: 'release', view: aConvoy() }] })),
+    ).toEqual([]);
   });
 
   test('a host that is silent for a moment, a slot that is waited for a minute, an agent that is just being stopped: nobody is called', () => {
     expect(withBead(aBead({ agent: 'suspect', current: currentAttempt({ suspectSince: now - minute }) }))).toEqual([]);
-    expect(withBead(waiting(now - minute), { hosts: { up: ['alpha-1'], free: [], merging: [], silent: [] } })).toEqual([]);
-    expect(withBead(aBead({ agent: 'stopping', current: currentAttempt({ stopping: { outcome: 'stopped', reason: 'cancel', at: now - 10_000 } }) }))).toEqual([]);
+    expect(withBead(waiting(now - minute), { hosts: { up: ['alpha-1'], free: [], merging: [], silent: [] } })).toEqual(
+      [],
+    );
+    expect(
+      withBead(
+        aBead({
+          agent: 'stopping',
+          current: currentAttempt({ stopping: { outcome: 'stopped', reason: 'cancel', at: now - 10_000 } }),
+        }),
+      ),
+    ).toEqual([]);
   });
 
   test('without a worker that is the one problem: what cannot be asked is not guessed at', () => {
     const hosts = { up: [], free: [], merging: [], silent: [] };
-    expect(problemsOf(aTown({ hosts, beads: [{ bead: 'a', status: 'in_progress' }, { bead: 'b', status: 'open' }] }))).toEqual([expect.objectContaining({ kind: 'no-worker', fix: 'heartbead up' })]);
+    expect(
+      problemsOf(
+        aTown({
+          hosts,
+          beads: [
+            { bead: 'a', status: 'in_progress' },
+            { bead: 'b', status: 'open' },
+          ],
+        }),
+      ),
+    ).toEqual([expect.objectContaining({ kind: 'no-worker', fix: 'heartbead up' })]);
     expect(problemsOf(aTown({ hosts }))).toEqual([]);
   });
 
   test('what stands still comes first, the oldest before the younger', () => {
-    const kinds = problemsOf(aTown({ rigs: [{ rig: 'app', view: aRig({ paused: true }) }], beads: [aBead({ agent: 'stalled', current: stalled }), blocked('young', 'x', { bead: 'young' }), { ...blocked('old', 'x', { bead: 'old' }), wait: { for: 'person' as const, since: now - 60 * minute, text: 'old', fix: 'x' } }].map((view) => ({ bead: view.bead, status: view.status, view })) }));
-    expect(kinds.map(({ kind, about }) => `${kind} ${about}`)).toEqual(['bead-blocked old', 'bead-blocked young', 'stalled fix-typo', 'rig-paused app']);
+    const kinds = problemsOf(
+      aTown({
+        rigs: [{ rig: 'app', view: aRig({ paused: true }) }],
+        beads: [
+          aBead({ agent: 'stalled', current: stalled }),
+          blocked('young', 'x', { bead: 'young' }),
+          {
+            ...blocked('old', 'x', { bead: 'old' }),
+            wait: { for: 'person' as const, since: now - 60 * minute, text: 'old', fix: 'x' },
+          },
+        ].map((view) => ({ bead: view.bead, status: view.status, view })),
+      }),
+    );
+    expect(kinds.map(({ kind, about }) => `${kind} ${about}`)).toEqual([
+      'bead-blocked old',
+      'bead-blocked young',
+      'stalled fix-typo',
+      'rig-paused app',
+    ]);
   });
 
   test('a convoy with a bead that was lost is told to start that one again', () => {
-    expect(problemsOf(aTown({ convoys: [{ convoy: 'release', view: lostDocs }] }))[0]).toMatchObject({ fix: 'heartbead convoy retry release docs' });
+    expect(problemsOf(aTown({ convoys: [{ convoy: 'release', view: lostDocs }] }))[0]).toMatchObject({
+      fix: 'heartbead convoy retry release docs',
+    });
   });
 });
 
@@ -89,12 +231,18 @@ describe('the page of problems', () => {
 
   test('has the reason, what to do first, and the command for each', () => {
     expect(problemsPage(withBead(blocked()), now, plain)).toBe(
-      ['1 thing needs a person; 1 holds work up', '', 'stuck  bead fix-typo is blocked, 5 min', '       why  no such branch', '       do   first: correct the base', '       run  heartbead retry fix-typo'].join('\n'),
+      [
+        '1 thing needs a person; 1 holds work up',
+        '',
+        'stuck  bead fix-typo is blocked, 5 min',
+        '       why  no such branch',
+        '       do   first: correct the base',
+        '       run  heartbead retry fix-typo',
+      ].join('\n'),
     );
   });
 
   test('what an agent wrote cannot move the cursor', () => {
-    // eslint-disable-next-line no-control-regex
     expect(problemsPage(withBead(blocked('a\u001b[2Jb')), now, plain)).not.toMatch(/\u001b/);
   });
 });

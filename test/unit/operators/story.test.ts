@@ -6,7 +6,12 @@ import type { StoryEvent } from '../../../src/domain/story.js';
 
 const second = 1_000;
 const texts = (events: StoryEvent[]): string[] => storyOf(events).map(({ text }) => text);
-const beat = (at: number, kind: string, activity?: string): StoryEvent => ({ at, kind: 'signal', name: 'heartbeat', payload: { attempt: '1-a', host: 'alpha', kind, ...(activity === undefined ? {} : { activity }) } });
+const beat = (at: number, kind: string, activity?: string): StoryEvent => ({
+  at,
+  kind: 'signal',
+  name: 'heartbeat',
+  payload: { attempt: '1-a', host: 'alpha', kind, ...(activity === undefined ? {} : { activity }) },
+});
 
 describe('the story of a bead', () => {
   test('a bead that goes well, from the sling to the merge', () => {
@@ -21,9 +26,26 @@ describe('the story of a bead', () => {
         beat(5 * second, 'output', 'reads'),
         beat(65 * second, 'tool', 'edits'),
         beat(125 * second, 'output', 'tests'),
-        { at: 126 * second, kind: 'answered', activity: 'startAgent', input: { attempt: '1-a' }, result: { outcome: 'done', reason: 'it reported done', host: 'alpha' } },
-        { at: 127 * second, kind: 'answered', activity: 'verifyWork', input: {}, result: { verdict: 'verified', branch: 'b', sha: '0123456789abcdef', ahead: 2 } },
-        { at: 128 * second, kind: 'signal', name: 'mergeEnded', payload: { result: { outcome: 'merged', target: 'main', sha: 'fedcba9876543210' } } },
+        {
+          at: 126 * second,
+          kind: 'answered',
+          activity: 'startAgent',
+          input: { attempt: '1-a' },
+          result: { outcome: 'done', reason: 'it reported done', host: 'alpha' },
+        },
+        {
+          at: 127 * second,
+          kind: 'answered',
+          activity: 'verifyWork',
+          input: {},
+          result: { verdict: 'verified', branch: 'b', sha: '0123456789abcdef', ahead: 2 },
+        },
+        {
+          at: 128 * second,
+          kind: 'signal',
+          name: 'mergeEnded',
+          payload: { result: { outcome: 'merged', target: 'main', sha: 'fedcba9876543210' } },
+        },
         { at: 129 * second, kind: 'ended', how: 'completed', result: { status: 'closed', reason: 'merged into main' } },
       ]),
     ).toEqual([
@@ -44,7 +66,14 @@ describe('the story of a bead', () => {
   test('silence, adoption, a new run, a stall, an operator, a cancel', () => {
     expect(
       texts([
-        { at: 0, kind: 'failed', activity: 'startAgent', input: { attempt: '1-a', mode: 'start' }, how: 'timed out', reason: 'activity Heartbeat timeout' },
+        {
+          at: 0,
+          kind: 'failed',
+          activity: 'startAgent',
+          input: { attempt: '1-a', mode: 'start' },
+          how: 'timed out',
+          reason: 'activity Heartbeat timeout',
+        },
         { at: 1, kind: 'shown', status: 'in_progress', agent: 'suspect' },
         { at: 2, kind: 'asked', activity: 'startAgent', input: { attempt: '1-a', mode: 'adopt' } },
         beat(3, 'adopted'),
@@ -68,7 +97,14 @@ describe('the story of a bead', () => {
   });
 
   test('payloads that nobody can read end no story', () => {
-    expect(texts([{ at: 0, kind: 'began', input: 7 }, { at: 1, kind: 'signal', name: 'heartbeat', payload: null }, { at: 2, kind: 'signal', name: 'mergeEnded', payload: 'x' }, { at: 3, kind: 'signal', name: 'surprise', payload: [] }])).toEqual([
+    expect(
+      texts([
+        { at: 0, kind: 'began', input: 7 },
+        { at: 1, kind: 'signal', name: 'heartbeat', payload: null },
+        { at: 2, kind: 'signal', name: 'mergeEnded', payload: 'x' },
+        { at: 3, kind: 'signal', name: 'surprise', payload: [] },
+      ]),
+    ).toEqual([
       'slung: "without a title" on no repository',
       'the agent of attempt ? got on',
       'the refinery could not merge it: no reason',
@@ -77,7 +113,9 @@ describe('the story of a bead', () => {
   });
 
   test('one failure of a worker over and over is told once', () => {
-    expect(texts([1, 2, 3].map((at) => ({ at: at * second, kind: 'stumbled', reason: 'nondeterminism' }) as const))).toEqual(['a worker could not carry it on: nondeterminism 3 times in 2 s']);
+    expect(
+      texts([1, 2, 3].map((at) => ({ at: at * second, kind: 'stumbled', reason: 'nondeterminism' }) as const)),
+    ).toEqual(['a worker could not carry it on: nondeterminism 3 times in 2 s']);
   });
 });
 
@@ -85,14 +123,38 @@ test('events of the server are read: activities by what they were asked, search 
   const payloads = (value: unknown) => ({ payloads: [defaultPayloadConverter.toPayload(value)!] });
   const time = (seconds: number) => ({ eventTime: { seconds, nanos: 5e6 } }) as unknown as { eventTime: never };
   const events = [
-    { ...time(1), eventId: 5, activityTaskScheduledEventAttributes: { activityType: { name: 'startAgent' }, input: payloads({ attempt: '1-a' }) } },
-    { ...time(2), eventId: 6, activityTaskTimedOutEventAttributes: { scheduledEventId: 5, failure: { message: 'silent' } } },
-    { ...time(3), eventId: 7, upsertWorkflowSearchAttributesEventAttributes: { searchAttributes: { indexedFields: { BeadStatus: defaultPayloadConverter.toPayload(['blocked'])! } } } },
+    {
+      ...time(1),
+      eventId: 5,
+      activityTaskScheduledEventAttributes: {
+        activityType: { name: 'startAgent' },
+        input: payloads({ attempt: '1-a' }),
+      },
+    },
+    {
+      ...time(2),
+      eventId: 6,
+      activityTaskTimedOutEventAttributes: { scheduledEventId: 5, failure: { message: 'silent' } },
+    },
+    {
+      ...time(3),
+      eventId: 7,
+      upsertWorkflowSearchAttributesEventAttributes: {
+        searchAttributes: { indexedFields: { BeadStatus: defaultPayloadConverter.toPayload(['blocked'])! } },
+      },
+    },
     { ...time(4), eventId: 8, workflowTaskFailedEventAttributes: { failure: {} } },
   ] as unknown as Parameters<typeof storyEvents>[0];
   expect(storyEvents(events)).toEqual([
     { at: 1_005, kind: 'asked', activity: 'startAgent', input: { attempt: '1-a' } },
-    { at: 2_005, kind: 'failed', activity: 'startAgent', input: { attempt: '1-a' }, how: 'timed out', reason: 'silent' },
+    {
+      at: 2_005,
+      kind: 'failed',
+      activity: 'startAgent',
+      input: { attempt: '1-a' },
+      how: 'timed out',
+      reason: 'silent',
+    },
     { at: 3_005, kind: 'shown', status: 'blocked' },
   ]);
 });

@@ -12,14 +12,49 @@ import { aRig, aTown, minute } from './facts.js';
 
 const views = [
   aBead({ bead: 'fix-typo' }),
-  aBead({ bead: 'a-rather-long-name-of-a-bead-that-does-not-fit-into-its-column', current: currentAttempt({ activity: 'reads a very long list of files, one after the other, and says so in a very long sentence' }) }),
-  aBead({ bead: 'stuck', status: 'blocked', agent: 'none', current: undefined, wait: { for: 'person', since: now - 5 * minute, text: 'there is no branch named mian', fix: 'correct the base' } }),
+  aBead({
+    bead: 'a-rather-long-name-of-a-bead-that-does-not-fit-into-its-column',
+    current: currentAttempt({
+      activity: 'reads a very long list of files, one after the other, and says so in a very long sentence',
+    }),
+  }),
+  aBead({
+    bead: 'stuck',
+    status: 'blocked',
+    agent: 'none',
+    current: undefined,
+    wait: { for: 'person', since: now - 5 * minute, text: 'there is no branch named mian', fix: 'correct the base' },
+  }),
 ];
-const facts = aTown({ beads: [...views.map((view) => ({ bead: view.bead, status: view.status, view })), { bead: 'silent', status: 'open' }], rigs: [{ rig: 'app', view: aRig({ waiting: [{ bead: 'w', workflowId: 'bead-w', priority: 2, since: now - minute }] }) }] });
-const data: TopData = { facts, problems: problemsOf(facts), summaries: facts.beads.map(({ bead }) => ({ bead, title: bead, status: 'open', agent: 'none', startedAt: now - 10 * minute })) };
+const facts = aTown({
+  beads: [...views.map((view) => ({ bead: view.bead, status: view.status, view })), { bead: 'silent', status: 'open' }],
+  rigs: [
+    { rig: 'app', view: aRig({ waiting: [{ bead: 'w', workflowId: 'bead-w', priority: 2, since: now - minute }] }) },
+  ],
+});
+const data: TopData = {
+  facts,
+  problems: problemsOf(facts),
+  summaries: facts.beads.map(({ bead }) => ({
+    bead,
+    title: bead,
+    status: 'open',
+    agent: 'none',
+    startedAt: now - 10 * minute,
+  })),
+};
 const size = { width: 80, height: 24 };
-const text = (lines: Line[]): string => lines.map((line) => line.map((span) => span.text).join('').trimEnd()).join('\n');
-const draw = (state: Partial<TopState> = {}, at = size): string => text(screen({ ...firstState, ...state }, data, 'default at 127.0.0.1:7233', at));
+const text = (lines: Line[]): string =>
+  lines
+    .map((line) =>
+      line
+        .map((span) => span.text)
+        .join('')
+        .trimEnd(),
+    )
+    .join('\n');
+const draw = (state: Partial<TopState> = {}, at = size): string =>
+  text(screen({ ...firstState, ...state }, data, 'default at 127.0.0.1:7233', at));
 
 describe('the screen at 80×24', () => {
   test('shows the beads with what they do, and what needs a person with its command', () => {
@@ -33,8 +68,22 @@ describe('the screen at 80×24', () => {
     expect(shown).toMatch(/q quit$/);
   });
 
-  test.each([[80, 24], [60, 12], [120, 50], [40, 8]])('%i×%i: as many lines as there are, none wider', (width, height) => {
-    for (const state of [{}, { tab: 'problems' }, { tab: 'hosts' }, { tab: 'queue' }, { help: true }, { page: { title: 't', lines: ['word '.repeat(100)], scroll: 0 } }, { confirm: { bead: 'fix-typo' } }, { nudge: { bead: 'fix-typo', text: 'x'.repeat(200) } }] as Partial<TopState>[]) {
+  test.each([
+    [80, 24],
+    [60, 12],
+    [120, 50],
+    [40, 8],
+  ])('%i×%i: as many lines as there are, none wider', (width, height) => {
+    for (const state of [
+      {},
+      { tab: 'problems' },
+      { tab: 'hosts' },
+      { tab: 'queue' },
+      { help: true },
+      { page: { title: 't', lines: ['word '.repeat(100)], scroll: 0 } },
+      { confirm: { bead: 'fix-typo' } },
+      { nudge: { bead: 'fix-typo', text: 'x'.repeat(200) } },
+    ] as Partial<TopState>[]) {
       const lines = draw(state, { width, height }).split('\n');
       expect(lines).toHaveLength(height);
       expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(width);
@@ -48,20 +97,24 @@ describe('the screen at 80×24', () => {
 
   test('a long list follows the selected bead', () => {
     const many = Array.from({ length: 60 }, (_, index) => aBead({ bead: `bead-${index}` }));
-    const long = { ...data, problems: [], facts: aTown({ beads: many.map((view) => ({ bead: view.bead, status: view.status, view })) }) };
+    const long = {
+      ...data,
+      problems: [],
+      facts: aTown({ beads: many.map((view) => ({ bead: view.bead, status: view.status, view })) }),
+    };
     expect(text(screen({ ...firstState, selected: 'bead-40' }, long, '', size))).toMatch(/^> bead-40 /m);
   });
 
   test('without a terminal every list is printed once, in full', () => {
     const printed = plainScreen(data, 'default', 100);
     for (const title of ['BEADS', 'PROBLEMS', 'HOSTS', 'QUEUE']) expect(printed).toContain(`\n${title}\n`);
-    // eslint-disable-next-line no-control-regex
     expect(printed).not.toMatch(/\u001b/);
   });
 });
 
 describe('keys', () => {
-  const key = (name: string): Key => (name.length === 1 ? { text: name } : { name: name as Exclude<Key['name'], undefined>, text: '' });
+  const key = (name: string): Key =>
+    name.length === 1 ? { text: name } : { name: name as Exclude<Key['name'], undefined>, text: '' };
   const type = (...keys: string[]): { state: TopState; commands: TopCommand[] } => {
     const commands: TopCommand[] = [];
     const state = keys.reduce((before: TopState, name) => {
@@ -73,7 +126,12 @@ describe('keys', () => {
   };
 
   test('s, l, p and r act on the selected bead', () => {
-    expect(type('s', 'down', 'l', 'p', 'down', 'r').commands).toEqual([{ do: 'show', bead: 'fix-typo' }, { do: 'logs', bead: views[1]?.bead }, { do: 'pause', bead: views[1]?.bead }, { do: 'retry', bead: 'stuck' }]);
+    expect(type('s', 'down', 'l', 'p', 'down', 'r').commands).toEqual([
+      { do: 'show', bead: 'fix-typo' },
+      { do: 'logs', bead: views[1]?.bead },
+      { do: 'pause', bead: views[1]?.bead },
+      { do: 'retry', bead: 'stuck' },
+    ]);
   });
 
   test('a cancel asks first, and only y cancels', () => {
@@ -83,7 +141,9 @@ describe('keys', () => {
   });
 
   test('n types a text in which letters are no commands; Esc sends nothing', () => {
-    expect(type('n', 'q', 'c', 'x', 'backspace', 'return').commands).toEqual([{ do: 'nudge', bead: 'fix-typo', text: 'qc' }]);
+    expect(type('n', 'q', 'c', 'x', 'backspace', 'return').commands).toEqual([
+      { do: 'nudge', bead: 'fix-typo', text: 'qc' },
+    ]);
     expect(type('n', 'a', 'escape')).toMatchObject({ commands: [], state: { said: 'nothing was sent' } });
     expect(type('n', 'return').commands).toEqual([]);
   });
@@ -96,7 +156,14 @@ describe('keys', () => {
   });
 
   test('a log begins at its end, and one step up moves it', () => {
-    const page = { ...firstState, page: { title: 't', lines: Array.from({ length: 100 }, (_, at) => `line ${at}`), scroll: Number.MAX_SAFE_INTEGER } };
+    const page = {
+      ...firstState,
+      page: {
+        title: 't',
+        lines: Array.from({ length: 100 }, (_, at) => `line ${at}`),
+        scroll: Number.MAX_SAFE_INTEGER,
+      },
+    };
     expect(text(screen(page, data, '', size))).toContain('line 99');
     expect(text(screen(press(page, key('up'), data).state, data, '', size))).not.toContain('line 99');
   });
@@ -111,7 +178,9 @@ describe('keys', () => {
 
 test('on a terminal: the screen is drawn, keys act, and the answer is shown', async () => {
   const act = vi.fn((_command: unknown) => Promise.resolve('the agent has it'));
-  const app = render(createElement(Top, { where: 'here', colors: false, look: () => Promise.resolve(data), act, every: 60_000, size }));
+  const app = render(
+    createElement(Top, { where: 'here', colors: false, look: () => Promise.resolve(data), act, every: 60_000, size }),
+  );
   try {
     await expect.poll(() => app.lastFrame()).toContain('> fix-typo');
     expect(app.lastFrame()?.split('\n').length).toBe(23);

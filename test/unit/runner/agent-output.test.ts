@@ -20,11 +20,19 @@ const split = (chunks: Buffer[]): string[] => {
 
 describe('the output of an agent', () => {
   test('is split into the same lines however it is cut into chunks, characters of several bytes included', () => {
-    fc.assert(fc.property(fc.array(fc.string({ unit: 'grapheme' }).map((text) => text.replace(/[\r\n]/g, '·'))), fc.integer({ min: 1, max: 7 }), (lines, size) => {
-      const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''));
-      const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) => bytes.subarray(at * size, (at + 1) * size));
-      expect(split(chunks)).toEqual(lines);
-    }));
+    fc.assert(
+      fc.property(
+        fc.array(fc.string({ unit: 'grapheme' }).map((text) => text.replace(/[\r\n]/g, '·'))),
+        fc.integer({ min: 1, max: 7 }),
+        (lines, size) => {
+          const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''));
+          const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
+            bytes.subarray(at * size, (at + 1) * size),
+          );
+          expect(split(chunks)).toEqual(lines);
+        },
+      ),
+    );
   });
 
   test('a last line without an end counts; an end of CR LF is no part of the line', () => {
@@ -45,10 +53,22 @@ describe('the output of an agent', () => {
   test('a parser that throws costs the meaning of that line and nothing else', () => {
     const troubles: unknown[] = [];
     const progress: unknown[] = [];
-    const adapter = { ...shell, parser: () => (line: string) => { if (line === 'bad') throw new Error('cannot bear it'); return { kind: 'progress' as const, activity: line }; } };
-    const watch = new AgentWatch(adapter, { onProgress: (...what) => progress.push(what), onTrouble: (...what) => troubles.push(what) });
+    const adapter = {
+      ...shell,
+      parser: () => (line: string) => {
+        if (line === 'bad') throw new Error('cannot bear it');
+        return { kind: 'progress' as const, activity: line };
+      },
+    };
+    const watch = new AgentWatch(adapter, {
+      onProgress: (...what) => progress.push(what),
+      onTrouble: (...what) => troubles.push(what),
+    });
     for (const line of ['one', 'bad', 'two']) watch.line(line, 'stdout');
-    expect(progress).toEqual([['output', 'one'], ['output', 'two']]);
+    expect(progress).toEqual([
+      ['output', 'one'],
+      ['output', 'two'],
+    ]);
     expect(troubles).toHaveLength(1);
   });
 
@@ -78,13 +98,24 @@ describe('the output of an agent', () => {
 describe('the text of a beat', () => {
   const facts = { phase: 'running', runningMs: 750_000, orphan: false } as const;
   test('tells how long it runs, how long it has been silent, and with what', () => {
-    expect(beatText({ ...facts, silentMs: 8_400, activity: 'Edit src/a.ts' })).toBe('running for 12 min, last output 8 s ago (Edit src/a.ts)');
+    expect(beatText({ ...facts, silentMs: 8_400, activity: 'Edit src/a.ts' })).toBe(
+      'running for 12 min, last output 8 s ago (Edit src/a.ts)',
+    );
     expect(beatText({ ...facts, runningMs: 400 })).toBe('running for less than 1 s, no output yet');
   });
   test('tells of what is wrong', () => {
-    expect(beatText({ ...facts, phase: 'frozen', orphan: true, pushProblem: 'no route' })).toBe('frozen: the lease ran out; goes on when the bead answers; waits for adoption; last push failed: no route');
+    expect(beatText({ ...facts, phase: 'frozen', orphan: true, pushProblem: 'no route' })).toBe(
+      'frozen: the lease ran out; goes on when the bead answers; waits for adoption; last push failed: no route',
+    );
   });
   test('durations by their largest unit', () => {
-    expect([999, 1_000, 59_999, 60_000, 3_599_999, 7_200_000].map(inWords)).toEqual(['less than 1 s', '1 s', '59 s', '1 min', '59 min', '2 h']);
+    expect([999, 1_000, 59_999, 60_000, 3_599_999, 7_200_000].map(inWords)).toEqual([
+      'less than 1 s',
+      '1 s',
+      '59 s',
+      '1 min',
+      '59 min',
+      '2 h',
+    ]);
   });
 });

@@ -15,7 +15,11 @@ describe('the outcome of an attempt', () => {
     ['status 0 and done', { exit: exit({ code: 0 }), report: done }, 'done'],
     ['status 7 and done: the work is pushed all the same', { exit: exit({ code: 7 }), report: done }, 'done'],
     ['done, and no commit', { exit: exit({ code: 0 }), report: { kind: 'no_changes', sha, at: 1 } }, 'no_changes'],
-    ['asked for a person', { exit: exit({ code: 0 }), report: { kind: 'escalated', text: 'help', at: 1 } }, 'escalated'],
+    [
+      'asked for a person',
+      { exit: exit({ code: 0 }), report: { kind: 'escalated', text: 'help', at: 1 } },
+      'escalated',
+    ],
     ['status 7', { exit: exit({ code: 7 }) }, 'agent_failed'],
     ['a crash of its own', { exit: exit({ signal: 'SIGSEGV' }) }, 'agent_failed'],
     ['killed by the host', { exit: exit({ signal: 'SIGKILL' }) }, 'lost'],
@@ -23,12 +27,28 @@ describe('the outcome of an attempt', () => {
     ['its child was killed by the host, and its shell says so', { exit: exit({ code: 137 }) }, 'lost'],
     ['no program', { exit: exit({ spawnError: 'ENOENT' }) }, 'not_installed'],
     ['a program that may not be run', { exit: exit({ spawnError: 'EACCES' }) }, 'agent_failed'],
-    ['the adapter knows better', { exit: exit({ code: 1 }), verdict: { outcome: 'rate_limited', reason: '429', retryAfterMs: 5 } }, 'rate_limited'],
+    [
+      'the adapter knows better',
+      { exit: exit({ code: 1 }), verdict: { outcome: 'rate_limited', reason: '429', retryAfterMs: 5 } },
+      'rate_limited',
+    ],
     ['stalled', { exit: exit({ signal: 'SIGTERM' }), stop: { outcome: 'stalled', reason: 'no progress' } }, 'stalled'],
-    ['stopped for stalling after it had reported done', { exit: exit({ signal: 'SIGTERM' }), stop: { outcome: 'stalled', reason: 'no progress' }, report: done }, 'done'],
-    ['cancelled after it had reported done', { exit: exit({ signal: 'SIGTERM' }), stop: { outcome: 'stopped', reason: 'cancelled' }, report: done }, 'stopped'],
+    [
+      'stopped for stalling after it had reported done',
+      { exit: exit({ signal: 'SIGTERM' }), stop: { outcome: 'stalled', reason: 'no progress' }, report: done },
+      'done',
+    ],
+    [
+      'cancelled after it had reported done',
+      { exit: exit({ signal: 'SIGTERM' }), stop: { outcome: 'stopped', reason: 'cancelled' }, report: done },
+      'stopped',
+    ],
     ['nobody saw its end', { stop: { outcome: 'lost', reason: 'its runner died' } }, 'lost'],
-    ['nobody saw its end, but it had reported', { stop: { outcome: 'lost', reason: 'its runner died' }, report: done }, 'done'],
+    [
+      'nobody saw its end, but it had reported',
+      { stop: { outcome: 'lost', reason: 'its runner died' }, report: done },
+      'done',
+    ],
   ])('%s', (_what, facts, outcome) => {
     const result = judge(facts);
     expect(result.outcome).toBe(outcome);
@@ -36,11 +56,16 @@ describe('the outcome of an attempt', () => {
   });
 
   test('a stopped attempt still names the branch that it had pushed', () => {
-    expect(judge({ stop: { outcome: 'stopped', reason: 'cancelled' }, report: done })).toMatchObject({ branch: done.branch, sha });
+    expect(judge({ stop: { outcome: 'stopped', reason: 'cancelled' }, report: done })).toMatchObject({
+      branch: done.branch,
+      sha,
+    });
   });
 
   test('the reason of a failure has its last lines, and is not longer than history may hold', () => {
-    const { reason, exitCode } = judge({ exit: exit({ code: 3, lastLines: ['one', 'two', 'three', 'x'.repeat(9_000)] }) });
+    const { reason, exitCode } = judge({
+      exit: exit({ code: 3, lastLines: ['one', 'two', 'three', 'x'.repeat(9_000)] }),
+    });
     expect(reason).toMatch(/status 3; last output: two \| three \| x/);
     expect(reason.length).toBeLessThanOrEqual(2_000);
     expect(exitCode).toBe(3);

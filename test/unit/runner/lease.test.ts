@@ -3,7 +3,14 @@ import { describe, expect, test } from 'vitest';
 import type { BeadView } from '../../../src/contract/index.js';
 import { elapsed } from '../../../src/runner/instant.js';
 import type { Instant } from '../../../src/runner/instant.js';
-import { beatDeadline, beatRenews, judgeOrphan, leaseIsOver, orphanEvery, renewLease } from '../../../src/runner/lease.js';
+import {
+  beatDeadline,
+  beatRenews,
+  judgeOrphan,
+  leaseIsOver,
+  orphanEvery,
+  renewLease,
+} from '../../../src/runner/lease.js';
 
 const at = (ms: number, wallShift = 0): Instant => ({ wall: 1_000_000 + ms + wallShift, mono: ms });
 const clocks = { orphanGrace: 600_000 };
@@ -28,31 +35,46 @@ describe('the lease', () => {
   });
 
   test('for any order of answers it is counted from the newest request that was accepted', () => {
-    fc.assert(fc.property(fc.array(fc.nat(10_000_000), { minLength: 1 }), (sent) => {
-      const lease = sent.reduce((held, ms) => renewLease(held, at(ms)), { renewedAt: at(0) });
-      expect(lease.renewedAt).toEqual(at(Math.max(...sent)));
-    }));
+    fc.assert(
+      fc.property(fc.array(fc.nat(10_000_000), { minLength: 1 }), (sent) => {
+        const lease = sent.reduce((held, ms) => renewLease(held, at(ms)), { renewedAt: at(0) });
+        expect(lease.renewedAt).toEqual(at(Math.max(...sent)));
+      }),
+    );
   });
 
   test('time never passes slower than either clock says', () => {
-    fc.assert(fc.property(fc.integer({ min: -1e9, max: 1e9 }), fc.nat(1e9), (wall, mono) => {
-      expect(elapsed({ wall: 0, mono: 0 }, { wall, mono })).toBe(Math.max(wall, mono));
-    }));
+    fc.assert(
+      fc.property(fc.integer({ min: -1e9, max: 1e9 }), fc.nat(1e9), (wall, mono) => {
+        expect(elapsed({ wall: 0, mono: 0 }, { wall, mono })).toBe(Math.max(wall, mono));
+      }),
+    );
   });
 
   test('what was recorded by the server renews it, what was not does not', () => {
-    expect((['accepted', 'paused', 'cancelled', 'refused', 'unreachable'] as const).map(beatRenews)).toEqual([true, true, true, false, false]);
+    expect((['accepted', 'paused', 'cancelled', 'refused', 'unreachable'] as const).map(beatRenews)).toEqual([
+      true,
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 
   test('three calls for adoption fit into a lease, and a beat is not waited for longer than the next one is due', () => {
     expect(orphanEvery({ signalEvery: 120_000, orphanGrace: 600_000 })).toBe(120_000);
     expect(orphanEvery({ signalEvery: 120_000, orphanGrace: 90_000 })).toBe(30_000);
-    expect([beatDeadline({ beatEvery: 100 }), beatDeadline({ beatEvery: 5_000 }), beatDeadline({ beatEvery: 60_000 })]).toEqual([2_000, 5_000, 10_000]);
+    expect([
+      beatDeadline({ beatEvery: 100 }),
+      beatDeadline({ beatEvery: 5_000 }),
+      beatDeadline({ beatEvery: 60_000 }),
+    ]).toEqual([2_000, 5_000, 10_000]);
   });
 });
 
 describe('what an orphan learns from its bead', () => {
-  const view = (current: object | undefined, status = 'in_progress'): BeadView => ({ status, ...(current ? { current } : {}) }) as unknown as BeadView;
+  const view = (current: object | undefined, status = 'in_progress'): BeadView =>
+    ({ status, ...(current ? { current } : {}) }) as unknown as BeadView;
   const mine = (lastSignAt: number, more: object = {}): BeadView => view({ id: '1-mine', lastSignAt, ...more });
 
   test('a sign that was counted after the first look renews the lease', () => {

@@ -16,21 +16,33 @@ const started: { attempt: string; child: ChildProcess }[] = [];
 afterEach(async () => {
   for (const { attempt, child } of started.splice(0)) {
     const startTime = processStartTime(child.pid!);
-    await endProcesses({ attempt, graceMs: 0, ...(startTime === undefined ? {} : { group: { pid: child.pid!, pgid: child.pid!, startTime } }) });
+    await endProcesses({
+      attempt,
+      graceMs: 0,
+      ...(startTime === undefined ? {} : { group: { pid: child.pid!, pgid: child.pid!, startTime } }),
+    });
   }
 });
 let count = 0;
 const mark = (): string => `1-unit${process.pid}x${count++}`;
 /** A shell that is leader of its group, carries the mark, and says when it is up. */
 const start = async (attempt: string, command: string): Promise<ChildProcess> => {
-  const child = spawn('sh', ['-c', `${command}`], { detached: true, stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env['PATH'], HEARTBEAD_ATTEMPT: attempt } });
+  const child = spawn('sh', ['-c', `${command}`], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env['PATH'], HEARTBEAD_ATTEMPT: attempt },
+  });
   started.push({ attempt, child });
   await once(child.stdout!, 'data');
   return child;
 };
 /** The process group of a process. */
 const leaderOf = (pid: number): number | undefined => processTable().find((entry) => entry.pid === pid)?.pgid;
-const group = (child: ChildProcess) => ({ pid: child.pid!, pgid: child.pid!, startTime: processStartTime(child.pid!)! });
+const group = (child: ChildProcess) => ({
+  pid: child.pid!,
+  pgid: child.pid!,
+  startTime: processStartTime(child.pid!)!,
+});
 
 describe('a process', () => {
   test('is known by pid and start time; another start time is another process', () => {
@@ -43,8 +55,13 @@ describe('a process', () => {
 
   test('that has ended does not live on as a zombie', async () => {
     // It ends only when its parent is one that reaps nobody; the shell would.
-    const parent = await start(mark(), '(until ps -o comm= -p $$ | grep -q sleep; do sleep 0.05; done) & echo $!; exec sleep 600');
-    const child = await until('the zombie', () => processTable().find(({ ppid, zombie }) => ppid === parent.pid && zombie));
+    const parent = await start(
+      mark(),
+      '(until ps -o comm= -p $$ | grep -q sleep; do sleep 0.05; done) & echo $!; exec sleep 600',
+    );
+    const child = await until('the zombie', () =>
+      processTable().find(({ ppid, zombie }) => ppid === parent.pid && zombie),
+    );
     expect(processAlive(child.pid)).toBe(false);
   });
 });
@@ -55,7 +72,10 @@ describe('all processes of an attempt', () => {
     const other = await start(mark(), 'echo up; exec sleep 600');
     const child = await start(attempt, 'setsid sleep 600 & env -i setsid sleep 600 & (sleep 600) & echo up; wait');
     // Both that left the group: one with the mark, one without.
-    await until('all of them', () => findProcesses({ attempt, group: group(child) }).filter(({ pid }) => leaderOf(pid) === pid).length === 3);
+    await until(
+      'all of them',
+      () => findProcesses({ attempt, group: group(child) }).filter(({ pid }) => leaderOf(pid) === pid).length === 3,
+    );
     const { ended, killed } = await endProcesses({ attempt, group: group(child), graceMs: 10_000 });
     expect(ended).toBeGreaterThanOrEqual(4);
     expect(killed).toBe(0);
@@ -65,7 +85,10 @@ describe('all processes of an attempt', () => {
 
   test('are ended also when only their parent, which ended before them, showed whose they are', async () => {
     const attempt = mark();
-    const child = await start(attempt, `env -i setsid sh -c 'trap "" TERM; echo up; while :; do sleep 0.1; done' & wait`);
+    const child = await start(
+      attempt,
+      `env -i setsid sh -c 'trap "" TERM; echo up; while :; do sleep 0.1; done' & wait`,
+    );
     const orphan = processTable().find(({ ppid }) => ppid === child.pid)!;
     // Also when what is tested here does not end it.
     onTestFinished(() => {
@@ -130,8 +153,11 @@ describe('the folder of an attempt', () => {
   test('has a name that says whose it is; others are not taken for one', async () => {
     const home = scratchFolder('home');
     expect(await AttemptDir.list(home)).toEqual([]);
-    for (const name of ['1-abcd__a-bead', 'worktree', '1-abcd__Bad Bead', 'x__y']) await mkdir(join(home, 'attempts', name), { recursive: true });
-    expect((await AttemptDir.list(home)).map(({ bead, attempt }) => ({ bead, attempt }))).toEqual([{ bead: 'a-bead', attempt: '1-abcd' }]);
+    for (const name of ['1-abcd__a-bead', 'worktree', '1-abcd__Bad Bead', 'x__y'])
+      await mkdir(join(home, 'attempts', name), { recursive: true });
+    expect((await AttemptDir.list(home)).map(({ bead, attempt }) => ({ bead, attempt }))).toEqual([
+      { bead: 'a-bead', attempt: '1-abcd' },
+    ]);
     expect(() => new AttemptDir('/x/../../etc')).toThrow(/not the folder/);
     expect(() => AttemptDir.of(home, '../../etc', '1-abcd')).toThrow(/not the folder/);
   });

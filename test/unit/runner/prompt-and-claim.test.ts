@@ -6,7 +6,13 @@ import { buildPrompt } from '../../../src/runner/prompt.js';
 import { detailsOf, phaseOf, stateOf } from '../../../src/runner/runner-view.js';
 
 const input = {
-  bead: 'fix-it', attempt: '2-abcd', number: 2, title: 'Fix it', body: 'In src.', notes: [], messages: [],
+  bead: 'fix-it',
+  attempt: '2-abcd',
+  number: 2,
+  title: 'Fix it',
+  body: 'In src.',
+  notes: [],
+  messages: [],
 } as unknown as StartAgentInput;
 
 describe('the prompt', () => {
@@ -19,7 +25,10 @@ describe('the prompt', () => {
   });
   test('tells of earlier work, notes and messages', () => {
     const prompt = buildPrompt({
-      ...input, checkpoint: { sha: 'a'.repeat(40), ref: 'refs/x', wip: true }, notes: ['two\nlines'], messages: [{ id: 'm1', from: 'heartbead', text: 'go on', at: 1 }],
+      ...input,
+      checkpoint: { sha: 'a'.repeat(40), ref: 'refs/x', wip: true },
+      notes: ['two\nlines'],
+      messages: [{ id: 'm1', from: 'heartbead', text: 'go on', at: 1 }],
     });
     expect(prompt).toContain('what it had not committed is in the working tree');
     expect(prompt).toContain('- two\n  lines');
@@ -28,7 +37,8 @@ describe('the prompt', () => {
 });
 
 describe('who may spawn, by the bead’s own word', () => {
-  const view = (current: object | undefined, more: object = {}): BeadView => ({ status: 'in_progress', paused: false, ...(current ? { current } : {}), ...more }) as unknown as BeadView;
+  const view = (current: object | undefined, more: object = {}): BeadView =>
+    ({ status: 'in_progress', paused: false, ...(current ? { current } : {}), ...more }) as unknown as BeadView;
   const me = { attempt: '1-mine', host: 'here' };
   test('the host that the bead names, for the attempt that is current', () => {
     expect(claimProblem(view({ id: '1-mine', host: 'here' }), me)).toBeUndefined();
@@ -66,8 +76,18 @@ describe('what a runner says of itself', () => {
   test('its beats', () => {
     const watch = { lastProgressAt: 9_000, activity: 'edits' };
     const keeper = { checkpoint: { sha: 'a', ref: 'refs/x', wip: true }, pushProblem: undefined };
-    expect(detailsOf({ ...facts, host: 'h', attempt: '1-abcd', agentPid: 7, spawnedAt: 0, orphan: false, watch, keeper }, 10_000)).toEqual({
-      host: 'h', attempt: '1-abcd', phase: 'running', pid: 7, checkpoint: keeper.checkpoint, text: 'running for 10 s, last output 1 s ago (edits)',
+    expect(
+      detailsOf(
+        { ...facts, host: 'h', attempt: '1-abcd', agentPid: 7, spawnedAt: 0, orphan: false, watch, keeper },
+        10_000,
+      ),
+    ).toEqual({
+      host: 'h',
+      attempt: '1-abcd',
+      phase: 'running',
+      pid: 7,
+      checkpoint: keeper.checkpoint,
+      text: 'running for 10 s, last output 1 s ago (edits)',
     });
   });
 });

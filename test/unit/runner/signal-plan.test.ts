@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Instant } from '../../../src/runner/instant.js';
-import { emptyPlan, planAccepted, planAcknowledged, planLife, planProgress, signalDue } from '../../../src/runner/signal-plan.js';
+import {
+  emptyPlan,
+  planAccepted,
+  planAcknowledged,
+  planLife,
+  planProgress,
+  signalDue,
+} from '../../../src/runner/signal-plan.js';
 import type { SignalPlan } from '../../../src/runner/signal-plan.js';
 
 const clocks = { signalEvery: 120_000 };
@@ -72,12 +79,14 @@ describe('what is told at once', () => {
   });
 
   test('of a long row of pauses the first and the last state are told, and never more than a few', () => {
-    fc.assert(fc.property(fc.array(fc.constantFrom('paused' as const, 'resumed' as const, 'adopted' as const)), (kinds) => {
-      const { life } = kinds.reduce(planLife, emptyPlan);
-      expect(life.length).toBeLessThanOrEqual(6);
-      expect(life[0]).toBe(kinds[0]);
-      expect(life.at(-1)).toBe(kinds.at(-1));
-    }));
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom('paused' as const, 'resumed' as const, 'adopted' as const)), (kinds) => {
+        const { life } = kinds.reduce(planLife, emptyPlan);
+        expect(life.length).toBeLessThanOrEqual(6);
+        expect(life[0]).toBe(kinds[0]);
+        expect(life.at(-1)).toBe(kinds.at(-1));
+      }),
+    );
   });
 
   test('acknowledgements; those that come meanwhile stay', () => {

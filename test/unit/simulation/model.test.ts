@@ -37,7 +37,9 @@ describe('a thousand random days of the domain on the model', () => {
   it('find a give-up that comes before the lease has frozen the agent: two agents, or an end while one runs', async () => {
     const problems: string[] = [];
     for (const seed of seeds(1, 400)) {
-      await playOnModel(scriptOf(seed), { suspectGrace: 3 * minute }).catch((error: unknown) => problems.push(String(error)));
+      await playOnModel(scriptOf(seed), { suspectGrace: 3 * minute }).catch((error: unknown) =>
+        problems.push(String(error)),
+      );
       if (problems.length > 0) break;
     }
     expect(problems.join()).toMatch(/ended while its agent ran|agents ran at once/);
@@ -48,25 +50,56 @@ describe('stories that random days have found', () => {
   const host = { hosts: 1, maxAgents: 1 };
 
   it('a host that takes every adoption and does nothing with it is given up, and its bead goes on', async () => {
-    const script: Script = { seed: 0, ...host, beads: [[{ coldStart: 10 * minute, works: minute }]], steps: [{ after: 50_000, fault: { do: 'hangWorker', host: 0 } }, { after: 40 * minute, fault: { do: 'startWorker', host: 0 } }] };
+    const script: Script = {
+      seed: 0,
+      ...host,
+      beads: [[{ coldStart: 10 * minute, works: minute }]],
+      steps: [
+        { after: 50_000, fault: { do: 'hangWorker', host: 0 } },
+        { after: 40 * minute, fault: { do: 'startWorker', host: 0 } },
+      ],
+    };
     expect(await playOnModel(script)).toMatchObject({ statuses: ['closed'], attempts: 2 });
   });
 
   it('a new worker on a host whose worker was frozen in mid-start goes on with what was prepared', async () => {
-    const script: Script = { seed: 0, ...host, beads: [[{ coldStart: 10 * minute, works: minute }]], steps: [{ after: 50_000, fault: { do: 'freezeWorker', host: 0 } }, { after: 40_000, fault: { do: 'startWorker', host: 0 } }] };
+    const script: Script = {
+      seed: 0,
+      ...host,
+      beads: [[{ coldStart: 10 * minute, works: minute }]],
+      steps: [
+        { after: 50_000, fault: { do: 'freezeWorker', host: 0 } },
+        { after: 40_000, fault: { do: 'startWorker', host: 0 } },
+      ],
+    };
     expect(await playOnModel(script)).toMatchObject({ statuses: ['closed'], attempts: 1 });
   });
 
   it('Temporal away for a night costs no attempt', async () => {
-    const script: Script = { seed: 0, ...host, beads: [[{ coldStart: 1_000, works: 20 * minute }]], steps: [{ after: 5 * minute, fault: { do: 'serverAway' } }, { after: 8 * 60 * minute, fault: { do: 'serverBack' } }] };
+    const script: Script = {
+      seed: 0,
+      ...host,
+      beads: [[{ coldStart: 1_000, works: 20 * minute }]],
+      steps: [
+        { after: 5 * minute, fault: { do: 'serverAway' } },
+        { after: 8 * 60 * minute, fault: { do: 'serverBack' } },
+      ],
+    };
     expect(await playOnModel(script)).toMatchObject({ statuses: ['closed'], attempts: 1 });
   });
 });
 
 describe('the rules see', () => {
-  const at = (state: BeadState, now: number, ...events: BeadEvent[]): BeadState => events.reduce((before, event) => step(before, event, now), state);
+  const at = (state: BeadState, now: number, ...events: BeadEvent[]): BeadState =>
+    events.reduce((before, event) => step(before, event, now), state);
   const attempt = '1-abcdefgh';
-  const working = at(initialState({ bead: 'b', title: 'b', repo: '/r', agent: { adapter: 'demo' } }, 0), 1_000, { type: 'dispatched', attempt }, { type: 'accepted', signal: { attempt, host: 'h' } }, { type: 'heartbeat', signal: { attempt, host: 'h', kind: 'start' } });
+  const working = at(
+    initialState({ bead: 'b', title: 'b', repo: '/r', agent: { adapter: 'demo' } }, 0),
+    1_000,
+    { type: 'dispatched', attempt },
+    { type: 'accepted', signal: { attempt, host: 'h' } },
+    { type: 'heartbeat', signal: { attempt, host: 'h', kind: 'start' } },
+  );
   const beat: BeadEvent = { type: 'heartbeat', signal: { attempt, host: 'h', kind: 'output' } };
   const look = { agents: [], before: working, event: beat, after: working, now: 2_000, thereSince: 0 };
   const { current } = working;
@@ -78,12 +111,45 @@ describe('the rules see', () => {
   });
 
   it.each<[string, Partial<Parameters<typeof eventProblem>[0]>, string]>([
-    ['a heartbeat that does not restore working', { after: { ...working, agent: 'suspect' } }, 'after a fresh heartbeat'],
+    [
+      'a heartbeat that does not restore working',
+      { after: { ...working, agent: 'suspect' } },
+      'after a fresh heartbeat',
+    ],
     ['a heartbeat that ends an attempt', { after: { ...working, current: undefined } as never }, 'a heartbeat ended'],
-    ['an end while the agent runs', { event: { type: 'tick' }, after: { ...working, current: undefined } as never, agents: [{ bead: 'b', attempt, host: 'h', spawnedAt: 1, frozen: false }] }, 'while its agent ran on h'],
-    ['a give-up too early', { event: { type: 'tick' }, after: at({ ...working, current: { ...current, suspectSince: 1_000 } }, 12 * minute, { type: 'tick' }), now: 12 * minute, before: { ...working, current: { ...current, lastSignAt: 5 * minute } } }, 'was given up'],
-    ['a suspicion without end', { event: { type: 'tick' }, after: { ...working, current: { ...current, suspectSince: 1_000 } }, now: 60 * minute }, 'not given up'],
-    ['a person who is not told what to do', { after: { ...working, status: 'blocked', agent: 'working' }, event: { type: 'tick' } }, 'nobody is told'],
+    [
+      'an end while the agent runs',
+      {
+        event: { type: 'tick' },
+        after: { ...working, current: undefined } as never,
+        agents: [{ bead: 'b', attempt, host: 'h', spawnedAt: 1, frozen: false }],
+      },
+      'while its agent ran on h',
+    ],
+    [
+      'a give-up too early',
+      {
+        event: { type: 'tick' },
+        after: at({ ...working, current: { ...current, suspectSince: 1_000 } }, 12 * minute, { type: 'tick' }),
+        now: 12 * minute,
+        before: { ...working, current: { ...current, lastSignAt: 5 * minute } },
+      },
+      'was given up',
+    ],
+    [
+      'a suspicion without end',
+      {
+        event: { type: 'tick' },
+        after: { ...working, current: { ...current, suspectSince: 1_000 } },
+        now: 60 * minute,
+      },
+      'not given up',
+    ],
+    [
+      'a person who is not told what to do',
+      { after: { ...working, status: 'blocked', agent: 'working' }, event: { type: 'tick' } },
+      'nobody is told',
+    ],
   ])('%s', (_, more, words) => {
     expect(eventProblem({ ...look, ...more })).toContain(words);
   });
@@ -95,11 +161,24 @@ describe('the clock of the model', () => {
     const start = clock.now();
     const kept: [number, string][] = [];
     const keep = (name: string) => (): void => void kept.push([clock.now() - start, name]);
-    for (const [at, name] of [[50, 'e'], [10, 'a'], [30, 'c'], [30, 'd'], [20, 'b']] as const) clock.at(start + at, keep(name));
+    for (const [at, name] of [
+      [50, 'e'],
+      [10, 'a'],
+      [30, 'c'],
+      [30, 'd'],
+      [20, 'b'],
+    ] as const)
+      clock.at(start + at, keep(name));
     clock.at(start + 25, keep('never'))();
     clock.after(40, () => clock.after(5, keep('later')));
     await clock.advance(45);
-    expect(kept).toEqual([[10, 'a'], [20, 'b'], [30, 'c'], [30, 'd'], [45, 'later']]);
+    expect(kept).toEqual([
+      [10, 'a'],
+      [20, 'b'],
+      [30, 'c'],
+      [30, 'd'],
+      [45, 'later'],
+    ]);
     expect(clock.now() - start).toBe(45);
   });
 });

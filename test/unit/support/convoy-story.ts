@@ -1,10 +1,32 @@
-import type { BeadReport, BeadStatus, ConvoyBead, ConvoyBeadStatus, ConvoySpec, ConvoyState, MergeOutcome } from '../../../src/contract/index.js';
+import type {
+  BeadReport,
+  BeadStatus,
+  ConvoyBead,
+  ConvoyBeadStatus,
+  ConvoySpec,
+  ConvoyState,
+  MergeOutcome,
+} from '../../../src/contract/index.js';
 import { convoyErrands, initialConvoy, landingItem, readyBeads, stepConvoy } from '../../../src/domain/index.js';
 import type { ConvoyErrand, ConvoyEvent } from '../../../src/domain/index.js';
 import { sha } from './rig-story.js';
 
-export const bead = (id: string, needs: string[] = [], more: Partial<ConvoyBead> = {}): ConvoyBead => ({ id, title: `bead ${id}`, needs, ...more });
-export const spec = (beads: ConvoyBead[], more: Partial<ConvoySpec> = {}): ConvoySpec => ({ convoy: 'c', title: 'A convoy', rig: 'r', beads, policy: 'wait', target: 'base', staged: false, ...more });
+export const bead = (id: string, needs: string[] = [], more: Partial<ConvoyBead> = {}): ConvoyBead => ({
+  id,
+  title: `bead ${id}`,
+  needs,
+  ...more,
+});
+export const spec = (beads: ConvoyBead[], more: Partial<ConvoySpec> = {}): ConvoySpec => ({
+  convoy: 'c',
+  title: 'A convoy',
+  rig: 'r',
+  beads,
+  policy: 'wait',
+  target: 'base',
+  staged: false,
+  ...more,
+});
 export const diamond = [bead('a'), bead('b', ['a']), bead('c', ['a']), bead('d', ['b', 'c'])];
 
 /** A convoy without a server: each event a few milliseconds after the last. */
@@ -16,7 +38,8 @@ export class ConvoyStory {
   constructor(beads: ConvoyBead[] = diamond, more: Partial<ConvoySpec> = {}, { prepared = true } = {}) {
     this.state = initialConvoy({ spec: spec(beads, more) }, this.now);
     this.apply({ type: 'tick' });
-    if (prepared) this.apply({ type: 'prepared', facts: { repo: '/srv/r.git', base: 'main', strategy: 'merge', version: 1 } });
+    if (prepared)
+      this.apply({ type: 'prepared', facts: { repo: '/srv/r.git', base: 'main', strategy: 'merge', version: 1 } });
   }
 
   apply(...events: ConvoyEvent[]): this {
@@ -41,7 +64,10 @@ export class ConvoyStory {
 
   /** The rig's answer about the landing. */
   landed(result: MergeOutcome): this {
-    return this.apply({ type: 'mergeEnded', ended: { item: landingItem('c'), sha: this.state.landing?.queuedSha ?? '', result } });
+    return this.apply({
+      type: 'mergeEnded',
+      ended: { item: landingItem('c'), sha: this.state.landing?.queuedSha ?? '', result },
+    });
   }
 
   status(id: string): ConvoyBeadStatus | undefined {
@@ -54,6 +80,8 @@ export class ConvoyStory {
     return readyBeads(this.state).map(({ id }) => id);
   }
   get errands(): string[] {
-    return convoyErrands(this.state).map((errand: ConvoyErrand) => ('bead' in errand ? `${errand.do} ${errand.bead.id}` : 'id' in errand ? `${errand.do} ${errand.id}` : errand.do));
+    return convoyErrands(this.state).map((errand: ConvoyErrand) =>
+      'bead' in errand ? `${errand.do} ${errand.bead.id}` : 'id' in errand ? `${errand.do} ${errand.id}` : errand.do,
+    );
   }
 }

@@ -6,7 +6,14 @@ export const minute = 60_000;
 export const hour = 60 * minute;
 export const sha = (n: number): string => n.toString(16).padStart(40, '0');
 export const settings = (more: Partial<RigSettings> = {}): RigSettings => ({
-  repo: '/srv/r.git', base: 'main', agent: { adapter: 'demo' }, maxAgents: 2, checks: [], strategy: 'merge', approval: false, ...more,
+  repo: '/srv/r.git',
+  base: 'main',
+  agent: { adapter: 'demo' },
+  maxAgents: 2,
+  checks: [],
+  strategy: 'merge',
+  approval: false,
+  ...more,
 });
 
 /** A rig without a server: each event a few milliseconds after the last. */
@@ -37,12 +44,26 @@ export class RigStory {
   }
 
   enqueue(item: string, commit: number, more: Partial<MergeRequest> = {}): this {
-    return this.apply({ type: 'enqueued', request: { item, workflowId: `bead-${item}`, branch: `heartbead/${item}/1-aaaa`, sha: sha(commit), target: 'main', priority: 3, since: this.now, title: item, ...more } });
+    return this.apply({
+      type: 'enqueued',
+      request: {
+        item,
+        workflowId: `bead-${item}`,
+        branch: `heartbead/${item}/1-aaaa`,
+        sha: sha(commit),
+        target: 'main',
+        priority: 3,
+        since: this.now,
+        title: item,
+        ...more,
+      },
+    });
   }
 
   /** Begins what may begin. */
   begin(): this {
-    for (const { workflowId, sha: commit } of readyMerges(this.state, this.now + 10)) this.apply({ type: 'mergeStarted', workflowId, sha: commit });
+    for (const { workflowId, sha: commit } of readyMerges(this.state, this.now + 10))
+      this.apply({ type: 'mergeStarted', workflowId, sha: commit });
     return this;
   }
 
@@ -73,10 +94,17 @@ export class RigStory {
   }
   /** What was said to whom about merges. */
   get answers(): [string, string][] {
-    return this.state.news.flatMap((news) => (news.signal === 'mergeEnded' ? [[news.payload.item, news.payload.result.outcome] as [string, string]] : []));
+    return this.state.news.flatMap((news) =>
+      news.signal === 'mergeEnded' ? [[news.payload.item, news.payload.result.outcome] as [string, string]] : [],
+    );
   }
 }
 
-export const merged = (commit: number, target = 'main'): MergeOutcome => ({ outcome: 'merged', sha: sha(commit), target, strategy: 'merge' });
+export const merged = (commit: number, target = 'main'): MergeOutcome => ({
+  outcome: 'merged',
+  sha: sha(commit),
+  target,
+  strategy: 'merge',
+});
 export const conflict: MergeOutcome = { outcome: 'conflict', paths: ['a.txt'], target: 'main', targetSha: sha(9) };
 export const movedOn: MergeOutcome = { outcome: 'push_rejected', reason: 'main moved', retry: true };

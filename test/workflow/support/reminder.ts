@@ -1,6 +1,9 @@
 import { condition, defineSignal, proxyActivities, setHandler } from '@temporalio/workflow';
 
-const { remind } = proxyActivities<{ remind: () => Promise<string> }>({ taskQueue: 'letters', startToCloseTimeout: '1 hour' });
+const { remind } = proxyActivities<{ remind: () => Promise<string> }>({
+  taskQueue: 'letters',
+  startToCloseTimeout: '1 hour',
+});
 
 /** Somebody else's workflow: a letter a day, until it is paid. @returns how many letters it took. */
 export async function reminder(): Promise<number> {

@@ -1,17 +1,43 @@
 /**
- * A workflow that behaves towards its rig and its convoy as a bead does, with a script instead of an agent. Of the type `bead`, on a queue of its own.
+ * A workflow that behaves towards its rig and its convoy as a bead does, with a script instead of an agent. Of the type
+ * `bead`, on a queue of its own.
  * @module
  */
-import { CancellationScope, CancelledFailure, condition, defineQuery, defineSignal, getExternalWorkflowHandle, isCancellation, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  defineQuery,
+  defineSignal,
+  getExternalWorkflowHandle,
+  isCancellation,
+  setHandler,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { convoyMessages, convoyWorkflowId, messages, rigMessages, rigWorkflowId } from '../../../src/contract/index.js';
-import type { BeadInput, BeadReport, BeadStatus, Granted, MergeEnded, MergeRequest, ReturnSlot, SlotRequest } from '../../../src/contract/index.js';
+import type {
+  BeadInput,
+  BeadReport,
+  BeadStatus,
+  Granted,
+  MergeEnded,
+  MergeRequest,
+  ReturnSlot,
+  SlotRequest,
+} from '../../../src/contract/index.js';
 
 export interface Script {
   /** Milliseconds from the grant to the end of an attempt. */
   works?: number;
-  /** How its attempts end; the last one counts for all that follow. `hangs` runs until it is told by `go`, or cancelled. */
+  /**
+   * How its attempts end; the last one counts for all that follow. `hangs` runs until it is told by `go`, or cancelled.
+   */
   attempts?: ('done' | 'lost' | 'failed' | 'hangs')[];
-  /** What follows the work. `landed`: through the merge queue. `merged`: as if it had been. `closed`: it ends without either. Default `landed`. */
+  /**
+   * What follows the work. `landed`: through the merge queue. `merged`: as if it had been. `closed`: it ends without
+   * either. Default `landed`.
+   */
   then?: 'landed' | 'merged' | 'failed' | 'blocked' | 'closed';
   /** Waits so long for a person's approval before its merge. */
   approval?: number;
@@ -42,8 +68,16 @@ const slotRefusedSignal = defineSignal<[{ reason: string }]>(rigMessages.slotRef
 export async function bead(input: BeadInput): Promise<void> {
   const script = JSON.parse(input.body ?? '{}') as Script;
   const s: StandInState = {
-    bead: input.bead, status: 'open', reason: '', landing: {}, ran: [], merges: [], cancelled: false,
-    ...(input.convoy === undefined ? {} : { convoy: input.convoy }), ...(input.baseSha === undefined ? {} : { baseSha: input.baseSha }), ...(input.target === undefined ? {} : { target: input.target }),
+    bead: input.bead,
+    status: 'open',
+    reason: '',
+    landing: {},
+    ran: [],
+    merges: [],
+    cancelled: false,
+    ...(input.convoy === undefined ? {} : { convoy: input.convoy }),
+    ...(input.baseSha === undefined ? {} : { baseSha: input.baseSha }),
+    ...(input.target === undefined ? {} : { target: input.target }),
   };
   let grant: Granted | undefined;
   let refused: string | undefined;
@@ -67,13 +101,24 @@ export async function bead(input: BeadInput): Promise<void> {
 
   const { workflowId } = workflowInfo();
   const rig = input.rig === undefined ? undefined : getExternalWorkflowHandle(rigWorkflowId(input.rig));
-  const tell = async (name: string, payload: SlotRequest | ReturnSlot | MergeRequest | { item: string; sha: string }): Promise<void> => rig?.signal(name, payload);
+  const tell = async (
+    name: string,
+    payload: SlotRequest | ReturnSlot | MergeRequest | { item: string; sha: string },
+  ): Promise<void> => rig?.signal(name, payload);
   const move = async (status: BeadStatus, reason = ''): Promise<void> => {
     Object.assign(s, { status, reason });
     if (input.convoy === undefined) return;
     const { mergedSha } = s.landing;
-    const report: BeadReport = { bead: input.bead, status, reason, merged: mergedSha !== undefined, ...(mergedSha === undefined ? {} : { sha: mergedSha }) };
-    await getExternalWorkflowHandle(convoyWorkflowId(input.convoy)).signal(convoyMessages.beadReport, report).catch(() => undefined);
+    const report: BeadReport = {
+      bead: input.bead,
+      status,
+      reason,
+      merged: mergedSha !== undefined,
+      ...(mergedSha === undefined ? {} : { sha: mergedSha }),
+    };
+    await getExternalWorkflowHandle(convoyWorkflowId(input.convoy))
+      .signal(convoyMessages.beadReport, report)
+      .catch(() => undefined);
   };
   const request: SlotRequest = { bead: input.bead, workflowId, priority: input.priority ?? 3, since: Date.now() };
   let holding = false;
@@ -85,7 +130,11 @@ export async function bead(input: BeadInput): Promise<void> {
       if (refused !== undefined) return move('blocked', refused);
     }
     holding = script.free !== true;
-    s.ran.push({ from: Date.now(), probe: grant?.probe === true, ...(grant === undefined ? {} : { version: grant.version }) });
+    s.ran.push({
+      from: Date.now(),
+      probe: grant?.probe === true,
+      ...(grant === undefined ? {} : { version: grant.version }),
+    });
     await move('in_progress');
     if (ends === 'hangs') await condition(() => going);
     else await sleep(script.works ?? 60_000);
@@ -101,10 +150,26 @@ export async function bead(input: BeadInput): Promise<void> {
   const land = async (): Promise<void> => {
     await move('in_review');
     if (script.approval !== undefined) await sleep(script.approval);
-    const sha = s.ran.length.toString(16).padStart(8, '0') + workflowId.split('').map((letter) => letter.charCodeAt(0).toString(16)).join('').padEnd(32, 'f').slice(0, 32);
+    const sha =
+      s.ran.length.toString(16).padStart(8, '0') +
+      workflowId
+        .split('')
+        .map((letter) => letter.charCodeAt(0).toString(16))
+        .join('')
+        .padEnd(32, 'f')
+        .slice(0, 32);
     delete heard.answer;
     const outcome = (): MergeEnded | undefined => heard.answer;
-    await tell(rigMessages.enqueueMerge, { item: input.bead, workflowId, branch: `heartbead/${input.bead}/1-aaaa`, sha, target: input.target ?? '', priority: input.priority ?? 3, since: request.since, title: input.title });
+    await tell(rigMessages.enqueueMerge, {
+      item: input.bead,
+      workflowId,
+      branch: `heartbead/${input.bead}/1-aaaa`,
+      sha,
+      target: input.target ?? '',
+      priority: input.priority ?? 3,
+      since: request.since,
+      title: input.title,
+    });
     await condition(() => heard.answer !== undefined).catch(async (error: unknown) => {
       if (!isCancellation(error)) throw error;
       // As a bead does: the refinery's answer decides.

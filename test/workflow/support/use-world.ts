@@ -9,7 +9,10 @@ import type { Town, TownOptions } from '../../../src/testing/index.js';
 export function useWorld(options: { keepTowns?: boolean } = {}): { town(options?: TownOptions): Promise<Town> } {
   let world: World | undefined;
   const open = async (): Promise<void> => {
-    world = await World.open({ serverPath: inject('testServer'), workflowBundle: { codePath: inject('workflowBundle') } });
+    world = await World.open({
+      serverPath: inject('testServer'),
+      workflowBundle: { codePath: inject('workflowBundle') },
+    });
   };
   beforeAll(open);
   if (options.keepTowns !== true) {
