@@ -58,11 +58,11 @@ function readArguments(args: string[]): Settings {
   const diskFloor = whole('disk-floor', 0, 1_000_000_000);
   const healthPort = whole('health-port', 0, 65_535);
   return {
-    ...(values.home === undefined ? {} : { home: values.home }),
-    ...(values['task-queue'] === undefined ? {} : { taskQueue: values['task-queue'] }),
-    ...(maxAgents === undefined ? {} : { maxAgents }),
+    home: values.home,
+    taskQueue: values['task-queue'],
+    maxAgents,
     ...(diskFloor === undefined ? {} : { diskFloor: diskFloor * 1024 * 1024 }),
-    ...(healthPort === undefined ? {} : { healthPort }),
+    healthPort,
   };
 }
 

@@ -18,9 +18,9 @@ export function makeVerifyWork({ host }: Pick<ActivityDeps, 'host'>): Activities
           root: host.mirrors,
           repo,
           branch,
-          ...(base === undefined ? {} : { base }),
-          ...(baseSha === undefined ? {} : { baseSha }),
-          ...(sha === undefined ? {} : { sha }),
+          base,
+          baseSha,
+          sha,
         }),
       );
     } catch (error) {

@@ -48,7 +48,7 @@ function parser(): AgentParser {
           },
         ];
       const text = textAt(part, 'text');
-      return [{ kind: 'progress', ...(text === undefined ? {} : { activity: text }) }];
+      return [{ kind: 'progress', activity: text }];
     });
     // One line for each part of a message, each with the usage of the whole; the last line of the run corrects it.
     const id = textAt(line, 'message', 'id');

@@ -38,7 +38,7 @@ function item(line: Line): AgentEvent | undefined {
       return undefined;
     default: {
       const text = textAt(entry, 'text');
-      return { kind: 'progress', ...(text === undefined ? {} : { activity: text }) };
+      return { kind: 'progress', activity: text };
     }
   }
 }

@@ -92,7 +92,7 @@ export const demo: AgentAdapter = {
       ? {
           outcome: 'rate_limited',
           reason: refused.text,
-          ...(refused.retryAfterMs === undefined ? {} : { retryAfterMs: refused.retryAfterMs }),
+          retryAfterMs: refused.retryAfterMs,
         }
       : { outcome: 'auth_failed', reason: refused.text };
   },

@@ -54,7 +54,7 @@ function parser(): AgentParser {
             cachedTokens: numberAt(line, 'stats', 'cached') ?? 0,
           },
           ...(refused ? [refused] : []),
-          { kind: 'end', ok, ...(text === undefined ? {} : { text }) },
+          { kind: 'end', ok, text },
         ];
       }
       default:

@@ -155,7 +155,7 @@ async function moveSession(id: string, { spec, env, scratch, worktree, signal }:
     stdin: 'ignore',
     timeout: within,
     reject: false,
-    ...(signal ? { cancelSignal: signal } : {}),
+    cancelSignal: signal,
   } as const;
   const exported = await execa(program, ['export', id], { ...options, cwd: scratch, stdout: { file } });
   if (exported.failed) return false;

@@ -12,7 +12,7 @@ export function verdictOf(_exit: AgentExit, events: readonly AgentEvent[]): Exit
       return {
         outcome: 'rate_limited',
         reason: refused.text,
-        ...(refused.retryAfterMs === undefined ? {} : { retryAfterMs: refused.retryAfterMs }),
+        retryAfterMs: refused.retryAfterMs,
       };
     case 'auth_failed':
       return { outcome: 'auth_failed', reason: refused.text };

@@ -13,7 +13,7 @@ export class ChaosServer {
       dbFile,
       uiPort: false,
       logFile: `${dbFile}.log`,
-      ...(log === undefined ? {} : { log }),
+      log,
     };
     const server = await startDevServer(options);
     return new ChaosServer(server, { ...options, port: Number(server.address.split(':')[1]), program: server.program });

@@ -125,7 +125,7 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
     agents.start();
     watch.start();
 
-    faults = new Faults({ server, hosts, stop, say, ...(targetWithin === undefined ? {} : { targetWithin }) });
+    faults = new Faults({ server, hosts, stop, say, targetWithin });
     const slings = sling(plan, watch, { idOf, rigOf, origins, taskQueue, stop });
     await Promise.all([slings, faults.play(plan.faults)]);
     for (const host of hosts) host.start();
@@ -225,10 +225,10 @@ async function sling(
       repo: (origins[repo] as Origin).path,
       base: 'main',
       clocks: chaosClocks,
-      ...(rig === undefined ? {} : { rig }),
+      rig,
       agent: { adapter: 'demo', options: { seed, steps, stepMs, commits, ignoreSigterm, misbehaveAttempts: 100 } },
     };
-    await watch.sling({ id, repo, steps, ...(rig === undefined ? {} : { rig }) }, input, taskQueues.main(taskQueue));
+    await watch.sling({ id, repo, steps, rig }, input, taskQueues.main(taskQueue));
   }
 }
 

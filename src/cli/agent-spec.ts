@@ -44,7 +44,7 @@ export function agentSpec(given: GivenAgent, help: string): AgentSpec {
   if (variables !== undefined) throw usageError(variables, `see \`heartbead ${help} --help\``);
   return {
     adapter: name,
-    ...(given.command === undefined ? {} : { command: given.command }),
+    command: given.command,
     ...(Object.keys(given.option).length === 0 ? {} : { options: given.option }),
     ...(given.env.length === 0 ? {} : { env: given.env }),
   };

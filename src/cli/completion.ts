@@ -38,7 +38,7 @@ function entriesOf(command: Command, path: string[]): Entry[] {
   ];
   const ids = idsOf(command, path);
   return [
-    { path: path.join(' '), words: [...verbs, ...options], ...(ids === undefined ? {} : { ids }) },
+    { path: path.join(' '), words: [...verbs, ...options], ids },
     ...command.commands.flatMap((child) => entriesOf(child, [...path, child.name()])),
   ];
 }

@@ -64,9 +64,9 @@ export function readConvoyFile(text: string, name: string): ConvoySpec {
         : {
             agent: {
               adapter: own.adapter,
-              ...(own.command === undefined ? {} : { command: own.command }),
-              ...(own.options === undefined ? {} : { options: own.options }),
-              ...(own.env === undefined ? {} : { env: own.env }),
+              command: own.command,
+              options: own.options,
+              env: own.env,
             },
           }),
     })),

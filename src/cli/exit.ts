@@ -29,9 +29,9 @@ export class CliError extends Error {
 }
 
 export const usageError = (message: string, next?: string): CliError =>
-  new CliError({ code: exitCodes.usage, message, ...(next === undefined ? {} : { next }) });
+  new CliError({ code: exitCodes.usage, message, next });
 export const failure = (message: string, next?: string, cause?: unknown): CliError =>
-  new CliError({ code: exitCodes.failed, message, cause, ...(next === undefined ? {} : { next }) });
+  new CliError({ code: exitCodes.failed, message, cause, next });
 
 /** What is told of an error: to people as two lines, to programs as one object. */
 export interface ErrorReport {
@@ -45,8 +45,7 @@ export interface ErrorReport {
  * need no server (`heartbead agent …`, called often) need not load it.
  */
 export function reportOf(error: unknown): ErrorReport {
-  if (error instanceof CliError)
-    return { code: error.code, message: error.message, ...(error.next === undefined ? {} : { next: error.next }) };
+  if (error instanceof CliError) return { code: error.code, message: error.message, next: error.next };
   if (!(error instanceof Error)) return { code: exitCodes.failed, message: `unexpected failure: ${String(error)}` };
   const next = (error as { next?: unknown }).next;
   if (typeof next === 'string') return { code: codeOfName(error.name), message: error.message, next };

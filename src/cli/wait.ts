@@ -56,7 +56,7 @@ export async function waitForBead(
     // of an end.
     if (description !== undefined && description.execution !== 'RUNNING') {
       const reason = description.ending?.reason ?? view?.reason ?? 'the bead has ended';
-      return { status: endedAs(description), reason, ...(view === undefined ? {} : { view }) };
+      return { status: endedAs(description), reason, view };
     }
     await sleep(every);
   }

@@ -109,9 +109,9 @@ async function open(settings: ConnectionSettings, connectTimeout: number): Promi
     return await Connection.connect({
       address,
       connectTimeout,
-      ...(tls === undefined ? {} : { tls }),
-      ...(apiKey === undefined ? {} : { apiKey }),
-      ...(metadata === undefined ? {} : { metadata }),
+      tls,
+      apiKey,
+      metadata,
     });
   } catch (error) {
     const next =

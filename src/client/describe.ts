@@ -56,16 +56,16 @@ export async function describeBead(client: Client, bead: string): Promise<BeadDe
     runId: found.runId,
     execution: found.status.name,
     title: (await found.staticSummary()) ?? bead,
-    ...(status === undefined ? {} : { status }),
-    ...(agent === undefined ? {} : { agent }),
-    ...(attention === undefined ? {} : { attention }),
-    ...(rig === undefined ? {} : { rig }),
+    status,
+    agent,
+    attention,
+    rig,
     taskQueue: found.taskQueue,
     startedAt: found.startTime.getTime(),
     ...(found.closeTime === undefined ? {} : { closedAt: found.closeTime.getTime() }),
     historyLength: found.historyLength,
     pendingActivities: pendingActivities(found),
-    ...(ending === undefined ? {} : { ending }),
+    ending,
   };
 }
 
@@ -92,7 +92,7 @@ function readPending<Details>(raw: RawPending): PendingActivity<Details> {
     type: raw.activityType?.name ?? 'unknown',
     state: pendingStates[raw.state ?? 0] ?? 'unknown',
     attempt: raw.attempt ?? 1,
-    ...(beat === undefined ? {} : { lastBeatAt: beat }),
+    lastBeatAt: beat,
     ...(payload === undefined || payload === null
       ? {}
       : { details: defaultPayloadConverter.fromPayload<Details>(payload) }),

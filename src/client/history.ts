@@ -188,9 +188,9 @@ function shown(fields: Fields): Untimed<StoryEvent> {
   ];
   return {
     kind: 'shown',
-    ...(status === undefined ? {} : { status }),
-    ...(agent === undefined ? {} : { agent }),
-    ...(attention === undefined ? {} : { attention }),
+    status,
+    agent,
+    attention,
   };
 }
 

@@ -102,9 +102,9 @@ function summaryOf(bead: string, found: Found): BeadSummary {
       found.status.name === 'RUNNING'
         ? ((attribute(searchAttributes.agentStatus) as AgentStatus | undefined) ?? 'none')
         : 'none',
-    ...(attention === undefined ? {} : { attention }),
-    ...(rig === undefined ? {} : { rig }),
-    ...(repo === undefined ? {} : { repo }),
+    attention,
+    rig,
+    repo,
     startedAt: found.startTime.getTime(),
     ...(found.closeTime === undefined ? {} : { closedAt: found.closeTime.getTime() }),
   };

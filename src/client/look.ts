@@ -38,5 +38,5 @@ export async function lookAt(beads: BeadClient, bead: string): Promise<BeadLook>
       'no worker answered: this is what the server knows by itself, and it may be a moment old; start a worker with `heartbead up` for the whole picture',
     );
   }
-  return { description, ...(view === undefined ? {} : { view }), notes };
+  return { description, view, notes };
 }

@@ -38,7 +38,7 @@ export function readHeartbeat(payload: unknown): HeartbeatSignal | string {
     kind: (p['kind'] as HeartbeatKind | undefined) ?? 'output',
     ...(typeof p['host'] === 'string' && hostPattern.test(p['host']) ? { host: p['host'] } : {}),
     ...(typeof p['activity'] === 'string' ? { activity: clip(p['activity'], 200) } : {}),
-    ...(checkpoint ? { checkpoint } : {}),
+    checkpoint,
     ...(Array.isArray(acknowledged)
       ? { acknowledged: acknowledged.filter((id): id is string => typeof id === 'string').slice(0, 100) }
       : {}),

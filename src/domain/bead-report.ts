@@ -15,6 +15,6 @@ export function reportOf(state: BeadState): BeadReport | undefined {
         ? state.reason
         : '',
     merged: mergedSha !== undefined,
-    ...(mergedSha !== undefined ? { sha: mergedSha } : {}),
+    sha: mergedSha,
   };
 }

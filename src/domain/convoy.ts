@@ -185,8 +185,8 @@ class ConvoyStep {
     Object.assign(s, {
       repo: facts.repo,
       strategy: facts.strategy,
-      ...(facts.base === undefined ? {} : { base: facts.base }),
-      ...(branch === undefined ? {} : { targetBranch: branch }),
+      base: facts.base,
+      targetBranch: branch,
     });
     this.draft.tell(`its beads land on ${branch ?? 'the default branch'} of ${facts.repo}`);
   }
@@ -199,7 +199,7 @@ class ConvoyStep {
       s.landing = {
         step: 'wanted',
         tries: s.landing.tries,
-        ...(s.landing.lastReason === undefined ? {} : { lastReason: s.landing.lastReason }),
+        lastReason: s.landing.lastReason,
       };
     // Never started: there is no workflow that could be retried by itself.
     for (const bead of s.beads)

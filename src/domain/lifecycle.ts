@@ -75,22 +75,22 @@ export function initialState(input: BeadInput, now: number): BeadState {
     bead: input.bead,
     title: input.title,
     repo: input.repo,
-    ...(input.base !== undefined ? { base: input.base } : {}),
+    base: input.base,
     priority: input.priority ?? 3,
-    ...(input.rig !== undefined ? { rig: input.rig } : {}),
-    ...(input.convoy !== undefined ? { convoy: input.convoy } : {}),
+    rig: input.rig,
+    convoy: input.convoy,
     agentSpec: input.agent,
     clocks: mergeClocks(input.clocks),
     budgets: mergeBudgets(input.budgets),
-    ...(input.clocks !== undefined ? { ownClocks: input.clocks } : {}),
-    ...(input.budgets !== undefined ? { ownBudgets: input.budgets } : {}),
+    ownClocks: input.clocks,
+    ownBudgets: input.budgets,
     ...(input.rig !== undefined
       ? {
           landing: {
             slot: 'none' as const,
             approval: false,
-            ...(input.target !== undefined ? { target: input.target } : {}),
-            ...(input.baseSha !== undefined ? { startSha: input.baseSha } : {}),
+            target: input.target,
+            startSha: input.baseSha,
           },
         }
       : {}),
@@ -286,7 +286,7 @@ class Step {
       pausedByActivity: false,
       pauseTold: false,
       heartbeats: 0,
-      ...(s.checkpoint ? { checkpoint: s.checkpoint } : {}),
+      checkpoint: s.checkpoint,
     };
     delete s.salvage;
     if (s.landing) s.landing.slot = 'spent';
@@ -580,7 +580,7 @@ class Step {
     this.#goOn({
       outcome,
       reason,
-      ...(result.retryAfterMs !== undefined ? { retryAfterMs: result.retryAfterMs } : {}),
+      retryAfterMs: result.retryAfterMs,
     });
   }
 
@@ -589,7 +589,7 @@ class Step {
     const { s } = this;
     const before = s.session?.id === id ? s.session.usage : undefined;
     const all = usage ? addUsage(before, usage) : before;
-    s.session = { id: clip(id, 200), adapter: s.agentSpec.adapter, attempt, host, ...(all ? { usage: all } : {}) };
+    s.session = { id: clip(id, 200), adapter: s.agentSpec.adapter, attempt, host, usage: all };
   }
 
   #goOn(result: Pick<AttemptResult, 'outcome' | 'reason' | 'retryAfterMs'>): void {

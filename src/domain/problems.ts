@@ -271,7 +271,7 @@ function rigProblems(rig: string, view: RigView): Problem[] {
       why: `${view.breaker.reason ?? `${view.breaker.losses} losses in a row without progress`}; ${held}; one bead at a time tries whether things are better${view.breaker.probeAt === undefined || view.breaker.probeAt <= view.now ? '' : `, the next in ${minutes(view.breaker.probeAt - view.now)}`}`,
       fix: `heartbead rig show ${rig}`,
       advice: 'mend the hosts, the network or the repository: the first progress closes it',
-      ...(view.breaker.openedAt === undefined ? {} : { since: view.breaker.openedAt }),
+      since: view.breaker.openedAt,
     });
   }
   if (view.paused)

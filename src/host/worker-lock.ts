@@ -134,8 +134,8 @@ async function describeSelf(): Promise<LockHolder> {
   const pidNamespace = await readlink('/proc/self/ns/pid').catch(() => undefined);
   return {
     pid: process.pid,
-    ...(startTime === undefined ? {} : { startTime }),
-    ...(pidNamespace === undefined ? {} : { pidNamespace }),
+    startTime,
+    pidNamespace,
     machine: hostname(),
     since: Date.now(),
   };

@@ -91,10 +91,10 @@ async function problemsAmong(town: NotifyTown, asking: Found[]): Promise<Notific
 
 const ofBead = ({ title, rig, convoy, branch, sha }: BeadView): Partial<Notification> => ({
   title,
-  ...(rig === undefined ? {} : { rig }),
-  ...(convoy === undefined ? {} : { convoy }),
-  ...(branch === undefined ? {} : { branch }),
-  ...(sha === undefined ? {} : { sha }),
+  rig,
+  convoy,
+  branch,
+  sha,
 });
 
 /** How a bead or convoy ended; nothing of a rig, which somebody has removed. */

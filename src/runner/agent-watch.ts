@@ -50,8 +50,8 @@ export class AgentWatch {
   /** What of it is kept in `runner.json`. */
   get facts(): { session?: string; usage?: Usage } {
     return {
-      ...(this.session === undefined ? {} : { session: this.session }),
-      ...(this.usage === undefined ? {} : { usage: this.usage }),
+      session: this.session,
+      usage: this.usage,
     };
   }
 

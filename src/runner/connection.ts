@@ -29,7 +29,7 @@ export function connectionRecord({ address, namespace, tls, apiKey, metadata }: 
             typeof tls === 'boolean'
               ? tls
               : {
-                  ...(tls.serverNameOverride === undefined ? {} : { serverNameOverride: tls.serverNameOverride }),
+                  serverNameOverride: tls.serverNameOverride,
                   ...(tls.serverRootCACertificate
                     ? { serverRootCACertificate: base64(tls.serverRootCACertificate) }
                     : {}),
@@ -50,8 +50,8 @@ export function connectRunner(record: RunnerConnection, identity: string): { cli
   const { tls } = record;
   const connection = Connection.lazy({
     address: record.address,
-    ...(record.apiKey === undefined ? {} : { apiKey: record.apiKey }),
-    ...(record.metadata ? { metadata: record.metadata } : {}),
+    apiKey: record.apiKey,
+    metadata: record.metadata,
     ...(tls === undefined
       ? {}
       : {
@@ -59,7 +59,7 @@ export function connectRunner(record: RunnerConnection, identity: string): { cli
             typeof tls === 'boolean'
               ? tls
               : {
-                  ...(tls.serverNameOverride === undefined ? {} : { serverNameOverride: tls.serverNameOverride }),
+                  serverNameOverride: tls.serverNameOverride,
                   ...(tls.serverRootCACertificate === undefined
                     ? {}
                     : { serverRootCACertificate: bytes(tls.serverRootCACertificate) }),

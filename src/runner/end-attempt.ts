@@ -57,18 +57,18 @@ export async function endAttempt(options: EndOptions): Promise<AttemptResult> {
     host: setup.host,
     baseSha: setup.baseSha,
     exit,
-    ...(keeper.checkpoint === undefined ? {} : { checkpoint: keeper.checkpoint }),
-    ...(keeper.report === undefined ? {} : { report: keeper.report }),
+    checkpoint: keeper.checkpoint,
+    report: keeper.report,
     ...(cause.by === 'stop'
       ? {
           stop: {
             outcome: cause.outcome,
             reason: cause.reason,
-            ...(cause.retryAfterMs === undefined ? {} : { retryAfterMs: cause.retryAfterMs }),
+            retryAfterMs: cause.retryAfterMs,
           },
         }
       : {}),
-    ...(verdict === undefined ? {} : { verdict }),
+    verdict,
     ...watch.facts,
     acknowledged: box.acknowledged(),
   });

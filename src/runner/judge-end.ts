@@ -97,17 +97,17 @@ export function judgeEnd(facts: EndFacts): AttemptResult {
     outcome,
     reason: clip(reason),
     host: facts.host,
-    ...(facts.baseSha === undefined ? {} : { baseSha: facts.baseSha }),
+    baseSha: facts.baseSha,
     ...(report?.kind === 'done' ? { branch: report.branch, sha: report.sha } : {}),
-    ...(facts.checkpoint === undefined ? {} : { checkpoint: facts.checkpoint }),
+    checkpoint: facts.checkpoint,
     ...(exit?.code === undefined ? {} : { exitCode: exit.code }),
     ...(exit?.signal === undefined ? {} : { signal: exit.signal }),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    retryAfterMs,
     ...(summary === undefined ? {} : { summary: clip(summary) }),
     ...(facts.acknowledged === undefined || facts.acknowledged.length === 0
       ? {}
       : { acknowledged: facts.acknowledged.slice(-2 * limits.messagesKept) }),
-    ...(facts.session === undefined ? {} : { session: facts.session }),
-    ...(facts.usage === undefined ? {} : { usage: facts.usage }),
+    session: facts.session,
+    usage: facts.usage,
   };
 }

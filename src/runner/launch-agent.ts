@@ -55,7 +55,7 @@ export async function readyToLaunch({
     folder: dir.path,
     heartbead: shimPath(dir.shim),
     env,
-    ...(resumed === undefined ? {} : { resume: resumed }),
+    resume: resumed,
   });
   // What is ours stays ours: neither adapter nor settings file may point the agent elsewhere.
   const own = {

@@ -80,10 +80,10 @@ async function reap(
     host: setup.host,
     baseSha: setup.baseSha,
     stop: { outcome: 'lost', reason },
-    ...(keeper.checkpoint === undefined ? {} : { checkpoint: keeper.checkpoint }),
-    ...(report === undefined ? {} : { report }),
-    ...(record.session === undefined ? {} : { session: record.session }),
-    ...(record.usage === undefined ? {} : { usage: record.usage }),
+    checkpoint: keeper.checkpoint,
+    report,
+    session: record.session,
+    usage: record.usage,
   });
   await dir.writeResult(result);
   const { sockets, ...rest } = record;

@@ -51,15 +51,15 @@ export function detailsOf(facts: DetailFacts, now: number): BeatDetails {
     orphan,
     runningMs: now - spawnedAt,
     ...(watch.lastProgressAt === undefined ? {} : { silentMs: now - watch.lastProgressAt }),
-    ...(watch.activity === undefined ? {} : { activity: watch.activity }),
-    ...(keeper.pushProblem === undefined ? {} : { pushProblem: keeper.pushProblem }),
+    activity: watch.activity,
+    pushProblem: keeper.pushProblem,
   });
   return {
     host,
     attempt,
     phase,
     text,
-    ...(agentPid === undefined ? {} : { pid: agentPid }),
-    ...(keeper.checkpoint === undefined ? {} : { checkpoint: keeper.checkpoint }),
+    pid: agentPid,
+    checkpoint: keeper.checkpoint,
   };
 }

@@ -40,7 +40,7 @@ export function planLife(plan: SignalPlan, kind: LifeKind): SignalPlan {
 /** @returns the plan after the agent made progress; the newest activity is the one that is told. */
 export function planProgress(plan: SignalPlan, kind: ProgressKind, activity?: string): SignalPlan {
   const told = activity ?? plan.progress?.activity;
-  return { ...plan, progress: { kind, ...(told === undefined ? {} : { activity: told }) } };
+  return { ...plan, progress: { kind, activity: told } };
 }
 
 /** @returns the plan after the agent acknowledged messages. */

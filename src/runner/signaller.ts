@@ -95,7 +95,7 @@ export class Signaller {
       host,
       kind,
       ...(plan.progress?.activity === undefined ? {} : { activity: plan.progress.activity }),
-      ...(checkpoint === undefined ? {} : { checkpoint }),
+      checkpoint,
       ...(plan.acknowledged.length > 0 ? { acknowledged: [...plan.acknowledged] } : {}),
     };
   }

@@ -253,11 +253,11 @@ export class Supervisor implements ControlHandlers {
       ...(agent?.group && this.spawnedAt !== undefined
         ? { agent: { pid: agent.group.pid, pgid: agent.group.pgid, spawnedAt: this.spawnedAt } }
         : {}),
-      ...(watch.lastProgressAt === undefined ? {} : { lastProgressAt: watch.lastProgressAt }),
-      ...(watch.activity === undefined ? {} : { activity: watch.activity }),
-      ...(keeper.checkpoint === undefined ? {} : { checkpoint: keeper.checkpoint }),
-      ...(keeper.pushProblem === undefined ? {} : { pushProblem: keeper.pushProblem }),
-      ...(this.result === undefined ? {} : { result: this.result }),
+      lastProgressAt: watch.lastProgressAt,
+      activity: watch.activity,
+      checkpoint: keeper.checkpoint,
+      pushProblem: keeper.pushProblem,
+      result: this.result,
     };
   }
 
@@ -384,7 +384,7 @@ export class Supervisor implements ControlHandlers {
 
   private processes(): AttemptProcesses {
     const group = this.agent?.group;
-    return { attempt: this.options.dir.attempt, ...(group === undefined ? {} : { group }) };
+    return { attempt: this.options.dir.attempt, group };
   }
 
   /** Brings `runner.json` up to date. */

@@ -61,7 +61,7 @@ export class BinaryCache {
           if (name.startsWith(unfinished)) await rm(join(this.#folder, name), { recursive: true, force: true });
         return action();
       },
-      { onWait, ...(signal ? { signal } : {}) },
+      { onWait, signal },
     );
   }
 

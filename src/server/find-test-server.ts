@@ -130,7 +130,7 @@ async function fetchJars(
           stdin: 'ignore',
           all: true,
           reject: false,
-          ...(signal ? { cancelSignal: signal } : {}),
+          cancelSignal: signal,
         },
       );
       signal?.throwIfAborted();

@@ -276,7 +276,7 @@ export class FakeHost {
       task,
       prepared: 0,
       preparing: false,
-      ...(input.checkpoint ? { checkpoint: input.checkpoint } : {}),
+      checkpoint: input.checkpoint,
     };
     this.attempts.set(input.attempt, attempt);
     this.note(input.bead, 'accepted', `${input.attempt} on ${this.id}`);
@@ -420,7 +420,7 @@ export class FakeHost {
       outcome: 'lost',
       reason: 'the runner died without a result',
       host: this.id,
-      ...(checkpoint ? { checkpoint } : {}),
+      checkpoint,
     };
     this.note(input.bead, 'reaped', input.attempt);
     await this.call(() => attempt.task.complete(attempt.result));

@@ -291,7 +291,7 @@ export class FakeRunner {
       attempt: this.attempt.input.attempt,
       host: this.host.id,
       baseSha: this.host.remote.baseSha,
-      ...(checkpoint ? { checkpoint } : {}),
+      checkpoint,
       ...how,
     };
   }
@@ -324,7 +324,7 @@ export class FakeRunner {
       attempt: this.attempt.input.attempt,
       phase,
       text,
-      ...(checkpoint ? { checkpoint } : {}),
+      checkpoint,
     };
     const answer = await this.host.call(() => task.beat(details));
     if (beatRenews(answer)) this.host.note(this.attempt.input.bead, 'beat', text);
@@ -360,7 +360,7 @@ export class FakeRunner {
       attempt,
       host: this.host.id,
       kind,
-      ...(checkpoint ? { checkpoint } : {}),
+      checkpoint,
       ...(acknowledged.length > 0 ? { acknowledged: [...acknowledged] } : {}),
     };
     await this.host.signal(bead, 'heartbeat', signal);

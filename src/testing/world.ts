@@ -52,7 +52,7 @@ export class World {
     // Not the environment's own client: that one lets time jump while it waits for a result.
     const client = new Client({
       connection,
-      ...(environment.namespace === undefined ? {} : { namespace: environment.namespace }),
+      namespace: environment.namespace,
     });
     const desk = new ActivityDesk(client);
     const watch = new WorkflowWatch(client, desk);

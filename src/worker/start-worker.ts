@@ -89,9 +89,9 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     const { address, tls, apiKey, metadata } = options.connection;
     const shared = {
       address,
-      ...(tls === undefined ? {} : { tls }),
-      ...(apiKey === undefined ? {} : { apiKey }),
-      ...(metadata === undefined ? {} : { metadata }),
+      tls,
+      apiKey,
+      metadata,
     };
     const connection = await reach(address, Connection.connect({ ...shared, connectTimeout: connectWithin }));
     closers.push(() => connection.close());
@@ -141,7 +141,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
           hostId,
           workers: states,
           agents: { living: host.runners.count, max: maxAgents },
-          ...(obstacle === undefined ? {} : { obstacle }),
+          obstacle,
         };
       });
       closers.push(() => health.close());
@@ -162,7 +162,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     done.catch((error: unknown) => logger.error({ err: error }, 'the worker failed'));
     return {
       hostId,
-      ...(probe === undefined ? {} : { healthPort: probe }),
+      healthPort: probe,
       done,
       stop: async () => {
         await running.stop();

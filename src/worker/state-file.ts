@@ -28,7 +28,7 @@ export class WorkerStateFile {
   constructor(home: string, fixed: Pick<WorkerState, 'hostId' | 'taskQueue' | 'maxAgents' | 'address'>) {
     const startTime = processStartTime(process.pid);
     this.#path = join(home, 'worker-state.json');
-    this.#fixed = { pid: process.pid, ...(startTime === undefined ? {} : { startTime }), ...fixed };
+    this.#fixed = { pid: process.pid, startTime, ...fixed };
   }
 
   async write(state: WorkerState['state']): Promise<void> {

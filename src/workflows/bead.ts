@@ -161,9 +161,9 @@ class Bead implements Keep {
         attempt: last.id,
         repo: state.repo,
         branch: state.branch ?? '',
-        ...(state.base !== undefined ? { base: state.base } : {}),
-        ...(state.baseSha !== undefined ? { baseSha: state.baseSha } : {}),
-        ...(state.sha !== undefined ? { sha: state.sha } : {}),
+        base: state.base,
+        baseSha: state.baseSha,
+        sha: state.sha,
       }),
     );
     try {
@@ -190,8 +190,8 @@ class Bead implements Keep {
         attempt: salvage.attempt,
         repo: state.repo,
         branch: salvage.branch,
-        ...(state.base !== undefined ? { base: state.base } : {}),
-        ...(state.baseSha !== undefined ? { baseSha: state.baseSha } : {}),
+        base: state.base,
+        baseSha: state.baseSha,
       });
       this.apply({ type: 'salvaged', evidence });
     } catch (error) {
@@ -233,9 +233,9 @@ class Bead implements Keep {
       status: state.status === 'closed' ? 'closed' : 'failed',
       attempts: state.attemptCount,
       reason: state.reason,
-      ...(state.branch !== undefined ? { branch: state.branch } : {}),
-      ...(state.sha !== undefined ? { sha: state.sha } : {}),
-      ...(state.baseSha !== undefined ? { base: state.baseSha } : {}),
+      branch: state.branch,
+      sha: state.sha,
+      base: state.baseSha,
     };
   }
 

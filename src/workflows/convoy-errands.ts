@@ -87,7 +87,7 @@ export class ConvoyErrands {
     if (state.target === 'integration') {
       const branch = integrationBranch(state.convoy);
       await refinery().ensureBranch.executeWithOptions({ summary: `make branch ${branch}` }, [
-        { repo: facts.repo, branch, ...(facts.base === undefined ? {} : { from: facts.base }) },
+        { repo: facts.repo, branch, from: facts.base },
       ]);
     }
     this.convoy.apply({ type: 'prepared', facts });
@@ -120,16 +120,17 @@ export class ConvoyErrands {
       convoy: state.convoy,
       bead: convoyBeadId(state.convoy, id),
       title: bead.title,
-      ...(bead.body === undefined ? {} : { body: bead.body }),
+      body: bead.body,
       agent: bead.agent ?? { adapter: 'rig' },
       priority: bead.priority ?? 3,
       rig: state.rig,
       repo,
-      ...(targetBranch === undefined ? {} : { base: targetBranch, target: targetBranch }),
-      ...(baseSha === undefined ? {} : { baseSha }),
+      base: targetBranch,
+      target: targetBranch,
+      baseSha,
     };
     const { report } = await startBead.executeWithOptions({ summary: `start ${id}` }, [input]);
-    this.convoy.apply({ type: 'started', id, ...(report === undefined ? {} : { report }) });
+    this.convoy.apply({ type: 'started', id, report });
   }
 
   async #cancel(id: string): Promise<void> {

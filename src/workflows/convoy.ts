@@ -181,7 +181,7 @@ class Convoy {
     const ended = looks.filter((look) => !look.running);
     const gone = ended.flatMap(({ workflowId, status, report }) => {
       const bead = beadOfWorkflowId(workflowId);
-      return bead === undefined ? [] : [{ bead, status, ...(report === undefined ? {} : { report }) }];
+      return bead === undefined ? [] : [{ bead, status, report }];
     });
     if (gone.length > 0) this.apply({ type: 'looked', askedAt, gone });
     if (this.state.landing?.step === 'queued' && ended.some(({ workflowId }) => rig.includes(workflowId)))

@@ -34,7 +34,7 @@ beforeEach(() => {
 });
 
 const agent = (args: string[], stdin?: string) =>
-  cli.run(['agent', ...args], { env: { HEARTBEAD_SOCKET: socket }, ...(stdin === undefined ? {} : { stdin }) });
+  cli.run(['agent', ...args], { env: { HEARTBEAD_SOCKET: socket }, stdin });
 
 describe('each verb is one request to the runner', () => {
   test.each<[string[], string, unknown]>([

@@ -16,7 +16,7 @@ export default async function bundleWithCounters(project: TestProject): Promise<
   const { webpackConfigHook } = new WorkflowCoverage().augmentBundleOptions({ workflowsPath: 'any' });
   const { code } = await bundleWorkflowCode({
     workflowsPath: at('src/workflows/index.ts'), workflowInterceptorModules: [...workflowInterceptors.map((name) => at(`src/workflows/${name}.ts`)), at('test/coverage/counters.ts')], logger: new DefaultLogger('ERROR'),
-    ...(webpackConfigHook ? { webpackConfigHook } : {}),
+    webpackConfigHook,
   });
   const folder = await mkdtemp(join(tmpdir(), 'heartbead-coverage-'));
   const path = join(folder, 'workflow-bundle.js');

@@ -69,12 +69,7 @@ function startWorker(stopAt?: MergeStep): { child: ChildProcess; reached: Promis
   const program = fileURLToPath(new URL('support/merge-worker.ts', import.meta.url));
   const child = spawn(
     process.execPath,
-    [
-      '--import',
-      'tsx',
-      program,
-      JSON.stringify({ address, namespace, town, home: lab.home, ...(stopAt === undefined ? {} : { stopAt }) }),
-    ],
+    ['--import', 'tsx', program, JSON.stringify({ address, namespace, town, home: lab.home, stopAt })],
     { stdio: ['ignore', 'pipe', 'ignore'] },
   );
   children.push(child);

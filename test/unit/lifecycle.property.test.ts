@@ -155,7 +155,7 @@ function eventOf(state: BeadState, what: Happening, now: number): BeadEvent | un
         signal: {
           attempt: id(what.of),
           kind: what.beat,
-          ...(what.host === undefined ? {} : { host: what.host }),
+          host: what.host,
           ...(what.acknowledges ? { acknowledged: state.messages.map((message) => message.id) } : {}),
         },
       };

@@ -44,7 +44,7 @@ export function makeLookAtWorkflows({
       return { workflowId, running, status };
     try {
       const report = await reportFrom(workflowId);
-      return { workflowId, running, status, ...(report === undefined ? {} : { report }) };
+      return { workflowId, running, status, report };
     } catch (error) {
       logger.warn({ err: error, workflowId, status }, 'a bead that has ended could not be asked how');
       return undefined;

@@ -25,7 +25,7 @@ export function makeReadRig({ client }: Pick<FleetDeps, 'client'>): FleetActivit
       if (removed) throw none();
       return {
         repo: settings.repo,
-        ...(settings.base === undefined ? {} : { base: settings.base }),
+        base: settings.base,
         strategy: settings.strategy,
         version,
       };

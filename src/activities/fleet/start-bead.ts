@@ -30,10 +30,10 @@ export function makeStartBead({
       priority,
       rig,
       convoy,
-      ...(body === undefined ? {} : { body }),
-      ...(base === undefined ? {} : { base }),
-      ...(target === undefined ? {} : { target }),
-      ...(baseSha === undefined ? {} : { baseSha }),
+      body,
+      base,
+      target,
+      baseSha,
     };
     try {
       await beads.start(input, taskQueue);
@@ -54,6 +54,6 @@ export function makeStartBead({
       await beads.start(input, taskQueue, { again: true });
       return { existed: false };
     }
-    return { existed: true, ...(report === undefined ? {} : { report }) };
+    return { existed: true, report };
   };
 }

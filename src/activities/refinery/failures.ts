@@ -21,7 +21,7 @@ const again = (type: string, error: Error, nextRetryDelay?: typeof pullRequestEv
     type,
     nonRetryable: false,
     cause: error,
-    ...(nextRetryDelay === undefined ? {} : { nextRetryDelay }),
+    nextRetryDelay,
   });
 
 /**

@@ -73,8 +73,7 @@ export async function runCheck({ check, tree, env, onLines, drained, signal }: C
   });
   const { pid } = child;
   const group = pid === undefined ? undefined : { pid, pgid: pid, startTime: processStartTime(pid) ?? 'gone' };
-  const endAll = (): Promise<unknown> =>
-    endProcesses({ attempt: tree, variable: checkMark, graceMs: endGrace, ...(group === undefined ? {} : { group }) });
+  const endAll = (): Promise<unknown> => endProcesses({ attempt: tree, variable: checkMark, graceMs: endGrace, group });
 
   const cut = whenCut(signal, check.timeout);
   const closed = new Promise<void>((resolve) => void child.once('close', () => resolve()));

@@ -88,7 +88,7 @@ export async function prepareWorkspace(
   if (input.session !== undefined) progress('worktree', 'looks for the conversation of an earlier attempt');
   const resume = adapter && (await earlierSession(deps, input, dir, adapter, signal));
   signal.throwIfAborted();
-  await dir.writeSetup({ host: host.hostId, baseSha: begin, mirror, ...(resume === undefined ? {} : { resume }) });
+  await dir.writeSetup({ host: host.hostId, baseSha: begin, mirror, resume });
   progress('worktree', 'worktree ready');
   return typeof found === 'string' ? { checkpointLost: found } : {};
 }

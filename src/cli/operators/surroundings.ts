@@ -18,7 +18,7 @@ export async function surroundingsOf(town: Town, view: BeadView | undefined, dea
     now: Date.now(),
     taskQueue: town.taskQueue,
     hosts: { ...polled, silent },
-    ...(rig === undefined ? {} : { rig }),
+    rig,
   };
 }
 

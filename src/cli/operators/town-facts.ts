@@ -50,7 +50,7 @@ export async function lookAtTown(
   const facts: BeadFact[] = listed.beads.map(({ bead, status }, index) => ({
     bead,
     status,
-    ...(views[index] === undefined ? {} : { view: views[index] }),
+    view: views[index],
   }));
   const attemptHosts = [
     ...new Set(facts.flatMap(({ view }) => (view?.current?.host === undefined ? [] : [view.current.host]))),
@@ -67,11 +67,11 @@ export async function lookAtTown(
       more: listed.more,
       rigs: rigIds.map(({ id }, index): RigFact => ({
         rig: id,
-        ...(rigs[index] === undefined ? {} : { view: rigs[index] }),
+        view: rigs[index],
       })),
       convoys: convoyIds.map(({ id }, index): ConvoyFact => ({
         convoy: id,
-        ...(convoys[index] === undefined ? {} : { view: convoys[index] }),
+        view: convoys[index],
       })),
       hosts: { ...polled, silent },
     },
@@ -101,7 +101,7 @@ export async function hostsOf(town: Town, deadline: number): Promise<Omit<TownHo
     pollersAt(town, taskQueues.merge(taskQueue), 'activity', deadline),
     queuedIn(town, taskQueues.agents(taskQueue), deadline),
   ]);
-  return { up, free, merging, ...(queued === undefined ? {} : { queued }) };
+  return { up, free, merging, queued };
 }
 
 async function pollersAt(

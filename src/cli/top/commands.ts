@@ -46,7 +46,7 @@ function showPage(bead: string, data: TopData | undefined): string | Page {
     now: facts.now,
     taskQueue: facts.taskQueue,
     hosts: facts.hosts,
-    ...(rig === undefined ? {} : { rig }),
+    rig,
   });
   const [head = '', why = '', ...rest] = explain(view, facts.now);
   const story = view.story.slice(-20).map(({ at, text }) => `${timeOfDay(at)}  ${text}`);

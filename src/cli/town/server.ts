@@ -53,7 +53,7 @@ export async function ensureServer(options: ServerOptions): Promise<TownServer> 
   const program = await findDevServer({
     log,
     env,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    signal: options.signal,
   });
   // Agents that live on from an earlier `up` know the old address: it must come back where it was.
   const port = options.port ?? (await freePort(preferred(portOf(before?.address), usualPorts.server)));

@@ -52,7 +52,7 @@ export async function bringUp(options: UpOptions): Promise<TownUp> {
         });
         const worker =
           options.worker === undefined ? undefined : await ensureWorker(town, { home, env, log, ...options.worker });
-        return { server, registered, town, ...(worker === undefined ? {} : { worker }) };
+        return { server, registered, town, worker };
       } catch (error) {
         await town.close();
         throw error;

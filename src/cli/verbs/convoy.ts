@@ -129,8 +129,8 @@ export function convoy(program: Command): void {
                   .split(',')
                   .map((need) => need.trim())
                   .filter((need) => need !== ''),
-          ...(body === undefined ? {} : { body }),
-          ...(priority === undefined ? {} : { priority }),
+          body,
+          priority,
         };
         const text = await (await context.fleet()).addBead(convoyId, { bead });
         context.print({ convoy: convoyId, bead, text }, text);

@@ -34,8 +34,8 @@ export function costs(program: Command): void {
           all: !open,
           deadline: context.deadline,
           taskQueue: town.taskQueue,
-          ...(rig === undefined ? {} : { rig }),
-          ...(convoy === undefined ? {} : { convoy }),
+          rig,
+          convoy,
         });
         if (found.beads.length > 40) context.note(`asking ${found.beads.length} beads …`);
         const views = await viewsOf(town, found.beads, context.deadline);
@@ -51,14 +51,14 @@ export function costs(program: Command): void {
                     status: view.status,
                     attempts: view.attemptCount,
                     usage: view.usage ?? noUsage,
-                    ...(view.rig === undefined ? {} : { rig: view.rig }),
-                    ...(view.convoy === undefined ? {} : { convoy: view.convoy }),
+                    rig: view.rig,
+                    convoy: view.convoy,
                     ...(view.budgets.maxTokens === undefined && view.budgets.maxCostUsd === undefined
                       ? {}
                       : {
                           budget: {
-                            ...(view.budgets.maxTokens === undefined ? {} : { maxTokens: view.budgets.maxTokens }),
-                            ...(view.budgets.maxCostUsd === undefined ? {} : { maxCostUsd: view.budgets.maxCostUsd }),
+                            maxTokens: view.budgets.maxTokens,
+                            maxCostUsd: view.budgets.maxCostUsd,
                           },
                         }),
                   },

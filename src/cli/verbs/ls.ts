@@ -27,7 +27,7 @@ export function ls(program: Command): void {
           all,
           limit,
           deadline: context.deadline,
-          ...(status === undefined ? {} : { status }),
+          status,
         });
         const none =
           status === undefined && !all

@@ -56,7 +56,7 @@ export function replay(program: Command): void {
             return {
               file,
               workflowType,
-              ...(workflowId === undefined ? {} : { workflowId }),
+              workflowId,
               runId,
               events: events.length,
               ...verdict,

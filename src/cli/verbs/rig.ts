@@ -47,11 +47,11 @@ function changeOf(given: Given, verb: string): RigChange {
     ...(given.repo === undefined ? {} : { repo: repoOf(given.repo, process.cwd()) }),
     ...(given.base === undefined ? {} : { base: given.base === '' ? null : given.base }),
     ...(given.agent === undefined && given.command === undefined ? {} : { agent: agentSpec(given, `rig ${verb}`) }),
-    ...(given.maxAgents === undefined ? {} : { maxAgents: given.maxAgents }),
+    maxAgents: given.maxAgents,
     ...(given.check === undefined ? {} : { checks: given.check.filter((check) => check !== '').map(checkOf) }),
-    ...(given.strategy === undefined ? {} : { strategy: given.strategy }),
-    ...(given.approval === undefined ? {} : { approval: given.approval }),
-    ...(given.clock === undefined ? {} : { clocks: given.clock }),
+    strategy: given.strategy,
+    approval: given.approval,
+    clocks: given.clock,
   };
 }
 

@@ -125,10 +125,10 @@ async function beadInput(context: Context, title: string, given: Given): Promise
         ? { adapter: 'rig' }
         : agentSpec(given, 'sling'),
     priority: given.priority,
-    ...(body === undefined ? {} : { body }),
-    ...(given.base === undefined ? {} : { base: given.base }),
-    ...(given.rig === undefined ? {} : { rig: given.rig }),
-    ...(given.target === undefined ? {} : { target: given.target }),
+    body,
+    base: given.base,
+    rig: given.rig,
+    target: given.target,
     ...(Object.keys(given.clock).length === 0 ? {} : { clocks: given.clock }),
     ...(Object.keys(given.budget).length === 0 ? {} : { budgets: given.budget }),
   };

@@ -46,12 +46,12 @@ export function up(program: Command): void {
           env: context.io.env,
           taskQueue: taskQueue ?? context.io.env['HEARTBEAD_TASK_QUEUE'] ?? DEFAULT_TASK_QUEUE,
           log: (line) => context.note(line),
-          ...(port === undefined ? {} : { port }),
-          ...(uiPort === undefined ? {} : { uiPort }),
+          port,
+          uiPort,
           ...(worker ? { worker: maxAgents === undefined ? {} : { maxAgents } } : {}),
         });
         await town.close();
-        const up = { server, registered, ...(started === undefined ? {} : { worker: started }) };
+        const up = { server, registered, worker: started };
         context.print(result(home, up), page(home, up));
         if (!foreground) return exitCodes.fine;
         return stay(context, home, up);

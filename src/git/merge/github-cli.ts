@@ -41,7 +41,7 @@ export function githubCli(env: NodeJS.ProcessEnv = process.env): PullRequests {
       extendEnv: false,
       timeout: askLimit,
       env: { ...env, GH_PROMPT_DISABLED: '1', GH_NO_UPDATE_NOTIFIER: '1', NO_COLOR: '1', GH_PAGER: 'cat' },
-      ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+      cancelSignal: options.signal,
       ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     });
     if (result.isCanceled) throw options.signal?.reason;

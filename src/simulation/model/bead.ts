@@ -230,7 +230,7 @@ export class ModelBead {
       title: state.title,
       body: '',
       repo: state.repo,
-      ...(attempt.checkpoint ? { checkpoint: attempt.checkpoint } : {}),
+      checkpoint: attempt.checkpoint,
       agent: state.agentSpec,
       clocks: state.clocks,
       notes: state.notes,

@@ -89,8 +89,8 @@ export class ModelTown implements HostSurroundings {
       title: id,
       repo: '/srv/model.git',
       agent: { adapter: 'demo' },
-      ...(this.options.budgets ? { budgets: this.options.budgets } : {}),
-      ...(this.options.clocks ? { clocks: this.options.clocks } : {}),
+      budgets: this.options.budgets,
+      clocks: this.options.clocks,
     });
     this.beads.push(bead);
     await this.settle();

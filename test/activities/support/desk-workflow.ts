@@ -86,7 +86,7 @@ export async function desk(initial: unknown): Promise<void> {
       startToCloseTimeout: '1 hour',
       retry: { maximumAttempts: 1 },
       cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-      ...(heartbeatTimeout === undefined ? {} : { heartbeatTimeout }),
+      heartbeatTimeout,
     });
     const run = scope.run(() => activities[activity](input));
     void run.then(

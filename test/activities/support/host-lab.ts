@@ -69,7 +69,7 @@ export class Desk {
 
   async call(activity: keyof Activities, queue: string, input: unknown, heartbeatTimeout?: number): Promise<Running> {
     const id = `${activity}-${++this.#calls}`;
-    const call: Call = { id, activity, queue, input, ...(heartbeatTimeout === undefined ? {} : { heartbeatTimeout }) };
+    const call: Call = { id, activity, queue, input, heartbeatTimeout };
     await this.handle.executeUpdate(callUpdate, { args: [call] });
     return {
       cancel: () => this.handle.signal(cancelSignal, { id }),

@@ -182,7 +182,7 @@ function responsesTools(body: Json): OfferedTool[] {
       : [
           {
             name: String(tool['name']),
-            ...(namespace === undefined ? {} : { namespace }),
+            namespace,
             schema: (tool['parameters'] ?? {}) as Json,
           },
         ];
@@ -228,7 +228,7 @@ const responses: Dialect = {
               call_id: call.id,
               status: 'completed',
               name: call.tool.name,
-              ...(call.tool.namespace === undefined ? {} : { namespace: call.tool.namespace }),
+              namespace: call.tool.namespace,
               arguments: JSON.stringify(call.args),
             },
           ]),

@@ -63,7 +63,7 @@ export class Cli {
     const child = spawn(executable ?? process.execPath, executable === undefined ? [program, ...args] : args, {
       env: this.environment(env),
       stdio: ['pipe', 'pipe', 'pipe'],
-      ...(cwd === undefined ? {} : { cwd }),
+      cwd,
     });
     this.children.add(child);
     child.once('exit', () => this.children.delete(child));

@@ -137,7 +137,7 @@ export const inputOf = (
   request,
   strategy,
   checks,
-  ...(withdrawn === undefined ? {} : { withdrawn }),
+  withdrawn,
 });
 
 /** One run of the activity. */
@@ -167,9 +167,9 @@ export function start(
   const deps: RefineryDeps = {
     home,
     hostId,
-    ...(env === undefined ? {} : { env }),
-    ...(pullRequests === undefined ? {} : { pullRequests }),
-    ...(observe === undefined ? {} : { observe }),
+    env,
+    pullRequests,
+    observe,
   };
   const { merge } = activities ?? createRefineryActivities(deps);
   return { outcome: environment.run(merge, input), beats, environment };

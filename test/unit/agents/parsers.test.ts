@@ -24,7 +24,7 @@ function run(
       throw error;
     },
   });
-  watch.begin({ spec: { adapter: adapter.name }, ...(usedBefore ? { usedBefore } : {}) });
+  watch.begin({ spec: { adapter: adapter.name }, usedBefore });
   for (const line of lines) watch.line(line, 'stdout');
   return { verdict: adapter.classify?.({ code: 0, lastLines: [] }, watch.events), watch, progress };
 }

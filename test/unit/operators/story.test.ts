@@ -10,7 +10,7 @@ const beat = (at: number, kind: string, activity?: string): StoryEvent => ({
   at,
   kind: 'signal',
   name: 'heartbeat',
-  payload: { attempt: '1-a', host: 'alpha', kind, ...(activity === undefined ? {} : { activity }) },
+  payload: { attempt: '1-a', host: 'alpha', kind, activity },
 });
 
 describe('the story of a bead', () => {

@@ -12,7 +12,7 @@ const idle = (wait: BeadView['wait'], more: Partial<BeadView> = {}): Partial<Bea
   status: 'open',
   agent: 'none',
   current: undefined,
-  ...(wait === undefined ? {} : { wait }),
+  wait,
   ...more,
 });
 const grant = idle({ for: 'grant', since: now, text: 'waits' }, { rig: 'app' });

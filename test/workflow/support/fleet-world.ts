@@ -95,10 +95,7 @@ export class FleetWorld {
   static async open(): Promise<FleetWorld> {
     const env = await createTimeSkipping();
     // Not the environment's own client: that one lets time jump while it waits for a result.
-    const world = new FleetWorld(
-      env,
-      new Client({ connection: env.connection, ...(env.namespace === undefined ? {} : { namespace: env.namespace }) }),
-    );
+    const world = new FleetWorld(env, new Client({ connection: env.connection, namespace: env.namespace }));
     bundled ??= bundleWorkflowCode({
       workflowsPath: fileURLToPath(new URL('stand-in-bead.ts', import.meta.url)),
       logger: new DefaultLogger('ERROR'),
@@ -112,7 +109,7 @@ export class FleetWorld {
     });
     const common = {
       connection: env.nativeConnection,
-      ...(env.namespace === undefined ? {} : { namespace: env.namespace }),
+      namespace: env.namespace,
       maxHeartbeatThrottleInterval: 1,
     };
     world.#workers = await Promise.all([

@@ -75,9 +75,9 @@ export async function bead(input: BeadInput): Promise<void> {
     ran: [],
     merges: [],
     cancelled: false,
-    ...(input.convoy === undefined ? {} : { convoy: input.convoy }),
-    ...(input.baseSha === undefined ? {} : { baseSha: input.baseSha }),
-    ...(input.target === undefined ? {} : { target: input.target }),
+    convoy: input.convoy,
+    baseSha: input.baseSha,
+    target: input.target,
   };
   let grant: Granted | undefined;
   let refused: string | undefined;
@@ -114,7 +114,7 @@ export async function bead(input: BeadInput): Promise<void> {
       status,
       reason,
       merged: mergedSha !== undefined,
-      ...(mergedSha === undefined ? {} : { sha: mergedSha }),
+      sha: mergedSha,
     };
     await getExternalWorkflowHandle(convoyWorkflowId(input.convoy))
       .signal(convoyMessages.beadReport, report)
