@@ -91,8 +91,12 @@ ${byKind(entries)
   esac
   case "\${COMP_WORDS[COMP_CWORD - 1]}" in --rig) ids=rigs ;; --convoy) ids=convoys ;; esac
   case "$cur" in -*) ids="" ;; esac
-  [ -z "$ids" ] || words="$words $(heartbead completion "$ids" 2>/dev/null)"
-  COMPREPLY=($(compgen -W "$words" -- "$cur"))
+  COMPREPLY=()
+  # What a server says is text to compare, and never expanded, as \`compgen -W\` would do.
+  while IFS= read -r word; do
+    case "$word" in "" | *[!a-z0-9-]*) continue ;; esac
+    [[ "$word" != "$cur"* ]] || COMPREPLY+=("$word")
+  done < <(printf '%s\\n' $words; [ -z "$ids" ] || heartbead completion "$ids" 2>/dev/null)
 }
 complete -o default -F _heartbead heartbead
 `;

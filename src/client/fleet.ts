@@ -19,6 +19,8 @@ import type {
   RigSettings,
   RigView,
 } from '../contract/index.js';
+import { convoyIdProblem } from '../domain/convoy-graph.js';
+import { rigNameProblem } from '../domain/rig-settings.js';
 import type { Town } from './connect.js';
 import { pendingActivities } from './describe.js';
 import { defaultDeadline, within } from './deadline.js';
@@ -31,6 +33,7 @@ const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttribute
 const rigKey = keyword(searchAttributes.rig);
 const convoyKey = keyword(searchAttributes.convoy);
 
+const idProblems = { rig: rigNameProblem, convoy: convoyIdProblem } as const;
 const workflowIds: Record<FleetKind, (id: string) => string> = { rig: rigWorkflowId, convoy: convoyWorkflowId };
 
 /** One row of a list of rigs or convoys. */
@@ -150,8 +153,11 @@ export class FleetClient {
     await this.answered(kind, '', async () => {
       for await (const execution of this.town.client.workflow.list({ query, pageSize: Math.min(limit, 200) })) {
         const { title } = (execution.memo ?? {}) as { title?: unknown };
+        const id = execution.workflowId.slice(kind.length + 1);
+        // Whoever can start a workflow chooses its id: one that breaks the rule for names is no rig and no convoy.
+        if (idProblems[kind](id) !== undefined) continue;
         found.push({
-          id: execution.workflowId.slice(kind.length + 1),
+          id,
           execution: execution.status.name,
           startedAt: execution.startTime.getTime(),
           ...(typeof title === 'string' ? { title } : {}),

@@ -1,4 +1,4 @@
-import { beadOfWorkflowId, beadStatuses, searchAttributes, workflowTypes } from '../contract/index.js';
+import { beadIdProblem, beadOfWorkflowId, beadStatuses, searchAttributes, workflowTypes } from '../contract/index.js';
 import type { AgentStatus, BeadStatus } from '../contract/index.js';
 import type { Town } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
@@ -47,7 +47,8 @@ export async function listBeads(
         pageSize: Math.min(options.limit + 1, 1_000),
       })) {
         const bead = beadOfWorkflowId(found.workflowId);
-        if (bead === undefined) continue;
+        // Whoever can start a workflow chooses its id: one that is no bead's id is no bead.
+        if (bead === undefined || beadIdProblem(bead) !== undefined) continue;
         if (beads.length === options.limit) return { beads, more: true };
         beads.push(summaryOf(bead, found));
       }

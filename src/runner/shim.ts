@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { packageRoot } from './compiled.js';
+import { compiledFile } from './compiled.js';
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
@@ -8,11 +8,11 @@ const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 export const shimPath = (folder: string): string => join(folder, 'heartbead');
 
 /**
- * Makes a folder with a `heartbead` for the agent's PATH: this very installation and this very Node, whatever else the
- * host has.
+ * Makes a folder with a `heartbead` for the agent's PATH: of this very installation and this very Node, whatever else
+ * the host has. A program of its own: it knows the verbs of agents alone, whatever an agent does to its environment.
  */
 export async function writeShim(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const script = `#!/bin/sh\nexec ${quoted(process.execPath)} ${quoted(join(packageRoot, 'bin', 'heartbead.mjs'))} "$@"\n`;
+  const script = `#!/bin/sh\nexec ${quoted(process.execPath)} ${quoted(compiledFile('cli/agent-main'))} "$@"\n`;
   await writeFile(shimPath(folder), script, { mode: 0o700 });
 }

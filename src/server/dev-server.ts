@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { findDevServer } from './find-dev-server.js';
+import { lengthenRetention } from './retention.js';
 import { registerSearchAttributes, searchAttributeNames } from './search-attributes.js';
 import { ServerProcess } from './server-process.js';
 import type { FoundBinary } from './found-binary.js';
@@ -29,6 +30,12 @@ export const serverSettings: Readonly<Record<string, boolean | number>> = {
   'matching.numTaskqueueWritePartitions': 1,
   'history.MaxBufferedQueryCount': 100,
 };
+
+/**
+ * Of the dynamic configuration of the embedded server alone, as JSON. Its HTTP API listens on a port that it chooses,
+ * nobody of us uses it, and it takes what any web page may send: no host that a request can name is served.
+ */
+const closedHttpApi = { 'frontend.httpAllowedHosts': '["none.invalid"]' } as const;
 
 export interface DevServerOptions {
   /**
@@ -73,7 +80,7 @@ export class DevServerProblem extends Error {
 }
 
 /**
- * Starts Temporal's dev server on loopback and waits until it answers and takes our search attributes.
+ * Starts Temporal's dev server on loopback and waits until it answers and has our search attributes and retention.
  * @throws {DevServerProblem} when a port is taken, or the server ends or does not answer in time.
  * @throws {ServerNotFound} when there is no program for it.
  */
@@ -136,7 +143,10 @@ function commandLine({ port, uiPort, dbFile, namespace }: CommandLine): string[]
     'json',
     ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort)]),
     ...(dbFile === undefined ? [] : ['--db-filename', dbFile]),
-    ...Object.entries(serverSettings).flatMap(([key, value]) => ['--dynamic-config-value', `${key}=${value}`]),
+    ...Object.entries({ ...serverSettings, ...closedHttpApi }).flatMap(([key, value]) => [
+      '--dynamic-config-value',
+      `${key}=${value}`,
+    ]),
     ...searchAttributeNames.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
   ];
 }
@@ -184,6 +194,7 @@ async function readyProblem(address: string, namespace: string): Promise<string 
     connection = await Connection.connect({ address, connectTimeout: answerWithinMs });
     await connection.workflowService.describeNamespace({ namespace });
     await registerSearchAttributes(connection, namespace);
+    await lengthenRetention(connection, namespace);
     return undefined;
   } catch (error) {
     // While it comes up, every kind of refusal is possible; the last one is told if it never does.

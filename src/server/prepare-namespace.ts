@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { isGrpcServiceError } from '@temporalio/client';
 import { connect } from '../client/connect.js';
 import { ClientError, NoServerError } from '../client/errors.js';
+import { defaultRetentionDays, retentionSeconds } from './retention.js';
 import { registerSearchAttributes } from './search-attributes.js';
 import type { Connection } from '@temporalio/client';
 import type { Town } from '../client/connect.js';
@@ -21,8 +22,6 @@ const code = { notFound: 5, alreadyExists: 6, unavailable: 14 } as const;
  */
 const readyWithinMs = 120_000;
 const retryEveryMs = 1_000;
-/** How long the server keeps closed beads: a month of `heartbead ls` and of histories to look into. */
-const defaultRetentionDays = 30;
 
 export interface PrepareOptions {
   /**
@@ -63,7 +62,7 @@ async function create(connection: Connection, namespace: string, retentionDays: 
   try {
     await connection.workflowService.registerNamespace({
       namespace,
-      workflowExecutionRetentionPeriod: { seconds: (retentionDays * 86_400) as never },
+      workflowExecutionRetentionPeriod: retentionSeconds(retentionDays),
     });
     return true;
   } catch (error) {

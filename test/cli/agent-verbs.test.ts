@@ -2,7 +2,11 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Cli } from './support/cli.js';
+import { operatorVerbs } from '../../src/cli/operator-verbs.js';
+import { createProgram } from '../../src/cli/program.js';
+import { verbs } from '../../src/cli/verbs/index.js';
+import { shimPath, writeShim } from '../../src/runner/shim.js';
+import { Cli, finished } from './support/cli.js';
 
 /** A runner that answers as it is told, and remembers what it was asked. */
 let runner: Server;
@@ -142,5 +146,40 @@ describe('what can go wrong', () => {
     const { code, stderr } = await cli.run(['agent', 'heartbeat']);
     expect(code).toBe(2);
     expect(stderr).toContain('this command is for agents inside an attempt');
+  });
+});
+
+describe('inside an attempt', () => {
+  const attempt = { HEARTBEAD_ATTEMPT: '1-aaaa1111' };
+
+  test.each([
+    ['cancel', 'neighbour'],
+    ['rig', 'set', 'app', '--no-approval'],
+    ['approve', 'it', '--by', 'me'],
+    ['down'],
+  ])("an operator's verb is refused (4) with one sentence: %s", async (...args) => {
+    const { code, stdout, stderr } = await cli.run(args, { env: attempt });
+    expect({ code, stdout }).toEqual({ code: 4, stdout: '' });
+    expect(stderr).toMatch(/^heartbead: `heartbead \w+` is for operators, .+\n {2}next: .+\n$/);
+  });
+
+  test('the help shows what agents have, and nothing else', async () => {
+    const { code, stdout } = await cli.run(['--help'], { env: attempt });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ {2}agent /m);
+    expect(stdout).toMatch(/^ {2}mcp /m);
+    for (const verb of operatorVerbs) expect(stdout).not.toMatch(new RegExp(`^ {2}${verb} `, 'm'));
+  });
+
+  test('the `heartbead` on its PATH knows no more when the agent takes the mark from its environment', async () => {
+    await writeShim(join(cli.home, 'bin'));
+    const run = (args: string[]) => finished(cli.start(args, { executable: shimPath(join(cli.home, 'bin')) }));
+    expect(await run(['cancel', 'neighbour'])).toMatchObject({ code: 4, stdout: '' });
+    expect(await run(['agent', 'heartbeat'])).toMatchObject({ code: 2, stderr: expect.stringContaining('not set') });
+  });
+
+  test('every verb that is not for agents is one of those that are refused', () => {
+    const names = createProgram(verbs).commands.map((command) => command.name());
+    expect(names.filter((name) => name !== 'agent' && name !== 'mcp')).toEqual([...operatorVerbs]);
   });
 });

@@ -317,6 +317,30 @@ describe('without a worker', () => {
   });
 });
 
+test('a workflow whose id is no id of ours is neither listed nor offered to a shell', async () => {
+  const evil = [`$(touch\${IFS}/tmp/ran)`, `a b`, `-rf`];
+  const handles = await Promise.all(
+    evil.flatMap((name) =>
+      ['bead', 'rig', 'convoy'].map((type) =>
+        client.workflow.start(type, { workflowId: `${type}-${name}${queue}`, taskQueue: `${queue}-nobody` }),
+      ),
+    ),
+  );
+  try {
+    const query = `TaskQueue = '${queue}-nobody' AND ExecutionStatus = 'Running'`;
+    await expect
+      .poll(async () => (await client.workflow.count(query)).count, { timeout: 60_000 })
+      .toBeGreaterThanOrEqual(handles.length);
+    for (const kind of ['beads', 'rigs', 'convoys'])
+      for (const line of (await cli.run(['completion', kind])).stdout.trim().split('\n'))
+        expect(line).toMatch(/^[a-z0-9-]*$/);
+    const { beads } = await cli.json<{ beads: BeadSummary[] }>(['ls', '--all', '--limit', '500']);
+    expect(beads.filter(({ bead }) => evil.some((name) => bead.includes(name)))).toEqual([]);
+  } finally {
+    for (const handle of handles) await handle.terminate();
+  }
+});
+
 test('doctor finds everything in order: server, attributes, priorities, workers', async () => {
   const { ok, checks } = await cli.json<{ ok: boolean; checks: { name: string; verdict: string }[] }>(['doctor']);
   expect(ok).toBe(true);
@@ -328,6 +352,7 @@ test('doctor finds everything in order: server, attributes, priorities, workers'
       'state directory',
       'server',
       'namespace',
+      'web pages',
       'search attributes',
       'priorities',
       'workers',

@@ -4,11 +4,18 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
+import getPort from 'get-port';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { checkWebPages } from '../../src/cli/doctor/server-checks.js';
+import { writeRecord } from '../../src/client/records.js';
 import { startDevServer } from '../../src/server/dev-server.js';
 import { findDevServer } from '../../src/server/find-dev-server.js';
+import { listeningPorts, portsOpenToWebPages } from '../../src/server/http-api.js';
+import { retentionDays } from '../../src/server/retention.js';
+import { ServerProcess } from '../../src/server/server-process.js';
 import { scratchFolder, script } from '../support/scratch.js';
 import type { AddressInfo } from 'node:net';
+import type { ServerRecord } from '../../src/client/records.js';
 import type { DevServer, DevServerOptions } from '../../src/server/dev-server.js';
 import type { FoundBinary } from '../../src/server/found-binary.js';
 
@@ -26,10 +33,10 @@ async function start(options: DevServerOptions): Promise<DevServer> {
   return server;
 }
 
-async function client(server: DevServer): Promise<Client> {
+async function client(server: DevServer): Promise<Client & { connection: Connection }> {
   const connection = await Connection.connect({ address: server.address });
   onTestFinished(() => connection.close());
-  return new Client({ connection, namespace: server.namespace });
+  return Object.assign(new Client({ connection, namespace: server.namespace }), { connection });
 }
 
 const pretending = (path: string): FoundBinary => ({ path, source: 'env', version: 'none' });
@@ -66,6 +73,51 @@ test('killed and started again on its file it knows what it knew, at the same ad
   const again = await start({ dbFile, uiPort: false, program, port: Number(first.address.split(':')[1]) });
   expect(again.address).toBe(first.address);
   expect((await (await client(again)).workflow.getHandle('kept').describe()).status.name).toBe('RUNNING');
+});
+
+test('no web page can start a workflow through any port of it', async () => {
+  const server = await start({});
+  const ports = await listeningPorts(server.pid);
+  expect(ports).toContain(Number(server.address.split(':')[1]));
+  expect(await portsOpenToWebPages('127.0.0.1', ports, server.namespace)).toEqual([]);
+});
+
+test('a server whose HTTP API is open is found out', async () => {
+  const { path } = await findDevServer();
+  const [port, httpPort] = [await getPort(), await getPort()];
+  const server = new ServerProcess(path, [
+    ...['server', 'start-dev', '--headless', '--log-level', 'never', '--ip', '127.0.0.1'],
+    ...['--port', String(port), '--http-port', String(httpPort)],
+  ]);
+  onTestFinished(() => server.kill());
+  await vi.waitFor(
+    async () => expect(await portsOpenToWebPages('127.0.0.1', [port, httpPort], 'default')).toEqual([httpPort]),
+    { timeout: 60_000, interval: 200 },
+  );
+  expect(await listeningPorts(server.pid)).toEqual(expect.arrayContaining([port, httpPort]));
+  const home = scratchFolder('open');
+  const address = `127.0.0.1:${port}`;
+  const town = { address, namespace: 'default', source: 'embedded', home } as Parameters<typeof checkWebPages>[0];
+  await writeRecord(home, 'server', { pid: server.pid, address } as ServerRecord);
+  expect(await checkWebPages(town)).toMatchObject({
+    verdict: 'fail',
+    text: expect.stringMatching(new RegExp(`any web page .* at 127\\.0\\.0\\.1:${httpPort}$`)),
+    next: expect.stringContaining('heartbead down'),
+  });
+});
+
+test('closed beads are kept for a month; what somebody else has chosen stays', async () => {
+  const dbFile = join(scratchFolder('kept'), 'temporal.db');
+  const first = await start({ dbFile, uiPort: false });
+  const { connection } = await client(first);
+  expect(await retentionDays(connection, first.namespace)).toBe(30);
+  await connection.workflowService.updateNamespace({
+    namespace: first.namespace,
+    config: { workflowExecutionRetentionTtl: { seconds: (7 * 86_400) as never } },
+  });
+  await first.stop();
+  const again = await start({ dbFile, uiPort: false });
+  expect(await retentionDays((await client(again)).connection, again.namespace)).toBe(7);
 });
 
 test('a port that is taken is told, with one that is free', async () => {

@@ -1,11 +1,14 @@
 import type { Town } from '../../client/connect.js';
 import { within } from '../../client/deadline.js';
 import { hostIdOf } from '../../client/home.js';
+import { readRecord } from '../../client/records.js';
 import { pollersOf } from '../../client/pollers.js';
 import type { Poller } from '../../client/pollers.js';
 import { grpcError, refusal } from '../../client/refusals.js';
 import { searchAttributes, taskQueues } from '../../contract/index.js';
 import { processAlive } from '../../runner/process.js';
+import { listeningPorts, portsOpenToWebPages, usualHttpApiPort } from '../../server/http-api.js';
+import { retentionDays } from '../../server/retention.js';
 import { fail, ok, warn } from './check.js';
 import type { Check } from './check.js';
 
@@ -29,10 +32,8 @@ export async function checkServer(town: Connected, deadline: number): Promise<Ch
 
 export async function checkNamespace(town: Connected, deadline: number): Promise<Check> {
   try {
-    await within(town.connection, deadline, () =>
-      town.connection.workflowService.describeNamespace({ namespace: town.namespace }),
-    );
-    return ok('namespace', town.namespace);
+    const days = await within(town.connection, deadline, () => retentionDays(town.connection, town.namespace));
+    return ok('namespace', `${town.namespace}, ${retentionText(days)}`);
   } catch (error) {
     // 5 is gRPC's NOT_FOUND.
     if (grpcError(error)?.code === 5)
@@ -43,6 +44,36 @@ export async function checkNamespace(town: Connected, deadline: number): Promise
       );
     throw refusal(error);
   }
+}
+
+function retentionText(days: number | undefined): string {
+  if (days === undefined) return 'which does not say for how long it keeps closed beads';
+  const rounded = Number(days.toFixed(1));
+  return `keeps closed beads for ${rounded} ${rounded === 1 ? 'day' : 'days'}`;
+}
+
+/**
+ * Tries what any web page could send to the server's HTTP API. Of an embedded server all ports are tried, of another
+ * one the usual port beside its address.
+ */
+export async function checkWebPages(town: Connected): Promise<Check> {
+  const name = 'web pages';
+  const host = town.address.slice(0, town.address.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1');
+  const record = await readRecord(town.home, 'server');
+  const ports = record?.address === town.address ? await listeningPorts(record.pid) : [usualHttpApiPort];
+  const open = await portsOpenToWebPages(host, ports, town.namespace);
+  if (open.length === 0)
+    return ok(
+      name,
+      `cannot start beads: no HTTP API answered on ${ports.length} ${ports.length === 1 ? 'port' : 'ports'} of the server`,
+    );
+  return fail(
+    name,
+    `any web page that is open in a browser here can start beads, and so run commands: the server's HTTP API takes its requests at ${open.map((port) => `${host}:${port}`).join(', ')}`,
+    town.source === 'configured'
+      ? 'set frontend.httpAllowedHosts in the dynamic configuration of the server, or close that port (docs/security.md)'
+      : '`heartbead down`, then `heartbead up`: it starts the server with that API closed',
+  );
 }
 
 /** IndexedValueType of the server's API. */

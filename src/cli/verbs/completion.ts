@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { beadIdProblem } from '../../contract/index.js';
 import { completionScript, idKinds, shells } from '../completion.js';
 import type { IdKind } from '../completion.js';
 import { action } from '../context.js';
@@ -19,7 +20,8 @@ export function completion(program: Command): void {
       action(async (context, given: string) => {
         const kind = idKinds.find((known) => known === given);
         if (kind !== undefined) {
-          const ids = await idsOf(context, kind).catch(() => []);
+          // A shell puts these on a command line: whatever else a server says is no id.
+          const ids = (await idsOf(context, kind).catch(() => [])).filter((id) => beadIdProblem(id) === undefined);
           if (ids.length > 0) context.io.out(ids.join('\n'));
           return exitCodes.fine;
         }

@@ -51,6 +51,7 @@ async function examine(context: Context): Promise<Check[]> {
   const inNamespace = await guarded('namespace', () => server.checkNamespace(town, deadline));
   checks.push(inNamespace);
   if (inNamespace.verdict === 'fail') return [...checks, checkClock([])];
+  checks.push(await guarded('web pages', () => server.checkWebPages(town)));
   checks.push(await guarded('search attributes', () => server.checkSearchAttributes(town, deadline)));
   checks.push(
     await guarded('priorities', async () => {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -40,6 +40,21 @@ describe('completion', () => {
     expect(bash('heartbead', 'nudge', 'beads-one', 'beads-')).toEqual(['']);
     expect(bash('heartbead', 'rig', 'add', 'rigs-')).toEqual(['']);
     expect(bash('heartbead', 'show', '--')).toEqual(['--json', '--help']);
+  });
+
+  test('bash never runs what a server calls a bead, nor offers it', () => {
+    const evil = mkdtempSync(join(bin, 'evil-'));
+    const ran = join(evil, 'ran');
+    const ids = [`$(touch\${IFS}${ran})`, `\`touch\${IFS}${ran}\``, '*', 'a b', '-rf', 'A', 'fine-one'];
+    writeFileSync(join(evil, 'ids'), `${ids.join('\n')}\n`);
+    writeFileSync(join(evil, 'heartbead'), `#!/bin/sh\ncat '${evil}/ids'\n`, { mode: 0o755 });
+    const script = `${completionScript(program, 'bash')}\nCOMP_WORDS=(heartbead show ''); COMP_CWORD=2; _heartbead; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const offered = execFileSync('bash', ['-c', script], {
+      encoding: 'utf8',
+      env: { ...env, PATH: `${evil}${delimiter}${process.env['PATH'] ?? ''}` },
+    });
+    expect(existsSync(ran)).toBe(false);
+    expect(offered.trim().split('\n')).toEqual(['--json', '--help', '-rf', 'fine-one']);
   });
 
   test('zsh takes its script, and completes verbs and ids by it', (context) => {
