@@ -115,3 +115,6 @@ export function parseArgs<S extends z.ZodType>(schema: S, value: unknown, comman
     `see \`heartbead ${command} --help\``,
   );
 }
+
+/** For options that may be given more than once. */
+export const collect = (value: string, before: string[] = []): string[] => [...before, value];

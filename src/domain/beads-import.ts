@@ -8,6 +8,9 @@ export interface ImportOptions {
   deferred: boolean;
   /** Needs that the file does not have count as done, instead of being refused. */
   ignoreMissing: boolean;
+  /** What statuses of the project's own mean: finished, or still to do. One that is in neither list is asked about. */
+  doneStatuses?: readonly string[];
+  openStatuses?: readonly string[];
 }
 
 /** What came of a file: beads of a convoy, and what a reader should know; or why it cannot be done. */
@@ -23,6 +26,8 @@ interface Issue {
   needs: string[];
   parents: string[];
   conditional: string[];
+  /** Why it is no work whatever its type and status: it is a pattern, a passing thing, or kept where it is. */
+  flag?: 'template' | 'wisp' | 'pinned';
 }
 
 /** Work is done by agents on these alone; the tracker keeps mail, gates and its own machinery in the same file. */
@@ -39,25 +44,41 @@ const noWork = new Set([
   'rig',
 ]);
 const done = new Set(['closed', 'tombstone']);
-/** Kept on purpose where they are: templates, and what is put on ice. */
+/** Kept on purpose where they are: what is there to be read, and what is put on ice. */
 const kept = new Set(['pinned', 'deferred']);
+/** The tracker's own statuses of work that is still to do. */
+const open = new Set(['open', 'in_progress', 'blocked', 'hooked']);
+/** Statuses that are named in a question; each project has a few of its own at most. */
+const statusesNamed = 5;
 
 /**
  * Maps issues to beads: ids to letters that a bead may have, priorities 0 to 4 to 1 to 5, dependencies that block to
- * needs. Closed ones are skipped, and what needed them no longer does. An epic with open children is their container:
- * needing it means needing them, and what it needs, they need.
+ * needs. Closed ones are skipped, and what needed them no longer does. An issue of any type with open children is their
+ * container: needing it means needing them, and what it needs, they need. Only one that its own children wait for is
+ * work beside them. Records that are no issues (the tracker's memories) are counted and left out.
  * @returns beads in the order of the file. Cycles are left to the convoy's own check.
  */
-export function importBeads(text: string, { deferred, ignoreMissing }: ImportOptions): Imported {
+export function importBeads(
+  text: string,
+  { deferred, ignoreMissing, doneStatuses = [], openStatuses = [] }: ImportOptions,
+): Imported {
   const issues = new Map<string, Issue>();
+  const others = new Map<string, number>();
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     if (line.trim() === '') continue;
     const issue = issueOf(line);
     if (typeof issue === 'string') return { problem: `line ${index + 1}: ${issue}` };
+    if ('record' in issue) {
+      others.set(issue.record, (others.get(issue.record) ?? 0) + 1);
+      continue;
+    }
     // The tracker appends: the last word on an issue counts.
     issues.set(issue.id, issue);
   }
-  const notes: string[] = [];
+  const notes = [...others].map(
+    ([record, times]) =>
+      `${times} ${times === 1 ? 'record' : 'records'} of type ${clip(record, 40)}, no issue, left out`,
+  );
   const count = (word: string, found: Issue[]): void =>
     void (
       found.length > 0 &&
@@ -69,30 +90,45 @@ export function importBeads(text: string, { deferred, ignoreMissing }: ImportOpt
       )
     );
   const all = [...issues.values()];
-  const live = all.filter(({ status }) => !done.has(status));
+  const finished = ({ status }: Issue): boolean => done.has(status) || doneStatuses.includes(status);
+  const live = all.filter((issue) => !finished(issue));
+  const flags = new Map(live.map((issue) => [issue.id, flagOf(issue, issues)]));
   const taken = live.filter(
-    ({ type, status }) => !noWork.has(type) && (!kept.has(status) || (deferred && status === 'deferred')),
+    ({ id, type, status }) =>
+      flags.get(id) === undefined && !noWork.has(type) && (!kept.has(status) || (deferred && status === 'deferred')),
   );
+  const unknown = taken.filter(
+    ({ status }) => !open.has(status) && !kept.has(status) && !openStatuses.includes(status),
+  );
+  if (unknown.length > 0) return { problem: statusQuestion(unknown) };
   const children = (id: string): Issue[] => taken.filter(({ parents }) => parents.includes(id));
   const containers = new Set(
-    taken.filter(({ id, type }) => type === 'epic' && children(id).length > 0).map(({ id }) => id),
+    live
+      .filter(({ id, type }) => {
+        const within = children(id);
+        return within.length > 0 && (type === 'epic' || !within.some(({ needs }) => needs.includes(id)));
+      })
+      .map(({ id }) => id),
   );
   const work = taken.filter(({ id }) => !containers.has(id));
-  count(
-    'closed, skipped',
-    all.filter(({ status }) => done.has(status)),
-  );
+  count('closed, skipped', all.filter(finished));
+  const flagged = (...which: (Issue['flag'] | undefined)[]): Issue[] =>
+    live.filter(({ id }) => flags.get(id) !== undefined && which.includes(flags.get(id)));
+  count('templates, left out', flagged('template'));
+  count('wisps, which only pass through the tracker, left out', flagged('wisp'));
   count(
     'put on ice or pinned, left out (--deferred takes the deferred ones)',
-    live.filter((issue) => kept.has(issue.status) && !taken.includes(issue)),
+    [...flagged('pinned'), ...live.filter(({ id, status }) => flags.get(id) === undefined && kept.has(status))].filter(
+      (issue) => !taken.includes(issue),
+    ),
   );
   count(
     'no work for an agent (mail, gates and the like), left out',
-    live.filter(({ type }) => noWork.has(type)),
+    live.filter(({ id, type }) => flags.get(id) === undefined && noWork.has(type) && !containers.has(id)),
   );
   count(
-    'epics, which stand for their children',
-    taken.filter(({ id }) => containers.has(id)),
+    'epics and other parents, which stand for their children',
+    live.filter(({ id }) => containers.has(id)),
   );
   count(
     'marked as in progress: see that nobody else is at them',
@@ -145,11 +181,11 @@ export function importBeads(text: string, { deferred, ignoreMissing }: ImportOpt
         continue;
       }
       for (const need of leaves(wanted, new Set())) {
-        if (done.has(need.status)) continue;
+        if (finished(need) || need.id === issue.id) continue;
         const name = names.get(need.id);
         if (name === undefined)
           return {
-            problem: `${issue.id} needs ${need.id}, which is left out (${noWork.has(need.type) ? `it is a ${need.type}` : `it is ${need.status}`}); close it, or take that dependency out${need.status === 'deferred' ? ', or use --deferred' : ''}`,
+            problem: `${issue.id} needs ${need.id}, which is left out (${whyLeftOut(need, flags.get(need.id))}); close it, or take that dependency out${need.status === 'deferred' ? ', or use --deferred' : ''}`,
           };
         needs.add(name);
       }
@@ -167,6 +203,32 @@ export function importBeads(text: string, { deferred, ignoreMissing }: ImportOpt
     : { beads, names: Object.fromEntries(names), notes };
 }
 
+/** A step of a template is one as well, and so is what hangs on a wisp: the tracker sets the flag at the root alone. */
+function flagOf(issue: Issue, issues: ReadonlyMap<string, Issue>, seen = new Set<string>()): Issue['flag'] {
+  if (issue.flag !== undefined || seen.has(issue.id)) return issue.flag;
+  seen.add(issue.id);
+  return issue.parents
+    .map((id) => issues.get(id))
+    .map((parent) => (parent === undefined ? undefined : flagOf(parent, issues, seen)))
+    .find((flag) => flag === 'template' || flag === 'wisp');
+}
+
+function whyLeftOut({ type, status }: Issue, flag: Issue['flag']): string {
+  if (flag !== undefined) return flag === 'pinned' ? 'it is pinned' : `it is a ${flag}`;
+  return noWork.has(type) ? `it is a ${type}` : `it is ${status}`;
+}
+
+/** A status of the project's own may mean "shipped" as well as "to be triaged": taking it for either costs money. */
+function statusQuestion(unknown: readonly Issue[]): string {
+  const statuses = [...new Set(unknown.map(({ status }) => status))];
+  const told = statuses.slice(0, statusesNamed).map((status) => {
+    const ids = unknown.filter((issue) => issue.status === status).map(({ id }) => id);
+    return `${JSON.stringify(clip(status, 60))} (${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ` and ${ids.length - 3} more` : ''})`;
+  });
+  const more = statuses.length > told.length ? ` and ${statuses.length - told.length} more` : '';
+  return `the tracker itself has no status ${told.join(', ')}${more}; say what each means: --done-status NAME for finished work, --open-status NAME for work to do`;
+}
+
 /** @returns an id as a bead may have it: `bd-a1.2` becomes `bd-a1-2`. */
 const beadName = (id: string): string =>
   id
@@ -174,7 +236,8 @@ const beadName = (id: string): string =>
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-+|-+$/g, '');
 
-function issueOf(line: string): Issue | string {
+/** @returns the issue; the type of a record that is none; or what is wrong with the line. */
+function issueOf(line: string): Issue | { record: string } | string {
   let read: unknown;
   try {
     read = JSON.parse(line);
@@ -184,6 +247,8 @@ function issueOf(line: string): Issue | string {
   if (typeof read !== 'object' || read === null || Array.isArray(read)) return 'it is not an object';
   const raw = read as Record<string, unknown>;
   const text = (name: string): string => (typeof raw[name] === 'string' ? raw[name].trim() : '');
+  // Newer trackers write what they remember into the same file.
+  if (text('_type') !== '' && text('_type') !== 'issue') return { record: text('_type') };
   const id = text('id');
   if (id === '') return 'the issue has no id';
   if (text('title') === '') return `issue ${id} has no title`;
@@ -218,5 +283,12 @@ function issueOf(line: string): Issue | string {
     needs: of('blocks', 'waits-for'),
     parents: of('parent-child'),
     conditional: of('conditional-blocks'),
+    ...flagIn(raw),
   };
+}
+
+function flagIn(raw: Record<string, unknown>): Pick<Issue, 'flag'> {
+  if (raw['is_template'] === true) return { flag: 'template' };
+  if (raw['ephemeral'] === true || raw['wisp'] === true) return { flag: 'wisp' };
+  return raw['pinned'] === true ? { flag: 'pinned' } : {};
 }

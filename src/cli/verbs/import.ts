@@ -6,7 +6,7 @@ import { convoyPolicies } from '../../contract/index.js';
 import type { ConvoySpec } from '../../contract/index.js';
 import { importBeads } from '../../domain/beads-import.js';
 import { convoyProblem } from '../../domain/convoy-graph.js';
-import { parseArgs } from '../args.js';
+import { collect, parseArgs } from '../args.js';
 import { action } from '../context.js';
 import { exitCodes, usageError } from '../exit.js';
 import { readText } from '../read-text.js';
@@ -25,6 +25,8 @@ const options = z.object({
   staged: z.boolean().default(false),
   deferred: z.boolean().default(false),
   ignoreMissing: z.boolean().default(false),
+  doneStatus: z.array(z.string().min(1)).default([]),
+  openStatus: z.array(z.string().min(1)).default([]),
 });
 
 export function importVerb(program: Command): void {
@@ -39,6 +41,8 @@ export function importVerb(program: Command): void {
     .option('--target <target>', 'where they land: base, or integration (a branch of their own first)')
     .option('--deferred', 'deferred issues too')
     .option('--ignore-missing', 'needs that the file does not have count as done')
+    .option('--done-status <name>', 'a status of your own that means finished (may be given more than once)', collect)
+    .option('--open-status <name>', 'a status of your own that means work to do (likewise)', collect)
     .option('--staged', 'nothing starts before `heartbead convoy start`')
     .option('--start', 'create the convoy now (default: print its file, for `heartbead convoy create`)')
     .option('--task-queue <name>', "the town's task queue")
@@ -46,7 +50,12 @@ export function importVerb(program: Command): void {
     .action(
       action(async (context, file: string, given: unknown) => {
         const wanted = parseArgs(options, given, 'import');
-        const imported = importBeads(await readText(file, fileBytes, 'a list of issues'), wanted);
+        const imported = importBeads(await readText(file, fileBytes, 'a list of issues'), {
+          deferred: wanted.deferred,
+          ignoreMissing: wanted.ignoreMissing,
+          doneStatuses: wanted.doneStatus,
+          openStatuses: wanted.openStatus,
+        });
         if ('problem' in imported) throw usageError(`${file}: ${imported.problem}`, 'nothing was started');
         const spec: ConvoySpec = {
           convoy: wanted.convoy ?? idOf(file),

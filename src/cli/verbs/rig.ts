@@ -4,14 +4,13 @@ import { mergeStrategies } from '../../contract/index.js';
 import type { Check, RigChange, RigSettings } from '../../contract/index.js';
 import { rigNameProblem, rigSettingsProblem } from '../../domain/index.js';
 import { agentSpec } from '../agent-spec.js';
-import { clockOptions, keyValues, parseArgs, wholeNumber } from '../args.js';
+import { clockOptions, collect, keyValues, parseArgs, wholeNumber } from '../args.js';
 import { action } from '../context.js';
 import { durationOf } from '../duration.js';
 import { exitCodes, usageError } from '../exit.js';
 import { repoOf } from '../repo.js';
 
 const checkTimeout = 30 * 60_000;
-const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
 const options = z.object({
   repo: z.string().optional(),

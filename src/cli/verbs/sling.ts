@@ -9,6 +9,7 @@ import {
   beadArgument,
   budgetOptions,
   clockOptions,
+  collect,
   keyValues,
   parseArgs,
   titleArgument,
@@ -43,8 +44,6 @@ const options = z.object({
   taskQueue: z.string().min(1).max(200).optional(),
   wait: z.boolean().default(false),
 });
-
-const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
 export function sling(program: Command): void {
   program

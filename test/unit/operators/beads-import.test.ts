@@ -126,4 +126,76 @@ describe('issues of the tracker as a convoy', () => {
     expect(beads).toHaveLength(1);
     expect(notes).toContain('1 no work for an agent (mail, gates and the like), left out: m');
   });
+
+  test('memories in the same file are counted and left out', () => {
+    const { beads, notes } = beadsOf(
+      `${file({ id: 'bd-1' })}{"_type":"memory","key":"k","value":"v"}\n${JSON.stringify({ _type: 'issue', id: 'bd-2', title: 'second' })}\n`,
+    );
+    expect(beads.map(({ id }) => id)).toEqual(['bd-1', 'bd-2']);
+    expect(notes).toEqual(['1 record of type memory, no issue, left out']);
+  });
+
+  test('a parent of any type stands for its children, and what blocks it blocks them', () => {
+    const { beads, notes } = beadsOf(
+      file(
+        { id: 'x' },
+        { id: 'p', type: 'feature', needs: ['x'] },
+        { id: 'c', parent: 'p' },
+        { id: 'm', type: 'molecule', needs: ['c'] },
+        { id: 'step', parent: 'm' },
+        { id: 'after', needs: ['p', 'm'] },
+      ),
+    );
+    expect(beads.map(({ id, needs }) => [id, needs])).toEqual([
+      ['x', []],
+      ['c', ['x']],
+      ['step', ['c']],
+      ['after', ['c', 'step']],
+    ]);
+    expect(notes).toEqual(['2 epics and other parents, which stand for their children: p, m']);
+  });
+
+  test('a parent that its own children wait for is work beside them', () => {
+    expect(
+      beadsOf(file({ id: 'p', type: 'task' }, { id: 'p.1', parent: 'p', needs: ['p'] })).beads.map(({ id, needs }) => [
+        id,
+        needs,
+      ]),
+    ).toEqual([
+      ['p', []],
+      ['p-1', ['p']],
+    ]);
+  });
+
+  test('wisps, templates and what is pinned are no work, nor are the steps below them', () => {
+    const { beads, notes } = beadsOf(
+      file(
+        { id: 'a' },
+        { id: 'w', ephemeral: true },
+        { id: 'w.1', parent: 'w' },
+        { id: 't', type: 'epic', is_template: true },
+        { id: 't.1', parent: 't' },
+        { id: 'p', pinned: true },
+      ),
+    );
+    expect(beads.map(({ id }) => id)).toEqual(['a']);
+    expect(notes).toEqual([
+      '2 templates, left out: t, t.1',
+      '2 wisps, which only pass through the tracker, left out: w, w.1',
+      '1 put on ice or pinned, left out (--deferred takes the deferred ones): p',
+    ]);
+    expect(problem(file({ id: 'w', ephemeral: true }, { id: 'a', needs: ['w'] }))).toMatch(
+      /^a needs w, which is left out \(it is a wisp\)/,
+    );
+  });
+
+  test('a status of the project is asked about, and means what the answer says', () => {
+    const text = file({ id: 'a', status: 'shipped' }, { id: 'b', status: 'triage', needs: ['a'] });
+    expect(problem(text)).toBe(
+      'the tracker itself has no status "shipped" (a), "triage" (b); say what each means: --done-status NAME for finished work, --open-status NAME for work to do',
+    );
+    expect(beadsOf(text, { doneStatuses: ['shipped'], openStatuses: ['triage'] }).beads).toEqual([
+      expect.objectContaining({ id: 'b', needs: [] }),
+    ]);
+  });
 });
