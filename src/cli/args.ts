@@ -1,16 +1,9 @@
 import { z } from 'zod';
-import { attemptIdProblem, beadIdProblem, beadStatuses, titleProblem } from '../contract/index.js';
+import { beadStatuses } from '../contract/index.js';
 import type { Budgets, Clocks } from '../contract/index.js';
 import { defaultClocks } from '../domain/clocks.js';
 import { durationOf, durationProblem } from './duration.js';
 import { usageError } from './exit.js';
-
-/** A guard of the contract as a zod check: one rule serves the CLI, the client and the workflow. */
-const guarded = (problem: (value: string) => string | undefined) =>
-  z.string().superRefine((value, context) => {
-    const text = problem(value);
-    if (text !== undefined) context.addIssue({ code: 'custom', message: text });
-  });
 
 /** A duration, in milliseconds. */
 export const duration = z.string().transform((text, context) => {
@@ -20,9 +13,7 @@ export const duration = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-export const beadArgument = guarded(beadIdProblem);
-export const attemptArgument = guarded(attemptIdProblem);
-export const titleArgument = guarded(titleProblem);
+export { attemptId as attemptArgument, beadId as beadArgument, title as titleArgument } from '../edge/schemas.js';
 export const statusOption = z.enum(beadStatuses, {
   error: ({ input }) => `there is no status ${JSON.stringify(input)}; there are ${beadStatuses.join(', ')}`,
 });

@@ -1,33 +1,34 @@
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { convoyPolicies } from '../contract/index.js';
-import type { ConvoySpec } from '../contract/index.js';
+import { convoyPolicies, convoyTargets } from '../contract/index.js';
+import type { AgentSpec, ConvoyBead, ConvoySpec } from '../contract/index.js';
 import { convoyProblem } from '../domain/index.js';
+import type { Fields } from '../edge/schemas.js';
 import { usageError } from './exit.js';
 
-const agent = z.strictObject({
+const agent: z.ZodType<AgentSpec> = z.strictObject({
   adapter: z.string().min(1),
   command: z.string().optional(),
   options: z.record(z.string(), z.unknown()).optional(),
   env: z.array(z.string()).optional(),
-});
-const bead = z.strictObject({
+} satisfies Fields<AgentSpec>);
+const bead: z.ZodType<ConvoyBead> = z.strictObject({
   id: z.string(),
   title: z.string(),
   body: z.string().optional(),
   needs: z.array(z.string()).default([]),
   priority: z.int().min(1).max(5).optional(),
   agent: agent.optional(),
-});
-const file = z.strictObject({
+} satisfies Fields<ConvoyBead>);
+const file: z.ZodType<ConvoySpec> = z.strictObject({
   convoy: z.string(),
   title: z.string(),
   rig: z.string(),
   beads: z.array(bead),
   policy: z.enum(convoyPolicies).default('wait'),
-  target: z.enum(['base', 'integration']).default('base'),
+  target: z.enum(convoyTargets).default('base'),
   staged: z.boolean().default(false),
-});
+} satisfies Fields<ConvoySpec>);
 
 /**
  * Reads a convoy from YAML or JSON (which is YAML). Nothing has been started when it is refused.
@@ -52,25 +53,7 @@ export function readConvoyFile(text: string, name: string): ConvoySpec {
       'mend the file; docs/cli.md shows one',
     );
   }
-  const { data } = parsed;
-  const spec: ConvoySpec = {
-    ...data,
-    beads: data.beads.map(({ body, priority, agent: own, ...rest }) => ({
-      ...rest,
-      ...(body === undefined ? {} : { body }),
-      ...(priority === undefined ? {} : { priority }),
-      ...(own === undefined
-        ? {}
-        : {
-            agent: {
-              adapter: own.adapter,
-              command: own.command,
-              options: own.options,
-              env: own.env,
-            },
-          }),
-    })),
-  };
+  const spec = parsed.data;
   const problem = convoyProblem(spec);
   if (problem !== undefined) throw usageError(`${name}: ${problem}`, 'mend the file; nothing was started');
   return spec;

@@ -3,8 +3,15 @@ import type { MergeStrategy } from './rig.js';
 import type { AgentSpec, BeadStatus } from './types.js';
 
 /** What a failed or cancelled bead means for those that need it. It never counts as done. */
-export type ConvoyPolicy = 'wait' | 'skip-dependants' | 'stop';
-export const convoyPolicies: readonly ConvoyPolicy[] = ['wait', 'skip-dependants', 'stop'];
+export const convoyPolicies = ['wait', 'skip-dependants', 'stop'] as const;
+export type ConvoyPolicy = (typeof convoyPolicies)[number];
+
+/**
+ * `base`: every bead lands on the rig's base branch. `integration`: on `convoy/<id>`, which lands as a whole at the
+ * end.
+ */
+export const convoyTargets = ['base', 'integration'] as const;
+export type ConvoyTarget = (typeof convoyTargets)[number];
 
 /** One bead of a convoy as its file names it. */
 export interface ConvoyBead {
@@ -25,11 +32,7 @@ export interface ConvoySpec {
   rig: string;
   beads: ConvoyBead[];
   policy: ConvoyPolicy;
-  /**
-   * `base`: every bead lands on the rig's base branch. `integration`: on `convoy/<id>`, which lands as a whole at the
-   * end.
-   */
-  target: 'base' | 'integration';
+  target: ConvoyTarget;
   /** Staged: nothing starts before `start`. */
   staged: boolean;
 }
@@ -80,7 +83,7 @@ export interface ConvoyState {
   title: string;
   rig: string;
   policy: ConvoyPolicy;
-  target: 'base' | 'integration';
+  target: ConvoyTarget;
   /** Branch on which its beads land. Fixed when the convoy starts; absent: the rig's own choice. */
   targetBranch?: string;
   /** Repository and base branch of the rig, as they were when the convoy started. */

@@ -8,6 +8,7 @@ import { clip, limits } from './limits.js';
 import type { BeadReport } from './convoy.js';
 import type { MergeRequest, ProbeProgress, ReturnSlot, SlotRequest, WithdrawMerge } from './rig.js';
 import { beadStatuses } from './types.js';
+import type { Decided } from './types.js';
 
 const record = (value: unknown): Record<string, unknown> | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
@@ -20,7 +21,7 @@ const priorityOf = (value: unknown): number =>
   typeof value === 'number' && Number.isFinite(value) ? Math.min(Math.max(Math.round(value), 1), 5) : 3;
 
 /** Reads an `askSlot` signal. */
-export function readSlotRequest(payload: unknown): SlotRequest | string {
+export function readSlotRequest(payload: unknown): Decided<SlotRequest> | string {
   const p = record(payload);
   if (p === undefined || !name(p['bead']) || !name(p['workflowId'])) return 'not a request for a slot';
   if (!instant(p['since'])) return 'a request for a slot without its age';
@@ -28,20 +29,20 @@ export function readSlotRequest(payload: unknown): SlotRequest | string {
 }
 
 /** Reads a `returnSlot` signal. */
-export function readReturnSlot(payload: unknown): ReturnSlot | string {
+export function readReturnSlot(payload: unknown): Decided<ReturnSlot> | string {
   const p = record(payload);
   if (p === undefined || !name(p['bead'])) return 'not the return of a slot';
   return { bead: p['bead'], infraLoss: p['infraLoss'] === true, progress: p['progress'] === true };
 }
 
 /** Reads a `probeProgress` signal. */
-export function readProbeProgress(payload: unknown): ProbeProgress | string {
+export function readProbeProgress(payload: unknown): Decided<ProbeProgress> | string {
   const p = record(payload);
   return p !== undefined && name(p['bead']) ? { bead: p['bead'] } : 'not the progress of a bead';
 }
 
 /** Reads an `enqueueMerge` signal. An empty target is the rig's base. */
-export function readMergeRequest(payload: unknown): MergeRequest | string {
+export function readMergeRequest(payload: unknown): Decided<MergeRequest> | string {
   const p = record(payload);
   if (p === undefined || !name(p['item']) || !name(p['workflowId'])) return 'not a request for a merge';
   const { branch, sha, target } = p;
@@ -74,7 +75,7 @@ export function readWithdrawMerge(payload: unknown): Required<WithdrawMerge> | s
 }
 
 /** Reads a `beadReport` signal. */
-export function readBeadReport(payload: unknown): BeadReport | string {
+export function readBeadReport(payload: unknown): Decided<BeadReport> | string {
   const p = record(payload);
   if (p === undefined || !name(p['bead'])) return 'not the report of a bead';
   const status = beadStatuses.find((known) => known === p['status']);
@@ -86,6 +87,6 @@ export function readBeadReport(payload: unknown): BeadReport | string {
     status,
     reason: clip(typeof p['reason'] === 'string' ? p['reason'] : '', 500),
     merged,
-    ...(typeof p['sha'] === 'string' && shaProblem(p['sha']) === undefined ? { sha: p['sha'] } : {}),
+    sha: typeof p['sha'] === 'string' && shaProblem(p['sha']) === undefined ? p['sha'] : undefined,
   };
 }

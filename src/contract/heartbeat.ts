@@ -1,6 +1,6 @@
 import { attemptIdProblem, shaProblem } from './problems.js';
 import { heartbeatKinds } from './types.js';
-import type { AcceptedSignal, Checkpoint, HeartbeatKind, HeartbeatSignal, NoteSignal } from './types.js';
+import type { AcceptedSignal, Checkpoint, Decided, HeartbeatKind, HeartbeatSignal, NoteSignal } from './types.js';
 import { clip } from './limits.js';
 
 const record = (value: unknown): Record<string, unknown> | undefined =>
@@ -25,7 +25,7 @@ const readCheckpoint = (value: unknown): Checkpoint | undefined => {
  * wedges the workflow. Only `attempt` is required; unreadable optional fields are dropped.
  * @returns the heartbeat, or what is wrong with it as text.
  */
-export function readHeartbeat(payload: unknown): HeartbeatSignal | string {
+export function readHeartbeat(payload: unknown): Decided<HeartbeatSignal> | string {
   const p = record(payload);
   if (p === undefined) return 'not an object';
   const problem = attemptIdProblem(p['attempt']);
@@ -36,17 +36,17 @@ export function readHeartbeat(payload: unknown): HeartbeatSignal | string {
   return {
     attempt: p['attempt'] as string,
     kind: (p['kind'] as HeartbeatKind | undefined) ?? 'output',
-    ...(typeof p['host'] === 'string' && hostPattern.test(p['host']) ? { host: p['host'] } : {}),
-    ...(typeof p['activity'] === 'string' ? { activity: clip(p['activity'], 200) } : {}),
+    host: typeof p['host'] === 'string' && hostPattern.test(p['host']) ? p['host'] : undefined,
+    activity: typeof p['activity'] === 'string' ? clip(p['activity'], 200) : undefined,
     checkpoint,
-    ...(Array.isArray(acknowledged)
-      ? { acknowledged: acknowledged.filter((id): id is string => typeof id === 'string').slice(0, 100) }
-      : {}),
+    acknowledged: Array.isArray(acknowledged)
+      ? acknowledged.filter((id): id is string => typeof id === 'string').slice(0, 100)
+      : undefined,
   };
 }
 
 /** Reads an `accepted` signal's payload, likewise. @returns the signal, or what is wrong with it as text. */
-export function readAccepted(payload: unknown): AcceptedSignal | string {
+export function readAccepted(payload: unknown): Decided<AcceptedSignal> | string {
   const p = record(payload);
   if (p === undefined) return 'not an object';
   const problem = attemptIdProblem(p['attempt']);
@@ -56,7 +56,7 @@ export function readAccepted(payload: unknown): AcceptedSignal | string {
 }
 
 /** Reads a `note` signal's payload, likewise. @returns the note, or what is wrong with it as text. */
-export function readNote(payload: unknown): NoteSignal | string {
+export function readNote(payload: unknown): Decided<NoteSignal> | string {
   const p = record(payload);
   if (p === undefined) return 'not an object';
   const problem = attemptIdProblem(p['attempt']);

@@ -5,8 +5,28 @@ import type { AgentSpec, Budgets, Clocks } from './types.js';
  * How the refinery brings a branch onto its target. `branch-only` pushes the branch and merges nothing; `pr` opens a
  * pull request and waits for it.
  */
-export type MergeStrategy = 'merge' | 'rebase' | 'squash' | 'branch-only' | 'pr';
-export const mergeStrategies: readonly MergeStrategy[] = ['merge', 'rebase', 'squash', 'branch-only', 'pr'];
+export const mergeStrategies = ['merge', 'rebase', 'squash', 'branch-only', 'pr'] as const;
+export type MergeStrategy = (typeof mergeStrategies)[number];
+
+/**
+ * @returns who brings a branch onto its target. `refinery`: it merges and pushes, one item per target at a time.
+ * `forge`: a person merges there, perhaps in days, so such an item holds no place. `nobody`: the work stays on its
+ * branch.
+ */
+export function mergedBy(strategy: MergeStrategy): 'refinery' | 'forge' | 'nobody' {
+  switch (strategy) {
+    case 'merge':
+    case 'rebase':
+    case 'squash':
+      return 'refinery';
+    case 'pr':
+      return 'forge';
+    case 'branch-only':
+      return 'nobody';
+    default:
+      return strategy satisfies never;
+  }
+}
 
 /** A shell command that must succeed in the merged tree before anything is pushed. */
 export interface Check {

@@ -4,27 +4,26 @@
  * @module
  */
 
+/**
+ * Every field of T, also those that may be undefined. A reader of foreign data that answers with this type does not
+ * compile until it has decided about a new field.
+ */
+export type Decided<T> = { [K in keyof Required<T>]: T[K] };
+
 /** Where a piece of work stands. `closed`, `failed` and `cancelled` are final. */
-export type BeadStatus = 'open' | 'in_progress' | 'in_review' | 'blocked' | 'closed' | 'failed' | 'cancelled';
-export const beadStatuses: readonly BeadStatus[] = [
-  'open',
-  'in_progress',
-  'in_review',
-  'blocked',
-  'closed',
-  'failed',
-  'cancelled',
-];
+export const beadStatuses = ['open', 'in_progress', 'in_review', 'blocked', 'closed', 'failed', 'cancelled'] as const;
+export type BeadStatus = (typeof beadStatuses)[number];
 
 /** What is known of the agent of the current attempt; `none` when there is no attempt. */
-export type AgentStatus = 'none' | 'starting' | 'working' | 'stalled' | 'suspect' | 'paused' | 'stopping';
+export const agentStatuses = ['none', 'starting', 'working', 'stalled', 'suspect', 'paused', 'stopping'] as const;
+export type AgentStatus = (typeof agentStatuses)[number];
 
 /** @returns whether a bead in this status has ended for good. */
 export const isFinal = (status: BeadStatus): boolean =>
   status === 'closed' || status === 'failed' || status === 'cancelled';
 
 /**
- * How an attempt ended. Closed union: a new outcome does not compile until `domain/budgets.ts` has decided about it.
+ * How an attempt ended. Closed list: a new outcome does not compile until `domain/accounts.ts` has decided about it.
  *
  * - `done`: the agent reported done and its branch is pushed (evidence is still to be verified).
  * - `no_changes`: reported done, but there is no commit ahead of the base.
@@ -39,21 +38,7 @@ export const isFinal = (status: BeadStatus): boolean =>
  * - `timed_out`: `maxRuntime` is over.
  * - `stopped`: by cancel, or because the bead has moved on.
  */
-export type Outcome =
-  | 'done'
-  | 'no_changes'
-  | 'unreported'
-  | 'agent_failed'
-  | 'rate_limited'
-  | 'auth_failed'
-  | 'not_installed'
-  | 'setup_failed'
-  | 'escalated'
-  | 'lost'
-  | 'stalled'
-  | 'timed_out'
-  | 'stopped';
-export const outcomes: readonly Outcome[] = [
+export const outcomes = [
   'done',
   'no_changes',
   'unreported',
@@ -67,7 +52,8 @@ export const outcomes: readonly Outcome[] = [
   'stalled',
   'timed_out',
   'stopped',
-];
+] as const;
+export type Outcome = (typeof outcomes)[number];
 
 /** The clocks; defaults and their reasons in `domain/clocks.ts`. All in milliseconds. */
 export interface Clocks {
@@ -196,6 +182,10 @@ export interface BeadResult {
   reason: string;
 }
 
+/** A first start, or the adoption of an attempt that its host has. */
+export const startModes = ['start', 'adopt'] as const;
+export type StartMode = (typeof startModes)[number];
+
 /** Input of `startAgent`, both for a first start (agents queue) and for an adoption (the host's queue). */
 export interface StartAgentInput {
   bead: string;
@@ -206,7 +196,7 @@ export interface StartAgentInput {
   /**
    * `start`: make it run here unless another host has claimed it. `adopt`: it lives here, hand over the new task token.
    */
-  mode: 'start' | 'adopt';
+  mode: StartMode;
   title: string;
   body: string;
   repo: string;
@@ -225,12 +215,14 @@ export interface StartAgentInput {
   session?: AgentSession;
 }
 
+/** Who says a message: an operator by a nudge, or the bead itself. */
+export const messageSenders = ['operator', 'heartbead'] as const;
+
 /** A text for the agent, delivered in order, acknowledged by id. */
 export interface Message {
   id: string;
   text: string;
-  /** Who says it: an operator's nudge, or the bead itself. */
-  from: 'operator' | 'heartbead';
+  from: (typeof messageSenders)[number];
   at: number;
 }
 
@@ -283,14 +275,23 @@ export interface BeatDetails {
   pid?: number;
   checkpoint?: Checkpoint;
 }
-export type BeatPhase = 'accepted' | 'cloning' | 'worktree' | 'spawning' | 'running' | 'frozen' | 'paused' | 'stopping';
+/** The phases of an attempt, and whether an agent may exist once a heartbeat with that phase has been accepted. */
+const agentMayExist = {
+  accepted: false,
+  cloning: false,
+  worktree: false,
+  /** The runner's beat at the fence. */
+  spawning: true,
+  running: true,
+  frozen: true,
+  paused: true,
+  stopping: true,
+} as const;
+export type BeatPhase = keyof typeof agentMayExist;
 
-/**
- * @returns whether an agent may exist once a heartbeat with this phase has been accepted. `spawning` is the runner's
- * fence beat.
- */
+/** A phase that this version does not know comes from a newer host: an agent may exist there. */
 export const phaseMayHaveAgent = (phase: BeatPhase): boolean =>
-  phase !== 'accepted' && phase !== 'cloning' && phase !== 'worktree';
+  (agentMayExist as Partial<Record<string, boolean>>)[phase] ?? true;
 
 /**
  * Payload of the `heartbeat` signal.
@@ -312,17 +313,8 @@ export interface HeartbeatSignal {
   /** Ids of messages that the agent has acknowledged. */
   acknowledged?: string[];
 }
-export type HeartbeatKind = 'start' | 'output' | 'tool' | 'agent' | 'adopted' | 'orphan' | 'paused' | 'resumed';
-export const heartbeatKinds: readonly HeartbeatKind[] = [
-  'start',
-  'output',
-  'tool',
-  'agent',
-  'adopted',
-  'orphan',
-  'paused',
-  'resumed',
-];
+export const heartbeatKinds = ['start', 'output', 'tool', 'agent', 'adopted', 'orphan', 'paused', 'resumed'] as const;
+export type HeartbeatKind = (typeof heartbeatKinds)[number];
 
 /**
  * Payload of the `accepted` signal: `startAgent` (mode start) sends it first of all, so that the bead knows the host
@@ -416,7 +408,6 @@ export type Wait =
   | { for: 'slot'; since: number; text: string }
   | { for: 'backoff'; until: number; text: string }
   | { for: 'person'; since: number; text: string; fix: string }
-  | { for: 'resume'; since: number; text: string }
   | { for: 'verification'; since: number; text: string }
   /** The rig's leave to run an agent. */
   | { for: 'grant'; since: number; text: string }
@@ -456,6 +447,10 @@ export interface Landing {
   /** The commit on the target, once merged. */
   mergedSha?: string;
 }
+
+/** Why a person should look at a bead: its agent asks for help, it is blocked or stalled, or its work wants approval. */
+export const attentions = ['escalation', 'blocked', 'stalled', 'approval'] as const;
+export type Attention = (typeof attentions)[number];
 
 /** One line of a bead's own story, kept in its state. */
 export interface StoryLine {
@@ -515,8 +510,8 @@ export interface BeadState {
   strays: number;
   malformed: number;
   heartbeats: number;
-  /** Set when somebody should look: `escalation`, `blocked`, `stalled`. */
-  attention?: string;
+  /** Set when a person should look. */
+  attention?: Attention;
   branch?: string;
   sha?: string;
   baseSha?: string;

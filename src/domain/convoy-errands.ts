@@ -1,4 +1,5 @@
 /** What a convoy's state asks of its workflow, and what may be done to it. @module */
+import { mergedBy } from '../contract/index.js';
 import type { ConvoyBead, ConvoyBeadState, ConvoyState } from '../contract/index.js';
 import { beadsProblem } from './convoy-graph.js';
 import { isActive, isLost, mergedNeeds, readyBeads, statusWords } from './convoy-ready.js';
@@ -100,6 +101,6 @@ export function retryProblem(s: ConvoyState, id: unknown): string | undefined {
  * beads need each other.
  */
 export const mergesNothing = (s: Pick<ConvoyState, 'rig' | 'strategy'>): string | undefined =>
-  s.strategy === 'branch-only'
+  s.strategy !== undefined && mergedBy(s.strategy) === 'nobody'
     ? `rig ${s.rig} merges nothing (branch-only), so no bead can start from the work of another`
     : undefined;

@@ -3,7 +3,7 @@
  * it lands. The workflow feeds it events and carries out what `convoyErrands` asks for.
  * @module
  */
-import { clip, integrationBranch } from '../contract/index.js';
+import { clip, integrationBranch, mergedBy } from '../contract/index.js';
 import type { BeadReport, ConvoyBead, ConvoyInput, ConvoyState, MergeEnded, RigFacts } from '../contract/index.js';
 import { BeadRules } from './convoy-beads.js';
 import { ConvoyDraft } from './convoy-draft.js';
@@ -214,7 +214,7 @@ class ConvoyStep {
       s.strays += 1;
       return;
     }
-    if (result.outcome === 'merged' && result.strategy !== 'branch-only') {
+    if (result.outcome === 'merged' && mergedBy(result.strategy) !== 'nobody') {
       delete landing.queuedSha;
       Object.assign(landing, { step: 'verifying', sha: result.sha, target: result.target });
       return;

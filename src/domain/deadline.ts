@@ -108,9 +108,13 @@ export function firesInVain(state: BeadState, armed: Deadline): boolean {
 /**
  * Whom or what a bead waits for when no instant ends its state. With `nextDeadline` this covers every state that is not
  * final: none is without a next deadline or a stated wait.
+ * @returns undefined only when the bead has ended.
  */
-export function waitingFor(state: BeadState): string | undefined {
-  if (isFinal(state.status)) return undefined;
+export const waitingFor = (state: BeadState): string | undefined =>
+  isFinal(state.status) ? undefined : wantedBy(state);
+
+/** Returns a string in every case: a new kind of wait does not compile before it has its words here. */
+function wantedBy(state: BeadState): string {
   const attempt = state.current;
   if (attempt !== undefined) {
     if (attempt.stopping !== undefined) return 'the host, to confirm that no process of the attempt is left';
@@ -141,7 +145,6 @@ export function waitingFor(state: BeadState): string | undefined {
         ? 'the refinery, to say whether it had merged already'
         : `the refinery of rig ${state.rig ?? ''}`;
     case 'slot':
-    case 'resume':
     case undefined:
       return 'its dispatch, which follows at once';
   }

@@ -4,7 +4,7 @@
  * without a rig has none of it.
  * @module
  */
-import { attemptRefs, clip, clipStart, isFinal, limits } from '../contract/index.js';
+import { attemptRefs, clip, clipStart, isFinal, limits, mergedBy } from '../contract/index.js';
 import type { BeadState, Evidence, Granted, Landing, MergeEnded } from '../contract/index.js';
 import { mergeBudgets, mergeClocks } from './clocks.js';
 import { usageProblem } from './usage.js';
@@ -148,7 +148,7 @@ function mergeEnded(hands: Hands, landing: Landing, ended: MergeEnded): void {
     const late = s.cancelling ? ' (before the cancel took effect)' : '';
     return hands.finish(
       'closed',
-      result.strategy === 'branch-only'
+      mergedBy(result.strategy) === 'nobody'
         ? `pushed as ${s.branch ?? 'its branch'}; this rig merges nothing${late}`
         : `merged into ${result.target} as ${result.sha.slice(0, 12)}${late}`,
     );

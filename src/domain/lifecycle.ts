@@ -113,8 +113,6 @@ export function initialState(input: BeadInput, now: number): BeadState {
   };
 }
 
-const progressKinds: readonly HeartbeatKind[] = ['output', 'tool', 'agent'];
-
 /**
  * One step of a bead's life.
  * @param state is never changed; the answer shares what did not change.
@@ -342,22 +340,37 @@ class Step {
       const acknowledged = new Set(signal.acknowledged);
       s.messages = s.messages.filter((message) => !acknowledged.has(message.id));
     }
-    const kind = signal.kind ?? 'output';
     this.#recover(attempt);
-    if (kind === 'paused' && attempt.pausedAt === undefined) {
-      attempt.pausedAt = now;
-      attempt.pausedByActivity = true;
-      this.#tell('paused in the Web UI');
-    } else if (kind === 'resumed' && attempt.pausedByActivity) {
-      attempt.pausedByActivity = false;
-      if (!s.paused) this.#unfreeze(attempt);
-      this.#tell('unpaused in the Web UI');
-    } else if (progressKinds.includes(kind)) {
-      this.#progress(attempt);
-    }
+    this.#heartbeatKind(attempt, signal.kind ?? 'output');
     if (!attempt.stopping)
       s.reason =
         attempt.stalledAt === undefined ? `attempt ${attempt.number} works on ${attempt.host ?? 'its host'}` : s.reason;
+  }
+
+  /** What a heartbeat says beyond mere life. */
+  #heartbeatKind(attempt: CurrentAttempt, kind: HeartbeatKind): void {
+    switch (kind) {
+      case 'start':
+      case 'adopted':
+      case 'orphan':
+        return;
+      case 'output':
+      case 'tool':
+      case 'agent':
+        return this.#progress(attempt);
+      case 'paused':
+        if (attempt.pausedAt !== undefined) return;
+        attempt.pausedAt = this.now;
+        attempt.pausedByActivity = true;
+        return this.#tell('paused in the Web UI');
+      case 'resumed':
+        if (!attempt.pausedByActivity) return;
+        attempt.pausedByActivity = false;
+        if (!this.s.paused) this.#unfreeze(attempt);
+        return this.#tell('unpaused in the Web UI');
+      default:
+        return kind satisfies never;
+    }
   }
 
   /** Proof of life ends a suspicion at once; whether the adoption is still to come is another matter. */

@@ -1,4 +1,5 @@
 /** Who comes first: for slots, and for merges. @module */
+import { mergedBy } from '../contract/index.js';
 import type { QueuedMerge, RigState, SlotRequest } from '../contract/index.js';
 
 const hour = 60 * 60_000;
@@ -36,8 +37,8 @@ export function readyMerges(s: RigState, now: number): QueuedMerge[] {
   const due = [...s.queue]
     .sort(byMergeOrder(now))
     .filter(({ notBefore }) => notBefore === undefined || notBefore <= now);
-  const local = s.merging.filter(({ strategy }) => strategy !== 'pr');
-  if (s.settings.strategy === 'pr')
+  const local = s.merging.filter(({ strategy }) => mergedBy(strategy) !== 'forge');
+  if (mergedBy(s.settings.strategy) === 'forge')
     return due.slice(0, Math.max(pullRequestsAtOnce - (s.merging.length - local.length), 0));
   const taken = local.map(({ target }) => target);
   return due.filter(({ target }) => {

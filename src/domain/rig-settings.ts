@@ -9,18 +9,19 @@ const mostChecks = 20;
 const mostChars = 60_000;
 /** A check gets at least a second, and at most a day. */
 const checkTimeouts = { least: 1_000, most: 24 * 60 * 60_000 };
-const keys: readonly (keyof RigSettings)[] = [
-  'repo',
-  'base',
-  'agent',
-  'maxAgents',
-  'checks',
-  'strategy',
-  'approval',
-  'clocks',
-  'budgets',
-];
-const optional: readonly (keyof RigSettings)[] = ['base', 'clocks', 'budgets'];
+/** All settings, and whether each may be taken away. */
+const settings: Record<keyof RigSettings, 'required' | 'optional'> = {
+  repo: 'required',
+  base: 'optional',
+  agent: 'required',
+  maxAgents: 'required',
+  checks: 'required',
+  strategy: 'required',
+  approval: 'required',
+  clocks: 'optional',
+  budgets: 'optional',
+};
+const keys = Object.keys(settings) as (keyof RigSettings)[];
 
 /**
  * @returns what is wrong with a rig's name, or undefined. Names become workflow ids and folders, as those of beads do.
@@ -97,7 +98,7 @@ export function rigInputProblem(input: unknown): string | undefined {
  */
 export function changeSettings(settings: RigSettings, change: RigChange): RigSettings {
   const kept = Object.entries({ ...settings, ...change }).filter(
-    ([key, value]) => value !== undefined && !(value === null && optional.includes(key as keyof RigSettings)),
+    ([key, value]) => value !== undefined && !(value === null && settings[key as keyof RigSettings] === 'optional'),
   );
   return Object.fromEntries(kept) as unknown as RigSettings;
 }

@@ -1,5 +1,6 @@
 /** The story of a bead in sentences, told from its history. Pure: `src/client/history.ts` reads the history. @module */
 import { clip } from '../contract/index.js';
+import type { HeartbeatKind } from '../contract/index.js';
 import { minutes } from './words.js';
 
 /**
@@ -32,8 +33,17 @@ export interface Sentence {
   text: string;
 }
 
-/** Signs of progress that are told one by one, before the rest is summed up. */
-const first = { start: true, adopted: true, orphan: true, paused: true, resumed: true } as const;
+/** Which heartbeats have a sentence of their own (in `signal`); the others are summed up. */
+const toldAlone: Record<HeartbeatKind, boolean> = {
+  start: true,
+  output: false,
+  tool: false,
+  agent: false,
+  adopted: true,
+  orphan: true,
+  paused: true,
+  resumed: true,
+};
 
 /**
  * @returns the story, oldest first. Runs of the same small events (signs of progress, stumbles) become one sentence.
@@ -77,7 +87,7 @@ function smallEvent(event: StoryEvent): { key: string; last: string } | undefine
   if (event.kind === 'stumbled') return { key: `a worker could not carry it on: ${event.reason}`, last: '' };
   if (event.kind !== 'signal' || event.name !== 'heartbeat') return undefined;
   const kind = text(event.payload, 'kind') ?? 'output';
-  if (kind in first) return undefined;
+  if ((toldAlone as Partial<Record<string, boolean>>)[kind] === true) return undefined;
   const activity = text(event.payload, 'activity');
   return {
     key: `the agent of attempt ${text(event.payload, 'attempt') ?? '?'} got on`,

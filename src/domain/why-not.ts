@@ -81,7 +81,6 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
     case 'merge':
       return no(...mergeReason(state, around));
     case 'slot':
-    case 'resume':
     case undefined:
       return no('its next attempt is about to be dispatched');
   }

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { limits, outcomes } from '../contract/index.js';
 import type { AttemptResult, Message } from '../contract/index.js';
+import { messageOf } from '../edge/schemas.js';
+import type { Fields } from '../edge/schemas.js';
 import { JsonServer, nothing, route } from './json-server.js';
 import type { AdoptOutcome, RunnerStatus, StopRequest } from './types.js';
 
@@ -19,18 +21,12 @@ const tokenBody = z.strictObject({
     .min(4)
     .max(64 * 1024),
 });
-const stopBody = z.strictObject({
-  outcome: z.enum(outcomes as [StopRequest['outcome']]),
+const stopBody: z.ZodType<StopRequest> = z.strictObject({
+  outcome: z.enum(outcomes),
   reason: z.string().min(1).max(limits.textChars),
-});
+} satisfies Fields<StopRequest>);
 const pauseBody = z.strictObject({ paused: z.boolean() });
-/** A message may carry more than its four fields: the bead keeps its own notes on it. */
-const messageBody = z.object({
-  id: z.string().min(1).max(200),
-  text: z.string().max(limits.bodyBytes),
-  from: z.enum(['operator', 'heartbead']),
-  at: z.number(),
-});
+const messageBody = messageOf(z.string().max(limits.bodyBytes));
 
 /** The host's way into a running runner: a unix socket that only its owner can open. */
 export const openControlSocket = (

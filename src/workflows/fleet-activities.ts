@@ -8,7 +8,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ActivityInterfaceFor, ActivityOptions } from '@temporalio/workflow';
-import { clip, taskQueues } from '../contract/index.js';
+import { clip, mergedBy, taskQueues } from '../contract/index.js';
 import type {
   FleetActivities,
   RefineryActivities,
@@ -83,7 +83,7 @@ export function mergeOptions(merge: RunningMerge, settings: RigSettings): Activi
       initialInterval: 5_000,
       backoffCoefficient: 2,
       maximumInterval: 2 * minute,
-      ...(merge.strategy === 'pr' ? {} : { maximumAttempts: 20 }),
+      ...(mergedBy(merge.strategy) === 'forge' ? {} : { maximumAttempts: 20 }),
     },
     // Whether the push came first decides what a cancel means.
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

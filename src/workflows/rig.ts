@@ -24,6 +24,7 @@ import {
 import {
   clip,
   failureTypes,
+  mergedBy,
   readMergeRequest,
   readProbeProgress,
   readReturnSlot,
@@ -170,7 +171,8 @@ class Rig {
   #keepMergesInOrder(renewing: boolean, now: boolean): void {
     for (const [key, { scope, withdrawn, strategy }] of this.#merges) {
       const wanted = this.state.merging.find((merge) => key === mergeKey(merge));
-      if (now || (renewing && strategy === 'pr') || (wanted?.withdrawn === true && !withdrawn)) scope.cancel();
+      if (now || (renewing && mergedBy(strategy) === 'forge') || (wanted?.withdrawn === true && !withdrawn))
+        scope.cancel();
     }
   }
 

@@ -1,74 +1,55 @@
-import { ApplicationFailure } from '@temporalio/activity';
 import { z } from 'zod';
-import {
-  beadIdProblem,
-  branchProblem,
-  failureTypes,
-  limits,
-  repoProblem,
-  shaProblem,
-  titleProblem,
+import { limits } from '../../contract/index.js';
+import type {
+  AgentSpec,
+  FleetActivities,
+  LookAtBranchInput,
+  LookAtWorkflowsInput,
+  StartBeadInput,
 } from '../../contract/index.js';
-import type { LookAtBranchInput, LookAtWorkflowsInput, StartBeadInput } from '../../contract/index.js';
+import { beadId, branch, repo, sha, title } from '../../edge/schemas.js';
+import type { Fields } from '../../edge/schemas.js';
+import { inputReader } from '../read-input.js';
+import type { InputsOf } from '../read-input.js';
 
-const guarded = (problemOf: (text: string) => string | undefined): z.ZodString =>
-  z.string().superRefine((text, context) => {
-    const message = problemOf(text);
-    if (message !== undefined) context.addIssue({ code: 'custom', message });
-  });
+/** Wider than what `startAgent` takes: the bead itself says, in its own status, what is wrong with its agent. */
+const agent: z.ZodType<AgentSpec> = z.object({
+  adapter: z.string().min(1).max(50),
+  command: z.string().max(20_000).optional(),
+  options: z.record(z.string(), z.unknown()).optional(),
+  env: z.array(z.string()).max(100).optional(),
+} satisfies Fields<AgentSpec>);
 
-const id = guarded(beadIdProblem);
-const repo = guarded(repoProblem);
-const branch = guarded(branchProblem);
-const sha = guarded(shaProblem);
+const startBead: z.ZodType<StartBeadInput> = z.object({
+  convoy: beadId,
+  bead: beadId,
+  title,
+  body: z.string().max(limits.bodyBytes).optional(),
+  rig: beadId,
+  repo,
+  priority: z.number().int().min(1).max(5),
+  agent,
+  base: branch.optional(),
+  target: branch.optional(),
+  baseSha: sha.optional(),
+} satisfies Fields<StartBeadInput>);
 
-const schemas = {
-  startBead: z.object({
-    convoy: id,
-    bead: id,
-    title: guarded(titleProblem),
-    body: z.string().max(limits.bodyBytes).optional(),
-    rig: id,
-    repo,
-    priority: z.number().int().min(1).max(5),
-    agent: z.object({
-      adapter: z.string().min(1).max(50),
-      command: z.string().max(20_000).optional(),
-      options: z.record(z.string(), z.unknown()).optional(),
-      env: z.array(z.string()).max(100).optional(),
-    }),
-    base: branch.optional(),
-    target: branch.optional(),
-    baseSha: sha.optional(),
-  }),
-  lookAtWorkflows: z.object({
-    workflowIds: z.array(z.string().min(1).max(1_000)).max(1_000),
-    reports: z.boolean().optional(),
-  }),
-  readRig: z.object({ rig: id }),
+const lookAtWorkflows: z.ZodType<LookAtWorkflowsInput> = z.object({
+  workflowIds: z.array(z.string().min(1).max(1_000)).max(1_000),
+  reports: z.boolean().optional(),
+} satisfies Fields<LookAtWorkflowsInput>);
+
+const lookAtBranch: z.ZodType<LookAtBranchInput> = z.object({
+  repo,
   // Empty: the remote's default branch.
-  lookAtBranch: z.object({ repo, branch: z.union([z.literal(''), branch]), contains: z.array(sha).max(1_000) }),
-};
+  branch: z.union([z.literal(''), branch]),
+  contains: z.array(sha).max(1_000),
+} satisfies Fields<LookAtBranchInput>);
 
-interface Inputs {
-  startBead: StartBeadInput;
-  lookAtWorkflows: LookAtWorkflowsInput;
-  readRig: { rig: string };
-  lookAtBranch: LookAtBranchInput;
-}
-
-/**
- * Checks what an activity was given, whoever scheduled it.
- * @throws ApplicationFailure `BadInput`, never retried, which names the field and the rule.
- */
-export function readInput<K extends keyof Inputs>(activity: K, given: unknown): Inputs[K] {
-  const parsed = schemas[activity].safeParse(given);
-  if (parsed.success) return parsed.data as Inputs[K];
-  const problems = parsed.error.issues
-    .slice(0, 5)
-    .map(({ path, message }) => `${path.join('.') || 'input'}: ${message}`);
-  throw ApplicationFailure.nonRetryable(
-    `${activity} cannot use its input: ${problems.join('; ')}`,
-    failureTypes.badInput,
-  );
-}
+/** Checks what an activity of a rig or a convoy was given. */
+export const readInput = inputReader<InputsOf<FleetActivities>>({
+  startBead,
+  lookAtWorkflows,
+  readRig: z.object({ rig: beadId }),
+  lookAtBranch,
+});

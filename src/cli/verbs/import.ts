@@ -2,7 +2,7 @@ import { basename, dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { z } from 'zod';
-import { convoyPolicies } from '../../contract/index.js';
+import { convoyPolicies, convoyTargets } from '../../contract/index.js';
 import type { ConvoySpec } from '../../contract/index.js';
 import { importBeads } from '../../domain/beads-import.js';
 import { convoyProblem } from '../../domain/convoy-graph.js';
@@ -20,7 +20,7 @@ const options = z.object({
   policy: z
     .enum(convoyPolicies, { error: `the policy of a convoy is one of ${convoyPolicies.join(', ')}` })
     .default('wait'),
-  target: z.enum(['base', 'integration'], { error: 'the target of a convoy is base or integration' }).default('base'),
+  target: z.enum(convoyTargets, { error: 'the target of a convoy is base or integration' }).default('base'),
   start: z.boolean().default(false),
   staged: z.boolean().default(false),
   deferred: z.boolean().default(false),

@@ -1,3 +1,4 @@
+import { mergedBy } from '../../contract/index.js';
 import type { MergeOutcome, MergeStrategy } from '../../contract/index.js';
 import { checkedRepo } from '../git-input.js';
 import { mirrorPath } from '../mirror-path.js';
@@ -24,7 +25,7 @@ export async function tellWithdrawn(
   try {
     const looked = await look(context);
     if (looked.kind === 'merged') return merged(looked.sha);
-    const open = strategy === 'pr' ? await pullRequestOf(context, pulls) : undefined;
+    const open = mergedBy(strategy) === 'forge' ? await pullRequestOf(context, pulls) : undefined;
     if (open !== undefined && 'sha' in open) return merged(open.sha);
     return {
       outcome: 'error',

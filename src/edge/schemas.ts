@@ -1,0 +1,55 @@
+/**
+ * What the zod schemas at the edges share: activities, sockets, settings files and the CLI check with the same rules,
+ * and say the same sentences, as the workflows do.
+ * @module
+ */
+import { z } from 'zod';
+import {
+  attemptIdProblem,
+  beadIdProblem,
+  branchProblem,
+  limits,
+  messageSenders,
+  repoProblem,
+  shaProblem,
+  titleProblem,
+} from '../contract/index.js';
+import type { Checkpoint, Message } from '../contract/index.js';
+
+/**
+ * A schema for each field of T, optional ones included. zod drops what a schema does not name, without a word; held
+ * against this type (`satisfies Fields<T>`) a schema does not compile until it has decided about a new field.
+ */
+export type Fields<T> = { [K in keyof T]-?: z.ZodType<T[K]> };
+
+/** A string that passes one of the contract's guards. */
+export const guarded = (problemOf: (text: string) => string | undefined): z.ZodString =>
+  z.string().superRefine((text, context) => {
+    const message = problemOf(text);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
+
+export const beadId = guarded(beadIdProblem);
+export const attemptId = guarded(attemptIdProblem);
+export const title = guarded(titleProblem);
+export const repo = guarded(repoProblem);
+export const branch = guarded(branchProblem);
+export const sha = guarded(shaProblem);
+
+export const checkpoint: z.ZodType<Checkpoint> = z.object({
+  sha,
+  ref: z.string().regex(/^refs\/[\w./-]{1,300}$/, 'not a full ref name'),
+  wip: z.boolean(),
+} satisfies Fields<Checkpoint>);
+
+/** A message may carry more than these four fields: the bead keeps its own notes on it, which are dropped here. */
+export const messageOf = (text: z.ZodType<string>): z.ZodType<Message> =>
+  z.object({
+    id: z.string().min(1).max(200),
+    text,
+    from: z.enum(messageSenders),
+    at: z.number(),
+  } satisfies Fields<Message>);
+
+/** Text of an agent or of an operator that a bead keeps: twice the limit, since what is clipped says so. */
+export const keptText = z.string().max(limits.textChars * 2);
