@@ -28,6 +28,14 @@ function usageOf(usage: unknown): Pick<Usage, 'inputTokens' | 'outputTokens' | '
 function parser(): AgentParser {
   let told: string | undefined;
   let counted: string | undefined;
+  // Claude Code tells of its limits in events of their own, before the error that follows from them.
+  let resetsAt: number | undefined;
+  const untilReset = (): number | undefined =>
+    resetsAt === undefined ? undefined : Math.max(0, resetsAt * 1_000 - Date.now());
+  const limitEvent = (line: Line): undefined => {
+    const rejected = textAt(line, 'rate_limit_info', 'status') === 'rejected';
+    resetsAt = rejected ? numberAt(line, 'rate_limit_info', 'resetsAt') : undefined;
+  };
   const session = (line: Line): AgentEvent[] => {
     const id = textAt(line, 'session_id');
     if (id === undefined || id === told) return [];
@@ -63,16 +71,7 @@ function parser(): AgentParser {
     const ok =
       line['is_error'] !== true && textAt(line, 'subtype') === 'success' && textAt(line, 'stop_reason') !== 'refusal';
     const status = numberAt(line, 'api_error_status');
-    // `…usage limit reached|1795362074`: the instant, in seconds, at which it ends.
-    const resets = /\|(\d{10})\b/.exec(text)?.[1];
-    const refused =
-      line['is_error'] === true
-        ? refusal({
-            text,
-            status,
-            retryAfterMs: resets === undefined ? undefined : Math.max(0, Number(resets) * 1_000 - Date.now()),
-          })
-        : undefined;
+    const refused = line['is_error'] === true ? refusal({ text, status, retryAfterMs: untilReset() }) : undefined;
     const usage: AgentEvent = {
       kind: 'usage',
       total: true,
@@ -103,6 +102,8 @@ function parser(): AgentParser {
         return { kind: 'progress', tool: true };
       case 'result':
         return result(line);
+      case 'rate_limit_event':
+        return limitEvent(line);
       default:
         return undefined;
     }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { refusalKinds } from './types.js';
 
 const argument = z.string().min(1).max(4_000);
 const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not the name of a variable');
@@ -15,12 +16,30 @@ const jsonFields = z.strictObject({
   outputTokens: path.optional(),
   cachedTokens: path.optional(),
   costUsd: path.optional(),
-  /** Words of an error; those of a provider's refusal are known (401, 429, rate limit…). */
+  turns: path.optional(),
+  /** Words of an error, or the object that holds them; those of a provider's refusal are known (401, 429, rate limit…). */
   error: path.optional(),
-  /** HTTP status of the error. */
+  /** With it, the words of `error` are an error only on lines where this is `true` (Claude Code's `is_error`). */
+  errorIf: path.optional(),
+  /** HTTP status of the error; 400 and above is an error also without words. */
   status: path.optional(),
   retryAfterMs: path.optional(),
 });
+
+const pattern = z
+  .string()
+  .min(1)
+  .max(500)
+  .superRefine((text, context) => {
+    try {
+      new RegExp(text, 'i');
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: `not a regular expression: ${(error as Error).message}` });
+    }
+  });
+
+/** A program that cannot call Heartbead reports by its exit: status 0 is its word that the work is done. */
+const onExit = ['report', 'commit and report'] as const;
 
 const output = z.union([
   z.literal('text'),
@@ -47,15 +66,27 @@ const placeholders = [
 ] as const;
 export type Placeholder = (typeof placeholders)[number];
 
-const template = argument.superRefine((text, context) => {
+/** @returns what is wrong with the placeholders of a text, or undefined. */
+function placeholderProblem(text: string): string | undefined {
   for (const [, name] of text.matchAll(/\{(\w+)\}/g)) {
     if (!(placeholders as readonly string[]).includes(name ?? ''))
-      context.addIssue({
-        code: 'custom',
-        message: `there is no {${name}}; there are ${placeholders.map((known) => `{${known}}`).join(', ')}`,
-      });
+      return `there is no {${name}}; there are ${placeholders.map((known) => `{${known}}`).join(', ')}`;
   }
-});
+  return undefined;
+}
+
+const checkPlaceholders = (text: string, context: z.RefinementCtx): void => {
+  const message = placeholderProblem(text);
+  if (message !== undefined) context.addIssue({ code: 'custom', message });
+};
+
+const template = argument.superRefine(checkPlaceholders);
+
+/** Every string in a value, however deep. */
+function* strings(value: unknown): Generator<string> {
+  if (typeof value === 'string') yield value;
+  else if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) yield* strings(part);
+}
 
 /** One agent of a settings file. */
 export const customDefinition = z
@@ -73,7 +104,9 @@ export const customDefinition = z
     mcp: z
       .strictObject({
         /** Written as JSON into the attempt's folder as `{mcpFile}`; strings in it may hold placeholders. */
-        config: z.record(z.string(), z.unknown()),
+        config: z.record(z.string(), z.unknown()).superRefine((config, context) => {
+          for (const text of strings(config)) checkPlaceholders(text, context);
+        }),
         /** Appended to the command. */
         args: z.array(template).max(20).default([]),
         /** Or names the variable that names the file. */
@@ -83,7 +116,17 @@ export const customDefinition = z
     /** Names of host variables that it may see. */
     env: z.array(variable).max(100).default([]),
     /** Variables with their values; no secrets, since this file is no place for them. */
-    set: z.record(variable, z.string().max(4_000)).default({}),
+    set: z.record(variable, z.string().max(4_000).superRefine(checkPlaceholders)).default({}),
+    /**
+     * What lines of its output mean that its provider refuses: in any format, also on stderr. The first that matches
+     * decides; such a line is no progress.
+     */
+    refusals: z
+      .array(z.strictObject({ match: pattern, as: z.enum(refusalKinds) }))
+      .max(20)
+      .default([]),
+    /** For programs that cannot run `heartbead agent done`: what their end with status 0 means. */
+    onExit: z.enum(onExit).optional(),
     /** Arguments that make it print its version, for `heartbead doctor`. */
     version: z.array(argument).max(5).default(['--version']),
     /** What a person does when its provider does not know it. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { clip } from '../contract/index.js';
 import { customAgent } from './custom.js';
 import { customSettings } from './custom-definition.js';
@@ -30,8 +30,9 @@ export function customAgents(home: string, taken: readonly string[]): Record<str
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return {};
     throw new CustomAgentsError(`${file} cannot be read: ${(error as Error).message}`, { cause: error });
   }
-  const parsed = customSettings.safeParse(read(file, text));
-  if (!parsed.success) throw new CustomAgentsError(`${file}: ${clip(z.prettifyError(parsed.error), 800)}`);
+  // A file in which nothing is said, or all is commented out, describes no agents.
+  const parsed = customSettings.safeParse(read(file, text) ?? { agents: {} });
+  if (!parsed.success) throw new CustomAgentsError(`${file}: ${clip(problems(parsed.error), 800)}`);
   const double = Object.keys(parsed.data.agents).find((name) => taken.includes(name));
   if (double !== undefined)
     throw new CustomAgentsError(`${file}: there is an agent ${double} already; give yours another name`);
@@ -48,3 +49,7 @@ function read(file: string, text: string): unknown {
     throw new CustomAgentsError(`${file}: ${clip(error.message, 500)}`, { cause: error });
   }
 }
+
+/** The problems of a file in one sentence, each with its place. */
+const problems = (error: z.ZodError): string =>
+  error.issues.map(({ path, message }) => `${path.length === 0 ? 'the file' : path.join('.')}: ${message}`).join('; ');

@@ -1,17 +1,18 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { clip } from '../contract/index.js';
 import type { CustomDefinition, Placeholder } from './custom-definition.js';
 import { findProgram } from './find-program.js';
-import { at, jsonLines } from './json-lines.js';
+import { at, readLine, textAt } from './json-lines.js';
 import type { Line } from './json-lines.js';
-import { refusal } from './refusals.js';
+import { refusal, waitUntil } from './refusals.js';
 import type { AgentAdapter, AgentContext, AgentEvent, AgentParser } from './types.js';
 import { verdictOf } from './verdict.js';
 
 type Fields = Extract<CustomDefinition['output'], { format: 'json-lines' }>['fields'];
 
-function lineEvents(line: Line, fields: Fields, usage: 'each' | 'total'): AgentEvent[] {
+function lineEvents(line: Line, raw: string, fields: Fields, usage: 'each' | 'total'): AgentEvent[] {
   const found = (name: keyof Fields): unknown =>
     fields[name] === undefined ? undefined : at(line, fields[name].split('.'));
   const words = (name: keyof Fields): string | undefined => {
@@ -34,21 +35,40 @@ function lineEvents(line: Line, fields: Fields, usage: 'each' | 'total'): AgentE
     outputTokens: number('outputTokens'),
     cachedTokens: number('cachedTokens'),
     costUsd: number('costUsd'),
+    turns: number('turns'),
   };
   const told = Object.fromEntries(Object.entries(used).filter(([, value]) => value !== undefined)) as {
     [K in keyof typeof used]?: number;
   };
   if (Object.keys(told).length > 0)
-    events.push(usage === 'total' ? { kind: 'usage', total: true, ...told } : { kind: 'usage', ...told, turns: 1 });
-  const error = words('error');
+    events.push(usage === 'total' ? { kind: 'usage', total: true, ...told } : { kind: 'usage', turns: 1, ...told });
+  const status = number('status');
+  const error = errorWords(found('error'), fields.errorIf === undefined || found('errorIf') === true, status);
   if (error !== undefined) {
-    const refused = refusal({ text: error, status: number('status'), retryAfterMs: number('retryAfterMs') });
+    const refused = refusal({ text: error, status, retryAfterMs: number('retryAfterMs') });
     events.push(...(refused ? [refused] : []), { kind: 'end', ok: false, text: error });
   }
-  return events;
+  if (events.length > 0) return events;
+  // A program whose output has no words and tools to look for would seem silent while it works: each line counts.
+  return [{ kind: fields.text === undefined && fields.tool === undefined ? 'progress' : 'life', activity: raw }];
+}
+
+/** @returns the words of an error, also of one that is an object or has only a status. */
+function errorWords(found: unknown, counts: boolean, status: number | undefined): string | undefined {
+  if (counts && typeof found === 'string' && found !== '') return found;
+  if (counts && typeof found === 'object' && found !== null) return textAt(found, 'message') ?? JSON.stringify(found);
+  return status !== undefined && status >= 400 ? `the provider answers with status ${status}` : undefined;
 }
 
 const plain: AgentParser = (line) => (line.trim() === '' ? undefined : { kind: 'progress', activity: line });
+
+const structured =
+  ({ fields, usage }: Extract<CustomDefinition['output'], { format: 'json-lines' }>): AgentParser =>
+  (text, stream) => {
+    if (stream === 'stderr') return text.trim() === '' ? undefined : { kind: 'life', activity: text };
+    const line = readLine(text);
+    return line === undefined ? undefined : lineEvents(line, text, fields, usage);
+  };
 
 function fill<T>(value: T, values: Readonly<Record<Placeholder, string>>): T {
   if (typeof value === 'string')
@@ -74,6 +94,24 @@ function values(context: AgentContext): Record<Placeholder, string> {
     heartbead: context.heartbead,
     socket: context.env['HEARTBEAD_SOCKET'] ?? '',
   };
+}
+
+/**
+ * A program that cannot call back is followed by a shell that does: in the agent's place, with the agent's rights and
+ * git configuration. Any other status than 0 is passed on, and nothing is reported.
+ */
+function reportingOnExit(
+  { file, args }: { file: string; args: string[] },
+  how: NonNullable<CustomDefinition['onExit']>,
+  { heartbead, bead }: AgentContext,
+): { file: string; args: string[] } {
+  const commit =
+    'if [ -n "$(git status --porcelain)" ]; then git add --all && git commit --quiet -m "$subject" || exit; fi; ';
+  const script =
+    'heartbead=$1 subject=$2; shift 2; "$@" || exit; ' +
+    (how === 'commit and report' ? commit : '') +
+    'exec "$heartbead" agent done "$subject"';
+  return { file: 'sh', args: ['-c', script, 'heartbead', heartbead, `Work on ${bead}`, file, ...args] };
 }
 
 /** An agent program that nobody but its user has heard of, described in a settings file. */
@@ -109,24 +147,27 @@ export function customAgent(name: string, definition: CustomDefinition): AgentAd
         ...(definition.mcp?.args ?? []),
         ...(context.resume === undefined ? [] : (definition.resume ?? [])),
       ];
+      const command = { file: program, args: fill(args, filled) };
       return {
-        file: program,
-        args: fill(args, filled),
+        ...(definition.onExit === undefined ? command : reportingOnExit(command, definition.onExit, context)),
         env: {
-          ...definition.set,
+          ...fill(definition.set, filled),
           ...(definition.mcp?.variable === undefined ? {} : { [definition.mcp.variable]: filled.mcpFile }),
         },
         ...(definition.prompt === 'stdin' ? { stdin: context.prompt } : {}),
       };
     },
     parser: () => {
-      if (output === 'text' || output.format === 'text') return plain;
-      return (line, stream) =>
-        stream === 'stderr'
-          ? line.trim() === ''
-            ? undefined
-            : { kind: 'life', activity: line }
-          : jsonLines((found) => lineEvents(found, output.fields, output.usage))(line);
+      const read = output === 'text' || output.format === 'text' ? plain : structured(output);
+      const refusals = definition.refusals.map(({ match, as }) => ({ match: new RegExp(match, 'i'), as }));
+      return (line, stream) => {
+        const refused = refusals.find(({ match }) => match.test(line));
+        if (refused === undefined) return read(line, stream);
+        const text = clip(line.trim(), 500);
+        return refused.as === 'rate_limited'
+          ? { kind: 'rate_limited', text, retryAfterMs: waitUntil(line, Date.now()) }
+          : { kind: refused.as, text };
+      };
     },
     classify: (exit, events) => {
       const verdict = verdictOf(exit, events);

@@ -13,7 +13,15 @@ export type AgentEvent =
   | ({ kind: 'usage'; total?: boolean } & Partial<Usage>)
   | { kind: 'rate_limited'; text: string; retryAfterMs?: number }
   | { kind: 'auth_failed'; text: string }
+  | { kind: 'out_of_credit'; text: string }
   | { kind: 'end'; ok: boolean; text?: string };
+
+/** How a provider can refuse its service. */
+export const refusalKinds = ['rate_limited', 'auth_failed', 'out_of_credit'] as const;
+/** A provider's refusal. */
+export type ProviderRefusal = Extract<AgentEvent, { kind: (typeof refusalKinds)[number] }>;
+export const isRefusal = (event: AgentEvent): event is ProviderRefusal =>
+  (refusalKinds as readonly string[]).includes(event.kind);
 
 /** What an adapter is told when it makes the command of an attempt. */
 export interface AgentContext {
@@ -75,7 +83,7 @@ export interface AgentExit {
 
 /** An adapter's verdict on an end without a report. */
 export interface ExitClass {
-  outcome: Extract<Outcome, 'rate_limited' | 'auth_failed' | 'not_installed' | 'agent_failed'>;
+  outcome: Extract<Outcome, 'rate_limited' | 'auth_failed' | 'out_of_credit' | 'not_installed' | 'agent_failed'>;
   reason: string;
   retryAfterMs?: number;
 }

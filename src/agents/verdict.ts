@@ -1,3 +1,4 @@
+import { isRefusal } from './types.js';
 import type { AgentEvent, AgentExit, ExitClass } from './types.js';
 
 /**
@@ -6,7 +7,7 @@ import type { AgentEvent, AgentExit, ExitClass } from './types.js';
  * it then).
  */
 export function verdictOf(_exit: AgentExit, events: readonly AgentEvent[]): ExitClass | undefined {
-  const refused = events.findLast((event) => event.kind === 'rate_limited' || event.kind === 'auth_failed');
+  const refused = events.findLast(isRefusal);
   switch (refused?.kind) {
     case 'rate_limited':
       return {
@@ -15,7 +16,8 @@ export function verdictOf(_exit: AgentExit, events: readonly AgentEvent[]): Exit
         retryAfterMs: refused.retryAfterMs,
       };
     case 'auth_failed':
-      return { outcome: 'auth_failed', reason: refused.text };
+    case 'out_of_credit':
+      return { outcome: refused.kind, reason: refused.text };
     case undefined:
       break;
   }

@@ -30,7 +30,7 @@ export const isFinal = (status: BeadStatus): boolean =>
  * - `unreported`: the agent ended with status 0 and no report.
  * - `agent_failed`: the agent ended with another status or by a signal of its own.
  * - `rate_limited`: its provider refuses for now; uses up nothing.
- * - `auth_failed`, `not_installed`: a person must act; the bead is blocked at once.
+ * - `auth_failed`, `out_of_credit`, `not_installed`: a person must act; the bead is blocked at once.
  * - `setup_failed`: the workspace cannot be made, and trying again cannot help (no such branch, refused URL).
  * - `escalated`: the agent asked for a person and ended.
  * - `lost`: infrastructure (host, runner, network, repository out of reach); never the agent's failure.
@@ -45,6 +45,8 @@ export const outcomes = [
   'agent_failed',
   'rate_limited',
   'auth_failed',
+  'out_of_credit',
+  'out_of_credit',
   'not_installed',
   'setup_failed',
   'escalated',

@@ -16,6 +16,7 @@ export function accountOf(outcome: Outcome): Account {
     case 'done':
     case 'rate_limited':
     case 'auth_failed':
+    case 'out_of_credit':
     case 'not_installed':
     case 'setup_failed':
     case 'escalated':
@@ -56,6 +57,12 @@ export function nextAfter(
         do: 'block',
         reason: `the agent cannot log in: ${reason}`,
         fix: 'give the agent valid credentials on its host, then retry the bead',
+      };
+    case 'out_of_credit':
+      return {
+        do: 'block',
+        reason: `the agent's provider wants to be paid: ${reason}`,
+        fix: 'add credit (or raise the spending limit) at the provider, then retry the bead',
       };
     case 'not_installed':
       return {

@@ -544,6 +544,9 @@ class Step {
     const usage = readUsage(result.usage);
     if (usage) s.usage = addUsage(s.usage, usage);
     if (result.session !== undefined) this.#session(result.session, result.host, attempt.id, usage);
+    // A conversation in which the agent fails before it does anything may be gone or too long: the next attempt begins
+    // a new one.
+    if (account === 'agent' && attempt.firstProgressAt === undefined) delete s.session;
     const record: AttemptRecord = {
       id: attempt.id,
       number: attempt.number,

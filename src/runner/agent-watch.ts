@@ -1,4 +1,5 @@
-import type { AgentAdapter, AgentEvent, AgentParser, ParserContext } from '../agents/types.js';
+import { isRefusal } from '../agents/types.js';
+import type { AgentAdapter, AgentEvent, AgentParser, ParserContext, ProviderRefusal } from '../agents/types.js';
 import { addUsage, clip } from '../contract/index.js';
 import type { Usage } from '../contract/index.js';
 
@@ -28,7 +29,7 @@ export interface WatchEvents {
 }
 
 /** A provider's refusal that no progress has followed. */
-export type Refusal = Extract<AgentEvent, { kind: 'rate_limited' | 'auth_failed' }>;
+export type Refusal = ProviderRefusal;
 
 /** Reads the agent's output: what is progress, what mere life, and what matters for the verdict on its end. */
 export class AgentWatch {
@@ -110,6 +111,7 @@ export class AgentWatch {
       }
       case 'rate_limited':
       case 'auth_failed':
+      case 'out_of_credit':
         this.activity = oneLine(event.text);
         this.keep(event);
         this.tell.onRefused?.(event);
@@ -124,6 +126,3 @@ export class AgentWatch {
     if (this.kept.length > EVENTS_KEPT) this.kept.shift();
   }
 }
-
-const isRefusal = (event: AgentEvent): event is Refusal =>
-  event.kind === 'rate_limited' || event.kind === 'auth_failed';

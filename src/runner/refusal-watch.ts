@@ -31,7 +31,7 @@ export class RefusalWatch {
     if (refusal === undefined || this.timer !== undefined) return;
     this.timer = setTimeout(
       () => this.over(),
-      Math.min(this.atMost, refusal.kind === 'auth_failed' ? AUTH_GRACE_MS : LIMIT_GRACE_MS),
+      Math.min(this.atMost, refusal.kind === 'rate_limited' ? LIMIT_GRACE_MS : AUTH_GRACE_MS),
     );
   }
 

@@ -103,4 +103,10 @@ describe('the conversation of an attempt', () => {
       host: 'h1',
     });
   });
+  test('is asked for again after a loss, but not once the agent has failed in it before it did anything', () => {
+    const lost = bead({}, { session: 'thread-1' }, { outcome: 'lost' });
+    expect(lost.session?.id).toBe('thread-1');
+    const failed = attempt(lost, { outcome: 'agent_failed', reason: 'No saved session found with ID thread-1' });
+    expect(failed.session).toBeUndefined();
+  });
 });

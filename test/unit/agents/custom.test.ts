@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { allAdapters, checkAgent, findAdapter } from '../../../src/agents/index.js';
@@ -16,6 +17,7 @@ const agent = (name: string, settings: string): AgentAdapter => {
   if (found === undefined) throw new Error(`there is no ${name}`);
   return found;
 };
+const one = (rest: string): string => `agents: { mine: { command: [mine], prompt: stdin${rest} } }`;
 const context = (more: Partial<AgentContext> = {}): AgentContext => ({
   spec: { adapter: 'mine' },
   bead: 'b',
@@ -108,12 +110,111 @@ agents:
       { kind: 'rate_limited', text: 'slow down', retryAfterMs: 5_000 },
       { kind: 'end', ok: false, text: 'slow down' },
     ]);
-    expect(read({ nothing: 1 })).toEqual([]);
+    expect(read({ nothing: 1 })).toEqual([{ kind: 'life', activity: '{"nothing":1}' }]);
     expect(parse('not json', 'stdout')).toBeUndefined();
     expect(parse('warns', 'stderr')).toEqual({ kind: 'life', activity: 'warns' });
     expect(mine.classify?.({ code: 0, lastLines: [] }, [{ kind: 'auth_failed', text: 'no key' }])).toEqual({
       outcome: 'auth_failed',
       reason: 'no key',
+    });
+  });
+
+  const lines = (fields: string): ((line: object) => unknown) => {
+    const parse = agent('mine', one(`, output: { format: json-lines, fields: ${fields} }`)).parser();
+    return (line) => parse(JSON.stringify(line), 'stdout');
+  };
+  test('gets on with every line when its output has neither words nor tools to look for', () => {
+    expect(lines('{ session: sid }')({ n: 1 })).toEqual([{ kind: 'progress', activity: '{"n":1}' }]);
+    expect(lines('{ text: t }')({ n: 1 })).toEqual([{ kind: 'life', activity: '{"n":1}' }]);
+  });
+  test('has an error also where it is an object, only a status, or marked by another field', () => {
+    expect(lines('{ error: e, status: e.code, retryAfterMs: e.wait }')({ e: { code: 429, wait: 30_000 } })).toEqual([
+      { kind: 'rate_limited', text: '{"code":429,"wait":30000}', retryAfterMs: 30_000 },
+      { kind: 'end', ok: false, text: '{"code":429,"wait":30000}' },
+    ]);
+    expect(lines('{ status: code }')({ code: 401 })).toMatchObject([{ kind: 'auth_failed' }, { kind: 'end' }]);
+    const marked = lines('{ error: result, errorIf: is_error }');
+    expect(marked({ result: 'all 401 tests pass', is_error: false })).toMatchObject([{ kind: 'progress' }]);
+    expect(marked({ result: 'API Error: 401', is_error: true })).toMatchObject([
+      { kind: 'auth_failed' },
+      { kind: 'end' },
+    ]);
+  });
+  test('counts the turns that it tells', () => {
+    const parse = agent(
+      'mine',
+      one(', output: { format: json-lines, usage: total, fields: { inputTokens: in, turns: n } }'),
+    ).parser();
+    expect(parse('{"in":5,"n":4}', 'stdout')).toEqual([{ kind: 'usage', total: true, inputTokens: 5, turns: 4 }]);
+  });
+  test('names what its provider’s refusals look like, in any format and on stderr: they are no progress', () => {
+    const settings = one(
+      ', refusals: [{ match: "HTTP 429", as: rate_limited }, { match: "[[]API Error: 401", as: auth_failed }, { match: "top up", as: out_of_credit }]',
+    );
+    const parse = agent('mine', settings).parser();
+    expect(parse('HTTP 429 Too Many Requests, try again in 40s', 'stderr')).toEqual({
+      kind: 'rate_limited',
+      text: 'HTTP 429 Too Many Requests, try again in 40s',
+      retryAfterMs: 40_000,
+    });
+    expect(parse('[API Error: 401 bad key]', 'stdout')).toEqual({
+      kind: 'auth_failed',
+      text: '[API Error: 401 bad key]',
+    });
+    expect(parse('please TOP UP', 'stdout')).toEqual({ kind: 'out_of_credit', text: 'please TOP UP' });
+    expect(parse('reads a file', 'stdout')).toEqual({ kind: 'progress', activity: 'reads a file' });
+  });
+  test('has placeholders in its variables', async () => {
+    const given = context();
+    const mine = agent('mine', one(', set: { A_DIR: "{folder}/state" }'));
+    expect((await mine.command(given)).env).toEqual({ A_DIR: `${given.folder}/state` });
+  });
+  test('described by an empty file is none, and nothing is wrong', () => {
+    expect(Object.keys(allAdapters(homeWith('# nothing yet\n')))).toContain('shell');
+  });
+
+  describe('that cannot call back', () => {
+    /** Runs the command of such an agent in a repository; @returns its status and what was reported. */
+    async function run(
+      onExit: string,
+      program: string,
+    ): Promise<{ status: number | null; said: string; head: string }> {
+      const folder = scratchFolder('on-exit');
+      const git = (...args: string[]): string =>
+        execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', ...args], { cwd: folder, encoding: 'utf8' });
+      git('init', '-q');
+      git('commit', '-q', '--allow-empty', '-m', 'begin');
+      const said = join(scratchFolder('said'), 'said');
+      const heartbead = script(join(scratchFolder('shim'), 'heartbead'), `echo "$@" >> ${said}`);
+      const path = script(join(scratchFolder('program'), 'mine'), program);
+      const mine = agent('mine', `agents: { mine: { command: [${path}, "a b"], prompt: stdin, onExit: ${onExit} } }`);
+      const { file, args } = await mine.command(context({ heartbead, bead: 'b-1' }));
+      const env = {
+        ...process.env,
+        GIT_AUTHOR_NAME: 'a',
+        GIT_AUTHOR_EMAIL: 'a@b',
+        GIT_COMMITTER_NAME: 'a',
+        GIT_COMMITTER_EMAIL: 'a@b',
+      };
+      const { status } = spawnSync(file, args, { cwd: folder, env });
+      return {
+        status,
+        said: existsSync(said) ? readFileSync(said, 'utf8') : '',
+        head: git('log', '-1', '--format=%s'),
+      };
+    }
+    test('reports by its end with status 0, after what it changed is committed', async () => {
+      expect(await run('commit and report', 'echo "$1" > f')).toEqual({
+        status: 0,
+        said: 'agent done Work on b-1\n',
+        head: 'Work on b-1\n',
+      });
+    });
+    test('commits by itself where it can', async () => {
+      expect(await run('report', 'true')).toEqual({ status: 0, said: 'agent done Work on b-1\n', head: 'begin\n' });
+    });
+    test('reports nothing when it fails, and keeps its status', async () => {
+      expect(await run('commit and report', 'echo x > f; exit 3')).toEqual({ status: 3, said: '', head: 'begin\n' });
     });
   });
 
@@ -130,7 +231,6 @@ agents:
     expect((await checkAgent({ adapter: 'other' }, {}, home))?.problem).toContain('mine');
   });
 
-  const one = (rest: string): string => `agents: { mine: { command: [mine], prompt: stdin${rest} } }`;
   test.each([
     ['a command without the prompt', 'agents: { mine: { command: [mine], prompt: arg } }', /"\{prompt\}"/],
     [
@@ -151,6 +251,17 @@ agents:
       /"\{session\}"/,
     ],
     ['a resume of an output that names no session', one(', resume: ["{session}"]'), /output\.fields\.session/],
+    [
+      'an MCP file with a placeholder that there is not',
+      one(', mcp: { config: { a: [{ b: "{sockt}" }] }, args: ["{mcpFile}"] }'),
+      /there is no \{sockt\}/,
+    ],
+    ['a variable with a placeholder that there is not', one(', set: { A: "{foldr}" }'), /there is no \{foldr\}/],
+    [
+      'a refusal that is no regular expression',
+      one(', refusals: [{ match: "(", as: auth_failed }]'),
+      /regular expression/,
+    ],
     ['an MCP file of which the program never hears', one(', mcp: { config: {} }'), /mcpFile/],
     ['the name of a built-in agent', 'agents: { claude: { command: [mine], prompt: stdin } }', /agent claude already/],
     ['a variable with its value', one(', env: ["A=1"]'), /not the name of a variable/],

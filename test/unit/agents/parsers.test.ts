@@ -87,6 +87,17 @@ describe('claude', () => {
     expect(verdict?.retryAfterMs).toBeGreaterThan(3_500_000);
   });
 
+  test('waits for the instant that its own event of a limit tells', () => {
+    const at = Math.floor(Date.now() / 1_000) + 7_200;
+    const event = (status: string): string =>
+      `{"type":"rate_limit_event","rate_limit_info":{"status":"${status}","resetsAt":${at},"rateLimitType":"five_hour"}}`;
+    const end = result('"subtype":"success","is_error":true,"result":"You have hit your session limit"');
+    const { verdict } = run(claude, [init, event('rejected'), end]);
+    expect(verdict).toMatchObject({ outcome: 'rate_limited' });
+    expect(verdict?.retryAfterMs).toBeGreaterThan(7_100_000);
+    expect(run(claude, [init, event('allowed_warning'), end]).verdict?.retryAfterMs).toBeUndefined();
+  });
+
   test('a refusal of the model is the agent’s failure, with its reason', () => {
     expect(
       run(claude, [
