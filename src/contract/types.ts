@@ -46,7 +46,6 @@ export const outcomes = [
   'rate_limited',
   'auth_failed',
   'out_of_credit',
-  'out_of_credit',
   'not_installed',
   'setup_failed',
   'escalated',
