@@ -6,8 +6,8 @@ import { GitError } from './git-error.js';
 import { checkedBranch, checkedPath, checkedSha } from './git-input.js';
 import type { GitProgress } from './git-progress.js';
 import { removeStaleLock } from './leftovers.js';
-import { exists, noticingDamage } from './mirror-damage.js';
-import { withMirrorLock } from './mirror-lock.js';
+import { exists } from './files.js';
+import { withMirror } from './mirror-lock.js';
 import { runGit } from './run-git.js';
 import { takeSnapshot } from './snapshot.js';
 import { commitTree } from './wip-commit.js';
@@ -61,7 +61,20 @@ export async function createWorktree({
       const doing = 'making the worktree';
       await runGit(
         { mirror },
-        ['worktree', 'add', '--no-checkout', '--no-guess-remote', '--no-track', '-B', branch, '--', path, at],
+        [
+          'worktree',
+          'add',
+          '--lock',
+          `--reason=heartbead attempt, branch ${branch}`,
+          '--no-checkout',
+          '--no-guess-remote',
+          '--no-track',
+          '-B',
+          branch,
+          '--',
+          path,
+          at,
+        ],
         { doing, signal },
       );
       // In a step of its own, since only this one tells how far it is; a large tree takes its time.
@@ -87,9 +100,7 @@ export async function createWorktree({
     }
     return { head };
   };
-  return withMirrorLock(mirror, signal, () =>
-    noticingDamage(mirror, () => tellingDiskFailures('making the worktree', make)),
-  );
+  return withMirror(mirror, signal, () => tellingDiskFailures('making the worktree', make));
 }
 
 /** Removes what stands at the path. Whatever is not ours is left alone. */

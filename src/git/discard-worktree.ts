@@ -1,7 +1,7 @@
 import { commitOf } from './commits.js';
 import { checkedBranch, checkedPath } from './git-input.js';
-import { exists } from './mirror-damage.js';
-import { withMirrorLock } from './mirror-lock.js';
+import { exists } from './files.js';
+import { withMirror } from './mirror-lock.js';
 import { runGit } from './run-git.js';
 import { dropWorktree, findAdmin } from './worktree-admin.js';
 
@@ -25,7 +25,7 @@ export async function discardWorktree({ mirror, path, branch }: DiscardWorktreeO
   // Without waiting for a clone or fetch that holds the mirror: an attempt that was broken off before its worktree was
   // begun is gone at once.
   if (!(await exists(path)) && (await findAdmin(mirror, path)) === undefined) return;
-  await withMirrorLock(mirror, undefined, async () => {
+  await withMirror(mirror, undefined, async () => {
     await dropWorktree(path, await findAdmin(mirror, path));
     const ref = `refs/heads/${branch}`;
     const sha = await commitOf({ mirror }, ref);

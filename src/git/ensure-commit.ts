@@ -3,8 +3,7 @@ import { hasCommit } from './commits.js';
 import { GitError } from './git-error.js';
 import { checkedRef, checkedRepo, checkedSha } from './git-input.js';
 import type { GitProgress } from './git-progress.js';
-import { noticingDamage } from './mirror-damage.js';
-import { withMirrorLock } from './mirror-lock.js';
+import { withMirror } from './mirror-lock.js';
 import { remoteRefs } from './remote-refs.js';
 import { runGit } from './run-git.js';
 import { isWip } from './wip-commit.js';
@@ -37,30 +36,28 @@ export async function ensureCommit(
     wip: commit === sha && checkpoint.wip !== undefined ? checkpoint.wip : await isWip({ mirror }, commit, signal),
   });
   const fetch = (what: string): Promise<unknown> =>
-    noticingDamage(mirror, () =>
-      runGit(
-        { mirror },
-        [
-          'fetch',
-          '--no-tags',
-          '--progress',
-          '--no-write-fetch-head',
-          '--no-auto-maintenance',
-          '--no-recurse-submodules',
-          '--end-of-options',
-          remote,
-          what,
-        ],
-        {
-          doing: `fetching ${ref}`,
-          repo: remote,
-          signal,
-          onProgress,
-          limit: 'transfer',
-        },
-      ),
+    runGit(
+      { mirror },
+      [
+        'fetch',
+        '--no-tags',
+        '--progress',
+        '--no-write-fetch-head',
+        '--no-auto-maintenance',
+        '--no-recurse-submodules',
+        '--end-of-options',
+        remote,
+        what,
+      ],
+      {
+        doing: `fetching ${ref}`,
+        repo: remote,
+        signal,
+        onProgress,
+        limit: 'transfer',
+      },
     );
-  return withMirrorLock(mirror, signal, async () => {
+  return withMirror(mirror, signal, async () => {
     if (await hasCommit({ mirror }, sha, signal)) return found(sha);
     const newest = (await remoteRefs(remote, [ref], `looking for ${ref}`, signal)).refs.get(ref);
     if (newest === undefined)

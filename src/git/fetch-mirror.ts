@@ -3,50 +3,13 @@ import { GitError } from './git-error.js';
 import type { GitProgress } from './git-progress.js';
 import { remoteRefs } from './remote-refs.js';
 import { runGit } from './run-git.js';
+import { trackedBranches } from './secure-mirror.js';
 
 export interface FetchOptions {
   repo: string;
   onProgress?: ((progress: GitProgress) => void) | undefined;
   signal?: AbortSignal | undefined;
   stallLimit?: number | undefined;
-}
-
-/**
- * The remote's branches as remote-tracking refs: `refs/heads` of the mirror belongs to the agents in its worktrees, and
- * a fetch must not move it under them.
- */
-const branches = '+refs/heads/*:refs/remotes/origin/*';
-
-/**
- * Configuration of a mirror; set again when an agent has changed it, since worktrees share it. `origin` is there for
- * the agents' own `git fetch` and `git push`. Nothing is ever collected: a wip commit that was fetched by its id, or
- * whose ref has moved on, may have no ref, and a worktree's folder may be away for a while; what accumulates is packed
- * by `packMirror` without dropping anything.
- */
-const configuration = (repo: string): Record<string, string> => ({
-  'remote.origin.url': repo,
-  'remote.origin.fetch': branches,
-  'gc.auto': '0',
-  'gc.pruneexpire': 'never',
-  'gc.worktreepruneexpire': 'never',
-  'maintenance.auto': 'false',
-});
-
-/** Writes those settings that are not as they should be. */
-export async function configureMirror(mirror: string, repo: string, signal?: AbortSignal): Promise<void> {
-  const doing = 'configuring the mirror';
-  const { stdout } = await runGit({ mirror }, ['config', '--local', '--list', '-z'], { doing, signal });
-  const found = new Map<string, string[]>();
-  for (const entry of stdout.split('\0')) {
-    const at = entry.indexOf('\n');
-    const name = at < 0 ? entry : entry.slice(0, at);
-    found.set(name, [...(found.get(name) ?? []), at < 0 ? '' : entry.slice(at + 1)]);
-  }
-  for (const [name, value] of Object.entries(configuration(repo))) {
-    const values = found.get(name);
-    if (values?.length === 1 && values[0] === value) continue;
-    await runGit({ mirror }, ['config', '--local', '--replace-all', name, value], { doing, signal });
-  }
 }
 
 /**
@@ -72,7 +35,7 @@ export async function fetchMirror(
     '--no-recurse-submodules',
     '--end-of-options',
     repo,
-    branches,
+    trackedBranches,
     '^refs/heads/HEAD',
   ];
   const fetching = fetchPatiently(

@@ -1,7 +1,9 @@
-import { cp, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { exists, textOf } from './files.js';
 import { GitError } from './git-error.js';
 import { runGit } from './run-git.js';
+import { secureMirror } from './secure-mirror.js';
 
 /**
  * Left in a mirror by a command that found it damaged: the next update clones it again, though a fetch alone would not
@@ -32,13 +34,15 @@ export async function noticingDamage<T>(mirror: string, work: () => Promise<T>):
 }
 
 /**
+ * Secures a mirror and looks it over.
  * @returns what is wrong with a mirror that exists, as far as can be told without reading every object; undefined when
  * it looks whole.
  */
-export async function mirrorDamage(mirror: string, signal?: AbortSignal): Promise<string | undefined> {
+export async function mirrorDamage(mirror: string, repo: string, signal?: AbortSignal): Promise<string | undefined> {
   if (await exists(join(mirror, damageMark))) return 'a command found it damaged';
   const doing = 'looking over the mirror';
   try {
+    await secureMirror(mirror, repo);
     const { stdout, stderr } = await runGit(
       { mirror },
       ['for-each-ref', '--format=%(objectname)', 'refs/remotes/origin'],
@@ -116,7 +120,7 @@ export async function salvage(damaged: string, keptAs: string, clone: string, si
 async function localRefs(mirror: string): Promise<{ ref: string; sha: string }[]> {
   const refs = new Map<string, string>();
   const ours = (ref: string): boolean => /^refs\/(?:heads\/|heartbead|stash$)/.test(ref);
-  const packed = await readOrNothing(join(mirror, 'packed-refs'));
+  const packed = await textOf(join(mirror, 'packed-refs'));
   for (const line of packed.split('\n')) {
     const [sha, ref] = line.split(' ');
     if (sha !== undefined && ref !== undefined && ours(ref)) refs.set(ref, sha);
@@ -125,7 +129,7 @@ async function localRefs(mirror: string): Promise<{ ref: string; sha: string }[]
   for (const name of loose) {
     const ref = `refs/${name}`;
     if (ours(ref) && !ref.endsWith('.lock') && (await stat(join(mirror, ref))).isFile())
-      refs.set(ref, (await readOrNothing(join(mirror, ref))).trim());
+      refs.set(ref, (await textOf(join(mirror, ref))).trim());
   }
   return [...refs].filter(([, sha]) => /^[0-9a-f]{40,64}$/.test(sha)).map(([ref, sha]) => ({ ref, sha }));
 }
@@ -138,23 +142,4 @@ export async function swapIn(clone: string, mirror: string, keptAs: string): Pro
   await rename(mirror, keptAs);
   await rename(clone, mirror);
   await rm(join(keptAs, damageMark), { force: true });
-}
-
-async function readOrNothing(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
-}
-
-export async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
 }

@@ -1,7 +1,22 @@
 import { resolve } from 'node:path';
 import { Mutex } from 'async-mutex';
+import { noticingDamage } from './mirror-damage.js';
+import { secureMirror } from './secure-mirror.js';
 
 const mutexes = new Map<string, Mutex>();
+
+/**
+ * Runs the work in a mirror that has been secured, under its lock; damage that the work meets is marked for the next
+ * update.
+ * @throws what the work throws; GitError; the signal's reason when it is aborted while waiting.
+ */
+export const withMirror = <T>(mirror: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> =>
+  withMirrorLock(mirror, signal, () =>
+    noticingDamage(mirror, async () => {
+      await secureMirror(mirror);
+      return work();
+    }),
+  );
 
 /**
  * Runs the work while no other of this process changes the same mirror. That is enough: one worker process holds a

@@ -4,6 +4,7 @@ import { GitError } from './git-error.js';
 import { checkedIds, checkedPath, checkedRepo } from './git-input.js';
 import { pushRef } from './push-ref.js';
 import { remoteRefs } from './remote-refs.js';
+import { secureMirrorOf } from './secure-mirror.js';
 
 export interface PushBranchOptions {
   worktree: string;
@@ -29,6 +30,7 @@ export async function pushBranch({
 }: PushBranchOptions): Promise<{ branch: string; sha: string }> {
   checkedIds(bead, attempt);
   const url = checkedRepo(remote);
+  await secureMirrorOf(worktree, url);
   const sha = await commitOf({ worktree: checkedPath(worktree) }, 'HEAD', signal);
   if (sha === undefined)
     throw new GitError(

@@ -7,8 +7,8 @@ import { ensureCommit } from './ensure-commit.js';
 import { fetchMirror } from './fetch-mirror.js';
 import { GitError } from './git-error.js';
 import { checkedIds, checkedPath, checkedRepo } from './git-input.js';
-import { exists } from './mirror-damage.js';
-import { withMirrorLock } from './mirror-lock.js';
+import { exists } from './files.js';
+import { withMirror } from './mirror-lock.js';
 import { remoteRefs } from './remote-refs.js';
 import { runGit } from './run-git.js';
 import { takeSnapshot } from './snapshot.js';
@@ -61,7 +61,7 @@ async function remove({ mirror, path, remote, bead, attempt, signal }: RemoveWor
     reason = proof.reason;
     onRemote = proof.onRemote;
   }
-  await withMirrorLock(mirror, signal, async () => {
+  await withMirror(mirror, signal, async () => {
     const admin = await findAdmin(mirror, path);
     const branch = looked.verdict === 'ask' ? await checkedOut(path, signal) : undefined;
     if (admin?.ready === true) await markRemoving(admin);
@@ -172,7 +172,7 @@ async function onRemoteNow(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   if (await reachableFrom(place, commit, tips, signal)) return true;
-  await withMirrorLock(mirror, signal, () => fetchMirror(mirror, { repo, signal }));
+  await withMirror(mirror, signal, () => fetchMirror(mirror, { repo, signal }));
   return reachableFrom(place, commit, tips, signal);
 }
 

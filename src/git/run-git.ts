@@ -7,6 +7,7 @@ import { gitFailure } from './git-failure.js';
 import type { GitTask } from './git-failure.js';
 import { stderrReader } from './git-progress.js';
 import type { GitProgress } from './git-progress.js';
+import { oldestGit } from './git-version.js';
 
 /**
  * Where a command works: in a bare mirror, in a worktree, or in no repository at all (then it talks to a remote by its
@@ -183,7 +184,9 @@ function notStarted(task: GitTask, cwd: string, cause: unknown): GitError {
   if (missing && !existsSync(cwd))
     return new GitError('other', `the folder ${cwd} is gone, so git could not be run for ${task.doing}`, '', { cause });
   if (missing)
-    return new GitError('other', 'git is not installed, or not on PATH: install git 2.34 or newer', '', { cause });
+    return new GitError('other', `git is not installed, or not on PATH: install git ${oldestGit} or newer`, '', {
+      cause,
+    });
   return new GitError(
     'other',
     `git could not be started for ${task.doing}: ${cause instanceof Error ? cause.message : String(cause)}`,

@@ -8,6 +8,7 @@ import { checkedIds, checkedPath, checkedRepo } from './git-input.js';
 import { removeStaleLock } from './leftovers.js';
 import { pushRef } from './push-ref.js';
 import { runGit } from './run-git.js';
+import { secureMirrorOf } from './secure-mirror.js';
 import { takeSnapshot } from './snapshot.js';
 import { commitTree } from './wip-commit.js';
 
@@ -52,6 +53,7 @@ async function save({ worktree, bead, attempt, push, remote, signal }: SaveWipOp
   const place = { worktree: checkedPath(worktree) };
   const url = checkedRepo(remote);
   const ref = attemptRefs.wip(bead, attempt);
+  await secureMirrorOf(worktree, url);
   const { head, tree, unsaved } = await consistentSnapshot(worktree, signal);
 
   const last = await commitOf(place, ref, signal);

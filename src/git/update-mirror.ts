@@ -2,18 +2,21 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { tellingDiskFailures } from './disk-failure.js';
-import { configureMirror, fetchMirror } from './fetch-mirror.js';
+import { fetchMirror } from './fetch-mirror.js';
 import type { FetchOptions } from './fetch-mirror.js';
 import { GitError } from './git-error.js';
 import { checkedRepo } from './git-input.js';
 import type { GitProgress } from './git-progress.js';
 import { removeLeftovers } from './leftovers.js';
-import { damagedName, exists, markSalvaged, mirrorDamage, salvage, swapIn, unsalvaged } from './mirror-damage.js';
+import { exists } from './files.js';
+import { damagedName, markSalvaged, mirrorDamage, salvage, swapIn, unsalvaged } from './mirror-damage.js';
 import { withMirrorLock } from './mirror-lock.js';
+import { tellMirrorNews } from './mirror-news.js';
 import { mirrorPath } from './mirror-path.js';
 import { packMirror } from './pack-mirror.js';
 import { remoteRefs } from './remote-refs.js';
 import { runGit } from './run-git.js';
+import { secureMirror } from './secure-mirror.js';
 
 export interface UpdateMirrorOptions {
   /** The folder of the mirrors: `mirrors/` in the host's state directory. Made when absent. */
@@ -80,11 +83,10 @@ async function update({
 async function bringUpToDate(path: string, options: FetchOptions): Promise<void> {
   await removeOldClones(path);
   if (!(await exists(path))) return replaceMirror(path, options, undefined);
-  const damage = await mirrorDamage(path, options.signal);
+  const damage = await mirrorDamage(path, options.repo, options.signal);
   if (damage !== undefined) return replaceMirror(path, options, damage);
   await removeLeftovers(path, options.signal);
   try {
-    await configureMirror(path, options.repo, options.signal);
     await fetchMirror(path, options);
   } catch (error) {
     if (error instanceof GitError && error.damaged) return replaceMirror(path, options, error.message);
@@ -131,11 +133,13 @@ async function makeClone(clone: string, options: FetchOptions): Promise<void> {
     '--bare',
     `--object-format=${format}`,
     '--initial-branch=heartbead-mirror',
+    // No hooks, excludes or settings of the user's template.
+    '--template=',
     '--end-of-options',
     clone,
   ];
   await runGit('nowhere', init, { doing: 'making the mirror', signal });
-  await configureMirror(clone, repo, signal);
+  await secureMirror(clone, repo);
   await fetchMirror(clone, options);
   // A fetch writes a file for every branch and tag; nobody else is here yet, and there may be tens of thousands.
   await runGit({ mirror: clone }, ['pack-refs', '--all'], { doing: 'packing refs', signal });
@@ -151,6 +155,7 @@ async function packWhenDue(path: string, { signal, onProgress }: FetchOptions): 
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
     onProgress?.({ phase: `the mirror could not be packed: ${error.message}` });
+    await tellMirrorNews(path, `it could not be packed: ${error.message}`);
   }
 }
 

@@ -1,6 +1,6 @@
 import { chmod, readFile, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { exists } from './mirror-damage.js';
+import { exists } from './files.js';
 
 /**
  * Written when a worktree is complete. Without it no agent can have been there, for an agent is started only after

@@ -9,6 +9,7 @@ import { prepareRefinery, refineryWorkerOptions } from '../activities/refinery/i
 import type { ConnectionSettings } from '../client/connect.js';
 import { NoServerError } from '../client/errors.js';
 import { DEFAULT_TASK_QUEUE, taskQueues } from '../contract/index.js';
+import { onMirrorNews } from '../git/index.js';
 import { acquireWorkerLock, defaultDiskFloor, Host, HostWatch, openStateDirectory } from '../host/index.js';
 import { Notifier } from '../notify/index.js';
 import { connectionRecord } from '../runner/index.js';
@@ -100,6 +101,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
 
     const identity = `heartbead@${hostId} ${process.pid}`;
     const client = new Client({ connection, namespace, identity });
+    const unhear = onMirrorNews(({ mirror, what }) => logger.warn({ mirror }, what));
+    closers.push(() => Promise.resolve(unhear()));
     const host = new Host({ home, hostId, maxAgents, diskFloor, logger });
     const { activities, sweep, tidy } = createHostActivities({
       host,

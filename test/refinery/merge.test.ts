@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { MergeStrategy } from '../../src/contract/index.js';
@@ -10,6 +10,7 @@ import {
   fileOnOrigin,
   git,
   leftovers,
+  list,
   markersOf,
   merge,
   originHas,
@@ -350,5 +351,36 @@ describe('an item that was withdrawn', () => {
   test('branch-only: a pushed branch is not a landed one', async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
     expect(await merge(lab, request, { strategy: 'branch-only', withdrawn: true })).toMatchObject({ outcome: 'error' });
+  });
+});
+
+describe('what an ended bead has left in the mirror of its repository', () => {
+  const mirrorOf = async (): Promise<string> =>
+    join(lab.home, 'mirrors', (await list(join(lab.home, 'mirrors'))).find((name) => name.endsWith('.git')) ?? '');
+
+  test('a replace ref brings nothing onto the target that the two commits have not', async () => {
+    await merge(lab, await bead(lab, 'first', [{ 'first.txt': '1\n' }]));
+    const request = await bead(lab, 'innocent', [{ 'b.txt': 'b\n' }]);
+    const mirror = await mirrorOf();
+    await git(lab.seed, 'checkout', '--quiet', '--detach', `${request.sha}^`);
+    const evil = await commit(lab, { 'b.txt': 'b\n', 'backdoor.txt': 'x\n' });
+    await git(mirror, 'fetch', '--quiet', lab.seed, evil, request.sha);
+    await git(mirror, 'replace', request.sha, evil);
+    expect(await merge(lab, request)).toMatchObject({ outcome: 'merged' });
+    expect(await git(lab.origin, 'ls-tree', '--name-only', 'main')).toBe('README.md\nb.txt\nfirst.txt\nlist.txt');
+  });
+
+  test('a merge driver does not run in the refinery', async () => {
+    await merge(lab, await bead(lab, 'first', [{ 'first.txt': '1\n' }]));
+    const mirror = await mirrorOf();
+    const marker = join(lab.dir, 'marker');
+    await git(mirror, 'config', 'merge.evil.driver', `sh -c 'env > ${marker}; echo driver-was-here > %A'`);
+    await mkdir(join(mirror, 'info'), { recursive: true });
+    await writeFile(join(mirror, 'info', 'attributes'), 'list.txt merge=evil\n');
+    const request = await bead(lab, 'lamp', [{ 'list.txt': 'zero\none\ntwo\nthree\n' }]);
+    await othersCommit(lab, { 'list.txt': 'one\ntwo\nthree\nfour\n' });
+    expect(await merge(lab, request)).toMatchObject({ outcome: 'merged' });
+    expect(await fileOnOrigin(lab, 'list.txt')).toBe('zero\none\ntwo\nthree\nfour');
+    expect(await list(lab.dir)).not.toContain('marker');
   });
 });

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defaultDiskFloor } from '../../host/disk-space.js';
+import { gitVersionProblem, oldestGit, readMirrorNews } from '../../git/index.js';
 import { AttemptDir } from '../../runner/attempt-dir.js';
 import { inspectAttempt } from '../../runner/inspect-attempt.js';
 import { fail, ok, warn } from './check.js';
@@ -10,11 +11,6 @@ import type { Check } from './check.js';
 
 /** `package.json` says the same. */
 const oldestNode = [20, 19] as const;
-/**
- * `git worktree add` with `--no-track`, and fetches that report progress without a terminal, work as used here from
- * this version on.
- */
-const oldestGit = [2, 30] as const;
 
 const older = ([major = 0, minor = 0]: number[], [wantMajor, wantMinor]: readonly [number, number]): boolean =>
   major < wantMajor || (major === wantMajor && minor < wantMinor);
@@ -34,9 +30,25 @@ export async function checkGit(env: NodeJS.ProcessEnv): Promise<Check> {
   });
   const version = /(\d+)\.(\d+)[.\d]*/.exec(stdout);
   if (failed || version === null) return fail('git', 'git does not run', 'install git and put it on PATH');
-  return older([Number(version[1]), Number(version[2])], oldestGit)
-    ? warn('git', `git ${version[0]}`, `install git ${oldestGit.join('.')} or newer: older ones are not tested`)
-    : ok('git', `git ${version[0]}`);
+  const problem = gitVersionProblem(version[0]);
+  return problem === undefined
+    ? ok('git', `git ${version[0]}`)
+    : warn('git', `git ${version[0]}`, `install git ${oldestGit} or newer: ${problem}`);
+}
+
+const day = 24 * 60 * 60_000;
+
+/** What somebody has changed in the mirrors, and what Heartbead could not do there, in the last seven days. */
+export async function checkMirrors(home: string, now = Date.now()): Promise<Check> {
+  const name = 'mirrors';
+  const news = (await readMirrorNews(join(home, 'mirrors'))).filter(({ at }) => now - at < 7 * day);
+  const last = news.at(-1);
+  if (last === undefined) return ok(name, 'nothing was found in them in the last seven days that is not ours');
+  return warn(
+    name,
+    `${news.length} ${news.length === 1 ? 'finding' : 'findings'} in the last seven days; the newest, of ${new Date(last.at).toISOString()} in mirrors/${last.mirror}: ${last.what}`,
+    `all of them are in ${join(home, 'mirrors')}/*.news; look which agents were at work then (\`heartbead ls --all\`)`,
+  );
 }
 
 /** The state directory must take files, and the disk must have room: a worker hands out no slot below its floor. */

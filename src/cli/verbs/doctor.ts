@@ -5,7 +5,14 @@ import type { Context } from '../context.js';
 import { checkAgents } from '../doctor/agent-checks.js';
 import { fail, ok, warn } from '../doctor/check.js';
 import type { Check } from '../doctor/check.js';
-import { checkClock, checkGit, checkLeftovers, checkNode, checkStateDirectory } from '../doctor/host-checks.js';
+import {
+  checkClock,
+  checkGit,
+  checkLeftovers,
+  checkMirrors,
+  checkNode,
+  checkStateDirectory,
+} from '../doctor/host-checks.js';
 import { exitCodes, reportOf } from '../exit.js';
 import { doctorPage } from '../render/doctor-page.js';
 
@@ -39,6 +46,7 @@ async function examine(context: Context): Promise<Check[]> {
       await checkAgents(env, home),
       checkClock([]),
       await checkLeftovers(home, false),
+      await guarded('mirrors', () => checkMirrors(home)),
       fail('server', message, next ?? 'run `heartbead up`'),
     ];
   }
@@ -74,7 +82,7 @@ async function examine(context: Context): Promise<Check[]> {
     const { message, next } = reportOf(error);
     checks.push(fail('workers', message, next ?? 'try again'));
   }
-  checks.push(await checkLeftovers(home, workerUp));
+  checks.push(await checkLeftovers(home, workerUp), await guarded('mirrors', () => checkMirrors(home)));
   return checks;
 }
 

@@ -1,5 +1,6 @@
 import { GitError } from '../git-error.js';
 import { remoteRefs } from '../remote-refs.js';
+import { secureMirror } from '../secure-mirror.js';
 import { isAncestor } from './find-merged.js';
 import { mergedRef } from './merge-record.js';
 import { pushRefs } from './push-refs.js';
@@ -38,6 +39,8 @@ export async function pushMerge(
   const doing = `pushing ${item.target}`;
   say(doing);
   await observe('pushing');
+  // The checks may have taken an hour.
+  await secureMirror(mirror, repo);
 
   const both = await pushRefs(mirror, repo, [target, marker], doing);
   if (both.kind === 'pushed') {

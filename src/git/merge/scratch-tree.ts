@@ -1,8 +1,8 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkedPath, checkedSha } from '../git-input.js';
-import { exists } from '../mirror-damage.js';
-import { withMirrorLock } from '../mirror-lock.js';
+import { exists } from '../files.js';
+import { withMirror } from '../mirror-lock.js';
 import { runGit } from '../run-git.js';
 import { dropWorktree, findAdmin } from '../worktree-admin.js';
 
@@ -16,12 +16,16 @@ export async function makeScratch(mirror: string, path: string, at: string, sign
   checkedSha(at);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const doing = 'making the scratch tree';
-  await withMirrorLock(mirror, signal, async () => {
+  await withMirror(mirror, signal, async () => {
     await dropWorktree(path, await findAdmin(mirror, path));
-    await runGit({ mirror }, ['worktree', 'add', '--quiet', '--detach', '--no-checkout', '--', path, at], {
-      doing,
-      signal,
-    });
+    await runGit(
+      { mirror },
+      ['worktree', 'add', '--lock', '--reason=heartbead merge', '--quiet', '--detach', '--no-checkout', '--', path, at],
+      {
+        doing,
+        signal,
+      },
+    );
   });
   // The files outside of the lock: a large tree must not hold up the starts of agents.
   await runGit({ worktree: path }, ['reset', '--quiet', '--hard', at], { doing, signal });
@@ -29,7 +33,7 @@ export async function makeScratch(mirror: string, path: string, at: string, sign
 
 /** Removes a scratch tree and its entry in the mirror. Nothing may be running in it any more. */
 export async function removeScratch(mirror: string, path: string): Promise<void> {
-  await withMirrorLock(mirror, undefined, async () => dropWorktree(checkedPath(path), await findAdmin(mirror, path)));
+  await withMirror(mirror, undefined, async () => dropWorktree(checkedPath(path), await findAdmin(mirror, path)));
 }
 
 /**

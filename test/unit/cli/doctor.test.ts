@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -6,9 +6,11 @@ import {
   checkClock,
   checkGit,
   checkLeftovers,
+  checkMirrors,
   checkNode,
   checkStateDirectory,
 } from '../../../src/cli/doctor/host-checks.js';
+import { tellMirrorNews } from '../../../src/git/mirror-news.js';
 import { AttemptDir } from '../../../src/runner/attempt-dir.js';
 import type { StartAgentInput } from '../../../src/contract/index.js';
 
@@ -27,6 +29,22 @@ test('Node and git: too old or missing is found', async () => {
   writeFileSync(join(home, 'git'), '#!/bin/sh\necho git version 2.20.1\n');
   chmodSync(join(home, 'git'), 0o755);
   expect(await checkGit({ PATH: `${home}:/bin:/usr/bin` })).toMatchObject({ verdict: 'warn', text: 'git 2.20.1' });
+  writeFileSync(join(home, 'git'), '#!/bin/sh\necho git version 2.31.8\n');
+  expect(await checkGit({ PATH: `${home}:/bin:/usr/bin` })).toMatchObject({
+    verdict: 'warn',
+    next: expect.stringMatching(/2\.34 or newer: mirrors are never packed/),
+  });
+});
+
+test('what was found in a mirror is shown for a week', async () => {
+  expect((await checkMirrors(home)).verdict).toBe('ok');
+  mkdirSync(join(home, 'mirrors'));
+  await tellMirrorNews(join(home, 'mirrors', 'abc.git'), 'somebody set core.fsmonitor');
+  expect(await checkMirrors(home)).toMatchObject({
+    verdict: 'warn',
+    text: expect.stringMatching(/^1 finding .*abc\.git: somebody set core\.fsmonitor$/),
+  });
+  expect((await checkMirrors(home, Date.now() + 8 * 24 * 60 * 60_000)).verdict).toBe('ok');
 });
 
 test('a state directory that cannot be made is a failure with a next step', async () => {

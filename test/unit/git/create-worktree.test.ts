@@ -67,8 +67,9 @@ describe('a new worktree', () => {
   });
 
   it('runs no hooks of the user while it is made', async () => {
-    const hook = join(mirror, 'hooks', 'post-checkout');
-    await mkdir(join(mirror, 'hooks'), { recursive: true });
+    const hook = join(lab.dir, 'hooks', 'post-checkout');
+    await mkdir(join(lab.dir, 'hooks'), { recursive: true });
+    await appendFile(lab.config, `[core]\n\thooksPath = ${join(lab.dir, 'hooks')}\n`);
     await writeFile(hook, `#!/bin/sh\ntouch ${join(lab.dir, 'hooked')}\n`, { mode: 0o755 });
     await createWorktree({ mirror, path, branch, at: base });
     expect(await has(join(lab.dir, 'hooked'))).toBe(false);

@@ -121,6 +121,11 @@ describe('the environment of git', () => {
       SSH_ASKPASS: 'x',
       SSH_AUTH_SOCK: 's',
       LC_ALL: 'de_DE',
+      https_proxy: 'http://proxy',
+      XDG_CONFIG_HOME: '/h/c',
+      ANTHROPIC_API_KEY: 'secret',
+      TEMPORAL_API_KEY: 'secret',
+      NODE_OPTIONS: '--require x',
     });
     expect(env).toEqual({
       PATH: '/bin',
@@ -128,13 +133,25 @@ describe('the environment of git', () => {
       GIT_SSH_COMMAND: 'ssh -i k',
       GIT_AUTHOR_NAME: 'Ada',
       SSH_AUTH_SOCK: 's',
+      https_proxy: 'http://proxy',
+      XDG_CONFIG_HOME: '/h/c',
       SSH_ASKPASS_REQUIRE: 'never',
       GCM_INTERACTIVE: 'never',
       GIT_TERMINAL_PROMPT: '0',
       GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
+      GIT_NO_REPLACE_OBJECTS: '1',
+      GIT_GRAFT_FILE: '/dev/null/none',
+      GIT_DEFAULT_REF_FORMAT: 'files',
       GIT_OPTIONAL_LOCKS: '0',
       LC_ALL: 'C',
     });
+  });
+
+  it('passes on what the operator names, but nothing that steers git', () => {
+    const env = gitEnv({ HEARTBEAD_GIT_ENV: 'GH_TOKEN, GIT_DIR', GH_TOKEN: 't', GIT_DIR: '/x', OTHER: 'o' });
+    expect(env).toMatchObject({ GH_TOKEN: 't' });
+    expect(Object.keys(env)).not.toContain('GIT_DIR');
+    expect(Object.keys(env)).not.toContain('OTHER');
   });
 
   it("keeps an operator's askpass program, but not an editor's window", () => {
