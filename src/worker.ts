@@ -66,14 +66,21 @@ function readArguments(args: string[]): Settings {
   };
 }
 
+/** Lines that wait for room on a full disk, in bytes; more are dropped. */
+const logBacklog = 1024 * 1024;
+
+/** JSON lines. Standard error may be a file on a full disk: that costs lines, never the worker. */
+function logToStandardError(): Logger {
+  const destination = pino.destination({ fd: 2, sync: true, maxLength: logBacklog });
+  destination.on('error', () => undefined);
+  return pino({ base: { pid: process.pid } }, destination);
+}
+
 /**
  * Runs a worker until it is told to stop. Installs the SDK's runtime, so it is for processes that do nothing else.
  * @returns the exit code.
  */
-export async function runWorker(
-  args: string[],
-  logger: Logger = pino({ base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true })),
-): Promise<number> {
+export async function runWorker(args: string[], logger: Logger = logToStandardError()): Promise<number> {
   try {
     const { taskQueue, ...settings } = readArguments(args);
     const found = await connectionSettings(settings.home === undefined ? {} : { home: settings.home });
@@ -106,5 +113,8 @@ export async function runWorker(
   }
 }
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  // What others say on standard error must not end it either.
+  process.stderr.on('error', () => undefined);
   process.exit(await runWorker(process.argv.slice(2)));
+}

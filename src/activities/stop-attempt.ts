@@ -1,5 +1,5 @@
 import type { Activities, StopAttemptResult } from '../contract/index.js';
-import { inspectAttempt, RunnerControl, RunnerGoneError } from '../runner/index.js';
+import { endLeftovers, inspectAttempt, RunnerControl, RunnerGoneError } from '../runner/index.js';
 import { withBeats } from './beats.js';
 import type { ActivityDeps } from './deps.js';
 import { readInput } from './input.js';
@@ -52,6 +52,14 @@ export function makeStopAttempt(
                 if (!(error instanceof RunnerGoneError)) throw error;
               }
               break;
+            case 'elsewhere':
+              // Nothing of it can be ended from here; its runner hears of the stop from the bead, or its lease ends it.
+              return { confirmed: false };
+            case 'damaged':
+              if (found.mayLive) return { confirmed: false };
+              await endLeftovers(dir);
+              host.free(dir);
+              return { confirmed: true };
             default:
               found satisfies never;
           }

@@ -1,6 +1,6 @@
 import type { BeadView, ConvoyView, RigView } from '../contract/index.js';
 import { personNeeded } from './convoy-ready.js';
-import type { TownFacts } from './town-facts.js';
+import type { DamagedFact, TownFacts } from './town-facts.js';
 import { minutes } from './words.js';
 
 /** Everything that needs a person. Closed union; `docs/operators.md` has a section for each. */
@@ -9,6 +9,7 @@ export type ProblemKind =
   | 'hosts-full'
   | 'no-refinery'
   | 'host-silent'
+  | 'attempt-damaged'
   | 'bead-blocked'
   | 'escalation'
   | 'approval'
@@ -62,6 +63,7 @@ const order: Record<Severity, number> = { stuck: 0, look: 1, know: 2 };
 export function problemsOf(town: TownFacts): Problem[] {
   const found = [
     ...townProblems(town),
+    ...(town.damaged ?? []).map(damagedProblem),
     ...town.rigs.flatMap(({ rig, view }) => (view === undefined ? [] : rigProblems(rig, view))),
     ...town.convoys.flatMap(({ convoy, view }) => (view === undefined ? [] : convoyProblems(convoy, view))),
     ...town.beads.flatMap(({ bead, view }) =>
@@ -142,6 +144,16 @@ function townProblems({ beads, rigs, convoys, hosts, taskQueue, now }: TownFacts
   }
   return found;
 }
+
+const damagedProblem = ({ bead, attempt, problem, setAside }: DamagedFact): Problem => ({
+  kind: 'attempt-damaged',
+  severity: 'look',
+  about: bead,
+  what: `the folder of attempt ${attempt} of bead ${bead} on this host is damaged`,
+  why: `${problem}; the worker passes it over and has ended what was left of its agent`,
+  fix: setAside,
+  advice: 'look first whether its worktree holds work that is nowhere else; the bead goes on with its next attempt',
+});
 
 function unanswered(bead: string, { hosts }: TownFacts): Problem[] {
   return hosts.up.length === 0

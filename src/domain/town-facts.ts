@@ -34,6 +34,16 @@ export interface TownHosts {
   queued?: number;
 }
 
+/** An attempt on this host whose folder cannot be read. */
+export interface DamagedFact {
+  bead: string;
+  attempt: string;
+  /** Names the file. */
+  problem: string;
+  /** The command that puts its folder aside. */
+  setAside: string;
+}
+
 export interface TownFacts {
   /** Milliseconds, of whoever asks. */
   now: number;
@@ -44,4 +54,6 @@ export interface TownFacts {
   convoys: ConvoyFact[];
   rigs: RigFact[];
   hosts: TownHosts;
+  /** On the disk of whoever asks, who may have looked there. */
+  damaged?: DamagedFact[];
 }

@@ -3,8 +3,9 @@ import type { Client } from '@temporalio/client';
 import pRetry from 'p-retry';
 import { within } from '../client/deadline.js';
 import type { AttemptResult } from '../contract/index.js';
-import { inspectAttempt, processStopped } from '../runner/index.js';
+import { endLeftovers, inspectAttempt, processStopped, signalProcess } from '../runner/index.js';
 import type { AttemptDir, ProcessIdentity } from '../runner/index.js';
+import { defaultClocks } from '../domain/clocks.js';
 import { diskProblem } from './disk-space.js';
 import type { Host } from './host.js';
 import { Tidying } from './tidying.js';
@@ -103,12 +104,33 @@ export class HostWatch {
 
   async #look(): Promise<void> {
     await this.#lookAtDisk();
-    const { gone, stopped, unstarted, over } = await this.host.runners.look();
+    const { gone, stopped, unstarted, over, damaged } = await this.host.runners.look();
     await this.#lookAtStopped(stopped);
     await Promise.all(gone.map((dir) => this.#settle(dir)));
+    for (const { dir, problem, mayLive, news } of damaged) if (news) await this.#tellDamage(dir, problem, mayLive);
     for (const dir of over) this.#tidying?.add(dir);
     this.#tidying?.look();
     for (const dir of unstarted) await this.#sweep(dir);
+  }
+
+  /** Nobody can go on with a damaged attempt: what is left of its agent is ended, and a person is told once. */
+  async #tellDamage(dir: AttemptDir, problem: string, mayLive: boolean): Promise<void> {
+    const about = { bead: dir.bead, attempt: dir.attempt, problem };
+    this.host.logger.error(
+      about,
+      'the folder of an attempt is damaged and passed over; `heartbead doctor` says what to do',
+    );
+    if (mayLive) return;
+    const turn = this.host.turns.tryTake(dir);
+    if (turn === undefined) return;
+    try {
+      const ended = await endLeftovers(dir);
+      if (ended > 0) this.host.logger.warn({ ...about, ended }, 'processes of a damaged attempt were ended');
+    } catch (error) {
+      this.host.logger.error({ ...about, err: error }, 'processes of a damaged attempt could not be ended');
+    } finally {
+      turn.end();
+    }
   }
 
   /**
@@ -122,12 +144,7 @@ export class HostWatch {
     for (const { dir, runner } of stopped) {
       const since = this.#stopped.get(dir.path) ?? performance.now();
       this.#stopped.set(dir.path, since);
-      const orphanGrace = (await dir.readInput())?.clocks.orphanGrace;
-      if (
-        orphanGrace === undefined ||
-        performance.now() - since < orphanGrace ||
-        !processStopped(runner.pid, runner.startTime)
-      )
+      if (performance.now() - since < (await this.#leaseOf(dir)) || !processStopped(runner.pid, runner.startTime))
         continue;
       this.host.logger.warn(
         { bead: dir.bead, attempt: dir.attempt, pid: runner.pid },
@@ -137,11 +154,7 @@ export class HostWatch {
         dir.path,
         'its runner stood still for longer than its lease (stopped by a signal or a debugger) and was ended',
       );
-      try {
-        process.kill(runner.pid, 'SIGKILL');
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-      }
+      signalProcess(runner, 'SIGKILL');
     }
   }
 
@@ -174,6 +187,16 @@ export class HostWatch {
           break;
         case 'running':
           this.host.runners.add(dir, found.record);
+          break;
+        case 'elsewhere':
+          this.host.runners.forget(dir, false);
+          this.host.slots.wake();
+          break;
+        case 'damaged':
+          // The next look finds it by its folder, and tells.
+          if (!found.mayLive) await endLeftovers(dir);
+          this.host.runners.forget(dir, false);
+          this.host.slots.wake();
           break;
         default:
           found satisfies never;
@@ -221,6 +244,12 @@ export class HostWatch {
     }).catch((error: unknown) => {
       if (!(error instanceof ActivityNotFoundError)) throw error;
     });
+  }
+
+  /** @returns how long an attempt's lease is; an input that cannot be read has the clocks of most. */
+  async #leaseOf(dir: AttemptDir): Promise<number> {
+    const input = await dir.readInput().catch(() => undefined);
+    return input?.clocks.orphanGrace ?? defaultClocks.orphanGrace;
   }
 
   async #sweep(dir: AttemptDir): Promise<void> {

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { AttemptDir, inspectAttempt, processAlive, processStopped } from '../runner/index.js';
-import type { ProcessIdentity } from '../runner/index.js';
+import type { AttemptInspection, ProcessIdentity } from '../runner/index.js';
 
 /** What a look at the state directory has found. */
 export interface HostLook {
@@ -15,6 +15,8 @@ export interface HostLook {
   stopped: { dir: AttemptDir; runner: ProcessIdentity }[];
   /** Attempts that are over, each told once. */
   over: AttemptDir[];
+  /** Attempts whose folder cannot be read; `news` when that was not told before. They stand in nobody's way. */
+  damaged: { dir: AttemptDir; problem: string; mayLive: boolean; news: boolean }[];
 }
 
 interface Entry {
@@ -31,6 +33,8 @@ export class LivingRunners {
   readonly #entries = new Map<string, Entry>();
   /** Folders of attempts that are over: kept for their logs, and looked at no more than once again. */
   readonly #over = new Map<string, 'fresh' | 'told'>();
+  /** What is wrong with folders that cannot be read, as it was told. */
+  readonly #damaged = new Map<string, string>();
 
   constructor(private readonly home: string) {}
 
@@ -60,15 +64,21 @@ export class LivingRunners {
       stopped: entries.filter(({ runner }) => processStopped(runner.pid, runner.startTime)),
       unstarted: [],
       over: [],
+      damaged: [],
     };
-    for (const dir of await AttemptDir.list(this.home)) {
+    const dirs = await AttemptDir.list(this.home);
+    const names = new Set(dirs.map((dir) => basename(dir.path)));
+    for (const known of [this.#over, this.#damaged])
+      for (const name of known.keys()) if (!names.has(name)) known.delete(name);
+    for (const dir of dirs) {
       const name = basename(dir.path);
       if (this.#over.get(name) === 'fresh') {
         this.#over.set(name, 'told');
         look.over.push(dir);
       }
       if (this.#entries.has(name) || this.#over.has(name)) continue;
-      const found = await inspectAttempt(dir);
+      const found = await this.#inspect(dir);
+      if (found.kind !== 'damaged') this.#damaged.delete(name);
       switch (found.kind) {
         case 'running':
           this.add(dir, found.record);
@@ -85,10 +95,28 @@ export class LivingRunners {
         case 'unstarted':
           look.unstarted.push(dir);
           break;
+        case 'elsewhere':
+          // Its agent takes up no place here. It is looked at again until its lease is over.
+          break;
+        case 'damaged': {
+          const { problem, mayLive } = found;
+          look.damaged.push({ dir, problem, mayLive, news: this.#damaged.get(name) !== problem });
+          this.#damaged.set(name, problem);
+          break;
+        }
         default:
           found satisfies never;
       }
     }
     return look;
+  }
+
+  /** One attempt at which nobody can look for now must not hide all others. */
+  async #inspect(dir: AttemptDir): Promise<AttemptInspection> {
+    try {
+      return await inspectAttempt(dir);
+    } catch (error) {
+      return { kind: 'damaged', problem: `${dir.path}: ${(error as Error).message}`, mayLive: true };
+    }
   }
 }

@@ -1,18 +1,13 @@
-import { randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, readdir, readlink, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { mkdir, readFile, readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { processAlive, processStartTime } from '../runner/process.js';
+import { holderState, ownProcess, touchedAt } from '../runner/process-place.js';
+import type { PlacedProcess } from '../runner/process-place.js';
+import { createDurably } from './durable-file.js';
 
 /** Who holds a state directory. */
-export interface LockHolder {
-  pid: number;
+export interface LockHolder extends Omit<PlacedProcess, 'startTime'> {
   startTime?: string;
-  /** Names the pid namespace: a pid of another container says nothing here. Absent where there is no such thing. */
-  pidNamespace?: string;
-  /** Name of the machine or container, for people. */
-  machine: string;
   since: number;
   /** Given back; the file stays so that its number is never used again. */
   released?: boolean;
@@ -20,17 +15,24 @@ export interface LockHolder {
 
 /** Another worker uses the state directory. */
 export class WorkerLockHeldError extends Error {
+  override readonly name = 'WorkerLockHeldError';
   constructor(
     readonly home: string,
-    readonly holder: LockHolder,
+    /** Undefined when its file cannot be read. */
+    readonly holder: LockHolder | undefined,
+    file: string,
   ) {
     super(
-      `another worker (pid ${holder.pid} on ${holder.machine}, since ${new Date(holder.since).toISOString()}) uses the state directory ${home}: ` +
-        'stop it first, or give this one a directory of its own (--home DIR or HEARTBEAD_HOME)',
+      holder === undefined
+        ? `${file} cannot be read, and was written less than ${silentFor / 1_000} s ago: if no other worker uses the state directory ${home}, try again in ${silentFor / 1_000} s`
+        : `another worker (${holderText(holder)}, since ${new Date(holder.since).toISOString()}) uses the state directory ${home}: ` +
+            'stop it first, or give this one a directory of its own (--home DIR or HEARTBEAD_HOME)',
     );
-    this.name = 'WorkerLockHeldError';
   }
 }
+
+/** @returns who holds a state directory, for people. */
+export const holderText = ({ pid, machine }: LockHolder): string => `pid ${pid} on ${machine ?? 'an unnamed machine'}`;
 
 export interface WorkerLock {
   /** Gives the state directory back. Idempotent. */
@@ -39,15 +41,15 @@ export interface WorkerLock {
 
 export interface WorkerLockOptions {
   /**
-   * Called once when another worker has taken the directory over: this one froze for so long that it was taken for
-   * dead.
+   * Called once with the reason when the directory is no longer this worker's: another one has taken it over, since
+   * this one froze for so long that it was taken for dead, or its lock was removed.
    */
-  onLost?: (holder: LockHolder) => void;
+  onLost?: (why: string) => void;
 }
 
 /**
- * How often the holder renews its sign of life, and after how long a silent one *in another container* is taken for
- * dead: six missed renewals. In the same pid namespace the process table decides, at once.
+ * How often the holder renews its sign of life, and after how long a silent one on another machine or in another
+ * container is taken for dead: six missed renewals. Where its pid means something the process table decides, at once.
  */
 const renewEvery = 5_000;
 const silentFor = 30_000;
@@ -62,24 +64,15 @@ const silentFor = 30_000;
 export async function acquireWorkerLock(home: string, options: WorkerLockOptions = {}): Promise<WorkerLock> {
   const folder = join(home, 'worker.lock');
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const own = await describeSelf();
-  const draft = join(folder, `draft-${randomBytes(6).toString('hex')}`);
+  const own: LockHolder = { ...ownProcess(), since: Date.now() };
   for (;;) {
     const highest = await highestNumber(folder);
-    const holder = highest === 0 ? undefined : await readHolder(join(folder, String(highest)));
+    const file = join(folder, String(highest));
+    const holder = highest === 0 ? undefined : await readHolder(file);
     if (holder === 'gone') continue;
-    if (holder !== undefined && (await isAlive(holder, own, join(folder, String(highest)))))
-      throw new WorkerLockHeldError(home, holder);
+    if (highest > 0 && (await isAlive(holder, file))) throw new WorkerLockHeldError(home, holder, file);
     const mine = join(folder, String(highest + 1));
-    await writeFile(draft, JSON.stringify(own), { mode: 0o600 });
-    try {
-      await link(draft, mine);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
-      throw error;
-    } finally {
-      await rm(draft, { force: true });
-    }
+    if (!(await createDurably(mine, JSON.stringify(own)))) continue;
     if ((await highestNumber(folder)) > highest + 1) {
       // Others have come and gone since the look; the number was free only because they had cleared it away.
       await rm(mine, { force: true });
@@ -97,20 +90,15 @@ function hold(folder: string, number: number, own: LockHolder, { onLost }: Worke
   let renewing = Promise.resolve();
   let done = false;
   const renew = async (): Promise<void> => {
-    const highest = await highestNumber(folder);
-    if (highest <= number) {
-      await utimes(file, new Date(), new Date());
-      return;
-    }
-    const holder = await readHolder(join(folder, String(highest)));
-    if (done || holder === 'gone') return;
+    const why = await lossOf(folder, number);
+    if (done || why === undefined) return;
     done = true;
     clearInterval(timer);
-    onLost?.(holder);
+    onLost?.(why);
   };
   const timer = setInterval(() => {
-    // A failed renewal is no reason to end (a full disk, a removed folder): the next one tries again, and only silence
-    // costs the lock.
+    // A failed renewal is no reason to end (a disk that stands still): the next one tries again, and only silence costs
+    // the lock.
     renewing = renewing
       .then(renew)
       .catch(
@@ -129,28 +117,32 @@ function hold(folder: string, number: number, own: LockHolder, { onLost }: Worke
   };
 }
 
-async function describeSelf(): Promise<LockHolder> {
-  const startTime = processStartTime(process.pid);
-  const pidNamespace = await readlink('/proc/self/ns/pid').catch(() => undefined);
-  return {
-    pid: process.pid,
-    startTime,
-    pidNamespace,
-    machine: hostname(),
-    since: Date.now(),
-  };
+/** Renews the sign of life. @returns why the lock is no longer its holder's; undefined while it is. */
+async function lossOf(folder: string, number: number): Promise<string | undefined> {
+  const file = join(folder, String(number));
+  try {
+    const highest = await highestNumber(folder);
+    if (highest <= number) {
+      await utimes(file, new Date(), new Date());
+      return undefined;
+    }
+    const holder = await readHolder(join(folder, String(highest)));
+    if (holder === 'gone') return undefined;
+    const other = holder === undefined ? 'another worker' : `another worker (${holderText(holder)})`;
+    return `${other} has taken the state directory over`;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    // Made again it would keep nobody out who has come meanwhile.
+    return `its lock ${file} was removed, so that another worker may come at any time`;
+  }
 }
 
-async function isAlive(holder: LockHolder, own: LockHolder, file: string): Promise<boolean> {
-  if (holder.released === true) return false;
-  if (holder.pidNamespace === own.pidNamespace) return processAlive(holder.pid, holder.startTime);
-  try {
-    return Date.now() - (await stat(file)).mtimeMs < silentFor;
-  } catch (error) {
-    // Cleared away by a newer holder: the next round looks at that one.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
+/** @param holder undefined when the file cannot be read: then its age alone tells. */
+async function isAlive(holder: LockHolder | undefined, file: string): Promise<boolean> {
+  if (holder?.released === true) return false;
+  if (holder !== undefined) return (await holderState(file, holder, silentFor)) !== 'dead';
+  const touched = await touchedAt(file);
+  return touched !== undefined && Date.now() - touched < silentFor;
 }
 
 /** @returns 0 when there is none. */
@@ -159,11 +151,16 @@ async function highestNumber(folder: string): Promise<number> {
   return Math.max(0, ...numbers);
 }
 
-/** @returns `gone` when a newer holder has removed the file meanwhile. */
-async function readHolder(file: string): Promise<LockHolder | 'gone'> {
+/**
+ * @returns `gone` when a newer holder has removed the file meanwhile; undefined when nobody can be made out in it, as
+ * after a power cut.
+ */
+async function readHolder(file: string): Promise<LockHolder | undefined | 'gone'> {
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as LockHolder;
+    const holder = JSON.parse(await readFile(file, 'utf8')) as Partial<LockHolder> | null;
+    return Number.isInteger(holder?.pid) && typeof holder?.since === 'number' ? (holder as LockHolder) : undefined;
   } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'gone';
     throw error;
   }

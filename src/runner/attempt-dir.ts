@@ -1,12 +1,52 @@
 import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { attemptIdProblem, beadIdProblem } from '../contract/index.js';
-import type { AttemptResult, StartAgentInput } from '../contract/index.js';
+import { attemptIdProblem, beadIdProblem, outcomes } from '../contract/index.js';
+import type { AttemptResult, Outcome, StartAgentInput } from '../contract/index.js';
 import type { AgentReport, AttemptSetup, RunnerConnection, RunnerRecord } from './types.js';
 
 const isMissing = (error: unknown): boolean =>
   (error as NodeJS.ErrnoException).code === 'ENOENT' || (error as NodeJS.ErrnoException).code === 'ENOTDIR';
+
+/** A file of an attempt is not what its writer wrote: a power cut, a full disk of an older version, a person's hand. */
+export class DamagedFileError extends Error {
+  override readonly name = 'DamagedFileError';
+  constructor(
+    readonly file: string,
+    why: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${file} is damaged (${why})`, options);
+  }
+}
+
+type Fields = Record<string, unknown>;
+const isText = (value: unknown): boolean => typeof value === 'string';
+/** What a file must have for anybody to go on with it. The rest was checked when it was written, by this program. */
+const wholeFiles = {
+  'input.json': ({ bead, attempt, repo, clocks }: Fields) =>
+    isText(bead) && isText(attempt) && isText(repo) && typeof clocks === 'object' && clocks !== null,
+  'connection.json': ({ address, namespace }: Fields) => isText(address) && isText(namespace),
+  'setup.json': ({ host, baseSha, mirror }: Fields) => isText(host) && isText(baseSha) && isText(mirror),
+  'runner.json': ({ pid, startTime, state }: Fields) => Number.isInteger(pid) && isText(startTime) && isText(state),
+  'result.json': ({ attempt, outcome }: Fields) => isText(attempt) && outcomes.includes(outcome as Outcome),
+  'report.json': ({ kind }: Fields) => isText(kind),
+};
+
+/** @returns why a name is not that of an attempt's folder, or undefined. */
+function nameProblem(name: string): string | undefined {
+  const [attempt, bead, more] = name.split('__');
+  return more === undefined && attemptIdProblem(attempt) === undefined && beadIdProblem(bead) === undefined
+    ? undefined
+    : 'not the folder of an attempt (<attempt>__<bead>)';
+}
+
+/** What lies in `attempts/` of a state directory. */
+export interface AttemptFolders {
+  attempts: AttemptDir[];
+  /** Paths of what is no folder of an attempt, whoever put it there. */
+  strange: string[];
+}
 
 /**
  * The folder of one attempt on its host, `<home>/attempts/<attempt>__<bead>`: all that is known of it here. Every file
@@ -18,12 +58,9 @@ export class AttemptDir {
 
   /** @throws Error when the folder's name is not `<attempt>__<bead>`. */
   constructor(readonly path: string) {
-    const [attempt, bead, more] = basename(path).split('__');
-    if (more !== undefined || attemptIdProblem(attempt) !== undefined || beadIdProblem(bead) !== undefined) {
-      throw new Error(`not the folder of an attempt (<attempt>__<bead>): ${path}`);
-    }
-    this.attempt = attempt as string;
-    this.bead = bead as string;
+    const problem = nameProblem(basename(path));
+    if (problem !== undefined) throw new Error(`${path} is ${problem}`);
+    [this.attempt, this.bead] = basename(path).split('__') as [string, string];
   }
 
   /** @returns the attempt's folder in a state directory; it need not exist. */
@@ -31,19 +68,31 @@ export class AttemptDir {
     return new AttemptDir(join(home, 'attempts', `${attempt}__${bead}`));
   }
 
-  /** @returns the attempts that have a folder in a state directory. */
+  /**
+   * @returns the attempts that have a folder in a state directory. What is no folder of an attempt is passed over: one
+   * of them must not hide the others.
+   */
   static async list(home: string): Promise<AttemptDir[]> {
+    return (await AttemptDir.survey(home)).attempts;
+  }
+
+  /** @returns everything in the folder of the attempts, in order. */
+  static async survey(home: string): Promise<AttemptFolders> {
+    const folder = join(home, 'attempts');
     let names: string[];
     try {
-      names = await readdir(join(home, 'attempts'));
+      names = await readdir(folder);
     } catch (error) {
-      if (isMissing(error)) return [];
+      if (isMissing(error)) return { attempts: [], strange: [] };
       throw error;
     }
-    return names
-      .filter((name) => /^\d+-[a-z0-9]+__[a-z0-9-]+$/.test(name))
-      .sort()
-      .map((name) => new AttemptDir(join(home, 'attempts', name)));
+    const found: AttemptFolders = { attempts: [], strange: [] };
+    for (const name of names.sort()) {
+      const path = join(folder, name);
+      if (nameProblem(name) === undefined) found.attempts.push(new AttemptDir(path));
+      else found.strange.push(path);
+    }
+    return found;
   }
 
   /** The host's state directory. */
@@ -134,13 +183,17 @@ export class AttemptDir {
     }
   }
 
-  private async readJson<T>(name: string): Promise<T | undefined> {
+  private async readJson<T>(name: keyof typeof wholeFiles): Promise<T | undefined> {
     const text = await this.readText(name);
     if (text === undefined) return undefined;
+    let value: unknown;
     try {
-      return JSON.parse(text) as T;
+      value = JSON.parse(text);
     } catch (error) {
-      throw new Error(`${this.file(name)} is damaged (not JSON): ${(error as Error).message}`, { cause: error });
+      throw new DamagedFileError(this.file(name), text.trim() === '' ? 'empty' : 'not JSON', { cause: error });
     }
+    if (typeof value !== 'object' || value === null || !wholeFiles[name](value as Fields))
+      throw new DamagedFileError(this.file(name), 'something is missing in it');
+    return value as T;
   }
 }

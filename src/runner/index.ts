@@ -4,13 +4,15 @@
  * AgentSocketClient}.
  * @module
  */
-export { AttemptDir } from './attempt-dir.js';
+export { AttemptDir, DamagedFileError } from './attempt-dir.js';
 export { inspectAttempt } from './inspect-attempt.js';
 export { bootRunner, spawnRunner } from './spawn-runner.js';
 export type { BootedRunner } from './spawn-runner.js';
 export { RunnerControl, RunnerGoneError, RunnerRefusedError } from './runner-control.js';
 export { AgentSocketClient, AgentSocketError } from './agent-socket-client.js';
-export { reapAttempt } from './reap-attempt.js';
+export { endLeftovers, reapAttempt } from './reap-attempt.js';
+export { holderState, ownPlace, ownProcess } from './process-place.js';
+export type { PlacedProcess, ProcessPlace } from './process-place.js';
 export { connectionRecord, connectRunner } from './connection.js';
 export { processAlive, processStartTime, processStopped } from './process.js';
 export { endProcesses, findProcesses, signalProcess } from './end-processes.js';

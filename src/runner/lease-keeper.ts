@@ -21,6 +21,8 @@ export interface LeaseKeeperOptions {
   details(): BeatDetails;
   /** Puts a new token on disk. */
   saveToken(token: Uint8Array): Promise<void>;
+  /** The lease holds anew: told to those who can see neither this process nor the bead. */
+  onRenewed(): void;
   /** The processes were stopped just now: time to save what they have done. */
   onFrozen(): void;
   /** The bead wants the attempt stopped. */
@@ -118,8 +120,12 @@ export class LeaseKeeper {
     if (answer === 'refused') throw new Refusal(409, 'the new task token is void');
     if (answer === 'unreachable' && !this.orphan)
       throw new Refusal(503, 'the server cannot be reached to try the new task token');
-    await this.options.saveToken(token);
     this.token = token;
+    // On disk it serves the host that reports for a dead runner; a disk that does not take it must not cost the
+    // adoption.
+    await this.options
+      .saveToken(token)
+      .catch((error: unknown) => this.options.log('the new task token could not be written', { err: error }));
     this.orphans.end();
     this.options.log('adopted', { answer });
     this.answered(answer, sentAt);
@@ -155,6 +161,7 @@ export class LeaseKeeper {
 
   private renew(sentAt: Instant): void {
     this.lease = renewLease(this.lease, sentAt);
+    this.options.onRenewed();
     // A renewal that was long on its way may be over already.
     if (!this.over() && this.options.freezer.thaw('lease')) this.options.log('the lease is renewed: the agent goes on');
   }

@@ -9,10 +9,12 @@ import { hostname } from 'node:os';
 import pino from 'pino';
 import { findAdapter } from '../agents/index.js';
 import { acquireLock } from './attempt-lock.js';
+import type { AttemptLock } from './attempt-lock.js';
 import { AttemptDir } from './attempt-dir.js';
 import { cappedLog } from './agent-log.js';
 import { openAgentSocket } from './agent-socket.js';
 import { BeadLink } from './bead-link.js';
+import { complain, errorText } from './complain.js';
 import { connectRunner } from './connection.js';
 import { openControlSocket } from './control-socket.js';
 import { systemClock } from './instant.js';
@@ -56,17 +58,19 @@ async function toldToBegin(): Promise<boolean> {
 }
 
 async function run(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
-  const lock = await acquireLock(dir.lock);
+  const leaseFor = (await dir.readInput())?.clocks.orphanGrace;
+  if (leaseFor === undefined) return refusal('failed', `the folder ${dir.path} is not ready: its input is missing`);
+  const lock = await acquireLock(dir.lock, leaseFor);
   if ('heldBy' in lock) return refusal('held', `process ${lock.heldBy.pid} holds the attempt`);
   try {
     if ((await dir.readResult()) !== undefined) return refusal('ended', 'the attempt has ended');
-    return await runLocked(dir);
+    return await runLocked(dir, lock);
   } finally {
     await lock.release();
   }
 }
 
-async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
+async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutcome | undefined> {
   const [input, setup, token, connection] = await Promise.all([
     dir.readInput(),
     dir.readSetup(),
@@ -80,7 +84,7 @@ async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
 
   const logStream = cappedLog(dir.runnerLog);
   // A full disk costs lines of the log, not the attempt.
-  logStream.on('error', (error) => process.stderr.write(`runner.log: ${error.message}\n`));
+  logStream.on('error', (error) => complain(`runner.log: ${error.message}`));
   const log = pino({ base: { attempt: dir.attempt, bead: dir.bead, pid: process.pid } }, logStream);
   const trouble = (what: string, error: unknown): void => log.warn({ err: error }, what);
 
@@ -94,15 +98,14 @@ async function runLocked(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
   });
   const { client, connection: channel } = connectRunner(connection, `runner:${hostname()}:${process.pid}`);
   const link = new BeadLink(client, dir.bead, trouble);
-  const supervisor = new Supervisor({ dir, input, setup, adapter, token, link, record, clock: systemClock, log });
+  const supervisor = new Supervisor({ dir, input, setup, adapter, token, link, record, lock, clock: systemClock, log });
   onSignals(supervisor);
   const crash = (error: unknown): void => {
-    process.stderr.write(
-      `the runner failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    );
+    // Nothing may go on unsupervised, whether or not it can be said why.
     try {
       supervisor.freezeAll();
     } finally {
+      complain(`the runner failed: ${errorText(error)}`);
       process.exit(CRASHED);
     }
   };
@@ -156,6 +159,10 @@ function onSignals(supervisor: Supervisor): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => supervisor.shutDown());
 }
 
+// A warning or a library's word that cannot be written must not end the runner: standard error is a file on a disk that
+// may be full.
+process.stderr.on('error', () => undefined);
+
 try {
   const folder = process.argv[2];
   if (folder === undefined) throw new Error('usage: node main.js <folder of the attempt>');
@@ -164,6 +171,6 @@ try {
   if (refused !== undefined) answer(refused);
   process.exit(0);
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  complain(errorText(error));
   process.exit(CRASHED);
 }

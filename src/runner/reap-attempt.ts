@@ -1,6 +1,6 @@
 import type { AttemptResult } from '../contract/index.js';
 import type { AttemptDir } from './attempt-dir.js';
-import { acquireLock } from './attempt-lock.js';
+import { acquireLock, lookAtLock } from './attempt-lock.js';
 import { endProcesses } from './end-processes.js';
 import { judgeEnd } from './judge-end.js';
 import { saveLast } from './save-last.js';
@@ -12,6 +12,8 @@ import { WorkKeeper } from './work-keeper.js';
  * be.
  */
 const GRACE_MS = 5_000;
+/** A reaper whose machine is gone had the longest push behind it after so long. */
+const REAP_LEASE_MS = 5 * 60_000;
 
 /**
  * Ends what a dead runner has left: all processes of the attempt are ended, its work is saved and pushed, and the
@@ -29,7 +31,12 @@ export async function reapAttempt(
 ): Promise<AttemptResult> {
   const recorded = await dir.readResult();
   if (recorded !== undefined) return recorded;
-  const lock = await acquireLock(dir.lock);
+  const lock = await acquireLock(dir.lock, REAP_LEASE_MS).catch(async (error: unknown) => {
+    // A disk that takes no lock takes no result either. What the dead runner has left must not wait for room: it is
+    // ended now, and recorded by a later call.
+    await endLeftovers(dir);
+    throw error;
+  });
   if ('heldBy' in lock)
     throw new Error(
       `attempt ${dir.attempt} of bead ${dir.bead} is held by the living process ${lock.heldBy.pid}: it cannot be reaped`,
@@ -39,6 +46,23 @@ export async function reapAttempt(
   } finally {
     await lock.release();
   }
+}
+
+/**
+ * Ends the processes of an attempt in whose lock no living process is, without a word on disk. What can be read of it
+ * helps to find them; their mark in the environment does without (Linux).
+ * @returns how many processes were ended.
+ * @throws Error when the lock is held, or cannot be looked at, or when processes do not end.
+ */
+export async function endLeftovers(dir: AttemptDir): Promise<number> {
+  const lock = await lookAtLock(dir.lock);
+  if (lock.state !== 'free')
+    throw new Error(
+      `attempt ${dir.attempt} of bead ${dir.bead} is held by process ${lock.by.pid}: its processes are let alone`,
+    );
+  const record = await dir.readRunner().catch(() => undefined);
+  const { ended } = await endProcesses({ attempt: dir.attempt, graceMs: GRACE_MS, group: record?.agent });
+  return ended;
 }
 
 async function reap(
@@ -57,11 +81,7 @@ async function reap(
   if (!input || !setup || !record)
     throw new Error(`attempt ${dir.attempt} of bead ${dir.bead} never had a runner: there is nothing to reap`);
   const { bead, attempt, clocks } = input;
-  await endProcesses({
-    attempt,
-    graceMs: Math.min(GRACE_MS, clocks.stopGrace),
-    ...(record.agent ? { group: record.agent } : {}),
-  });
+  await endProcesses({ attempt, graceMs: Math.min(GRACE_MS, clocks.stopGrace), group: record.agent });
 
   const keeper = new WorkKeeper(
     { bead, attempt, worktree: dir.worktree, remote: input.repo, baseSha: setup.baseSha },

@@ -5,6 +5,7 @@ import { AgentDesk } from './agent-desk.js';
 import type { AgentProcess } from './agent-process.js';
 import { AgentWatch } from './agent-watch.js';
 import type { AttemptDir } from './attempt-dir.js';
+import type { AttemptLock } from './attempt-lock.js';
 import type { BeadLink } from './bead-link.js';
 import type { ControlHandlers } from './control-socket.js';
 import { deferred } from './deferred.js';
@@ -41,6 +42,7 @@ export interface SupervisorOptions {
   token: Uint8Array;
   link: BeadLink;
   record: RecordKeeper;
+  lock: AttemptLock;
   clock: Clock;
   log: Logger;
 }
@@ -118,6 +120,7 @@ export class Supervisor implements ControlHandlers {
       freezer: this.freezer,
       details: () => this.details(),
       saveToken: (fresh) => dir.writeToken(fresh),
+      onRenewed: () => this.note('runner.lock', options.lock.renew()),
       onFrozen: () => void this.keeper.save(SAVE_FROZEN_MS),
       onCancelled: () => {
         this.cancelled = true;

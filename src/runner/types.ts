@@ -130,4 +130,14 @@ export type AttemptInspection =
   /** No runner ever got past the fence: provably no agent; preparation and start may simply go on. */
   | { kind: 'unstarted' }
   /** The runner is dead without a result: {@link reapAttempt}. */
-  | { kind: 'dead'; record: RunnerRecord };
+  | { kind: 'dead'; record: RunnerRecord }
+  /**
+   * A runner of another machine (or another container) had it last: whether it lives cannot be seen from here. It is
+   * dead when it has given no sign of life until then.
+   */
+  | { kind: 'elsewhere'; machine: string; until: number }
+  /**
+   * A file of it, which `problem` names, cannot be read, and no runner is known to live: a person has to look at it.
+   * `mayLive` when the lock cannot be read either, so that nothing may be ended.
+   */
+  | { kind: 'damaged'; problem: string; mayLive: boolean };

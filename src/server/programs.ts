@@ -15,7 +15,13 @@ export function onPath(name: string, env: NodeJS.ProcessEnv): string | undefined
 
 /** @returns what keeps the file from being run, or undefined. */
 export function executableProblem(path: string): string | undefined {
-  const stat = statSync(path, { throwIfNoEntry: false });
+  let stat;
+  try {
+    stat = statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    // A folder of PATH that we may not enter, a loop of links: no program for us is behind it.
+    return `cannot be looked at (${(error as NodeJS.ErrnoException).code ?? String(error)})`;
+  }
   if (stat === undefined) return 'does not exist';
   if (!stat.isFile()) return 'is not a file';
   try {

@@ -76,12 +76,10 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     }
   };
   try {
-    const { home, hostId } = await openStateDirectory(options.home);
+    const { home, hostId, mended } = await openStateDirectory(options.home);
+    if (mended !== undefined) logger.warn(mended);
     let stop: (why: string) => void = () => undefined;
-    const lock = await acquireWorkerLock(home, {
-      onLost: (holder) =>
-        stop(`another worker (pid ${holder.pid} on ${holder.machine}) has taken the state directory over`),
-    });
+    const lock = await acquireWorkerLock(home, { onLost: (why) => stop(why) });
     closers.push(() => lock.release());
     const stateFile = new WorkerStateFile(home, { hostId, taskQueue, maxAgents, address: options.connection.address });
     await stateFile.write('starting');

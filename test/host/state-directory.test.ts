@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { diskProblem, openStateDirectory } from '../../src/host/index.js';
+import { AttemptDir } from '../../src/runner/index.js';
 import { readHeartbeat } from '../../src/contract/index.js';
 
 let home: string;
@@ -30,11 +31,36 @@ describe('the state directory', () => {
     expect(readHeartbeat({ attempt: '1-abcd', host: hostId })).toMatchObject({ host: hostId });
   });
 
-  test('a damaged host id is told and never replaced: attempts are found by it', async () => {
-    await mkdir(home);
+  test.each(['two words\n', ''])(
+    'a host id that was left as %j is found again in what the host has written besides: attempts are found by it',
+    async (content) => {
+      const { hostId } = await openStateDirectory(home);
+      await AttemptDir.of(home, 'fix', '1-aaaa1111').create();
+      const dir = AttemptDir.of(home, 'fix', '2-aaaa1111');
+      await dir.create();
+      await dir.writeSetup({ host: hostId, baseSha: 'sha', mirror: 'mirror' });
+      await writeFile(join(home, 'host-id'), content);
+      expect(await openStateDirectory(home)).toMatchObject({ hostId, mended: expect.stringContaining('host-id') });
+      expect(await openStateDirectory(home)).toEqual({ home, hostId });
+      expect((await readFile(join(home, 'host-id'), 'utf8')).trim()).toBe(hostId);
+    },
+  );
+
+  test('a damaged host id that nothing tells is told and kept while there are attempts, and made anew without', async () => {
+    await mkdir(join(home, 'attempts', '1-aaaa1111__fix'), { recursive: true });
     await writeFile(join(home, 'host-id'), 'two words\n');
-    await expect(openStateDirectory(home)).rejects.toThrow(/does not hold a host id/);
+    await expect(openStateDirectory(home)).rejects.toThrow(`${join(home, 'host-id')} does not hold a host id`);
     expect(await readFile(join(home, 'host-id'), 'utf8')).toBe('two words\n');
+    await rm(join(home, 'attempts'), { recursive: true });
+    const { hostId } = await openStateDirectory(home);
+    expect(readHeartbeat({ attempt: '1-abcd', host: hostId })).toMatchObject({ host: hostId });
+  });
+
+  test('one that others could read is closed to them', async () => {
+    await mkdir(home, { mode: 0o755 });
+    await chmod(home, 0o755);
+    await openStateDirectory(home);
+    expect((await stat(home)).mode & 0o777).toBe(0o700);
   });
 
   test.skipIf(process.getuid?.() === 0)('a folder that cannot be written is an error, not a hang', async () => {

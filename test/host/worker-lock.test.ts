@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, readdir, readlink, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { acquireWorkerLock, WorkerLockHeldError } from '../../src/host/index.js';
 import type { LockHolder, WorkerLock } from '../../src/host/index.js';
+import { ownPlace } from '../../src/runner/index.js';
 
 const compiled = new URL('../../dist/host/worker-lock.js', import.meta.url).href;
 
@@ -102,20 +104,58 @@ describe('the lock on a state directory', () => {
     }
   });
 
+  test('a pid of another machine says nothing either, though the first pid namespace is the same on each', async () => {
+    const other = { ...ownPlace(), machine: 'other', machineId: 'another-machine', boot: 'another-boot' };
+    // Of a process that does not live here, and may well live there.
+    await writeHolder(3, { ...other, pid: 2 ** 22 + 1, startTime: 'of another world', since: Date.now() });
+    await expect(take()).rejects.toThrow(/on other/);
+    const minuteAgo = new Date(Date.now() - 60_000);
+    await utimes(join(home, 'worker.lock', '3'), minuteAgo, minuteAgo);
+    await take();
+  });
+
+  test.each(['', '{"pid":', 'null', '{}'])(
+    'a lock that a power cut has left as %j is told by name, and keeps nobody out once it is silent',
+    async (content) => {
+      await mkdir(join(home, 'worker.lock'));
+      const file = join(home, 'worker.lock', '4');
+      await writeFile(file, content);
+      const refused = await acquireWorkerLock(home).catch((error: unknown) => error);
+      expect(refused).toBeInstanceOf(WorkerLockHeldError);
+      expect((refused as Error).message).toContain(file);
+      const minuteAgo = new Date(Date.now() - 60_000);
+      await utimes(file, minuteAgo, minuteAgo);
+      await take();
+      expect(await readdir(join(home, 'worker.lock'))).toEqual(['5']);
+    },
+  );
+
+  const losing = (): { why: Promise<string>; taken: Promise<void> } => {
+    let lost: (why: string) => void = () => undefined;
+    const why = new Promise<string>((resolve) => (lost = resolve));
+    return {
+      why,
+      taken: acquireWorkerLock(home, { onLost: (told) => lost(told) }).then((lock) => void locks.push(lock)),
+    };
+  };
+
   test("a worker that was taken for dead learns that the directory is another's now", async () => {
-    let lostTo: LockHolder | undefined;
-    const lost = new Promise<void>((resolve) => {
-      void acquireWorkerLock(home, { onLost: (holder) => ((lostTo = holder), resolve()) }).then((lock) =>
-        locks.push(lock),
-      );
-    });
-    await expect.poll(() => readdir(join(home, 'worker.lock')).catch(() => [])).toEqual(['1']);
+    const { why, taken } = losing();
+    await taken;
     await writeHolder(2, { pid: 4711, pidNamespace: 'pid:[1]', machine: 'container', since: Date.now() });
-    await lost;
-    expect(lostTo).toMatchObject({ pid: 4711 });
+    expect(await why).toContain('pid 4711 on container');
     // It has no say in the lock any more.
     await locks[0]?.release();
     expect(JSON.parse(await readFile(join(home, 'worker.lock', '2'), 'utf8'))).not.toHaveProperty('released');
+  });
+
+  test('a worker whose lock was removed with its directory stops: it could keep nobody out any more', async () => {
+    const { why, taken } = losing();
+    await taken;
+    await rm(join(home, 'worker.lock'), { recursive: true });
+    expect(await why).toContain(`${join(home, 'worker.lock', '1')} was removed`);
+    await locks[0]?.release();
+    expect(existsSync(join(home, 'worker.lock'))).toBe(false);
   });
 });
 

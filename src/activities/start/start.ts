@@ -5,6 +5,7 @@ import type { AttemptResult, StartAgentInput } from '../../contract/index.js';
 import type { AgentPlace, GiveWay } from '../../host/index.js';
 import {
   bootRunner,
+  endLeftovers,
   inspectAttempt,
   processStartTime,
   RunnerControl,
@@ -98,6 +99,14 @@ export class Start {
         case 'unstarted':
           if (await this.#startRunner()) throw new CompleteAsyncError();
           break;
+        case 'elsewhere':
+          // The bead tries again, and gives up after the runner's lease is over at the earliest.
+          throw failure(
+            failureTypes.runnerRefused,
+            `attempt ${this.input.attempt} had its runner on ${found.machine}, which shares the state directory of ${this.deps.host.hostId}: it may live until ${new Date(found.until).toISOString()}`,
+          );
+        case 'damaged':
+          throw await this.#damaged(found.problem, found.mayLive);
         default:
           found satisfies never;
       }
@@ -105,6 +114,22 @@ export class Start {
     throw failure(
       failureTypes.runnerRefused,
       `attempt ${this.input.attempt} could not be taken up on ${this.deps.host.hostId}: its runner neither answers nor ends`,
+    );
+  }
+
+  /** No process of it is left then, and the next attempt goes on; a person may look at what lies here. */
+  async #damaged(problem: string, mayLive: boolean): Promise<Error> {
+    const { host } = this.deps;
+    if (mayLive)
+      return failure(
+        failureTypes.runnerRefused,
+        `attempt ${this.input.attempt} cannot be looked at on ${host.hostId}: ${problem}`,
+      );
+    await endLeftovers(this.#dir);
+    host.free(this.#dir);
+    return failure(
+      this.input.mode === 'adopt' ? failureTypes.noSuchAttempt : failureTypes.setupUnreachable,
+      `nobody can go on with attempt ${this.input.attempt} on ${host.hostId}: ${problem}`,
     );
   }
 

@@ -4,8 +4,7 @@ import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defaultDiskFloor } from '../../host/disk-space.js';
 import { gitVersionProblem, oldestGit, readMirrorNews } from '../../git/index.js';
-import { AttemptDir } from '../../runner/attempt-dir.js';
-import { inspectAttempt } from '../../runner/inspect-attempt.js';
+import { attemptsHere, setAsideCommand } from '../operators/attempts-here.js';
 import { fail, ok, warn } from './check.js';
 import type { Check } from './check.js';
 
@@ -81,10 +80,9 @@ export async function checkStateDirectory(home: string): Promise<Check> {
  */
 export async function checkLeftovers(home: string, workerUp: boolean): Promise<Check> {
   const name = 'leftovers';
-  const dirs = await AttemptDir.list(home);
-  const found = await Promise.all(dirs.map(async (dir) => ({ dir, kind: (await inspectAttempt(dir)).kind })));
-  const dead = found.filter(({ kind }) => kind === 'dead').map(({ dir }) => `${dir.bead} ${dir.attempt}`);
-  const running = found.filter(({ kind }) => kind === 'running').length;
+  const { kinds } = await attemptsHere(home);
+  const dead = kinds.filter(({ found }) => found.kind === 'dead').map(({ dir }) => `${dir.bead} ${dir.attempt}`);
+  const running = kinds.filter(({ found }) => found.kind === 'running').length;
   if (dead.length === 0) return ok(name, `none; ${running} ${running === 1 ? 'attempt runs' : 'attempts run'} here`);
   const text = `${dead.length} ${dead.length === 1 ? 'attempt has' : 'attempts have'} a dead runner and no result: ${dead.slice(0, 5).join(', ')}${dead.length > 5 ? ', …' : ''}`;
   return warn(
@@ -93,6 +91,37 @@ export async function checkLeftovers(home: string, workerUp: boolean): Promise<C
     workerUp
       ? 'the worker saves their work and reports them; run this again in a minute'
       : 'start the worker with `heartbead up`: it saves their work and reports them',
+  );
+}
+
+/**
+ * Folders of attempts that cannot be read, and things between them that are none. The worker passes them over; a person
+ * may want what is in them.
+ */
+export async function checkAttemptFolders(home: string): Promise<Check> {
+  const name = 'attempts';
+  const { kinds, strange } = await attemptsHere(home);
+  const damaged = kinds.flatMap(({ dir, found }) => (found.kind === 'damaged' ? [{ dir, found }] : []));
+  if (damaged.length + strange.length === 0)
+    return ok(name, `${kinds.length} in ${join(home, 'attempts')}, all readable`);
+  const [first] = damaged;
+  if (first !== undefined)
+    return warn(
+      name,
+      `${first.found.problem}${
+        damaged.length > 1
+          ? `; and ${damaged.length - 1} more of ${kinds.length}: ${damaged
+              .slice(1, 6)
+              .map(({ dir }) => dir.path)
+              .join(', ')}`
+          : ''
+      }`,
+      `nobody goes on with ${damaged.length === 1 ? 'this attempt' : 'these attempts'}; look for work of ${damaged.length === 1 ? 'its' : 'their'} own in ${first.dir.worktree}, then \`${setAsideCommand(home, first.dir.path)}\``,
+    );
+  return warn(
+    name,
+    `not the folder of an attempt: ${strange.slice(0, 5).join(', ')}${strange.length > 5 ? ', …' : ''}`,
+    `Heartbead passes it over; \`${setAsideCommand(home, strange[0] as string)}\` puts it out of the way`,
   );
 }
 

@@ -6,6 +6,7 @@ import { checkAgents } from '../doctor/agent-checks.js';
 import { fail, ok, warn } from '../doctor/check.js';
 import type { Check } from '../doctor/check.js';
 import {
+  checkAttemptFolders,
   checkClock,
   checkGit,
   checkLeftovers,
@@ -46,6 +47,7 @@ async function examine(context: Context): Promise<Check[]> {
       await checkAgents(env, home),
       checkClock([]),
       await checkLeftovers(home, false),
+      await checkAttemptFolders(home),
       await guarded('mirrors', () => checkMirrors(home)),
       fail('server', message, next ?? 'run `heartbead up`'),
     ];
@@ -82,7 +84,11 @@ async function examine(context: Context): Promise<Check[]> {
     const { message, next } = reportOf(error);
     checks.push(fail('workers', message, next ?? 'try again'));
   }
-  checks.push(await checkLeftovers(home, workerUp), await guarded('mirrors', () => checkMirrors(home)));
+  checks.push(
+    await checkLeftovers(home, workerUp),
+    await checkAttemptFolders(home),
+    await guarded('mirrors', () => checkMirrors(home)),
+  );
   return checks;
 }
 

@@ -12,8 +12,10 @@ export function problems(program: Command): void {
         const { lookAtTown } = await import('../operators/town-facts.js');
         const { problemsOf } = await import('../../domain/problems.js');
         const { problemsPage } = await import('../render/problems-page.js');
-        const { facts } = await lookAtTown(await context.town(), { deadline: context.deadline });
-        const found = problemsOf(facts);
+        const { damagedHere } = await import('../operators/attempts-here.js');
+        const town = await context.town();
+        const { facts } = await lookAtTown(town, { deadline: context.deadline });
+        const found = problemsOf({ ...facts, damaged: await damagedHere(town.home) });
         if (facts.more) context.note(`only the newest ${facts.beads.length} open beads were looked at`);
         context.print(
           {

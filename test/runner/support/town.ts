@@ -63,6 +63,8 @@ export interface AttemptOptions {
   messages?: Message[];
   /** Address of the server as the runner sees it (a line that can be cut). */
   address?: string;
+  /** Does something with the empty state directory first, and hears of its end. */
+  home?: (path: string) => Promise<() => Promise<void>>;
 }
 
 /** One attempt of one fake bead, with a repository, a worktree and a folder, as a host would have made them. */
@@ -121,8 +123,10 @@ export async function startTown(): Promise<Town> {
     const clocks = { ...quickClocks, ...options.clocks };
     const home = await realpath(await mkdtemp(join(tmpdir(), 'hb-runner-')));
     const dir = AttemptDir.of(home, bead, id);
+    const giveBack = await options.home?.(home);
     onTestFinished(async () => {
       await endAll(dir);
+      await giveBack?.();
       await rm(home, { recursive: true, force: true });
     });
     const { origin, baseSha } = await makeOrigin(home);

@@ -13,6 +13,7 @@ import {
 import { tellMirrorNews } from '../../../src/git/mirror-news.js';
 import { AttemptDir } from '../../../src/runner/attempt-dir.js';
 import type { StartAgentInput } from '../../../src/contract/index.js';
+import { defaultClocks } from '../../../src/domain/clocks.js';
 
 let home: string;
 beforeEach(() => {
@@ -66,7 +67,8 @@ test('an attempt whose runner died without a result is a leftover, and the next 
   expect((await checkLeftovers(home, true)).verdict).toBe('ok');
   const dir = AttemptDir.of(home, 'fix', '1-aaaa1111');
   await dir.create();
-  await dir.writeInput({ bead: 'fix', attempt: '1-aaaa1111' } as StartAgentInput);
+  await dir.writeInput({ bead: 'fix', attempt: '1-aaaa1111', repo: '/none', clocks: defaultClocks } as StartAgentInput);
+  await dir.writeSetup({ host: 'here', baseSha: 'sha', mirror: '/none' });
   await dir.writeRunner({ pid: 2 ** 22 - 1, startTime: 'long ago', startedAt: 0, state: 'running' });
   expect(await checkLeftovers(home, false)).toMatchObject({
     verdict: 'warn',

@@ -13,6 +13,7 @@ const kinds: Record<ProblemKind, true> = {
   'hosts-full': true,
   'no-refinery': true,
   'host-silent': true,
+  'attempt-damaged': true,
   'bead-blocked': true,
   escalation: true,
   approval: true,

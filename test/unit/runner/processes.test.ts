@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, stat, utimes, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
-import { acquireLock, lockHolder } from '../../../src/runner/attempt-lock.js';
+import { acquireLock, lookAtLock } from '../../../src/runner/attempt-lock.js';
 import { AttemptDir } from '../../../src/runner/attempt-dir.js';
 import { endProcesses, findProcesses, freezeProcesses, thawProcesses } from '../../../src/runner/end-processes.js';
 import { processAlive, processStartTime, processTable } from '../../../src/runner/process.js';
+import { nearnessOf, ownPlace, ownProcess } from '../../../src/runner/process-place.js';
 import { stateOf } from '../../runner/support/processes.js';
 import { until } from '../../support/until.js';
 import { scratchFolder } from '../../support/scratch.js';
@@ -129,24 +130,93 @@ describe('all processes of an attempt', () => {
 });
 
 describe('the lock of an attempt', () => {
+  const lease = 60_000;
+  const here = ownPlace();
+  /** A holder whose pid lives here, and says nothing about the process that is meant. */
+  const elsewhere = { pid: process.pid, startTime: 'of-another-process', leaseFor: lease };
+  const other = {
+    machine: 'other',
+    machineId: 'another-machine',
+    boot: 'another-boot',
+    pidNamespace: here.pidNamespace,
+  };
+  const lockOf = async (holder: object, touched = Date.now()): Promise<string> => {
+    const path = join(scratchFolder('lock'), 'runner.lock');
+    await writeFile(path, JSON.stringify(holder));
+    await utimes(path, new Date(touched), new Date(touched));
+    return path;
+  };
+
   test('has one holder; that of a dead one is taken over, and only its holder gives it back', async () => {
     const path = join(scratchFolder('lock'), 'runner.lock');
-    const lock = await acquireLock(path);
+    const lock = await acquireLock(path, lease);
     if ('heldBy' in lock) throw new Error('not free');
-    expect(await acquireLock(path)).toEqual({ heldBy: { pid: process.pid, startTime: processStartTime(process.pid) } });
+    expect(await acquireLock(path, lease)).toEqual({ heldBy: { ...ownProcess(), leaseFor: lease } });
     await lock.release();
-    expect(await lockHolder(path)).toBeUndefined();
+    expect(await lookAtLock(path)).toEqual({ state: 'free' });
     await writeFile(path, JSON.stringify({ pid: process.pid, startTime: 'of-another-process' }));
-    expect(await lockHolder(path)).toBeUndefined();
-    const [one, two] = await Promise.all([acquireLock(path), acquireLock(path)]);
+    expect(await lookAtLock(path)).toEqual({ state: 'free' });
+    const [one, two] = await Promise.all([acquireLock(path, lease), acquireLock(path, lease)]);
     expect(['heldBy' in one, 'heldBy' in two].filter((held) => !held)).toHaveLength(1);
   });
 
   test('a lock file that was cut off is nobody’s', async () => {
     const path = join(scratchFolder('lock'), 'runner.lock');
     await writeFile(path, '{"pid":');
-    expect('heldBy' in (await acquireLock(path))).toBe(false);
+    expect('heldBy' in (await acquireLock(path, lease))).toBe(false);
   });
+
+  test('a runner of another machine is neither alive nor dead until its lease is over, whatever has its pid here', async () => {
+    const path = await lockOf({ ...elsewhere, ...other });
+    expect(await lookAtLock(path)).toMatchObject({ state: 'unknown', by: { machine: 'other' } });
+    expect(await acquireLock(path, lease)).toHaveProperty('heldBy');
+    const silent = await lockOf({ ...elsewhere, ...other }, Date.now() - 2 * lease);
+    expect(await lookAtLock(silent)).toEqual({ state: 'free' });
+    expect(await acquireLock(silent, lease)).not.toHaveProperty('heldBy');
+  });
+
+  test('its holder gives a sign of life with each renewal', async () => {
+    const path = join(scratchFolder('lock'), 'runner.lock');
+    const lock = await acquireLock(path, lease);
+    if ('heldBy' in lock) throw new Error('not free');
+    await utimes(path, new Date(0), new Date(0));
+    await lock.renew();
+    expect((await stat(path)).mtimeMs).toBeGreaterThan(0);
+  });
+
+  test.skipIf(here.boot === undefined)('a reboot leaves no process of this machine alive', async () => {
+    const path = await lockOf({ ...elsewhere, ...here, machineId: 'this', boot: 'earlier' }, 1_000);
+    const mine = { ...here, machineId: 'this' };
+    expect(nearnessOf({ ...mine, boot: 'earlier' }, mine)).toBe('before');
+    // A machine without an id cannot be told from another one.
+    expect(nearnessOf({ ...here, machineId: undefined, boot: 'earlier' }, mine)).toBe('elsewhere');
+    // And a copy of this machine that lives has another name, as a rule.
+    expect(nearnessOf({ ...mine, machine: 'copy', boot: 'earlier' }, mine)).toBe('elsewhere');
+    expect(await lookAtLock(path)).toEqual({ state: 'free' });
+  });
+
+  test.skipIf(here.boot === undefined)(
+    'a runner in another container of this kernel is known by its socket, once it has missed its beats',
+    async () => {
+      const beside = { ...elsewhere, ...here, pidNamespace: 'pid:[1]' };
+      const path = await lockOf(beside);
+      const control = join(dirname(path), 'control.sock');
+      const minuteAgo = new Date(Date.now() - 60_000);
+      expect(await lookAtLock(path)).toMatchObject({ state: 'unknown' });
+      await utimes(path, minuteAgo, minuteAgo);
+      expect(await lookAtLock(path)).toMatchObject({ state: 'unknown' });
+      const listener = spawn(process.execPath, [
+        '-e',
+        `require('node:net').createServer().listen(${JSON.stringify(control)}, () => console.log('up'))`,
+      ]);
+      onTestFinished(() => void listener.kill('SIGKILL'));
+      await once(listener.stdout, 'data');
+      expect(await lookAtLock(path)).toMatchObject({ state: 'held' });
+      listener.kill('SIGKILL');
+      await once(listener, 'exit');
+      expect(await lookAtLock(path)).toEqual({ state: 'free' });
+    },
+  );
 });
 
 describe('the folder of an attempt', () => {

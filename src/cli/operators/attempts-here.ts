@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import type { DamagedFact } from '../../domain/town-facts.js';
+import { AttemptDir } from '../../runner/attempt-dir.js';
+import { inspectAttempt } from '../../runner/inspect-attempt.js';
+import type { AttemptInspection } from '../../runner/types.js';
+
+/** What was found of the attempts in a state directory. */
+export interface AttemptsHere {
+  kinds: { dir: AttemptDir; found: AttemptInspection }[];
+  /** Paths of what lies between them and is none. */
+  strange: string[];
+}
+
+export async function attemptsHere(home: string): Promise<AttemptsHere> {
+  const { attempts, strange } = await AttemptDir.survey(home);
+  return {
+    kinds: await Promise.all(attempts.map(async (dir) => ({ dir, found: await inspectAttempt(dir) }))),
+    strange,
+  };
+}
+
+/** @returns the attempts on this host whose folder cannot be read. */
+export async function damagedHere(home: string): Promise<DamagedFact[]> {
+  return (await attemptsHere(home)).kinds.flatMap(({ dir, found }) =>
+    found.kind === 'damaged'
+      ? [{ bead: dir.bead, attempt: dir.attempt, problem: found.problem, setAside: setAsideCommand(home, dir.path) }]
+      : [],
+  );
+}
+
+/** @returns the command that puts a folder where nobody looks for attempts; nothing in it is lost. */
+export function setAsideCommand(home: string, path: string): string {
+  const aside = quoted(join(home, 'attempts-damaged'));
+  return `mkdir -p ${aside} && mv ${quoted(path)} ${aside}/`;
+}
+
+const quoted = (path: string): string => (/^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
