@@ -1,7 +1,30 @@
 import { existsSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { repoProblem } from '../contract/index.js';
 import { usageError } from './exit.js';
+import { requireWhole, surveyRepository } from './local-repository.js';
+import type { LocalRepository } from './local-repository.js';
+
+/** A repository as a person named it. */
+export interface NamedRepository {
+  /** As the bead keeps it: a URL or an absolute path. */
+  repo: string;
+  /** What it is like, when it is a path on this machine. */
+  local?: LocalRepository;
+}
+
+/**
+ * What a person typed as a repository, and what it is like where it can be looked at: one that agents cannot work from
+ * is refused before anything is started.
+ * @throws CliError (usage)
+ */
+export async function namedRepository(given: string, cwd: string): Promise<NamedRepository> {
+  const repo = repoOf(given, cwd);
+  if (!isAbsolute(repo)) return { repo };
+  const local = await surveyRepository(repo);
+  requireWhole(local);
+  return { repo, local };
+}
 
 /**
  * What a person typed as a repository, as the bead keeps it. A path is made absolute, since the worker runs elsewhere,

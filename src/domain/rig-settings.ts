@@ -10,7 +10,7 @@ const mostChars = 60_000;
 /** A check gets at least a second, and at most a day. */
 const checkTimeouts = { least: 1_000, most: 24 * 60 * 60_000 };
 /** All settings, and whether each may be taken away. */
-const settings: Record<keyof RigSettings, 'required' | 'optional'> = {
+const settingKinds: Record<keyof RigSettings, 'required' | 'optional'> = {
   repo: 'required',
   base: 'optional',
   agent: 'required',
@@ -21,7 +21,7 @@ const settings: Record<keyof RigSettings, 'required' | 'optional'> = {
   clocks: 'optional',
   budgets: 'optional',
 };
-const keys = Object.keys(settings) as (keyof RigSettings)[];
+const keys = Object.keys(settingKinds) as (keyof RigSettings)[];
 
 /**
  * @returns what is wrong with a rig's name, or undefined. Names become workflow ids and folders, as those of beads do.
@@ -97,8 +97,9 @@ export function rigInputProblem(input: unknown): string | undefined {
  * `rigSettingsProblem`.
  */
 export function changeSettings(settings: RigSettings, change: RigChange): RigSettings {
-  const kept = Object.entries({ ...settings, ...change }).filter(
-    ([key, value]) => value !== undefined && !(value === null && settings[key as keyof RigSettings] === 'optional'),
+  const changes = Object.entries(change).filter(([, value]) => value !== undefined);
+  const kept = Object.entries({ ...settings, ...Object.fromEntries(changes) }).filter(
+    ([key, value]) => value !== undefined && !(value === null && settingKinds[key as keyof RigSettings] === 'optional'),
   );
   return Object.fromEntries(kept) as unknown as RigSettings;
 }

@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { GitError } from './git-error.js';
 import type { GitProgress } from './git-progress.js';
 import { remoteRefs } from './remote-refs.js';
+import { cutOff } from './git-failure.js';
 import { runGit } from './run-git.js';
 import { trackedBranches } from './secure-mirror.js';
+import type { GitAnswer } from './run-git.js';
 
 export interface FetchOptions {
   repo: string;
@@ -43,7 +45,12 @@ export async function fetchMirror(
     signal,
   );
   // Both ask the same server: side by side they cost one round trip less on every start of a bead.
-  const [, remote] = await bothSettled(fetching, remoteRefs(repo, ['HEAD'], 'asking for the default branch', signal));
+  const [fetched, remote] = await bothSettled(
+    fetching,
+    remoteRefs(repo, ['HEAD'], 'asking for the default branch', signal),
+  );
+  // Git only warns, and ends well without a branch.
+  if (/shallow roots are not allowed/.test(fetched.stderr)) throw new GitError('bad_input', cutOff(repo, 'shallow'));
   await recordDefaultBranch(mirror, remote.head, signal);
 }
 
@@ -54,12 +61,11 @@ async function bothSettled<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> 
 }
 
 /** An agent's own `git fetch` may hold a ref's lock for a moment. */
-async function fetchPatiently(fetch: () => Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+async function fetchPatiently(fetch: () => Promise<GitAnswer>, signal: AbortSignal | undefined): Promise<GitAnswer> {
   const tries = 4;
   for (let tried = 1; ; tried += 1) {
     try {
-      await fetch();
-      return;
+      return await fetch();
     } catch (error) {
       const contended =
         error instanceof GitError && !error.damaged && /\.lock': File exists|cannot lock ref/.test(error.stderr);

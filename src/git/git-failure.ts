@@ -59,10 +59,18 @@ export function gitFailure(task: GitTask, stderr: string): GitError {
       text,
     );
   }
+  if (/from promisor remote/.test(text)) return new GitError('bad_input', cutOff(task.repo, 'partial'), text);
   const kind = gitErrorKind(text);
   const damaged = (kind === 'other' || kind === 'no_such_ref') && damage.test(text);
   return new GitError(kind, sentence(kind, task, telling(text), damaged), text, { damaged });
 }
+
+/** @returns what is to be said of a repository that is no whole one, and so cannot be fetched from. */
+export const cutOff = (repo: string | undefined, how: 'shallow' | 'partial'): string =>
+  `the repository ${withoutCredentials(repo ?? '')} is a ${how} clone, from which git fetches nothing whole: ` +
+  (how === 'shallow'
+    ? 'run `git fetch --unshallow` in it, or name the repository that it was cloned from'
+    : 'name the repository that it was cloned from, or make a whole clone of it');
 
 function sentence(kind: GitErrorKind, { doing, repo }: GitTask, said: string, damaged: boolean): string {
   const where = repo === undefined ? 'the repository' : `the repository ${withoutCredentials(repo)}`;

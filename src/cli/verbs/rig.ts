@@ -8,7 +8,8 @@ import { clockOptions, collect, keyValues, parseArgs, wholeNumber } from '../arg
 import { action } from '../context.js';
 import { durationOf } from '../duration.js';
 import { exitCodes, usageError } from '../exit.js';
-import { repoOf } from '../repo.js';
+import { requireLandable } from '../local-repository.js';
+import { namedRepository } from '../repo.js';
 
 const checkTimeout = 30 * 60_000;
 
@@ -43,7 +44,6 @@ function checkOf(text: string): Check {
 /** The settings that were given, as a change. */
 function changeOf(given: Given, verb: string): RigChange {
   return {
-    ...(given.repo === undefined ? {} : { repo: repoOf(given.repo, process.cwd()) }),
     ...(given.base === undefined ? {} : { base: given.base === '' ? null : given.base }),
     ...(given.agent === undefined && given.command === undefined ? {} : { agent: agentSpec(given, `rig ${verb}`) }),
     maxAgents: given.maxAgents,
@@ -52,6 +52,14 @@ function changeOf(given: Given, verb: string): RigChange {
     approval: given.approval,
     clocks: given.clock,
   };
+}
+
+/** Another repository for a rig. @throws CliError where its work could not land there. */
+async function changedRepo({ repo: given, strategy, base }: Given): Promise<string | undefined> {
+  if (given === undefined) return undefined;
+  const { repo, local } = await namedRepository(given, process.cwd());
+  if (local !== undefined && strategy !== undefined) requireLandable(local, strategy, base);
+  return repo;
 }
 
 const nameOf = (given: string): string => {
@@ -98,15 +106,19 @@ export function rig(program: Command): void {
         const name = nameOf(givenName);
         const given = parseArgs(options, rest, 'rig add');
         const { clocks, base, ...change } = changeOf(given, 'add');
+        const { repo, local } = await namedRepository(given.repo ?? '', process.cwd());
+        const strategy = given.strategy ?? 'merge';
+        if (local !== undefined) requireLandable(local, strategy, base ?? undefined);
         const settings: RigSettings = {
           maxAgents: 4,
           checks: [],
-          strategy: 'merge',
+          strategy,
           approval: false,
           ...(change as Partial<RigSettings>),
-          repo: repoOf(given.repo ?? '', process.cwd()),
+          repo,
           agent: agentSpec(given, 'rig add'),
-          ...(typeof base === 'string' ? { base } : {}),
+          // What is checked out in a working copy changes with every `git checkout`: the base is what it is now.
+          base: typeof base === 'string' ? base : local?.checkedOut,
           ...(clocks ? { clocks } : {}),
         };
         const problem = rigSettingsProblem(settings);
@@ -128,8 +140,9 @@ export function rig(program: Command): void {
       .option('--repo <url>', 'another repository'),
   ).action(
     action(async (context, givenName: string, rest: unknown) => {
-      const change = changeOf(parseArgs(options, rest, 'rig set'), 'set');
-      if (Object.keys(change).length === 0)
+      const given = parseArgs(options, rest, 'rig set');
+      const change: RigChange = { ...changeOf(given, 'set'), repo: await changedRepo(given) };
+      if (Object.values(change).every((value) => value === undefined))
         throw usageError('nothing is to be changed', 'see `heartbead rig set --help`');
       const text = await (await context.fleet()).configureRig(nameOf(givenName), change);
       context.print({ rig: givenName, text }, text);

@@ -20,7 +20,8 @@ import { action } from '../context.js';
 import type { Context } from '../context.js';
 import { exitCodes, failure, usageError } from '../exit.js';
 import { readText } from '../read-text.js';
-import { repoOf } from '../repo.js';
+import { workingCopyNote } from '../local-repository.js';
+import { namedRepository } from '../repo.js';
 import { oneLine, shortSha } from '../render/format.js';
 
 const options = z.object({
@@ -142,7 +143,10 @@ async function repoFor(context: Context, { repo, rig, target }: Given): Promise<
     throw usageError('--target goes with --rig: without one nothing is merged', 'see `heartbead sling --help`');
   if (rig === undefined) {
     if (repo === undefined) throw usageError('which repository is to be worked on?', 'give --repo URL, or --rig NAME');
-    return repoOf(repo, process.cwd());
+    const named = await namedRepository(repo, process.cwd());
+    const note = named.local && workingCopyNote(named.local);
+    if (note !== undefined && !context.json) context.note(note);
+    return named.repo;
   }
   if (repo !== undefined)
     throw usageError('--repo and --rig exclude each other: the rig names the repository', 'leave --repo away');

@@ -1,0 +1,125 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { requireLandable, surveyRepository, workingCopyNote } from '../../../src/cli/local-repository.js';
+import { namedRepository } from '../../../src/cli/repo.js';
+import { updateMirror } from '../../../src/git/index.js';
+import { scratchFolder } from '../../support/scratch.js';
+
+const git = (cwd: string, ...args: string[]): string =>
+  execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@localhost', ...args], {
+    cwd,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  }).trim();
+
+/** A bare origin with three commits, and a working copy of it whose path has a space and letters beyond ASCII. */
+function lab(): { folder: string; origin: string; copy: string } {
+  const folder = scratchFolder('local repository ü');
+  const [origin, copy] = [join(folder, 'o.git'), join(folder, 'working copy')];
+  git(folder, 'init', '-q', '--bare', '-b', 'main', origin);
+  git(origin, 'config', 'uploadpack.allowFilter', 'true');
+  git(folder, 'clone', '-q', origin, copy);
+  git(copy, 'checkout', '-qB', 'main');
+  for (const n of [1, 2, 3]) {
+    writeFileSync(join(copy, 'README'), `${n}\n`);
+    git(copy, 'add', '.');
+    git(copy, 'commit', '-qm', `commit ${n}`);
+  }
+  git(copy, 'push', '-q', 'origin', 'main');
+  return { folder, origin, copy };
+}
+
+describe('a repository on this machine', () => {
+  test('that is whole is taken, with the state of its working copy', async () => {
+    const { copy, origin } = lab();
+    expect(await namedRepository(copy, '/')).toMatchObject({
+      repo: copy,
+      local: { checkedOut: 'main', uncommitted: 0, shallow: false, partial: false, unborn: false, origin },
+    });
+    expect((await surveyRepository(origin)).checkedOut).toBeUndefined();
+  });
+
+  test('that is a shallow clone is refused, with its origin', async () => {
+    const { folder, origin } = lab();
+    git(folder, 'clone', '-q', '--depth', '1', `file://${origin}`, 'shallow');
+    await expect(namedRepository('./shallow', folder)).rejects.toMatchObject({
+      code: 2,
+      message: expect.stringContaining('is a shallow clone') as string,
+      next: expect.stringContaining(`--repo file://${origin}`) as string,
+    });
+  });
+
+  test('that is a partial clone is refused', async () => {
+    const { folder, origin } = lab();
+    git(folder, 'clone', '-q', '--filter=blob:none', '--no-checkout', `file://${origin}`, 'partial');
+    await expect(namedRepository('./partial', folder)).rejects.toMatchObject({
+      code: 2,
+      message: expect.stringContaining('is a partial clone') as string,
+    });
+  });
+
+  test('in which nothing is committed is refused', async () => {
+    const folder = scratchFolder('unborn');
+    mkdirSync(join(folder, 'new'));
+    git(join(folder, 'new'), 'init', '-q');
+    await expect(namedRepository('new', folder)).rejects.toMatchObject({
+      code: 2,
+      message: expect.stringContaining('has no commit yet') as string,
+    });
+  });
+
+  test('with uncommitted work says what agents will not see, and where they begin', async () => {
+    const { copy } = lab();
+    writeFileSync(join(copy, 'README'), 'mine\n');
+    const head = git(copy, 'rev-parse', 'HEAD').slice(0, 12);
+    expect(workingCopyNote(await surveyRepository(copy))).toBe(
+      `the 1 uncommitted change of ${copy} is not part of it; agents begin at main (${head})`,
+    );
+    writeFileSync(join(copy, 'new'), 'mine\n');
+    expect(workingCopyNote(await surveyRepository(copy))).toContain('the 2 uncommitted changes of');
+  });
+
+  describe('whose branch is checked out', () => {
+    test.each(['merge', 'squash', 'rebase'] as const)(
+      'cannot be landed in by %s, and says how else',
+      async (strategy) => {
+        const { copy, origin } = lab();
+        const found = await surveyRepository(copy);
+        expect(() => requireLandable(found, strategy, undefined)).toThrow(
+          expect.objectContaining({
+            code: 4,
+            message: expect.stringContaining('main checked out') as string,
+            next: expect.stringMatching(new RegExp(`--repo ${origin}.*branch-only.*updateInstead`)) as string,
+          }),
+        );
+      },
+    );
+    test('is fine for another branch, another strategy, or a copy that merges may update', async () => {
+      const { copy } = lab();
+      const found = await surveyRepository(copy);
+      expect(() => requireLandable(found, 'merge', 'release')).not.toThrow();
+      expect(() => requireLandable(found, 'branch-only', undefined)).not.toThrow();
+      expect(() => requireLandable(found, 'pr', undefined)).not.toThrow();
+      git(copy, 'config', 'receive.denyCurrentBranch', 'updateInstead');
+      const updated = await surveyRepository(copy);
+      expect(() => requireLandable(updated, 'merge', undefined)).not.toThrow();
+    });
+  });
+});
+
+describe('a source that is no whole repository, met by a worker', () => {
+  test.each([
+    ['shallow', ['--depth', '1'], /is a shallow clone.*--unshallow/],
+    ['partial', ['--filter=blob:none', '--no-checkout'], /is a partial clone.*cloned from/],
+  ] as const)('%s: a person is told, and nobody tries again', async (name, how, words) => {
+    const { folder, origin } = lab();
+    git(folder, 'clone', '-q', ...how, `file://${origin}`, name);
+    const error: unknown = await updateMirror({ root: join(folder, 'mirrors'), repo: join(folder, name) }).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toMatchObject({ kind: 'bad_input', mayPass: false, message: expect.stringMatching(words) as string });
+    expect(existsSync(join(folder, name))).toBe(true);
+  });
+});
