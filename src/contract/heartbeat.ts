@@ -17,7 +17,12 @@ const readCheckpoint = (value: unknown): Checkpoint | undefined => {
     !/^refs\/[\w./-]{1,300}$/.test(c['ref'])
   )
     return undefined;
-  return { sha: c['sha'] as string, ref: c['ref'], wip: c['wip'] === true };
+  return {
+    sha: c['sha'] as string,
+    ref: c['ref'],
+    wip: c['wip'] === true,
+    ...(c['gained'] === true ? { gained: true } : {}),
+  };
 };
 
 /**

@@ -90,7 +90,7 @@ export interface Clocks {
 export interface Budgets {
   /** Ends that are the agent's own (unreported, agent_failed, no_changes, stalled, timed_out). */
   agentFailures: number;
-  /** Infrastructure losses in a row without any progress in between. */
+  /** Infrastructure losses in a row without saved or verified work in between. */
   infraLosses: number;
   /** Rounds of rework. */
   reworkRounds: number;
@@ -147,6 +147,8 @@ export interface Checkpoint {
    * agent's.
    */
   wip: boolean;
+  /** True when its files differ from those that the attempt began with: something was worked, and is saved. */
+  gained?: boolean;
 }
 
 /** Input of the bead workflow. `carried` is set only by continue-as-new. */
@@ -348,6 +350,8 @@ export interface AttemptRecord {
   countedAs?: 'nothing' | 'agent' | 'infra';
   /** Whether its agent ever showed progress. */
   progress?: boolean;
+  /** Whether work of its own was saved: its files differed from those it began with. */
+  saved?: boolean;
   /** Version of the rig's settings that it used. */
   rigVersion?: number;
   heartbeats: number;
@@ -397,6 +401,8 @@ export interface CurrentAttempt {
   heartbeats: number;
   activity?: string;
   checkpoint?: Checkpoint;
+  /** Work of this attempt has been saved. */
+  saved?: boolean;
   /** The commit it started from. */
   baseSha?: string;
 }
@@ -495,6 +501,11 @@ export interface BeadState {
   /** All attempts that were ever started. */
   attemptCount: number;
   used: { agentFailures: number; infraLosses: number; reworkRounds: number };
+  /**
+   * `saved`: losses count in a row until work is saved or verified, whatever the agents say. Absent in beads of earlier
+   * versions: there a word of the agent was enough.
+   */
+  lossRule?: 'saved';
   /** Of all ended attempts together, also of those no longer in `attempts`. */
   usage?: Usage;
   /** What had been used when an operator last retried the bead: budgets count from there. */

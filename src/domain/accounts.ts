@@ -103,7 +103,7 @@ export function nextAfter(
       if (used.infraLosses >= budgets.infraLosses) {
         return {
           do: 'block',
-          reason: `${used.infraLosses} attempts in a row were lost without any progress; the last one: ${reason}`,
+          reason: `${used.infraLosses} attempts in a row were lost without any saved work; the last one: ${reason}`,
           fix: 'look at the hosts (heartbead doctor), then retry the bead',
         };
       }

@@ -71,7 +71,7 @@ export function explain(state: BeadState, now: number): string[] {
     if (attempt.pausedAt !== undefined) lines.push(`the clocks stand still since ${relative(attempt.pausedAt, now)}`);
   }
   lines.push(
-    `used up: ${state.used.agentFailures} of ${state.budgets.agentFailures} agent failures, ${state.used.infraLosses} of ${state.budgets.infraLosses} losses in a row without progress`,
+    `used up: ${state.used.agentFailures} of ${state.budgets.agentFailures} agent failures, ${state.used.infraLosses} of ${state.budgets.infraLosses} losses in a row without saved work`,
   );
   if (state.usage) lines.push(`usage of its ended attempts: ${usageText(state.usage)}`);
   for (const ended of state.attempts) lines.push(attemptSentence(ended));

@@ -5,7 +5,7 @@
  * @module
  */
 import { attemptRefs, clip, clipStart, isFinal, limits, mergedBy } from '../contract/index.js';
-import type { BeadState, Evidence, Granted, Landing, MergeEnded } from '../contract/index.js';
+import type { BeadState, Evidence, Granted, Landing, MergeEnded, ReturnSlot } from '../contract/index.js';
 import { mergeBudgets, mergeClocks } from './clocks.js';
 import { usageProblem } from './usage.js';
 
@@ -46,6 +46,12 @@ export function landingErrand(s: BeadState): LandingErrand | undefined {
   if (s.wait?.for === 'merge' && landing.queuedSha === undefined && !s.cancelling) return 'enqueue';
   if (s.wait === undefined && s.salvage === undefined && landing.slot === 'none' && !idle) return 'askSlot';
   return undefined;
+}
+
+/** @returns what the bead tells its rig of the attempt that its grant was spent on. Words alone are no progress. */
+export function slotReturn({ bead, attempts }: BeadState): ReturnSlot {
+  const last = attempts.at(-1);
+  return { bead, infraLoss: last?.outcome === 'lost', progress: last?.saved === true || last?.outcome === 'done' };
 }
 
 /** @returns whether a new attempt may be dispatched as far as the rig is concerned. */

@@ -103,6 +103,7 @@ export function initialState(input: BeadInput, now: number): BeadState {
     attempts: [],
     attemptCount: 0,
     used: { agentFailures: 0, infraLosses: 0, reworkRounds: 0 },
+    lossRule: 'saved',
     notes: [],
     messages: [],
     strays: 0,
@@ -111,6 +112,15 @@ export function initialState(input: BeadInput, now: number): BeadState {
     story: [{ at: now, text: 'slung' }],
     runs: 1,
   };
+}
+
+/**
+ * @returns whether a loss to the infrastructure was recorded by this step. A bead of an earlier version takes up the
+ * rule of `lossRule` at its first loss that is not in its history yet.
+ */
+export function lossRecorded(before: BeadState, after: BeadState): boolean {
+  const last = after.attempts.at(-1);
+  return last?.countedAs === 'infra' && last !== before.attempts.at(-1);
 }
 
 /**
@@ -284,7 +294,8 @@ class Step {
       pausedByActivity: false,
       pauseTold: false,
       heartbeats: 0,
-      checkpoint: s.checkpoint,
+      // What an earlier attempt has saved is nothing that this one has worked.
+      checkpoint: s.checkpoint && { sha: s.checkpoint.sha, ref: s.checkpoint.ref, wip: s.checkpoint.wip },
     };
     delete s.salvage;
     if (s.landing) s.landing.slot = 'spent';
@@ -403,8 +414,8 @@ class Step {
     const { s, now } = this;
     attempt.firstProgressAt ??= now;
     attempt.lastProgressAt = now;
-    // Losses count only in a row and without progress: this was progress.
-    s.used.infraLosses = 0;
+    // By the rule of earlier versions a word was enough.
+    if (s.lossRule === undefined) s.used.infraLosses = 0;
     if (attempt.stalledAt !== undefined) {
       this.#tell(`working again after ${minutes(now - attempt.stalledAt)} stalled`);
       delete attempt.stalledAt;
@@ -417,6 +428,14 @@ class Step {
     if (checkpoint === undefined) return;
     attempt.checkpoint = checkpoint;
     this.s.checkpoint = checkpoint;
+    if (checkpoint.gained !== true) return;
+    attempt.saved = true;
+    this.#workIsSafe();
+  }
+
+  /** Losses count only in a row. Words end no row, since a program that is killed right after its first one says it. */
+  #workIsSafe(): void {
+    if (this.s.lossRule === 'saved') this.s.used.infraLosses = 0;
   }
 
   #note(note: NoteSignal): void {
@@ -535,8 +554,9 @@ class Step {
     const reason = clip(ordered && attempt.stopping ? attempt.stopping.reason : result.reason);
     const account = accountOf(outcome);
     if (account === 'agent') s.used.agentFailures += 1;
-    if (account === 'infra' && attempt.firstProgressAt === undefined) s.used.infraLosses += 1;
     if (result.checkpoint) this.#checkpoint(attempt, result.checkpoint);
+    const gotOn = s.lossRule === 'saved' ? attempt.saved === true : attempt.firstProgressAt !== undefined;
+    if (account === 'infra' && !gotOn) s.used.infraLosses += 1;
     if (result.acknowledged?.length) {
       const acknowledged = new Set(result.acknowledged);
       s.messages = s.messages.filter((message) => !acknowledged.has(message.id));
@@ -563,6 +583,7 @@ class Step {
       ...(result.branch !== undefined ? { branch: result.branch } : {}),
       ...(result.sha !== undefined ? { sha: result.sha } : {}),
       ...(attempt.firstProgressAt !== undefined ? { progress: true } : {}),
+      ...(attempt.saved === true ? { saved: true } : {}),
       ...(s.landing?.version !== undefined ? { rigVersion: s.landing.version } : {}),
       ...(usage ? { usage } : {}),
       ...(result.session !== undefined ? { session: clip(result.session, 200) } : {}),
@@ -677,6 +698,7 @@ class Step {
 
   #close(evidence: Extract<Evidence, { verdict: 'verified' }>): void {
     const { s } = this;
+    this.#workIsSafe();
     if (s.landing) {
       s.status = 'in_review';
       return beginLanding(this.#hands, s.landing, evidence);

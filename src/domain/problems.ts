@@ -1,4 +1,5 @@
 import type { BeadView, ConvoyView, RigView } from '../contract/index.js';
+import { lossesToOpen } from './breaker.js';
 import { personNeeded } from './convoy-ready.js';
 import type { DamagedFact, TownFacts } from './town-facts.js';
 import { minutes } from './words.js';
@@ -14,6 +15,7 @@ export type ProblemKind =
   | 'escalation'
   | 'approval'
   | 'budget'
+  | 'losses'
   | 'stalled'
   | 'suspect'
   | 'stopping'
@@ -207,6 +209,21 @@ function beadProblems(view: BeadView, now: number): Problem[] {
       lastNote(view),
       `heartbead nudge ${bead} "your answer"`,
       { advice: `heartbead show ${bead} has its notes` },
+    );
+  }
+  // Said for as long as the row lasts: the agent at work now may be lost as those before it.
+  if (view.used.infraLosses >= lossesToOpen && view.wait?.for !== 'person') {
+    const last = view.attempts.findLast(({ countedAs }) => countedAs === 'infra');
+    add(
+      'losses',
+      'look',
+      `bead ${bead} has lost ${view.used.infraLosses} agents in a row`,
+      `none of them left saved work; at ${view.budgets.infraLosses} the bead is blocked; the last one: ${last?.reason ?? 'see its attempts'}`,
+      `heartbead show ${bead}`,
+      {
+        advice: 'look at what ends them (memory, disk, network); heartbead logs shows their last words',
+        since: last?.endedAt,
+      },
     );
   }
   if (current?.stopping !== undefined && now - current.stopping.at > clocks.stopGrace + stopPatience) {

@@ -40,6 +40,7 @@ export const checkpoint: z.ZodType<Checkpoint> = z.object({
   sha,
   ref: z.string().regex(/^refs\/[\w./-]{1,300}$/, 'not a full ref name'),
   wip: z.boolean(),
+  gained: z.boolean().optional(),
 } satisfies Fields<Checkpoint>);
 
 /** A message may carry more than these four fields: the bead keeps its own notes on it, which are dropped here. */

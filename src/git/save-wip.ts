@@ -20,6 +20,8 @@ export interface SaveWipOptions {
   /** URL or path of the repository. */
   remote: string;
   signal?: AbortSignal | undefined;
+  /** What the attempt began with; the checkpoint then says whether it holds anything else (`gained`). */
+  since?: string;
 }
 
 export interface SavedWip {
@@ -48,7 +50,7 @@ export async function saveWip(options: SaveWipOptions): Promise<SavedWip> {
   return tellingDiskFailures('saving work in progress', () => save(options));
 }
 
-async function save({ worktree, bead, attempt, push, remote, signal }: SaveWipOptions): Promise<SavedWip> {
+async function save({ worktree, bead, attempt, push, remote, signal, since }: SaveWipOptions): Promise<SavedWip> {
   checkedIds(bead, attempt);
   const place = { worktree: checkedPath(worktree) };
   const url = checkedRepo(remote);
@@ -72,8 +74,10 @@ async function save({ worktree, bead, attempt, push, remote, signal }: SaveWipOp
   // The local ref keeps the commit findable, and is what the next save is compared with.
   if (changed) await setOwnRef(worktree, ref, sha, signal);
 
+  const begunWith = since === undefined ? undefined : await treeOf(place, since, signal);
+  const gained = begunWith !== undefined && begunWith !== tree;
   const saved: SavedWip = {
-    checkpoint: { sha, ref, wip: !clean },
+    checkpoint: { sha, ref, wip: !clean, ...(gained ? { gained } : {}) },
     pushed: false,
     changed,
     ...(unsaved.length > 0 ? { unsaved } : {}),

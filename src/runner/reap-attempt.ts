@@ -84,7 +84,14 @@ async function reap(
   await endProcesses({ attempt, graceMs: Math.min(GRACE_MS, clocks.stopGrace), group: record.agent });
 
   const keeper = new WorkKeeper(
-    { bead, attempt, worktree: dir.worktree, remote: input.repo, baseSha: setup.baseSha },
+    {
+      bead,
+      attempt,
+      worktree: dir.worktree,
+      remote: input.repo,
+      baseSha: setup.baseSha,
+      goesOnFrom: input.checkpoint?.sha,
+    },
     {
       record: (fresh) => dir.writeReport(fresh),
       changed: () => undefined,

@@ -90,7 +90,14 @@ export class Supervisor implements ControlHandlers {
     const { dir, input, setup, adapter, token, link, record, clock, log } = options;
     const { bead, attempt, clocks } = input;
     this.keeper = new WorkKeeper(
-      { bead, attempt, worktree: dir.worktree, remote: input.repo, baseSha: setup.baseSha },
+      {
+        bead,
+        attempt,
+        worktree: dir.worktree,
+        remote: input.repo,
+        baseSha: setup.baseSha,
+        goesOnFrom: input.checkpoint?.sha,
+      },
       {
         record: (report) => dir.writeReport(report),
         changed: (checkpoint) => this.note('runner.json', record.update({ checkpoint })),

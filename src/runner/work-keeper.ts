@@ -13,6 +13,8 @@ export interface WorkPlace {
   remote: string;
   /** Commits count when they are ahead of this one. */
   baseSha: string;
+  /** The saved work of an earlier attempt that this one goes on from. */
+  goesOnFrom?: string;
 }
 
 /** A push that takes longer blocks nothing, but the next save waits for it. */
@@ -55,7 +57,7 @@ export class WorkKeeper {
       this.next = undefined;
       try {
         const signal = AbortSignal.timeout(withinMs);
-        const { bead, attempt, worktree, remote } = this.place;
+        const { bead, attempt, worktree, remote, baseSha, goesOnFrom } = this.place;
         const { checkpoint, pushed, pushProblem, unsaved } = await saveWip({
           worktree,
           bead,
@@ -63,6 +65,7 @@ export class WorkKeeper {
           remote,
           push: true,
           signal,
+          since: goesOnFrom ?? baseSha,
         });
         if (unsaved !== undefined)
           this.events.trouble('save', new Error(`not everything could be saved: ${unsaved.join('; ')}`));

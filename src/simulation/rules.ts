@@ -103,6 +103,13 @@ export function eventProblem({
   const record = after.attempts.at(-1);
   if (event.type === 'tick' && record?.outcome === 'lost' && now - current.lastSignAt < before.clocks.suspectGrace)
     return `attempt ${current.id} was given up ${now - current.lastSignAt} ms after its last sign`;
+  if (
+    record?.outcome === 'lost' &&
+    record.saved !== true &&
+    after.used.infraLosses !== before.used.infraLosses + 1 &&
+    before.lossRule === 'saved'
+  )
+    return `attempt ${current.id} was lost without saved work, and the loss does not count`;
   if (record?.countedAs === 'infra' && after.used.agentFailures !== before.used.agentFailures)
     return `the loss of attempt ${current.id} used up the agent's budget`;
   return stateProblem(after);

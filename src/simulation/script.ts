@@ -78,10 +78,14 @@ const kinds: [Fault['do'], ...Fault['do'][]] = [
 
 /**
  * @returns whether a bead whose attempts go like that can come to rest. A provider that refuses for ever is waited for
- * for ever, and that is right; in a script it gives in.
+ * for ever, and agents that get on and are killed are followed by others; in a script both give in.
  */
 export const mayEnd = (agents: readonly AgentScript[]): boolean =>
-  agents.length > 0 && agents.at(-1)?.ends !== 'rate_limited';
+  agents.length > 0 && agents.at(-1)?.ends !== 'rate_limited' && !losesForEver(agents.at(-1));
+
+/** Each attempt leaves saved work and is lost: the bead gets on, and never to an end. */
+const losesForEver = (last: AgentScript | undefined): boolean =>
+  last?.ends === 'killed' && last.changesNothing !== true;
 
 /** @returns the script of a seed; the same one for ever. `server`: also with Temporal away. */
 export function scriptOf(seed: number, { server = false }: { server?: boolean } = {}): Script {
@@ -139,6 +143,7 @@ function agent(whole: (low: number, high: number) => number, pick: <T>(list: rea
     'auth_failed',
     'crashed',
     'silently',
+    'killed',
   ]);
   const script: AgentScript = {
     coldStart: pick([whole(1_000, 5_000), whole(60_000, 15 * minute)]),
@@ -148,6 +153,7 @@ function agent(whole: (low: number, high: number) => number, pick: <T>(list: rea
     ignoresSigterm: pick([false, false, true]),
   };
   if (ends === 'rate_limited') script.retryAfter = whole(minute, 20 * minute);
+  if (ends === 'killed') script.changesNothing = pick([false, true]);
   if (pick([false, false, true]))
     script.silence = {
       from: whole(0, 10 * minute),

@@ -2,8 +2,12 @@ import type { Outcome } from '../contract/index.js';
 import { milliseconds } from './duration.js';
 import type { Duration } from './duration.js';
 
-/** How an agent's process ends by itself. `crashed` is a signal of its own, `silently` a status 0 without a report. */
-export type AgentEnd = 'done' | 'no_changes' | 'escalated' | 'rate_limited' | 'auth_failed' | 'crashed' | 'silently';
+/**
+ * How an agent's process ends by itself. `crashed` is a signal of its own, `killed` one from outside (SIGKILL by a kernel
+ * without memory, say), `silently` a status 0 without a report.
+ */
+export type AgentEnd =
+  'done' | 'no_changes' | 'escalated' | 'rate_limited' | 'auth_failed' | 'crashed' | 'killed' | 'silently';
 
 /** What a scripted agent does. All times are the agent's own: a frozen agent's clock stands still. */
 export interface AgentScript {
@@ -25,6 +29,8 @@ export interface AgentScript {
   ignoresSigterm?: boolean;
   /** With `rate_limited`. */
   retryAfter?: Duration;
+  /** It talks and changes no file. Default false. */
+  changesNothing?: boolean;
 }
 
 /** The same in milliseconds, with the defaults. */
@@ -37,6 +43,7 @@ export interface AgentPlan {
   ends: AgentEnd;
   heedsMessages: boolean;
   ignoresSigterm: boolean;
+  changesNothing: boolean;
   retryAfter?: number;
 }
 
@@ -56,6 +63,7 @@ export function planOf(script: AgentScript): AgentPlan {
     ends: script.ends ?? 'done',
     heedsMessages: script.heedsMessages ?? false,
     ignoresSigterm: script.ignoresSigterm ?? false,
+    changesNothing: script.changesNothing ?? false,
     ...(script.retryAfter === undefined ? {} : { retryAfter: milliseconds(script.retryAfter) }),
   };
 }
@@ -85,6 +93,8 @@ export function outcomeOf(end: AgentEnd): { outcome: Outcome; reason: string; ex
       return { outcome: 'auth_failed', reason: 'not logged in', exitCode: 1 };
     case 'crashed':
       return { outcome: 'agent_failed', reason: 'the agent was ended by SIGSEGV', signal: 'SIGSEGV' };
+    case 'killed':
+      return { outcome: 'lost', reason: 'the agent was ended by SIGKILL, which nobody here sent', signal: 'SIGKILL' };
     case 'silently':
       return { outcome: 'unreported', reason: 'the agent ended with status 0 and no report', exitCode: 0 };
     default:

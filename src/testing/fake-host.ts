@@ -414,6 +414,7 @@ export class FakeHost {
    * A runner died without a result: the work that lies in the worktree is saved, the end is told by the recorded token.
    */
   async #reap(attempt: FakeAttempt): Promise<void> {
+    attempt.runner?.saveLeft();
     const { checkpoint, input } = attempt;
     attempt.result = {
       attempt: input.attempt,

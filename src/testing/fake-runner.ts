@@ -45,6 +45,10 @@ export class FakeRunner {
   #heardUntil = 0;
   #doneAgainAt = 0;
   #saves = 0;
+  /** Its agent has changed a file. */
+  #gained = false;
+  /** Unsaved changes lie in the worktree of a dead runner. */
+  #left = false;
   #disarm: () => void = () => undefined;
 
   constructor(
@@ -133,6 +137,7 @@ export class FakeRunner {
 
   /** SIGKILL of runner and agent: nothing is recorded; the worktree stays. */
   kill(): void {
+    this.#left ||= this.process.alive && this.#worked();
     this.process.kill();
     this.#endAgent();
   }
@@ -367,18 +372,30 @@ export class FakeRunner {
     this.host.note(bead, 'signal', kind);
   }
 
+  /** What the agent of a killed runner has left in the worktree. */
+  saveLeft(): void {
+    if (this.#left) this.#save();
+  }
+
+  /** Whether the agent has changed a file since the last save. */
+  #worked(): boolean {
+    const spoke = this.#agent?.speaksAfter(this.#lastSaved);
+    return this.#left || (spoke !== undefined && spoke <= this.#now && !this.attempt.plan.changesNothing);
+  }
+
   /** A wip commit, when the agent has done something since the last one. */
   #save(): void {
     const { bead, attempt } = this.attempt.input;
-    const worked = this.#agent?.speaksAfter(this.#lastSaved);
-    const changed = this.#saves === 0 || (worked !== undefined && worked <= this.#now);
+    const worked = this.#worked();
+    this.#gained ||= worked;
+    const changed = this.#saves === 0 || worked;
     this.#lastSaved = this.#now;
     if (!changed || !this.host.remoteInReach || !this.#life) return;
     this.#saves += 1;
     const ref = attemptRefs.wip(bead, attempt);
     const sha = fakeSha(bead, attempt, 'wip', this.#saves);
     this.host.remote.push(ref, sha);
-    this.attempt.checkpoint = { sha, ref, wip: true };
+    this.attempt.checkpoint = { sha, ref, wip: true, gained: this.#gained };
   }
 
   #setAgent(): void {

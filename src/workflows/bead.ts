@@ -37,6 +37,7 @@ import {
   beadInputProblem,
   initialState,
   landingErrand,
+  lossRecorded,
   mayDispatch,
   mayOfferAgain,
   nextDeadline,
@@ -83,7 +84,8 @@ class Bead implements Keep {
   #withdrawAsked = false;
 
   constructor(private readonly input: BeadInput) {
-    this.state = input.carried ?? initialState(input, Date.now());
+    // Without a rule for losses: which one holds is decided at the first of them (`apply`).
+    this.state = input.carried ?? { ...initialState(input, Date.now()), lossRule: undefined };
     this.body = input.body ?? '';
     this.#listen();
     this.apply(input.carried ? { type: 'renewed' } : { type: 'tick' });
@@ -91,7 +93,15 @@ class Bead implements Keep {
 
   /** The only place where the state changes. */
   apply(event: BeadEvent): void {
-    this.state = step(this.state, event, Date.now());
+    const before = this.state;
+    this.state = step(before, event, Date.now());
+    // The patch: runs of before took an agent's first word for the end of a row of losses.
+    if (
+      before.lossRule === undefined &&
+      lossRecorded(before, this.state) &&
+      patched('losses-count-until-work-is-saved')
+    )
+      this.state = step({ ...before, lossRule: 'saved' }, event, Date.now());
     this.#publisher.publish(this.state);
   }
 

@@ -5,6 +5,7 @@
 import { getExternalWorkflowHandle, isCancellation, log, workflowInfo } from '@temporalio/workflow';
 import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId } from '../contract/index.js';
 import type { BeadReport, BeadState, MergeRequest, ReturnSlot, SlotRequest } from '../contract/index.js';
+import { slotReturn } from '../domain/index.js';
 import type { BeadEvent, LandingErrand } from '../domain/index.js';
 
 /** Does one errand; a rig that is gone is an event of its own, never an endless wait. */
@@ -33,12 +34,7 @@ export async function runLandingErrand(
         });
       case 'returnSlot': {
         apply({ type: 'slotReturned' });
-        const last = state.attempts.at(-1);
-        return await toRig(rigMessages.returnSlot, {
-          bead: state.bead,
-          infraLoss: last?.outcome === 'lost',
-          progress: last?.progress === true,
-        });
+        return await toRig(rigMessages.returnSlot, slotReturn(state));
       }
       case 'enqueue': {
         const sha = state.sha ?? '';

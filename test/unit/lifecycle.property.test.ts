@@ -21,7 +21,14 @@ const voice = fc.constantFrom<Voice>('current', 'current', 'current', 'old', 'un
 const host = fc.constantFrom('h1', 'h1', 'h1', 'h2');
 
 type Happening =
-  | { kind: 'heartbeat'; of: Voice; beat: HeartbeatKind; host: string | undefined; acknowledges: boolean }
+  | {
+      kind: 'heartbeat';
+      of: Voice;
+      beat: HeartbeatKind;
+      host: string | undefined;
+      acknowledges: boolean;
+      saves: boolean | undefined;
+    }
   | { kind: 'accepted'; of: Voice; host: string }
   | { kind: 'silent'; of: Voice; phase: BeatPhase | undefined; host: string }
   | { kind: 'unreachable' | 'unwatched' | 'adopting' | 'note' | 'escalation'; of: Voice }
@@ -52,6 +59,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
       beat: fc.constantFrom(...heartbeatKinds),
       host: fc.option(host, { nil: undefined }),
       acknowledges: fc.boolean(),
+      saves: fc.constantFrom(undefined, undefined, undefined, false, true),
     }),
   },
   { weight: 25, arbitrary: fc.constant({ kind: 'dispatch' as const }) },
@@ -157,6 +165,9 @@ function eventOf(state: BeadState, what: Happening, now: number): BeadEvent | un
           kind: what.beat,
           host: what.host,
           ...(what.acknowledges ? { acknowledged: state.messages.map((message) => message.id) } : {}),
+          ...(what.saves === undefined
+            ? {}
+            : { checkpoint: { sha: 'd'.repeat(40), ref: 'refs/x', wip: true, gained: what.saves } }),
         },
       };
     case 'accepted':
@@ -325,14 +336,27 @@ describe('for any life of a bead', () => {
     });
   });
 
-  it('budgets shrink only by ends, and are reset only by an operator or by progress', () => {
+  it('budgets shrink only by ends, and are reset only by an operator, or the losses by work that is saved or verified', () => {
     always(({ before, event, after }) => {
-      const progress = event.type === 'heartbeat' && after.strays === before.strays;
+      const saved = after.current?.saved === true || after.attempts.at(-1)?.saved === true;
+      const verified =
+        (event.type === 'evidence' && event.evidence.verdict === 'verified') ||
+        (event.type === 'salvaged' && event.evidence?.verdict === 'verified');
       if (after.used.agentFailures < before.used.agentFailures) expect(event.type).toBe('retry');
-      if (after.used.infraLosses < before.used.infraLosses) expect(event.type === 'retry' || progress).toBe(true);
+      if (after.used.infraLosses < before.used.infraLosses)
+        expect(event.type === 'retry' || saved || verified).toBe(true);
       if (after.used.agentFailures > before.used.agentFailures)
         expect(['ended', 'tick', 'evidence', 'unreachable', 'retry']).toContain(event.type);
       expect(after.used.agentFailures).toBeLessThanOrEqual(after.budgets.agentFailures + 1);
+    });
+  });
+
+  it('a loss counts unless the attempt has left saved work, whatever its agent has said, and the next start is put off', () => {
+    always(({ before, after }) => {
+      const record = after.attempts.at(-1);
+      if (before.current === undefined || record?.id !== before.current.id || record.outcome !== 'lost') return;
+      expect(after.used.infraLosses).toBe(record.saved === true ? 0 : before.used.infraLosses + 1);
+      if (record.saved !== true && !isFinal(after.status)) expect(['backoff', 'person']).toContain(after.wait?.for);
     });
   });
 

@@ -7,7 +7,9 @@ import {
   explain,
   firesInVain,
   initialState,
+  lossRecorded,
   nextDeadline,
+  slotReturn,
   step,
   waitingFor,
 } from '../../src/domain/index.js';
@@ -159,9 +161,9 @@ describe('the life of a bead', () => {
     expect(story.state.agent).toBe('suspect');
     story.tick(1);
     expect(story.state.attempts[0]).toMatchObject({ outcome: 'lost', countedAs: 'infra' });
-    // It had made progress: no loss is counted and the next attempt follows at once.
-    expect(story.state.used.infraLosses).toBe(0);
-    expect(story.state.wait).toBeUndefined();
+    // It had said something and left nothing: the loss counts.
+    expect(story.state.used.infraLosses).toBe(1);
+    expect(story.state.wait).toMatchObject({ for: 'backoff', until: story.now + 10_000 });
     expect(story.state.salvage?.branch).toBe('heartbead/b/1-aaaaaaaa');
   });
 
@@ -258,21 +260,73 @@ describe('the life of a bead', () => {
     expect([story.state.status, story.state.used.agentFailures]).toEqual(['open', 0]);
   });
 
-  it('backs off longer with each loss without progress, and forgets the losses at the first progress', () => {
+  it('backs off longer with each loss without progress, whatever the agent says: only saved work ends the row', () => {
     const story = new Story();
     for (const [n, wait] of [
       [1, 10_000],
       [2, 20_000],
       [3, 40_000],
     ] as const) {
-      story.dispatch().beat(0, 'start').end('lost').after(0, { type: 'salvaged', evidence: undefined });
+      story.dispatch().beat(0, 'start').beat(0).end('lost').after(0, { type: 'salvaged', evidence: undefined });
       expect(story.state.used.infraLosses).toBe(n);
+      expect(slotReturn(story.state)).toEqual({ bead: 'b', infraLoss: true, progress: false });
       expect(nextDeadline(story.state)).toMatchObject({ what: 'backoff', at: story.now + wait });
       story.tick(wait);
     }
+    const saved = { sha: 'c'.repeat(40), ref: 'refs/heartbead/b/4/wip', wip: true };
+    story.dispatch().beat(0, 'start').beat(0);
+    // Saved again what it began with: nothing was worked.
+    story.after(0, { type: 'heartbeat', signal: { attempt: '4-aaaaaaaa', host: 'h1', checkpoint: saved } });
+    expect(story.state.used.infraLosses).toBe(3);
+    story.end('lost', { checkpoint: { ...saved, gained: true } });
+    expect([story.state.used.infraLosses, story.state.wait, story.state.attempts.at(-1)?.saved]).toEqual([
+      0,
+      undefined,
+      true,
+    ]);
+    expect(slotReturn(story.state)).toEqual({ bead: 'b', infraLoss: true, progress: true });
+    // What that attempt has saved is nothing that the next one has worked.
+    story.dispatch().beat(0, 'start').beat(0).end('lost');
+    expect(story.state.used.infraLosses).toBe(1);
+    expect(backoff(50)).toBe(10 * minute);
+  });
+
+  it('a row of losses ends with verified work, and a full one asks for a person', () => {
+    const story = new Story();
+    const lose = (): Story =>
+      story.dispatch().beat(0, 'start').beat(0).end('lost').after(0, { type: 'salvaged', evidence: undefined });
+    lose().tick(10_000);
+    story
+      .dispatch()
+      .beat(0, 'start')
+      .end('done', { branch: 'x', sha: 'a'.repeat(40) });
+    const verified = {
+      verdict: 'verified',
+      branch: 'x',
+      sha: 'a'.repeat(40),
+      baseSha: 'b'.repeat(40),
+      ahead: 1,
+    } as const;
+    expect(story.state.used.infraLosses).toBe(1);
+    expect(step(story.state, { type: 'evidence', evidence: verified }, story.now).used.infraLosses).toBe(0);
+    story.after(0, { type: 'evidence', evidence: { verdict: 'missing', reason: 'the branch is not there' } });
+    while (story.state.status !== 'blocked') {
+      story.tick(10 * minute);
+      lose();
+    }
+    expect(story.state.used.infraLosses).toBe(10);
+    expect(story.state.reason).toContain('without any saved work');
+  });
+
+  it('a bead of an earlier version keeps its rule until its next loss: a word ended the row', () => {
+    const story = new Story();
+    story.state = { ...story.state, lossRule: undefined, used: { ...story.state.used, infraLosses: 4 } };
     story.dispatch().beat(0, 'start').beat(0);
     expect(story.state.used.infraLosses).toBe(0);
-    expect(backoff(50)).toBe(10 * minute);
+    const before = story.state;
+    story.end('lost');
+    expect([story.state.used.infraLosses, lossRecorded(before, story.state)]).toEqual([0, true]);
+    expect(lossRecorded(story.state, story.tick().state)).toBe(false);
   });
 
   it.each(['auth_failed', 'not_installed', 'setup_failed', 'escalated'] as const)(

@@ -164,6 +164,36 @@ describe('a runner and its agent that are killed', () => {
   });
 });
 
+describe('an agent that says a word and is killed from outside', () => {
+  it('every time: each start is further off than the last, and then a person is asked', async () => {
+    const town = await world.town({
+      agent: { works: '4m', ends: 'killed', changesNothing: true },
+      budgets: { infraLosses: 5 },
+    });
+    const bead = await town.sling();
+    const blocked = await bead.until('is blocked', ({ status }) => status === 'blocked', '1h');
+    expect(blocked.reason).toContain('5 attempts in a row were lost without any saved work');
+    const starts = blocked.attempts.map(({ startedAt }) => startedAt);
+    const between = starts.slice(1).map((at, n) => Math.floor((at - (blocked.attempts[n]?.endedAt ?? 0)) / 10_000));
+    expect(between).toEqual([1, 2, 4, 8]);
+    expect(blocked.attempts.map(({ progress, saved }) => [progress, saved])).toEqual(
+      Array.from({ length: 5 }, () => [true, undefined]),
+    );
+  });
+
+  it('but leaves saved work each time: the next follows at once', async () => {
+    const town = await world.town({ agent: { works: '10m', ends: 'killed' } });
+    const bead = await town.sling();
+    const third = await bead.until('is at its third', ({ current }) => current?.number === 3, '1h');
+    expect(third.used.infraLosses).toBe(0);
+    expect(third.attempts.map(({ saved, outcome }) => [saved, outcome])).toEqual([
+      [true, 'lost'],
+      [true, 'lost'],
+    ]);
+    expect((third.attempts[1]?.startedAt ?? 0) - (third.attempts[0]?.endedAt ?? 0)).toBeLessThan(10_000);
+  });
+});
+
 describe('a partition', () => {
   it('longer than orphanGrace freezes the agent, and its end thaws it: no attempt is used', async () => {
     const town = await world.town({

@@ -64,6 +64,37 @@ async function restored(saved: SavedWip): Promise<string> {
   return to;
 }
 
+describe('what was gained', () => {
+  const since = async (sha: string): Promise<boolean | undefined> =>
+    (await saveWip({ worktree: path, ...ids, push: false, remote: lab.origin, since: sha })).checkpoint.gained;
+
+  it('is nothing without a change, something as soon as a file differs, and nothing again when it is undone', async () => {
+    expect(await since(base)).toBeUndefined();
+    await put(path, { 'keep.txt': 'changed\n' });
+    expect(await since(base)).toBe(true);
+    await put(path, { 'keep.txt': 'keep\n' });
+    expect(await since(base)).toBeUndefined();
+    await commit(path, { 'new.txt': 'new\n' });
+    expect(await since(base)).toBe(true);
+  });
+
+  it('is nothing when an attempt saves again what an earlier one had saved, though the commit is another', async () => {
+    await put(path, { 'keep.txt': 'half done\n' });
+    const first = (await save()).checkpoint;
+    const at = join(lab.dir, 'second');
+    await createWorktree({ mirror, path: at, branch: 'heartbead/a/2-efgh', at: first.sha, wip: first.wip });
+    const again = (): Promise<SavedWip> =>
+      saveWip({ worktree: at, bead: 'a', attempt: '2-efgh', push: false, remote: lab.origin, since: first.sha });
+    const second = (await again()).checkpoint;
+    expect([second.sha === first.sha, second.gained]).toEqual([false, undefined]);
+    // That it was committed is no work either.
+    await git(at, 'commit', '-aqm', 'half done');
+    expect((await again()).checkpoint.gained).toBeUndefined();
+    await put(at, { 'keep.txt': 'done\n' });
+    expect((await again()).checkpoint.gained).toBe(true);
+  });
+});
+
 describe('saved work in progress', () => {
   it('holds new, changed and removed files, odd names, executable bits and links, but nothing that is ignored', async () => {
     await put(path, {

@@ -23,6 +23,7 @@ const kinds: Record<ProblemKind, true> = {
   stopping: true,
   paused: true,
   'no-answer': true,
+  losses: true,
   malformed: true,
   breaker: true,
   'rig-paused': true,

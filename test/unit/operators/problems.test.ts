@@ -111,6 +111,7 @@ const causes: [string, () => Problem[]][] = [
   ],
   ['escalation', () => withBead(aBead({ attention: 'escalation', notes: ['which of the two parsers?'] }))],
   ['approval', () => withBead(approval)],
+  ['losses', () => withBead(aBead({ used: { agentFailures: 0, infraLosses: 3, reworkRounds: 0 } }))],
   ['stalled', () => withBead(aBead({ agent: 'stalled', current: stalled, attention: 'stalled' }))],
   ['suspect', () => withBead(aBead({ agent: 'suspect', current: suspect }))],
   [

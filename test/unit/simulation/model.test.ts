@@ -75,6 +75,16 @@ describe('stories that random days have found', () => {
     expect(await playOnModel(script)).toMatchObject({ statuses: ['closed'], attempts: 1 });
   });
 
+  it('an agent that talks and is killed, again and again, is started ten times and no more', async () => {
+    const script: Script = {
+      seed: 0,
+      ...host,
+      beads: [[{ coldStart: 1_000, firstOutput: 100, works: 1_000, ends: 'killed', changesNothing: true }]],
+      steps: [],
+    };
+    expect(await playOnModel(script)).toMatchObject({ statuses: ['blocked'], attempts: 10 });
+  });
+
   it('Temporal away for a night costs no attempt', async () => {
     const script: Script = {
       seed: 0,
@@ -144,6 +154,17 @@ describe('the rules see', () => {
         now: 60 * minute,
       },
       'not given up',
+    ],
+    [
+      'a loss that does not count',
+      {
+        event: { type: 'ended', result: { attempt, outcome: 'lost', reason: 'killed', host: 'h' } },
+        after: {
+          ...at(working, 2_000, { type: 'ended', result: { attempt, outcome: 'lost', reason: 'killed', host: 'h' } }),
+          used: working.used,
+        },
+      },
+      'the loss does not count',
     ],
     [
       'a person who is not told what to do',

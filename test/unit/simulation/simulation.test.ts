@@ -22,6 +22,7 @@ describe('scripts', () => {
       'crashed',
       'done',
       'escalated',
+      'killed',
       'no_changes',
       'rate_limited',
       'silently',
