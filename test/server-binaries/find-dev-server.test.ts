@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import { findDevServer } from '../../src/server/find-dev-server.js';
+import { buildOldestDevServer, findDevServer } from '../../src/server/find-dev-server.js';
 import { sdkVersion } from '../../src/server/download.js';
 import { ServerNotFound } from '../../src/server/found-binary.js';
 import { scratchFolder, script } from '../support/scratch.js';
@@ -10,7 +10,7 @@ import { downloadService, unreachable } from './download-service.js';
 const answers = (version: string): string => `echo 'temporal version ${version}'`;
 const good = '1.2.3 (Server 1.29.1, UI 2.42.1)';
 
-/** A machine with an empty cache, and only the given programs on PATH besides the system's shell. */
+/** A machine with an empty cache, and only the given programs on PATH besides the system's: pip and uv do not work. */
 function machine(): {
   env: NodeJS.ProcessEnv;
   bin: string;
@@ -22,6 +22,7 @@ function machine(): {
   const bin = join(folder, 'bin');
   const cache = join(folder, 'cache');
   const lines: string[] = [];
+  for (const name of ['python3', 'python', 'pip3', 'pip', 'uv']) script(join(bin, name), 'exit 1');
   return {
     env: { PATH: `${bin}:/usr/bin:/bin`, HOME: folder, HEARTBEAD_CACHE: cache },
     bin,
@@ -109,7 +110,7 @@ test('where no download is possible, it is built with go install; the next calle
   const built = await findDevServer({ env, log, downloads: unreachable });
   expect(built).toEqual({ path: join(cache, 'dev-server/cli-1.5.1/temporal'), source: 'go install', version: good });
   expect(lines.join('\n')).toMatch(
-    /the download does not work here \(.*ECONNREFUSED.*\)[^]*building .* with go install/,
+    /download does not work here \(.*ECONNREFUSED.*\)[^]*Python index does not work here \(there is no pip and no uv[^]*building .* with go install/,
   );
   expect((await findDevServer({ env, downloads: unreachable })).source).toBe('cache');
   expect(readFileSync(calls, 'utf8')).toBe('called\n');
@@ -140,7 +141,9 @@ test('a failed build is told with what the compiler said and what to do, and lea
 
 test('without go the message names what to install', async () => {
   const { env } = machine();
-  await expect(findDevServer({ env, downloads: unreachable })).rejects.toThrow(/there is no go on PATH[^]*Install Go/);
+  await expect(findDevServer({ env, downloads: unreachable })).rejects.toThrow(
+    /there is no go on PATH[^]*Install pip or uv .*, Go/,
+  );
 });
 
 test('a program in the cache that no longer runs is fetched again', async () => {
@@ -169,4 +172,18 @@ test('a build that was interrupted leaves nothing in the cache, and what a kille
   script(join(bin, 'go'), fakeGo(join(bin, '../calls')));
   await findDevServer({ env, downloads: unreachable });
   expect(existsSync(join(cache, 'dev-server/unfinished-abc'))).toBe(false);
+});
+
+test('the oldest supported server is built, or taken from the cache, whatever else there is', async () => {
+  const { env, bin, cache } = machine();
+  const calls = join(bin, '../calls');
+  script(join(bin, 'temporal'), answers('9.9.9 (Server 9.9.9)'));
+  script(join(bin, 'go'), fakeGo(calls));
+  const { url, asked } = await downloadService(answers(good));
+  await findDevServer({ env: { ...env, PATH: '/usr/bin:/bin' }, downloads: url });
+  const before = asked.length;
+  const oldest = { path: join(cache, 'dev-server/cli-1.5.1/temporal'), source: 'go install', version: good };
+  expect(await buildOldestDevServer({ env, downloads: url })).toEqual(oldest);
+  expect(await buildOldestDevServer({ env, downloads: url })).toEqual({ ...oldest, source: 'cache' });
+  expect(asked).toHaveLength(before);
 });

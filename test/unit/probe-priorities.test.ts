@@ -21,3 +21,27 @@ test.each([
 ])('tasks that come out %s', (_, text, verdict) => {
   expect(judge(order(text))).toMatchObject(verdict);
 });
+
+test.each([
+  ['uuuuuulslslsllllll', []],
+  ['uuuuuullllllllllssss', ['matching.enableFairness: true']],
+  [
+    'uluuluslsulslsllllll',
+    [
+      'matching.numTaskqueueReadPartitions: 1',
+      'matching.numTaskqueueWritePartitions: 1',
+      'matching.enableFairness: true',
+    ],
+  ],
+  [
+    'llllllllllssssuuuuuu',
+    [
+      'matching.useNewMatcher: true',
+      'matching.numTaskqueueReadPartitions: 1',
+      'matching.numTaskqueueWritePartitions: 1',
+      'matching.enableFairness: true',
+    ],
+  ],
+])('from the order %s follows what the server needs', (text, settings) => {
+  expect(judge(order(text)).settings).toEqual(settings);
+});

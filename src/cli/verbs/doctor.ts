@@ -65,13 +65,13 @@ async function examine(context: Context): Promise<Check[]> {
   checks.push(await guarded('search attributes', () => server.checkSearchAttributes(town, deadline)));
   checks.push(
     await guarded('priorities', async () => {
-      const { honoured, text } = await probePriorities(connection, namespace);
+      const { honoured, text, settings } = await probePriorities(connection, namespace);
       return honoured
         ? ok('priorities', text)
         : warn(
             'priorities',
             text,
-            'set matching.useNewMatcher and matching.enableFairness in the dynamic configuration of the server (docs/operators.md)',
+            `set in the dynamic configuration of the server: ${settings.join(', ')} (docs/operators.md)`,
           );
     }),
   );
