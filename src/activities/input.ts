@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bodyProblem, limits, outcomes, startModes } from '../contract/index.js';
+import { bodyProblem, commandProblem, limits, outcomes, startModes } from '../contract/index.js';
 import type {
   Activities,
   AgentSession,
@@ -47,7 +47,7 @@ const clocks: z.ZodType<Clocks> = z.object({
 
 const agent: z.ZodType<AgentSpec> = z.object({
   adapter: z.string().regex(/^[\w-]{1,50}$/, 'not the name of an adapter'),
-  command: z.string().max(20_000).optional(),
+  command: guarded((command) => (command === '' ? undefined : commandProblem(command))).optional(),
   options: z.record(z.string(), z.unknown()).optional(),
   env: z
     .array(z.string().regex(/^[A-Za-z_]\w*$/, 'not the name of a variable'))

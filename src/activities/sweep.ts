@@ -27,7 +27,7 @@ export async function sweepUnstarted(deps: ActivityDeps, preparations: Preparati
 }
 
 /**
- * Looks after an attempt that has ended: its worktree is removed once its bead has gone on to another attempt, or has
+ * Looks after an attempt that has ended: its credentials are removed at once, its worktree is removed once its bead has gone on to another attempt, or has
  * ended, and the remote has shown that nothing in it would be lost. Until then a person may want to look at it. Logs
  * and result stay.
  * @returns whether nothing is left to be done; false: it is to be tried again.
@@ -35,6 +35,8 @@ export async function sweepUnstarted(deps: ActivityDeps, preparations: Preparati
  */
 export async function sweepEnded(deps: ActivityDeps, dir: AttemptDir): Promise<boolean> {
   const { host } = deps;
+  // Whoever still reports its end has read them before.
+  if ((await dir.readResult()) !== undefined) await dir.forgetSecrets();
   const repo = (await dir.readInput())?.repo;
   if (repo === undefined || !(await exists(dir.worktree))) return true;
   const bead = await askBead(deps, dir.bead);

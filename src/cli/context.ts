@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { BeadClient, FleetClient, Town } from '../client/index.js';
+import { escapedJson } from '../contract/index.js';
 import { defaultDeadline } from '../client/deadline.js';
 import { durationOf, durationProblem } from './duration.js';
 import { reportOf, usageError } from './exit.js';
@@ -48,7 +49,17 @@ export class Context {
 
   /** Prints a result: the object as JSON, or the text. */
   print(value: unknown, text: string): void {
-    this.io.out(this.json ? JSON.stringify(value, undefined, 2) : text);
+    this.io.out(this.json ? this.#json(value, 2) : text);
+  }
+
+  /** Prints a result as one line of JSON. */
+  printJsonLine(value: unknown): void {
+    this.io.out(this.#json(value));
+  }
+
+  /** JSON keeps C1 controls and what turns the direction of reading as they are: a terminal must not get them. */
+  #json(value: unknown, indent?: number): string {
+    return escapedJson(JSON.stringify(value, undefined, indent));
   }
 
   /** A remark besides the result; on stderr, so that pipes stay clean. */
@@ -86,7 +97,7 @@ export function action<A extends unknown[]>(run: Run<A>): (...given: unknown[]) 
 /** Prints a failure to stderr. @returns the exit status it means. */
 export function printError(error: unknown, json: boolean, io: Io = processIo()): ExitCode {
   const report = reportOf(error);
-  if (json) io.err(JSON.stringify({ error: report }));
+  if (json) io.err(escapedJson(JSON.stringify({ error: report })));
   else {
     io.err(`${io.errColors.red('heartbead:')} ${report.message}`);
     if (report.next !== undefined) io.err(`  next: ${report.next}`);

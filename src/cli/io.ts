@@ -8,7 +8,9 @@ export interface Io {
   /** Colours of stdout and of stderr: none when NO_COLOR is set or it is no terminal. */
   colors: Colors;
   errColors: Colors;
-  /** stdout is a terminal that can be redrawn. */
+  /** stdout is a terminal. */
+  terminal: boolean;
+  /** stdout is one that can be redrawn. */
   tty: boolean;
   /** stderr is. */
   errTty: boolean;
@@ -32,6 +34,7 @@ export function processIo(env: NodeJS.ProcessEnv = process.env): Io {
     err: (text) => void stderr.write(`${text}\n`),
     colors: createColors(wantsColors(env, stdout.isTTY)),
     errColors: createColors(wantsColors(env, stderr.isTTY)),
+    terminal: stdout.isTTY,
     tty: stdout.isTTY && env['TERM'] !== 'dumb',
     errTty: stderr.isTTY && env['TERM'] !== 'dumb',
     width: stdout.isTTY ? stdout.columns : 100,

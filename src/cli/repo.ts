@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
-import { repoProblem } from '../contract/index.js';
+import { repoProblem, repoTokenProblem } from '../contract/index.js';
 import { usageError } from './exit.js';
 import { requireWhole, surveyRepository } from './local-repository.js';
 import type { LocalRepository } from './local-repository.js';
@@ -35,7 +35,7 @@ export function repoOf(given: string, cwd: string): string {
   const isPath = /^\.{0,2}\//.test(given) || given === '.' || given === '..';
   const isBarePath = !isPath && !given.startsWith('-') && !given.includes(':') && existsSync(resolve(cwd, given));
   if (!isPath && !isBarePath) {
-    const problem = repoProblem(given);
+    const problem = repoProblem(given) ?? repoTokenProblem(given);
     if (problem !== undefined)
       throw usageError(problem, 'give --repo a URL (https, ssh, git, file) or the path of a repository');
     return given;

@@ -4,6 +4,7 @@
  * @module
  */
 import { limits } from './limits.js';
+import { nulProblem } from './plain-text.js';
 
 /** @returns what is wrong with a bead id, or undefined. Ids become workflow ids, refs and folder names. */
 export function beadIdProblem(id: unknown): string | undefined {
@@ -61,6 +62,23 @@ export function repoProblem(url: unknown): string | undefined {
   return `not a repository URL or path: ${JSON.stringify(url)}; a path begins with / or ./`;
 }
 
+/** How forges begin their tokens: GitHub, GitLab, Bitbucket and Atlassian, Gitea's and OAuth's user names for them. */
+const tokenWords = /^(?:gh[a-z]_|github_pat_|gl[a-z]+-|ATBB|ATATT|x-token-auth$|x-access-token$|oauth2$)/i;
+
+/**
+ * A user name in a URL is no secret (`https://jane@…`), but forges take a token in its place. For the edges alone: a
+ * bead that has begun with such a URL goes on.
+ * @returns what is wrong with the user part of a repository's http(s) URL, or undefined.
+ */
+export function repoTokenProblem(url: string): string | undefined {
+  const user = /^https?:\/\/([^/@]*)@/i.exec(url)?.[1];
+  if (user === undefined) return undefined;
+  const secret = tokenWords.test(user) || (user.length >= 20 && /\d/.test(user) && /^[\w.~%-]+$/.test(user));
+  return secret
+    ? 'a repository URL must not carry a token (it would stay in history); use a git credential helper or ssh'
+    : undefined;
+}
+
 const shaPattern = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 /** @returns what is wrong with a full commit id, or undefined. */
 export function shaProblem(sha: unknown): string | undefined {
@@ -72,7 +90,7 @@ export function titleProblem(title: unknown): string | undefined {
   if (typeof title !== 'string' || title.trim() === '') return 'a bead needs a title';
   if (title.length > limits.titleChars)
     return `a title has at most ${limits.titleChars} characters, this one has ${title.length}; put the rest into the body`;
-  return undefined;
+  return nulProblem(title, 'a title');
 }
 
 /** @returns what is wrong with a body, or undefined. `bytes` is its length in UTF-8. */
@@ -80,5 +98,13 @@ export function bodyProblem(body: unknown, bytes: number): string | undefined {
   if (typeof body !== 'string') return 'a body must be a text';
   if (bytes > limits.bodyBytes)
     return `a body has at most ${limits.bodyBytes} bytes, this one has ${bytes}; put long material into the repository and name the file`;
-  return undefined;
+  return nulProblem(body, 'a body');
+}
+
+/** @returns what is wrong with an agent's command line, or undefined. */
+export function commandProblem(command: unknown): string | undefined {
+  if (typeof command !== 'string' || command.trim() === '') return 'a command must be a non-empty text';
+  if (command.length > limits.commandChars)
+    return `a command has at most ${limits.commandChars} characters, this one has ${command.length}; put a longer one into a script`;
+  return nulProblem(command, 'a command');
 }

@@ -1,3 +1,4 @@
+import { markdownText } from '../contract/index.js';
 import type { ConvoyBeadState, ConvoyState } from '../contract/index.js';
 import { convoyProgress, personNeeded, statusWords, waitingReason } from './convoy-ready.js';
 import { panelChars, storyLines, table } from './markdown.js';
@@ -18,7 +19,7 @@ const order: Record<ConvoyBeadState['status'], number> = {
 export function convoyDetails(s: ConvoyState): string {
   const { merged, total } = convoyProgress(s);
   const rows = [
-    ['state', `**${s.status}**: ${s.reason}`],
+    ['state', `**${s.status}**: ${markdownText(s.reason)}`],
     ['progress', `${merged} of ${total} beads merged`],
     [
       'lands on',
@@ -37,7 +38,7 @@ export function convoyDetails(s: ConvoyState): string {
       : [
           [
             'landing',
-            `${s.landing.step}${s.landing.tries > 0 ? `, try ${s.landing.tries}` : ''}${s.landing.lastReason === undefined ? '' : `; the last one: ${s.landing.lastReason}`}`,
+            `${s.landing.step}${s.landing.tries > 0 ? `, try ${s.landing.tries}` : ''}${s.landing.lastReason === undefined ? '' : `; the last one: ${markdownText(s.landing.lastReason)}`}`,
           ],
         ]),
   ];
@@ -48,7 +49,9 @@ export function convoyDetails(s: ConvoyState): string {
       ['', ''],
       rows.map(([name = '', text = '']) => [`**${name}**`, text]),
     ),
-    ...(needed.length === 0 ? [] : ['', '**Needs a person**', '', ...needed.slice(0, 10).map((text) => `- ${text}`)]),
+    ...(needed.length === 0
+      ? []
+      : ['', '**Needs a person**', '', ...needed.slice(0, 10).map((text) => `- ${markdownText(text)}`)]),
     '',
     ...table(
       ['bead', 'needs', 'status', ''],
@@ -66,5 +69,5 @@ export function convoyDetails(s: ConvoyState): string {
 
 function why(s: ConvoyState, bead: ConvoyBeadState): string {
   if (bead.status === 'merged') return bead.sha === undefined ? '' : `\`${bead.sha.slice(0, 12)}\``;
-  return (waitingReason(s, bead.id) ?? bead.reason ?? '').slice(0, 150);
+  return markdownText((waitingReason(s, bead.id) ?? bead.reason ?? '').slice(0, 150));
 }

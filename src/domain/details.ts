@@ -1,10 +1,9 @@
+import { markdownText } from '../contract/index.js';
 import type { BeadState } from '../contract/index.js';
 import { nextDeadline, waitingFor } from './deadline.js';
 import { verdict } from './explain.js';
+import { cell, instant, panelChars, storyLines } from './markdown.js';
 import { usageText } from './usage.js';
-
-const instant = (at: number): string => new Date(at).toISOString().replace('.000Z', 'Z');
-const cell = (text: string): string => text.replace(/[|\n\r]+/g, ' ');
 
 /**
  * The live panel of the Web UI (`setCurrentDetails`): Markdown, at most 20,000 bytes by the server's limit. Instants,
@@ -12,20 +11,20 @@ const cell = (text: string): string => text.replace(/[|\n\r]+/g, ' ');
  */
 export function details(state: BeadState): string {
   const rows: [string, string][] = [
-    ['verdict', verdict(state)],
-    ['why', state.reason],
+    ['verdict', markdownText(verdict(state))],
+    ['why', markdownText(state.reason)],
   ];
   const waits = waitingFor(state);
-  if (waits !== undefined) rows.push(['waits for', waits]);
+  if (waits !== undefined) rows.push(['waits for', markdownText(waits)]);
   const deadline = nextDeadline(state);
-  if (deadline) rows.push(['next', `${instant(deadline.at)}: ${deadline.text}`]);
+  if (deadline) rows.push(['next', `${instant(deadline.at)}: ${markdownText(deadline.text)}`]);
   const attempt = state.current;
   if (attempt) {
     rows.push(['attempt', `${attempt.number} (\`${attempt.id}\`) on ${attempt.host ?? 'no host yet'}`]);
     if (attempt.lastProgressAt !== undefined)
       rows.push([
         'last progress',
-        `${instant(attempt.lastProgressAt)}${attempt.activity === undefined ? '' : ` (${attempt.activity})`}`,
+        `${instant(attempt.lastProgressAt)}${attempt.activity === undefined ? '' : ` (${markdownText(attempt.activity)})`}`,
       ]);
   }
   if (state.branch !== undefined)
@@ -39,16 +38,15 @@ export function details(state: BeadState): string {
   const table = ['| | |', '|---|---|', ...rows.map(([name, text]) => `| **${name}** | ${cell(text)} |`)];
   const attempts = state.attempts
     .slice(-8)
-    .map((a) => `- attempt ${a.number}: **${a.outcome ?? '?'}** ${cell((a.reason ?? '').slice(0, 200))}`);
-  const story = state.story.slice(-8).map((line) => `- ${instant(line.at)} ${cell(line.text)}`);
+    .map((a) => `- attempt ${a.number}: **${a.outcome ?? '?'}** ${markdownText((a.reason ?? '').slice(0, 200))}`);
   return [
     ...table,
     ...(attempts.length > 0 ? ['', '**Attempts**', '', ...attempts] : []),
     '',
     '**Story**',
     '',
-    ...story,
+    ...storyLines(state.story),
   ]
     .join('\n')
-    .slice(0, 15_000);
+    .slice(0, panelChars);
 }

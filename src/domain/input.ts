@@ -1,4 +1,12 @@
-import { beadIdProblem, bodyProblem, branchProblem, repoProblem, shaProblem, titleProblem } from '../contract/index.js';
+import {
+  beadIdProblem,
+  bodyProblem,
+  branchProblem,
+  commandProblem,
+  repoProblem,
+  shaProblem,
+  titleProblem,
+} from '../contract/index.js';
 import type { BeadInput } from '../contract/index.js';
 import { budgetsProblem, clocksProblem, mergeBudgets, mergeClocks } from './clocks.js';
 
@@ -26,6 +34,7 @@ export function beadInputProblem(input: unknown, bodyBytes: (text: string) => nu
     (typeof agent === 'object' && agent !== null && typeof agent.adapter === 'string' && agent.adapter !== ''
       ? undefined
       : 'a bead needs an agent: {adapter: "shell" | "demo" | …}') ??
+    (agent?.command === undefined ? undefined : commandProblem(agent.command)) ??
     (priority === undefined || (Number.isInteger(priority) && priority >= 1 && priority <= 5)
       ? undefined
       : 'a priority is a whole number from 1 (first) to 5 (last)') ??

@@ -1,5 +1,7 @@
 /** What the live panels of the Web UI are made of. @module */
 
+import { markdownText } from '../contract/index.js';
+
 /**
  * The server takes at most 20,000 bytes of details; three quarters of that many characters leave room for those of two
  * bytes.
@@ -9,8 +11,8 @@ export const panelChars = 15_000;
 /** Instants, not durations: a panel is written on change and read later. */
 export const instant = (at: number): string => new Date(at).toISOString().replace('.000Z', 'Z');
 
-/** @returns a text that does not break a table. */
-export const cell = (text: string): string => text.replace(/[|\n\r]+/g, ' ');
+/** @returns a text of ours, with its markup, that does not break a table. */
+export const cell = (text: string): string => text.replace(/(?<!\\)\||[\n\r]+/g, ' ');
 
 /** @returns a table, or no line at all when it has no rows. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
@@ -24,4 +26,4 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /** @returns the last lines of a story, as a list. */
 export const storyLines = (story: readonly { at: number; text: string }[], count = 8): string[] =>
-  story.slice(-count).map((line) => `- ${instant(line.at)} ${cell(line.text)}`);
+  story.slice(-count).map((line) => `- ${instant(line.at)} ${markdownText(line.text)}`);

@@ -1,3 +1,4 @@
+import { markdownText } from '../contract/index.js';
 import type { QueuedMerge, RigState } from '../contract/index.js';
 import { instant, panelChars, storyLines, table } from './markdown.js';
 import { nextRigDeadline } from './rig-errands.js';
@@ -24,7 +25,7 @@ export function rigVerdict(s: RigState): string {
 /** The live panel of a rig in the Web UI: who runs, what is merged now, what waits, what went wrong. Markdown. */
 export function rigDetails(s: RigState): string {
   const rows = [
-    ['state', rigVerdict(s)],
+    ['state', markdownText(rigVerdict(s))],
     ['repository', `\`${s.settings.repo}\`${s.settings.base === undefined ? '' : `, base \`${s.settings.base}\``}`],
   ];
   rows.push([
@@ -32,7 +33,7 @@ export function rigDetails(s: RigState): string {
     `version ${s.version}: ${s.settings.strategy}, ${s.settings.checks.length === 0 ? 'no checks' : `checks ${s.settings.checks.map(({ name }) => name).join(', ')}`}${s.settings.approval ? ', with approval' : ''}`,
   ]);
   const next = nextRigDeadline(s);
-  if (next !== undefined) rows.push(['next', `${instant(next.at)}: ${next.text}`]);
+  if (next !== undefined) rows.push(['next', `${instant(next.at)}: ${markdownText(next.text)}`]);
   const merge = (state: string, { item, target, branch, tries, lastReason, notBefore }: QueuedMerge): string[] => [
     state,
     item,
@@ -41,7 +42,7 @@ export function rigDetails(s: RigState): string {
     [
       tries > 0 ? `try ${tries + 1}` : '',
       notBefore === undefined ? '' : `not before ${instant(notBefore)}`,
-      lastReason ?? '',
+      markdownText(lastReason ?? ''),
     ]
       .filter((text) => text !== '')
       .join(', '),
@@ -71,7 +72,7 @@ export function rigDetails(s: RigState): string {
     })),
     ...s.notMerged.map(({ at, item, outcome, reason }) => ({
       at,
-      text: `- ${instant(at)} ${item} **${outcome}**: ${reason.slice(0, 200)}`,
+      text: `- ${instant(at)} ${item} **${outcome}**: ${markdownText(reason.slice(0, 200))}`,
     })),
   ]
     .sort((a, b) => a.at - b.at)

@@ -1,4 +1,12 @@
-import { beadIdProblem, branchProblem, limits, mergeStrategies, repoProblem } from '../contract/index.js';
+import {
+  beadIdProblem,
+  branchProblem,
+  commandProblem,
+  limits,
+  nulProblem,
+  mergeStrategies,
+  repoProblem,
+} from '../contract/index.js';
 import type { Check, RigChange, RigInput, RigSettings } from '../contract/index.js';
 import { budgetsProblem, clocksProblem, mergeBudgets, mergeClocks } from './clocks.js';
 
@@ -62,9 +70,9 @@ export function rigSettingsProblem(given: unknown): string | undefined {
 function agentProblem(agent: unknown): string | undefined {
   const adapter = (agent as { adapter?: unknown } | null | undefined)?.adapter;
   if (typeof adapter !== 'string' || adapter === '') return 'a rig needs an agent: {adapter: "shell" | "demo" | …}';
-  return adapter === 'rig'
-    ? 'the agent of a rig is the adapter itself; "rig" is what a bead says to get it'
-    : undefined;
+  if (adapter === 'rig') return 'the agent of a rig is the adapter itself; "rig" is what a bead says to get it';
+  const { command } = agent as { command?: unknown };
+  return command === undefined ? undefined : commandProblem(command);
 }
 
 function checksProblem(checks: unknown): string | undefined {
@@ -78,6 +86,7 @@ function checksProblem(checks: unknown): string | undefined {
     names.add(check.name);
     if (typeof check.command !== 'string' || check.command.trim() === '' || check.command.length > limits.textChars)
       return `check ${check.name} needs a command of at most ${limits.textChars} characters; put a longer one into a script`;
+    if (check.command.includes('\0')) return nulProblem(check.command, `the command of check ${check.name}`);
     const { timeout } = check;
     if (typeof timeout !== 'number' || !(timeout >= checkTimeouts.least && timeout <= checkTimeouts.most))
       return `check ${check.name} needs a timeout in milliseconds, from a second to a day`;

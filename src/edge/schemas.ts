@@ -10,6 +10,7 @@ import {
   branchProblem,
   limits,
   messageSenders,
+  nulProblem,
   repoProblem,
   shaProblem,
   titleProblem,
@@ -53,4 +54,4 @@ export const messageOf = (text: z.ZodType<string>): z.ZodType<Message> =>
   } satisfies Fields<Message>);
 
 /** Text of an agent or of an operator that a bead keeps: twice the limit, since what is clipped says so. */
-export const keptText = z.string().max(limits.textChars * 2);
+export const keptText = guarded((text) => nulProblem(text, 'a text')).max(limits.textChars * 2);

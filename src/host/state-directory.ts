@@ -27,10 +27,13 @@ export async function openStateDirectory(home: string): Promise<StateDirectory> 
   return { home, ...(await readOrMakeHostId(home)) };
 }
 
+/** Any right of the group or of others. */
+export const forOthers = 0o077;
+
 /** A directory that somebody made before keeps the mode it has: others could read every prompt in it. */
-async function closeToOthers(home: string): Promise<void> {
+export async function closeToOthers(home: string): Promise<void> {
   const { mode, uid } = await stat(home);
-  if ((mode & 0o077) !== 0 && uid === process.getuid?.()) await chmod(home, 0o700);
+  if ((mode & forOthers) !== 0 && uid === process.getuid?.()) await chmod(home, 0o700);
 }
 
 /** Fits `HeartbeatSignal.host` (`contract/heartbeat.ts` reads no other). */

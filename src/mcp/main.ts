@@ -1,4 +1,5 @@
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
+import { strangerProblem } from '../runner/attempt-of-path.js';
 import { AgentSocketClient } from '../runner/agent-socket-client.js';
 import { packageVersion } from '../version.js';
 import { createMcpServer } from './server.js';
@@ -9,6 +10,8 @@ import { createMcpServer } from './server.js';
  * @throws AgentSocketError when `HEARTBEAD_SOCKET` is not set.
  */
 export async function serveMcp(env: NodeJS.ProcessEnv): Promise<void> {
+  const stranger = strangerProblem(env, process.cwd());
+  if (stranger !== undefined) throw new Error(stranger);
   const server = createMcpServer(AgentSocketClient.fromEnvironment(env), packageVersion());
   const closed = new Promise<void>((resolve) => {
     server.server.onclose = resolve;

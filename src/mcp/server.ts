@@ -5,7 +5,13 @@ import { limits } from '../contract/index.js';
 import { AgentSocketError } from '../runner/agent-socket-client.js';
 import type { AgentSocketClient } from '../runner/agent-socket-client.js';
 
-const text = (what: string): z.ZodString => z.string().min(1).max(limits.textChars).describe(what);
+const text = (what: string): z.ZodString =>
+  z
+    .string()
+    .min(1)
+    .max(limits.textChars)
+    .refine((given) => !given.includes('\0'), 'it cannot hold a NUL character')
+    .describe(what);
 
 /** What the tools need of the runner; the real one is `AgentSocketClient`. */
 export type Reporter = Pick<

@@ -31,21 +31,31 @@ export class AgentProcess {
   readonly group: (ProcessIdentity & { pgid: number }) | undefined;
   /** Resolves when the agent's own process has ended and its output is read; what it has left behind may still run. */
   readonly exit: Promise<AgentExit>;
-  private readonly child: ChildProcess;
   private readonly log: AgentLog;
   private readonly lastLines: string[] = [];
 
   constructor(private readonly options: AgentProcessOptions) {
     const { command, cwd, env } = options;
     this.log = new AgentLog(options.logPath, (error) => options.onTrouble('agent log', error));
-    this.child = spawn(command.file, command.args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-    const { pid } = this.child;
+    let child: ChildProcess;
+    try {
+      child = spawn(command.file, command.args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+    } catch (error) {
+      // What cannot be an argument (a NUL, more than the kernel takes) is refused here and now, not by an event.
+      this.group = undefined;
+      this.exit = Promise.resolve({
+        spawnError: (error as NodeJS.ErrnoException).code ?? String(error),
+        lastLines: [],
+      });
+      return;
+    }
+    const { pid } = child;
     // Detached means leader of its group, so the group's number is the pid. Gone already: no start time, but its
     // children may live.
     this.group = pid === undefined ? undefined : { pid, pgid: pid, startTime: processStartTime(pid) ?? 'gone' };
-    this.exit = this.watch();
-    this.child.stdin?.on('error', (error) => options.onTrouble('prompt', error));
-    this.child.stdin?.end(command.stdin ?? '');
+    this.exit = this.watch(child);
+    child.stdin?.on('error', (error) => options.onTrouble('prompt', error));
+    child.stdin?.end(command.stdin ?? '');
   }
 
   /** Resolves when the log is on disk. Called when no process of the attempt is left. */
@@ -53,8 +63,7 @@ export class AgentProcess {
     return this.log.close();
   }
 
-  private watch(): Promise<AgentExit> {
-    const { child } = this;
+  private watch(child: ChildProcess): Promise<AgentExit> {
     this.read(child.stdout, 'stdout');
     this.read(child.stderr, 'stderr');
     return new Promise((resolve) => {

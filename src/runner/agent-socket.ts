@@ -16,7 +16,12 @@ export interface AgentCalls {
   hook(): MessagesAnswer;
 }
 
-const text = z.string().trim().min(1).max(limits.textChars);
+const text = z
+  .string()
+  .trim()
+  .min(1)
+  .max(limits.textChars)
+  .refine((given) => !given.includes('\0'), 'it cannot hold a NUL character');
 /** The bead shows but the beginning of an activity; what is longer is cut there, not refused here. */
 const activity = z.string().trim().min(1).max(limits.textChars);
 

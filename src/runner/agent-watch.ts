@@ -1,6 +1,6 @@
 import { isRefusal } from '../agents/types.js';
 import type { AgentAdapter, AgentEvent, AgentParser, ParserContext, ProviderRefusal } from '../agents/types.js';
-import { addUsage, clip } from '../contract/index.js';
+import { addUsage, clip, plainLine } from '../contract/index.js';
 import type { Usage } from '../contract/index.js';
 
 /** Kept for the verdict on the end; a program that prints thousands of retries says the same with its last ones. */
@@ -8,15 +8,7 @@ const EVENTS_KEPT = 50;
 const ACTIVITY_CHARS = 200;
 
 /** @returns a text that fits into one line of a table: no colours, no control characters, cut. */
-export function oneLine(text: string): string {
-  return clip(
-    text
-      .replace(/\x1b\[[0-9;?]*[ -/]*[@-~]/g, '')
-      .replace(/[\x00-\x1f\x7f]+/g, ' ')
-      .trim(),
-    ACTIVITY_CHARS,
-  );
-}
+export const oneLine = (text: string): string => clip(plainLine(text), ACTIVITY_CHARS);
 
 /** What a watch tells of, besides what can be asked of it. */
 export interface WatchEvents {

@@ -1,7 +1,7 @@
 import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { attemptIdProblem, beadIdProblem, outcomes } from '../contract/index.js';
+import { attemptIdProblem, beadIdProblem, outcomes, plainLine } from '../contract/index.js';
 import type { AttemptResult, Outcome, StartAgentInput } from '../contract/index.js';
 import type { AgentReport, AttemptSetup, RunnerConnection, RunnerRecord } from './types.js';
 
@@ -47,6 +47,9 @@ export interface AttemptFolders {
   /** Paths of what is no folder of an attempt, whoever put it there. */
   strange: string[];
 }
+
+/** As a crashing runner writes it; what follows is where it happened. */
+const runnerFailure = /^(?:\w*Error\b|the runner failed)/;
 
 /**
  * The folder of one attempt on its host, `<home>/attempts/<attempt>__<bead>`: all that is known of it here. Every file
@@ -160,6 +163,22 @@ export class AttemptDir {
 
   async writeToken(token: Uint8Array): Promise<void> {
     await this.write('token', Buffer.from(token).toString('base64'));
+  }
+
+  /**
+   * Takes the credentials away: an attempt that has ended reports no more, and each copy of a key is one too many.
+   */
+  async forgetSecrets(): Promise<void> {
+    await Promise.all(['connection.json', 'token'].map((name) => rm(this.file(name), { force: true })));
+  }
+
+  /** @returns the error with which the runner's process ended, or else the last line that it wrote to its stderr. */
+  async lastWords(): Promise<string | undefined> {
+    const lines = ((await this.readText('runner.out')) ?? '')
+      .split('\n')
+      .map(plainLine)
+      .filter((line) => line !== '');
+    return lines.findLast((line) => runnerFailure.test(line)) ?? lines.at(-1);
   }
 
   async writePrompt(prompt: string): Promise<void> {

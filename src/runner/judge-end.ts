@@ -73,6 +73,8 @@ function judge({ report, stop, exit, verdict }: EndFacts): { outcome: Outcome; r
   if (exit?.spawnError === 'ENOENT' && verdict === undefined)
     return { outcome: 'not_installed', reason: exitText(exit) };
   if (verdict !== undefined) return verdict;
+  // Nothing ran, and nothing will by another try: a command that is too long, not executable, no program at all.
+  if (exit?.spawnError !== undefined) return { outcome: 'setup_failed', reason: exitText(exit) };
   if (exit === undefined) return { outcome: 'lost', reason: 'nobody saw how the agent ended' };
   if (killedByOthers(exit))
     return {

@@ -1,3 +1,4 @@
+import { clip } from '../contract/index.js';
 import type { AttemptResult } from '../contract/index.js';
 import type { AttemptDir } from './attempt-dir.js';
 import { acquireLock, lookAtLock } from './attempt-lock.js';
@@ -14,6 +15,7 @@ import { WorkKeeper } from './work-keeper.js';
 const GRACE_MS = 5_000;
 /** A reaper whose machine is gone had the longest push behind it after so long. */
 const REAP_LEASE_MS = 5 * 60_000;
+const lastWordsChars = 400;
 
 /**
  * Ends what a dead runner has left: all processes of the attempt are ended, its work is saved and pushed, and the
@@ -65,6 +67,12 @@ export async function endLeftovers(dir: AttemptDir): Promise<number> {
   return ended;
 }
 
+/** A runner that crashed has said why where nobody looks: its standard error. */
+async function withLastWords(dir: AttemptDir, reason: string): Promise<string> {
+  const said = await dir.lastWords();
+  return said === undefined ? reason : `${reason}; its last words: ${clip(said, lastWordsChars)}`;
+}
+
 async function reap(
   dir: AttemptDir,
   reason: string,
@@ -106,7 +114,7 @@ async function reap(
     attempt,
     host: setup.host,
     baseSha: setup.baseSha,
-    stop: { outcome: 'lost', reason },
+    stop: { outcome: 'lost', reason: await withLastWords(dir, reason) },
     checkpoint: keeper.checkpoint,
     report,
     session: record.session,

@@ -1,5 +1,5 @@
 import getPort from 'get-port';
-import { mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -89,7 +89,11 @@ export async function startDevServer(options: DevServerOptions = {}): Promise<De
   const program = options.program ?? (await findDevServer({ log }));
   const port = await freePort(options.port);
   const uiPort = options.uiPort === false ? undefined : await freePort(options.uiPort);
-  if (dbFile !== undefined) mkdirSync(dirname(dbFile), { recursive: true });
+  if (dbFile !== undefined) {
+    mkdirSync(dirname(dbFile), { recursive: true, mode: 0o700 });
+    // One that a server made before with the modes of its day.
+    for (const file of [dbFile, `${dbFile}-wal`, `${dbFile}-shm`]) if (existsSync(file)) chmodSync(file, 0o600);
+  }
   const server = new ServerProcess(program.path, commandLine({ port, uiPort, dbFile, namespace }), {
     logFile,
     outlive,

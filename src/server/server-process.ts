@@ -34,7 +34,10 @@ export class ServerProcess {
     this.logFile = logFile ?? join(this.#temporary!, 'server.log');
     mkdirSync(dirname(this.logFile), { recursive: true });
     const output = openSync(this.logFile, 'a', 0o600);
+    // Its database has every prompt: what it makes is for this user alone.
+    const before = process.umask(0o077);
     const child = spawn(program, args, { detached: true, stdio: ['ignore', output, output] });
+    process.umask(before);
     closeSync(output);
     // Node tells the reason (no such file, not executable) only by this event; without a listener it would end the
     // whole process.

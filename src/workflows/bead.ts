@@ -26,6 +26,7 @@ import {
   failureTypes,
   isFinal,
   limits,
+  nulProblem,
   readAccepted,
   readGranted,
   readHeartbeat,
@@ -320,6 +321,8 @@ class Bead implements Keep {
           if (typeof given?.text !== 'string' || given.text.trim() === '')
             refuse('a nudge needs a text: {"text": "…"}');
           if (given.text.length > limits.textChars) refuse(`a nudge has at most ${limits.textChars} characters`);
+          const nul = nulProblem(given.text, 'a nudge');
+          if (nul !== undefined) refuse(nul);
           if (this.state.messages.length >= limits.messagesKept)
             refuse(`${this.state.messages.length} messages already wait for the agent`);
         },
@@ -386,6 +389,8 @@ class Bead implements Keep {
           if (typeof given?.feedback !== 'string' || given.feedback.trim() === '')
             refuse('a request for changes needs a feedback: {"feedback": "…"}');
           if (given.feedback.length > limits.textChars) refuse(`a feedback has at most ${limits.textChars} characters`);
+          const nul = nulProblem(given.feedback, 'a feedback');
+          if (nul !== undefined) refuse(nul);
         },
       },
     );

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -74,9 +75,12 @@ describe('an attempt on a host with its watch', () => {
     expect(await resultOf(await desk.adopt(lab.input(desk)))).toEqual(result);
 
     const dir = lab.dir(desk);
+    expect(existsSync(dir.file('connection.json'))).toBe(true);
     expect(await lab.hostActivities.tidy(dir)).toBe(false); // while it is the bead's newest attempt a person may want to look at it
     expect((await stat(dir.worktree)).isDirectory()).toBe(true);
     await desk.setState({ status: 'closed', attempts: [{ id: desk.attempt }] });
+    // The credentials do not wait for that.
+    for (const secret of ['connection.json', 'token']) expect(existsSync(dir.file(secret))).toBe(false);
     expect(await lab.hostActivities.tidy(dir)).toBe(true);
     await expect(stat(dir.worktree)).rejects.toThrow('ENOENT');
     expect(await readdir(dir.path)).toEqual(expect.arrayContaining(['result.json', 'agent.log', 'runner.log']));

@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { join } from 'node:path';
@@ -6,7 +7,9 @@ import { operatorVerbs } from '../../src/cli/operator-verbs.js';
 import { createProgram } from '../../src/cli/program.js';
 import { verbs } from '../../src/cli/verbs/index.js';
 import { shimPath, writeShim } from '../../src/runner/shim.js';
-import { Cli, finished } from './support/cli.js';
+import { findProgram } from '../../src/agents/index.js';
+import { AttemptDir } from '../../src/runner/attempt-dir.js';
+import { Cli, finished, main } from './support/cli.js';
 
 /** A runner that answers as it is told, and remembers what it was asked. */
 let runner: Server;
@@ -182,4 +185,37 @@ describe('inside an attempt', () => {
     const names = createProgram(verbs).commands.map((command) => command.name());
     expect(names.filter((name) => name !== 'agent' && name !== 'mcp')).toEqual([...operatorVerbs]);
   });
+});
+
+test('what is said in the folder of another attempt is refused (4), and not sent: a shared daemon closes no bead', async () => {
+  const folder = (name: string): string => join(cli.home, 'attempts', name, 'worktree');
+  const variables = { HEARTBEAD_SOCKET: socket, HEARTBEAD_BEAD: 'ra', HEARTBEAD_ATTEMPT: '1-aaaa1111' };
+  for (const name of ['1-aaaa1111__ra', '1-bbbb2222__rb']) mkdirSync(folder(name), { recursive: true });
+  answer.body = { outcome: 'no_changes', sha: 'b'.repeat(40) };
+  const said = (args: string[], name: string, stdin = '') =>
+    cli.run(args, { env: variables, cwd: folder(name), stdin });
+  expect(await said(['agent', 'done', 'done by rb'], '1-bbbb2222__rb')).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining('belongs to bead rb'),
+  });
+  expect((await said(['mcp'], '1-bbbb2222__rb')).code).toBe(1);
+  const event = JSON.stringify({ hook_event_name: 'PostToolUse' });
+  expect(await said(['agent', 'hook'], '1-bbbb2222__rb', event)).toEqual({ code: 0, stdout: '', stderr: '' });
+  expect(asked).toEqual([]);
+  expect((await said(['agent', 'done', 'done by ra'], '1-aaaa1111__ra')).code).toBe(0);
+  expect(asked).toHaveLength(1);
+});
+
+test('on a terminal logs show colours and no other orders of an agent; a pipe and --raw get the bytes', async (context) => {
+  if (findProgram('script', process.env) === undefined) return context.skip('there is no script(1) here');
+  const written = 'a\x1b[31mred\x1b[0m\x1b]52;c;cm0=\x07\x1b[2Jb\u202ec';
+  const dir = AttemptDir.of(cli.home, 'noisy', '1-aaaa1111');
+  await dir.create();
+  writeFileSync(dir.agentLog, `${written}\n`);
+  const logs = [process.execPath, main, 'logs', 'noisy'];
+  const onTerminal = async (...more: string[]): Promise<string> =>
+    (await finished(cli.start(['-qec', [...logs, ...more].join(' '), '/dev/null'], { executable: 'script' }))).stdout;
+  expect(await onTerminal()).toContain('a\x1b[31mred\x1b[0mb c\x1b[0m\r\n');
+  expect(await onTerminal('--raw')).toContain(written);
+  expect((await cli.run(['logs', 'noisy'])).stdout).toBe(`${written}\n`);
 });

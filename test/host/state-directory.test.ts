@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { checkStateDirectory } from '../../src/cli/doctor/host-checks.js';
 import { diskProblem, openStateDirectory } from '../../src/host/index.js';
 import { AttemptDir } from '../../src/runner/index.js';
 import { readHeartbeat } from '../../src/contract/index.js';
@@ -19,6 +20,18 @@ describe('the state directory', () => {
     expect(again).toEqual(first);
     expect((await stat(home)).mode & 0o777).toBe(0o700);
     expect((await readFile(join(home, 'host-id'), 'utf8')).trim()).toBe(first.hostId);
+  });
+
+  test('is taken from all others when it was there before, and doctor warns of one that cannot be', async () => {
+    await mkdir(home);
+    await chmod(home, 0o755);
+    expect(await checkStateDirectory(home)).toMatchObject({
+      verdict: 'warn',
+      next: expect.stringContaining('chmod 700'),
+    });
+    await openStateDirectory(home);
+    expect((await stat(home)).mode & 0o777).toBe(0o700);
+    expect((await checkStateDirectory(home)).verdict).not.toBe('fail');
   });
 
   test('two processes that make it at once agree on the host id', async () => {

@@ -50,6 +50,17 @@ describe('how an agent ends by itself', () => {
     });
   });
 
+  test.each([
+    ['a command with a NUL', 'echo a\0b'],
+    ['a command that is longer than an argument may be', `: ${'x'.repeat(200_000)}`],
+  ])('%s: it could not be started, and trying again cannot help', async (_, command) => {
+    const { result } = await run(shell(command));
+    expect(result).toMatchObject({
+      outcome: 'setup_failed',
+      reason: expect.stringContaining('could not be started') as string,
+    });
+  });
+
   test('a command that is not there', async () => {
     const { result } = await run(shell('no-such-agent-program --now'));
     expect(result).toMatchObject({

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -54,6 +54,15 @@ describe('a runner that dies by SIGKILL', () => {
     expect(await git(attempt.origin, 'show', `${wip}:work`)).toBe('begun');
     expect(await inspectAttempt(attempt.dir)).toEqual({ kind: 'ended', result });
     expect(await reapAttempt(attempt.dir, 'twice')).toEqual(result);
+  });
+
+  test('its last words are told with the loss', async () => {
+    const attempt = await spawned('echo works; while :; do sleep 0.1; done');
+    await killRunner(attempt);
+    await writeFile(attempt.dir.file('runner.out'), 'the runner failed: Error: no \x1b[2Jidea\n    at somewhere\n');
+    expect((await reapAttempt(attempt.dir, 'it died')).reason).toBe(
+      'it died; its last words: the runner failed: Error: no idea',
+    );
   });
 
   test('after the report of its agent: done, since the branch is pushed', async () => {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -64,6 +64,8 @@ test('killed and started again on its file it knows what it knew, at the same ad
   const dbFile = join(scratchFolder('db'), 'deep/temporal.db');
   const program = await findDevServer();
   const first = await start({ dbFile, uiPort: false, program });
+  // It holds every prompt.
+  expect(statSync(dbFile).mode & 0o077).toBe(0);
   expect(first.uiAddress).toBeUndefined();
   await (await client(first)).workflow.start('nothing', { workflowId: 'kept', taskQueue: 'none' });
   let ended = false;

@@ -17,7 +17,7 @@ const name = (max: number): z.ZodString =>
 
 const check: z.ZodType<Check> = z.object({
   name: z.string().trim().min(1).max(100),
-  command: z.string().trim().min(1).max(20_000),
+  command: z.string().trim().min(1).max(limits.commandChars),
   // Above 24 days a timer of Node would fire at once.
   timeout: z
     .number()

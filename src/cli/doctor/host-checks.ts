@@ -1,9 +1,10 @@
 import { execa } from 'execa';
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defaultDiskFloor } from '../../host/disk-space.js';
 import { gitVersionProblem, oldestGit, readMirrorNews } from '../../git/index.js';
+import { forOthers } from '../../host/state-directory.js';
 import { attemptsHere, setAsideCommand } from '../operators/attempts-here.js';
 import { fail, ok, warn } from './check.js';
 import type { Check } from './check.js';
@@ -64,6 +65,12 @@ export async function checkStateDirectory(home: string): Promise<Check> {
       'correct its owner, or set HEARTBEAD_HOME to a directory of your own',
     );
   }
+  if (((await stat(home)).mode & forOthers) !== 0)
+    return warn(
+      'state directory',
+      `${home} can be entered by other users: prompts, credentials and work are in it`,
+      `chmod 700 ${home} (as its owner), or set HEARTBEAD_HOME to a directory of your own`,
+    );
   const { bavail, bsize } = await statfs(home);
   const free = Math.floor((bavail * bsize) / 1024 / 1024);
   const floor = defaultDiskFloor / 1024 / 1024;

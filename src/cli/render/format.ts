@@ -1,6 +1,7 @@
 import Table from 'cli-table3';
 import type { Colors } from 'picocolors/types.js';
 import type { AgentStatus, BeadStatus } from '../../contract/index.js';
+import { plainLine } from '../../contract/index.js';
 import { minutes } from '../../domain/words.js';
 
 /** @returns `2026-11-22 17:40:03` in the reader's time zone. */
@@ -60,11 +61,11 @@ export function paintAgent(agent: AgentStatus, c: Colors): string {
 }
 
 /**
- * @returns the text as it may stand on one line of a terminal: control characters (an agent chose the text) and line
- * breaks become spaces.
+ * @returns the text as it may stand on one line of a terminal: see `plainLine`; cut to `max`
+ * characters.
  */
 export function oneLine(text: string, max = 200): string {
-  const clean = text.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ').trim();
+  const clean = plainLine(text);
   return clean.length <= max ? clean : `${clean.slice(0, max - 1)}…`;
 }
 

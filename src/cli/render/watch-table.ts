@@ -1,4 +1,5 @@
 import type { BeadSummary } from '../../client/list.js';
+import { escapedJson } from '../../contract/index.js';
 import type { BeadView } from '../../contract/index.js';
 import { minutes } from '../../domain/words.js';
 import type { Io } from '../io.js';
@@ -51,14 +52,16 @@ export function watchLines(rows: WatchedBead[], shown: Map<string, string>, now:
     const agent = view?.agent ?? summary.agent;
     lines.push(
       json
-        ? JSON.stringify({
-            at: now,
-            bead: summary.bead,
-            status,
-            agent,
-            attempt: view?.current?.number ?? null,
-            doing: view === undefined ? null : doing(view),
-          })
+        ? escapedJson(
+            JSON.stringify({
+              at: now,
+              bead: summary.bead,
+              status,
+              agent,
+              attempt: view?.current?.number ?? null,
+              doing: view === undefined ? null : doing(view),
+            }),
+          )
         : `${timeOfDay(now)}  ${summary.bead}  ${line}`,
     );
   }

@@ -139,7 +139,10 @@ function typing(
       return {
         state: {
           ...state,
-          nudge: { ...nudge, text: `${nudge.text}${key.text.replace(/[\x00-\x1f\x7f]+/g, ' ')}`.slice(0, nudgeChars) },
+          nudge: {
+            ...nudge,
+            text: `${nudge.text}${key.text.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ')}`.slice(0, nudgeChars),
+          },
         },
       };
   }

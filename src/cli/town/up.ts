@@ -4,6 +4,7 @@ import { connect } from '../../client/connect.js';
 import type { Town } from '../../client/connect.js';
 import { within } from '../../client/deadline.js';
 import { refusal } from '../../client/refusals.js';
+import { closeToOthers } from '../../host/state-directory.js';
 import { withFileLock } from '../../server/file-lock.mjs';
 import { registerSearchAttributes } from '../../server/index.js';
 import { ensureServer } from './server.js';
@@ -35,6 +36,7 @@ const registerWithin = 60_000;
 export async function bringUp(options: UpOptions): Promise<TownUp> {
   const { home, env, log } = options;
   await mkdir(home, { recursive: true, mode: 0o700 });
+  await closeToOthers(home);
   const onWait = ({ pid }: { pid: number }): void => log(`waiting for another \`heartbead up\` (pid ${pid})`);
   return withFileLock(
     join(home, 'up.lock'),

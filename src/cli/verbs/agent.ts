@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { agentEnvironment, limits } from '../../contract/index.js';
 import { AgentSocketClient, AgentSocketError } from '../../runner/agent-socket-client.js';
+import { strangerProblem } from '../../runner/attempt-of-path.js';
 import { action } from '../context.js';
 import type { Context } from '../context.js';
 import { CliError, exitCodes, failure, usageError } from '../exit.js';
@@ -96,7 +97,7 @@ export function agent(program: Command): void {
         const socket = io.env[agentEnvironment.socket];
         // A hook that fails would trouble its agent for nothing: an event that cannot be told is only that.
         const answer =
-          socket === undefined
+          socket === undefined || strangerProblem(io.env, process.cwd()) !== undefined
             ? undefined
             : await hookAnswer(await readText('-', hookBytes, 'an event'), () =>
                 new AgentSocketClient(socket).hook(),
@@ -147,6 +148,8 @@ async function ask<R>({ io }: Context, question: (runner: AgentSocketClient) => 
       'operators talk to a bead with `heartbead nudge`, `show` and `explain`',
     );
   }
+  const stranger = strangerProblem(io.env, process.cwd());
+  if (stranger !== undefined) throw new CliError({ code: exitCodes.refused, message: stranger });
   try {
     return await question(new AgentSocketClient(socket));
   } catch (error) {

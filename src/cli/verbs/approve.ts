@@ -9,7 +9,8 @@ const feedback = z
   .string()
   .trim()
   .min(1, 'a request for changes needs a text')
-  .max(limits.textChars, `it has at most ${limits.textChars} characters`);
+  .max(limits.textChars, `it has at most ${limits.textChars} characters`)
+  .refine((given) => !given.includes('\0'), 'a request for changes cannot hold a NUL character');
 
 export function approve(program: Command): void {
   program

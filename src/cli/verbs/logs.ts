@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { demoDirectory, hostIdOf, stateDirectory } from '../../client/home.js';
-import { isFinal } from '../../contract/index.js';
+import { colouredLine, isFinal } from '../../contract/index.js';
 import type { BeadView } from '../../contract/index.js';
 import { AttemptDir } from '../../runner/attempt-dir.js';
 import { attemptArgument, beadArgument, parseArgs } from '../args.js';
@@ -13,7 +13,11 @@ import { CliError, exitCodes, failure } from '../exit.js';
 import { FileFollower, fileExists } from '../follow-file.js';
 import { untilInterrupted } from '../interrupt.js';
 
-const options = z.object({ attempt: attemptArgument.optional(), follow: z.boolean().default(false) });
+const options = z.object({
+  attempt: attemptArgument.optional(),
+  follow: z.boolean().default(false),
+  raw: z.boolean().default(false),
+});
 
 /** How often a followed log is looked at, and every how many looks the bead is asked for a next attempt. */
 const lookEvery = 300;
@@ -29,17 +33,21 @@ export function logs(program: Command): void {
       'go on as the agent writes, over its attempts, until the bead has ended or waits for a person',
     )
     .option('--attempt <id>', 'of this attempt (default: the newest)')
+    .option('--raw', 'on a terminal too: everything that the agent wrote, orders to the terminal included')
     .option('--json', 'print one JSON object per line')
     .action(
       action(async (context, givenBead: string, given: unknown) => {
         const bead = parseArgs(beadArgument, givenBead, 'logs');
-        const { attempt, follow } = parseArgs(options, given, 'logs');
+        const { attempt, follow, raw: asked } = parseArgs(options, given, 'logs');
+        // A pipe gets the bytes; what an agent wrote must not steer the terminal of who reads it.
+        const raw = asked || !context.io.terminal;
         const account = await ask(context, bead);
         let dir = await chosen(context, bead, attempt, account);
         let follower = new FileFollower(dir.agentLog);
         const print = (lines: string[]): void => {
           for (const line of lines)
-            context.io.out(context.json ? JSON.stringify({ attempt: dir.attempt, line }) : line);
+            if (context.json) context.printJsonLine({ attempt: dir.attempt, line });
+            else context.io.out(raw ? line : colouredLine(line));
         };
         print(await follower.newLines());
         const stop = untilInterrupted();

@@ -12,7 +12,8 @@ const text = z
   .max(
     limits.textChars,
     `a nudge has at most ${limits.textChars} characters; put long material into the repository and name the file`,
-  );
+  )
+  .refine((given) => !given.includes('\0'), 'a nudge cannot hold a NUL character');
 
 export function nudge(program: Command): void {
   program

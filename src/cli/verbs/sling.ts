@@ -176,7 +176,7 @@ async function waitAndReport(context: Context, bead: string, started: object): P
     return exitCodes.fine;
   }
   // A script that waits wants the result also of a bead that did not close.
-  if (context.json) context.io.out(JSON.stringify(result, undefined, 2));
+  if (context.json) context.print(result, '');
   const reason = oneLine(end.reason, 1_000);
   if (end.status === 'blocked')
     throw failure(

@@ -98,6 +98,18 @@ describe('repositories', () => {
     expect(repoOf('.', join(scratch, 'r'))).toBe(join(scratch, 'r'));
   });
 
+  test.each(['ghp_abcdefghij0123456789', 'oauth2', 'x-access-token', 'glpat-abc', 'a1b2c3d4e5f6a7b8c9d0e1f2'])(
+    'a token in place of a user is refused: %s',
+    (user) => {
+      expect(refused(() => repoOf(`https://${user}@example.org/r.git`, scratch)).message).toContain('token');
+    },
+  );
+
+  test('a user alone is no secret', () => {
+    for (const url of ['https://jane@dev.example.org/r.git', 'https://example.org/r.git', 'ssh://git@example.org/r'])
+      expect(repoOf(url, scratch)).toBe(url);
+  });
+
   test('a bare repository is one', () => {
     execFileSync('git', ['init', '--quiet', '--bare', join(scratch, 'b.git')]);
     expect(repoOf(join(scratch, 'b.git'), '/')).toBe(join(scratch, 'b.git'));

@@ -26,7 +26,8 @@ describe('the outcome of an attempt', () => {
     ['terminated by the host', { exit: exit({ signal: 'SIGTERM' }) }, 'lost'],
     ['its child was killed by the host, and its shell says so', { exit: exit({ code: 137 }) }, 'lost'],
     ['no program', { exit: exit({ spawnError: 'ENOENT' }) }, 'not_installed'],
-    ['a program that may not be run', { exit: exit({ spawnError: 'EACCES' }) }, 'agent_failed'],
+    ['a program that may not be run', { exit: exit({ spawnError: 'EACCES' }) }, 'setup_failed'],
+    ['a command that the kernel does not take', { exit: exit({ spawnError: 'E2BIG' }) }, 'setup_failed'],
     [
       'the adapter knows better',
       { exit: exit({ code: 1 }), verdict: { outcome: 'rate_limited', reason: '429', retryAfterMs: 5 } },
