@@ -24,6 +24,8 @@ import {
   repo,
   sha,
   title,
+  variableName,
+  workspace,
 } from '../edge/schemas.js';
 import type { Fields } from '../edge/schemas.js';
 import { inputReader } from './read-input.js';
@@ -49,10 +51,7 @@ const agent: z.ZodType<AgentSpec> = z.object({
   adapter: z.string().regex(/^[\w-]{1,50}$/, 'not the name of an adapter'),
   command: guarded((command) => (command === '' ? undefined : commandProblem(command))).optional(),
   options: z.record(z.string(), z.unknown()).optional(),
-  env: z
-    .array(z.string().regex(/^[A-Za-z_]\w*$/, 'not the name of a variable'))
-    .max(100)
-    .optional(),
+  env: z.array(variableName).max(100).optional(),
 } satisfies Fields<AgentSpec>);
 
 /** A count that the bead did not keep is zero. */
@@ -92,6 +91,7 @@ const startAgent: z.ZodType<StartAgentInput> = z.object({
   messages: z.array(message).max(limits.messagesKept * 2),
   // A conversation that cannot be read is no reason to refuse the attempt: it begins a new one.
   session: session.optional().catch(undefined),
+  workspace: workspace.optional(),
 } satisfies Fields<StartAgentInput>);
 
 const verifyWork: z.ZodType<VerifyWorkInput> = z.object({

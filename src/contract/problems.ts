@@ -108,3 +108,24 @@ export function commandProblem(command: unknown): string | undefined {
     return `a command has at most ${limits.commandChars} characters, this one has ${command.length}; put a longer one into a script`;
   return nulProblem(command, 'a command');
 }
+
+/** @returns what is wrong with a path on a host, or undefined. */
+export function hostPathProblem(path: unknown): string | undefined {
+  if (typeof path !== 'string' || !path.startsWith('/') || path.length > 1_000 || /[\x00-\x1f\x7f]/.test(path))
+    return `a file of the host is named by its absolute path, not ${JSON.stringify(path)}`;
+  return undefined;
+}
+
+/**
+ * @returns what is wrong with a path below a working tree, or undefined. Git's own folder is out of reach: what lies
+ * there runs commands.
+ */
+export function treePathProblem(path: unknown): string | undefined {
+  const parts = typeof path === 'string' ? path.split('/') : [];
+  const fine =
+    typeof path === 'string' &&
+    path.length <= 500 &&
+    !/[\x00-\x1f\x7f\\]/.test(path) &&
+    parts.every((part) => part !== '' && part !== '.' && part !== '..' && part.toLowerCase() !== '.git');
+  return fine ? undefined : `a path in the tree goes down from its top, and not into .git: ${JSON.stringify(path)}`;
+}

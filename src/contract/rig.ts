@@ -1,5 +1,5 @@
 /** The contract of rigs and their refinery. Names are wire format. All durations are milliseconds. @module */
-import type { AgentSpec, Budgets, Clocks } from './types.js';
+import type { AgentSpec, Budgets, Clocks, Workspace } from './types.js';
 
 /**
  * How the refinery brings a branch onto its target. `branch-only` pushes the branch and merges nothing; `pr` opens a
@@ -39,7 +39,7 @@ export interface Check {
 }
 
 /** Settings of a rig. Changes apply to the next attempt and the next merge; `version` counts them. */
-export interface RigSettings {
+export interface RigSettings extends Workspace {
   repo: string;
   /** Branch that beads start from and land on; the remote's HEAD when absent. */
   base?: string;
@@ -126,6 +126,10 @@ export interface MergeInput {
   request: MergeRequest;
   strategy: MergeStrategy;
   checks: Check[];
+  /** Made ready before the checks. */
+  workspace?: Workspace;
+  /** Names of the host's variables that the checks may see, beside those that every agent sees. */
+  env?: string[];
   /**
    * Nobody wants the item any more: merge nothing, only say whether it is on its target already (`merged`), or not
    * (`error`).

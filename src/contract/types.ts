@@ -216,6 +216,32 @@ export interface StartAgentInput {
   messages: Message[];
   /** The newest attempt's conversation; taken up when it lies on this host and its program can. */
   session?: AgentSession;
+  /** What makes the fresh worktree ready before the agent begins. */
+  workspace?: Workspace;
+}
+
+/** A file of the host that is copied into a fresh tree: its content never enters a workflow. */
+export interface CopiedFile {
+  /** Absolute path on the host. */
+  from: string;
+  /** Path below the tree; the repository must ignore it, so that no agent commits it. */
+  to: string;
+}
+
+/** A shell command that makes a fresh tree ready. */
+export interface SetupStep {
+  /** Given to `sh -c` in the tree. */
+  command: string;
+  /** Ended, with all its processes, after so long; milliseconds. */
+  timeout: number;
+}
+
+/** What makes a fresh tree ready, before an agent begins and before checks run. */
+export interface Workspace {
+  /** Run one after the other; the first that fails ends the attempt as `setup_failed`. */
+  setup?: SetupStep[];
+  /** Copied before the set-up steps. */
+  copy?: CopiedFile[];
 }
 
 /** Who says a message: an operator by a nudge, or the bead itself. */
@@ -477,6 +503,8 @@ export interface BeadState {
   rig?: string;
   convoy?: string;
   agentSpec: AgentSpec;
+  /** From the rig's settings. */
+  workspace?: Workspace;
   clocks: Clocks;
   budgets: Budgets;
   /** What its own sling said; outranks its rig's settings. */

@@ -7,6 +7,7 @@
 import { attemptRefs, clip, clipStart, isFinal, limits, mergedBy } from '../contract/index.js';
 import type { BeadState, Evidence, Granted, Landing, MergeEnded, ReturnSlot } from '../contract/index.js';
 import { mergeBudgets, mergeClocks } from './clocks.js';
+import { workspaceOf } from './rig-settings.js';
 import { usageProblem } from './usage.js';
 
 /** What the rules here may do to the bead; `lifecycle.ts` lends its own hands. */
@@ -138,6 +139,7 @@ function applySettings(s: BeadState, { settings }: Granted): void {
   s.repo = settings.repo;
   if (settings.base !== undefined) s.base = settings.base;
   if (s.agentSpec.adapter === 'rig') s.agentSpec = settings.agent;
+  s.workspace = workspaceOf(settings);
   if (settings.clocks !== undefined) s.clocks = { ...mergeClocks(settings.clocks), ...s.ownClocks };
   if (settings.budgets !== undefined) s.budgets = { ...mergeBudgets(settings.budgets), ...s.ownBudgets };
 }

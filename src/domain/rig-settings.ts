@@ -2,17 +2,20 @@ import {
   beadIdProblem,
   branchProblem,
   commandProblem,
+  hostPathProblem,
   limits,
   nulProblem,
   mergeStrategies,
   repoProblem,
+  treePathProblem,
 } from '../contract/index.js';
-import type { Check, RigChange, RigInput, RigSettings } from '../contract/index.js';
+import type { Check, CopiedFile, RigChange, RigInput, RigSettings, SetupStep, Workspace } from '../contract/index.js';
 import { budgetsProblem, clocksProblem, mergeBudgets, mergeClocks } from './clocks.js';
 
 /** More agents of one rig than this are a slip of the keyboard. */
 const mostAgents = 1_000;
 const mostChecks = 20;
+const mostCopied = 50;
 /** They go out with every grant, so they stay small. */
 const mostChars = 60_000;
 /** A check gets at least a second, and at most a day. */
@@ -28,6 +31,8 @@ const settingKinds: Record<keyof RigSettings, 'required' | 'optional'> = {
   approval: 'required',
   clocks: 'optional',
   budgets: 'optional',
+  setup: 'optional',
+  copy: 'optional',
 };
 const keys = Object.keys(settingKinds) as (keyof RigSettings)[];
 
@@ -61,6 +66,7 @@ export function rigSettingsProblem(given: unknown): string | undefined {
     (typeof s.approval === 'boolean' ? undefined : 'approval is true or false') ??
     clocksProblem(mergeClocks(s.clocks)) ??
     budgetsProblem(mergeBudgets(s.budgets)) ??
+    workspaceProblem(s) ??
     (JSON.stringify(s).length <= mostChars
       ? undefined
       : `the settings of a rig have at most ${mostChars} characters as JSON; put long material into the repository`)
@@ -92,6 +98,35 @@ function checksProblem(checks: unknown): string | undefined {
       return `check ${check.name} needs a timeout in milliseconds, from a second to a day`;
   }
   return undefined;
+}
+
+/** A set-up step has no name of its own: it is called by its command. */
+function workspaceProblem({ setup = [], copy = [] }: Workspace): string | undefined {
+  if (!Array.isArray(setup) || !Array.isArray(copy)) return 'set-up steps and copied files are lists';
+  if (setup.length > mostChecks) return `a rig has at most ${mostChecks} set-up steps, these are ${setup.length}`;
+  if (copy.length > mostCopied) return `a rig copies at most ${mostCopied} files, these are ${copy.length}`;
+  for (const step of setup as Partial<SetupStep>[]) {
+    if (typeof step?.command !== 'string' || step.command.trim() === '' || step.command.length > limits.textChars)
+      return `a set-up step needs a command of at most ${limits.textChars} characters; put a longer one into a script`;
+    if (step.command.includes('\0')) return nulProblem(step.command, 'the command of a set-up step');
+    if (!(Number(step.timeout) >= checkTimeouts.least && Number(step.timeout) <= checkTimeouts.most))
+      return `the set-up step ${JSON.stringify(step.command)} needs a timeout in milliseconds, from a second to a day`;
+  }
+  for (const file of copy as Partial<CopiedFile>[]) {
+    const problem = hostPathProblem(file?.from) ?? treePathProblem(file?.to);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+/** @returns what makes a tree of this rig ready, or undefined where nothing has to be done. */
+export const workspaceOf = ({ setup, copy }: RigSettings): Workspace | undefined =>
+  (setup?.length ?? 0) + (copy?.length ?? 0) === 0 ? undefined : { setup, copy };
+
+/** @returns the set-up steps as what runs before the checks; without checks nothing has to be set up. */
+export function checksOf({ checks, setup = [] }: RigSettings): Check[] {
+  if (checks.length === 0) return [];
+  return [...setup.map((step, index): Check => ({ name: `set-up ${index + 1}`, ...step })), ...checks];
 }
 
 /** @returns what is wrong with the input of a rig workflow, or undefined. */

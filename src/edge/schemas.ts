@@ -8,14 +8,16 @@ import {
   attemptIdProblem,
   beadIdProblem,
   branchProblem,
+  hostPathProblem,
   limits,
   messageSenders,
   nulProblem,
   repoProblem,
   shaProblem,
   titleProblem,
+  treePathProblem,
 } from '../contract/index.js';
-import type { Checkpoint, Message } from '../contract/index.js';
+import type { Checkpoint, CopiedFile, Message, SetupStep, Workspace } from '../contract/index.js';
 
 /**
  * A schema for each field of T, optional ones included. zod drops what a schema does not name, without a word; held
@@ -30,6 +32,9 @@ export const guarded = (problemOf: (text: string) => string | undefined): z.ZodS
     if (message !== undefined) context.addIssue({ code: 'custom', message });
   });
 
+/** The name of a variable, never its value. */
+export const variableName = z.string().regex(/^[A-Za-z_]\w*$/, 'not the name of a variable');
+
 export const beadId = guarded(beadIdProblem);
 export const attemptId = guarded(attemptIdProblem);
 export const title = guarded(titleProblem);
@@ -43,6 +48,24 @@ export const checkpoint: z.ZodType<Checkpoint> = z.object({
   wip: z.boolean(),
   gained: z.boolean().optional(),
 } satisfies Fields<Checkpoint>);
+
+/** Above 24 days a timer of Node would fire at once. */
+export const timeLimit = z
+  .number()
+  .int()
+  .min(1)
+  .max(24 * 24 * 3_600_000);
+
+export const workspace: z.ZodType<Workspace> = z.object({
+  setup: z
+    .array(z.object({ command: z.string().trim().min(1).max(20_000), timeout: timeLimit } satisfies Fields<SetupStep>))
+    .max(20)
+    .optional(),
+  copy: z
+    .array(z.object({ from: guarded(hostPathProblem), to: guarded(treePathProblem) } satisfies Fields<CopiedFile>))
+    .max(50)
+    .optional(),
+} satisfies Fields<Workspace>);
 
 /** A message may carry more than these four fields: the bead keeps its own notes on it, which are dropped here. */
 export const messageOf = (text: z.ZodType<string>): z.ZodType<Message> =>

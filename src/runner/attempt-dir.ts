@@ -106,6 +106,10 @@ export class AttemptDir {
   get worktree(): string {
     return this.file('worktree');
   }
+  /** Output of the rig's set-up steps. */
+  get setupLog(): string {
+    return this.file('setup.log');
+  }
   get prompt(): string {
     return this.file('prompt.md');
   }

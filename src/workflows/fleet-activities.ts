@@ -9,6 +9,7 @@ import {
 } from '@temporalio/workflow';
 import type { ActivityInterfaceFor, ActivityOptions } from '@temporalio/workflow';
 import { clip, mergedBy, taskQueues } from '../contract/index.js';
+import { checksOf } from '../domain/rig-settings.js';
 import type {
   FleetActivities,
   RefineryActivities,
@@ -70,7 +71,7 @@ const triesWithin = 5;
 
 /** Options of one merge. */
 export function mergeOptions(merge: RunningMerge, settings: RigSettings): ActivityOptions {
-  const checks = settings.checks.reduce((sum, { timeout }) => sum + timeout, 0);
+  const checks = checksOf(settings).reduce((sum, { timeout }) => sum + timeout, 0);
   return {
     taskQueue: taskQueues.merge(workflowInfo().taskQueue),
     // What all tries may take at the longest: the checks, and an hour of git for a large repository on a slow line.

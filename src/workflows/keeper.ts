@@ -151,6 +151,7 @@ export class AttemptKeeper {
       agent: state.agentSpec,
       clocks: state.clocks,
       notes: state.notes,
+      workspace: state.workspace,
       messages: state.messages.map(({ deliveredTo: _, ...message }) => message),
       ...(state.session?.adapter === state.agentSpec.adapter ? { session: state.session } : {}),
     };

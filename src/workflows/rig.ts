@@ -56,6 +56,7 @@ import {
   rigStatus,
   stepRig,
 } from '../domain/index.js';
+import { checksOf, workspaceOf } from '../domain/rig-settings.js';
 import type { RigErrand, RigEvent } from '../domain/index.js';
 import { Errands } from './errands.js';
 import { lookAt, mergeOptions } from './fleet-activities.js';
@@ -221,7 +222,9 @@ class Rig {
         repo: settings.repo,
         request: { item, workflowId, branch, sha, target, priority, since, title },
         strategy: merge.strategy,
-        checks: settings.checks,
+        checks: checksOf(settings),
+        workspace: workspaceOf(settings),
+        env: settings.agent.env,
         ...(withdrawn === true ? { withdrawn } : {}),
       };
       const outcome = await scope.run(() => mergeActivity.executeWithOptions(mergeOptions(merge, settings), [input]));

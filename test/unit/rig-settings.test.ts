@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { RigSettings } from '../../src/contract/index.js';
-import { changeSettings } from '../../src/domain/rig-settings.js';
+import { changeSettings, checksOf, rigSettingsProblem, workspaceOf } from '../../src/domain/rig-settings.js';
 
 const settings: RigSettings = {
   repo: '/r',
@@ -20,4 +20,23 @@ test('null takes an optional setting away, and only that', () => {
   const { base: _, ...withoutBase } = settings;
   expect(changeSettings(settings, { base: null })).toStrictEqual(withoutBase);
   expect(changeSettings(settings, { maxAgents: null } as never)).toHaveProperty('maxAgents', null);
+});
+
+test('what makes a tree ready also runs before checks, and only where there are some', () => {
+  const setup = [{ command: 'npm ci', timeout: 60_000 }];
+  const check = { name: 'test', command: 'npm test', timeout: 60_000 };
+  expect(checksOf({ ...settings, setup })).toEqual([]);
+  expect(checksOf({ ...settings, setup, checks: [check] })).toEqual([{ name: 'set-up 1', ...setup[0] }, check]);
+  expect(workspaceOf(settings)).toBeUndefined();
+  expect(workspaceOf({ ...settings, setup })).toEqual({ setup });
+});
+
+test.each([
+  [{ setup: [{ command: ' ', timeout: 60_000 }] }, /a set-up step needs a command/],
+  [{ setup: [{ command: 'true', timeout: 1 }] }, /timeout in milliseconds/],
+  [{ copy: [{ from: '.env', to: '.env' }] }, /absolute path/],
+  [{ copy: [{ from: '/a/.env', to: '../.env' }] }, /goes down from its top/],
+  [{ copy: [{ from: '/a/hook', to: '.GIT/hooks/pre-commit' }] }, /not into \.git/],
+])('a workspace of %j is refused', (workspace, words) => {
+  expect(rigSettingsProblem({ ...settings, ...workspace })).toMatch(words);
 });

@@ -2,6 +2,7 @@ import { ApplicationFailure } from '@temporalio/activity';
 import { clip, failureTypes } from '../../contract/index.js';
 import type { MergeOutcome } from '../../contract/index.js';
 import { GitError } from '../../git/index.js';
+import { CopyError } from '../workspace-files.js';
 import { PullRequestError, PullRequestPending } from '../../git/merge/index.js';
 
 /** Types of failures by which the server tries a merge again by itself, so that the item keeps its place. */
@@ -35,6 +36,7 @@ export function outcomeOf(error: unknown): MergeOutcome {
     if (error.kind === 'unreachable') throw again(refineryFailures.unreachable, error);
     return { outcome: 'error', reason: clip(error.message) };
   }
+  if (error instanceof CopyError) return { outcome: 'error', reason: clip(error.message) };
   if (!(error instanceof GitError)) throw error;
   if (passes(error)) throw again(refineryFailures.unreachable, error);
   return { outcome: 'error', reason: clip(error.message) };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { limits, mergeStrategies } from '../../contract/index.js';
 import type { Check, EnsureBranchInput, MergeInput, MergeRequest, RefineryActivities } from '../../contract/index.js';
-import { branch, repo, sha } from '../../edge/schemas.js';
+import { branch, repo, sha, timeLimit, variableName, workspace } from '../../edge/schemas.js';
 import type { Fields } from '../../edge/schemas.js';
 import { inputReader } from '../read-input.js';
 import type { InputsOf } from '../read-input.js';
@@ -18,12 +18,7 @@ const name = (max: number): z.ZodString =>
 const check: z.ZodType<Check> = z.object({
   name: z.string().trim().min(1).max(100),
   command: z.string().trim().min(1).max(limits.commandChars),
-  // Above 24 days a timer of Node would fire at once.
-  timeout: z
-    .number()
-    .int()
-    .min(1)
-    .max(24 * 24 * 3_600_000),
+  timeout: timeLimit,
 } satisfies Fields<Check>);
 
 const request: z.ZodType<MergeRequest> = z.object({
@@ -45,6 +40,8 @@ const merge: z.ZodType<MergeInput> = z.object({
   request,
   strategy: z.enum(mergeStrategies),
   checks: z.array(check).max(100),
+  workspace: workspace.optional(),
+  env: z.array(variableName).max(100).optional(),
   withdrawn: z.boolean().optional(),
 } satisfies Fields<MergeInput>);
 

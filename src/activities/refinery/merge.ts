@@ -11,6 +11,7 @@ import {
   tellWithdrawn,
 } from '../../git/merge/index.js';
 import type { MergeContext, MergeStep, PullRequests } from '../../git/merge/index.js';
+import { copyFiles } from '../workspace-files.js';
 import { CheckLog } from './check-log.js';
 import { outcomeOf } from './failures.js';
 import { readInput } from './input.js';
@@ -131,7 +132,7 @@ class Landing {
   }
 
   #mergeContext(log: CheckLog, logPath: string): MergeContext {
-    const { repo, request, checks } = this.input;
+    const { repo, request, checks, workspace, env } = this.input;
     const { cancellationSignal: signal } = this.#context;
     return {
       repo,
@@ -143,15 +144,18 @@ class Landing {
       warn: (text, error) => this.#warn(text, error),
       observe: this.observe,
       confirm: () => this.beats.confirm(),
-      runChecks: (tree) =>
-        runChecks({
+      runChecks: async (tree) => {
+        if (checks.length > 0) await copyFiles(workspace?.copy ?? [], { tree, ignored: false, signal });
+        return runChecks({
           checks,
           tree,
           env: this.#env,
+          names: env,
           log,
           signal,
           onCheck: ({ name }) => this.beats.sayRunning(`check ${name}`, logPath),
-        }),
+        });
+      },
     };
   }
 

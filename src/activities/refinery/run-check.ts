@@ -22,6 +22,10 @@ export interface CheckOptions {
   tree: string;
   /** The host's variables, of which a check sees what an agent sees. */
   env: NodeJS.ProcessEnv;
+  /** Names of further variables of the host that it may see. */
+  names?: readonly string[];
+  /** By what its processes are known; the tree, where nothing else is said. */
+  mark?: { variable: string; value: string };
   /** @returns whether more can be taken at once; if not, nothing more comes before `drained` calls back. */
   onLines: (lines: readonly string[]) => boolean;
   drained: (then: () => void) => void;
@@ -47,7 +51,16 @@ export const endChecks = async (tree: string): Promise<void> =>
  * process of it is left when this resolves.
  * @throws the signal's reason when it was aborted; Error when it could not be started.
  */
-export async function runCheck({ check, tree, env, onLines, drained, signal }: CheckOptions): Promise<CheckEnd> {
+export async function runCheck({
+  check,
+  tree,
+  env,
+  names = [],
+  mark = { variable: checkMark, value: tree },
+  onLines,
+  drained,
+  signal,
+}: CheckOptions): Promise<CheckEnd> {
   signal.throwIfAborted();
   const startedAt = performance.now();
   // Both outputs through one pipe, so that the log has them in the order in which they were written.
@@ -55,7 +68,7 @@ export async function runCheck({ check, tree, env, onLines, drained, signal }: C
     cwd: tree,
     detached: true,
     stdio: ['ignore', 'pipe', 'ignore'],
-    env: agentEnvironmentFrom(env, [], { [checkMark]: tree }),
+    env: agentEnvironmentFrom(env, names, { [mark.variable]: mark.value }),
   });
   // Line by line only to take apart what came at once: a check may print without end.
   let batch: string[] = [];
@@ -73,7 +86,8 @@ export async function runCheck({ check, tree, env, onLines, drained, signal }: C
   });
   const { pid } = child;
   const group = pid === undefined ? undefined : { pid, pgid: pid, startTime: processStartTime(pid) ?? 'gone' };
-  const endAll = (): Promise<unknown> => endProcesses({ attempt: tree, variable: checkMark, graceMs: endGrace, group });
+  const endAll = (): Promise<unknown> =>
+    endProcesses({ attempt: mark.value, variable: mark.variable, graceMs: endGrace, group });
 
   const cut = whenCut(signal, check.timeout);
   const closed = new Promise<void>((resolve) => void child.once('close', () => resolve()));

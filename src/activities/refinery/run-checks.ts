@@ -8,6 +8,7 @@ export interface ChecksOptions {
   checks: readonly Check[];
   tree: string;
   env: NodeJS.ProcessEnv;
+  names?: readonly string[];
   log: CheckLog;
   /** Called when a check begins. */
   onCheck: (check: Check) => void;
@@ -22,6 +23,7 @@ export async function runChecks({
   checks,
   tree,
   env,
+  names,
   log,
   onCheck,
   signal,
@@ -34,6 +36,7 @@ export async function runChecks({
       check,
       tree,
       env,
+      names,
       signal,
       onLines: (lines) => {
         tail.push(lines);

@@ -8,6 +8,7 @@ import type { AttemptDir } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
 import { earlierSession } from './earlier-session.js';
+import { endSetup, readyWorkspace } from './ready-workspace.js';
 
 export interface Prepared {
   /** The saved work of an earlier attempt is nowhere any more, so this one begins at the base: why. */
@@ -67,6 +68,7 @@ export async function prepareWorkspace(
   const checkpoint = typeof found === 'object' ? found : undefined;
 
   progress('worktree', 'worktree');
+  await endSetup(input);
   await createWorktree({
     mirror,
     path: dir.worktree,
@@ -75,6 +77,14 @@ export async function prepareWorkspace(
     wip: checkpoint?.wip,
     signal,
     onProgress: onProgress('worktree'),
+  });
+  await readyWorkspace({
+    input,
+    dir,
+    env: deps.env ?? process.env,
+    signal,
+    say: (text) => progress('worktree', text),
+    warn: (text, error) => host.logger.warn({ err: error, attempt: input.attempt }, text),
   });
   const adapter = findAdapter(input.agent.adapter, host.home);
   if (adapter?.prepare) {

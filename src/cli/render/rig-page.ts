@@ -12,6 +12,11 @@ export function rigPage(view: RigView, c: Colors, atWork: readonly MergeAtWork[]
     `${c.bold(view.rig)}  ${rigVerdict(view)}`,
     `repository ${s.repo}${s.base === undefined ? '' : `, base ${s.base}`}`,
     `settings version ${view.version}: agent ${s.agent.adapter}, at most ${s.maxAgents} agents, strategy ${s.strategy}${s.approval ? ', approval by a person' : ''}, ${s.checks.length === 0 ? 'no checks' : `checks ${s.checks.map(({ name }) => name).join(', ')}`}`,
+    ...((s.setup?.length ?? 0) + (s.copy?.length ?? 0) === 0
+      ? []
+      : [
+          `a fresh tree gets ${[...(s.copy ?? []).map(({ to }) => oneLine(to)), ...(s.setup ?? []).map(({ command }) => `\`${oneLine(command)}\``)].join(', ')}`,
+        ]),
   ];
   if (view.grants.length > 0)
     lines.push(

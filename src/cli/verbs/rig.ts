@@ -1,7 +1,8 @@
+import { basename, isAbsolute, normalize, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { mergeStrategies } from '../../contract/index.js';
-import type { Check, RigChange, RigSettings } from '../../contract/index.js';
+import type { Check, CopiedFile, RigChange, RigSettings, SetupStep } from '../../contract/index.js';
 import { rigNameProblem, rigSettingsProblem } from '../../domain/index.js';
 import { agentSpec } from '../agent-spec.js';
 import { clockOptions, collect, keyValues, parseArgs, wholeNumber } from '../args.js';
@@ -22,6 +23,8 @@ const options = z.object({
   env: z.array(z.string()).default([]),
   maxAgents: wholeNumber('--max-agents', 1, 1_000).optional(),
   check: z.array(z.string()).optional(),
+  setup: z.array(z.string()).optional(),
+  copy: z.array(z.string()).optional(),
   strategy: z.enum(mergeStrategies, { error: `the strategy is one of ${mergeStrategies.join(', ')}` }).optional(),
   approval: z.boolean().optional(),
   clock: clockOptions.optional(),
@@ -41,6 +44,26 @@ function checkOf(text: string): Check {
   return { name: match[1] as string, command: match[3] as string, timeout };
 }
 
+/** `command` or `10m=command`. @throws CliError (usage) */
+function stepOf(text: string): SetupStep {
+  const match = /^(\d+(?:ms|s|m|h|d))=(.+)$/s.exec(text);
+  const timeout = match === null ? checkTimeout : durationOf(match[1] as string);
+  if (timeout === undefined)
+    throw usageError(`--setup ${JSON.stringify(text)} is not command or 10m=command`, 'see `heartbead rig add --help`');
+  return { command: match?.[2] ?? text, timeout };
+}
+
+/** `file`, which has the same path below the tree, or `file=path`. */
+function copiedFileOf(text: string): CopiedFile {
+  const at = text.lastIndexOf('=');
+  const from = at < 0 ? text : text.slice(0, at);
+  return { from: resolve(from), to: at < 0 ? relativeName(from) : text.slice(at + 1) };
+}
+
+/** A path within this folder keeps its place in the tree; of another, the name counts. */
+const relativeName = (path: string): string =>
+  isAbsolute(path) || path.startsWith('..') ? basename(path) : normalize(path);
+
 /** The settings that were given, as a change. */
 function changeOf(given: Given, verb: string): RigChange {
   return {
@@ -48,6 +71,9 @@ function changeOf(given: Given, verb: string): RigChange {
     ...(given.agent === undefined && given.command === undefined ? {} : { agent: agentSpec(given, `rig ${verb}`) }),
     maxAgents: given.maxAgents,
     ...(given.check === undefined ? {} : { checks: given.check.filter((check) => check !== '').map(checkOf) }),
+    // An empty one takes all away, as with checks.
+    setup: given.setup?.filter((step) => step !== '').map(stepOf),
+    copy: given.copy?.filter((file) => file !== '').map(copiedFileOf),
     strategy: given.strategy,
     approval: given.approval,
     clocks: given.clock,
@@ -85,6 +111,16 @@ export function rig(program: Command): void {
       .option(
         '--check <name=command>',
         'a command that must succeed in the merged tree; name@10m=command sets its time limit (default 30m; repeatable, in this order)',
+        collect,
+      )
+      .option(
+        '--setup <command>',
+        'a command that makes a fresh tree ready, before the agent and before checks; 10m=command sets its time limit (default 30m; repeatable, in this order)',
+        collect,
+      )
+      .option(
+        '--copy <file=path>',
+        'a file of the host that is copied into a fresh tree, such as .env or /etc/app.env=.env (repeatable)',
         collect,
       )
       .option('--strategy <name>', `how work lands: ${mergeStrategies.join(', ')} (default: merge)`)
