@@ -6,8 +6,18 @@
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join, relative, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { withFileLock } from '../src/server/file-lock.mjs';
 
@@ -19,6 +29,13 @@ const runner = {
   source: 'src/runner/main.ts',
   entry: join(root, 'dist/runner/main.js'),
   bundle: join(root, 'dist/runner/main.bundle.js'),
+};
+/** What the board shows in the browser: bundled for it, and compiled by nobody else. */
+const page = {
+  sources: 'src/board/page/',
+  entry: join(root, 'src/board/page/main.tsx'),
+  folder: join(root, 'dist/board/page'),
+  index: join(root, 'dist/board/page/index.html'),
 };
 /** What the workflow bundle is made of: only a change in these (or in the installed packages) makes it again. */
 const bundled = /^(?:src\/(?:workflows|domain|contract)\/|src\/worker\/bundle\.ts|package-lock\.json)/;
@@ -85,6 +102,7 @@ export async function build({ check = false, force = false, log = () => undefine
       removeLeftovers();
       await bundleWorkflows(sources, force ? undefined : before, log);
       await bundleRunner();
+      await bundlePage();
       writeFileSync(stampFile, JSON.stringify({ sources }));
       log(`compiled in ${((Date.now() - started) / 1000).toFixed(1)} s`);
       return { built: true, ok: true };
@@ -135,6 +153,43 @@ async function bundleRunner() {
   renameSync(fresh, runner.bundle);
 }
 
+/** The first view is one script and one style sheet; charts and graphs are loaded when they are looked at. */
+async function bundlePage() {
+  if (!existsSync(page.entry)) return;
+  const { build: bundle } = await import('esbuild');
+  const { metafile } = await bundle({
+    entryPoints: [page.entry],
+    outdir: page.folder,
+    bundle: true,
+    splitting: true,
+    minify: true,
+    format: 'esm',
+    target: ['chrome111', 'firefox113', 'safari16.4'],
+    entryNames: '[name]-[hash]',
+    chunkNames: '[name]-[hash]',
+    legalComments: 'none',
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    metafile: true,
+    logLevel: 'warning',
+  });
+  const made = Object.entries(metafile.outputs).map(([path, { entryPoint, cssBundle }]) => ({
+    name: basename(path),
+    entry: entryPoint !== undefined && entryPoint.endsWith('main.tsx'),
+    css: cssBundle === undefined ? undefined : basename(cssBundle),
+  }));
+  const main = made.find(({ entry }) => entry);
+  const html = readFileSync(join(root, page.sources, 'index.html'), 'utf8')
+    .replace('main.js', main.name)
+    .replace('main.css', main.css);
+  writeFileSync(`${page.index}.new`, html);
+  copyFileSync(join(root, page.sources, 'icon.svg'), join(page.folder, 'icon.svg'));
+  renameSync(`${page.index}.new`, page.index);
+  // A board that runs has read its files; what earlier builds left is of no use to anybody.
+  const kept = new Set(['index.html', 'icon.svg', ...made.map(({ name }) => name)]);
+  for (const name of readdirSync(page.folder)) if (!kept.has(name)) rmSync(join(page.folder, name));
+}
+
 /**
  * Removes compiled files whose source is gone, so that nothing runs from the past. Looks at the sources anew: one that
  * was added while the compiler ran may be compiled already, and the compiler, which remembers that, would not write it
@@ -144,6 +199,7 @@ function removeLeftovers() {
   const expected = new Set(sourceFiles().map((path) => path.replace(/^src\//, '').replace(/\.m?ts$|\.mjs$/, '')));
   for (const path of walk(join(root, 'dist'))) {
     const name = relative(join(root, 'dist'), path).split(sep).join('/');
+    if (path.startsWith(page.folder)) continue;
     if (!/\.(?:m?js|d\.m?ts)(?:\.map)?$/.test(name) || name.startsWith('workflow-bundle.js') || path === runner.bundle)
       continue;
     if (!expected.has(name.replace(/\.map$/, '').replace(/\.d\.m?ts$|\.m?js$/, ''))) rmSync(path);
@@ -152,13 +208,14 @@ function removeLeftovers() {
 
 /** @returns what is made of a source; of a setting, which makes nothing, the setting itself. */
 function compiledFile(path) {
+  if (path.startsWith(page.sources)) return page.index;
   return join(root, path.replace(/^src\/(.*)\.(m?)ts$/, 'dist/$1.$2js').replace(/^src\/(.*\.mjs)$/, 'dist/$1'));
 }
 
 function sourceFiles() {
   const files = [...walk(join(root, 'src'))]
     .map((path) => relative(root, path).split(sep).join('/'))
-    .filter((path) => /\.(?:ts|mjs)$/.test(path));
+    .filter((path) => /\.(?:ts|mjs)$/.test(path) || path.startsWith(page.sources));
   return [...files, ...others.filter((path) => existsSync(join(root, path)))];
 }
 

@@ -40,6 +40,13 @@ try {
       check('lint', ['node_modules/eslint/bin/eslint.js', '.']),
       check('format', ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.']),
       check('type check', ['node_modules/typescript/bin/tsc', '--noEmit', '--pretty']),
+      check('type check of the page', [
+        'node_modules/typescript/bin/tsc',
+        '--noEmit',
+        '--pretty',
+        '-p',
+        'src/board/page',
+      ]),
     ]);
     totals.failed += checks.filter((ok) => !ok).length;
   }

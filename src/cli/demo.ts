@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { addressWithToken } from '../board/serve.js';
 import { BeadClient } from '../client/beads.js';
 import { FleetClient } from '../client/fleet.js';
 import { ClientError } from '../client/errors.js';
@@ -60,10 +61,12 @@ async function main(io: Io): Promise<ExitCode> {
       env: io.env,
       taskQueue: `heartbead-demo-${randomBytes(3).toString('hex')}`,
       worker: { maxAgents: 3 },
+      board: true,
       log: say,
       signal: stop,
     });
     const { settings } = up.server;
+    if (up.board !== undefined) io.out(`Board:  ${io.colors.cyan(addressWithToken(up.board.record))}`);
     say(
       `server: ${settings.address} (${up.server.state}${up.server.record === undefined ? '' : `, binary: ${up.server.record.source}`}); worker: pid ${up.worker?.record.pid ?? 0}`,
     );

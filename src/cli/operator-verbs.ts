@@ -9,6 +9,7 @@ import { CliError, exitCodes } from './exit.js';
 export const operatorVerbs = [
   'up',
   'down',
+  'board',
   'sling',
   'ls',
   'watch',

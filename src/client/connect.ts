@@ -38,6 +38,8 @@ export interface ConnectOptions {
   home?: string;
   /** Milliseconds until an address that does not answer is given up; default 10 s. */
   connectTimeout?: number;
+  /** Called with each request that goes out. */
+  onRequest?: () => void;
 }
 
 /**
@@ -98,12 +100,16 @@ export interface Town extends ConnectionSettings {
  */
 export async function connect(options: ConnectOptions = {}): Promise<Town> {
   const settings = await connectionSettings(options);
-  const connection = await open(settings, options.connectTimeout ?? defaultDeadline);
+  const connection = await open(settings, options.connectTimeout ?? defaultDeadline, options.onRequest);
   const client = new Client({ connection, namespace: settings.namespace });
   return { ...settings, client, connection, close: () => connection.close() };
 }
 
-async function open(settings: ConnectionSettings, connectTimeout: number): Promise<Connection> {
+async function open(
+  settings: ConnectionSettings,
+  connectTimeout: number,
+  onRequest: (() => void) | undefined,
+): Promise<Connection> {
   const { address, tls, apiKey, metadata } = settings.options;
   try {
     return await Connection.connect({
@@ -112,6 +118,16 @@ async function open(settings: ConnectionSettings, connectTimeout: number): Promi
       tls,
       apiKey,
       metadata,
+      interceptors:
+        onRequest === undefined
+          ? undefined
+          : [
+              (call, next) => {
+                onRequest();
+                // The call as it is: the type asks for a class of a package that only the SDK depends on.
+                return next(call) as never;
+              },
+            ],
     });
   } catch (error) {
     const next =

@@ -12,7 +12,10 @@ export interface BeadSummary {
   agent: AgentStatus;
   attention?: string;
   rig?: string;
+  convoy?: string;
   repo?: string;
+  /** The agent program that it was slung with. */
+  adapter?: string;
   startedAt: number;
   closedAt?: number;
 }
@@ -35,21 +38,27 @@ export interface ListOptions {
  * @returns beads, newest first, and whether there are more than the limit. Visibility is eventually consistent: never
  * decide by it.
  */
-export async function listBeads(
+export function listBeads(
   town: Pick<Town, 'client'>,
   options: ListOptions,
 ): Promise<{ beads: BeadSummary[]; more: boolean }> {
+  return beadsMatching(town, visibilityQuery(options), options);
+}
+
+/** @returns the beads that a visibility query finds, newest first, and whether there are more than the limit. */
+export async function beadsMatching(
+  town: Pick<Town, 'client'>,
+  query: string,
+  { limit, deadline = defaultDeadline }: Pick<ListOptions, 'limit' | 'deadline'>,
+): Promise<{ beads: BeadSummary[]; more: boolean }> {
   const beads: BeadSummary[] = [];
   try {
-    return await within(town.client, options.deadline ?? defaultDeadline, async () => {
-      for await (const found of town.client.workflow.list({
-        query: visibilityQuery(options),
-        pageSize: Math.min(options.limit + 1, 1_000),
-      })) {
+    return await within(town.client, deadline, async () => {
+      for await (const found of town.client.workflow.list({ query, pageSize: Math.min(limit + 1, 1_000) })) {
         const bead = beadOfWorkflowId(found.workflowId);
         // Whoever can start a workflow chooses its id: one that is no bead's id is no bead.
         if (bead === undefined || beadIdProblem(bead) !== undefined) continue;
-        if (beads.length === options.limit) return { beads, more: true };
+        if (beads.length === limit) return { beads, more: true };
         beads.push(summaryOf(bead, found));
       }
       return { beads, more: false };
@@ -94,7 +103,9 @@ function summaryOf(bead: string, found: Found): BeadSummary {
   } as const;
   const attention = attribute(searchAttributes.attention);
   const rig = attribute(searchAttributes.rig);
+  const convoy = attribute(searchAttributes.convoy);
   const repo = text(found.memo?.['repo']);
+  const adapter = text(found.memo?.['agent']);
   return {
     bead,
     title: text(found.memo?.['title']) ?? bead,
@@ -105,7 +116,9 @@ function summaryOf(bead: string, found: Found): BeadSummary {
         : 'none',
     attention,
     rig,
+    convoy,
     repo,
+    adapter,
     startedAt: found.startTime.getTime(),
     ...(found.closeTime === undefined ? {} : { closedAt: found.closeTime.getTime() }),
   };

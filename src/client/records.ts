@@ -30,8 +30,16 @@ export interface WorkerRecord extends ProcessRecord {
   address: string;
 }
 
-const files = { server: 'server.json', worker: 'worker.json' } as const;
-type Records = { server: ServerRecord; worker: WorkerRecord };
+/** `<home>/board.json`: the board that runs there. Its token is readable by the owner alone, as the file is. */
+export interface BoardRecord extends ProcessRecord {
+  /** Of its page, without the token. */
+  url: string;
+  token: string;
+  readOnly: boolean;
+}
+
+const files = { server: 'server.json', worker: 'worker.json', board: 'board.json' } as const;
+type Records = { server: ServerRecord; worker: WorkerRecord; board: BoardRecord };
 
 /**
  * @returns the record, or undefined when there is none. A file that cannot be read as JSON counts as none: it is

@@ -8,6 +8,7 @@ import { environmentOf, processAlive } from '../../src/runner/process.js';
 import { allocatorEnvironment } from '../../src/worker/memory.js';
 
 interface Up {
+  board: { state: string; url: string; pid: number } | null;
   server: { state: string; address: string; pid: number; uiAddress: string };
   worker: { state: string; pid: number; taskQueue: string; maxAgents: number } | null;
 }
@@ -39,7 +40,11 @@ test('up starts server and worker, which outlive the command; up again changes n
     expect(environmentOf(first.worker?.pid ?? 0, 'GLIBC_TUNABLES')).toBe(
       allocatorEnvironment.GLIBC_TUNABLES.split(':')[0],
     );
+  expect(first.board).toMatchObject({ state: 'started', url: expect.stringMatching(/^http:.*#token=/) });
+  const page = await fetch(first.board?.url ?? '');
+  expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('<title>Heartbead</title>')]);
   const second = await cli.json<Up>(['up']);
+  expect(second.board).toMatchObject({ state: 'running', url: first.board?.url, pid: first.board?.pid });
   expect(second).toMatchObject({
     server: { state: 'running', pid: first.server.pid },
     worker: { state: 'running', pid: first.worker?.pid, maxAgents: 2 },
@@ -77,6 +82,7 @@ test('down leaves a running agent alive and says so; the next up finds its serve
     home: cli.home,
     worker: 'stopped',
     server: 'stopped',
+    board: 'stopped',
     agentsAlive: [{ bead: 'patient', attempt: expect.any(String) }],
   });
   expect(processAlive(before.server.pid) || processAlive(before.worker?.pid ?? 0)).toBe(false);

@@ -6,12 +6,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium, startChromium } from './support/chromium.js';
 import { UiTown } from './support/town.js';
 
-const chromium = findChromium();
-if (chromium === undefined)
-  console.warn(
-    'the Web UI is not tested: there is no Chromium (install it, on Debian by apt-get install chromium, or name one in HEARTBEAD_CHROMIUM)',
-  );
-
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** `npm run test:ui` names the folder; otherwise no picture is taken. */
 const pictures = process.env['HEARTBEAD_SCREENSHOTS'];
@@ -22,12 +16,12 @@ const savedViews = [
   ),
 ].map(([, name = '', query = '']) => ({ name, query }));
 
-describe.skipIf(chromium === undefined)('the Web UI in a real browser', () => {
+describe('the Web UI in a real browser', () => {
   let town: UiTown;
   let browser: Browser;
   let page: Page;
   beforeAll(async () => {
-    [town, browser] = await Promise.all([UiTown.start(), startChromium(chromium ?? '')]);
+    [town, browser] = await Promise.all([UiTown.start(), findChromium().then(startChromium)]);
     page = await browser.newPage({ viewport: { width: 1280, height: 800 }, colorScheme: 'light' });
     page.setDefaultTimeout(20_000);
   });

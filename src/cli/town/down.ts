@@ -7,6 +7,7 @@ import { endRecorded } from './processes.js';
 export interface TownDown {
   worker: 'stopped' | 'not running';
   server: 'stopped' | 'not running';
+  board: 'stopped' | 'not running';
   /** Attempts whose runner and agent live on. */
   agentsAlive: { bead: string; attempt: string }[];
 }
@@ -15,12 +16,20 @@ export interface TownDown {
 const workerGrace = 30_000;
 /** The server saves at every step. */
 const serverGrace = 10_000;
+/** It ends the looks that are under way. */
+const boardGrace = 10_000;
 
 /**
- * Stops the worker, then the server, of a state directory (or only one of them). Agents live on: they freeze after
+ * Stops the board, the worker, then the server, of a state directory (or only some of them). Agents live on: they freeze after
  * `orphanGrace`, and go on after the next `up`.
  */
-export async function bringDown(home: string, only: { worker?: boolean; server?: boolean } = {}): Promise<TownDown> {
+export async function bringDown(
+  home: string,
+  only: { worker?: boolean; server?: boolean; board?: boolean } = {},
+): Promise<TownDown> {
+  // Its record stays too: the next one takes its port again, so that links to its pages stay good.
+  const board = only.board === false ? undefined : await readRecord(home, 'board');
+  const boardStopped = board !== undefined && (await endRecorded(board, boardGrace));
   const worker = only.worker === false ? undefined : await readRecord(home, 'worker');
   const workerStopped = worker !== undefined && (await endRecorded(worker, workerGrace));
   if (worker !== undefined) await removeRecord(home, 'worker');
@@ -30,6 +39,7 @@ export async function bringDown(home: string, only: { worker?: boolean; server?:
   return {
     worker: workerStopped ? 'stopped' : 'not running',
     server: serverStopped ? 'stopped' : 'not running',
+    board: boardStopped ? 'stopped' : 'not running',
     agentsAlive: await agentsAlive(home),
   };
 }

@@ -27,7 +27,7 @@ export async function spawnDetached(
       child.once('error', (error) =>
         reject(
           failure(
-            `the worker could not be started: ${error.message}`,
+            `a process of the town could not be started: ${error.message}`,
             'check the installation with `heartbead doctor`',
             error,
           ),

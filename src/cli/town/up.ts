@@ -7,6 +7,8 @@ import { refusal } from '../../client/refusals.js';
 import { closeToOthers } from '../../host/state-directory.js';
 import { withFileLock } from '../../server/file-lock.mjs';
 import { registerSearchAttributes } from '../../server/index.js';
+import { ensureBoard } from './board.js';
+import type { TownBoard } from './board.js';
 import { ensureServer } from './server.js';
 import type { ServerOptions, TownServer } from './server.js';
 import { ensureWorker } from './worker.js';
@@ -15,12 +17,15 @@ import type { TownWorker } from './worker.js';
 export interface UpOptions extends ServerOptions {
   /** Absent: no worker is started. */
   worker?: { maxAgents?: number };
+  /** Whether a board is started too. */
+  board?: boolean;
 }
 
 /** A town that is up. Close `town` when done with it: the processes go on. */
 export interface TownUp {
   server: TownServer;
   worker?: TownWorker;
+  board?: TownBoard;
   /** Names that were registered by this call. */
   registered: string[];
   town: Town;
@@ -54,7 +59,9 @@ export async function bringUp(options: UpOptions): Promise<TownUp> {
         });
         const worker =
           options.worker === undefined ? undefined : await ensureWorker(town, { home, env, log, ...options.worker });
-        return { server, registered, town, worker };
+        const board =
+          options.board === true ? await ensureBoard({ home, env, taskQueue: town.taskQueue, log }) : undefined;
+        return { server, registered, town, worker, board };
       } catch (error) {
         await town.close();
         throw error;

@@ -7,7 +7,7 @@ export function down(program: Command): void {
   program
     .command('down')
     .description(
-      'stop the worker and the server that `heartbead up` started here; agents live on and continue after the next `up`',
+      'stop the board, the worker and the server that `heartbead up` started here; agents live on and continue after the next `up`',
     )
     .option('--json', 'print JSON')
     .action(
@@ -19,6 +19,7 @@ export function down(program: Command): void {
         context.print(
           { home, ...done },
           [
+            `board   ${done.board}`,
             `worker  ${done.worker}`,
             `server  ${done.server}`,
             ...(agents === 0

@@ -1,5 +1,6 @@
 import { agent } from './agent.js';
 import { approve } from './approve.js';
+import { board } from './board.js';
 import { cancel } from './cancel.js';
 import { completion } from './completion.js';
 import { convoy } from './convoy.js';
@@ -32,6 +33,7 @@ import { worker } from './worker.js';
 export const verbs = [
   up,
   down,
+  board,
   sling,
   ls,
   watch,

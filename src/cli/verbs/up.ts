@@ -11,6 +11,7 @@ import type { TownUp } from '../town/up.js';
 
 const options = z.object({
   worker: z.boolean().default(true),
+  board: z.boolean().default(true),
   maxAgents: wholeNumber('--max-agents', 1, 1_000).optional(),
   port: wholeNumber('--port', 1, 65_535).optional(),
   uiPort: wholeNumber('--ui-port', 1, 65_535).optional(),
@@ -22,9 +23,10 @@ export function up(program: Command): void {
   program
     .command('up')
     .description(
-      'start what is not up: a Temporal server (unless one is configured), its search attributes, and a worker; they go on after this command',
+      'start what is not up: a Temporal server (unless one is configured), its search attributes, a worker, and the board; they go on after this command',
     )
     .option('--no-worker', 'no worker')
+    .option('--no-board', 'no board')
     .option('--max-agents <n>', 'at most so many agents on this host (default: 4)')
     .option('--port <port>', 'of the server (default: 7233, or another when that is taken)')
     .option('--ui-port <port>', 'of its Web UI (default: 8233, or another when that is taken)')
@@ -33,12 +35,13 @@ export function up(program: Command): void {
     .option('--json', 'print JSON')
     .action(
       action(async (context, given: unknown) => {
-        const { worker, maxAgents, port, uiPort, taskQueue, foreground } = parseArgs(options, given, 'up');
+        const { worker, board, maxAgents, port, uiPort, taskQueue, foreground } = parseArgs(options, given, 'up');
         const { bringUp } = await import('../town/up.js');
         const home = stateDirectory(context.io.env);
         const {
           server,
           worker: started,
+          board: shown,
           registered,
           town,
         } = await bringUp({
@@ -48,11 +51,14 @@ export function up(program: Command): void {
           log: (line) => context.note(line),
           port,
           uiPort,
+          board,
           ...(worker ? { worker: maxAgents === undefined ? {} : { maxAgents } } : {}),
         });
         await town.close();
-        const up = { server, registered, worker: started };
-        context.print(result(home, up), page(home, up));
+        const up = { server, registered, worker: started, board: shown };
+        const { addressWithToken } = await import('../../board/serve.js');
+        const address = shown === undefined ? undefined : addressWithToken(shown.record);
+        context.print(result(home, up, address), page(home, up, address));
         if (!foreground) return exitCodes.fine;
         return stay(context, home, up);
       }),
@@ -61,8 +67,10 @@ export function up(program: Command): void {
 
 type Up = Omit<TownUp, 'town'>;
 
-const result = (home: string, { server, worker, registered }: Up) => ({
+const result = (home: string, { server, worker, board, registered }: Up, address: string | undefined) => ({
   home,
+  board:
+    board === undefined ? null : { state: board.state, url: address, pid: board.record.pid, log: board.record.log },
   server: {
     state: server.state,
     address: server.settings.address,
@@ -85,10 +93,11 @@ const result = (home: string, { server, worker, registered }: Up) => ({
   registered,
 });
 
-function page(home: string, { server, worker }: Up): string {
+function page(home: string, { server, worker, board }: Up, address: string | undefined): string {
   const { settings, record } = server;
   const said = { configured: 'configured', running: 'already up', started: 'started' }[server.state];
   return [
+    ...(board === undefined ? [] : [`board   ${board.state === 'running' ? 'already up' : 'started'}: ${address}`]),
     `server  ${said}: ${settings.address}, namespace ${settings.namespace}${record === undefined ? '' : `, pid ${record.pid}`}`,
     ...(settings.uiAddress === undefined ? [] : [`web UI  ${settings.uiAddress}`]),
     worker === undefined
@@ -98,7 +107,7 @@ function page(home: string, { server, worker }: Up): string {
   ].join('\n');
 }
 
-async function stay(context: Context, home: string, { server, worker }: Up): Promise<0> {
+async function stay(context: Context, home: string, { server, worker, board }: Up): Promise<0> {
   const { bringDown } = await import('../town/down.js');
   const { isAlive } = await import('../town/processes.js');
   const { setTimeout: sleep } = await import('node:timers/promises');
@@ -107,6 +116,7 @@ async function stay(context: Context, home: string, { server, worker }: Up): Pro
   const processes = [
     ...(server.record === undefined ? [] : [{ what: 'server', record: server.record }]),
     ...(worker === undefined ? [] : [{ what: 'worker', record: worker.record }]),
+    ...(board === undefined ? [] : [{ what: 'board', record: board.record }]),
   ];
   let died: (typeof processes)[number] | undefined;
   while (!stop.aborted && died === undefined) {
@@ -120,6 +130,7 @@ async function stay(context: Context, home: string, { server, worker }: Up): Pro
   const { agentsAlive } = await bringDown(home, {
     worker: worker?.state === 'started',
     server: server.state === 'started',
+    board: board?.state === 'started',
   });
   context.note(
     agentsAlive.length === 0

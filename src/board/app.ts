@@ -1,0 +1,390 @@
+import { Hono } from 'hono';
+import type { Context as Call } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import type { HttpBindings } from '@hono/node-server';
+import { adapters } from '../agents/index.js';
+import { BeadClient } from '../client/beads.js';
+import type { Town } from '../client/connect.js';
+import { ClientError } from '../client/errors.js';
+import { FleetClient } from '../client/fleet.js';
+import { readHistory } from '../client/history.js';
+import { beadIdProblem } from '../contract/index.js';
+import type { ConvoyView, RigView } from '../contract/index.js';
+import { storyOf } from '../domain/story.js';
+import type { About, ApiError, BeadPage, LogLines } from './api-types.js';
+import { Actions, BadRequestError } from './actions.js';
+import { attemptDiff } from './attempt-diff.js';
+import { attemptPlace } from './attempts-here.js';
+import { BeadLooks } from './bead-page.js';
+import { Charts } from './charts.js';
+import { checksOf } from './checks.js';
+import { EventStream } from './event-stream.js';
+import { FleetWatch } from './fleet-watch.js';
+import { LogTail } from './log-tail.js';
+import { Looks } from './looks.js';
+import type { PageFiles } from './page-files.js';
+import { securityHeaders } from './safety.js';
+import type { Asked, Safety } from './safety.js';
+import type { TownLink } from './town-link.js';
+
+const deadline = 10_000;
+/** With what a look takes, a page about one thing is less than a second behind. */
+const lookEvery = 600;
+const logEvery = 300;
+/** No request of the page is larger; a convoy's file is the largest. */
+const bodyBytes = 5 * 1024 * 1024;
+
+type Env = { Bindings: HttpBindings };
+type C = Call<Env>;
+
+export interface BoardOptions {
+  link: TownLink;
+  safety: Safety;
+  files: PageFiles;
+  version: string;
+  readOnly: boolean;
+  /** State directory of this machine, for logs and mirrors. */
+  home: string;
+  log: (line: string) => void;
+}
+
+/** The board without its socket: the page's files, the JSON API, and the events. */
+export class Board {
+  readonly app = new Hono<Env>();
+  readonly #options: BoardOptions;
+  readonly #fleet: FleetWatch;
+  readonly #beads: Looks<BeadPage>;
+  readonly #convoys: Looks<ConvoyView>;
+  readonly #rigs: Looks<RigView>;
+  readonly #charts = new Charts();
+  readonly #streams = new Set<EventStream>();
+
+  constructor(options: BoardOptions) {
+    this.#options = options;
+    const { link } = options;
+    this.#fleet = new FleetWatch(link);
+    this.#beads = new Looks(
+      link,
+      lookEvery,
+      (bead) => {
+        const looks = new BeadLooks(bead);
+        return (town) => looks.look(town, deadline);
+      },
+      ({ now: _, state, ...page }) => [page, { ...state, now: 0 }],
+    );
+    this.#convoys = new Looks(
+      link,
+      lookEvery,
+      (convoy) => (town) => new FleetClient(town, deadline).convoy(convoy),
+      (view) => ({ ...view, now: 0 }),
+    );
+    this.#rigs = new Looks(
+      link,
+      lookEvery,
+      (rig) => (town) => new FleetClient(town, deadline).rig(rig),
+      (view) => ({ ...view, now: 0 }),
+    );
+    this.#route();
+  }
+
+  async end(): Promise<void> {
+    for (const stream of this.#streams) stream.close();
+    await Promise.all([this.#fleet.end(), this.#beads.end(), this.#convoys.end(), this.#rigs.end()]);
+  }
+
+  #route(): void {
+    const { app } = this;
+    const { safety, files, link } = this.#options;
+    app.use(async (c, next) => {
+      const refused = safety.refusal(askedOf(c));
+      if (refused === undefined) await next();
+      else c.res = failed(c, refused.status, refused.message, refused.next);
+      for (const [name, value] of Object.entries(securityHeaders)) c.res.headers.set(name, value);
+      if (!c.res.headers.has('cache-control')) c.res.headers.set('cache-control', 'no-store');
+    });
+    app.onError((error, c) => {
+      const response = this.#failure(c, error);
+      for (const [name, value] of Object.entries(securityHeaders)) response.headers.set(name, value);
+      return response;
+    });
+    const api = new Hono<Env>();
+    api.post('/session', async (c) => {
+      const { token } = await bodyOf<{ token?: unknown }>(c);
+      if (typeof token !== 'string' || !safety.isToken(token))
+        return failed(c, 401, 'this is not the token of this start', 'open the address that was printed last');
+      c.header('set-cookie', safety.cookie(c.req.header('x-forwarded-proto') === 'https'));
+      return c.json({});
+    });
+    api.get('/about', async (c) => c.json(await this.#about(c)));
+    api.get('/events', (c) => this.#events(c));
+    api.post('/looking', async (c) => {
+      const { looker, beads } = await bodyOf<{ looker?: unknown; beads?: unknown }>(c);
+      if (typeof looker !== 'string' || !Array.isArray(beads))
+        throw new BadRequestError('it takes {looker, beads: […]}');
+      this.#fleet.looking(looker, beads.filter((bead) => typeof bead === 'string').slice(0, 200));
+      return c.json({});
+    });
+    api.get('/front', async (c) => c.json(await this.#fleet.front()));
+    api.get('/charts', async (c) =>
+      c.json(await this.#charts.ask(await link.town(), c.req.query('days') === '7' ? 7 : 1, 30_000)),
+    );
+    api.get('/beads/:bead', async (c) => c.json(await new BeadLooks(beadOf(c)).look(await link.town(), deadline)));
+    api.get('/beads/:bead/story', async (c) => {
+      const { events, runs, cut } = await readHistory(await link.town(), beadOf(c), deadline);
+      return c.json({ story: storyOf(events), runs, cut });
+    });
+    api.get('/beads/:bead/checks', async (c) => {
+      const town = await link.town();
+      return c.json(await checksOf(town, await this.#view(town, beadOf(c)), deadline));
+    });
+    api.get('/beads/:bead/diff', async (c) => {
+      const view = await this.#view(await link.town(), beadOf(c));
+      const place = await attemptPlace(this.#home(await link.town()), view, c.req.query('attempt'));
+      if (place === undefined) return failed(c, 404, 'there has been no such attempt', 'look again when one has begun');
+      const home = this.#home(await link.town());
+      return c.json(
+        await attemptDiff({ home, view, place, fetch: c.req.query('fetch') === '1', signal: c.req.raw.signal }),
+      );
+    });
+    api.get('/beads/:bead/log', async (c) => {
+      const town = await link.town();
+      const view = await this.#view(town, beadOf(c));
+      const place = await attemptPlace(this.#home(town), view, c.req.query('attempt'));
+      if (place === undefined) return failed(c, 404, 'there has been no such attempt', 'look again when one has begun');
+      const lines = place.dir === undefined ? [] : await new LogTail(place.dir.agentLog).newLines();
+      const answer: LogLines = {
+        attempt: place.attempt,
+        reset: true,
+        lines,
+        elsewhere: place.elsewhere,
+        ended: !place.current,
+      };
+      return c.json(answer);
+    });
+    api.post('/beads', async (c) =>
+      this.#acted(c, undefined, async (actions) => ({ bead: await actions.sling(await bodyOf(c)) })),
+    );
+    api.post('/convoys', async (c) =>
+      this.#acted(c, undefined, async (actions) => ({ convoy: await actions.draft(await bodyOf(c)) })),
+    );
+    api.post('/beads/:bead/:action', async (c) => {
+      const bead = beadOf(c);
+      return this.#acted(c, bead, async (actions) =>
+        said(await actions.onBead(bead, c.req.param('action'), await bodyOf(c), this.#who(c))),
+      );
+    });
+    api.get('/rigs/:rig', async (c) =>
+      c.json(await new FleetClient(await link.town(), deadline).rig(nameOf(c, 'rig'))),
+    );
+    api.post('/rigs/:rig/:action', async (c) =>
+      this.#acted(c, undefined, async (actions) => said(await actions.onRig(nameOf(c, 'rig'), c.req.param('action')))),
+    );
+    api.get('/convoys/:convoy', async (c) =>
+      c.json(await new FleetClient(await link.town(), deadline).convoy(nameOf(c, 'convoy'))),
+    );
+    api.post('/convoys/:convoy/:action', async (c) =>
+      this.#acted(c, undefined, async (actions) =>
+        said(await actions.onConvoy(nameOf(c, 'convoy'), c.req.param('action'), await bodyOf(c))),
+      ),
+    );
+    api.all('*', (c) => failed(c, 404, `there is no ${c.req.path}`, 'docs/board.md names what there is'));
+    app.route('/api/v1', api);
+    app.all('/api/*', (c) => failed(c, 404, 'this board speaks /api/v1', 'docs/board.md names what there is'));
+    app.get('*', async (c) => {
+      const name = c.req.path.slice(1);
+      // Every other path is a page of the one program.
+      const file = await files.get(/\.\w+$/.test(name) ? name : 'index.html', c.req.header('accept-encoding') ?? '');
+      return file === undefined ? c.text('there is no such file', 404) : c.body(file.body, 200, file.headers);
+    });
+  }
+
+  async #about(c: C): Promise<About> {
+    const { link, readOnly, version, safety } = this.#options;
+    const town = await link.town();
+    return {
+      version,
+      api: 'v1',
+      readOnly,
+      namespace: town.namespace,
+      taskQueue: town.taskQueue,
+      address: town.address,
+      uiAddress: town.uiAddress,
+      user: safety.user(askedOf(c)),
+      agents: Object.keys(adapters),
+      requests: link.requests,
+      lookers: this.#streams.size,
+      memory: process.memoryUsage.rss(),
+    };
+  }
+
+  /** The state directory that belongs to the server, which a demo has for itself. */
+  #home(town: Town): string {
+    return town.home;
+  }
+
+  #view(town: Town, bead: string): ReturnType<BeadClient['view']> {
+    return new BeadClient(town, { deadline }).view(bead);
+  }
+
+  #who(c: C): string {
+    return this.#options.safety.user(askedOf(c)) ?? 'an operator at the board';
+  }
+
+  async #acted(c: C, bead: string | undefined, act: (actions: Actions) => Promise<object>): Promise<Response> {
+    const answer = await act(new Actions(await this.#options.link.town(), deadline));
+    this.#fleet.lookSoon();
+    if (bead !== undefined) this.#beads.lookSoon(bead);
+    return c.json(answer);
+  }
+
+  /** One stream for all that a page shows: `watch=front`, `watch=bead:ID`, `watch=convoy:ID`, `watch=rig:NAME`, `watch=log:BEAD[:ATTEMPT]`. */
+  #events(c: C): Response {
+    const stream = new EventStream(/\bgzip\b/.test(c.req.header('accept-encoding') ?? ''));
+    const stops: (() => void)[] = [];
+    const looker = c.req.query('looker') ?? `unnamed-${Math.random()}`;
+    const pass = ({ event, data }: { event: string; data: unknown }): void => stream.send(event, data);
+    for (const watch of c.req.queries('watch') ?? []) {
+      const [kind, id = '', attempt] = watch.split(':');
+      if (kind === 'front') stops.push(this.#fleet.subscribe(looker, pass));
+      if (id === '' || beadIdProblem(id) !== undefined) continue;
+      if (kind === 'bead') stops.push(this.#beads.subscribe(id, renamed('bead', pass)));
+      if (kind === 'convoy') stops.push(this.#convoys.subscribe(id, renamed('convoy', pass)));
+      if (kind === 'rig') stops.push(this.#rigs.subscribe(id, renamed('rig', pass)));
+      if (kind === 'log') stops.push(this.#followLog(id, attempt === '' ? undefined : attempt, stream));
+    }
+    this.#streams.add(stream);
+    const over = (): void => {
+      this.#streams.delete(stream);
+      for (const stop of stops.splice(0)) stop();
+      stream.close();
+    };
+    c.env.outgoing.once('close', over);
+    return c.body(stream.body, 200, stream.headers);
+  }
+
+  /** Passes on what an agent writes, over its attempts when none is named. */
+  #followLog(bead: string, wanted: string | undefined, stream: EventStream): () => void {
+    let over = false;
+    let timer: NodeJS.Timeout | undefined;
+    let tail: { attempt: string; log: LogTail } | undefined;
+    let told = '';
+    let view: Awaited<ReturnType<BeadClient['view']>> | undefined;
+    let askAgainAt = 0;
+    const look = async (): Promise<void> => {
+      const town = await this.#options.link.town();
+      if (Date.now() > askAgainAt) {
+        // The page that shows a log shows its bead too: that one's looks are what tells of a next attempt.
+        view = await this.#view(town, bead);
+        askAgainAt = Date.now() + 2_000;
+      }
+      const place = view === undefined ? undefined : await attemptPlace(this.#home(town), view, wanted);
+      if (over || place === undefined) return;
+      const reset = tail?.attempt !== place.attempt;
+      if (place.dir !== undefined && reset) tail = { attempt: place.attempt, log: new LogTail(place.dir.agentLog) };
+      const lines = place.dir === undefined || tail === undefined ? [] : await tail.log.newLines();
+      const answer: LogLines = {
+        attempt: place.attempt,
+        reset,
+        lines,
+        elsewhere: place.elsewhere,
+        ended: !place.current,
+      };
+      const state = `${place.attempt} ${place.elsewhere ?? ''} ${answer.ended}`;
+      if (over || (lines.length === 0 && told === state)) return;
+      told = state;
+      stream.send('log', answer);
+    };
+    const again = (): void => {
+      look()
+        .catch((error: unknown) => {
+          if (!(error instanceof ClientError)) throw error;
+          // The page is told of trouble by the looks at its bead.
+        })
+        .finally(() => {
+          if (!over) timer = setTimeout(again, logEvery);
+        })
+        .catch((error: unknown) => this.#options.log(`a log could not be read: ${String(error)}`));
+    };
+    again();
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
+  }
+
+  #failure(c: C, error: Error): Response {
+    if (error instanceof ClientError) return failed(c, statusOf(error), error.message, error.next);
+    this.#options.log(error.stack ?? String(error));
+    return failed(
+      c,
+      500,
+      'the board has met a fault of its own',
+      'its log tells more (logs/board.log in the state directory)',
+    );
+  }
+}
+
+const renamed =
+  (name: string, pass: (news: { event: string; data: unknown }) => void) =>
+  ({ event, data }: { event: string; data: unknown }): void =>
+    pass({ event: event === 'look' ? name : event, data });
+
+const askedOf = (c: C): Asked => ({
+  method: c.req.method,
+  path: new URL(c.req.url).pathname,
+  header: (name) => c.req.header(name),
+});
+
+function failed(c: C, status: ContentfulStatusCode, message: string, next?: string): Response {
+  const body: ApiError = { error: { message, next } };
+  return c.json(body, status);
+}
+
+function said(text: string | undefined): { text: string } {
+  if (text === undefined) throw new BadRequestError('there is no such action');
+  return { text };
+}
+
+async function bodyOf<T>(c: C): Promise<T> {
+  const length = Number(c.req.header('content-length') ?? 0);
+  if (length > bodyBytes) throw new BadRequestError('the body is too long', `it may have ${bodyBytes} bytes`);
+  const text = await c.req.text();
+  if (text.length > bodyBytes) throw new BadRequestError('the body is too long', `it may have ${bodyBytes} bytes`);
+  try {
+    return (text === '' ? {} : JSON.parse(text)) as T;
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new BadRequestError('the body is not JSON');
+    throw error;
+  }
+}
+
+const beadOf = (c: C): string => nameOf(c, 'bead');
+
+function nameOf(c: C, what: 'bead' | 'rig' | 'convoy'): string {
+  const name = c.req.param(what) ?? '';
+  const problem = beadIdProblem(name);
+  if (problem !== undefined) throw new BadRequestError(problem.replace('a bead id', `the name of a ${what}`));
+  return name;
+}
+
+function statusOf(error: ClientError): ContentfulStatusCode {
+  switch (error.name) {
+    case 'BadRequestError':
+      return 400;
+    case 'BeadNotFoundError':
+    case 'FleetNotFoundError':
+    case 'NoDiffError':
+      return 404;
+    case 'BeadExistsError':
+    case 'FleetExistsError':
+    case 'FleetEndedError':
+    case 'FleetRefusedError':
+    case 'BeadEndedError':
+    case 'BeadRefusedError':
+      return 409;
+    case 'ServerRefusedError':
+      return 502;
+    default:
+      return 503;
+  }
+}

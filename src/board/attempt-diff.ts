@@ -1,0 +1,179 @@
+import { join } from 'node:path';
+import { ClientError } from '../client/errors.js';
+import { attemptRefs } from '../contract/index.js';
+import type { BeadView } from '../contract/index.js';
+import { GitError, ensureCommit, exists, mirrorPath, updateMirror } from '../git/index.js';
+import { hasCommit } from '../git/commits.js';
+import { runGit } from '../git/run-git.js';
+import { takeSnapshot } from '../git/snapshot.js';
+import type { DiffAnswer, DiffFile } from './api-types.js';
+import type { AttemptPlace } from './attempts-here.js';
+import { readChanges, readHunks, splitPatch } from './parse-diff.js';
+import type { ChangedFile } from './parse-diff.js';
+
+/** A page shows so many files of a diff, and so many lines of all of them together. */
+const mostFiles = 300;
+const mostLines = 20_000;
+/** A file with more changed lines is named, but not shown. */
+const mostLinesOfFile = 3_000;
+
+/** There is nothing to compare, or not here. */
+export class NoDiffError extends ClientError {}
+
+export interface DiffWanted {
+  home: string;
+  view: BeadView;
+  place: AttemptPlace;
+  /** Clone the repository when this machine has no mirror of it. */
+  fetch: boolean;
+  signal?: AbortSignal;
+}
+
+/** @returns what an attempt has changed: its working tree when that is here, else what was pushed or saved last. */
+export async function attemptDiff({ home, view, place, fetch, signal }: DiffWanted): Promise<DiffAnswer> {
+  const { repo } = view;
+  const mirror = mirrorPath(join(place.dir?.home ?? home, 'mirrors'), repo);
+  if (!(await exists(mirror))) {
+    if (!fetch)
+      throw new NoDiffError(
+        `this machine has no copy of ${repo}`,
+        'fetch one (the whole repository comes over the network), or open the board of a host that works on it',
+      );
+    await updateMirror({ root: join(home, 'mirrors'), repo, signal });
+  }
+  try {
+    const head = await headOf(mirror, view, place, signal);
+    const base = await baseOf(mirror, view, place, head.sha, signal);
+    return {
+      attempt: place.attempt,
+      source: head.source,
+      base,
+      head: head.sha,
+      ...(await compare(mirror, base, head.sha, signal)),
+    };
+  } catch (error) {
+    if (!(error instanceof GitError)) throw error;
+    throw new NoDiffError(`git: ${error.message}`, 'try again; the log of the attempt may tell more', { cause: error });
+  }
+}
+
+async function headOf(
+  mirror: string,
+  view: BeadView,
+  { attempt, dir, current }: AttemptPlace,
+  signal: AbortSignal | undefined,
+): Promise<{ sha: string; source: DiffAnswer['source'] }> {
+  const record = view.attempts.find(({ id }) => id === attempt);
+  const branch = attemptRefs.branchRef(view.bead, attempt);
+  const pushed =
+    record?.sha ?? (current ? undefined : view.branch === branch.slice('refs/heads/'.length) ? view.sha : undefined);
+  if (pushed !== undefined)
+    return {
+      sha: (await ensureCommit(mirror, view.repo, { sha: pushed, ref: branch }, { signal })).sha,
+      source: 'branch',
+    };
+  if (dir !== undefined && (await exists(dir.worktree)))
+    return { sha: (await takeSnapshot(dir.worktree, signal)).tree, source: 'live' };
+  const saved = current ? view.current?.checkpoint : record?.checkpoint;
+  if (saved !== undefined)
+    return { sha: (await ensureCommit(mirror, view.repo, saved, { signal })).sha, source: 'saved' };
+  throw new NoDiffError(
+    `attempt ${attempt} has neither pushed nor saved anything yet`,
+    current ? 'work is saved every few minutes, and pushed when the agent is done' : 'look at another attempt',
+  );
+}
+
+async function baseOf(
+  mirror: string,
+  view: BeadView,
+  { dir, current }: AttemptPlace,
+  head: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const known = (current ? view.current?.baseSha : undefined) ?? view.baseSha;
+  if (known !== undefined && (await hasCommit({ mirror }, known, signal))) return known;
+  const branch = view.base === undefined ? undefined : `refs/remotes/origin/${view.base}`;
+  const upstream = branch ?? (await defaultBranch(mirror, signal));
+  const commit = dir !== undefined && current ? await headCommit(dir.worktree, signal) : head;
+  const found = await runGit({ mirror }, ['merge-base', '--end-of-options', upstream, commit], {
+    doing: 'looking for the base',
+    signal,
+    accept: [0, 1, 128],
+  });
+  if (found.code === 0) return found.stdout.trim();
+  throw new NoDiffError(
+    'the commit that this attempt started from is not known',
+    'the board knows it when the agent has been started; look again then',
+  );
+}
+
+async function headCommit(worktree: string, signal: AbortSignal | undefined): Promise<string> {
+  const { stdout } = await runGit({ worktree }, ['rev-parse', '--verify', 'HEAD^{commit}'], {
+    doing: 'reading HEAD',
+    signal,
+  });
+  return stdout.trim();
+}
+
+/** A mirror keeps no HEAD of its remote: of the usual names the one that is there. */
+async function defaultBranch(mirror: string, signal: AbortSignal | undefined): Promise<string> {
+  const { stdout } = await runGit(
+    { mirror },
+    [
+      'for-each-ref',
+      '--format=%(refname)',
+      'refs/remotes/origin/main',
+      'refs/remotes/origin/master',
+      'refs/remotes/origin/trunk',
+    ],
+    { doing: 'looking for the base branch', signal },
+  );
+  return stdout.split('\n')[0] || 'refs/remotes/origin/main';
+}
+
+/** No program of the repository's configuration takes part: neither a diff driver nor a text conversion. */
+const plain = ['--no-color', '--no-ext-diff', '--no-textconv', '--ignore-submodules=none', '--find-renames', '-l500'];
+
+async function compare(
+  mirror: string,
+  base: string,
+  head: string,
+  signal: AbortSignal | undefined,
+): Promise<Pick<DiffAnswer, 'files' | 'moreFiles' | 'added' | 'removed'>> {
+  const doing = 'comparing';
+  const list = await runGit({ mirror }, ['diff', ...plain, '--raw', '--numstat', '-z', base, head, '--'], {
+    doing,
+    signal,
+  });
+  const all = readChanges(list.stdout);
+  const listed = all.slice(0, mostFiles);
+  let lines = 0;
+  const fits = (file: ChangedFile): boolean => {
+    const count = file.added + file.removed;
+    if (file.binary || count > mostLinesOfFile || lines + count > mostLines) return false;
+    lines += count;
+    return true;
+  };
+  const full = listed.filter(fits);
+  const patches = full.length === 0 ? [] : await patchesOf(mirror, base, head, full, signal);
+  const hunks = new Map(full.map((file, at) => [file, readHunks(patches[at] ?? '')]));
+  const files = listed.map((file): DiffFile => ({ ...file, hunks: hunks.get(file) }));
+  const sum = (key: 'added' | 'removed'): number => all.reduce((total, file) => total + file[key], 0);
+  return { files, moreFiles: all.length - listed.length, added: sum('added'), removed: sum('removed') };
+}
+
+async function patchesOf(
+  mirror: string,
+  base: string,
+  head: string,
+  files: readonly ChangedFile[],
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const paths = files.flatMap(({ path, from }) => (from === undefined ? [path] : [from, path]));
+  const { stdout } = await runGit(
+    { mirror },
+    ['--literal-pathspecs', 'diff', ...plain, '--unified=4', base, head, '--', ...paths],
+    { doing: 'comparing', signal },
+  );
+  return splitPatch(stdout);
+}

@@ -1,0 +1,113 @@
+import type { Town } from '../client/connect.js';
+import { beadsMatching, quoted } from '../client/list.js';
+import type { BeadSummary } from '../client/list.js';
+import { beadWorkflowId, searchAttributes, workflowTypes } from '../contract/index.js';
+
+/** A board looks at so many beads: five pages of visibility. */
+const mostBeads = 5_000;
+const pageSize = 1_000;
+/** What moves is looked at with every look; all else so often. */
+const sweepEvery = 15_000;
+/** A server's clock and ours may differ, and visibility is a moment late. */
+const margin = 15_000;
+/** Workflow ids in one query. */
+const idsAtOnce = 100;
+
+const { beadStatus, agentStatus } = searchAttributes;
+
+/**
+ * The open beads of a town and those that ended today, kept up to date from visibility alone. One look costs two pages
+ * as long as little moves; every 15 s, and at first, all pages are read.
+ */
+export class BeadList {
+  #beads = new Map<string, BeadSummary>();
+  #sweptAt = -Infinity;
+  #newest = 0;
+  #more = false;
+
+  get beads(): ReadonlyMap<string, BeadSummary> {
+    return this.#beads;
+  }
+  /** Whether there are more than a board looks at. */
+  get more(): boolean {
+    return this.#more;
+  }
+
+  /** The next look reads everything again. */
+  forget(): void {
+    this.#sweptAt = -Infinity;
+  }
+
+  async look(town: Town, deadline: number, now = Date.now()): Promise<void> {
+    if (now - this.#sweptAt > sweepEvery) return this.#sweep(town, deadline, now);
+    const base = ofTown(town);
+    const since = iso(this.#newest - margin);
+    const [moving, fresh] = await Promise.all([
+      beadsMatching(
+        town,
+        `${base} AND ExecutionStatus = 'Running' AND (${beadStatus} IN ('in_progress', 'in_review', 'blocked') OR ${agentStatus} != 'none')`,
+        { limit: mostBeads, deadline },
+      ),
+      beadsMatching(
+        town,
+        `${base} AND ExecutionStatus != 'ContinuedAsNew' AND (StartTime > '${since}' OR CloseTime > '${since}')`,
+        { limit: pageSize, deadline },
+      ),
+    ]);
+    const found = new Map([...moving.beads, ...fresh.beads].map((bead) => [bead.bead, bead]));
+    // What moved and is not among those that move any more has come to rest: queued again, or ended.
+    const gone = [...this.#beads.values()].filter((bead) => isMoving(bead) && !found.has(bead.bead));
+    for (let at = 0; at < gone.length; at += idsAtOnce) {
+      const ids = gone.slice(at, at + idsAtOnce).map(({ bead }) => quoted(beadWorkflowId(bead)));
+      const rest = await beadsMatching(
+        town,
+        `${base} AND ExecutionStatus != 'ContinuedAsNew' AND WorkflowId IN (${ids.join(', ')})`,
+        { limit: pageSize, deadline },
+      );
+      for (const bead of rest.beads) keepNewest(found, bead);
+    }
+    for (const bead of found.values()) this.#take(bead);
+  }
+
+  async #sweep(town: Town, deadline: number, now: number): Promise<void> {
+    const midnight = new Date(now).setHours(0, 0, 0, 0);
+    const base = ofTown(town);
+    const [open, ended] = await Promise.all([
+      beadsMatching(town, `${base} AND ExecutionStatus = 'Running'`, { limit: mostBeads, deadline }),
+      beadsMatching(
+        town,
+        `${base} AND ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew' AND CloseTime > '${iso(midnight)}'`,
+        { limit: pageSize, deadline },
+      ),
+    ]);
+    const before = this.#beads;
+    this.#beads = new Map();
+    for (const bead of ended.beads) this.#take(bead);
+    for (const bead of open.beads) this.#take(bead);
+    this.#more = open.more || ended.more;
+    this.#sweptAt = now;
+    // A bead that began while the pages were read may be on none of them: the next looks find it by its start.
+    if (before.size > 0 || this.#beads.size === 0) this.#newest = Math.max(this.#newest, now - sweepEvery);
+  }
+
+  #take(bead: BeadSummary): void {
+    keepNewest(this.#beads, bead);
+    this.#newest = Math.max(this.#newest, bead.startedAt, bead.closedAt ?? 0);
+  }
+}
+
+/** An id may be used again after a cancel: the newest run is the bead. */
+function keepNewest(beads: Map<string, BeadSummary>, bead: BeadSummary): void {
+  const known = beads.get(bead.bead);
+  if (known === undefined || known.startedAt <= bead.startedAt || known.closedAt !== undefined)
+    beads.set(bead.bead, bead);
+}
+
+const isMoving = ({ status, agent, closedAt }: BeadSummary): boolean =>
+  closedAt === undefined &&
+  (status === 'in_progress' || status === 'in_review' || status === 'blocked' || agent !== 'none');
+
+const ofTown = ({ taskQueue }: Town): string =>
+  `WorkflowType = '${workflowTypes.bead}' AND TaskQueue = ${quoted(taskQueue)}`;
+
+const iso = (at: number): string => new Date(Math.max(at, 0)).toISOString();

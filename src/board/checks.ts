@@ -1,0 +1,99 @@
+import { open, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Town } from '../client/connect.js';
+import { FleetNotFoundError, NoWorkerError } from '../client/errors.js';
+import { FleetClient } from '../client/fleet.js';
+import type { MergeAtWork } from '../client/fleet.js';
+import type { BeadView, RigView } from '../contract/index.js';
+
+/** Of the output of the checks so much is shown: its end. */
+const tailBytes = 64 * 1024;
+const lineChars = 4_000;
+
+export interface ChecksAnswer {
+  /** Absent: the bead has no rig, so nothing is checked or merged. */
+  rig?: string;
+  checks: { name: string; command: string }[];
+  strategy?: string;
+  /** The merge under way. */
+  merging?: MergeAtWork;
+  /** How earlier merges ended, newest last. */
+  ended: { at: number; text: string; merged: boolean }[];
+  /** The end of the output of the checks; absent when it is not on this machine. */
+  output?: { path: string; lines: { text: string; cut?: number }[] };
+  elsewhere?: string;
+}
+
+/** What the refinery did and does with a bead. */
+export async function checksOf(town: Town, view: BeadView, deadline: number): Promise<ChecksAnswer> {
+  const { rig, bead } = view;
+  if (rig === undefined) return { checks: [], ended: [] };
+  const fleet = new FleetClient(town, deadline);
+  const [rigView, merges] = await Promise.all([
+    orUndefined(() => fleet.rig(rig)),
+    orUndefined(() => fleet.merges(rig)),
+  ]);
+  const path = join(town.home, 'refinery', rig, `${bead}.log`);
+  const output = await tailOf(path);
+  const merging = merges?.find(({ item }) => item === bead);
+  return {
+    rig,
+    checks: (rigView?.settings.checks ?? []).map(({ name, command }) => ({ name, command })),
+    strategy: rigView?.settings.strategy,
+    merging,
+    ended: rigView === undefined ? [] : endedOf(rigView, bead),
+    output: output === undefined ? undefined : { path, lines: output },
+    elsewhere:
+      output === undefined && (view.landing?.queuedSha !== undefined || view.landing?.mergedSha !== undefined)
+        ? `the output of its checks is not on this machine${merging === undefined ? '' : `: host ${merging.host} has it`}`
+        : undefined,
+  };
+}
+
+function endedOf({ merged, notMerged }: RigView, bead: string): ChecksAnswer['ended'] {
+  return [
+    ...merged
+      .filter(({ item }) => item === bead)
+      .map(({ at, sha, target, strategy }) => ({
+        at,
+        merged: true,
+        text: `merged into ${target === '' ? 'the default branch' : target} (${strategy}) as ${sha.slice(0, 10)}`,
+      })),
+    ...notMerged
+      .filter(({ item }) => item === bead)
+      .map(({ at, outcome, reason }) => ({ at, merged: false, text: `${outcome.replace('_', ' ')}: ${reason}` })),
+  ].sort((a, b) => a.at - b.at);
+}
+
+async function tailOf(path: string): Promise<{ text: string; cut?: number }[] | undefined> {
+  try {
+    const { size } = await stat(path);
+    const file = await open(path);
+    try {
+      const from = Math.max(size - tailBytes, 0);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(size - from), 0, size - from, from);
+      return buffer
+        .subarray(0, bytesRead)
+        .toString('utf8')
+        .split('\n')
+        .slice(from > 0 ? 1 : 0)
+        .map((text) =>
+          text.length > lineChars ? { text: text.slice(0, lineChars), cut: text.length - lineChars } : { text },
+        );
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function orUndefined<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof NoWorkerError || error instanceof FleetNotFoundError) return undefined;
+    throw error;
+  }
+}

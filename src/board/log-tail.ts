@@ -1,0 +1,106 @@
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { rotatedFiles } from './rotated.js';
+
+/** What is shown of a log at first: its end. */
+const firstBytes = 256 * 1024;
+/** A line may be a megabyte; a page shows so much of it. */
+const lineChars = 4_000;
+/** What one answer holds at most. */
+const mostLines = 2_000;
+
+export interface TailLine {
+  text: string;
+  cut?: number;
+}
+
+/** The end of a growing log, and what is added to it. A file that has become shorter is read from its start. */
+export class LogTail {
+  readonly #path: string;
+  #offset: number | undefined;
+  #inode: number | undefined;
+  #rest = '';
+  #restCut = 0;
+  #decoder = new TextDecoder();
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** @returns the whole lines since the last call, at first those at the end of the log. */
+  async newLines(): Promise<TailLine[]> {
+    const file = await openIfThere(this.#path);
+    if (file === undefined) return [];
+    try {
+      const { ino, size } = await file.stat();
+      const lines: TailLine[] = [];
+      if (this.#offset === undefined) {
+        this.#offset = Math.max(size - firstBytes, 0);
+        if (this.#offset > 0) {
+          await this.#read(file, size, lines);
+          // The first is only the end of a line.
+          lines.shift();
+        }
+      } else if (ino !== this.#inode && this.#inode !== undefined) {
+        // It was rotated: what was not read of the one before is beside it.
+        const before = await rotatedFiles(this.#path, this.#inode);
+        if (before !== undefined) {
+          const old = await openIfThere(before);
+          if (old !== undefined) {
+            try {
+              await this.#read(old, (await old.stat()).size, lines);
+            } finally {
+              await old.close();
+            }
+          }
+        }
+        this.#offset = 0;
+      } else if (size < this.#offset) this.#offset = 0;
+      this.#inode = ino;
+      await this.#read(file, size, lines);
+      return lines.slice(-mostLines);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #read(file: FileHandle, size: number, lines: TailLine[]): Promise<void> {
+    const buffer = Buffer.alloc(64 * 1024);
+    let at = this.#offset ?? 0;
+    while (at < size) {
+      const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, size - at), at);
+      if (bytesRead === 0) break;
+      at += bytesRead;
+      const parts = this.#decoder.decode(buffer.subarray(0, bytesRead), { stream: true }).split('\n');
+      const last = parts.pop() ?? '';
+      for (const part of parts) {
+        this.#append(part);
+        lines.push(this.#take());
+      }
+      this.#append(last);
+    }
+    this.#offset = at;
+  }
+
+  #append(text: string): void {
+    const room = Math.max(lineChars - this.#rest.length, 0);
+    this.#rest += text.slice(0, room);
+    this.#restCut += Math.max(text.length - room, 0);
+  }
+
+  #take(): TailLine {
+    const line: TailLine = this.#restCut > 0 ? { text: this.#rest, cut: this.#restCut } : { text: this.#rest };
+    this.#rest = '';
+    this.#restCut = 0;
+    return line;
+  }
+}
+
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,297 @@
+import type { JSX } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { BeadPage, DiffAnswer, DiffFile, DiffLine } from '../api-types.js';
+import type { LineComment } from '../line-comments.js';
+import { Refusal, get } from './api.js';
+import { plural, visible } from './text.js';
+import { Button, Empty, Trouble, Words, useAct } from './ui.js';
+
+/** A longer file is folded at first. */
+const foldedAbove = 400;
+
+const sources = {
+  branch: 'the pushed branch against its base',
+  saved: 'the newest saved work against its base',
+  live: 'the working tree as it is now against its base',
+} as const;
+
+type Draft = LineComment & { key: string };
+const keyOf = (path: string, { kind, old, new: after }: DiffLine): string =>
+  `${path}\n${kind === '-' ? `-${old ?? 0}` : `+${after ?? 0}`}`;
+
+export function DiffTab({ page, attempt }: { page: BeadPage; attempt: string }): JSX.Element {
+  const [diff, setDiff] = useState<DiffAnswer>();
+  const [refusal, setRefusal] = useState<Refusal>();
+  const [asked, setAsked] = useState(0);
+  const [fetch, setFetch] = useState(false);
+  const [drafts, setDrafts] = useDrafts(page.bead);
+  const [open, setOpen] = useState<string>();
+  const act = useAct();
+  const { state } = page;
+  // A push, a new save or a new attempt is something new to see; a working tree changes without a word.
+  const key = `${attempt} ${state?.attemptCount ?? 0} ${state?.sha ?? ''} ${state?.current?.checkpoint?.sha ?? ''} ${state?.current === undefined}`;
+  useEffect(() => {
+    const stop = new AbortController();
+    const query = new URLSearchParams({ ...(attempt === '' ? {} : { attempt }), ...(fetch ? { fetch: '1' } : {}) });
+    get<DiffAnswer>(`/beads/${page.bead}/diff?${query.toString()}`, stop.signal).then(
+      (found) => {
+        setDiff(found);
+        setRefusal(undefined);
+      },
+      (error: unknown) => {
+        if (error instanceof Refusal) setRefusal(error);
+        else if (!stop.signal.aborted) throw error;
+      },
+    );
+    return () => stop.abort();
+  }, [page.bead, key, asked, fetch]);
+
+  const send = async (): Promise<void> => {
+    const comments = drafts.map(({ key: _, ...comment }) => comment);
+    const path = page.refusals['request-changes'] === undefined ? 'request-changes' : 'nudge';
+    if (await act(`/beads/${page.bead}/${path}`, { comments })) setDrafts([]);
+  };
+  if (refusal !== undefined && diff === undefined)
+    return (
+      <div>
+        <Trouble message={refusal.message} next={refusal.next} />
+        {refusal.message.startsWith('this machine has no copy') && (
+          <button type="button" class="button" onClick={() => setFetch(true)}>
+            Fetch the repository
+          </button>
+        )}
+      </div>
+    );
+  if (diff === undefined) return <p class="loading">Comparing …</p>;
+  const mayComment = page.refusals['request-changes'] === undefined || page.refusals.nudge === undefined;
+  return (
+    <div class="diff">
+      <div class="row wrap">
+        <span>
+          {plural(diff.files.length + diff.moreFiles, 'file')}, <span class="plus">+{diff.added}</span>{' '}
+          <span class="minus">−{diff.removed}</span>
+        </span>
+        <span class="quiet">
+          attempt {diff.attempt}: {sources[diff.source]} <code>{diff.base.slice(0, 10)}</code>
+        </span>
+        <span class="grow" />
+        <button type="button" class="button" onClick={() => setAsked(asked + 1)}>
+          Compare again
+        </button>
+      </div>
+      {refusal !== undefined && <Trouble message={refusal.message} next={refusal.next} />}
+      {diff.files.length === 0 && <Empty>nothing differs from the base</Empty>}
+      {diff.files.map((file) => (
+        <FileView
+          key={file.path}
+          file={file}
+          drafts={drafts}
+          open={open}
+          mayComment={mayComment}
+          onOpen={setOpen}
+          onSave={(draft) => {
+            setDrafts([...drafts.filter((other) => other.key !== draft.key), ...(draft.text === '' ? [] : [draft])]);
+            setOpen(undefined);
+          }}
+        />
+      ))}
+      {diff.moreFiles > 0 && <p class="quiet">{diff.moreFiles} more files are not shown.</p>}
+      {drafts.length > 0 && (
+        <div class="review" role="region" aria-label="your comments">
+          <span>{plural(drafts.length, 'comment')} not sent yet</span>
+          <span class="grow" />
+          <button type="button" class="button" onClick={() => setDrafts([])}>
+            Discard
+          </button>
+          <Button
+            label={page.refusals['request-changes'] === undefined ? 'Request changes' : 'Send to the agent'}
+            kind="main"
+            onPress={send}
+            off={mayComment ? undefined : page.refusals.nudge}
+          />
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** Comments outlive a reload of the page, until they are sent. */
+function useDrafts(bead: string): [Draft[], (drafts: Draft[]) => void] {
+  const name = `comments ${bead}`;
+  const [drafts, set] = useState<Draft[]>(() => {
+    try {
+      return JSON.parse(sessionStorage.getItem(name) ?? '[]') as Draft[];
+    } catch (error) {
+      if (error instanceof SyntaxError) return [];
+      throw error;
+    }
+  });
+  return [
+    drafts,
+    (next) => {
+      sessionStorage.setItem(name, JSON.stringify(next));
+      set(next);
+    },
+  ];
+}
+
+interface Commenting {
+  drafts: Draft[];
+  open: string | undefined;
+  mayComment: boolean;
+  onOpen: (key: string | undefined) => void;
+  onSave: (draft: Draft) => void;
+}
+
+function FileView({ file, ...commenting }: { file: DiffFile } & Commenting): JSX.Element {
+  const lines = file.hunks?.reduce((sum, hunk) => sum + hunk.lines.length, 0) ?? 0;
+  const [unfolded, setUnfolded] = useState(lines <= foldedAbove);
+  return (
+    <details class="file" open={unfolded} onToggle={(event) => setUnfolded(event.currentTarget.open)}>
+      <summary>
+        <span class={`change ch-${file.change}`}>{file.change}</span>
+        <span class="path">
+          {file.from !== undefined && (
+            <>
+              <Words text={file.from} /> →{' '}
+            </>
+          )}
+          <Words text={file.path} />
+        </span>
+        <span class="grow" />
+        <span class="plus">+{file.added}</span> <span class="minus">−{file.removed}</span>
+      </summary>
+      {file.binary && <p class="quiet">a binary file</p>}
+      {!file.binary && file.hunks === undefined && (
+        <p class="quiet">too long to be shown here: look at the branch itself</p>
+      )}
+      {unfolded && file.hunks !== undefined && file.hunks.length > 0 && (
+        <table class="code" aria-label={`changes of ${visible(file.path)}`}>
+          <colgroup>
+            <col class="number" />
+            <col class="number" />
+            <col />
+          </colgroup>
+          <tbody>
+            {file.hunks.map((hunk, at) => [
+              <tr key={`head ${at}`} class="hunk">
+                <td colSpan={3}>
+                  <Words text={hunk.head === '' ? '…' : `… ${hunk.head}`} />
+                </td>
+              </tr>,
+              ...hunk.lines.map((line) => (
+                <LineView key={keyOf(file.path, line)} file={file} line={line} {...commenting} />
+              )),
+            ])}
+          </tbody>
+        </table>
+      )}
+    </details>
+  );
+}
+
+function LineView({
+  file,
+  line,
+  drafts,
+  open,
+  mayComment,
+  onOpen,
+  onSave,
+}: { file: DiffFile; line: DiffLine } & Commenting): JSX.Element {
+  const key = keyOf(file.path, line);
+  const draft = drafts.find((one) => one.key === key);
+  const number = line.kind === '-' ? line.old : line.new;
+  const rows = [
+    <tr key="line" class={line.kind === '+' ? 'added' : line.kind === '-' ? 'removed' : ''}>
+      <td class="number">{line.old}</td>
+      <td class="number">
+        {mayComment ? (
+          <button
+            type="button"
+            title="comment this line"
+            aria-label={`comment line ${number ?? 0}`}
+            onClick={() => onOpen(key)}
+          >
+            {line.new ?? '·'}
+          </button>
+        ) : (
+          line.new
+        )}
+      </td>
+      <td class="text">
+        <span class="sign" aria-hidden="true">
+          {line.kind}
+        </span>
+        <Words text={line.text} />
+        {line.cut !== undefined && <em class="quiet"> … {line.cut.toLocaleString()} more characters</em>}
+      </td>
+    </tr>,
+  ];
+  if (open === key || draft !== undefined)
+    rows.push(
+      <tr key="comment" class="comment">
+        <td colSpan={3}>
+          {open === key ? (
+            <CommentBox
+              text={draft?.text ?? ''}
+              close={() => onOpen(undefined)}
+              save={(text) =>
+                onSave({
+                  key,
+                  path: file.path,
+                  line: number ?? 1,
+                  side: line.kind === '-' ? 'old' : 'new',
+                  code: line.text.slice(0, 200),
+                  text,
+                })
+              }
+            />
+          ) : (
+            <button type="button" class="draft" onClick={() => onOpen(key)} aria-label="change this comment">
+              <Words text={draft?.text ?? ''} />
+            </button>
+          )}
+        </td>
+      </tr>,
+    );
+  return <>{rows}</>;
+}
+
+function CommentBox({
+  text,
+  save,
+  close,
+}: {
+  text: string;
+  save: (text: string) => void;
+  close: () => void;
+}): JSX.Element {
+  const field = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => field.current?.focus(), []);
+  const done = (): void => save(field.current?.value.trim() ?? '');
+  return (
+    <div class="comment-box">
+      <textarea
+        ref={field}
+        rows={3}
+        maxLength={1_500}
+        aria-label="comment on this line"
+        onKeyDown={(event) => {
+          if (event.key === 'Escape') close();
+          if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) done();
+        }}
+      >
+        {text}
+      </textarea>
+      <div class="row end">
+        <button type="button" class="button" onClick={close}>
+          Leave it
+        </button>
+        <button type="button" class="button main" onClick={done}>
+          Comment
+        </button>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,90 @@
+/** Git's patch as data: what an agent wrote is never taken for a header, nor for markup. Pure. @module */
+import type { DiffFile, DiffHunk, DiffLine } from './api-types.js';
+
+/** A line may be a megabyte; a page shows so much of it. */
+const lineChars = 2_000;
+
+/** One file of `git diff --raw --numstat -z`: exact whatever its name holds. */
+export interface ChangedFile {
+  path: string;
+  from?: string;
+  change: DiffFile['change'];
+  added: number;
+  removed: number;
+  binary: boolean;
+}
+
+/** Reads `git diff --raw --numstat -z`. */
+export function readChanges(output: string): ChangedFile[] {
+  const parts = output.split('\0');
+  const changes = new Map<string, { change: DiffFile['change']; from?: string }>();
+  const files: ChangedFile[] = [];
+  for (let at = 0; at < parts.length;) {
+    const part = parts[at] ?? '';
+    if (part.startsWith(':')) {
+      const letter = part.split(' ')[4]?.[0] ?? 'M';
+      const renamed = letter === 'R' || letter === 'C';
+      const path = parts[at + (renamed ? 2 : 1)] ?? '';
+      changes.set(path, {
+        change:
+          letter === 'A' || letter === 'C' ? 'added' : letter === 'D' ? 'deleted' : renamed ? 'renamed' : 'changed',
+        from: letter === 'R' ? parts[at + 1] : undefined,
+      });
+      at += renamed ? 3 : 2;
+      continue;
+    }
+    const [, added, removed, name] = /^(\d+|-)\t(\d+|-)\t([\s\S]*)$/.exec(part) ?? [];
+    if (added === undefined || removed === undefined) {
+      at += 1;
+      continue;
+    }
+    // Of a rename the names follow by themselves.
+    const path = name === '' ? (parts[at + 2] ?? '') : (name ?? '');
+    at += name === '' ? 3 : 1;
+    const { change = 'changed', from } = changes.get(path) ?? {};
+    files.push({
+      path,
+      from,
+      change,
+      added: Number(added) || 0,
+      removed: Number(removed) || 0,
+      binary: added === '-',
+    });
+  }
+  return files;
+}
+
+/** Reads the hunks of a patch of one file. Lines of content begin with one of four characters; all else is a header. */
+export function readHunks(patch: string): DiffHunk[] {
+  const hunks: DiffHunk[] = [];
+  let before = 0;
+  let after = 0;
+  let hunk: DiffHunk | undefined;
+  for (const line of patch.split('\n')) {
+    const head = /^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@ ?(.*)$/s.exec(line);
+    if (head !== null) {
+      [before, after] = [Number(head[1]), Number(head[2])];
+      hunk = { head: (head[3] ?? '').slice(0, 200), lines: [] };
+      hunks.push(hunk);
+      continue;
+    }
+    if (hunk === undefined) continue;
+    const kind = line[0];
+    if (kind !== '+' && kind !== '-' && kind !== ' ') continue;
+    const text = line.slice(1);
+    const read: DiffLine = { kind, text: text.slice(0, lineChars) };
+    if (text.length > lineChars) read.cut = text.length - lineChars;
+    if (kind !== '+') read.old = before++;
+    if (kind !== '-') read.new = after++;
+    hunk.lines.push(read);
+  }
+  return hunks;
+}
+
+/** Splits a patch of several files into those of each, in git's order: the one of its list. */
+export function splitPatch(patch: string): string[] {
+  const starts: number[] = [];
+  const header = /^diff --git /gm;
+  for (let found = header.exec(patch); found !== null; found = header.exec(patch)) starts.push(found.index);
+  return starts.map((start, at) => patch.slice(start, starts[at + 1]));
+}

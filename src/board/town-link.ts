@@ -1,0 +1,53 @@
+import { ClientError, NoServerError } from '../client/errors.js';
+import { connect, connectionSettings } from '../client/connect.js';
+import type { ConnectOptions, Town } from '../client/connect.js';
+
+/** The board's one connection: made when somebody looks, and made anew when the server has moved. */
+export class TownLink {
+  readonly #options: ConnectOptions;
+  #opening: Promise<Town> | undefined;
+  /** Requests to Temporal so far. */
+  requests = 0;
+
+  constructor(options: ConnectOptions) {
+    this.#options = options;
+  }
+
+  /** @throws ClientError when there is no server, or it does not answer. */
+  town(): Promise<Town> {
+    this.#opening ??= connect({
+      connectTimeout: 5_000,
+      ...this.#options,
+      onRequest: () => {
+        this.requests += 1;
+      },
+    }).catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  /** After a failure: the connection comes back by itself, unless the server has come up at another address. */
+  async look(error: unknown): Promise<void> {
+    if (!(error instanceof NoServerError) || this.#opening === undefined) return;
+    const town = await this.#opening.catch(() => undefined);
+    try {
+      if ((await connectionSettings(this.#options)).address === town?.address) return;
+    } catch (missing) {
+      // None is up right now: where it comes up again is looked for with the next failure.
+      if (missing instanceof ClientError) return;
+      throw missing;
+    }
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    const opening = this.#opening;
+    this.#opening = undefined;
+    await opening?.then((town) => town.close(), ignoreUnopened);
+  }
+}
+
+/** A connection that was never made needs no closing; whoever wanted it has been told why. */
+const ignoreUnopened = (): undefined => undefined;

@@ -1,0 +1,93 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { stateDirectory } from '../../client/home.js';
+import { readRecord } from '../../client/records.js';
+import { parseArgs, wholeNumber } from '../args.js';
+import { action } from '../context.js';
+import { exitCodes, failure, usageError } from '../exit.js';
+import { untilInterrupted } from '../interrupt.js';
+
+const options = z.object({
+  port: wholeNumber('--port', 1, 65_535).optional(),
+  host: z.string().min(1).max(200).optional(),
+  open: z.boolean().default(false),
+  readOnly: z.boolean().default(false),
+  trustProxy: z.boolean().default(false),
+});
+
+export function board(program: Command): void {
+  program
+    .command('board')
+    .description('serve the board, a page that shows the fleet and steers it; prints its address')
+    .option('--port <port>', 'of the page (default: the one it had before, else 8234, or another when that is taken)')
+    .option('--host <address>', 'listen there (default: 127.0.0.1, which only this machine reaches)')
+    .option('--open', 'open it in the browser of this machine')
+    .option('--read-only', 'it shows, and changes nothing')
+    .option('--trust-proxy', 'a proxy in front has its own login (docs/board.md)')
+    .option('--json', 'print JSON')
+    .action(
+      action(async (context, given: unknown) => {
+        const { port, host, open, readOnly, trustProxy } = parseArgs(options, given, 'board');
+        const home = stateDirectory(context.io.env);
+        const { isAlive } = await import('../town/processes.js');
+        const { addressWithToken } = await import('../../board/serve.js');
+        const before = await readRecord(home, 'board');
+        if (before !== undefined && isAlive(before)) {
+          if (port !== undefined || host !== undefined || readOnly || trustProxy)
+            throw usageError(
+              `a board of ${home} runs already, at ${before.url} (pid ${before.pid})`,
+              'leave the options away to get its address, or end it first (heartbead down, or Ctrl-C where it runs)',
+            );
+          const url = addressWithToken(before);
+          context.print({ state: 'running', url, pid: before.pid }, `board   already up: ${url}`);
+          if (open) await openInBrowser(url);
+          return exitCodes.fine;
+        }
+        const { runBoard } = await import('../../board/run.js');
+        const { mkdir } = await import('node:fs/promises');
+        await mkdir(home, { recursive: true, mode: 0o700 });
+        const stop = untilInterrupted();
+        const served = await runBoard({
+          home,
+          env: context.io.env,
+          port,
+          host,
+          readOnly,
+          trustProxy,
+          logFile: 'its own standard error',
+          log: (line) => context.note(line),
+        }).catch((error: unknown) => {
+          if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+          throw failure(`port ${port ?? ''} is taken`, 'choose another --port, or leave it away', error);
+        });
+        try {
+          const url = addressWithToken(served);
+          context.print({ state: 'started', url, pid: process.pid }, `board   ${url}`);
+          context.note('Ctrl-C ends it; whoever has this address may do what the board may do');
+          if (open) await openInBrowser(url);
+          if (!stop.aborted) await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve()));
+        } finally {
+          await served.close();
+        }
+        return exitCodes.fine;
+      }),
+    );
+}
+
+/** The address goes by a file of its own: what stands in a command line can be read by everybody on the machine. */
+async function openInBrowser(url: string): Promise<void> {
+  const [{ mkdtemp, writeFile }, { tmpdir }, { join }, { execa }] = await Promise.all([
+    import('node:fs/promises'),
+    import('node:os'),
+    import('node:path'),
+    import('execa'),
+  ]);
+  const file = join(await mkdtemp(join(tmpdir(), 'heartbead-board-')), 'board.html');
+  await writeFile(file, `<!doctype html><meta http-equiv="refresh" content="0;url=${url}">\n`, { mode: 0o600 });
+  const program = process.platform === 'darwin' ? 'open' : 'xdg-open';
+  try {
+    await execa(program, [file], { stdio: 'ignore', timeout: 10_000 });
+  } catch (error) {
+    throw failure(`no browser could be opened (${program})`, 'open the address above yourself', error);
+  }
+}

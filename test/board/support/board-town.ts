@@ -1,0 +1,135 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { BeadClient } from '../../../src/client/beads.js';
+import { FleetClient } from '../../../src/client/fleet.js';
+import type { BeadView, RigSettings } from '../../../src/contract/index.js';
+import { serveBoard } from '../../../src/board/serve.js';
+import type { ServedBoard, ServeOptions } from '../../../src/board/serve.js';
+import { Cli, lineOf } from '../../cli/support/cli.js';
+import { Repository } from '../../cli/support/repository.js';
+
+/** Where a town of a test is. */
+export interface TestServer {
+  address: string;
+  namespace: string;
+}
+
+/** A town with a worker of its own on a server of the tests, and the board that looks at it. */
+export class BoardTown {
+  readonly queue = `board-${randomBytes(4).toString('hex')}`;
+  readonly repository = new Repository();
+  readonly cli: Cli;
+  readonly beads: BeadClient;
+  readonly fleet: FleetClient;
+  readonly #server: TestServer;
+  readonly #connection: Connection;
+  readonly #boards = new Set<ServedBoard>();
+
+  private constructor(server: TestServer, connection: Connection) {
+    this.#server = server;
+    this.#connection = connection;
+    this.cli = new Cli({
+      TEMPORAL_ADDRESS: server.address,
+      TEMPORAL_NAMESPACE: server.namespace,
+      HEARTBEAD_TASK_QUEUE: this.queue,
+    });
+    const client = new Client({ connection, namespace: server.namespace });
+    this.beads = new BeadClient({ client });
+    this.fleet = new FleetClient({ client });
+  }
+
+  static async start(server: TestServer, { worker = true, maxAgents = 4 } = {}): Promise<BoardTown> {
+    const town = new BoardTown(server, await Connection.connect({ address: server.address }));
+    if (worker) await town.startWorker(maxAgents);
+    return town;
+  }
+
+  async startWorker(maxAgents = 4): Promise<void> {
+    await lineOf(this.cli.start(['worker', '--max-agents', String(maxAgents)]), 'stderr', /the worker polls/);
+  }
+
+  async board(options: Partial<ServeOptions> = {}): Promise<ServedBoard> {
+    const board = await serveBoard({
+      home: this.cli.home,
+      env: this.cli.environment(),
+      port: 0,
+      host: '127.0.0.1',
+      readOnly: false,
+      trustProxy: false,
+      version: 'test',
+      log: (line) => console.error(line),
+      ...options,
+    });
+    this.#boards.add(board);
+    return board;
+  }
+
+  async rig(rig: string, settings: Partial<RigSettings> = {}): Promise<void> {
+    await this.fleet.addRig(
+      rig,
+      {
+        repo: this.repository.path,
+        base: 'main',
+        agent: { adapter: 'shell', command: 'true' },
+        maxAgents: 3,
+        checks: [],
+        strategy: 'merge',
+        approval: false,
+        ...settings,
+      },
+      this.queue,
+    );
+  }
+
+  /** @returns the id of the bead. */
+  async sling(id: string, title: string, ...more: string[]): Promise<string> {
+    const where = more.includes('--rig') ? [] : ['--repo', this.repository.path];
+    const { code, stderr } = await this.cli.run(['sling', title, '--id', id, ...where, ...more]);
+    if (code !== 0) throw new Error(`sling ${id}: ${stderr}`);
+    return id;
+  }
+
+  async convoy(text: string): Promise<void> {
+    const file = join(this.cli.home, 'convoy.yaml');
+    writeFileSync(file, text);
+    const { code, stderr } = await this.cli.run(['convoy', 'create', file]);
+    if (code !== 0) throw new Error(`convoy create: ${stderr}`);
+  }
+
+  /** The state of a bead, once it is as wanted. */
+  async until(bead: string, wanted: (view: BeadView) => boolean, within = 90_000): Promise<BeadView> {
+    for (const giveUp = Date.now() + within; ; await new Promise((resolve) => setTimeout(resolve, 200))) {
+      const view = await this.beads.view(bead).catch((error: unknown) => {
+        if (Date.now() > giveUp) throw error;
+        return undefined;
+      });
+      if (view !== undefined && wanted(view)) return view;
+      if (Date.now() > giveUp)
+        throw new Error(
+          `${bead} is still ${view?.status ?? 'unknown'}, agent ${view?.agent ?? '?'}: ${view?.reason ?? ''}`,
+        );
+    }
+  }
+
+  git(...args: string[]): string {
+    return execFileSync('git', ['-C', this.repository.path, ...args], { encoding: 'utf8' }).trim();
+  }
+
+  get server(): TestServer {
+    return this.#server;
+  }
+
+  async end(): Promise<void> {
+    for (const board of this.#boards) await board.close();
+    await this.cli.end();
+    await this.#connection.close();
+    this.repository.remove();
+  }
+}
+
+/** A commit by an agent: `commit('file', 'words')` writes and commits, and `done` reports it. */
+export const commit = (file: string, text: string): string =>
+  `printf '%s\\n' '${text}' > '${file}' && git add -A && git -c user.name=A -c user.email=a@localhost commit -qm 'change ${file}'`;
