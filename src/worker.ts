@@ -13,6 +13,7 @@ import type { Logger } from 'pino';
 import { connectionSettings } from './client/connect.js';
 import { ClientError } from './client/errors.js';
 import { WorkerLockHeldError } from './host/index.js';
+import { complain } from './runner/complain.js';
 import { keepAllocatorToOurselves } from './worker/memory.js';
 import { installRuntime } from './worker/runtime.js';
 import { startWorker } from './worker/start-worker.js';
@@ -66,15 +67,9 @@ function readArguments(args: string[]): Settings {
   };
 }
 
-/** Lines that wait for room on a full disk, in bytes; more are dropped. */
-const logBacklog = 1024 * 1024;
-
 /** JSON lines. Standard error may be a file on a full disk: that costs lines, never the worker. */
-function logToStandardError(): Logger {
-  const destination = pino.destination({ fd: 2, sync: true, maxLength: logBacklog });
-  destination.on('error', () => undefined);
-  return pino({ base: { pid: process.pid } }, destination);
-}
+const logToStandardError = (): Logger =>
+  pino({ base: { pid: process.pid } }, { write: (line: string) => complain(line.trimEnd()) });
 
 /**
  * Runs a worker until it is told to stop. Installs the SDK's runtime, so it is for processes that do nothing else.

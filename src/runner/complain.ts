@@ -2,15 +2,25 @@ import { writeSync } from 'node:fs';
 
 const standardError = 2;
 
+/** A reader that is slow for a moment loses nothing; one that never reads must not hold us up. */
+const patience = 1_000;
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
 /**
- * Says something on standard error and cannot throw: for the last resorts, which run when the log cannot be written any
- * more. Standard error lies on the same disk as the log, as a rule, and may be just as full.
+ * Says something on standard error and cannot throw: for logs and last resorts, none of which is a reason to end.
+ * Standard error lies on the same disk as the runner's log, as a rule, and may be just as full.
  */
 export function complain(text: string): void {
-  try {
-    writeSync(standardError, `${text}\n`);
-  } catch {
-    // There is nowhere left to say it, and it is no reason to end.
+  let left = Buffer.from(`${text}\n`);
+  const until = performance.now() + patience;
+  while (left.length > 0) {
+    try {
+      left = left.subarray(writeSync(standardError, left));
+    } catch (error) {
+      // A pipe whose reader is behind; everything else is for good.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || performance.now() > until) return;
+      Atomics.wait(pause, 0, 0, 10);
+    }
   }
 }
 

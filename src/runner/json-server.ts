@@ -1,6 +1,7 @@
-import { chmod, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 
 /** A refusal with a status of its own; its message is the answer's `error`. */
@@ -59,40 +60,104 @@ async function readBody(req: IncomingMessage): Promise<unknown> {
  * what is wrong.
  */
 export class JsonServer {
+  #server: Server;
+  /** Of the socket that we have bound: another one in its place is somebody else's. */
+  #socket: string | undefined;
+  #looking: Promise<boolean> | undefined;
+  #closed = false;
+
   private constructor(
-    private readonly server: Server,
     readonly path: string,
-  ) {}
+    private readonly handle: (req: IncomingMessage, res: ServerResponse) => void,
+    private readonly onTrouble: (what: string, error: unknown) => void,
+  ) {
+    this.#server = createServer(handle);
+  }
 
   /**
-   * @param path - of the socket; must be short enough for one. What lies there from an earlier process is removed.
-   * @param onTrouble - hears of handlers that failed unexpectedly.
+   * @param path of the socket; must be short enough for one. What lies there from an earlier process is removed.
+   * @param onTrouble hears of handlers that failed unexpectedly.
    */
   static async listen(
     path: string,
     routes: Routes,
     onTrouble: (what: string, error: unknown) => void,
   ): Promise<JsonServer> {
-    await rm(path, { force: true });
-    const server = createServer((req, res) => void answer(req, res, routes, onTrouble));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
-    });
-    server.removeAllListeners('error');
-    server.on('error', (error) => onTrouble(path, error));
-    await chmod(path, 0o600);
-    return new JsonServer(server, path);
+    const server = new JsonServer(path, (req, res) => void answer(req, res, routes, onTrouble), onTrouble);
+    await server.#bind();
+    return server;
+  }
+
+  /**
+   * Binds the socket again when it is gone or not ours any more: an agent that tidies up, or a cleaner of `/tmp`, takes
+   * the way in that pause, stop and adoption need.
+   * @returns whether it had to be bound again.
+   */
+  lookAfter(): Promise<boolean> {
+    this.#looking ??= this.#rebindIfLost().finally(() => (this.#looking = undefined));
+    return this.#looking;
   }
 
   /** Takes no more requests, lets those that are being answered end, and removes the socket. */
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    this.server.closeIdleConnections();
-    const timer = setTimeout(() => this.server.closeAllConnections(), CLOSE_MS);
+    this.#closed = true;
+    await this.#looking?.catch(() => undefined);
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS);
     await closed;
     clearTimeout(timer);
     await rm(this.path, { force: true });
+  }
+
+  async #rebindIfLost(): Promise<boolean> {
+    if (this.#closed || (await socketAt(this.path)) === this.#socket) return false;
+    const lost = this.#server;
+    // What it is answering it answers to the end. Closing it removes whatever has its name.
+    lost.close();
+    await makeFolder(dirname(this.path));
+    this.#server = createServer(this.handle);
+    await this.#bind();
+    return true;
+  }
+
+  async #bind(): Promise<void> {
+    const server = this.#server;
+    await rm(this.path, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(this.path, resolve);
+    });
+    server.removeAllListeners('error');
+    server.on('error', (error) => this.onTrouble(this.path, error));
+    await chmod(this.path, 0o600);
+    this.#socket = await socketAt(this.path);
+  }
+}
+
+/**
+ * @returns what tells one socket from another of the same name; undefined when there is none. The number of an inode
+ * alone does not: the next file may get it at once.
+ */
+async function socketAt(path: string): Promise<string | undefined> {
+  try {
+    const found = await lstat(path, { bigint: true });
+    return found.isSocket() ? `${found.dev}/${found.ino}/${found.birthtimeNs}` : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** @throws Error when somebody else has made it meanwhile, who could then take the agent's calls. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const { uid } = await lstat(path);
+    if (uid !== process.getuid?.())
+      throw new Error(`${path} belongs to another user: no socket is made in it`, { cause: error });
   }
 }
 

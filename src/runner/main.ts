@@ -21,6 +21,7 @@ import { systemClock } from './instant.js';
 import { readyToLaunch } from './launch-agent.js';
 import { processStartTime } from './process.js';
 import { RecordKeeper } from './record-keeper.js';
+import { SocketWatch } from './socket-watch.js';
 import { chooseSockets, removeSockets } from './sockets.js';
 import { BEGIN } from './spawn-runner.js';
 import { Supervisor } from './supervisor.js';
@@ -114,6 +115,12 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
 
   const control = await openControlSocket(sockets.control, supervisor, trouble);
   const desk = await openAgentSocket(sockets.agent, supervisor.desk, trouble);
+  const socketWatch = new SocketWatch({
+    sockets: [control, desk],
+    log: (what, details) => log.warn(details, what),
+    trouble,
+  });
+  socketWatch.start(input.clocks.beatEvery);
   try {
     await record.update({});
     const launch = await readyToLaunch({
@@ -144,6 +151,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     await record.update({ state: 'ended' }).catch((error: unknown) => trouble('runner.json', error));
     return undefined;
   } finally {
+    socketWatch.stop();
     await Promise.all([control.close(), desk.close()]);
     await removeSockets(dir, sockets);
     await new Promise<void>((resolve) => logStream.end(resolve));

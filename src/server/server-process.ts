@@ -17,6 +17,31 @@ export interface ServerProcessOptions {
 }
 
 /**
+ * The server asks the system who it is, and ends when nobody can tell: a user id that no file knows (a container with
+ * an id of its own), in an environment without names.
+ * @param folder its home when it has none.
+ * @returns the environment, with what is missing in it.
+ */
+export function namedUser(env: NodeJS.ProcessEnv, folder: string): NodeJS.ProcessEnv {
+  return { ...env, USER: env['USER'] || `uid-${process.getuid?.() ?? 'unknown'}`, HOME: env['HOME'] || folder };
+}
+
+/** A line of the server's log as people read one; a stack that it carries stays in its file. */
+const lineLength = 300;
+
+export function readableLine(line: string): string {
+  let text = line;
+  try {
+    const { level, msg, error } = JSON.parse(line) as Record<string, unknown>;
+    if (typeof msg === 'string')
+      text = [level, msg, error].filter((part) => typeof part === 'string' && part !== '').join(': ');
+  } catch (parseError) {
+    if (!(parseError instanceof SyntaxError)) throw parseError;
+  }
+  return text.length > lineLength ? `${text.slice(0, lineLength)}…` : text;
+}
+
+/**
  * A server as a child process in a process group of its own: a Ctrl-C is for us, and we end the server after all that
  * uses it. What it prints goes to a file, since a pipe would end with us.
  */
@@ -36,7 +61,11 @@ export class ServerProcess {
     const output = openSync(this.logFile, 'a', 0o600);
     // Its database has every prompt: what it makes is for this user alone.
     const before = process.umask(0o077);
-    const child = spawn(program, args, { detached: true, stdio: ['ignore', output, output] });
+    const child = spawn(program, args, {
+      detached: true,
+      stdio: ['ignore', output, output],
+      env: namedUser(process.env, dirname(this.logFile)),
+    });
     process.umask(before);
     closeSync(output);
     // Node tells the reason (no such file, not executable) only by this event; without a listener it would end the
@@ -69,13 +98,14 @@ export class ServerProcess {
     await this.#gone();
   }
 
-  /** The end of what it printed. */
+  /** The end of what it printed, for people. */
   lastLines(count = 5): string[] {
-    return readFileSync(this.logFile, 'utf8')
+    const lines = readFileSync(this.logFile, 'utf8')
       .trimEnd()
       .split('\n')
-      .slice(-count)
-      .filter((line) => line !== '');
+      .filter((line) => line !== '')
+      .map(readableLine);
+    return [...new Set(lines)].slice(-count);
   }
 
   async #gone(): Promise<void> {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -70,6 +71,16 @@ describe('the worker program', () => {
     expect(program.lines).toHaveLength(1);
     expect(lastWord(program)).toMatch(sentence);
     expect(program.lines[0]).not.toHaveProperty('err');
+  });
+
+  test.skipIf(!existsSync('/dev/full'))('whose log finds no room on its disk ends no other way', async () => {
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [compiledFile('worker'), '--max-agents', 'many'], {
+      stdio: ['ignore', 'ignore', full],
+    });
+    closeSync(full);
+    children.push(child);
+    expect((await once(child, 'exit'))[0]).toBe(2);
   });
 
   test('says which server it misses, and what to do', async () => {

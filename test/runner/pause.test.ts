@@ -1,5 +1,8 @@
+import { existsSync } from 'node:fs';
+import { lstat, rm, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { attemptRefs, beadWorkflowId } from '../../src/contract/index.js';
+import { AgentSocketClient, RunnerGoneError } from '../../src/runner/index.js';
 import { allFrozen, allRunning, processesOf } from './support/processes.js';
 import { startTown } from './support/town.js';
 import type { Attempt, Town } from './support/town.js';
@@ -50,6 +53,28 @@ describe('an attempt that is paused', () => {
     await until('the processes go on', () => allRunning(attempt));
     await until('the bead is told', async () => (await kinds(attempt)).includes('resumed'));
     expect(await attempt.status()).toMatchObject({ phase: 'running', frozenBy: [] });
+  });
+
+  test('by its host, also after somebody has removed the sockets or put others in their place: the runner binds them again', async () => {
+    const attempt = await working();
+    const { control, agent } = (await attempt.dir.readRunner())!.sockets!;
+    const answers = async (): Promise<boolean> => {
+      try {
+        return (await attempt.status()).state === 'running';
+      } catch (error) {
+        if (error instanceof RunnerGoneError) return false;
+        throw error;
+      }
+    };
+    await rm(control);
+    await rm(agent);
+    await writeFile(agent, 'not a socket');
+    await until('new sockets', async () => existsSync(control) && (await lstat(agent)).isSocket());
+    await until('an answer of the runner', answers);
+    await attempt.control.pause(true);
+    expect(allFrozen(attempt)).toBe(true);
+    expect(await new AgentSocketClient(agent).messages()).toEqual([]);
+    for (const path of [control, agent]) expect((await lstat(path)).mode & 0o777).toBe(0o600);
   });
 
   test('by its host: the same, and a second reason keeps it still when the first one goes', async () => {
