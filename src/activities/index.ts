@@ -7,6 +7,7 @@ import type { Activities } from '../contract/index.js';
 import type { AttemptDir } from '../runner/index.js';
 import { makeDeliverMessage } from './deliver-message.js';
 import type { ActivityDeps } from './deps.js';
+import { makeOfferWork } from './offer-work.js';
 import { makePauseAttempt } from './pause-attempt.js';
 import { makeStartAgent } from './start-agent.js';
 import { Preparations } from './start/preparations.js';
@@ -31,6 +32,7 @@ export function createHostActivities(deps: ActivityDeps): {
       startAgent: makeStartAgent(deps, preparations),
       verifyWork: makeVerifyWork(deps),
       stopAttempt: makeStopAttempt(deps, preparations),
+      offerWork: makeOfferWork(deps),
       pauseAttempt: makePauseAttempt(deps),
       deliverMessage: makeDeliverMessage(deps),
     },

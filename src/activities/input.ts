@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bodyProblem, commandProblem, limits, outcomes, startModes } from '../contract/index.js';
+import { bodyProblem, commandProblem, limits, outcomes, startModes, vouchKeyPattern } from '../contract/index.js';
 import type {
   Activities,
   AgentSession,
@@ -9,6 +9,7 @@ import type {
   HostAttemptInput,
   PauseAttemptInput,
   StartAgentInput,
+  OfferWorkInput,
   StopAttemptInput,
   Usage,
   VerifyWorkInput,
@@ -102,6 +103,7 @@ const verifyWork: z.ZodType<VerifyWorkInput> = z.object({
   baseSha: sha.optional(),
   branch,
   sha: sha.optional(),
+  vouchKey: z.string().regex(vouchKeyPattern).optional(),
 } satisfies Fields<VerifyWorkInput>);
 
 const hostAttempt = { bead: beadId, attempt: attemptId, repo } satisfies Fields<HostAttemptInput>;
@@ -110,6 +112,10 @@ const stopAttempt: z.ZodType<StopAttemptInput> = z.object({
   outcome: z.enum(outcomes),
   reason: keptText,
 } satisfies Fields<StopAttemptInput>);
+const offerWork: z.ZodType<OfferWorkInput> = z.object({
+  ...hostAttempt,
+  sha,
+} satisfies Fields<OfferWorkInput>);
 const pauseAttempt: z.ZodType<PauseAttemptInput> = z.object({
   ...hostAttempt,
   paused: z.boolean(),
@@ -124,6 +130,7 @@ export const readInput = inputReader<InputsOf<Activities>>({
   startAgent,
   verifyWork,
   stopAttempt,
+  offerWork,
   pauseAttempt,
   deliverMessage,
 });

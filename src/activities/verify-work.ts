@@ -7,11 +7,11 @@ import { readInput } from './input.js';
 
 /**
  * `verifyWork`: is the reported branch on the remote, at the reported commit, ahead of its base? Nothing but the remote
- * counts as evidence. Fails by `SetupUnreachable` (the server tries again) or `SetupFailed` (it does not).
+ * counts as evidence, and of what nobody has reported only what its runner has signed. Fails by `SetupUnreachable` (the server tries again) or `SetupFailed` (it does not).
  */
 export function makeVerifyWork({ host }: Pick<ActivityDeps, 'host'>): Activities['verifyWork'] {
   return async (given) => {
-    const { repo, base, baseSha, branch, sha } = readInput('verifyWork', given);
+    const { bead, attempt, repo, base, baseSha, branch, sha, vouchKey } = readInput('verifyWork', given);
     try {
       return await withBeats(`looks for ${branch} on the remote`, () =>
         verifyRemote({
@@ -21,6 +21,7 @@ export function makeVerifyWork({ host }: Pick<ActivityDeps, 'host'>): Activities
           base,
           baseSha,
           sha,
+          runner: { bead, attempt, key: vouchKey },
         }),
       );
     } catch (error) {

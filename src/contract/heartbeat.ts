@@ -8,6 +8,9 @@ const record = (value: unknown): Record<string, unknown> | undefined =>
 
 const hostPattern = /^[\w.-]{1,100}$/;
 
+/** 32 bytes in base64url. */
+export const vouchKeyPattern = /^[\w-]{43}$/;
+
 const readCheckpoint = (value: unknown): Checkpoint | undefined => {
   const c = record(value);
   if (
@@ -47,6 +50,8 @@ export function readHeartbeat(payload: unknown): Decided<HeartbeatSignal> | stri
     acknowledged: Array.isArray(acknowledged)
       ? acknowledged.filter((id): id is string => typeof id === 'string').slice(0, 100)
       : undefined,
+    saveProblem: typeof p['saveProblem'] === 'string' ? clip(p['saveProblem'], 300) : undefined,
+    vouchKey: typeof p['vouchKey'] === 'string' && vouchKeyPattern.test(p['vouchKey']) ? p['vouchKey'] : undefined,
   };
 }
 

@@ -69,9 +69,14 @@ export const agentEnvironment = {
 
 /** Refs of an attempt on the remote. An old and a new attempt never share one, so a zombie can spoil nothing. */
 export const attemptRefs = {
-  /** The branch the agent works on; pushed only when the agent has reported done: its presence is evidence. */
+  /** The branch the agent works on; its runner pushes it when the agent has reported done. */
   branch: (bead: string, attempt: string): string => `heartbead/${bead}/${attempt}`,
   branchRef: (bead: string, attempt: string): string => `refs/heads/heartbead/${bead}/${attempt}`,
+  /**
+   * A commit on top of the finished one, signed by the runner that pushed both in one transaction. Anybody who may push
+   * can make the branch; only that runner can make this.
+   */
+  done: (bead: string, attempt: string): string => `refs/heartbead/${bead}/${attempt}/done`,
   /** Work in progress, saved by the runner every `checkpointEvery`; never touches the agent's index or branch. */
   wip: (bead: string, attempt: string): string => `refs/heartbead/${bead}/${attempt}/wip`,
 };

@@ -36,6 +36,7 @@ export const isFinal = (status: BeadStatus): boolean =>
  * - `lost`: infrastructure (host, runner, network, repository out of reach); never the agent's failure.
  * - `stalled`: no progress for `lostAfter`.
  * - `timed_out`: `maxRuntime` is over.
+ * - `push_refused`: the agent has finished, but the remote did not take its commits; its host keeps them.
  * - `stopped`: by cancel, or because the bead has moved on.
  */
 export const outcomes = [
@@ -52,6 +53,7 @@ export const outcomes = [
   'lost',
   'stalled',
   'timed_out',
+  'push_refused',
   'stopped',
 ] as const;
 export type Outcome = (typeof outcomes)[number];
@@ -272,14 +274,14 @@ export interface AttemptResult {
   host: string;
   /** The commit that the attempt started from. */
   baseSha?: string;
-  /** Pushed branch and its commit; present when the agent reported done. */
+  /** Pushed branch and its commit; present when the agent reported done. With `push_refused` they are on the host only. */
   branch?: string;
   sha?: string;
   /** Newest saved work; the next attempt goes on from here. */
   checkpoint?: Checkpoint;
   exitCode?: number;
   signal?: string;
-  /** With `rate_limited`: when the provider may be asked again. */
+  /** With `rate_limited`: when the provider may be asked again. With `push_refused`: the push may pass after so long. */
   retryAfterMs?: number;
   /** The agent's own words on what it did. */
   summary?: string;
@@ -341,6 +343,10 @@ export interface HeartbeatSignal {
   checkpoint?: Checkpoint;
   /** Ids of messages that the agent has acknowledged. */
   acknowledged?: string[];
+  /** Why the newest save did not get to the remote, when nobody's waiting helps. */
+  saveProblem?: string;
+  /** Public key (Ed25519, base64url) of the runner, whose signature alone makes a pushed branch evidence. */
+  vouchKey?: string;
 }
 export const heartbeatKinds = ['start', 'output', 'tool', 'agent', 'adopted', 'orphan', 'paused', 'resumed'] as const;
 export type HeartbeatKind = (typeof heartbeatKinds)[number];
@@ -431,6 +437,10 @@ export interface CurrentAttempt {
   saved?: boolean;
   /** The commit it started from. */
   baseSha?: string;
+  /** Why saves of its work do not get to the remote; they lie on its host then. */
+  saveProblem?: string;
+  /** By which its runner's word on finished work is known; the first one told counts. */
+  vouchKey?: string;
 }
 
 /**
@@ -521,7 +531,7 @@ export interface BeadState {
   /** A cancel was asked for; the bead ends as soon as its agent is gone. */
   cancelling: boolean;
   /** The last attempt was lost, and its branch is looked for on the remote before anybody redoes the work. */
-  salvage?: { attempt: string; branch: string };
+  salvage?: { attempt: string; branch: string; vouchKey?: string };
   wait?: Wait;
   current?: CurrentAttempt;
   /** Ended attempts, oldest first, at most `limits.attemptsKept`. */
@@ -542,6 +552,8 @@ export interface BeadState {
   session?: AgentSession;
   /** Where the next attempt goes on. */
   checkpoint?: Checkpoint;
+  /** Finished commits that the remote did not take: their host offers them again before anybody works anew. */
+  unpushed?: { attempt: string; host: string; branch: string; sha: string; tries: number };
   /** What the next attempt should know, oldest first. */
   notes: string[];
   /** Messages not yet acknowledged. */
@@ -575,7 +587,11 @@ export type Evidence =
   | { verdict: 'verified'; branch: string; sha: string; baseSha: string; ahead: number }
   | { verdict: 'missing'; reason: string }
   | { verdict: 'differs'; reason: string; found: string }
-  | { verdict: 'no_changes'; reason: string };
+  | { verdict: 'no_changes'; reason: string }
+  /** It shares no history with what it should build on: nothing that could be merged, or reviewed as a change. */
+  | { verdict: 'unrelated'; reason: string; found: string }
+  /** A branch of an unreported attempt is there, but its runner never vouched for it: somebody else pushed it. */
+  | { verdict: 'unvouched'; reason: string; found: string };
 export interface VerifyWorkInput {
   bead: string;
   attempt: string;
@@ -585,6 +601,8 @@ export interface VerifyWorkInput {
   branch: string;
   /** The commit that was reported; absent when an unreported branch is looked for (salvage of a lost attempt). */
   sha?: string;
+  /** Key of the lost attempt's runner. Without a reported commit nothing counts that it has not signed. */
+  vouchKey?: string;
 }
 
 /** Input of the short activities on a host's own queue. */
@@ -607,6 +625,12 @@ export interface StopAttemptResult {
 export interface DeliverInput extends HostAttemptInput {
   message: Message;
 }
+/** Input of `offerWork`: finished commits that lie on this host are pushed once more. */
+export interface OfferWorkInput extends HostAttemptInput {
+  sha: string;
+}
+/** Answer of `offerWork`. `mayPass`: the remote was away, or its disk full; nobody has to do anything. */
+export type OfferWorkResult = { pushed: true; branch: string } | { pushed: false; reason: string; mayPass: boolean };
 export interface PauseAttemptInput extends HostAttemptInput {
   paused: boolean;
 }
@@ -618,6 +642,7 @@ export interface Activities {
   stopAttempt(input: StopAttemptInput): Promise<StopAttemptResult>;
   pauseAttempt(input: PauseAttemptInput): Promise<void>;
   deliverMessage(input: DeliverInput): Promise<void>;
+  offerWork(input: OfferWorkInput): Promise<OfferWorkResult>;
 }
 
 /**

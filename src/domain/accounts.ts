@@ -20,6 +20,7 @@ export function accountOf(outcome: Outcome): Account {
     case 'not_installed':
     case 'setup_failed':
     case 'escalated':
+    case 'push_refused':
     case 'stopped':
       return 'nothing';
     case 'no_changes':
@@ -81,6 +82,14 @@ export function nextAfter(
         do: 'block',
         reason: `the agent asks for help: ${reason}`,
         fix: 'answer with a nudge, then retry the bead',
+      };
+    case 'push_refused':
+      if (result.retryAfterMs !== undefined)
+        return { do: 'again', delay: Math.max(result.retryAfterMs, 1_000), text: reason };
+      return {
+        do: 'block',
+        reason,
+        fix: 'mend what the remote objects to, then retry the bead: the finished commits are pushed first; or nudge with advice and retry it with --now: the next attempt goes on from them',
       };
     case 'stopped':
       return { do: 'again', delay: 0, text: reason };

@@ -45,7 +45,8 @@ export function landingErrand(s: BeadState): LandingErrand | undefined {
   if (over) return undefined;
   if (landing.withdrawing === true && landing.queuedSha !== undefined) return 'withdraw';
   if (s.wait?.for === 'merge' && landing.queuedSha === undefined && !s.cancelling) return 'enqueue';
-  if (s.wait === undefined && s.salvage === undefined && landing.slot === 'none' && !idle) return 'askSlot';
+  if (s.wait === undefined && s.salvage === undefined && s.unpushed === undefined && landing.slot === 'none' && !idle)
+    return 'askSlot';
   return undefined;
 }
 

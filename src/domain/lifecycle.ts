@@ -17,11 +17,12 @@ import type {
   HeartbeatSignal,
   Message,
   NoteSignal,
+  OfferWorkResult,
   Outcome,
   Usage,
 } from '../contract/index.js';
 import { accountOf, nextAfter } from './accounts.js';
-import { mergeBudgets, mergeClocks } from './clocks.js';
+import { backoff, mergeBudgets, mergeClocks } from './clocks.js';
 import { beginLanding, retryLanding, stepLanding } from './landing.js';
 import type { Hands, LandingEvent } from './landing.js';
 import { giveUpAt, lostDeadline, maxRuntimeDeadline, stalledDeadline } from './deadline.js';
@@ -60,6 +61,8 @@ export type BeadEvent =
   | { type: 'ended'; result: AttemptResult }
   | { type: 'evidence'; evidence: Evidence }
   | { type: 'salvaged'; evidence: Evidence | undefined }
+  /** The host that keeps finished commits has offered them to the remote again. */
+  | { type: 'offered'; answer: OfferWorkResult }
   | { type: 'delivered'; attempt: string; messages: string[] }
   | { type: 'pauseTold'; attempt: string; paused: boolean }
   | { type: 'pause' }
@@ -215,6 +218,9 @@ class Step {
       case 'salvaged':
         if (!over) this.#salvaged(event.evidence);
         return;
+      case 'offered':
+        if (!over) this.#offered(event.answer);
+        return;
       case 'silent':
         return this.#ofCurrent(event.attempt, (attempt) => this.#silent(attempt, event));
       case 'unreachable':
@@ -298,6 +304,7 @@ class Step {
       checkpoint: s.checkpoint && { sha: s.checkpoint.sha, ref: s.checkpoint.ref, wip: s.checkpoint.wip },
     };
     delete s.salvage;
+    delete s.unpushed;
     if (s.landing) s.landing.slot = 'spent';
     s.wait = { for: 'slot', since: now, text: 'waits for a free agent slot' };
     s.reason = `attempt ${s.attemptCount} waits for a free agent slot`;
@@ -346,6 +353,10 @@ class Step {
     }
     attempt.lastSignAt = now;
     if (signal.activity !== undefined) attempt.activity = signal.activity;
+    if (signal.saveProblem !== undefined) attempt.saveProblem = signal.saveProblem;
+    else delete attempt.saveProblem;
+    // A runner that died at the fence may have a successor: whoever claimed last is the one that spawns.
+    if (signal.vouchKey !== undefined) attempt.vouchKey = signal.vouchKey;
     if (signal.checkpoint) this.#checkpoint(attempt, signal.checkpoint);
     if (signal.acknowledged?.length) {
       const acknowledged = new Set(signal.acknowledged);
@@ -613,7 +624,19 @@ class Step {
     }
     // Work that was finished but not reported is looked for before anybody redoes it.
     if (outcome === 'lost' && attempt.spawnedAt !== undefined)
-      s.salvage = { attempt: attempt.id, branch: attemptRefs.branch(s.bead, attempt.id) };
+      s.salvage = {
+        attempt: attempt.id,
+        branch: attemptRefs.branch(s.bead, attempt.id),
+        ...(attempt.vouchKey !== undefined ? { vouchKey: attempt.vouchKey } : {}),
+      };
+    if (outcome === 'push_refused' && result.branch !== undefined && result.sha !== undefined)
+      s.unpushed = {
+        attempt: attempt.id,
+        host: record.host ?? 'unknown',
+        branch: result.branch,
+        sha: result.sha,
+        tries: 0,
+      };
     this.#goOn({
       outcome,
       reason,
@@ -677,8 +700,18 @@ class Step {
         this.#amend('no_changes', 'agent', evidence.reason);
         this.#leaveNote(`you reported done, but ${evidence.reason}`);
         return this.#goOn({ outcome: 'no_changes', reason: evidence.reason });
+      case 'unrelated':
+        s.used.agentFailures += 1;
+        this.#amend('agent_failed', 'agent', evidence.reason);
+        delete s.branch;
+        delete s.sha;
+        this.#leaveNote(
+          `you reported done, but ${evidence.reason}. Bring your changes onto the branch that you began with: its files can be taken from ${evidence.found} by \`git checkout ${evidence.found} -- PATH\``,
+        );
+        return this.#goOn({ outcome: 'agent_failed', reason: evidence.reason });
       case 'missing':
       case 'differs':
+      case 'unvouched':
         s.used.infraLosses += 1;
         this.#amend('lost', 'infra', evidence.reason);
         delete s.branch;
@@ -718,10 +751,48 @@ class Step {
     if (s.salvage === undefined) return;
     const { attempt } = s.salvage;
     delete s.salvage;
-    if (s.current !== undefined || evidence?.verdict !== 'verified') return;
+    if (s.current !== undefined) return;
+    if (evidence?.verdict === 'unvouched') return this.#unvouched(attempt, evidence);
+    if (evidence?.verdict !== 'verified') return;
     this.#tell(`the lost attempt ${attempt} had finished its work and pushed it`);
     delete s.wait;
     this.#close(evidence);
+  }
+
+  /** What somebody else than its runner pushed is no proof that it is finished, but it is work to go on from. */
+  #unvouched(attempt: string, { reason, found }: Extract<Evidence, { verdict: 'unvouched' }>): void {
+    const { s } = this;
+    this.#tell(`not taken as finished: ${reason}`);
+    this.#leaveNote(`attempt ${attempt} was lost; ${reason}: it is not taken as finished work. Look at it and go on`);
+    // A save of the runner's own is at least as new, unless it never got to one.
+    if (s.checkpoint?.ref === attemptRefs.wip(s.bead, attempt)) return;
+    s.checkpoint = { sha: found, ref: attemptRefs.branchRef(s.bead, attempt), wip: false };
+  }
+
+  #offered(answer: OfferWorkResult): void {
+    const { s } = this;
+    const { unpushed } = s;
+    if (unpushed === undefined || s.current !== undefined) return;
+    if (answer.pushed) {
+      delete s.unpushed;
+      s.branch = answer.branch;
+      s.sha = unpushed.sha;
+      const last = s.attempts.at(-1);
+      if (last?.id === unpushed.attempt)
+        s.attempts = [
+          ...s.attempts.slice(0, -1),
+          { ...last, outcome: 'done', reason: 'the agent had reported done; its commits were pushed later' },
+        ];
+      this.#tell(`the finished commits of attempt ${unpushed.attempt} are pushed now`);
+      return this.#goOn({ outcome: 'done', reason: 'its finished commits are pushed' });
+    }
+    const tries = unpushed.tries + 1;
+    s.unpushed = { ...unpushed, tries };
+    return this.#goOn({
+      outcome: 'push_refused',
+      reason: clip(answer.reason),
+      ...(answer.mayPass ? { retryAfterMs: backoff(tries) } : {}),
+    });
   }
 
   #finish(status: 'closed' | 'cancelled' | 'failed', reason: string): void {
@@ -801,6 +872,8 @@ class Step {
       delete s.attention;
       s.reason = 'retried by an operator';
       this.#tell('retried by an operator');
+      // Somebody wants them mended rather than offered once more.
+      if (now) delete s.unpushed;
       if (s.landing) retryLanding(this.#hands, s.landing);
     }
   }

@@ -17,6 +17,7 @@ export type ProblemKind =
   | 'budget'
   | 'losses'
   | 'stalled'
+  | 'saves-stay'
   | 'suspect'
   | 'stopping'
   | 'paused'
@@ -257,6 +258,17 @@ function beadProblems(view: BeadView, now: number): Problem[] {
       { advice: `heartbead nudge ${bead} "…" gives it a hint`, since: current.stalledAt },
     );
   }
+  if (current?.saveProblem !== undefined)
+    add(
+      'saves-stay',
+      'look',
+      `saves of bead ${bead} stay on host ${current.host ?? '(unknown)'}`,
+      current.saveProblem,
+      `heartbead explain ${bead}`,
+      {
+        advice: 'allow refs/heartbead/* on the remote; until then a next attempt finds the saves on that host only',
+      },
+    );
   if (view.paused)
     add(
       'paused',

@@ -85,3 +85,37 @@ export async function requireCommit(place: GitPlace, sha: string, signal?: Abort
       `commit ${sha} is not in the mirror: fetch it first, or start from the base branch`,
     );
 }
+
+/**
+ * @returns whether `ancestor` is reachable from `commit`. Anything but git's own yes and no is an error, never an
+ * answer.
+ */
+export async function isAncestor(
+  place: GitPlace,
+  ancestor: string,
+  commit: string,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const { code } = await runGit(place, ['merge-base', '--is-ancestor', '--end-of-options', ancestor, commit], {
+    doing: `comparing ${ancestor} with ${commit}`,
+    signal,
+    accept: [0, 1],
+  });
+  return code === 0;
+}
+
+/** @returns the newest commit that both have, or undefined when they have no history in common. */
+export async function mergeBase(
+  place: GitPlace,
+  one: string,
+  other: string,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  const { stdout, code } = await runGit(place, ['merge-base', '--end-of-options', one, other], {
+    doing: `comparing ${one} with ${other}`,
+    signal,
+    accept: [0, 1],
+  });
+  const found = stdout.trim().split('\n')[0] ?? '';
+  return code === 0 && found !== '' ? found : undefined;
+}

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { clip } from '../contract/index.js';
 import { GitError } from './git-error.js';
 import type { GitErrorKind } from './git-error.js';
@@ -62,7 +63,8 @@ export function gitFailure(task: GitTask, stderr: string): GitError {
   if (/from promisor remote/.test(text)) return new GitError('bad_input', cutOff(task.repo, 'partial'), text);
   const kind = gitErrorKind(text);
   const damaged = (kind === 'other' || kind === 'no_such_ref') && damage.test(text);
-  return new GitError(kind, sentence(kind, task, telling(text), damaged), text, { damaged });
+  const said = kind === 'rejected' ? refusalWords(text) : telling(text);
+  return new GitError(kind, sentence(kind, task, { said, text }, damaged), text, { damaged });
 }
 
 /** @returns what is to be said of a repository that is no whole one, and so cannot be fetched from. */
@@ -72,7 +74,18 @@ export const cutOff = (repo: string | undefined, how: 'shallow' | 'partial'): st
     ? 'run `git fetch --unshallow` in it, or name the repository that it was cloned from'
     : 'name the repository that it was cloned from, or make a whole clone of it');
 
-function sentence(kind: GitErrorKind, { doing, repo }: GitTask, said: string, damaged: boolean): string {
+const refusalAdvice: Record<PushRefusal, string> = {
+  commit: 'mend the commits as it says',
+  access: 'give the user that runs the worker access to push there',
+  ref: 'allow refs/heads/heartbead/* and refs/heartbead/* there',
+};
+
+function sentence(
+  kind: GitErrorKind,
+  { doing, repo }: GitTask,
+  { said, text }: { said: string; text: string },
+  damaged: boolean,
+): string {
   const where = repo === undefined ? 'the repository' : `the repository ${withoutCredentials(repo)}`;
   switch (kind) {
     case 'unreachable':
@@ -84,7 +97,7 @@ function sentence(kind: GitErrorKind, { doing, repo }: GitTask, said: string, da
     case 'no_such_ref':
       return `while ${doing}, a branch or commit was not there (${said}): check its name on ${where}`;
     case 'rejected':
-      return `while ${doing}, ${where} refused the push (${said}): allow refs/heads/heartbead/* and refs/heartbead/* there`;
+      return `while ${doing}, ${where} refused the push (${said}): ${refusalAdvice[pushRefusal({ kind, stderr: text }) ?? 'commit']}`;
     case 'no_space':
       return `while ${doing}, the disk was full (${said}): free some space, then try again`;
     case 'timeout':
@@ -96,6 +109,67 @@ function sentence(kind: GitErrorKind, { doing, repo }: GitTask, said: string, da
         ? `while ${doing}, git found its local copy damaged (${said}): it is cloned again with the next start`
         : `git failed while ${doing} (${said}): run \`heartbead doctor\`, or the same git command by hand, to see more`;
   }
+}
+
+/** Lines by which forges frame what they say, and git's own about a hook; none of them tells anything. */
+const frames = /^(?:error: hook declined|error: denied by|-+$|=+$|\*+$|$)/i;
+/** What a remote says at most that is passed on: GitHub's longest refusals have about a dozen lines. */
+const wordsKept = 1_000;
+
+/**
+ * @returns the remote's own words (its `remote:` lines), without terminal controls and framing, a line each; empty when
+ * it said nothing.
+ */
+export function remoteWords(stderr: string): string {
+  const lines = withoutCredentials(stripVTControlCharacters(stderr))
+    .split(/[\n\r]/)
+    .map((line) =>
+      /^remote:(.*)$/
+        .exec(line)?.[1]
+        ?.replace(/[\p{Cc}\p{Cf}]/gu, '')
+        .trim(),
+    )
+    .filter((line) => line !== undefined && !frames.test(line));
+  return clip([...new Set(lines)].join('\n'), wordsKept);
+}
+
+/** @returns why the refs of a push were not taken: git's word for it, and what the remote itself says. */
+function refusalWords(text: string): string {
+  const reasons = text
+    .split('\n')
+    .filter((line) => line.startsWith('!'))
+    .map((line) => /\(([^()]*)\)\s*$/.exec(line.trim())?.[1] ?? line.replace(/\s+/g, ' '));
+  // Of two refs one is often only carried along by the other.
+  const own = reasons.filter((reason) => !/^atomic (?:push|transaction) fail/.test(reason));
+  const reason = [...new Set(own.length > 0 ? own : reasons)].join('; ');
+  const words = remoteWords(text).replaceAll('\n', ' ');
+  if (reason === '' && words === '') return telling(text);
+  return reason === '' || words === '' ? `${reason}${words}` : `${reason}: ${words}`;
+}
+
+/** What has to change before a refused push can pass: the commits, the access, or the name that they go to. */
+export type PushRefusal = 'commit' | 'access' | 'ref';
+
+/** Rules about names and places, in the words of git, GitHub, GitLab, Gerrit and Bitbucket. */
+const aboutRef =
+  /GH006|creations? being restricted|creations? (?:is|are) restricted|Cannot (?:create|update) (?:this )?(?:protected )?(?:ref|branch)|protected (?:branch|ref)|hidden ref|funny refname|cannot lock ref|cannot be created|ref(?:name)? .*(?:conflict|exists)|(?:branch|ref|tag) name|does not (?:match|follow).*(?:pattern|name)|prohibited by Gerrit|not allowed to (?:push|create)|no permission to create|directory file conflict|(?:non-fast-forward|force.push)|deny updating/i;
+/** The hook of a forge that says that a login has run out. */
+const aboutAccess =
+  /token.*(?:expired|revoked|invalid)|expired.*token|not authori[sz]ed|read[- ]only|write access|HTTP Basic: Access denied/i;
+/** Rules about what is in the commits; they win, since a ruleset that is broken by a commit names the branch as well. */
+const aboutCommit =
+  /GH001|GH007|GH008|GH009|push protection|secret|exceeds|file size|too (?:large|big)|larger than|maximum .*size|is \d[\d.]* ?[KMG]i?B|LFS objects|commit message|committer|author|sign(?:ed|ature|-?off)|e-?mail/i;
+
+/** @returns what a failed push was refused for; undefined when it was no refusal but a failure that passes. */
+export function pushRefusal({ kind, stderr }: Pick<GitError, 'kind' | 'stderr'>): PushRefusal | undefined {
+  if (kind === 'auth' || kind === 'not_found') return 'access';
+  if (kind !== 'rejected') return undefined;
+  const said = refusalWords(stderr);
+  if (aboutAccess.test(said)) return 'access';
+  if (aboutCommit.test(said)) return 'commit';
+  if (aboutRef.test(said)) return 'ref';
+  // A hook of somebody's own that looks at what is pushed: most look at the commits.
+  return 'commit';
 }
 
 /** @returns the line of git's answer that tells most: what the remote says, else the first error. */

@@ -1,10 +1,12 @@
 import { attemptRefs } from '../contract/index.js';
 import { commitOf } from './commits.js';
 import { GitError } from './git-error.js';
-import { checkedIds, checkedPath, checkedRepo } from './git-input.js';
-import { pushRef } from './push-ref.js';
+import { checkedIds, checkedPath, checkedRepo, checkedSha } from './git-input.js';
+import { pushOwnRefs } from './push-ref.js';
+import type { PushedRef } from './push-ref.js';
 import { remoteRefs } from './remote-refs.js';
 import { secureMirrorOf } from './secure-mirror.js';
+import type { Voucher } from './vouch.js';
 
 export interface PushBranchOptions {
   worktree: string;
@@ -12,13 +14,23 @@ export interface PushBranchOptions {
   remote: string;
   bead: string;
   attempt: string;
+  /** The finished commit; the one at HEAD when absent, whatever branch is checked out. */
+  sha?: string | undefined;
+  /** Gives the runner's word for it; absent when the bead hears of the push by the answer alone. */
+  voucher?: Pick<Voucher, 'mark'> | undefined;
   signal?: AbortSignal | undefined;
 }
 
+/** The attempt's branch on the remote, and its commit. */
+export interface PushedBranch {
+  branch: string;
+  sha: string;
+}
+
 /**
- * Pushes the commit at HEAD to the attempt's branch, whatever branch the agent has checked out, and reads it back from
- * the remote.
- * @returns the branch and the commit that the remote has there.
+ * Pushes the finished commit to the attempt's branch, together with the runner's word for it, and reads the branch back
+ * from the remote. A remote that does not take the word gets the branch alone: the bead then has the runner's report, and
+ * only a runner that dies before it can report is not believed.
  * @throws GitError
  */
 export async function pushBranch({
@@ -26,19 +38,34 @@ export async function pushBranch({
   remote,
   bead,
   attempt,
+  sha: finished,
+  voucher,
   signal,
-}: PushBranchOptions): Promise<{ branch: string; sha: string }> {
+}: PushBranchOptions): Promise<PushedBranch> {
   checkedIds(bead, attempt);
   const url = checkedRepo(remote);
   await secureMirrorOf(worktree, url);
-  const sha = await commitOf({ worktree: checkedPath(worktree) }, 'HEAD', signal);
+  const place = { worktree: checkedPath(worktree) };
+  const ref = attemptRefs.branchRef(bead, attempt);
+  const sha = finished === undefined ? await commitOf(place, 'HEAD', signal) : checkedSha(finished);
   if (sha === undefined)
     throw new GitError(
       'no_such_ref',
       'there is no commit to push: the branch that is checked out has none yet; commit the work first',
     );
-  const ref = attemptRefs.branchRef(bead, attempt);
-  await pushRef(worktree, { remote: url, sha, ref, doing: 'pushing the branch', submodules: 'check', signal });
+  const marker = voucher && {
+    sha: await voucher.mark(place, bead, attempt, sha, signal),
+    ref: attemptRefs.done(bead, attempt),
+  };
+  const push = (...refs: PushedRef[]): Promise<void> =>
+    pushOwnRefs(worktree, { remote: url, refs, doing: 'pushing the branch', submodules: 'check', signal });
+  try {
+    await push({ sha, ref }, ...(marker === undefined ? [] : [marker]));
+  } catch (error) {
+    // Which of the two was not taken is told by trying the one that matters; its refusal is the one worth telling.
+    if (marker === undefined || !(error instanceof GitError) || error.kind !== 'rejected') throw error;
+    await push({ sha, ref });
+  }
   const found = (await remoteRefs(url, [ref], 'reading the pushed branch back', signal)).refs.get(ref);
   if (found !== sha) {
     throw new GitError(

@@ -1,23 +1,32 @@
 import { gitFailure } from './git-failure.js';
 import { runGit } from './run-git.js';
 
+/** A commit and the full name of the attempt's own ref that is to stand at it. */
+export interface PushedRef {
+  sha: string;
+  /** Overwritten there, since no one else writes it. */
+  ref: string;
+}
+
 export interface PushOptions {
   /** URL or path. */
   remote: string;
-  sha: string;
-  /** Full name of the attempt's own ref; overwritten there, since no one else writes it. */
-  ref: string;
+  /** All of them or none. */
+  refs: readonly PushedRef[];
   doing: string;
   /** What to do about changed submodules: refuse when their commits are on no remote, or do not look. */
   submodules: 'check' | 'no';
   signal?: AbortSignal | undefined;
+  /** False for a remote that has said that it knows no transactions. */
+  atomic?: boolean;
 }
 
-/** Pushes one commit to one ref. @throws GitError */
-export async function pushRef(
-  worktree: string,
-  { remote, sha, ref, doing, submodules, signal }: PushOptions,
-): Promise<void> {
+/**
+ * Pushes commits to the attempt's own refs, in one transaction where the remote knows them.
+ * @throws GitError
+ */
+export async function pushOwnRefs(worktree: string, options: PushOptions): Promise<void> {
+  const { remote, refs, doing, submodules, signal } = options;
   const args = [
     'push',
     '--porcelain',
@@ -26,22 +35,24 @@ export async function pushRef(
     '--no-signed',
     '--no-follow-tags',
     `--recurse-submodules=${submodules}`,
+    ...(refs.length > 1 && options.atomic !== false ? ['--atomic'] : []),
     '--end-of-options',
     remote,
-    `+${sha}:${ref}`,
+    ...refs.map(({ sha, ref }) => `+${sha}:${ref}`),
   ];
   const { code, stdout, stderr } = await runGit({ worktree }, args, {
     doing,
     repo: remote,
     signal,
     limit: 'transfer',
-    accept: [0, 1],
+    accept: [0, 1, 128],
   });
   if (code === 0) return;
+  if (/does not support --atomic push/.test(stderr)) return pushOwnRefs(worktree, { ...options, atomic: false });
   // Why a ref was refused stands in the table on stdout, the remote's own words on stderr.
   const refused = stdout
     .split('\n')
     .filter((line) => line.startsWith('!'))
     .map((line) => line.replaceAll('\t', ' '));
-  throw gitFailure({ doing, repo: remote }, [...refused, stderr].join('\n'));
+  throw gitFailure({ doing, repo: remote, worktree }, [...refused, stderr].join('\n'));
 }

@@ -6,7 +6,8 @@ import { tellingDiskFailures } from './disk-failure.js';
 import { GitError } from './git-error.js';
 import { checkedIds, checkedPath, checkedRepo } from './git-input.js';
 import { removeStaleLock } from './leftovers.js';
-import { pushRef } from './push-ref.js';
+import { pushOwnRefs } from './push-ref.js';
+import { remoteRefs } from './remote-refs.js';
 import { runGit } from './run-git.js';
 import { secureMirrorOf } from './secure-mirror.js';
 import { takeSnapshot } from './snapshot.js';
@@ -19,6 +20,8 @@ export interface SaveWipOptions {
   push: boolean;
   /** URL or path of the repository. */
   remote: string;
+  /** The commit that is known to stand at the attempt's ref on the remote, by an earlier answer of this function. */
+  known?: string | undefined;
   signal?: AbortSignal | undefined;
   /** What the attempt began with; the checkpoint then says whether it holds anything else (`gained`). */
   since?: string;
@@ -27,7 +30,7 @@ export interface SaveWipOptions {
 export interface SavedWip {
   /** Valid on every host only when `pushed`. */
   checkpoint: Checkpoint;
-  /** Whether the remote has this checkpoint now. */
+  /** Whether the remote has this checkpoint: it was read back there, now or when `known` was told. */
   pushed: boolean;
   /**
    * False when HEAD and working tree are as they were at the last save: nothing was made (a push that had failed is
@@ -50,7 +53,8 @@ export async function saveWip(options: SaveWipOptions): Promise<SavedWip> {
   return tellingDiskFailures('saving work in progress', () => save(options));
 }
 
-async function save({ worktree, bead, attempt, push, remote, signal, since }: SaveWipOptions): Promise<SavedWip> {
+async function save(options: SaveWipOptions): Promise<SavedWip> {
+  const { worktree, bead, attempt, push, remote, known, signal, since } = options;
   checkedIds(bead, attempt);
   const place = { worktree: checkedPath(worktree) };
   const url = checkedRepo(remote);
@@ -82,17 +86,27 @@ async function save({ worktree, bead, attempt, push, remote, signal, since }: Sa
     changed,
     ...(unsaved.length > 0 ? { unsaved } : {}),
   };
-  const pushedRef = `refs/heartbead-pushed/${bead}/${attempt}`;
-  if ((await commitOf(place, pushedRef, signal)) === sha) return { ...saved, pushed: true };
+  // The caller's memory, not a ref: whatever writes refs here could claim a push that never was.
+  if (known === sha) return { ...saved, pushed: true };
   if (!push) return saved;
   try {
-    await pushRef(worktree, { remote: url, sha, ref, doing: 'pushing work in progress', submodules: 'no', signal });
+    await pushOwnRefs(worktree, {
+      remote: url,
+      refs: [{ sha, ref }],
+      doing: 'pushing work in progress',
+      submodules: 'no',
+      signal,
+    });
+    const found = (await remoteRefs(url, [ref], 'reading the pushed work back', signal)).refs.get(ref);
+    if (found === sha) return { ...saved, pushed: true };
+    throw new GitError(
+      'rejected',
+      `the push of work in progress was accepted, but the remote has ${found ?? 'nothing'} at ${ref}: look for a hook, a mirror or a URL rewrite in front of the remote`,
+    );
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
     return { ...saved, pushProblem: error };
   }
-  await setOwnRef(worktree, pushedRef, sha, signal);
-  return { ...saved, pushed: true };
 }
 
 /** A snapshot and the HEAD it stands on; taken again when the agent commits in between. */

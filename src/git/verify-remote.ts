@@ -1,5 +1,6 @@
+import { attemptRefs } from '../contract/index.js';
 import type { Evidence } from '../contract/index.js';
-import { commitOf, hasCommit, treeOf } from './commits.js';
+import { hasCommit, mergeBase, treeOf } from './commits.js';
 import { ensureCommit } from './ensure-commit.js';
 import { GitError } from './git-error.js';
 import { checkedBranch, checkedRepo, checkedSha } from './git-input.js';
@@ -11,6 +12,7 @@ import { resolveBase } from './resolve-base.js';
 import { runGit } from './run-git.js';
 import { updateMirror } from './update-mirror.js';
 import type { UpdateMirrorOptions } from './update-mirror.js';
+import { vouchProblem } from './vouch.js';
 
 export interface VerifyRemoteOptions extends UpdateMirrorOptions {
   /** Branch it started from; the remote's default branch when absent. Used when `baseSha` is unknown. */
@@ -18,13 +20,15 @@ export interface VerifyRemoteOptions extends UpdateMirrorOptions {
   /** Commit that the bead's work started from. */
   baseSha?: string | undefined;
   branch: string;
-  /** Commit that was reported; any is right when absent. */
+  /** Commit that was reported; when absent, only one counts that the attempt's runner has vouched for. */
   sha?: string | undefined;
+  /** Whose word counts for work that nobody has reported. `key` is absent when no runner has ever told one. */
+  runner?: { bead: string; attempt: string; key?: string | undefined } | undefined;
 }
 
 /**
  * Looks at the remote itself for the work of an attempt: is the branch there, at the reported commit, ahead of its
- * base, with a changed tree? Every question that git could not answer is an error; only answers are verdicts.
+ * base, with a changed tree? A branch that nobody has reported counts only with its runner's signature. Every question that git could not answer is an error; only answers are verdicts.
  * @throws GitError
  */
 export async function verifyRemote(options: VerifyRemoteOptions): Promise<Evidence> {
@@ -35,7 +39,11 @@ export async function verifyRemote(options: VerifyRemoteOptions): Promise<Eviden
   if (base !== undefined) checkedBranch(base);
 
   const ref = `refs/heads/${branch}`;
-  const found = (await remoteRefs(repo, [ref], `looking for branch ${branch}`, signal)).refs.get(ref);
+  const { runner } = options;
+  const doneRef = runner && attemptRefs.done(runner.bead, runner.attempt);
+  const asked = doneRef === undefined ? [ref] : [ref, doneRef];
+  const { refs } = await remoteRefs(repo, asked, `looking for branch ${branch}`, signal);
+  const found = refs.get(ref);
   if (found === undefined) return { verdict: 'missing', reason: `there is no branch ${branch} on the remote` };
   if (sha !== undefined && found !== sha) {
     return {
@@ -47,14 +55,29 @@ export async function verifyRemote(options: VerifyRemoteOptions): Promise<Eviden
 
   const mirror = mirrorPath(root, repo);
   if (!(await exists(mirror))) await updateMirror(options);
+  const look = async (): Promise<Evidence> => {
+    const evidence = await measure(mirror, { ...options, repo }, found);
+    if (sha !== undefined || evidence.verdict !== 'verified') return evidence;
+    const unvouched =
+      runner === undefined || doneRef === undefined
+        ? 'nobody has reported it'
+        : await vouchProblem(
+            mirror,
+            repo,
+            { key: undefined, ...runner, sha: found, marker: refs.get(doneRef) },
+            signal,
+          );
+    if (unvouched === undefined) return evidence;
+    return { verdict: 'unvouched', reason: `branch ${branch} is on the remote, but ${unvouched}`, found };
+  };
   try {
-    return await measure(mirror, { ...options, repo }, found);
+    return await look();
   } catch (error) {
     if (!(error instanceof GitError) || !error.damaged) throw error;
     // Nothing else may come by to notice: a host that only verifies starts no bead of this repository.
     await markDamaged(mirror, error);
     await updateMirror(options);
-    return await measure(mirror, { ...options, repo }, found);
+    return await look();
   }
 }
 
@@ -71,6 +94,12 @@ async function measure(mirror: string, options: VerifyRemoteOptions, found: stri
     };
 
   const from = await startOf(mirror, found, options);
+  if (from.unrelated)
+    return {
+      verdict: 'unrelated',
+      reason: `branch ${branch} has no commit in common with ${from.name}: it cannot be a change of it`,
+      found,
+    };
   const ahead = Number(
     (
       await runGit({ mirror }, ['rev-list', '--count', '--end-of-options', `${from.sha}..${found}`], {
@@ -99,21 +128,16 @@ async function startOf(
   mirror: string,
   tip: string,
   options: VerifyRemoteOptions,
-): Promise<{ sha: string; name: string }> {
+): Promise<{ sha: string; name: string; unrelated: boolean }> {
   const { baseSha, base, repo, signal } = options;
   const place = { mirror };
   const recorded = baseSha === undefined ? undefined : { sha: baseSha, name: `its start ${baseSha}` };
-  if (recorded !== undefined && (await hasCommit(place, recorded.sha, signal))) return recorded;
-  await updateMirror({ ...options, repo });
-  if (recorded !== undefined && (await hasCommit(place, recorded.sha, signal))) return recorded;
+  const known = async (): Promise<boolean> => recorded !== undefined && (await hasCommit(place, recorded.sha, signal));
+  if (!(await known())) await updateMirror({ ...options, repo });
+  if (recorded !== undefined && (await known()))
+    return { ...recorded, unrelated: (await mergeBase(place, recorded.sha, tip, signal)) === undefined };
   // The recorded start is on no branch any more (the base was rewritten): the base as it is now measures the same.
   const now = await resolveBase(mirror, base);
-  const { stdout, code } = await runGit(place, ['merge-base', '--end-of-options', now.sha, tip], {
-    doing: `comparing with ${now.branch}`,
-    signal,
-    accept: [0, 1],
-  });
-  const fork = code === 0 ? await commitOf(place, stdout.trim().split('\n')[0] ?? '', signal) : undefined;
-  // Exit code 1: no common history, so all of it is ahead.
-  return { sha: fork ?? now.sha, name: now.branch };
+  const fork = await mergeBase(place, now.sha, tip, signal);
+  return { sha: fork ?? now.sha, name: now.branch, unrelated: fork === undefined };
 }

@@ -5,7 +5,7 @@ import type { GitPlace } from './run-git.js';
 export const wipTrailer = 'Heartbead-Wip';
 
 /** Snapshots are Heartbead's, not a person's: they also work where nobody has configured an identity. */
-const identity = {
+export const ownIdentity = {
   GIT_AUTHOR_NAME: 'Heartbead',
   GIT_AUTHOR_EMAIL: 'heartbead@localhost',
   GIT_COMMITTER_NAME: 'Heartbead',
@@ -27,7 +27,7 @@ export async function commitTree(
   const { stdout } = await runGit(place, args, {
     doing: 'saving work in progress',
     signal,
-    env: identity,
+    env: ownIdentity,
     input: `${subject}\n\n${wipTrailer}: ${attempt}\n`,
   });
   return stdout.trim();

@@ -59,6 +59,7 @@ export async function endAttempt(options: EndOptions): Promise<AttemptResult> {
     exit,
     checkpoint: keeper.checkpoint,
     report: keeper.report,
+    kept: keeper.kept,
     ...(cause.by === 'stop'
       ? {
           stop: {

@@ -1,7 +1,7 @@
 import { clip, limits } from '../contract/index.js';
 import type { AttemptResult, Checkpoint, Outcome, Usage } from '../contract/index.js';
 import type { AgentExit, ExitClass } from '../agents/types.js';
-import type { AgentReport } from './types.js';
+import type { AgentReport, KeptWork } from './types.js';
 
 /** Why the attempt is ended, when it was not the agent's own doing. */
 export interface StopCause {
@@ -18,6 +18,8 @@ export interface EndFacts {
   baseSha?: string;
   checkpoint?: Checkpoint;
   report?: AgentReport;
+  /** Work that was called done, and that the remote did not take to the very end. */
+  kept?: KeptWork;
   /**
    * Set when the attempt was stopped from outside; what a report says is still honoured unless the outcome is
    * `stopped`.
@@ -31,6 +33,9 @@ export interface EndFacts {
   session?: string;
   usage?: Usage;
 }
+
+/** A remote that is out of order has just been tried for a minute. */
+const PUSH_AGAIN_MS = 30_000;
 
 function exitText({ code, signal, spawnError, lastLines }: AgentExit): string {
   // Structured output is for its parser; what a person wants to read stands between its lines.
@@ -54,7 +59,11 @@ function exitText({ code, signal, spawnError, lastLines }: AgentExit): string {
 const killedByOthers = ({ code, signal }: AgentExit): boolean =>
   signal === 'SIGKILL' || signal === 'SIGTERM' || code === 137 || code === 143;
 
-function judge({ report, stop, exit, verdict }: EndFacts): { outcome: Outcome; reason: string; retryAfterMs?: number } {
+function judge({ report, kept, stop, exit, verdict }: EndFacts): {
+  outcome: Outcome;
+  reason: string;
+  retryAfterMs?: number;
+} {
   if (stop?.outcome === 'stopped') return stop;
   switch (report?.kind) {
     case 'done':
@@ -69,6 +78,13 @@ function judge({ report, stop, exit, verdict }: EndFacts): { outcome: Outcome; r
     case undefined:
       break;
   }
+  // However it ended then: the work is finished, and it is the remote that has to be spoken to.
+  if (kept !== undefined)
+    return {
+      outcome: 'push_refused',
+      reason: `the agent has finished, but its commits could not be pushed: ${kept.reason}`,
+      ...(kept.mayPass ? { retryAfterMs: PUSH_AGAIN_MS } : {}),
+    };
   if (stop !== undefined) return stop;
   if (exit?.spawnError === 'ENOENT' && verdict === undefined)
     return { outcome: 'not_installed', reason: exitText(exit) };
@@ -92,8 +108,8 @@ function judge({ report, stop, exit, verdict }: EndFacts): { outcome: Outcome; r
  */
 export function judgeEnd(facts: EndFacts): AttemptResult {
   const { outcome, reason, retryAfterMs } = judge(facts);
-  const { report, exit } = facts;
-  const summary = report?.kind === 'escalated' ? undefined : report?.summary;
+  const { report, kept, exit } = facts;
+  const summary = report === undefined ? kept?.summary : report.kind === 'escalated' ? undefined : report.summary;
   return {
     attempt: facts.attempt,
     outcome,
@@ -101,6 +117,7 @@ export function judgeEnd(facts: EndFacts): AttemptResult {
     host: facts.host,
     baseSha: facts.baseSha,
     ...(report?.kind === 'done' ? { branch: report.branch, sha: report.sha } : {}),
+    ...(outcome === 'push_refused' && kept !== undefined ? { branch: kept.branch, sha: kept.sha } : {}),
     checkpoint: facts.checkpoint,
     ...(exit?.code === undefined ? {} : { exitCode: exit.code }),
     ...(exit?.signal === undefined ? {} : { signal: exit.signal }),

@@ -25,7 +25,7 @@ Commands for you (from the working directory):
 - \`heartbead agent heartbeat "what you are doing"\` from time to time during long steps
 - \`heartbead agent note "…"\` for what people, or an attempt after yours, should know
 - \`heartbead agent messages\` shows messages for you; \`heartbead agent messages --ack ID\` when you have taken one into account
-- \`heartbead agent done "summary"\` when everything is committed; it is refused while there is uncommitted work
+- \`heartbead agent done "summary"\` when everything is committed; when it is refused, it says what to mend
 - \`heartbead agent escalate "…"\` when a person must decide; then end
 
 ${mcp ? 'The same commands are tools of the MCP server `heartbead` (heartbeat, note, checkpoint, done, escalate, messages); use whichever works.\n\n' : ''}Ending without \`done\` or \`escalate\` counts as a failure, whatever the exit status.`,

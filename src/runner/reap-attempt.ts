@@ -98,16 +98,19 @@ async function reap(
       worktree: dir.worktree,
       remote: input.repo,
       baseSha: setup.baseSha,
-      goesOnFrom: input.checkpoint?.sha,
+      goesOnFrom: setup.goesOnFrom ?? input.checkpoint?.sha,
+      rootSha: setup.rootSha ?? setup.baseSha,
     },
     {
       record: (fresh) => dir.writeReport(fresh),
       changed: () => undefined,
+      kept: () => Promise.resolve(),
       trouble: onTrouble,
     },
   );
   keeper.checkpoint = record.checkpoint;
   keeper.report = report;
+  keeper.kept = record.kept;
   await saveLast(dir, keeper);
 
   const result = judgeEnd({
@@ -116,7 +119,8 @@ async function reap(
     baseSha: setup.baseSha,
     stop: { outcome: 'lost', reason: await withLastWords(dir, reason) },
     checkpoint: keeper.checkpoint,
-    report,
+    report: keeper.report,
+    kept: keeper.kept,
     session: record.session,
     usage: record.usage,
   });

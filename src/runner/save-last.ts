@@ -14,10 +14,13 @@ const PUSH_AGAIN_MS = 2_000;
 export async function saveLast(dir: AttemptDir, keeper: WorkKeeper): Promise<void> {
   const until = performance.now() + LAST_PUSH_MS;
   while (existsSync(dir.worktree)) {
+    // What was called done and refused may pass by now: a login was renewed, or a disk emptied over there.
+    await keeper.pushKept();
     const saved = await keeper.save(LAST_PUSH_MS);
     // A reported branch is pushed already: what else there is need not be waited for.
-    if (saved?.pushed === true || keeper.report?.kind === 'done' || !keeper.mayPass || performance.now() > until)
-      return;
+    if (keeper.report?.kind === 'done' || performance.now() > until) return;
+    const waits = keeper.kept?.mayPass === true || (saved?.pushed !== true && keeper.mayPass);
+    if (!waits) return;
     await sleep(PUSH_AGAIN_MS);
   }
 }

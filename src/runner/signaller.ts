@@ -13,6 +13,10 @@ export interface SignallerOptions {
   host: string;
   /** Newest work on the remote; every signal carries it. */
   checkpoint(): Checkpoint | undefined;
+  /** Why the newest save is not on the remote, when waiting does not help; every signal carries it. */
+  saveProblem(): string | undefined;
+  /** Told with the claim: by it the bead knows the runner's word on finished work. */
+  vouchKey: string;
   /** The bead has ended. */
   onEnded(): void;
 }
@@ -90,12 +94,16 @@ export class Signaller {
   private payload(kind: HeartbeatKind, plan: SignalPlan): HeartbeatSignal {
     const { attempt, host } = this.options;
     const checkpoint = this.options.checkpoint();
+    const saveProblem = this.options.saveProblem();
     return {
       attempt,
       host,
       kind,
+      // Once accepted it is known; the fence lets no agent start before.
+      ...(kind === 'start' ? { vouchKey: this.options.vouchKey } : {}),
       ...(plan.progress?.activity === undefined ? {} : { activity: plan.progress.activity }),
       checkpoint,
+      saveProblem,
       ...(plan.acknowledged.length > 0 ? { acknowledged: [...plan.acknowledged] } : {}),
     };
   }

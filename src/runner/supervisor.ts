@@ -96,21 +96,25 @@ export class Supervisor implements ControlHandlers {
         worktree: dir.worktree,
         remote: input.repo,
         baseSha: setup.baseSha,
-        goesOnFrom: input.checkpoint?.sha,
+        rootSha: setup.rootSha ?? setup.baseSha,
+        goesOnFrom: setup.goesOnFrom ?? input.checkpoint?.sha,
       },
       {
+        kept: (kept) => record.update({ kept }),
         record: (report) => dir.writeReport(report),
         changed: (checkpoint) => this.note('runner.json', record.update({ checkpoint })),
         trouble: this.trouble,
       },
     );
     this.signaller = new Signaller({
+      vouchKey: this.keeper.vouchKey,
       link,
       clock,
       clocks,
       attempt,
       host: setup.host,
       checkpoint: () => this.keeper.checkpoint,
+      saveProblem: () => (this.keeper.mayPass ? undefined : this.keeper.pushProblem),
       onEnded: () => this.movedOn(undefined),
     });
     this.freezer = new Freezer(

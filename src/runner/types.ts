@@ -19,6 +19,13 @@ export interface AttemptSetup {
   host: string;
   /** The commit of the base branch that the bead builds on: work counts when it is ahead of this one. */
   baseSha: string;
+  /**
+   * The newest commit of the base branch that the attempt's start has: finished work descends from it. Older than
+   * `baseSha` when earlier work goes on; absent in folders of before it was looked at.
+   */
+  rootSha?: string;
+  /** The saved work that it goes on from, when it is not what the bead knew: a newer save of this host. */
+  goesOnFrom?: string;
   /** Path of the bare mirror that the worktree belongs to. */
   mirror: string;
   /** The conversation of an earlier attempt that goes on in this one. */
@@ -44,12 +51,25 @@ export interface RunnerRecord extends ProcessIdentity {
   agent?: ProcessIdentity & { pgid: number; spawnedAt: number };
   /** Newest work known to be on the remote. */
   checkpoint?: Checkpoint;
+  /** Work that the agent has called done, but the remote has not taken. */
+  kept?: KeptWork;
   /**
    * The agent program's conversation, and what it has used, as far as it has told: the next attempt wants them also of
    * a dead runner.
    */
   session?: string;
   usage?: Usage;
+}
+
+/** Finished commits that lie on this host only, since the remote did not take them. */
+export interface KeptWork {
+  branch: string;
+  sha: string;
+  /** What the remote said, with the next step. */
+  reason: string;
+  /** The remote was out of order: nobody has to change anything. */
+  mayPass: boolean;
+  summary?: string;
 }
 
 /** `report.json`: the agent's own word on how it ended, recorded before it is answered. */

@@ -14,6 +14,7 @@ import {
   continueAsNew,
   currentUpdateInfo,
   isCancellation,
+  rootCause,
   log,
   patched,
   setDefaultSignalHandler,
@@ -46,7 +47,7 @@ import {
   step,
 } from '../domain/index.js';
 import type { BeadEvent, LandingErrand } from '../domain/index.js';
-import { lookForFinishedWork, verifyWork } from './activities.js';
+import { hostActivities, lookForFinishedWork, verifyWork } from './activities.js';
 import { AttemptKeeper } from './keeper.js';
 import { runLandingErrand, tellConvoy } from './landing.js';
 import type { Keep } from './keeper.js';
@@ -118,6 +119,8 @@ class Bead implements Keep {
       else if (errand !== undefined && !this.#withdrawn(errand))
         await runLandingErrand(state, errand, (event) => this.apply(event));
       else if (state.salvage !== undefined) await this.#salvage(state.salvage);
+      else if (state.unpushed !== undefined && state.wait === undefined && !state.paused && !state.cancelling)
+        await this.#offer(state, state.unpushed);
       else if (state.wait?.for === 'verification') await this.#verify(state);
       else if (state.paused || state.cancelling || state.wait !== undefined || !mayDispatch(state)) await this.#rest();
       else this.apply({ type: 'dispatched', attempt: `${state.attemptCount + 1}-${uuid4().slice(0, 8)}` });
@@ -203,11 +206,36 @@ class Bead implements Keep {
         branch: salvage.branch,
         base: state.base,
         baseSha: state.baseSha,
+        vouchKey: salvage.vouchKey,
       });
       this.apply({ type: 'salvaged', evidence });
     } catch (error) {
       log.warn('nobody could look whether the lost attempt had finished', { error });
       this.apply({ type: 'salvaged', evidence: undefined });
+    }
+  }
+
+  /** Finished commits that the remote did not take are offered again by their host, before anybody is paid anew. */
+  async #offer(state: BeadState, unpushed: NonNullable<BeadState['unpushed']>): Promise<void> {
+    const scope = new CancellationScope();
+    const offer = scope.run(() =>
+      hostActivities(unpushed.host, workflowInfo().taskQueue, state.clocks, state.clocks.adoptWithin).offerWork({
+        bead: state.bead,
+        attempt: unpushed.attempt,
+        repo: state.repo,
+        sha: unpushed.sha,
+      }),
+    );
+    try {
+      const answer = await Promise.race([offer, condition(() => isFinal(this.state.status))]);
+      if (typeof answer === 'object') this.apply({ type: 'offered', answer });
+    } catch (error) {
+      if (isCancellation(error)) return;
+      const reason = `host ${unpushed.host}, which keeps the finished commits, could not push them: ${clip(rootCause(error) ?? String(error), 300)}`;
+      this.apply({ type: 'offered', answer: { pushed: false, reason, mayPass: true } });
+    } finally {
+      scope.cancel();
+      offer.catch((error: unknown) => log.debug('the offer of an ended bead was given up', { error }));
     }
   }
 
@@ -337,9 +365,11 @@ class Bead implements Keep {
         return {
           text: this.state.current
             ? this.state.reason
-            : this.state.wait?.for === 'merge'
-              ? 'its verified work goes back into the merge queue'
-              : 'the next attempt starts',
+            : this.state.unpushed !== undefined
+              ? `the finished commits on ${this.state.unpushed.host} are pushed first`
+              : this.state.wait?.for === 'merge'
+                ? 'its verified work goes back into the merge queue'
+                : 'the next attempt starts',
         };
       },
       {

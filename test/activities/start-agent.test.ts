@@ -134,7 +134,9 @@ describe('an attempt on a host with its watch', () => {
     const checkpoint = { sha: 'deadbeef'.repeat(5), ref: `refs/heartbead/${desk.bead}/0-gone/wip`, wip: true };
     const result = await resultOf(await desk.start(lab.input(desk, { checkpoint })));
     expect(result).toMatchObject({ outcome: 'done', baseSha: lab.origin.sha });
-    expect((await lab.dir(desk).readInput())?.notes.at(-1)).toMatch(/is gone: this attempt begins at the base/);
+    expect((await lab.dir(desk).readInput())?.notes.at(-1)).toMatch(
+      /^this attempt begins at the base branch, not at the work of an earlier one: the saved work deadbeef/,
+    );
   });
 
   test('is handed over to a new call while its agent works on undisturbed (adoption, case c)', async () => {

@@ -153,7 +153,7 @@ function eventOf(state: BeadState, what: Happening, now: number): BeadEvent | un
   const evidence = (verdict: Evidence['verdict']): Evidence =>
     verdict === 'verified'
       ? { verdict, branch: 'x', sha: 'a'.repeat(40), baseSha: 'b'.repeat(40), ahead: 1 }
-      : verdict === 'differs'
+      : verdict === 'differs' || verdict === 'unrelated' || verdict === 'unvouched'
         ? { verdict, reason: 'another', found: 'c'.repeat(40) }
         : { verdict, reason: 'none' };
   switch (what.kind) {

@@ -1,5 +1,5 @@
 import type { BranchLook, FleetActivities } from '../../contract/index.js';
-import { isAncestor } from '../../git/merge/find-merged.js';
+import { isAncestor } from '../../git/commits.js';
 import { targetBranch } from '../../git/merge/index.js';
 import { hasCommit } from '../../git/commits.js';
 import { checkedRepo } from '../../git/git-input.js';

@@ -1,7 +1,16 @@
 import { attemptRefs, failureTypes } from '../../contract/index.js';
 import type { BeatPhase, Checkpoint, StartAgentInput } from '../../contract/index.js';
 import { checkAgent, findAdapter } from '../../agents/index.js';
-import { createWorktree, ensureCommit, GitError, resolveBase, updateMirror } from '../../git/index.js';
+import {
+  checkRefWritable,
+  createWorktree,
+  ensureCommit,
+  GitError,
+  mergeBase,
+  newerLocalSave,
+  resolveBase,
+  updateMirror,
+} from '../../git/index.js';
 import type { GitProgress } from '../../git/index.js';
 import { diskProblem } from '../../host/index.js';
 import type { AttemptDir } from '../../runner/index.js';
@@ -62,22 +71,25 @@ export async function prepareWorkspace(
             { signal, onProgress: onProgress('cloning') },
           )
         ).sha;
-  const found =
-    input.checkpoint &&
-    (await findCheckpoint(mirror, input.repo, input.checkpoint, { signal, onProgress: onProgress('cloning') }));
-  const checkpoint = typeof found === 'object' ? found : undefined;
+  const from = await startingPoint(mirror, input, begin, { signal, onProgress: onProgress('cloning') });
 
   progress('worktree', 'worktree');
   await endSetup(input);
-  await createWorktree({
+  const { bead, attempt, repo } = input;
+  // Side by side: the one waits for the network, the other for the disk.
+  const writable = checkRefWritable(mirror, { repo, bead, attempt, sha: begin }, signal);
+  const made = createWorktree({
     mirror,
     path: dir.worktree,
-    branch: attemptRefs.branch(input.bead, input.attempt),
-    at: checkpoint?.sha ?? begin,
-    wip: checkpoint?.wip,
+    branch: attemptRefs.branch(bead, attempt),
+    at: from.checkpoint?.sha ?? begin,
+    wip: from.checkpoint?.wip,
     signal,
     onProgress: onProgress('worktree'),
   });
+  await Promise.allSettled([writable, made]);
+  await writable;
+  await made;
   await readyWorkspace({
     input,
     dir,
@@ -98,9 +110,42 @@ export async function prepareWorkspace(
   if (input.session !== undefined) progress('worktree', 'looks for the conversation of an earlier attempt');
   const resume = adapter && (await earlierSession(deps, input, dir, adapter, signal));
   signal.throwIfAborted();
-  await dir.writeSetup({ host: host.hostId, baseSha: begin, mirror, resume });
+  await dir.writeSetup({
+    host: host.hostId,
+    baseSha: begin,
+    rootSha: from.root,
+    goesOnFrom: from.checkpoint?.sha,
+    mirror,
+    resume,
+  });
   progress('worktree', 'worktree ready');
-  return typeof found === 'string' ? { checkpointLost: found } : {};
+  return from.lost === undefined ? {} : { checkpointLost: from.lost };
+}
+
+/** Where the attempt goes on, and the commit that its work has to descend from. */
+interface StartingPoint {
+  checkpoint?: Checkpoint;
+  root: string;
+  /** Why earlier work is not gone on from. */
+  lost?: string;
+}
+
+async function startingPoint(
+  mirror: string,
+  { bead, attempt, repo, checkpoint: known }: StartAgentInput,
+  begin: string,
+  options: NonNullable<Parameters<typeof ensureCommit>[3]>,
+): Promise<StartingPoint> {
+  const here = await newerLocalSave(mirror, { bead, attempt, checkpoint: known }, options.signal);
+  const found = here ?? (known && (await findCheckpoint(mirror, repo, known, options)));
+  if (typeof found !== 'object') return { root: begin, ...(found === undefined ? {} : { lost: found }) };
+  const root = await mergeBase({ mirror }, begin, found.sha, options.signal);
+  if (root !== undefined) return { checkpoint: found, root };
+  // Work on top of it could never be merged; what is in it can still be looked at here.
+  return {
+    root: begin,
+    lost: `the saved work ${found.sha} has no commit in common with its base; take from it what is needed by \`git checkout ${found.sha} -- PATH\``,
+  };
 }
 
 /**

@@ -233,14 +233,11 @@ export class Start {
     const { checkpoint, ...input } = this.input;
     this.deps.host.logger.warn(
       { attempt: input.attempt, checkpoint, why },
-      'the saved work of an earlier attempt is gone; this one begins at the base',
+      'the saved work of an earlier attempt cannot be gone on from; this one begins at the base',
     );
     await this.#dir.writeInput({
       ...input,
-      notes: [
-        ...input.notes,
-        `the saved work of an earlier attempt (${checkpoint?.sha ?? '?'}) is gone: this attempt begins at the base branch`,
-      ],
+      notes: [...input.notes, `this attempt begins at the base branch, not at the work of an earlier one: ${why}`],
     });
   }
 

@@ -1,26 +1,7 @@
-import { hasCommit, parentsOf } from '../commits.js';
+import { hasCommit, isAncestor, parentsOf } from '../commits.js';
 import { runGit } from '../run-git.js';
-import type { GitPlace } from '../run-git.js';
 import { commitWithTrailers } from './merge-record.js';
 import type { MergeItem } from './types.js';
-
-/**
- * @returns whether `ancestor` is reachable from `commit`. Anything but git's own yes and no is an error, never an
- * answer.
- */
-export async function isAncestor(
-  place: GitPlace,
-  ancestor: string,
-  commit: string,
-  signal?: AbortSignal,
-): Promise<boolean> {
-  const { code } = await runGit(place, ['merge-base', '--is-ancestor', '--end-of-options', ancestor, commit], {
-    doing: `comparing ${ancestor} with ${commit}`,
-    signal,
-    accept: [0, 1],
-  });
-  return code === 0;
-}
 
 /**
  * Looks whether an item is on its target already: by the marker, by the trailers of a commit there, or because somebody

@@ -2,7 +2,7 @@ import type { MergeStrategy } from '../../contract/index.js';
 import { commitOf, treeOf } from '../commits.js';
 import { GitError } from '../git-error.js';
 import { runGit } from '../run-git.js';
-import { isAncestor } from './find-merged.js';
+import { isAncestor } from '../commits.js';
 import { refineryIdentity } from './identity.js';
 import { mergeMessage, squashMessage, withTrailers } from './merge-record.js';
 import type { MergeItem } from './types.js';

@@ -1,7 +1,7 @@
 import { GitError } from '../git-error.js';
 import { remoteRefs } from '../remote-refs.js';
+import { isAncestor } from '../commits.js';
 import { secureMirror } from '../secure-mirror.js';
-import { isAncestor } from './find-merged.js';
 import { mergedRef } from './merge-record.js';
 import { pushRefs } from './push-refs.js';
 import type { LeasedRef } from './push-refs.js';

@@ -1,7 +1,7 @@
 import { hasCommit } from '../commits.js';
 import { remoteRefs } from '../remote-refs.js';
 import { updateMirror } from '../update-mirror.js';
-import { isAncestor } from './find-merged.js';
+import { isAncestor } from '../commits.js';
 
 /**
  * Reads the remote back: is a commit on a branch there, whatever has come on top of it since?

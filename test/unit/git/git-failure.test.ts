@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { GitErrorKind } from '../../../src/git/index.js';
-import { gitFailure } from '../../../src/git/git-failure.js';
+import type { GitError } from '../../../src/git/git-error.js';
+import { gitFailure, pushRefusal } from '../../../src/git/git-failure.js';
 
 const repo = 'https://example.org/r.git';
 
@@ -89,5 +90,66 @@ describe('what git says', () => {
     expect(pass('No space left on device')).toBe(true);
     expect(pass('remote: Repository not found.')).toBe(false);
     expect(pass('Permission denied (publickey).')).toBe(false);
+  });
+});
+
+describe('what a remote says about a push', () => {
+  const refused = (reason: string, ...remote: string[]): GitError =>
+    gitFailure(
+      { doing: 'pushing the branch', repo: '/r' },
+      [`! refs/heads/x:refs/heads/x [remote rejected] (${reason})`, ...remote.map((line) => `remote: ${line}`)].join(
+        '\n',
+      ),
+    );
+
+  it.each([
+    [
+      'commit',
+      refused('pre-receive hook declined', 'error: GH001: Large files detected.', 'error: File big.bin is 120.00 MB'),
+    ],
+    [
+      'commit',
+      refused(
+        'push declined due to repository rule violations',
+        'error: GH013: Repository rule violations',
+        '- Push cannot contain secrets',
+      ),
+    ],
+    ['commit', refused('pre-receive hook declined', 'GitLab: Commit message does not follow the pattern')],
+    ['commit', refused('pre-receive hook declined', 'a rule of our own')],
+    [
+      'ref',
+      refused(
+        'push declined due to repository rule violations',
+        'error: GH013: Repository rule violations found for refs/heads/x.',
+        '- Cannot create ref due to creations being restricted.',
+      ),
+    ],
+    ['ref', refused('pre-receive hook declined', 'GitLab: Branch name does not follow the pattern')],
+    ['ref', refused('deny updating a hidden ref')],
+    ['ref', refused("cannot lock ref 'refs/heads/heartbead/b/1': 'refs/heads/heartbead' exists; cannot create")],
+    ['ref', refused('prohibited by Gerrit: not permitted: create')],
+    ['access', refused('pre-receive hook declined', 'your token has expired')],
+    [
+      'access',
+      gitFailure({ doing: 'pushing' }, 'remote: Permission to a/b.git denied to c.\nfatal: returned error: 403'),
+    ],
+    [undefined, gitFailure({ doing: 'pushing' }, 'fatal: unable to access: Could not resolve host: x')],
+  ] as const)('%s has to change', (what, error) => {
+    expect(pushRefusal(error)).toBe(what);
+  });
+
+  it('is passed on, clean and clipped, in place of advice that does not fit', () => {
+    const { message } = refused(
+      'pre-receive hook declined',
+      '',
+      '\u001b[31mbig.bin is 120 MB\u001b[0m\u0007',
+      '----',
+      `${'x'.repeat(3_000)}`,
+    );
+    expect(message).toMatch(
+      /refused the push \(pre-receive hook declined: big\.bin is 120 MB x+…?\): mend the commits as it says$/,
+    );
+    expect(message.length).toBeLessThan(1_300);
   });
 });

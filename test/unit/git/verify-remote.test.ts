@@ -1,7 +1,8 @@
 import { appendFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createWorktree, mirrorPath, pushBranch, resolveBase, verifyRemote } from '../../../src/git/index.js';
+import { createWorktree, mirrorPath, pushBranch, resolveBase, verifyRemote, Voucher } from '../../../src/git/index.js';
+import type { VerifyRemoteOptions } from '../../../src/git/verify-remote.js';
 import { commit, commitToOrigin, git, mirrorOf, remoteSha, useLab } from './lab.js';
 
 const lab = useLab();
@@ -19,11 +20,11 @@ beforeEach(async () => {
   await createWorktree({ mirror, path, branch, at: base });
 });
 
-const push = (): Promise<{ branch: string; sha: string }> => pushBranch({ worktree: path, remote: lab.origin, ...ids });
-const verify = (
-  more: { sha?: string; baseSha?: string; base?: string } = {},
-  root = lab.root,
-): ReturnType<typeof verifyRemote> => verifyRemote({ root, repo: lab.origin, branch, ...more });
+const voucher = new Voucher();
+const push = (): Promise<{ branch: string; sha: string }> =>
+  pushBranch({ worktree: path, remote: lab.origin, ...ids, voucher });
+const verify = (more: Partial<VerifyRemoteOptions> = {}, root = lab.root): ReturnType<typeof verifyRemote> =>
+  verifyRemote({ root, repo: lab.origin, branch, runner: { ...ids, key: voucher.key }, ...more });
 
 describe('the push of finished work', () => {
   it('takes the commit at HEAD to the branch of the attempt and reads it back', async () => {
@@ -40,7 +41,7 @@ describe('the push of finished work', () => {
     await git(path, ...args);
     const sha = await commit(path, { a: '1' });
     expect(await push()).toEqual({ branch, sha });
-    expect(await git(lab.origin, 'for-each-ref', '--format=%(refname)')).toBe(`${ref}\nrefs/heads/main`);
+    expect(await git(lab.origin, 'for-each-ref', '--format=%(refname)', 'refs/heads')).toBe(`${ref}\nrefs/heads/main`);
   });
 
   it('overwrites what the attempt has pushed before, but nothing else', async () => {
@@ -112,6 +113,55 @@ describe('evidence', () => {
     expect(await verify({ base: 'main' })).toEqual(verified);
   });
 
+  it('is no branch that the agent pushed by itself: only its runner can vouch for it', async () => {
+    const half = await commit(path, { a: 'half' });
+    await git(path, 'push', '--quiet', lab.origin, `HEAD:${ref}`);
+    const unvouched = { verdict: 'unvouched', reason: expect.any(String) as string, found: half };
+    expect(await verify({ baseSha: base })).toEqual(unvouched);
+    expect(await verify({ baseSha: base, runner: undefined })).toEqual(unvouched);
+    // Whatever it pushes beside it: a marker of its own, one that it has copied, or the real one with more on the branch.
+    const done = 'refs/heartbead/a/1-abcd/done';
+    const forged = await new Voucher().mark({ worktree: path }, ids.bead, ids.attempt, half);
+    await git(path, 'push', '--quiet', '--force', lab.origin, `${forged}:${done}`);
+    expect(await verify({ baseSha: base })).toEqual(unvouched);
+    await push();
+    expect(await verify({ baseSha: base })).toMatchObject({ verdict: 'verified', sha: half });
+    expect(await verify({ baseSha: base, runner: { ...ids, bead: 'b', key: voucher.key } })).toEqual(unvouched);
+    expect(await verify({ baseSha: base, runner: ids })).toEqual(unvouched);
+    const more = await commit(path, { a: 'more than was done' });
+    await git(path, 'push', '--quiet', lab.origin, `HEAD:${ref}`);
+    expect(await verify({ baseSha: base })).toEqual({ ...unvouched, found: more });
+    // What the runner has reported itself needs no mark: the bead knows it from the runner.
+    expect(await verify({ baseSha: base, sha: more })).toMatchObject({ verdict: 'verified', sha: more });
+  });
+
+  it('is nothing that shares no history with its base', async () => {
+    await git(path, 'checkout', '--quiet', '--orphan', 'fresh');
+    const sha = await commit(path, { a: '1' });
+    await push();
+    expect(await verify({ sha, baseSha: base })).toEqual({
+      verdict: 'unrelated',
+      reason: expect.stringContaining('no commit in common') as string,
+      found: sha,
+    });
+    expect(await verify({ sha })).toMatchObject({ verdict: 'unrelated' });
+  });
+
+  it('is pushed alone where the remote does not take the word of the runner, and in two steps without transactions', async () => {
+    await writeFile(
+      join(lab.origin, 'hooks', 'update'),
+      '#!/bin/sh\ncase $1 in refs/heartbead/*) echo only branches here >&2; exit 1;; esac\n',
+      { mode: 0o755 },
+    );
+    const sha = await commit(path, { a: '1' });
+    expect(await push()).toEqual({ branch, sha });
+    expect(await verify({ baseSha: base })).toMatchObject({ verdict: 'unvouched' });
+    await rm(join(lab.origin, 'hooks', 'update'));
+    await git(lab.origin, 'config', 'receive.advertiseAtomic', 'false');
+    await push();
+    expect(await verify({ baseSha: base })).toMatchObject({ verdict: 'verified', sha });
+  });
+
   it('is found on a host that has never seen the repository', async () => {
     const sha = await commit(path, { a: '1' });
     await push();
@@ -176,14 +226,6 @@ describe('evidence', () => {
       ahead: 1,
     });
     expect(await verify({ sha })).toMatchObject({ verdict: 'verified', baseSha: base, ahead: 1 });
-  });
-
-  it('may be a history of its own', async () => {
-    await git(path, 'checkout', '--quiet', '--orphan', 'fresh');
-    await commit(path, { a: '1' });
-    const sha = await commit(path, { a: '2' });
-    await push();
-    expect(await verify({ sha })).toMatchObject({ verdict: 'verified', sha, ahead: 2 });
   });
 
   it('is never made of an error: neither a lost base branch nor a lost remote is a verdict', async () => {

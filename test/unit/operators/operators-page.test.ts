@@ -19,6 +19,7 @@ const kinds: Record<ProblemKind, true> = {
   approval: true,
   budget: true,
   stalled: true,
+  'saves-stay': true,
   suspect: true,
   stopping: true,
   paused: true,

@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest';
+import { accountOf, explain, initialState, landingErrand, step } from '../../src/domain/index.js';
+import type { BeadEvent } from '../../src/domain/index.js';
+import type { AttemptResult, BeadState, Evidence } from '../../src/contract/index.js';
+
+const sha = 'a'.repeat(40);
+const branch = 'heartbead/b/1-aaaaaaaa';
+const attempt = '1-aaaaaaaa';
+const play = (...events: BeadEvent[]): BeadState =>
+  events.reduce(
+    (state, event, index) => step(state, event, 1_000_000 + index),
+    initialState({ bead: 'b', title: 'A bead', repo: '/r', agent: { adapter: 'demo' } }, 1_000_000),
+  );
+const begun: BeadEvent[] = [
+  { type: 'dispatched', attempt },
+  { type: 'accepted', signal: { attempt, host: 'h1' } },
+  { type: 'heartbeat', signal: { attempt, host: 'h1', kind: 'start', vouchKey: 'k'.repeat(43) } },
+];
+const ended = (more: Partial<AttemptResult> = {}): BeadEvent => ({
+  type: 'ended',
+  result: { attempt, host: 'h1', outcome: 'push_refused', reason: 'secrets in line 3', branch, sha, ...more },
+});
+const retry: BeadEvent = { type: 'retry', now: false };
+
+describe('finished work that the remote refused', () => {
+  it("is on nobody's account, and blocks the bead with the remote's words", () => {
+    const state = play(...begun, ended());
+    expect(accountOf('push_refused')).toBe('nothing');
+    expect(state).toMatchObject({
+      status: 'blocked',
+      used: { agentFailures: 0, infraLosses: 0 },
+      unpushed: { attempt, host: 'h1', branch, sha },
+      wait: { for: 'person', text: 'secrets in line 3' },
+    });
+    expect(JSON.stringify(explain(step(state, { type: 'tick' }, 2_000_000) as never, 2_000_000))).toContain('secrets');
+  });
+
+  it('is offered first after a retry, and closes the bead without another attempt', () => {
+    const state = play(...begun, ended(), retry);
+    expect(state).toMatchObject({ status: 'open', unpushed: { sha } });
+    const offered = step(state, { type: 'offered', answer: { pushed: true, branch } }, 2_000_000);
+    expect(offered).toMatchObject({ status: 'in_review', wait: { for: 'verification' }, branch, sha, attemptCount: 1 });
+    expect(offered.unpushed).toBeUndefined();
+    const evidence: Evidence = { verdict: 'verified', branch, sha, baseSha: 'b'.repeat(40), ahead: 1 };
+    expect(step(offered, { type: 'evidence', evidence }, 2_000_001)).toMatchObject({
+      status: 'closed',
+      attemptCount: 1,
+    });
+  });
+
+  it('asks no rig for a place while it is offered', () => {
+    const state: BeadState = { ...play(...begun, ended(), retry), landing: { slot: 'none', approval: false } };
+    expect(landingErrand(state)).toBeUndefined();
+    expect(landingErrand({ ...state, unpushed: undefined } as never)).toBe('askSlot');
+  });
+
+  it('blocks again when it is refused again, and waits when the remote is only away', () => {
+    const state = play(...begun, ended(), retry);
+    const refused = step(
+      state,
+      { type: 'offered', answer: { pushed: false, reason: 'still secrets', mayPass: false } },
+      2_000_000,
+    );
+    expect(refused).toMatchObject({ status: 'blocked', reason: 'still secrets', unpushed: { tries: 1 } });
+    const away = step(state, { type: 'offered', answer: { pushed: false, reason: 'away', mayPass: true } }, 2_000_000);
+    expect(away).toMatchObject({ status: 'open', wait: { for: 'backoff' }, unpushed: { tries: 1 } });
+    expect(play(...begun, ended({ retryAfterMs: 30_000 }))).toMatchObject({
+      wait: { for: 'backoff' },
+      unpushed: { sha },
+    });
+  });
+
+  it('is left to a next attempt by retry --now', () => {
+    const state = play(...begun, ended(), { type: 'retry', now: true });
+    expect(state.unpushed).toBeUndefined();
+    expect(state).toMatchObject({ status: 'open', notes: [expect.stringContaining('secrets in line 3')] });
+  });
+
+  it('does not outlive the cancel of its bead', () => {
+    expect(play(...begun, ended(), { type: 'cancel' })).toMatchObject({ status: 'cancelled' });
+  });
+});
+
+describe('a branch that somebody else than the runner pushed', () => {
+  const lost = ended({ outcome: 'lost', reason: 'killed', branch: undefined, sha: undefined } as never);
+  const unvouched: Evidence = { verdict: 'unvouched', reason: 'nobody vouched for it', found: sha };
+
+  it('is looked at with the key of the runner that had claimed the attempt', () => {
+    expect(play(...begun, lost).salvage).toEqual({ attempt, branch, vouchKey: 'k'.repeat(43) });
+  });
+
+  it('closes nothing; the next attempt goes on from it', () => {
+    const state = play(...begun, lost, { type: 'salvaged', evidence: unvouched });
+    expect(state).toMatchObject({ status: 'open', checkpoint: { sha, ref: `refs/heads/${branch}`, wip: false } });
+    expect(state.notes.at(-1)).toContain('not taken as finished');
+  });
+
+  it('does not take the place of what the runner itself has saved', () => {
+    const checkpoint = { sha: 'c'.repeat(40), ref: `refs/heartbead/b/${attempt}/wip`, wip: true };
+    const saved: BeadEvent = { type: 'heartbeat', signal: { attempt, host: 'h1', checkpoint } };
+    expect(play(...begun, saved, lost, { type: 'salvaged', evidence: unvouched }).checkpoint).toEqual(checkpoint);
+  });
+});
+
+describe('work that shares no history with its base', () => {
+  it("is done again with advice, on the agent's account", () => {
+    const state = play(...begun, ended({ outcome: 'done', reason: 'done' }), {
+      type: 'evidence',
+      evidence: { verdict: 'unrelated', reason: 'no commit in common with its start', found: sha },
+    });
+    expect(state).toMatchObject({ status: 'open', used: { agentFailures: 1 } });
+    expect(state.branch).toBeUndefined();
+    expect(state.notes.at(-1)).toContain(`git checkout ${sha} -- PATH`);
+  });
+});
