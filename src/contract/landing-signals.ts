@@ -31,6 +31,8 @@ export function readMergeEnded(payload: unknown): MergeEnded | string {
       return texts('target', 'targetSha') && Array.isArray(result['paths'])
         ? (p as unknown as MergeEnded)
         : 'a conflict without its paths';
+    case 'unrelated':
+      return texts('target', 'targetSha') ? (p as unknown as MergeEnded) : 'an unrelated branch without its target';
     case 'checks_failed':
       return texts('check', 'logTail') ? (p as unknown as MergeEnded) : 'a failed check without its name';
     case 'push_rejected':

@@ -113,8 +113,11 @@ export interface RunningMerge extends QueuedMerge {
 
 /** Closed union: how the merge of one item ended. */
 export type MergeOutcome =
-  | { outcome: 'merged'; sha: string; target: string; strategy: MergeStrategy }
+  /** `foreign`: it was there already, and nothing says that the refinery brought it: somebody else pushed or merged it. */
+  | { outcome: 'merged'; sha: string; target: string; strategy: MergeStrategy; foreign?: boolean }
   | { outcome: 'conflict'; paths: string[]; target: string; targetSha: string }
+  /** Branch and target have no commit in common: there is nothing that could be merged. */
+  | { outcome: 'unrelated'; target: string; targetSha: string }
   | { outcome: 'checks_failed'; check: string; logTail: string; timedOut: boolean }
   /** The target moved again and again, or the remote refuses the push; `retry` says whether trying again can help. */
   | { outcome: 'push_rejected'; reason: string; retry: boolean }

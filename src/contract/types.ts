@@ -481,6 +481,8 @@ export interface Landing {
   approval: boolean;
   /** The commit a person has approved. */
   approvedSha?: string;
+  /** A commit of the target that has the work without the refinery; whoever approves from then on knows of it. */
+  foreignSha?: string;
   /** The rig has this commit in its merge queue. */
   queuedSha?: string;
   /** A cancel is waiting for the rig's answer. */

@@ -153,13 +153,25 @@ function mergeEnded(hands: Hands, landing: Landing, ended: MergeEnded): void {
   delete landing.withdrawing;
   const { result } = ended;
   if (result.outcome === 'merged') {
+    if (result.foreign === true && landing.approval && landing.foreignSha !== result.sha && !s.cancelling) {
+      // What was approved was a merge by the refinery; that it is there already is news to whoever approved.
+      landing.foreignSha = result.sha;
+      delete landing.approvedSha;
+      const where = `${result.target} has it already as ${result.sha.slice(0, 12)}, and not by the refinery`;
+      s.wait = { for: 'approval', since: hands.now, text: `${where}: a person has to say that it may stay` };
+      s.reason = `${where} (its agent, or somebody else, pushed or merged it): look at it, then approve the bead, or mend the branch and request changes`;
+      s.attention = 'approval';
+      return hands.tell(`not taken as approved: ${where}`);
+    }
     landing.mergedSha = result.sha;
     const late = s.cancelling ? ' (before the cancel took effect)' : '';
     return hands.finish(
       'closed',
       mergedBy(result.strategy) === 'nobody'
         ? `pushed as ${s.branch ?? 'its branch'}; this rig merges nothing${late}`
-        : `merged into ${result.target} as ${result.sha.slice(0, 12)}${late}`,
+        : result.foreign === true
+          ? `${result.target} had it already as ${result.sha.slice(0, 12)}, not by the refinery; the checks pass there${late}`
+          : `merged into ${result.target} as ${result.sha.slice(0, 12)}${late}`,
     );
   }
   if (s.cancelling) return hands.finish('cancelled', 'cancelled by an operator before its merge; its branch is kept');
@@ -174,6 +186,13 @@ function mergeEnded(hands: Hands, landing: Landing, ended: MergeEnded): void {
         `Your branch conflicts with ${result.target} (at ${result.targetSha.slice(0, 12)}). Run \`git fetch origin\` and \`git merge origin/${result.target}\`, resolve the conflicts, commit, and report done. The conflicts are in: ${paths}.`,
       );
     }
+    case 'unrelated':
+      return rework(
+        hands,
+        landing,
+        `no commit in common with ${result.target}`,
+        `Your work (${s.sha ?? '?'}) has no commit in common with ${result.target} (at ${result.targetSha.slice(0, 12)}), so that it cannot be merged. The next attempt begins at the base: bring your changes there (\`git checkout ${s.sha ?? 'COMMIT'} -- PATH\`), commit, and report done.`,
+      );
     case 'checks_failed': {
       const how = result.timedOut ? 'did not end in time' : 'failed';
       const said = `The check "${result.check}" ${how} on your work merged with its target. Its last output:\n`;

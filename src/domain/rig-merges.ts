@@ -198,6 +198,8 @@ export function outcomeReason(outcome: Exclude<MergeOutcome, { outcome: 'merged'
   switch (outcome.outcome) {
     case 'conflict':
       return `conflict with ${outcome.target} in ${outcome.paths.slice(0, 5).join(', ')}${outcome.paths.length > 5 ? ` and ${outcome.paths.length - 5} more` : ''}`;
+    case 'unrelated':
+      return `no commit in common with ${outcome.target}`;
     case 'checks_failed':
       return `check ${outcome.check} ${outcome.timedOut ? 'did not end in time' : 'failed'}`;
     case 'push_rejected':

@@ -217,6 +217,8 @@ function mergeEnded(result: unknown): string {
       return `the refinery merged it into ${target ?? '?'} as ${(text(result, 'sha') ?? '?').slice(0, 12)}`;
     case 'conflict':
       return `the refinery met a conflict with ${target ?? '?'}: the agent gets it back`;
+    case 'unrelated':
+      return `the refinery found no commit in common with ${target ?? '?'}: the agent gets it back`;
     case 'checks_failed':
       return `the check ${text(result, 'check') ?? '?'} failed on the merged tree: the agent gets it back`;
     default:

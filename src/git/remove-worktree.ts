@@ -11,6 +11,7 @@ import { exists } from './files.js';
 import { withMirror } from './mirror-lock.js';
 import { remoteRefs } from './remote-refs.js';
 import { runGit } from './run-git.js';
+import { usualSaveRules } from './save-rules.js';
 import { takeSnapshot } from './snapshot.js';
 import { dropWorktree, findAdmin, gitFileTarget, markRemoving } from './worktree-admin.js';
 
@@ -132,7 +133,7 @@ async function prove({
       reason: `its last commit ${head} is on no branch of the remote: push it (\`git -C ${path} push\`), then try again`,
     };
   }
-  const snapshot = await takeSnapshot(path, signal, { withNested: true });
+  const snapshot = await takeSnapshot(path, signal, { withNested: true, rules: usualSaveRules });
   const problem =
     snapshot.unsaved.find((line) => !line.startsWith('warning: ')) ??
     (await nestedProblem(path, snapshot.nested, signal));

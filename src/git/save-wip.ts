@@ -10,6 +10,7 @@ import { pushOwnRefs } from './push-ref.js';
 import { remoteRefs } from './remote-refs.js';
 import { runGit } from './run-git.js';
 import { secureMirrorOf } from './secure-mirror.js';
+import { usualSaveRules } from './save-rules.js';
 import { takeSnapshot } from './snapshot.js';
 import { commitTree } from './wip-commit.js';
 
@@ -116,7 +117,7 @@ async function consistentSnapshot(
 ): Promise<{ head: string | undefined; tree: string; unsaved: string[] }> {
   for (let tried = 1; ; tried += 1) {
     const head = await commitOf({ worktree }, 'HEAD', signal);
-    const { tree, unsaved } = await takeSnapshot(worktree, signal);
+    const { tree, unsaved } = await takeSnapshot(worktree, signal, { rules: usualSaveRules });
     // An agent that commits all the time is saved on top of a commit that is not its newest; nothing is lost by that.
     if (tried === 3 || (await commitOf({ worktree }, 'HEAD', signal)) === head) return { head, tree, unsaved };
   }

@@ -2,11 +2,16 @@ import { copyFile, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { GitError } from './git-error.js';
 import { runGit } from './run-git.js';
+import { leftOutOf } from './save-rules.js';
+import type { LeftOut, SaveRules } from './save-rules.js';
 
 /** The whole working tree as git sees it, ignored files left out. */
 export interface Snapshot {
   tree: string;
-  /** What git could not take in, in its own words (unreadable files, repositories within); empty when all is in. */
+  /**
+   * What is not in it: what git could not take in, in its own words (unreadable files, repositories within), and what the
+   * rules leave out; empty when all is in.
+   */
   unsaved: string[];
   /**
    * Paths of submodules and other repositories within, of which a tree holds only the commit. Looked for only when
@@ -27,7 +32,7 @@ const scratchPrefix = 'heartbead-index-';
 export async function takeSnapshot(
   worktree: string,
   signal?: AbortSignal,
-  { withNested = false } = {},
+  { withNested = false, rules }: { withNested?: boolean; rules?: SaveRules } = {},
 ): Promise<Snapshot> {
   const doing = 'saving work in progress';
   const { stdout } = await runGit({ worktree }, ['rev-parse', '--absolute-git-dir', '--git-path', 'index'], {
@@ -43,11 +48,11 @@ export async function takeSnapshot(
     // From the agent's own index: it knows what was added in spite of .gitignore, what a sparse checkout leaves out,
     // and which files are unchanged.
     if (!(await copied(resolve(worktree, index), mine))) await fromHead(worktree, mine, signal);
-    let added = await addAll(worktree, env, signal);
+    let added = await addAll(worktree, env, rules, signal);
     if (added === 'bad index') {
       await rm(mine, { force: true });
       await fromHead(worktree, mine, signal);
-      added = await addAll(worktree, env, signal);
+      added = await addAll(worktree, env, rules, signal);
     }
     if (added === 'bad index')
       throw new GitError('other', 'the worktree cannot be saved: git cannot read its index, nor make a new one');
@@ -57,6 +62,9 @@ export async function takeSnapshot(
     await rm(scratch, { recursive: true, force: true });
   }
 }
+
+const badIndex =
+  /index file (?:corrupt|smaller than expected)|bad (?:index file|signature)|index uses .* extension|unknown index (?:version|entry)|bad index version/i;
 
 async function repositoriesWithin(
   worktree: string,
@@ -77,24 +85,43 @@ async function repositoriesWithin(
 async function addAll(
   worktree: string,
   env: Record<string, string>,
+  rules: SaveRules | undefined,
   signal: AbortSignal | undefined,
 ): Promise<string[] | 'bad index'> {
+  let left: LeftOut[];
+  try {
+    left = rules === undefined ? [] : await leftOutOf(worktree, rules, env, signal);
+  } catch (error) {
+    if (error instanceof GitError && badIndex.test(error.stderr)) return 'bad index';
+    throw error;
+  }
   // A split index would leave its shared half in the agent's git folder.
   const { stderr, code } = await runGit(
     { worktree },
-    ['-c', 'core.splitIndex=false', 'add', '--all', '--ignore-errors'],
-    { doing: 'saving work in progress', signal, env, accept: [0, 1, 128] },
+    [
+      '-c',
+      'core.splitIndex=false',
+      'add',
+      '--all',
+      '--ignore-errors',
+      ...(left.length === 0 ? [] : ['--pathspec-from-file=-', '--pathspec-file-nul']),
+    ],
+    {
+      doing: 'saving work in progress',
+      signal,
+      env,
+      accept: [0, 1, 128],
+      input:
+        left.length === 0
+          ? undefined
+          : [':(top)', ...left.map(({ path }) => `:(top,exclude,literal)${path}`)].join('\0'),
+    },
   );
   const lines = stderr
     .split('\n')
     .filter((line) => /^(?:error|fatal): |^warning: adding embedded git repository/.test(line));
   if (code === 128) {
-    if (
-      /index file (?:corrupt|smaller than expected)|bad (?:index file|signature)|index uses .* extension|unknown index (?:version|entry)|bad index version/i.test(
-        stderr,
-      )
-    )
-      return 'bad index';
+    if (badIndex.test(stderr)) return 'bad index';
     // Git was stopped by a single file: nothing is saved rather than something taken for everything.
     throw new GitError(
       /No space left|Disk quota/.test(stderr) ? 'no_space' : 'other',
@@ -102,7 +129,7 @@ async function addAll(
       stderr,
     );
   }
-  return lines;
+  return [...lines, ...left.map(({ path, why }) => `${path} is left out: ${why}`)];
 }
 
 async function fromHead(worktree: string, index: string, signal: AbortSignal | undefined): Promise<void> {

@@ -40,7 +40,7 @@ export async function createWorkers({
   workflowBundle,
   identity,
 }: CreateWorkersOptions): Promise<Worker[]> {
-  const { startAgent, verifyWork, stopAttempt, pauseAttempt, deliverMessage } = activities;
+  const { startAgent, verifyWork, stopAttempt, pauseAttempt, deliverMessage, offerWork } = activities;
   const common: WorkerOptions = {
     connection,
     namespace,
@@ -84,7 +84,7 @@ export async function createWorkers({
     Worker.create({
       ...common,
       taskQueue: taskQueues.host(host.hostId, taskQueue),
-      activities: { startAgent, stopAttempt, pauseAttempt, deliverMessage },
+      activities: { startAgent, stopAttempt, pauseAttempt, deliverMessage, offerWork },
     }),
     Worker.create({ ...common, ...refinery }),
   ]);

@@ -33,7 +33,7 @@ afterAll(async () => {
 
 /** A bare remote with one commit, and a hook of its own. */
 function remote(name: string, hook?: { name: 'pre-receive' | 'update'; script: string }): string {
-  const path = join(folder, `${name}.git`);
+  const path = join(folder, `${name}-${randomBytes(3).toString('hex')}.git`);
   execFileSync('git', ['clone', '--quiet', '--bare', repository.path, path]);
   if (hook !== undefined) setHook(path, hook.name, hook.script);
   return path;
@@ -76,7 +76,7 @@ const comesTo = (bead: string, status: BeadView['status']): Promise<BeadView> =>
       if (found.status === status) return found;
       throw new Error(`${found.status}: ${found.reason}`);
     },
-    120_000,
+    150_000,
   );
 
 describe('work that is not on the remote by its runner', () => {
@@ -129,6 +129,8 @@ describe('a remote that refuses the push', () => {
     const { bead, seen } = await sling(
       repo,
       `[ -e one ] || { ${commit('one')}; echo two > two; heartbead agent checkpoint; ${wait}; kill -9 $$; }; ${commit('three')}; git add -A; heartbead agent done || { git -c user.name=A -c user.email=a@localhost commit -qam two; heartbead agent done; }`,
+      '--clock',
+      'signalEvery=2s',
     );
     const problem = await until(
       'the problem',

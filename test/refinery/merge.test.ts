@@ -56,6 +56,43 @@ describe('one bead onto an unchanged or moved-on target', () => {
     expect([await fileOnOrigin(lab, 'lamp.txt'), await fileOnOrigin(lab, 'other.txt')]).toEqual(['off', 'x']);
   });
 
+  test('squash: bodies, trailers of all commits and further authors are kept, and nobody writes our record', async () => {
+    const first = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+    await git(lab.seed, 'checkout', '--quiet', '--detach', first.sha);
+    const by = ['-c', 'user.name=Bob', '-c', 'user.email=bob@example.org'];
+    const say = (message: string, ...more: string[]): Promise<string> =>
+      git(lab.seed, ...by, 'commit', '--quiet', '--allow-empty', '-m', message, ...more);
+    await say(
+      'Dim it\n\nIt was too bright.\n\nFixes #7\n\nSigned-off-by: Bob <bob@example.org>\nHeartbead-Item: forged',
+      '--author=Bob <bob@example.org>',
+    );
+    await say('Tidy\n\nSigned-off-by: Ada <ada@example.org>\nCo-authored-by: Eve <eve@example.org>\nFixes: #8');
+    await say('More\n\nSigned-off-by: Ada <ada@example.org>', '--author=Eve <eve@example.org>');
+    await writeFile(join(lab.seed, 'lamp.txt'), 'dim\n');
+    await git(lab.seed, 'commit', '--quiet', '--all', '-m', 'Last');
+    const sha = await git(lab.seed, 'rev-parse', 'HEAD');
+    await git(lab.seed, 'push', '--quiet', 'origin', `${sha}:refs/heads/${first.branch}`);
+    const request = { ...first, sha };
+    expect(await merge(lab, request, { strategy: 'squash' })).toMatchObject({ outcome: 'merged' });
+    expect(await git(lab.origin, 'log', '-1', '--format=%an%n%B', 'main')).toBe(
+      [
+        'Ada\nAdd lamp',
+        '* lamp: step 1',
+        '* Dim it',
+        '  It was too bright.\n\n  Fixes #7',
+        '* Tidy\n* More\n* Last',
+        [
+          'Signed-off-by: Bob <bob@example.org>',
+          'Signed-off-by: Ada <ada@example.org>',
+          'Co-authored-by: Eve <eve@example.org>',
+          'Fixes: #8',
+          'Co-authored-by: Bob <bob@example.org>',
+          `Heartbead-Item: lamp\nHeartbead-Branch-Sha: ${sha}`,
+        ].join('\n'),
+      ].join('\n\n'),
+    );
+  });
+
   test('rebase: the commits of the branch on top of the target, with their authors; the last one carries the record', async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }, { 'lamp.txt': 'off\n' }]);
     const before = await othersCommit(lab, { 'other.txt': 'x\n' });
@@ -163,7 +200,7 @@ describe('what was merged already is found, never merged again', () => {
     const byHand = await git(lab.seed, 'rev-parse', 'HEAD');
     await git(lab.seed, 'push', '--quiet', 'origin', 'main');
     const top = await othersCommit(lab, { 'more.txt': 'x\n' });
-    expect(await merge(lab, request)).toMatchObject({ outcome: 'merged', sha: byHand });
+    expect(await merge(lab, request)).toMatchObject({ outcome: 'merged', sha: byHand, foreign: true });
     expect(await originSha(lab, 'refs/heads/main')).toBe(top);
   });
 
@@ -174,6 +211,25 @@ describe('what was merged already is found, never merged again', () => {
     const top = await othersCommit(lab, { 'more.txt': 'x\n' });
     expect(await merge(lab, request)).toMatchObject({ outcome: 'merged', sha: request.sha });
     expect(await originSha(lab, 'refs/heads/main')).toBe(top);
+  });
+
+  test('pushed past the refinery: its checks run there, and what fails is told with whose doing it is', async () => {
+    const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+    await git(lab.seed, 'push', '--quiet', 'origin', `${request.sha}:main`);
+    expect(await merge(lab, request, { checks: [check('test -e lamp.txt')] })).toEqual({
+      outcome: 'merged',
+      sha: request.sha,
+      target: 'main',
+      strategy: 'merge',
+      foreign: true,
+    });
+    expect(await merge(lab, request, { checks: [check('false', { name: 'no' })] })).toEqual({
+      outcome: 'error',
+      reason: expect.stringMatching(
+        /main has this work already as .* not by the refinery: .*; the check no fails there/,
+      ) as string,
+    });
+    expect(await leftovers(lab.home)).toEqual([]);
   });
 
   test('a target that was rewritten and has lost the merge gets it again; the marker follows', async () => {
@@ -242,6 +298,23 @@ describe('conflicts', () => {
       expect(await originSha(lab, 'refs/heads/main')).toBe(main);
       expect(await markersOf(lab, request)).toBe('');
       expect(await leftovers(lab.home)).toEqual([]);
+    },
+  );
+
+  test.each(['merge', 'squash', 'rebase'] as MergeStrategy[])(
+    '%s: a branch without a commit in common with its target is for its agent to mend, and nothing lands',
+    async (strategy) => {
+      const before = await originSha(lab, 'refs/heads/main');
+      await git(lab.seed, 'checkout', '--quiet', '--orphan', 'fresh');
+      const sha = await commit(lab, { 'lamp.txt': 'on\n' });
+      const first = await bead(lab, 'lamp', [{ 'x.txt': 'x\n' }]);
+      await git(lab.seed, 'push', '--quiet', '--force', 'origin', `${sha}:refs/heads/${first.branch}`);
+      expect(await merge(lab, { ...first, sha }, { strategy })).toEqual({
+        outcome: 'unrelated',
+        target: 'main',
+        targetSha: before,
+      });
+      expect(await originSha(lab, 'refs/heads/main')).toBe(before);
     },
   );
 

@@ -112,6 +112,43 @@ describe('a bead with a rig', () => {
     expect([story.state.status, story.state.landing?.mergedSha]).toEqual(['closed', sha('7')]);
   });
 
+  it('takes no approval for what came onto the target past the refinery', () => {
+    const foreign: MergeOutcome = {
+      outcome: 'merged',
+      sha: sha('7'),
+      target: 'main',
+      strategy: 'merge',
+      foreign: true,
+    };
+    const story = new Story().granted({ approval: true }).attempt('1').apply({ type: 'slotReturned' });
+    story.apply({ type: 'approve', by: 'Ada' }).merge(foreign);
+    expect([story.state.status, story.state.wait?.for, story.state.attention]).toEqual([
+      'in_review',
+      'approval',
+      'approval',
+    ]);
+    expect(story.state.reason).toMatch(/^main has it already as 777777777777, and not by the refinery/);
+    story.apply({ type: 'approve', by: 'Ada' }).merge(foreign);
+    expect(story.state.status).toBe('closed');
+    expect(story.state.reason).toBe('main had it already as 777777777777, not by the refinery; the checks pass there');
+  });
+
+  it('says without an approval as well that something came past the refinery', () => {
+    const story = new Story().granted().attempt('1').apply({ type: 'slotReturned' });
+    story.merge({ outcome: 'merged', sha: sha('7'), target: 'main', strategy: 'merge', foreign: true });
+    expect([story.state.status, story.state.reason]).toEqual([
+      'closed',
+      expect.stringContaining('not by the refinery'),
+    ]);
+  });
+
+  it('goes round again with advice when its work shares no history with the target', () => {
+    const story = new Story().granted().attempt('1').apply({ type: 'slotReturned' });
+    story.merge({ outcome: 'unrelated', target: 'main', targetSha: sha('9') });
+    expect([story.state.status, story.state.used.reworkRounds]).toEqual(['open', 1]);
+    expect(story.state.messages.at(-1)?.text).toContain(`git checkout ${sha('1')} -- PATH`);
+  });
+
   it('goes round again on the same commits after a conflict, with the paths in a message', () => {
     const story = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge(conflict);
     expect([story.state.status, story.state.used.reworkRounds, story.state.checkpoint]).toEqual([

@@ -7,14 +7,14 @@ import type { MergeItem } from './types.js';
  * Looks whether an item is on its target already: by the marker, by the trailers of a commit there, or because somebody
  * merged the branch by hand.
  * @param at - the target's commit, and the marker's, as the remote has them.
- * @returns the commit by which it came onto the target.
+ * @returns the commit by which it came onto the target, and whether the refinery's own record says so.
  */
 export async function findMerged(
   mirror: string,
   item: Pick<MergeItem, 'item' | 'sha'>,
   at: { target: string; marker?: string | undefined },
   signal?: AbortSignal,
-): Promise<string | undefined> {
+): Promise<{ sha: string; recorded: boolean } | undefined> {
   const place = { mirror };
   // A marker whose commit the target has lost (it was rewritten) proves nothing any more. What is not here cannot be
   // reached from what is.
@@ -23,12 +23,12 @@ export async function findMerged(
     (await hasCommit(place, at.marker, signal)) &&
     (await isAncestor(place, at.marker, at.target, signal))
   )
-    return at.marker;
+    return { sha: at.marker, recorded: true };
   const recorded = await commitWithTrailers(place, at.target, item, signal);
-  if (recorded !== undefined) return recorded;
+  if (recorded !== undefined) return { sha: recorded, recorded: true };
   if (!(await hasCommit(place, item.sha, signal)) || !(await isAncestor(place, item.sha, at.target, signal)))
     return undefined;
-  return firstWith(mirror, item.sha, at.target, signal);
+  return { sha: await firstWith(mirror, item.sha, at.target, signal), recorded: false };
 }
 
 /** @returns the oldest commit of the target's own line (first parents) that contains `sha`, which the target does. */

@@ -81,6 +81,7 @@ async function conflictWith(
   say(`merging ${item.branch} into ${item.target} (to try it)`);
   await makeScratch(mirror, scratch, target, signal);
   const made = await makeMerge({ scratch, target, item, strategy: 'merge', signal });
+  if (made.kind === 'unrelated') return { outcome: 'unrelated', target: item.target, targetSha: target };
   return made.kind === 'conflict'
     ? { outcome: 'conflict', paths: made.paths, target: item.target, targetSha: target }
     : undefined;

@@ -17,7 +17,8 @@ export interface Ground {
 }
 
 export type Looked =
-  | { kind: 'merged'; sha: string }
+  /** `recorded`: the refinery brought it there; else somebody pushed or merged it. */
+  | { kind: 'merged'; sha: string; recorded: boolean; mirror: string }
   | { kind: 'ready'; ground: Ground }
   /** It cannot be merged as things are; `reason` says what to do. */
   | { kind: 'unusable'; reason: string }
@@ -69,7 +70,7 @@ export async function look({ repo: given, mirrors, item, say, signal }: MergeCon
   if (!(await hasCommit({ mirror }, target, signal))) return { kind: 'moved' };
 
   const merged = await findMerged(mirror, item, { target, marker: refs.get(marker) }, signal);
-  if (merged !== undefined) return { kind: 'merged', sha: merged };
+  if (merged !== undefined) return { kind: 'merged', ...merged, mirror };
   const problem = branchProblem(item.branch, item.sha, refs.get(branchRef));
   if (problem !== undefined) return { kind: 'unusable', reason: problem };
   if (!(await hasCommit({ mirror }, item.sha, signal))) return { kind: 'moved' };

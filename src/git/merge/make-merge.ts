@@ -1,10 +1,10 @@
 import type { MergeStrategy } from '../../contract/index.js';
-import { commitOf, treeOf } from '../commits.js';
+import { commitOf, isAncestor, mergeBase, treeOf } from '../commits.js';
 import { GitError } from '../git-error.js';
 import { runGit } from '../run-git.js';
-import { isAncestor } from '../commits.js';
 import { refineryIdentity } from './identity.js';
 import { mergeMessage, squashMessage, withTrailers } from './merge-record.js';
+import type { SquashedCommit } from './merge-record.js';
 import type { MergeItem } from './types.js';
 
 /** The strategies that make a commit of their own. */
@@ -15,6 +15,8 @@ export type Made =
   | { kind: 'made'; sha: string }
   /** The target has all changes of the branch already. */
   | { kind: 'nothing' }
+  /** The two have no commit in common. */
+  | { kind: 'unrelated' }
   | { kind: 'conflict'; paths: string[] };
 
 export interface Making {
@@ -53,6 +55,8 @@ const plain = [
 export async function makeMerge(making: Making): Promise<Made> {
   const { scratch, target, item, strategy, signal } = making;
   const identity = await refineryIdentity(signal);
+  // Git itself refuses some of these and replays others as if they were changes: what lands then is not what was seen.
+  if ((await mergeBase({ worktree: scratch }, target, item.sha, signal)) === undefined) return { kind: 'unrelated' };
   switch (strategy) {
     case 'merge':
       return (
@@ -99,24 +103,51 @@ async function squash(given: Making, identity: Record<string, string>): Promise<
   if (found !== undefined) return found;
   const doing = 'reading the commits of the branch';
   if ((await writeTree(scratch, signal)) === (await treeOf(place, target, signal))) return { kind: 'nothing' };
+  const format = '--format=%an <%ae>%x1f%s%x1f%(trailers:only,unfold)%x1f%b%x1e';
   const { stdout } = await runGit(
     place,
-    [...plain, 'log', '--reverse', '--no-merges', '--format=%s', '--end-of-options', item.sha, `^${target}`],
+    [
+      ...plain,
+      'log',
+      '--reverse',
+      '--no-merges',
+      '--no-use-mailmap',
+      format,
+      '--end-of-options',
+      item.sha,
+      `^${target}`,
+    ],
     { doing, signal },
   );
+  // The work stays its author's.
+  const author = await authorOf(scratch, item.sha, signal);
+  const { GIT_AUTHOR_NAME: name, GIT_AUTHOR_EMAIL: email } = author;
   const message = squashMessage(
     item,
-    stdout.split('\n').filter((line) => line !== ''),
+    squashedCommits(stdout),
+    name === undefined ? undefined : `${name} <${email ?? ''}>`,
   );
-  // The work stays its author's.
-  return {
-    kind: 'made',
-    sha: await commit(given, {
-      message,
-      parents: [target],
-      env: { ...identity, ...(await authorOf(scratch, item.sha, signal)) },
-    }),
-  };
+  return { kind: 'made', sha: await commit(given, { message, parents: [target], env: { ...identity, ...author } }) };
+}
+
+/** Reads records of `author, subject, trailers, body`. */
+function squashedCommits(log: string): SquashedCommit[] {
+  return log
+    .split('\x1e')
+    .map((record) => record.replace(/^\n/, '').split('\x1f'))
+    .filter(([author]) => author !== undefined && author !== '')
+    .map(([author = '', subject = '', trailerText = '', body = '']) => {
+      const trailers = trailerText.split('\n').filter((line) => line.trim() !== '');
+      return { author, subject, trailers, body: withoutTrailers(body.trim(), trailers) };
+    });
+}
+
+/** Trailers are lines of the last paragraph; what else stands there stays. */
+function withoutTrailers(body: string, trailers: readonly string[]): string {
+  if (trailers.length === 0) return body;
+  const paragraphs = body.split(/\n{2,}/);
+  const last = (paragraphs.pop() ?? '').split('\n').filter((line) => !/^[\w-]+\s*:\s|^\s/.test(line));
+  return [...paragraphs, ...(last.length > 0 ? [last.join('\n')] : [])].join('\n\n').trim();
 }
 
 async function rebase(given: Making, identity: Record<string, string>): Promise<Made> {

@@ -2,7 +2,7 @@ import type { MergeOutcome } from '../../contract/index.js';
 import { checkedRepo } from '../git-input.js';
 import { mirrorPath } from '../mirror-path.js';
 import { look } from './look.js';
-import type { Ground } from './look.js';
+import type { Ground, Looked } from './look.js';
 import { makeMerge } from './make-merge.js';
 import type { LocalStrategy } from './make-merge.js';
 import { pushMerge } from './push-merge.js';
@@ -32,7 +32,7 @@ export async function mergeItem(context: MergeContext, strategy: LocalStrategy):
       const looked = await look(context);
       if (looked.kind === 'moved') continue;
       if (looked.kind === 'unusable') return { outcome: 'error', reason: looked.reason };
-      if (looked.kind === 'merged') return { outcome: 'merged', sha: looked.sha, target: item.target, strategy };
+      if (looked.kind === 'merged') return await foundMerged(context, strategy, looked);
       await observe('looked');
       const ended = await attempt(context, strategy, looked.ground);
       if (ended !== 'moved') return ended;
@@ -47,6 +47,23 @@ export async function mergeItem(context: MergeContext, strategy: LocalStrategy):
   }
 }
 
+/** What came past the refinery has not been checked by it: that is made up for, on the commit that brought it. */
+async function foundMerged(
+  { item, scratch, say, runChecks, signal }: MergeContext,
+  strategy: LocalStrategy,
+  { sha, recorded, mirror }: Extract<Looked, { kind: 'merged' }>,
+): Promise<MergeOutcome> {
+  if (recorded) return { outcome: 'merged', sha, target: item.target, strategy };
+  say(`${item.target} has it already, not by the refinery: checking it there`);
+  await makeScratch(mirror, scratch, sha, signal);
+  const failed = await runChecks(scratch);
+  if (failed === undefined) return { outcome: 'merged', sha, target: item.target, strategy, foreign: true };
+  return {
+    outcome: 'error',
+    reason: `${item.target} has this work already as ${sha}, and not by the refinery: its agent, or somebody else, pushed or merged it; the check ${failed.check} ${failed.timedOut ? 'does not end in time' : 'fails'} there. Mend or revert it on ${item.target}`,
+  };
+}
+
 async function attempt(
   context: MergeContext,
   strategy: LocalStrategy,
@@ -59,6 +76,7 @@ async function attempt(
   const merged = (sha: string): MergeOutcome => ({ outcome: 'merged', sha, target: item.target, strategy });
   if (made.kind === 'conflict')
     return { outcome: 'conflict', paths: made.paths, target: item.target, targetSha: ground.target };
+  if (made.kind === 'unrelated') return { outcome: 'unrelated', target: item.target, targetSha: ground.target };
   if (made.kind === 'nothing') return merged(ground.target);
   await observe('merged');
   const failed = await context.runChecks(scratch);

@@ -1,4 +1,4 @@
-import { clip } from '../../contract/index.js';
+import { clip, clipStart } from '../../contract/index.js';
 import { commitOf } from '../commits.js';
 import { runGit } from '../run-git.js';
 import type { GitPlace } from '../run-git.js';
@@ -25,17 +25,69 @@ const subjectOf = (title: string): string => clip(title.replace(/\s+/g, ' ').tri
 export const mergeMessage = (item: MergeItem): string =>
   `Merge ${item.item}: ${subjectOf(item.title)}\n\nFrom branch ${item.branch} into ${item.target}.\n\n${trailersOf(item).join('\n')}\n`;
 
-/** @returns the message of a commit that holds a whole branch. `subjects` are those of its commits, oldest first. */
-export function squashMessage(item: MergeItem, subjects: readonly string[]): string {
-  // Behind a bullet nothing that an agent wrote reads as a trailer, and the paragraph is not the last one anyway.
-  const listed = subjects.slice(0, 100).map((subject) => `* ${clip(subject, 200)}`);
-  if (subjects.length > listed.length) listed.push(`* and ${subjects.length - listed.length} more`);
-  return (
-    [subjectOf(item.title), ...(subjects.length > 1 ? [listed.join('\n')] : []), trailersOf(item).join('\n')].join(
-      '\n\n',
-    ) + '\n'
-  );
+/** A commit of a branch that lands as one. */
+export interface SquashedCommit {
+  /** `Name <address>`. */
+  author: string;
+  subject: string;
+  /** Without its trailers. */
+  body: string;
+  /** `Key: value`, one line each. */
+  trailers: readonly string[];
 }
+
+/** What of a branch's messages is kept: forges refuse messages of megabytes, and nobody reads them. */
+const squashLimits = { commits: 100, bodyChars: 2_000, allChars: 20_000, trailers: 100 };
+
+/**
+ * @param commits of the branch, oldest first.
+ * @param author of the commit that is made: the others are named beside it.
+ * @returns the message of a commit that holds a whole branch: nothing that its commits say, and nobody who wrote them, is
+ * lost.
+ */
+export function squashMessage(item: MergeItem, commits: readonly SquashedCommit[], author: string | undefined): string {
+  const kept = commits.slice(0, squashLimits.commits);
+  // Behind a bullet nothing that an agent wrote reads as a trailer, and the paragraphs are not the last one anyway.
+  const told = kept.map(({ subject, body }) => {
+    const text = body === '' ? '' : clipStart(body, squashLimits.bodyChars);
+    if (commits.length === 1) return text;
+    return [`* ${clip(subject, 200)}`, ...(text === '' ? [] : ['', indented(text)])].join('\n');
+  });
+  if (commits.length > kept.length) told.push(`* and ${commits.length - kept.length} more`);
+  const texts = told.filter((text) => text !== '');
+  const long = (text: string | undefined): boolean => text?.includes('\n') === true;
+  // Bullets without a text between them read as one list.
+  const listed = texts
+    .flatMap((text, index) => (index > 0 && (long(text) || long(texts[index - 1])) ? ['', text] : [text]))
+    .join('\n');
+  return `${[
+    subjectOf(item.title),
+    ...(listed === '' ? [] : [clipStart(listed, squashLimits.allChars)]),
+    [...gatheredTrailers(commits, author), ...trailersOf(item)].join('\n'),
+  ].join('\n\n')}\n`;
+}
+
+const indented = (text: string): string => text.replace(/^(?=.)/gm, '  ');
+
+/** Each once, in the order in which they came; further authors last. Our own are written by nobody else. */
+function gatheredTrailers(commits: readonly SquashedCommit[], author: string | undefined): string[] {
+  const seen = new Set<string>();
+  const gathered: string[] = [];
+  const add = (trailer: string): void => {
+    const key = trailer.toLowerCase();
+    if (seen.has(key) || /^heartbead-/i.test(trailer)) return;
+    seen.add(key);
+    gathered.push(trailer);
+  };
+  for (const { trailers } of commits) for (const trailer of trailers) add(trailer);
+  const named = (person: string): boolean =>
+    person === author ||
+    gathered.some((trailer) => /^co-authored-by:/i.test(trailer) && trailer.includes(addressOf(person)));
+  for (const { author: person } of commits) if (!named(person)) add(`Co-authored-by: ${person}`);
+  return gathered.slice(0, squashLimits.trailers);
+}
+
+const addressOf = (person: string): string => /<[^<>]*>$/.exec(person)?.[0] ?? person;
 
 /** @returns an existing message with our trailers at its end, in the place of any of the same names. */
 export async function withTrailers(

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createWorktree, resolveBase, saveWip, worktreeStatus } from '../../../src/git/index.js';
 import type { SavedWip } from '../../../src/git/index.js';
+import { leftOutOf } from '../../../src/git/save-rules.js';
 import { commit, commitToOrigin, git, has, mirrorOf, put, remoteSha, useLab } from './lab.js';
 
 const lab = useLab();
@@ -92,6 +93,83 @@ describe('what was gained', () => {
     expect((await again()).checkpoint.gained).toBeUndefined();
     await put(at, { 'keep.txt': 'done\n' });
     expect((await again()).checkpoint.gained).toBe(true);
+  });
+});
+
+describe('what a save leaves out', () => {
+  it('files whose names say that they hold secrets: they are named, and never get to mirror or remote', async () => {
+    await put(path, {
+      '.env': 'KEY=hunter2',
+      '.env.example': 'KEY=',
+      'deploy/id_ed25519': 'private',
+      'deploy/id_ed25519.pub': 'public',
+      'server.pem': 'private',
+      'work.txt': 'work',
+      'keep.txt': 'changed',
+    });
+    const { checkpoint, unsaved, pushed } = await save();
+    expect(pushed).toBe(true);
+    expect((await files(checkpoint.sha)).split('\n')).toEqual(
+      [
+        '.env.example',
+        '.gitignore',
+        'README.md',
+        'deploy/id_ed25519.pub',
+        'gone.txt',
+        'keep.txt',
+        'run.sh',
+        'work.txt',
+      ].sort(),
+    );
+    expect(await show(checkpoint.sha, 'keep.txt')).toBe('changed');
+    expect(unsaved).toEqual(
+      ['.env', 'deploy/id_ed25519', 'server.pem'].map(
+        (name) => `${name} is left out: its name says that it holds secrets`,
+      ),
+    );
+    const secret = await git(path, 'hash-object', '.env');
+    for (const repository of [mirror, lab.origin])
+      await expect(git(repository, 'cat-file', '-e', secret)).rejects.toThrow();
+  });
+
+  it('untracked files above a limit, one by one and together; a tree of nothing else is clean', async () => {
+    await writeFile(join(path, 'core'), Buffer.alloc(11 * 1024 * 1024, 1));
+    const { checkpoint, unsaved } = await save();
+    expect(checkpoint).toMatchObject({ sha: await git(path, 'rev-parse', 'HEAD'), wip: false });
+    expect(unsaved).toEqual(['core is left out: it has 11 MB, more than 10 MB']);
+    await rm(join(path, 'core'));
+    await put(path, { a: 'a'.repeat(600), b: 'b'.repeat(500), c: 'c' });
+    const left = await leftOutOf(path, { fileBytes: 10_000, allBytes: 800 }, {}, undefined);
+    expect(left.map((file) => file.path)).toEqual(['a']);
+  });
+
+  it('nothing that the agent itself has added, whatever its name', async () => {
+    await put(path, { '.env': 'not a secret' });
+    await git(path, 'add', '.env');
+    const { checkpoint, unsaved } = await save();
+    expect(unsaved).toBeUndefined();
+    expect(await show(checkpoint.sha, '.env')).toBe('not a secret');
+  });
+});
+
+describe('what counts as pushed', () => {
+  it('is what the remote has when it is asked, not what git push said', async () => {
+    await writeFile(join(lab.origin, 'hooks', 'post-receive'), `#!/bin/sh\ngit update-ref -d ${ref}\n`, {
+      mode: 0o755,
+    });
+    await put(path, { a: '1' });
+    const saved = await save();
+    expect(saved).toMatchObject({ pushed: false, pushProblem: { kind: 'rejected' } });
+    expect(saved.pushProblem?.message).toContain(`the remote has nothing at ${ref}`);
+  });
+
+  it('is no claim of a ref that anybody may write', async () => {
+    await put(path, { a: '1' });
+    const { checkpoint } = await save(false);
+    await git(mirror, 'update-ref', 'refs/heartbead-pushed/a/1-abcd', checkpoint.sha);
+    expect(await save(false)).toMatchObject({ pushed: false });
+    expect(await save()).toMatchObject({ pushed: true });
+    expect(await remoteSha(lab, ref)).toBe(checkpoint.sha);
   });
 });
 
