@@ -540,7 +540,8 @@ export interface BeadState {
   attempts: AttemptRecord[];
   /** All attempts that were ever started. */
   attemptCount: number;
-  used: { agentFailures: number; infraLosses: number; reworkRounds: number };
+  /** `logins`: refused logins in a row that were tried again. */
+  used: { agentFailures: number; infraLosses: number; reworkRounds: number; logins?: number };
   /**
    * `saved`: losses count in a row until work is saved or verified, whatever the agents say. Absent in beads of earlier
    * versions: there a word of the agent was enough.

@@ -37,6 +37,12 @@ export function accountOf(outcome: Outcome): Account {
 }
 
 /**
+ * Agents that share one login renew it at the same time; the losers are refused once, and get in with what the winner
+ * has written. A minute is ample for that; five more are for a provider that is slow to know it. Milliseconds.
+ */
+export const loginAgainAfter: readonly number[] = [60_000, 5 * 60_000];
+
+/**
  * What comes after an attempt, given the accounts as they stand *with* this end counted.
  * @param used the accounts after this end.
  */
@@ -53,12 +59,15 @@ export function nextAfter(
       const delay = Math.min(Math.max(result.retryAfterMs ?? defaultRetryAfter, 1_000), maxRetryAfter);
       return { do: 'again', delay, text: `the agent's provider refuses for now: ${reason}` };
     }
-    case 'auth_failed':
+    case 'auth_failed': {
+      const delay = used.logins === undefined ? undefined : loginAgainAfter[used.logins - 1];
+      if (delay !== undefined) return { do: 'again', delay, text: `the agent cannot log in: ${reason}` };
       return {
         do: 'block',
         reason: `the agent cannot log in: ${reason}`,
         fix: 'give the agent valid credentials on its host, then retry the bead',
       };
+    }
     case 'out_of_credit':
       return {
         do: 'block',

@@ -58,7 +58,8 @@ export type BeadEvent =
   | { type: 'adopting'; attempt: string }
   /** Another host holds the attempt. */
   | { type: 'heldElsewhere'; attempt: string; host: string }
-  | { type: 'ended'; result: AttemptResult }
+  /** `loginAgain`: a refused login is tried again before a person is asked; earlier versions asked at once. */
+  | { type: 'ended'; result: AttemptResult; loginAgain?: boolean }
   | { type: 'evidence'; evidence: Evidence }
   | { type: 'salvaged'; evidence: Evidence | undefined }
   /** The host that keeps finished commits has offered them to the remote again. */
@@ -237,7 +238,7 @@ class Step {
           attempt.adoptions += 1;
         });
       case 'ended':
-        return this.#ofCurrent(event.result.attempt, (attempt) => this.#ended(attempt, event.result));
+        return this.#ofCurrent(event.result.attempt, (attempt) => this.#ended(attempt, event.result, event.loginAgain));
       case 'delivered':
         for (const id of event.messages) {
           const index = s.messages.findIndex((message) => message.id === id);
@@ -553,7 +554,7 @@ class Step {
     });
   }
 
-  #ended(attempt: CurrentAttempt, result: AttemptResult): void {
+  #ended(attempt: CurrentAttempt, result: AttemptResult, loginAgain = false): void {
     const { s, now } = this;
     // What the bead ordered outranks how the host words it; a report of the agent's outranks both.
     const ordered =
@@ -565,6 +566,8 @@ class Step {
     const reason = clip(ordered && attempt.stopping ? attempt.stopping.reason : result.reason);
     const account = accountOf(outcome);
     if (account === 'agent') s.used.agentFailures += 1;
+    if (outcome !== 'auth_failed') delete s.used.logins;
+    else if (loginAgain) s.used.logins = (s.used.logins ?? 0) + 1;
     if (result.checkpoint) this.#checkpoint(attempt, result.checkpoint);
     const gotOn = s.lossRule === 'saved' ? attempt.saved === true : attempt.firstProgressAt !== undefined;
     if (account === 'infra' && !gotOn) s.used.infraLosses += 1;

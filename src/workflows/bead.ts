@@ -94,8 +94,13 @@ class Bead implements Keep {
   }
 
   /** The only place where the state changes. */
-  apply(event: BeadEvent): void {
+  apply(told: BeadEvent): void {
     const before = this.state;
+    // The patch: runs of before asked a person at the first refusal.
+    const event =
+      told.type === 'ended' && told.result.outcome === 'auth_failed' && patched('a-login-is-tried-again')
+        ? { ...told, loginAgain: true }
+        : told;
     this.state = step(before, event, Date.now());
     // The patch: runs of before took an agent's first word for the end of a row of losses.
     if (

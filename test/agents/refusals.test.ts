@@ -37,18 +37,17 @@ describe.each(agentNames)('%s, refused by its provider', { timeout: 3 * generous
     ).toEqual(['done']);
   });
 
-  test('401: the bead is blocked at once, with what to do', async (context) => {
+  test('401: the attempt ends at once, and the login is tried again in a minute', async (context) => {
     const { town, llm, sling } = await stage(name, context);
     llm.play(() => ({ status: 401 }));
     const bead = await sling();
-    const blocked = await town.seen(bead, 'is blocked', ({ status }) => status === 'blocked');
+    const waiting = await town.seen(bead, 'has tried once', ({ attempts, current }) => attempts.length > 0 && !current);
     expect(
-      blocked.attempts.map(({ outcome, countedAs }) => [outcome, countedAs]),
-      told(blocked),
+      waiting.attempts.map(({ outcome, countedAs }) => [outcome, countedAs]),
+      told(waiting),
     ).toEqual([['auth_failed', 'nothing']]);
-    expect(blocked.reason).toMatch(/log(?:ged)? ?in|login/);
-    expect(blocked.wait).toMatchObject({ for: 'person', fix: expect.stringContaining('credentials') as string });
-    const attempt = blocked.attempts[0]?.id ?? '';
+    expect(waiting.reason).toMatch(/log(?:ged)? ?in|login/);
+    const attempt = waiting.attempts[0]?.id ?? '';
     await until('nothing of it is left', () => Promise.resolve(town.processesOf(attempt).length === 0));
   });
 

@@ -40,9 +40,10 @@ class Story {
   tick(ms = 0): this {
     return this.after(ms, { type: 'tick' });
   }
-  end(outcome: Outcome, more: Partial<AttemptResult> = {}): this {
+  end(outcome: Outcome, more: Partial<AttemptResult> = {}, loginAgain?: boolean): this {
     return this.after(0, {
       type: 'ended',
+      loginAgain,
       result: {
         attempt: this.state.current?.id ?? '9-none0000',
         outcome,
@@ -338,6 +339,27 @@ describe('the life of a bead', () => {
       expect(waitingFor(story.state)).toContain('a person');
     },
   );
+
+  it('a refused login is tried again twice, with a distance, before a person is asked', () => {
+    const story = working().end('auth_failed', {}, true);
+    expect(story.state).toMatchObject({ status: 'open', used: { agentFailures: 0, logins: 1 } });
+    expect(nextDeadline(story.state)?.at).toBe(story.now + minute);
+    story.tick(minute).dispatch().beat(0).end('auth_failed', {}, true);
+    expect(nextDeadline(story.state)?.at).toBe(story.now + 5 * minute);
+    story
+      .tick(5 * minute)
+      .dispatch()
+      .beat(0)
+      .end('auth_failed', {}, true);
+    expect(story.state.status).toBe('blocked');
+    expect(story.state.reason).toContain('cannot log in');
+  });
+
+  it('a login that works in between gives the next refusal its tries again', () => {
+    const story = working().end('auth_failed', {}, true);
+    story.tick(minute).dispatch().beat(0).end('lost');
+    expect(story.state.used.logins).toBeUndefined();
+  });
 
   it('a rate limit waits as long as the provider says and uses nothing up', () => {
     const story = working().end('rate_limited', { retryAfterMs: 7 * minute });

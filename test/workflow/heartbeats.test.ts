@@ -114,7 +114,7 @@ describe('a heartbeat in every other state', () => {
   });
 
   it('while blocked: counted as a stray, nothing else changes', async () => {
-    const { town, bead, attempt, beat } = await workingBead({ works: '1m', ends: 'auth_failed' });
+    const { town, bead, attempt, beat } = await workingBead({ works: '1m', ends: 'escalated' });
     await bead.until('is blocked', ({ status }) => status === 'blocked');
     const before = await bead.state();
     await beat('output', attempt);

@@ -176,16 +176,24 @@ describe('how an agent ends', () => {
     expect(pause).toBeLessThan(46 * minute);
   });
 
-  it('for want of a login, or asking for a person: blocked at once, and retry goes on', async () => {
+  it('for want of a login at the third try, or asking for a person: blocked, and retry goes on', async () => {
     const town = await world.town();
     const bead = await town.sling({
-      agent: [{ works: '1m', ends: 'auth_failed' }, { works: '1m', ends: 'escalated' }, { works: '1m' }],
+      agent: [
+        { works: '1m', ends: 'auth_failed' },
+        { works: '1m', ends: 'auth_failed' },
+        { works: '1m', ends: 'auth_failed' },
+        { works: '1m', ends: 'escalated' },
+        { works: '1m' },
+      ],
     });
-    await bead.until('is blocked', ({ status }) => status === 'blocked');
+    const { attempts, used } = await bead.until('is blocked', ({ status }) => status === 'blocked');
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['auth_failed', 'auth_failed', 'auth_failed']);
+    expect(used.agentFailures).toBe(0);
     await bead.retry();
     const asking = await bead.until(
       'is blocked again',
-      ({ status, attemptCount }) => status === 'blocked' && attemptCount === 2,
+      ({ status, attemptCount }) => status === 'blocked' && attemptCount === 4,
     );
     expect(asking.reason).toContain('which of the two?');
     await bead.retry();

@@ -93,7 +93,7 @@ const cases: Case[] = [
   },
   {
     state: 'is blocked',
-    agent: { works: '1m', ends: 'auth_failed' },
+    agent: { works: '1m', ends: 'escalated' },
     is: ({ status }) => status === 'blocked',
     rigSees: (view, bead) => !holds(view, bead),
   },
