@@ -15,56 +15,35 @@ import { ClientError } from './client/errors.js';
 import { WorkerLockHeldError } from './host/index.js';
 import { complain } from './runner/complain.js';
 import { keepAllocatorToOurselves } from './worker/memory.js';
+import { numberOf, workerFlags } from './worker/settings.js';
+import type { WorkerSettings } from './worker/settings.js';
 import { installRuntime } from './worker/runtime.js';
 import { startWorker } from './worker/start-worker.js';
 
 export { startWorker } from './worker/start-worker.js';
 export type { RunningWorker, StartWorkerOptions } from './worker/start-worker.js';
 
-interface Settings {
-  home?: string;
-  taskQueue?: string;
-  maxAgents?: number;
-  diskFloor?: number;
-  healthPort?: number;
-}
-
 class UsageError extends Error {}
 
 /** @throws UsageError */
-function readArguments(args: string[]): Settings {
-  const text = { type: 'string' } as const;
+function readArguments(args: string[]): WorkerSettings {
   let values;
   try {
     ({ values } = parseArgs({
       args,
-      options: { home: text, 'task-queue': text, 'max-agents': text, 'disk-floor': text, 'health-port': text },
+      options: Object.fromEntries(
+        Object.values(workerFlags).map(({ flag }) => [flag.slice('--'.length), { type: 'string' } as const]),
+      ),
     }));
+    const settings: Record<string, string | number> = {};
+    for (const [name, known] of Object.entries(workerFlags)) {
+      const given = values[known.flag.slice('--'.length)];
+      if (typeof given === 'string') settings[name] = 'least' in known ? numberOf(known, given) : given;
+    }
+    return settings;
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
-  const whole = (
-    name: 'max-agents' | 'disk-floor' | 'health-port',
-    least: number,
-    most: number,
-  ): number | undefined => {
-    const given = values[name];
-    if (given === undefined) return undefined;
-    const value = Number(given);
-    if (!/^\d+$/.test(given) || value < least || value > most)
-      throw new UsageError(`--${name} is a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`);
-    return value;
-  };
-  const maxAgents = whole('max-agents', 1, 1_000);
-  const diskFloor = whole('disk-floor', 0, 1_000_000_000);
-  const healthPort = whole('health-port', 0, 65_535);
-  return {
-    home: values.home,
-    taskQueue: values['task-queue'],
-    maxAgents,
-    ...(diskFloor === undefined ? {} : { diskFloor: diskFloor * 1024 * 1024 }),
-    healthPort,
-  };
 }
 
 /** JSON lines. Standard error may be a file on a full disk: that costs lines, never the worker. */
@@ -72,12 +51,15 @@ const logToStandardError = (): Logger =>
   pino({ base: { pid: process.pid } }, { write: (line: string) => complain(line.trimEnd()) });
 
 /**
- * Runs a worker until it is told to stop. Installs the SDK's runtime, so it is for processes that do nothing else.
+ * Runs a worker until it is told to stop. Installs the SDK's runtime, whose threads outlive a worker that could not
+ * start: so it is for processes that do nothing else, and the caller ends the process with what this returns.
  * @returns the exit code.
  */
-export async function runWorker(args: string[], logger: Logger = logToStandardError()): Promise<number> {
+export async function runWorker(
+  { taskQueue, ...settings }: WorkerSettings,
+  logger: Logger = logToStandardError(),
+): Promise<number> {
   try {
-    const { taskQueue, ...settings } = readArguments(args);
     const found = await connectionSettings(settings.home === undefined ? {} : { home: settings.home });
     keepAllocatorToOurselves();
     installRuntime(logger);
@@ -101,15 +83,27 @@ export async function runWorker(args: string[], logger: Logger = logToStandardEr
     await worker.done;
     return 0;
   } catch (error) {
-    const known = error instanceof UsageError || error instanceof ClientError || error instanceof WorkerLockHeldError;
+    const known = error instanceof ClientError || error instanceof WorkerLockHeldError;
     const message = error instanceof ClientError ? `${error.message}; ${error.next}` : (error as Error).message;
     logger.fatal(known ? {} : { err: error }, message);
-    return error instanceof UsageError ? 2 : 1;
+    return 1;
   }
+}
+
+async function main(args: string[]): Promise<number> {
+  let settings: WorkerSettings;
+  try {
+    settings = readArguments(args);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    logToStandardError().fatal(error.message);
+    return 2;
+  }
+  return runWorker(settings);
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   // What others say on standard error must not end it either.
   process.stderr.on('error', () => undefined);
-  process.exit(await runWorker(process.argv.slice(2)));
+  process.exit(await main(process.argv.slice(2)));
 }

@@ -21,25 +21,7 @@ export function agentSpec(given: GivenAgent, help: string): AgentSpec {
   const name = given.agent ?? (given.command === undefined ? undefined : 'shell');
   if (name === undefined)
     throw usageError('which agent is to do it?', "give --command 'COMMAND' for a shell command, or --agent NAME");
-  const adapters = knownAgents();
-  const adapter = Object.hasOwn(adapters, name) ? adapters[name] : undefined;
-  if (adapter === undefined)
-    throw usageError(
-      `there is no agent ${JSON.stringify(name)}`,
-      `there are ${Object.keys(adapters).join(', ')}; describe your own in ${CUSTOM_AGENTS_FILE} (docs/agents.md)`,
-    );
-  if (name === 'shell' && (given.command ?? '').trim() === '')
-    throw usageError('the shell agent needs a command', "give --command 'COMMAND'");
-  if (name !== 'shell' && given.command !== undefined)
-    throw usageError(`the agent ${name} takes no --command`, 'leave it away, or use --agent shell');
-  const checked = adapter.options.safeParse(given.option);
-  if (!checked.success) {
-    const issue = checked.error.issues[0];
-    throw usageError(
-      `the agent ${name} does not take these options: ${[issue?.path.join('.'), issue?.message].filter(Boolean).join(': ')}`,
-      'see docs/agents.md for the options of the agents',
-    );
-  }
+  checkAgent({ adapter: name, command: given.command, options: given.option });
   const variables = environmentProblem(given.env);
   if (variables !== undefined) throw usageError(variables, `see \`heartbead ${help} --help\``);
   return {
@@ -48,6 +30,34 @@ export function agentSpec(given: GivenAgent, help: string): AgentSpec {
     ...(Object.keys(given.option).length === 0 ? {} : { options: given.option }),
     ...(given.env.length === 0 ? {} : { env: given.env }),
   };
+}
+
+/**
+ * Holds an agent that somebody wrote down against its adapter.
+ * @param what begins the message: whose agent it is.
+ * @throws CliError (usage)
+ */
+export function checkAgent({ adapter: name, command, options }: AgentSpec, what = ''): void {
+  // The agent of the bead's rig, which was checked with the rig.
+  if (name === 'rig') return;
+  const adapters = knownAgents();
+  const adapter = Object.hasOwn(adapters, name) ? adapters[name] : undefined;
+  if (adapter === undefined)
+    throw usageError(
+      `${what}there is no agent ${JSON.stringify(name)}`,
+      `there are ${Object.keys(adapters).join(', ')}; describe your own in ${CUSTOM_AGENTS_FILE} (docs/agents.md)`,
+    );
+  if (name === 'shell' && (command ?? '').trim() === '')
+    throw usageError(`${what}the shell agent needs a command`, "give --command 'COMMAND'");
+  if (name !== 'shell' && command !== undefined)
+    throw usageError(`${what}the agent ${name} takes no --command`, 'leave it away, or use --agent shell');
+  const checked = adapter.options.safeParse(options ?? {});
+  if (checked.success) return;
+  const issue = checked.error.issues[0];
+  throw usageError(
+    `${what}the agent ${name} does not take these options: ${[issue?.path.join('.'), issue?.message].filter(Boolean).join(': ')}`,
+    'see docs/agents.md for the options of the agents',
+  );
 }
 
 /** The built-in agents and those of this machine's settings file, which the hosts must have as well. */

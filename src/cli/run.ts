@@ -1,7 +1,8 @@
 import { CommanderError } from 'commander';
+import type { Command } from 'commander';
 import { printError } from './context.js';
 import { exitCodes, usageError } from './exit.js';
-import { createProgram } from './program.js';
+import { createProgram, pathOf } from './program.js';
 import type { Verb } from './program.js';
 
 /** Runs the command line of this process with these verbs; the exit status is set when it resolves. */
@@ -13,14 +14,26 @@ export async function run(verbs: Verb[]): Promise<void> {
       throw error;
     });
   }
+  const program = createProgram(verbs);
   try {
-    await createProgram(verbs).parseAsync(process.argv);
+    await program.parseAsync(process.argv);
   } catch (error) {
-    process.exitCode = exitCodeOf(error);
+    process.exitCode = exitCodeOf(error, program);
   }
 }
 
-function exitCodeOf(error: unknown): number {
+/** @returns the verb that was meant, as far as there is one: its help tells more than that of the whole program. */
+function meant(program: Command): string {
+  let command = program;
+  for (const word of process.argv.slice(2)) {
+    const found = command.commands.find((child) => child.name() === word);
+    if (found === undefined) break;
+    command = found;
+  }
+  return ['heartbead', pathOf(command), '--help'].filter((word) => word !== '').join(' ');
+}
+
+function exitCodeOf(error: unknown, program: Command): number {
   const json = process.argv.includes('--json');
   if (!(error instanceof CommanderError)) return printError(error, json);
   // Help and version end by an exception as well. Without any verb commander shows the help: that is a mistake, not a
@@ -28,7 +41,7 @@ function exitCodeOf(error: unknown): number {
   if (error.exitCode === 0) return exitCodes.fine;
   if (error.code === 'commander.help') return exitCodes.usage;
   return printError(
-    usageError(error.message.replace(/^error: /, '').replaceAll('\n', ' '), 'see `heartbead --help`'),
+    usageError(error.message.replace(/^error: /, '').replaceAll('\n', ' '), `see \`${meant(program)}\``),
     json,
   );
 }

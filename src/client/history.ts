@@ -6,7 +6,7 @@ import type { StoryEvent } from '../domain/story.js';
 import type { Town } from './connect.js';
 import { within } from './deadline.js';
 import { BeadNotFoundError } from './errors.js';
-import { refusal } from './refusals.js';
+import { isNotFound, refusal } from './refusals.js';
 
 type Handle = ReturnType<Client['workflow']['getHandle']>;
 type History = Awaited<ReturnType<Handle['fetchHistory']>>;
@@ -48,7 +48,8 @@ export async function readHistory(
       runId = before;
     }
   } catch (error) {
-    if (!(error instanceof WorkflowNotFoundError)) throw refusal(error);
+    // `fetchHistory` does not turn the server's answer into the SDK's own error.
+    if (!(error instanceof WorkflowNotFoundError) && !isNotFound(error)) throw refusal(error);
     if (runs.length === 0) throw new BeadNotFoundError(bead);
     cut = true;
   }

@@ -38,6 +38,12 @@ export function noWorkerAnswered(error: unknown): boolean {
   return said === code.failedPrecondition || said === code.cancelled;
 }
 
+/** @returns whether the server knows no such workflow. A namespace that it does not know is another matter. */
+export function isNotFound(error: unknown): boolean {
+  const said = grpcError(error);
+  return said?.code === code.notFound && !/namespace/i.test(said.details ?? '');
+}
+
 /** Turns an error of a request into one for people; what nobody foresaw comes back as it was. */
 export function refusal(error: unknown): unknown {
   if (error instanceof ClientError) return error;

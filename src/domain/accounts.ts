@@ -1,5 +1,6 @@
 import type { AttemptResult, BeadState, Outcome } from '../contract/index.js';
 import { backoff, defaultRetryAfter, maxRetryAfter } from './clocks.js';
+import { counted } from './words.js';
 
 /** Whose account an end goes to. */
 export type Account = 'nothing' | 'agent' | 'infra';
@@ -110,7 +111,7 @@ export function nextAfter(
       if (used.agentFailures >= budgets.agentFailures) {
         return {
           do: 'block',
-          reason: `${used.agentFailures} attempts have failed; the last one: ${reason}`,
+          reason: `${counted(used.agentFailures, 'attempt')} ${used.agentFailures === 1 ? 'has' : 'have'} failed; the last one: ${reason}`,
           fix: 'read the log and the attempts, mend the cause or nudge with advice, then retry the bead',
         };
       }
@@ -121,7 +122,7 @@ export function nextAfter(
       if (used.infraLosses >= budgets.infraLosses) {
         return {
           do: 'block',
-          reason: `${used.infraLosses} attempts in a row were lost without any saved work; the last one: ${reason}`,
+          reason: `${counted(used.infraLosses, 'attempt')} in a row ${used.infraLosses === 1 ? 'was' : 'were'} lost without any saved work; the last one: ${reason}`,
           fix: 'look at the hosts (heartbead doctor), then retry the bead',
         };
       }

@@ -2,7 +2,7 @@ import { isFinal } from '../contract/index.js';
 import type { AttemptRecord, BeadState } from '../contract/index.js';
 import { nextDeadline, quietSince, waitingFor } from './deadline.js';
 import { usageText } from './usage.js';
-import { minutes } from './words.js';
+import { counted, minutes } from './words.js';
 
 /** @returns `in 4 min` or `4 min ago`. */
 const relative = (at: number, now: number): string =>
@@ -76,7 +76,8 @@ export function explain(state: BeadState, now: number): string[] {
   if (state.usage) lines.push(`usage of its ended attempts: ${usageText(state.usage)}`);
   for (const ended of state.attempts) lines.push(attemptSentence(ended));
   if (state.checkpoint) lines.push(`checkpoint: ${state.checkpoint.sha.slice(0, 12)} at ${state.checkpoint.ref}`);
-  if (state.messages.length > 0) lines.push(`${state.messages.length} message(s) not yet acknowledged by the agent`);
+  if (state.messages.length > 0)
+    lines.push(`${counted(state.messages.length, 'message')} not yet acknowledged by the agent`);
   if (state.strays > 0 || state.malformed > 0)
     lines.push(`dropped: ${state.strays} stray and ${state.malformed} unreadable messages`);
   return lines;

@@ -10,6 +10,9 @@ export function minutes(ms: number): string {
   return h % 24 === 0 ? `${d} d` : `${d} d ${h % 24} h`;
 }
 
+/** @returns `1 bead`, `2 beads`: a count with its noun, which takes an s. */
+export const counted = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
+
 /** @returns the length of a text in UTF-8; plain code, since the workflow counts too. */
 export function utf8Bytes(text: string): number {
   let bytes = 0;

@@ -419,7 +419,7 @@ class Rig {
           const { grants, waiting, queue, merging } = this.state;
           if (rigInUse(this.state) && given?.force !== true) {
             refuse(
-              `the rig is in use: ${grants.length} agents run, ${waiting.length} beads wait for one, ${queue.length + merging.length} are to be merged; cancel them first, or remove it with force`,
+              `the rig is in use: agents that run: ${grants.length}; beads that wait for one: ${waiting.length}; to be merged: ${queue.length + merging.length}. Cancel them first, or remove it with force`,
             );
           }
         },

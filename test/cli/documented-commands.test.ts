@@ -33,6 +33,7 @@ const notRunHere: Record<string, string> = {
   'npm run race': 'test/unit/race.test.ts',
   'npm run simulate -- --seeds 10000': 'test/unit/simulation and test/workflow/simulation.test.ts',
   'npm run chaos -- --minutes 10': 'test/process/chaos.test.ts',
+  'npm run compiler-leads': 'test/unit/compiler-leads.test.ts',
   'npm run mutants': 'half an hour; its record is held against the tests by test/unit/races.test.ts',
   'npm run coverage': 'plays the tests themselves',
   'npm run bench': 'measures; needs a quiet machine',
@@ -300,6 +301,8 @@ describe('what an operator does', () => {
 
   test('and with the machinery: doctor, the hooks of the page, recorded histories', async () => {
     expect(await fine('heartbead doctor')).toContain('claude 1.0.0');
+    await fine('heartbead retry --cause auth --yes');
+    await fine('heartbead pause --rig app --status in_progress --yes', { ' app ': ` ${rig} ` });
     await fine('heartbead notify test');
     expect(heard.at(-1)).toMatch(/^v1=[0-9a-f]{64}$/);
     expect(readFileSync(join(cli.home, 'bell'), 'utf8')).toContain('this is a test');

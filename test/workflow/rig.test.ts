@@ -286,7 +286,7 @@ describe('a rig in the hands of operators', () => {
     await world.bead('waits', 'doomed');
     await world.untilRig('doomed', 'it waits', ({ waiting }) => waiting.length === 1);
     await expect(world.update(rigWorkflowId('doomed'), 'remove')).rejects.toMatchObject({
-      cause: { message: expect.stringContaining('1 agents run, 1 beads wait') },
+      cause: { message: expect.stringContaining('agents that run: 1; beads that wait for one: 1') },
     });
     await world.update(rigWorkflowId('doomed'), 'remove', { force: true });
     expect((await world.untilBead('waits', 'told', ({ status }) => status === 'blocked')).reason).toBe(

@@ -1,6 +1,6 @@
 import type { Colors } from 'picocolors/types.js';
 import type { AttemptRecord } from '../../contract/index.js';
-import { minutes } from '../../domain/words.js';
+import { counted, minutes } from '../../domain/words.js';
 import { oneLine, paintStatus, shortSha } from '../render/format.js';
 import type { OnOrigin, Origin } from './origin.js';
 import { oldStyle } from './scenes.js';
@@ -25,14 +25,14 @@ function scene({ actor, onOrigin, wrong }: Ending, origin: Origin, c: Colors): s
   const { view, startedAt, endedAt, killed, scene: played } = actor;
   const lines = [
     `${c.bold(played.name)}: ${played.promise}`,
-    `  ${played.bead} is ${paintStatus(statusOf(actor), c)}${endedAt === undefined || startedAt === undefined ? '' : ` after ${minutes(endedAt - startedAt)}`}, ${view?.attemptCount ?? 0} attempt(s), ${view?.heartbeats ?? 0} heartbeats`,
+    `  ${played.bead} is ${paintStatus(statusOf(actor), c)}${endedAt === undefined || startedAt === undefined ? '' : ` after ${minutes(endedAt - startedAt)}`}, ${counted(view?.attemptCount ?? 0, 'attempt')}, ${counted(view?.heartbeats ?? 0, 'heartbeat')}`,
     ...(view?.attempts ?? []).map((attempt) => `  ${attemptLine(attempt, killed?.attempt)}`),
   ];
   const sha = view?.landing?.mergedSha;
   if (view?.branch !== undefined && sha !== undefined) {
     const seen =
       onOrigin?.merged === true
-        ? `git finds it on the origin's ${origin.branch}, ${onOrigin.subjects.length} commit(s) came with it`
+        ? `git finds it on the origin's ${origin.branch}, ${counted(onOrigin.subjects.length, 'commit')} came with it`
         : c.red(`the origin's ${origin.branch} does not have it`);
     lines.push(`  branch ${view.branch}, merged as ${shortSha(sha)}: ${seen}`);
     lines.push(...(onOrigin?.subjects.slice(0, 4) ?? []).map((subject) => `    ${c.dim(oneLine(subject, 90))}`));

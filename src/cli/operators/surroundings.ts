@@ -1,5 +1,5 @@
 import type { Town } from '../../client/connect.js';
-import { FleetNotFoundError, NoWorkerError } from '../../client/errors.js';
+import { BeadNotFoundError, FleetNotFoundError, NoWorkerError } from '../../client/errors.js';
 import { FleetClient } from '../../client/fleet.js';
 import type { BeadView, RigView } from '../../contract/index.js';
 import { notStartedYet } from '../../domain/why-not.js';
@@ -28,6 +28,26 @@ async function rigOf(town: Town, rig: string, deadline: number): Promise<RigView
   } catch (error) {
     if (error instanceof NoWorkerError || error instanceof FleetNotFoundError) return 'silent';
     throw error;
+  }
+}
+
+/**
+ * A convoy starts its beads when their time has come: until then only the convoy knows of them.
+ * @returns what was asked, or in its place what the convoy says, as lines for a terminal.
+ * @throws BeadNotFoundError when no convoy has such a bead either.
+ */
+export async function orPending<T>(
+  asked: Promise<T>,
+  town: Town,
+  bead: string,
+  deadline: number,
+): Promise<T | string[]> {
+  try {
+    return await asked;
+  } catch (error) {
+    const pending = error instanceof BeadNotFoundError ? await pendingInConvoy(town, bead, deadline) : undefined;
+    if (pending === undefined) throw error;
+    return pending;
   }
 }
 

@@ -11,7 +11,7 @@ export function beadsTable(beads: BeadSummary[], now: number, c: Colors): string
       bead.bead,
       paintStatus(bead.status, c),
       paintAgent(bead.agent, c),
-      minutes((bead.closedAt ?? now) - bead.startedAt),
+      bead.closedAt === undefined ? minutes(now - bead.startedAt) : `took ${minutes(bead.closedAt - bead.startedAt)}`,
       bead.attention === undefined ? c.dim('-') : c.yellow(oneLine(bead.attention, 30)),
       oneLine(bead.title, 60),
     ]),

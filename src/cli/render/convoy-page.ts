@@ -51,8 +51,8 @@ function depths(view: ConvoyView): Map<string, number> {
   return known;
 }
 
-/** @returns a convoy as text: its verdict, and the graph with each bead below what it needs, one step further in. */
-export function convoyPage(view: ConvoyView, c: Colors): string {
+/** @param now by the reader's clock. @returns a convoy as text: its verdict, and the graph with each bead below what it needs, one step further in. */
+export function convoyPage(view: ConvoyView, now: number, c: Colors): string {
   const { progress } = view;
   const lines = [
     `${c.bold(view.convoy)}  ${view.status}  ${progress.merged}/${progress.total} merged${progress.failed > 0 ? `, ${progress.failed} failed` : ''}${progress.skipped > 0 ? `, ${progress.skipped} skipped` : ''}`,
@@ -68,7 +68,7 @@ export function convoyPage(view: ConvoyView, c: Colors): string {
   for (const bead of ordered) {
     const indent = '  '.repeat(depth.get(bead.id) ?? 0);
     const needs = bead.needs.length > 0 ? c.dim(` ← ${bead.needs.join(', ')}`) : '';
-    const time = bead.startedAt === undefined ? '' : c.dim(` ${minutes((bead.endedAt ?? view.now) - bead.startedAt)}`);
+    const time = bead.startedAt === undefined ? '' : c.dim(` ${minutes((bead.endedAt ?? now) - bead.startedAt)}`);
     const what = bead.sha !== undefined ? c.dim(` ${shortSha(bead.sha)}`) : '';
     lines.push(
       `${indent}${paint(bead.status, `${marks[bead.status]} ${bead.id}`, c)}  ${bead.status}${what}${time}${needs}  ${oneLine(bead.title, 60)}`,

@@ -5,9 +5,12 @@ import { minutes } from '../../domain/words.js';
 import { rigVerdict } from '../../domain/rig-details.js';
 import { oneLine, shortSha, table } from './format.js';
 
-/** @returns the settings and the state of a rig as text. */
-export function rigPage(view: RigView, c: Colors, atWork: readonly MergeAtWork[] = []): string {
-  const { settings: s, now } = view;
+/**
+ * @param now by the reader's clock: a rig that has nothing to do answers with the instant of its last event.
+ * @returns the settings and the state of a rig as text.
+ */
+export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly MergeAtWork[] = []): string {
+  const { settings: s } = view;
   const lines = [
     `${c.bold(view.rig)}  ${rigVerdict(view)}`,
     `repository ${s.repo}${s.base === undefined ? '' : `, base ${s.base}`}`,
@@ -42,7 +45,7 @@ export function rigPage(view: RigView, c: Colors, atWork: readonly MergeAtWork[]
         c,
       ),
     );
-  lines.push('', queuePage(view, c, atWork));
+  lines.push('', queuePage(view, now, c, atWork));
   return lines.join('\n');
 }
 
@@ -59,8 +62,7 @@ function workOf(item: string, atWork: readonly MergeAtWork[]): string {
 /**
  * @returns the merge queue of a rig: what is being merged, what waits in which order, and what became of the last ones.
  */
-export function queuePage(view: RigView, c: Colors, atWork: readonly MergeAtWork[] = []): string {
-  const { now } = view;
+export function queuePage(view: RigView, now: number, c: Colors, atWork: readonly MergeAtWork[] = []): string {
   const lines: string[] = [];
   const rows = [
     ...view.merging.map((entry) => [

@@ -1,9 +1,8 @@
-import type { Command } from 'commander';
 import { z } from 'zod';
 import { limits } from '../../contract/index.js';
-import { beadArgument, parseArgs } from '../args.js';
-import { action } from '../context.js';
 import { exitCodes } from '../exit.js';
+import { oneBead } from '../shared-options.js';
+import { argument, option, verb } from '../verb.js';
 
 const feedback = z
   .string()
@@ -12,33 +11,25 @@ const feedback = z
   .max(limits.textChars, `it has at most ${limits.textChars} characters`)
   .refine((given) => !given.includes('\0'), 'a request for changes cannot hold a NUL character');
 
-export function approve(program: Command): void {
-  program
-    .command('approve')
-    .description('let the verified work of a bead be merged')
-    .argument('<bead>', 'id of the bead')
-    .option('--by <name>', 'who approves')
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context, given: string, { by }: { by?: string }) => {
-        const bead = parseArgs(beadArgument, given, 'approve');
-        const text = await (await context.beads()).approve(bead, by);
-        context.print({ bead, text }, text);
-        return exitCodes.fine;
-      }),
-    );
-  program
-    .command('request-changes')
-    .description('send the work of a bead back with advice, instead of approving it')
-    .argument('<bead>', 'id of the bead')
-    .argument('<text>', 'what is to be changed')
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context, given: string, advice: string) => {
-        const bead = parseArgs(beadArgument, given, 'request-changes');
-        const text = await (await context.beads()).requestChanges(bead, parseArgs(feedback, advice, 'request-changes'));
-        context.print({ bead, text }, text);
-        return exitCodes.fine;
-      }),
-    );
-}
+export const approve = verb({
+  name: 'approve',
+  description: 'let the verified work of a bead be merged',
+  arguments: [oneBead],
+  options: { by: option('--by <name>', 'who approves', z.string().optional()) },
+  run: async (context, [id], { by }) => {
+    const text = await (await context.beads()).approve(id, by);
+    context.print({ bead: id, text }, text);
+    return exitCodes.fine;
+  },
+});
+
+export const requestChanges = verb({
+  name: 'request-changes',
+  description: 'send the work of a bead back with advice, instead of approving it',
+  arguments: [oneBead, argument('<text>', 'what is to be changed', feedback)],
+  run: async (context, [id, advice]) => {
+    const text = await (await context.beads()).requestChanges(id, advice);
+    context.print({ bead: id, text }, text);
+    return exitCodes.fine;
+  },
+});

@@ -1,173 +1,159 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Command } from 'commander';
 import { createLogUpdate } from 'log-update';
 import { z } from 'zod';
 import type { FleetClient } from '../../client/fleet.js';
 import { NoServerError, NoWorkerError } from '../../client/errors.js';
 import type { ConvoyView } from '../../contract/index.js';
-import { parseArgs, wholeNumber } from '../args.js';
-import { action } from '../context.js';
+import { counted } from '../../domain/words.js';
+import { checkAgent } from '../agent-spec.js';
 import type { Context } from '../context.js';
 import { readConvoyFile } from '../convoy-file.js';
-import { exitCodes, failure, usageError } from '../exit.js';
+import { exitCodes, failure } from '../exit.js';
+import type { Verb } from '../program.js';
 import { readText } from '../read-text.js';
 import { convoyPage } from '../render/convoy-page.js';
 import { oneLine } from '../render/format.js';
+import { priority, taskQueue } from '../shared-options.js';
+import { argument, flag, option, verb, verbGroup } from '../verb.js';
 
 const fileBytes = 4 * 1024 * 1024;
 const lookEvery = 700;
-const addOptions = z.object({
-  needs: z.string().optional(),
-  body: z.string().optional(),
-  priority: wholeNumber('a priority', 1, 5).optional(),
+
+const convoyId = argument('<convoy>', 'its id', z.string().min(1, 'which convoy?'));
+const withinConvoy = argument('<id>', 'id of the bead within the convoy', z.string().min(1, 'which bead?'));
+
+const create = verb({
+  name: 'create',
+  description: 'create a convoy from a YAML or JSON file',
+  arguments: [argument('<file>', 'the file; - reads it from stdin', z.string())],
+  options: {
+    taskQueue,
+    wait: flag('--wait', 'return only when it has landed (status 0) or cannot go on by itself (status 1)'),
+  },
+  run: async (context, [file], { wait, taskQueue: queue }) => {
+    const spec = readConvoyFile(await readText(file, fileBytes, 'a convoy'), file === '-' ? 'stdin' : file);
+    for (const { id, agent } of spec.beads) if (agent !== undefined) checkAgent(agent, `bead ${id}: `);
+    const fleet = await context.fleet();
+    await fleet.needsRig(spec.rig);
+    await fleet.createConvoy(spec, queue ?? (await context.town()).taskQueue);
+    if (wait) return waitFor(context, fleet, spec.convoy);
+    context.print(
+      { convoy: spec.convoy, beads: spec.beads.length },
+      `created convoy ${spec.convoy} with ${counted(spec.beads.length, 'bead')}${spec.staged ? '; it is staged: `heartbead convoy start` lets it go' : ''}`,
+    );
+    return exitCodes.fine;
+  },
 });
 
-export function convoy(program: Command): void {
-  const group = program.command('convoy').description('beads with dependencies that land together');
-  group.action(() => {
-    group.outputHelp({ error: true });
-    process.exitCode = exitCodes.usage;
+const show = verb({
+  name: 'show',
+  description: 'the graph of a convoy with the status of each bead',
+  arguments: [convoyId],
+  run: async (context, [id]) => {
+    const view = await (await context.fleet()).convoy(id);
+    context.print(view, convoyPage(view, Date.now(), context.io.colors));
+    return exitCodes.fine;
+  },
+});
+
+const ls = verb({
+  name: 'ls',
+  description: 'list the convoys',
+  options: { all: flag('--all', 'ended ones too') },
+  run: async (context, _, { all }) => {
+    const { fleetTable } = await import('../render/fleet-table.js');
+    const convoys = await (await context.fleet()).list('convoy', { all, limit: 500 });
+    context.print(
+      { convoys },
+      convoys.length === 0
+        ? 'no convoys (`heartbead convoy create` makes one)'
+        : fleetTable('CONVOY', convoys, Date.now(), context.io.colors),
+    );
+    return exitCodes.fine;
+  },
+});
+
+/** A request to a convoy that it answers with a sentence. */
+const request = (name: string, description: string, ask: (fleet: FleetClient, id: string) => Promise<string>): Verb =>
+  verb({
+    name,
+    description,
+    arguments: [convoyId],
+    run: async (context, [id]) => {
+      const text = await ask(await context.fleet(), id);
+      context.print({ convoy: id, text }, text);
+      return exitCodes.fine;
+    },
   });
-  group
-    .command('create')
-    .description('create a convoy from a YAML or JSON file')
-    .argument('<file>', 'the file; - reads it from stdin')
-    .option('--task-queue <name>', "the town's task queue")
-    .option('--wait', 'return only when it has landed (status 0) or cannot go on by itself (status 1)')
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context, file: string, { wait, taskQueue }: { wait?: boolean; taskQueue?: string }) => {
-        const spec = readConvoyFile(await readText(file, fileBytes, 'a convoy'), file === '-' ? 'stdin' : file);
-        const fleet = await context.fleet();
-        await fleet.needsRig(spec.rig);
-        await fleet.createConvoy(spec, taskQueue ?? (await context.town()).taskQueue);
-        if (wait === true) return waitFor(context, fleet, spec.convoy);
-        context.print(
-          { convoy: spec.convoy, beads: spec.beads.length },
-          `created convoy ${spec.convoy} with ${spec.beads.length} beads${spec.staged ? '; it is staged: `heartbead convoy start` lets it go' : ''}`,
-        );
-        return exitCodes.fine;
-      }),
-    );
-  group
-    .command('show')
-    .description('the graph of a convoy with the status of each bead')
-    .argument('<convoy>', 'its id')
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context, id: string) => {
-        const view = await (await context.fleet()).convoy(id);
-        context.print(view, convoyPage(view, context.io.colors));
-        return exitCodes.fine;
-      }),
-    );
-  group
-    .command('ls')
-    .description('list the convoys')
-    .option('--all', 'ended ones too')
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context, { all }: { all?: boolean }) => {
-        const { fleetTable } = await import('../render/fleet-table.js');
-        const convoys = await (await context.fleet()).list('convoy', { all: all === true, limit: 500 });
-        context.print(
-          { convoys },
-          convoys.length === 0
-            ? 'no convoys (`heartbead convoy create` makes one)'
-            : fleetTable('CONVOY', convoys, Date.now(), context.io.colors),
-        );
-        return exitCodes.fine;
-      }),
-    );
-  const simple = (
-    verb: string,
-    description: string,
-    run: (fleet: FleetClient, id: string) => Promise<string>,
-  ): void => {
-    group
-      .command(verb)
-      .description(description)
-      .argument('<convoy>', 'its id')
-      .option('--json', 'print JSON')
-      .action(
-        action(async (context, id: string) => {
-          const text = await run(await context.fleet(), id);
-          context.print({ convoy: id, text }, text);
-          return exitCodes.fine;
-        }),
-      );
-  };
-  simple('start', 'let a staged convoy go', (fleet, id) => fleet.startConvoy(id));
-  simple('pause', 'nothing new starts until resume; what runs goes on', (fleet, id) => fleet.pauseConvoy(id));
-  simple('resume', 'let a paused convoy go on; also tries again what waits for a person', (fleet, id) =>
-    fleet.resumeConvoy(id),
+
+/** `a, b` as a list. */
+const ids = z
+  .string()
+  .optional()
+  .transform((text) =>
+    (text ?? '')
+      .split(',')
+      .map((id) => id.trim())
+      .filter((id) => id !== ''),
   );
-  simple('cancel', 'cancel it and all its beads; merged work stays merged', async (fleet, id) => {
+
+const add = verb({
+  name: 'add',
+  description: 'add a bead',
+  arguments: [convoyId, withinConvoy, argument('<title>', 'what is to be done', z.string())],
+  options: {
+    needs: option('--needs <ids>', 'comma-separated ids that must be merged first', ids),
+    body: option('--body <text>', 'the whole task', z.string().optional()),
+    priority: priority('from 1 (first) to 5 (last)'),
+  },
+  run: async (context, [id, bead, title], given) => {
+    const added = { id: bead, title, ...given };
+    const text = await (await context.fleet()).addBead(id, { bead: added });
+    context.print({ convoy: id, bead: added, text }, text);
+    return exitCodes.fine;
+  },
+});
+
+const remove = verb({
+  name: 'remove',
+  description: 'take a bead out, and cancel it if it runs',
+  arguments: [convoyId, withinConvoy],
+  options: { release: flag('--release', 'those that need it go on without it') },
+  run: async (context, [id, bead], { release }) => {
+    const text = await (await context.fleet()).removeBead(id, { id: bead, ...(release ? { release } : {}) });
+    context.print({ convoy: id, bead, text }, text);
+    return exitCodes.fine;
+  },
+});
+
+const retry = verb({
+  name: 'retry',
+  description: 'start a failed or cancelled bead of a convoy again',
+  arguments: [convoyId, withinConvoy],
+  run: async (context, [id, bead]) => {
+    const text = await (await context.fleet()).retryBead(id, bead);
+    context.print({ convoy: id, bead, text }, text);
+    return exitCodes.fine;
+  },
+});
+
+export const convoy = verbGroup('convoy', 'beads with dependencies that land together', [
+  create,
+  show,
+  ls,
+  request('start', 'let a staged convoy go', (fleet, id) => fleet.startConvoy(id)),
+  request('pause', 'nothing new starts until resume; what runs goes on', (fleet, id) => fleet.pauseConvoy(id)),
+  request('resume', 'let a paused convoy go on; also tries again what waits for a person', (fleet, id) =>
+    fleet.resumeConvoy(id),
+  ),
+  request('cancel', 'cancel it and all its beads; merged work stays merged', async (fleet, id) => {
     await fleet.cancelConvoy(id);
     return `${id} is being cancelled: its beads end first`;
-  });
-  group
-    .command('add')
-    .description('add a bead')
-    .argument('<convoy>', 'its id')
-    .argument('<id>', 'id of the bead within the convoy')
-    .argument('<title>', 'what is to be done')
-    .option('--needs <ids>', 'comma-separated ids that must be merged first')
-    .option('--body <text>', 'the whole task')
-    .option('--priority <n>', 'from 1 (first) to 5 (last)')
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context, convoyId: string, id: string, title: string, rest: unknown) => {
-        const { needs, body, priority } = parseArgs(addOptions, rest, 'convoy add');
-        const bead = {
-          id,
-          title,
-          needs:
-            needs === undefined
-              ? []
-              : needs
-                  .split(',')
-                  .map((need) => need.trim())
-                  .filter((need) => need !== ''),
-          body,
-          priority,
-        };
-        const text = await (await context.fleet()).addBead(convoyId, { bead });
-        context.print({ convoy: convoyId, bead, text }, text);
-        return exitCodes.fine;
-      }),
-    );
-  group
-    .command('remove')
-    .description('take a bead out, and cancel it if it runs')
-    .argument('<convoy>', 'its id')
-    .argument('<id>', 'id of the bead within the convoy')
-    .option('--release', 'those that need it go on without it')
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context, convoyId: string, id: string, { release }: { release?: boolean }) => {
-        const text = await (
-          await context.fleet()
-        ).removeBead(convoyId, { id, ...(release === true ? { release } : {}) });
-        context.print({ convoy: convoyId, bead: id, text }, text);
-        return exitCodes.fine;
-      }),
-    );
-  group
-    .command('retry')
-    .description('start a failed or cancelled bead of a convoy again')
-    .argument('<convoy>', 'its id')
-    .argument('<id>', 'id of the bead within the convoy')
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context, convoyId: string, id: string) => {
-        if (id === '') throw usageError('which bead?', 'see `heartbead convoy retry --help`');
-        const text = await (await context.fleet()).retryBead(convoyId, id);
-        context.print({ convoy: convoyId, bead: id, text }, text);
-        return exitCodes.fine;
-      }),
-    );
-}
+  }),
+  add,
+  remove,
+  retry,
+]);
 
 const ended = new Set<ConvoyView['status']>(['landed', 'failed', 'cancelled']);
 
@@ -182,7 +168,7 @@ async function waitFor(context: Context, fleet: FleetClient, id: string): Promis
         throw error;
       });
       if (view !== undefined) {
-        if (redraw) redraw(convoyPage(view, context.io.errColors));
+        if (redraw) redraw(convoyPage(view, Date.now(), context.io.errColors));
         else {
           const line = `${view.status}, ${view.progress.merged}/${view.progress.total} merged: ${view.beads.map((bead) => `${bead.id} ${bead.status}`).join(', ')}`;
           if (line !== last) context.io.err(line);
@@ -190,7 +176,7 @@ async function waitFor(context: Context, fleet: FleetClient, id: string): Promis
         }
         if (ended.has(view.status) || view.attention === 'blocked') {
           redraw?.done();
-          context.print(view, convoyPage(view, context.io.colors));
+          context.print(view, convoyPage(view, Date.now(), context.io.colors));
           if (view.status === 'landed') return exitCodes.fine;
           throw failure(
             `convoy ${id} ${view.attention === 'blocked' ? 'waits for a person' : `is ${view.status}`}: ${oneLine(view.reason, 500)}`,

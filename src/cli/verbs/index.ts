@@ -1,7 +1,6 @@
 import { agent } from './agent.js';
-import { approve } from './approve.js';
+import { approve, requestChanges } from './approve.js';
 import { board } from './board.js';
-import { cancel } from './cancel.js';
 import { completion } from './completion.js';
 import { convoy } from './convoy.js';
 import { costs } from './costs.js';
@@ -14,16 +13,13 @@ import { logs } from './logs.js';
 import { ls } from './ls.js';
 import { mcp } from './mcp.js';
 import { notify } from './notify.js';
-import { nudge } from './nudge.js';
-import { pause } from './pause.js';
 import { problems } from './problems.js';
 import { queue } from './queue.js';
 import { replay } from './replay.js';
-import { resume } from './resume.js';
-import { retry } from './retry.js';
 import { rig } from './rig.js';
 import { show } from './show.js';
 import { sling } from './sling.js';
+import { cancel, nudge, pause, resume, retry } from './steering.js';
 import { top } from './top.js';
 import { up } from './up.js';
 import { watch } from './watch.js';
@@ -50,6 +46,7 @@ export const verbs = [
   retry,
   cancel,
   approve,
+  requestChanges,
   rig,
   convoy,
   queue,

@@ -1,48 +1,43 @@
-import type { Command } from 'commander';
 import { z } from 'zod';
-import { parseArgs, statusOption, wholeNumber } from '../args.js';
-import { action } from '../context.js';
+import { statusOption } from '../args.js';
 import { exitCodes } from '../exit.js';
+import { atMost, rigName } from '../shared-options.js';
+import { flag, option, verb } from '../verb.js';
 
-const options = z.object({
-  status: statusOption.optional(),
-  all: z.boolean().default(false),
-  limit: wholeNumber('--limit', 1, 10_000).default(100),
-});
-
-export function ls(program: Command): void {
-  program
-    .command('ls')
-    .description('list the beads, newest first (from the visibility store, which is a moment late)')
-    .option('--status <status>', 'only beads of this status')
-    .option('--all', 'ended ones too')
-    .option('--limit <n>', 'at most so many', '100')
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context, given: unknown) => {
-        const { status, all, limit } = parseArgs(options, given, 'ls');
-        const { listBeads } = await import('../../client/list.js');
-        const { beadsTable } = await import('../render/beads-table.js');
-        const found = await listBeads(await context.town(), {
-          all,
-          limit,
-          deadline: context.deadline,
-          status,
-        });
-        const none =
-          status === undefined && !all
-            ? 'no open beads (`heartbead ls --all` shows ended ones; `heartbead sling` starts one)'
-            : 'no such beads';
-        context.print(
-          { beads: found.beads, more: found.more },
-          found.beads.length === 0 ? none : beadsTable(found.beads, Date.now(), context.io.colors),
-        );
-        if (!context.json && found.beads.length > 0) {
-          context.note(
-            `${found.more ? `the newest ${limit}; more with --limit. ` : ''}This list may be a moment late; \`heartbead show BEAD\` asks the bead itself.`,
-          );
-        }
-        return exitCodes.fine;
-      }),
+export const ls = verb({
+  name: 'ls',
+  description: 'list the beads, newest first (from the visibility store, which is a moment late)',
+  options: {
+    status: option('--status <status>', 'only beads of this status', statusOption.optional()),
+    rig: option('--rig <name>', 'only beads of this rig', rigName.optional()),
+    convoy: option('--convoy <id>', 'only beads of this convoy', z.string().min(1).max(100).optional()),
+    all: flag('--all', 'ended ones too'),
+    limit: atMost(10_000, 100),
+  },
+  run: async (context, _, { status, rig, convoy, all, limit }) => {
+    const { listBeads } = await import('../../client/list.js');
+    const { beadsTable } = await import('../render/beads-table.js');
+    const found = await listBeads(await context.town(), {
+      all,
+      limit,
+      deadline: context.deadline,
+      status,
+      rig,
+      convoy,
+    });
+    const none =
+      status === undefined && rig === undefined && convoy === undefined && !all
+        ? 'no open beads (`heartbead ls --all` shows ended ones; `heartbead sling` starts one)'
+        : 'no such beads';
+    context.print(
+      { beads: found.beads, more: found.more },
+      found.beads.length === 0 ? none : beadsTable(found.beads, Date.now(), context.io.colors),
     );
-}
+    if (!context.json && found.beads.length > 0) {
+      context.note(
+        `${found.more ? `the newest ${limit}; more with --limit. ` : ''}This list may be a moment late; \`heartbead show BEAD\` asks the bead itself.`,
+      );
+    }
+    return exitCodes.fine;
+  },
+});

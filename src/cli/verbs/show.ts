@@ -1,31 +1,32 @@
-import type { Command } from 'commander';
-import { beadArgument, parseArgs } from '../args.js';
-import { action } from '../context.js';
 import { exitCodes } from '../exit.js';
+import { oneBead } from '../shared-options.js';
+import { oneLine } from '../render/format.js';
+import { verb } from '../verb.js';
 
-export function show(program: Command): void {
-  program
-    .command('show')
-    .description('everything about a bead: status, attempts, messages, story')
-    .argument('<bead>', 'id of the bead')
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context, given: string) => {
-        const bead = parseArgs(beadArgument, given, 'show');
-        const { lookAt } = await import('../../client/look.js');
-        const { beadPage } = await import('../render/bead-page.js');
-        const look = await lookAt(await context.beads(), bead);
-        context.print(
-          {
-            bead,
-            partial: look.view === undefined,
-            notes: look.notes,
-            state: look.view ?? null,
-            execution: look.description,
-          },
-          beadPage(look, Date.now(), context.io.colors),
-        );
-        return exitCodes.fine;
-      }),
+export const show = verb({
+  name: 'show',
+  description: 'everything about a bead: status, attempts, messages, story',
+  arguments: [oneBead],
+  run: async (context, [bead]) => {
+    const { lookAt } = await import('../../client/look.js');
+    const { beadPage } = await import('../render/bead-page.js');
+    const { orPending } = await import('../operators/surroundings.js');
+    const look = await orPending(lookAt(await context.beads(), bead), await context.town(), bead, context.deadline);
+    if (Array.isArray(look)) {
+      const lines = look.map((line) => oneLine(line, 2_000));
+      context.print({ bead, partial: true, notes: lines, state: null, execution: null }, lines.join('\n'));
+      return exitCodes.fine;
+    }
+    context.print(
+      {
+        bead,
+        partial: look.view === undefined,
+        notes: look.notes,
+        state: look.view ?? null,
+        execution: look.description,
+      },
+      beadPage(look, Date.now(), context.io.colors),
     );
-}
+    return exitCodes.fine;
+  },
+});

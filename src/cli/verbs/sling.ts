@@ -1,118 +1,83 @@
-import type { Command } from 'commander';
 import { z } from 'zod';
 import { adapters } from '../../agents/index.js';
 import { limits } from '../../contract/index.js';
 import type { BeadInput } from '../../contract/index.js';
 import { beadInputProblem } from '../../domain/input.js';
 import { agentSpec } from '../agent-spec.js';
-import {
-  beadArgument,
-  budgetOptions,
-  clockOptions,
-  collect,
-  keyValues,
-  parseArgs,
-  titleArgument,
-  wholeNumber,
-} from '../args.js';
+import { beadArgument, titleArgument } from '../args.js';
 import { beadIdOf } from '../bead-id.js';
-import { action } from '../context.js';
 import type { Context } from '../context.js';
 import { exitCodes, failure, usageError } from '../exit.js';
 import { readText } from '../read-text.js';
 import { workingCopyNote } from '../local-repository.js';
 import { namedRepository } from '../repo.js';
 import { oneLine, shortSha } from '../render/format.js';
+import { agentOptions, budget, clock, priority, rigName, taskQueue } from '../shared-options.js';
+import { argument, flag, option, verb } from '../verb.js';
+import type { Given } from '../verb.js';
 
-const options = z.object({
-  repo: z.string().optional(),
-  base: z.string().optional(),
-  id: beadArgument.optional(),
-  body: z.string().optional(),
-  bodyFile: z.string().optional(),
-  agent: z.string().optional(),
-  command: z.string().optional(),
-  option: keyValues.default({}),
-  env: z.array(z.string()).default([]),
-  priority: wholeNumber('a priority', 1, 5).default(3),
-  rig: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9-]{0,59}$/, 'a rig has a name of lower-case letters, digits and dashes')
-    .optional(),
-  target: z.string().optional(),
-  clock: clockOptions.default({}),
-  budget: budgetOptions.default({}),
-  taskQueue: z.string().min(1).max(200).optional(),
-  wait: z.boolean().default(false),
+const options = {
+  repo: option(
+    '--repo <url>',
+    'the repository to work on: a URL, or the path of a local one (with --rig: that of the rig)',
+    z.string().optional(),
+  ),
+  base: option(
+    '--base <branch>',
+    "the branch to start from (default: the remote's default branch)",
+    z.string().optional(),
+  ),
+  id: option('--id <id>', 'id of the bead (default: made of the title)', beadArgument.optional()),
+  body: option('--body <text>', 'the whole task, at most 64 KiB', z.string().optional()),
+  bodyFile: option('--body-file <file>', 'read the task from a file, or from stdin with -', z.string().optional()),
+  ...agentOptions(`${Object.keys(adapters).join(', ')}, or one of your own in agents.yaml`),
+  priority: priority('from 1 (first) to 5 (last) (default: 3)'),
+  rig: option(
+    '--rig <name>',
+    'the rig that grants its attempts and merges its work; its agent is taken when none is named',
+    rigName.optional(),
+  ),
+  target: option(
+    '--target <branch>',
+    "the branch to land on, with --rig (default: the rig's base)",
+    z.string().optional(),
+  ),
+  clock,
+  budget,
+};
+
+export const sling = verb({
+  name: 'sling',
+  description: 'start a bead: one piece of work for one agent',
+  arguments: [argument('<title>', 'what is to be done, in a line', titleArgument)],
+  options: {
+    ...options,
+    taskQueue,
+    wait: flag('--wait', 'return only when the bead has closed (status 0) or cannot go on by itself (status 1)'),
+  },
+  example:
+    'heartbead sling "Fix the typo" --repo . --command "./fix.sh && git commit -am fixed && heartbead agent done"',
+  run: async (context, [title], { wait, taskQueue: queue, ...rest }) => {
+    const input = await beadInput(context, title, rest);
+    const beads = await context.beads();
+    const town = await context.town();
+    const { runId } = await beads.start(input, queue ?? town.taskQueue);
+    const started = {
+      bead: input.bead,
+      title: input.title,
+      repo: input.repo,
+      workflowId: `bead-${input.bead}`,
+      runId,
+    };
+    if (wait) return waitAndReport(context, input.bead, started);
+    context.print(started, `slung ${input.bead}`);
+    if (!context.json) context.note(`watch it with \`heartbead watch\`, or ask \`heartbead explain ${input.bead}\``);
+    return exitCodes.fine;
+  },
 });
 
-export function sling(program: Command): void {
-  program
-    .command('sling')
-    .description('start a bead: one piece of work for one agent')
-    .argument('<title>', 'what is to be done, in a line')
-    .option(
-      '--repo <url>',
-      'the repository to work on: a URL, or the path of a local one (with --rig: that of the rig)',
-    )
-    .option('--base <branch>', "the branch to start from (default: the remote's default branch)")
-    .option('--id <id>', 'id of the bead (default: made of the title)')
-    .option('--body <text>', 'the whole task, at most 64 KiB')
-    .option('--body-file <file>', 'read the task from a file, or from stdin with -')
-    .option('--agent <name>', `the agent program: ${Object.keys(adapters).join(', ')}`)
-    .option('--command <cmd>', 'the command line of the shell agent')
-    .option('--option <key=value>', "an option of the agent's adapter; the value may be JSON (repeatable)", collect)
-    .option('--env <name>', "a variable of the worker's host that the agent may see (repeatable)", collect)
-    .option('--priority <n>', 'from 1 (first) to 5 (last)', '3')
-    .option(
-      '--rig <name>',
-      'the rig that grants its attempts and merges its work; its agent is taken when none is named',
-    )
-    .option('--target <branch>', "the branch to land on, with --rig (default: the rig's base)")
-    .option(
-      '--clock <name=duration>',
-      'another setting for one of the clocks, such as maxRuntime=2h (repeatable)',
-      collect,
-    )
-    .option(
-      '--budget <name=number>',
-      'a budget, such as maxCostUsd=5, maxTokens=2000000 or agentFailures=3 (repeatable)',
-      collect,
-    )
-    .option('--task-queue <name>', "the town's task queue")
-    .option('--wait', 'return only when the bead has closed (status 0) or cannot go on by itself (status 1)')
-    .option('--json', 'print JSON')
-    .addHelpText(
-      'after',
-      '\nExample:\n  heartbead sling "Fix the typo" --repo . --command "./fix.sh && git commit -am fixed && heartbead agent done"',
-    )
-    .action(
-      action(async (context, title: string, given: unknown) => {
-        const { wait, taskQueue, ...rest } = parseArgs(options, given, 'sling');
-        const input = await beadInput(context, parseArgs(titleArgument, title, 'sling'), rest);
-        const beads = await context.beads();
-        const town = await context.town();
-        const { runId } = await beads.start(input, taskQueue ?? town.taskQueue);
-        const started = {
-          bead: input.bead,
-          title: input.title,
-          repo: input.repo,
-          workflowId: `bead-${input.bead}`,
-          runId,
-        };
-        if (wait) return waitAndReport(context, input.bead, started);
-        context.print(started, `slung ${input.bead}`);
-        if (!context.json)
-          context.note(`watch it with \`heartbead watch\`, or ask \`heartbead explain ${input.bead}\``);
-        return exitCodes.fine;
-      }),
-    );
-}
-
-type Given = Omit<z.output<typeof options>, 'wait' | 'taskQueue'>;
-
 /** Everything is checked before the server hears of it: a refused sling has started nothing. */
-async function beadInput(context: Context, title: string, given: Given): Promise<BeadInput> {
+async function beadInput(context: Context, title: string, given: Given<typeof options>): Promise<BeadInput> {
   if (given.body !== undefined && given.bodyFile !== undefined)
     throw usageError('--body and --body-file exclude each other');
   const body = given.bodyFile === undefined ? given.body : await readText(given.bodyFile, limits.bodyBytes, 'a body');
@@ -124,13 +89,13 @@ async function beadInput(context: Context, title: string, given: Given): Promise
       given.rig !== undefined && given.agent === undefined && given.command === undefined
         ? { adapter: 'rig' }
         : agentSpec(given, 'sling'),
-    priority: given.priority,
+    priority: given.priority ?? 3,
     body,
     base: given.base,
     rig: given.rig,
     target: given.target,
-    ...(Object.keys(given.clock).length === 0 ? {} : { clocks: given.clock }),
-    ...(Object.keys(given.budget).length === 0 ? {} : { budgets: given.budget }),
+    clocks: given.clock,
+    budgets: given.budget,
   };
   const problem = beadInputProblem(input, (text) => Buffer.byteLength(text));
   if (problem !== undefined) throw usageError(problem, 'see `heartbead sling --help`');
@@ -138,7 +103,7 @@ async function beadInput(context: Context, title: string, given: Given): Promise
 }
 
 /** A rig that does not exist is said before anything starts. */
-async function repoFor(context: Context, { repo, rig, target }: Given): Promise<string> {
+async function repoFor(context: Context, { repo, rig, target }: Given<typeof options>): Promise<string> {
   if (target !== undefined && rig === undefined)
     throw usageError('--target goes with --rig: without one nothing is merged', 'see `heartbead sling --help`');
   if (rig === undefined) {

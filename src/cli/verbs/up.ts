@@ -1,69 +1,63 @@
-import type { Command } from 'commander';
 import { z } from 'zod';
 import { stateDirectory } from '../../client/home.js';
 import { DEFAULT_TASK_QUEUE } from '../../contract/index.js';
-import { parseArgs, wholeNumber } from '../args.js';
-import { action } from '../context.js';
+import { counted } from '../../domain/words.js';
+import { wholeNumber } from '../args.js';
 import type { Context } from '../context.js';
 import { exitCodes, failure } from '../exit.js';
 import { untilInterrupted } from '../interrupt.js';
 import type { TownUp } from '../town/up.js';
+import { flag, option, verb } from '../verb.js';
+import { workerOptions } from '../worker-options.js';
 
-const options = z.object({
-  worker: z.boolean().default(true),
-  board: z.boolean().default(true),
-  maxAgents: wholeNumber('--max-agents', 1, 1_000).optional(),
-  port: wholeNumber('--port', 1, 65_535).optional(),
-  uiPort: wholeNumber('--ui-port', 1, 65_535).optional(),
-  taskQueue: z.string().min(1).max(200).optional(),
-  foreground: z.boolean().default(false),
+const portNumber = (flag: '--port' | '--ui-port', says: string) =>
+  option(`${flag} <port>`, says, wholeNumber(flag, 1, 65_535).optional());
+
+export const up = verb({
+  name: 'up',
+  description:
+    'start what is not up: a Temporal server (unless one is configured), its search attributes, a worker, and the board; they go on after this command',
+  options: {
+    worker: option('--no-worker', 'no worker', z.boolean().default(true)),
+    board: option('--no-board', 'no board', z.boolean().default(true)),
+    maxAgents: workerOptions.maxAgents,
+    port: portNumber('--port', 'of the server (default: 7233, or another when that is taken)'),
+    uiPort: portNumber('--ui-port', 'of its Web UI (default: 8233, or another when that is taken)'),
+    taskQueue: workerOptions.taskQueue,
+    foreground: flag('--foreground', 'stay until Ctrl-C, then stop what this command has started'),
+  },
+  run: async (context, _, { worker, board, maxAgents, port, uiPort, taskQueue, foreground }) => {
+    const { bringUp } = await import('../town/up.js');
+    const home = stateDirectory(context.io.env);
+    const {
+      server,
+      worker: started,
+      board: shown,
+      registered,
+      town,
+    } = await bringUp({
+      home,
+      env: context.io.env,
+      taskQueue: taskQueue ?? context.io.env['HEARTBEAD_TASK_QUEUE'] ?? DEFAULT_TASK_QUEUE,
+      log: (line) => context.note(line),
+      port,
+      uiPort,
+      board,
+      ...(worker ? { worker: maxAgents === undefined ? {} : { maxAgents } } : {}),
+    });
+    await town.close();
+    const up = { server, registered, worker: started, board: shown };
+    const { addressWithToken } = await import('../../board/serve.js');
+    const address = shown === undefined ? undefined : addressWithToken(shown.record);
+    context.print(result(home, up, address), page(home, up, address));
+    if (started?.state === 'running' && maxAgents !== undefined && maxAgents !== started.record.maxAgents)
+      context.note(
+        `--max-agents ${maxAgents} was ignored: the worker that runs takes at most ${started.record.maxAgents}; to change it, \`heartbead down\` first`,
+      );
+    if (!foreground) return exitCodes.fine;
+    return stay(context, home, up);
+  },
 });
-
-export function up(program: Command): void {
-  program
-    .command('up')
-    .description(
-      'start what is not up: a Temporal server (unless one is configured), its search attributes, a worker, and the board; they go on after this command',
-    )
-    .option('--no-worker', 'no worker')
-    .option('--no-board', 'no board')
-    .option('--max-agents <n>', 'at most so many agents on this host (default: 4)')
-    .option('--port <port>', 'of the server (default: 7233, or another when that is taken)')
-    .option('--ui-port <port>', 'of its Web UI (default: 8233, or another when that is taken)')
-    .option('--task-queue <name>', "the town's task queue", undefined)
-    .option('--foreground', 'stay until Ctrl-C, then stop what this command has started')
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context, given: unknown) => {
-        const { worker, board, maxAgents, port, uiPort, taskQueue, foreground } = parseArgs(options, given, 'up');
-        const { bringUp } = await import('../town/up.js');
-        const home = stateDirectory(context.io.env);
-        const {
-          server,
-          worker: started,
-          board: shown,
-          registered,
-          town,
-        } = await bringUp({
-          home,
-          env: context.io.env,
-          taskQueue: taskQueue ?? context.io.env['HEARTBEAD_TASK_QUEUE'] ?? DEFAULT_TASK_QUEUE,
-          log: (line) => context.note(line),
-          port,
-          uiPort,
-          board,
-          ...(worker ? { worker: maxAgents === undefined ? {} : { maxAgents } } : {}),
-        });
-        await town.close();
-        const up = { server, registered, worker: started, board: shown };
-        const { addressWithToken } = await import('../../board/serve.js');
-        const address = shown === undefined ? undefined : addressWithToken(shown.record);
-        context.print(result(home, up, address), page(home, up, address));
-        if (!foreground) return exitCodes.fine;
-        return stay(context, home, up);
-      }),
-    );
-}
 
 type Up = Omit<TownUp, 'town'>;
 
@@ -135,7 +129,7 @@ async function stay(context: Context, home: string, { server, worker, board }: U
   context.note(
     agentsAlive.length === 0
       ? 'stopped'
-      : `stopped; ${agentsAlive.length} agent(s) live on and continue after the next \`heartbead up\``,
+      : `stopped; ${counted(agentsAlive.length, 'agent')} ${agentsAlive.length === 1 ? 'lives' : 'live'} on and ${agentsAlive.length === 1 ? 'continues' : 'continue'} after the next \`heartbead up\``,
   );
   if (died !== undefined)
     throw failure(`the ${died.what} (pid ${died.record.pid}) has ended by itself`, `read its log: ${died.record.log}`);

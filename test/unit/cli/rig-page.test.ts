@@ -46,7 +46,7 @@ const work = (more: Partial<MergeAtWork>): MergeAtWork => ({
   resting: false,
   ...more,
 });
-const rows = (...atWork: MergeAtWork[]): string => queuePage(view, createColors(false), atWork);
+const rows = (...atWork: MergeAtWork[]): string => queuePage(view, view.now, createColors(false), atWork);
 
 describe('the merge queue of a rig', () => {
   test('tells what the refinery is doing, in its own words', () => {

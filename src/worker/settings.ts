@@ -1,0 +1,63 @@
+/** What a worker can be told, by `node dist/worker.js` and by `heartbead worker` alike. */
+export interface WorkerSettings {
+  /** The state directory. */
+  home?: string;
+  taskQueue?: string;
+  maxAgents?: number;
+  /** Bytes. */
+  diskFloor?: number;
+  healthPort?: number;
+}
+
+/** A flag whose value is a whole number within bounds. `times` turns the flag's unit into the setting's. */
+export interface NumberFlag {
+  flag: string;
+  takes: string;
+  says: string;
+  least: number;
+  most: number;
+  times?: number;
+}
+export interface TextFlag {
+  flag: string;
+  takes: string;
+  says: string;
+}
+
+/** The flags of a worker: a new setting does not compile before it has one. */
+export const workerFlags = {
+  maxAgents: {
+    flag: '--max-agents',
+    takes: 'n',
+    says: 'at most so many agents on this host (default: 4)',
+    least: 1,
+    most: 1_000,
+  },
+  home: { flag: '--home', takes: 'dir', says: 'the state directory (default: HEARTBEAD_HOME)' },
+  taskQueue: { flag: '--task-queue', takes: 'name', says: "the town's task queue" },
+  diskFloor: {
+    flag: '--disk-floor',
+    takes: 'MiB',
+    says: 'start nothing new below so much free space (default: 512)',
+    least: 0,
+    most: 1_000_000_000,
+    times: 1024 * 1024,
+  },
+  healthPort: {
+    flag: '--health-port',
+    takes: 'port',
+    says: 'answer probes on this port of the loopback interface',
+    least: 0,
+    most: 65_535,
+  },
+} as const satisfies {
+  [K in keyof WorkerSettings]-?: WorkerSettings[K] extends string | undefined ? TextFlag : NumberFlag;
+};
+
+/** @returns the value of a flag in its setting's unit. @throws Error when it is no whole number within the bounds. */
+export function numberOf({ flag, least, most, times = 1 }: NumberFlag, given: string): number {
+  const value = Number(given);
+  if (!/^\d+$/.test(given) || value < least || value > most)
+    throw new Error(`${flag} is a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`);
+  return value * times;
+}

@@ -1,0 +1,170 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import type { BeadView } from '../../src/contract/index.js';
+import { Cli, lineOf } from './support/cli.js';
+import { Repository } from './support/repository.js';
+
+let cli: Cli;
+let repository: Repository;
+const queue = `many-${randomBytes(4).toString('hex')}`;
+const id = (name: string): string => `${name}-${queue.slice(5)}`;
+
+beforeAll(async () => {
+  const { address, namespace } = inject('devServer');
+  cli = new Cli({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, HEARTBEAD_TASK_QUEUE: queue });
+  repository = new Repository();
+  await lineOf(cli.start(['worker']), 'stderr', /the worker polls/);
+  // A branch that is not there blocks a bead at once.
+  for (const name of ['one', 'two', 'three'])
+    await cli.json([
+      'sling',
+      name,
+      '--id',
+      id(name),
+      '--repo',
+      repository.path,
+      '--command',
+      'true',
+      '--base',
+      'nosuch',
+    ]);
+  for (const name of ['one', 'two', 'three'])
+    await expect.poll(async () => (await state(name)).status, { timeout: 60_000, interval: 300 }).toBe('blocked');
+});
+afterAll(async () => {
+  await cli.end();
+  repository.remove();
+});
+
+const state = async (name: string): Promise<BeadView> =>
+  (await cli.json<{ state: BeadView }>(['show', id(name)])).state;
+
+/** The list of beads is a moment late. */
+const listed = (count: number): Promise<void> =>
+  expect
+    .poll(async () => (await cli.json<{ beads: unknown[] }>(['ls', '--limit', '1000'])).beads.length, {
+      timeout: 30_000,
+      interval: 300,
+    })
+    .toBeGreaterThanOrEqual(count);
+
+interface Results {
+  results: ({ bead: string; text: string } | { bead: string; error: { code: number; message: string } })[];
+}
+
+describe('many beads by one command', () => {
+  test('a filter says first which beads it means, and does nothing without a terminal or --yes (2)', async () => {
+    await listed(3);
+    const { code, stdout, stderr } = await cli.run(['pause', '--cause', 'setup']);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    for (const name of ['one', 'two', 'three']) expect(stderr).toContain(id(name));
+    expect(stderr).toMatch(/to pause: 3 beads/);
+    expect(stderr).toMatch(/nothing was done/);
+    expect((await state('one')).paused).toBe(false);
+  });
+
+  test('with --yes each of them answers, and what would refuse is left alone', async () => {
+    expect((await cli.run(['pause', id('two')])).code).toBe(0);
+    const { code, stdout, stderr } = await cli.run(['pause', '--status', 'blocked', '--yes', '--json']);
+    expect(code).toBe(0);
+    expect((JSON.parse(stdout) as Results).results).toEqual(
+      [id('one'), id('three')].map((bead) => ({ bead, text: expect.stringContaining('paused') })),
+    );
+    expect(stderr).toMatch(/to pause: 2 beads; 1 other would refuse it and is left alone/);
+  });
+
+  test('beads that are named are asked without a question; one that refuses keeps no other waiting (4)', async () => {
+    expect((await cli.run(['resume', id('three')])).code).toBe(0);
+    const { code, stdout } = await cli.run(['resume', id('one'), id('two'), id('three'), '--json']);
+    expect(code).toBe(4);
+    expect((JSON.parse(stdout) as Results).results).toEqual([
+      { bead: id('one'), text: expect.any(String) },
+      { bead: id('two'), text: expect.any(String) },
+      { bead: id('three'), error: expect.objectContaining({ code: 4, message: 'the bead is not paused' }) },
+    ]);
+  });
+
+  test('retry --all-blocked tries all of them again', async () => {
+    const { results } = await cli.json<Results>(['retry', '--all-blocked', '--yes']);
+    expect(results.map(({ bead }) => bead)).toEqual([id('one'), id('three'), id('two')]);
+    for (const name of ['one', 'two', 'three'])
+      await expect
+        .poll(async () => await state(name), { timeout: 60_000, interval: 300 })
+        .toMatchObject({ status: 'blocked', attemptCount: 2 });
+  });
+
+  test('nudge says one thing to several', async () => {
+    const { results } = await cli.json<Results>(['nudge', id('one'), id('two'), 'the branch is there now']);
+    expect(results.map(({ bead }) => bead)).toEqual([id('one'), id('two')]);
+    expect((await state('two')).messages.map(({ text }) => text)).toContain('the branch is there now');
+    expect((await state('three')).messages).toEqual([]);
+  });
+
+  test('what cannot be meant is a usage error (2), and a filter that meets no bead is none', async () => {
+    for (const args of [
+      ['pause'],
+      ['pause', id('one'), '--status', 'blocked'],
+      ['cancel', '--status', 'closed', '--yes'],
+      ['retry', '--cause', 'sunspots', '--yes'],
+      ['retry', '--all-blocked', '--now', '--yes'],
+      ['nudge', 'only-a-text'],
+    ])
+      expect([args, (await cli.run(args)).code]).toEqual([args, 2]);
+    expect(await cli.json(['cancel', '--rig', 'nosuch', '--yes'])).toEqual({ results: [] });
+  });
+
+  test('cancel --wait ends with 0 when the last of them has ended', async () => {
+    const { code, stdout } = await cli.run(['cancel', id('one'), id('two'), id('three'), '--wait', '--json']);
+    expect(code).toBe(0);
+    expect((JSON.parse(stdout) as Results).results.map(({ bead }) => bead)).toEqual([
+      id('one'),
+      id('two'),
+      id('three'),
+    ]);
+    expect((await state('three')).status).toBe('cancelled');
+  });
+});
+
+describe('what there is not', () => {
+  test('history of a bead that there is not is 3, as with the other verbs', async () => {
+    for (const verb of ['show', 'explain', 'history']) {
+      const { code, stderr } = await cli.run([verb, 'nosuch']);
+      expect([verb, code, stderr]).toEqual([verb, 3, expect.stringContaining('there is no bead nosuch')]);
+    }
+  });
+
+  test('a mistake in the arguments of a verb points to its own help', async () => {
+    expect((await cli.run(['show'])).stderr).toContain('see `heartbead show --help`');
+    expect((await cli.run(['rig', 'add'])).stderr).toContain('see `heartbead rig add --help`');
+  });
+
+  test('a convoy whose bead names an agent that there is not is refused (2), and nothing is created', async () => {
+    const file = JSON.stringify({
+      convoy: id('c'),
+      title: 'A convoy',
+      rig: 'nosuch',
+      beads: [{ id: 'a', title: 'A', agent: { adapter: 'codx' } }],
+    });
+    const { code, stderr } = await cli.run(['convoy', 'create', '-'], { stdin: file });
+    expect([code, stderr]).toEqual([2, expect.stringContaining('bead a: there is no agent "codx"')]);
+  });
+});
+
+describe('a worker that cannot start', () => {
+  test('ends with 1: no server', async () => {
+    const { code, stderr } = await cli.run(['worker', '--home', `${cli.home}/other`], {
+      env: { TEMPORAL_ADDRESS: '127.0.0.1:1' },
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/127\.0\.0\.1:1/);
+  });
+
+  test('ends with 1: another one runs in the same state directory', async () => {
+    const { code } = await cli.run(['worker']);
+    expect(code).toBe(1);
+  });
+
+  test('ends with 2: a flag that cannot be read', async () => {
+    expect((await cli.run(['worker', '--max-agents', 'many'])).code).toBe(2);
+  });
+});
