@@ -17,7 +17,7 @@ export const atMost = (most: number, usual: number, says = 'at most so many') =>
 
 /** Which agent, and how it is called. */
 export const agentOptions = (names: string) => ({
-  agent: option('--agent <name>', `the agent program: ${names}`, z.string().optional()),
+  agent: option('--agent <name>', `the agent program${names}`, z.string().optional()),
   command: option('--command <cmd>', 'the command line of the shell agent', z.string().optional()),
   option: repeatable(
     '--option <key=value>',

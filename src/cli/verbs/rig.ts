@@ -32,7 +32,7 @@ const settings = {
     "branch that beads start from and land on (default: the remote's default branch)",
     z.string().optional(),
   ),
-  ...agentOptions('of its beads'),
+  ...agentOptions(' of its beads'),
   maxAgents: option(
     '--max-agents <n>',
     'running agents over all hosts (default: 4)',

@@ -30,7 +30,7 @@ const options = {
   id: option('--id <id>', 'id of the bead (default: made of the title)', beadArgument.optional()),
   body: option('--body <text>', 'the whole task, at most 64 KiB', z.string().optional()),
   bodyFile: option('--body-file <file>', 'read the task from a file, or from stdin with -', z.string().optional()),
-  ...agentOptions(`${Object.keys(adapters).join(', ')}, or one of your own in agents.yaml`),
+  ...agentOptions(`: ${Object.keys(adapters).join(', ')}, or one of your own in agents.yaml`),
   priority: priority('from 1 (first) to 5 (last) (default: 3)'),
   rig: option(
     '--rig <name>',
