@@ -1,7 +1,7 @@
 import type { Activities } from '../contract/index.js';
 import type { ActivityDeps } from './deps.js';
 import { readInput } from './input.js';
-import { askRunner } from './runner-errand.js';
+import { askRunner } from './ask-runner.js';
 
 /** `deliverMessage`: puts a message into the box of the attempt's agent. The same message twice is one. */
 export function makeDeliverMessage(deps: Pick<ActivityDeps, 'host'>): Activities['deliverMessage'] {

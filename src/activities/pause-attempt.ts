@@ -1,7 +1,7 @@
 import type { Activities } from '../contract/index.js';
 import type { ActivityDeps } from './deps.js';
 import { readInput } from './input.js';
-import { askRunner } from './runner-errand.js';
+import { askRunner } from './ask-runner.js';
 
 /**
  * `pauseAttempt`: freezes the attempt's agent (SIGSTOP to all its processes) or lets it go on; resolves when that is

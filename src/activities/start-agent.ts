@@ -5,7 +5,7 @@ import type { Activities, AttemptResult } from '../contract/index.js';
 import type { ActivityDeps } from './deps.js';
 import { failure, setupFailure } from './failures.js';
 import { readInput } from './input.js';
-import { claim } from './start/claim.js';
+import { announceAttempt } from './start/announce-attempt.js';
 import { Preparations } from './start/preparations.js';
 import { Start } from './start/start.js';
 import { StartInterrupted, StartLease } from './start/start-lease.js';
@@ -30,7 +30,7 @@ export function makeStartAgent(
       beatEvery: input.clocks.beatEvery,
     });
     try {
-      if (input.mode === 'start') await claim(deps, input, lease);
+      if (input.mode === 'start') await announceAttempt(deps, input, lease);
       return await new Start(deps, preparations, input, lease).run();
     } catch (error) {
       if (error instanceof CompleteAsyncError) throw error;

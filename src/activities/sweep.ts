@@ -3,7 +3,7 @@ import { exists, mirrorPath, removeWorktree } from '../git/index.js';
 import { inspectAttempt } from '../runner/index.js';
 import type { AttemptDir } from '../runner/index.js';
 import type { ActivityDeps } from './deps.js';
-import { askBead } from './start/claim.js';
+import { askBead } from './start/announce-attempt.js';
 import type { Preparations } from './start/preparations.js';
 import { discardWorkspace } from './workspace.js';
 

@@ -8,7 +8,7 @@ import { customSettings } from './custom-definition.js';
 import type { AgentAdapter } from './types.js';
 
 /** Name of the settings file in the state directory of each host. JSON is YAML as well. */
-export const CUSTOM_AGENTS_FILE = 'agents.yaml';
+export const customAgentsFile = 'agents.yaml';
 
 /** The settings file of a host cannot be used; the message says where and why. */
 export class CustomAgentsError extends Error {
@@ -17,12 +17,12 @@ export class CustomAgentsError extends Error {
 
 /**
  * Reads the agents that a host's own settings file describes.
- * @param home - the state directory.
- * @param taken - names of built-in agents, which cannot be described anew.
+ * @param home the state directory.
+ * @param taken names of built-in agents, which cannot be described anew.
  * @throws CustomAgentsError
  */
 export function customAgents(home: string, taken: readonly string[]): Record<string, AgentAdapter> {
-  const file = join(home, CUSTOM_AGENTS_FILE);
+  const file = join(home, customAgentsFile);
   let text: string;
   try {
     text = readFileSync(file, 'utf8');

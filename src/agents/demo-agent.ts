@@ -10,13 +10,13 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { agentEnvironment } from '../contract/index.js';
-import { AgentSocketClient, AgentSocketError } from '../runner/agent-socket-client.js';
-import { DEMO_SCRIPT_VARIABLE } from './demo.js';
+import { AgentSocketClient, AgentSocketError } from '../runner/sockets/agent-socket-client.js';
+import { demoScriptVariable } from './demo.js';
 import type { DemoLine } from './demo.js';
 import { demoOptions } from './demo-options.js';
 import { seeded } from './seeded.js';
 
-const script = demoOptions.parse(JSON.parse(process.env[DEMO_SCRIPT_VARIABLE] ?? '{}'));
+const script = demoOptions.parse(JSON.parse(process.env[demoScriptVariable] ?? '{}'));
 const bead = process.env[agentEnvironment.bead] ?? 'demo';
 const attempt = process.env[agentEnvironment.attempt] ?? '1-demo';
 const misbehaves = Number.parseInt(attempt, 10) <= script.misbehaveAttempts;
@@ -27,7 +27,7 @@ const say = (line: DemoLine): void => void process.stdout.write(`${JSON.stringif
 const text = (words: string): void => say({ type: 'text', text: words });
 
 /** Messages are looked for that often while the agent has nothing else to do. */
-const LOOK_EVERY_MS = 250;
+const lookEveryMs = 250;
 
 const exec = promisify(execFile);
 async function git(...args: string[]): Promise<string> {
@@ -40,8 +40,8 @@ async function git(...args: string[]): Promise<string> {
   return (await exec('git', args, { env: { ...process.env, ...identity }, maxBuffer: 64 * 1024 * 1024 })).stdout.trim();
 }
 
-const SUBJECTS = ['parser', 'scheduler', 'cache', 'index', 'session', 'queue', 'writer', 'lock', 'codec', 'router'];
-const DEEDS = [
+const subjects = ['parser', 'scheduler', 'cache', 'index', 'session', 'queue', 'writer', 'lock', 'codec', 'router'];
+const deeds = [
   'bounds its memory',
   'closes what it opens',
   'answers in order',
@@ -55,18 +55,18 @@ const commitsUpTo = (step: number): number => Math.floor((step * script.commits)
 async function writeStep(step: number): Promise<string> {
   const random = seeded(script.seed * 10_007 + step);
   const pick = (words: string[]): string => words[Math.floor(random() * words.length)] as string;
-  const lines = Array.from({ length: 3 + Math.floor(random() * 5) }, () => `- the ${pick(SUBJECTS)} ${pick(DEEDS)}`);
+  const lines = Array.from({ length: 3 + Math.floor(random() * 5) }, () => `- the ${pick(subjects)} ${pick(deeds)}`);
   const file = join(folder, `step-${String(step).padStart(3, '0')}.md`);
   await mkdir(folder, { recursive: true });
   await writeFile(file, `# Step ${step} of ${bead}\n\n${lines.join('\n')}\n`);
   return file;
 }
 
-const SIGNATURE = 'Last touched by: ';
+const signature = 'Last touched by: ';
 
 async function signShared(file: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, `# Shared by all beads\n\n${SIGNATURE}${bead}\n`);
+  await writeFile(file, `# Shared by all beads\n\n${signature}${bead}\n`);
   await git('add', '--', file);
 }
 
@@ -86,7 +86,7 @@ async function mergeTarget(branch: string): Promise<void> {
   const names = [...(await readFile(script.shared, 'utf8')).matchAll(/^Last touched by: (.+)$/gm)].map(
     ([, name]) => name,
   );
-  await writeFile(script.shared, `# Shared by all beads\n\n${SIGNATURE}${names.join(' and ')}\n`);
+  await writeFile(script.shared, `# Shared by all beads\n\n${signature}${names.join(' and ')}\n`);
   await git('add', '--', script.shared);
   await git('commit', '--quiet', '--no-edit');
   say({ type: 'tool', name: 'merge', text: `conflict in ${script.shared} resolved: both are named` });
@@ -131,7 +131,7 @@ async function fallSilent(): Promise<void> {
   const until = performance.now() + script.silenceMs;
   while (performance.now() < until) {
     if (script.wakeOnMessage && (await readMessages()) > 0) return;
-    await sleep(Math.min(LOOK_EVERY_MS, Math.max(0, until - performance.now())));
+    await sleep(Math.min(lookEveryMs, Math.max(0, until - performance.now())));
   }
 }
 

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { clip } from '../contract/index.js';
-import { compiledFile } from '../runner/compiled.js';
+import { compiledFile } from '../package/compiled.js';
 import { demoOptions } from './demo-options.js';
 import type { AgentAdapter, AgentEvent } from './types.js';
 
 /** Name of the variable that carries the script to the agent's process. */
-export const DEMO_SCRIPT_VARIABLE = 'HEARTBEAD_DEMO_SCRIPT';
+export const demoScriptVariable = 'HEARTBEAD_DEMO_SCRIPT';
 
 /** One line of the demo agent's output. */
 export const demoLine = z.discriminatedUnion('type', [
@@ -56,7 +56,7 @@ function parse(text: string): AgentEvent | undefined {
 }
 
 /** How often a slow preparation tells how far it is: at least a few times within any heartbeat timeout. */
-const PREPARE_TELLS = 50;
+const prepareTells = 50;
 
 /** A scripted agent without a model: a real process that makes real commits, and misbehaves on demand. */
 export const demo: AgentAdapter = {
@@ -72,16 +72,16 @@ export const demo: AgentAdapter = {
   prepare: async (spec, { progress, signal }) => {
     const { prepareMs } = demoOptions.parse(spec.options ?? {});
     if (prepareMs === 0) return;
-    for (let told = 0; told < PREPARE_TELLS; told++) {
-      progress({ text: 'preparing', percent: Math.round((100 * told) / PREPARE_TELLS) });
-      await sleep(prepareMs / PREPARE_TELLS, undefined, signal ? { signal } : {});
+    for (let told = 0; told < prepareTells; told++) {
+      progress({ text: 'preparing', percent: Math.round((100 * told) / prepareTells) });
+      await sleep(prepareMs / prepareTells, undefined, signal ? { signal } : {});
     }
     progress({ text: 'preparing', percent: 100 });
   },
   command: ({ spec, prompt }) => ({
     file: process.execPath,
     args: [compiledFile('agents/demo-agent')],
-    env: { [DEMO_SCRIPT_VARIABLE]: JSON.stringify(demoOptions.parse(spec.options ?? {})) },
+    env: { [demoScriptVariable]: JSON.stringify(demoOptions.parse(spec.options ?? {})) },
     stdin: prompt,
   }),
   parser: () => parse,

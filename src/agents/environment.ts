@@ -3,7 +3,7 @@ import { agentEnvironment } from '../contract/index.js';
 /**
  * What an agent may see of its host without being asked for: enough to find programs, speak the language, and commit.
  */
-const ALLOWED = new Set([
+const allowed = new Set([
   'PATH',
   'HOME',
   'LANG',
@@ -41,10 +41,10 @@ export function environmentProblem(names: readonly string[]): string | undefined
 }
 
 /**
- * @param host - the runner's environment.
- * @param names - further variables that the bead's agent may see; those that {@link environmentProblem} refuses are
+ * @param host the runner's environment.
+ * @param names further variables that the bead's agent may see; those that {@link environmentProblem} refuses are
  * left out.
- * @param own - what the runner and the adapter set; it wins.
+ * @param own what the runner and the adapter set; it wins.
  */
 export function agentEnvironmentFrom(
   host: NodeJS.ProcessEnv,
@@ -54,7 +54,7 @@ export function agentEnvironmentFrom(
   const wanted = new Set(names.filter((name) => environmentProblem([name]) === undefined));
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(host)) {
-    if (value !== undefined && (ALLOWED.has(name) || name.startsWith('LC_') || wanted.has(name))) env[name] = value;
+    if (value !== undefined && (allowed.has(name) || name.startsWith('LC_') || wanted.has(name))) env[name] = value;
   }
   return { ...env, ...own };
 }

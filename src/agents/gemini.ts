@@ -6,7 +6,7 @@ import { refusal } from './refusals.js';
 import type { AgentContext, AgentParser } from './types.js';
 
 const permissions = ['--approval-mode', 'yolo', '--skip-trust'];
-const HOME_FOLDER = 'gemini-home';
+const homeFolder = 'gemini-home';
 /** Made anew for each attempt; everything else of the user's is linked. */
 /** Gemini counts in milliseconds. */
 const hookMs = 30_000;
@@ -83,7 +83,7 @@ async function userSettings(folder: string): Promise<Record<string, unknown>> {
  * server added.
  */
 async function makeHome(context: AgentContext): Promise<string> {
-  const home = join(context.folder, HOME_FOLDER);
+  const home = join(context.folder, homeFolder);
   const inner = join(home, '.gemini');
   await mkdir(join(inner, 'tmp', project), { recursive: true, mode: 0o700 });
   const user = userFolder(context.env);
@@ -134,7 +134,7 @@ export const gemini = realAgent({
   mcp: true,
   parser,
   findSession: async (session, { folder }) => {
-    const chats = join(folder, HOME_FOLDER, '.gemini', 'tmp', project, 'chats');
+    const chats = join(folder, homeFolder, '.gemini', 'tmp', project, 'chats');
     const files = await readdir(chats).catch((): string[] => []);
     return files.some((file) => file.includes(session.id.slice(0, 8))) ? { ...session, from: chats } : undefined;
   },

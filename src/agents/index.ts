@@ -20,7 +20,7 @@ import { z } from 'zod';
 export const adapters: Readonly<Record<string, AgentAdapter>> = { shell, claude, codex, opencode, gemini, pi, demo };
 
 /**
- * @param home - state directory of the host, whose settings file may describe further ones.
+ * @param home state directory of the host, whose settings file may describe further ones.
  * @throws CustomAgentsError when that file cannot be used.
  */
 export function allAdapters(home: string | undefined): Readonly<Record<string, AgentAdapter>> {
@@ -40,8 +40,8 @@ export function findAdapter(name: string, home?: string): AgentAdapter | undefin
 /**
  * Looks before anything is cloned: is the adapter known, are its options and the names of variables in order, is the
  * program there?
- * @param env - the environment in which the agent would be looked for.
- * @param home - the host's state directory.
+ * @param env the environment in which the agent would be looked for.
+ * @param home the host's state directory.
  */
 export async function checkAgent(
   spec: AgentSpec,
@@ -71,7 +71,7 @@ export async function checkAgent(
   return adapter.check(spec, env);
 }
 
-export { CUSTOM_AGENTS_FILE, CustomAgentsError } from './custom-settings.js';
+export { customAgentsFile as CUSTOM_AGENTS_FILE, CustomAgentsError } from './custom-settings.js';
 export { agentEnvironmentFrom, environmentProblem } from './environment.js';
 export { findProgram } from './find-program.js';
 export { agentPrograms, installCommand } from './programs.js';

@@ -6,7 +6,7 @@ import { optionsOf, realAgent } from './real-agent.js';
 import { refusal } from './refusals.js';
 import type { AgentEvent, AgentParser } from './types.js';
 
-const SESSIONS = 'pi-sessions';
+const sessionsFolder = 'pi-sessions';
 
 /** An answer of the model, or the only sign that there was none: the program itself ends with 0 then. */
 function answered(message: unknown): AgentEvent[] {
@@ -85,7 +85,7 @@ export const pi = realAgent({
   ],
   parser,
   findSession: async (session, { folder }) => {
-    const sessions = join(folder, SESSIONS);
+    const sessions = join(folder, sessionsFolder);
     const file = (await readdir(sessions).catch((): string[] => [])).find((name) =>
       name.endsWith(`_${session.id}.jsonl`),
     );
@@ -93,7 +93,7 @@ export const pi = realAgent({
   },
   command: async (context) => {
     const { model, permissions = [], args = [], program = 'pi' } = optionsOf(context.spec);
-    const sessions = join(context.folder, SESSIONS);
+    const sessions = join(context.folder, sessionsFolder);
     await mkdir(sessions, { recursive: true, mode: 0o700 });
     const resumed =
       context.resume === undefined ? undefined : await copySession(context.resume.from, sessions, context.worktree);

@@ -1,6 +1,6 @@
 import { demoDirectory, hostIdOf } from '../client/home.js';
 import type { BeadView } from '../contract/index.js';
-import { AttemptDir } from '../runner/attempt-dir.js';
+import { AttemptDir } from '../runner/attempt/attempt-dir.js';
 
 /** What is known of an attempt's place. */
 export interface AttemptPlace {

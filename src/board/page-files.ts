@@ -2,7 +2,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
-import { packageRoot } from '../runner/compiled.js';
+import { packageRoot } from '../package/compiled.js';
 
 const types: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { freePort } from '../cli/town/free-port.js';
 import { readRecord, writeRecord } from '../client/records.js';
 import type { BoardRecord } from '../client/records.js';
-import { packageRoot } from '../runner/compiled.js';
-import { processStartTime } from '../runner/process.js';
+import { packageRoot } from '../package/compiled.js';
+import { processStartTime } from '../runner/processes/process.js';
 import { serveBoard } from './serve.js';
 import type { ServedBoard } from './serve.js';
 

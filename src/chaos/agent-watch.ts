@@ -1,5 +1,5 @@
 import { agentEnvironment } from '../contract/index.js';
-import { environmentOf, processTable } from '../runner/process.js';
+import { environmentOf, processTable } from '../runner/processes/process.js';
 
 /** Two attempts of one bead with processes that ran (not stopped) at the same time. */
 export interface Overlap {

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { compiledFile } from '../runner/compiled.js';
+import { compiledFile } from '../package/compiled.js';
 import { AttemptDir, endProcesses, processAlive } from '../runner/index.js';
 import type { RunnerRecord } from '../runner/index.js';
 import { endWithUs } from '../server/end-with-us.js';

@@ -15,7 +15,7 @@ export class Context {
   readonly json: boolean;
   /** Deadline of each request to the server, in milliseconds. */
   readonly deadline: number;
-  private opened: Town | undefined;
+  #opened: Town | undefined;
 
   constructor(command: Command, io: Io = processIo()) {
     const given = command.optsWithGlobals<{ json?: boolean; timeout?: string }>();
@@ -29,12 +29,12 @@ export class Context {
 
   /** Connects on first use: a command whose arguments are wrong never asks the server anything. */
   async town(): Promise<Town> {
-    if (this.opened !== undefined) return this.opened;
+    if (this.#opened !== undefined) return this.#opened;
     const { connect } = await import('../client/connect.js');
-    this.opened = await connect({ env: this.io.env, connectTimeout: this.deadline });
-    if (this.opened.source === 'demo' && !this.json)
-      this.note(`no town is up here: talking to the running demo at ${this.opened.address}`);
-    return this.opened;
+    this.#opened = await connect({ env: this.io.env, connectTimeout: this.deadline });
+    if (this.#opened.source === 'demo' && !this.json)
+      this.note(`no town is up here: talking to the running demo at ${this.#opened.address}`);
+    return this.#opened;
   }
 
   async beads(): Promise<BeadClient> {
@@ -68,7 +68,7 @@ export class Context {
   }
 
   async close(): Promise<void> {
-    await this.opened?.close();
+    await this.#opened?.close();
   }
 }
 

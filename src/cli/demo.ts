@@ -13,7 +13,7 @@ import { BeadClient } from '../client/beads.js';
 import { FleetClient } from '../client/fleet.js';
 import { ClientError } from '../client/errors.js';
 import { demoDirectory, stateDirectory } from '../client/home.js';
-import { packageRoot } from '../runner/compiled.js';
+import { packageRoot } from '../package/compiled.js';
 import { printError } from './context.js';
 import { claimDemo, releaseDemo } from './demo/claim.js';
 import { endAttempts } from './demo/kill.js';

@@ -9,24 +9,24 @@ const mostOlder = 9;
  * file that has become shorter is read from its start.
  */
 export class FileFollower {
-  private offset = 0;
-  private inode: number | undefined;
-  private rest = '';
-  private readonly decoder = new TextDecoder();
+  #offset = 0;
+  #inode: number | undefined;
+  #rest = '';
+  readonly #decoder = new TextDecoder();
 
   constructor(private readonly path: string) {}
 
   /** @returns the whole lines that were added since the last call; none when there is no file yet. */
   async newLines(): Promise<string[]> {
-    const files = await this.open();
+    const files = await this.#open();
     try {
       // The one that was read last, wherever it is by now; when it is gone, what is left is all newer.
-      const last = files.findIndex(({ ino }) => ino === this.inode);
+      const last = files.findIndex(({ ino }) => ino === this.#inode);
       const lines: string[] = [];
       for (const { file, ino, size } of last < 0 ? files : files.slice(last)) {
-        if (ino !== this.inode || size < this.offset) this.offset = 0;
-        this.inode = ino;
-        lines.push(...(await this.read(file)));
+        if (ino !== this.#inode || size < this.#offset) this.#offset = 0;
+        this.#inode = ino;
+        lines.push(...(await this.#read(file)));
       }
       return lines;
     } finally {
@@ -38,7 +38,7 @@ export class FileFollower {
    * Opens the newest first: a rotation meanwhile moves a file to where it is found again, and none is missed. @returns
    * them, the oldest first.
    */
-  private async open(): Promise<{ file: FileHandle; ino: number; size: number }[]> {
+  async #open(): Promise<{ file: FileHandle; ino: number; size: number }[]> {
     const found: { file: FileHandle; ino: number; size: number }[] = [];
     for (const path of [this.path, ...Array.from({ length: mostOlder }, (_, index) => `${this.path}.${index + 1}`)]) {
       const file = await openIfThere(path);
@@ -51,23 +51,23 @@ export class FileFollower {
     return found.reverse();
   }
 
-  private async read(file: FileHandle): Promise<string[]> {
+  async #read(file: FileHandle): Promise<string[]> {
     const lines: string[] = [];
     const buffer = Buffer.alloc(64 * 1024);
     for (;;) {
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, this.offset);
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, this.#offset);
       if (bytesRead === 0) return lines;
-      this.offset += bytesRead;
-      const parts = (this.rest + this.decoder.decode(buffer.subarray(0, bytesRead), { stream: true })).split('\n');
-      this.rest = parts.pop() ?? '';
+      this.#offset += bytesRead;
+      const parts = (this.#rest + this.#decoder.decode(buffer.subarray(0, bytesRead), { stream: true })).split('\n');
+      this.#rest = parts.pop() ?? '';
       lines.push(...parts);
     }
   }
 
   /** @returns what stands after the last line break: an unfinished line. */
   leftover(): string[] {
-    const rest = this.rest;
-    this.rest = '';
+    const rest = this.#rest;
+    this.#rest = '';
     return rest === '' ? [] : [rest];
   }
 }

@@ -75,14 +75,14 @@ const noWorker = 'no worker answers; the bead is safe and waits (start a worker 
 
 /** Shows a wait on stderr: a line that is redrawn on a terminal, a line per change elsewhere. */
 export class WaitProgress {
-  private readonly redraw: ReturnType<typeof createLogUpdate> | undefined;
-  private last = '';
+  readonly #redraw: ReturnType<typeof createLogUpdate> | undefined;
+  #last = '';
 
   constructor(
     private readonly bead: string,
     private readonly io: Io,
   ) {
-    this.redraw = io.errTty ? createLogUpdate(process.stderr) : undefined;
+    this.#redraw = io.errTty ? createLogUpdate(process.stderr) : undefined;
   }
 
   readonly show = (view: BeadView | undefined, description: BeadDescription | undefined): void => {
@@ -92,14 +92,14 @@ export class WaitProgress {
         : description !== undefined
           ? noWorker
           : 'the server does not answer; waiting for it';
-    if (this.redraw !== undefined)
-      this.redraw(`${this.io.errColors.dim(timeOfDay(Date.now()))}  ${this.bead}  ${line}`);
-    else if (line !== this.last) this.io.err(`${timeOfDay(Date.now())}  ${this.bead}  ${line}`);
-    this.last = line;
+    if (this.#redraw !== undefined)
+      this.#redraw(`${this.io.errColors.dim(timeOfDay(Date.now()))}  ${this.bead}  ${line}`);
+    else if (line !== this.#last) this.io.err(`${timeOfDay(Date.now())}  ${this.bead}  ${line}`);
+    this.#last = line;
   };
 
   /** Leaves what is on the terminal there. */
   done(): void {
-    this.redraw?.done();
+    this.#redraw?.done();
   }
 }

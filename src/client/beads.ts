@@ -39,19 +39,19 @@ export interface BeadClientOptions {
  * Typed requests to beads. Every request has a deadline; every expected failure is a `ClientError` with its next step.
  */
 export class BeadClient {
-  private readonly deadline: number;
+  readonly #deadline: number;
 
   constructor(
     private readonly town: Pick<Town, 'client'>,
     options: BeadClientOptions = {},
   ) {
-    this.deadline = options.deadline ?? defaultDeadline;
+    this.#deadline = options.deadline ?? defaultDeadline;
   }
 
   /**
    * Starts a bead. The id of a bead that is open, or has finished its work, is refused and nothing is changed;
    * that of a cancelled or terminated one may be used again (its attempts have other ids, so its refs stay apart).
-   * @param again - also the id of one that has finished.
+   * @param again also the id of one that has finished.
    * @throws BeadExistsError
    */
   async start(
@@ -60,7 +60,7 @@ export class BeadClient {
     { again = false }: { again?: boolean } = {},
   ): Promise<{ runId: string }> {
     try {
-      const handle = await this.limited(() =>
+      const handle = await this.#limited(() =>
         this.town.client.workflow.start(workflowTypes.bead, {
           workflowId: beadWorkflowId(input.bead),
           taskQueue,
@@ -85,7 +85,7 @@ export class BeadClient {
       return { runId: handle.firstExecutionRunId };
     } catch (error) {
       if (error instanceof WorkflowExecutionAlreadyStartedError)
-        throw new BeadExistsError(input.bead, await this.statusWord(input.bead));
+        throw new BeadExistsError(input.bead, await this.#statusWord(input.bead));
       throw refusal(error);
     }
   }
@@ -94,9 +94,9 @@ export class BeadClient {
    * The bead's own account of itself. It needs a worker; `describe` does not.
    * @throws BeadNotFoundError, NoWorkerError
    */
-  async view(bead: string, deadline = this.deadline): Promise<BeadView> {
+  async view(bead: string, deadline = this.#deadline): Promise<BeadView> {
     try {
-      return await this.limited(() => this.handle(bead).query<BeadView>(messages.state), deadline);
+      return await this.#limited(() => this.#handle(bead).query<BeadView>(messages.state), deadline);
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) throw new BeadNotFoundError(bead);
       if (noWorkerAnswered(error)) throw new NoWorkerError(`bead ${bead}`, { cause: error });
@@ -110,7 +110,7 @@ export class BeadClient {
    */
   async describe(bead: string): Promise<BeadDescription> {
     try {
-      return await this.limited(() => describeBead(this.town.client, bead));
+      return await this.#limited(() => describeBead(this.town.client, bead));
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) throw new BeadNotFoundError(bead);
       throw refusal(error);
@@ -119,7 +119,7 @@ export class BeadClient {
 
   /** Gives the agent a message. @returns the bead's sentence. */
   nudge(bead: string, text: string): Promise<string> {
-    return this.update(bead, messages.nudge, { text });
+    return this.#update(bead, messages.nudge, { text });
   }
 
   /**
@@ -127,25 +127,25 @@ export class BeadClient {
    * bead's sentence.
    */
   retry(bead: string, options: { now?: boolean } = {}): Promise<string> {
-    return this.update(bead, messages.retry, options.now === true ? { now: true } : {});
+    return this.#update(bead, messages.retry, options.now === true ? { now: true } : {});
   }
 
   pause(bead: string): Promise<string> {
-    return this.update(bead, messages.pause, {});
+    return this.#update(bead, messages.pause, {});
   }
 
   resume(bead: string): Promise<string> {
-    return this.update(bead, messages.resume, {});
+    return this.#update(bead, messages.resume, {});
   }
 
   /** Lets the verified work be merged. @returns the bead's sentence. */
   approve(bead: string, by?: string): Promise<string> {
-    return this.update(bead, messages.approve, by === undefined ? {} : { by });
+    return this.#update(bead, messages.approve, by === undefined ? {} : { by });
   }
 
   /** Sends the work back with advice. @returns the bead's sentence. */
   requestChanges(bead: string, feedback: string): Promise<string> {
-    return this.update(bead, messages.requestChanges, { feedback });
+    return this.#update(bead, messages.requestChanges, { feedback });
   }
 
   /**
@@ -157,25 +157,25 @@ export class BeadClient {
     const before = await this.describe(bead);
     if (before.execution !== 'RUNNING') throw new BeadEndedError(bead, endedAs(before));
     try {
-      await this.limited(() => this.handle(bead).cancel());
+      await this.#limited(() => this.#handle(bead).cancel());
     } catch (error) {
-      if (error instanceof WorkflowNotFoundError) throw await this.goneOrEnded(bead);
+      if (error instanceof WorkflowNotFoundError) throw await this.#goneOrEnded(bead);
       throw refusal(error);
     }
   }
 
-  private async update(bead: string, name: string, payload: object): Promise<string> {
+  async #update(bead: string, name: string, payload: object): Promise<string> {
     let taken = false;
     try {
-      const update = await this.limited(() =>
-        this.handle(bead).startUpdate<{ text: string }, [object]>(name, { args: [payload], waitForStage: 'ACCEPTED' }),
+      const update = await this.#limited(() =>
+        this.#handle(bead).startUpdate<{ text: string }, [object]>(name, { args: [payload], waitForStage: 'ACCEPTED' }),
       );
       taken = true;
-      return (await this.limited(() => update.result(), Math.max(this.deadline, settleWithin))).text;
+      return (await this.#limited(() => update.result(), Math.max(this.#deadline, settleWithin))).text;
     } catch (error) {
       if (error instanceof WorkflowUpdateFailedError)
         throw new BeadRefusedError(bead, error.cause?.message ?? error.message, { cause: error });
-      if (error instanceof WorkflowNotFoundError) throw await this.goneOrEnded(bead);
+      if (error instanceof WorkflowNotFoundError) throw await this.#goneOrEnded(bead);
       if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || noWorkerAnswered(error)) {
         // A bead that ended long ago answers no update even with a worker up; say that rather than "no worker".
         const description = await this.describe(bead);
@@ -191,7 +191,7 @@ export class BeadClient {
     }
   }
 
-  private async goneOrEnded(bead: string): Promise<BeadNotFoundError | BeadEndedError> {
+  async #goneOrEnded(bead: string): Promise<BeadNotFoundError | BeadEndedError> {
     try {
       return new BeadEndedError(bead, endedAs(await this.describe(bead)));
     } catch (error) {
@@ -200,16 +200,16 @@ export class BeadClient {
     }
   }
 
-  private async statusWord(bead: string): Promise<string> {
+  async #statusWord(bead: string): Promise<string> {
     const description = await this.describe(bead);
     return description.execution === 'RUNNING' ? (description.status ?? 'open') : endedAs(description);
   }
 
-  private handle(bead: string): WorkflowHandle {
+  #handle(bead: string): WorkflowHandle {
     return this.town.client.workflow.getHandle(beadWorkflowId(bead));
   }
 
-  private limited<R>(fn: () => Promise<R>, deadline = this.deadline): Promise<R> {
+  #limited<R>(fn: () => Promise<R>, deadline = this.#deadline): Promise<R> {
     return within(this.town.client, deadline, fn);
   }
 }

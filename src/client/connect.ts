@@ -1,7 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { DEFAULT_TASK_QUEUE } from '../contract/index.js';
-import { processAlive } from '../runner/process.js';
+import { processAlive } from '../runner/processes/process.js';
 import { defaultDeadline } from './deadline.js';
 import { ConfigurationError, NoServerError } from './errors.js';
 import { demoDirectory, stateDirectory } from './home.js';

@@ -74,14 +74,14 @@ export class FleetClient {
 
   /** @throws FleetExistsError when there is a rig of that name. */
   addRig(rig: string, settings: RigSettings, taskQueue: string): Promise<void> {
-    return this.start('rig', rig, taskQueue, { rig, settings }, `rig ${rig}`, [{ key: rigKey, value: rig }], {
+    return this.#start('rig', rig, taskQueue, { rig, settings }, `rig ${rig}`, [{ key: rigKey, value: rig }], {
       title: settings.repo,
     });
   }
 
   /** @throws FleetExistsError when there is a convoy of that name, or was one that has landed. */
   createConvoy(spec: ConvoySpec, taskQueue: string): Promise<void> {
-    return this.start(
+    return this.#start(
       'convoy',
       spec.convoy,
       taskQueue,
@@ -96,14 +96,14 @@ export class FleetClient {
   }
 
   /** @throws FleetNotFoundError, FleetEndedError when there is no such rig, or no more. Needs no worker. */
-  needsRig = (rig: string): Promise<void> => this.running('rig', rig);
+  needsRig = (rig: string): Promise<void> => this.#running('rig', rig);
 
-  rig = (rig: string): Promise<RigView> => this.query('rig', rig, rigMessages.state);
-  convoy = (convoy: string): Promise<ConvoyView> => this.query('convoy', convoy, convoyMessages.state);
+  rig = (rig: string): Promise<RigView> => this.#query('rig', rig, rigMessages.state);
+  convoy = (convoy: string): Promise<ConvoyView> => this.#query('convoy', convoy, convoyMessages.state);
 
   /** What the refinery is doing for a rig right now, in its own words. Needs no worker. */
   async merges(rig: string): Promise<MergeAtWork[]> {
-    const found = await this.answered('rig', rig, () => this.handle('rig', rig).describe());
+    const found = await this.#answered('rig', rig, () => this.#handle('rig', rig).describe());
     return pendingActivities<{ item: string; host: string; text: string; log?: string }>(found).flatMap(
       ({ type, details, attempt, state, lastFailure }) =>
         // Without a heartbeat nobody has ever had it: it waits for a refinery, and the rig's own state tells of it.
@@ -121,26 +121,26 @@ export class FleetClient {
   }
 
   configureRig = (rig: string, change: RigChange): Promise<string> =>
-    this.update('rig', rig, rigMessages.configure, change);
-  pauseRig = (rig: string): Promise<string> => this.update('rig', rig, rigMessages.pause, {});
-  resumeRig = (rig: string): Promise<string> => this.update('rig', rig, rigMessages.resume, {});
+    this.#update('rig', rig, rigMessages.configure, change);
+  pauseRig = (rig: string): Promise<string> => this.#update('rig', rig, rigMessages.pause, {});
+  resumeRig = (rig: string): Promise<string> => this.#update('rig', rig, rigMessages.resume, {});
   removeRig = (rig: string, options: RemoveRig): Promise<string> =>
-    this.update('rig', rig, rigMessages.remove, options);
+    this.#update('rig', rig, rigMessages.remove, options);
 
-  startConvoy = (convoy: string): Promise<string> => this.update('convoy', convoy, convoyMessages.start, {});
-  pauseConvoy = (convoy: string): Promise<string> => this.update('convoy', convoy, convoyMessages.pause, {});
-  resumeConvoy = (convoy: string): Promise<string> => this.update('convoy', convoy, convoyMessages.resume, {});
+  startConvoy = (convoy: string): Promise<string> => this.#update('convoy', convoy, convoyMessages.start, {});
+  pauseConvoy = (convoy: string): Promise<string> => this.#update('convoy', convoy, convoyMessages.pause, {});
+  resumeConvoy = (convoy: string): Promise<string> => this.#update('convoy', convoy, convoyMessages.resume, {});
   addBead = (convoy: string, bead: AddBead): Promise<string> =>
-    this.update('convoy', convoy, convoyMessages.addBead, bead);
+    this.#update('convoy', convoy, convoyMessages.addBead, bead);
   removeBead = (convoy: string, bead: RemoveBead): Promise<string> =>
-    this.update('convoy', convoy, convoyMessages.removeBead, bead);
+    this.#update('convoy', convoy, convoyMessages.removeBead, bead);
   retryBead = (convoy: string, id: string): Promise<string> =>
-    this.update('convoy', convoy, convoyMessages.retryBead, { id });
+    this.#update('convoy', convoy, convoyMessages.retryBead, { id });
 
   /** Asks for cancellation: the convoy is cancelled when its beads are. */
   async cancelConvoy(convoy: string): Promise<void> {
-    await this.running('convoy', convoy);
-    await this.answered('convoy', convoy, () => this.handle('convoy', convoy).cancel());
+    await this.#running('convoy', convoy);
+    await this.#answered('convoy', convoy, () => this.#handle('convoy', convoy).cancel());
   }
 
   /** From the visibility store, newest first, which is a moment late. */
@@ -150,7 +150,7 @@ export class FleetClient {
   ): Promise<FleetItem[]> {
     const found: FleetItem[] = [];
     const query = `WorkflowType = '${kind}'${all ? '' : " AND ExecutionStatus = 'Running'"}${taskQueue === undefined ? '' : ` AND TaskQueue = ${quoted(taskQueue)}`}`;
-    await this.answered(kind, '', async () => {
+    await this.#answered(kind, '', async () => {
       for await (const execution of this.town.client.workflow.list({ query, pageSize: Math.min(limit, 200) })) {
         const { title } = (execution.memo ?? {}) as { title?: unknown };
         const id = execution.workflowId.slice(kind.length + 1);
@@ -168,7 +168,7 @@ export class FleetClient {
     return found;
   }
 
-  private async start(
+  async #start(
     kind: FleetKind,
     id: string,
     taskQueue: string,
@@ -178,7 +178,7 @@ export class FleetClient {
     memo: Record<string, unknown>,
   ): Promise<void> {
     try {
-      await this.limited(() =>
+      await this.#limited(() =>
         this.town.client.workflow.start(kind, {
           workflowId: workflowIds[kind](id),
           taskQueue,
@@ -198,28 +198,28 @@ export class FleetClient {
     }
   }
 
-  private query<T>(kind: FleetKind, id: string, name: string): Promise<T> {
-    return this.answered(kind, id, () => this.handle(kind, id).query<T>(name));
+  #query<T>(kind: FleetKind, id: string, name: string): Promise<T> {
+    return this.#answered(kind, id, () => this.#handle(kind, id).query<T>(name));
   }
 
-  private async update(kind: FleetKind, id: string, name: string, payload: object): Promise<string> {
-    await this.running(kind, id);
+  async #update(kind: FleetKind, id: string, name: string, payload: object): Promise<string> {
+    await this.#running(kind, id);
     return (
-      await this.answered(kind, id, () =>
-        this.handle(kind, id).executeUpdate<{ text: string }, [object]>(name, { args: [payload] }),
+      await this.#answered(kind, id, () =>
+        this.#handle(kind, id).executeUpdate<{ text: string }, [object]>(name, { args: [payload] }),
       )
     ).text;
   }
 
   /** @throws FleetNotFoundError, FleetEndedError */
-  private async running(kind: FleetKind, id: string): Promise<void> {
-    const { status } = await this.answered(kind, id, () => this.handle(kind, id).describe());
+  async #running(kind: FleetKind, id: string): Promise<void> {
+    const { status } = await this.#answered(kind, id, () => this.#handle(kind, id).describe());
     if (status.name !== 'RUNNING') throw new FleetEndedError(kind, id, status.name.toLowerCase());
   }
 
-  private async answered<T>(kind: FleetKind, id: string, ask: () => Promise<T>): Promise<T> {
+  async #answered<T>(kind: FleetKind, id: string, ask: () => Promise<T>): Promise<T> {
     try {
-      return await this.limited(ask);
+      return await this.#limited(ask);
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) throw new FleetNotFoundError(kind, id);
       if (error instanceof WorkflowUpdateFailedError)
@@ -230,11 +230,11 @@ export class FleetClient {
     }
   }
 
-  private handle(kind: FleetKind, id: string): WorkflowHandle {
+  #handle(kind: FleetKind, id: string): WorkflowHandle {
     return this.town.client.workflow.getHandle(workflowIds[kind](id));
   }
 
-  private limited<R>(fn: () => Promise<R>): Promise<R> {
+  #limited<R>(fn: () => Promise<R>): Promise<R> {
     return within(this.town.client, this.deadline, fn);
   }
 }

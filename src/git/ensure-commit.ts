@@ -14,7 +14,7 @@ import { isWip } from './wip-commit.js';
  * A runner that pushed a newer save and died before it could report it leaves a checkpoint whose commit nothing on the
  * remote reaches any more. The newer save at the same ref is by the same attempt (no other pushes there), so it is
  * fetched and returned instead.
- * @param checkpoint - `ref` is a full ref name.
+ * @param checkpoint `ref` is a full ref name.
  * @returns the checkpoint to go on from: the one given, or the newer one. Use its `sha` and `wip`.
  * @throws GitError `no_such_ref` when the remote has neither.
  */

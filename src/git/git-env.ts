@@ -24,7 +24,7 @@ const passes = new RegExp(
  * protocols that move data are allowed (also behind `insteadOf` and in submodules), messages are in the language that
  * failures are recognised in, and objects are what their ids say: neither replace refs nor grafts put others in their
  * place.
- * @param host - the environment to start from; that of this process when absent.
+ * @param host the environment to start from; that of this process when absent.
  * @returns the whole environment, not an addition to one.
  */
 export function gitEnv(host: NodeJS.ProcessEnv = process.env): Record<string, string> {

@@ -22,7 +22,7 @@ export function readGitProgress(line: string): GitProgress | undefined {
 /**
  * Splits git's stderr into progress and messages. Progress lines end in a carriage return and may be cut anywhere by
  * the pipe.
- * @param onProgress - called once per change of phase or percent.
+ * @param onProgress called once per change of phase or percent.
  */
 export function stderrReader(onProgress?: (progress: GitProgress) => void): {
   push: (chunk: string) => void;

@@ -4,7 +4,7 @@
  */
 export const oldestGit = '2.34';
 
-/** @returns what an old git costs, or undefined when it is new enough. @param version - as in `2.39.5`. */
+/** @returns what an old git costs, or undefined when it is new enough. @param version as in `2.39.5`. */
 export function gitVersionProblem(version: string): string | undefined {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   const before = (wanted: number): boolean => major < 2 || (major === 2 && minor < wanted);

@@ -90,7 +90,7 @@ export const markSalvaged = (damaged: string): Promise<void> =>
  * Takes over into a fresh clone what only the damaged mirror has: the agents' branches, saved work, and the
  * administration of their worktrees, which else would no longer be git worktrees. Their objects are read through the
  * damaged mirror as an alternate.
- * @param keptAs - where the damaged mirror will be when the clone is in use.
+ * @param keptAs where the damaged mirror will be when the clone is in use.
  */
 export async function salvage(damaged: string, keptAs: string, clone: string, signal?: AbortSignal): Promise<void> {
   const doing = 'taking over local branches from the damaged mirror';

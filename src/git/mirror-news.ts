@@ -17,7 +17,7 @@ const suffix = '.news';
 
 const listeners = new Set<(news: MirrorNews) => void>();
 
-/** @param listener - hears what this process finds out about mirrors, such as the worker's log. @returns its end. */
+/** @param listener hears what this process finds out about mirrors, such as the worker's log. @returns its end. */
 export function onMirrorNews(listener: (news: MirrorNews) => void): () => void {
   listeners.add(listener);
   return () => void listeners.delete(listener);
@@ -34,7 +34,7 @@ export async function tellMirrorNews(mirror: string, what: string): Promise<void
   await writeFile(file, `${lines.slice(lines.length / 2).join('\n')}\n`, { mode: 0o600 });
 }
 
-/** @param root - the folder of the mirrors. @returns what was told of them, oldest first. */
+/** @param root the folder of the mirrors. @returns what was told of them, oldest first. */
 export async function readMirrorNews(root: string): Promise<MirrorNews[]> {
   const all: MirrorNews[] = [];
   for (const name of await namesIn(root)) {

@@ -14,7 +14,7 @@ export interface RemoteRefs {
 /**
  * Asks the remote itself (`git ls-remote`). An empty answer is an answer; anything that git calls an error is thrown,
  * so that an unreachable remote is never taken for one without the branch.
- * @param patterns - full names (`refs/heads/x`, `HEAD`) or `refs/heads/*`.
+ * @param patterns full names (`refs/heads/x`, `HEAD`) or `refs/heads/*`.
  * @throws GitError
  */
 export async function remoteRefs(

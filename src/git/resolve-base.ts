@@ -6,8 +6,8 @@ import { runGit } from './run-git.js';
 const tracking = 'refs/remotes/origin/';
 
 /**
- * @param mirror - an updated mirror; the network is not asked.
- * @param base - a branch of the remote; its default branch when absent.
+ * @param mirror an updated mirror; the network is not asked.
+ * @param base a branch of the remote; its default branch when absent.
  * @returns the branch and the commit it stands at.
  * @throws GitError `no_such_ref` when there is no such branch, naming the default branch; `bad_input`.
  */

@@ -16,7 +16,7 @@ export const trackedBranches = '+refs/heads/*:refs/remotes/origin/*';
  * Makes everything in a mirror that steers git what we have written ourselves, before it is used: the whole
  * configuration, and no hooks, attributes, excludes, grafts or replace refs. Git is not asked for what it is about to
  * be protected from (nor could it answer, with a configuration that it cannot read). What was found is told.
- * @param repo - the repository; when absent, the URL that the mirror has is kept if it is the one that the mirror is
+ * @param repo the repository; when absent, the URL that the mirror has is kept if it is the one that the mirror is
  * named after.
  */
 export async function secureMirror(mirror: string, repo?: string): Promise<void> {

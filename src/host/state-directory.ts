@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { AttemptDir } from '../runner/attempt-dir.js';
+import { AttemptDir } from '../runner/attempt/attempt-dir.js';
 import { createDurably } from './durable-file.js';
 
 /** A state directory that is ready for use. */

@@ -1,8 +1,8 @@
 import { mkdir, readFile, readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { holderState, ownProcess, touchedAt } from '../runner/process-place.js';
-import type { PlacedProcess } from '../runner/process-place.js';
+import { holderState, ownProcess, touchedAt } from '../runner/processes/process-place.js';
+import type { PlacedProcess } from '../runner/processes/process-place.js';
 import { createDurably } from './durable-file.js';
 
 /** Who holds a state directory. */

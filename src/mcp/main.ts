@@ -1,6 +1,6 @@
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { strangerProblem } from '../runner/attempt-of-path.js';
-import { AgentSocketClient } from '../runner/agent-socket-client.js';
+import { AgentSocketClient } from '../runner/sockets/agent-socket-client.js';
 import { packageVersion } from '../version.js';
 import { createMcpServer } from './server.js';
 

@@ -2,8 +2,8 @@ import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
 import { limits } from '../contract/index.js';
-import { AgentSocketError } from '../runner/agent-socket-client.js';
-import type { AgentSocketClient } from '../runner/agent-socket-client.js';
+import { AgentSocketError } from '../runner/sockets/agent-socket-client.js';
+import type { AgentSocketClient } from '../runner/sockets/agent-socket-client.js';
 
 const text = (what: string): z.ZodString =>
   z

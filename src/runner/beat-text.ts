@@ -1,6 +1,6 @@
 import type { BeatPhase } from '../contract/index.js';
 
-const UNITS: [number, string][] = [
+const units: [number, string][] = [
   [3_600_000, 'h'],
   [60_000, 'min'],
   [1_000, 's'],
@@ -8,7 +8,7 @@ const UNITS: [number, string][] = [
 
 /** @returns a duration in words, by its largest unit: `12 min`. */
 export function inWords(ms: number): string {
-  for (const [size, unit] of UNITS) {
+  for (const [size, unit] of units) {
     if (ms >= size) return `${Math.floor(ms / size)} ${unit}`;
   }
   return 'less than 1 s';

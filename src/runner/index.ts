@@ -4,17 +4,17 @@
  * AgentSocketClient}.
  * @module
  */
-export { AttemptDir, DamagedFileError } from './attempt-dir.js';
-export { inspectAttempt } from './inspect-attempt.js';
+export { AttemptDir, DamagedFileError } from './attempt/attempt-dir.js';
+export { inspectAttempt } from './attempt/inspect-attempt.js';
 export { bootRunner, spawnRunner } from './spawn-runner.js';
 export type { BootedRunner } from './spawn-runner.js';
-export { RunnerControl, RunnerGoneError, RunnerRefusedError } from './runner-control.js';
-export { AgentSocketClient, AgentSocketError } from './agent-socket-client.js';
-export { endLeftovers, reapAttempt } from './reap-attempt.js';
-export { holderState, ownPlace, ownProcess } from './process-place.js';
-export type { PlacedProcess, ProcessPlace } from './process-place.js';
-export { connectionRecord, connectRunner } from './connection.js';
-export { processAlive, processStartTime, processStopped } from './process.js';
-export { endProcesses, findProcesses, signalProcess } from './end-processes.js';
-export type { AttemptProcesses } from './end-processes.js';
+export { RunnerControl, RunnerGoneError, RunnerRefusedError } from './sockets/runner-control.js';
+export { AgentSocketClient, AgentSocketError } from './sockets/agent-socket-client.js';
+export { endLeftovers, reapAttempt } from './end/reap-attempt.js';
+export { holderState, ownPlace, ownProcess } from './processes/process-place.js';
+export type { PlacedProcess, ProcessPlace } from './processes/process-place.js';
+export { connectionRecord, connectRunner } from './lease/connection.js';
+export { processAlive, processStartTime, processStopped } from './processes/process.js';
+export { endProcesses, findProcesses, signalProcess } from './processes/end-processes.js';
+export type { AttemptProcesses } from './processes/end-processes.js';
 export type * from './types.js';

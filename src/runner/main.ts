@@ -8,35 +8,35 @@ import { fstatSync, writeSync, closeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import pino from 'pino';
 import { findAdapter } from '../agents/index.js';
-import { acquireLock } from './attempt-lock.js';
-import type { AttemptLock } from './attempt-lock.js';
-import { AttemptDir } from './attempt-dir.js';
-import { cappedLog } from './agent-log.js';
-import { openAgentSocket } from './agent-socket.js';
-import { BeadLink } from './bead-link.js';
+import { acquireLock } from './attempt/attempt-lock.js';
+import type { AttemptLock } from './attempt/attempt-lock.js';
+import { AttemptDir } from './attempt/attempt-dir.js';
+import { cappedLog } from './agent/agent-log.js';
+import { openAgentSocket } from './sockets/agent-socket.js';
+import { BeadLink } from './lease/bead-link.js';
 import { complain, errorText } from './complain.js';
-import { connectRunner } from './connection.js';
-import { openControlSocket } from './control-socket.js';
+import { connectRunner } from './lease/connection.js';
+import { openControlSocket } from './sockets/control-socket.js';
 import { systemClock } from './instant.js';
-import { readyToLaunch } from './launch-agent.js';
-import { processStartTime } from './process.js';
-import { RecordKeeper } from './record-keeper.js';
-import { SocketWatch } from './socket-watch.js';
-import { chooseSockets, removeSockets } from './sockets.js';
-import { BEGIN } from './spawn-runner.js';
+import { readyToLaunch } from './agent/launch-agent.js';
+import { processStartTime } from './processes/process.js';
+import { RecordKeeper } from './attempt/record-keeper.js';
+import { SocketWatch } from './sockets/socket-watch.js';
+import { chooseSockets, removeSockets } from './sockets/sockets.js';
+import { beginWord } from './spawn-runner.js';
 import { Supervisor } from './supervisor.js';
 import type { SpawnOutcome } from './types.js';
 
 /** Whoever spawned us waits at this descriptor. */
-const ANSWER_FD = 3;
+const answerFd = 3;
 /** EX_SOFTWARE: the runner itself failed; what is left is reaped by the host. */
-const CRASHED = 70;
+const crashed = 70;
 
 function answer(outcome: SpawnOutcome): void {
   try {
-    if (!fstatSync(ANSWER_FD).isFIFO() && !fstatSync(ANSWER_FD).isSocket()) return;
-    writeSync(ANSWER_FD, JSON.stringify(outcome));
-    closeSync(ANSWER_FD);
+    if (!fstatSync(answerFd).isFIFO() && !fstatSync(answerFd).isSocket()) return;
+    writeSync(answerFd, JSON.stringify(outcome));
+    closeSync(answerFd);
   } catch (error) {
     // Run by hand, or the worker died meanwhile: the attempt does not need either.
     if (!['EBADF', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
@@ -55,7 +55,7 @@ const refusal = (because: Extract<SpawnOutcome, { fenced: false }>['because'], r
 async function toldToBegin(): Promise<boolean> {
   let said = '';
   for await (const chunk of process.stdin.setEncoding('utf8')) said += chunk as string;
-  return said === BEGIN;
+  return said === beginWord;
 }
 
 async function run(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
@@ -107,7 +107,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
       supervisor.freezeAll();
     } finally {
       complain(`the runner failed: ${errorText(error)}`);
-      process.exit(CRASHED);
+      process.exit(crashed);
     }
   };
   process.on('uncaughtException', crash);
@@ -180,5 +180,5 @@ try {
   process.exit(0);
 } catch (error) {
   complain(errorText(error));
-  process.exit(CRASHED);
+  process.exit(crashed);
 }

@@ -1,8 +1,8 @@
 import type { BeatDetails, BeatPhase } from '../contract/index.js';
-import type { AgentWatch } from './agent-watch.js';
+import type { AgentWatch } from './agent/agent-watch.js';
 import { beatText } from './beat-text.js';
 import type { FreezeReason, RunnerState } from './types.js';
-import type { WorkKeeper } from './work-keeper.js';
+import type { WorkKeeper } from './end/work-keeper.js';
 
 /** What the phase of a runner follows from. */
 export interface PhaseFacts {

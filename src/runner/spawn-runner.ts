@@ -2,19 +2,19 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { agentEnvironment } from '../contract/index.js';
-import type { AttemptDir } from './attempt-dir.js';
-import { compiledFile } from './compiled.js';
+import type { AttemptDir } from './attempt/attempt-dir.js';
+import { compiledFile } from '../package/compiled.js';
 import type { SpawnOutcome } from './types.js';
 
 /** The word on a runner's standard input upon which it begins; its end without the word is its dismissal. */
-export const BEGIN = 'begin\n';
+export const beginWord = 'begin\n';
 
 /**
  * A runner mostly waits, and a host has many of them: a small nursery for young objects and no helper threads for the
  * collector save it a fifth of its memory (114 MB without, 92 MB with, half of that shared; Node 20, after some seconds
  * of a talking agent).
  */
-const LEAN = ['--max-semi-space-size=1', '--v8-pool-size=0'];
+const lean = ['--max-semi-space-size=1', '--v8-pool-size=0'];
 
 /**
  * A runner's process that loads its program (0.3 s of Node.js) while the workspace is prepared. It has touched nothing
@@ -45,7 +45,7 @@ export function bootRunner(dir: AttemptDir): BootedRunner {
   const out = openSync(crashLog, 'a', 0o600);
   try {
     const begin = statSync(crashLog).size;
-    const child = spawn(process.execPath, [...LEAN, compiledFile('runner/main.bundle'), dir.path], {
+    const child = spawn(process.execPath, [...lean, compiledFile('runner/main.bundle'), dir.path], {
       detached: true,
       cwd: dir.path,
       env,
@@ -63,7 +63,7 @@ export function bootRunner(dir: AttemptDir): BootedRunner {
     child.stdin?.on('error', () => undefined);
     return {
       begin: async () => {
-        child.stdin?.end(BEGIN);
+        child.stdin?.end(beginWord);
         const outcome = await over;
         if (outcome !== undefined) return outcome;
         const lines = readFileSync(crashLog, 'utf8').slice(begin).trim().split('\n');

@@ -17,7 +17,7 @@ import type {
   StopAttemptInput,
   StopAttemptResult,
 } from '../contract/index.js';
-import type { BeatAnswer } from '../runner/lease.js';
+import type { BeatAnswer } from '../runner/lease/lease.js';
 import type { Clock } from './clock.js';
 import type { AgentCensus } from './agent-census.js';
 import { planOf } from './agent-script.js';

@@ -15,10 +15,17 @@ import type {
   HeartbeatSignal,
   Outcome,
 } from '../contract/index.js';
-import { beatRenews, judgeOrphan, leaseIsOver, orphanEvery, renewLease } from '../runner/lease.js';
-import type { BeatAnswer, Lease } from '../runner/lease.js';
-import { emptyPlan, planAccepted, planAcknowledged, planLife, planProgress, signalDue } from '../runner/signal-plan.js';
-import type { SignalPlan } from '../runner/signal-plan.js';
+import { beatRenews, judgeOrphan, leaseIsOver, orphanEvery, renewLease } from '../runner/lease/lease.js';
+import type { BeatAnswer, Lease } from '../runner/lease/lease.js';
+import {
+  emptyPlan,
+  planAccepted,
+  planAcknowledged,
+  planLife,
+  planProgress,
+  signalDue,
+} from '../runner/lease/signal-plan.js';
+import type { SignalPlan } from '../runner/lease/signal-plan.js';
 import type { Instant } from '../runner/instant.js';
 import type { TaskInHand } from './task-in-hand.js';
 import type { AgentLife } from './agent-census.js';

@@ -3,7 +3,7 @@ import type { BundleOptions } from '@temporalio/worker';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import writeFileAtomic from 'write-file-atomic';
-import { compiledFile } from '../runner/compiled.js';
+import { compiledFile } from '../package/compiled.js';
 
 /**
  * What goes into the bundle beside the workflows, in this order: modules of `src/workflows`. Every bundle of beads has
@@ -13,7 +13,7 @@ export const workflowInterceptors = ['early-news', 'readable-signals', 'shared-t
 
 /**
  * What the workflows as they ship are bundled with.
- * @param moduleOf - where a module of `src/workflows` is, compiled or not, by its name.
+ * @param moduleOf where a module of `src/workflows` is, compiled or not, by its name.
  */
 export function beadBundleOptions(
   moduleOf: (name: string) => string,
@@ -29,7 +29,7 @@ export function beadBundleOptions(
 /**
  * Bundles the compiled workflows (`dist/workflows/index.js`) into one file, so that a worker starts without a bundler.
  * Part of the build.
- * @param out - where the bundle goes; written in one step.
+ * @param out where the bundle goes; written in one step.
  * @throws Error when the workflows are not compiled, or import what has no place in the sandbox.
  */
 export async function buildWorkflowBundle(out: string): Promise<void> {

@@ -23,7 +23,7 @@ export interface HealthServer {
 /**
  * Answers `GET /` with 200 when all is well and 503 when not, as JSON. On the loopback interface only: a probe runs
  * where the worker runs.
- * @param port - 0 takes a free one.
+ * @param port 0 takes a free one.
  * @throws Error when the port is taken.
  */
 export async function serveHealth(port: number, health: () => Health): Promise<HealthServer> {

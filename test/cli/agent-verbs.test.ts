@@ -6,9 +6,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { operatorVerbs } from '../../src/cli/operator-verbs.js';
 import { createProgram } from '../../src/cli/program.js';
 import { verbs } from '../../src/cli/verbs/index.js';
-import { shimPath, writeShim } from '../../src/runner/shim.js';
+import { shimPath, writeShim } from '../../src/runner/agent/shim.js';
 import { findProgram } from '../../src/agents/index.js';
-import { AttemptDir } from '../../src/runner/attempt-dir.js';
+import { AttemptDir } from '../../src/runner/attempt/attempt-dir.js';
 import { Cli, finished, main } from './support/cli.js';
 
 /** A runner that answers as it is told, and remembers what it was asked. */

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { Cli, finished, lineOf } from './support/cli.js';
-import { processTable } from '../../src/runner/process.js';
+import { processTable } from '../../src/runner/processes/process.js';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const program = at('dist/cli/demo.js');

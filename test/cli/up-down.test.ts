@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { Cli, finished, lineOf } from './support/cli.js';
 import { Repository, goodAgent } from './support/repository.js';
-import { environmentOf, processAlive } from '../../src/runner/process.js';
+import { environmentOf, processAlive } from '../../src/runner/processes/process.js';
 import { allocatorEnvironment } from '../../src/worker/memory.js';
 
 interface Up {

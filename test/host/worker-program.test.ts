@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
-import { compiledFile } from '../../src/runner/compiled.js';
+import { compiledFile } from '../../src/package/compiled.js';
 
 let home: string;
 const children: ChildProcess[] = [];

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { bootRunner, processAlive, processStartTime } from '../../src/runner/index.js';
-import { compiledFile } from '../../src/runner/compiled.js';
+import { compiledFile } from '../../src/package/compiled.js';
 import { until } from '../support/until.js';
 import { startTown } from './support/town.js';
 import type { Attempt, Town } from './support/town.js';

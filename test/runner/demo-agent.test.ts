@@ -3,8 +3,8 @@ import { mkdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { DEMO_SCRIPT_VARIABLE } from '../../src/agents/demo.js';
-import { compiledFile } from '../../src/runner/compiled.js';
+import { demoScriptVariable } from '../../src/agents/demo.js';
+import { compiledFile } from '../../src/package/compiled.js';
 import { scratchFolder } from '../support/scratch.js';
 import { git } from './support/town.js';
 
@@ -16,7 +16,7 @@ const play = (cwd: string, attempt: string, script: object): Promise<{ code: num
       HOME: cwd,
       HEARTBEAD_BEAD: 'b',
       HEARTBEAD_ATTEMPT: attempt,
-      [DEMO_SCRIPT_VARIABLE]: JSON.stringify({ stepMs: 0, ...script }),
+      [demoScriptVariable]: JSON.stringify({ stepMs: 0, ...script }),
     };
     execFile(process.execPath, [compiledFile('agents/demo-agent')], { cwd, env }, (error, stdout) =>
       resolve({ code: error === null ? 0 : Number(error.code), stdout }),

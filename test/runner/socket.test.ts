@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { attemptRefs } from '../../src/contract/index.js';
 import type { Message } from '../../src/contract/index.js';
 import { AgentSocketClient, AgentSocketError, RunnerRefusedError } from '../../src/runner/index.js';
-import { unixRequest } from '../../src/runner/unix-http.js';
+import { unixRequest } from '../../src/runner/sockets/unix-http.js';
 import { git, startTown } from './support/town.js';
 import type { Attempt, Town } from './support/town.js';
 import { until } from '../support/until.js';

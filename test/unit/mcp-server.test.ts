@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Message } from '../../src/contract/index.js';
 import { createMcpServer } from '../../src/mcp/server.js';
 import type { Reporter } from '../../src/mcp/server.js';
-import { AgentSocketError } from '../../src/runner/agent-socket-client.js';
+import { AgentSocketError } from '../../src/runner/sockets/agent-socket-client.js';
 
 /** A runner that remembers what it was told. */
 class Told implements Reporter {

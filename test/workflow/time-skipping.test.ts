@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { processTable } from '../../src/runner/process.js';
+import { processTable } from '../../src/runner/processes/process.js';
 import { registerSearchAttributes } from '../../src/server/search-attributes.js';
 import { createTimeSkipping, workflowBundle } from '../support/time-skipping.js';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { AgentLog } from '../../runner/agent-log.js';
+import { AgentLog } from '../../runner/agent/agent-log.js';
 
 /**
  * The full output of an item's checks, over all its merges, rotated by size. A disk that takes nothing costs lines of

@@ -4,9 +4,9 @@ import { constants } from 'node:os';
 import prettyMs from 'pretty-ms';
 import { agentEnvironmentFrom } from '../../agents/environment.js';
 import type { Check } from '../../contract/index.js';
-import { endProcesses } from '../../runner/end-processes.js';
-import { LineSplitter } from '../../runner/line-splitter.js';
-import { processStartTime } from '../../runner/process.js';
+import { endProcesses } from '../../runner/processes/end-processes.js';
+import { LineSplitter } from '../../runner/agent/line-splitter.js';
+import { processStartTime } from '../../runner/processes/process.js';
 
 /** The mark of a check's processes: its value is the scratch tree, which no two merges share. */
 export const checkMark = 'HEARTBEAD_MERGE_TREE';

@@ -1,7 +1,7 @@
 import { agentEnvironment, clip, failureTypes } from '../../contract/index.js';
 import type { StartAgentInput } from '../../contract/index.js';
 import type { AttemptDir } from '../../runner/index.js';
-import { endProcesses } from '../../runner/end-processes.js';
+import { endProcesses } from '../../runner/processes/end-processes.js';
 import { failure } from '../failures.js';
 import { CheckLog } from '../refinery/check-log.js';
 import { LogTail } from '../refinery/log-tail.js';

@@ -16,7 +16,7 @@ import type { AttemptDir, BootedRunner, SpawnOutcome } from '../../runner/index.
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
 import { discardWorkspace } from '../workspace.js';
-import { claim } from './claim.js';
+import { announceAttempt } from './announce-attempt.js';
 import type { Hold, Preparations } from './preparations.js';
 import { StartInterrupted } from './start-lease.js';
 import type { StartLease } from './start-lease.js';
@@ -167,7 +167,7 @@ export class Start {
     try {
       // The bead counts down to give up a suspect attempt: it hears that the start goes on, which no agent can tell it
       // yet.
-      if (this.input.mode === 'adopt') await claim(this.deps, this.input, this.lease);
+      if (this.input.mode === 'adopt') await announceAttempt(this.deps, this.input, this.lease);
       await this.#dir.create();
       // Its program loads beside the work of git: half of what a start on a warm mirror would take else.
       runner = bootRunner(this.#dir);

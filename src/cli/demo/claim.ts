@@ -1,7 +1,7 @@
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { processAlive, processStartTime } from '../../runner/process.js';
+import { processAlive, processStartTime } from '../../runner/processes/process.js';
 import { CliError, exitCodes } from '../exit.js';
 import { bringDown } from '../town/down.js';
 import { endAttempts } from './kill.js';

@@ -1,8 +1,8 @@
 import type { BeadView } from '../../contract/index.js';
-import { AttemptDir } from '../../runner/attempt-dir.js';
-import { endProcesses } from '../../runner/end-processes.js';
-import { inspectAttempt } from '../../runner/inspect-attempt.js';
-import { processAlive } from '../../runner/process.js';
+import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
+import { endProcesses } from '../../runner/processes/end-processes.js';
+import { inspectAttempt } from '../../runner/attempt/inspect-attempt.js';
+import { processAlive } from '../../runner/processes/process.js';
 
 /** Who was killed. */
 export interface Killed {

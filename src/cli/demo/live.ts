@@ -55,36 +55,36 @@ const doingNow = (actor: Actor): string =>
 
 /** Shows the beads as they go: a table that is redrawn on a terminal, lines elsewhere. */
 export class Live {
-  private readonly redraw: ReturnType<typeof createLogUpdate> | undefined;
-  private readonly said: string[] = [];
-  private readonly shown = new Map<string, { key: string; line: string; at: number }>();
+  readonly #redraw: ReturnType<typeof createLogUpdate> | undefined;
+  readonly #said: string[] = [];
+  readonly #shown = new Map<string, { key: string; line: string; at: number }>();
 
   constructor(private readonly io: Io) {
-    this.redraw = io.tty ? createLogUpdate(process.stdout) : undefined;
+    this.#redraw = io.tty ? createLogUpdate(process.stdout) : undefined;
   }
 
   show(actors: Actor[], said: string[], now = Date.now()): void {
-    this.said.push(...said);
-    if (this.redraw !== undefined) {
-      this.redraw(stageTable(actors, this.said, now, this.io));
+    this.#said.push(...said);
+    if (this.#redraw !== undefined) {
+      this.#redraw(stageTable(actors, this.#said, now, this.io));
       return;
     }
     for (const line of said) this.io.out(`${timeOfDay(now)}  ! ${line}`);
-    for (const actor of actors) this.line(actor, now);
+    for (const actor of actors) this.#line(actor, now);
   }
 
   done(): void {
-    this.redraw?.done();
+    this.#redraw?.done();
   }
 
-  private line(actor: Actor, now: number): void {
+  #line(actor: Actor, now: number): void {
     const { scene, view, description } = actor;
     const line = view === undefined ? waitsFor(actor) : `${progressLine(view, description)}${remark(actor, now)}`;
     const key = `${statusOf(actor)} ${view?.agent ?? ''} ${view?.attemptCount ?? 0}`;
-    const before = this.shown.get(scene.name);
+    const before = this.#shown.get(scene.name);
     const changed = before === undefined || before.key !== key;
     if (!changed && (before.line === line || now - before.at < linesEvery || isOver(actor))) return;
-    this.shown.set(scene.name, { key, line, at: now });
+    this.#shown.set(scene.name, { key, line, at: now });
     this.io.out(`${timeOfDay(now)}  ${scene.name.padEnd(10)}  ${line}`);
   }
 }

@@ -6,7 +6,7 @@ import { pollersOf } from '../../client/pollers.js';
 import type { Poller } from '../../client/pollers.js';
 import { grpcError, refusal } from '../../client/refusals.js';
 import { searchAttributes, taskQueues } from '../../contract/index.js';
-import { processAlive } from '../../runner/process.js';
+import { processAlive } from '../../runner/processes/process.js';
 import { listeningPorts, portsOpenToWebPages, usualHttpApiPort } from '../../server/http-api.js';
 import { retentionDays } from '../../server/retention.js';
 import { fail, ok, warn } from './check.js';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { DamagedFact } from '../../domain/town-facts.js';
-import { AttemptDir } from '../../runner/attempt-dir.js';
-import { inspectAttempt } from '../../runner/inspect-attempt.js';
+import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
+import { inspectAttempt } from '../../runner/attempt/inspect-attempt.js';
 import type { AttemptInspection } from '../../runner/types.js';
 
 /** What was found of the attempts in a state directory. */

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readRecord } from '../../client/records.js';
 import type { BoardRecord } from '../../client/records.js';
-import { compiledFile } from '../../runner/compiled.js';
+import { compiledFile } from '../../package/compiled.js';
 import { failure } from '../exit.js';
 import { isAlive, logTail, spawnDetached } from './processes.js';
 

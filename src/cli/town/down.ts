@@ -1,6 +1,6 @@
 import { readRecord, removeRecord } from '../../client/records.js';
-import { AttemptDir } from '../../runner/attempt-dir.js';
-import { inspectAttempt } from '../../runner/inspect-attempt.js';
+import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
+import { inspectAttempt } from '../../runner/attempt/inspect-attempt.js';
 import { endRecorded } from './processes.js';
 
 /** What `bringDown` found and did. */

@@ -4,14 +4,14 @@ import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProcessRecord } from '../../client/records.js';
-import { processAlive, processStartTime } from '../../runner/process.js';
+import { processAlive, processStartTime } from '../../runner/processes/process.js';
 import { failure } from '../exit.js';
 
 const lookEvery = 50;
 
 /**
  * Starts a Node program that outlives this process and its terminal: own session, no terminal, output to a file.
- * @param args - flags of `node`, the program, its arguments.
+ * @param args flags of `node`, the program, its arguments.
  * @throws CliError when it cannot be started.
  */
 export async function spawnDetached(

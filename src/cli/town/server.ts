@@ -4,7 +4,7 @@ import type { ConnectionSettings } from '../../client/connect.js';
 import { NoServerError } from '../../client/errors.js';
 import { readRecord, writeRecord } from '../../client/records.js';
 import type { ServerRecord } from '../../client/records.js';
-import { processStartTime } from '../../runner/process.js';
+import { processStartTime } from '../../runner/processes/process.js';
 import { findDevServer, startDevServer } from '../../server/index.js';
 import { usageError } from '../exit.js';
 import { freePort } from './free-port.js';

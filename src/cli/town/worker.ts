@@ -6,7 +6,7 @@ import { pollersOf } from '../../client/pollers.js';
 import { readRecord, writeRecord } from '../../client/records.js';
 import type { WorkerRecord } from '../../client/records.js';
 import { taskQueues } from '../../contract/index.js';
-import { compiledFile } from '../../runner/compiled.js';
+import { compiledFile } from '../../package/compiled.js';
 import { allocatorEnvironment, workerNodeFlags } from '../../worker/memory.js';
 import type { WorkerState } from '../../worker/state-file.js';
 import { failure } from '../exit.js';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { agentEnvironment, limits } from '../../contract/index.js';
-import { AgentSocketClient, AgentSocketError } from '../../runner/agent-socket-client.js';
+import { AgentSocketClient, AgentSocketError } from '../../runner/sockets/agent-socket-client.js';
 import { strangerProblem } from '../../runner/attempt-of-path.js';
 import { action } from '../context.js';
 import type { Context } from '../context.js';

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { demoDirectory, hostIdOf, stateDirectory } from '../../client/home.js';
 import { colouredLine, isFinal } from '../../contract/index.js';
 import type { BeadView } from '../../contract/index.js';
-import { AttemptDir } from '../../runner/attempt-dir.js';
+import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { attemptArgument, beadArgument, parseArgs } from '../args.js';
 import { action } from '../context.js';
 import type { Context } from '../context.js';

@@ -6,7 +6,7 @@ import type { MergeItem } from './types.js';
 /**
  * Looks whether an item is on its target already: by the marker, by the trailers of a commit there, or because somebody
  * merged the branch by hand.
- * @param at - the target's commit, and the marker's, as the remote has them.
+ * @param at the target's commit, and the marker's, as the remote has them.
  * @returns the commit by which it came onto the target, and whether the refinery's own record says so.
  */
 export async function findMerged(

@@ -25,7 +25,7 @@ const order = ['OPEN', 'MERGED', 'CLOSED'] as const;
 
 /**
  * Pull requests by way of the GitHub CLI (`gh`), with whatever access the user who runs the worker has given it.
- * @param env - where `gh` is looked for, and its access; this process's environment when absent.
+ * @param env where `gh` is looked for, and its access; this process's environment when absent.
  */
 export function githubCli(env: NodeJS.ProcessEnv = process.env): PullRequests {
   const gh = async (

@@ -1,7 +1,7 @@
 import { PullRequestError } from './pull-requests.js';
 
 /**
- * @param repo - URL of a repository, as git takes it.
+ * @param repo URL of a repository, as git takes it.
  * @returns it as the GitHub CLI takes it: `host/owner/name`.
  * @throws PullRequestError `not_a_forge` for paths and for URLs of another shape.
  */

@@ -39,8 +39,8 @@ export async function removeScratch(mirror: string, path: string): Promise<void>
 /**
  * Removes the scratch trees that a killed worker has left, with their entries in the mirrors. To be called when no
  * merge can be under way on this host.
- * @param folder - the folder of the scratch trees, `refinery/` in the state directory: `<rig>/<item>` below it.
- * @param beforeEach - called with each path first; ends what still runs in it.
+ * @param folder the folder of the scratch trees, `refinery/` in the state directory: `<rig>/<item>` below it.
+ * @param beforeEach called with each path first; ends what still runs in it.
  * @returns the paths.
  */
 export async function removeLeftScratches(

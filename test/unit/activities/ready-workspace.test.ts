@@ -6,7 +6,7 @@ import { readyWorkspace } from '../../../src/activities/start/ready-workspace.js
 import { copyFiles } from '../../../src/activities/workspace-files.js';
 import type { StartAgentInput, Workspace } from '../../../src/contract/index.js';
 import type { AttemptDir } from '../../../src/runner/index.js';
-import { processAlive } from '../../../src/runner/process.js';
+import { processAlive } from '../../../src/runner/processes/process.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 /** A fresh tree in which `.env` and `node_modules` are ignored, and a folder of the host. */

@@ -5,7 +5,7 @@ import { gemini } from '../../../src/agents/gemini.js';
 import { opencode } from '../../../src/agents/opencode.js';
 import { pi } from '../../../src/agents/pi.js';
 import type { AgentAdapter, AgentEvent } from '../../../src/agents/index.js';
-import { AgentWatch } from '../../../src/runner/agent-watch.js';
+import { AgentWatch } from '../../../src/runner/agent/agent-watch.js';
 
 const events = (adapter: AgentAdapter, ...lines: string[]): AgentEvent[] => {
   const parse = adapter.parser({ spec: { adapter: adapter.name } });

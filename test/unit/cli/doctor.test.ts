@@ -11,7 +11,7 @@ import {
   checkStateDirectory,
 } from '../../../src/cli/doctor/host-checks.js';
 import { tellMirrorNews } from '../../../src/git/mirror-news.js';
-import { AttemptDir } from '../../../src/runner/attempt-dir.js';
+import { AttemptDir } from '../../../src/runner/attempt/attempt-dir.js';
 import type { StartAgentInput } from '../../../src/contract/index.js';
 import { defaultClocks } from '../../../src/domain/clocks.js';
 

@@ -7,7 +7,7 @@ import { ConfigurationError, NoServerError } from '../../../src/client/errors.js
 import { demoDirectory, stateDirectory } from '../../../src/client/home.js';
 import { readRecord, removeRecord, writeRecord } from '../../../src/client/records.js';
 import type { ServerRecord } from '../../../src/client/records.js';
-import { processStartTime } from '../../../src/runner/process.js';
+import { processStartTime } from '../../../src/runner/processes/process.js';
 
 let home: string;
 beforeEach(() => {

@@ -3,10 +3,10 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { cappedLog } from '../../../src/runner/agent-log.js';
-import { AgentWatch, oneLine } from '../../../src/runner/agent-watch.js';
+import { cappedLog } from '../../../src/runner/agent/agent-log.js';
+import { AgentWatch, oneLine } from '../../../src/runner/agent/agent-watch.js';
 import { beatText, inWords } from '../../../src/runner/beat-text.js';
-import { LINE_CHARS, LineSplitter } from '../../../src/runner/line-splitter.js';
+import { lineChars, LineSplitter } from '../../../src/runner/agent/line-splitter.js';
 import { shell } from '../../../src/agents/shell.js';
 import { scratchFolder } from '../../support/scratch.js';
 
@@ -41,7 +41,7 @@ describe('the output of an agent', () => {
 
   test('a line without end is cut and does not fill the memory; the next one is whole', () => {
     const [long, next] = split([...Array<Buffer>(64).fill(Buffer.alloc(16 * 1024, 'x')), Buffer.from('\nnext\n')]);
-    expect(long).toHaveLength(LINE_CHARS);
+    expect(long).toHaveLength(lineChars);
     expect(next).toBe('next');
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { AgentExit } from '../../../src/agents/types.js';
-import { judgeEnd } from '../../../src/runner/judge-end.js';
-import type { EndFacts } from '../../../src/runner/judge-end.js';
+import { judgeEnd } from '../../../src/runner/end/judge-end.js';
+import type { EndFacts } from '../../../src/runner/end/judge-end.js';
 import type { AgentReport } from '../../../src/runner/types.js';
 
 const sha = 'a'.repeat(40);

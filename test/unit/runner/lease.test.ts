@@ -10,7 +10,7 @@ import {
   leaseIsOver,
   orphanEvery,
   renewLease,
-} from '../../../src/runner/lease.js';
+} from '../../../src/runner/lease/lease.js';
 
 const at = (ms: number, wallShift = 0): Instant => ({ wall: 1_000_000 + ms + wallShift, mono: ms });
 const clocks = { orphanGrace: 600_000 };

@@ -4,11 +4,16 @@ import { once } from 'node:events';
 import { mkdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
-import { acquireLock, lookAtLock } from '../../../src/runner/attempt-lock.js';
-import { AttemptDir } from '../../../src/runner/attempt-dir.js';
-import { endProcesses, findProcesses, freezeProcesses, thawProcesses } from '../../../src/runner/end-processes.js';
-import { processAlive, processStartTime, processTable } from '../../../src/runner/process.js';
-import { nearnessOf, ownPlace, ownProcess } from '../../../src/runner/process-place.js';
+import { acquireLock, lookAtLock } from '../../../src/runner/attempt/attempt-lock.js';
+import { AttemptDir } from '../../../src/runner/attempt/attempt-dir.js';
+import {
+  endProcesses,
+  findProcesses,
+  freezeProcesses,
+  thawProcesses,
+} from '../../../src/runner/processes/end-processes.js';
+import { processAlive, processStartTime, processTable } from '../../../src/runner/processes/process.js';
+import { nearnessOf, ownPlace, ownProcess } from '../../../src/runner/processes/process-place.js';
 import { stateOf } from '../../runner/support/processes.js';
 import { until } from '../../support/until.js';
 import { scratchFolder } from '../../support/scratch.js';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { BeadView, StartAgentInput } from '../../../src/contract/index.js';
-import { claimProblem } from '../../../src/runner/fence.js';
-import { MessageBox } from '../../../src/runner/message-box.js';
-import { buildPrompt } from '../../../src/runner/prompt.js';
+import { claimProblem } from '../../../src/runner/lease/fence.js';
+import { MessageBox } from '../../../src/runner/agent/message-box.js';
+import { buildPrompt } from '../../../src/runner/agent/prompt.js';
 import { detailsOf, phaseOf, stateOf } from '../../../src/runner/runner-view.js';
 
 const input = {

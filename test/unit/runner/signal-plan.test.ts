@@ -8,8 +8,8 @@ import {
   planLife,
   planProgress,
   signalDue,
-} from '../../../src/runner/signal-plan.js';
-import type { SignalPlan } from '../../../src/runner/signal-plan.js';
+} from '../../../src/runner/lease/signal-plan.js';
+import type { SignalPlan } from '../../../src/runner/lease/signal-plan.js';
 
 const clocks = { signalEvery: 120_000 };
 const at = (ms: number): Instant => ({ wall: ms, mono: ms });

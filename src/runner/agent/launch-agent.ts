@@ -1,0 +1,92 @@
+import { delimiter } from 'node:path';
+import { agentEnvironmentFrom } from '../../agents/environment.js';
+import type { AgentAdapter, FoundSession } from '../../agents/types.js';
+import { agentEnvironment } from '../../contract/index.js';
+import type { StartAgentInput } from '../../contract/index.js';
+import { runGit } from '../../git/run-git.js';
+import { AgentProcess } from './agent-process.js';
+import type { AgentProcessOptions } from './agent-process.js';
+import type { AttemptDir } from '../attempt/attempt-dir.js';
+import { buildPrompt } from './prompt.js';
+import { shimPath, writeShim } from './shim.js';
+
+export interface LaunchOptions extends Pick<AgentProcessOptions, 'onLine' | 'onTrouble'> {
+  dir: AttemptDir;
+  input: StartAgentInput;
+  /** The conversation of an earlier attempt that goes on in it; found when the workspace was prepared. */
+  resumed: FoundSession | undefined;
+  adapter: AgentAdapter;
+  /** Path of the agent's socket. */
+  socket: string;
+}
+
+/**
+ * All that an agent needs beside its worktree, made ready before the fence, so that nothing slow lies between the fence
+ * and the spawn.
+ */
+export async function readyToLaunch({
+  dir,
+  input,
+  resumed,
+  adapter,
+  socket,
+  onLine,
+  onTrouble,
+}: LaunchOptions): Promise<() => AgentProcess> {
+  await writeShim(dir.shim);
+  const { agent: spec, bead, attempt, number } = input;
+  const env = agentEnvironmentFrom(process.env, [...(adapter.environment ?? []), ...(spec.env ?? [])], {
+    ...(await missingIdentity(dir.worktree, input)),
+    [agentEnvironment.bead]: bead,
+    [agentEnvironment.attempt]: attempt,
+    [agentEnvironment.socket]: socket,
+  });
+  env['PATH'] = `${dir.shim}${delimiter}${env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'}`;
+  const prompt = buildPrompt(input, { mcp: adapter.mcp === true, resumed: resumed !== undefined });
+  await dir.writePrompt(prompt);
+  const command = await adapter.command({
+    spec,
+    bead,
+    attempt,
+    number,
+    prompt,
+    promptFile: dir.prompt,
+    worktree: dir.worktree,
+    folder: dir.path,
+    heartbead: shimPath(dir.shim),
+    env,
+    resume: resumed,
+  });
+  // What is ours stays ours: neither adapter nor settings file may point the agent elsewhere.
+  const own = {
+    PATH: env['PATH'],
+    [agentEnvironment.bead]: bead,
+    [agentEnvironment.attempt]: attempt,
+    [agentEnvironment.socket]: socket,
+  };
+  return () =>
+    new AgentProcess({
+      command,
+      cwd: dir.worktree,
+      env: { ...env, ...command.env, ...own },
+      logPath: dir.agentLog,
+      onLine,
+      onTrouble,
+    });
+}
+
+/**
+ * A host where nobody has told git who he is would refuse every commit; the bead's name says more than a guess of
+ * git's.
+ */
+async function missingIdentity(worktree: string, { bead }: StartAgentInput): Promise<Record<string, string>> {
+  const { stdout } = await runGit({ worktree }, ['config', '--get', 'user.email'], {
+    doing: 'looking for an identity',
+    accept: [0, 1],
+  });
+  if (stdout.trim() !== '') return {};
+  const name = `heartbead ${bead}`;
+  const email = `${bead}@heartbead.localhost`;
+  const own = { GIT_AUTHOR_NAME: name, GIT_AUTHOR_EMAIL: email, GIT_COMMITTER_NAME: name, GIT_COMMITTER_EMAIL: email };
+  return Object.fromEntries(Object.entries(own).filter(([variable]) => process.env[variable] === undefined));
+}

@@ -1,0 +1,68 @@
+import type { NoteSignal } from '../../contract/index.js';
+import type { BeadLink } from '../lease/bead-link.js';
+import { Waker } from '../waker.js';
+
+/** Every note is a signal and stays in history: a burst of so many, and one more per minute. */
+const burst = 20;
+const anotherAfterMs = 60_000;
+
+/** Sends the agent's notes and calls for help to the bead, in order, and keeps them until the server has taken them. */
+export class NoteQueue {
+  readonly #waiting: NoteSignal[] = [];
+  readonly #waker = new Waker();
+  readonly #retry = new Waker();
+  #running = true;
+  #flushing: Promise<boolean> | undefined;
+  #left = burst;
+  #countedAt = performance.now();
+
+  constructor(
+    private readonly link: BeadLink,
+    private readonly retryEveryMs: number,
+  ) {}
+
+  /** @returns whether there was room. An escalation always finds some. */
+  push(note: NoteSignal): boolean {
+    const now = performance.now();
+    this.#left = Math.min(burst, this.#left + (now - this.#countedAt) / anotherAfterMs);
+    this.#countedAt = now;
+    if (note.kind === 'note') {
+      if (this.#left < 1) return false;
+      this.#left -= 1;
+    }
+    this.#waiting.push(note);
+    this.#waker.wake();
+    return true;
+  }
+
+  /** Sends until {@link stop}. */
+  async run(): Promise<void> {
+    while (this.#running) {
+      if (this.#waiting.length === 0) await this.#waker.sleep();
+      else if (!(await this.flush())) await this.#retry.sleep(this.retryEveryMs);
+    }
+  }
+
+  /**
+   * Tries to send all that waits; whoever asks while somebody sends waits for that one, so that nothing is sent twice.
+   * @returns whether nothing is left.
+   */
+  flush(): Promise<boolean> {
+    this.#flushing ??= this.#sendAll().finally(() => (this.#flushing = undefined));
+    return this.#flushing;
+  }
+
+  async #sendAll(): Promise<boolean> {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      if ((await this.link.note(next)) === 'unreachable') return false;
+      this.#waiting.shift();
+    }
+    return true;
+  }
+
+  stop(): void {
+    this.#running = false;
+    this.#waker.wake();
+    this.#retry.wake();
+  }
+}

@@ -1,0 +1,54 @@
+import type { ProviderRefusal } from '../../agents/types.js';
+import type { StopCause } from '../end/judge-end.js';
+
+/** A program may renew a login by itself; one that tries the same key again for minutes never gets in. */
+const authGraceMs = 10_000;
+/**
+ * What a program waits out by itself in a minute needs nobody's help; longer waits belong to the bead and not to one of
+ * the host's places.
+ */
+const limitGraceMs = 60_000;
+
+/**
+ * Ends an agent whose provider has refused it for a while without any progress: some programs would go on trying for
+ * ever.
+ */
+export class ProviderRefusalWatch {
+  #timer: NodeJS.Timeout | undefined;
+  #newest: ProviderRefusal | undefined;
+
+  /** @param atMost of both waits; milliseconds. */
+  constructor(
+    private readonly atMost: number,
+    private readonly end: (cause: StopCause) => void,
+  ) {}
+
+  /** The newest refusal, or undefined once the agent gets on again. */
+  heard(refusal: ProviderRefusal | undefined): void {
+    const before = this.#newest;
+    this.#newest = refusal;
+    if (refusal === undefined || before?.kind !== refusal.kind) this.stop();
+    if (refusal === undefined || this.#timer !== undefined) return;
+    this.#timer = setTimeout(
+      () => this.#over(),
+      Math.min(this.atMost, refusal.kind === 'rate_limited' ? limitGraceMs : authGraceMs),
+    );
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #over(): void {
+    const refusal = this.#newest;
+    if (refusal === undefined) return;
+    this.end({
+      outcome: refusal.kind,
+      reason: refusal.text,
+      ...(refusal.kind === 'rate_limited' && refusal.retryAfterMs !== undefined
+        ? { retryAfterMs: refusal.retryAfterMs }
+        : {}),
+    });
+  }
+}

@@ -1,0 +1,18 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { compiledFile } from '../../package/compiled.js';
+
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+/** @returns the `heartbead` in such a folder. */
+export const shimPath = (folder: string): string => join(folder, 'heartbead');
+
+/**
+ * Makes a folder with a `heartbead` for the agent's PATH: of this very installation and this very Node, whatever else
+ * the host has. A program of its own: it knows the verbs of agents alone, whatever an agent does to its environment.
+ */
+export async function writeShim(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const script = `#!/bin/sh\nexec ${quoted(process.execPath)} ${quoted(compiledFile('cli/agent-main'))} "$@"\n`;
+  await writeFile(shimPath(folder), script, { mode: 0o700 });
+}

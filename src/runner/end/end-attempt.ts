@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentAdapter, AgentExit } from '../../agents/types.js';
+import type { AttemptResult, Clocks } from '../../contract/index.js';
+import type { AgentProcess } from '../agent/agent-process.js';
+import type { AgentWatch } from '../agent/agent-watch.js';
+import type { AttemptDir } from '../attempt/attempt-dir.js';
+import { endProcesses } from '../processes/end-processes.js';
+import type { AttemptProcesses } from '../processes/end-processes.js';
+import { judgeEnd } from './judge-end.js';
+import type { StopCause } from './judge-end.js';
+import type { MessageBox } from '../agent/message-box.js';
+import { saveLast } from './save-last.js';
+import type { AttemptSetup } from '../types.js';
+import type { WorkKeeper } from './work-keeper.js';
+
+/** Why an attempt ends: its agent's process ended, or it is stopped from outside. */
+export type EndCause = { by: 'agent'; exit: AgentExit } | ({ by: 'stop' } & StopCause);
+
+export interface EndOptions {
+  dir: AttemptDir;
+  setup: AttemptSetup;
+  clocks: Clocks;
+  adapter: AgentAdapter;
+  cause: EndCause;
+  processes: AttemptProcesses;
+  agent: AgentProcess;
+  watch: AgentWatch;
+  keeper: WorkKeeper;
+  box: MessageBox;
+  /** No process of the attempt is left. */
+  onProcessesEnded(): void;
+  trouble(what: string, error: unknown): void;
+}
+
+/** For what an agent that has ended by itself leaves behind: a helper has nothing left to help with. */
+const litterGraceMs = 2_000;
+/** A process that cannot be ended (a dead network disk) may be so later; nothing is reported before. */
+const endAgainMs = 5_000;
+/** A disk that is full for a moment: half a minute. */
+const recordTries = 15;
+const recordAgainMs = 2_000;
+
+/**
+ * Ends every process of an attempt, saves and pushes its work, and records its result. No process of it is left when
+ * this resolves.
+ */
+export async function endAttempt(options: EndOptions): Promise<AttemptResult> {
+  const { dir, setup, adapter, cause, agent, watch, keeper, box } = options;
+  await endAll(options);
+  options.onProcessesEnded();
+  const exit = cause.by === 'agent' ? cause.exit : await agent.exit;
+  await agent.close();
+  await saveLast(dir, keeper);
+  const verdict = cause.by === 'agent' ? adapter.classify?.(exit, watch.events) : undefined;
+  const result = judgeEnd({
+    attempt: dir.attempt,
+    host: setup.host,
+    baseSha: setup.baseSha,
+    exit,
+    checkpoint: keeper.checkpoint,
+    report: keeper.report,
+    kept: keeper.kept,
+    ...(cause.by === 'stop'
+      ? {
+          stop: {
+            outcome: cause.outcome,
+            reason: cause.reason,
+            retryAfterMs: cause.retryAfterMs,
+          },
+        }
+      : {}),
+    verdict,
+    ...watch.facts,
+    acknowledged: box.acknowledged(),
+  });
+  await record(options, result);
+  return result;
+}
+
+/** On disk before it is reported; but a full disk must not keep the bead from hearing of the end. */
+async function record({ dir, trouble }: EndOptions, result: AttemptResult): Promise<void> {
+  for (let tried = 1; tried <= recordTries; tried++) {
+    try {
+      await dir.writeResult(result);
+      return;
+    } catch (error) {
+      trouble('result.json', error);
+      // Deleted: there is nowhere to keep it.
+      if (!(await dir.exists())) return;
+      await sleep(recordAgainMs);
+    }
+  }
+}
+
+async function endAll({ cause, clocks, processes, trouble }: EndOptions): Promise<void> {
+  const graceMs = cause.by === 'agent' ? Math.min(litterGraceMs, clocks.stopGrace) : clocks.stopGrace;
+  for (;;) {
+    try {
+      await endProcesses({ ...processes, graceMs });
+      return;
+    } catch (error) {
+      trouble('end of the processes', error);
+      await sleep(endAgainMs);
+    }
+  }
+}

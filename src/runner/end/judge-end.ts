@@ -1,0 +1,132 @@
+import { clip, limits } from '../../contract/index.js';
+import type { AttemptResult, Checkpoint, Outcome, Usage } from '../../contract/index.js';
+import type { AgentExit, ExitClass } from '../../agents/types.js';
+import type { AgentReport, KeptWork } from '../types.js';
+
+/** Why the attempt is ended, when it was not the agent's own doing. */
+export interface StopCause {
+  outcome: Outcome;
+  reason: string;
+  /** With `rate_limited`. */
+  retryAfterMs?: number;
+}
+
+/** All that is known when the last process of an attempt is gone. */
+export interface EndFacts {
+  attempt: string;
+  host: string;
+  baseSha?: string;
+  checkpoint?: Checkpoint;
+  report?: AgentReport;
+  /** Work that was called done, and that the remote did not take to the very end. */
+  kept?: KeptWork;
+  /**
+   * Set when the attempt was stopped from outside; what a report says is still honoured unless the outcome is
+   * `stopped`.
+   */
+  stop?: StopCause;
+  /** How the agent's process ended; absent when nobody saw it (its runner was dead). */
+  exit?: AgentExit;
+  /** The adapter's verdict on that end. */
+  verdict?: ExitClass;
+  acknowledged?: string[];
+  session?: string;
+  usage?: Usage;
+}
+
+/** A remote that is out of order has just been tried for a minute. */
+const pushAgainMs = 30_000;
+
+function exitText({ code, signal, spawnError, lastLines }: AgentExit): string {
+  // Structured output is for its parser; what a person wants to read stands between its lines.
+  const last = lastLines
+    .filter((line) => !line.startsWith('{"'))
+    .slice(-3)
+    .join(' | ');
+  const how =
+    spawnError !== undefined
+      ? `the agent could not be started (${spawnError})`
+      : signal !== undefined
+        ? `the agent was ended by ${signal}`
+        : `the agent ended with status ${code ?? 'unknown'}`;
+  return `${how}${last === '' ? '' : `; last output: ${last}`}`;
+}
+
+/**
+ * SIGKILL and SIGTERM come from the host: out of memory, shut-down, an operator's hand. A shell reports a child's as
+ * 128 and the number.
+ */
+const killedByOthers = ({ code, signal }: AgentExit): boolean =>
+  signal === 'SIGKILL' || signal === 'SIGTERM' || code === 137 || code === 143;
+
+function judge({ report, kept, stop, exit, verdict }: EndFacts): {
+  outcome: Outcome;
+  reason: string;
+  retryAfterMs?: number;
+} {
+  if (stop?.outcome === 'stopped') return stop;
+  switch (report?.kind) {
+    case 'done':
+      return {
+        outcome: 'done',
+        reason: `the agent reported done, and ${report.branch} is pushed at ${report.sha.slice(0, 12)}`,
+      };
+    case 'no_changes':
+      return { outcome: 'no_changes', reason: 'the agent reported done, but there is no commit ahead of the base' };
+    case 'escalated':
+      return { outcome: 'escalated', reason: `the agent asks for a person: ${report.text}` };
+    case undefined:
+      break;
+  }
+  // However it ended then: the work is finished, and it is the remote that has to be spoken to.
+  if (kept !== undefined)
+    return {
+      outcome: 'push_refused',
+      reason: `the agent has finished, but its commits could not be pushed: ${kept.reason}`,
+      ...(kept.mayPass ? { retryAfterMs: pushAgainMs } : {}),
+    };
+  if (stop !== undefined) return stop;
+  if (exit?.spawnError === 'ENOENT' && verdict === undefined)
+    return { outcome: 'not_installed', reason: exitText(exit) };
+  if (verdict !== undefined) return verdict;
+  // Nothing ran, and nothing will by another try: a command that is too long, not executable, no program at all.
+  if (exit?.spawnError !== undefined) return { outcome: 'setup_failed', reason: exitText(exit) };
+  if (exit === undefined) return { outcome: 'lost', reason: 'nobody saw how the agent ended' };
+  if (killedByOthers(exit))
+    return {
+      outcome: 'lost',
+      reason: `${exitText(exit)}; nobody of Heartbead sent that (the host may be out of memory, or shutting down)`,
+    };
+  if (exit.code === 0)
+    return { outcome: 'unreported', reason: `${exitText({ ...exit, lastLines: [] })}, but without a report` };
+  return { outcome: 'agent_failed', reason: exitText(exit) };
+}
+
+/**
+ * @returns the attempt's result: exit status alone never means success, and what was reported and pushed is not lost by
+ * how the process ended.
+ */
+export function judgeEnd(facts: EndFacts): AttemptResult {
+  const { outcome, reason, retryAfterMs } = judge(facts);
+  const { report, kept, exit } = facts;
+  const summary = report === undefined ? kept?.summary : report.kind === 'escalated' ? undefined : report.summary;
+  return {
+    attempt: facts.attempt,
+    outcome,
+    reason: clip(reason),
+    host: facts.host,
+    baseSha: facts.baseSha,
+    ...(report?.kind === 'done' ? { branch: report.branch, sha: report.sha } : {}),
+    ...(outcome === 'push_refused' && kept !== undefined ? { branch: kept.branch, sha: kept.sha } : {}),
+    checkpoint: facts.checkpoint,
+    ...(exit?.code === undefined ? {} : { exitCode: exit.code }),
+    ...(exit?.signal === undefined ? {} : { signal: exit.signal }),
+    retryAfterMs,
+    ...(summary === undefined ? {} : { summary: clip(summary) }),
+    ...(facts.acknowledged === undefined || facts.acknowledged.length === 0
+      ? {}
+      : { acknowledged: facts.acknowledged.slice(-2 * limits.messagesKept) }),
+    session: facts.session,
+    usage: facts.usage,
+  };
+}

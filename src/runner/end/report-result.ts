@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AttemptResult, Clocks } from '../../contract/index.js';
+import type { BeadLink, ReportAnswer } from '../lease/bead-link.js';
+import { elapsed } from '../instant.js';
+import type { Clock } from '../instant.js';
+
+export interface ReportOptions {
+  link: BeadLink;
+  clock: Clock;
+  clocks: Clocks;
+  result: AttemptResult;
+  /** The token in use. */
+  token(): Uint8Array;
+  /** The activity was cancelled: the server wants the confirmation of that instead of a completion. */
+  cancelled(): boolean;
+  /** Somebody else has the result by now, or nobody wants it any more. */
+  settled(): boolean;
+  /** The token was refused: from now on the bead is asked for adoption, which finds the recorded result. */
+  onRefused(): void;
+}
+
+/**
+ * Reports the recorded result until it is accepted, or settled otherwise, or `orphanGrace` is over: the result is on
+ * disk, and the next adoption, or the host's worker, reports it from there.
+ * @returns whether the server has taken it from us.
+ */
+export async function reportResult({
+  link,
+  clock,
+  clocks,
+  result,
+  token,
+  cancelled,
+  settled,
+  onRefused,
+}: ReportOptions): Promise<boolean> {
+  const begun = clock();
+  let pauseMs = 250;
+  let refused: Uint8Array | undefined;
+  while (!settled() && elapsed(begun, clock()) < clocks.orphanGrace) {
+    const used = token();
+    if (used !== refused) {
+      const answer: ReportAnswer = await (cancelled()
+        ? link.reportCancellation(used, result)
+        : link.complete(used, result));
+      if (answer === 'accepted') return true;
+      if (answer === 'refused') {
+        refused = used;
+        onRefused();
+      }
+    }
+    await sleep(pauseMs);
+    pauseMs = Math.min(pauseMs * 2, 2_000);
+  }
+  return false;
+}

@@ -1,0 +1,238 @@
+import { Mutex } from 'async-mutex';
+import { attemptRefs } from '../../contract/index.js';
+import { GitError, isAncestor, pushBranch, pushRefusal, saveWip, Voucher, worktreeStatus } from '../../git/index.js';
+import { runGit } from '../../git/run-git.js';
+import type { Checkpoint } from '../../contract/index.js';
+import { RequestRefused } from '../sockets/json-server.js';
+import type { AgentReport, CheckpointAnswer, DoneAnswer, KeptWork } from '../types.js';
+
+/** Where the work of an attempt lies and where it goes. */
+export interface WorkPlace {
+  bead: string;
+  attempt: string;
+  worktree: string;
+  remote: string;
+  /** Commits count when they are ahead of this one. */
+  baseSha: string;
+  /** The saved work of an earlier attempt that this one goes on from. */
+  goesOnFrom?: string;
+  /** Finished work descends from this one. */
+  rootSha: string;
+}
+
+/** A push that takes longer blocks nothing, but the next save waits for it. */
+const pushWithinMs = 5 * 60_000;
+/** Named in a refusal; more would not help anybody. */
+const pathsNamed = 8;
+
+/**
+ * Saves the attempt's work and pushes it, one thing at a time. Failures are shown and tried again later; they never
+ * stop an agent.
+ */
+export class WorkKeeper {
+  /** Newest work that is known to be on the remote. */
+  checkpoint: Checkpoint | undefined;
+  /** Why the newest push failed. */
+  pushProblem: string | undefined;
+  /** Whether what failed may work later without anybody's help. */
+  mayPass = true;
+  report: AgentReport | undefined;
+  /** What the agent has called done, and the remote has not taken; gone as soon as it has. */
+  kept: KeptWork | undefined;
+  readonly #voucher = new Voucher();
+  readonly #turn = new Mutex();
+  /** A save that waits for its turn: another one asked for meanwhile would find the same. */
+  #next: Promise<CheckpointAnswer | undefined> | undefined;
+
+  constructor(
+    private readonly place: WorkPlace,
+    private readonly events: {
+      record(report: AgentReport): Promise<void>;
+      changed(checkpoint: Checkpoint): void;
+      kept(work: KeptWork | undefined): Promise<void>;
+      trouble(what: string, error: unknown): void;
+    },
+  ) {}
+
+  /** Public half of the key by which this runner's word on finished work is known. */
+  get vouchKey(): string {
+    return this.#voucher.key;
+  }
+
+  /**
+   * Saves the working tree as a wip commit and pushes it.
+   * @param withinMs for everything together; less than the usual when somebody waits for it.
+   * @returns undefined when it could not even be saved here; `pushProblem` says why.
+   */
+  save(withinMs: number = pushWithinMs): Promise<CheckpointAnswer | undefined> {
+    this.#next ??= this.#turn.runExclusive(async () => {
+      this.#next = undefined;
+      try {
+        const signal = AbortSignal.timeout(withinMs);
+        const { bead, attempt, worktree, remote, baseSha, goesOnFrom } = this.place;
+        const { checkpoint, pushed, pushProblem, unsaved } = await saveWip({
+          worktree,
+          bead,
+          attempt,
+          remote,
+          push: true,
+          known: this.checkpoint?.ref === attemptRefs.wip(bead, attempt) ? this.checkpoint.sha : undefined,
+          signal,
+          since: goesOnFrom ?? baseSha,
+        });
+        if (unsaved !== undefined)
+          this.events.trouble('save', new Error(`not everything could be saved: ${unsaved.join('; ')}`));
+        if (pushed) this.#pushedAt(checkpoint);
+        else this.#failed('push', pushProblem ?? new Error('the remote did not take it'));
+        return { checkpoint, pushed };
+      } catch (error) {
+        this.#failed('save', error);
+        return undefined;
+      }
+    });
+    return this.#next;
+  }
+
+  /** Escalation or any other report than `done`. */
+  async reported(report: AgentReport): Promise<void> {
+    await this.events.record(report);
+    this.report = report;
+  }
+
+  /**
+   * Takes the agent's word that it is done: refuses while there is uncommitted work, or work that builds on something
+   * else than its base; pushes the commit that was looked at to the attempt's branch, and records the report before it is
+   * answered.
+   * @throws RequestRefused 409 when the agent has to mend something, 503 when the branch cannot be pushed for now.
+   */
+  done(summary: string | undefined): Promise<DoneAnswer> {
+    return this.#turn.runExclusive(async () => {
+      const { bead, attempt, worktree, baseSha, rootSha } = this.place;
+      const { head, dirty } = await worktreeStatus(worktree);
+      if (dirty)
+        throw new RequestRefused(
+          409,
+          `there is uncommitted work: ${await this.#dirtyPaths()}; commit what belongs to the task, remove or ignore the rest, then report done again`,
+        );
+      if (head === '' || !(await isAncestor({ worktree }, rootSha, head))) throw this.#unrelated(head);
+      const said = summary === undefined ? {} : { summary };
+      if ((await this.#commitsAhead(baseSha, head)) === 0) {
+        await this.reported({ kind: 'no_changes', sha: head, ...said, at: Date.now() });
+        return { outcome: 'no_changes', sha: head };
+      }
+      const problem = await this.#push({ branch: attemptRefs.branch(bead, attempt), sha: head, ...said });
+      if (problem !== undefined) throw problem;
+      return { outcome: 'done', branch: attemptRefs.branch(bead, attempt), sha: head };
+    });
+  }
+
+  /** Pushes once more what was called done; only while it is still what the worktree stands at. */
+  pushKept(): Promise<void> {
+    return this.#turn.runExclusive(async () => {
+      const { kept } = this;
+      if (kept === undefined || this.report !== undefined) return;
+      try {
+        const { head } = await worktreeStatus(this.place.worktree);
+        if (head === kept.sha) await this.#push(kept);
+        // The agent went on and never said that it was done with that: what it called done before is not the end of it.
+        else await this.#keep(undefined);
+      } catch (error) {
+        this.#failed('push', error);
+      }
+    });
+  }
+
+  /** @returns why it could not be pushed, for the agent; undefined when it is there and the report is recorded. */
+  async #push({
+    branch,
+    sha,
+    summary,
+  }: Pick<KeptWork, 'branch' | 'sha' | 'summary'>): Promise<RequestRefused | undefined> {
+    const { bead, attempt, worktree, remote } = this.place;
+    const said = summary === undefined ? {} : { summary };
+    try {
+      await pushBranch({ worktree, remote, bead, attempt, sha, voucher: this.#voucher });
+    } catch (error) {
+      this.#failed('push', error);
+      const reason = error instanceof Error ? error.message : String(error);
+      const refusal = error instanceof GitError ? pushRefusal(error) : undefined;
+      const mayPass = refusal === undefined && this.mayPass;
+      await this.#keep({ branch, sha, reason, mayPass, ...said });
+      switch (refusal) {
+        case 'commit':
+          return new RequestRefused(409, `the remote does not take these commits: ${reason}; then report done again`);
+        case 'access':
+        case 'ref':
+          return new RequestRefused(
+            503,
+            `the branch could not be pushed: ${reason}. Your commits are kept, and nothing in them has to change: a person is asked, and you may end now`,
+          );
+        case undefined:
+          return new RequestRefused(
+            503,
+            `the branch could not be pushed: ${reason}; report done again in a while, or end: your commits are kept and pushed later`,
+          );
+      }
+    }
+    await this.#keep(undefined);
+    await this.reported({ kind: 'done', branch, sha, ...said, at: Date.now() });
+    return undefined;
+  }
+
+  async #keep(work: KeptWork | undefined): Promise<void> {
+    if (this.kept === undefined && work === undefined) return;
+    this.kept = work;
+    try {
+      await this.events.kept(work);
+    } catch (error) {
+      // Only a successor of this runner would miss it; the agent's answer must not depend on a full disk.
+      this.events.trouble('runner.json', error);
+    }
+  }
+
+  #unrelated(head: string): RequestRefused {
+    const { bead, attempt, rootSha } = this.place;
+    const branch = attemptRefs.branch(bead, attempt);
+    const what = head === '' ? 'the branch that is checked out has no commit' : `HEAD (${head.slice(0, 12)})`;
+    const advice =
+      head === ''
+        ? `\`git checkout ${branch}\``
+        : `\`git checkout -B ${branch} ${rootSha}\`, then take your work from there (\`git cherry-pick …\`, or \`git checkout ${head.slice(0, 12)} -- PATH\`)`;
+    return new RequestRefused(
+      409,
+      `${what} does not build on the commit that this bead began with (${rootSha.slice(0, 12)}): ${advice}, commit, and report done again`,
+    );
+  }
+
+  #pushedAt(checkpoint: Checkpoint): void {
+    const news = this.checkpoint?.sha !== checkpoint.sha || this.checkpoint.ref !== checkpoint.ref;
+    this.checkpoint = checkpoint;
+    this.pushProblem = undefined;
+    if (news) this.events.changed(checkpoint);
+  }
+
+  #failed(what: string, error: unknown): void {
+    this.mayPass = !(error instanceof GitError) || error.mayPass;
+    const timedOut = error instanceof DOMException && error.name === 'TimeoutError';
+    this.pushProblem = timedOut ? 'it took too long' : error instanceof Error ? error.message : String(error);
+    this.events.trouble(what, error);
+  }
+
+  async #commitsAhead(baseSha: string, head: string): Promise<number> {
+    const { stdout } = await runGit({ worktree: this.place.worktree }, ['rev-list', '--count', `${baseSha}..${head}`], {
+      doing: 'counting commits',
+    });
+    return Number(stdout.trim());
+  }
+
+  async #dirtyPaths(): Promise<string> {
+    const { stdout } = await runGit({ worktree: this.place.worktree }, ['status', '--porcelain', '-z'], {
+      doing: 'listing uncommitted work',
+    });
+    const paths = stdout
+      .split('\0')
+      .filter((entry) => entry.length > 3)
+      .map((entry) => entry.slice(3));
+    return `${paths.slice(0, pathsNamed).join(', ')}${paths.length > pathsNamed ? ` and ${paths.length - pathsNamed} more` : ''}`;
+  }
+}

@@ -1,0 +1,57 @@
+import type { BeatDetails, Clocks } from '../../contract/index.js';
+import type { BeadLink } from './bead-link.js';
+import type { Clock, Instant } from '../instant.js';
+import { beatDeadline } from './lease.js';
+import type { BeatAnswer } from './lease.js';
+import { Waker } from '../waker.js';
+
+export interface BeaterOptions {
+  link: BeadLink;
+  clock: Clock;
+  clocks: Clocks;
+  details(): BeatDetails;
+  /** Hears of every answer to a beat with the token in use. */
+  onAnswer(answer: BeatAnswer, sentAt: Instant): void;
+}
+
+/** The process clock: a beat every `beatEvery` with the token in use, none without one. */
+export class Beater {
+  #token: Uint8Array | undefined;
+  readonly #waker = new Waker();
+  #running = true;
+
+  constructor(private readonly options: BeaterOptions) {}
+
+  /** Goes on with another token; undefined: waits for one. */
+  use(token: Uint8Array | undefined): void {
+    this.#token = token;
+    this.#waker.wake();
+  }
+
+  /** Beats until {@link stop}. */
+  async run(): Promise<void> {
+    const { clock, clocks, onAnswer } = this.options;
+    while (this.#running) {
+      const token = this.#token;
+      if (token === undefined) {
+        await this.#waker.sleep();
+        continue;
+      }
+      const sentAt = clock();
+      const answer = await this.try(token);
+      // An answer to a token that was replaced meanwhile says nothing about the one in use.
+      if (this.#running && token === this.#token) onAnswer(answer, sentAt);
+      await this.#waker.sleep(Math.max(0, clocks.beatEvery - (clock().mono - sentAt.mono)));
+    }
+  }
+
+  /** One beat with a token that is not in use yet. */
+  try(token: Uint8Array): Promise<BeatAnswer> {
+    return this.options.link.beat(token, this.options.details(), beatDeadline(this.options.clocks));
+  }
+
+  stop(): void {
+    this.#running = false;
+    this.#waker.wake();
+  }
+}

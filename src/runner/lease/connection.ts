@@ -1,0 +1,75 @@
+import { Client, Connection } from '@temporalio/client';
+import type { TLSConfig } from '@temporalio/client';
+import type { RunnerConnection } from '../types.js';
+
+/** The part of `@temporalio/envconfig`'s connection options that a runner can use. */
+export interface ConnectionSource {
+  address?: string;
+  namespace: string;
+  tls?: TLSConfig | boolean | null;
+  apiKey?: string | (() => string);
+  metadata?: Record<string, unknown>;
+}
+
+/** @returns what goes into `connection.json`, so that the runner reaches the same server as the worker. */
+export function connectionRecord({ address, namespace, tls, apiKey, metadata }: ConnectionSource): RunnerConnection {
+  const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+  const texts = Object.entries(metadata ?? {}).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
+  return {
+    address: address ?? '127.0.0.1:7233',
+    namespace,
+    ...(apiKey === undefined ? {} : { apiKey: typeof apiKey === 'function' ? apiKey() : apiKey }),
+    ...(texts.length > 0 ? { metadata: Object.fromEntries(texts) } : {}),
+    ...(tls === undefined || tls === null
+      ? {}
+      : {
+          tls:
+            typeof tls === 'boolean'
+              ? tls
+              : {
+                  serverNameOverride: tls.serverNameOverride,
+                  ...(tls.serverRootCACertificate
+                    ? { serverRootCACertificate: base64(tls.serverRootCACertificate) }
+                    : {}),
+                  ...(tls.clientCertPair
+                    ? { clientCertPair: { crt: base64(tls.clientCertPair.crt), key: base64(tls.clientCertPair.key) } }
+                    : {}),
+                },
+        }),
+  };
+}
+
+/**
+ * Connects lazily: a runner must be able to start, and to live on, while its server is away.
+ * @param identity shown in the Web UI.
+ */
+export function connectRunner(record: RunnerConnection, identity: string): { client: Client; connection: Connection } {
+  const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
+  const { tls } = record;
+  const connection = Connection.lazy({
+    address: record.address,
+    apiKey: record.apiKey,
+    metadata: record.metadata,
+    ...(tls === undefined
+      ? {}
+      : {
+          tls:
+            typeof tls === 'boolean'
+              ? tls
+              : {
+                  serverNameOverride: tls.serverNameOverride,
+                  ...(tls.serverRootCACertificate === undefined
+                    ? {}
+                    : { serverRootCACertificate: bytes(tls.serverRootCACertificate) }),
+                  ...(tls.clientCertPair
+                    ? { clientCertPair: { crt: bytes(tls.clientCertPair.crt), key: bytes(tls.clientCertPair.key) } }
+                    : {}),
+                },
+        }),
+    // gRPC's own back-off grows to two minutes: after an outage that alone could outlast a heartbeat timeout.
+    channelArgs: { 'grpc.initial_reconnect_backoff_ms': 250, 'grpc.max_reconnect_backoff_ms': 2_000 },
+  });
+  return { client: new Client({ connection, namespace: record.namespace, identity }), connection };
+}

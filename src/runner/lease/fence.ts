@@ -1,0 +1,112 @@
+import { isFinal } from '../../contract/index.js';
+import type { BeadView, BeatDetails, Clocks } from '../../contract/index.js';
+import type { BeadLink, Delivery } from './bead-link.js';
+import { elapsed } from '../instant.js';
+import type { Clock } from '../instant.js';
+import { beatDeadline } from './lease.js';
+import type { Lease } from './lease.js';
+import type { SpawnOutcome } from '../types.js';
+import type { Waker } from '../waker.js';
+
+export type FenceRefusal = Extract<SpawnOutcome, { fenced: false }>;
+
+export interface FenceOptions {
+  link: BeadLink;
+  clock: Clock;
+  clocks: Clocks;
+  attempt: string;
+  host: string;
+  /** The token in use; an adoption may replace it while the fence waits. */
+  token(): Uint8Array;
+  /** Details of a beat in phase `spawning`. */
+  details(): BeatDetails;
+  /** Sends the `start` signal, which claims the attempt for this host. */
+  claim(): Promise<Delivery>;
+  /** Whether the host wants the agent to stand still: then it is not even spawned. */
+  paused(): boolean;
+  /** Set when the host has asked for a stop meanwhile. */
+  stopped(): string | undefined;
+  /** Ends the sleep between two tries when any of these changes. */
+  waker: Waker;
+}
+
+const refuse = (because: FenceRefusal['because'], refused: string): FenceRefusal => ({
+  fenced: false,
+  because,
+  refused,
+});
+
+/**
+ * @returns why this host must not spawn the attempt's agent, by the bead's own state after the claim; `wait` while the
+ * bead is paused.
+ */
+export function claimProblem(
+  view: BeadView,
+  { attempt, host }: { attempt: string; host: string },
+): FenceRefusal | 'wait' | undefined {
+  if (isFinal(view.status) || view.current?.id !== attempt)
+    return refuse('bead', 'the bead has moved on to another attempt or has ended');
+  if (view.current.stopping !== undefined)
+    return refuse('bead', `the attempt is being stopped: ${view.current.stopping.reason}`);
+  if (view.current.host !== host)
+    return refuse('bead', `another host has claimed the attempt: ${view.current.host ?? 'unknown'}`);
+  return view.paused || view.current.pausedByActivity ? 'wait' : undefined;
+}
+
+/**
+ * What must be true before an agent is spawned, in this order: one accepted beat, one accepted `start` signal, the
+ * bead's own word that the claim stands, and a lease that is still young. A worker or runner that was frozen before any
+ * of these starts nothing.
+ *
+ * Waits while somebody has paused the attempt. A server or a bead that does not answer is tried for `heartbeatTimeout`.
+ */
+export async function passFence(options: FenceOptions): Promise<{ lease: Lease } | FenceRefusal> {
+  const { link, clock, clocks, attempt, host, waker } = options;
+  let claimed = false;
+  let goodAt = clock();
+  const tooLong = (): boolean => elapsed(goodAt, clock()) >= clocks.heartbeatTimeout;
+  for (; ; await waker.sleep(Math.min(clocks.beatEvery, clocks.heartbeatTimeout / 4))) {
+    const stopped = options.stopped();
+    if (stopped !== undefined) return refuse('bead', `stopped before the agent was spawned: ${stopped}`);
+    const sentAt = clock();
+    const answer = await link.beat(options.token(), options.details(), beatDeadline(clocks));
+    switch (answer) {
+      case 'refused':
+        return refuse('token', 'the task token is not valid any more');
+      case 'cancelled':
+        return refuse('cancelled', 'the activity was cancelled before the agent was spawned');
+      case 'paused':
+        goodAt = sentAt;
+        continue;
+      case 'unreachable':
+        if (tooLong()) return refuse('unreachable', `no beat was accepted within ${clocks.heartbeatTimeout} ms`);
+        continue;
+      case 'accepted':
+        break;
+    }
+    if (options.paused()) {
+      goodAt = sentAt;
+      continue;
+    }
+    const claim: Delivery = claimed ? 'accepted' : await options.claim();
+    if (claim === 'ended') return refuse('bead', 'the bead has ended');
+    claimed ||= claim === 'accepted';
+    const view = claimed ? await link.view() : 'unreachable';
+    if (view === 'ended') return refuse('bead', 'the bead has ended');
+    if (view === 'unreachable') {
+      if (tooLong()) return refuse('unreachable', `the bead did not answer within ${clocks.heartbeatTimeout} ms`);
+      continue;
+    }
+    goodAt = sentAt;
+    const problem = claimProblem(view, { attempt, host });
+    if (problem === 'wait') continue;
+    if (problem !== undefined) return problem;
+    if (
+      elapsed(sentAt, clock()) < Math.min(clocks.orphanGrace, clocks.heartbeatTimeout) &&
+      options.stopped() === undefined &&
+      !options.paused()
+    ) {
+      return { lease: { renewedAt: sentAt } };
+    }
+  }
+}

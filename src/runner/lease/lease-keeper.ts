@@ -1,0 +1,179 @@
+import type { BeadView, BeatDetails, Clocks } from '../../contract/index.js';
+import type { BeadLink } from './bead-link.js';
+import { Beater } from './beater.js';
+import type { Freezer } from '../processes/freezer.js';
+import { elapsed } from '../instant.js';
+import type { Clock, Instant } from '../instant.js';
+import { RequestRefused } from '../sockets/json-server.js';
+import { beatRenews, leaseIsOver, renewLease } from './lease.js';
+import type { BeatAnswer, Lease } from './lease.js';
+import { OrphanWatch } from './orphan-watch.js';
+import type { Signaller } from './signaller.js';
+
+export interface LeaseKeeperOptions {
+  link: BeadLink;
+  clock: Clock;
+  clocks: Clocks;
+  attempt: string;
+  token: Uint8Array;
+  signaller: Signaller;
+  freezer: Freezer;
+  details(): BeatDetails;
+  /** Puts a new token on disk. */
+  saveToken(token: Uint8Array): Promise<void>;
+  /** The lease holds anew: told to those who can see neither this process nor the bead. */
+  onRenewed(): void;
+  /** The processes were stopped just now: time to save what they have done. */
+  onFrozen(): void;
+  /** The bead wants the attempt stopped. */
+  onCancelled(): void;
+  /** The attempt is not the bead's any more; undefined: the bead has ended. */
+  onMovedOn(view: BeadView | undefined): void;
+  log(what: string, details?: object): void;
+}
+
+/**
+ * The lease is looked at so often at least: well within the half minute by which `suspectGrace` exceeds `orphanGrace`.
+ */
+const lookEveryMs = 1_000;
+
+/**
+ * Holds the attempt's lease: by beats while its token is good, by the bead's own word while it is an orphan; lets the
+ * agent stand still without.
+ */
+export class LeaseKeeper {
+  token: Uint8Array;
+  #lease: Lease;
+  readonly #beater: Beater;
+  readonly #orphans: OrphanWatch;
+  #looking: NodeJS.Timeout | undefined;
+  #last: BeatAnswer | undefined;
+  /** The attempt is being ended: its processes are to run, so that they can end. */
+  #ending = false;
+
+  constructor(private readonly options: LeaseKeeperOptions) {
+    const { link, clock, clocks, attempt, signaller } = options;
+    this.token = options.token;
+    this.#lease = { renewedAt: clock() };
+    this.#beater = new Beater({
+      link,
+      clock,
+      clocks,
+      details: () => options.details(),
+      onAnswer: (answer, sentAt) => this.#answered(answer, sentAt),
+    });
+    this.#orphans = new OrphanWatch({
+      link,
+      clock,
+      clocks,
+      attempt,
+      ask: () => signaller.sendNow('orphan'),
+      onRenewed: (sentAt) => this.#renew(sentAt),
+      onMovedOn: (view) => options.onMovedOn(view),
+    });
+  }
+
+  get orphan(): boolean {
+    return this.#orphans.orphan;
+  }
+
+  /** Milliseconds since the request that renewed the lease was sent. */
+  get age(): number {
+    return elapsed(this.#lease.renewedAt, this.options.clock());
+  }
+
+  /** Keeps the lease that the fence has got until {@link stop}. */
+  async run(lease: Lease): Promise<void> {
+    this.#lease = lease;
+    this.#beater.use(this.token);
+    this.#looking = setInterval(() => this.#look(), Math.min(lookEveryMs, this.options.clocks.orphanGrace / 10));
+    await Promise.all([this.#beater.run(), this.#orphans.run()]);
+  }
+
+  stop(): void {
+    clearInterval(this.#looking);
+    this.#beater.stop();
+    this.#orphans.stop();
+  }
+
+  /** From now on nothing is frozen for want of a lease; beats go on. */
+  end(): void {
+    this.#ending = true;
+  }
+
+  /** The server does not know the token any more. */
+  becomeOrphan(): void {
+    if (this.orphan) return;
+    this.options.log('the task token is void: waits for adoption');
+    this.#beater.use(undefined);
+    this.#orphans.begin();
+  }
+
+  /**
+   * Takes a new token, once the server has accepted a beat with it. A host that was frozen may hand over one that is
+   * void by now.
+   * @throws RequestRefused 409 when it is void, 503 when nobody can tell and the old one may still be good.
+   */
+  async adopt(token: Uint8Array): Promise<void> {
+    const sentAt = this.options.clock();
+    const answer = await this.#beater.try(token);
+    if (answer === 'refused') throw new RequestRefused(409, 'the new task token is void');
+    if (answer === 'unreachable' && !this.orphan)
+      throw new RequestRefused(503, 'the server cannot be reached to try the new task token');
+    this.token = token;
+    // On disk it serves the host that reports for a dead runner; a disk that does not take it must not cost the
+    // adoption.
+    await this.options
+      .saveToken(token)
+      .catch((error: unknown) => this.options.log('the new task token could not be written', { err: error }));
+    this.#orphans.end();
+    this.options.log('adopted', { answer });
+    this.#answered(answer, sentAt);
+    this.options.signaller.life('adopted');
+    this.#beater.use(token);
+  }
+
+  /** What the answer to a beat with the token in use means. */
+  #answered(answer: BeatAnswer, sentAt: Instant): void {
+    const { freezer, signaller, onFrozen, onCancelled, log } = this.options;
+    if (answer !== this.#last) log(`beats are ${answer}`);
+    this.#last = answer;
+    if (beatRenews(answer)) this.#renew(sentAt);
+    switch (answer) {
+      case 'accepted':
+        if (freezer.thaw('activity')) signaller.life('resumed');
+        return;
+      case 'paused':
+        if (this.#ending || !freezer.freeze('activity')) return;
+        signaller.life('paused');
+        onFrozen();
+        return;
+      case 'cancelled':
+        onCancelled();
+        return;
+      case 'refused':
+        this.becomeOrphan();
+        return;
+      case 'unreachable':
+        return;
+    }
+  }
+
+  #renew(sentAt: Instant): void {
+    this.#lease = renewLease(this.#lease, sentAt);
+    this.options.onRenewed();
+    // A renewal that was long on its way may be over already.
+    if (!this.#over() && this.options.freezer.thaw('lease'))
+      this.options.log('the lease is renewed: the agent goes on');
+  }
+
+  #look(): void {
+    if (this.#ending || !this.#over() || !this.options.freezer.freeze('lease')) return;
+    this.options.log('the lease ran out: the agent is frozen', { age: this.age });
+    this.options.onFrozen();
+  }
+
+  #over(): boolean {
+    return leaseIsOver(this.#lease, this.options.clock(), this.options.clocks);
+  }
+}

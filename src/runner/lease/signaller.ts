@@ -1,0 +1,115 @@
+import type { Checkpoint, Clocks, HeartbeatKind, HeartbeatSignal } from '../../contract/index.js';
+import type { BeadLink, Delivery } from './bead-link.js';
+import type { Clock } from '../instant.js';
+import { emptyPlan, planAccepted, planAcknowledged, planLife, planProgress, signalDue } from './signal-plan.js';
+import type { LifeKind, ProgressKind, SignalPlan } from './signal-plan.js';
+import { Waker } from '../waker.js';
+
+export interface SignallerOptions {
+  link: BeadLink;
+  clock: Clock;
+  clocks: Clocks;
+  attempt: string;
+  host: string;
+  /** Newest work on the remote; every signal carries it. */
+  checkpoint(): Checkpoint | undefined;
+  /** Why the newest save is not on the remote, when waiting does not help; every signal carries it. */
+  saveProblem(): string | undefined;
+  /** Told with the claim: by it the bead knows the runner's word on finished work. */
+  vouchKey: string;
+  /** The bead has ended. */
+  onEnded(): void;
+}
+
+/**
+ * The progress clock: tells the bead by `heartbeat` signals what {@link signalDue} finds worth telling. What did not
+ * get through is tried again.
+ */
+export class Signaller {
+  #plan: SignalPlan = emptyPlan;
+  readonly #waker = new Waker();
+  /** News must not shorten the wait after a failure: a chatty agent would hammer at a server that is away. */
+  readonly #retry = new Waker();
+  #running = true;
+
+  constructor(private readonly options: SignallerOptions) {}
+
+  life(kind: LifeKind): void {
+    this.#change(planLife(this.#plan, kind));
+  }
+
+  progress(kind: ProgressKind, activity?: string): void {
+    const news = this.#plan.progress === undefined;
+    this.#plan = planProgress(this.#plan, kind, activity);
+    // More of the same changes nothing about when it is told; a program that prints a thousand lines a second must not
+    // wake us by each.
+    if (news) this.#waker.wake();
+  }
+
+  acknowledged(ids: readonly string[]): void {
+    if (ids.length > 0) this.#change(planAcknowledged(this.#plan, ids));
+  }
+
+  /** Sends until {@link stop}, or until the bead has ended. */
+  async run(): Promise<void> {
+    const { clock, clocks, onEnded } = this.options;
+    while (this.#running) {
+      const due = signalDue(this.#plan, clock(), clocks);
+      if (due === undefined || 'inMs' in due) {
+        await this.#waker.sleep(due?.inMs);
+        continue;
+      }
+      switch (await this.#send(due.kind)) {
+        case 'accepted':
+          break;
+        case 'unreachable':
+          await this.#retry.sleep(clocks.beatEvery);
+          break;
+        case 'ended':
+          this.#running = false;
+          onEnded();
+      }
+    }
+  }
+
+  stop(): void {
+    this.#running = false;
+    this.#waker.wake();
+    this.#retry.wake();
+  }
+
+  /** One signal outside of the plan (`start`, `orphan`). */
+  sendNow(kind: HeartbeatKind): Promise<Delivery> {
+    return this.options.link.signal(this.#payload(kind, this.#plan));
+  }
+
+  async #send(kind: HeartbeatKind): Promise<Delivery> {
+    const sent = this.#plan;
+    const sentAt = this.options.clock();
+    const delivery = await this.options.link.signal(this.#payload(kind, sent));
+    if (delivery === 'accepted') this.#plan = planAccepted(this.#plan, sent, kind, sentAt);
+    return delivery;
+  }
+
+  #payload(kind: HeartbeatKind, plan: SignalPlan): HeartbeatSignal {
+    const { attempt, host } = this.options;
+    const checkpoint = this.options.checkpoint();
+    const saveProblem = this.options.saveProblem();
+    return {
+      attempt,
+      host,
+      kind,
+      // Once accepted it is known; the fence lets no agent start before.
+      ...(kind === 'start' ? { vouchKey: this.options.vouchKey } : {}),
+      ...(plan.progress?.activity === undefined ? {} : { activity: plan.progress.activity }),
+      checkpoint,
+      saveProblem,
+      ...(plan.acknowledged.length > 0 ? { acknowledged: [...plan.acknowledged] } : {}),
+    };
+  }
+
+  #change(plan: SignalPlan): void {
+    this.#plan = plan;
+    this.#waker.wake();
+  }
+}

@@ -1,0 +1,92 @@
+import type { AgentWatch } from '../agent/agent-watch.js';
+import type { AgentCalls } from './agent-socket.js';
+import { RequestRefused } from './json-server.js';
+import type { MessageBox } from '../agent/message-box.js';
+import type { NoteQueue } from '../agent/note-queue.js';
+import type { Signaller } from '../lease/signaller.js';
+import type { CheckpointAnswer, DoneAnswer, MessagesAnswer } from '../types.js';
+import type { WorkKeeper } from '../end/work-keeper.js';
+
+export interface AgentRequestsOptions {
+  attempt: string;
+  watch: AgentWatch;
+  signaller: Signaller;
+  notes: NoteQueue;
+  box: MessageBox;
+  keeper: WorkKeeper;
+  /** Why calls that change something are refused now; undefined while all is well. */
+  closed(): string | undefined;
+  /** The agent has reported done: it has a while to end by itself. */
+  onDone(): void;
+}
+
+/**
+ * Answers the agent's calls. Whatever it does through the socket is progress; looking into an empty box again and again
+ * is not.
+ */
+export class AgentRequests implements AgentCalls {
+  constructor(private readonly options: AgentRequestsOptions) {}
+
+  heartbeat(activity?: string): void {
+    this.#open(activity);
+  }
+
+  note(text: string): void {
+    this.#open();
+    if (!this.options.notes.push({ attempt: this.options.attempt, text, kind: 'note' })) {
+      throw new RequestRefused(429, 'too many notes: each one is kept for good; say it in one, or wait a minute');
+    }
+  }
+
+  async checkpoint(text?: string): Promise<CheckpointAnswer> {
+    this.#open(text);
+    const { keeper } = this.options;
+    const saved = await keeper.save();
+    if (saved === undefined)
+      throw new RequestRefused(
+        503,
+        `the work could not be saved: ${keeper.pushProblem ?? 'unknown reason'}; try again in a while`,
+      );
+    return saved;
+  }
+
+  async done(summary?: string): Promise<DoneAnswer> {
+    this.#open('reports done');
+    const answer = await this.options.keeper.done(summary);
+    this.options.onDone();
+    return answer;
+  }
+
+  async escalate(text: string): Promise<void> {
+    this.#open('asks for a person');
+    const { keeper, notes, attempt } = this.options;
+    await keeper.reported({ kind: 'escalated', text, at: Date.now() });
+    notes.push({ attempt, text, kind: 'escalation' });
+  }
+
+  messages(): MessagesAnswer {
+    return { messages: this.options.box.unacknowledged() };
+  }
+
+  acknowledge(ids: string[]): { acknowledged: number } {
+    const { box, signaller } = this.options;
+    const known = box.acknowledge(ids);
+    if (known.length > 0) this.options.watch.progress('agent');
+    signaller.acknowledged(known);
+    return { acknowledged: known.length };
+  }
+
+  hook(): MessagesAnswer {
+    const { closed, keeper, watch, box } = this.options;
+    // It has reported, or is being ended: what comes now is for whoever continues.
+    if (closed() !== undefined || keeper.report !== undefined) return { messages: [] };
+    watch.progress('agent');
+    return { messages: box.show() };
+  }
+
+  #open(activity?: string): void {
+    const closed = this.options.closed();
+    if (closed !== undefined) throw new RequestRefused(409, closed);
+    this.options.watch.progress('agent', activity);
+  }
+}

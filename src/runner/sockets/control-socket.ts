@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { limits, outcomes } from '../../contract/index.js';
+import type { AttemptResult, Message } from '../../contract/index.js';
+import { messageOf } from '../../edge/schemas.js';
+import type { Fields } from '../../edge/schemas.js';
+import { JsonServer, nothing, route } from './json-server.js';
+import type { AdoptOutcome, RunnerStatus, StopRequest } from '../types.js';
+
+/** What a runner does when its host asks. Refusals are thrown as `RequestRefused`. */
+export interface ControlHandlers {
+  status(): RunnerStatus;
+  adopt(token: Uint8Array): Promise<AdoptOutcome>;
+  stop(request: StopRequest): Promise<AttemptResult>;
+  pause(paused: boolean): void;
+  deliver(message: Message): void;
+}
+
+const tokenBody = z.strictObject({
+  token: z
+    .base64()
+    .min(4)
+    .max(64 * 1024),
+});
+const stopBody: z.ZodType<StopRequest> = z.strictObject({
+  outcome: z.enum(outcomes),
+  reason: z.string().min(1).max(limits.textChars),
+} satisfies Fields<StopRequest>);
+const pauseBody = z.strictObject({ paused: z.boolean() });
+const messageBody = messageOf(z.string().max(limits.bodyBytes));
+
+/** The host's way into a running runner: a unix socket that only its owner can open. */
+export const openControlSocket = (
+  path: string,
+  handlers: ControlHandlers,
+  onTrouble: (what: string, error: unknown) => void,
+): Promise<JsonServer> =>
+  JsonServer.listen(
+    path,
+    {
+      'GET /status': route(nothing, () => handlers.status()),
+      'POST /adopt': route(tokenBody, ({ token }) => handlers.adopt(new Uint8Array(Buffer.from(token, 'base64')))),
+      'POST /stop': route(stopBody, (request) => handlers.stop(request)),
+      'POST /pause': route(pauseBody, ({ paused }) => handlers.pause(paused)),
+      'POST /deliver': route(messageBody, (message) => handlers.deliver(message)),
+    },
+    onTrouble,
+  );
