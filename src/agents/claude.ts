@@ -43,7 +43,7 @@ function parser(): AgentParser {
     return [{ kind: 'session', id }];
   };
   const assistant = (line: Line): AgentEvent[] => {
-    // The program's own words about an error, in a model's clothes.
+    // Claude Code reports its own errors as messages of a model named `<synthetic>`.
     if (textAt(line, 'message', 'model') === '<synthetic>')
       return [{ kind: 'life', activity: textAt(line, 'message', 'content', 0, 'text') ?? '' }];
     const events: AgentEvent[] = listAt(line, 'message', 'content').flatMap((part): AgentEvent[] => {

@@ -68,9 +68,9 @@ export interface Clocks {
   signalEvery: number;
   /** From spawn to the agent's first sign. */
   firstProgressWithin: number;
-  /** No progress for so long: agent `stalled`, one nudge. */
+  /** After this long without progress the agent counts as `stalled` and is nudged once. */
   stalledAfter: number;
-  /** Still none: the attempt is stopped, its work saved. */
+  /** After this long without progress the attempt is stopped and its work saved. */
   lostAfter: number;
   /** An adoption waits so long for the host's worker; tried again while there are signs of life. */
   adoptWithin: number;

@@ -278,8 +278,8 @@ export function mayOfferAgain(s: BeadState): boolean {
 }
 
 /**
- * The same by the rule of before `offeredAgain`, for histories that have it: an attempt that ended with a checkpoint at
- * its last commit, as most do, was taken for one to rework.
+ * The rule before the patch `a-retry-offers-verified-work`, kept so that older histories replay: an attempt that ended
+ * with a checkpoint at its last commit, as most do, was taken for one to rework.
  */
 export function retryLanding(hands: Hands, landing: Landing): boolean {
   const { s } = hands;

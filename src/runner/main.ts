@@ -161,7 +161,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
   }
 }
 
-/** A terminal that closes is none of our business; being told to end means that the host shuts down. */
+/** SIGHUP is ignored; SIGTERM and SIGINT mean that the host is shutting down. */
 function onSignals(supervisor: Supervisor): void {
   process.on('SIGHUP', () => undefined);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => supervisor.shutDown());

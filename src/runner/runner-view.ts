@@ -35,7 +35,7 @@ export interface DetailFacts extends PhaseFacts {
   host: string;
   attempt: string;
   agentPid?: number | undefined;
-  /** Of the host's clock. */
+  /** When the agent was spawned, by the host's clock (ms since the epoch). */
   spawnedAt?: number | undefined;
   orphan: boolean;
   watch: Pick<AgentWatch, 'lastProgressAt' | 'activity'>;

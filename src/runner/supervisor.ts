@@ -194,7 +194,7 @@ export class Supervisor implements ControlHandlers {
   /**
    * Spawns the agent and supervises it to its end; called at once after the fence.
    * @param spawn starts the agent's process.
-   * @returns when the result is recorded, and reported or in nobody's demand for now.
+   * Resolves when the result is on disk and has been reported, or when reporting was given up for now.
    */
   async supervise(lease: Lease, spawn: () => AgentProcess): Promise<AttemptResult> {
     const { input, record, log } = this.options;
@@ -305,7 +305,7 @@ export class Supervisor implements ControlHandlers {
   pause(paused: boolean): void {
     if (this.#cause !== undefined) throw new RequestRefused(409, 'the attempt is being ended');
     if (!paused) this.#freezer.thaw('operator');
-    // Saved behind the caller's back: what counts for him is that nothing moves any more.
+    // The save goes on in the background: the caller only waits until the processes stand still.
     else if (this.#freezer.freeze('operator') && this.#agent !== undefined) void this.#keeper.save(saveFrozenMs);
     this.#fenceWaker.wake();
   }

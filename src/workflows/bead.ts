@@ -132,7 +132,7 @@ class Bead implements Keep {
     }
   }
 
-  /** Not in the middle of a stop: what the host was asked must be heard by the one who asked. */
+  /** Not while stopping: the run that asked the host to stop must also receive the answer. */
   renewing(): boolean {
     const info = workflowInfo();
     const full =

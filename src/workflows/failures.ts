@@ -36,7 +36,8 @@ export function eventOfFailure(
   host: string | undefined,
   stopping: boolean,
 ): BeadEvent {
-  // A scope that is already cancelled refuses to schedule at all: then the cancellation comes bare.
+  // In a cancelled scope the SDK does not schedule the activity; it throws `CancelledFailure` without an
+  // `ActivityFailure` around it.
   if (!(error instanceof ActivityFailure) && !(error instanceof CancelledFailure)) throw error;
   const cause = error instanceof CancelledFailure ? error : error.cause;
   if (cause instanceof TimeoutFailure) {

@@ -191,7 +191,8 @@ export class AttemptKeeper {
       )
         continue;
       const late = Date.now() - armed.at;
-      // So late that beats would have been missed as well: whoever was silent till now may only have found no ear.
+      // The timer fired so late that heartbeats would have been lost too: an agent that seemed silent may only have had
+      // nobody to report to.
       if (late > this.bead.state.clocks.heartbeatTimeout) this.bead.apply({ type: 'outage', ms: late });
     }
   }

@@ -169,7 +169,7 @@ export class Start {
       // yet.
       if (this.input.mode === 'adopt') await announceAttempt(this.deps, this.input, this.lease);
       await this.#dir.create();
-      // Its program loads beside the work of git: half of what a start on a warm mirror would take else.
+      // The runner loads while git works; otherwise that load would be half of a warm start.
       runner = bootRunner(this.#dir);
       await this.#prepare();
       await this.#dir.writeToken(this.lease.token);

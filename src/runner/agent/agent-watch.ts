@@ -22,7 +22,7 @@ export interface WatchEvents {
 
 /** Reads the agent's output: what is progress, what mere life, and what matters for the verdict on its end. */
 export class AgentWatch {
-  /** Of the host's clock. */
+  /** When the agent last showed progress, by the host's clock (ms since the epoch). */
   lastProgressAt: number | undefined;
   activity: string | undefined;
   session: string | undefined;
@@ -78,7 +78,7 @@ export class AgentWatch {
   #take(event: AgentEvent): void {
     switch (event.kind) {
       case 'progress':
-        // Its provider answers again: what it refused before explains no end any more.
+        // Progress: an earlier refusal by the provider no longer explains how the agent ends.
         if (this.#kept.some(isRefusal)) {
           this.#kept = this.#kept.filter((kept) => !isRefusal(kept));
           this.tell.onRefused?.(undefined);

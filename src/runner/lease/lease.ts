@@ -41,8 +41,8 @@ export const beatRenews = (answer: BeatAnswer): boolean =>
   answer === 'accepted' || answer === 'paused' || answer === 'cancelled';
 
 /**
- * @returns how long to wait for the answer to a beat: not longer than till the next one is due, but no hair trigger for
- * tiny test clocks.
+ * @returns how long to wait for the answer to a beat: at most until the next beat is due, and at least 2 s, so that
+ * tests with tiny clocks do not fail on a slow machine.
  */
 export const beatDeadline = ({ beatEvery }: Pick<Clocks, 'beatEvery'>): number =>
   Math.min(Math.max(beatEvery, 2_000), 10_000);

@@ -8,7 +8,7 @@ export class Freezer {
 
   constructor(
     private readonly processes: () => AttemptProcesses,
-    /** After a change of reasons, when the processes stand still, or run, as they say. */
+    /** Called when the reasons have changed, after the processes were stopped or continued. */
     private readonly onChange: () => void,
   ) {}
 
