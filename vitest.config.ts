@@ -28,7 +28,7 @@ export default defineConfig({
       // needed its second try is marked.
       project('unit', ['unit'], { testTimeout: 20_000, retry: 1 }),
       // Real git and real processes; no server.
-      project('host', ['refinery', 'scripts', 'server-binaries'], {
+      project('host', ['refinery', 'scripts', 'server-binaries', 'cell'], {
         ...slow,
         retry: 1,
         globalSetup: 'test/support/global/build.ts',

@@ -53,6 +53,7 @@ const agent: z.ZodType<AgentSpec> = z.object({
   command: guarded((command) => (command === '' ? undefined : commandProblem(command))).optional(),
   options: z.record(z.string(), z.unknown()).optional(),
   env: z.array(variableName).max(100).optional(),
+  cell: z.literal('sandbox').optional(),
 } satisfies Fields<AgentSpec>);
 
 /** A count that the bead did not keep is zero. */

@@ -129,6 +129,9 @@ export const claude = realAgent({
     'CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC',
   ],
   mcp: true,
+  login: ({ HOME = '', CLAUDE_CONFIG_DIR }) => ({
+    write: CLAUDE_CONFIG_DIR === undefined ? [join(HOME, '.claude'), join(HOME, '.claude.json')] : [CLAUDE_CONFIG_DIR],
+  }),
   parser,
   findSession: async (session, { env }) => {
     const projects = join(env['CLAUDE_CONFIG_DIR'] ?? join(env['HOME'] ?? '', '.claude'), 'projects');

@@ -91,6 +91,7 @@ export const codex = realAgent({
   description: 'Codex (codex exec), with MCP',
   environment: ['OPENAI_API_KEY', 'OPENAI_BASE_URL', 'CODEX_API_KEY', 'CODEX_HOME'],
   mcp: true,
+  login: ({ HOME = '', CODEX_HOME = join(HOME, '.codex') }) => ({ write: [CODEX_HOME] }),
   parser,
   findSession: async (session, { env }) => {
     const folder = join(env['CODEX_HOME'] ?? join(env['HOME'] ?? '', '.codex'), 'sessions');

@@ -132,6 +132,10 @@ export const gemini = realAgent({
     'GEMINI_CLI_HOME',
   ],
   mcp: true,
+  login: ({ HOME = '', GOOGLE_APPLICATION_CREDENTIALS }) => ({
+    read: GOOGLE_APPLICATION_CREDENTIALS === undefined ? [] : [GOOGLE_APPLICATION_CREDENTIALS],
+    write: [join(HOME, '.gemini')],
+  }),
   parser,
   findSession: async (session, { folder }) => {
     const chats = join(folder, homeFolder, '.gemini', 'tmp', project, 'chats');

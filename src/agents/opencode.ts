@@ -97,6 +97,10 @@ export const opencode = realAgent({
     'OPENCODE_DISABLE_MODELS_FETCH',
   ],
   mcp: true,
+  login: ({ HOME = '', OPENCODE_CONFIG_DIR }) => ({
+    read: OPENCODE_CONFIG_DIR === undefined ? [] : [OPENCODE_CONFIG_DIR],
+    write: ['.config', '.local/share', '.local/state', '.cache'].map((place) => join(HOME, place, 'opencode')),
+  }),
   parser,
   findSession: async (session, context) =>
     (await moveSession(session.id, context)) ? { ...session, from: session.id } : undefined,

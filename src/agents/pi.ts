@@ -83,6 +83,7 @@ export const pi = realAgent({
     'PI_CODING_AGENT_DIR',
     'PI_OFFLINE',
   ],
+  login: ({ HOME = '', PI_CODING_AGENT_DIR = join(HOME, '.pi') }) => ({ write: [PI_CODING_AGENT_DIR] }),
   parser,
   findSession: async (session, { folder }) => {
     const sessions = join(folder, sessionsFolder);

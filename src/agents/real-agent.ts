@@ -46,7 +46,7 @@ const network = [
   'XDG_STATE_HOME',
 ];
 
-type Parts = Pick<AgentAdapter, 'description' | 'command' | 'mcp' | 'findSession'> & {
+type Parts = Pick<AgentAdapter, 'description' | 'command' | 'mcp' | 'login' | 'findSession'> & {
   name: keyof typeof agentPrograms;
   environment: readonly string[];
   parser(context?: ParserContext): AgentParser;

@@ -120,6 +120,11 @@ export interface AgentAdapter {
    * Names of host variables that this program may see without being asked for: its keys, its configuration, proxies.
    */
   environment?: readonly string[];
+  /**
+   * What a sandbox has to show of the home of whoever has logged in, as absolute paths: the program's login, its
+   * settings, and where it keeps its conversations.
+   */
+  login?(env: Readonly<Record<string, string>>): { read?: readonly string[]; write?: readonly string[] };
   /** Whether its command starts Heartbead's MCP server, so that the prompt may speak of tools. */
   mcp?: boolean;
   /** @returns what keeps this agent from starting on this host, or undefined. */

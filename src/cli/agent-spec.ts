@@ -10,6 +10,7 @@ export interface GivenAgent {
   command?: string | undefined;
   option: Record<string, unknown>;
   env: string[];
+  sandbox?: boolean | undefined;
 }
 
 /**
@@ -29,6 +30,7 @@ export function agentSpec(given: GivenAgent, help: string): AgentSpec {
     command: given.command,
     ...(Object.keys(given.option).length === 0 ? {} : { options: given.option }),
     ...(given.env.length === 0 ? {} : { env: given.env }),
+    ...(given.sandbox === true ? { cell: 'sandbox' as const } : {}),
   };
 }
 

@@ -11,6 +11,7 @@ const agent: z.ZodType<AgentSpec> = z.strictObject({
   command: z.string().optional(),
   options: z.record(z.string(), z.unknown()).optional(),
   env: z.array(z.string()).optional(),
+  cell: z.literal('sandbox').optional(),
 } satisfies Fields<AgentSpec>);
 const bead: z.ZodType<ConvoyBead> = z.strictObject({
   id: z.string(),

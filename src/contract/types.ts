@@ -138,6 +138,8 @@ export interface AgentSpec {
   options?: Record<string, unknown>;
   /** Names (never values) of further host variables that the agent may see. */
   env?: string[];
+  /** It runs in a sandbox or not at all, whatever the host does with others. */
+  cell?: 'sandbox';
 }
 
 /** A commit from which the next attempt goes on. `ref` is where it stands on the remote. */

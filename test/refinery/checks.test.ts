@@ -1,10 +1,11 @@
-import { readFile, rename } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/common';
 import { ActivityCancellationDetails } from '@temporalio/common/lib/activity-cancellation-details.js';
 import { describe, expect, test, vi } from 'vitest';
 import { createRefineryActivities } from '../../src/activities/refinery/index.js';
 import { processAlive } from '../../src/runner/index.js';
+import { noCellHere } from '../support/bubblewrap.js';
 import {
   bead,
   check,
@@ -50,6 +51,22 @@ describe('what a check is given', () => {
     expect(env).toMatch(/^LC_TEST=allowed$/m);
     expect(env).not.toMatch(/secret|^TEMPORAL_|^GIT_DIR/m);
   });
+
+  test.skipIf(noCellHere() !== undefined)(
+    'a sandbox, where its host says so: the tree, git, and nothing of the host',
+    async () => {
+      await writeFile(join(lab.home, 'cell.json'), '{"checks":"sandbox","network":"none"}');
+      await writeFile(path('secret'), 'secret');
+      const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+      const looks = check(
+        `test -f lamp.txt && git log --oneline && ! cat ${path('secret')} && ! ls ${lab.home}/mirrors/*/hooks/x`,
+      );
+      expect(await merge(lab, request, { checks: [looks] })).toMatchObject({ outcome: 'merged' });
+      const another = await bead(lab, 'desk', [{ 'desk.txt': 'x\n' }]);
+      const reads = check(`cat ${path('secret')}`);
+      expect(await merge(lab, another, { checks: [reads] })).toMatchObject({ outcome: 'checks_failed' });
+    },
+  );
 
   test('a tree that it may spoil: what is pushed was committed before', async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);

@@ -151,6 +151,7 @@ class Landing {
           tree,
           env: this.#env,
           names: env,
+          home: this.deps.home,
           log,
           signal,
           onCheck: ({ name }) => this.beats.sayRunning(`check ${name}`, logPath),

@@ -3,6 +3,8 @@ import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import prettyMs from 'pretty-ms';
 import { agentEnvironmentFrom } from '../../agents/environment.js';
+import { launchHere } from '../../cell/index.js';
+import type { Launcher } from '../../cell/index.js';
 import type { Check } from '../../contract/index.js';
 import { endProcesses } from '../../runner/processes/end-processes.js';
 import { LineSplitter } from '../../runner/agent/line-splitter.js';
@@ -26,6 +28,10 @@ export interface CheckOptions {
   names?: readonly string[];
   /** By what its processes are known; the tree, where nothing else is said. */
   mark?: { variable: string; value: string };
+  /** The state directory, whose settings say what checks run in. */
+  home: string;
+  /** What the bead asks for, before what the host's settings say. */
+  cell?: Launcher | undefined;
   /** @returns whether more can be taken at once; if not, nothing more comes before `drained` calls back. */
   onLines: (lines: readonly string[]) => boolean;
   drained: (then: () => void) => void;
@@ -55,6 +61,8 @@ export async function runCheck({
   check,
   tree,
   env,
+  home,
+  cell,
   names = [],
   mark = { variable: checkMark, value: tree },
   onLines,
@@ -64,11 +72,23 @@ export async function runCheck({
   signal.throwIfAborted();
   const startedAt = performance.now();
   // Both outputs through one pipe, so that the log has them in the order in which they were written.
-  const child = spawn('sh', ['-c', 'exec sh -c "$1" 2>&1', 'sh', check.command], {
+  const tenant = {
+    command: { file: 'sh', args: ['-c', 'exec sh -c "$1" 2>&1', 'sh', check.command] },
+    env: agentEnvironmentFrom(env, names, { [mark.variable]: mark.value }),
+    worktree: tree,
+    home,
+    read: [],
+    write: [],
+  };
+  const walled = launchHere('checks', tenant, cell);
+  // Not the work's fault: the server tries again, and says what this host lacks.
+  if (walled.refused !== undefined)
+    throw new Error(`check ${check.name} cannot be run as this host's settings want it: ${walled.refused}`);
+  const child = spawn(walled.file, walled.args, {
     cwd: tree,
     detached: true,
     stdio: ['ignore', 'pipe', 'ignore'],
-    env: agentEnvironmentFrom(env, names, { [mark.variable]: mark.value }),
+    env: walled.env,
   });
   // Line by line only to take apart what came at once: a check may print without end.
   let batch: string[] = [];

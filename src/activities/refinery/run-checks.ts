@@ -9,6 +9,8 @@ export interface ChecksOptions {
   tree: string;
   env: NodeJS.ProcessEnv;
   names?: readonly string[];
+  /** The state directory, whose settings say what checks run in. */
+  home: string;
   log: CheckLog;
   /** Called when a check begins. */
   onCheck: (check: Check) => void;
@@ -24,6 +26,7 @@ export async function runChecks({
   tree,
   env,
   names,
+  home,
   log,
   onCheck,
   signal,
@@ -37,6 +40,7 @@ export async function runChecks({
       tree,
       env,
       names,
+      home,
       signal,
       onLines: (lines) => {
         tail.push(lines);

@@ -43,6 +43,8 @@ export async function readyWorkspace({ input, dir, env, signal, say, warn }: Rea
         check: { name: 'set-up', ...step },
         tree: dir.worktree,
         env,
+        home: dir.home,
+        cell: input.agent.cell,
         names: input.agent.env,
         mark: { variable: agentEnvironment.attempt, value: input.attempt },
         signal,

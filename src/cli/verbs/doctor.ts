@@ -3,6 +3,7 @@ import { stateDirectory } from '../../client/home.js';
 import { action } from '../context.js';
 import type { Context } from '../context.js';
 import { checkAgents } from '../doctor/agent-checks.js';
+import { checkCell, checkEscapes } from '../doctor/cell-checks.js';
 import { fail, ok, warn } from '../doctor/check.js';
 import type { Check } from '../doctor/check.js';
 import {
@@ -21,15 +22,21 @@ export function doctor(program: Command): void {
   program
     .command('doctor')
     .description('check this host, the server and the workers; each finding with its next step')
+    .option('--sandbox', 'try to break out of a sandbox of this host instead, in every way that is known')
     .option('--json', 'print JSON')
     .action(
-      action(async (context) => {
-        const checks = await examine(context);
+      action(async (context, { sandbox }: { sandbox?: boolean }) => {
+        const checks = sandbox === true ? await examineSandbox(context) : await examine(context);
         const healthy = checks.every(({ verdict }) => verdict !== 'fail');
         context.print({ ok: healthy, checks }, doctorPage(checks, context.io.colors));
         return healthy ? exitCodes.fine : exitCodes.failed;
       }),
     );
+}
+
+async function examineSandbox({ io }: Context): Promise<Check[]> {
+  const home = stateDirectory(io.env);
+  return [checkCell(io.env, home), await guarded('ways out', () => checkEscapes(io.env, home))];
 }
 
 async function examine(context: Context): Promise<Check[]> {
@@ -45,6 +52,7 @@ async function examine(context: Context): Promise<Check[]> {
       ...checks,
       await checkStateDirectory(home),
       await checkAgents(env, home),
+      checkCell(env, home),
       checkClock([]),
       await checkLeftovers(home, false),
       await checkAttemptFolders(home),
@@ -56,7 +64,7 @@ async function examine(context: Context): Promise<Check[]> {
   const { probePriorities } = await import('../../server/index.js');
   const { connection, namespace, home } = town;
   const { deadline } = context;
-  checks.push(await checkStateDirectory(home), await checkAgents(env, home));
+  checks.push(await checkStateDirectory(home), await checkAgents(env, home), checkCell(env, home));
   checks.push(await guarded('server', () => server.checkServer(town, deadline)));
   const inNamespace = await guarded('namespace', () => server.checkNamespace(town, deadline));
   checks.push(inNamespace);

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import type { AgentCommand, AgentExit } from '../../agents/types.js';
+import type { AgentExit } from '../../agents/types.js';
+import type { Launch } from '../../cell/index.js';
 import { clip } from '../../contract/index.js';
 import { AgentLog } from './agent-log.js';
 import { LineSplitter } from './line-splitter.js';
@@ -9,9 +10,11 @@ import { processStartTime } from '../processes/process.js';
 import type { ProcessIdentity } from '../types.js';
 
 export interface AgentProcessOptions {
-  command: AgentCommand;
+  /** What is spawned: the agent's command behind its walls. */
+  command: Launch;
+  /** For its standard input. */
+  stdin?: string | undefined;
   cwd: string;
-  env: Record<string, string>;
   logPath: string;
   /** Every line of output, in order, each stream by itself. */
   onLine(line: string, stream: 'stdout' | 'stderr'): void;
@@ -35,11 +38,21 @@ export class AgentProcess {
   readonly #lastLines: string[] = [];
 
   constructor(private readonly options: AgentProcessOptions) {
-    const { command, cwd, env } = options;
+    const { command, cwd } = options;
     this.#log = new AgentLog(options.logPath, (error) => options.onTrouble('agent log', error));
+    if (command.refused !== undefined) {
+      this.group = undefined;
+      this.exit = Promise.resolve({ spawnError: command.refused, lastLines: [] });
+      return;
+    }
     let child: ChildProcess;
     try {
-      child = spawn(command.file, command.args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+      child = spawn(command.file, command.args, {
+        cwd,
+        env: command.env,
+        detached: true,
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
     } catch (error) {
       // What cannot be an argument (a NUL, more than the kernel takes) is refused here and now, not by an event.
       this.group = undefined;
@@ -55,7 +68,7 @@ export class AgentProcess {
     this.group = pid === undefined ? undefined : { pid, pgid: pid, startTime: processStartTime(pid) ?? 'gone' };
     this.exit = this.#watch(child);
     child.stdin?.on('error', (error) => options.onTrouble('prompt', error));
-    child.stdin?.end(command.stdin ?? '');
+    child.stdin?.end(options.stdin ?? '');
   }
 
   /** Resolves when the log is on disk. Called when no process of the attempt is left. */
@@ -64,6 +77,7 @@ export class AgentProcess {
   }
 
   #watch(child: ChildProcess): Promise<AgentExit> {
+    const { command } = this.options;
     this.#read(child.stdout, 'stdout');
     this.#read(child.stderr, 'stderr');
     return new Promise((resolve) => {
@@ -75,6 +89,8 @@ export class AgentProcess {
       child.once('exit', (code, signal) => {
         const ended = (): void => {
           clearTimeout(timer);
+          const spawnError = command.failure(code ?? undefined, this.#lastLines);
+          if (spawnError !== undefined) return end({ spawnError });
           end({ ...(code === null ? {} : { code }), ...(signal === null ? {} : { signal }) });
         };
         const timer = setTimeout(ended, drainMs);

@@ -1,12 +1,15 @@
-import { delimiter } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
 import { agentEnvironmentFrom } from '../../agents/environment.js';
 import type { AgentAdapter, FoundSession } from '../../agents/types.js';
+import { launchHere, roomsOfFolder } from '../../cell/index.js';
 import { agentEnvironment } from '../../contract/index.js';
 import type { StartAgentInput } from '../../contract/index.js';
 import { runGit } from '../../git/run-git.js';
 import { AgentProcess } from './agent-process.js';
 import type { AgentProcessOptions } from './agent-process.js';
 import type { AttemptDir } from '../attempt/attempt-dir.js';
+import { packageRoot } from '../../package/compiled.js';
 import { buildPrompt } from './prompt.js';
 import { shimPath, writeShim } from './shim.js';
 
@@ -64,16 +67,39 @@ export async function readyToLaunch({
     [agentEnvironment.attempt]: attempt,
     [agentEnvironment.socket]: socket,
   };
+  const rooms = roomsOfFolder(dir.path, await readdir(dir.path));
+  const login = adapter.login?.({ ...env, ...command.env });
+  const walled = launchHere(
+    'agents',
+    {
+      command: { file: command.file, args: command.args },
+      env: { ...env, ...command.env, ...own },
+      worktree: dir.worktree,
+      home: dir.home,
+      read: [packageRoot, ...rooms.read, ...userGit(env), ...(login?.read ?? [])],
+      write: [socket, ...rooms.write, ...(login?.write ?? [])],
+    },
+    spec.cell,
+  );
   return () =>
     new AgentProcess({
-      command,
+      command: walled,
+      stdin: command.stdin,
       cwd: dir.worktree,
-      env: { ...env, ...command.env, ...own },
       logPath: dir.agentLog,
       onLine,
       onTrouble,
     });
 }
+
+/** Who the user is to git, and what he likes; not his credentials. */
+const userGit = ({
+  HOME = '',
+  XDG_CONFIG_HOME = join(HOME, '.config'),
+}: Readonly<Record<string, string>>): string[] => [
+  join(HOME, '.gitconfig'),
+  ...['config', 'ignore', 'attributes'].map((name) => join(XDG_CONFIG_HOME, 'git', name)),
+];
 
 /**
  * A host where nobody has told git who he is would refuse every commit; the bead's name says more than a guess of

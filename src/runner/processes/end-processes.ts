@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { agentEnvironment } from '../../contract/index.js';
-import { environmentOf, processAlive, processTable } from './process.js';
+import { environmentOf, pidNamespace, processAlive, processTable } from './process.js';
 import type { ProcessEntry } from './process.js';
 import type { ProcessIdentity } from '../types.js';
 
@@ -52,14 +52,33 @@ export function findProcesses({
   for (let grown = true; grown;) {
     grown = false;
     for (const entry of table) {
+      if (found.has(entry.pid) || !found.has(entry.ppid)) continue;
       const other = mark.get(entry.pid);
-      if (!found.has(entry.pid) && found.has(entry.ppid) && (other === undefined || other === attempt)) {
+      // In a cell every process descends from its first one, and may call itself whatever it likes.
+      if (other === undefined || other === attempt || isInCell(entry.pid)) {
         found.set(entry.pid, entry);
         grown = true;
       }
     }
   }
   return [...found.values()].map(({ pid, startTime }) => ({ pid, startTime }));
+}
+
+/** @returns whether a process is in a pid namespace below ours. */
+function isInCell(pid: number): boolean {
+  const namespace = pidNamespace(pid);
+  return namespace !== undefined && namespace !== pidNamespace('self');
+}
+
+/**
+ * @returns what keeps a cell: its end would be that of all in it, without a moment for them to end by themselves.
+ */
+function keepersOfCells(found: readonly ProcessIdentity[]): Set<string> {
+  const pids = new Map(found.map((one) => [one.pid, one]));
+  const keepers = processTable()
+    .filter(({ pid, ppid }) => pids.has(ppid) && !isInCell(ppid) && isInCell(pid))
+    .map(({ ppid }) => identity(pids.get(ppid) as ProcessIdentity));
+  return new Set(keepers);
 }
 
 /** Sends a signal to this very process. A process that is gone by now is no error; one that may not be signalled is. */
@@ -117,8 +136,10 @@ export async function endProcesses({
     return [...seen.values()].filter(({ pid, startTime }) => processAlive(pid, startTime));
   };
   if (graceMs > 0) {
-    for (const one of look()) {
-      signalProcess(one, 'SIGTERM');
+    const found = look();
+    const keepers = keepersOfCells(found);
+    for (const one of found) {
+      if (!keepers.has(identity(one))) signalProcess(one, 'SIGTERM');
       signalProcess(one, 'SIGCONT');
     }
     const until = performance.now() + graceMs;

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 
 /** One line of the host's process table. */
 export interface ProcessEntry {
@@ -71,6 +71,17 @@ function psEntries(args: string[]): ProcessEntry[] {
       },
     ];
   });
+}
+
+/** @returns which pid namespace a process is in, or undefined when that cannot be seen. */
+export function pidNamespace(pid: number | 'self'): string | undefined {
+  if (!onLinux) return undefined;
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch (error) {
+    if (unreadable.has((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
 }
 
 const entryOf = (pid: number): ProcessEntry | undefined =>

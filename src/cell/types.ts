@@ -1,0 +1,30 @@
+/** What a cell lets its program reach: a room of the host, told by what is in it and not by what is kept out. @module */
+
+/** The outer walls of a program: none, ours (bubblewrap), or a command of the operator's that runs it. */
+export type Launcher = 'none' | 'sandbox' | readonly string[];
+
+/** `all`: the host's own network, loopback included. `none`: nothing at all. */
+export const cellNetworks = ['all', 'none'] as const;
+export type CellNetwork = (typeof cellNetworks)[number];
+
+/** All paths are absolute, and the same inside and outside. What is named nowhere is not there. */
+export interface Cell {
+  /** Read-only. A path that is missing on the host is left out. */
+  read: readonly string[];
+  /** Read and write. The same. */
+  write: readonly string[];
+  /** Empty, writable, and gone with the cell. */
+  fresh: readonly string[];
+  /** Of what `read` shows: files that look empty, folders that are empty. */
+  masked: readonly { path: string; folder: boolean }[];
+  /** Links of the host's root, such as `/bin` to `usr/bin`. */
+  links: readonly { path: string; target: string }[];
+  cwd: string;
+  network: CellNetwork;
+}
+
+/** A command as it is spawned. */
+export interface CellCommand {
+  file: string;
+  args: string[];
+}

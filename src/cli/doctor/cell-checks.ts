@@ -1,0 +1,62 @@
+import { CellSettingsError, cellSettingsFile, probeCell, readCellSettings } from '../../cell/index.js';
+import type { Launcher } from '../../cell/index.js';
+import { fail, ok, warn } from './check.js';
+import type { Check } from './check.js';
+
+const name = 'sandbox';
+const wordsOf = (launcher: Launcher): string =>
+  launcher === 'none' ? 'as the worker is' : launcher === 'sandbox' ? 'in a sandbox' : `by \`${launcher[0]}\``;
+
+/** What agents and checks of this host run in, and whether that can be. */
+export function checkCell(env: NodeJS.ProcessEnv, home: string): Check {
+  let settings;
+  try {
+    settings = readCellSettings(home);
+  } catch (error) {
+    if (!(error instanceof CellSettingsError)) throw error;
+    return fail(name, error.message, 'correct the settings file (docs/security.md)');
+  }
+  const { agents, checks, network } = settings;
+  const text = `agents run ${wordsOf(agents)}, checks ${wordsOf(checks)}`;
+  const probe = probeCell(env);
+  if ('problem' in probe)
+    return agents === 'sandbox' || checks === 'sandbox'
+      ? fail(
+          name,
+          `${text}, but there is none here: ${probe.problem}`,
+          'install it, or change the settings (docs/security.md)',
+        )
+      : ok(name, `${text}; this host can make none: ${probe.problem}`);
+  if (agents !== 'sandbox')
+    return ok(name, `${text}; this host can make sandboxes (${cellSettingsFile}, or \`--sandbox\` of a bead or rig)`);
+  return ok(name, `${text}; the network is ${network === 'none' ? 'none' : "the host's, its loopback included"}`);
+}
+
+/** Tries to break out of a sandbox of this host with its own settings for the network. */
+export async function checkEscapes(env: NodeJS.ProcessEnv, home: string): Promise<Check> {
+  const probe = probeCell(env);
+  if ('problem' in probe) return fail('ways out', `none were tried: ${probe.problem}`, 'see docs/security.md');
+  const { network } = readCellSettings(home);
+  const { EscapeGround } = await import('../../cell/escape-lab.js');
+  const { comforts, escapes } = await import('../../cell/escapes.js');
+  const ground = await EscapeGround.make();
+  try {
+    const { out, works } = await ground.try('sandbox', network);
+    const open = escapes.filter(({ id }) => out[id] === true);
+    const unmet = comforts.filter(({ id }) => works[id] !== true);
+    const text = `${escapes.length - open.length} of ${escapes.length} ways out of a sandbox are closed here`;
+    if (unmet.length > 0)
+      return fail(
+        'ways out',
+        `${text}; but in it no agent ${unmet.map(({ what }) => what).join(', nor ')}`,
+        'see docs/security.md',
+      );
+    if (open.length === 0) return ok('ways out', text);
+    const named = open.map(({ what, open: why }) => `it ${what}${why === undefined ? '' : ` (${why})`}`).join('; ');
+    return open.every(({ area, open: why }) => why !== undefined || (network === 'all' && area === 'network'))
+      ? warn('ways out', `${text}; open, as documented: ${named}`, 'see docs/security.md for what closes these')
+      : fail('ways out', `${text}; open: ${named}`, 'let no agent run here that you do not trust with this');
+  } finally {
+    await ground.end();
+  }
+}
