@@ -34,3 +34,4 @@ export type { UpdateMirrorOptions } from './update-mirror.js';
 export { verifyRemote } from './verify-remote.js';
 export type { VerifyRemoteOptions } from './verify-remote.js';
 export { worktreeStatus } from './worktree-status.js';
+export type { StatusEntry } from './worktree-status.js';

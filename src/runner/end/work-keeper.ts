@@ -3,6 +3,7 @@ import { attemptRefs } from '../../contract/index.js';
 import { GitError, isAncestor, pushBranch, pushRefusal, saveWip, Voucher, worktreeStatus } from '../../git/index.js';
 import { runGit } from '../../git/run-git.js';
 import type { Checkpoint } from '../../contract/index.js';
+import { conflictMarkers, leftBehind, meantEntries, uncommittedProblem } from './done-advice.js';
 import { RequestRefused } from '../sockets/json-server.js';
 import type { AgentReport, CheckpointAnswer, DoneAnswer, KeptWork } from '../types.js';
 
@@ -22,8 +23,6 @@ export interface WorkPlace {
 
 /** A push that takes longer blocks nothing, but the next save waits for it. */
 const pushWithinMs = 5 * 60_000;
-/** Named in a refusal; more would not help anybody. */
-const pathsNamed = 8;
 
 /**
  * Saves the attempt's work and pushes it, one thing at a time. Failures are shown and tried again later; they never
@@ -39,6 +38,8 @@ export class WorkKeeper {
   report: AgentReport | undefined;
   /** What the agent has called done, and the remote has not taken; gone as soon as it has. */
   kept: KeptWork | undefined;
+  /** Commits about which the agent has been asked already. */
+  readonly #asked = new Set<string>();
   readonly #voucher = new Voucher();
   readonly #turn = new Mutex();
   /** A save that waits for its turn: another one asked for meanwhile would find the same. */
@@ -108,18 +109,24 @@ export class WorkKeeper {
   done(summary: string | undefined): Promise<DoneAnswer> {
     return this.#turn.runExclusive(async () => {
       const { bead, attempt, worktree, baseSha, rootSha } = this.place;
-      const { head, dirty } = await worktreeStatus(worktree);
-      if (dirty)
-        throw new RequestRefused(
-          409,
-          `there is uncommitted work: ${await this.#dirtyPaths()}; commit what belongs to the task, remove or ignore the rest, then report done again`,
-        );
+      // The verdict and the list that explains it are answers to one question.
+      const { head, entries } = await worktreeStatus(worktree);
+      const uncommitted = uncommittedProblem(worktree, meantEntries(entries));
+      if (uncommitted !== undefined) throw new RequestRefused(409, `${uncommitted}, then report done again`);
       if (head === '' || !(await isAncestor({ worktree }, rootSha, head))) throw this.#unrelated(head);
       const said = summary === undefined ? {} : { summary };
       if ((await this.#commitsAhead(baseSha, head)) === 0) {
+        const left = await leftBehind(worktree, { head, baseSha });
+        if (left !== undefined) this.#askOnce(left.sha, left.advice);
         await this.reported({ kind: 'no_changes', sha: head, ...said, at: Date.now() });
         return { outcome: 'no_changes', sha: head };
       }
+      const marked = await conflictMarkers(worktree, baseSha, head);
+      if (marked.length > 0)
+        this.#askOnce(
+          head,
+          `there are conflict markers in what you have committed (${marked.slice(0, 8).join(', ')}): resolve them`,
+        );
       const problem = await this.#push({ branch: attemptRefs.branch(bead, attempt), sha: head, ...said });
       if (problem !== undefined) throw problem;
       return { outcome: 'done', branch: attemptRefs.branch(bead, attempt), sha: head };
@@ -190,6 +197,16 @@ export class WorkKeeper {
     }
   }
 
+  /** What may be meant so is asked about; who reports done again on the same commit has answered. */
+  #askOnce(sha: string, question: string): void {
+    if (this.#asked.has(sha)) return;
+    this.#asked.add(sha);
+    throw new RequestRefused(
+      409,
+      `${question}, and report done again; if it is meant to be so, just report done again`,
+    );
+  }
+
   #unrelated(head: string): RequestRefused {
     const { bead, attempt, rootSha } = this.place;
     const branch = attemptRefs.branch(bead, attempt);
@@ -223,16 +240,5 @@ export class WorkKeeper {
       doing: 'counting commits',
     });
     return Number(stdout.trim());
-  }
-
-  async #dirtyPaths(): Promise<string> {
-    const { stdout } = await runGit({ worktree: this.place.worktree }, ['status', '--porcelain', '-z'], {
-      doing: 'listing uncommitted work',
-    });
-    const paths = stdout
-      .split('\0')
-      .filter((entry) => entry.length > 3)
-      .map((entry) => entry.slice(3));
-    return `${paths.slice(0, pathsNamed).join(', ')}${paths.length > pathsNamed ? ` and ${paths.length - pathsNamed} more` : ''}`;
   }
 }

@@ -1,0 +1,87 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { StatusEntry } from '../../git/index.js';
+import { runGit } from '../../git/run-git.js';
+
+/** Named in a refusal; more would not help anybody. */
+const pathsNamed = 8;
+/** An attempt that moved HEAD more often has its last moves looked at. */
+const movesSeen = 500;
+
+/**
+ * What tools leave beside the work, by the name of the file or of a folder above it. It is neither committed nor a
+ * reason to refuse: agents that were sent back for it have committed it.
+ */
+const litter =
+  /(?:^|\/)(?:\.aider[^/]*|\.DS_Store|Thumbs\.db|desktop\.ini|[^/]+\.sw[op]|[^/]+\.py[co]|__pycache__|\.(?:pytest|mypy|ruff|hypothesis)(?:_cache)?|\.ipynb_checkpoints|node_modules|\.pnpm-store|\.claude\/settings\.local\.json)(?:\/|$)/;
+
+/** @returns what has to be committed or removed before work is done. */
+export const meantEntries = (entries: readonly StatusEntry[]): StatusEntry[] =>
+  entries.filter(({ kind, path }) => kind !== 'untracked' || !litter.test(path));
+
+const named = (paths: readonly string[]): string =>
+  `${paths.slice(0, pathsNamed).join(', ')}${paths.length > pathsNamed ? ` and ${paths.length - pathsNamed} more` : ''}`;
+
+/** @returns why uncommitted work is no end, each kind with what mends it; undefined when there is none. */
+export function uncommittedProblem(worktree: string, entries: readonly StatusEntry[]): string | undefined {
+  const of = (kind: StatusEntry['kind']): string[] =>
+    entries.filter((entry) => entry.kind === kind).map(({ path }) => path);
+  const unmerged = of('unmerged');
+  if (unmerged.length > 0)
+    return `a merge is not finished, with conflicts in ${named(unmerged)}: resolve them and \`git commit\`, or give the merge up (\`git merge --abort\`, \`git rebase --abort\`)`;
+  const within = of('untracked').filter((path) => path.endsWith('/') && existsSync(join(worktree, path, '.git')));
+  if (within.length > 0)
+    return `there is another repository in ${named(within)}, of which git would keep no file: move it out of here, or remove its .git (\`rm -rf ${within[0] ?? ''}.git\`) and commit its files`;
+  const paths = entries.map(({ path }) => path);
+  return paths.length === 0
+    ? undefined
+    : `there is uncommitted work: ${named(paths)}; commit what belongs to the task, remove or ignore the rest`;
+}
+
+/**
+ * @returns the newest commit that HEAD of this worktree once stood at and that is now on another branch, or on none, with
+ * the command that brings it back; undefined when nothing was left behind.
+ */
+export async function leftBehind(
+  worktree: string,
+  { head, baseSha }: { head: string; baseSha: string },
+): Promise<{ sha: string; advice: string } | undefined> {
+  const doing = 'looking for commits that were left behind';
+  const { stdout: moves, code } = await runGit(
+    { worktree },
+    ['log', '--walk-reflogs', `--max-count=${movesSeen}`, '--format=%H', 'HEAD', '--'],
+    { doing, accept: [0, 128] },
+  );
+  const stood = [...new Set(moves.split('\n').filter((line) => line !== ''))];
+  if (code !== 0 || stood.length === 0) return undefined;
+  const { stdout } = await runGit({ worktree }, ['rev-list', '--no-merges', '--stdin'], {
+    doing,
+    input: [...stood, `^${head}`, `^${baseSha}`, ''].join('\n'),
+  });
+  const commits = stdout.split('\n').filter((line) => line !== '');
+  const [sha] = commits;
+  if (sha === undefined) return undefined;
+  const { stdout: branches } = await runGit(
+    { worktree },
+    ['for-each-ref', '--format=%(refname:lstrip=2)', `--contains=${sha}`, 'refs/heads/'],
+    { doing },
+  );
+  const [branch] = branches.split('\n').filter((line) => line !== '');
+  const where = branch === undefined ? 'no branch any more' : `branch ${branch}`;
+  const bring = branch === undefined ? `git merge ${sha.slice(0, 12)}` : `git merge ${branch}`;
+  const many = commits.length === 1 ? 'a commit of yours is' : `${commits.length} commits of yours are`;
+  return {
+    sha,
+    advice: `HEAD has no commit ahead of its base, but ${many} on ${where} (${sha.slice(0, 12)}): bring them here with \`${bring}\``,
+  };
+}
+
+/** @returns the files in which finished commits still have conflict markers. */
+export async function conflictMarkers(worktree: string, from: string, to: string): Promise<string[]> {
+  const { stdout } = await runGit({ worktree }, ['diff', '--check', '--no-ext-diff', '--end-of-options', from, to], {
+    doing: 'looking for conflict markers',
+    accept: [0, 1, 2],
+  });
+  const files = stdout.split('\n').map((line) => /^(.*):\d+: leftover conflict marker$/.exec(line)?.[1]);
+  return [...new Set(files.filter((file) => file !== undefined))];
+}
