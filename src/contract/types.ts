@@ -420,6 +420,12 @@ export interface CurrentAttempt {
   /** The activity that watched the attempt is gone; an adoption is wanted or under way. */
   adopting: boolean;
   adoptions: number;
+  /** An adoption was asked for, and nothing of the attempt itself has been heard since. */
+  unanswered?: boolean;
+  /** What came of the last adoption that brought no sign of the attempt, in words. */
+  trouble?: string;
+  /** Since when its runner ends at the fence because it does not reach the server. Only before the spawn. */
+  fencedOutSince?: number;
   stalledAt?: number;
   nudgedAt?: number;
   /** Set while clocks stand still. */

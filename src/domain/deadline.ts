@@ -14,6 +14,9 @@ export function quietSince(attempt: CurrentAttempt): number | undefined {
  * or from the order to stop.
  */
 export function giveUpAt(state: BeadState, attempt: CurrentAttempt): number {
+  // Nobody's lease is at stake before the spawn: the host's word that it goes on with the start does not move this.
+  if (attempt.fencedOutSince !== undefined && attempt.stopping === undefined)
+    return attempt.fencedOutSince + state.clocks.suspectGrace;
   return Math.max(attempt.lastSignAt, attempt.stopping?.at ?? 0) + state.clocks.suspectGrace;
 }
 
@@ -56,7 +59,7 @@ export function nextDeadline(state: BeadState): Deadline | undefined {
       ? { at: state.wait.until, what: 'backoff', text: `the next attempt starts: ${state.wait.text}` }
       : undefined;
   }
-  if (attempt.suspectSince !== undefined || attempt.stopping !== undefined) {
+  if (attempt.suspectSince !== undefined || attempt.stopping !== undefined || attempt.fencedOutSince !== undefined) {
     return {
       at: giveUpAt(state, attempt),
       what: 'give-up',

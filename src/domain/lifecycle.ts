@@ -34,7 +34,8 @@ export type BeadEvent =
   | LandingEvent
   /** A new attempt is put into the agents queue. */
   | { type: 'dispatched'; attempt: string }
-  | { type: 'accepted'; signal: AcceptedSignal }
+  /** `byHost`: the host's word alone, which does not move the clock of an attempt that has been spawned. */
+  | { type: 'accepted'; signal: AcceptedSignal; byHost?: boolean }
   | { type: 'heartbeat'; signal: HeartbeatSignal }
   | { type: 'note'; note: NoteSignal }
   | { type: 'malformed'; message: string; problem: string }
@@ -47,17 +48,21 @@ export type BeadEvent =
   | { type: 'outage'; ms: number }
   /**
    * The activity heartbeat of the attempt timed out, with the last details the server had accepted. `unheard`: it had
-   * not accepted any.
+   * not accepted any. `byHost`: those that it had accepted were the host's and not the attempt's own.
    */
-  | { type: 'silent'; attempt: string; details?: BeatDetails; unheard?: boolean }
+  | { type: 'silent'; attempt: string; details?: BeatDetails; unheard?: boolean; byHost?: boolean }
   /** The attempt's host took up neither adoption nor stop in time. */
   | { type: 'unreachable'; attempt: string; text: string }
-  /** The watching activity ended for another reason than the attempt's end; adoption will tell. */
-  | { type: 'unwatched'; attempt: string; text: string }
+  /**
+   * The watching activity ended for another reason than the attempt's end; adoption will tell. `byHost`: an adoption
+   * ended so without any sign of the attempt itself. `fenced`: its runner ended at the fence, out of reach of the
+   * server.
+   */
+  | { type: 'unwatched'; attempt: string; text: string; byHost?: boolean; fenced?: boolean }
   /** `startAgent` is scheduled once more for the same attempt, on its host's own queue. */
   | { type: 'adopting'; attempt: string }
-  /** Another host holds the attempt. */
-  | { type: 'heldElsewhere'; attempt: string; host: string }
+  /** Another host holds the attempt. `mayHaveBeaten`: up to now it may have renewed its lease. */
+  | { type: 'heldElsewhere'; attempt: string; host: string; mayHaveBeaten?: boolean }
   /** `loginAgain`: a refused login is tried again before a person is asked; earlier versions asked at once. */
   | { type: 'ended'; result: AttemptResult; loginAgain?: boolean }
   | { type: 'evidence'; evidence: Evidence }
@@ -119,6 +124,33 @@ export function initialState(input: BeadInput, now: number): BeadState {
 }
 
 /**
+ * Only beats and signals of the attempt itself move the clock after which it is given up; a host's word of it does not.
+ * @returns the event as this rule reads it, or undefined when it reads it as earlier versions did.
+ */
+export function heardFromHostOnly(state: BeadState, event: BeadEvent): BeadEvent | undefined {
+  const { current } = state;
+  // Before the spawn the host's word is all there can be, and nobody's lease is at stake.
+  if (current?.spawnedAt === undefined || isFinal(state.status)) return undefined;
+  switch (event.type) {
+    case 'accepted':
+      return event.signal.attempt === current.id ? { ...event, byHost: true } : undefined;
+    case 'unwatched':
+      return event.attempt === current.id && current.unanswered === true ? { ...event, byHost: true } : undefined;
+    case 'silent': {
+      // Without a sign since the adoption was asked for, the host's own beats were the last ones.
+      const own = event.details !== undefined && phaseMayHaveAgent(event.details.phase);
+      return event.attempt === current.id && current.unanswered === true && !own
+        ? { ...event, byHost: true }
+        : undefined;
+    }
+    case 'heldElsewhere':
+      return event.attempt === current.id ? { ...event, mayHaveBeaten: true } : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/**
  * @returns whether a loss to the infrastructure was recorded by this step. A bead of an earlier version takes up the
  * rule of `lossRule` at its first loss that is not in its history yet.
  */
@@ -177,7 +209,7 @@ class Step {
       case 'heartbeat':
         return this.#heartbeat(event.signal);
       case 'accepted':
-        return this.#accepted(event.signal);
+        return this.#accepted(event.signal, event.byHost === true);
       case 'note':
         return this.#note(event.note);
       case 'malformed':
@@ -227,15 +259,17 @@ class Step {
       case 'unreachable':
         return this.#ofCurrent(event.attempt, (attempt) => this.#unreachable(attempt, event.text));
       case 'unwatched':
-        return this.#ofCurrent(event.attempt, (attempt) => this.#unwatched(attempt, event.text));
+        return this.#ofCurrent(event.attempt, (attempt) => this.#unwatched(attempt, event));
       case 'heldElsewhere':
         return this.#ofCurrent(event.attempt, (attempt) => {
           attempt.host = event.host;
           attempt.adopting = true;
+          if (event.mayHaveBeaten === true) attempt.lastSignAt = this.now;
         });
       case 'adopting':
         return this.#ofCurrent(event.attempt, (attempt) => {
           attempt.adoptions += 1;
+          attempt.unanswered = true;
         });
       case 'ended':
         return this.#ofCurrent(event.result.attempt, (attempt) => this.#ended(attempt, event.result, event.loginAgain));
@@ -312,7 +346,7 @@ class Step {
     this.#tell(`attempt ${s.attemptCount} (${id}) dispatched`);
   }
 
-  #accepted(signal: AcceptedSignal): void {
+  #accepted(signal: AcceptedSignal, byHost: boolean): void {
     const attempt = this.s.current;
     if (attempt?.id !== signal.attempt || isFinal(this.s.status)) return this.#stray();
     // Once an agent may exist, only its own host speaks for the attempt.
@@ -320,8 +354,10 @@ class Step {
       return this.#stray();
     attempt.host = signal.host;
     attempt.acceptedAt ??= this.now;
-    attempt.lastSignAt = this.now;
-    this.#recover(attempt);
+    if (!byHost) {
+      attempt.lastSignAt = this.now;
+      this.#recover(attempt);
+    }
     if (this.s.wait?.for === 'slot') delete this.s.wait;
     if (!attempt.stopping) this.s.reason = `attempt ${attempt.number} starts on ${signal.host}`;
   }
@@ -353,6 +389,9 @@ class Step {
       this.#tell(`attempt ${attempt.number}: agent up on ${attempt.host ?? 'its host'}`);
     }
     attempt.lastSignAt = now;
+    delete attempt.unanswered;
+    delete attempt.trouble;
+    delete attempt.fencedOutSince;
     if (signal.activity !== undefined) attempt.activity = signal.activity;
     if (signal.saveProblem !== undefined) attempt.saveProblem = signal.saveProblem;
     else delete attempt.saveProblem;
@@ -467,11 +506,14 @@ class Step {
       if (s.wait?.for === 'backoff' && now >= s.wait.until) delete s.wait;
       return;
     }
-    if (attempt.suspectSince !== undefined || attempt.stopping !== undefined) {
+    if (attempt.suspectSince !== undefined || attempt.stopping !== undefined || attempt.fencedOutSince !== undefined) {
+      const silence = `host ${attempt.host ?? '(unknown)'} has been silent for ${minutes(now - attempt.lastSignAt)}`;
       if (now >= giveUpAt(s, attempt))
         this.#giveUp(
           attempt,
-          `host ${attempt.host ?? '(unknown)'} has been silent for ${minutes(now - attempt.lastSignAt)}`,
+          attempt.trouble === undefined
+            ? silence
+            : `no sign of the attempt itself for ${minutes(now - attempt.lastSignAt)}: ${attempt.trouble}`,
         );
       return;
     }
@@ -503,19 +545,22 @@ class Step {
     this.#tell(`attempt ${attempt.number} is being stopped: ${reason}`);
   }
 
-  #silent(attempt: CurrentAttempt, { details, unheard }: Extract<BeadEvent, { type: 'silent' }>): void {
+  #silent(attempt: CurrentAttempt, { details, unheard, byHost }: Extract<BeadEvent, { type: 'silent' }>): void {
     const { s, now } = this;
     // The last accepted beat was heartbeatTimeout ago at the latest: the give-up is counted from there. Without a beat
     // there was no sign: a host that takes every adoption and does nothing with it must not keep its bead waiting for
     // ever.
-    if (unheard !== true) attempt.lastSignAt = Math.max(attempt.lastSignAt, now - s.clocks.heartbeatTimeout);
+    if (unheard !== true && byHost !== true)
+      attempt.lastSignAt = Math.max(attempt.lastSignAt, now - s.clocks.heartbeatTimeout);
     if (details?.attempt === attempt.id) {
       attempt.host = details.host;
       attempt.acceptedAt ??= now;
       if (details.checkpoint) this.#checkpoint(attempt, details.checkpoint);
       if (phaseMayHaveAgent(details.phase)) attempt.spawnedAt ??= now;
     }
-    this.#suspect(attempt, 'its activity heartbeat stopped');
+    if (byHost === true && attempt.unanswered === true)
+      attempt.trouble = `host ${attempt.host ?? '(unknown)'} takes up its adoptions, but its runner does not reach the server`;
+    this.#suspect(attempt, attempt.trouble ?? 'its activity heartbeat stopped');
   }
 
   #suspect(attempt: CurrentAttempt, why: string): void {
@@ -534,7 +579,16 @@ class Step {
     this.#suspect(attempt, text);
   }
 
-  #unwatched(attempt: CurrentAttempt, text: string): void {
+  #unwatched(attempt: CurrentAttempt, { text, byHost, fenced }: Extract<BeadEvent, { type: 'unwatched' }>): void {
+    if (fenced === true && attempt.spawnedAt === undefined) {
+      attempt.fencedOutSince ??= this.now;
+      attempt.trouble = clip(text, 300);
+    }
+    if (byHost === true) {
+      // Counted from the attempt's own last sign: a host that takes up every adoption must not keep it alive.
+      attempt.trouble = clip(text, 300);
+      return this.#suspect(attempt, text);
+    }
     // Beats may have been accepted up to this moment.
     attempt.lastSignAt = this.now;
     attempt.adopting = true;

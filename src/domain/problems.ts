@@ -241,12 +241,23 @@ function beadProblems(view: BeadView, now: number): Problem[] {
       'suspect',
       'look',
       `the agent of bead ${bead} is out of sight`,
-      `host ${current.host ?? '(unknown)'} has been silent for ${minutes(now - current.suspectSince)}; it is not given up before ${minutes(clocks.suspectGrace)} of silence`,
+      current.trouble === undefined
+        ? `host ${current.host ?? '(unknown)'} has been silent for ${minutes(now - current.suspectSince)}; it is not given up before ${minutes(clocks.suspectGrace)} of silence`
+        : `${current.trouble}; it is given up after ${minutes(clocks.suspectGrace)} without a sign of its own (the last one ${minutes(now - current.lastSignAt)} ago)`,
       `heartbead explain ${bead}`,
       {
         advice: `start the worker of host ${current.host ?? '(unknown)'} again: it adopts the attempt`,
         since: current.suspectSince,
       },
+    );
+  } else if (current?.fencedOutSince !== undefined) {
+    add(
+      'suspect',
+      'look',
+      `no agent of bead ${bead} can start on host ${current.host ?? '(unknown)'}`,
+      `${current.trouble ?? 'its runner does not reach the server'}; it is given up ${minutes(clocks.suspectGrace)} after the first try`,
+      'heartbead doctor',
+      { advice: 'run it on that host: its runners need the same server as its worker', since: current.fencedOutSince },
     );
   } else if (current?.stalledAt !== undefined && view.agent === 'stalled') {
     add(

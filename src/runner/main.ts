@@ -16,6 +16,7 @@ import { openAgentSocket } from './sockets/agent-socket.js';
 import { BeadLink } from './lease/bead-link.js';
 import { complain, errorText } from './complain.js';
 import { connectRunner } from './lease/connection.js';
+import type { RunnerLine } from './lease/connection.js';
 import { openControlSocket } from './sockets/control-socket.js';
 import { systemClock } from './instant.js';
 import { readyToLaunch } from './agent/launch-agent.js';
@@ -25,7 +26,7 @@ import { SocketWatch } from './sockets/socket-watch.js';
 import { chooseSockets, removeSockets } from './sockets/sockets.js';
 import { beginWord } from './spawn-runner.js';
 import { Supervisor } from './supervisor.js';
-import type { SpawnOutcome } from './types.js';
+import type { RunnerConnection, SpawnOutcome } from './types.js';
 
 /** Whoever spawned us waits at this descriptor. */
 const answerFd = 3;
@@ -97,8 +98,8 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     state: 'fencing',
     sockets,
   });
-  const { client, connection: channel } = connectRunner(connection, `runner:${hostname()}:${process.pid}`);
-  const link = new BeadLink(client, dir.bead, trouble);
+  const dial = (record: RunnerConnection): RunnerLine => connectRunner(record, `runner:${hostname()}:${process.pid}`);
+  const link = new BeadLink(dial(connection), dir.bead, trouble, dial);
   const supervisor = new Supervisor({ dir, input, setup, adapter, token, link, record, lock, clock: systemClock, log });
   onSignals(supervisor);
   const crash = (error: unknown): void => {
@@ -157,7 +158,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     await new Promise<void>((resolve) => logStream.end(resolve));
     // Last, right before the end: the SDK's client would try a refused call again on the closed channel, and fail
     // outside of everything.
-    await channel.close();
+    await link.close();
   }
 }
 

@@ -30,7 +30,7 @@ import { detailsOf, stateOf } from './runner-view.js';
 import type { DetailFacts } from './runner-view.js';
 import { Signaller } from './lease/signaller.js';
 import { Tether } from './processes/tether.js';
-import type { AdoptOutcome, AttemptSetup, RunnerState, RunnerStatus, StopRequest } from './types.js';
+import type { AdoptOutcome, AttemptSetup, RunnerConnection, RunnerState, RunnerStatus, StopRequest } from './types.js';
 import { Waker } from './waker.js';
 import { WorkKeeper } from './end/work-keeper.js';
 
@@ -131,6 +131,7 @@ export class Supervisor implements ControlHandlers {
       freezer: this.#freezer,
       details: () => this.#details(),
       saveToken: (fresh) => dir.writeToken(fresh),
+      saveConnection: (fresh) => dir.writeConnection(fresh),
       onRenewed: () => this.#note('runner.lock', options.lock.renew()),
       onFrozen: () => void this.#keeper.save(saveFrozenMs),
       onCancelled: () => {
@@ -278,8 +279,8 @@ export class Supervisor implements ControlHandlers {
     };
   }
 
-  async adopt(token: Uint8Array): Promise<AdoptOutcome> {
-    if (this.#result === undefined) await this.#leaseKeeper.adopt(token);
+  async adopt(token: Uint8Array, connection?: RunnerConnection): Promise<AdoptOutcome> {
+    if (this.#result === undefined) await this.#leaseKeeper.adopt(token, connection);
     if (this.#result === undefined) return { adopted: true };
     // The host reports it; we need not.
     this.#settled = true;

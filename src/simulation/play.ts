@@ -131,6 +131,7 @@ async function cause(town: PlayedTown, beads: PlayedBead[], fault: Fault, script
     case 'startWorker':
     case 'die':
     case 'heal':
+    case 'cutOffRunners':
     case 'loseNextReport':
       return void town.host(`host${fault.host}`)[fault.do]();
     default: {

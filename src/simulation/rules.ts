@@ -61,6 +61,7 @@ export function eventProblem({
   after,
   now,
   thereSince,
+  heardAt = now,
 }: {
   agents: readonly AgentLife[];
   before: BeadState;
@@ -68,6 +69,8 @@ export function eventProblem({
   after: BeadState;
   now: number;
   thereSince: number;
+  /** When the current attempt itself gave its last sign: a beat of its runner, or a signal. */
+  heardAt?: number;
 }): string | undefined {
   const { current } = before;
   if (
@@ -94,6 +97,11 @@ export function eventProblem({
     // Every adoption may bring one more beat of a host that hangs; more than that is waiting for ever.
     if (now - since > 2 * (after.clocks.suspectGrace + after.clocks.heartbeatTimeout))
       return `suspect for ${Math.round((now - since) / 60_000)} min, and not given up`;
+    // Whatever the host says meanwhile: silence of the attempt itself ends it.
+    const { spawnedAt } = after.current ?? {};
+    const silent = now - Math.max(heardAt, stopping?.at ?? 0, thereSince);
+    if (spawnedAt !== undefined && silent > 2 * (after.clocks.suspectGrace + after.clocks.heartbeatTimeout))
+      return `no sign of attempt ${current?.id ?? ''} itself for ${Math.round(silent / 60_000)} min, and it is not given up`;
     return stateProblem(after);
   }
   const left = agents.find(
@@ -101,7 +109,8 @@ export function eventProblem({
   );
   if (left !== undefined) return `attempt ${current.id} ended while its agent ran on ${left.host}`;
   const record = after.attempts.at(-1);
-  if (event.type === 'tick' && record?.outcome === 'lost' && now - current.lastSignAt < before.clocks.suspectGrace)
+  const early = current.spawnedAt !== undefined && now - current.lastSignAt < before.clocks.suspectGrace;
+  if (event.type === 'tick' && record?.outcome === 'lost' && early)
     return `attempt ${current.id} was given up ${now - current.lastSignAt} ms after its last sign`;
   if (
     record?.outcome === 'lost' &&

@@ -19,6 +19,7 @@ export type Fault =
         | 'revive'
         | 'reviveEmpty'
         | 'heal'
+        | 'cutOffRunners'
         | 'loseNextReport';
       host: number;
     }
@@ -61,6 +62,7 @@ const kinds: [Fault['do'], ...Fault['do'][]] = [
   'partition',
   'partition',
   'heal',
+  'cutOffRunners',
   'loseNextReport',
   'killRunner',
   'killRunner',

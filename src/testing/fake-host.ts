@@ -61,6 +61,7 @@ export class FakeHost {
   clockOff = 0;
   #holdsPoll = false;
   #hangs = false;
+  #runnersCutOff = false;
 
   constructor(
     readonly id: string,
@@ -117,7 +118,16 @@ export class FakeHost {
     this.#remote = options.remoteToo === false;
   }
 
+  /**
+   * Its runners do not reach Temporal any more, and its worker does: the key of the server was changed, say, and only
+   * the worker has the new one.
+   */
+  cutOffRunners(): void {
+    this.#runnersCutOff = true;
+  }
+
   heal(): void {
+    this.#runnersCutOff = false;
     this.#temporal = true;
     this.#remote = true;
     this.town.wake();
@@ -185,6 +195,11 @@ export class FakeHost {
 
   get connected(): boolean {
     return this.#temporal && this.town.serverAway !== true;
+  }
+
+  /** Whether a runner on it reaches Temporal. */
+  get runnersConnected(): boolean {
+    return this.connected && !this.#runnersCutOff;
   }
 
   get remoteInReach(): boolean {
@@ -295,8 +310,20 @@ export class FakeHost {
       return;
     }
     attempt.task = task;
-    if (attempt.runner === undefined) return this.#prepare(attempt, task);
-    if (attempt.runner.process.alive) return attempt.runner.adopt(task);
+    if (attempt.runner === undefined) {
+      // The bead hears that the start goes on, which no agent can tell it yet.
+      if (this.connected)
+        await this.signal(attempt.input.bead, 'accepted', { attempt: attempt.input.attempt, host: this.id });
+      return this.#prepare(attempt, task);
+    }
+    if (attempt.runner.process.alive) {
+      // The worker tries the token before it hands it over.
+      const text = `taken by ${this.id}`;
+      const answer = await this.call(() =>
+        task.beat({ host: this.id, attempt: attempt.input.attempt, phase: 'accepted', text } satisfies BeatDetails),
+      );
+      return answer === 'accepted' ? attempt.runner.adopt(task) : undefined;
+    }
     await this.#reap(attempt);
   }
 
@@ -366,6 +393,10 @@ export class FakeHost {
     if (fenced === 'unreachable') {
       // The worktree is ready and stays; an adoption finds it.
       attempt.preparing = false;
+      if (this.connected)
+        await this.#refuse(attempt.task, failureTypes.runnerRefused, 'no beat of the runner was accepted', {
+          fence: 'unreachable',
+        });
       return;
     }
     await this.#preparationEnded(attempt);

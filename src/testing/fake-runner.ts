@@ -36,6 +36,9 @@ import type { FakeHost } from './fake-host.js';
 import { FakeProcess } from './fake-process.js';
 import { fakeSha } from './fake-remote.js';
 
+/** A runner that does not reach Temporal. */
+class OutOfReach extends Error {}
+
 export class FakeRunner {
   readonly process: FakeProcess;
   readonly #holds = new Set<'lease' | 'operator'>();
@@ -93,7 +96,7 @@ export class FakeRunner {
       await this.#send('start');
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return 'refused';
-      return this.host.connected ? Promise.reject(error as Error) : 'unreachable';
+      return this.host.runnersConnected ? Promise.reject(error as Error) : 'unreachable';
     }
     this.#spawn();
     return 'fenced';
@@ -170,10 +173,10 @@ export class FakeRunner {
       const ends = this.#agent.endsAt();
       if (ends !== undefined && !this.#stopping) due.push(Math.max(ends, this.#doneAgainAt));
       const speaks = this.#agent.speaksAfter(this.#heardUntil);
-      if (speaks !== undefined && this.host.connected)
+      if (speaks !== undefined && this.host.runnersConnected)
         due.push(Math.max(speaks, (this.#plan.sentAt?.mono ?? 0) + clocks.signalEvery));
     }
-    if (this.#plan.life.length + this.#plan.acknowledged.length > 0 && this.host.connected) due.push(this.#now);
+    if (this.#plan.life.length + this.#plan.acknowledged.length > 0 && this.host.runnersConnected) due.push(this.#now);
     const first = Math.min(...due);
     // What falls within the same second is done in one go: every stop of the clock costs real time, and so late a beat
     // harms nobody.
@@ -241,15 +244,15 @@ export class FakeRunner {
     const { bead, attempt } = this.attempt.input;
     const sent = this.#instant;
     try {
-      const before: BeadView = await this.host.ask(bead);
+      const before: BeadView = await this.#ask(bead);
       await this.#send('orphan');
-      const after = await this.host.ask(bead);
+      const after = await this.#ask(bead);
       const verdict = judgeOrphan(before, after, attempt);
       if (verdict === 'renewed') this.#renewed(sent);
       if (verdict === 'moved_on') this.#movedOn();
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) this.#movedOn();
-      else if (this.host.connected) throw error;
+      else if (this.host.runnersConnected) throw error;
     }
   }
 
@@ -314,7 +317,7 @@ export class FakeRunner {
     const task = this.#task;
     if (!result || !task) return this.#arm();
     if (this.host.losesReport()) return this.process.kill();
-    const answer = await this.host.call(() =>
+    const answer = await this.#call(() =>
       task.activity.cancelRequested ? task.reportCancellation(result) : task.complete(result),
     );
     if (answer === 'refused') {
@@ -322,7 +325,7 @@ export class FakeRunner {
       this.#lastTry = 0;
     }
     if (answer === 'accepted' && this.host.repeatsReport())
-      this.host.note(this.attempt.input.bead, 'reported-again', await this.host.call(() => task.complete(result)));
+      this.host.note(this.attempt.input.bead, 'reported-again', await this.#call(() => task.complete(result)));
     if (answer === 'accepted') this.process.kill();
     else this.#arm();
   }
@@ -338,7 +341,7 @@ export class FakeRunner {
       text,
       checkpoint,
     };
-    const answer = await this.host.call(() => task.beat(details));
+    const answer = await this.#call(() => task.beat(details));
     if (beatRenews(answer)) this.host.note(this.attempt.input.bead, 'beat', text);
     return answer;
   }
@@ -352,7 +355,7 @@ export class FakeRunner {
     }
     for (;;) {
       const due = signalDue(this.#plan, this.#instant, this.attempt.input.clocks);
-      if (due === undefined || !('kind' in due) || !this.host.connected) return;
+      if (due === undefined || !('kind' in due) || !this.host.runnersConnected) return;
       const sent = this.#plan;
       const at = this.#instant;
       try {
@@ -375,7 +378,7 @@ export class FakeRunner {
       checkpoint,
       ...(acknowledged.length > 0 ? { acknowledged: [...acknowledged] } : {}),
     };
-    await this.host.signal(bead, 'heartbeat', signal);
+    await this.#signal(bead, 'heartbeat', signal);
     this.host.note(bead, 'signal', kind);
   }
 
@@ -388,6 +391,18 @@ export class FakeRunner {
   #worked(): boolean {
     const spoke = this.#agent?.speaksAfter(this.#lastSaved);
     return this.#left || (spoke !== undefined && spoke <= this.#now && !this.attempt.plan.changesNothing);
+  }
+
+  #call(run: () => Promise<void>): Promise<BeatAnswer> {
+    return this.host.runnersConnected ? this.host.call(run) : Promise.resolve('unreachable');
+  }
+
+  #ask(bead: string): Promise<BeadView> {
+    return this.host.runnersConnected ? this.host.ask(bead) : Promise.reject(new OutOfReach());
+  }
+
+  #signal(bead: string, name: string, payload: unknown): Promise<void> {
+    return this.host.runnersConnected ? this.host.signal(bead, name, payload) : Promise.reject(new OutOfReach());
   }
 
   /** A wip commit, when the agent has done something since the last one. */

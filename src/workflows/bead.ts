@@ -37,6 +37,7 @@ import {
 import type { BeadInput, BeadResult, BeadState, BeadView } from '../contract/index.js';
 import {
   beadInputProblem,
+  heardFromHostOnly,
   initialState,
   landingErrand,
   lossRecorded,
@@ -93,14 +94,20 @@ class Bead implements Keep {
     this.apply(input.carried ? { type: 'renewed' } : { type: 'tick' });
   }
 
+  /** @returns the event as it is read now; a history of an earlier version, whose patch is missing, keeps its reading. */
+  #byItsRule(told: BeadEvent): BeadEvent {
+    // Runs of before asked a person at the first refusal.
+    if (told.type === 'ended' && told.result.outcome === 'auth_failed' && patched('a-login-is-tried-again'))
+      return { ...told, loginAgain: true };
+    // In runs of before every word of a host moved the clock after which its attempt is given up.
+    const strict = heardFromHostOnly(this.state, told);
+    return strict !== undefined && patched('only-the-attempt-moves-its-clock') ? strict : told;
+  }
+
   /** The only place where the state changes. */
   apply(told: BeadEvent): void {
     const before = this.state;
-    // The patch: runs of before asked a person at the first refusal.
-    const event =
-      told.type === 'ended' && told.result.outcome === 'auth_failed' && patched('a-login-is-tried-again')
-        ? { ...told, loginAgain: true }
-        : told;
+    const event = this.#byItsRule(told);
     this.state = step(before, event, Date.now());
     // The patch: runs of before took an agent's first word for the end of a row of losses.
     if (

@@ -73,7 +73,10 @@ export function eventOfFailure(
     }
     // The runner's token had been superseded: this attempt is looked after by somebody else, or by nobody; adoption
     // finds out.
-    if (type === failureTypes.runnerRefused) return { type: 'unwatched', attempt, text: cause.message };
+    if (type === failureTypes.runnerRefused) {
+      const [details] = (cause.details ?? []) as [{ fence?: unknown }?];
+      return { type: 'unwatched', attempt, text: cause.message, fenced: details?.fence === 'unreachable' || undefined };
+    }
     const outcome = type === undefined ? undefined : setupOutcomes[type];
     return {
       type: 'ended',

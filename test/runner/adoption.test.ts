@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { attemptRefs } from '../../src/contract/index.js';
 import { inspectAttempt, RunnerRefusedError } from '../../src/runner/index.js';
 import { allFrozen, allRunning, processesOf } from './support/processes.js';
+import { openLine } from './support/tcp-proxy.js';
 import { startTown } from './support/town.js';
 import type { Attempt, Town } from './support/town.js';
 import { until } from '../support/until.js';
@@ -54,6 +55,32 @@ describe('a runner whose token is void', () => {
     const { result, carried } = await attempt.ended();
     expect(result?.outcome).toBe('done');
     expect(carried.heard.filter(({ kind }) => kind === 'start')).toHaveLength(1);
+  });
+
+  test('takes the connection that comes with the token, and goes on over it when the one it had leads nowhere', async () => {
+    const { address, namespace } = inject('devServer');
+    const old = await openLine(address);
+    const { attempt, agentPid, fresh } = await orphaned({ agent, address: old.address });
+    old.cut();
+    const connection = { address, namespace };
+    expect(await attempt.control.adopt(fresh, connection)).toEqual({ adopted: true });
+    await until('the bead hears of it', async () => (await kinds(attempt)).includes('adopted'));
+    expect(await attempt.dir.readConnection()).toEqual(connection);
+    expect(await attempt.status()).toMatchObject({ orphan: false, agent: { pid: agentPid } });
+    await release(attempt);
+    expect((await attempt.ended()).result?.outcome).toBe('done');
+  });
+
+  test('keeps the connection it has when the one that comes with the token leads nowhere', async () => {
+    const { attempt, fresh } = await orphaned({ agent });
+    const before = await attempt.dir.readConnection();
+    expect(await attempt.control.adopt(fresh, { address: '127.0.0.1:1', namespace: 'default' })).toEqual({
+      adopted: true,
+    });
+    await until('the bead hears of it', async () => (await kinds(attempt)).includes('adopted'));
+    expect(await attempt.dir.readConnection()).toEqual(before);
+    await release(attempt);
+    expect((await attempt.ended()).result?.outcome).toBe('done');
   });
 
   test('takes no token that is void as well', async () => {

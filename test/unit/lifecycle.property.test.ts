@@ -10,7 +10,15 @@ import type {
   HeartbeatKind,
   Outcome,
 } from '../../src/contract/index.js';
-import { defaultClocks, explain, initialState, nextDeadline, step, waitingFor } from '../../src/domain/index.js';
+import {
+  defaultClocks,
+  explain,
+  heardFromHostOnly,
+  initialState,
+  nextDeadline,
+  step,
+  waitingFor,
+} from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 
 const input: BeadInput = { bead: 'b', title: 'A bead', repo: '/r', agent: { adapter: 'demo' } };
@@ -251,7 +259,8 @@ function live(given: readonly { happening: Happening; after: number }[], look: (
     const event = eventOf(state, what, now);
     if (event === undefined) continue;
     now = what.kind === 'atDeadline' ? Math.max(nextDeadline(state)?.at ?? now, now) : now + after;
-    const next = freeze(step(state, event, now));
+    // As the workflow reads it.
+    const next = freeze(step(state, heardFromHostOnly(state, event) ?? event, now));
     look({ before: state, event, after: next, now });
     state = next;
   }
@@ -397,6 +406,23 @@ describe('for any life of a bead', () => {
       )
         return;
       expect(now - current.lastSignAt).toBeGreaterThanOrEqual(defaultClocks.suspectGrace);
+    });
+  });
+
+  it('only beats and signals of a spawned attempt itself move the clock after which it is given up', () => {
+    let heard = false;
+    always(({ before, event, after }) => {
+      const { current } = before;
+      if (current?.id !== after.current?.id) heard = true;
+      // Its own signals; and from then on its token is its own, so that beats of it may have renewed its lease unseen.
+      if (event.type === 'heartbeat' && event.signal.attempt === current?.id) heard = true;
+      if (event.type === 'adopting' && event.attempt === current?.id) heard = false;
+      const own =
+        event.type === 'silent' &&
+        ['spawning', 'running', 'frozen', 'paused', 'stopping'].includes(event.details?.phase ?? '');
+      if (heard || own || event.type === 'outage' || event.type === 'heldElsewhere') return;
+      if (current?.spawnedAt === undefined || after.current === undefined) return;
+      expect(after.current.lastSignAt).toBe(current.lastSignAt);
     });
   });
 

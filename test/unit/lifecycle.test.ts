@@ -6,6 +6,7 @@ import {
   defaultClocks,
   explain,
   firesInVain,
+  heardFromHostOnly,
   initialState,
   lossRecorded,
   nextDeadline,
@@ -15,6 +16,8 @@ import {
 } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 import { outcomes } from '../../src/contract/index.js';
+import { problemsOf } from '../../src/domain/problems.js';
+import { aTown } from './operators/facts.js';
 
 const minute = 60_000;
 const input: BeadInput = { bead: 'b', title: 'A bead', repo: '/r', agent: { adapter: 'demo' } };
@@ -166,6 +169,84 @@ describe('the life of a bead', () => {
     expect(story.state.used.infraLosses).toBe(1);
     expect(story.state.wait).toMatchObject({ for: 'backoff', until: story.now + 10_000 });
     expect(story.state.salvage?.branch).toBe('heartbead/b/1-aaaaaaaa');
+  });
+
+  describe('a host that takes up every adoption of an attempt that never shows itself', () => {
+    const attempt = '1-aaaaaaaa';
+    /** As the workflow applies it. */
+    const by = (story: Story, ms: number, event: BeadEvent): Story =>
+      story.after(ms, heardFromHostOnly(story.state, event) ?? event);
+    const accepted: BeadEvent = {
+      type: 'silent',
+      attempt,
+      details: { host: 'h1', attempt, phase: 'accepted', text: 'taken by h1' },
+    };
+    const lives = (story: Story, event: BeadEvent): number => {
+      by(story, 2 * minute, { type: 'silent', attempt, details: { host: 'h1', attempt, phase: 'running', text: '' } });
+      const lastSign = story.now - defaultClocks.heartbeatTimeout;
+      for (let n = 0; story.state.current?.id === attempt && n < 100; n += 1) {
+        by(story, 0, { type: 'adopting', attempt });
+        by(story, 100_000, event);
+        by(story, 0, { type: 'accepted', signal: { attempt, host: 'h1' } });
+        story.tick();
+      }
+      return story.now - lastSign;
+    };
+
+    it.each<[string, BeadEvent]>([
+      ['and says so by beats', accepted],
+      [
+        'and tells that its runner refuses',
+        { type: 'unwatched', attempt, text: 'its runner neither answers nor ends' },
+      ],
+    ])('%s: given up suspectGrace after its own last sign, with the cause', (_, event) => {
+      const story = working();
+      expect(lives(story, event)).toBeLessThan(defaultClocks.suspectGrace + 100_000);
+      expect(story.state.attempts[0]).toMatchObject({ outcome: 'lost', countedAs: 'infra' });
+      expect(story.state.attempts[0]?.reason).toMatch(/no sign of the attempt itself for .*(runner)/);
+    });
+
+    it('but a sign of its own since the adoption moves the clock, and so do its beats', () => {
+      const story = working();
+      by(story, 2 * minute, { type: 'silent', attempt })
+        .after(0, { type: 'adopting', attempt })
+        .beat(1_000, 'adopted');
+      // Hours of beats that no bead sees, then an operator's Reset that its host does not manage to carry out.
+      by(story, 60 * minute, { type: 'unwatched', attempt, text: 'reset' });
+      expect(story.state.current?.lastSignAt).toBe(story.now);
+      by(story, 0, { type: 'adopting', attempt });
+      by(story, 100_000, { ...accepted, details: { host: 'h1', attempt, phase: 'frozen', text: '' } } as BeadEvent);
+      expect(story.state.current?.lastSignAt).toBe(story.now - defaultClocks.heartbeatTimeout);
+      by(story, 1_000, { type: 'heldElsewhere', attempt, host: 'h2' });
+      expect(story.state.current?.lastSignAt).toBe(story.now);
+    });
+
+    it('before the spawn: given up suspectGrace after its runner first ended at the fence, out of reach', () => {
+      const story = new Story().dispatch();
+      const from = story.now;
+      for (let n = 0; story.state.current?.id === attempt && n < 100; n += 1) {
+        by(story, 60_000, { type: 'unwatched', attempt, text: 'no beat was accepted within 90000 ms', fenced: true });
+        by(story, 1_000, { type: 'adopting', attempt });
+        by(story, 0, { type: 'accepted', signal: { attempt, host: 'h1' } });
+        story.tick();
+      }
+      expect(story.now - from).toBeLessThan(defaultClocks.suspectGrace + 3 * minute);
+      expect(story.state.attempts[0]?.reason).toContain('no beat was accepted');
+    });
+
+    it('is told by problems, with the cause', () => {
+      const story = working();
+      by(story, 2 * minute, { type: 'silent', attempt });
+      by(story, 0, { type: 'adopting', attempt });
+      by(story, 3 * minute, accepted);
+      const found = problemsOf(
+        aTown({
+          beads: [{ bead: 'b', status: story.state.status, view: { ...story.state, now: story.now } }],
+          now: story.now,
+        }),
+      );
+      expect(found.find(({ kind }) => kind === 'suspect')?.why).toContain('its runner does not reach the server');
+    });
   });
 
   it('waits for nothing when provably no agent was spawned', () => {

@@ -142,19 +142,19 @@ export class Start {
     await this.lease.confirm();
     this.lease.quiet();
     try {
-      const answer = await new RunnerControl(this.#dir).adopt(this.lease.token);
+      const answer = await new RunnerControl(this.#dir).adopt(this.lease.token, this.deps.connection);
       if (!answer.adopted) return answer.result;
     } catch (error) {
       this.lease.resume();
       if (error instanceof RunnerGoneError) return undefined;
-      if (error instanceof RunnerRefusedError) {
-        this.deps.host.logger.warn(
-          { attempt: this.input.attempt, problem: error.message },
-          'the runner did not take the new task token',
-        );
-        return undefined;
-      }
-      throw error;
+      this.deps.host.logger.warn(
+        { attempt: this.input.attempt, problem: error instanceof Error ? error.message : String(error) },
+        'the runner did not take the new task token',
+      );
+      // Whether a runner that did not answer in time has taken it, nobody knows: its lease may be renewed by it.
+      if (!(error instanceof RunnerRefusedError))
+        this.lease.say('running', 'the runner has not answered the adoption yet');
+      return undefined;
     }
     throw new CompleteAsyncError();
   }
@@ -299,7 +299,9 @@ export class Start {
       // Somebody may adopt it: everything stays where it is.
       case 'token':
       case 'unreachable':
-        throw failure(failureTypes.runnerRefused, `attempt ${this.input.attempt} was not started: ${outcome.refused}`);
+        throw failure(failureTypes.runnerRefused, `attempt ${this.input.attempt} was not started: ${outcome.refused}`, {
+          fence: outcome.because,
+        });
     }
   }
 }

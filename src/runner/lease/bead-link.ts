@@ -8,7 +8,10 @@ import {
 import type { Client } from '@temporalio/client';
 import { beadWorkflowId, messages } from '../../contract/index.js';
 import type { AttemptResult, BeadView, BeatDetails, HeartbeatSignal, NoteSignal } from '../../contract/index.js';
+import { sameConnection } from './connection.js';
+import type { RunnerLine } from './connection.js';
 import type { BeatAnswer } from './lease.js';
+import type { RunnerConnection } from '../types.js';
 
 /** What became of a signal or a question. `ended`: there is no such bead any more. */
 export type Delivery = 'accepted' | 'ended' | 'unreachable';
@@ -18,21 +21,69 @@ export type ReportAnswer = 'accepted' | 'refused' | 'unreachable';
 /** A signal or a question that takes longer tells us nothing that a later one would not. */
 const callWithinMs = 10_000;
 
+/** Longer than any call that may be under way. */
+const leftOpenMs = 60_000;
+
 /**
  * The runner's way to the server. Nothing here throws for what a network does: every answer is one of a few words, and
  * what nobody can tell is `unreachable`. Every call has a deadline, since without one it would wait for ever.
  */
 export class BeadLink {
   constructor(
-    private readonly client: Client,
+    private line: RunnerLine,
     private readonly bead: string,
     /** Hears of every failure that is answered by `unreachable`. */
     private readonly onTrouble: (what: string, error: unknown) => void,
+    private readonly dial: (record: RunnerConnection) => RunnerLine = () => {
+      throw new Error('this link cannot connect anew');
+    },
   ) {}
+
+  #hungUp = false;
+
+  get #client(): Client {
+    return this.line.client;
+  }
+
+  /** @returns another link to the same bead, not in use yet; undefined when that is the way already in use. */
+  redial(record: RunnerConnection): BeadLink | undefined {
+    if (sameConnection(record, this.line.record)) return undefined;
+    return new BeadLink(this.dial(record), this.bead, this.onTrouble);
+  }
+
+  /** Everything that follows goes over the other link's connection. @returns false when that was hung up before. */
+  use(other: BeadLink): boolean {
+    if (other.#hungUp) return false;
+    const { line } = this;
+    this.line = other.line;
+    this.#leave(line);
+    return true;
+  }
+
+  /** This link is not going to be used. */
+  hangUp(): void {
+    this.#hungUp = true;
+    this.#leave(this.line);
+  }
+
+  /** Ends the connection. At the very end of the runner this is the last act. */
+  close(): Promise<void> {
+    return this.line.close();
+  }
+
+  /**
+   * Not at once: the SDK's client would try a call that is under way again on the closed channel, and fail outside of
+   * everything.
+   */
+  #leave(line: RunnerLine): void {
+    setTimeout(() => {
+      line.close().catch((error: unknown) => this.onTrouble('closing a connection', error));
+    }, leftOpenMs).unref();
+  }
 
   async beat(token: Uint8Array, details: BeatDetails, deadlineMs: number): Promise<BeatAnswer> {
     try {
-      await this.#within(deadlineMs, () => this.client.activity.heartbeat(token, details));
+      await this.#within(deadlineMs, () => this.#client.activity.heartbeat(token, details));
       return 'accepted';
     } catch (error) {
       if (error instanceof ActivityPausedError) return 'paused';
@@ -63,11 +114,11 @@ export class BeadLink {
   }
 
   complete(token: Uint8Array, result: AttemptResult): Promise<ReportAnswer> {
-    return this.#report('complete', () => this.client.activity.complete(token, result));
+    return this.#report('complete', () => this.#client.activity.complete(token, result));
   }
 
   reportCancellation(token: Uint8Array, result: AttemptResult): Promise<ReportAnswer> {
-    return this.#report('reportCancellation', () => this.client.activity.reportCancellation(token, result));
+    return this.#report('reportCancellation', () => this.#client.activity.reportCancellation(token, result));
   }
 
   async #report(what: string, call: () => Promise<void>): Promise<ReportAnswer> {
@@ -97,10 +148,10 @@ export class BeadLink {
   }
 
   #handle(): ReturnType<Client['workflow']['getHandle']> {
-    return this.client.workflow.getHandle(beadWorkflowId(this.bead));
+    return this.#client.workflow.getHandle(beadWorkflowId(this.bead));
   }
 
   #within<T>(ms: number, call: () => Promise<T>): Promise<T> {
-    return this.client.withDeadline(Date.now() + ms, call);
+    return this.#client.withDeadline(Date.now() + ms, call);
   }
 }

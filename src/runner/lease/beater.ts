@@ -45,9 +45,12 @@ export class Beater {
     }
   }
 
-  /** One beat with a token that is not in use yet. */
-  try(token: Uint8Array): Promise<BeatAnswer> {
-    return this.options.link.beat(token, this.options.details(), beatDeadline(this.options.clocks));
+  /**
+   * One beat with a token that is not in use yet.
+   * @param link a way to the server that is not in use yet either.
+   */
+  try(token: Uint8Array, link: BeadLink = this.options.link): Promise<BeatAnswer> {
+    return link.beat(token, this.options.details(), beatDeadline(this.options.clocks));
   }
 
   stop(): void {

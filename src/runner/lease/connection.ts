@@ -1,5 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
 import type { TLSConfig } from '@temporalio/client';
+import { isDeepStrictEqual } from 'node:util';
 import type { RunnerConnection } from '../types.js';
 
 /** The part of `@temporalio/envconfig`'s connection options that a runner can use. */
@@ -41,11 +42,23 @@ export function connectionRecord({ address, namespace, tls, apiKey, metadata }: 
   };
 }
 
+/** A connection to the server that a runner uses or has used. */
+export interface RunnerLine {
+  /** By what it was made; two equal ones are one and the same way to the server. */
+  readonly record: RunnerConnection;
+  readonly client: Client;
+  close(): Promise<void>;
+}
+
+/** @returns whether both lead to the same server with the same key. */
+export const sameConnection = (one: RunnerConnection, other: RunnerConnection): boolean =>
+  isDeepStrictEqual(one, other);
+
 /**
  * Connects lazily: a runner must be able to start, and to live on, while its server is away.
  * @param identity shown in the Web UI.
  */
-export function connectRunner(record: RunnerConnection, identity: string): { client: Client; connection: Connection } {
+export function connectRunner(record: RunnerConnection, identity: string): RunnerLine {
   const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
   const { tls } = record;
   const connection = Connection.lazy({
@@ -71,5 +84,9 @@ export function connectRunner(record: RunnerConnection, identity: string): { cli
     // gRPC's own back-off grows to two minutes: after an outage that alone could outlast a heartbeat timeout.
     channelArgs: { 'grpc.initial_reconnect_backoff_ms': 250, 'grpc.max_reconnect_backoff_ms': 2_000 },
   });
-  return { client: new Client({ connection, namespace: record.namespace, identity }), connection };
+  return {
+    record,
+    client: new Client({ connection, namespace: record.namespace, identity }),
+    close: () => connection.close(),
+  };
 }

@@ -7,6 +7,7 @@ import type { Clock, Instant } from '../instant.js';
 import { RequestRefused } from '../sockets/json-server.js';
 import { beatRenews, leaseIsOver, renewLease } from './lease.js';
 import type { BeatAnswer, Lease } from './lease.js';
+import type { RunnerConnection } from '../types.js';
 import { OrphanWatch } from './orphan-watch.js';
 import type { Signaller } from './signaller.js';
 
@@ -21,6 +22,8 @@ export interface LeaseKeeperOptions {
   details(): BeatDetails;
   /** Puts a new token on disk. */
   saveToken(token: Uint8Array): Promise<void>;
+  /** Puts the way to the server on disk. */
+  saveConnection(connection: RunnerConnection): Promise<void>;
   /** The lease holds anew: told to those who can see neither this process nor the bead. */
   onRenewed(): void;
   /** The processes were stopped just now: time to save what they have done. */
@@ -111,15 +114,34 @@ export class LeaseKeeper {
 
   /**
    * Takes a new token, once the server has accepted a beat with it. A host that was frozen may hand over one that is
-   * void by now.
+   * void by now. With it comes the host's own way to the server, which replaces the runner's when it is another one and
+   * the token is good there, or when the runner's own leads nowhere.
    * @throws RequestRefused 409 when it is void, 503 when nobody can tell and the old one may still be good.
    */
-  async adopt(token: Uint8Array): Promise<void> {
-    const sentAt = this.options.clock();
-    const answer = await this.#beater.try(token);
+  async adopt(token: Uint8Array, connection?: RunnerConnection): Promise<void> {
+    const { link } = this.options;
+    let sentAt = this.options.clock();
+    const redialled = connection === undefined ? undefined : link.redial(connection);
+    let answer = await this.#beater.try(token, redialled);
+    if (redialled !== undefined && answer === 'unreachable') {
+      // The host may be the one that cannot get through, or have an older key than the runner.
+      sentAt = this.options.clock();
+      const byOwnWay = await this.#beater.try(token);
+      if (byOwnWay !== 'unreachable' || !this.orphan) {
+        redialled.hangUp();
+        answer = byOwnWay;
+      }
+    }
+    const taken = answer !== 'refused' && (answer !== 'unreachable' || this.orphan);
+    if (!taken) redialled?.hangUp();
     if (answer === 'refused') throw new RequestRefused(409, 'the new task token is void');
-    if (answer === 'unreachable' && !this.orphan)
-      throw new RequestRefused(503, 'the server cannot be reached to try the new task token');
+    if (!taken) throw new RequestRefused(503, 'the server cannot be reached to try the new task token');
+    if (redialled !== undefined && connection !== undefined && link.use(redialled)) {
+      this.options.log('goes on over another connection', { address: connection.address });
+      await this.options
+        .saveConnection(connection)
+        .catch((error: unknown) => this.options.log('the new connection could not be written', { err: error }));
+    }
     this.token = token;
     // On disk it serves the host that reports for a dead runner; a disk that does not take it must not cost the
     // adoption.

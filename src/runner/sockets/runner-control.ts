@@ -1,6 +1,6 @@
 import type { AttemptResult, Message } from '../../contract/index.js';
 import type { AttemptDir } from '../attempt/attempt-dir.js';
-import type { AdoptOutcome, RunnerStatus, StopRequest } from '../types.js';
+import type { AdoptOutcome, RunnerConnection, RunnerStatus, StopRequest } from '../types.js';
 import { SocketGoneError, errorText, unixRequest } from './unix-http.js';
 
 /** No runner listens: it has ended or died. `inspectAttempt` tells which. */
@@ -11,6 +11,13 @@ export class RunnerGoneError extends Error {
 /** The runner heard the request and refused it; the message says why. */
 export class RunnerRefusedError extends Error {
   override readonly name = 'RunnerRefusedError';
+  constructor(
+    message: string,
+    /** As of HTTP. */
+    readonly status: number,
+  ) {
+    super(message);
+  }
 }
 
 /** A question is answered from memory; seconds would mean that the host is in trouble. */
@@ -31,9 +38,20 @@ export class RunnerControl {
     return this.#ask('GET', '/status', undefined, answerWithinMs);
   }
 
-  /** Hands over a new task token. Not adopted: the attempt has ended already, and here is its result. */
-  adopt(token: Uint8Array): Promise<AdoptOutcome> {
-    return this.#ask('POST', '/adopt', { token: Buffer.from(token).toString('base64') }, adoptWithinMs);
+  /**
+   * Hands over a new task token, and how the server is reached now: its address, or the key to it, may have changed
+   * since the runner was started. Both go over the socket and nowhere else. Not adopted: the attempt has ended already,
+   * and here is its result.
+   */
+  async adopt(token: Uint8Array, connection?: RunnerConnection): Promise<AdoptOutcome> {
+    const body = { token: Buffer.from(token).toString('base64') };
+    try {
+      return await this.#ask('POST', '/adopt', { ...body, connection }, adoptWithinMs);
+    } catch (error) {
+      if (!(error instanceof RunnerRefusedError) || error.status !== 400 || connection === undefined) throw error;
+      // A runner of an earlier version refuses what it does not know: it takes the token alone.
+      return await this.#ask('POST', '/adopt', body, adoptWithinMs);
+    }
   }
 
   /**
@@ -66,7 +84,7 @@ export class RunnerControl {
         throw new RunnerGoneError(`the runner of attempt ${this.dir.attempt} is gone`, { cause: error });
       throw error;
     }
-    if (answer.status !== 200) throw new RunnerRefusedError(errorText(answer.body));
+    if (answer.status !== 200) throw new RunnerRefusedError(errorText(answer.body), answer.status);
     return answer.body as T;
   }
 }

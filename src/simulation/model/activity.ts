@@ -9,6 +9,8 @@ export interface ActivityOptions {
   /** Milliseconds; none without. */
   heartbeatTimeout?: number;
   scheduleToStart?: number;
+  /** Hears of each accepted beat. */
+  onBeat?: (details: unknown) => void;
 }
 
 /**
@@ -24,6 +26,7 @@ export class ModelActivity implements TaskInHand {
   #details: unknown;
   #beatenAt = 0;
   readonly #heartbeatTimeout: number | undefined;
+  readonly #onBeat: ((details: unknown) => void) | undefined;
   #disarm: () => void = () => undefined;
 
   /** @param onEnd called once, with the result or the failure that a workflow sees. */
@@ -36,6 +39,7 @@ export class ModelActivity implements TaskInHand {
     this.input = options.input;
     this.queue = options.queue;
     this.#heartbeatTimeout = options.heartbeatTimeout;
+    this.#onBeat = options.onBeat;
     const { scheduleToStart } = options;
     if (scheduleToStart !== undefined)
       this.#disarm = this.#at(temporal.clock.now() + scheduleToStart, () =>
@@ -78,6 +82,7 @@ export class ModelActivity implements TaskInHand {
     return this.#answer(() => {
       this.#beatenAt = this.temporal.clock.now();
       this.#details = details;
+      this.#onBeat?.(details);
       if (this.activity.cancelRequested) throw new ActivityCancelledError('cancelled');
     });
   }

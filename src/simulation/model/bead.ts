@@ -4,19 +4,28 @@
  * @module
  */
 import { WorkflowNotFoundError } from '@temporalio/common';
-import { isFinal, messages as names, readAccepted, readHeartbeat, readNote, taskQueues } from '../../contract/index.js';
+import {
+  isFinal,
+  phaseMayHaveAgent,
+  messages as names,
+  readAccepted,
+  readHeartbeat,
+  readNote,
+  taskQueues,
+} from '../../contract/index.js';
 import type {
   AttemptResult,
   BeadInput,
   BeadState,
   BeadView,
+  BeatDetails,
   CurrentAttempt,
   Evidence,
   Message,
   StartAgentInput,
   StopAttemptResult,
 } from '../../contract/index.js';
-import { initialState, nextDeadline, step } from '../../domain/index.js';
+import { heardFromHostOnly, initialState, nextDeadline, step } from '../../domain/index.js';
 import type { BeadEvent } from '../../domain/index.js';
 import type { AgentLife, Status } from '../../testing/index.js';
 import { eventOfFailure } from '../../workflows/failures.js';
@@ -47,6 +56,8 @@ export class ModelBead {
   #disarm: () => void = () => undefined;
   #armedFor: number | undefined;
   #due = false;
+  /** When a beat or a signal of the current attempt itself was accepted last. */
+  #heardAt = 0;
   #messages = 0;
 
   constructor(
@@ -82,7 +93,9 @@ export class ModelBead {
   apply(event: BeadEvent): void {
     const before = this.life;
     const now = this.town.clock.now();
-    const state = step(before, event, now);
+    const state = step(before, heardFromHostOnly(before, event) ?? event, now);
+    if (before.current?.id !== state.current?.id) this.#heardAt = now;
+    if (event.type === 'heartbeat' && event.signal.attempt === state.current?.id) this.#heardAt = now;
     this.life = state;
     this.town.steps += 1;
     if (before.status !== state.status || before.agent !== state.agent || this.statuses.length === 0)
@@ -90,7 +103,15 @@ export class ModelBead {
     const broken =
       this.maxAgentsAtOnce > 1
         ? `${this.maxAgentsAtOnce} agents ran at once`
-        : eventProblem({ agents: this.agents, before, event, after: state, now, thereSince: this.town.thereSince });
+        : eventProblem({
+            agents: this.agents,
+            before,
+            event,
+            after: state,
+            now,
+            thereSince: this.town.thereSince,
+            heardAt: this.#heardAt,
+          });
     if (broken !== undefined) this.town.broken ??= new Broken(`bead ${this.id}: ${broken}`);
     if (this.#due) return;
     this.#due = true;
@@ -243,6 +264,10 @@ export class ModelBead {
       {
         type: 'startAgent',
         input,
+        onBeat: (details) => {
+          const { attempt: of, phase } = details as BeatDetails;
+          if (of === this.life.current?.id && phaseMayHaveAgent(phase)) this.#heardAt = this.town.clock.now();
+        },
         queue:
           adopt && attempt.host !== undefined
             ? taskQueues.host(attempt.host, this.town.queue)

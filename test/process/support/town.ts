@@ -66,9 +66,11 @@ export class Host {
   constructor(
     readonly home: string,
     private readonly town: Town,
-    private readonly address: string,
+    /** Of the server, as the next worker finds it. */
+    public address: string,
     private readonly maxAgents: number,
-    private readonly env: NodeJS.ProcessEnv = {},
+    /** Of the next worker. */
+    public env: NodeJS.ProcessEnv = {},
   ) {}
 
   get pid(): number {

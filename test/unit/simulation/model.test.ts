@@ -85,6 +85,23 @@ describe('stories that random days have found', () => {
     expect(await playOnModel(script)).toMatchObject({ statuses: ['blocked'], attempts: 10 });
   });
 
+  it('a host whose worker answers every adoption, and whose runners never reach Temporal, is given up: before and after the spawn', async () => {
+    for (const after of [30_000, 15 * minute]) {
+      const script: Script = {
+        seed: 0,
+        hosts: 2,
+        maxAgents: 1,
+        beads: [[{ coldStart: 10 * minute, works: 20 * minute }]],
+        steps: [
+          { after, fault: { do: 'cutOffRunners', host: 0 } },
+          { after: 60 * minute, fault: { do: 'heal', host: 0 } },
+        ],
+      };
+      const { statuses, attempts } = await playOnModel(script);
+      expect([after, statuses, attempts > 1]).toEqual([after, ['closed'], true]);
+    }
+  });
+
   it('Temporal away for a night costs no attempt', async () => {
     const script: Script = {
       seed: 0,
@@ -154,6 +171,16 @@ describe('the rules see', () => {
         now: 60 * minute,
       },
       'not given up',
+    ],
+    [
+      'an attempt that only its host speaks of, kept for ever',
+      {
+        event: { type: 'unwatched', attempt, text: 'its runner refused' },
+        after: { ...working, current: { ...current, lastSignAt: 60 * minute } },
+        now: 60 * minute,
+        heardAt: 1_000,
+      },
+      'itself for 60 min',
     ],
     [
       'a loss that does not count',
