@@ -20,6 +20,7 @@ import { packageRoot } from '../package/compiled.js';
 import { shimPath, writeShim } from '../runner/agent/shim.js';
 import { comforts, escapes } from './escapes.js';
 import type { Escape, EscapeLab } from './escapes.js';
+import { packageRooms } from './git-rooms.js';
 import { launch, roomsOfFolder } from './launch.js';
 import type { CellNetwork, Launcher } from './types.js';
 
@@ -116,7 +117,7 @@ export class EscapeGround {
         env,
         worktree,
         home: lab.STATE,
-        read: [packageRoot, ...rooms.read],
+        read: [...packageRooms(packageRoot), ...rooms.read],
         write: [join(lab.OWN, 'agent.sock'), ...rooms.write],
       },
       { agents: kind, checks: kind, network, read: [], write: [] },

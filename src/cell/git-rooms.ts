@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 
 /**
@@ -45,6 +45,12 @@ function alternates(objects: string, home: string, known = new Set<string>()): s
     alternates(path, home, known);
   }
   return [...known];
+}
+
+/** @returns what Heartbead's own files need: the package, and its packages, which may lie beside it or be a link. */
+export function packageRooms(root: string): string[] {
+  const modules = join(root, 'node_modules');
+  return [programRoom(join(root, 'package.json')), ...(existsSync(modules) ? [realpathSync(modules)] : [])];
 }
 
 /** @returns the nearest folder that is a package's home (beside `node_modules`), or the folder of a program. */

@@ -1,6 +1,6 @@
 /** The walls around a program that others have written: which there are, and how a program is run behind them. @module */
 export { inBubblewrap } from './bubblewrap.js';
-export { gitRooms } from './git-rooms.js';
+export { gitRooms, packageRooms } from './git-rooms.js';
 export { cellOf, launch, launchHere, roomsOfFolder } from './launch.js';
 export type { Launch, Tenant } from './launch.js';
 export { probeCell } from './probe.js';

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { agentEnvironmentFrom } from '../../agents/environment.js';
 import type { AgentAdapter, FoundSession } from '../../agents/types.js';
-import { launchHere, roomsOfFolder } from '../../cell/index.js';
+import { launchHere, packageRooms, roomsOfFolder } from '../../cell/index.js';
 import { agentEnvironment } from '../../contract/index.js';
 import type { StartAgentInput } from '../../contract/index.js';
 import { runGit } from '../../git/run-git.js';
@@ -76,7 +76,7 @@ export async function readyToLaunch({
       env: { ...env, ...command.env, ...own },
       worktree: dir.worktree,
       home: dir.home,
-      read: [packageRoot, ...rooms.read, ...userGit(env), ...(login?.read ?? [])],
+      read: [...packageRooms(packageRoot), ...rooms.read, ...userGit(env), ...(login?.read ?? [])],
       write: [socket, ...rooms.write, ...(login?.write ?? [])],
     },
     spec.cell,
