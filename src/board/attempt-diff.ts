@@ -4,6 +4,7 @@ import { attemptRefs } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
 import { GitError, ensureCommit, exists, mirrorPath, updateMirror } from '../git/index.js';
 import { hasCommit } from '../git/commits.js';
+import { openKeeper } from '../git/keeper.js';
 import { runGit } from '../git/run-git.js';
 import { takeSnapshot } from '../git/snapshot.js';
 import type { DiffAnswer, DiffFile } from './api-types.js';
@@ -49,7 +50,7 @@ export async function attemptDiff({ home, view, place, fetch, signal }: DiffWant
       source: head.source,
       base,
       head: head.sha,
-      ...(await compare(mirror, base, head.sha, signal)),
+      ...(await compare(head.at ?? mirror, base, head.sha, signal)),
     };
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
@@ -62,7 +63,7 @@ async function headOf(
   view: BeadView,
   { attempt, dir, current }: AttemptPlace,
   signal: AbortSignal | undefined,
-): Promise<{ sha: string; source: DiffAnswer['source'] }> {
+): Promise<{ sha: string; source: DiffAnswer['source']; at?: string }> {
   const record = view.attempts.find(({ id }) => id === attempt);
   const branch = attemptRefs.branchRef(view.bead, attempt);
   const pushed =
@@ -72,8 +73,11 @@ async function headOf(
       sha: (await ensureCommit(mirror, view.repo, { sha: pushed, ref: branch }, { signal })).sha,
       source: 'branch',
     };
-  if (dir !== undefined && (await exists(dir.worktree)))
-    return { sha: (await takeSnapshot(dir.worktree, signal)).tree, source: 'live' };
+  if (dir !== undefined && (await exists(dir.worktree))) {
+    const keeper = await openKeeper(dir.worktree);
+    // What is not saved yet is in the keeper alone, which has everything of the mirror's as well.
+    return { sha: (await takeSnapshot(keeper, keeper.start, signal)).tree, source: 'live', at: keeper.dir };
+  }
   const saved = current ? view.current?.checkpoint : record?.checkpoint;
   if (saved !== undefined)
     return { sha: (await ensureCommit(mirror, view.repo, saved, { signal })).sha, source: 'saved' };
@@ -94,7 +98,7 @@ async function baseOf(
   if (known !== undefined && (await hasCommit({ mirror }, known, signal))) return known;
   const branch = view.base === undefined ? undefined : `refs/remotes/origin/${view.base}`;
   const upstream = branch ?? (await defaultBranch(mirror, signal));
-  const commit = dir !== undefined && current ? await headCommit(dir.worktree, signal) : head;
+  const commit = dir !== undefined && current ? ((await openKeeper(dir.worktree)).start ?? head) : head;
   const found = await runGit({ mirror }, ['merge-base', '--end-of-options', upstream, commit], {
     doing: 'looking for the base',
     signal,
@@ -105,14 +109,6 @@ async function baseOf(
     'the commit that this attempt started from is not known',
     'the board knows it when the agent has been started; look again then',
   );
-}
-
-async function headCommit(worktree: string, signal: AbortSignal | undefined): Promise<string> {
-  const { stdout } = await runGit({ worktree }, ['rev-parse', '--verify', 'HEAD^{commit}'], {
-    doing: 'reading HEAD',
-    signal,
-  });
-  return stdout.trim();
 }
 
 /** A mirror keeps no HEAD of its remote: of the usual names the one that is there. */

@@ -1,17 +1,21 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { commitOf, parentsOf, reachableFrom, requireCommit, treeOf } from './commits.js';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { kindOf } from './agent-git.js';
+import { parentsOf, requireCommit, treeOf } from './commits.js';
 import { tellingDiskFailures } from './disk-failure.js';
+import { exists } from './files.js';
 import { GitError } from './git-error.js';
 import { checkedBranch, checkedPath, checkedSha } from './git-input.js';
 import type { GitProgress } from './git-progress.js';
-import { removeStaleLock } from './leftovers.js';
-import { exists } from './files.js';
+import { keepRefs } from './keep-refs.js';
+import { bringIntoVault, headOf, keeperState, lookingThrough, makeKeeper, markReady, openKeeper } from './keeper.js';
+import { noticingDamage } from './mirror-damage.js';
 import { withMirror } from './mirror-lock.js';
+import { makeRepository } from './repository-files.js';
 import { runGit } from './run-git.js';
 import { takeSnapshot } from './snapshot.js';
 import { commitTree } from './wip-commit.js';
-import { dropWorktree, findAdmin, gitFileTarget, markReady } from './worktree-admin.js';
+import { dropWorktree, findAdmin } from './worktree-admin.js';
 
 export interface CreateWorktreeOptions {
   mirror: string;
@@ -30,9 +34,10 @@ export interface CreateWorktreeOptions {
 }
 
 /**
- * Makes the worktree of an attempt. Call it only while no agent can be in it. What an earlier call has left (half-made
- * or whole) is removed and made again; if, against all rules, there is work in it, that is first kept in the mirror
- * under `refs/heartbead-kept/`. A failure leaves no half-made worktree.
+ * Makes the worktree of an attempt: a repository of its own, which borrows the mirror's objects, and its keeper beside
+ * it. Call it only while no agent can be in it. What an earlier call has left (half-made or whole) is removed and made
+ * again; if, against all rules, there is work in it, that is first kept in the mirror under `refs/heartbead-kept/`. A
+ * failure leaves no half-made worktree.
  * @returns the commit at HEAD.
  * @throws GitError; the signal's reason when it was aborted.
  */
@@ -48,36 +53,30 @@ export async function createWorktree({
   checkedPath(path);
   checkedBranch(branch);
   checkedSha(at);
+  const doing = 'making the worktree';
   const make = async (): Promise<{ head: string }> => {
-    await requireCommit({ mirror }, at, signal);
-    // A snapshot made on a branch without any commit has no parent: then the snapshot itself is the start.
-    const head = (wip ? (await parentsOf({ mirror }, at, signal))[0] : undefined) ?? at;
-    await clearPlace(mirror, path, { branch, head, tree: await treeOf({ mirror }, at, signal) }, signal);
-    // Entries whose folders have long been gone; young ones may belong to an agent that is making a worktree of its
-    // own.
-    await runGit({ mirror }, ['worktree', 'prune', '--expire=1.day.ago'], { doing: 'pruning worktrees', signal });
-    await freeBranch(mirror, branch, head, signal);
+    const gitDir = join(path, '.git');
+    const head = await withMirror(mirror, signal, async () => {
+      await requireCommit({ mirror }, at, signal);
+      // A snapshot made on a branch without any commit has no parent: then the snapshot itself is the start.
+      const start = (wip ? (await parentsOf({ mirror }, at, signal))[0] : undefined) ?? at;
+      await clearPlace(mirror, path, { branch, head: start, tree: await treeOf({ mirror }, at, signal) }, signal);
+      await mkdir(dirname(path), { recursive: true });
+      await makeKeeper(path, { vault: mirror, start });
+      try {
+        await makeRepository(
+          gitDir,
+          { vault: mirror, head: `ref: refs/heads/${branch}`, refs: { [`refs/heads/${branch}`]: at } },
+          signal,
+        );
+      } catch (error) {
+        await dropWorktree(path, undefined);
+        throw error;
+      }
+      return start;
+    });
+    // The files outside of the mirror's lock: a large tree must not hold up the starts of others.
     try {
-      const doing = 'making the worktree';
-      await runGit(
-        { mirror },
-        [
-          'worktree',
-          'add',
-          '--lock',
-          `--reason=heartbead attempt, branch ${branch}`,
-          '--no-checkout',
-          '--no-guess-remote',
-          '--no-track',
-          '-B',
-          branch,
-          '--',
-          path,
-          at,
-        ],
-        { doing, signal },
-      );
-      // In a step of its own, since only this one tells how far it is; a large tree takes its time.
       await runGit({ worktree: path }, ['checkout', '--force', '--progress', branch, '--'], {
         doing,
         signal,
@@ -87,20 +86,14 @@ export async function createWorktree({
       });
       // The work stays in the working tree; branch and index go back to what the agent had committed.
       if (head !== at) await runGit({ worktree: path }, ['reset', '--quiet', '--mixed', head], { doing, signal });
-      const admin = await findAdmin(mirror, path);
-      if (admin === undefined)
-        throw new GitError(
-          'other',
-          `git made no entry for the worktree ${path}: run \`git worktree list\` in ${mirror}`,
-        );
-      await markReady(admin);
+      await markReady(path);
     } catch (error) {
-      await dropWorktree(path, await findAdmin(mirror, path));
+      await dropWorktree(path, undefined);
       throw error;
     }
     return { head };
   };
-  return withMirror(mirror, signal, () => tellingDiskFailures('making the worktree', make));
+  return tellingDiskFailures(doing, () => noticingDamage(mirror, make));
 }
 
 /** Removes what stands at the path. Whatever is not ours is left alone. */
@@ -110,66 +103,42 @@ async function clearPlace(
   made: { branch: string; head: string; tree: string },
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  // A linked worktree was made by an earlier version.
   const admin = await findAdmin(mirror, path);
-  const target = await gitFileTarget(path);
-  if (admin === undefined && (target !== undefined || !(await emptyOrAbsent(path)))) {
-    throw new GitError(
-      'bad_input',
-      `there is something at ${path} that is no worktree of this mirror: move it away, or remove it`,
-    );
+  const state = (await keeperState(path)) ?? admin;
+  if (state === undefined && !(await emptyOrAbsent(path))) {
+    const what =
+      (await kindOf(join(path, '.git'))) === 'folder'
+        ? 'another repository'
+        : 'something that is no worktree of this mirror';
+    throw new GitError('bad_input', `there is ${what} at ${path}: move it away, or remove it`);
   }
-  if (target === 'repository')
-    throw new GitError('bad_input', `there is another repository at ${path}: move it away, or remove it`);
-  if (admin?.ready === true && !admin.removing && (await exists(path))) {
-    // Somebody removed it; without it git could not look at what is here.
-    if (target === undefined) await writeFile(join(path, '.git'), `gitdir: ${admin.dir}\n`);
-    await keepWork(mirror, path, made, signal);
-  }
+  if (state?.ready === true && !state.removing && (await exists(path))) await keepWork(path, made, signal);
   await dropWorktree(path, admin);
 }
 
 async function keepWork(
-  mirror: string,
   path: string,
   { branch, head, tree }: { branch: string; head: string; tree: string },
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const found = await commitOf({ worktree: path }, 'HEAD', signal);
-  const snapshot = await takeSnapshot(path, signal);
-  if (found === head && snapshot.tree === tree) return;
-  const attempt = branch.split('/').at(-1) ?? branch;
-  const kept = await commitTree(
-    { worktree: path },
-    { tree: snapshot.tree, parent: found, subject: `Work found in the worktree of ${branch}`, attempt, signal },
-  );
-  await keepCommit(mirror, branch, kept, signal);
-}
-
-/** A leftover branch is made again; commits that only it reaches are kept. */
-async function freeBranch(
-  mirror: string,
-  branch: string,
-  head: string,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  // Nobody but a killed `git worktree add` of this attempt can have left it.
-  await removeStaleLock(join(mirror, `refs/heads/${branch}.lock`), signal);
-  const tip = await commitOf({ mirror }, `refs/heads/${branch}`, signal);
-  if (tip === undefined || tip === head || (await reachableFrom({ mirror }, tip, [head], signal))) return;
-  await keepCommit(mirror, branch, tip, signal);
-}
-
-async function keepCommit(
-  mirror: string,
-  branch: string,
-  commit: string,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const ref = `refs/heartbead-kept/${branch}/${new Date().toISOString().replace(/[-:.]/g, '')}`;
-  await runGit({ mirror }, ['update-ref', '--end-of-options', ref, commit], {
-    doing: 'keeping work that was found',
-    signal,
-  });
+  const keeper = await openKeeper(path);
+  const found = await headOf(keeper, signal);
+  const parent = found.kind === 'commit' ? found.sha : keeper.start;
+  const snapshot = await takeSnapshot(keeper, parent, signal, { distrustIndex: found.kind !== 'commit' });
+  const under = `refs/heartbead-kept/${branch}/${new Date().toISOString().replace(/[-:.]/g, '')}`;
+  if (parent !== head || snapshot.tree !== tree) {
+    const attempt = branch.split('/').at(-1) ?? branch;
+    const kept = await commitTree(lookingThrough(keeper), {
+      tree: snapshot.tree,
+      parent,
+      subject: `Work found in the worktree of ${branch}`,
+      attempt,
+      signal,
+    });
+    await bringIntoVault(keeper, { sha: kept, ref: `${under}/found`, doing: 'keeping work that was found', signal });
+  }
+  await keepRefs(keeper, { under, tips: [head], signal });
 }
 
 async function emptyOrAbsent(path: string): Promise<boolean> {

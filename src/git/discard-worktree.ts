@@ -8,12 +8,12 @@ import { dropWorktree, findAdmin } from './worktree-admin.js';
 export interface DiscardWorktreeOptions {
   mirror: string;
   path: string;
-  /** The attempt's own branch, which goes too. */
+  /** The attempt's own branch, which goes too where it is the mirror's. */
   branch: string;
 }
 
 /**
- * Removes a worktree in which provably no agent ever worked, and its branch: there is nothing in it that was not made
+ * Removes a worktree in which provably no agent ever worked: there is nothing in it that was not made
  * by `createWorktree`, so no proof is asked for. Whoever calls this vouches for that; for all others there is
  * `removeWorktree`. Idempotent.
  * @throws GitError
@@ -22,11 +22,12 @@ export async function discardWorktree({ mirror, path, branch }: DiscardWorktreeO
   checkedPath(path);
   checkedBranch(branch);
   if (!(await exists(mirror))) return dropWorktree(path, undefined);
-  // Without waiting for a clone or fetch that holds the mirror: an attempt that was broken off before its worktree was
-  // begun is gone at once.
-  if (!(await exists(path)) && (await findAdmin(mirror, path)) === undefined) return;
+  // Without waiting for a clone or fetch that holds the mirror: a repository of its own is not part of it.
+  const admin = await findAdmin(mirror, path);
+  if (admin === undefined) return dropWorktree(path, undefined);
   await withMirror(mirror, undefined, async () => {
-    await dropWorktree(path, await findAdmin(mirror, path));
+    // A linked worktree, which an earlier version had begun.
+    await dropWorktree(path, admin);
     const ref = `refs/heads/${branch}`;
     const sha = await commitOf({ mirror }, ref);
     if (sha !== undefined)

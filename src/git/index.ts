@@ -33,5 +33,6 @@ export { updateMirror } from './update-mirror.js';
 export type { UpdateMirrorOptions } from './update-mirror.js';
 export { verifyRemote } from './verify-remote.js';
 export type { VerifyRemoteOptions } from './verify-remote.js';
-export { worktreeStatus } from './worktree-status.js';
-export type { StatusEntry } from './worktree-status.js';
+export { commitsAhead, descendsFrom, worktreeStatus } from './worktree-status.js';
+export type { StatusEntry, WorktreeStatus } from './worktree-status.js';
+export { conflictMarkers, lastMoves } from './agent-history.js';

@@ -24,6 +24,11 @@ export async function removeLeftovers(mirror: string, signal?: AbortSignal): Pro
   for (const entry of await list(join(mirror, 'objects', 'pack'), false)) {
     if (/\/(?:tmp_|\.tmp-)[^/]*$/.test(entry) && (await age(entry)) > stalePackAge) await rm(entry, { force: true });
   }
+  // Where git keeps what is being pushed until all of it is there.
+  for (const entry of await list(join(mirror, 'objects'), false)) {
+    if (/\/(?:tmp_objdir-)?incoming-[^/]*$/.test(entry) && (await age(entry)) > stalePackAge)
+      await rm(entry, { recursive: true, force: true });
+  }
 }
 
 /** Removes a lock file once it is older than `staleLockAge`, unless it goes by itself. */

@@ -1,11 +1,13 @@
 import { attemptRefs } from '../contract/index.js';
-import { commitOf } from './commits.js';
 import { GitError } from './git-error.js';
 import { checkedIds, checkedPath, checkedRepo, checkedSha } from './git-input.js';
+import { bringIntoVault, headOf, openKeeper } from './keeper.js';
+import type { Keeper } from './keeper.js';
 import { pushOwnRefs } from './push-ref.js';
 import type { PushedRef } from './push-ref.js';
 import { remoteRefs } from './remote-refs.js';
-import { secureMirrorOf } from './secure-mirror.js';
+import { unpushedWithin } from './repositories-within.js';
+import { secureMirror } from './secure-mirror.js';
 import type { Voucher } from './vouch.js';
 
 export interface PushBranchOptions {
@@ -44,21 +46,21 @@ export async function pushBranch({
 }: PushBranchOptions): Promise<PushedBranch> {
   checkedIds(bead, attempt);
   const url = checkedRepo(remote);
-  await secureMirrorOf(worktree, url);
-  const place = { worktree: checkedPath(worktree) };
+  if (finished !== undefined) checkedSha(finished);
+  const keeper = await openKeeper(checkedPath(worktree));
+  await secureMirror(keeper.vault, url);
   const ref = attemptRefs.branchRef(bead, attempt);
-  const sha = finished === undefined ? await commitOf(place, 'HEAD', signal) : checkedSha(finished);
-  if (sha === undefined)
-    throw new GitError(
-      'no_such_ref',
-      'there is no commit to push: the branch that is checked out has none yet; commit the work first',
-    );
+  const sha = finished ?? (await commitAtHead(keeper, signal));
+  const unpushed = await unpushedWithin(keeper, signal);
+  if (unpushed !== undefined)
+    throw new GitError('other', `${unpushed}: push them there first, or nobody can use this commit`, unpushed);
+  await bringIntoVault(keeper, { sha, ref: finishedRef(bead, attempt), doing: 'keeping the finished work', signal });
   const marker = voucher && {
-    sha: await voucher.mark(place, bead, attempt, sha, signal),
+    sha: await voucher.mark({ mirror: keeper.vault }, bead, attempt, sha, signal),
     ref: attemptRefs.done(bead, attempt),
   };
   const push = (...refs: PushedRef[]): Promise<void> =>
-    pushOwnRefs(worktree, { remote: url, refs, doing: 'pushing the branch', submodules: 'check', signal });
+    pushOwnRefs(keeper.vault, { remote: url, refs, doing: 'pushing the branch', signal });
   try {
     await push({ sha, ref }, ...(marker === undefined ? [] : [marker]));
   } catch (error) {
@@ -75,3 +77,21 @@ export async function pushBranch({
   }
   return { branch: attemptRefs.branch(bead, attempt), sha };
 }
+
+async function commitAtHead(keeper: Keeper, signal: AbortSignal | undefined): Promise<string> {
+  const head = await headOf(keeper, signal);
+  switch (head.kind) {
+    case 'commit':
+      return head.sha;
+    case 'unborn':
+      throw new GitError(
+        'no_such_ref',
+        'there is no commit to push: the branch that is checked out has none yet; commit the work first',
+      );
+    case 'unreadable':
+      throw new GitError('other', `the work cannot be pushed: ${head.why}; mend that, or make the commit again`);
+  }
+}
+
+/** Where the vault keeps a commit that an agent has reported as its finished work. */
+export const finishedRef = (bead: string, attempt: string): string => `refs/heartbead-finished/${bead}/${attempt}`;

@@ -14,19 +14,17 @@ export interface PushOptions {
   /** All of them or none. */
   refs: readonly PushedRef[];
   doing: string;
-  /** What to do about changed submodules: refuse when their commits are on no remote, or do not look. */
-  submodules: 'check' | 'no';
   signal?: AbortSignal | undefined;
   /** False for a remote that has said that it knows no transactions. */
   atomic?: boolean;
 }
 
 /**
- * Pushes commits to the attempt's own refs, in one transaction where the remote knows them.
+ * Pushes commits of a vault to the attempt's own refs, in one transaction where the remote knows them.
  * @throws GitError
  */
-export async function pushOwnRefs(worktree: string, options: PushOptions): Promise<void> {
-  const { remote, refs, doing, submodules, signal } = options;
+export async function pushOwnRefs(vault: string, options: PushOptions): Promise<void> {
+  const { remote, refs, doing, signal } = options;
   const args = [
     'push',
     '--porcelain',
@@ -34,13 +32,13 @@ export async function pushOwnRefs(worktree: string, options: PushOptions): Promi
     '--no-verify',
     '--no-signed',
     '--no-follow-tags',
-    `--recurse-submodules=${submodules}`,
+    '--recurse-submodules=no',
     ...(refs.length > 1 && options.atomic !== false ? ['--atomic'] : []),
     '--end-of-options',
     remote,
     ...refs.map(({ sha, ref }) => `+${sha}:${ref}`),
   ];
-  const { code, stdout, stderr } = await runGit({ worktree }, args, {
+  const { code, stdout, stderr } = await runGit({ mirror: vault }, args, {
     doing,
     repo: remote,
     signal,
@@ -48,11 +46,11 @@ export async function pushOwnRefs(worktree: string, options: PushOptions): Promi
     accept: [0, 1, 128],
   });
   if (code === 0) return;
-  if (/does not support --atomic push/.test(stderr)) return pushOwnRefs(worktree, { ...options, atomic: false });
+  if (/does not support --atomic push/.test(stderr)) return pushOwnRefs(vault, { ...options, atomic: false });
   // Why a ref was refused stands in the table on stdout, the remote's own words on stderr.
   const refused = stdout
     .split('\n')
     .filter((line) => line.startsWith('!'))
     .map((line) => line.replaceAll('\t', ' '));
-  throw gitFailure({ doing, repo: remote, worktree }, [...refused, stderr].join('\n'));
+  throw gitFailure({ doing, repo: remote }, [...refused, stderr].join('\n'));
 }

@@ -1,19 +1,23 @@
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { attemptRefs } from '../contract/index.js';
+import { findAgentGit } from './agent-git.js';
 import { commitOf, hasCommit, reachableFrom, treeOf } from './commits.js';
 import { tellingDiskFailures } from './disk-failure.js';
 import { ensureCommit } from './ensure-commit.js';
 import { fetchMirror } from './fetch-mirror.js';
+import { exists } from './files.js';
 import { GitError } from './git-error.js';
 import { checkedIds, checkedPath, checkedRepo } from './git-input.js';
-import { exists } from './files.js';
+import { keepRefs } from './keep-refs.js';
+import { bringIntoVault, headOf, keeperState, markRemoving, openKeeper } from './keeper.js';
 import { withMirror } from './mirror-lock.js';
+import { finishedRef } from './push-branch.js';
 import { remoteRefs } from './remote-refs.js';
+import { lostWithin } from './repositories-within.js';
 import { runGit } from './run-git.js';
 import { usualSaveRules } from './save-rules.js';
 import { takeSnapshot } from './snapshot.js';
-import { dropWorktree, findAdmin, gitFileTarget, markRemoving } from './worktree-admin.js';
+import { dropWorktree, findAdmin, markEntryRemoving } from './worktree-admin.js';
 
 export interface RemoveWorktreeOptions {
   mirror: string;
@@ -56,18 +60,23 @@ async function remove({ mirror, path, remote, bead, attempt, signal }: RemoveWor
   if (looked.verdict === 'kept') return { removed: false, reason: looked.reason };
   let reason = looked.reason;
   let onRemote: ReadonlySet<string> = new Set();
+  let branch: string | undefined;
   if (looked.verdict === 'ask') {
     const proof = await prove({ mirror, path, repo, bead, attempt, signal });
     if (!proof.proven) return { removed: false, reason: proof.reason };
     reason = proof.reason;
     onRemote = proof.onRemote;
+    const keeper = await openKeeper(path);
+    const head = await headOf(keeper, signal);
+    branch = head.kind === 'unreadable' ? undefined : head.branch;
+    await keepRefs(keeper, { under: `refs/heartbead-kept/${bead}/${attempt}`, tips: [...onRemote], signal });
   }
   await withMirror(mirror, signal, async () => {
     const admin = await findAdmin(mirror, path);
-    const branch = looked.verdict === 'ask' ? await checkedOut(path, signal) : undefined;
-    if (admin?.ready === true) await markRemoving(admin);
+    if (admin?.ready === true) await markEntryRemoving(admin);
+    if ((await keeperState(path))?.ready === true) await markRemoving(path);
     await dropWorktree(path, admin);
-    await dropRefs(mirror, { bead, attempt, branch, onRemote }, signal);
+    await dropRefs(mirror, { bead, attempt, branch: admin === undefined ? undefined : branch, onRemote }, signal);
   });
   return { removed: true, reason };
 }
@@ -79,22 +88,22 @@ type Look = { verdict: 'ask' | 'drop' | 'kept'; reason: string };
 /** What can be said without asking the remote. */
 async function look(mirror: string, path: string): Promise<Look> {
   const admin = await findAdmin(mirror, path);
+  const state = (await keeperState(path)) ?? admin;
   if (!(await exists(path))) return { verdict: 'drop', reason: gone.reason };
-  if (admin?.removing === true)
+  if (state?.removing === true)
     return {
       verdict: 'drop',
       reason: 'its work had been proven to be on the remote before; the removal was completed',
     };
-  if (admin !== undefined && !admin.ready)
+  if (state !== undefined && !state.ready)
     return { verdict: 'drop', reason: 'it was never completed, so no agent has worked in it' };
-  if (admin === undefined && (await readdir(path)).length === 0) return { verdict: 'drop', reason: 'it was empty' };
-  const target = await gitFileTarget(path);
-  if (admin === undefined || target === undefined || target === 'repository') {
+  if (state === undefined && (await readdir(path)).length === 0) return { verdict: 'drop', reason: 'it was empty' };
+  const git = state === undefined ? 'is not known here' : await findAgentGit(path, admin === undefined);
+  if (typeof git === 'string')
     return {
       verdict: 'kept',
-      reason: `${path} is no longer a worktree of its mirror (its .git was removed or replaced): look at it and remove it by hand`,
+      reason: `${path} is no longer a worktree that can be proven (its .git ${git}): look at it and remove it by hand`,
     };
-  }
   return { verdict: 'ask', reason: '' };
 }
 
@@ -115,7 +124,7 @@ async function prove({
   attempt: string;
   signal: AbortSignal | undefined;
 }): Promise<Proof> {
-  const place = { worktree: path };
+  const vault = { mirror };
   const branchRef = attemptRefs.branchRef(bead, attempt);
   const wipRef = attemptRefs.wip(bead, attempt);
   const { refs } = await remoteRefs(repo, ['refs/heads/*', wipRef], 'looking for the work on the remote', signal);
@@ -126,25 +135,37 @@ async function prove({
     if (ref === branchRef || ref === wipRef) await ensureCommit(mirror, repo, { sha, ref }, { signal });
   const tips = [...refs.values()];
 
-  const head = await commitOf(place, 'HEAD', signal);
-  if (head !== undefined && !(await onRemoteNow(mirror, repo, place, head, tips, signal))) {
+  const keeper = await openKeeper(path);
+  const found = await headOf(keeper, signal);
+  if (found.kind === 'unreadable')
+    return { proven: false, reason: `it cannot be told what its last commit is (${found.why}): look at ${path}` };
+  const head = found.kind === 'commit' ? found.sha : undefined;
+  // From here on only the vault is asked, which the agent could not write to.
+  if (head !== undefined)
+    await bringIntoVault(keeper, {
+      sha: head,
+      ref: finishedRef(bead, attempt),
+      doing: 'keeping the last commit',
+      signal,
+    });
+  if (head !== undefined && !(await onRemoteNow(mirror, repo, vault, head, tips, signal))) {
     return {
       proven: false,
       reason: `its last commit ${head} is on no branch of the remote: push it (\`git -C ${path} push\`), then try again`,
     };
   }
-  const snapshot = await takeSnapshot(path, signal, { withNested: true, rules: usualSaveRules });
+  const snapshot = await takeSnapshot(keeper, head, signal, { withNested: true, rules: usualSaveRules });
   const problem =
     snapshot.unsaved.find((line) => !line.startsWith('warning: ')) ??
-    (await nestedProblem(path, snapshot.nested, signal));
+    (await lostWithin(keeper, snapshot.nested, signal));
   if (problem !== undefined)
     return { proven: false, reason: `there is something in it that cannot be saved (${problem}): look at ${path}` };
-  const uncommitted = head === undefined || snapshot.tree !== (await treeOf(place, head, signal));
+  const uncommitted = head === undefined || snapshot.tree !== (await treeOf(vault, head, signal));
   if (
     uncommitted &&
     (wip === undefined ||
-      !(await hasCommit(place, wip, signal)) ||
-      (await treeOf(place, wip, signal)) !== snapshot.tree)
+      !(await hasCommit(vault, wip, signal)) ||
+      (await treeOf(vault, wip, signal)) !== snapshot.tree)
   ) {
     return {
       proven: false,
@@ -167,7 +188,7 @@ async function prove({
 async function onRemoteNow(
   mirror: string,
   repo: string,
-  place: { worktree: string },
+  place: { mirror: string },
   commit: string,
   tips: readonly string[],
   signal: AbortSignal | undefined,
@@ -175,44 +196,6 @@ async function onRemoteNow(
   if (await reachableFrom(place, commit, tips, signal)) return true;
   await withMirror(mirror, signal, () => fetchMirror(mirror, { repo, signal }));
   return reachableFrom(place, commit, tips, signal);
-}
-
-/**
- * A tree holds of a repository within only the id of its commit: that must be on a remote of its own, and nothing
- * uncommitted beside it.
- */
-async function nestedProblem(
-  path: string,
-  nested: readonly string[],
-  signal: AbortSignal | undefined,
-): Promise<string | undefined> {
-  for (const name of nested) {
-    const inner = join(path, name);
-    if (!(await exists(join(inner, '.git')))) continue;
-    const doing = `looking at the repository ${name} within`;
-    const { stdout: changes } = await runGit(
-      { worktree: inner },
-      ['status', '--porcelain', '-z', '--untracked-files=normal', '--ignore-submodules=none'],
-      { doing, signal },
-    );
-    if (changes !== '') return `the repository ${name} within has uncommitted work`;
-    const { stdout: ahead } = await runGit(
-      { worktree: inner },
-      ['rev-list', '--max-count=1', '--branches', 'HEAD', '--not', '--remotes'],
-      { doing, signal },
-    );
-    if (ahead.trim() !== '') return `the repository ${name} within has commits that are on no remote`;
-  }
-  return undefined;
-}
-
-async function checkedOut(path: string, signal: AbortSignal | undefined): Promise<string | undefined> {
-  const { stdout } = await runGit({ worktree: path }, ['symbolic-ref', '--quiet', 'HEAD'], {
-    doing: 'reading HEAD',
-    signal,
-    accept: [0, 1],
-  });
-  return stdout.trim() === '' ? undefined : stdout.trim();
 }
 
 /**
@@ -233,7 +216,8 @@ async function dropRefs(
     attemptRefs.branchRef(bead, attempt),
     attemptRefs.wip(bead, attempt),
     `refs/heartbead-pushed/${bead}/${attempt}`,
-    ...(branch?.startsWith('refs/heads/') === true ? [branch] : []),
+    finishedRef(bead, attempt),
+    ...(branch === undefined ? [] : [`refs/heads/${branch}`]),
   ];
   const { stdout } = await runGit({ mirror }, ['for-each-ref', '--format=%(objectname)', 'refs/remotes/origin'], {
     doing: 'listing what the remote has',

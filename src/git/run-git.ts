@@ -10,10 +10,10 @@ import type { GitProgress } from './git-progress.js';
 import { oldestGit } from './git-version.js';
 
 /**
- * Where a command works: in a bare mirror, in a worktree, or in no repository at all (then it talks to a remote by its
- * URL).
+ * Where a command works: in a bare mirror; in a repository of ours, nobody else's; in a tree that an agent works in, by
+ * a keeper; or in no repository at all (then it talks to a remote by its URL).
  */
-export type GitPlace = { mirror: string } | { worktree: string } | 'nowhere';
+export type GitPlace = { mirror: string } | { worktree: string } | { keeper: string; worktree: string } | 'nowhere';
 
 export interface RunGitOptions extends GitTask {
   signal?: AbortSignal | undefined;
@@ -72,6 +72,17 @@ const settings = [
   'advice.detachedHead=false',
   // Where the repository sets up merges or rebases by config, a worktree of ours must not follow a branch by accident.
   'branch.autoSetupMerge=false',
+].flatMap((setting) => ['-c', setting]);
+
+/**
+ * What an agent can write beside its objects (graphs and indexes of them) and into its index is taken for no more than
+ * a hint of what to look at.
+ */
+const distrusting = [
+  'core.commitGraph=false',
+  'core.multiPackIndex=false',
+  'core.untrackedCache=false',
+  'core.splitIndex=false',
 ].flatMap((setting) => ['-c', setting]);
 
 /**
@@ -146,7 +157,10 @@ export async function runGit(place: GitPlace, args: readonly string[], options: 
       stderr,
     );
   throw gitFailure(
-    { ...options, ...(place !== 'nowhere' && 'worktree' in place ? { worktree: place.worktree } : {}) },
+    {
+      ...options,
+      ...(place !== 'nowhere' && 'worktree' in place && !('keeper' in place) ? { worktree: place.worktree } : {}),
+    },
     stderr === '' ? result.stdout : stderr,
   );
 }
@@ -155,6 +169,12 @@ function placed(place: GitPlace): { cwd: string; prefix: string[]; env: Record<s
   // In the root folder, so that no repository around the worker's own folder lends its configuration.
   if (place === 'nowhere') return { cwd: '/', prefix: [], env: {} };
   if ('mirror' in place) return { cwd: place.mirror, prefix: ['--git-dir', place.mirror], env: {} };
+  if ('keeper' in place)
+    return {
+      cwd: place.worktree,
+      prefix: ['--git-dir', place.keeper, '--work-tree', place.worktree, ...distrusting],
+      env: {},
+    };
   // Without the ceiling git would, when an agent has removed `.git`, take the next repository above: perhaps the
   // operator's own.
   return { cwd: place.worktree, prefix: [], env: { GIT_CEILING_DIRECTORIES: dirname(place.worktree) } };

@@ -1,5 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { lookingThrough } from './keeper.js';
+import type { Keeper } from './keeper.js';
 import { runGit } from './run-git.js';
 
 /** What is left out of a save, though git would take it: a save goes to a remote that others read, and stays there. */
@@ -40,12 +42,12 @@ export interface LeftOut {
  * @throws GitError
  */
 export async function leftOutOf(
-  worktree: string,
+  keeper: Keeper,
   { fileBytes, allBytes }: SaveRules,
   env: Record<string, string>,
   signal: AbortSignal | undefined,
 ): Promise<LeftOut[]> {
-  const { stdout } = await runGit({ worktree }, ['ls-files', '--others', '--exclude-standard', '-z'], {
+  const { stdout } = await runGit(lookingThrough(keeper), ['ls-files', '--others', '--exclude-standard', '-z'], {
     doing: 'looking for files that are not to be saved',
     signal,
     env,
@@ -53,7 +55,7 @@ export async function leftOutOf(
   const left: LeftOut[] = [];
   const rest: { path: string; bytes: number }[] = [];
   for (const path of stdout.split('\0').filter((entry) => entry !== '' && !entry.endsWith('/'))) {
-    const bytes = await sizeOf(join(worktree, path));
+    const bytes = await sizeOf(join(keeper.worktree, path));
     if (isSecretName(path)) left.push({ path, why: 'its name says that it holds secrets' });
     else if (bytes > fileBytes)
       left.push({ path, why: `it has ${inMegabytes(bytes)}, more than ${inMegabytes(fileBytes)}` });

@@ -1,18 +1,18 @@
-import { join } from 'node:path';
 import { attemptRefs } from '../contract/index.js';
 import type { Checkpoint } from '../contract/index.js';
+import type { AgentHead } from './agent-git.js';
 import { commitOf, parentsOf, treeOf } from './commits.js';
 import { tellingDiskFailures } from './disk-failure.js';
 import { GitError } from './git-error.js';
 import { checkedIds, checkedPath, checkedRepo } from './git-input.js';
-import { removeStaleLock } from './leftovers.js';
+import { bringIntoVault, emptyKeeper, headOf, lookingThrough, openKeeper } from './keeper.js';
+import type { Keeper } from './keeper.js';
 import { pushOwnRefs } from './push-ref.js';
 import { remoteRefs } from './remote-refs.js';
-import { runGit } from './run-git.js';
-import { secureMirrorOf } from './secure-mirror.js';
 import { usualSaveRules } from './save-rules.js';
+import { secureMirror } from './secure-mirror.js';
 import { takeSnapshot } from './snapshot.js';
-import { commitTree } from './wip-commit.js';
+import { commitTree, isWip } from './wip-commit.js';
 
 export interface SaveWipOptions {
   worktree: string;
@@ -23,6 +23,8 @@ export interface SaveWipOptions {
   remote: string;
   /** The commit that is known to stand at the attempt's ref on the remote, by an earlier answer of this function. */
   known?: string | undefined;
+  /** The commit that the bead's work began at, for a tree whose HEAD cannot be read; the keeper may know it as well. */
+  base?: string | undefined;
   signal?: AbortSignal | undefined;
   /** What the attempt began with; the checkpoint then says whether it holds anything else (`gained`). */
   since?: string;
@@ -42,11 +44,13 @@ export interface SavedWip {
   pushProblem?: GitError;
   /** What could not be saved, in git's words (unreadable files, repositories within); absent when everything was. */
   unsaved?: string[];
+  /** Why it could not be saved on top of the agent's HEAD; absent when it was. */
+  trouble?: string;
 }
 
 /**
- * Saves the whole working tree, without what is ignored, as a commit on top of the agent's HEAD, and pushes it to the
- * attempt's own ref. With a clean tree the ref points to HEAD itself. The agent's index, HEAD, branch and locks are not
+ * Saves the whole working tree, without what is ignored, as a commit on top of the agent's HEAD into the vault, and
+ * pushes it from there to the attempt's own ref. With a clean tree the ref points to HEAD itself. The agent's index, HEAD, branch and locks are not
  * touched. One save at a time per attempt.
  * @throws GitError when the work could not be saved on this host; the signal's reason when it was aborted.
  */
@@ -55,49 +59,32 @@ export async function saveWip(options: SaveWipOptions): Promise<SavedWip> {
 }
 
 async function save(options: SaveWipOptions): Promise<SavedWip> {
-  const { worktree, bead, attempt, push, remote, known, signal, since } = options;
+  const { worktree, bead, attempt, push, remote, known, base, since, signal } = options;
   checkedIds(bead, attempt);
-  const place = { worktree: checkedPath(worktree) };
   const url = checkedRepo(remote);
+  const keeper = await openKeeper(checkedPath(worktree));
+  const vault = { mirror: keeper.vault };
+  await secureMirror(keeper.vault, url);
   const ref = attemptRefs.wip(bead, attempt);
-  await secureMirrorOf(worktree, url);
-  const { head, tree, unsaved } = await consistentSnapshot(worktree, signal);
+  const last = await commitOf(vault, ref, signal);
+  // Where HEAD cannot be built upon: what the last save was built upon, else where the attempt began.
+  const basis = (await agentsCommit(vault, last, signal)) ?? keeper.start ?? base;
 
-  const last = await commitOf(place, ref, signal);
-  const clean = head !== undefined && tree === (await treeOf(place, head, signal));
-  const sha = clean
-    ? head
-    : ((await sameSave(place, last, head, tree, signal)) ??
-      (await commitTree(place, {
-        tree,
-        parent: head,
-        subject: `Work in progress of bead ${bead}, attempt ${attempt}`,
-        attempt,
-        signal,
-      })));
-  const changed = sha !== last;
-  // The local ref keeps the commit findable, and is what the next save is compared with.
-  if (changed) await setOwnRef(worktree, ref, sha, signal);
-
-  const begunWith = since === undefined ? undefined : await treeOf(place, since, signal);
+  const { sha, tree, wip, unsaved, trouble } = await saveIntoVault(keeper, { last, basis, ref, bead, attempt, signal });
+  const begunWith = since === undefined ? undefined : await treeOf(vault, since, signal);
   const gained = begunWith !== undefined && begunWith !== tree;
   const saved: SavedWip = {
-    checkpoint: { sha, ref, wip: !clean, ...(gained ? { gained } : {}) },
+    checkpoint: { sha, ref, wip, ...(gained ? { gained } : {}) },
     pushed: false,
-    changed,
+    changed: sha !== last,
     ...(unsaved.length > 0 ? { unsaved } : {}),
+    ...(trouble === undefined ? {} : { trouble }),
   };
   // The caller's memory, not a ref: whatever writes refs here could claim a push that never was.
   if (known === sha) return { ...saved, pushed: true };
   if (!push) return saved;
   try {
-    await pushOwnRefs(worktree, {
-      remote: url,
-      refs: [{ sha, ref }],
-      doing: 'pushing work in progress',
-      submodules: 'no',
-      signal,
-    });
+    await pushOwnRefs(keeper.vault, { remote: url, refs: [{ sha, ref }], doing: 'pushing work in progress', signal });
     const found = (await remoteRefs(url, [ref], 'reading the pushed work back', signal)).refs.get(ref);
     if (found === sha) return { ...saved, pushed: true };
     throw new GitError(
@@ -110,38 +97,139 @@ async function save(options: SaveWipOptions): Promise<SavedWip> {
   }
 }
 
-/** A snapshot and the HEAD it stands on; taken again when the agent commits in between. */
-async function consistentSnapshot(
-  worktree: string,
-  signal: AbortSignal | undefined,
-): Promise<{ head: string | undefined; tree: string; unsaved: string[] }> {
-  for (let tried = 1; ; tried += 1) {
-    const head = await commitOf({ worktree }, 'HEAD', signal);
-    const { tree, unsaved } = await takeSnapshot(worktree, signal, { rules: usualSaveRules });
-    // An agent that commits all the time is saved on top of a commit that is not its newest; nothing is lost by that.
-    if (tried === 3 || (await commitOf({ worktree }, 'HEAD', signal)) === head) return { head, tree, unsaved };
+interface Saving {
+  last: string | undefined;
+  basis: string | undefined;
+  ref: string;
+  bead: string;
+  attempt: string;
+  signal: AbortSignal | undefined;
+}
+
+interface InVault {
+  sha: string;
+  tree: string;
+  wip: boolean;
+  unsaved: string[];
+  trouble?: string;
+}
+
+/**
+ * Saves on top of HEAD. When HEAD, or something that it or the index needs, is not there to be saved (a power cut, a
+ * hand that slipped), everything that stands in the tree is saved on top of the basis, and the trouble is told.
+ */
+async function saveIntoVault(keeper: Keeper, saving: Saving): Promise<InVault> {
+  const { head, snapshot } = await consistentSnapshot(keeper, saving);
+  switch (head.kind) {
+    case 'commit':
+      try {
+        return await store(keeper, saving, { parent: head.sha, ...(await snapshot()) });
+      } catch (error) {
+        if (
+          !(error instanceof GitError) ||
+          !/unreachable|missing|unable to read|invalid object|bad object|corrupt|is empty|did not send|unpack/i.test(
+            error.stderr,
+          )
+        )
+          throw error;
+        return mended(
+          `something that its last commit ${head.sha} or its index needs cannot be read (${error.message})`,
+        );
+      }
+    case 'unborn':
+      // No snapshot of ours is ever without history where there was one.
+      return saving.basis === undefined
+        ? store(keeper, saving, { parent: undefined, ...(await snapshot()) })
+        : {
+            ...(await store(keeper, saving, { parent: saving.basis, ...(await snapshot()) })),
+            trouble: `its branch ${head.branch} has no commit, though the work began at one: it is saved on top of ${saving.basis}`,
+          };
+    case 'unreadable':
+      return mended(head.why);
+  }
+
+  async function mended(why: string): Promise<InVault> {
+    const { basis, signal } = saving;
+    const fresh = await takeSnapshot(keeper, basis, signal, { distrustIndex: true, rules: usualSaveRules });
+    return {
+      ...(await store(keeper, saving, { parent: basis, ...fresh })),
+      trouble: `${why}: the files are saved on top of ${basis ?? 'nothing'}`,
+    };
   }
 }
 
-/** @returns the last save when it holds the same tree on the same HEAD. */
+async function store(
+  keeper: Keeper,
+  { last, ref, bead, attempt, signal }: Saving,
+  { parent, tree, unsaved }: { parent: string | undefined; tree: string; unsaved: string[] },
+): Promise<InVault> {
+  const place = lookingThrough(keeper);
+  const clean = parent !== undefined && tree === (await treeOf(place, parent, signal));
+  const sha = clean
+    ? parent
+    : ((await sameSave({ mirror: keeper.vault }, last, parent, tree, signal)) ??
+      (await commitTree(place, {
+        tree,
+        parent,
+        subject: `Work in progress of bead ${bead}, attempt ${attempt}`,
+        attempt,
+        signal,
+      })));
+  // The ref keeps the commit findable, and is what the next save is compared with.
+  if (sha !== last) await bringIntoVault(keeper, { sha, ref, doing: 'saving work in progress', signal });
+  await emptyKeeper(keeper);
+  return { sha, tree, wip: !clean, unsaved };
+}
+
+/** @returns the commit of the agent's that a save was made on: itself when it holds no uncommitted work. */
+async function agentsCommit(
+  vault: { mirror: string },
+  save: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  if (save === undefined || !(await isWip(vault, save, signal))) return save;
+  return (await parentsOf(vault, save, signal))[0];
+}
+
+/** A snapshot and the HEAD it stands on; taken again when the agent commits in between. */
+async function consistentSnapshot(
+  keeper: Keeper,
+  { basis, signal }: Saving,
+): Promise<{ head: AgentHead; snapshot: () => Promise<{ tree: string; unsaved: string[] }> }> {
+  for (let tried = 1; ; tried += 1) {
+    const head = await headOf(keeper, signal);
+    if (head.kind === 'unreadable')
+      return { head, snapshot: () => takeSnapshot(keeper, basis, signal, { rules: usualSaveRules }) };
+    const taken = await settled(
+      takeSnapshot(keeper, head.kind === 'commit' ? head.sha : undefined, signal, { rules: usualSaveRules }),
+    );
+    const after = await headOf(keeper, signal);
+    // An agent that commits all the time is saved on top of a commit that is not its newest; nothing is lost by that.
+    if (tried === 3 || (after.kind === head.kind && shaOf(after) === shaOf(head)))
+      return { head, snapshot: () => Promise.resolve(taken()) };
+  }
+}
+
+const shaOf = (head: AgentHead): string | undefined => (head.kind === 'commit' ? head.sha : undefined);
+
+/** The result, or the error, when it is asked for. */
+async function settled<T>(promise: Promise<T>): Promise<() => T> {
+  const [result] = await Promise.allSettled([promise]);
+  return () => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  };
+}
+
+/** @returns the last save when it holds the same tree on the same parent. */
 async function sameSave(
-  place: { worktree: string },
+  vault: { mirror: string },
   last: string | undefined,
-  head: string | undefined,
+  parent: string | undefined,
   tree: string,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
-  if (last === undefined || (await treeOf(place, last, signal)) !== tree) return undefined;
-  const parents = await parentsOf(place, last, signal);
-  return parents.length === (head === undefined ? 0 : 1) && parents[0] === head ? last : undefined;
-}
-
-async function setOwnRef(worktree: string, ref: string, sha: string, signal: AbortSignal | undefined): Promise<void> {
-  const { stdout } = await runGit({ worktree }, ['rev-parse', '--path-format=absolute', '--git-common-dir'], {
-    doing: 'finding the mirror',
-    signal,
-  });
-  // Left by a runner of this attempt that was killed at this very step; no other process writes this ref.
-  await removeStaleLock(join(stdout.trim(), `${ref}.lock`), signal);
-  await runGit({ worktree }, ['update-ref', '--end-of-options', ref, sha], { doing: 'recording saved work', signal });
+  if (last === undefined || (await treeOf(vault, last, signal)) !== tree) return undefined;
+  const parents = await parentsOf(vault, last, signal);
+  return parents.length === (parent === undefined ? 0 : 1) && parents[0] === parent ? last : undefined;
 }

@@ -44,14 +44,6 @@ export async function secureMirror(mirror: string, repo?: string): Promise<void>
     );
 }
 
-/** `secureMirror` for the mirror that a linked worktree belongs to; found by files, since git may be unable to tell. */
-export async function secureMirrorOf(worktree: string, repo: string): Promise<void> {
-  const admin = /^gitdir: (.+)$/m.exec(await textOf(join(worktree, '.git')))?.[1];
-  // `<mirror>/worktrees/<name>`
-  const mirror = admin === undefined ? undefined : dirname(dirname(admin));
-  if (mirror !== undefined && mirror === mirrorPath(dirname(mirror), repo)) await secureMirror(mirror, repo);
-}
-
 /**
  * `origin` is there for the `git fetch` and `git push` of those who work in its worktrees. Nothing is ever collected: a
  * wip commit that was fetched by its id, or whose ref has moved on, may have no ref, and a worktree's folder may be
@@ -65,9 +57,9 @@ async function configurationOf(mirror: string, repo: string | undefined): Promis
     `\trepositoryformatversion = ${sha256 ? 1 : 0}`,
     '\tfilemode = true',
     '\tbare = true',
-    // What `git init` finds out by trying, on the disks of a Mac above all.
-    ...((await exists(join(mirror, 'CoNfIg'))) ? ['\tignorecase = true'] : []),
-    ...(process.platform === 'darwin' ? ['\tprecomposeunicode = true'] : []),
+    // A push from an attempt's repository is not to be judged, whatever the user's configuration says.
+    '\thooksPath = /dev/null',
+    ...(await ofThisDisk(mirror)),
     ...(sha256 ? ['[extensions]', '\tobjectformat = sha256'] : []),
     '[gc]',
     '\tauto = 0',
@@ -75,15 +67,25 @@ async function configurationOf(mirror: string, repo: string | undefined): Promis
     '\tworktreepruneexpire = never',
     '[maintenance]',
     '\tauto = false',
+    '[receive]',
+    '\tautogc = false',
+    '\tfsckobjects = false',
+    '\tdenycurrentbranch = ignore',
     ...(repo === undefined ? [] : ['[remote "origin"]', `\turl = ${quoted(repo)}`, `\tfetch = ${trackedBranches}`]),
     '',
   ].join('\n');
 }
 
-const quoted = (value: string): string => `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+/** What `git init` finds out by trying, on the disks of a Mac above all. */
+export const ofThisDisk = async (repository: string): Promise<string[]> => [
+  ...((await exists(join(repository, 'CoNfIg'))) ? ['\tignorecase = true'] : []),
+  ...(process.platform === 'darwin' ? ['\tprecomposeunicode = true'] : []),
+];
+
+export const quoted = (value: string): string => `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
 
 /** By the names of packs and loose objects, which only the format decides. */
-async function objectFormat(mirror: string): Promise<'sha1' | 'sha256'> {
+export async function objectFormat(mirror: string): Promise<'sha1' | 'sha256'> {
   for (const name of await namesIn(join(mirror, 'objects', 'pack'))) {
     const [, id] = /^pack-([0-9a-f]+)\.pack$/.exec(name) ?? [];
     if (id !== undefined) return id.length === 64 ? 'sha256' : 'sha1';
@@ -97,7 +99,7 @@ async function objectFormat(mirror: string): Promise<'sha1' | 'sha256'> {
 }
 
 /** A mirror's name is a hash of its repository's URL, so that another URL cannot pass for it. */
-function ownUrl(mirror: string, config: string): string | undefined {
+export function ownUrl(mirror: string, config: string): string | undefined {
   const [, given] = /^\turl = "(.*)"$/m.exec(config) ?? [];
   const url = given?.replaceAll(/\\(.)/g, '$1');
   if (url === undefined || url === '') return undefined;

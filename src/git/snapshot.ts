@@ -1,6 +1,10 @@
 import { copyFile, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { findNestedGit, kindOf, readAgentHead } from './agent-git.js';
+import { namesIn } from './files.js';
 import { GitError } from './git-error.js';
+import { lookingThrough } from './keeper.js';
+import type { Keeper } from './keeper.js';
 import { runGit } from './run-git.js';
 import { leftOutOf } from './save-rules.js';
 import type { LeftOut, SaveRules } from './save-rules.js';
@@ -8,10 +12,7 @@ import type { LeftOut, SaveRules } from './save-rules.js';
 /** The whole working tree as git sees it, ignored files left out. */
 export interface Snapshot {
   tree: string;
-  /**
-   * What is not in it: what git could not take in, in its own words (unreadable files, repositories within), and what the
-   * rules leave out; empty when all is in.
-   */
+  /** What git could not take in, in its own words (unreadable files, repositories within); empty when all is in. */
   unsaved: string[];
   /**
    * Paths of submodules and other repositories within, of which a tree holds only the commit. Looked for only when
@@ -25,100 +26,159 @@ const scratchMaxAge = 3_600_000;
 const scratchPrefix = 'heartbead-index-';
 
 /**
- * Writes the working tree as a tree object by way of an index of its own. The agent's index, HEAD and branch are not
- * touched and none of its locks is taken or minded, so it works in mid-merge, in mid-rebase and while the agent runs
- * git itself.
+ * Writes the working tree as a tree object by way of an index of its own, through the keeper. The agent's index, HEAD
+ * and branch are not touched and none of its locks is taken or minded, so it works in mid-merge, in mid-rebase and
+ * while the agent runs git itself.
+ * @param basis - a commit from which the index is made where the agent's cannot be read; nothing when absent.
  */
 export async function takeSnapshot(
-  worktree: string,
+  keeper: Keeper,
+  basis: string | undefined,
   signal?: AbortSignal,
-  { withNested = false, rules }: { withNested?: boolean; rules?: SaveRules } = {},
+  {
+    withNested = false,
+    distrustIndex = false,
+    rules,
+  }: { withNested?: boolean; distrustIndex?: boolean; rules?: SaveRules } = {},
 ): Promise<Snapshot> {
   const doing = 'saving work in progress';
-  const { stdout } = await runGit({ worktree }, ['rev-parse', '--absolute-git-dir', '--git-path', 'index'], {
-    doing,
-    signal,
-  });
-  const [gitDir = '', index = ''] = stdout.split('\n');
-  await removeOldScratch(gitDir);
-  const scratch = await mkdtemp(join(gitDir, scratchPrefix));
-  try {
-    const mine = join(scratch, 'index');
-    const env = { GIT_INDEX_FILE: mine };
-    // From the agent's own index: it knows what was added in spite of .gitignore, what a sparse checkout leaves out,
-    // and which files are unchanged.
-    if (!(await copied(resolve(worktree, index), mine))) await fromHead(worktree, mine, signal);
-    let added = await addAll(worktree, env, rules, signal);
+  return withIndexCopy(keeper, basis, distrustIndex, signal, async (env, remake) => {
+    let added = await addAll(keeper, env, rules, signal);
     if (added === 'bad index') {
-      await rm(mine, { force: true });
-      await fromHead(worktree, mine, signal);
-      added = await addAll(worktree, env, rules, signal);
+      await remake();
+      added = await addAll(keeper, env, rules, signal);
     }
     if (added === 'bad index')
       throw new GitError('other', 'the worktree cannot be saved: git cannot read its index, nor make a new one');
-    const tree = (await runGit({ worktree }, ['write-tree'], { doing, signal, env })).stdout.trim();
-    return { tree, unsaved: added, nested: withNested ? await repositoriesWithin(worktree, env, signal) : [] };
+    const tree = (await runGit(lookingThrough(keeper), ['write-tree'], { doing, signal, env })).stdout.trim();
+    return { tree, unsaved: added, nested: withNested ? await repositoriesWithin(keeper, env, signal) : [] };
+  });
+}
+
+/**
+ * Gives the work a copy of the agent's index: it knows what was added in spite of .gitignore, what a sparse checkout
+ * leaves out, and which files are unchanged. Where there is none that can be copied, one is made of the basis.
+ */
+export async function withIndexCopy<T>(
+  keeper: Keeper,
+  basis: string | undefined,
+  distrusted: boolean,
+  signal: AbortSignal | undefined,
+  work: (env: Record<string, string>, remake: () => Promise<void>) => Promise<T>,
+): Promise<T> {
+  await removeOldScratch(keeper.dir);
+  const scratch = await mkdtemp(join(keeper.dir, scratchPrefix));
+  try {
+    const mine = join(scratch, 'index');
+    const remake = async (): Promise<void> => {
+      await rm(mine, { force: true });
+      await fromBasis(keeper, basis, mine, signal);
+    };
+    if (distrusted || typeof keeper.git === 'string' || !(await copied(keeper, keeper.git.gitDir, mine)))
+      await remake();
+    return await work({ GIT_INDEX_FILE: mine }, remake);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
 }
 
-const badIndex =
-  /index file (?:corrupt|smaller than expected)|bad (?:index file|signature)|index uses .* extension|unknown index (?:version|entry)|bad index version/i;
-
-async function repositoriesWithin(
-  worktree: string,
+/** Paths of an index that are repositories within: submodules, and what was added by accident. */
+export async function repositoriesWithin(
+  keeper: Keeper,
   env: Record<string, string>,
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
-  const { stdout } = await runGit({ worktree }, ['ls-files', '--stage', '-z'], {
+  const { stdout, code } = await runGit(lookingThrough(keeper), ['ls-files', '--stage', '-z'], {
     doing: 'looking for repositories within',
     signal,
     env,
+    // An index that cannot be read is the next command's affair.
+    accept: [0, 128],
   });
+  if (code !== 0) return [];
   return stdout
     .split('\0')
     .filter((entry) => entry.startsWith('160000 '))
     .map((entry) => entry.slice(entry.indexOf('\t') + 1));
 }
 
+/**
+ * Git is not to look into repositories within, for it would do so by their configuration: it leaves out what is marked
+ * so, and their commits are recorded here, read as files.
+ */
+async function recordWithin(
+  keeper: Keeper,
+  within: readonly string[],
+  env: Record<string, string>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const doing = 'recording repositories within';
+  const lines: string[] = [];
+  const gone: string[] = [];
+  for (const name of within) {
+    const inner = join(keeper.worktree, name);
+    if ((await kindOf(inner)) !== 'folder') {
+      gone.push(`${name}\0`);
+      continue;
+    }
+    const git = await findNestedGit(inner, keeper.worktree);
+    const head = git === undefined ? undefined : await readAgentHead(git);
+    if (head?.kind === 'commit') lines.push(`160000 ${head.sha}\t${name}\0`);
+  }
+  if (gone.length > 0)
+    await runGit(lookingThrough(keeper), ['update-index', '-z', '--force-remove', '--stdin'], {
+      doing,
+      signal,
+      env,
+      input: gone.join(''),
+    });
+  await runGit(lookingThrough(keeper), ['update-index', '-z', '--index-info'], {
+    doing,
+    signal,
+    env,
+    input: lines.join(''),
+  });
+}
+
+const badIndex =
+  /index file (?:corrupt|smaller than expected)|bad (?:index file|signature)|index uses .* extension|unknown index (?:version|entry)|bad index version/i;
+
 async function addAll(
-  worktree: string,
+  keeper: Keeper,
   env: Record<string, string>,
   rules: SaveRules | undefined,
   signal: AbortSignal | undefined,
 ): Promise<string[] | 'bad index'> {
   let left: LeftOut[];
   try {
-    left = rules === undefined ? [] : await leftOutOf(worktree, rules, env, signal);
+    left = rules === undefined ? [] : await leftOutOf(keeper, rules, env, signal);
   } catch (error) {
     if (error instanceof GitError && badIndex.test(error.stderr)) return 'bad index';
     throw error;
   }
-  // A split index would leave its shared half in the agent's git folder.
-  const { stderr, code } = await runGit(
-    { worktree },
-    [
-      '-c',
-      'core.splitIndex=false',
-      'add',
-      '--all',
-      '--ignore-errors',
-      ...(left.length === 0 ? [] : ['--pathspec-from-file=-', '--pathspec-file-nul']),
-    ],
-    {
-      doing: 'saving work in progress',
+  const doing = 'saving work in progress';
+  const within = await repositoriesWithin(keeper, env, signal);
+  if (within.length > 0)
+    await runGit(lookingThrough(keeper), ['update-index', '-z', '--skip-worktree', '--stdin'], {
+      doing,
       signal,
       env,
-      accept: [0, 1, 128],
-      input:
-        left.length === 0
-          ? undefined
-          : [':(top)', ...left.map(({ path }) => `:(top,exclude,literal)${path}`)].join('\0'),
-    },
-  );
+      input: within.map((name) => `${name}\0`).join(''),
+    });
+  const pathspecs = left.length === 0 ? [] : ['--pathspec-from-file=-', '--pathspec-file-nul'];
+  const { stderr, code } = await runGit(lookingThrough(keeper), ['add', '--all', '--ignore-errors', ...pathspecs], {
+    doing,
+    signal,
+    env,
+    accept: [0, 1, 128],
+    input:
+      left.length === 0 ? undefined : [':(top)', ...left.map(({ path }) => `:(top,exclude,literal)${path}`)].join('\0'),
+  });
+  if (within.length > 0) await recordWithin(keeper, within, env, signal);
   const lines = stderr
     .split('\n')
+    // What the agent's repository borrows from where nothing is (any more) is its own affair.
+    .filter((line) => !/object director|alternate object/.test(line))
     .filter((line) => /^(?:error|fatal): |^warning: adding embedded git repository/.test(line));
   if (code === 128) {
     if (badIndex.test(stderr)) return 'bad index';
@@ -132,29 +192,36 @@ async function addAll(
   return [...lines, ...left.map(({ path, why }) => `${path} is left out: ${why}`)];
 }
 
-async function fromHead(worktree: string, index: string, signal: AbortSignal | undefined): Promise<void> {
-  const env = { GIT_INDEX_FILE: index };
-  const head = await runGit({ worktree }, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], {
-    doing: 'reading HEAD',
+async function fromBasis(
+  keeper: Keeper,
+  basis: string | undefined,
+  index: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await runGit(lookingThrough(keeper), ['read-tree', basis ?? '--empty'], {
+    doing: 'reading a commit into an index',
     signal,
-    accept: [0, 1],
-  });
-  await runGit({ worktree }, head.code === 0 ? ['read-tree', 'HEAD'] : ['read-tree', '--empty'], {
-    doing: 'reading HEAD into an index',
-    signal,
-    env,
+    env: { GIT_INDEX_FILE: index },
   });
 }
 
-async function copied(from: string, to: string): Promise<boolean> {
+async function copied(keeper: Keeper, gitDir: string, to: string): Promise<boolean> {
+  if ((await kindOf(join(gitDir, 'index'))) !== 'file') return false;
+  // A split index names its other half by its id; it is looked for in the keeper.
+  for (const name of await namesIn(keeper.dir)) if (isShared(name)) await rm(join(keeper.dir, name), { force: true });
   try {
-    await copyFile(from, to);
+    await copyFile(join(gitDir, 'index'), to);
+    for (const name of await namesIn(gitDir))
+      if (isShared(name) && (await kindOf(join(gitDir, name))) === 'file')
+        await copyFile(join(gitDir, name), join(keeper.dir, name));
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;
   }
 }
+
+const isShared = (name: string): boolean => /^sharedindex\.[0-9a-f]+$/.test(name);
 
 async function removeOldScratch(gitDir: string): Promise<void> {
   for (const name of await readdir(gitDir)) {

@@ -1,19 +1,13 @@
 import { chmod, readFile, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { exists } from './files.js';
+import { dropKeeper } from './keeper.js';
 
-/**
- * Written when a worktree is complete. Without it no agent can have been there, for an agent is started only after
- * that.
- */
+/** As in a keeper; earlier versions of Heartbead wrote them into the entry of a linked worktree. */
 const readyMark = 'heartbead-ready';
-/**
- * Written when its work was proven to be on the remote and its removal has begun: a removal that was cut off is then
- * simply continued.
- */
 const removingMark = 'heartbead-removing';
 
-/** A worktree's entry in its mirror: `<mirror>/worktrees/<name>`. */
+/** A linked worktree's entry in its mirror, `<mirror>/worktrees/<name>`: earlier versions made such. */
 export interface WorktreeAdmin {
   dir: string;
   ready: boolean;
@@ -35,32 +29,16 @@ export async function findAdmin(mirror: string, path: string): Promise<WorktreeA
   return undefined;
 }
 
-export const markReady = (admin: WorktreeAdmin): Promise<void> => writeFile(join(admin.dir, readyMark), '');
-export const markRemoving = (admin: WorktreeAdmin): Promise<void> => writeFile(join(admin.dir, removingMark), '');
+export const markEntryRemoving = (admin: WorktreeAdmin): Promise<void> => writeFile(join(admin.dir, removingMark), '');
 
 /**
- * Removes a worktree's folder, then its entry: cut off in between, the entry still tells that it was being removed or
- * was half-made.
+ * Removes a worktree's folder, then its keeper and its entry: cut off in between, they still tell that it was being
+ * removed or was half-made.
  */
 export async function dropWorktree(path: string, admin: WorktreeAdmin | undefined): Promise<void> {
   await removeTree(path);
+  await dropKeeper(path);
   if (admin !== undefined) await rm(admin.dir, { recursive: true, force: true });
-}
-
-/**
- * @returns where the `.git` of a worktree points, `'repository'` when it is a repository of its own, undefined when
- * there is none.
- */
-export async function gitFileTarget(path: string): Promise<string | undefined> {
-  try {
-    const target = /^gitdir: (.+)$/m.exec(await readFile(join(path, '.git'), 'utf8'))?.[1];
-    return target === undefined ? undefined : resolve(path, target);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EISDIR') return 'repository';
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw error;
-  }
 }
 
 /** Also where folders were made read-only (module caches are). */

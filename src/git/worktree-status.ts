@@ -1,5 +1,10 @@
+import { isAncestor } from './commits.js';
+import { GitError } from './git-error.js';
 import { checkedPath } from './git-input.js';
+import { headOf, lookingThrough, openKeeper, pointHead } from './keeper.js';
+import { dirtyWithin } from './repositories-within.js';
 import { runGit } from './run-git.js';
+import { withIndexCopy } from './snapshot.js';
 
 /** A path with something uncommitted. */
 export interface StatusEntry {
@@ -10,9 +15,12 @@ export interface StatusEntry {
 }
 
 export interface WorktreeStatus {
+  /** The commit at HEAD; empty on a branch without a commit. */
   head: string;
+  /** Whether there is uncommitted work: untracked files count, ignored ones do not. */
   dirty: boolean;
   entries: StatusEntry[];
+  /** The branch that is checked out; absent when HEAD is detached. */
   branch?: string;
 }
 
@@ -28,37 +36,52 @@ function entryOf(line: string): StatusEntry {
   return { kind: letter === 'u' ? 'unmerged' : letter === '?' ? 'untracked' : 'changed', path };
 }
 
-/**
- * @returns the commit at HEAD (empty on a branch without a commit), whether there is uncommitted work (untracked files
- * count, ignored ones do not), and the branch that is checked out (absent when HEAD is detached).
- * @throws GitError when it is no worktree.
- */
+/** Looks at a worktree through its keeper. @throws GitError when it is no worktree, or its HEAD cannot be read. */
 export async function worktreeStatus(path: string, signal?: AbortSignal): Promise<WorktreeStatus> {
-  const { stdout } = await runGit(
-    { worktree: checkedPath(path) },
-    [
-      'status',
-      '--porcelain=v2',
-      '--branch',
-      '-z',
-      '--untracked-files=normal',
-      '--ignore-submodules=none',
-      '--no-renames',
-    ],
-    {
-      doing: 'looking at the worktree',
-      signal,
-    },
-  );
-  const entries = stdout.split('\0').filter((entry) => entry !== '');
-  const header = (name: string): string =>
-    entries.find((entry) => entry.startsWith(`# branch.${name} `))?.slice(`# branch.${name} `.length) ?? '';
-  const head = header('oid');
-  const branch = header('head');
+  const keeper = await openKeeper(checkedPath(path));
+  const head = await headOf(keeper, signal);
+  if (head.kind === 'unreadable')
+    throw new GitError(
+      'other',
+      `${path} is no longer a git worktree that can be read (${head.why}): the files in it are untouched`,
+    );
+  const sha = head.kind === 'commit' ? head.sha : undefined;
+  await pointHead(keeper, sha);
+  const entries = await withIndexCopy(keeper, sha, false, signal, async (env) => {
+    const { stdout } = await runGit(
+      lookingThrough(keeper),
+      ['status', '--porcelain=v2', '-z', '--untracked-files=normal', '--ignore-submodules=dirty', '--no-renames'],
+      { doing: 'looking at the worktree', signal, env },
+    );
+    return stdout
+      .split('\0')
+      .filter((entry) => entry !== '')
+      .map(entryOf);
+  });
+  for (const path of await dirtyWithin(keeper, signal))
+    if (!entries.some((entry) => entry.path === path)) entries.push({ kind: 'changed', path });
   return {
-    head: head === '(initial)' ? '' : head,
-    dirty: entries.some((entry) => !entry.startsWith('# ')),
-    entries: entries.filter((entry) => !entry.startsWith('# ')).map(entryOf),
-    ...(branch === '(detached)' ? {} : { branch }),
+    head: sha ?? '',
+    dirty: entries.length > 0,
+    entries,
+    ...(head.branch === undefined ? {} : { branch: head.branch }),
   };
 }
+
+/** @returns how many commits a commit of a worktree is ahead of another one. @throws GitError */
+export async function commitsAhead(path: string, commit: string, base: string, signal?: AbortSignal): Promise<number> {
+  const { stdout } = await runGit(
+    lookingThrough(await openKeeper(checkedPath(path))),
+    ['rev-list', '--count', '--end-of-options', `${base}..${commit}`],
+    { doing: 'counting commits', signal },
+  );
+  return Number(stdout.trim());
+}
+
+/** @returns whether a commit of a worktree has another one in its history. @throws GitError */
+export const descendsFrom = async (
+  path: string,
+  commit: string,
+  root: string,
+  signal?: AbortSignal,
+): Promise<boolean> => isAncestor(lookingThrough(await openKeeper(checkedPath(path))), root, commit, signal);

@@ -375,10 +375,10 @@ describe('an attempt on a host whose watch has not looked yet', () => {
 /** When the worktree that is being prepared was made. */
 async function readyMark(lab: HostLab): Promise<number[]> {
   const times: number[] = [];
-  for (const mirror of await readdir(lab.host.mirrors)) {
-    const folder = join(lab.host.mirrors, mirror, 'worktrees');
-    for (const name of await readdir(folder).catch(() => []))
-      times.push((await stat(join(folder, name, 'heartbead-ready'))).mtimeMs);
+  for (const attempt of await readdir(join(lab.host.home, 'attempts'))) {
+    const folder = join(lab.host.home, 'attempts', attempt);
+    for (const name of await readdir(folder))
+      if (name.endsWith('.keeper.git')) times.push((await stat(join(folder, name, 'heartbead-ready'))).mtimeMs);
   }
   return times.sort();
 }

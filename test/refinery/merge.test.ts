@@ -23,6 +23,9 @@ import {
 
 const lab = useLab();
 
+const mirrorOf = async (home: string): Promise<string> =>
+  join(home, 'mirrors', (await list(join(home, 'mirrors'))).find((name) => name.endsWith('.git')) ?? '');
+
 describe('one bead onto an unchanged or moved-on target', () => {
   test('merge: a merge commit of target and branch, recorded in its message and by the marker', async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
@@ -376,18 +379,19 @@ describe('whose commits, and under whose rules', () => {
       );
       const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }, { 'lamp.txt': 'off\n' }]);
       await othersCommit(lab, { 'other.txt': 'x\n' });
-      // An agent's branch in the mirror, in the middle of what is rebased.
+      // A branch in the mirror (of an attempt of an earlier version), in the middle of what is rebased.
       const agents = `refs/heads/heartbead/lamp/1-abcd`;
       await merge(lab, request, {
         strategy: 'branch-only',
-        checks: [check(`git update-ref ${agents} ${request.sha}^`)],
+        checks: [check(`git update-ref ${agents} HEAD && git tag checked && git config rebase.updateRefs true`)],
       });
-      expect(
-        await merge(lab, request, {
-          strategy,
-          checks: [check(`test $(git rev-parse ${agents}) = $(git rev-parse ${request.sha}^)`)],
-        }),
-      ).toMatchObject({ outcome: 'merged' });
+      const mirror = await mirrorOf(lab.home);
+      expect(await git(mirror, 'for-each-ref', agents, 'refs/tags')).toBe('');
+      await git(mirror, 'update-ref', agents, `${request.sha}^`);
+      const before = await git(mirror, 'for-each-ref', 'refs/heads');
+      expect(await merge(lab, request, { strategy })).toMatchObject({ outcome: 'merged' });
+      expect(await git(mirror, 'for-each-ref', 'refs/heads')).toBe(before);
+      expect(await git(mirror, 'for-each-ref', 'refs/heartbead-merging')).toBe('');
       expect(await fileOnOrigin(lab, 'lamp.txt')).toBe('off');
       expect(await recordsOf(lab, request)).toHaveLength(1);
     },
@@ -428,13 +432,10 @@ describe('an item that was withdrawn', () => {
 });
 
 describe('what an ended bead has left in the mirror of its repository', () => {
-  const mirrorOf = async (): Promise<string> =>
-    join(lab.home, 'mirrors', (await list(join(lab.home, 'mirrors'))).find((name) => name.endsWith('.git')) ?? '');
-
   test('a replace ref brings nothing onto the target that the two commits have not', async () => {
     await merge(lab, await bead(lab, 'first', [{ 'first.txt': '1\n' }]));
     const request = await bead(lab, 'innocent', [{ 'b.txt': 'b\n' }]);
-    const mirror = await mirrorOf();
+    const mirror = await mirrorOf(lab.home);
     await git(lab.seed, 'checkout', '--quiet', '--detach', `${request.sha}^`);
     const evil = await commit(lab, { 'b.txt': 'b\n', 'backdoor.txt': 'x\n' });
     await git(mirror, 'fetch', '--quiet', lab.seed, evil, request.sha);
@@ -445,7 +446,7 @@ describe('what an ended bead has left in the mirror of its repository', () => {
 
   test('a merge driver does not run in the refinery', async () => {
     await merge(lab, await bead(lab, 'first', [{ 'first.txt': '1\n' }]));
-    const mirror = await mirrorOf();
+    const mirror = await mirrorOf(lab.home);
     const marker = join(lab.dir, 'marker');
     await git(mirror, 'config', 'merge.evil.driver', `sh -c 'env > ${marker}; echo driver-was-here > %A'`);
     await mkdir(join(mirror, 'info'), { recursive: true });

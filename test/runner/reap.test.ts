@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { attemptRefs } from '../../src/contract/index.js';
 import { inspectAttempt, processAlive, reapAttempt, RunnerGoneError } from '../../src/runner/index.js';
@@ -112,7 +112,7 @@ describe('what lies on the disk of the host', () => {
     });
     // The worktree is the agent's; behind the 0700 of the folder its modes are as the repository wants them.
     for (const name of await readdir(attempt.dir.path)) {
-      if (['worktree', 'env'].includes(name) || /^runner\.json\./.test(name)) continue;
+      if ([basename(attempt.dir.worktree), 'env'].includes(name) || /^runner\.json\./.test(name)) continue;
       const { mode } = await stat(attempt.dir.file(name));
       expect(`${name} ${(mode & 0o077).toString(8)}`).toBe(`${name} 0`);
     }

@@ -6,7 +6,7 @@ import type { Ground, Looked } from './look.js';
 import { makeMerge } from './make-merge.js';
 import type { LocalStrategy } from './make-merge.js';
 import { pushMerge } from './push-merge.js';
-import { makeScratch, removeScratch } from './scratch-tree.js';
+import { handOver, makeScratch, removeScratch } from './scratch-tree.js';
 import type { MergeContext } from './types.js';
 import { isOnRemote } from './verify-merged.js';
 
@@ -78,6 +78,7 @@ async function attempt(
     return { outcome: 'conflict', paths: made.paths, target: item.target, targetSha: ground.target };
   if (made.kind === 'unrelated') return { outcome: 'unrelated', target: item.target, targetSha: ground.target };
   if (made.kind === 'nothing') return merged(ground.target);
+  await handOver(ground.mirror, scratch, made.sha, signal);
   await observe('merged');
   const failed = await context.runChecks(scratch);
   if (failed !== undefined) return { outcome: 'checks_failed', ...failed };

@@ -1,39 +1,53 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkedPath, checkedSha } from '../git-input.js';
 import { exists } from '../files.js';
+import { bringIntoVault } from '../keeper.js';
 import { withMirror } from '../mirror-lock.js';
+import { makeRepository } from '../repository-files.js';
 import { runGit } from '../run-git.js';
 import { dropWorktree, findAdmin } from '../worktree-admin.js';
 
 /**
- * Makes a worktree without a branch at a commit. What stands at the path is removed first: there is never anybody's
- * work in a scratch tree.
+ * Makes a tree at a commit, in a repository of its own that borrows the mirror's objects: checks run in it what the
+ * branch brings along, and nothing of that leads into the mirror. What stands at the path is removed first: there is
+ * never anybody's work in a scratch tree.
  * @throws GitError
  */
 export async function makeScratch(mirror: string, path: string, at: string, signal?: AbortSignal): Promise<void> {
   checkedPath(path);
   checkedSha(at);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const doing = 'making the scratch tree';
   await withMirror(mirror, signal, async () => {
     await dropWorktree(path, await findAdmin(mirror, path));
-    await runGit(
-      { mirror },
-      ['worktree', 'add', '--lock', '--reason=heartbead merge', '--quiet', '--detach', '--no-checkout', '--', path, at],
-      {
-        doing,
-        signal,
-      },
-    );
+    await makeRepository(join(path, '.git'), { vault: mirror, head: at, refs: {} }, signal);
   });
   // The files outside of the lock: a large tree must not hold up the starts of agents.
-  await runGit({ worktree: path }, ['reset', '--quiet', '--hard', at], { doing, signal });
+  await runGit({ worktree: path }, ['reset', '--quiet', '--hard', at], { doing: 'making the scratch tree', signal });
 }
 
-/** Removes a scratch tree and its entry in the mirror. Nothing may be running in it any more. */
+/**
+ * Brings a commit that was made in a scratch tree into the mirror, before anything foreign runs in that tree.
+ * @throws GitError
+ */
+export const handOver = (mirror: string, path: string, sha: string, signal?: AbortSignal): Promise<void> =>
+  bringIntoVault(
+    { repository: path, vault: mirror },
+    { sha, ref: mergingRef(path), doing: 'keeping the merged commit', signal },
+  );
+
+const mergingRef = (path: string): string =>
+  `refs/heartbead-merging/${createHash('sha256').update(path).digest('hex').slice(0, 16)}`;
+
+/** Removes a scratch tree and what the mirror has for it. Nothing may be running in it any more. */
 export async function removeScratch(mirror: string, path: string): Promise<void> {
-  await withMirror(mirror, undefined, async () => dropWorktree(checkedPath(path), await findAdmin(mirror, path)));
+  await withMirror(mirror, undefined, async () => {
+    await dropWorktree(checkedPath(path), await findAdmin(mirror, path));
+    const ref = mergingRef(path);
+    if (await exists(join(mirror, ref)))
+      await runGit({ mirror }, ['update-ref', '-d', '--end-of-options', ref], { doing: `removing ${ref}` });
+  });
 }
 
 /**

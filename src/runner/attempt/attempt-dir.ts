@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
@@ -103,8 +104,14 @@ export class AttemptDir {
     return dirname(dirname(this.path));
   }
   readonly file = (name: string): string => join(this.path, name);
+  /**
+   * The folder that the agent works in. It bears the names of bead and attempt, since programs name things by the
+   * folder they run in (containers, projects, caches), and two attempts must not share those. Attempts of earlier
+   * versions have a `worktree`.
+   */
   get worktree(): string {
-    return this.file('worktree');
+    const earlier = this.file('worktree');
+    return existsSync(earlier) ? earlier : this.file(`${this.bead}-${this.attempt}`);
   }
   /** Output of the rig's set-up steps. */
   get setupLog(): string {

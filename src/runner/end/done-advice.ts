@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { lastMoves } from '../../git/index.js';
 import type { StatusEntry } from '../../git/index.js';
-import { runGit } from '../../git/run-git.js';
 
 /** Named in a refusal; more would not help anybody. */
 const pathsNamed = 8;
@@ -46,27 +46,9 @@ export async function leftBehind(
   worktree: string,
   { head, baseSha }: { head: string; baseSha: string },
 ): Promise<{ sha: string; advice: string } | undefined> {
-  const doing = 'looking for commits that were left behind';
-  const { stdout: moves, code } = await runGit(
-    { worktree },
-    ['log', '--walk-reflogs', `--max-count=${movesSeen}`, '--format=%H', 'HEAD', '--'],
-    { doing, accept: [0, 128] },
-  );
-  const stood = [...new Set(moves.split('\n').filter((line) => line !== ''))];
-  if (code !== 0 || stood.length === 0) return undefined;
-  const { stdout } = await runGit({ worktree }, ['rev-list', '--no-merges', '--stdin'], {
-    doing,
-    input: [...stood, `^${head}`, `^${baseSha}`, ''].join('\n'),
-  });
-  const commits = stdout.split('\n').filter((line) => line !== '');
+  const { commits, branch } = await lastMoves(worktree, { head, baseSha, most: movesSeen });
   const [sha] = commits;
   if (sha === undefined) return undefined;
-  const { stdout: branches } = await runGit(
-    { worktree },
-    ['for-each-ref', '--format=%(refname:lstrip=2)', `--contains=${sha}`, 'refs/heads/'],
-    { doing },
-  );
-  const [branch] = branches.split('\n').filter((line) => line !== '');
   const where = branch === undefined ? 'no branch any more' : `branch ${branch}`;
   const bring = branch === undefined ? `git merge ${sha.slice(0, 12)}` : `git merge ${branch}`;
   const many = commits.length === 1 ? 'a commit of yours is' : `${commits.length} commits of yours are`;
@@ -74,14 +56,4 @@ export async function leftBehind(
     sha,
     advice: `HEAD has no commit ahead of its base, but ${many} on ${where} (${sha.slice(0, 12)}): bring them here with \`${bring}\``,
   };
-}
-
-/** @returns the files in which finished commits still have conflict markers. */
-export async function conflictMarkers(worktree: string, from: string, to: string): Promise<string[]> {
-  const { stdout } = await runGit({ worktree }, ['diff', '--check', '--no-ext-diff', '--end-of-options', from, to], {
-    doing: 'looking for conflict markers',
-    accept: [0, 1, 2],
-  });
-  const files = stdout.split('\n').map((line) => /^(.*):\d+: leftover conflict marker$/.exec(line)?.[1]);
-  return [...new Set(files.filter((file) => file !== undefined))];
 }

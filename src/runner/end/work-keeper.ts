@@ -1,9 +1,18 @@
 import { Mutex } from 'async-mutex';
 import { attemptRefs } from '../../contract/index.js';
-import { GitError, isAncestor, pushBranch, pushRefusal, saveWip, Voucher, worktreeStatus } from '../../git/index.js';
-import { runGit } from '../../git/run-git.js';
+import {
+  commitsAhead,
+  conflictMarkers,
+  descendsFrom,
+  GitError,
+  pushBranch,
+  pushRefusal,
+  saveWip,
+  Voucher,
+  worktreeStatus,
+} from '../../git/index.js';
 import type { Checkpoint } from '../../contract/index.js';
-import { conflictMarkers, leftBehind, meantEntries, uncommittedProblem } from './done-advice.js';
+import { leftBehind, meantEntries, uncommittedProblem } from './done-advice.js';
 import { RequestRefused } from '../sockets/json-server.js';
 import type { AgentReport, CheckpointAnswer, DoneAnswer, KeptWork } from '../types.js';
 
@@ -71,11 +80,12 @@ export class WorkKeeper {
       try {
         const signal = AbortSignal.timeout(withinMs);
         const { bead, attempt, worktree, remote, baseSha, goesOnFrom } = this.place;
-        const { checkpoint, pushed, pushProblem, unsaved } = await saveWip({
+        const { checkpoint, pushed, pushProblem, unsaved, trouble } = await saveWip({
           worktree,
           bead,
           attempt,
           remote,
+          base: baseSha,
           push: true,
           known: this.checkpoint?.ref === attemptRefs.wip(bead, attempt) ? this.checkpoint.sha : undefined,
           signal,
@@ -83,6 +93,7 @@ export class WorkKeeper {
         });
         if (unsaved !== undefined)
           this.events.trouble('save', new Error(`not everything could be saved: ${unsaved.join('; ')}`));
+        if (trouble !== undefined) this.events.trouble('save', new Error(trouble));
         if (pushed) this.#pushedAt(checkpoint);
         else this.#failed('push', pushProblem ?? new Error('the remote did not take it'));
         return { checkpoint, pushed };
@@ -113,9 +124,9 @@ export class WorkKeeper {
       const { head, entries } = await worktreeStatus(worktree);
       const uncommitted = uncommittedProblem(worktree, meantEntries(entries));
       if (uncommitted !== undefined) throw new RequestRefused(409, `${uncommitted}, then report done again`);
-      if (head === '' || !(await isAncestor({ worktree }, rootSha, head))) throw this.#unrelated(head);
+      if (head === '' || !(await descendsFrom(worktree, head, rootSha))) throw this.#unrelated(head);
       const said = summary === undefined ? {} : { summary };
-      if ((await this.#commitsAhead(baseSha, head)) === 0) {
+      if ((await commitsAhead(worktree, head, baseSha)) === 0) {
         const left = await leftBehind(worktree, { head, baseSha });
         if (left !== undefined) this.#askOnce(left.sha, left.advice);
         await this.reported({ kind: 'no_changes', sha: head, ...said, at: Date.now() });
@@ -233,12 +244,5 @@ export class WorkKeeper {
     const timedOut = error instanceof DOMException && error.name === 'TimeoutError';
     this.pushProblem = timedOut ? 'it took too long' : error instanceof Error ? error.message : String(error);
     this.events.trouble(what, error);
-  }
-
-  async #commitsAhead(baseSha: string, head: string): Promise<number> {
-    const { stdout } = await runGit({ worktree: this.place.worktree }, ['rev-list', '--count', `${baseSha}..${head}`], {
-      doing: 'counting commits',
-    });
-    return Number(stdout.trim());
   }
 }

@@ -29,7 +29,7 @@ const kept = (): Promise<string> =>
 describe('a new worktree', () => {
   it('is clean, at the commit, on its own branch, and knows the remote as origin', async () => {
     expect(await createWorktree({ mirror, path, branch, at: base })).toEqual({ head: base });
-    expect(await worktreeStatus(path)).toEqual({ head: base, dirty: false, branch });
+    expect(await worktreeStatus(path)).toMatchObject({ head: base, dirty: false, branch });
     expect(await git(path, 'remote', 'get-url', 'origin')).toBe(lab.origin);
     await expect(git(path, 'rev-parse', '--abbrev-ref', '@{u}')).rejects.toThrow();
     await commit(path, { x: '1' });
@@ -47,7 +47,7 @@ describe('a new worktree', () => {
     await git(paths[0] ?? '', 'checkout', '--quiet', 'main');
     const newest = await commitToOrigin(lab, 'main', { later: '1' });
     await updateMirror({ root: lab.root, repo: lab.origin });
-    expect(await worktreeStatus(paths[0] ?? '')).toEqual({ head: base, dirty: false, branch: 'main' });
+    expect(await worktreeStatus(paths[0] ?? '')).toMatchObject({ head: base, dirty: false, branch: 'main' });
     expect(await resolveBase(mirror)).toEqual({ branch: 'main', sha: newest });
     for (const each of paths) expect(await git(each, 'rev-parse', 'HEAD')).toBe(base);
   });
@@ -105,7 +105,7 @@ describe('a new worktree', () => {
       message: expect.stringContaining('broken') as string,
     });
     expect(await has(path)).toBe(false);
-    expect(await git(mirror, 'worktree', 'list', '--porcelain')).not.toContain('attempts');
+    expect(await has(`${path}.keeper.git`)).toBe(false);
     expect(await createWorktree({ mirror, path, branch, at: base })).toEqual({ head: base });
   });
 });
@@ -116,7 +116,7 @@ describe('a worktree that is there already', () => {
     const newer = await commitToOrigin(lab, 'main', { n: '1' });
     await mirrorOf(lab);
     expect(await createWorktree({ mirror, path, branch, at: newer })).toEqual({ head: newer });
-    expect(await worktreeStatus(path)).toEqual({ head: newer, dirty: false, branch });
+    expect(await worktreeStatus(path)).toMatchObject({ head: newer, dirty: false, branch });
   });
 
   it('untouched, needs nothing kept', async () => {
@@ -145,64 +145,64 @@ describe('a worktree that is there already', () => {
     }
     await making;
     expect(await createWorktree({ mirror, path, branch, at: sha })).toEqual({ head: sha });
-    expect(await worktreeStatus(path)).toEqual({ head: sha, dirty: false, branch });
+    expect(await worktreeStatus(path)).toMatchObject({ head: sha, dirty: false, branch });
     expect(await kept()).toBe('');
   });
 
-  it.each<[string, (admin: string) => Promise<void>]>([
+  it.each<[string, (keeper: string) => Promise<void>]>([
     ['its folder was removed', () => rm(path, { recursive: true })],
     [
       'it has no ready mark and half its files',
-      async (admin) => {
-        await rm(join(admin, 'heartbead-ready'));
+      async (keeper) => {
+        await rm(join(keeper, 'heartbead-ready'));
         await rm(join(path, 'README.md'));
       },
     ],
     [
       'it has no ready mark and no .git',
-      async (admin) => {
-        await rm(join(admin, 'heartbead-ready'));
-        await rm(join(path, '.git'));
+      async (keeper) => {
+        await rm(join(keeper, 'heartbead-ready'));
+        await rm(join(path, '.git'), { recursive: true });
       },
     ],
     [
       'a killed git left its locks',
-      async (admin) => {
-        await rm(join(admin, 'heartbead-ready'));
-        for (const lock of [join(admin, 'index.lock'), join(admin, 'HEAD.lock'), join(admin, 'locked')])
+      async (keeper) => {
+        await rm(join(keeper, 'heartbead-ready'));
+        for (const lock of [join(path, '.git', 'index.lock'), join(path, '.git', 'HEAD.lock')])
           await writeFile(lock, '');
       },
     ],
     [
       'only an empty folder is left',
-      async (admin) => {
-        await rm(admin, { recursive: true });
+      async (keeper) => {
+        await rm(keeper, { recursive: true });
         await rm(path, { recursive: true });
         await mkdir(path);
       },
     ],
   ])('is made again when %s', async (_what, damage) => {
     await createWorktree({ mirror, path, branch, at: base });
-    await damage(join(mirror, 'worktrees', 'worktree'));
+    await damage(`${path}.keeper.git`);
     expect(await createWorktree({ mirror, path, branch, at: base })).toEqual({ head: base });
-    expect(await worktreeStatus(path)).toEqual({ head: base, dirty: false, branch });
-    expect(await git(mirror, 'worktree', 'list', '--porcelain')).not.toContain('prunable');
+    expect(await worktreeStatus(path)).toMatchObject({ head: base, dirty: false, branch });
   });
 
   it.each<[string, () => Promise<void>]>([
     ['with commits and files', () => Promise.resolve()],
-    ['whose .git somebody removed', () => rm(join(path, '.git'))],
+    ['whose .git somebody removed', () => rm(join(path, '.git'), { recursive: true })],
   ])('%s that nobody expected is never reused, and the work is kept', async (_what, meddle) => {
     await createWorktree({ mirror, path, branch, at: base });
     const own = await commit(path, { own: '1' });
     await put(path, { loose: '2' });
     await meddle();
     expect(await createWorktree({ mirror, path, branch, at: base })).toEqual({ head: base });
-    expect(await worktreeStatus(path)).toEqual({ head: base, dirty: false, branch });
+    expect(await worktreeStatus(path)).toMatchObject({ head: base, dirty: false, branch });
     const found = (await kept()).split('\n').map((line) => line.split(' ')[1] ?? '');
     const contents = await Promise.all(found.map((sha) => git(mirror, 'ls-tree', '--name-only', sha)));
     expect(contents).toContain('README.md\nloose\nown');
-    expect(await git(mirror, 'merge-base', '--is-ancestor', own, found[0] ?? '')).toBe('');
+    // With its .git the commit is gone as well, but no file is.
+    expect(await git(mirror, 'rev-list', found[0] ?? '')).toContain(_what === 'with commits and files' ? own : base);
   });
 
   it('but is a repository of its own, or a folder with something in it, is left alone', async () => {
@@ -230,7 +230,7 @@ describe('going on from saved work', () => {
     const elsewhere = (await updateMirror({ root: join(lab.dir, 'host-2'), repo: lab.origin })).path;
     expect(await ensureCommit(elsewhere, lab.origin, checkpoint)).toEqual(checkpoint);
     expect(await createWorktree({ mirror: elsewhere, ...next, at: checkpoint.sha, wip: true })).toEqual({ head: own });
-    expect(await worktreeStatus(next.path)).toEqual({ head: own, dirty: true, branch: next.branch });
+    expect(await worktreeStatus(next.path)).toMatchObject({ head: own, dirty: true, branch: next.branch });
     expect(await git(next.path, '-c', 'core.quotePath=false', 'status', '--porcelain', '--untracked-files=all')).toBe(
       'M README.md\n D done.txt\n?? "neü/untracked ☃.txt"',
     );

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createWorktree, pushBranch, removeWorktree, resolveBase, saveWip } from '../../../src/git/index.js';
@@ -28,7 +28,7 @@ const localRefs = async (): Promise<string[]> =>
 async function expectRemoved(reason: RegExp): Promise<void> {
   expect(await remove()).toEqual({ removed: true, reason: expect.stringMatching(reason) as string });
   expect(await has(path)).toBe(false);
-  expect(await git(mirror, 'worktree', 'list', '--porcelain')).not.toContain(path);
+  expect(await has(`${path}.keeper.git`)).toBe(false);
 }
 async function expectKept(reason: RegExp): Promise<void> {
   const before = await readdir(path, { recursive: true });
@@ -82,13 +82,13 @@ describe('a worktree is removed', () => {
     expect(await remove()).toMatchObject({ removed: true });
 
     await createWorktree({ mirror, path, branch, at: base });
-    await rm(join(mirror, 'worktrees/w/heartbead-ready'));
-    await rm(join(path, '.git'));
+    await rm(`${path}.keeper.git/heartbead-ready`);
+    await rm(join(path, '.git'), { recursive: true });
     await expectRemoved(/never completed/);
 
     await createWorktree({ mirror, path, branch, at: base });
-    await writeFile(join(mirror, 'worktrees/w/heartbead-removing'), '');
-    await rm(join(path, '.git'));
+    await writeFile(`${path}.keeper.git/heartbead-removing`, '');
+    await rm(join(path, '.git'), { recursive: true });
     await expectRemoved(/proven .* before/);
   });
 });
@@ -142,13 +142,13 @@ describe('a worktree is kept, with the reason', () => {
     await put(path, { precious: '1' });
     await rename(join(path, '.git'), join(lab.dir, 'dotgit'));
     await expectKept(/no longer a worktree/);
-    await git(path, 'init', '--quiet');
+    await symlink(join(lab.dir, 'dotgit'), join(path, '.git'));
     await expectKept(/no longer a worktree/);
   });
 
-  it('when its entry in the mirror or the whole mirror is gone', async () => {
+  it('when its keeper or the whole mirror is gone', async () => {
     await put(path, { precious: '1' });
-    await rename(join(mirror, 'worktrees'), join(lab.dir, 'worktrees'));
+    await rename(`${path}.keeper.git`, join(lab.dir, 'keeper'));
     await expectKept(/no longer a worktree/);
     await rename(mirror, join(lab.dir, 'away'));
     await expectKept(/mirror .* is gone/);
@@ -164,7 +164,7 @@ describe('a worktree is kept, with the reason', () => {
     // HEAD can be read, but not the way from it to what the remote has.
     const lost = await commit(path, { a: '1' });
     await commit(path, { a: '2' });
-    const object = join(mirror, 'objects', lost.slice(0, 2), lost.slice(2));
+    const object = join(path, '.git', 'objects', lost.slice(0, 2), lost.slice(2));
     await chmod(object, 0o600);
     await writeFile(object, 'garbage');
     await expect(remove()).rejects.toMatchObject({ name: 'GitError' });
@@ -173,19 +173,26 @@ describe('a worktree is kept, with the reason', () => {
 });
 
 describe('what stays after a removal', () => {
+  const keptRefs = 'refs/heartbead-kept/a/1-abcd';
+
   it('is every local branch and save that only this host has', async () => {
     const forgotten = await commit(path, { a: '1' });
     await git(path, 'branch', 'forgotten');
+    await git(path, 'reset', '--quiet', '--hard', base);
+    await put(path, { 'README.md': 'stashed\n' });
+    await git(path, 'stash', '--quiet');
+    const stash = await git(path, 'rev-parse', 'stash');
     await put(path, { b: '1' });
     const { checkpoint } = await save(false);
     await git(path, 'reset', '--quiet', '--hard', base);
     await rm(join(path, 'b'), { force: true });
     await expectRemoved(/no uncommitted work/);
-    expect(await git(mirror, 'rev-parse', 'forgotten')).toBe(forgotten);
+    expect(await git(mirror, 'rev-parse', `${keptRefs}/heads/forgotten`)).toBe(forgotten);
+    expect(await git(mirror, 'rev-parse', `${keptRefs}/stash`)).toBe(stash);
     expect(await git(mirror, 'rev-parse', checkpoint.ref)).toBe(checkpoint.sha);
     await mkdir(join(lab.dir, 'next'));
     await commitToOrigin(lab, 'main', { z: '1' });
     await mirrorOf(lab);
-    expect(await git(mirror, 'rev-parse', 'forgotten')).toBe(forgotten);
+    expect(await git(mirror, 'rev-parse', `${keptRefs}/heads/forgotten`)).toBe(forgotten);
   });
 });

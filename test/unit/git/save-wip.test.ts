@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createWorktree, resolveBase, saveWip, worktreeStatus } from '../../../src/git/index.js';
 import type { SavedWip } from '../../../src/git/index.js';
+import { openKeeper } from '../../../src/git/keeper.js';
 import { leftOutOf } from '../../../src/git/save-rules.js';
 import { commit, commitToOrigin, git, has, mirrorOf, put, remoteSha, useLab } from './lab.js';
 
@@ -36,7 +37,7 @@ beforeEach(async () => {
   });
   mirror = await mirrorOf(lab);
   path = join(lab.dir, 'w');
-  admin = join(mirror, 'worktrees', 'w');
+  admin = join(path, '.git');
   await createWorktree({ mirror, path, branch, at: (await resolveBase(mirror)).sha });
 });
 
@@ -48,7 +49,7 @@ const show = (sha: string, name: string): Promise<string> => git(mirror, 'show',
 const agents = async (): Promise<unknown> => ({
   index: await readFile(join(admin, 'index')).catch(() => undefined),
   head: await readFile(join(admin, 'HEAD'), 'utf8'),
-  branches: await git(mirror, 'for-each-ref', 'refs/heads'),
+  refs: await git(path, 'for-each-ref'),
   status: await git(path, 'status', '--porcelain'),
   admin: await readdir(admin),
 });
@@ -139,7 +140,7 @@ describe('what a save leaves out', () => {
     expect(unsaved).toEqual(['core is left out: it has 11 MB, more than 10 MB']);
     await rm(join(path, 'core'));
     await put(path, { a: 'a'.repeat(600), b: 'b'.repeat(500), c: 'c' });
-    const left = await leftOutOf(path, { fileBytes: 10_000, allBytes: 800 }, {}, undefined);
+    const left = await leftOutOf(await openKeeper(path), { fileBytes: 10_000, allBytes: 800 }, {}, undefined);
     expect(left.map((file) => file.path)).toEqual(['a']);
   });
 
@@ -248,13 +249,67 @@ describe('saved work in progress', () => {
     expect(await remoteSha(lab, ref)).toBe(first.checkpoint.sha);
   });
 
-  it('on a branch without any commit has no parent', async () => {
+  it('on a branch without any commit is built on what the agent had before, and that is told', async () => {
+    const own = await commit(path, { own: '1' });
+    await save();
     await git(path, 'checkout', '--quiet', '--orphan', 'fresh');
+    await put(path, { x: '1' });
     const saved = await save();
-    expect(saved.checkpoint.wip).toBe(true);
-    expect(await git(mirror, 'rev-list', '--count', saved.checkpoint.sha)).toBe('1');
+    expect(saved).toMatchObject({ checkpoint: { wip: true }, trouble: expect.stringContaining('fresh') as string });
+    expect(await git(mirror, 'rev-parse', `${saved.checkpoint.sha}^`)).toBe(own);
     expect(await save()).toMatchObject({ changed: false, checkpoint: saved.checkpoint });
     expect(await readFile(join(await restored(saved), 'keep.txt'), 'utf8')).toBe('keep\n');
+  });
+
+  it.each<[string, (own: string) => Promise<unknown>]>([
+    [
+      'is an empty file after a power cut',
+      async (own) => {
+        const object = join(path, '.git', 'objects', own.slice(0, 2), own.slice(2));
+        await chmod(object, 0o600);
+        await writeFile(object, '');
+      },
+    ],
+    ['is missing', (own) => rm(join(path, '.git', 'objects', own.slice(0, 2), own.slice(2)))],
+    ['has lost all its objects', () => rm(join(path, '.git', 'objects'), { recursive: true })],
+  ])('whose last commit %s is built on the last save, and that is told', async (_what, damage) => {
+    await put(path, { x: '1' });
+    const before = await save();
+    const own = await commit(path, { own: '1' });
+    await put(path, { y: '1' });
+    await damage(own);
+    const saved = await save();
+    expect(saved).toMatchObject({ pushed: true, trouble: expect.stringContaining(own) as string });
+    expect(await git(mirror, 'rev-parse', `${saved.checkpoint.sha}^`, `${before.checkpoint.sha}^`)).toBe(
+      `${base}\n${base}`,
+    );
+    expect(await files(saved.checkpoint.sha)).toContain('own');
+    await expect(worktreeStatus(path)).rejects.toThrow(/HEAD|last commit/);
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['was removed', () => rm(join(path, '.git'), { recursive: true })],
+    [
+      'is a file',
+      async () => (await rm(join(path, '.git'), { recursive: true }), put(path, { '.git': 'gitdir: /\n' })),
+    ],
+    [
+      'is a link to another repository',
+      async () => (
+        await rm(join(path, '.git'), { recursive: true }),
+        symlink(join(lab.seed, '.git'), join(path, '.git'))
+      ),
+    ],
+    ['has a HEAD without end', async () => (await rm(join(admin, 'HEAD')), symlink('/dev/zero', join(admin, 'HEAD')))],
+    ['has a configuration that nobody can read', () => writeFile(join(admin, 'config'), 'rubbish [\n')],
+  ])('of a tree whose .git %s has every file', async (what, damage) => {
+    await put(path, { x: '1', 'keep.txt': 'changed\n' });
+    await damage();
+    const saved = await save();
+    expect(saved).toMatchObject({ pushed: true, checkpoint: { wip: true } });
+    expect(await show(saved.checkpoint.sha, 'keep.txt')).toBe('changed');
+    expect(await files(saved.checkpoint.sha)).toContain('x');
+    expect(saved.trouble === undefined).toBe(what.startsWith('has a configuration'));
   });
 
   it('keeps what was added in spite of .gitignore, and what a sparse checkout leaves out', async () => {
@@ -344,13 +399,12 @@ describe("saving leaves the agent's own git alone", () => {
       'reference-transaction',
       'post-index-change',
     ]) {
-      await mkdir(join(mirror, 'hooks'), { recursive: true });
-      await writeFile(join(mirror, 'hooks', hook), `#!/bin/sh\ntouch ${join(lab.dir, 'hooked')}\nexit 1\n`, {
+      await writeFile(join(admin, 'hooks', hook), `#!/bin/sh\ntouch ${join(lab.dir, 'hooked')}\nexit 1\n`, {
         mode: 0o755,
       });
     }
-    await git(mirror, 'config', 'commit.gpgSign', 'true');
-    await git(mirror, 'config', 'gpg.program', '/bin/false');
+    await git(path, 'config', 'commit.gpgSign', 'true');
+    await git(path, 'config', 'gpg.program', '/bin/false');
     await put(path, { x: '1' });
     expect(await save()).toMatchObject({ pushed: true });
     expect(await has(join(lab.dir, 'hooked'))).toBe(false);
@@ -359,14 +413,12 @@ describe("saving leaves the agent's own git alone", () => {
   it('and never takes the repository around it for its own when .git is gone', async () => {
     await git(lab.dir, 'init', '--quiet');
     await commit(lab.dir, { 'operators.txt': '1' });
-    await rm(join(path, '.git'));
-    await expect(save()).rejects.toMatchObject({
-      name: 'GitError',
-      damaged: false,
-      message: expect.stringContaining('no longer a git worktree') as string,
-    });
-    await expect(worktreeStatus(path)).rejects.toMatchObject({ name: 'GitError' });
-    expect(await remoteSha(lab, ref)).toBe('');
+    await rm(join(path, '.git'), { recursive: true });
+    const saved = await save();
+    expect(saved.trouble).toContain('.git was removed');
+    expect(await files(saved.checkpoint.sha)).not.toContain('operators');
+    expect(await git(mirror, 'rev-parse', `${saved.checkpoint.sha}`)).toBe(base);
+    await expect(worktreeStatus(path)).rejects.toThrow(/no longer a git worktree/);
   });
 });
 
@@ -412,15 +464,16 @@ describe('after a kill', () => {
   it('in mid-save the next save works and clears up', async () => {
     await put(path, { x: '1' });
     await save();
-    await mkdir(join(admin, 'heartbead-index-dead01'));
-    await writeFile(join(admin, 'heartbead-index-dead01', 'index.lock'), '');
-    await utimes(join(admin, 'heartbead-index-dead01'), then, then);
-    await mkdir(join(admin, 'heartbead-index-young1'));
+    const keeper = `${path}.keeper.git`;
+    await mkdir(join(keeper, 'heartbead-index-dead01'));
+    await writeFile(join(keeper, 'heartbead-index-dead01', 'index.lock'), '');
+    await utimes(join(keeper, 'heartbead-index-dead01'), then, then);
+    await mkdir(join(keeper, 'heartbead-index-young1'));
     await writeFile(join(mirror, `${ref}.lock`), '');
     await utimes(join(mirror, `${ref}.lock`), then, then);
     await put(path, { x: '2' });
     expect(await save()).toMatchObject({ changed: true, pushed: true });
-    const left = await readdir(admin);
+    const left = await readdir(keeper);
     expect(left).not.toContain('heartbead-index-dead01');
     expect(left.filter((name) => name.startsWith('heartbead-index-'))).toEqual(['heartbead-index-young1']);
   });
@@ -453,16 +506,16 @@ describe('while an agent works', () => {
 
 describe('the status of a worktree', () => {
   it('tells HEAD, branch and whether anything is uncommitted', async () => {
-    expect(await worktreeStatus(path)).toEqual({ head: base, dirty: false, branch });
+    expect(await worktreeStatus(path)).toMatchObject({ head: base, dirty: false, branch });
     await put(path, { 'a.log': 'ignored' });
     expect((await worktreeStatus(path)).dirty).toBe(false);
     await put(path, { new: '1' });
     expect((await worktreeStatus(path)).dirty).toBe(true);
     const own = await commit(path, { 'gone.txt': undefined });
     await git(path, 'checkout', '--quiet', '--detach');
-    expect(await worktreeStatus(path)).toEqual({ head: own, dirty: false });
+    expect(await worktreeStatus(path)).toMatchObject({ head: own, dirty: false });
     await git(path, 'checkout', '--quiet', '--orphan', 'fresh');
-    expect(await worktreeStatus(path)).toEqual({ head: '', dirty: true, branch: 'fresh' });
+    expect(await worktreeStatus(path)).toMatchObject({ head: '', dirty: true, branch: 'fresh' });
   });
 
   it("does not take the agent's lock nor write its index", async () => {

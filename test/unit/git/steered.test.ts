@@ -148,9 +148,3 @@ it('git does not get the variables of the worker', async () => {
   expect(await readFile(marker, 'utf8')).toContain('GIT_NO_REPLACE_OBJECTS=1');
   expect(await readFile(marker, 'utf8')).not.toContain('DEPLOY_KEY');
 });
-
-it('a neighbour that tidies up cannot remove a worktree that is in use', async () => {
-  await start();
-  await expect(git(mirror, 'worktree', 'remove', '--force', path)).rejects.toThrow(/heartbead attempt/);
-  expect(await has(join(path, 'README.md'))).toBe(true);
-});

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createWorktree, mirrorPath, pushBranch, resolveBase, verifyRemote, Voucher } from '../../../src/git/index.js';
@@ -54,9 +54,7 @@ describe('the push of finished work', () => {
   });
 
   it('runs no pre-push hook, takes no tags along, and obeys the hooks of the remote', async () => {
-    await mkdir(join(lab.dir, 'hooks'));
-    await writeFile(join(lab.dir, 'hooks', 'pre-push'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
-    await appendFile(lab.config, `[core]\n\thooksPath = ${join(lab.dir, 'hooks')}\n`);
+    await writeFile(join(path, '.git', 'hooks', 'pre-push'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
     await commit(path, { a: '1' });
     await git(path, 'tag', '-a', '-m', 't', 'local');
     await git(path, 'config', 'push.followTags', 'true');

@@ -1,16 +1,17 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { worktreeStatus } from '../../../src/git/index.js';
-import { conflictMarkers, leftBehind, meantEntries, uncommittedProblem } from '../../../src/runner/end/done-advice.js';
-import { commit, git, put, useLab } from '../git/lab.js';
+import { conflictMarkers, createWorktree, resolveBase, worktreeStatus } from '../../../src/git/index.js';
+import { leftBehind, meantEntries, uncommittedProblem } from '../../../src/runner/end/done-advice.js';
+import { commit, git, mirrorOf, put, useLab } from '../git/lab.js';
 
 const lab = useLab();
 let path = '';
 let base = '';
 beforeEach(async () => {
-  path = lab.seed;
-  await git(path, 'checkout', '--quiet', '-b', 'work');
+  const mirror = await mirrorOf(lab);
+  path = join(lab.dir, 'w');
+  await createWorktree({ mirror, path, branch: 'work', at: (await resolveBase(mirror)).sha });
   base = await commit(path, { 'list.txt': 'one\n' });
 });
 const problem = async (): Promise<string | undefined> =>

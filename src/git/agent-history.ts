@@ -1,0 +1,53 @@
+import { readAgentMoves, readAgentRefs } from './agent-git.js';
+import { isAncestor } from './commits.js';
+import { openKeeper, lookingThrough } from './keeper.js';
+import { runGit } from './run-git.js';
+
+/**
+ * @param most so many moves of HEAD are looked at, the last ones.
+ * @returns the commits that HEAD of a worktree once stood at and that neither `head` nor `baseSha` has, newest first,
+ * and the branch that the newest of them is on.
+ * @throws GitError
+ */
+export async function lastMoves(
+  worktree: string,
+  { head, baseSha, most }: { head: string; baseSha: string; most: number },
+): Promise<{ commits: string[]; branch?: string }> {
+  const keeper = await openKeeper(worktree);
+  if (typeof keeper.git === 'string') return { commits: [] };
+  const place = lookingThrough(keeper);
+  const doing = 'looking for commits that were left behind';
+  const moves = [...new Set(await readAgentMoves(keeper.git))].slice(-most);
+  if (moves.length === 0) return { commits: [] };
+  const { stdout: types } = await runGit(place, ['cat-file', '--batch-check=%(objectname) %(objecttype)'], {
+    doing,
+    input: `${moves.join('\n')}\n`,
+  });
+  const stood = types
+    .split('\n')
+    .filter((line) => line.endsWith(' commit'))
+    .map((line) => line.split(' ')[0]);
+  if (stood.length === 0) return { commits: [] };
+  const { stdout } = await runGit(place, ['rev-list', '--no-merges', '--stdin'], {
+    doing,
+    input: [...stood, `^${head}`, `^${baseSha}`, ''].join('\n'),
+  });
+  const commits = stdout.split('\n').filter((line) => line !== '');
+  const [newest] = commits;
+  if (newest === undefined) return { commits };
+  for (const [ref, sha] of await readAgentRefs(keeper.git))
+    if (ref.startsWith('refs/heads/') && (await isAncestor(place, newest, sha)))
+      return { commits, branch: ref.slice('refs/heads/'.length) };
+  return { commits };
+}
+
+/** @returns the files of a worktree in which finished commits still have conflict markers. @throws GitError */
+export async function conflictMarkers(worktree: string, from: string, to: string): Promise<string[]> {
+  const { stdout } = await runGit(
+    lookingThrough(await openKeeper(worktree)),
+    ['diff', '--check', '--no-ext-diff', '--no-textconv', '--end-of-options', from, to],
+    { doing: 'looking for conflict markers', accept: [0, 1, 2] },
+  );
+  const files = stdout.split('\n').map((line) => /^(.*):\d+: leftover conflict marker$/.exec(line)?.[1]);
+  return [...new Set(files.filter((file) => file !== undefined))];
+}

@@ -1,0 +1,47 @@
+import { readAgentRefs } from './agent-git.js';
+import { hasCommit, reachableFrom } from './commits.js';
+import { bringIntoVault, lookingThrough } from './keeper.js';
+import type { Keeper } from './keeper.js';
+import { runGit } from './run-git.js';
+
+/**
+ * Keeps in the vault what an agent's repository alone has, before it goes: branches, tags and stashes whose commits
+ * neither the remote nor the vault's own refs reach.
+ * @param under - the ref below which they are kept.
+ * @param tips - commits that are safe already.
+ * @returns the refs that were kept.
+ */
+export async function keepRefs(
+  keeper: Keeper,
+  { under, tips, signal }: { under: string; tips: readonly string[]; signal?: AbortSignal | undefined },
+): Promise<string[]> {
+  const { git, vault } = keeper;
+  // The refs of a linked worktree are the vault's own.
+  if (typeof git === 'string' || git.commonDir === vault) return [];
+  const place = { mirror: vault };
+  const { stdout } = await runGit(place, ['for-each-ref', '--format=%(objectname)'], {
+    doing: 'listing what the mirror has',
+    signal,
+  });
+  const safe = new Set([...tips, ...stdout.split('\n').filter((sha) => sha !== '')]);
+  const kept: string[] = [];
+  for (const [name, sha] of await readAgentRefs(git)) {
+    if (!/^refs\/(?:heads\/|tags\/|stash)/.test(name) || safe.has(sha)) continue;
+    if (!(await hasObject(keeper, sha, signal))) continue;
+    if ((await hasCommit(place, sha, signal)) && (await reachableFrom(place, sha, [...safe], signal))) continue;
+    const ref = `${under}/${name.slice('refs/'.length)}`;
+    await bringIntoVault(keeper, { sha, ref, doing: `keeping ${name}`, signal });
+    kept.push(ref);
+  }
+  return kept;
+}
+
+/** Also a tag's. */
+async function hasObject(keeper: Keeper, sha: string, signal: AbortSignal | undefined): Promise<boolean> {
+  const { code } = await runGit(lookingThrough(keeper), ['cat-file', '-e', '--end-of-options', sha], {
+    doing: `looking for ${sha}`,
+    signal,
+    accept: [0, 1, 128],
+  });
+  return code === 0;
+}

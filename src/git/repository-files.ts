@@ -1,0 +1,89 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { GitError } from './git-error.js';
+import { exists, textOf } from './files.js';
+import { objectFormat, ownUrl, trackedBranches, quoted, ofThisDisk } from './secure-mirror.js';
+import { runGit } from './run-git.js';
+
+/**
+ * Makes a repository that borrows all objects of a vault, by files: no template, no process. Its configuration, hooks,
+ * refs, stash and HEAD are its own, so whatever is done to them stays in it.
+ *
+ * It borrows (`objects/info/alternates`) what the vault must therefore never drop. The vault is only ever packed by
+ * `packMirror`, which keeps every object whether a ref reaches it or not, and nobody runs `git gc`, `git prune` or
+ * `git repack -a` there: a borrowed commit may be on no branch any more (its branch was rewritten on the remote, and
+ * the vault's own refs follow). Who wants to shrink a vault makes a new one beside it and keeps the old objects as an
+ * alternate for as long as any attempt's folder exists, as `replaceMirror` does.
+ * @param gitDir - must not be there yet.
+ * @param head - the content of HEAD.
+ * @param refs - full name to commit.
+ */
+export async function makeRepository(
+  gitDir: string,
+  { vault, head, refs }: { vault: string; head: string; refs: Record<string, string> },
+  signal?: AbortSignal,
+): Promise<void> {
+  const { stdout } = await runGit(
+    { mirror: vault },
+    ['for-each-ref', '--format=%(objectname) %(refname) %(symref)', 'refs/remotes/origin', 'refs/tags'],
+    { doing: 'listing the branches of the mirror', signal },
+  );
+  const lines = stdout.split('\n').map((line) => line.split(' '));
+  const standard = lines.find(([, name]) => name === 'refs/remotes/origin/HEAD')?.[2];
+  const packed = lines
+    .filter(([, name, target]) => name !== undefined && (target ?? '') === '')
+    .map(([sha, name]) => `${sha} ${name}\n`);
+  for (const folder of [
+    'objects/info',
+    'objects/pack',
+    'refs/heads',
+    'refs/tags',
+    'refs/remotes/origin',
+    'hooks',
+    'info',
+  ])
+    await mkdir(join(gitDir, folder), { recursive: true });
+  await writeFile(join(gitDir, 'objects', 'info', 'alternates'), `${join(vault, 'objects')}\n`);
+  await writeFile(join(gitDir, 'packed-refs'), `# pack-refs with: sorted \n${packed.join('')}`);
+  if (standard !== undefined && standard !== '')
+    await writeFile(join(gitDir, 'refs', 'remotes', 'origin', 'HEAD'), `ref: ${standard}\n`);
+  for (const [name, sha] of Object.entries(refs)) {
+    await mkdir(join(gitDir, name, '..'), { recursive: true });
+    await writeFile(join(gitDir, name), `${sha}\n`);
+  }
+  await writeFile(join(gitDir, 'config'), await configurationFor(vault));
+  await writeFile(join(gitDir, 'HEAD'), `${head}\n`);
+}
+
+async function configurationFor(vault: string): Promise<string> {
+  const repo = ownUrl(vault, await textOf(join(vault, 'config')));
+  if (repo === undefined && (await exists(vault)))
+    throw new GitError(
+      'other',
+      `the mirror ${vault} does not say of which repository it is: update it, then try again`,
+    );
+  const sha256 = (await objectFormat(vault)) === 'sha256';
+  return [
+    '[core]',
+    `\trepositoryformatversion = ${sha256 ? 1 : 0}`,
+    '\tfilemode = true',
+    '\tbare = false',
+    '\tlogallrefupdates = true',
+    ...(await ofThisDisk(vault)),
+    ...(sha256 ? ['[extensions]', '\tobjectformat = sha256'] : []),
+    // No collection in the background of an agent's commands: the repository lives for hours.
+    '[gc]',
+    '\tauto = 0',
+    '[maintenance]',
+    '\tauto = false',
+    ...(repo === undefined
+      ? []
+      : [
+          '[remote "origin"]',
+          `\turl = ${quoted(repo)}`,
+          `\tfetch = ${trackedBranches}`,
+          // A `pushurl` that refuses belongs here.
+        ]),
+    '',
+  ].join('\n');
+}
