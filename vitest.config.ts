@@ -44,7 +44,7 @@ export default defineConfig({
         setupFiles,
       }),
       // Real git, real processes, compiled programs, and one dev server for all files.
-      project('server', ['server', 'activities', 'cli', 'host', 'runner', 'process', 'ui'], {
+      project('server', ['server', 'activities', 'cli', 'host', 'runner', 'process', 'ui', 'board'], {
         ...slow,
         // Real processes on a machine that may be busy with others; what needed its second try is marked in the output.
         retry: 1,

@@ -8,6 +8,7 @@ import type { Town } from '../client/connect.js';
 import { ClientError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
 import { readHistory } from '../client/history.js';
+import { refusal } from '../client/refusals.js';
 import { beadIdProblem } from '../contract/index.js';
 import type { ConvoyView, RigView } from '../contract/index.js';
 import { storyOf } from '../domain/story.js';
@@ -25,6 +26,7 @@ import { Looks } from './looks.js';
 import type { PageFiles } from './page-files.js';
 import { securityHeaders } from './safety.js';
 import type { Asked, Safety } from './safety.js';
+import { troubleOf } from './town-link.js';
 import type { TownLink } from './town-link.js';
 
 const deadline = 10_000;
@@ -62,7 +64,7 @@ export class Board {
   constructor(options: BoardOptions) {
     this.#options = options;
     const { link } = options;
-    this.#fleet = new FleetWatch(link);
+    this.#fleet = new FleetWatch(link, options.log);
     this.#beads = new Looks(
       link,
       lookEvery,
@@ -71,18 +73,21 @@ export class Board {
         return (town) => looks.look(town, deadline);
       },
       ({ now: _, state, ...page }) => [page, { ...state, now: 0 }],
+      options.log,
     );
     this.#convoys = new Looks(
       link,
       lookEvery,
       (convoy) => (town) => new FleetClient(town, deadline).convoy(convoy),
       (view) => ({ ...view, now: 0 }),
+      options.log,
     );
     this.#rigs = new Looks(
       link,
       lookEvery,
       (rig) => (town) => new FleetClient(town, deadline).rig(rig),
       (view) => ({ ...view, now: 0 }),
+      options.log,
     );
     this.#route();
   }
@@ -297,7 +302,7 @@ export class Board {
     const again = (): void => {
       look()
         .catch((error: unknown) => {
-          if (!(error instanceof ClientError)) throw error;
+          if (!(refusal(error) instanceof ClientError)) throw error;
           // The page is told of trouble by the looks at its bead.
         })
         .finally(() => {
@@ -313,14 +318,9 @@ export class Board {
   }
 
   #failure(c: C, error: Error): Response {
-    if (error instanceof ClientError) return failed(c, statusOf(error), error.message, error.next);
-    this.#options.log(error.stack ?? String(error));
-    return failed(
-      c,
-      500,
-      'the board has met a fault of its own',
-      'its log tells more (logs/board.log in the state directory)',
-    );
+    const found = refusal(error);
+    const { message, next } = troubleOf(found, this.#options.log);
+    return failed(c, found instanceof ClientError ? statusOf(found) : 500, message, next);
   }
 }
 

@@ -17,7 +17,8 @@ import { BeadViews } from './bead-views.js';
 import { doing } from '../cli/render/progress.js';
 import { eachOf } from './each.js';
 import { shown } from './remedy.js';
-import type { TownLink } from './town-link.js';
+import { troubleOf } from './town-link.js';
+import type { TownLink, Trouble } from './town-link.js';
 
 /** From the end of one look to the next: with what a look takes, a page is less than a second behind. */
 const lookEvery = 500;
@@ -41,7 +42,7 @@ export type FleetNews =
   | { event: 'hosts'; data: HostsPart }
   | { event: 'rigs'; data: RigRow[] }
   | { event: 'convoys'; data: ConvoyRow[] }
-  | { event: 'trouble'; data: { message: string; next?: string } }
+  | { event: 'trouble'; data: Trouble }
   | { event: 'fine'; data: Record<string, never> };
 
 interface Looker {
@@ -56,6 +57,7 @@ interface Looker {
  */
 export class FleetWatch {
   readonly #link: TownLink;
+  readonly #log: (line: string) => void;
   readonly #lookers = new Map<string, Looker>();
   readonly #list = new BeadList();
   readonly #views = new BeadViews();
@@ -75,8 +77,9 @@ export class FleetWatch {
   #wake: (() => void) | undefined;
   #ended = false;
 
-  constructor(link: TownLink) {
+  constructor(link: TownLink, log: (line: string) => void) {
     this.#link = link;
+    this.#log = log;
   }
 
   get lookers(): number {
@@ -129,10 +132,9 @@ export class FleetWatch {
         if (this.#trouble !== undefined) this.#tell({ event: 'fine', data: {} });
         this.#trouble = undefined;
       } catch (error) {
-        if (!(error instanceof ClientError)) throw error;
-        const { message, next } = error;
-        this.#trouble = message;
-        this.#tell({ event: 'trouble', data: { message, next } });
+        const trouble = troubleOf(error, this.#log);
+        this.#trouble = trouble.message;
+        this.#tell({ event: 'trouble', data: trouble });
         await this.#link.look(error);
       }
       await this.#pause(this.#trouble === undefined ? lookEvery : 2 * lookEvery);
@@ -341,7 +343,7 @@ export class FleetWatch {
     return new Promise((resolve, reject) => {
       const stop = this.subscribe(`script-${Math.random()}`, (news) => {
         if (news.event === 'front') resolve(news.data);
-        else if (news.event === 'trouble') reject(new Trouble(news.data.message, news.data.next ?? ''));
+        else if (news.event === 'trouble') reject(new TroubleError(news.data.message, news.data.next ?? ''));
         else return;
         stop();
       });
@@ -350,7 +352,7 @@ export class FleetWatch {
 }
 
 /** What kept the board from looking, for whoever asks once. */
-class Trouble extends ClientError {}
+class TroubleError extends ClientError {}
 
 const needsLook = ({ status, agent, attention, closedAt }: BeadSummary): boolean =>
   closedAt === undefined &&

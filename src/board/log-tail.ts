@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { rotatedFiles } from './rotated.js';
 
 /** What is shown of a log at first: its end. */
-const firstBytes = 256 * 1024;
+const firstBytes = 2 * 1024 * 1024;
 /** A line may be a megabyte; a page shows so much of it. */
 const lineChars = 4_000;
 /** What one answer holds at most. */

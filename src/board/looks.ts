@@ -1,12 +1,10 @@
-import { ClientError } from '../client/errors.js';
-import type { TownLink } from './town-link.js';
+import { troubleOf } from './town-link.js';
+import type { TownLink, Trouble } from './town-link.js';
 import type { Town } from '../client/connect.js';
 
 /** What is told to a page that looks at one thing. */
 export type LookNews<T> =
-  | { event: 'look'; data: T }
-  | { event: 'trouble'; data: { message: string; next?: string; name: string } }
-  | { event: 'fine'; data: Record<string, never> };
+  { event: 'look'; data: T } | { event: 'trouble'; data: Trouble } | { event: 'fine'; data: Record<string, never> };
 
 interface Shared<T> {
   tell: Set<(news: LookNews<T>) => void>;
@@ -22,6 +20,7 @@ interface Shared<T> {
 export class Looks<T> {
   readonly #link: TownLink;
   readonly #every: number;
+  readonly #log: (line: string) => void;
   readonly #looker: (id: string) => (town: Town) => Promise<T>;
   /** What changes with every look and is no news by itself. */
   readonly #stable: (data: T) => unknown;
@@ -32,7 +31,9 @@ export class Looks<T> {
     every: number,
     looker: (id: string) => (town: Town) => Promise<T>,
     stable: (data: T) => unknown,
+    log: (line: string) => void,
   ) {
+    this.#log = log;
     this.#link = link;
     this.#every = every;
     this.#looker = looker;
@@ -88,10 +89,9 @@ export class Looks<T> {
           for (const tell of shared.tell) tell({ event: 'look', data });
         }
       } catch (error) {
-        if (!(error instanceof ClientError)) throw error;
         trouble = true;
-        const { message, next, name } = error;
-        for (const tell of shared.tell) tell({ event: 'trouble', data: { message, next, name } });
+        const data = troubleOf(error, this.#log);
+        for (const tell of shared.tell) tell({ event: 'trouble', data });
         await this.#link.look(error);
       }
       if (shared.tell.size > 0) await this.#pause(shared, trouble ? 2 * this.#every : this.#every);

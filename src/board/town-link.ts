@@ -1,6 +1,7 @@
 import { ClientError, NoServerError } from '../client/errors.js';
 import { connect, connectionSettings } from '../client/connect.js';
 import type { ConnectOptions, Town } from '../client/connect.js';
+import { refusal } from '../client/refusals.js';
 
 /** The board's one connection: made when somebody looks, and made anew when the server has moved. */
 export class TownLink {
@@ -30,7 +31,7 @@ export class TownLink {
 
   /** After a failure: the connection comes back by itself, unless the server has come up at another address. */
   async look(error: unknown): Promise<void> {
-    if (!(error instanceof NoServerError) || this.#opening === undefined) return;
+    if (!(refusal(error) instanceof NoServerError) || this.#opening === undefined) return;
     const town = await this.#opening.catch(() => undefined);
     try {
       if ((await connectionSettings(this.#options)).address === town?.address) return;
@@ -47,6 +48,28 @@ export class TownLink {
     this.#opening = undefined;
     await opening?.then((town) => town.close(), ignoreUnopened);
   }
+}
+
+/** What kept the board from looking, as it is told on a page. */
+export interface Trouble {
+  message: string;
+  next?: string;
+  name: string;
+}
+
+/**
+ * A failed look in words. One that nobody foresaw is told too, and goes to the log: the board lives on, since the next
+ * look may succeed.
+ */
+export function troubleOf(error: unknown, log: (line: string) => void): Trouble {
+  const found = refusal(error);
+  if (found instanceof ClientError) return { message: found.message, next: found.next, name: found.name };
+  log(found instanceof Error ? (found.stack ?? found.message) : String(found));
+  return {
+    message: 'the board has met a fault of its own',
+    next: 'its log tells more (logs/board.log in the state directory)',
+    name: 'Error',
+  };
 }
 
 /** A connection that was never made needs no closing; whoever wanted it has been told why. */

@@ -8,7 +8,7 @@ import { createBrotliDecompress } from 'node:zlib';
 import { execa } from 'execa';
 import { chromium } from 'playwright-core';
 import type { Browser } from 'playwright-core';
-import { withFileLock } from '../../../src/server/file-lock.mjs';
+import { withFileLock } from '../server/file-lock.mjs';
 
 const programs = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
@@ -41,7 +41,7 @@ export async function findChromium(env: NodeJS.ProcessEnv = process.env): Promis
   return here === undefined ? unpacked() : { path: here, env: {} };
 }
 
-const cache = fileURLToPath(new URL('../../../node_modules/.cache/', import.meta.url));
+const cache = fileURLToPath(new URL('../../node_modules/.cache/', import.meta.url));
 
 /** The package is read as the archive that it is: its own program would unpack into a folder that all users share. */
 async function unpacked(): Promise<Chromium> {
