@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { BeadClient } from '../../src/client/index.js';
 import type { BeadView } from '../../src/contract/index.js';
 import type { Problem } from '../../src/domain/problems.js';
 import { until } from '../support/until.js';
@@ -14,6 +16,8 @@ import { Repository } from './support/repository.js';
 let cli: Cli;
 let repository: Repository;
 let folder: string;
+let connection: Connection;
+let client: Client;
 const mark = randomBytes(4).toString('hex');
 
 beforeAll(async () => {
@@ -21,12 +25,15 @@ beforeAll(async () => {
   const taskQueue = `refusing-${mark}`;
   cli = new Cli({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, HEARTBEAD_TASK_QUEUE: taskQueue });
   repository = new Repository();
+  connection = await Connection.connect({ address });
+  client = new Client({ connection, namespace });
   folder = mkdtempSync(join(tmpdir(), 'heartbead-refusing-'));
   const { code, stderr } = await cli.run(['up', '--max-agents', '4']);
   expect(code, stderr).toBe(0);
 }, 120_000);
 afterAll(async () => {
   await cli.end();
+  await connection.close();
   repository.remove();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -67,7 +74,7 @@ async function sling(
     seen: () => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []),
   };
 }
-const view = async (bead: string): Promise<BeadView> => cli.json<BeadView>(['show', bead]);
+const view = (bead: string): Promise<BeadView> => new BeadClient({ client }).view(bead);
 const comesTo = (bead: string, status: BeadView['status']): Promise<BeadView> =>
   until(
     `${bead} to be ${status}`,
