@@ -8,7 +8,11 @@ import { existsSync } from 'node:fs';
 const main = new URL('../dist/cli/main.js', import.meta.url);
 
 await prepare();
-await import(main.href);
+if (existsSync(main)) await import(main.href);
+else {
+  process.stderr.write('heartbead: this installation is incomplete, dist/cli/main.js is missing: install it again\n');
+  process.exitCode = 1;
+}
 
 async function prepare() {
   // An agent's call must be quick, and must not write into a checkout that it may be working on.

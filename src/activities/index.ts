@@ -3,12 +3,13 @@
  * everything may be asked twice.
  * @module
  */
-import type { Activities } from '../contract/index.js';
+import type { Activities, HostAnswers } from '../contract/index.js';
 import type { AttemptDir } from '../runner/index.js';
 import { makeDeliverMessage } from './deliver-message.js';
 import type { ActivityDeps } from './deps.js';
 import { makeOfferWork } from './offer-work.js';
 import { makePauseAttempt } from './pause-attempt.js';
+import { makeReadAttempt } from './read-attempt.js';
 import { makeStartAgent } from './start-agent.js';
 import { Preparations } from './start/preparations.js';
 import { makeStopAttempt } from './stop-attempt.js';
@@ -22,7 +23,7 @@ export type { ActivityDeps } from './deps.js';
  * ended (`tidy`).
  */
 export function createHostActivities(deps: ActivityDeps): {
-  activities: Activities;
+  activities: Activities & HostAnswers;
   sweep: (dir: AttemptDir) => Promise<void>;
   tidy: (dir: AttemptDir) => Promise<boolean>;
 } {
@@ -35,6 +36,7 @@ export function createHostActivities(deps: ActivityDeps): {
       offerWork: makeOfferWork(deps),
       pauseAttempt: makePauseAttempt(deps),
       deliverMessage: makeDeliverMessage(deps),
+      readAttempt: makeReadAttempt(deps),
     },
     sweep: (dir) => sweepUnstarted(deps, preparations, dir),
     tidy: (dir) => sweepEnded(deps, dir),

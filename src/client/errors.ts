@@ -111,3 +111,24 @@ export class FleetRefusedError extends ClientError {
     super(sentence, `see its state with \`heartbead ${kind} show ${id}\``, options);
   }
 }
+
+/** The host of an attempt does not take what is asked of it. */
+export class HostAwayError extends ClientError {
+  constructor(
+    readonly host: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `host ${host} does not answer: its worker is not up, or cannot reach Temporal`,
+      'start its worker (`heartbead up` there), then ask again',
+      options,
+    );
+  }
+}
+
+/** The host of an attempt has no such thing to read. */
+export class AttemptUnreadableError extends ClientError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, 'see how the attempt ended with `heartbead show`', options);
+  }
+}

@@ -3,6 +3,7 @@
  * failures as types.
  * @module
  */
+export * from './attempt-reader.js';
 export * from './beads.js';
 export * from './connect.js';
 export * from './deadline.js';

@@ -15,3 +15,4 @@ export * from './convoy.js';
 export * from './fleet.js';
 export * from './fleet-signals.js';
 export * from './usage.js';
+export * from './host-question.js';

@@ -36,3 +36,4 @@ export type { VerifyRemoteOptions } from './verify-remote.js';
 export { commitsAhead, descendsFrom, worktreeStatus } from './worktree-status.js';
 export type { StatusEntry, WorktreeStatus } from './worktree-status.js';
 export { conflictMarkers, lastMoves } from './agent-history.js';
+export { worktreeDiff } from './worktree-diff.js';

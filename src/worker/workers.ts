@@ -2,7 +2,7 @@ import { Worker } from '@temporalio/worker';
 import type { NativeConnection, WorkflowBundleOption, WorkerOptions } from '@temporalio/worker';
 import { taskQueues } from '../contract/index.js';
 import type { RefineryWorkerOptions } from '../activities/refinery/index.js';
-import type { Activities, FleetActivities } from '../contract/index.js';
+import type { Activities, FleetActivities, HostAnswers } from '../contract/index.js';
 import type { Host } from '../host/index.js';
 import { agentSlotSupplier } from './slot-supplier.js';
 
@@ -12,7 +12,7 @@ export interface CreateWorkersOptions {
   /** The town's main task queue; the others are derived from it. */
   taskQueue: string;
   host: Host;
-  activities: Activities;
+  activities: Activities & HostAnswers;
   /** What convoys and rigs ask for, on the main queue. */
   fleet: FleetActivities;
   refinery: RefineryWorkerOptions;
@@ -40,7 +40,7 @@ export async function createWorkers({
   workflowBundle,
   identity,
 }: CreateWorkersOptions): Promise<Worker[]> {
-  const { startAgent, verifyWork, stopAttempt, pauseAttempt, deliverMessage, offerWork } = activities;
+  const { startAgent, verifyWork, stopAttempt, pauseAttempt, deliverMessage, offerWork, readAttempt } = activities;
   const common: WorkerOptions = {
     connection,
     namespace,
@@ -84,7 +84,7 @@ export async function createWorkers({
     Worker.create({
       ...common,
       taskQueue: taskQueues.host(host.hostId, taskQueue),
-      activities: { startAgent, stopAttempt, pauseAttempt, deliverMessage, offerWork },
+      activities: { startAgent, stopAttempt, pauseAttempt, deliverMessage, offerWork, readAttempt },
     }),
     Worker.create({ ...common, ...refinery }),
   ]);

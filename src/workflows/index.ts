@@ -2,3 +2,4 @@
 export { bead } from './bead.js';
 export { convoy } from './convoy.js';
 export { rig } from './rig.js';
+export { hostQuestion } from './host-question.js';

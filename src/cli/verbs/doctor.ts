@@ -15,6 +15,7 @@ import {
   checkNode,
   checkStateDirectory,
 } from '../doctor/host-checks.js';
+import { checkLogout } from '../doctor/logout-check.js';
 import { exitCodes, reportOf } from '../exit.js';
 import { doctorPage } from '../render/doctor-page.js';
 
@@ -55,6 +56,7 @@ async function examine(context: Context): Promise<Check[]> {
       checkCell(env, home),
       checkClock([]),
       await checkLeftovers(home, false),
+      await guarded('logout', () => checkLogout(home, env)),
       await checkAttemptFolders(home),
       await guarded('mirrors', () => checkMirrors(home)),
       fail('server', message, next ?? 'run `heartbead up`'),
@@ -94,6 +96,7 @@ async function examine(context: Context): Promise<Check[]> {
   }
   checks.push(
     await checkLeftovers(home, workerUp),
+    await guarded('logout', () => checkLogout(home, env)),
     await checkAttemptFolders(home),
     await guarded('mirrors', () => checkMirrors(home)),
   );

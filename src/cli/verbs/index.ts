@@ -17,6 +17,7 @@ import { problems } from './problems.js';
 import { queue } from './queue.js';
 import { replay } from './replay.js';
 import { rig } from './rig.js';
+import { service } from './service.js';
 import { show } from './show.js';
 import { sling } from './sling.js';
 import { cancel, nudge, pause, resume, retry } from './steering.js';
@@ -55,6 +56,7 @@ export const verbs = [
   replay,
   notify,
   completion,
+  service,
   worker,
   agent,
   mcp,

@@ -26,7 +26,7 @@ const askEvery = 7;
 export function logs(program: Command): void {
   program
     .command('logs')
-    .description("the output of a bead's agent, read on the host where it ran")
+    .description("the output of a bead's agent, from any machine that reaches the server")
     .argument('<bead>', 'id of the bead')
     .option(
       '-f, --follow',
@@ -42,7 +42,12 @@ export function logs(program: Command): void {
         // A pipe gets the bytes; what an agent wrote must not steer the terminal of who reads it.
         const raw = asked || !context.io.terminal;
         const account = await ask(context, bead);
-        let dir = await chosen(context, bead, attempt, account);
+        const place = await chosen(context, bead, attempt, account);
+        if (!(place instanceof AttemptDir)) {
+          await remote(context, bead, place, { follow, raw, only: attempt !== undefined, stop: untilInterrupted() });
+          return exitCodes.fine;
+        }
+        let dir = place;
         let follower = new FileFollower(dir.agentLog);
         const print = (lines: string[]): void => {
           for (const line of lines)
@@ -80,16 +85,56 @@ export function logs(program: Command): void {
             current.spawnedAt !== undefined &&
             !(await known(homes(context), bead, current.id))
           ) {
-            context.note(
-              `the next attempt (${current.id}) runs on host ${current.host ?? 'unknown'}: read its log there`,
-            );
-            break;
+            if (current.host === undefined) continue;
+            print(follower.leftover());
+            context.note(`the next attempt (${current.id}) runs on host ${current.host}`);
+            await remote(context, bead, { id: current.id, host: current.host }, { follow, raw, only: false, stop });
+            return exitCodes.fine;
           }
         }
         print(follower.leftover());
         return exitCodes.fine;
       }),
     );
+}
+
+interface Elsewhere {
+  id: string;
+  host: string;
+}
+
+/** Reads from the hosts that the bead names, attempt after attempt, until it has ended or waits for a person. */
+async function remote(
+  context: Context,
+  bead: string,
+  first: Elsewhere,
+  { follow, raw, only, stop }: { follow: boolean; raw: boolean; only: boolean; stop: AbortSignal },
+): Promise<void> {
+  const { printRemoteLog } = await import('../remote-log.js');
+  for (let { id: attempt, host } = first; ;) {
+    const print = (lines: string[]): void => {
+      for (const line of lines)
+        if (context.json) context.printJsonLine({ attempt, line });
+        else context.io.out(raw ? line : colouredLine(line));
+    };
+    await printRemoteLog({ context, source: { bead, attempt, host, part: 'agent-log' }, follow, stop, print });
+    if (!follow || only) return;
+    for (;;) {
+      if (stop.aborted) return;
+      const { view } = await ask(context, bead);
+      if (view === undefined || isFinal(view.status) || view.status === 'blocked') return;
+      const next = view.current;
+      if (next !== undefined && next.id !== attempt && next.spawnedAt !== undefined && next.host !== undefined) {
+        context.note(`attempt ${attempt} has ended; now attempt ${next.id} on host ${next.host}`);
+        attempt = next.id;
+        host = next.host;
+        break;
+      }
+      await sleep(lookEvery * askEvery, undefined, { signal: stop }).catch((error: unknown) => {
+        if (!stop.aborted) throw error;
+      });
+    }
+  }
 }
 
 /** The bead's own account; its failure is kept, since the log may be here all the same. */
@@ -109,7 +154,7 @@ async function chosen(
   bead: string,
   attempt: string | undefined,
   account: { view?: BeadView; problem?: unknown },
-): Promise<AttemptDir> {
+): Promise<AttemptDir | Elsewhere> {
   const places = homes(context);
   const { view } = account;
   const wanted = attempt ?? view?.current?.id ?? view?.attempts.at(-1)?.id;
@@ -157,10 +202,7 @@ async function chosen(
       `see how it ended with \`heartbead show ${bead}\``,
     );
   }
-  throw failure(
-    `the log of attempt ${record.id} is not in this state directory: it ran on host ${record.host}`,
-    `run \`heartbead logs ${bead}\` there (or with its HEARTBEAD_HOME)`,
-  );
+  return { id: record.id, host: record.host };
 }
 
 async function known(places: string[], bead: string, attempt: string): Promise<AttemptDir | undefined> {

@@ -1,0 +1,86 @@
+import { WorkflowFailedError } from '@temporalio/client';
+import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/common';
+import { randomUUID } from 'node:crypto';
+import { hostQuestionId, hostQuestionType } from '../contract/index.js';
+import type { AttemptPart, AttemptPiece, HostQuestion } from '../contract/index.js';
+import type { Town } from './connect.js';
+import { defaultDeadline, within } from './deadline.js';
+import { AttemptUnreadableError, HostAwayError, NoWorkerError } from './errors.js';
+import { noWorkerAnswered, refusal } from './refusals.js';
+
+/** Whose writing is read, and where it lies. */
+export interface AttemptSource {
+  bead: string;
+  attempt: string;
+  host: string;
+  part: AttemptPart;
+}
+
+/** From the task's way to a host (which has 10 s to take it) and back. */
+const travelMs = 20_000;
+
+/**
+ * Reads what an attempt has written, piece by piece, from any machine that reaches Temporal: the attempt's host is asked
+ * over its own queue. Remembers where it is; after a failure the next call goes on there.
+ */
+export class AttemptReader {
+  #after: string | undefined;
+
+  constructor(
+    private readonly town: Pick<Town, 'client' | 'taskQueue'>,
+    readonly source: AttemptSource,
+  ) {}
+
+  /**
+   * @param waitMs the host may wait so long for something new, 30 s at most.
+   * @returns the next piece; empty when there is nothing new.
+   * @throws HostAwayError, AttemptUnreadableError, NoWorkerError
+   */
+  async next(waitMs = 0): Promise<AttemptPiece & { bytes: Buffer }> {
+    const { bead, attempt, host, part } = this.source;
+    const { client, taskQueue } = this.town;
+    const workflowId = hostQuestionId(randomUUID());
+    const question: HostQuestion = { host, read: { bead, attempt, part, after: this.#after, waitMs } };
+    let asked = false;
+    try {
+      const handle = await within(client, defaultDeadline, () =>
+        client.workflow.start(hostQuestionType, {
+          workflowId,
+          taskQueue,
+          args: [question],
+          workflowExecutionTimeout: waitMs + 2 * travelMs,
+          // A person waits for it.
+          priority: { priorityKey: 1 },
+        }),
+      );
+      asked = true;
+      const piece = (await within(client, waitMs + travelMs, () => handle.result())) as AttemptPiece;
+      this.#after = piece.next;
+      return { ...piece, bytes: Buffer.from(piece.data, 'base64') };
+    } catch (error) {
+      throw this.#problem(error);
+    } finally {
+      // What an agent printed may be a secret: it is not to stay in a history.
+      if (asked)
+        await within(client, defaultDeadline, () =>
+          client.workflowService.deleteWorkflowExecution({
+            namespace: client.options.namespace,
+            workflowExecution: { workflowId },
+          }),
+        );
+    }
+  }
+
+  #problem(error: unknown): unknown {
+    const { host } = this.source;
+    if (!(error instanceof WorkflowFailedError)) {
+      return noWorkerAnswered(error)
+        ? new NoWorkerError(`a question to host ${host}`, { cause: error })
+        : refusal(error);
+    }
+    const failure = error.cause instanceof ActivityFailure ? error.cause.cause : error.cause;
+    if (failure instanceof TimeoutFailure) return new HostAwayError(host, { cause: error });
+    if (failure instanceof ApplicationFailure) return new AttemptUnreadableError(failure.message, { cause: error });
+    return error;
+  }
+}

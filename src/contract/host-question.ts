@@ -1,0 +1,56 @@
+/**
+ * What anybody who reaches Temporal can ask of an attempt's host: pieces of its log, and its diff. The question is a
+ * short workflow, whose only activity runs on the host's own queue; who asked deletes it with its answer.
+ * @module
+ */
+
+/** The workflow type of a question. It is none of `workflowTypes`: it holds no state, and nobody lists or keeps it. */
+export const hostQuestionType = 'hostQuestion';
+
+/** @returns the workflow id of a question. */
+export const hostQuestionId = (unique: string): string => `question-${unique}`;
+
+/**
+ * What there is to read of an attempt: what its agent printed, what its runner noted, and what it changed against its
+ * base so far (untracked files are not in it).
+ */
+export const attemptParts = ['agent-log', 'runner-log', 'diff'] as const;
+export type AttemptPart = (typeof attemptParts)[number];
+
+/** Bytes of a piece: with the third that base64 adds it stays below 256 kB. */
+export const pieceBytes = 180 * 1024;
+/** The longest that a host holds a question back for something new. */
+export const mostWaitMs = 30_000;
+
+export interface ReadAttemptInput {
+  bead: string;
+  attempt: string;
+  part: AttemptPart;
+  /** Where the piece before this one ended, as it said. */
+  after?: string | undefined;
+  /** The host answers only when there is something new, or after so long. Not more than `mostWaitMs`. */
+  waitMs: number;
+}
+
+export interface AttemptPiece {
+  /** Base64: a piece may end in the middle of a character. */
+  data: string;
+  /** For the next question. */
+  next: string;
+  /** There is more right now. */
+  more: boolean;
+  /** The attempt had ended before this piece was read: without `more` it is the last one. */
+  ended: boolean;
+  /** What `after` named is not there any more (a log rotated away, another diff): this piece is from the start. */
+  restarted: boolean;
+}
+
+/** What a host answers. Implementation: `src/activities/read-attempt.ts`. */
+export interface HostAnswers {
+  readAttempt(input: ReadAttemptInput): Promise<AttemptPiece>;
+}
+
+export interface HostQuestion {
+  host: string;
+  read: ReadAttemptInput;
+}

@@ -1,0 +1,118 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { checkLogout } from '../../../src/cli/doctor/logout-check.js';
+import { planService } from '../../../src/cli/service/install.js';
+import { launchdAgent, systemdUnit } from '../../../src/cli/service/unit.js';
+import { writeRecord } from '../../../src/client/records.js';
+import { scratchFolder, script } from '../../support/scratch.js';
+
+const options = {
+  home: '/home/me/state dir',
+  env: { HOME: '/home/me', PATH: '/usr/bin:/opt/100% "tools"' },
+  taskQueue: 'heartbead',
+  maxAgents: undefined,
+};
+const plan = {
+  command: ['/usr/bin/env', 'a $HOME "b" 100%', '\\'],
+  environment: { A: 'x "y" $z 5%' },
+  environmentFile: '/home/me/100%/service.env',
+  log: '/home/me/service.log',
+  description: 'A town',
+};
+
+test('the unit of a town of its own runs server and worker, and what it starts outlives a restart', () => {
+  const { path, text, next } = planService('systemd', options);
+  expect(path).toBe('/home/me/.config/systemd/user/heartbead.service');
+  expect(text).toMatch(/^ExecStart="\S+" "\S+bin\/heartbead\.mjs" "up" "--foreground"$/m);
+  expect(text).toContain('\nKillMode=process\n');
+  expect(text).toContain('\nEnvironment="HEARTBEAD_HOME=/home/me/state dir"\n');
+  expect(text).toContain('\nEnvironment="PATH=/usr/bin:/opt/100%% \\"tools\\""\n');
+  expect(next.join('\n')).toMatch(/systemctl --user enable --now heartbead[^]*loginctl enable-linger/);
+});
+
+test('with a server of somebody else only a worker runs; no secret gets into the file', () => {
+  const { path, text, next } = planService('systemd', {
+    ...options,
+    env: {
+      ...options.env,
+      XDG_CONFIG_HOME: '/conf',
+      TEMPORAL_ADDRESS: 'temporal:7233',
+      TEMPORAL_API_KEY: 'secret-key',
+      ANTHROPIC_API_KEY: 'secret-key',
+    },
+    taskQueue: 'team/a b',
+    maxAgents: 3,
+  });
+  expect(path).toBe('/conf/systemd/user/heartbead-team_a_b.service');
+  expect(text).toMatch(/^ExecStart=.* "worker" "--max-agents" "3"$/m);
+  expect(text).toContain('"TEMPORAL_ADDRESS=temporal:7233"');
+  expect(text).toContain('"HEARTBEAD_TASK_QUEUE=team/a b"');
+  expect(text).not.toContain('secret-key');
+  expect(next.join('\n')).toContain('/home/me/state dir/service.env');
+});
+
+test('in a unit nothing of a word means anything to systemd', () => {
+  const text = systemdUnit(plan);
+  expect(text).toContain(String.raw`ExecStart="/usr/bin/env" "a $$HOME \"b\" 100%%" "\\"`);
+  expect(text).toContain(String.raw`Environment="A=x \"y\" $z 5%%"`);
+  expect(text).toContain('EnvironmentFile=-/home/me/100%%/service.env');
+});
+
+const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0;
+
+test.skipIf(!hasSystemd)('systemd takes the unit', () => {
+  const file = join(scratchFolder('unit'), 'heartbead.service');
+  writeFileSync(file, planService('systemd', options).text);
+  const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', '--generators=no', file]);
+  expect({
+    status,
+    said: stderr
+      .toString()
+      .split('\n')
+      .filter((line) => line.includes('heartbead')),
+  }).toEqual({
+    status: 0,
+    said: [],
+  });
+});
+
+test('the launchd agent is a property list whose shell hands the words on as they are', () => {
+  const folder = scratchFolder('agent');
+  const out = join(folder, 'out');
+  const program = script(join(folder, 'program'), `printf '%s|' "$SECRET" "$@" > '${out}'`);
+  writeFileSync(join(folder, 'service.env'), 'SECRET="of the file"\n');
+  const text = launchdAgent('dev.heartbead.a', {
+    ...plan,
+    command: [program, 'a $HOME', '<b> & "c"'],
+    environmentFile: join(folder, 'service.env'),
+  });
+  expect(text).toContain('<key>AbandonProcessGroup</key>\n  <true/>');
+  const words = [...(/<array>([^]*?)<\/array>/.exec(text)?.[1] ?? '').matchAll(/<string>([^]*?)<\/string>/g)].map(
+    ([, word]) =>
+      (word ?? '').replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&quot;', '"').replaceAll('&amp;', '&'),
+  );
+  const [shell = '', ...args] = words;
+  expect(spawnSync(shell, args).status).toBe(0);
+  expect(spawnSync('cat', [out]).stdout.toString()).toBe('of the file|a $HOME|<b> & "c"|');
+  expect(planService('launchd', options).path).toBe('/home/me/Library/LaunchAgents/dev.heartbead.heartbead.plist');
+});
+
+test.each([
+  ['no systemd', undefined, '/user.slice/session-3.scope', 'ok', /no systemd/],
+  ['a systemd without a login manager', 'exit 1', '/user.slice/session-3.scope', 'ok', /no login manager/],
+  ['processes that may stay', 'echo "b false"', '/user.slice/session-3.scope', 'ok', /ends nothing/],
+  ['a service of the user', 'echo "b true"', '/user.slice/user@1.service/heartbead.service', 'ok', /nothing here runs/],
+  ['a login session', 'echo "b true"', '0::/user.slice/user-1.slice/session-3.scope', 'warn', /when you log out/],
+] as const)('doctor on logging out, with %s', async (_, busctl, group, verdict, said) => {
+  const folder = scratchFolder('logout');
+  const bin = join(folder, 'bin');
+  mkdirSync(bin);
+  if (busctl !== undefined) script(join(bin, 'busctl'), busctl);
+  const record = { pid: process.pid, startTime: '1', log: 'none', taskQueue: 'a', maxAgents: 1, address: 'none' };
+  await writeRecord(folder, 'worker', record);
+  const check = await checkLogout(folder, { PATH: bin }, (pid) => Promise.resolve(pid === process.pid ? group : ''));
+  expect(check).toMatchObject({ name: 'logout', verdict });
+  expect(check.text).toMatch(said);
+});
