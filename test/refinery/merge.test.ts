@@ -327,14 +327,15 @@ describe('conflicts', () => {
     expect(await merge(lab, request)).toMatchObject({ outcome: 'conflict', paths: ['list.txt'] });
   });
 
-  test('a branch without common history is an error, not a conflict', async () => {
+  test('a branch without common history is rework with advice, not a conflict', async () => {
     await git(lab.seed, 'checkout', '--quiet', '--orphan', 'strange');
     const sha = await commit(lab, { 'list.txt': 'strange\n' });
     await git(lab.seed, 'push', '--quiet', 'origin', 'strange');
     const request = { ...(await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }])), branch: 'strange', sha };
     expect(await merge(lab, request)).toMatchObject({
-      outcome: 'error',
-      reason: expect.stringContaining('unrelated histories'),
+      outcome: 'unrelated',
+      target: 'main',
+      targetSha: await originSha(lab, 'refs/heads/main'),
     });
   });
 });

@@ -100,7 +100,7 @@ test('a server whose HTTP API is open is found out', async () => {
   const home = scratchFolder('open');
   const address = `127.0.0.1:${port}`;
   const town = { address, namespace: 'default', source: 'embedded', home } as Parameters<typeof checkWebPages>[0];
-  await writeRecord(home, 'server', { pid: server.pid, address } as ServerRecord);
+  await writeRecord(home, 'server', { pid: server.pid, startTime: '0', address } as ServerRecord);
   expect(await checkWebPages(town)).toMatchObject({
     verdict: 'fail',
     text: expect.stringMatching(new RegExp(`any web page .* at 127\\.0\\.0\\.1:${httpPort}$`)),
