@@ -125,7 +125,7 @@ describe('what a killed merge leaves on its host', () => {
     });
     const pid = Number(await readFile(join(lab.dir, 'pid'), 'utf8'));
     expect(processAlive(pid)).toBe(true);
-    expect(await leftovers(lab.home)).toEqual(['demo/lamp', 'entry lamp']);
+    expect(await leftovers(lab.home)).toEqual(['demo/lamp', 'ref of a merge']);
     return { request, pid };
   };
 

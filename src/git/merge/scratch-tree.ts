@@ -69,7 +69,8 @@ export async function removeLeftScratches(
       await beforeEach(path);
       for (const name of await folders(mirrors)) {
         const mirror = join(mirrors, name);
-        if ((await findAdmin(mirror, path)) !== undefined) await removeScratch(mirror, path);
+        const known = (await findAdmin(mirror, path)) !== undefined || (await exists(join(mirror, mergingRef(path))));
+        if (known) await removeScratch(mirror, path);
       }
       // Its mirror is gone, or never got an entry.
       await dropWorktree(path, undefined);

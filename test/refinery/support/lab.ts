@@ -226,8 +226,10 @@ export async function leftovers(home: string): Promise<string[]> {
   const left: string[] = [];
   for (const rig of await list(join(home, 'refinery')))
     for (const name of await list(join(home, 'refinery', rig))) if (!name.includes('.log')) left.push(`${rig}/${name}`);
-  for (const mirror of await list(join(home, 'mirrors')))
+  for (const mirror of await list(join(home, 'mirrors'))) {
     for (const name of await list(join(home, 'mirrors', mirror, 'worktrees'))) left.push(`entry ${name}`);
+    for (const _ of await list(join(home, 'mirrors', mirror, 'refs', 'heartbead-merging'))) left.push('ref of a merge');
+  }
   return left;
 }
 
