@@ -30,6 +30,8 @@ const notRunHere: Record<string, string> = {
   'npm start': 'the demo: test/cli/demo.test.ts',
   'npm start -- --exit': 'the demo: test/cli/demo.test.ts',
   'npm test': 'this very run',
+  'npm run escapes': 'the same catalogue: test/cell/escapes.test.ts',
+  'heartbead doctor --sandbox': 'the same catalogue: test/cell/escapes.test.ts',
   'npm run race': 'test/unit/race.test.ts',
   'npm run simulate -- --seeds 10000': 'test/unit/simulation and test/workflow/simulation.test.ts',
   'npm run chaos -- --minutes 10': 'test/process/chaos.test.ts',
