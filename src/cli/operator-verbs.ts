@@ -35,6 +35,7 @@ export const operatorVerbs = [
   'replay',
   'notify',
   'completion',
+  'service',
   'worker',
 ] as const;
 

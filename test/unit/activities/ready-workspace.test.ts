@@ -27,7 +27,7 @@ function lab(): {
   const ready = (workspace: Workspace, signal = new AbortController().signal): Promise<void> =>
     readyWorkspace({
       input: { attempt: '1-abcdabcd', agent: { adapter: 'shell', env: ['GIVEN'] }, workspace } as StartAgentInput,
-      dir: { worktree: tree, setupLog: join(folder, 'setup.log') } as AttemptDir,
+      dir: { home: folder, worktree: tree, setupLog: join(folder, 'setup.log') } as AttemptDir,
       env: { PATH: process.env['PATH'], GIVEN: 'yes', SECRET: 'no', HTTPS_PROXY: 'http://proxy:1' },
       signal,
       say: (text) => said.push(text),
