@@ -55,7 +55,8 @@ describe('the Web UI in a real browser', () => {
   /** Opens a bead's page; the UI adds the run by itself. */
   const openBead = async (id: string, tab?: string): Promise<void> => {
     await open(`workflows/bead-${id}`);
-    await page.waitForURL(/\/history/);
+    // Which tab comes first differs from version to version; the run is in the address of all of them.
+    await page.waitForURL(/\/workflows\/[^/]+\/[0-9a-f-]{36}/);
     if (tab !== undefined) await page.getByTestId(`${tab}-tab`).click();
   };
   /** The UI's own form for updates. */
