@@ -88,7 +88,7 @@ export const changes = [
   {
     name: 'setting of a rig',
     file: 'src/contract/rig.ts',
-    find: 'export interface RigSettings {\n',
+    find: 'export interface RigSettings extends Workspace {\n',
     add: '  tried?: string;\n',
     stops: ['src/domain/rig-settings.ts'],
   },

@@ -16,7 +16,7 @@ import { defaultDeadline, within } from './deadline.js';
 import { describeBead } from './describe.js';
 import type { BeadDescription } from './describe.js';
 import { BeadEndedError, BeadExistsError, BeadNotFoundError, BeadRefusedError, NoWorkerError } from './errors.js';
-import { noWorkerAnswered, refusal } from './refusals.js';
+import { noWorkerAnswered, refusal, unlessOvertaken } from './refusals.js';
 
 const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
 const keys = {
@@ -167,11 +167,17 @@ export class BeadClient {
   async #update(bead: string, name: string, payload: object): Promise<string> {
     let taken = false;
     try {
-      const update = await this.#limited(() =>
-        this.#handle(bead).startUpdate<{ text: string }, [object]>(name, { args: [payload], waitForStage: 'ACCEPTED' }),
-      );
-      taken = true;
-      return (await this.#limited(() => update.result(), Math.max(this.#deadline, settleWithin))).text;
+      return await unlessOvertaken(async () => {
+        taken = false;
+        const update = await this.#limited(() =>
+          this.#handle(bead).startUpdate<{ text: string }, [object]>(name, {
+            args: [payload],
+            waitForStage: 'ACCEPTED',
+          }),
+        );
+        taken = true;
+        return (await this.#limited(() => update.result(), Math.max(this.#deadline, settleWithin))).text;
+      });
     } catch (error) {
       if (error instanceof WorkflowUpdateFailedError)
         throw new BeadRefusedError(bead, error.cause?.message ?? error.message, { cause: error });

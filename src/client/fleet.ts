@@ -27,7 +27,7 @@ import { defaultDeadline, within } from './deadline.js';
 import { FleetEndedError, FleetExistsError, FleetNotFoundError, FleetRefusedError, NoWorkerError } from './errors.js';
 import type { FleetKind } from './errors.js';
 import { quoted } from './list.js';
-import { noWorkerAnswered, refusal } from './refusals.js';
+import { noWorkerAnswered, refusal, unlessOvertaken } from './refusals.js';
 
 const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
 const rigKey = keyword(searchAttributes.rig);
@@ -206,7 +206,9 @@ export class FleetClient {
     await this.#running(kind, id);
     return (
       await this.#answered(kind, id, () =>
-        this.#handle(kind, id).executeUpdate<{ text: string }, [object]>(name, { args: [payload] }),
+        unlessOvertaken(() =>
+          this.#handle(kind, id).executeUpdate<{ text: string }, [object]>(name, { args: [payload] }),
+        ),
       )
     ).text;
   }

@@ -1,5 +1,6 @@
 import { NamespaceNotFoundError } from '@temporalio/common';
 import { QueryNotRegisteredError, isGrpcDeadlineError, isGrpcServiceError } from '@temporalio/client';
+import retry from 'p-retry';
 import { ClientError, NoServerError, ServerRefusedError } from './errors.js';
 
 // Codes of gRPC, which is not a direct dependency.
@@ -36,6 +37,21 @@ export function noWorkerAnswered(error: unknown): boolean {
   // itself.
   const said = grpcError(error)?.code;
   return said === code.failedPrecondition || said === code.cancelled;
+}
+
+/**
+ * @returns whether an update was refused because the workflow task that would have answered it failed, and nothing of it
+ * was kept. A server from 1.31 on says so where it takes the task again for everybody else: an update that ends its
+ * workflow, and a signal that came in that moment (`UNHANDLED_COMMAND`).
+ */
+function overtaken(error: unknown): boolean {
+  const said = grpcError(error);
+  return said?.code === code.failedPrecondition && /workflow task failure/i.test(said.details ?? '');
+}
+
+/** Asks again for an update that a signal has overtaken: it was not carried out. */
+export function unlessOvertaken<T>(update: () => Promise<T>): Promise<T> {
+  return retry(update, { retries: 5, minTimeout: 50, factor: 2, shouldRetry: ({ error }) => overtaken(error) });
 }
 
 /** @returns whether the server knows no such workflow. A namespace that it does not know is another matter. */

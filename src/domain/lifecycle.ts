@@ -127,7 +127,7 @@ export function initialState(input: BeadInput, now: number): BeadState {
  * Only beats and signals of the attempt itself move the clock after which it is given up; a host's word of it does not.
  * @returns the event as this rule reads it, or undefined when it reads it as earlier versions did.
  */
-export function heardFromHostOnly(state: BeadState, event: BeadEvent): BeadEvent | undefined {
+function heardFromHostOnly(state: BeadState, event: BeadEvent): BeadEvent | undefined {
   const { current } = state;
   // Before the spawn the host's word is all there can be, and nobody's lease is at stake.
   if (current?.spawnedAt === undefined || isFinal(state.status)) return undefined;
@@ -148,6 +148,23 @@ export function heardFromHostOnly(state: BeadState, event: BeadEvent): BeadEvent
     default:
       return undefined;
   }
+}
+
+/** Rules that came after histories had been written: the patch of each, asked for where the rule makes a difference. */
+export const laterRules = ['a-login-is-tried-again', 'only-the-attempt-moves-its-clock'] as const;
+export type LaterRule = (typeof laterRules)[number];
+
+/**
+ * @param holds whether a rule holds for this bead; the workflow asks its history (`patched`).
+ * @returns the event as the rules of today read it. Whoever applies events to a bead reads them by this.
+ */
+export function readByRules(state: BeadState, told: BeadEvent, holds: (rule: LaterRule) => boolean): BeadEvent {
+  // Runs of before asked a person at the first refusal.
+  if (told.type === 'ended' && told.result.outcome === 'auth_failed' && holds('a-login-is-tried-again'))
+    return { ...told, loginAgain: true };
+  // In runs of before every word of a host moved the clock after which its attempt is given up.
+  const strict = heardFromHostOnly(state, told);
+  return strict !== undefined && holds('only-the-attempt-moves-its-clock') ? strict : told;
 }
 
 /**

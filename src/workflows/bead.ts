@@ -37,10 +37,10 @@ import {
 import type { BeadInput, BeadResult, BeadState, BeadView } from '../contract/index.js';
 import {
   beadInputProblem,
-  heardFromHostOnly,
   initialState,
   landingErrand,
   lossRecorded,
+  readByRules,
   mayDispatch,
   mayOfferAgain,
   nextDeadline,
@@ -94,20 +94,11 @@ class Bead implements Keep {
     this.apply(input.carried ? { type: 'renewed' } : { type: 'tick' });
   }
 
-  /** @returns the event as it is read now; a history of an earlier version, whose patch is missing, keeps its reading. */
-  #byItsRule(told: BeadEvent): BeadEvent {
-    // Runs of before asked a person at the first refusal.
-    if (told.type === 'ended' && told.result.outcome === 'auth_failed' && patched('a-login-is-tried-again'))
-      return { ...told, loginAgain: true };
-    // In runs of before every word of a host moved the clock after which its attempt is given up.
-    const strict = heardFromHostOnly(this.state, told);
-    return strict !== undefined && patched('only-the-attempt-moves-its-clock') ? strict : told;
-  }
-
   /** The only place where the state changes. */
   apply(told: BeadEvent): void {
     const before = this.state;
-    const event = this.#byItsRule(told);
+    // A history of an earlier version, whose patch is missing, keeps its reading.
+    const event = readByRules(before, told, patched);
     this.state = step(before, event, Date.now());
     // The patch: runs of before took an agent's first word for the end of a row of losses.
     if (

@@ -27,7 +27,7 @@ test.runIf(existsSync(at('.git')))(
     const { code, stdout, stderr } = await cli.run(['--exit'], { program });
     expect(stderr).toBe('');
     expect(stdout).toMatch(/SIGKILL to the runner \(pid \d+\) and the agent \(pid \d+\)/);
-    expect(stdout.match(/git finds it on the origin's main, \d+ commit\(s\) came with it/g)).toHaveLength(4);
+    expect(stdout.match(/git finds it on the origin's main, \d+ commits? came with it/g)).toHaveLength(4);
     expect(stdout.match(/conflicted with what had been merged before: it went back to an agent/g)).toHaveLength(1);
     expect(stdout).toMatch(/attempt 1-\w+: lost \(the one that was killed\)/);
     expect(stdout).toContain('All four beads closed with evidence and merged; the convoy has landed on main.');

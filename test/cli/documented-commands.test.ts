@@ -57,6 +57,8 @@ const notRunHere: Record<string, string> = {
   ),
   'heartbead VERB --help': 'a pattern: asked of every verb below',
   'heartbead agent …': 'a pattern: the agents of these tests use it',
+  'heartbead agent done': 'the agents of these tests use it',
+  'heartbead logs': 'a name: `heartbead logs BEAD` is run',
 };
 
 let cli: Cli;

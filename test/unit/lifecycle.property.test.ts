@@ -13,7 +13,7 @@ import type {
 import {
   defaultClocks,
   explain,
-  heardFromHostOnly,
+  readByRules,
   initialState,
   nextDeadline,
   step,
@@ -260,7 +260,13 @@ function live(given: readonly { happening: Happening; after: number }[], look: (
     if (event === undefined) continue;
     now = what.kind === 'atDeadline' ? Math.max(nextDeadline(state)?.at ?? now, now) : now + after;
     // As the workflow reads it.
-    const next = freeze(step(state, heardFromHostOnly(state, event) ?? event, now));
+    const next = freeze(
+      step(
+        state,
+        readByRules(state, event, () => true),
+        now,
+      ),
+    );
     look({ before: state, event, after: next, now });
     state = next;
   }

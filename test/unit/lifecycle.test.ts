@@ -6,7 +6,7 @@ import {
   defaultClocks,
   explain,
   firesInVain,
-  heardFromHostOnly,
+  readByRules,
   initialState,
   lossRecorded,
   nextDeadline,
@@ -175,7 +175,10 @@ describe('the life of a bead', () => {
     const attempt = '1-aaaaaaaa';
     /** As the workflow applies it. */
     const by = (story: Story, ms: number, event: BeadEvent): Story =>
-      story.after(ms, heardFromHostOnly(story.state, event) ?? event);
+      story.after(
+        ms,
+        readByRules(story.state, event, () => true),
+      );
     const accepted: BeadEvent = {
       type: 'silent',
       attempt,

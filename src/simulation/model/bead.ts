@@ -25,7 +25,7 @@ import type {
   StartAgentInput,
   StopAttemptResult,
 } from '../../contract/index.js';
-import { heardFromHostOnly, initialState, nextDeadline, step } from '../../domain/index.js';
+import { initialState, nextDeadline, readByRules, step } from '../../domain/index.js';
 import type { BeadEvent } from '../../domain/index.js';
 import type { AgentLife, Status } from '../../testing/index.js';
 import { eventOfFailure } from '../../workflows/failures.js';
@@ -93,7 +93,11 @@ export class ModelBead {
   apply(event: BeadEvent): void {
     const before = this.life;
     const now = this.town.clock.now();
-    const state = step(before, heardFromHostOnly(before, event) ?? event, now);
+    const state = step(
+      before,
+      readByRules(before, event, () => true),
+      now,
+    );
     if (before.current?.id !== state.current?.id) this.#heardAt = now;
     if (event.type === 'heartbeat' && event.signal.attempt === state.current?.id) this.#heardAt = now;
     this.life = state;

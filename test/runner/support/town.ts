@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { inject, onTestFinished } from 'vitest';
+import { unlessOvertaken } from '../../../src/client/refusals.js';
 import { attemptRefs, beadWorkflowId } from '../../../src/contract/index.js';
 import type {
   AgentSpec,
@@ -180,7 +181,7 @@ export async function startTown(): Promise<Town> {
       baseSha,
       nextToken,
       spawn: () => spawnRunner(dir),
-      order: (order) => current.executeUpdate('order', { args: [order] }),
+      order: (order) => unlessOvertaken(() => current.executeUpdate('order', { args: [order] })),
       heard: async () => (await state()).heard,
       notes: async () => (await state()).notes,
       ended: () => handle.result(),
