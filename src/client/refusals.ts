@@ -36,7 +36,7 @@ export function noWorkerAnswered(error: unknown): boolean {
   // nobody has ever run; at the deadline the server is sometimes quicker than our own clock and says "cancelled"
   // itself.
   const said = grpcError(error)?.code;
-  return said === code.failedPrecondition || said === code.cancelled;
+  return (said === code.failedPrecondition && !overtaken(error)) || said === code.cancelled;
 }
 
 /**
