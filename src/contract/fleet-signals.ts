@@ -6,8 +6,8 @@ import { beadWorkflowId } from './names.js';
 import { branchProblem, shaProblem } from './problems.js';
 import { clip, limits } from './limits.js';
 import type { BeadReport } from './convoy.js';
-import type { MergeRequest, ProbeProgress, ReturnSlot, SlotRequest, WithdrawMerge } from './rig.js';
-import { beadStatuses } from './types.js';
+import type { MergeRequest, ProbeProgress, ReturnSlot, SlotEnd, SlotRequest, WithdrawMerge } from './rig.js';
+import { beadStatuses, outcomes } from './types.js';
 import type { Decided } from './types.js';
 
 const record = (value: unknown): Record<string, unknown> | undefined =>
@@ -25,20 +25,51 @@ export function readSlotRequest(payload: unknown): Decided<SlotRequest> | string
   const p = record(payload);
   if (p === undefined || !name(p['bead']) || !name(p['workflowId'])) return 'not a request for a slot';
   if (!instant(p['since'])) return 'a request for a slot without its age';
-  return { bead: p['bead'], workflowId: p['workflowId'], priority: priorityOf(p['priority']), since: p['since'] };
+  return {
+    bead: p['bead'],
+    workflowId: p['workflowId'],
+    priority: priorityOf(p['priority']),
+    since: p['since'],
+    agent: name(p['agent']) ? p['agent'] : undefined,
+    retried: p['retried'] === true ? true : undefined,
+  };
 }
 
 /** Reads a `returnSlot` signal. */
 export function readReturnSlot(payload: unknown): Decided<ReturnSlot> | string {
   const p = record(payload);
   if (p === undefined || !name(p['bead'])) return 'not the return of a slot';
-  return { bead: p['bead'], infraLoss: p['infraLoss'] === true, progress: p['progress'] === true };
+  return {
+    bead: p['bead'],
+    infraLoss: p['infraLoss'] === true,
+    progress: p['progress'] === true,
+    end: readSlotEnd(p['end']),
+  };
+}
+
+/** Beads of earlier versions say nothing of it; one that cannot be read stops nobody. */
+function readSlotEnd(value: unknown): Decided<SlotEnd> | undefined {
+  const p = record(value);
+  const outcome = outcomes.find((known) => known === p?.['outcome']);
+  if (p === undefined || outcome === undefined || !name(p['agent'])) return undefined;
+  const { reached, fruitless, usd } = p;
+  return {
+    outcome,
+    reason: clip(typeof p['reason'] === 'string' ? p['reason'] : '', 500),
+    agent: p['agent'],
+    host: name(p['host']) ? p['host'] : undefined,
+    reached: reached === 'progress' || reached === 'spawned' ? reached : 'nothing',
+    fruitless: instant(fruitless) ? Math.min(Math.floor(fruitless), 1_000) : 0,
+    usd: instant(usd) ? usd : 0,
+  };
 }
 
 /** Reads a `probeProgress` signal. */
 export function readProbeProgress(payload: unknown): Decided<ProbeProgress> | string {
   const p = record(payload);
-  return p !== undefined && name(p['bead']) ? { bead: p['bead'] } : 'not the progress of a bead';
+  return p !== undefined && name(p['bead'])
+    ? { bead: p['bead'], spawned: p['spawned'] === true ? true : undefined }
+    : 'not the progress of a bead';
 }
 
 /** Reads an `enqueueMerge` signal. An empty target is the rig's base. */

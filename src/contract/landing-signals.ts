@@ -1,5 +1,5 @@
 import { clip } from './limits.js';
-import type { Granted, MergeEnded } from './rig.js';
+import type { CauseGone, Granted, MergeEnded } from './rig.js';
 
 const record = (value: unknown): Record<string, unknown> | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
@@ -15,6 +15,12 @@ export function readGranted(payload: unknown): Granted | string {
   if (settings === undefined || typeof settings['repo'] !== 'string' || record(settings['agent']) === undefined)
     return 'a grant without settings';
   return p as unknown as Granted;
+}
+
+/** Reads a `causeGone` signal, likewise. */
+export function readCauseGone(payload: unknown): CauseGone | string {
+  const bead = record(payload)?.['bead'];
+  return typeof bead === 'string' ? { bead } : 'not the end of a cause';
 }
 
 /** Reads a `mergeEnded` signal, likewise. @returns the answer, or what is wrong with it as text. */

@@ -1,5 +1,5 @@
 /** The contract of rigs and their refinery. Names are wire format. All durations are milliseconds. @module */
-import type { AgentSpec, Budgets, Clocks, Workspace } from './types.js';
+import type { AgentSpec, Budgets, Clocks, Outcome, Workspace } from './types.js';
 
 /**
  * How the refinery brings a branch onto its target. `branch-only` pushes the branch and merges nothing; `pr` opens a
@@ -52,6 +52,56 @@ export interface RigSettings extends Workspace {
   approval: boolean;
   clocks?: Partial<Clocks>;
   budgets?: Partial<Budgets>;
+  /** So many paid starts within an hour may lead to no verified work; then the rig starts no more. */
+  startsPerHour?: number;
+  /** US dollars that the attempts of an hour may cost, as their programs count them; then the rig starts no more. */
+  usdPerHour?: number;
+}
+
+/**
+ * Ends of an attempt whose cause is most likely not the bead's own: the next bead of its rig (or host) would meet the
+ * same.
+ */
+export const sharedCauses = [
+  'auth_failed',
+  'out_of_credit',
+  'not_installed',
+  'setup_failed',
+  'push_refused',
+] as const satisfies readonly Outcome[];
+export type SharedCause = (typeof sharedCauses)[number];
+
+/** A cause for which a rig holds back further starts. `spend`: it has paid too much for too little. */
+export interface RigStop {
+  cause: SharedCause | 'spend';
+  /** Requests of this agent are held (`SlotRequest.agent`); absent: all. */
+  agent?: string;
+  reason: string;
+  /** Where it was met first. */
+  host?: string;
+  since: number;
+  /** The beads that met it, the first one first. */
+  met: MetBead[];
+  /** Two beads have met it: it is nobody's own. */
+  confirmed: boolean;
+  /** When the next bead may find out whether it still holds; absent: when an operator says so. */
+  probeAt?: number;
+  /** Beads that have found out in vain. */
+  probes: number;
+}
+
+/** A bead that has met a shared cause. `again`: an operator has said since that it is mended. */
+export interface MetBead {
+  bead: string;
+  workflowId: string;
+  again?: boolean;
+}
+
+/** What attempts of one minute have cost; `starts` led to no verified work. */
+export interface SpentMinute {
+  minute: number;
+  starts: number;
+  usd: number;
 }
 
 /** Input of the rig workflow. `carried` is set only by continue-as-new. */
@@ -69,11 +119,17 @@ export interface SlotRequest {
   priority: number;
   /** When it asked first: age decides among equals. */
   since: number;
+  /** Which agent it is for: `rig`, or a name for the bead's own, equal for equal ones. */
+  agent?: string;
+  /** An operator has asked for it. Not kept. */
+  retried?: boolean;
 }
 export interface Grant extends SlotRequest {
   grantedAt: number;
   /** The one bead that an open breaker lets through. */
   probe: boolean;
+  /** It was let through in spite of a stop, to find out whether the cause still holds. */
+  ahead?: boolean;
   /** Whether the bead has been sent its `granted`. */
   told?: boolean;
 }
@@ -156,7 +212,8 @@ export interface Breaker {
 /** What is still to be said to a bead or convoy; kept in the state so that no renewal and no crash loses it. */
 export type RigNews =
   | { id: number; workflowId: string; signal: 'mergeEnded'; payload: MergeEnded }
-  | { id: number; workflowId: string; signal: 'slotRefused'; payload: SlotRefused };
+  | { id: number; workflowId: string; signal: 'slotRefused'; payload: SlotRefused }
+  | { id: number; workflowId: string; signal: 'causeGone'; payload: CauseGone };
 
 /** The full state of a rig: the answer of its `state` query, and what continue-as-new carries over. */
 export interface RigState {
@@ -166,6 +223,10 @@ export interface RigState {
   paused: boolean;
   removed: boolean;
   breaker: Breaker;
+  /** Causes that beads have in common, for which further starts are held back. */
+  stops?: RigStop[];
+  /** The last hour, oldest first. */
+  spent?: SpentMinute[];
   grants: Grant[];
   waiting: SlotRequest[];
   /** In the order in which they will be merged, per target. */
@@ -187,7 +248,7 @@ export interface RigState {
   /** All news so far; gives them their ids. */
   newsCount: number;
   /** Set when somebody should look. */
-  attention?: 'breaker' | 'merge';
+  attention?: 'breaker' | 'stopped' | 'merge';
   /** Messages that could not be read; dropped and counted. */
   malformed: number;
   story: { at: number; text: string }[];
@@ -213,6 +274,8 @@ export const rigMessages = {
   mergeEnded: 'mergeEnded',
   /** To a bead that waits for a slot: it will not get one, since the rig is being removed. */
   slotRefused: 'slotRefused',
+  /** To a bead that is blocked by a cause which other beads had, too: it is mended. */
+  causeGone: 'causeGone',
   /**
    * Updates by operators: `configure` takes a part of the settings (null takes an optional one away), the others `{}`.
    */
@@ -231,6 +294,20 @@ export interface ReturnSlot {
   bead: string;
   infraLoss: boolean;
   progress: boolean;
+  end?: SlotEnd;
+}
+/** What the end of an attempt may mean for other beads of its rig. */
+export interface SlotEnd {
+  outcome: Outcome;
+  reason: string;
+  agent: string;
+  host?: string;
+  /** How far its agent got: `spawned` proves that it can be started, `progress` that it can work. */
+  reached: 'nothing' | 'spawned' | 'progress';
+  /** Paid starts of this bead, not told yet, that led to no verified work. */
+  fruitless: number;
+  /** What the attempt has cost, where its program tells it. */
+  usd: number;
 }
 /** Rig → bead: run one attempt, with these settings. */
 export interface Granted {
@@ -242,9 +319,16 @@ export interface Granted {
    * `probeProgress`.
    */
   probe?: boolean;
+  /** Others are held back by a cause that this attempt is to try: `probeProgress` is awaited. */
+  ahead?: boolean;
 }
-/** Bead → rig: its agent has shown progress. */
+/** Bead → rig: the agent of an attempt that tries a cause was spawned, or has shown progress. */
 export interface ProbeProgress {
+  bead: string;
+  spawned?: boolean;
+}
+/** Rig → bead: what had blocked it, and others, is mended. */
+export interface CauseGone {
   bead: string;
 }
 /** Rig → bead. */

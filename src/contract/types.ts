@@ -485,6 +485,14 @@ export interface Landing {
   slot: 'none' | 'asked' | 'held' | 'spent';
   /** Version of the settings that came with the last grant. */
   version?: number;
+  /** It runs the rig's agent, whatever that is at its next grant. Absent in beads that were granted before. */
+  rigsAgent?: boolean;
+  /** An operator wants its next attempt: the rig is told when it is asked. */
+  retried?: boolean;
+  /** Its grant is to find out whether a shared cause still holds. */
+  ahead?: boolean;
+  /** Paid starts without verified work that the rig does not know of yet. */
+  fruitless?: number;
   /** Whether the rig wants a person's approval. */
   approval: boolean;
   /** The commit a person has approved. */
@@ -550,6 +558,10 @@ export interface BeadState {
   attemptCount: number;
   /** `logins`: refused logins in a row that were tried again. */
   used: { agentFailures: number; infraLosses: number; reworkRounds: number; logins?: number };
+  /** Paid starts since work was last verified, or an operator retried; and when the newest of them was. */
+  paid?: { starts: number; at: number };
+  /** `spaced`: paid starts without verified work in between get further and further apart. Absent in older beads. */
+  paceRule?: 'spaced';
   /**
    * `saved`: losses count in a row until work is saved or verified, whatever the agents say. Absent in beads of earlier
    * versions: there a word of the agent was enough.

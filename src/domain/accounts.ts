@@ -44,6 +44,15 @@ export function accountOf(outcome: Outcome): Account {
 export const loginAgainAfter: readonly number[] = [60_000, 5 * 60_000];
 
 /**
+ * Whatever an agent says or saves, and whoever ends it: only verified work (or an operator) brings paid starts of one
+ * bead close together again. The second follows at once, the third ten seconds after the second began, and so on to
+ * ten minutes; an attempt that ran for longer than that is followed at once.
+ * @returns the earliest instant of the next one.
+ */
+export const nextPaidStart = (paid: BeadState['paid']): number =>
+  paid === undefined || paid.starts <= 1 ? 0 : paid.at + backoff(paid.starts - 1);
+
+/**
  * What comes after an attempt, given the accounts as they stand *with* this end counted.
  * @param used the accounts after this end.
  */

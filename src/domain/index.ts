@@ -17,6 +17,7 @@ export * from './rig-errands.js';
 export * from './rig-merges.js';
 export * from './rig-queue.js';
 export * from './rig-settings.js';
+export * from './rig-stops.js';
 export * from './convoy.js';
 export * from './convoy-details.js';
 export * from './convoy-errands.js';

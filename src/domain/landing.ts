@@ -4,8 +4,18 @@
  * without a rig has none of it.
  * @module
  */
-import { attemptRefs, clip, clipStart, isFinal, limits, mergedBy } from '../contract/index.js';
-import type { BeadState, Evidence, Granted, Landing, MergeEnded, ReturnSlot } from '../contract/index.js';
+import { attemptRefs, clip, clipStart, isFinal, limits, mergedBy, sharedCauses } from '../contract/index.js';
+import type {
+  AgentSpec,
+  BeadState,
+  Evidence,
+  Granted,
+  Landing,
+  MergeEnded,
+  ReturnSlot,
+  SharedCause,
+  SlotRequest,
+} from '../contract/index.js';
 import { mergeBudgets, mergeClocks } from './clocks.js';
 import { workspaceOf } from './rig-settings.js';
 import { usageProblem } from './usage.js';
@@ -24,6 +34,8 @@ export type LandingEvent =
   | { type: 'askedSlot' }
   | { type: 'granted'; grant: Granted }
   | { type: 'slotReturned' }
+  /** Its rig has seen that what had blocked it, and others, is mended. */
+  | { type: 'causeGone' }
   | { type: 'rigGone'; text: string }
   | { type: 'enqueued'; sha: string }
   | { type: 'mergeEnded'; ended: MergeEnded }
@@ -50,10 +62,65 @@ export function landingErrand(s: BeadState): LandingErrand | undefined {
   return undefined;
 }
 
+/**
+ * @returns a name for the agent that a bead's next attempt runs, equal for beads that run the same one in the same way.
+ */
+function agentName({ agentSpec, landing }: BeadState): string {
+  if (landing?.rigsAgent === true || agentSpec.adapter === 'rig') return 'rig';
+  return `${agentSpec.adapter}#${digest(agentSpec)}`;
+}
+
+/** FNV-1a: there is no crypto in a workflow, and nobody gains by a collision. */
+function digest(spec: AgentSpec): string {
+  let hash = 0x811c9dc5;
+  for (const char of JSON.stringify(spec)) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+  return hash.toString(16);
+}
+
+/** @returns how the bead asks its rig for leave. */
+export function slotRequest(s: BeadState, workflowId: string): SlotRequest {
+  const { bead, priority, createdAt: since, landing } = s;
+  return { bead, workflowId, priority, since, agent: agentName(s), retried: landing?.retried };
+}
+
 /** @returns what the bead tells its rig of the attempt that its grant was spent on. Words alone are no progress. */
-export function slotReturn({ bead, attempts }: BeadState): ReturnSlot {
+export function slotReturn(s: BeadState): ReturnSlot {
+  const { bead, attempts, landing } = s;
   const last = attempts.at(-1);
-  return { bead, infraLoss: last?.outcome === 'lost', progress: last?.saved === true || last?.outcome === 'done' };
+  const reached = last?.progress === true ? 'progress' : last?.spawnedAt === undefined ? 'nothing' : 'spawned';
+  return {
+    bead,
+    infraLoss: last?.outcome === 'lost',
+    progress: last?.saved === true || last?.outcome === 'done',
+    // A slot that goes back unused says nothing of an attempt.
+    end:
+      last?.outcome === undefined || landing?.slot !== 'spent'
+        ? undefined
+        : {
+            // A remote that is away for a while is nobody's cause.
+            outcome: last.outcome === 'push_refused' && s.wait?.for !== 'person' ? 'stopped' : last.outcome,
+            reason: last.reason ?? '',
+            agent: agentName(s),
+            host: last.host,
+            reached,
+            fruitless: landing.fruitless ?? 0,
+            usd: last.usage?.costUsd ?? 0,
+          },
+  };
+}
+
+/** @returns the cause by which a bead is blocked, and others most likely too. */
+export function sharedCauseOf({ wait, attempts }: BeadState): SharedCause | undefined {
+  const last = attempts.at(-1)?.outcome;
+  return wait?.for === 'person' ? sharedCauses.find((cause) => cause === last) : undefined;
+}
+
+/** @returns what the attempt that tries a shared cause has newly got to; its rig waits to hear of it. */
+export function newlyReached(before: BeadState, after: BeadState): 'spawned' | 'progress' | undefined {
+  const { current } = after;
+  if (after.landing?.ahead !== true || current === undefined || current.id !== before.current?.id) return undefined;
+  if (before.current.firstProgressAt === undefined && current.firstProgressAt !== undefined) return 'progress';
+  return before.current.spawnedAt === undefined && current.spawnedAt !== undefined ? 'spawned' : undefined;
 }
 
 /** @returns whether a new attempt may be dispatched as far as the rig is concerned. */
@@ -92,10 +159,11 @@ export function stepLanding(hands: Hands, landing: Landing, event: LandingEvent)
   switch (event.type) {
     case 'askedSlot':
       landing.slot = 'asked';
+      delete landing.retried;
       s.wait = {
         for: 'grant',
         since: now,
-        text: `rig ${s.rig ?? ''} has not granted an agent yet (its limit, its pause or its breaker)`,
+        text: `rig ${s.rig ?? ''} has not granted an agent yet (its limit, its pause, its breaker, or a cause that stops it)`,
       };
       s.reason = `waits for rig ${s.rig ?? ''} to grant an agent`;
       return;
@@ -104,11 +172,13 @@ export function stepLanding(hands: Hands, landing: Landing, event: LandingEvent)
       landing.slot = 'held';
       landing.version = event.grant.version;
       landing.approval = event.grant.settings.approval;
+      landing.ahead = event.grant.ahead;
       applySettings(s, event.grant);
       if (s.wait?.for === 'grant') delete s.wait;
       return;
     case 'slotReturned':
       landing.slot = 'none';
+      delete landing.fruitless;
       if (s.wait?.for === 'grant') delete s.wait;
       return;
     case 'rigGone':
@@ -128,6 +198,9 @@ export function stepLanding(hands: Hands, landing: Landing, event: LandingEvent)
     case 'requestChanges':
       if (s.wait?.for !== 'approval') return;
       return rework(hands, landing, 'changes were requested', `A reviewer asks for changes: ${event.feedback}`);
+    case 'causeGone':
+      // Told by the caller's own rule for a retry.
+      return;
     case 'offeredAgain':
       return mayOfferAgain(s) ? toQueue(hands) : undefined;
     case 'mergeEnded':
@@ -139,7 +212,9 @@ export function stepLanding(hands: Hands, landing: Landing, event: LandingEvent)
 function applySettings(s: BeadState, { settings }: Granted): void {
   s.repo = settings.repo;
   if (settings.base !== undefined) s.base = settings.base;
-  if (s.agentSpec.adapter === 'rig') s.agentSpec = settings.agent;
+  // Whatever the rig's agent is now: a wrong one may have been mended since the last attempt.
+  if (s.landing && s.agentSpec.adapter === 'rig') s.landing.rigsAgent = true;
+  if (s.landing?.rigsAgent === true) s.agentSpec = settings.agent;
   s.workspace = workspaceOf(settings);
   if (settings.clocks !== undefined) s.clocks = { ...mergeClocks(settings.clocks), ...s.ownClocks };
   if (settings.budgets !== undefined) s.budgets = { ...mergeBudgets(settings.budgets), ...s.ownBudgets };

@@ -21,9 +21,9 @@ import type {
   Outcome,
   Usage,
 } from '../contract/index.js';
-import { accountOf, nextAfter } from './accounts.js';
+import { accountOf, nextAfter, nextPaidStart } from './accounts.js';
 import { backoff, mergeBudgets, mergeClocks } from './clocks.js';
-import { beginLanding, retryLanding, stepLanding } from './landing.js';
+import { beginLanding, retryLanding, sharedCauseOf, stepLanding } from './landing.js';
 import type { Hands, LandingEvent } from './landing.js';
 import { giveUpAt, lostDeadline, maxRuntimeDeadline, stalledDeadline } from './deadline.js';
 import { usageProblem } from './usage.js';
@@ -113,6 +113,7 @@ export function initialState(input: BeadInput, now: number): BeadState {
     attemptCount: 0,
     used: { agentFailures: 0, infraLosses: 0, reworkRounds: 0 },
     lossRule: 'saved',
+    paceRule: 'spaced',
     notes: [],
     messages: [],
     strays: 0,
@@ -175,6 +176,10 @@ export function lossRecorded(before: BeadState, after: BeadState): boolean {
   const last = after.attempts.at(-1);
   return last?.countedAs === 'infra' && last !== before.attempts.at(-1);
 }
+
+/** @returns whether the end of an attempt is followed by another wait than by the rules that this bead began with. */
+export const waitsOtherwise = (before: BeadState, old: BeadState, spaced: BeadState): boolean =>
+  before.paceRule === undefined && JSON.stringify(old.wait) !== JSON.stringify(spaced.wait);
 
 /**
  * One step of a bead's life.
@@ -303,8 +308,14 @@ class Step {
         });
       case 'slotReturned':
         // Also after the end: an ended bead gives back what it held.
-        if (s.landing) s.landing.slot = 'none';
+        if (s.landing) {
+          s.landing.slot = 'none';
+          delete s.landing.fruitless;
+        }
         if (s.wait?.for === 'grant') delete s.wait;
+        return;
+      case 'causeGone':
+        if (!over && sharedCauseOf(s) !== undefined) this.#again('its rig says that the cause is gone');
         return;
       case 'askedSlot':
       case 'granted':
@@ -637,6 +648,10 @@ class Step {
     const reason = clip(ordered && attempt.stopping ? attempt.stopping.reason : result.reason);
     const account = accountOf(outcome);
     if (account === 'agent') s.used.agentFailures += 1;
+    if (attempt.spawnedAt !== undefined) {
+      s.paid = { starts: (s.paid?.starts ?? 0) + 1, at: attempt.spawnedAt };
+      if (outcome !== 'done') this.#fruitless();
+    }
     if (outcome !== 'auth_failed') delete s.used.logins;
     else if (loginAgain) s.used.logins = (s.used.logins ?? 0) + 1;
     if (result.checkpoint) this.#checkpoint(attempt, result.checkpoint);
@@ -718,6 +733,12 @@ class Step {
     });
   }
 
+  /** A paid attempt has led to no verified work: its rig counts them. */
+  #fruitless(): void {
+    const { landing } = this.s;
+    if (landing) landing.fruitless = (landing.fruitless ?? 0) + 1;
+  }
+
   /** A conversation that went on counts what it had used before. */
   #session(id: string, host: string, attempt: string, usage: Usage | undefined): void {
     const { s } = this;
@@ -742,11 +763,12 @@ class Step {
             `${usedUp}; the last attempt: ${next.text}`,
             'look at what it was used for (heartbead show), then retry the bead: its budget counts anew from there',
           );
+        const delay = s.paceRule === 'spaced' ? Math.max(next.delay, nextPaidStart(s.paid) - now) : next.delay;
         s.reason =
-          next.delay > 0
-            ? `waits ${minutes(next.delay)} before the next attempt: ${next.text}`
+          delay > 0
+            ? `waits ${minutes(delay)} before the next attempt: ${next.text}`
             : `the next attempt follows: ${next.text}`;
-        if (next.delay > 0) s.wait = { for: 'backoff', until: now + next.delay, text: next.text };
+        if (delay > 0) s.wait = { for: 'backoff', until: now + delay, text: next.text };
         return;
       }
       case 'block':
@@ -800,12 +822,14 @@ class Step {
     const last = this.s.attempts.at(-1);
     if (last)
       this.s.attempts = [...this.s.attempts.slice(0, -1), { ...last, outcome, countedAs, reason: clip(reason) }];
+    this.#fruitless();
     this.#tell(`no evidence: ${reason}`);
   }
 
   #close(evidence: Extract<Evidence, { verdict: 'verified' }>): void {
     const { s } = this;
     this.#workIsSafe();
+    delete s.paid;
     if (s.landing) {
       s.status = 'in_review';
       return beginLanding(this.#hands, s.landing, evidence);
@@ -940,16 +964,31 @@ class Step {
       return;
     }
     if (s.wait?.for === 'person' || s.wait?.for === 'backoff') {
-      s.used = { agentFailures: 0, infraLosses: 0, reworkRounds: 0 };
-      if (s.usage) s.usageAtRetry = s.usage;
-      delete s.wait;
-      delete s.attention;
-      s.reason = 'retried by an operator';
-      this.#tell('retried by an operator');
+      if (s.landing) s.landing.retried = true;
       // Somebody wants them mended rather than offered once more.
       if (now) delete s.unpushed;
-      if (s.landing) retryLanding(this.#hands, s.landing);
+      return this.#again('retried by an operator');
     }
+    // The rig is asked once more, and hears that somebody wants it.
+    if (s.wait?.for === 'grant' && s.landing) {
+      s.landing.retried = true;
+      s.landing.slot = 'none';
+      delete s.wait;
+      this.#tell('retried by an operator');
+    }
+  }
+
+  /** From the beginning, with fresh accounts. */
+  #again(why: string): void {
+    const { s } = this;
+    s.used = { agentFailures: 0, infraLosses: 0, reworkRounds: 0 };
+    delete s.paid;
+    if (s.usage) s.usageAtRetry = s.usage;
+    delete s.wait;
+    delete s.attention;
+    s.reason = why;
+    this.#tell(why);
+    if (s.landing) retryLanding(this.#hands, s.landing);
   }
 
   /** Status and agent status follow from the rest of the state; they are written here and nowhere else. */

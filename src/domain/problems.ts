@@ -1,6 +1,8 @@
-import type { BeadView, ConvoyView, RigView } from '../contract/index.js';
+import type { BeadView, ConvoyView, RigStop, RigView, SharedCause } from '../contract/index.js';
 import { lossesToOpen } from './breaker.js';
 import { personNeeded } from './convoy-ready.js';
+import { sharedCauseOf } from './landing.js';
+import { bareReason, heldBy, inForce, stopText } from './rig-stops.js';
 import type { DamagedFact, TownFacts } from './town-facts.js';
 import { minutes } from './words.js';
 
@@ -11,6 +13,8 @@ export type ProblemKind =
   | 'no-refinery'
   | 'host-silent'
   | 'attempt-damaged'
+  | 'shared-cause'
+  | 'spend'
   | 'bead-blocked'
   | 'escalation'
   | 'approval'
@@ -50,6 +54,10 @@ export interface Problem {
   advice?: string;
   /** Since when, in milliseconds, where that is known. */
   since?: number;
+  /** Whoever tells of problems tells once of those with the same key; its kind and `about` when absent. */
+  once?: string;
+  /** What `about` names, where the kind does not say it. */
+  of?: 'bead' | 'rig' | 'host';
 }
 
 /**
@@ -64,15 +72,26 @@ const order: Record<Severity, number> = { stuck: 0, look: 1, know: 2 };
 
 /** @returns all that needs a person: what stands still first, then the oldest. */
 export function problemsOf(town: TownFacts): Problem[] {
+  const shared = sharedByHost(town);
+  const inRigs = new Set(town.rigs.flatMap(({ view }) => (view?.stops ?? []).filter(inForce).flatMap(blockedBy)));
   const found = [
     ...townProblems(town),
+    ...shared.flatMap(({ beads, cause, host }) => (beads.length < 2 ? [] : [sharedProblem(cause, host, beads)])),
     ...(town.damaged ?? []).map(damagedProblem),
     ...town.rigs.flatMap(({ rig, view }) => (view === undefined ? [] : rigProblems(rig, view))),
     ...town.convoys.flatMap(({ convoy, view }) => (view === undefined ? [] : convoyProblems(convoy, view))),
     ...town.beads.flatMap(({ bead, view }) =>
-      view === undefined ? unanswered(bead, town) : beadProblems(view, town.now),
+      view === undefined ? unanswered(bead, town) : beadProblems(view, town.now, alone(view)),
     ),
   ];
+  /** @returns whether a blocked bead is a problem by itself, or one of many; and under which key it is told. */
+  function alone(view: BeadView): { listed: boolean; once?: string } {
+    if (inRigs.has(view.bead)) return { listed: false };
+    const group = shared.find(({ beads }) => beads.includes(view));
+    return group === undefined
+      ? { listed: true }
+      : { listed: group.beads.length < 2, once: onceOf(group.cause, group.host, group.beads) };
+  }
   return found
     .map((problem, index) => ({ problem, index }))
     .sort(
@@ -174,7 +193,59 @@ function unanswered(bead: string, { hosts }: TownFacts): Problem[] {
       ];
 }
 
-function beadProblems(view: BeadView, now: number): Problem[] {
+const blockedBy = ({ met }: RigStop): string[] => met.map(({ bead }) => bead);
+
+/** Beads that the same thing blocks on one host. */
+interface SharedByHost {
+  cause: SharedCause;
+  host: string;
+  /** The one that has been blocked for longest first. */
+  beads: BeadView[];
+}
+
+/** Without a rig, what beads have in common is their host and their agent. */
+function sharedByHost({ beads }: TownFacts): SharedByHost[] {
+  const groups = new Map<string, SharedByHost>();
+  for (const { view } of beads) {
+    if (view === undefined || view.rig !== undefined) continue;
+    const cause = sharedCauseOf(view);
+    const last = view.attempts.at(-1);
+    if (cause === undefined || last?.host === undefined) continue;
+    // What the remote of one repository refuses is another matter than what another one does.
+    const what = cause === 'push_refused' ? view.repo : view.agentSpec.adapter;
+    const reason = cause === 'setup_failed' || cause === 'push_refused' ? bareReason(last.reason ?? '') : '';
+    const key = JSON.stringify([last.host, cause, what, reason]);
+    const group = groups.get(key) ?? { cause, host: last.host, beads: [] };
+    group.beads.push(view);
+    groups.set(key, group);
+  }
+  for (const { beads: of } of groups.values()) of.sort((a, b) => blockedSince(a) - blockedSince(b));
+  return [...groups.values()];
+}
+const blockedSince = ({ wait }: BeadView): number => (wait?.for === 'person' ? wait.since : 0);
+
+const onceOf = (cause: SharedCause, host: string, beads: readonly BeadView[]): string =>
+  `${cause}:${host}:${beads[0]?.bead ?? ''}:${beads[0] === undefined ? 0 : blockedSince(beads[0])}`;
+
+function sharedProblem(cause: SharedCause, host: string, beads: readonly BeadView[]): Problem {
+  const [first] = beads;
+  const wait = first?.wait?.for === 'person' ? first.wait : undefined;
+  const names = beads.map(({ bead }) => bead);
+  return {
+    kind: 'shared-cause',
+    of: 'host',
+    severity: 'stuck',
+    about: host,
+    what: `${beads.length} beads are blocked on host ${host} by one cause`,
+    why: `${wait?.text ?? cause}; ${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`,
+    fix: `heartbead retry --host ${host} --cause ${cause}`,
+    advice: wait === undefined ? undefined : `first: ${wait.fix}`,
+    since: wait?.since,
+    once: onceOf(cause, host, beads),
+  };
+}
+
+function beadProblems(view: BeadView, now: number, { listed, once }: { listed: boolean; once?: string }): Problem[] {
   const { bead, current, clocks } = view;
   const found: Problem[] = [];
   const add = (
@@ -183,10 +254,12 @@ function beadProblems(view: BeadView, now: number): Problem[] {
     what: string,
     why: string,
     fix: string,
-    more: Pick<Problem, 'advice' | 'since'> = {},
+    more: Pick<Problem, 'advice' | 'since' | 'once'> = {},
   ): void => void found.push({ kind, severity, about: bead, what, why, fix, ...more });
   const escalated = view.attention === 'escalation';
-  if (view.wait?.for === 'person') {
+  if (view.wait?.for === 'person' && !listed) {
+    // Told with the others that the same thing blocks.
+  } else if (view.wait?.for === 'person') {
     const { text, fix, since } = view.wait;
     const budget = /budget/.test(fix);
     add(
@@ -195,7 +268,7 @@ function beadProblems(view: BeadView, now: number): Problem[] {
       `bead ${bead} is blocked`,
       text,
       `heartbead retry ${bead}`,
-      { advice: `first: ${fix}`, since },
+      { advice: `first: ${fix}`, since, once },
     );
   } else if (view.wait?.for === 'approval') {
     add('approval', 'stuck', `bead ${bead} waits for approval`, view.reason, `heartbead approve ${bead}`, {
@@ -311,6 +384,21 @@ function beadProblems(view: BeadView, now: number): Problem[] {
 
 const lastNote = (view: BeadView): string => view.notes.at(-1) ?? view.reason;
 
+const stopNames: Record<SharedCause, string> = {
+  auth_failed: 'their program cannot log in',
+  out_of_credit: 'their provider wants to be paid',
+  not_installed: 'their program is not there',
+  setup_failed: 'nothing can be made ready for them',
+  push_refused: 'the remote takes no finished work',
+};
+const stopCures: Record<SharedCause, string> = {
+  auth_failed: "first: give the agent's program valid credentials on its host",
+  out_of_credit: 'first: add credit (or raise the spending limit) at the provider',
+  not_installed: 'first: install the program on the hosts, or give the rig another agent (heartbead rig set)',
+  setup_failed: 'first: mend what the reason names; a change by heartbead rig set is tried by itself',
+  push_refused: 'first: mend what the remote objects to; finished commits are pushed before anybody works anew',
+};
+
 function rigProblems(rig: string, view: RigView): Problem[] {
   const found: Problem[] = [];
   if (view.breaker.open) {
@@ -324,6 +412,24 @@ function rigProblems(rig: string, view: RigView): Problem[] {
       fix: `heartbead rig show ${rig}`,
       advice: 'mend the hosts, the network or the repository: the first progress closes it',
       since: view.breaker.openedAt,
+    });
+  }
+  for (const stop of (view.stops ?? []).filter(inForce)) {
+    const waiting = heldBy(view, stop).length;
+    const all = waiting + stop.met.length;
+    found.push({
+      kind: stop.cause === 'spend' ? 'spend' : 'shared-cause',
+      of: 'rig',
+      severity: stop.probeAt === undefined ? 'stuck' : 'look',
+      about: rig,
+      what: `rig ${rig} starts no agents: ${stop.cause === 'spend' ? 'it has spent its limit' : stopNames[stop.cause]}`,
+      why: `${stopText(stop, view.now)}; ${all} ${all === 1 ? 'bead waits' : 'beads wait'} for it`,
+      fix: `heartbead retry --rig ${rig}`,
+      advice:
+        stop.cause === 'spend'
+          ? `look at what it went into first (heartbead costs --rig ${rig})`
+          : stopCures[stop.cause],
+      since: stop.since,
     });
   }
   if (view.paused)

@@ -3,6 +3,7 @@ import type { QueuedMerge, RigState } from '../contract/index.js';
 import { instant, panelChars, storyLines, table } from './markdown.js';
 import { nextRigDeadline } from './rig-errands.js';
 import { rigStatus } from './rig.js';
+import { inForce } from './rig-stops.js';
 
 const shown = 20;
 const more = (all: readonly unknown[]): string[] => (all.length > shown ? [`… and ${all.length - shown} more`] : []);
@@ -17,10 +18,19 @@ export function rigVerdict(s: RigState): string {
       return `paused by an operator (what runs goes on): ${agents}`;
     case 'breaker':
       return `breaker open (${s.breaker.reason ?? 'no reason known'}): ${agents}`;
+    case 'stopped':
+      return `no further starts (${stopWords(s)}): ${agents}`;
     case 'active':
       return agents;
   }
 }
+
+/** The causes that hold starts back, for people. */
+const stopWords = (s: RigState): string =>
+  (s.stops ?? [])
+    .filter(inForce)
+    .map(({ reason }) => reason)
+    .join('; ');
 
 /** The live panel of a rig in the Web UI: who runs, what is merged now, what waits, what went wrong. Markdown. */
 export function rigDetails(s: RigState): string {
@@ -59,7 +69,7 @@ export function rigDetails(s: RigState): string {
       .map((grant) => [
         grant.bead,
         `priority ${grant.priority}`,
-        `runs since ${instant(grant.grantedAt)}${grant.probe ? ' (probe)' : ''}`,
+        `runs since ${instant(grant.grantedAt)}${grant.probe || grant.ahead === true ? ' (probe)' : ''}`,
       ]),
     ...s.waiting
       .slice(0, shown)

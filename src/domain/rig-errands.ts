@@ -1,9 +1,10 @@
 /** What a rig's state asks of its workflow. @module */
 import type { RigNews, RigState, RunningMerge } from '../contract/index.js';
+import { nextStopProbe } from './rig-stops.js';
 
 /** What the workflow has to do now. Each has a key; while one is under way it is not begun again. */
 export type RigErrand =
-  | { do: 'grant'; key: string; bead: string; workflowId: string; probe: boolean }
+  | { do: 'grant'; key: string; bead: string; workflowId: string; probe: boolean; ahead?: boolean }
   | { do: 'tell'; key: string; news: RigNews }
   | { do: 'merge'; key: string; merge: RunningMerge };
 
@@ -15,12 +16,13 @@ export function rigErrands(s: RigState): RigErrand[] {
   return [
     ...s.grants
       .filter(({ told, probe }) => told !== true && mayTell(s, probe))
-      .map(({ bead, workflowId, probe }): RigErrand => ({
+      .map(({ bead, workflowId, probe, ahead }): RigErrand => ({
         do: 'grant',
         key: `grant ${workflowId}`,
         bead,
         workflowId,
         probe,
+        ahead,
       })),
     ...s.news.map((news): RigErrand => ({ do: 'tell', key: `news ${news.id}`, news })),
     ...s.merging.map((merge): RigErrand => ({ do: 'merge', key: `merge ${merge.workflowId} ${merge.sha}`, merge })),
@@ -52,5 +54,7 @@ export function nextRigDeadline(s: RigState): { at: number; text: string } | und
   if (breaker.open && breaker.probeAt !== undefined && somebody && !s.grants.some(({ probe }) => probe)) {
     soonest.push({ at: breaker.probeAt, text: 'one attempt probes the infrastructure' });
   }
+  const tries = s.grants.length < s.settings.maxAgents && !breaker.open ? nextStopProbe(s) : undefined;
+  if (tries !== undefined) soonest.push({ at: tries, text: 'one attempt tries whether a shared cause is mended' });
   return soonest.sort((a, b) => a.at - b.at)[0];
 }

@@ -14,6 +14,8 @@ import { budgetsProblem, clocksProblem, mergeBudgets, mergeClocks } from './cloc
 
 /** More agents of one rig than this are a slip of the keyboard. */
 const mostAgents = 1_000;
+/** Ten a second are no agents any more. */
+const mostStartsPerHour = 36_000;
 const mostChecks = 20;
 const mostCopied = 50;
 /** They go out with every grant, so they stay small. */
@@ -31,6 +33,8 @@ const settingKinds: Record<keyof RigSettings, 'required' | 'optional'> = {
   approval: 'required',
   clocks: 'optional',
   budgets: 'optional',
+  startsPerHour: 'optional',
+  usdPerHour: 'optional',
   setup: 'optional',
   copy: 'optional',
 };
@@ -66,6 +70,7 @@ export function rigSettingsProblem(given: unknown): string | undefined {
     (typeof s.approval === 'boolean' ? undefined : 'approval is true or false') ??
     clocksProblem(mergeClocks(s.clocks)) ??
     budgetsProblem(mergeBudgets(s.budgets)) ??
+    spendLimitProblem(s) ??
     workspaceProblem(s) ??
     (JSON.stringify(s).length <= mostChars
       ? undefined
@@ -97,6 +102,18 @@ function checksProblem(checks: unknown): string | undefined {
     if (typeof timeout !== 'number' || !(timeout >= checkTimeouts.least && timeout <= checkTimeouts.most))
       return `check ${check.name} needs a timeout in milliseconds, from a second to a day`;
   }
+  return undefined;
+}
+
+/** What is not counted in starts cannot be limited by them: a rig without any limit is not offered. */
+function spendLimitProblem({ startsPerHour, usdPerHour }: Partial<RigSettings>): string | undefined {
+  if (
+    startsPerHour !== undefined &&
+    !(Number.isInteger(startsPerHour) && startsPerHour >= 1 && startsPerHour <= mostStartsPerHour)
+  )
+    return `startsPerHour is a whole number from 1 to ${mostStartsPerHour}`;
+  if (usdPerHour !== undefined && !(Number.isFinite(usdPerHour) && usdPerHour > 0))
+    return `usdPerHour is a number of US dollars above 0, not ${JSON.stringify(usdPerHour)}`;
   return undefined;
 }
 

@@ -1,11 +1,19 @@
-import type { ProbeProgress, ReturnSlot, SlotRequest } from '../contract/index.js';
+import type { ProbeProgress, ReturnSlot, RigSettings, SlotRequest } from '../contract/index.js';
 import { breakerAfter } from './breaker.js';
 import type { RigDraft } from './rig-draft.js';
 import { bySlotOrder } from './rig-queue.js';
+import { StopRules } from './rig-stops.js';
 
-/** Who may run an agent: the limit, the order, and the breaker. */
+/** Settings whose change may mend what beads have failed by in common. */
+const cures = ['repo', 'base', 'agent', 'setup', 'copy'] satisfies readonly (keyof RigSettings)[] as readonly string[];
+
+/** Who may run an agent: the limit, the order, the breaker, and what beads have failed by in common. */
 export class SlotRules {
-  constructor(private readonly draft: RigDraft) {}
+  readonly #stops: StopRules;
+
+  constructor(private readonly draft: RigDraft) {
+    this.#stops = new StopRules(draft);
+  }
 
   /**
    * Up to the limit, which a change of the settings may have lowered: then nobody is sent away, and nobody new comes.
@@ -14,11 +22,15 @@ export class SlotRules {
     const { s, now } = this.draft;
     if (s.paused || s.removed) return;
     if (s.breaker.open) return this.#probe();
+    const held: SlotRequest[] = [];
     while (s.grants.length < s.settings.maxAgents) {
       const next = s.waiting.shift();
-      if (next === undefined) return;
-      s.grants.push({ ...next, grantedAt: now, probe: false });
+      if (next === undefined) break;
+      const leave = this.#stops.lets(next);
+      if (leave === 'held') held.push(next);
+      else s.grants.push({ ...next, grantedAt: now, probe: false, ahead: leave === 'ahead' ? true : undefined });
     }
+    s.waiting.unshift(...held);
   }
 
   /** One at a time, after the cool-down: the best of those that wait, or that have not yet heard of their grant. */
@@ -26,22 +38,34 @@ export class SlotRules {
     const { s, now } = this.draft;
     if (now < (s.breaker.probeAt ?? 0) || s.grants.some(({ probe }) => probe)) return;
     const held = [...s.grants].filter(({ told }) => told !== true).sort(bySlotOrder)[0];
-    const [first] = s.waiting;
+    const first = s.waiting.find((request) => this.#stops.lets(request) !== 'held');
     if (
       held !== undefined &&
       (first === undefined || s.grants.length >= s.settings.maxAgents || bySlotOrder(held, first) < 0)
     ) {
       s.grants = s.grants.map((grant) => (grant === held ? { ...grant, probe: true } : grant));
     } else if (first !== undefined && s.grants.length < s.settings.maxAgents) {
-      s.waiting.shift();
-      s.grants.push({ ...first, grantedAt: now, probe: true });
+      s.grants.push({
+        ...first,
+        grantedAt: now,
+        probe: true,
+        ahead: this.#stops.lets(first) === 'ahead' ? true : undefined,
+      });
+      s.waiting = s.waiting.filter((request) => request !== first);
     } else return;
     this.draft.tell(`${(held ?? first)?.bead ?? ''} probes the infrastructure`);
   }
 
-  asked(request: SlotRequest): void {
+  asked({ retried, ...request }: SlotRequest): void {
     const { s } = this.draft;
     if (s.removed) return this.#refuse(request);
+    this.#take(request);
+    // Whoever retries a bead has looked after things: the others need no word of their own.
+    if (retried === true) this.#stops.forgive(request.agent ?? 'rig');
+  }
+
+  #take(request: SlotRequest): void {
+    const { s } = this.draft;
     const held = s.grants.findIndex(({ bead }) => bead === request.bead);
     const holder = s.grants[held];
     if (holder !== undefined) {
@@ -68,6 +92,18 @@ export class SlotRules {
     s.grants = s.grants.filter((other) => other !== grant);
     // One that was never sent was never used, whatever the bead says of the attempt before.
     this.#judge(grant.told === true ? end : { infraLoss: false, progress: false }, grant.probe);
+    if (grant.told === true && end.end !== undefined) this.#stops.ended(grant, end.end);
+  }
+
+  /** An operator says that things are mended. */
+  resumed(): void {
+    this.#stops.forgive();
+  }
+
+  /** @param changed names of the settings that have changed. */
+  configured(changed: readonly string[]): void {
+    this.#stops.limitsChanged();
+    if (changed.some((name) => cures.includes(name))) this.#stops.mended();
   }
 
   #judge(end: Omit<ReturnSlot, 'bead'>, probe: boolean): void {
@@ -96,7 +132,10 @@ export class SlotRules {
     this.draft.tell(`the slot of ${bead} is free again: ${why}`);
   }
 
-  progressed({ bead }: ProbeProgress): void {
+  progressed({ bead, spawned }: ProbeProgress): void {
+    const ahead = this.draft.s.grants.find((grant) => grant.bead === bead && grant.ahead);
+    if (ahead !== undefined) this.#stops.reached(ahead, spawned === true ? 'spawned' : 'progress');
+    if (spawned === true) return;
     if (this.draft.s.grants.some((grant) => grant.bead === bead && grant.probe))
       this.#judge({ infraLoss: false, progress: true }, true);
   }

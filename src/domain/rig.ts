@@ -21,6 +21,7 @@ import { MergeRules } from './rig-merges.js';
 import { byMergeOrder, bySlotOrder } from './rig-queue.js';
 import { changedSettings, changeSettings } from './rig-settings.js';
 import { SlotRules } from './rig-slots.js';
+import { inForce } from './rig-stops.js';
 
 /** Everything that can happen to a rig. Closed union. */
 export type RigEvent =
@@ -74,9 +75,13 @@ export function initialRig({ rig, settings }: RigInput, now: number): RigState {
 }
 
 /** What a rig is at, in a word; shown in the search attribute `BeadStatus`. */
-export type RigStatus = 'active' | 'paused' | 'breaker' | 'removed';
-export const rigStatus = (s: RigState): RigStatus =>
-  s.removed ? 'removed' : s.paused ? 'paused' : s.breaker.open ? 'breaker' : 'active';
+export type RigStatus = 'active' | 'paused' | 'breaker' | 'stopped' | 'removed';
+export function rigStatus(s: RigState): RigStatus {
+  if (s.removed) return 'removed';
+  if (s.paused) return 'paused';
+  if (s.breaker.open) return 'breaker';
+  return (s.stops ?? []).some(inForce) ? 'stopped' : 'active';
+}
 
 /**
  * One step of a rig.
@@ -169,7 +174,8 @@ class RigStep {
         // Whoever resumes has looked after things: one attempt may find out at once.
         if (s.breaker.open) s.breaker = { ...s.breaker, probeAt: now };
         s.paused = false;
-        return this.draft.tell('resumed by an operator');
+        this.draft.tell('resumed by an operator');
+        return this.#slots.resumed();
       case 'removed':
         if (s.removed) return;
         s.removed = true;
@@ -185,6 +191,7 @@ class RigStep {
     const { s } = this.draft;
     const stuck = [...s.queue, ...s.merging].some(({ tries }) => tries >= triesToAttention);
     if (s.breaker.open) s.attention = 'breaker';
+    else if ((s.stops ?? []).some(inForce)) s.attention = 'stopped';
     else if (stuck) s.attention = 'merge';
     else delete s.attention;
   }
@@ -205,5 +212,6 @@ class RigStep {
     s.settings = settings;
     s.version += 1;
     this.draft.tell(`version ${s.version} of the settings: changed ${changed.join(', ')}`);
+    this.#slots.configured(changed);
   }
 }

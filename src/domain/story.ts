@@ -201,6 +201,8 @@ function signal(name: string, payload: unknown, sender?: string): string | undef
         : `the agent notes: ${text(payload, 'text') ?? ''}`;
     case 'granted':
       return `its rig granted an agent${flag(payload, 'probe') === true ? ', to try whether the infrastructure works again' : ''}`;
+    case 'causeGone':
+      return 'its rig says that what had blocked it, and others, is mended';
     case 'slotRefused':
       return `its rig refused an agent: ${text(payload, 'reason') ?? ''}`;
     case 'mergeEnded':

@@ -2,6 +2,7 @@ import { isFinal } from '../contract/index.js';
 import type { BeadState, ConvoyView, RigView } from '../contract/index.js';
 import { agedPriority, bySlotOrder } from './rig-queue.js';
 import type { TownHosts } from './town-facts.js';
+import { stopsOf, stopText } from './rig-stops.js';
 import { minutes } from './words.js';
 
 /** What stands around a bead and keeps it waiting, as far as it could be asked. */
@@ -139,6 +140,12 @@ function grantReason(state: BeadState, { rig, now }: Surroundings): [string, ...
       ...holders,
     ];
   }
+  const stop = stopsOf(rig, waiting.find(({ bead }) => bead === state.bead)?.agent)[0];
+  if (stop !== undefined)
+    return [
+      `rig ${name} starts none: ${stopText(stop, now)}; heartbead retry --rig ${name} lets one try at once, and all when it is mended; ${where}`,
+      ...holders,
+    ];
   if (grants.length >= settings.maxAgents)
     return [`rig ${name} runs ${grants.length} of at most ${settings.maxAgents} agents; ${where}`, ...holders];
   return [`rig ${name} has a place free (${grants.length} of ${settings.maxAgents}); ${where}`];

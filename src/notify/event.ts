@@ -7,7 +7,7 @@ export interface Notification {
   /** The same for each try, and for each host that tells it: a receiver may drop what it has seen. */
   id: string;
   event: EventName;
-  kind: 'bead' | 'convoy' | 'rig';
+  kind: 'bead' | 'convoy' | 'rig' | 'host';
   about: string;
   title: string;
   rig?: string;
@@ -31,6 +31,8 @@ const events: Partial<Record<ProblemKind, [EventName, Notification['kind']]>> = 
   approval: ['approval', 'bead'],
   'convoy-blocked': ['blocked', 'convoy'],
   breaker: ['breaker', 'rig'],
+  'shared-cause': ['blocked', 'rig'],
+  spend: ['budget', 'rig'],
 };
 
 /** @returns what to tell of a problem; undefined for those that nobody is called for. */
@@ -41,11 +43,12 @@ export function notificationOf(
 ): Notification | undefined {
   const found = events[problem.kind];
   if (found === undefined) return undefined;
-  const [event, kind] = found;
+  const [event, usual] = found;
+  const kind = problem.of ?? usual;
   // Without an instant of its own, another reason is another event.
   const mark = problem.since ?? createHash('sha256').update(problem.why).digest('hex').slice(0, 12);
   return {
-    id: `${event}:${kind}-${problem.about}:${mark}`,
+    id: problem.once === undefined ? `${event}:${kind}-${problem.about}:${mark}` : `${event}:${problem.once}`,
     event,
     kind,
     about: problem.about,

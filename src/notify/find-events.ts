@@ -80,6 +80,16 @@ async function problemsAmong(town: NotifyTown, asking: Found[]): Promise<Notific
       }
     }),
   );
+  // What blocks many beads of a rig is the rig's to tell, whose own word may be a moment behind in the list.
+  const rigs = new Set(facts.beads.flatMap(({ view }) => view?.rig ?? []));
+  await Promise.all(
+    [...rigs]
+      .filter((rig) => !facts.rigs.some((known) => known.rig === rig))
+      .map(async (rig) => {
+        const view = await answerOf(() => fleet.rig(rig));
+        if (view !== undefined) facts.rigs.push({ rig, view });
+      }),
+  );
   const { namespace, taskQueue } = town;
   return problemsOf(facts).flatMap((problem) => {
     const told = notificationOf(problem, { namespace, taskQueue }, now);

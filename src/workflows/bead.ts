@@ -29,6 +29,7 @@ import {
   limits,
   nulProblem,
   readAccepted,
+  readCauseGone,
   readGranted,
   readHeartbeat,
   readMergeEnded,
@@ -40,21 +41,24 @@ import {
   initialState,
   landingErrand,
   lossRecorded,
+  newlyReached,
   readByRules,
   mayDispatch,
   mayOfferAgain,
   nextDeadline,
   reportOf,
   step,
+  waitsOtherwise,
 } from '../domain/index.js';
 import type { BeadEvent, LandingErrand } from '../domain/index.js';
 import { hostActivities, lookForFinishedWork, verifyWork } from './activities.js';
 import { AttemptKeeper } from './keeper.js';
-import { runLandingErrand, tellConvoy } from './landing.js';
+import { runLandingErrand, tellConvoy, tellReached } from './landing.js';
 import type { Keep } from './keeper.js';
 import {
   acceptedSignal,
   approveUpdate,
+  causeGoneSignal,
   grantedSignal,
   heartbeatSignal,
   mergeEndedSignal,
@@ -84,11 +88,13 @@ class Bead implements Keep {
   readonly body: string;
   readonly #publisher = new Publisher();
   #signals = 0;
+  /** Words to the rig about the attempt under way, one after the other. */
+  #telling: Promise<void> = Promise.resolve();
   #withdrawAsked = false;
 
   constructor(private readonly input: BeadInput) {
-    // Without a rule for losses: which one holds is decided at the first of them (`apply`).
-    this.state = input.carried ?? { ...initialState(input, Date.now()), lossRule: undefined };
+    // Without the rules that came later: which hold is decided where they first make a difference (`apply`).
+    this.state = input.carried ?? { ...initialState(input, Date.now()), lossRule: undefined, paceRule: undefined };
     this.body = input.body ?? '';
     this.#listen();
     this.apply(input.carried ? { type: 'renewed' } : { type: 'tick' });
@@ -107,6 +113,15 @@ class Bead implements Keep {
       patched('losses-count-until-work-is-saved')
     )
       this.state = step({ ...before, lossRule: 'saved' }, event, Date.now());
+    // The patch: in runs of before, saved work was followed by the next paid start at once, however often.
+    const ended = before.paceRule === undefined && this.state.current === undefined;
+    const spaced = !ended
+      ? this.state
+      : step({ ...before, lossRule: this.state.lossRule, paceRule: 'spaced' }, event, Date.now());
+    if (waitsOtherwise(before, this.state, spaced) && patched('paid-starts-are-spaced')) this.state = spaced;
+    const reached = newlyReached(before, this.state);
+    if (reached !== undefined && patched('a-try-tells-how-far-it-gets'))
+      this.#telling = this.#telling.then(() => tellReached(this.state, reached));
     this.#publisher.publish(this.state);
   }
 
@@ -314,6 +329,11 @@ class Bead implements Keep {
         { description: 'The rig grants one attempt, with its settings. Sent by the rig.' },
       );
       setHandler(
+        causeGoneSignal,
+        read(causeGoneSignal.name, readCauseGone, () => this.apply({ type: 'causeGone' })),
+        { description: 'What had blocked this bead and others is mended. Sent by the rig.' },
+      );
+      setHandler(
         mergeEndedSignal,
         read(mergeEndedSignal.name, readMergeEnded, (ended) => this.apply({ type: 'mergeEnded', ended })),
         { description: 'How the merge of this bead ended. Sent by the rig.' },
@@ -368,11 +388,13 @@ class Bead implements Keep {
         return {
           text: this.state.current
             ? this.state.reason
-            : this.state.unpushed !== undefined
-              ? `the finished commits on ${this.state.unpushed.host} are pushed first`
-              : this.state.wait?.for === 'merge'
-                ? 'its verified work goes back into the merge queue'
-                : 'the next attempt starts',
+            : this.state.landing?.retried === true && this.state.wait === undefined
+              ? 'its rig is asked for the next attempt'
+              : this.state.unpushed !== undefined
+                ? `the finished commits on ${this.state.unpushed.host} are pushed first`
+                : this.state.wait?.for === 'merge'
+                  ? 'its verified work goes back into the merge queue'
+                  : 'the next attempt starts',
         };
       },
       {
@@ -387,7 +409,7 @@ class Bead implements Keep {
             );
           else if (current !== undefined && current.suspectSince === undefined)
             refuse(`attempt ${current.number} is under way (agent ${this.state.agent}); there is nothing to retry`);
-          else if (current === undefined && wait?.for !== 'person' && wait?.for !== 'backoff')
+          else if (current === undefined && !['person', 'backoff', 'grant'].includes(wait?.for ?? ''))
             refuse(`the bead is ${this.state.status}; there is nothing to retry`);
         },
       },

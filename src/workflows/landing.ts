@@ -4,8 +4,8 @@
  */
 import { getExternalWorkflowHandle, isCancellation, log, workflowInfo } from '@temporalio/workflow';
 import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId } from '../contract/index.js';
-import type { BeadReport, BeadState, MergeRequest, ReturnSlot, SlotRequest } from '../contract/index.js';
-import { slotReturn } from '../domain/index.js';
+import type { BeadReport, BeadState, MergeRequest, ProbeProgress, ReturnSlot, SlotRequest } from '../contract/index.js';
+import { slotRequest, slotReturn } from '../domain/index.js';
 import type { BeadEvent, LandingErrand } from '../domain/index.js';
 
 /** Does one errand; a rig that is gone is an event of its own, never an endless wait. */
@@ -26,12 +26,7 @@ export async function runLandingErrand(
       case 'askSlot':
         // Applied first: the grant may come back before the signal's own answer does.
         apply({ type: 'askedSlot' });
-        return await toRig(rigMessages.askSlot, {
-          bead: state.bead,
-          workflowId,
-          priority: state.priority,
-          since: state.createdAt,
-        });
+        return await toRig(rigMessages.askSlot, slotRequest(state, workflowId));
       case 'returnSlot': {
         apply({ type: 'slotReturned' });
         return await toRig(rigMessages.returnSlot, slotReturn(state));
@@ -59,6 +54,18 @@ export async function runLandingErrand(
     if (isCancellation(error)) throw error;
     log.warn('the rig of a bead does not answer', { rig, errand, error });
     apply({ type: 'rigGone', text: `rig ${rig} does not exist (any more)` });
+  }
+}
+
+/** Tells the rig how far the attempt has got for which others are held back. */
+export async function tellReached({ rig, bead }: BeadState, reached: 'spawned' | 'progress'): Promise<void> {
+  if (rig === undefined) return;
+  const progress: ProbeProgress = { bead, spawned: reached === 'spawned' ? true : undefined };
+  try {
+    await getExternalWorkflowHandle(rigWorkflowId(rig)).signal(rigMessages.probeProgress, progress);
+  } catch (error) {
+    // The end of the attempt tells the same, later.
+    log.warn('the rig of a bead could not be told how far its attempt has got', { rig, error });
   }
 }
 

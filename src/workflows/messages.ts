@@ -1,6 +1,14 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import { messages, rigMessages } from '../contract/index.js';
-import type { AcceptedSignal, BeadView, Granted, HeartbeatSignal, MergeEnded, NoteSignal } from '../contract/index.js';
+import type {
+  AcceptedSignal,
+  BeadView,
+  CauseGone,
+  Granted,
+  HeartbeatSignal,
+  MergeEnded,
+  NoteSignal,
+} from '../contract/index.js';
 
 /** For updates without a content: the Web UI sends one JSON object all the same. */
 export type Nothing = Record<string, unknown>;
@@ -21,4 +29,5 @@ export const resumeUpdate = defineUpdate<UpdateAnswer, [Nothing]>(messages.resum
 export const approveUpdate = defineUpdate<UpdateAnswer, [{ by?: string }]>(messages.approve);
 export const requestChangesUpdate = defineUpdate<UpdateAnswer, [{ feedback: string }]>(messages.requestChanges);
 export const grantedSignal = defineSignal<[Granted]>(rigMessages.granted);
+export const causeGoneSignal = defineSignal<[CauseGone]>(rigMessages.causeGone);
 export const mergeEndedSignal = defineSignal<[MergeEnded]>(rigMessages.mergeEnded);

@@ -190,9 +190,9 @@ class Rig {
     }
   }
 
-  #grant({ bead, workflowId, probe }: Extract<RigErrand, { do: 'grant' }>): Promise<void> {
+  #grant({ bead, workflowId, probe, ahead }: Extract<RigErrand, { do: 'grant' }>): Promise<void> {
     const { version, settings } = this.state;
-    const granted: Granted = { bead, version, settings, ...(probe ? { probe } : {}) };
+    const granted: Granted = { bead, version, settings, ...(probe ? { probe } : {}), ahead };
     return this.#signal(workflowId, rigMessages.granted, granted, (delivered) =>
       this.apply({ type: 'grantTold', bead, delivered }),
     );
@@ -388,15 +388,18 @@ class Rig {
         return {
           text: this.state.breaker.open
             ? 'resumed; the breaker is open, and one attempt probes the infrastructure now'
-            : 'resumed',
+            : rigStatus(this.state) === 'stopped'
+              ? 'resumed; one attempt tries now whether the cause is mended, and all go on when it is'
+              : 'resumed',
         };
       },
       {
-        description: 'Let a paused rig go on; with an open breaker, probe at once.',
+        description:
+          'Let a paused or stopped rig go on; with an open breaker or a shared cause, one attempt tries at once.',
         validator: (_: Nothing) => {
           there();
-          if (!this.state.paused && !this.state.breaker.open)
-            refuse('the rig is neither paused nor is its breaker open');
+          if (rigStatus(this.state) === 'active')
+            refuse('the rig is neither paused nor stopped, and its breaker is closed');
         },
       },
     );

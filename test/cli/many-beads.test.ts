@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { BeadClient } from '../../src/client/index.js';
@@ -133,6 +135,40 @@ describe('many beads by one command', () => {
       id('three'),
     ]);
     expect((await state('three')).status).toBe('cancelled');
+  });
+});
+
+describe('what many beads of a rig have in common', () => {
+  test('stops the rig at the second of them, is one problem, and one retry lets all finish', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e'].map((name) => id(`of-rig-${name}`));
+    const rig = id('rig');
+    const cure = join(cli.home, 'cure');
+    const work = 'echo x >f; git add f; git commit -qm f; heartbead agent done';
+    await cli.json(
+      ['rig', 'add', rig, '--repo', repository.path, '--command', work, '--max-agents', '1'].concat([
+        '--strategy',
+        'branch-only',
+        '--setup',
+        `test -e '${cure}'`,
+      ]),
+    );
+    for (const name of names) await cli.json(['sling', name, '--id', name, '--rig', rig]);
+    const views = (): Promise<BeadView[]> => Promise.all(names.map((bead) => new BeadClient({ client }).view(bead)));
+    await until(
+      'two beads are blocked',
+      async () => (await views()).filter(({ status }) => status === 'blocked').length === 2,
+    );
+    const { problems } = await cli.json<{ problems: { kind: string; about: string; why: string; fix: string }[] }>([
+      'problems',
+    ]);
+    const mine = problems.filter(({ about }) => about === rig || names.includes(about));
+    expect(mine).toMatchObject([{ kind: 'shared-cause', about: rig, fix: `heartbead retry --rig ${rig}` }]);
+    expect(mine[0]?.why).toMatch(/test -e.*5 beads wait for it/s);
+    expect((await cli.run(['explain', names[4] ?? ''])).stdout).toMatch(/starts none: .*test -e/);
+    expect((await views()).reduce((sum, { attemptCount }) => sum + attemptCount, 0)).toBe(2);
+    writeFileSync(cure, '');
+    expect((await cli.run(['retry', '--rig', rig, '--yes'])).code).toBe(0);
+    await until('all are closed', async () => (await views()).every(({ status }) => status === 'closed'));
   });
 });
 

@@ -364,16 +364,48 @@ describe('the life of a bead', () => {
     story.after(0, { type: 'heartbeat', signal: { attempt: '4-aaaaaaaa', host: 'h1', checkpoint: saved } });
     expect(story.state.used.infraLosses).toBe(3);
     story.end('lost', { checkpoint: { ...saved, gained: true } });
-    expect([story.state.used.infraLosses, story.state.wait, story.state.attempts.at(-1)?.saved]).toEqual([
+    // A row of losses is over; that four paid starts led to nothing verified is not.
+    expect([story.state.used.infraLosses, story.state.wait?.for, story.state.attempts.at(-1)?.saved]).toEqual([
       0,
-      undefined,
+      'backoff',
       true,
     ]);
+    story.tick(40_000);
     expect(slotReturn(story.state)).toEqual({ bead: 'b', infraLoss: true, progress: true });
     // What that attempt has saved is nothing that the next one has worked.
     story.dispatch().beat(0, 'start').beat(0).end('lost');
     expect(story.state.used.infraLosses).toBe(1);
     expect(backoff(50)).toBe(10 * minute);
+  });
+
+  it('paid starts get further apart until work is verified, whatever is said, saved and refused in between', () => {
+    const story = new Story();
+    const starts: number[] = [];
+    const ends: [Outcome, Partial<AttemptResult>][] = [
+      ['lost', {}],
+      ['rate_limited', { retryAfterMs: 1_000 }],
+      ['lost', {}],
+      ['stalled', {}],
+    ];
+    for (let n = 1; n <= 10; n += 1) {
+      story.dispatch().beat(0, 'start').beat(0);
+      starts.push(story.now);
+      // Saves something new each time, and is ended right then.
+      const saved = { sha: String(n).repeat(40).slice(0, 40), ref: 'refs/x', wip: true, gained: true };
+      const [outcome, more] = ends[n % ends.length] ?? ['lost', {}];
+      story.end(outcome, { ...more, checkpoint: saved }).after(0, { type: 'salvaged', evidence: undefined });
+      if (story.state.wait?.for === 'backoff') story.tick(story.state.wait.until - story.now);
+    }
+    const gaps = starts.slice(1).map((at, index) => Math.round((at - (starts[index] ?? 0)) / 1_000));
+    expect(gaps).toEqual([1, 10, 20, 40, 80, 160, 320, 600, 600]);
+    // A long attempt is followed at once: the distance counts from start to start.
+    story
+      .dispatch()
+      .beat(0, 'start')
+      .beat(20 * minute)
+      .end('lost', { checkpoint: { sha: 'f'.repeat(40), ref: 'refs/x', wip: true, gained: true } });
+    expect(story.state.wait).toBeUndefined();
+    story.after(0, { type: 'retry', now: false });
   });
 
   it('a row of losses ends with verified work, and a full one asks for a person', () => {

@@ -1,7 +1,8 @@
 import type { Colors } from 'picocolors/types.js';
 import type { MergeAtWork } from '../../client/fleet.js';
 import type { RigView } from '../../contract/index.js';
-import { minutes } from '../../domain/words.js';
+import { defaultStartsPerHour, heldBy, inForce, spentOf, stopText } from '../../domain/rig-stops.js';
+import { counted, minutes } from '../../domain/words.js';
 import { rigVerdict } from '../../domain/rig-details.js';
 import { oneLine, shortSha, table } from './format.js';
 
@@ -21,6 +22,14 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
           `a fresh tree gets ${[...(s.copy ?? []).map(({ to }) => oneLine(to)), ...(s.setup ?? []).map(({ command }) => `\`${oneLine(command)}\``)].join(', ')}`,
         ]),
   ];
+  lines.push(`limits of an hour: ${spendLimits(view, now)}`);
+  for (const stop of (view.stops ?? []).filter(inForce))
+    lines.push(
+      c.red(
+        `starts no agents${stop.agent === undefined || stop.agent === 'rig' ? '' : ` ${stop.agent}`}: ${oneLine(stopText(stop, now), 500)}`,
+      ),
+      `  ${counted(heldBy(view, stop).length + stop.met.length, 'bead')} waiting; then: heartbead retry --rig ${view.rig}`,
+    );
   if (view.grants.length > 0)
     lines.push(
       '',
@@ -30,7 +39,7 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
         view.grants.map((grant) => [
           grant.bead,
           String(grant.priority),
-          `${minutes(now - grant.grantedAt)}${grant.probe ? ' (probe)' : ''}`,
+          `${minutes(now - grant.grantedAt)}${grant.probe || grant.ahead === true ? ' (probe)' : ''}`,
         ]),
         c,
       ),
@@ -47,6 +56,14 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
     );
   lines.push('', queuePage(view, now, c, atWork));
   return lines.join('\n');
+}
+
+function spendLimits(view: RigView, now: number): string {
+  const { startsPerHour = defaultStartsPerHour, usdPerHour } = view.settings;
+  const { starts, usd } = spentOf(view, now);
+  const money =
+    usdPerHour === undefined ? `${usd.toFixed(2)} USD (no limit)` : `${usd.toFixed(2)} of ${usdPerHour} USD`;
+  return `${starts} of ${startsPerHour} paid starts without verified work, ${money}`;
 }
 
 /** @returns what the refinery does for an item, or why it does nothing just now. */

@@ -25,6 +25,14 @@ const name = argument(
   }),
 );
 
+/** `20`, `$20` or `20/hour`. */
+const usd = z.string().transform((given, context): number => {
+  const amount = /^\$?(\d+(?:\.\d+)?)(?:\/h(?:our)?)?$/.exec(given)?.[1];
+  if (amount !== undefined) return Number(amount);
+  context.addIssue({ code: 'custom', message: `--spend-limit ${JSON.stringify(given)} is no amount of US dollars` });
+  return z.NEVER;
+});
+
 /** What `add` and `set` have in common. */
 const settings = {
   base: option(
@@ -52,6 +60,16 @@ const settings = {
     '--copy <file=path>',
     'a file of the host that is copied into a fresh tree, such as .env or /etc/app.env=.env',
     z.array(z.string()).optional(),
+  ),
+  startLimit: option(
+    '--start-limit <n>',
+    'paid starts within an hour that may lead to no verified work; then the rig starts no more (default: 120)',
+    wholeNumber('--start-limit', 1, 36_000).optional(),
+  ),
+  spendLimit: option(
+    '--spend-limit <usd>',
+    'US dollars that its attempts may cost within an hour; then the rig starts no more; 0 takes the limit away',
+    usd.optional(),
   ),
   strategy,
   approval: option('--approval', 'a person approves each bead before it is merged', z.boolean().optional()),
@@ -105,6 +123,8 @@ function changeOf(given: Settings, verb: string): RigChange {
     strategy: given.strategy,
     approval: given.approval,
     clocks: given.clock,
+    startsPerHour: given.startLimit,
+    usdPerHour: given.spendLimit === 0 ? null : given.spendLimit,
   });
 }
 
@@ -127,7 +147,7 @@ const add = verb({
   options: { repo: option('--repo <url>', 'the repository', z.string().optional()), ...settings, taskQueue },
   run: async (context, [rig], { taskQueue: queue, ...given }) => {
     if (given.repo === undefined) throw usageError('a rig needs a repository', 'give --repo URL');
-    const { clocks, base, ...change } = changeOf(given, 'add');
+    const { clocks, base, usdPerHour, ...change } = changeOf(given, 'add');
     const { repo, local } = await namedRepository(given.repo, process.cwd());
     const landing = given.strategy ?? 'merge';
     if (local !== undefined) requireLandable(local, landing, base ?? undefined);
@@ -142,6 +162,7 @@ const add = verb({
       // What is checked out in a working copy changes with every `git checkout`: the base is what it is now.
       base: typeof base === 'string' ? base : local?.checkedOut,
       ...(clocks ? { clocks } : {}),
+      usdPerHour: usdPerHour ?? undefined,
     };
     const problem = rigSettingsProblem(all);
     if (problem !== undefined) throw usageError(problem, 'see `heartbead rig add --help`');
@@ -232,8 +253,10 @@ export const rig = verbGroup('rig', 'a repository with its settings: agent, limi
   show,
   ls,
   request('pause', 'no new attempts and merges until resume; what runs goes on', (fleet, rig) => fleet.pauseRig(rig)),
-  request('resume', 'let a paused rig go on; with an open breaker, probe at once', (fleet, rig) =>
-    fleet.resumeRig(rig),
+  request(
+    'resume',
+    'let a paused or stopped rig go on; with an open breaker or a shared cause, one tries at once',
+    (fleet, rig) => fleet.resumeRig(rig),
   ),
   rm,
 ]);

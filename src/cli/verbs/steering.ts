@@ -2,7 +2,10 @@ import { z } from 'zod';
 import { limits } from '../../contract/index.js';
 import { beadArgument, parseArgs } from '../args.js';
 import { exitCodes, usageError } from '../exit.js';
+import type { Context } from '../context.js';
+import { inForce } from '../../domain/rig-stops.js';
 import { selection } from '../select-beads.js';
+import type { Selection } from '../select-beads.js';
 import { cancelledOrThrow, steer } from '../steer.js';
 import type { Steering } from '../steer.js';
 import { argument, flag, verb } from '../verb.js';
@@ -41,6 +44,23 @@ export const resume = verb({
   run: (context, [named], given) => steer(context, resuming, { named, chosen: given }),
 });
 
+/** A rig that is stopped may have no blocked bead, only some that wait: it goes on with the others. */
+async function letStoppedRigsTry(context: Context, { rig, cause }: Selection): Promise<void> {
+  const fleet = await context.fleet();
+  const town = await context.town();
+  const names =
+    rig === undefined
+      ? (await fleet.list('rig', { all: false, limit: 500, taskQueue: town.taskQueue })).map(({ id }) => id)
+      : [rig];
+  for (const name of names) {
+    const { stops = [] } = await fleet.rig(name);
+    const meant = stops.some(
+      (stop) => inForce(stop) && (cause === undefined || cause.some((outcome) => outcome === stop.cause)),
+    );
+    if (meant) context.note(`rig ${name}: ${await fleet.resumeRig(name)}`);
+  }
+}
+
 export const retry = verb({
   name: 'retry',
   description: 'start a blocked bead again, or end its back-off',
@@ -53,7 +73,7 @@ export const retry = verb({
     allBlocked: flag('--all-blocked', 'all blocked beads'),
     ...chosen,
   },
-  run: (context, [named], { now, allBlocked, ...given }) => {
+  run: async (context, [named], { now, allBlocked, ...given }) => {
     // One bead after the other is what a person has looked at; a filter would hit a host that lives.
     if (now && named.length === 0)
       throw usageError('--now is for beads that are named, one by one', 'see `heartbead retry --help`');
@@ -64,7 +84,13 @@ export const retry = verb({
       applies: (view) => view.status === 'blocked' || view.wait?.for === 'backoff',
       ask: (client, bead) => client.retry(bead, { now }),
     };
-    return steer(context, retrying, { named, chosen: allBlocked ? { ...given, status: 'blocked' } : given });
+    const code = await steer(context, retrying, {
+      named,
+      chosen: allBlocked ? { ...given, status: 'blocked' } : given,
+    });
+    if (code === exitCodes.fine && named.length === 0 && given.convoy === undefined && given.host === undefined)
+      await letStoppedRigsTry(context, given);
+    return code;
   },
 });
 

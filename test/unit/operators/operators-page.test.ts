@@ -14,6 +14,8 @@ const kinds: Record<ProblemKind, true> = {
   'no-refinery': true,
   'host-silent': true,
   'attempt-damaged': true,
+  'shared-cause': true,
+  spend: true,
   'bead-blocked': true,
   escalation: true,
   approval: true,

@@ -1,10 +1,11 @@
 import { createColors } from 'picocolors';
 import { describe, expect, test } from 'vitest';
 import { problemsPage } from '../../../src/cli/render/problems-page.js';
-import type { BeadView } from '../../../src/contract/index.js';
+import type { AttemptRecord, BeadView } from '../../../src/contract/index.js';
 import { problemsOf } from '../../../src/domain/problems.js';
 import type { Problem } from '../../../src/domain/problems.js';
 import type { TownFacts } from '../../../src/domain/town-facts.js';
+import { notificationOf } from '../../../src/notify/event.js';
 import { aBead, currentAttempt, now } from '../cli/a-bead.js';
 import { aConvoy, aRig, aTown, minute } from './facts.js';
 
@@ -245,5 +246,65 @@ describe('the page of problems', () => {
 
   test('what an agent wrote cannot move the cursor', () => {
     expect(problemsPage(withBead(blocked('a\u001b[2Jb')), now, plain)).not.toMatch(/\u001b/);
+  });
+});
+
+describe('a cause that beads without a rig share', () => {
+  const since = now - 60 * minute;
+  const blockedBy = (bead: string, host: string, later: number, more: Partial<AttemptRecord> = {}): BeadView =>
+    blocked('the agent cannot log in: 401', 'give the agent valid credentials on its host', {
+      bead,
+      rig: undefined,
+      convoy: undefined,
+      wait: { for: 'person', since: since + later, text: 'the agent cannot log in: 401', fix: 'give it credentials' },
+      attempts: [
+        {
+          id: '1-aaaa',
+          number: 1,
+          startedAt: since,
+          host,
+          heartbeats: 0,
+          adoptions: 0,
+          outcome: 'auth_failed',
+          reason: '401',
+          ...more,
+        },
+      ],
+    });
+  const town = (...views: BeadView[]): Problem[] =>
+    problemsOf(aTown({ beads: views.map((view) => ({ bead: view.bead, status: view.status, view })) }));
+
+  test('is one problem of their host, with one command, and is told once from the first bead on', () => {
+    const first = town(blockedBy('a', 'h1', 0));
+    expect(first).toMatchObject([{ kind: 'bead-blocked', about: 'a' }]);
+    const both = town(blockedBy('b', 'h1', 5), blockedBy('a', 'h1', 0), blockedBy('c', 'h1', 9));
+    expect(both).toMatchObject([
+      { kind: 'shared-cause', about: 'h1', fix: 'heartbead retry --host h1 --cause auth_failed' },
+    ]);
+    expect(both[0]?.why).toContain('a, b, c');
+    const told = [...first, ...both].map(
+      (problem) => notificationOf(problem, { namespace: 'default', taskQueue: 'q' }, now)?.id,
+    );
+    expect(new Set(told).size).toBe(1);
+  });
+
+  test('of another host, another cause or another reason is another problem', () => {
+    const setup = (bead: string, reason: string): BeadView =>
+      blockedBy(bead, 'h1', 0, { outcome: 'setup_failed', reason });
+    const found = town(
+      blockedBy('a', 'h1', 0),
+      blockedBy('b', 'h2', 0),
+      setup('c', 'no branch mian'),
+      setup('d', 'no branch mina'),
+      setup('e', 'no agent named x in 1-abcd1234'),
+      setup('f', 'no agent named x in 1-bbbb1234'),
+    );
+    expect(found.map(({ kind, about }) => [kind, about])).toEqual([
+      ['shared-cause', 'h1'],
+      ['bead-blocked', 'a'],
+      ['bead-blocked', 'b'],
+      ['bead-blocked', 'c'],
+      ['bead-blocked', 'd'],
+    ]);
   });
 });
