@@ -1,7 +1,8 @@
 import { CancelledFailure, CompleteAsyncError } from '@temporalio/activity';
 import { within } from '../client/deadline.js';
 import { failureTypes } from '../contract/index.js';
-import type { Activities, AttemptResult } from '../contract/index.js';
+import type { Activities, AttemptResult, StartAgentInput } from '../contract/index.js';
+import { inspectAttempt } from '../runner/index.js';
 import type { ActivityDeps } from './deps.js';
 import { failure, setupFailure } from './failures.js';
 import { readInput } from './input.js';
@@ -9,6 +10,7 @@ import { announceAttempt } from './start/announce-attempt.js';
 import { Preparations } from './start/preparations.js';
 import { Start } from './start/start.js';
 import { StartInterrupted, StartLease } from './start/start-lease.js';
+import { discardWorkspace } from './workspace.js';
 
 /**
  * `startAgent`: makes an attempt run on this host, or finds that it does, or finds how it ended. Idempotent by attempt:
@@ -30,7 +32,7 @@ export function makeStartAgent(
       beatEvery: input.clocks.beatEvery,
     });
     try {
-      if (input.mode === 'start') await announceAttempt(deps, input, lease);
+      if (input.mode === 'start') await announceKnown(deps, input, lease);
       return await new Start(deps, preparations, input, lease).run();
     } catch (error) {
       if (error instanceof CompleteAsyncError) throw error;
@@ -69,4 +71,32 @@ export function makeStartAgent(
       }
     }
   };
+}
+
+/**
+ * Tells the bead that this host has the attempt. The attempt is on the disk before that: an adoption that comes while
+ * this call stands still (a laptop that sleeps, a worker that is stopped) finds it here and goes on with it, instead of
+ * hearing that this host knows nothing of it.
+ */
+async function announceKnown(deps: ActivityDeps, input: StartAgentInput, lease: StartLease): Promise<void> {
+  const { host } = deps;
+  const dir = host.attemptDir(input);
+  const isNew = (await inspectAttempt(dir)).kind === 'missing';
+  if (isNew) {
+    await dir.create();
+    await dir.writeInput(input);
+  }
+  try {
+    await announceAttempt(deps, input, lease);
+  } catch (error) {
+    // Whoever works on it meanwhile keeps it.
+    const turn = isNew && !(error instanceof StartInterrupted) ? host.turns.tryTake(dir) : undefined;
+    try {
+      if (turn !== undefined && (await inspectAttempt(dir)).kind === 'unstarted')
+        await discardWorkspace(host, dir, input.repo);
+    } finally {
+      turn?.end();
+    }
+    throw error;
+  }
 }

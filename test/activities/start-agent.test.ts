@@ -193,6 +193,28 @@ describe('an attempt on a host with its watch', () => {
     expect(await spawns(lab.dir(desk))).toBe(1);
   });
 
+  test('that its host has just taken, when everything stood still, is known to the adoption that follows', async () => {
+    const desk = await lab.desk();
+    const current = { id: desk.attempt, lastSignAt: 0 };
+    await desk.setState({ status: 'speechless', current });
+    const input = lab.input(desk);
+    const first = await desk.start(input);
+    await expect
+      .poll(async () => (await desk.pending())[0]?.details?.text, patient)
+      .toBe('waits for the bead to answer');
+    const second = await desk.adopt(input);
+    // The adoption has found the attempt, and waits like the first call.
+    await expect
+      .poll(async () => (await desk.pending()).map(({ details }) => details?.text), patient)
+      .toEqual(['waits for the bead to answer', 'waits for the bead to answer']);
+    await desk.setState({ status: 'in_progress', current });
+    // Both tokens count here, so that either may be the newer one; the other gives way.
+    const endings = await Promise.all([first.ending(), second.ending()]);
+    expect(endings).toContainEqual(expect.objectContaining({ kind: 'failure', type: 'RunnerRefused' }));
+    expect(endings).toContainEqual({ kind: 'result', result: expect.objectContaining({ outcome: 'done' }) as object });
+    expect(await spawns(lab.dir(desk))).toBe(1);
+  });
+
   test('that was interrupted in mid-preparation is begun anew by an adoption (case e)', async () => {
     const desk = await lab.desk();
     const input = lab.input(desk);

@@ -40,7 +40,7 @@ export const closeSignal = defineSignal('close');
 export const stateQuery = defineQuery<unknown>('state');
 export const signalsQuery = defineQuery<{ name: string; payload: unknown }[]>('signals');
 
-/** As much of a bead's state as its hosts look at. */
+/** As much of a bead's state as its hosts look at. A `speechless` one does not answer. */
 interface DeskState {
   status: string;
   current?: { id: string; host?: string | undefined; spawnedAt?: number; lastSignAt?: number };
@@ -55,7 +55,10 @@ export async function desk(initial: unknown): Promise<void> {
   let closed = false;
   const signals: { name: string; payload: unknown }[] = [];
   const calls = new Map<string, { scope: CancellationScope; ending?: Ending }>();
-  setHandler(stateQuery, () => state);
+  setHandler(stateQuery, () => {
+    if (state.status === 'speechless') throw new Error('no answer');
+    return state;
+  });
   setHandler(signalsQuery, () => signals);
   setHandler(stateSignal, (next) => void (state = next as DeskState));
   setHandler(closeSignal, () => void (closed = true));
