@@ -1,5 +1,8 @@
 import { isFinal } from '../contract/index.js';
-import { exists, mirrorPath, removeWorktree } from '../git/index.js';
+import type { BeadView } from '../contract/index.js';
+import { endedBead } from '../domain/ended-bead.js';
+import type { EndedBead } from '../domain/ended-bead.js';
+import { exists, mirrorPath, removeWorktree, tidyBead } from '../git/index.js';
 import { inspectAttempt } from '../runner/index.js';
 import type { AttemptDir } from '../runner/index.js';
 import type { ActivityDeps } from './deps.js';
@@ -26,20 +29,37 @@ export async function sweepUnstarted(deps: ActivityDeps, preparations: Preparati
   );
 }
 
+/** Remotes of which it was said that they do not let refs go: once by each worker is enough. */
+const refusingRemotes = new Set<string>();
+
 /**
- * Looks after an attempt that has ended: its credentials are removed at once, its worktree is removed once its bead has gone on to another attempt, or has
- * ended, and the remote has shown that nothing in it would be lost. Until then a person may want to look at it. Logs
- * and result stay.
+ * Looks after an attempt that has ended: its credentials are removed at once, its worktree is removed once its bead has
+ * gone on to another attempt, or has ended, and the remote has shown that nothing in it would be lost. Until then a
+ * person may want to look at it. Once the bead is closed, the refs that it needs no more go from this host's mirror, and
+ * from the remote by the host of the attempt that finished it. Logs and result stay.
  * @returns whether nothing is left to be done; false: it is to be tried again.
  * @throws what the server or the remote answers when they cannot tell.
  */
 export async function sweepEnded(deps: ActivityDeps, dir: AttemptDir): Promise<boolean> {
-  const { host } = deps;
   // Whoever still reports its end has read them before.
   if ((await dir.readResult()) !== undefined) await dir.forgetSecrets();
   const repo = (await dir.readInput())?.repo;
-  if (repo === undefined || !(await exists(dir.worktree))) return true;
+  if (repo === undefined || (await dir.tidied())) return true;
   const bead = await askBead(deps, dir.bead);
+  if ((await exists(dir.worktree)) && !(await sweepWorktree(deps, dir, repo, bead))) return false;
+  if (bead !== undefined && !isFinal(bead.status)) return false;
+  const ended = bead === undefined ? undefined : endedBead(bead);
+  await dir.markTidied(ended === undefined ? 'its refs are kept' : await sweepRefs(deps, dir, repo, ended));
+  return true;
+}
+
+/** @returns whether the worktree is gone. */
+async function sweepWorktree(
+  { host }: ActivityDeps,
+  dir: AttemptDir,
+  repo: string,
+  bead: BeadView | undefined,
+): Promise<boolean> {
   if (bead !== undefined && !isFinal(bead.status) && (bead.current ?? bead.attempts.at(-1))?.id === dir.attempt)
     return false;
   const turn = host.turns.tryTake(dir);
@@ -52,6 +72,7 @@ export async function sweepEnded(deps: ActivityDeps, dir: AttemptDir): Promise<b
       remote: repo,
       bead: dir.bead,
       attempt: dir.attempt,
+      ended: bead === undefined ? undefined : endedBead(bead),
     });
     host.logger.info(
       { bead: dir.bead, attempt: dir.attempt, removed, reason },
@@ -61,4 +82,24 @@ export async function sweepEnded(deps: ActivityDeps, dir: AttemptDir): Promise<b
   } finally {
     turn.end();
   }
+}
+
+/** @returns what was done, in words. */
+async function sweepRefs({ host }: ActivityDeps, dir: AttemptDir, repo: string, bead: EndedBead): Promise<string> {
+  const remote = bead.attempt === dir.attempt;
+  const tidied = await tidyBead({ mirrors: host.mirrors, repo, bead, remote });
+  if (tidied === undefined) return 'there is no mirror here, so that nothing could be proven';
+  const { deleted, here, refused, kept } = tidied;
+  host.logger.info(
+    { bead: dir.bead, attempt: dir.attempt, deleted, here, kept },
+    'the refs that an ended bead needs no more were removed',
+  );
+  if (refused.length > 0 && !refusingRemotes.has(repo)) {
+    refusingRemotes.add(repo);
+    host.logger.warn(
+      { bead: dir.bead, refused },
+      'the remote does not let refs of ended beads go; they stay there, and do no harm (`heartbead tidy --remote` tries again)',
+    );
+  }
+  return `${deleted.length} refs removed from the remote, ${here.length} here, ${refused.length} refused, ${kept.length} kept`;
 }

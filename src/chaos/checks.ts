@@ -59,13 +59,15 @@ export async function lostWork(
   const what = `${bead} ${attempt}: the reported ${checkpoint.wip ? 'snapshot' : 'commit'} ${checkpoint.sha.slice(0, 12)}`;
   // A snapshot that was replaced may have been collected by git; then the newest one stands for it.
   if (committed === undefined)
-    return newest === undefined && checkpoint.ref === attemptRefs.wip(bead, attempt)
+    return newest === undefined && result === undefined && checkpoint.ref === attemptRefs.wip(bead, attempt)
       ? [`${what} is gone, and so is ${checkpoint.ref}`]
       : [];
   const problems: string[] = [];
   if (!(await origin.reachable(committed)))
     problems.push(`${what}: no ref of the origin leads to its commit ${committed.slice(0, 12)}`);
-  if (newest === undefined && checkpoint.wip) problems.push(`${what}: the origin has no ${checkpoint.ref} any more`);
+  // What has landed leaves no ref; its saves are part of it, or were taken up.
+  if (newest === undefined && checkpoint.wip && result === undefined)
+    problems.push(`${what}: the origin has no ${checkpoint.ref} any more`);
   if (result !== undefined && !(await origin.isAncestor(committed, result)))
     problems.push(
       `${what}: its commit ${committed.slice(0, 12)} is not in what the bead delivered (${result.slice(0, 12)})`,

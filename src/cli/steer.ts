@@ -1,7 +1,7 @@
-import { createInterface } from 'node:readline/promises';
 import type { BeadClient } from '../client/beads.js';
 import type { BeadView } from '../contract/index.js';
 import type { Context } from './context.js';
+import { confirmed } from './confirmed.js';
 import { exitCodes, failure, reportOf, usageError } from './exit.js';
 import type { ErrorReport, ExitCode } from './exit.js';
 import { counted } from '../domain/words.js';
@@ -88,21 +88,6 @@ async function choose(
   );
   if (!chosen.yes && !(await confirmed(context, `${steering.name} ${counted(apt.length, 'bead')}?`))) return undefined;
   return apt.map(({ bead }) => bead);
-}
-
-/** Asks a person. @throws CliError (usage) where there is none: nothing was done. */
-async function confirmed(context: Context, question: string): Promise<boolean> {
-  if (context.json || !context.io.errTty || !process.stdin.isTTY)
-    throw usageError('nothing was done: this is no terminal that could be asked', 'add --yes to do it');
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await terminal.question(`${question} [y/N] `);
-    if (/^y(es)?$/i.test(answer.trim())) return true;
-    context.note('nothing was done');
-    return false;
-  } finally {
-    terminal.close();
-  }
 }
 
 async function askAll(context: Context, steering: Steering, targets: readonly string[]): Promise<ExitCode> {

@@ -80,3 +80,28 @@ export const attemptRefs = {
   /** Work in progress, saved by the runner every `checkpointEvery`; never touches the agent's index or branch. */
   wip: (bead: string, attempt: string): string => `refs/heartbead/${bead}/${attempt}/wip`,
 };
+
+/** A ref that Heartbead itself has made on a remote or in a host's mirror, read by its name. */
+export type OwnRef =
+  /** `finished`: the mirror's own memory of a commit that was reported. `pushed`: what earlier versions remembered. */
+  | { kind: 'branch' | 'wip' | 'done' | 'finished' | 'pushed'; bead: string; attempt: string }
+  /** The refinery's record: commit `sha` of an item (a bead, or `convoy-<id>`) is merged. */
+  | { kind: 'merged'; item: string; sha: string };
+
+/** @returns what a ref of ours is for, or undefined when it is none of those that an ended bead leaves. */
+export function readOwnRef(ref: string): OwnRef | undefined {
+  const [, heads, bead = '', attempt = '', last] =
+    /^refs\/(heads\/)?heartbead\/([a-z0-9][a-z0-9-]*)\/(\d{1,6}-[a-z0-9]{4,32})(?:\/(wip|done))?$/.exec(ref) ?? [];
+  if (bead !== '' && (heads !== undefined) === (last === undefined))
+    return { kind: (last ?? 'branch') as 'branch' | 'wip' | 'done', bead, attempt };
+  const [, item, sha] = /^refs\/heartbead\/merged\/([\w.-]+)\/([0-9a-f]{40}|[0-9a-f]{64})$/.exec(ref) ?? [];
+  if (item !== undefined && sha !== undefined) return { kind: 'merged', item, sha };
+  const [, memory, of, by] =
+    /^refs\/heartbead-(finished|pushed)\/([a-z0-9][a-z0-9-]*)\/(\d{1,6}-[a-z0-9]{4,32})$/.exec(ref) ?? [];
+  return of === undefined || by === undefined
+    ? undefined
+    : { kind: memory as 'finished' | 'pushed', bead: of, attempt: by };
+}
+
+/** An attempt's id begins with its number. */
+export const attemptNumber = (attempt: string): number => Number(attempt.split('-')[0]);

@@ -3,6 +3,7 @@ export * from './accounts.js';
 export * from './clocks.js';
 export * from './deadline.js';
 export * from './details.js';
+export * from './ended-bead.js';
 export * from './explain.js';
 export * from './input.js';
 export * from './landing.js';

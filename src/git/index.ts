@@ -37,3 +37,7 @@ export { commitsAhead, descendsFrom, worktreeStatus } from './worktree-status.js
 export type { StatusEntry, WorktreeStatus } from './worktree-status.js';
 export { conflictMarkers, lastMoves } from './agent-history.js';
 export { worktreeDiff } from './worktree-diff.js';
+export { tidyBead } from './tidy/tidy-bead.js';
+export type { BeadTidied } from './tidy/tidy-bead.js';
+export { surveyRepository } from './tidy/survey-repository.js';
+export type { RepositorySurvey, SurveyedRef, SurveyOptions } from './tidy/survey-repository.js';

@@ -1,11 +1,8 @@
-import { attemptRefs } from '../contract/index.js';
+import { attemptNumber, attemptRefs } from '../contract/index.js';
 import type { Checkpoint } from '../contract/index.js';
 import { checkedIds } from './git-input.js';
 import { runGit } from './run-git.js';
 import { isWip } from './wip-commit.js';
-
-/** An attempt's id begins with its number. */
-const numberOf = (attempt: string): number => Number(attempt.split('-')[0]);
 
 /**
  * A save gets to the remote only when the remote takes it; on its own host it is there in any case. So the newest save of
@@ -31,12 +28,12 @@ export async function newerLocalSave(
     .map((line) => /^(refs\/heartbead\/[^/]+\/([^/ ]+)\/wip) ([0-9a-f]+)$/.exec(line))
     .filter((found) => found !== null)
     .map(([, ref = '', of = '', sha = '']) => ({ ref, of, sha }))
-    .filter(({ of }) => numberOf(of) < numberOf(attempt))
-    .sort((a, b) => numberOf(b.of) - numberOf(a.of));
+    .filter(({ of }) => attemptNumber(of) < attemptNumber(attempt))
+    .sort((a, b) => attemptNumber(b.of) - attemptNumber(a.of));
   const newest = saves[0];
   if (newest === undefined || newest.sha === checkpoint?.sha) return undefined;
   const known = /^refs\/(?:heads\/)?heartbead\/[^/]+\/([^/]+)/.exec(checkpoint?.ref ?? '')?.[1];
-  if (known !== undefined && numberOf(known) > numberOf(newest.of)) return undefined;
+  if (known !== undefined && attemptNumber(known) > attemptNumber(newest.of)) return undefined;
   // A branch of that attempt is what was finished; a save beside it holds no more than what was lying about.
   if (known === newest.of && checkpoint?.ref !== attemptRefs.wip(bead, known)) return undefined;
   return { sha: newest.sha, ref: newest.ref, wip: await isWip({ mirror }, newest.sha, signal) };

@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { attemptRefs } from '../contract/index.js';
+import type { EndedBead } from '../domain/ended-bead.js';
 import { findAgentGit } from './agent-git.js';
 import { commitOf, hasCommit, reachableFrom, treeOf } from './commits.js';
 import { tellingDiskFailures } from './disk-failure.js';
@@ -26,6 +27,8 @@ export interface RemoveWorktreeOptions {
   remote: string;
   bead: string;
   attempt: string;
+  /** The end of its bead, when that is closed: what earlier attempts had left is then superseded, and may be gone there. */
+  ended?: EndedBead | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -45,7 +48,7 @@ export async function removeWorktree(options: RemoveWorktreeOptions): Promise<Re
   return tellingDiskFailures('removing the worktree', () => remove(options));
 }
 
-async function remove({ mirror, path, remote, bead, attempt, signal }: RemoveWorktreeOptions): Promise<Removal> {
+async function remove({ mirror, path, remote, bead, attempt, ended, signal }: RemoveWorktreeOptions): Promise<Removal> {
   checkedIds(bead, attempt);
   checkedPath(path);
   const repo = checkedRepo(remote);
@@ -62,7 +65,7 @@ async function remove({ mirror, path, remote, bead, attempt, signal }: RemoveWor
   let onRemote: ReadonlySet<string> = new Set();
   let branch: string | undefined;
   if (looked.verdict === 'ask') {
-    const proof = await prove({ mirror, path, repo, bead, attempt, signal });
+    const proof = await prove({ mirror, path, repo, bead, attempt, ended, signal });
     if (!proof.proven) return { removed: false, reason: proof.reason };
     reason = proof.reason;
     onRemote = proof.onRemote;
@@ -115,6 +118,7 @@ async function prove({
   repo,
   bead,
   attempt,
+  ended,
   signal,
 }: {
   mirror: string;
@@ -122,18 +126,23 @@ async function prove({
   repo: string;
   bead: string;
   attempt: string;
+  ended: EndedBead | undefined;
   signal: AbortSignal | undefined;
 }): Promise<Proof> {
   const vault = { mirror };
   const branchRef = attemptRefs.branchRef(bead, attempt);
   const wipRef = attemptRefs.wip(bead, attempt);
   const { refs } = await remoteRefs(repo, ['refs/heads/*', wipRef], 'looking for the work on the remote', signal);
-  const wip = refs.get(wipRef);
+  const known = [
+    ...(ended?.superseded.filter((one) => one.attempt === attempt).map(({ sha }) => sha) ?? []),
+    ...(ended?.attempt === attempt ? [ended.sha] : []),
+  ];
+  const saves = [refs.get(wipRef), ...known].filter((sha) => sha !== undefined);
   // Its commit may have been pushed from here and still not be readable (the mirror was cloned again): then it is
   // fetched.
   for (const [ref, sha] of refs)
     if (ref === branchRef || ref === wipRef) await ensureCommit(mirror, repo, { sha, ref }, { signal });
-  const tips = [...refs.values()];
+  const tips = [...refs.values(), ...known];
 
   const keeper = await openKeeper(path);
   const found = await headOf(keeper, signal);
@@ -163,9 +172,10 @@ async function prove({
   const uncommitted = head === undefined || snapshot.tree !== (await treeOf(vault, head, signal));
   if (
     uncommitted &&
-    (wip === undefined ||
-      !(await hasCommit(vault, wip, signal)) ||
-      (await treeOf(vault, wip, signal)) !== snapshot.tree)
+    !(await someAsync(
+      saves,
+      async (save) => (await hasCommit(vault, save, signal)) && (await treeOf(vault, save, signal)) === snapshot.tree,
+    ))
   ) {
     return {
       proven: false,
@@ -179,6 +189,11 @@ async function prove({
       : 'its last commit is on the remote, and there was no uncommitted work',
     onRemote: new Set(tips),
   };
+}
+
+async function someAsync<T>(items: readonly T[], test: (item: T) => Promise<boolean>): Promise<boolean> {
+  for (const item of items) if (await test(item)) return true;
+  return false;
 }
 
 /**

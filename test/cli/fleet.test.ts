@@ -101,6 +101,14 @@ describe('a rig', () => {
     ]);
     expect((await cli.run(['queue', rig])).stdout).toContain(`${convoy('two')}-b`);
     expect((await cli.run(['convoy', 'start', convoy('two')])).code).toBe(4);
+    // Nothing of ours is left on the remote: the host sees to it by itself.
+    const ours = (): string =>
+      repository.git('for-each-ref', '--format=%(refname)', 'refs/heartbead', 'refs/heads/heartbead');
+    await expect.poll(ours, { timeout: 90_000, interval: 500 }).toBe('');
+    repository.git('update-ref', `refs/heartbead/${convoy('basic')}-gone/1-aaaa/wip`, 'HEAD');
+    const { stdout: left } = await cli.run(['tidy', '--remote', '--dry-run', '--rig', rig]);
+    expect(left).toMatch(/stays: 1 ref\n[^]*nobody knows its bead/);
+    repository.git('update-ref', '-d', `refs/heartbead/${convoy('basic')}-gone/1-aaaa/wip`);
   });
 
   test('with approval: a bead waits for a person, and is merged when approved', async () => {

@@ -21,6 +21,7 @@ import { service } from './service.js';
 import { show } from './show.js';
 import { sling } from './sling.js';
 import { cancel, nudge, pause, resume, retry } from './steering.js';
+import { tidy } from './tidy.js';
 import { top } from './top.js';
 import { up } from './up.js';
 import { watch } from './watch.js';
@@ -53,6 +54,7 @@ export const verbs = [
   queue,
   importVerb,
   doctor,
+  tidy,
   replay,
   notify,
   completion,

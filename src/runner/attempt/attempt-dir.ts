@@ -183,6 +183,13 @@ export class AttemptDir {
     await Promise.all(['connection.json', 'token'].map((name) => rm(this.file(name), { force: true })));
   }
 
+  /** @returns whether nothing that this attempt has left is to be looked after any more. */
+  tidied = async (): Promise<boolean> => (await this.#readText('tidied')) !== undefined;
+  /** @param what was found and done, for a person who wonders. */
+  async markTidied(what: string): Promise<void> {
+    await this.#write('tidied', `${what}\n`);
+  }
+
   /** @returns the error with which the runner's process ended, or else the last line that it wrote to its stderr. */
   async lastWords(): Promise<string | undefined> {
     const lines = ((await this.#readText('runner.out')) ?? '')

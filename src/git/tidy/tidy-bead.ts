@@ -1,0 +1,167 @@
+import { attemptRefs, readOwnRef } from '../../contract/index.js';
+import type { EndedBead } from '../../domain/ended-bead.js';
+import { hasCommit } from '../commits.js';
+import { exists } from '../files.js';
+import { checkedRepo } from '../git-input.js';
+import { mirrorPath } from '../mirror-path.js';
+import { withMirror } from '../mirror-lock.js';
+import { remoteRefs } from '../remote-refs.js';
+import { askLimit, runGit } from '../run-git.js';
+import type { GitPlace } from '../run-git.js';
+import { deleteRefs } from './delete-refs.js';
+import type { DeletedRefs } from './delete-refs.js';
+import { judgeRefs } from './spent-refs.js';
+import type { JudgedRef } from './spent-refs.js';
+
+export interface TidyBeadOptions {
+  /** The folder of the mirrors. */
+  mirrors: string;
+  /** URL or path. */
+  repo: string;
+  bead: EndedBead;
+  /** Whether its refs are removed from the remote as well, not from this host's mirror alone. */
+  remote: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+export interface BeadTidied extends DeletedRefs {
+  /** Refs of the mirror that went. */
+  here: string[];
+  /** What stays on the remote or here, and why. */
+  kept: { ref: string; why: string }[];
+}
+
+/**
+ * Removes the refs that a closed bead has left, from the remote and from this host's mirror, as far as they are spent
+ * (`judgeRefs`). Without a mirror nothing can be proven here, and nothing is done.
+ * @throws GitError
+ */
+export async function tidyBead({
+  mirrors,
+  repo: given,
+  bead,
+  remote,
+  signal,
+}: TidyBeadOptions): Promise<BeadTidied | undefined> {
+  const repo = checkedRepo(given);
+  const mirror = mirrorPath(mirrors, repo);
+  if (!(await exists(mirror))) return undefined;
+  const place = { mirror };
+  const found = await refsOfBead(repo, bead, signal);
+  await bringCommits(mirror, repo, found.all, signal);
+  const on = { place, target: found.target, delivered: found.delivered, signal };
+  const there = await judgeRefs(bead, { ...on, refs: found.ours });
+  const gone = remote
+    ? await deleteRefs(
+        place,
+        repo,
+        there.filter(({ spent }) => spent),
+        signal,
+      )
+    : { deleted: [], refused: [], moved: [] };
+  const here = await judgeRefs(bead, { ...on, refs: await localRefs(place, bead.bead, signal) });
+  const spentHere = here.filter(({ spent }) => spent);
+  await deleteLocalRefs(place, spentHere, signal);
+  return {
+    ...gone,
+    here: spentHere.map(({ ref }) => ref),
+    kept: [...there, ...here].filter(({ spent }) => !spent).map(({ ref, why }) => ({ ref, why })),
+  };
+}
+
+/** What the remote has of a bead, and where the branch stands that it landed on. */
+async function refsOfBead(
+  repo: string,
+  { bead, attempt, sha, target }: EndedBead,
+  signal: AbortSignal | undefined,
+): Promise<{
+  ours: Map<string, string>;
+  all: Map<string, string>;
+  target: string | undefined;
+  delivered: boolean;
+}> {
+  const { refs, head } = await remoteRefs(
+    repo,
+    [
+      'HEAD',
+      ...(target === undefined ? [] : [`refs/heads/${target}`]),
+      `refs/heads/heartbead/${bead}/*`,
+      `refs/heartbead/${bead}/*`,
+      `refs/heartbead/merged/${bead}/*`,
+    ],
+    `looking for the refs of bead ${bead}`,
+    signal,
+  );
+  const ours = new Map(
+    [...refs].filter(([ref]) => {
+      const own = readOwnRef(ref);
+      return own !== undefined && (own.kind === 'merged' ? own.item : own.bead) === bead;
+    }),
+  );
+  // The integration branch of a convoy may be gone once that has landed as a whole.
+  const named = target === undefined ? undefined : refs.get(`refs/heads/${target}`);
+  const all = new Map(ours);
+  const landedOn = named === undefined ? head : `refs/heads/${target ?? ''}`;
+  const stands = named ?? refs.get('HEAD');
+  if (landedOn !== undefined && stands !== undefined) all.set(landedOn, stands);
+  return { ours, all, target: stands, delivered: ours.get(attemptRefs.branchRef(bead, attempt)) === sha };
+}
+
+/** Nothing is removed from a remote whose commits are not here: what is proven here, and kept, is the thing itself. */
+export async function bringCommits(
+  mirror: string,
+  repo: string,
+  refs: ReadonlyMap<string, string>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const missing: string[] = [];
+  for (const [ref, sha] of refs) if (!(await hasCommit({ mirror }, sha, signal))) missing.push(ref);
+  if (missing.length === 0) return;
+  await withMirror(mirror, signal, () =>
+    runGit(
+      { mirror },
+      [
+        'fetch',
+        '--no-tags',
+        '--progress',
+        '--no-write-fetch-head',
+        '--no-auto-maintenance',
+        '--no-recurse-submodules',
+        '--end-of-options',
+        repo,
+        ...missing,
+      ],
+      { doing: 'fetching what ended beads have left', repo, signal, limit: 'transfer' },
+    ),
+  );
+}
+
+/** @returns the refs by which a mirror remembers a bead. What it keeps for want of proof is not among them. */
+async function localRefs(place: GitPlace, bead: string, signal: AbortSignal | undefined): Promise<Map<string, string>> {
+  const below = [`refs/heartbead/${bead}/`, `refs/heartbead-finished/${bead}/`, `refs/heartbead-pushed/${bead}/`];
+  const { stdout } = await runGit(place, ['for-each-ref', '--format=%(refname) %(objectname)', ...below], {
+    doing: `looking for the refs of bead ${bead}`,
+    signal,
+    limit: askLimit,
+  });
+  return new Map(
+    stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => line.split(' ') as [string, string]),
+  );
+}
+
+/** Each only where it stands. */
+export async function deleteLocalRefs(
+  place: GitPlace,
+  refs: readonly JudgedRef[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (refs.length === 0) return;
+  await runGit(place, ['update-ref', '--stdin'], {
+    doing: 'removing refs of an ended bead',
+    signal,
+    input: refs.map(({ ref, sha }) => `delete ${ref} ${sha}\n`).join(''),
+  });
+}
