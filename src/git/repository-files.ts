@@ -71,6 +71,15 @@ async function configurationFor(vault: string): Promise<string> {
     '\tlogallrefupdates = true',
     ...(await ofThisDisk(vault)),
     ...(sha256 ? ['[extensions]', '\tobjectformat = sha256'] : []),
+    // The host's user may sign by a key that asks for a passphrase, or for a finger; an agent has neither. A set-up step
+    // of the rig can set a key of the agents' own.
+    '[commit]',
+    '\tgpgsign = false',
+    '[tag]',
+    '\tgpgsign = false',
+    '\tforcesignannotated = false',
+    '[push]',
+    '\tgpgsign = false',
     // No collection in the background of an agent's commands: the repository lives for hours.
     '[gc]',
     '\tauto = 0',

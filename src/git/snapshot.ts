@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findNestedGit, kindOf, readAgentHead } from './agent-git.js';
 import { namesIn } from './files.js';
@@ -210,7 +210,12 @@ async function copied(keeper: Keeper, gitDir: string, to: string): Promise<boole
   // A split index names its other half by its id; it is looked for in the keeper.
   for (const name of await namesIn(keeper.dir)) if (isShared(name)) await rm(join(keeper.dir, name), { force: true });
   try {
+    const { mtime } = await stat(join(gitDir, 'index'));
     await copyFile(join(gitDir, 'index'), to);
+    // Git looks into a file that is not older than the index. A younger copy would have it trust the size and the time
+    // of one that was changed in the very moment of its checkout, and the change would not be saved (seen once, on a
+    // busy virtual machine, whose clock stands still now and then).
+    await utimes(to, mtime, mtime);
     for (const name of await namesIn(gitDir))
       if (isShared(name) && (await kindOf(join(gitDir, name))) === 'file')
         await copyFile(join(gitDir, name), join(keeper.dir, name));
