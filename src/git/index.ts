@@ -8,6 +8,8 @@ export { discardWorktree } from './discard-worktree.js';
 export type { DiscardWorktreeOptions } from './discard-worktree.js';
 export { ensureCommit } from './ensure-commit.js';
 export { gitEnv } from './git-env.js';
+export { heavyFiles } from './heavy-files.js';
+export type { HeavyFiles } from './heavy-files.js';
 export { GitError } from './git-error.js';
 export type { GitErrorKind } from './git-error.js';
 export { gitVersionProblem, oldestGit } from './git-version.js';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { lastMoves } from '../../git/index.js';
-import type { StatusEntry } from '../../git/index.js';
+import type { HeavyFiles, StatusEntry } from '../../git/index.js';
 
 /** Named in a refusal; more would not help anybody. */
 const pathsNamed = 8;
@@ -56,4 +56,16 @@ export async function leftBehind(
     sha,
     advice: `HEAD has no commit ahead of its base, but ${many} on ${where} (${sha.slice(0, 12)}): bring them here with \`${bring}\``,
   };
+}
+
+const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MB`;
+
+/** @returns what the remote may refuse, or would lack, of finished commits, with the commands that mend it. */
+export function heavyProblem({ large, pointers }: HeavyFiles, baseSha: string): string | undefined {
+  const [first] = large;
+  if (first !== undefined)
+    return `there are files in your commits that forges refuse (GitHub takes none above 100 MB), also when a later commit removes them: ${named(large.map(({ path, bytes }) => `${path} with ${megabytes(bytes)}`))}. Make the commits anew without them: \`git reset --soft ${baseSha.slice(0, 12)}\`, \`git rm --cached -- '${first.path.replaceAll("'", "'\\''")}'\`, name them in .gitignore, \`git commit\``;
+  if (pointers.length > 0)
+    return `your commits have files that are kept by Git LFS (${named(pointers)}), whose contents are not part of a push of commits: upload them with \`git lfs push origin HEAD\`, or nobody else can get them`;
+  return undefined;
 }

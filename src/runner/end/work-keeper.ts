@@ -5,6 +5,7 @@ import {
   conflictMarkers,
   descendsFrom,
   GitError,
+  heavyFiles,
   pushBranch,
   pushRefusal,
   saveWip,
@@ -12,7 +13,7 @@ import {
   worktreeStatus,
 } from '../../git/index.js';
 import type { Checkpoint } from '../../contract/index.js';
-import { leftBehind, meantEntries, uncommittedProblem } from './done-advice.js';
+import { heavyProblem, leftBehind, meantEntries, uncommittedProblem } from './done-advice.js';
 import { RequestRefused } from '../sockets/json-server.js';
 import type { AgentReport, CheckpointAnswer, DoneAnswer, KeptWork } from '../types.js';
 
@@ -47,7 +48,7 @@ export class WorkKeeper {
   report: AgentReport | undefined;
   /** What the agent has called done, and the remote has not taken; gone as soon as it has. */
   kept: KeptWork | undefined;
-  /** Commits about which the agent has been asked already. */
+  /** What the agent has been asked already: commits, and what about them. */
   readonly #asked = new Set<string>();
   readonly #voucher = new Voucher();
   readonly #turn = new Mutex();
@@ -138,6 +139,8 @@ export class WorkKeeper {
           head,
           `there are conflict markers in what you have committed (${marked.slice(0, 8).join(', ')}): resolve them`,
         );
+      const heavy = heavyProblem(await heavyFiles(worktree, { from: baseSha, to: head }), baseSha);
+      if (heavy !== undefined) this.#askOnce(`heavy ${head}`, heavy);
       const problem = await this.#push({ branch: attemptRefs.branch(bead, attempt), sha: head, ...said });
       if (problem !== undefined) throw problem;
       return { outcome: 'done', branch: attemptRefs.branch(bead, attempt), sha: head };
@@ -209,9 +212,9 @@ export class WorkKeeper {
   }
 
   /** What may be meant so is asked about; who reports done again on the same commit has answered. */
-  #askOnce(sha: string, question: string): void {
-    if (this.#asked.has(sha)) return;
-    this.#asked.add(sha);
+  #askOnce(about: string, question: string): void {
+    if (this.#asked.has(about)) return;
+    this.#asked.add(about);
     throw new RequestRefused(
       409,
       `${question}, and report done again; if it is meant to be so, just report done again`,

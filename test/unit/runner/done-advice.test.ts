@@ -1,9 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { conflictMarkers, createWorktree, resolveBase, worktreeStatus } from '../../../src/git/index.js';
-import { leftBehind, meantEntries, uncommittedProblem } from '../../../src/runner/end/done-advice.js';
-import { commit, git, mirrorOf, put, useLab } from '../git/lab.js';
+import { conflictMarkers, createWorktree, heavyFiles, resolveBase, worktreeStatus } from '../../../src/git/index.js';
+import { heavyProblem, leftBehind, meantEntries, uncommittedProblem } from '../../../src/runner/end/done-advice.js';
+import { WorkKeeper } from '../../../src/runner/end/work-keeper.js';
+import { commit, git, mirrorOf, put, remoteSha, useLab } from '../git/lab.js';
 
 const lab = useLab();
 let path = '';
@@ -70,5 +72,62 @@ describe('commits that are not part of HEAD', () => {
     expect((await left())?.advice).toContain(`on no branch any more (${sha.slice(0, 12)})`);
     await git(path, 'merge', '--quiet', sha);
     expect(await left()).toBeUndefined();
+  });
+});
+
+describe('what a remote may refuse, or would lack', () => {
+  const limit = 2_000;
+  const heavy = async (): ReturnType<typeof heavyFiles> =>
+    heavyFiles(path, { from: base, to: await git(path, 'rev-parse', 'HEAD'), limit });
+
+  it('is a large file in any of the commits, also one that was removed again, with the command that mends it', async () => {
+    await commit(path, { 'as large as allowed': 'x'.repeat(limit) });
+    expect(await heavy()).toEqual({ large: [], pointers: [] });
+    await commit(path, { "a dir/it's large é.bin": 'x'.repeat(limit + 1) });
+    await commit(path, { "a dir/it's large é.bin": undefined, small: 'x' });
+    const found = await heavy();
+    expect(found.large).toEqual([{ path: "a dir/it's large é.bin", bytes: limit + 1 }]);
+    const told = heavyProblem(found, base) ?? '';
+    // The advice is what mends it.
+    await git(path, 'reset', '--quiet', '--hard', 'HEAD~1');
+    const commands = [...told.matchAll(/`(git (?:reset|rm)[^`]*)`/g)].map(([, command = '']) => command);
+    expect(commands).toHaveLength(2);
+    for (const command of commands) await execa('sh', ['-c', command], { cwd: path });
+    await writeFile(join(path, '.gitignore'), '*.bin\n');
+    await commit(path, {});
+    expect(await heavy()).toEqual({ large: [], pointers: [] });
+  });
+
+  it('is the content of a file that Git LFS keeps', async () => {
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'ab'.repeat(32)}\nsize 12345\n`;
+    await commit(path, {
+      'model ü.bin': pointer,
+      'about.md': `A pointer begins so:\n\n${pointer}`,
+      other: 'y'.repeat(200),
+    });
+    const found = await heavy();
+    expect(found).toEqual({ large: [], pointers: ['model ü.bin'] });
+    expect(heavyProblem(found, base)).toMatch(/Git LFS \(model ü\.bin\).*`git lfs push origin HEAD`/);
+    expect(heavyProblem({ large: [], pointers: [] }, base)).toBeUndefined();
+  });
+
+  it('is asked about once: who reports done again has answered, and the commits are pushed', async () => {
+    const branch = 'heartbead/a/1-abcd';
+    const keeper = new WorkKeeper(
+      { bead: 'a', attempt: '1-abcd', worktree: path, remote: lab.origin, baseSha: base, rootSha: base },
+      {
+        record: () => Promise.resolve(),
+        changed: () => undefined,
+        kept: () => Promise.resolve(),
+        trouble: (what, error) => expect([what, error]).toBeUndefined(),
+      },
+    );
+    const head = await commit(path, { 'a.bin': 'version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n' });
+    await expect(keeper.done(undefined)).rejects.toMatchObject({
+      message: expect.stringMatching(/Git LFS \(a\.bin\).*just report done again$/) as string,
+    });
+    expect(await remoteSha(lab, `refs/heads/${branch}`)).toBe('');
+    expect(await keeper.done(undefined)).toEqual({ outcome: 'done', branch, sha: head });
+    expect(await remoteSha(lab, `refs/heads/${branch}`)).toBe(head);
   });
 });
