@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { stripVTControlCharacters } from 'node:util';
 import { clip } from '../contract/index.js';
 import { GitError } from './git-error.js';
@@ -80,6 +81,17 @@ const refusalAdvice: Record<PushRefusal, string> = {
   ref: 'allow refs/heads/heartbead/* and refs/heartbead/* there',
 };
 
+/**
+ * A worker keeps the address of the ssh-agent that it was started with; a forwarded one ends with its login.
+ * @returns what to do when the keys cannot have been offered because the agent is gone.
+ */
+function goneKeys(text: string): string | undefined {
+  const socket = process.env['SSH_AUTH_SOCK'] ?? '';
+  return socket !== '' && /Permission denied \([\w,-]*publickey/.test(text) && !existsSync(socket)
+    ? `the ssh-agent that the worker was started with is gone (there is nothing at SSH_AUTH_SOCK, ${socket}): start the worker again from a login whose agent stays, or give its user an ssh key in a file`
+    : undefined;
+}
+
 function sentence(
   kind: GitErrorKind,
   { doing, repo }: GitTask,
@@ -91,7 +103,7 @@ function sentence(
     case 'unreachable':
       return `while ${doing}, ${where} could not be reached (${said}): check its address and the network; trying again may help`;
     case 'auth':
-      return `while ${doing}, ${where} refused access (${said}): give the user that runs the worker access without a prompt (credential helper, ssh key, safe.directory)`;
+      return `while ${doing}, ${where} refused access (${said}): ${goneKeys(text) ?? 'give the user that runs the worker access without a prompt (credential helper, ssh key, safe.directory)'}`;
     case 'not_found':
       return `while ${doing}, nothing was found at ${withoutCredentials(repo ?? 'that address')} (${said}): correct the address, or the rights of the user that runs the worker`;
     case 'no_such_ref':

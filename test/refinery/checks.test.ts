@@ -39,16 +39,21 @@ describe('what a check is given', () => {
     vi.stubEnv('MY_SECRET', 'secret');
     vi.stubEnv('TEMPORAL_API_KEY', 'secret');
     vi.stubEnv('LC_TEST', 'allowed');
+    vi.stubEnv('https_proxy', 'http://127.0.0.1:1');
+    vi.stubEnv('OF_THE_RIG', 'named');
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
     await othersCommit(lab, { 'other.txt': 'x\n' });
     const looks = check(
       `test -f lamp.txt && test -f other.txt && test -z "$(git status --porcelain)" && test -z "$(cat)" && git rev-parse HEAD > ${path('head')} && env > ${path('env')}`,
     );
-    const outcome = await merge(lab, request, { checks: [looks] });
+    const input = { ...inputOf(lab, request, { checks: [looks] }), env: ['OF_THE_RIG'] };
+    const outcome = await start(lab, input).outcome;
     expect(outcome).toMatchObject({ outcome: 'merged', sha: (await readFile(path('head'), 'utf8')).trim() });
     const env = await readFile(path('env'), 'utf8');
     expect(env).toMatch(/^PATH=/m);
     expect(env).toMatch(/^LC_TEST=allowed$/m);
+    expect(env).toMatch(/^https_proxy=http:\/\/127\.0\.0\.1:1$/m);
+    expect(env).toMatch(/^OF_THE_RIG=named$/m);
     expect(env).not.toMatch(/secret|^TEMPORAL_|^GIT_DIR/m);
   });
 

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { tmpdir } from 'node:os';
+import { describe, expect, it, vi } from 'vitest';
 import type { GitErrorKind } from '../../../src/git/index.js';
 import type { GitError } from '../../../src/git/git-error.js';
 import { gitFailure, pushRefusal } from '../../../src/git/git-failure.js';
@@ -151,5 +152,29 @@ describe('what a remote says about a push', () => {
       /refused the push \(pre-receive hook declined: big\.bin is 120 MB x+…?\): mend the commits as it says$/,
     );
     expect(message.length).toBeLessThan(1_300);
+  });
+});
+
+describe('a refused key', () => {
+  const message = (socket: string, said: string): string => {
+    vi.stubEnv('SSH_AUTH_SOCK', socket);
+    try {
+      return gitFailure({ doing: 'updating the mirror', repo: 'ssh://git@example.org/r.git' }, said).message;
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  };
+  const denied =
+    'git@example.org: Permission denied (publickey,password).\nfatal: Could not read from remote repository.';
+
+  it('is put down to an ssh-agent that has gone, and to nothing else that is there', () => {
+    expect(message('/no/such/agent.1', denied)).toMatch(
+      /the ssh-agent .* is gone .*\/no\/such\/agent\.1\): start the worker/,
+    );
+    for (const socket of ['', tmpdir()])
+      expect(message(socket, denied)).toMatch(/without a prompt \(credential helper/);
+    expect(message('/no/such/agent.1', "fatal: Authentication failed for 'https://example.org/'")).toMatch(
+      /without a prompt/,
+    );
   });
 });
