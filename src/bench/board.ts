@@ -23,6 +23,8 @@ const startedAtOnce = 24;
 const changes = 40;
 /** Requests are counted for so long. */
 const countFor = 20_000;
+/** For what the page waits for, on a machine that is busy with others. */
+const patience = 120_000;
 
 interface Options {
   say: (text: string) => void;
@@ -171,9 +173,23 @@ async function requestsAMinute(record: BoardRecord): Promise<number> {
 
 async function opened(browser: Browser, record: BoardRecord): Promise<Page> {
   const page = await (await browser.newContext({ viewport: { width: 1_280, height: 800 } })).newPage();
+  page.setDefaultTimeout(patience);
   await page.goto(addressWithToken(record));
-  await page.locator('.column [data-bead]').first().waitFor();
+  await firstCard(page);
   return page;
+}
+
+/** @throws Error with what the page says instead. */
+async function firstCard(page: Page): Promise<void> {
+  await page
+    .locator('.column [data-bead]')
+    .first()
+    .waitFor()
+    .catch(async (cause: unknown) => {
+      throw new Error(`no card has come; the page says: ${(await page.locator('main').innerText()).slice(0, 500)}`, {
+        cause,
+      });
+    });
 }
 
 /** Everything in the page is measured by its own clock, as text, since this program knows no browser's types. */
@@ -181,7 +197,7 @@ async function firstView(page: Page): Promise<{ paint: number; card: number; byt
   await page.goto('about:blank');
   const from = Date.now();
   await page.goBack();
-  await page.locator('.column [data-bead]').first().waitFor();
+  await firstCard(page);
   const card = Date.now() - from;
   const { paint, bytes } = (await page.evaluate(`({
     paint: performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0,
