@@ -2,9 +2,10 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { BeadPage as Bead, LogLines, StoryAnswer } from '../api-types.js';
 import type { ChecksAnswer } from '../checks.js';
-import { Refusal, get, listen } from './api.js';
+import { Refusal, get } from './api.js';
 import { beadActions } from './bead-keys.js';
 import { DiffTab } from './diff.js';
+import { useListening } from './live.js';
 import { LogLine, LogTab, joined } from './log.js';
 import { exact, money, plural, tokens } from './text.js';
 import {
@@ -40,7 +41,6 @@ const tabOf = (search: string): Tab => {
 
 export function BeadView({ bead, search }: { bead: string; search: string }): JSX.Element {
   const [page, setPage] = useState<Bead>();
-  const [trouble, setTrouble] = useState<{ message: string; next?: string }>();
   const [log, setLog] = useState<LogLines>();
   const tab = tabOf(search);
   const attempt = new URLSearchParams(search).get('attempt') ?? '';
@@ -48,31 +48,11 @@ export function BeadView({ bead, search }: { bead: string; search: string }): JS
   const act = useAct();
   const heading = useRef<HTMLHeadingElement>(null);
 
-  useEffect(() => {
-    setLog(undefined);
-    const live = listen(
-      [`bead:${bead}`, ...(tab === 'log' ? [`log:${bead}:${attempt}`] : [])],
-      {
-        bead: (data: Bead) => {
-          setTrouble(undefined);
-          setPage(data);
-        },
-        log: (lines: LogLines) => setLog((before) => joined(before, lines)),
-        trouble: setTrouble,
-        fine: () => setTrouble(undefined),
-      },
-      (away) =>
-        setTrouble(
-          away
-            ? {
-                message: 'the board does not answer',
-                next: 'heartbead up starts it again; this page tries every moment',
-              }
-            : undefined,
-        ),
-    );
-    return live.close;
-  }, [bead, tab === 'log', attempt]);
+  const trouble = useListening([`bead:${bead}`, ...(tab === 'log' ? [`log:${bead}:${attempt}`] : [])], {
+    bead: setPage,
+    log: (lines: LogLines) => setLog((before) => joined(before, lines)),
+  });
+  useEffect(() => setLog(undefined), [bead, tab === 'log', attempt]);
   useEffect(() => heading.current?.focus(), [bead]);
 
   const show = (to: Tab, more: Record<string, string> = {}): void =>

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import type { ConvoyBeadState, ConvoyView } from '../../contract/index.js';
-import { listen } from './api.js';
+import type { ConvoyBeadState } from '../../contract/index.js';
+import { useLook } from './live.js';
 import { statusWords } from './text.js';
 import { Ago, Button, Link, Status, Trouble, Words, useAct, useShell } from './ui.js';
 
@@ -57,27 +57,9 @@ const classOf = ({ status, bead }: ConvoyBeadState): string =>
   status === 'running' && bead !== undefined ? `s-${bead}` : `v-${status}`;
 
 export function ConvoyPage({ convoy }: { convoy: string }): JSX.Element {
-  const [view, setView] = useState<ConvoyView>();
-  const [trouble, setTrouble] = useState<{ message: string; next?: string }>();
+  const { view, trouble } = useLook('convoy', convoy);
   const act = useAct();
   const { ask } = useShell();
-  useEffect(
-    () =>
-      listen(
-        [`convoy:${convoy}`],
-        {
-          convoy: (data: ConvoyView) => {
-            setView(data);
-            setTrouble(undefined);
-          },
-          trouble: setTrouble,
-          fine: () => setTrouble(undefined),
-        },
-        (away) =>
-          setTrouble(away ? { message: 'the board does not answer', next: 'heartbead up starts it again' } : undefined),
-      ).close,
-    [convoy],
-  );
   const laid = useLayout(view?.beads);
   const waits = useMemo(() => new Map(view?.waiting.map(({ id, text }) => [id, text])), [view]);
   if (view === undefined)

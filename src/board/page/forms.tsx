@@ -36,6 +36,49 @@ const Field = ({
   </label>
 );
 
+/** Sends a form, and keeps why it was refused. */
+function useSend(make: () => Promise<void>): { send: () => Promise<void>; refusal: Refusal | undefined } {
+  const [refusal, setRefusal] = useState<Refusal>();
+  const send = async (): Promise<void> => {
+    try {
+      await make();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      setRefusal(error);
+    }
+  };
+  return { send, refusal };
+}
+
+function Form({
+  id,
+  title,
+  label,
+  off,
+  make,
+  children,
+}: {
+  id: string;
+  title: string;
+  /** On the button that sends it. */
+  label: string;
+  off?: string | undefined;
+  make: () => Promise<void>;
+  children: ComponentChildren;
+}): JSX.Element {
+  const { send, refusal } = useSend(make);
+  return (
+    <form aria-labelledby={id} onSubmit={(event) => event.preventDefault()}>
+      <h1 id={id}>{title}</h1>
+      {children}
+      {refusal !== undefined && <Trouble message={refusal.message} next={refusal.next} />}
+      <div class="row end">
+        <Button label={label} kind="main" onPress={send} off={off} />
+      </div>
+    </form>
+  );
+}
+
 function SlingForm({ rigs, rig: first }: { rigs: string[]; rig: string }): JSX.Element {
   const { about, go, say } = useShell();
   const [form, setForm] = useState({
@@ -48,39 +91,33 @@ function SlingForm({ rigs, rig: first }: { rigs: string[]; rig: string }): JSX.E
     command: '',
     priority: '3',
   });
-  const [refusal, setRefusal] = useState<Refusal>();
   const set =
     (name: keyof typeof form) =>
     (event: { currentTarget: { value: string } }): void =>
       setForm({ ...form, [name]: event.currentTarget.value });
   const given = (text: string): string | undefined => (text.trim() === '' ? undefined : text.trim());
-  const send = async (): Promise<void> => {
-    try {
-      const { bead } = await post<{ bead: string }>('/beads', {
-        title: form.title,
-        body: given(form.body),
-        rig: given(form.rig),
-        repo: form.rig === '' ? given(form.repo) : undefined,
-        base: given(form.base),
-        agent: given(form.agent),
-        command: form.agent === 'shell' || (form.agent === '' && form.rig === '') ? given(form.command) : undefined,
-        priority: Number(form.priority),
-      });
-      say(`slung ${bead}`);
-      go(`/bead/${bead}`);
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      setRefusal(error);
-    }
+  const make = async (): Promise<void> => {
+    const { bead } = await post<{ bead: string }>('/beads', {
+      title: form.title,
+      body: given(form.body),
+      rig: given(form.rig),
+      repo: form.rig === '' ? given(form.repo) : undefined,
+      base: given(form.base),
+      agent: given(form.agent),
+      command: form.agent === 'shell' || (form.agent === '' && form.rig === '') ? given(form.command) : undefined,
+      priority: Number(form.priority),
+    });
+    say(`slung ${bead}`);
+    go(`/bead/${bead}`);
   };
   return (
-    <form
-      aria-labelledby="sling-title"
-      onSubmit={(event) => {
-        event.preventDefault();
-      }}
+    <Form
+      id="sling-title"
+      title="Sling a bead"
+      label="Sling"
+      off={form.title.trim() === '' ? 'it needs a title' : undefined}
+      make={make}
     >
-      <h1 id="sling-title">Sling a bead</h1>
       <Field label="Title" hint="what is to be done, in a line">
         <input required maxLength={200} value={form.title} onInput={set('title')} />
       </Field>
@@ -129,16 +166,7 @@ function SlingForm({ rigs, rig: first }: { rigs: string[]; rig: string }): JSX.E
       <Field label="Branch to start from" hint="the default branch when empty">
         <input value={form.base} onInput={set('base')} />
       </Field>
-      {refusal !== undefined && <Trouble message={refusal.message} next={refusal.next} />}
-      <div class="row end">
-        <Button
-          label="Sling"
-          kind="main"
-          onPress={send}
-          off={form.title.trim() === '' ? 'it needs a title' : undefined}
-        />
-      </div>
-    </form>
+    </Form>
   );
 }
 
@@ -157,26 +185,14 @@ function ConvoyForm({ rigs, rig }: { rigs: string[]; rig: string }): JSX.Element
   const { go, say } = useShell();
   const [file, setFile] = useState<string>();
   const [staged, setStaged] = useState(true);
-  const [refusal, setRefusal] = useState<Refusal>();
   const text = file ?? example(rig === '' ? (rigs[0] ?? '') : rig);
-  const send = async (): Promise<void> => {
-    try {
-      const { convoy } = await post<{ convoy: string }>('/convoys', { file: text, staged });
-      say(`made convoy ${convoy}`);
-      go(`/convoy/${convoy}`);
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      setRefusal(error);
-    }
+  const make = async (): Promise<void> => {
+    const { convoy } = await post<{ convoy: string }>('/convoys', { file: text, staged });
+    say(`made convoy ${convoy}`);
+    go(`/convoy/${convoy}`);
   };
   return (
-    <form
-      aria-labelledby="convoy-title"
-      onSubmit={(event) => {
-        event.preventDefault();
-      }}
-    >
-      <h1 id="convoy-title">Draft a convoy</h1>
+    <Form id="convoy-title" title="Draft a convoy" label={staged ? 'Make the draft' : 'Make and start it'} make={make}>
       <Field label="Its file, YAML or JSON" hint="each bead starts when all that it needs is merged">
         <textarea
           class="mono"
@@ -190,10 +206,6 @@ function ConvoyForm({ rigs, rig }: { rigs: string[]; rig: string }): JSX.Element
         <input type="checkbox" checked={staged} onChange={(event) => setStaged(event.currentTarget.checked)} />
         staged: nothing starts before you press Start on its page
       </label>
-      {refusal !== undefined && <Trouble message={refusal.message} next={refusal.next} />}
-      <div class="row end">
-        <Button label={staged ? 'Make the draft' : 'Make and start it'} kind="main" onPress={send} />
-      </div>
-    </form>
+    </Form>
   );
 }

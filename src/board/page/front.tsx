@@ -1,8 +1,10 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Card, ConvoyRow, Front, HostsPart, RigRow, ShownProblem } from '../api-types.js';
-import { listen, looker, post } from './api.js';
+import { looker, post } from './api.js';
 import { beadActions } from './bead-keys.js';
+import { useListening } from './live.js';
+import type { Told } from './live.js';
 import { money, plural, tokens } from './text.js';
 import {
   Ago,
@@ -83,58 +85,27 @@ export interface FleetState {
 }
 
 /** The fleet as the board sends it. */
-function useFleet(): { fleet: FleetState | undefined; trouble: { message: string; next?: string } | undefined } {
+function useFleet(): { fleet: FleetState | undefined; trouble: Told | undefined } {
   const [fleet, setFleet] = useState<FleetState>();
-  const [trouble, setTrouble] = useState<{ message: string; next?: string }>();
-  useEffect(() => {
-    const change =
-      <K extends keyof Front>(key: K) =>
-      (data: Front[K]): void =>
-        setFleet((before) => before && { ...before, front: { ...before.front, [key]: data } });
-    const live = listen(
-      ['front'],
-      {
-        front: ({ cards, ...front }: Front) => {
-          setTrouble(undefined);
-          setFleet({ cards: new Map(cards.map((card) => [card.bead, card])), front });
-        },
-        cards: ({
-          cards,
-          gone,
-          landedToday,
-          more,
-        }: {
-          cards: Card[];
-          gone: string[];
-          landedToday: number;
-          more: boolean;
-        }) =>
-          setFleet((before) => {
-            if (before === undefined) return before;
-            const next = new Map(before.cards);
-            for (const card of cards) next.set(card.bead, card);
-            for (const bead of gone) next.delete(bead);
-            return { cards: next, front: { ...before.front, landedToday, more } };
-          }),
-        problems: change('problems'),
-        hosts: change('hosts'),
-        rigs: change('rigs'),
-        convoys: change('convoys'),
-        trouble: setTrouble,
-        fine: () => setTrouble(undefined),
-      },
-      (away) =>
-        setTrouble(
-          away
-            ? {
-                message: 'the board does not answer',
-                next: 'heartbead up starts it again; this page tries every moment',
-              }
-            : undefined,
-        ),
-    );
-    return live.close;
-  }, []);
+  const change =
+    <K extends keyof Front>(key: K) =>
+    (data: Front[K]): void =>
+      setFleet((before) => before && { ...before, front: { ...before.front, [key]: data } });
+  const trouble = useListening(['front'], {
+    front: ({ cards, ...front }: Front) => setFleet({ cards: new Map(cards.map((card) => [card.bead, card])), front }),
+    cards: ({ cards, gone, landedToday, more }: Pick<Front, 'cards' | 'landedToday' | 'more'> & { gone: string[] }) =>
+      setFleet((before) => {
+        if (before === undefined) return before;
+        const next = new Map(before.cards);
+        for (const card of cards) next.set(card.bead, card);
+        for (const bead of gone) next.delete(bead);
+        return { cards: next, front: { ...before.front, landedToday, more } };
+      }),
+    problems: change('problems'),
+    hosts: change('hosts'),
+    rigs: change('rigs'),
+    convoys: change('convoys'),
+  });
   return { fleet, trouble };
 }
 

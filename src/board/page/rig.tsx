@@ -1,31 +1,11 @@
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
-import type { RigView } from '../../contract/index.js';
-import { listen } from './api.js';
 import { ItemLink } from './front.js';
+import { useLook } from './live.js';
 import { Ago, Button, Empty, For, Link, Trouble, Words, useAct } from './ui.js';
 
 export function RigPage({ rig }: { rig: string }): JSX.Element {
-  const [view, setView] = useState<RigView>();
-  const [trouble, setTrouble] = useState<{ message: string; next?: string }>();
+  const { view, trouble } = useLook('rig', rig);
   const act = useAct();
-  useEffect(
-    () =>
-      listen(
-        [`rig:${rig}`],
-        {
-          rig: (data: RigView) => {
-            setView(data);
-            setTrouble(undefined);
-          },
-          trouble: setTrouble,
-          fine: () => setTrouble(undefined),
-        },
-        (away) =>
-          setTrouble(away ? { message: 'the board does not answer', next: 'heartbead up starts it again' } : undefined),
-      ).close,
-    [rig],
-  );
   if (view === undefined)
     return trouble === undefined ? <p class="loading">Asking {rig} …</p> : <Trouble {...trouble} />;
   const { settings } = view;
