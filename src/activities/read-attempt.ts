@@ -26,6 +26,7 @@ const readInput = inputReader<{ readAttempt: ReadAttemptInput }>({
       .string()
       .regex(/^[0-9a-f]{1,40}:\d{1,15}$/, 'not where a piece ended')
       .optional(),
+    fromEnd: z.boolean().optional(),
     waitMs: z.number().min(0).max(mostWaitMs),
   } satisfies Fields<ReadAttemptInput>),
 });
@@ -47,13 +48,16 @@ export function makeReadAttempt({ host }: Pick<ActivityDeps, 'host'>): HostAnswe
   };
 }
 
-async function logPiece(dir: AttemptDir, { part, after, waitMs }: ReadAttemptInput): Promise<AttemptPiece> {
+async function logPiece(
+  dir: AttemptDir,
+  { part, after, fromEnd = false, waitMs }: ReadAttemptInput,
+): Promise<AttemptPiece> {
   const path = part === 'agent-log' ? dir.agentLog : dir.runnerLog;
   const giveUpAt = Date.now() + waitMs;
   for (;;) {
     // Looked up before the read: what was written before the end is then read in any case.
     const ended = (await dir.readResult()) !== undefined;
-    const piece = await readLog(path, after);
+    const piece = await readLog(path, after ?? (fromEnd ? 'end' : undefined));
     if (piece.data !== '' || ended || Date.now() >= giveUpAt || !(await waited())) return { ...piece, ended };
   }
 }
@@ -70,10 +74,12 @@ async function waited(): Promise<boolean> {
 }
 
 /** A place in a log is the inode of one of its files (rotation renames them) and an offset in it. */
-async function readLog(path: string, after: string | undefined): Promise<Omit<AttemptPiece, 'ended'>> {
-  const [inode = '', offset = '0'] = after?.split(':') ?? [];
+async function readLog(path: string, wanted: string | undefined): Promise<Omit<AttemptPiece, 'ended'>> {
   const files = await openLog(path);
   try {
+    const end = wanted === 'end' ? endOf(files) : undefined;
+    const after = wanted === 'end' ? end?.after : wanted;
+    const [inode = '', offset = '0'] = after?.split(':') ?? [];
     const last = files.findIndex((file) => file.inode === inode);
     const here = files[last];
     const restarted = after !== undefined && inode !== '0' && (here === undefined || here.size < Number(offset));
@@ -82,9 +88,10 @@ async function readLog(path: string, after: string | undefined): Promise<Omit<At
       if (size > start) {
         const buffer = Buffer.alloc(Math.min(pieceBytes, size - start));
         const { bytesRead } = await file.read(buffer, 0, buffer.length, start);
-        const end = start + bytesRead;
-        const more = end < size || files.at(-1)?.inode !== name;
-        return { data: buffer.subarray(0, bytesRead).toString('base64'), next: `${name}:${end}`, more, restarted };
+        const ended = start + bytesRead;
+        const more = ended < size || files.at(-1)?.inode !== name;
+        const data = buffer.subarray(0, bytesRead).toString('base64');
+        return { data, next: `${name}:${ended}`, more, restarted, skipped: end?.skipped };
       }
       start = 0;
     }
@@ -94,6 +101,16 @@ async function readLog(path: string, after: string | undefined): Promise<Omit<At
   } finally {
     for (const { file } of files) await file.close();
   }
+}
+
+/** @returns where the last piece of a log begins, and whether anything stands before it. */
+function endOf(files: readonly { inode: string; size: number }[]): { after: string; skipped: boolean } | undefined {
+  let left = pieceBytes;
+  for (const [at, { inode, size }] of [...files.entries()].reverse()) {
+    if (size >= left) return { after: `${inode}:${size - left}`, skipped: at > 0 || size > left };
+    left -= size;
+  }
+  return undefined;
 }
 
 /** @returns the files of a log, the oldest first. The newest is opened first, so that a rotation meanwhile hides none. */

@@ -205,6 +205,10 @@ export interface DiffAnswer {
   attempt: string;
   /** `branch`: what was pushed; `saved`: the newest saved work; `live`: the working tree as it is now. */
   source: 'branch' | 'saved' | 'live';
+  /** The other host that told its working tree. */
+  host?: string;
+  /** What a reader must know about this answer, in a sentence. */
+  note?: string;
   base: string;
   head: string;
   files: DiffFile[];
@@ -219,7 +223,9 @@ export interface LogLines {
   /** The first of these lines replace what was shown before. */
   reset: boolean;
   lines: { text: string; cut?: number }[];
-  /** Where the log is, when it is not here. */
+  /** The other host that it is read from. */
+  host?: string;
+  /** Why it cannot be read now, in a sentence. */
   elsewhere?: string;
   /** The attempt has ended; nothing more will come. */
   ended: boolean;

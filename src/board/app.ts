@@ -12,7 +12,7 @@ import { refusal } from '../client/refusals.js';
 import { beadIdProblem } from '../contract/index.js';
 import type { ConvoyView, RigView } from '../contract/index.js';
 import { storyOf } from '../domain/story.js';
-import type { About, ApiError, BeadPage, LogLines } from './api-types.js';
+import type { About, ApiError, BeadPage } from './api-types.js';
 import { Actions, BadRequestError } from './actions.js';
 import { attemptDiff } from './attempt-diff.js';
 import { attemptPlace } from './attempts-here.js';
@@ -21,7 +21,7 @@ import { Charts } from './charts.js';
 import { checksOf } from './checks.js';
 import { EventStream } from './event-stream.js';
 import { FleetWatch } from './fleet-watch.js';
-import { LogTail } from './log-tail.js';
+import { LogWatch, logOnce } from './log-watch.js';
 import { Looks } from './looks.js';
 import type { PageFiles } from './page-files.js';
 import { securityHeaders } from './safety.js';
@@ -32,7 +32,6 @@ import type { TownLink } from './town-link.js';
 const deadline = 10_000;
 /** With what a look takes, a page about one thing is less than a second behind. */
 const lookEvery = 600;
-const logEvery = 300;
 /** No request of the page is larger; a convoy's file is the largest. */
 const bodyBytes = 5 * 1024 * 1024;
 
@@ -58,6 +57,7 @@ export class Board {
   readonly #beads: Looks<BeadPage>;
   readonly #convoys: Looks<ConvoyView>;
   readonly #rigs: Looks<RigView>;
+  readonly #logs: LogWatch;
   readonly #charts = new Charts();
   readonly #streams = new Set<EventStream>();
 
@@ -65,6 +65,7 @@ export class Board {
     this.#options = options;
     const { link } = options;
     this.#fleet = new FleetWatch(link, options.log);
+    this.#logs = new LogWatch(link, options.log);
     this.#beads = new Looks(
       link,
       lookEvery,
@@ -94,7 +95,7 @@ export class Board {
 
   async end(): Promise<void> {
     for (const stream of this.#streams) stream.close();
-    await Promise.all([this.#fleet.end(), this.#beads.end(), this.#convoys.end(), this.#rigs.end()]);
+    await Promise.all([this.#fleet.end(), this.#beads.end(), this.#convoys.end(), this.#rigs.end(), this.#logs.end()]);
   }
 
   #route(): void {
@@ -143,27 +144,20 @@ export class Board {
       return c.json(await checksOf(town, await this.#view(town, beadOf(c)), deadline));
     });
     api.get('/beads/:bead/diff', async (c) => {
-      const view = await this.#view(await link.town(), beadOf(c));
-      const place = await attemptPlace(this.#home(await link.town()), view, c.req.query('attempt'));
+      const town = await link.town();
+      const view = await this.#view(town, beadOf(c));
+      const place = await attemptPlace(town.home, view, c.req.query('attempt'));
       if (place === undefined) return failed(c, 404, 'there has been no such attempt', 'look again when one has begun');
-      const home = this.#home(await link.town());
       return c.json(
-        await attemptDiff({ home, view, place, fetch: c.req.query('fetch') === '1', signal: c.req.raw.signal }),
+        await attemptDiff({ town, view, place, fetch: c.req.query('fetch') === '1', signal: c.req.raw.signal }),
       );
     });
     api.get('/beads/:bead/log', async (c) => {
       const town = await link.town();
       const view = await this.#view(town, beadOf(c));
-      const place = await attemptPlace(this.#home(town), view, c.req.query('attempt'));
-      if (place === undefined) return failed(c, 404, 'there has been no such attempt', 'look again when one has begun');
-      const lines = place.dir === undefined ? [] : await new LogTail(place.dir.agentLog).newLines();
-      const answer: LogLines = {
-        attempt: place.attempt,
-        reset: true,
-        lines,
-        elsewhere: place.elsewhere,
-        ended: !place.current,
-      };
+      const answer = await logOnce(town, view, c.req.query('attempt'));
+      if (answer === undefined)
+        return failed(c, 404, 'there has been no such attempt', 'look again when one has begun');
       return c.json(answer);
     });
     api.post('/beads', async (c) =>
@@ -222,11 +216,6 @@ export class Board {
     };
   }
 
-  /** The state directory that belongs to the server, which a demo has for itself. */
-  #home(town: Town): string {
-    return town.home;
-  }
-
   #view(town: Town, bead: string): ReturnType<BeadClient['view']> {
     return new BeadClient(town, { deadline }).view(bead);
   }
@@ -255,7 +244,10 @@ export class Board {
       if (kind === 'bead') stops.push(this.#beads.subscribe(id, renamed('bead', pass)));
       if (kind === 'convoy') stops.push(this.#convoys.subscribe(id, renamed('convoy', pass)));
       if (kind === 'rig') stops.push(this.#rigs.subscribe(id, renamed('rig', pass)));
-      if (kind === 'log') stops.push(this.#followLog(id, attempt === '' ? undefined : attempt, stream));
+      if (kind === 'log')
+        stops.push(
+          this.#logs.subscribe(id, attempt === '' ? undefined : attempt, (lines) => stream.send('log', lines)),
+        );
     }
     this.#streams.add(stream);
     const over = (): void => {
@@ -265,56 +257,6 @@ export class Board {
     };
     c.env.outgoing.once('close', over);
     return c.body(stream.body, 200, stream.headers);
-  }
-
-  /** Passes on what an agent writes, over its attempts when none is named. */
-  #followLog(bead: string, wanted: string | undefined, stream: EventStream): () => void {
-    let over = false;
-    let timer: NodeJS.Timeout | undefined;
-    let tail: { attempt: string; log: LogTail } | undefined;
-    let told = '';
-    let view: Awaited<ReturnType<BeadClient['view']>> | undefined;
-    let askAgainAt = 0;
-    const look = async (): Promise<void> => {
-      const town = await this.#options.link.town();
-      if (Date.now() > askAgainAt) {
-        // The page that shows a log shows its bead too: that one's looks are what tells of a next attempt.
-        view = await this.#view(town, bead);
-        askAgainAt = Date.now() + 2_000;
-      }
-      const place = view === undefined ? undefined : await attemptPlace(this.#home(town), view, wanted);
-      if (over || place === undefined) return;
-      const reset = tail?.attempt !== place.attempt;
-      if (place.dir !== undefined && reset) tail = { attempt: place.attempt, log: new LogTail(place.dir.agentLog) };
-      const lines = place.dir === undefined || tail === undefined ? [] : await tail.log.newLines();
-      const answer: LogLines = {
-        attempt: place.attempt,
-        reset,
-        lines,
-        elsewhere: place.elsewhere,
-        ended: !place.current,
-      };
-      const state = `${place.attempt} ${place.elsewhere ?? ''} ${answer.ended}`;
-      if (over || (lines.length === 0 && told === state)) return;
-      told = state;
-      stream.send('log', answer);
-    };
-    const again = (): void => {
-      look()
-        .catch((error: unknown) => {
-          if (!(refusal(error) instanceof ClientError)) throw error;
-          // The page is told of trouble by the looks at its bead.
-        })
-        .finally(() => {
-          if (!over) timer = setTimeout(again, logEvery);
-        })
-        .catch((error: unknown) => this.#options.log(`a log could not be read: ${String(error)}`));
-    };
-    again();
-    return () => {
-      over = true;
-      clearTimeout(timer);
-    };
   }
 
   #failure(c: C, error: Error): Response {

@@ -1,5 +1,8 @@
 import { join } from 'node:path';
-import { ClientError } from '../client/errors.js';
+import { AttemptReader } from '../client/attempt-reader.js';
+import type { Town } from '../client/connect.js';
+import { AttemptUnreadableError, ClientError, HostAwayError } from '../client/errors.js';
+import { refusal } from '../client/refusals.js';
 import { attemptRefs } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
 import { GitError, ensureCommit, exists, mirrorPath, updateMirror } from '../git/index.js';
@@ -9,7 +12,7 @@ import { runGit } from '../git/run-git.js';
 import { takeSnapshot } from '../git/snapshot.js';
 import type { DiffAnswer, DiffFile } from './api-types.js';
 import type { AttemptPlace } from './attempts-here.js';
-import { readChanges, readHunks, splitPatch } from './parse-diff.js';
+import { readChanges, readHunks, readPatch, splitPatch } from './parse-diff.js';
 import type { ChangedFile } from './parse-diff.js';
 
 /** A page shows so many files of a diff, and so many lines of all of them together. */
@@ -22,7 +25,7 @@ const mostLinesOfFile = 3_000;
 export class NoDiffError extends ClientError {}
 
 export interface DiffWanted {
-  home: string;
+  town: Town;
   view: BeadView;
   place: AttemptPlace;
   /** Clone the repository when this machine has no mirror of it. */
@@ -30,14 +33,29 @@ export interface DiffWanted {
   signal?: AbortSignal;
 }
 
-/** @returns what an attempt has changed: its working tree when that is here, else what was pushed or saved last. */
-export async function attemptDiff({ home, view, place, fetch, signal }: DiffWanted): Promise<DiffAnswer> {
+/**
+ * @returns what an attempt has changed: its working tree where that is, here or on another host, else what was pushed or
+ * saved last.
+ */
+export async function attemptDiff({ town, view, place, fetch, signal }: DiffWanted): Promise<DiffAnswer> {
+  const { home } = town;
   const { repo } = view;
+  let note: string | undefined;
+  // What runs elsewhere is told by its host; this machine needs no copy of the repository for that.
+  if (place.remote !== undefined && place.current) {
+    try {
+      return await remoteDiff(town, view, place, place.remote);
+    } catch (error) {
+      const found = refusal(error);
+      if (!(found instanceof HostAwayError || found instanceof AttemptUnreadableError)) throw error;
+      note = `its working tree cannot be read now: ${found.message}`;
+    }
+  }
   const mirror = mirrorPath(join(place.dir?.home ?? home, 'mirrors'), repo);
   if (!(await exists(mirror))) {
     if (!fetch)
       throw new NoDiffError(
-        `this machine has no copy of ${repo}`,
+        `this machine has no copy of ${repo}${note === undefined ? '' : `, and ${note}`}`,
         'fetch one (the whole repository comes over the network), or open the board of a host that works on it',
       );
     await updateMirror({ root: join(home, 'mirrors'), repo, signal });
@@ -48,6 +66,7 @@ export async function attemptDiff({ home, view, place, fetch, signal }: DiffWant
     return {
       attempt: place.attempt,
       source: head.source,
+      note,
       base,
       head: head.sha,
       ...(await compare(head.at ?? mirror, base, head.sha, signal)),
@@ -56,6 +75,31 @@ export async function attemptDiff({ home, view, place, fetch, signal }: DiffWant
     if (!(error instanceof GitError)) throw error;
     throw new NoDiffError(`git: ${error.message}`, 'try again; the log of the attempt may tell more', { cause: error });
   }
+}
+
+/** Pieces of a diff from another host; a longer one is cut. */
+const mostPieces = 24;
+
+/** Asks the host of an attempt for its working tree. */
+async function remoteDiff(town: Town, view: BeadView, { attempt }: AttemptPlace, host: string): Promise<DiffAnswer> {
+  const reader = new AttemptReader(town, { bead: view.bead, attempt, host, part: 'diff' });
+  let pieces: Buffer[] = [];
+  let more = true;
+  for (let asked = 0; more && asked < mostPieces; asked += 1) {
+    const piece = await reader.next();
+    // An agent that goes on working changes it meanwhile: then it begins again.
+    pieces = piece.restarted ? [piece.bytes] : [...pieces, piece.bytes];
+    more = piece.more;
+  }
+  return {
+    attempt,
+    source: 'live',
+    host,
+    note: more ? 'it is longer than what another host is asked for: its end is missing' : undefined,
+    base: view.current?.baseSha ?? view.baseSha ?? '',
+    head: '',
+    ...readPatch(Buffer.concat(pieces).toString('utf8'), mostFiles, mostLinesOfFile),
+  };
 }
 
 async function headOf(

@@ -9,7 +9,9 @@ export interface AttemptPlace {
   host?: string;
   /** Its folder, when it is on this machine. */
   dir?: AttemptDir;
-  /** Why there is none here, in a sentence. */
+  /** The other host that has it, which can be asked. */
+  remote?: string;
+  /** Why there is none to be read, in a sentence. */
   elsewhere?: string;
   /** Whether it is the bead's current attempt. */
   current: boolean;
@@ -37,13 +39,10 @@ export async function attemptPlace(
     if (await dir.exists()) return { ...place, dir };
   }
   const here = (await Promise.all(homes.map((at) => hostIdOf(at)))).filter((id) => id !== undefined);
+  if (record.host === undefined) return { ...place, elsewhere: 'no host has taken this attempt yet' };
+  if (!here.includes(record.host)) return { ...place, remote: record.host };
   return {
     ...place,
-    elsewhere:
-      record.host === undefined
-        ? 'no host has taken this attempt yet'
-        : here.includes(record.host)
-          ? 'its folder was cleaned up after its work was safe, or it ended before an agent was started'
-          : `it ${place.current ? 'runs' : 'ran'} on host ${record.host}, and this board is on ${here[0] ?? 'a machine without a worker'}: run \`heartbead logs ${view.bead}\` there`,
+    elsewhere: 'its folder was cleaned up after its work was safe, or it ended before an agent was started',
   };
 }

@@ -8,6 +8,8 @@ const mostBeads = 5_000;
 const pageSize = 1_000;
 /** What moves is looked at with every look; all else so often. */
 const sweepEvery = 15_000;
+/** All pages together: thousands of beads of a busy server take a while, and failing would show none of them. */
+const sweepDeadline = 30_000;
 /** A server's clock and ours may differ, and visibility is a moment late. */
 const margin = 15_000;
 /** Workflow ids in one query. */
@@ -39,7 +41,7 @@ export class BeadList {
   }
 
   async look(town: Town, deadline: number, now = Date.now()): Promise<void> {
-    if (now - this.#sweptAt > sweepEvery) return this.#sweep(town, deadline, now);
+    if (now - this.#sweptAt > sweepEvery) return this.#sweep(town, Math.max(deadline, sweepDeadline), now);
     const base = ofTown(town);
     const since = iso(this.#newest - margin);
     const [moving, fresh] = await Promise.all([

@@ -1,27 +1,20 @@
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { LineCutter } from './line-cutter.js';
+import type { TailLine } from './line-cutter.js';
 import { rotatedFiles } from './rotated.js';
 
 /** What is shown of a log at first: its end. */
 const firstBytes = 2 * 1024 * 1024;
-/** A line may be a megabyte; a page shows so much of it. */
-const lineChars = 4_000;
 /** What one answer holds at most. */
 const mostLines = 2_000;
-
-export interface TailLine {
-  text: string;
-  cut?: number;
-}
 
 /** The end of a growing log, and what is added to it. A file that has become shorter is read from its start. */
 export class LogTail {
   readonly #path: string;
   #offset: number | undefined;
   #inode: number | undefined;
-  #rest = '';
-  #restCut = 0;
-  #decoder = new TextDecoder();
+  readonly #cutter = new LineCutter();
 
   constructor(path: string) {
     this.#path = path;
@@ -71,28 +64,9 @@ export class LogTail {
       const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, size - at), at);
       if (bytesRead === 0) break;
       at += bytesRead;
-      const parts = this.#decoder.decode(buffer.subarray(0, bytesRead), { stream: true }).split('\n');
-      const last = parts.pop() ?? '';
-      for (const part of parts) {
-        this.#append(part);
-        lines.push(this.#take());
-      }
-      this.#append(last);
+      lines.push(...this.#cutter.take(buffer.subarray(0, bytesRead)));
     }
     this.#offset = at;
-  }
-
-  #append(text: string): void {
-    const room = Math.max(lineChars - this.#rest.length, 0);
-    this.#rest += text.slice(0, room);
-    this.#restCut += Math.max(text.length - room, 0);
-  }
-
-  #take(): TailLine {
-    const line: TailLine = this.#restCut > 0 ? { text: this.#rest, cut: this.#restCut } : { text: this.#rest };
-    this.#rest = '';
-    this.#restCut = 0;
-    return line;
   }
 }
 

@@ -29,6 +29,8 @@ export class AttemptReader {
   constructor(
     private readonly town: Pick<Town, 'client' | 'taskQueue'>,
     readonly source: AttemptSource,
+    /** Of a log only the end, and what is added to it. */
+    private readonly fromEnd = false,
   ) {}
 
   /**
@@ -40,7 +42,10 @@ export class AttemptReader {
     const { bead, attempt, host, part } = this.source;
     const { client, taskQueue } = this.town;
     const workflowId = hostQuestionId(randomUUID());
-    const question: HostQuestion = { host, read: { bead, attempt, part, after: this.#after, waitMs } };
+    const question: HostQuestion = {
+      host,
+      read: { bead, attempt, part, after: this.#after, fromEnd: this.fromEnd, waitMs },
+    };
     let asked = false;
     try {
       const handle = await within(client, defaultDeadline, () =>

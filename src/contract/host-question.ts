@@ -28,6 +28,11 @@ export interface ReadAttemptInput {
   part: AttemptPart;
   /** Where the piece before this one ended, as it said. */
   after?: string | undefined;
+  /**
+   * Without `after`: of a log only the end, as much as a piece holds. A worker of an older version does not know of it
+   * and begins at the start.
+   */
+  fromEnd?: boolean | undefined;
   /** The host answers only when there is something new, or after so long. Not more than `mostWaitMs`. */
   waitMs: number;
 }
@@ -43,6 +48,8 @@ export interface AttemptPiece {
   ended: boolean;
   /** What `after` named is not there any more (a log rotated away, another diff): this piece is from the start. */
   restarted: boolean;
+  /** Asked for the end alone, this piece leaves out what stands before it, and may begin within a line. */
+  skipped?: boolean | undefined;
 }
 
 /** What a host answers. Implementation: `src/activities/read-attempt.ts`. */

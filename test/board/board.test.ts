@@ -1,12 +1,17 @@
-import { join } from 'node:path';
+import axe from 'axe-core';
 import { randomBytes } from 'node:crypto';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { addressWithToken } from '../../src/board/serve.js';
 import type { ServedBoard } from '../../src/board/serve.js';
 import { findChromium, startChromium } from '../../src/bench/chromium.js';
+import type { About, Card, Front } from '../../src/board/api-types.js';
 import { BoardTown, commit } from './support/board-town.js';
+import { Way } from './support/outage.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** `npm run test:ui` names the folder; otherwise no picture is taken. */
@@ -20,9 +25,10 @@ const evil = '<img src=x onerror="window.owned=1"><script>window.owned=1</script
 /** Turns the direction of writing, and looks like another name. */
 const turned = 'gpj.\u202etxt.exe';
 
-/** Works until it has heard "finish". */
-const patient =
-  'until heartbead agent messages --json | grep -q finish; do heartbead agent heartbeat "reads the grammar" >/dev/null; sleep 2; done; heartbead agent messages --ack >/dev/null';
+/** Works until it has heard a word. */
+const patientTo = (word: string): string =>
+  `until heartbead agent messages --json | grep -q ${word}; do heartbead agent heartbeat "reads the grammar" >/dev/null; sleep 2; done; heartbead agent messages --ack >/dev/null`;
+const patient = patientTo('finish');
 const done = 'heartbead agent done ok';
 /** Does as the comment says, if there is one: a shell agent reads its task from standard input. */
 const obedient = `case "$(cat)" in *'greeting.txt:2: louder'*) words=HELLO;; *) words=hello;; esac; printf 'one\\n%s\\n' "$words" > greeting.txt; git add -A && git -c user.name=A -c user.email=a@localhost commit -qm greet; ${done}`;
@@ -62,8 +68,13 @@ const button = (name: string | RegExp, tab = page): ReturnType<Page['locator']> 
   tab.getByRole('button', { name, exact: typeof name === 'string' });
 /** Asks until the answer is as wanted, on a machine that may be busy with others. */
 const soon = <T>(look: () => T): ReturnType<typeof expect.poll<T>> => expect.poll(look, { timeout: 45_000 });
-const picture = async (name: string): Promise<void> => {
-  if (pictures !== undefined) await page.screenshot({ path: join(root, pictures, `${name}.png`) });
+const picture = async (name: string, tab = page): Promise<void> => {
+  if (pictures !== undefined) await tab.screenshot({ path: join(root, pictures, `${name}.png`) });
+};
+/** `HEARTBEAD_LOOK` names a folder for pictures of each page, for whoever wants to see them all. */
+const look = async (name: string, tab: Page): Promise<void> => {
+  const folder = process.env['HEARTBEAD_LOOK'];
+  if (folder !== undefined) await tab.screenshot({ path: join(folder, `${name.replace(/\W+/g, '-')}.png`) });
 };
 
 beforeAll(async () => {
@@ -202,6 +213,240 @@ describe('the board in a real browser', () => {
     await other.context().close();
   });
 
+  test('a convoy that conflicts is watched from its first card until all of it has landed', async () => {
+    const convoy = id('greeting');
+    const agent = (seed: number): string =>
+      `{adapter: demo, options: {seed: ${seed}, steps: 4, stepMs: 300, commits: 2, shared: shared/words.md, mergeFrom: main}}`;
+    await go(`/?convoy=${convoy}`);
+    await page.locator('.columns').waitFor();
+    await town.convoy(`convoy: ${convoy}
+title: A better greeting
+rig: ${lib}
+beads:
+  - {id: words, title: Write the words, agent: ${agent(1)}}
+  - {id: page, title: Show them on the page, agent: ${agent(2)}}
+  - {id: last, title: Read it all once more, needs: [words, page], agent: ${agent(3)}}
+`);
+    await card(`${convoy}-words`).waitFor();
+    const other = await opened();
+    await go(`/convoy/${convoy}`, other);
+    await other.locator('.graph, svg').first().waitFor();
+    for (const bead of ['words', 'page', 'last'])
+      await card(`${convoy}-${bead}`, 'landed').waitFor({ timeout: 120_000 });
+    await other.getByText('3 of 3 merged').waitFor();
+    await picture('board-convoy', other);
+    await other.context().close();
+    // Whichever came second had a conflict in what both write, and its agent was sent back once.
+    const views = await Promise.all(['words', 'page'].map((bead) => town.beads.view(`${convoy}-${bead}`)));
+    const reworked = views.find(({ attemptCount }) => attemptCount === 2);
+    expect(reworked?.story.map(({ text }) => text).join('\n')).toMatch(/rework 1: conflict with main/);
+    await go(`/bead/${reworked?.bead ?? ''}`);
+    await soon(() => page.locator('.timeline').innerText()).toContain('conflict');
+  });
+
+  test('log and diff of an attempt on another host come live from there, and a host that is away is named', async () => {
+    const far = await town.farBoard();
+    const bead = await town.sling(
+      id('far'),
+      'Far away',
+      '--command',
+      `printf '%s\n' "said by $PWD" | sed 's/said by .*/said far away/'; printf 'new\n' > far.txt; ${patient}; echo 'heard it'; ${commit('far.txt', 'new')}; ${patientTo('end')}; ${done}`,
+    );
+    const tab = await opened(far);
+    await tab.goto(new URL(`/bead/${bead}?tab=log`, far.url).href);
+    await tab.locator('.log', { hasText: 'said far away' }).waitFor();
+    const { current } = await town.beads.view(bead);
+    await tab
+      .getByText(`on host ${current?.host ?? '?'}`)
+      .first()
+      .waitFor();
+    await tab.getByRole('tab', { name: 'Diff' }).click();
+    await soon(() => tab.locator('.diff').innerText()).toContain(`on host ${current?.host ?? '?'}`);
+    expect(await tab.locator('.diff .path').allInnerTexts()).toEqual(['far.txt']);
+    await tab.getByRole('tab', { name: 'Log' }).click();
+    await tab.locator('.log', { hasText: 'said far away' }).waitFor();
+    await town.beads.nudge(bead, 'finish');
+    await tab.locator('.log', { hasText: 'heard it' }).waitFor();
+    await town.killWorker();
+    await tab.locator('.log-tab .warn', { hasText: /no worker answered|does not answer/ }).waitFor({ timeout: 90_000 });
+    // What was read stays on the page.
+    expect(await tab.locator('.log').innerText()).toContain('heard it');
+    await town.startWorker();
+    await soon(() => tab.locator('.log-tab .warn').count()).toBe(0);
+    await town.beads.nudge(bead, 'end');
+    await town.until(bead, ({ status }) => status === 'closed');
+    await tab.context().close();
+    await far.close();
+  });
+
+  test('a server that goes away is told on the page, and its return is seen', async () => {
+    const way = await Way.to(town.server.address);
+    const own = await town.board({ env: town.cli.environment({ TEMPORAL_ADDRESS: way.address }) });
+    const tab = await opened(own);
+    const cards = await tab.locator('.column [data-bead]').count();
+    expect(cards).toBeGreaterThan(0);
+    await way.cut();
+    await tab.locator('.trouble').waitFor();
+    expect(await tab.locator('.column [data-bead]').count()).toBe(cards);
+    await way.mend();
+    await soon(() => tab.locator('.trouble').count()).toBe(0);
+    await tab.context().close();
+    await own.close();
+    await way.cut();
+  });
+
+  test('a board that goes away is told on the page too, and its next start is found at the same address', async () => {
+    const own = await town.board();
+    const tab = await opened(own);
+    await own.close();
+    await soon(() => tab.locator('.trouble').innerText()).toContain('the board does not answer');
+    await tab.context().close();
+  });
+
+  test('nothing is asked of the server while nobody looks; five who look share one look', async () => {
+    const own = await town.board();
+    const authorization = `Bearer ${own.token}`;
+    const about = async (): Promise<About> =>
+      (await (await fetch(new URL('/api/v1/about', own.url), { headers: { authorization } })).json()) as About;
+    const counted = async (ms: number): Promise<number> => {
+      const { requests } = await about();
+      await sleep(ms);
+      return (await about()).requests - requests;
+    };
+    const leave: AbortController[] = [];
+    const look = async (): Promise<void> => {
+      const stop = new AbortController();
+      leave.push(stop);
+      const url = new URL(`/api/v1/events?watch=front&looker=l${leave.length}`, own.url);
+      const { body } = await fetch(url, { headers: { authorization }, signal: stop.signal });
+      const reader = body?.getReader();
+      // Everything comes first; what follows is left in the socket.
+      const first = new TextDecoder().decode((await reader?.read())?.value);
+      expect(first).toMatch(/^event: front\n/);
+    };
+    await about();
+    expect(await counted(2_000)).toBe(0);
+    await look();
+    const one = await counted(4_000);
+    expect(one).toBeGreaterThan(0);
+    for (let more = 0; more < 4; more += 1) await look();
+    expect((await about()).lookers).toBe(5);
+    expect(await counted(4_000)).toBeLessThan(2 * one + 10);
+    for (const stop of leave) stop.abort();
+    await soon(async () => (await about()).lookers).toBe(0);
+    await soon(() => counted(1_500)).toBe(0);
+    await own.close();
+  });
+
+  test('a page of 5,000 beads draws a part of them, and filters all', async () => {
+    const now = Date.now();
+    const front: Front = {
+      now,
+      more: true,
+      landedToday: 0,
+      problems: [],
+      hosts: { hosts: [], taskQueue: town.queue },
+      rigs: [],
+      convoys: [],
+      cards: Array.from({ length: 5_000 }, (_, at): Card => ({
+        bead: `many-${at}`,
+        title: `Piece of work ${at}`,
+        status: at % 10 === 0 ? 'in_progress' : 'open',
+        agent: at % 10 === 0 ? 'working' : 'none',
+        startedAt: now - at * 1_000,
+      })),
+    };
+    const tab = await context.newPage();
+    tab.setDefaultTimeout(45_000);
+    let told = false;
+    await tab.route('**/api/v1/events?*', async (route) => {
+      // The second stream stays silent.
+      if (told) return;
+      told = true;
+      await route.fulfill({
+        contentType: 'text/event-stream',
+        body: `event: front\ndata: ${JSON.stringify(front)}\n\n`,
+      });
+    });
+    await tab.goto(board.url);
+    await tab.locator('.c-open .count', { hasText: '4500' }).waitFor();
+    expect(await tab.locator('.column [data-bead]').count()).toBe(120);
+    await tab.getByText('only the newest 5,000 beads are shown').waitFor();
+    await tab.locator('.filters input').fill('work 4321');
+    await card('many-4321', 'open', tab).waitFor();
+    expect(await tab.locator('.column [data-bead]').count()).toBe(1);
+    await tab.close();
+  });
+
+  test.each(['light', 'dark'] as const)(
+    'no page has a serious finding of axe (%s), and none is wider than a phone',
+    async (colorScheme) => {
+      const tab = await opened(board, { colorScheme });
+      const bead = id('greeting');
+      const pages = [
+        '/',
+        ...['story', 'diff', 'log', 'checks', 'messages', 'details'].map((name) => `/bead/${bead}?tab=${name}`),
+        `/convoy/${id('greeting')}`,
+        `/rig/${app}`,
+        '/charts',
+        '/sling',
+        '/bead/there-is-none',
+        '/nowhere',
+      ];
+      const findings: string[] = [];
+      for (const path of pages) {
+        await go(path, tab);
+        await tab.locator('main :is(article, section, form, .empty, .trouble)').first().waitFor();
+        await soon(() => tab.locator('.loading').count()).toBe(0);
+        await tab.evaluate(axe.source);
+        const { violations } = (await tab.evaluate(
+          `axe.run(document, { resultTypes: ['violations'] })`,
+        )) as axe.AxeResults;
+        for (const { id: rule, impact, nodes } of violations)
+          if (impact === 'serious' || impact === 'critical')
+            findings.push(
+              `${path}: ${rule}: ${nodes
+                .map(({ html, failureSummary }) => `${html} ${failureSummary ?? ''}`)
+                .join(' | ')
+                .slice(0, 600)}`,
+            );
+        if (pictures !== undefined && path === '/' && colorScheme === 'dark') await picture('board-front', tab);
+        await tab.setViewportSize({ width: 390, height: 844 });
+        const wide = await tab.evaluate('document.documentElement.scrollWidth');
+        if (Number(wide) > 390) findings.push(`${path}: ${String(wide)} px wide on a phone`);
+        await look(`${colorScheme}-phone${path}`, tab);
+        await tab.setViewportSize({ width: 1_280, height: 800 });
+        await look(`${colorScheme}${path}`, tab);
+      }
+      await tab.context().close();
+      expect(findings).toEqual([]);
+    },
+  );
+
+  test('a read-only board refuses changes; another host, another origin and no token are refused', async () => {
+    const own = await town.board({ readOnly: true });
+    const status = (path: string, method: string, headers: Record<string, string>): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        const sent = request({ host: '127.0.0.1', port: own.port, path, method, headers }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        });
+        sent.once('error', reject);
+        sent.end(method === 'POST' ? '{}' : undefined);
+      });
+    const mine = { authorization: `Bearer ${own.token}`, 'content-type': 'application/json' };
+    expect(await status('/api/v1/front', 'GET', mine)).toBe(200);
+    expect(await status('/api/v1/front', 'GET', {})).toBe(401);
+    expect(await status('/', 'GET', { host: `evil.example:${own.port}` })).toBe(421);
+    expect(await status('/api/v1/front', 'GET', { ...mine, origin: 'http://evil.example' })).toBe(403);
+    expect(await status(`/api/v1/rigs/${lib}/pause`, 'POST', mine)).toBe(403);
+    const tab = await opened(own);
+    const pause = tab.locator('.rig', { hasText: lib }).getByRole('button', { name: 'Pause' });
+    expect(await pause.getAttribute('aria-disabled')).toBe('true');
+    await tab.context().close();
+    await own.close();
+  });
+
   test('who has no token is told what to do; a token of another start is none', async () => {
     const stranger = await browser.newContext();
     const tab = await stranger.newPage();
@@ -215,5 +460,9 @@ describe('the board in a real browser', () => {
     expect(page.url()).not.toContain('token');
     const cookies = await context.cookies();
     expect(cookies).toEqual([expect.objectContaining({ httpOnly: true, sameSite: 'Strict' })]);
+  });
+
+  test('the browser has complained about nothing', () => {
+    expect(complaints).toEqual([]);
   });
 });

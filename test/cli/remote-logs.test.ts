@@ -82,6 +82,15 @@ test('a log of another host is read in pieces, goes on where it broke off when t
   }
   expect(sizes.length).toBeGreaterThan(3);
   expect(Math.max(...sizes)).toBe(pieceBytes);
+  // Whoever wants the end alone gets as much as a piece holds, in one answer.
+  const end = await new AttemptReader(
+    { client, taskQueue: queue },
+    { bead, attempt, host: where, part: 'agent-log' },
+    true,
+  ).next();
+  expect(end).toMatchObject({ skipped: true, more: false });
+  expect(end.bytes.length).toBe(pieceBytes);
+  expect(end.bytes.toString()).toMatch(/\nthe last line\n/);
   const diff = await new AttemptReader(
     { client, taskQueue: queue },
     { bead, attempt, host: where, part: 'diff' },

@@ -72,7 +72,9 @@ export function DiffTab({ page, attempt }: { page: BeadPage; attempt: string }):
           <span class="minus">−{diff.removed}</span>
         </span>
         <span class="quiet">
-          attempt {diff.attempt}: {sources[diff.source]} <code>{diff.base.slice(0, 10)}</code>
+          attempt {diff.attempt}
+          {diff.host === undefined ? '' : ` on host ${diff.host}`}: {sources[diff.source]}{' '}
+          <code>{diff.base.slice(0, 10)}</code>
         </span>
         <span class="grow" />
         <button type="button" class="button" onClick={() => setAsked(asked + 1)}>
@@ -80,6 +82,11 @@ export function DiffTab({ page, attempt }: { page: BeadPage; attempt: string }):
         </button>
       </div>
       {refusal !== undefined && <Trouble message={refusal.message} next={refusal.next} />}
+      {diff.note !== undefined && (
+        <p class="warn">
+          <Words text={diff.note} />
+        </p>
+      )}
       {diff.files.length === 0 && <Empty>nothing differs from the base</Empty>}
       {diff.files.map((file) => (
         <FileView

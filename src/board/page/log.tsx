@@ -58,7 +58,7 @@ export function LogTab({ log, page }: { log: LogLines | undefined; page: BeadPag
     <div class="log-tab">
       {log.elsewhere !== undefined && (
         <p class="warn">
-          The log of attempt {log.attempt} is not here: <Words text={log.elsewhere} />
+          The log of attempt {log.attempt} cannot be read now: <Words text={log.elsewhere} />
         </p>
       )}
       {log.elsewhere === undefined && log.lines.length === 0 && <Empty>the agent has not written anything yet</Empty>}
@@ -66,7 +66,8 @@ export function LogTab({ log, page }: { log: LogLines | undefined; page: BeadPag
         <>
           <div class="row">
             <span class="quiet">
-              attempt {log.attempt}, the last {plural(log.lines.length, 'line')}
+              attempt {log.attempt}
+              {log.host === undefined ? '' : ` on host ${log.host}`}, the last {plural(log.lines.length, 'line')}
               {log.ended ? '; it has ended' : ''}
             </span>
             <span class="grow" />

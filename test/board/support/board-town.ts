@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,15 +28,19 @@ export class BoardTown {
   readonly #server: TestServer;
   readonly #connection: Connection;
   readonly #boards = new Set<ServedBoard>();
+  readonly #environment: Record<string, string>;
+  readonly #far: Cli[] = [];
+  #worker: ChildProcess | undefined;
 
   private constructor(server: TestServer, connection: Connection) {
     this.#server = server;
     this.#connection = connection;
-    this.cli = new Cli({
+    this.#environment = {
       TEMPORAL_ADDRESS: server.address,
       TEMPORAL_NAMESPACE: server.namespace,
       HEARTBEAD_TASK_QUEUE: this.queue,
-    });
+    };
+    this.cli = new Cli(this.#environment);
     const client = new Client({ connection, namespace: server.namespace });
     this.beads = new BeadClient({ client });
     this.fleet = new FleetClient({ client });
@@ -48,7 +53,24 @@ export class BoardTown {
   }
 
   async startWorker(maxAgents = 4): Promise<void> {
-    await lineOf(this.cli.start(['worker', '--max-agents', String(maxAgents)]), 'stderr', /the worker polls/);
+    this.#worker = this.cli.start(['worker', '--max-agents', String(maxAgents)]);
+    await lineOf(this.#worker, 'stderr', /the worker polls/);
+  }
+
+  /** Its runners and agents live on. */
+  async killWorker(): Promise<void> {
+    const worker = this.#worker;
+    if (worker === undefined) throw new Error('this town has no worker');
+    const gone = new Promise((resolve) => worker.once('exit', resolve));
+    worker.kill('SIGKILL');
+    await gone;
+  }
+
+  /** The board of another machine, which shares nothing with the town but the server. */
+  async farBoard(): Promise<ServedBoard> {
+    const far = new Cli(this.#environment);
+    this.#far.push(far);
+    return this.board({ home: far.home, env: far.environment() });
   }
 
   async board(options: Partial<ServeOptions> = {}): Promise<ServedBoard> {
@@ -124,6 +146,7 @@ export class BoardTown {
 
   async end(): Promise<void> {
     for (const board of this.#boards) await board.close();
+    for (const far of this.#far) await far.end();
     await this.cli.end();
     await this.#connection.close();
     this.repository.remove();

@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { BeadList } from '../../../src/board/bead-list.js';
+import type { Town } from '../../../src/client/connect.js';
+
+interface Row {
+  workflowId: string;
+  agent: string;
+}
+
+/** A visibility store as the client sees it; counts the pages that are read of it. */
+class Store {
+  rows: Row[] = [];
+  pages = 0;
+
+  town(): Town {
+    const list = async function* (this: Store, { query, pageSize }: { query: string; pageSize: number }) {
+      const open = !query.includes("ExecutionStatus != 'Running'");
+      // What moves, and what is new; all rows are older than the look before.
+      const wanted = query.includes('StartTime >')
+        ? []
+        : query.includes('BeadStatus')
+          ? this.rows.filter(({ agent }) => agent !== 'none')
+          : open
+            ? this.rows
+            : [];
+      this.pages += Math.max(1, Math.ceil(wanted.length / pageSize));
+      for (const row of wanted)
+        yield {
+          workflowId: row.workflowId,
+          searchAttributes: { AgentStatus: [row.agent] },
+          memo: {},
+          status: { name: 'RUNNING' },
+          startTime: new Date(0),
+        };
+    }.bind(this);
+    const client = { workflow: { list }, withDeadline: <T>(_: unknown, ask: () => Promise<T>) => ask() };
+    return { taskQueue: 'town', client } as unknown as Town;
+  }
+}
+
+test('5,000 beads cost a bounded number of pages, and a look at what has not changed two', async () => {
+  const store = new Store();
+  store.rows = Array.from({ length: 5_000 }, (_, at) => ({ workflowId: `bead-b${at}`, agent: 'none' }));
+  const town = store.town();
+  const list = new BeadList();
+  const pagesOf = async (now: number): Promise<number> => {
+    const before = store.pages;
+    await list.look(town, 1_000, now);
+    return store.pages - before;
+  };
+  const now = Date.now();
+  expect(await pagesOf(now)).toBe(6);
+  expect(list.beads.size).toBe(5_000);
+  expect(list.more).toBe(false);
+  expect(await pagesOf(now + 500)).toBe(2);
+  // Everything is read again by and by, since what was missed once must not be missed for ever.
+  expect(await pagesOf(now + 16_000)).toBe(6);
+  store.rows.push({ workflowId: 'bead-one-more', agent: 'none' });
+  expect(await pagesOf(now + 32_000)).toBeLessThanOrEqual(7);
+  expect(list.beads.size).toBe(5_000);
+  expect(list.more).toBe(true);
+});
