@@ -52,6 +52,13 @@ export async function signIn(): Promise<void> {
 /** This page, among all that look. */
 export const looker = Math.random().toString(36).slice(2);
 
+/** A board of another start does not know this page; loaded anew, the page says what to do. */
+function reloadIfUnknown(): void {
+  get('/about').catch((error: unknown) => {
+    if (error instanceof Refusal && error.status === 401) location.reload();
+  });
+}
+
 export interface Live {
   close: () => void;
 }
@@ -76,6 +83,7 @@ export function listen(
       // A board that was ended refuses, and one of another start does not know us: tried again until it is back.
       close();
       down(true);
+      reloadIfUnknown();
       if (!document.hidden) again = setTimeout(open, 1_500);
     };
     for (const [event, take] of Object.entries(on))

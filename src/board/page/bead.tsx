@@ -186,34 +186,36 @@ export function BeadView({ bead, search }: { bead: string; search: string }): JS
           <Button label="Cancel …" kind="danger" off={refusals.cancel} onPress={actions.cancel} keys="c" />
         </div>
       </header>
-      <div class="tabs" role="tablist" aria-label={`about ${bead}`}>
-        {tabs.map(({ id, name, key }) => (
-          <button
-            key={id}
-            type="button"
-            role="tab"
-            id={`tab-${id}`}
-            aria-selected={tab === id}
-            aria-controls="tab-panel"
-            tabIndex={tab === id ? 0 : -1}
-            title={`key ${key}`}
-            onClick={() => show(id)}
-            onKeyDown={(event) => {
-              const by = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
-              if (by === 0) return;
-              event.preventDefault();
-              const next = tabs[(tabs.findIndex((one) => one.id === id) + by + tabs.length) % tabs.length];
-              if (next === undefined) return;
-              show(next.id);
-              document.getElementById(`tab-${next.id}`)?.focus();
-            }}
-          >
-            {name}
-            {id === 'messages' && state !== undefined && state.messages.length > 0 && (
-              <span class="count">{state.messages.length}</span>
-            )}
-          </button>
-        ))}
+      <div class="tabs">
+        <div class="tab-list" role="tablist" aria-label={`about ${bead}`}>
+          {tabs.map(({ id, name, key }) => (
+            <button
+              key={id}
+              type="button"
+              role="tab"
+              id={`tab-${id}`}
+              aria-selected={tab === id}
+              aria-controls="tab-panel"
+              tabIndex={tab === id ? 0 : -1}
+              title={`key ${key}`}
+              onClick={() => show(id)}
+              onKeyDown={(event) => {
+                const by = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
+                if (by === 0) return;
+                event.preventDefault();
+                const next = tabs[(tabs.findIndex((one) => one.id === id) + by + tabs.length) % tabs.length];
+                if (next === undefined) return;
+                show(next.id);
+                document.getElementById(`tab-${next.id}`)?.focus();
+              }}
+            >
+              {name}
+              {id === 'messages' && state !== undefined && state.messages.length > 0 && (
+                <span class="count">{state.messages.length}</span>
+              )}
+            </button>
+          ))}
+        </div>
         {(tab === 'diff' || tab === 'log') && attempts.length > 1 && (
           <select
             aria-label="attempt"

@@ -217,14 +217,13 @@ function GraphNode({
     <a
       href={to}
       class={`node ${classOf(bead)}`}
-      aria-label={`${bead.id}: ${wordOf(bead)}`}
       onClick={(event: MouseEvent) => {
         if (event.ctrlKey || event.metaKey || event.shiftKey) return;
         event.preventDefault();
         go(to);
       }}
     >
-      <title>{`${bead.title}\n${why}`}</title>
+      <title>{[`${bead.id}, ${wordOf(bead)}: ${bead.title}`, why].filter(Boolean).join('\n')}</title>
       <rect x={x - box.width / 2} y={y - box.height / 2} width={box.width} height={box.height} rx="6" />
       <text x={x - box.width / 2 + 12} y={y - 5} class="node-name">
         {bead.id.length > 22 ? `${bead.id.slice(0, 21)}…` : bead.id}

@@ -74,7 +74,7 @@ export class BoardTown {
   }
 
   async board(options: Partial<ServeOptions> = {}): Promise<ServedBoard> {
-    const board = await serveBoard({
+    const served = await serveBoard({
       home: this.cli.home,
       env: this.cli.environment(),
       port: 0,
@@ -85,6 +85,13 @@ export class BoardTown {
       log: (line) => console.error(line),
       ...options,
     });
+    const board: ServedBoard = {
+      ...served,
+      close: async () => {
+        this.#boards.delete(board);
+        await served.close();
+      },
+    };
     this.#boards.add(board);
     return board;
   }
@@ -145,7 +152,7 @@ export class BoardTown {
   }
 
   async end(): Promise<void> {
-    for (const board of this.#boards) await board.close();
+    for (const board of [...this.#boards]) await board.close();
     for (const far of this.#far) await far.end();
     await this.cli.end();
     await this.#connection.close();
