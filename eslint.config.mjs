@@ -95,6 +95,22 @@ export default tseslint.config(
     },
   },
   {
+    files: ['src/operator/**/*.ts', 'src/board/**/*.ts', 'src/board/**/*.tsx'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: '^(?:\\.\\./)+cli/',
+              message: 'what the board and the command line both need lies below both: src/operator, client or domain',
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
     files: ['**/*.mjs'],
     languageOptions: {
       globals: {

@@ -48,7 +48,7 @@ export const changes = [
     file: 'src/contract/types.ts',
     find: 'export interface AgentSpec {\n',
     add: '  tried?: string;\n',
-    stops: ['src/activities/input.ts', 'src/activities/fleet/input.ts', 'src/cli/convoy-file.ts'],
+    stops: ['src/activities/input.ts', 'src/activities/fleet/input.ts', 'src/operator/convoy-file.ts'],
   },
   {
     name: 'field of a message',

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { agentSpec } from '../cli/agent-spec.js';
-import { beadIdOf } from '../cli/bead-id.js';
-import { readConvoyFile } from '../cli/convoy-file.js';
-import { CliError } from '../cli/exit.js';
-import { repoOf } from '../cli/repo.js';
+import { agentSpec } from '../operator/agent-spec.js';
+import { beadIdOf } from '../operator/bead-id.js';
+import { readConvoyFile } from '../operator/convoy-file.js';
+import { CliError } from '../operator/cli-error.js';
+import { repoOf } from '../operator/repo.js';
 import { BeadClient } from '../client/beads.js';
 import type { Town } from '../client/connect.js';
 import { ClientError } from '../client/errors.js';

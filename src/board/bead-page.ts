@@ -1,5 +1,5 @@
-import { pendingSentence } from '../cli/render/bead-page.js';
-import { pendingInConvoy, surroundingsOf } from '../cli/operators/surroundings.js';
+import { pendingSentence } from '../operator/doing.js';
+import { pendingInConvoy, surroundingsOf } from '../operator/surroundings.js';
 import { BeadClient, endedAs } from '../client/beads.js';
 import type { Town } from '../client/connect.js';
 import { BeadNotFoundError } from '../client/errors.js';

@@ -1,10 +1,9 @@
 import { BeadClient } from '../client/beads.js';
 import type { Town } from '../client/connect.js';
-import { BeadNotFoundError, NoWorkerError } from '../client/errors.js';
 import type { BeadSummary } from '../client/list.js';
 import { isFinal } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
-import { eachOf } from './each.js';
+import { answerOf, eachOf } from '../operator/asking.js';
 
 /** Questions to beads at once: each may load one into a worker's cache, and the others still want to be served. */
 const askedAtOnce = 8;
@@ -63,12 +62,3 @@ const inOrder = (beads: readonly BeadSummary[]): BeadSummary[] => [
 ];
 
 const keyOf = ({ status, agent, attention = '' }: BeadSummary): string => `${status} ${agent} ${attention}`;
-
-async function answerOf(question: () => Promise<BeadView>): Promise<BeadView | undefined> {
-  try {
-    return await question();
-  } catch (error) {
-    if (error instanceof NoWorkerError || error instanceof BeadNotFoundError) return undefined;
-    throw error;
-  }
-}

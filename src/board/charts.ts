@@ -1,13 +1,12 @@
 import { BeadClient } from '../client/beads.js';
 import type { Town } from '../client/connect.js';
-import { BeadNotFoundError, NoWorkerError } from '../client/errors.js';
 import { beadsMatching, quoted } from '../client/list.js';
 import { workflowTypes } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
 import type { ChartsAnswer } from './api-types.js';
 import { chartsOf } from './bead-times.js';
 import type { ChartedBead } from './bead-times.js';
-import { eachOf } from './each.js';
+import { answerOf, eachOf } from '../operator/asking.js';
 
 /** Beads of a range that are counted (five pages), and those that are asked, the newest. */
 const mostCounted = 5_000;
@@ -56,14 +55,5 @@ export class Charts {
     if (this.#ended.size <= mostKept) return;
     const [oldest] = this.#ended.keys();
     if (oldest !== undefined) this.#ended.delete(oldest);
-  }
-}
-
-async function answerOf(question: () => Promise<BeadView>): Promise<BeadView | undefined> {
-  try {
-    return await question();
-  } catch (error) {
-    if (error instanceof NoWorkerError || error instanceof BeadNotFoundError) return undefined;
-    throw error;
   }
 }

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hostAnswers, hostsOf } from '../cli/operators/town-facts.js';
+import { hostAnswers, hostsOf } from '../operator/town-facts.js';
 import type { Town } from '../client/connect.js';
-import { ClientError, FleetNotFoundError, NoWorkerError } from '../client/errors.js';
+import { ClientError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
 import type { FleetItem } from '../client/fleet.js';
 import { hostIdOf } from '../client/home.js';
@@ -14,8 +14,8 @@ import type { TownFacts, TownHosts } from '../domain/town-facts.js';
 import type { Card, CardMore, ConvoyRow, Front, HostsPart, RigRow, ShownProblem } from './api-types.js';
 import { BeadList } from './bead-list.js';
 import { BeadViews } from './bead-views.js';
-import { doing } from '../cli/render/progress.js';
-import { eachOf } from './each.js';
+import { doing } from '../operator/doing.js';
+import { answerOf, eachOf } from '../operator/asking.js';
 import { shown } from './remedy.js';
 import { troubleOf } from './town-link.js';
 import type { TownLink, Trouble } from './town-link.js';
@@ -427,15 +427,6 @@ function convoyRow({ id, title }: FleetItem, view: ConvoyView | undefined): Conv
             attention: view.attention,
           },
   };
-}
-
-async function answerOf<T>(question: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await question();
-  } catch (error) {
-    if (error instanceof NoWorkerError || error instanceof FleetNotFoundError) return undefined;
-    throw error;
-  }
 }
 
 /** @returns how many agents this machine's own worker runs at most; undefined where none has ever run. */

@@ -5,7 +5,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { untilInterrupted } from '../cli/interrupt.js';
+import { untilInterrupted } from '../operator/interrupt.js';
 import { runBoard } from './run.js';
 
 const { home } = parseArgs({ options: { home: { type: 'string' } } }).values;

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePort } from '../cli/town/free-port.js';
+import { freePort } from '../operator/free-port.js';
 import { readRecord, writeRecord } from '../client/records.js';
 import type { BoardRecord } from '../client/records.js';
 import { packageRoot } from '../package/compiled.js';

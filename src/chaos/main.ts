@@ -5,7 +5,7 @@
  * @module
  */
 import { Command, InvalidArgumentError } from 'commander';
-import { untilInterrupted } from '../cli/interrupt.js';
+import { untilInterrupted } from '../operator/interrupt.js';
 import { readOptions } from '../cli/tool-options.js';
 import { quietRuntime } from '../testing/quiet-runtime.js';
 import { playChaos } from './chaos.js';

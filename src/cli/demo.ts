@@ -28,7 +28,7 @@ import type { Actor } from './demo/stage.js';
 import { broken, reworks } from './demo/verdict.js';
 import { exitCodes, usageError } from './exit.js';
 import type { ExitCode } from './exit.js';
-import { untilInterrupted } from './interrupt.js';
+import { untilInterrupted } from '../operator/interrupt.js';
 import { processIo } from './io.js';
 import type { Io } from './io.js';
 import { bringDown } from './town/down.js';

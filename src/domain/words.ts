@@ -1,3 +1,5 @@
+import { plainLine } from '../contract/index.js';
+
 /** @returns a duration in plain words, rounded to what a person needs: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`. */
 export function minutes(ms: number): string {
   const s = Math.round(Math.max(ms, 0) / 1_000);
@@ -21,4 +23,19 @@ export function utf8Bytes(text: string): number {
     bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
   }
   return bytes;
+}
+
+/** @returns `4 min ago`, `in 20 s`, `now`. */
+export function relative(at: number, now: number): string {
+  if (Math.abs(at - now) < 1_000) return 'now';
+  return at > now ? `in ${minutes(at - now)}` : `${minutes(now - at)} ago`;
+}
+
+/**
+ * @returns the text as it may stand on one line of a terminal: see `plainLine`; cut to `max`
+ * characters.
+ */
+export function oneLine(text: string, max = 200): string {
+  const clean = plainLine(text);
+  return clean.length <= max ? clean : `${clean.slice(0, max - 1)}…`;
 }

@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { lookAtTown } from '../../src/cli/operators/town-facts.js';
+import { lookAtTown } from '../../src/operator/town-facts.js';
 import { connect } from '../../src/client/index.js';
 import { problemsOf } from '../../src/domain/problems.js';
 import { RigStory } from './support/rig-story.js';

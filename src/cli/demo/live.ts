@@ -1,7 +1,8 @@
 import { createLogUpdate } from 'log-update';
 import type { Io } from '../io.js';
 import { oneLine, paintAgent, paintStatus, table, timeOfDay } from '../render/format.js';
-import { doing, progressLine } from '../render/progress.js';
+import { doing } from '../../operator/doing.js';
+import { progressLine } from '../render/progress.js';
 import { oldStyle } from './scenes.js';
 import { isOver, statusOf } from './stage.js';
 import type { Actor } from './stage.js';

@@ -6,7 +6,7 @@ import { pollersOf } from '../../client/pollers.js';
 import type { Poller } from '../../client/pollers.js';
 import { grpcError, refusal } from '../../client/refusals.js';
 import { searchAttributes, taskQueues } from '../../contract/index.js';
-import { processAlive } from '../../runner/processes/process.js';
+import { isDeadHere } from '../../operator/town-facts.js';
 import { listeningPorts, portsOpenToWebPages, usualHttpApiPort } from '../../server/http-api.js';
 import { retentionDays } from '../../server/retention.js';
 import { fail, ok, warn } from './check.js';
@@ -134,10 +134,4 @@ export async function checkWorkers(town: Connected, deadline: number): Promise<{
     }),
   );
   return { checks, pollers: all };
-}
-
-/** The server goes on naming a worker for a while after its end; of one on this host the process table knows better. */
-export function isDeadHere(identity: string, hostId: string | undefined): boolean {
-  const [, host, pid] = /^heartbead@(\S+) (\d+)$/.exec(identity) ?? [];
-  return host !== undefined && host === hostId && !processAlive(Number(pid));
 }

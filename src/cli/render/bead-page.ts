@@ -1,9 +1,10 @@
 import type { Colors } from 'picocolors/types.js';
 import { endedAs } from '../../client/beads.js';
-import type { BeadDescription, PendingActivity } from '../../client/describe.js';
+import type { BeadDescription } from '../../client/describe.js';
 import type { BeadLook } from '../../client/look.js';
 import type { AttemptRecord, BeadView, CurrentAttempt } from '../../contract/index.js';
 import { minutes } from '../../domain/words.js';
+import { pendingSentence } from '../../operator/doing.js';
 import { dateTime, oneLine, paintAgent, paintStatus, relative, shortSha, table, timeOfDay } from './format.js';
 
 /**
@@ -103,12 +104,4 @@ function descriptionPage(found: BeadDescription, now: number, c: Colors): string
     `created ${dateTime(found.startedAt)} (${relative(found.startedAt, now)})`,
     ...found.pendingActivities.map((activity) => `activity ${pendingSentence(activity, now)}`),
   ];
-}
-
-/** @returns a pending activity in one line: `startAgent started, last beat 3 s ago: cloning 43 %`. */
-export function pendingSentence(activity: PendingActivity, now: number): string {
-  const beat = activity.lastBeatAt === undefined ? 'no beat yet' : `last beat ${relative(activity.lastBeatAt, now)}`;
-  const details = activity.details?.text === undefined ? '' : `: ${oneLine(activity.details.text)}`;
-  const failed = activity.lastFailure === undefined ? '' : ` (last failure: ${oneLine(activity.lastFailure)})`;
-  return `${activity.type} ${activity.state}, ${beat}${details}${failed}`;
 }

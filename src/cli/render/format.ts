@@ -1,8 +1,7 @@
 import Table from 'cli-table3';
 import type { Colors } from 'picocolors/types.js';
 import type { AgentStatus, BeadStatus } from '../../contract/index.js';
-import { plainLine } from '../../contract/index.js';
-import { minutes } from '../../domain/words.js';
+export { oneLine, relative } from '../../domain/words.js';
 
 /** @returns `2026-11-22 17:40:03` in the reader's time zone. */
 export function dateTime(at: number): string {
@@ -15,12 +14,6 @@ export function dateTime(at: number): string {
 export function timeOfDay(at: number): string {
   const d = new Date(at);
   return [d.getHours(), d.getMinutes(), d.getSeconds()].map((n) => String(n).padStart(2, '0')).join(':');
-}
-
-/** @returns `4 min ago`, `in 20 s`, `now`. */
-export function relative(at: number, now: number): string {
-  if (Math.abs(at - now) < 1_000) return 'now';
-  return at > now ? `in ${minutes(at - now)}` : `${minutes(now - at)} ago`;
 }
 
 export const shortSha = (sha: string): string => sha.slice(0, 10);
@@ -58,15 +51,6 @@ export function paintAgent(agent: AgentStatus, c: Colors): string {
     case 'none':
       return c.dim('-');
   }
-}
-
-/**
- * @returns the text as it may stand on one line of a terminal: see `plainLine`; cut to `max`
- * characters.
- */
-export function oneLine(text: string, max = 200): string {
-  const clean = plainLine(text);
-  return clean.length <= max ? clean : `${clean.slice(0, max - 1)}…`;
 }
 
 /**

@@ -4,7 +4,8 @@ import type { BeadView } from '../../contract/index.js';
 import { minutes } from '../../domain/words.js';
 import type { Io } from '../io.js';
 import { oneLine, paintAgent, paintStatus, table, timeOfDay } from './format.js';
-import { doing, progressLine } from './progress.js';
+import { doing } from '../../operator/doing.js';
+import { progressLine } from './progress.js';
 
 /** A bead as `watch` shows it; without a view no worker answered for it. */
 export interface WatchedBead {

@@ -5,7 +5,7 @@ import type { Problem } from '../../domain/problems.js';
 import type { BeadFact, TownFacts } from '../../domain/town-facts.js';
 import { minutes } from '../../domain/words.js';
 import { oneLine, timeOfDay } from '../render/format.js';
-import { doing } from '../render/progress.js';
+import { doing } from '../../operator/doing.js';
 import { selectedOf, tabs } from './state.js';
 import type { Page, TopData, TopState } from './state.js';
 

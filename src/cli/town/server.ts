@@ -7,7 +7,7 @@ import type { ServerRecord } from '../../client/records.js';
 import { processStartTime } from '../../runner/processes/process.js';
 import { findDevServer, startDevServer } from '../../server/index.js';
 import { usageError } from '../exit.js';
-import { freePort } from './free-port.js';
+import { freePort } from '../../operator/free-port.js';
 import { isAlive } from './processes.js';
 
 export interface ServerOptions {

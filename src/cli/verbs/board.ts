@@ -5,7 +5,7 @@ import { readRecord } from '../../client/records.js';
 import { parseArgs, wholeNumber } from '../args.js';
 import { action } from '../context.js';
 import { exitCodes, failure, usageError } from '../exit.js';
-import { untilInterrupted } from '../interrupt.js';
+import { untilInterrupted } from '../../operator/interrupt.js';
 
 const options = z.object({
   port: wholeNumber('--port', 1, 65_535).optional(),

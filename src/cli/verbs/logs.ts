@@ -11,7 +11,7 @@ import { action } from '../context.js';
 import type { Context } from '../context.js';
 import { CliError, exitCodes, failure } from '../exit.js';
 import { FileFollower, fileExists } from '../follow-file.js';
-import { untilInterrupted } from '../interrupt.js';
+import { untilInterrupted } from '../../operator/interrupt.js';
 
 const options = z.object({
   attempt: attemptArgument.optional(),

@@ -9,7 +9,7 @@ export function problems(program: Command): void {
     .option('--json', 'print JSON')
     .action(
       action(async (context) => {
-        const { lookAtTown } = await import('../operators/town-facts.js');
+        const { lookAtTown } = await import('../../operator/town-facts.js');
         const { problemsOf } = await import('../../domain/problems.js');
         const { problemsPage } = await import('../render/problems-page.js');
         const { damagedHere } = await import('../operators/attempts-here.js');

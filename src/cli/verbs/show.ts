@@ -10,7 +10,7 @@ export const show = verb({
   run: async (context, [bead]) => {
     const { lookAt } = await import('../../client/look.js');
     const { beadPage } = await import('../render/bead-page.js');
-    const { orPending } = await import('../operators/surroundings.js');
+    const { orPending } = await import('../../operator/surroundings.js');
     const look = await orPending(lookAt(await context.beads(), bead), await context.town(), bead, context.deadline);
     if (Array.isArray(look)) {
       const lines = look.map((line) => oneLine(line, 2_000));

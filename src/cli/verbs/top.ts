@@ -25,7 +25,7 @@ export function top(program: Command): void {
         const { limit } = parseArgs(options, given, 'top');
         const town = await context.town();
         const beads = await context.beads();
-        const { lookAtTown } = await import('../operators/town-facts.js');
+        const { lookAtTown } = await import('../../operator/town-facts.js');
         const { problemsOf } = await import('../../domain/problems.js');
         const look = async () => {
           const { facts, summaries } = await lookAtTown(town, { deadline: context.deadline, limit });

@@ -5,7 +5,7 @@ import { counted } from '../../domain/words.js';
 import { wholeNumber } from '../args.js';
 import type { Context } from '../context.js';
 import { exitCodes, failure } from '../exit.js';
-import { untilInterrupted } from '../interrupt.js';
+import { untilInterrupted } from '../../operator/interrupt.js';
 import type { TownUp } from '../town/up.js';
 import { flag, option, verb } from '../verb.js';
 import { workerOptions } from '../worker-options.js';

@@ -8,7 +8,7 @@ import type { BeadSummary } from '../../client/list.js';
 import { parseArgs, wholeNumber } from '../args.js';
 import { action } from '../context.js';
 import { exitCodes } from '../exit.js';
-import { untilInterrupted } from '../interrupt.js';
+import { untilInterrupted } from '../../operator/interrupt.js';
 import { watchLines, watchTable } from '../render/watch-table.js';
 import type { WatchedBead } from '../render/watch-table.js';
 

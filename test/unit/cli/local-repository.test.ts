@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { requireLandable, surveyRepository, workingCopyNote } from '../../../src/cli/local-repository.js';
-import { namedRepository } from '../../../src/cli/repo.js';
+import { requireLandable, surveyRepository, workingCopyNote } from '../../../src/operator/local-repository.js';
+import { namedRepository } from '../../../src/operator/repo.js';
 import { updateMirror } from '../../../src/git/index.js';
 import { scratchFolder } from '../../support/scratch.js';
 

@@ -1,13 +1,14 @@
 import { createColors } from 'picocolors';
 import { describe, expect, test } from 'vitest';
-import { beadPage, pendingSentence } from '../../../src/cli/render/bead-page.js';
+import { beadPage } from '../../../src/cli/render/bead-page.js';
 import { beadsTable } from '../../../src/cli/render/beads-table.js';
 import { doctorPage } from '../../../src/cli/render/doctor-page.js';
 import { oneLine, relative } from '../../../src/cli/render/format.js';
-import { doing, progressLine } from '../../../src/cli/render/progress.js';
+import { progressLine } from '../../../src/cli/render/progress.js';
 import { watchLines, watchTable } from '../../../src/cli/render/watch-table.js';
 import { wantsColors } from '../../../src/cli/io.js';
 import type { BeadSummary } from '../../../src/client/list.js';
+import { doing, pendingSentence } from '../../../src/operator/doing.js';
 import { aBead, aDescription, currentAttempt, endedAttempt, now } from './a-bead.js';
 
 const plain = createColors(false);

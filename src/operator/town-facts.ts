@@ -1,16 +1,16 @@
-import { BeadClient } from '../../client/beads.js';
-import type { Town } from '../../client/connect.js';
-import { within } from '../../client/deadline.js';
-import { BeadNotFoundError, FleetNotFoundError, NoWorkerError } from '../../client/errors.js';
-import { FleetClient } from '../../client/fleet.js';
-import { listBeads } from '../../client/list.js';
-import type { BeadSummary } from '../../client/list.js';
-import { pollersOf } from '../../client/pollers.js';
-import { taskQueues } from '../../contract/index.js';
-import type { BeadView, ConvoyView, RigView } from '../../contract/index.js';
-import type { BeadFact, ConvoyFact, RigFact, TownFacts, TownHosts } from '../../domain/town-facts.js';
-import { isDeadHere } from '../doctor/server-checks.js';
-import { hostIdOf } from '../../client/home.js';
+import { BeadClient } from '../client/beads.js';
+import type { Town } from '../client/connect.js';
+import { within } from '../client/deadline.js';
+import { FleetClient } from '../client/fleet.js';
+import { listBeads } from '../client/list.js';
+import type { BeadSummary } from '../client/list.js';
+import { pollersOf } from '../client/pollers.js';
+import { taskQueues } from '../contract/index.js';
+import type { BeadView, ConvoyView, RigView } from '../contract/index.js';
+import type { BeadFact, ConvoyFact, RigFact, TownFacts, TownHosts } from '../domain/town-facts.js';
+import { hostIdOf } from '../client/home.js';
+import { processAlive } from '../runner/processes/process.js';
+import { answerOf, eachOf } from './asking.js';
 
 /** Questions to workflows at once: each may load one into a worker's cache, and the others still want to be served. */
 const askedAtOnce = 8;
@@ -44,9 +44,9 @@ export async function lookAtTown(
   const patience = Math.min(deadline, answerWithin);
   const ask = <T>(question: () => Promise<T>): Promise<T | undefined> =>
     someone ? answerOf(question) : Promise.resolve(undefined);
-  const views = await eachOf(listed.beads, ({ bead }) => ask<BeadView>(() => beads.view(bead, patience)));
-  const rigs = await eachOf(rigIds, ({ id }) => ask<RigView>(() => fleet.rig(id)));
-  const convoys = await eachOf(convoyIds, ({ id }) => ask<ConvoyView>(() => fleet.convoy(id)));
+  const views = await eachOf(listed.beads, askedAtOnce, ({ bead }) => ask<BeadView>(() => beads.view(bead, patience)));
+  const rigs = await eachOf(rigIds, askedAtOnce, ({ id }) => ask<RigView>(() => fleet.rig(id)));
+  const convoys = await eachOf(convoyIds, askedAtOnce, ({ id }) => ask<ConvoyView>(() => fleet.convoy(id)));
   const facts: BeadFact[] = listed.beads.map(({ bead, status }, index) => ({
     bead,
     status,
@@ -56,7 +56,11 @@ export async function lookAtTown(
     ...new Set(facts.flatMap(({ view }) => (view?.current?.host === undefined ? [] : [view.current.host]))),
   ];
   const silent = someone
-    ? (await eachOf(attemptHosts, async (host) => ((await hostAnswers(town, host, deadline)) ? [] : [host]))).flat()
+    ? (
+        await eachOf(attemptHosts, askedAtOnce, async (host) =>
+          (await hostAnswers(town, host, deadline)) ? [] : [host],
+        )
+      ).flat()
     : [];
   return {
     summaries: listed.beads,
@@ -85,7 +89,7 @@ export function viewsOf(
   deadline: number,
 ): Promise<(BeadView | undefined)[]> {
   const client = new BeadClient(town, { deadline });
-  return eachOf(beads, ({ bead }) => answerOf(() => client.view(bead, Math.min(deadline, answerWithin))));
+  return eachOf(beads, askedAtOnce, ({ bead }) => answerOf(() => client.view(bead, Math.min(deadline, answerWithin))));
 }
 
 /** @returns whether the worker of a host polls the queue that is its own. */
@@ -129,24 +133,8 @@ async function queuedIn(town: Town, queue: string, deadline: number): Promise<nu
   return count === undefined || count === null ? undefined : Number(count);
 }
 
-async function answerOf<T>(question: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await question();
-  } catch (error) {
-    // One that has just ended is no longer of interest; one that does not answer is a finding of its own.
-    if (error instanceof NoWorkerError || error instanceof BeadNotFoundError || error instanceof FleetNotFoundError)
-      return undefined;
-    throw error;
-  }
-}
-
-/** @returns the answers in the order of the items, a few asked at once. */
-async function eachOf<I, T>(items: readonly I[], ask: (item: I) => Promise<T>): Promise<T[]> {
-  const answers: T[] = [];
-  let next = 0;
-  const work = async (): Promise<void> => {
-    for (let index = next++; index < items.length; index = next++) answers[index] = await ask(items[index] as I);
-  };
-  await Promise.all(Array.from({ length: Math.min(askedAtOnce, items.length) }, work));
-  return answers;
+/** The server goes on naming a worker for a while after its end; of one on this host the process table knows better. */
+export function isDeadHere(identity: string, hostId: string | undefined): boolean {
+  const [, host, pid] = /^heartbead@(\S+) (\d+)$/.exec(identity) ?? [];
+  return host !== undefined && host === hostId && !processAlive(Number(pid));
 }

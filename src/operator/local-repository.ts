@@ -1,7 +1,7 @@
 import { mergedBy } from '../contract/index.js';
 import type { MergeStrategy } from '../contract/index.js';
 import { runGit } from '../git/run-git.js';
-import { CliError, exitCodes, usageError } from './exit.js';
+import { CliError, exitCodes, usageError } from './cli-error.js';
 
 /** What a repository on this machine is like, as far as that decides whether agents can work from it. */
 export interface LocalRepository {

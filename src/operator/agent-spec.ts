@@ -2,7 +2,7 @@ import { allAdapters, CustomAgentsError, CUSTOM_AGENTS_FILE, environmentProblem 
 import type { AgentAdapter } from '../agents/index.js';
 import { stateDirectory } from '../client/home.js';
 import type { AgentSpec } from '../contract/index.js';
-import { usageError } from './exit.js';
+import { usageError } from './cli-error.js';
 
 /** What a person typed of an agent. */
 export interface GivenAgent {

@@ -4,7 +4,7 @@ import { convoyPolicies, convoyTargets } from '../contract/index.js';
 import type { AgentSpec, ConvoyBead, ConvoySpec } from '../contract/index.js';
 import { convoyProblem } from '../domain/index.js';
 import type { Fields } from '../edge/schemas.js';
-import { usageError } from './exit.js';
+import { usageError } from './cli-error.js';
 
 const agent: z.ZodType<AgentSpec> = z.strictObject({
   adapter: z.string().min(1),

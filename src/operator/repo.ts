@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { repoProblem, repoTokenProblem } from '../contract/index.js';
-import { usageError } from './exit.js';
+import { usageError } from './cli-error.js';
 import { requireWhole, surveyRepository } from './local-repository.js';
 import type { LocalRepository } from './local-repository.js';
 
