@@ -17,7 +17,7 @@ import { findChromium, startChromium } from './chromium.js';
 import { median, percentile } from './figures.js';
 import type { Figure } from './figures.js';
 
-const sizes = [50, 5_000] as const;
+export const boardSizes = [50, 5_000] as const;
 const startedAtOnce = 24;
 /** Beads whose way onto the screen is timed. */
 const changes = 40;
@@ -28,10 +28,11 @@ const patience = 120_000;
 
 interface Options {
   say: (text: string) => void;
+  sizes: readonly number[];
 }
 
 /** The board in a real browser: what it shows, how soon, and what it asks of Temporal. */
-export async function boardFigures(server: DevServer, { say }: Options): Promise<Figure[]> {
+export async function boardFigures(server: DevServer, { say, sizes }: Options): Promise<Figure[]> {
   const connection = await Connection.connect({ address: server.address });
   const beads = new BeadClient({ client: new Client({ connection }) }, { deadline: 60_000 });
   const browser = await startChromium(await findChromium());

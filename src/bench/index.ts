@@ -4,10 +4,11 @@
  * @module
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { startDevServer } from '../server/index.js';
 import { quietRuntime } from '../testing/quiet-runtime.js';
-import { boardFigures } from './board.js';
+import { boardFigures, boardSizes } from './board.js';
 import { chart } from './chart.js';
 import { machine, round, table } from './figures.js';
 import type { Figure } from './figures.js';
@@ -22,7 +23,7 @@ if (!suites.includes(suite)) {
   console.error(`bench: there is no suite ${suite}; there are ${suites.join(', ')}\n  next: npm run bench -- core`);
   process.exit(2);
 }
-/** `--beads N`: the scale suite goes no further; the largest size takes minutes to start. */
+/** `--beads N`: the suites scale and board go no further; the largest size takes minutes to start. */
 const mostBeads = Number(flags[flags.indexOf('--beads') + 1] ?? 5_000) || 5_000;
 // Without a worker nobody would shut it down again, and the process would stay; `scale` has its worker in another one.
 if (suite !== 'scale' && suite !== 'board') quietRuntime();
@@ -39,7 +40,8 @@ try {
     say('real processes: sling to spawn, death to respawn');
     figures.push(...(await processes(server, { say })));
   }
-  if (suite === 'board' || suite === 'all') board.push(...(await boardFigures(server, { say })));
+  if (suite === 'board' || suite === 'all')
+    board.push(...(await boardFigures(server, { say, sizes: boardSizes.filter((size) => size <= mostBeads) })));
   if (suite !== 'core' && suite !== 'board')
     figures.push(...(await scale(server, { say, sizes: [100, 1_000, 5_000].filter((size) => size <= mostBeads) })));
 } finally {
@@ -70,7 +72,7 @@ const boardHead = '## The board';
 const boardSection = [
   boardHead,
   '',
-  `Written by \`npm run bench -- board\` on ${where.date} at commit ${where.commit}: ${where.cores} cores, ${where.memoryGiB} GiB, Node ${where.node}.`,
+  `Written by \`npm run bench -- board\` on ${where.date} at commit ${where.commit}: ${where.cores} cores, ${where.memoryGiB} GiB, Node ${where.node}; load average ${loadavg()[0]?.toFixed(1) ?? '?'} at its end.`,
   '',
   table(board),
   '',

@@ -19,13 +19,19 @@ const { beadStatus, agentStatus } = searchAttributes;
 
 /**
  * The open beads of a town and those that ended today, kept up to date from visibility alone. One look costs two pages
- * as long as little moves; every 15 s, and at first, all pages are read.
+ * as long as little moves; every 15 s, and at first, all pages are read. Only the first time they are waited for: a busy
+ * server takes seconds for them, and what moves meanwhile is to be seen.
  */
 export class BeadList {
   #beads = new Map<string, BeadSummary>();
   #sweptAt = -Infinity;
   #newest = 0;
   #more = false;
+  #sweeping: Promise<void> | undefined;
+  /** What looks have found while all pages were read. */
+  #meanwhile = new Map<string, BeadSummary>();
+  /** Why the last reading of all pages ended early, until a look tells it. */
+  #failure: { error: unknown } | undefined;
 
   get beads(): ReadonlyMap<string, BeadSummary> {
     return this.#beads;
@@ -35,13 +41,33 @@ export class BeadList {
     return this.#more;
   }
 
-  /** The next look reads everything again. */
+  /** The next look reads everything again, and waits for it. */
   forget(): void {
     this.#sweptAt = -Infinity;
   }
 
+  /** Resolves when nothing is asked any more. */
+  async settled(): Promise<void> {
+    await this.#sweeping;
+  }
+
   async look(town: Town, deadline: number, now = Date.now()): Promise<void> {
-    if (now - this.#sweptAt > sweepEvery) return this.#sweep(town, Math.max(deadline, sweepDeadline), now);
+    this.#tellFailure();
+    if (now - this.#sweptAt > sweepEvery && this.#sweeping === undefined) {
+      const first = this.#sweptAt === -Infinity;
+      this.#sweeping = this.#sweep(town, Math.max(deadline, sweepDeadline), now)
+        .catch((error: unknown) => {
+          this.#failure = { error };
+        })
+        .finally(() => {
+          this.#sweeping = undefined;
+        });
+      if (!first) this.#sweptAt = now;
+    }
+    if (this.#sweptAt === -Infinity) {
+      await this.#sweeping;
+      return this.#tellFailure();
+    }
     const base = ofTown(town);
     const since = iso(this.#newest - margin);
     const [moving, fresh] = await Promise.all([
@@ -68,10 +94,20 @@ export class BeadList {
       );
       for (const bead of rest.beads) keepNewest(found, bead);
     }
-    for (const bead of found.values()) this.#take(bead);
+    for (const bead of found.values()) {
+      this.#take(bead);
+      if (this.#sweeping !== undefined) this.#meanwhile.set(bead.bead, bead);
+    }
+  }
+
+  #tellFailure(): void {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure.error;
   }
 
   async #sweep(town: Town, deadline: number, now: number): Promise<void> {
+    this.#meanwhile.clear();
     const midnight = new Date(now).setHours(0, 0, 0, 0);
     const base = ofTown(town);
     const [open, ended] = await Promise.all([
@@ -83,9 +119,10 @@ export class BeadList {
       ),
     ]);
     const before = this.#beads;
+    const meanwhile = [...this.#meanwhile.values()];
     this.#beads = new Map();
-    for (const bead of ended.beads) this.#take(bead);
-    for (const bead of open.beads) this.#take(bead);
+    // What a look has found since is newer than the pages.
+    for (const bead of [...ended.beads, ...open.beads, ...meanwhile]) this.#take(bead);
     this.#more = open.more || ended.more;
     this.#sweptAt = now;
     // A bead that began while the pages were read may be on none of them: the next looks find it by its start.

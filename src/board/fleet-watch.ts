@@ -118,7 +118,7 @@ export class FleetWatch {
     this.#lookers.clear();
     this.lookSoon();
     await this.#loop;
-    await Promise.all(this.#asking.values());
+    await Promise.all([this.#list.settled(), ...this.#asking.values()]);
   }
 
   async #run(): Promise<void> {
