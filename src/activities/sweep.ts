@@ -73,6 +73,7 @@ async function sweepWorktree(
       bead: dir.bead,
       attempt: dir.attempt,
       ended: bead === undefined ? undefined : endedBead(bead),
+      savedHere: (await dir.readInput())?.workspace?.saves?.policy === 'host',
     });
     host.logger.info(
       { bead: dir.bead, attempt: dir.attempt, removed, reason },

@@ -240,12 +240,31 @@ export interface SetupStep {
   timeout: number;
 }
 
-/** What makes a fresh tree ready, before an agent begins and before checks run. */
+/**
+ * Where work in progress is saved: on the remote, where each host finds it; on the attempt's host only; or on the remote
+ * without the files that git does not track.
+ */
+export const savePolicies = ['pushed', 'host', 'tracked'] as const;
+export type SavePolicy = (typeof savePolicies)[number];
+
+/** How work in progress is saved; what is absent is as it always was: pushed, 10 MB a file, 100 MB together. */
+export interface Saves {
+  policy?: SavePolicy;
+  /** Untracked files larger than this, in bytes, are left out. */
+  fileBytes?: number;
+  /** Of untracked files the largest are left out until the rest fits. */
+  allBytes?: number;
+}
+
+/** What an attempt's tree is, and what makes it ready before an agent begins and before checks run. */
 export interface Workspace {
   /** Run one after the other; the first that fails ends the attempt as `setup_failed`. */
   setup?: SetupStep[];
   /** Copied before the set-up steps. */
   copy?: CopiedFile[];
+  saves?: Saves;
+  /** The agent may push to `origin` by itself; else its repository refuses, and says that Heartbead pushes. */
+  allowPush?: boolean;
 }
 
 /** Who says a message: an operator by a nudge, or the bead itself. */

@@ -7,9 +7,19 @@ import {
   nulProblem,
   mergeStrategies,
   repoProblem,
+  savePolicies,
   treePathProblem,
 } from '../contract/index.js';
-import type { Check, CopiedFile, RigChange, RigInput, RigSettings, SetupStep, Workspace } from '../contract/index.js';
+import type {
+  Check,
+  CopiedFile,
+  RigChange,
+  RigInput,
+  RigSettings,
+  Saves,
+  SetupStep,
+  Workspace,
+} from '../contract/index.js';
 import { budgetsProblem, clocksProblem, mergeBudgets, mergeClocks } from './clocks.js';
 
 /** More agents of one rig than this are a slip of the keyboard. */
@@ -37,6 +47,8 @@ const settingKinds: Record<keyof RigSettings, 'required' | 'optional'> = {
   usdPerHour: 'optional',
   setup: 'optional',
   copy: 'optional',
+  saves: 'optional',
+  allowPush: 'optional',
 };
 const keys = Object.keys(settingKinds) as (keyof RigSettings)[];
 
@@ -118,7 +130,7 @@ function spendLimitProblem({ startsPerHour, usdPerHour }: Partial<RigSettings>):
 }
 
 /** A set-up step has no name of its own: it is called by its command. */
-function workspaceProblem({ setup = [], copy = [] }: Workspace): string | undefined {
+function workspaceProblem({ setup = [], copy = [], saves, allowPush }: Workspace): string | undefined {
   if (!Array.isArray(setup) || !Array.isArray(copy)) return 'set-up steps and copied files are lists';
   if (setup.length > mostChecks) return `a rig has at most ${mostChecks} set-up steps, these are ${setup.length}`;
   if (copy.length > mostCopied) return `a rig copies at most ${mostCopied} files, these are ${copy.length}`;
@@ -133,12 +145,28 @@ function workspaceProblem({ setup = [], copy = [] }: Workspace): string | undefi
     const problem = hostPathProblem(file?.from) ?? treePathProblem(file?.to);
     if (problem !== undefined) return problem;
   }
+  if (allowPush !== undefined && typeof allowPush !== 'boolean') return 'allowPush is true or false';
+  return saves === undefined ? undefined : savesProblem(saves);
+}
+
+function savesProblem(saves: unknown): string | undefined {
+  if (typeof saves !== 'object' || saves === null) return 'saves are one object: {policy, fileBytes, allBytes}';
+  const { policy, fileBytes, allBytes, ...more } = saves as Saves;
+  const [unknown] = Object.keys(more);
+  if (unknown !== undefined) return `saves have no setting ${JSON.stringify(unknown)}`;
+  if (policy !== undefined && !savePolicies.includes(policy)) return `saves are one of ${savePolicies.join(', ')}`;
+  for (const bytes of [fileBytes, allBytes])
+    if (bytes !== undefined && !(Number.isSafeInteger(bytes) && bytes >= 0))
+      return 'the limits of saves are whole numbers of bytes';
   return undefined;
 }
 
-/** @returns what makes a tree of this rig ready, or undefined where nothing has to be done. */
-export const workspaceOf = ({ setup, copy }: RigSettings): Workspace | undefined =>
-  (setup?.length ?? 0) + (copy?.length ?? 0) === 0 ? undefined : { setup, copy };
+/** @returns what the trees of this rig are to be, or undefined where they are as usual and nothing has to be done. */
+export function workspaceOf({ setup, copy, saves, allowPush }: RigSettings): Workspace | undefined {
+  const usual =
+    (setup?.length ?? 0) + (copy?.length ?? 0) + Object.keys(saves ?? {}).length === 0 && allowPush !== true;
+  return usual ? undefined : { setup, copy, saves, allowPush };
+}
 
 /** @returns the set-up steps as what runs before the checks; without checks nothing has to be set up. */
 export function checksOf({ checks, setup = [] }: RigSettings): Check[] {

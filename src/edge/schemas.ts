@@ -13,11 +13,12 @@ import {
   messageSenders,
   nulProblem,
   repoProblem,
+  savePolicies,
   shaProblem,
   titleProblem,
   treePathProblem,
 } from '../contract/index.js';
-import type { Checkpoint, CopiedFile, Message, SetupStep, Workspace } from '../contract/index.js';
+import type { Checkpoint, CopiedFile, Message, Saves, SetupStep, Workspace } from '../contract/index.js';
 
 /**
  * A schema for each field of T, optional ones included. zod drops what a schema does not name, without a word; held
@@ -65,6 +66,14 @@ export const workspace: z.ZodType<Workspace> = z.object({
     .array(z.object({ from: guarded(hostPathProblem), to: guarded(treePathProblem) } satisfies Fields<CopiedFile>))
     .max(50)
     .optional(),
+  saves: z
+    .object({
+      policy: z.enum(savePolicies).optional(),
+      fileBytes: z.number().int().min(0).optional(),
+      allBytes: z.number().int().min(0).optional(),
+    } satisfies Fields<Saves>)
+    .optional(),
+  allowPush: z.boolean().optional(),
 } satisfies Fields<Workspace>);
 
 /** A message may carry more than these four fields: the bead keeps its own notes on it, which are dropped here. */

@@ -29,6 +29,8 @@ export interface CreateWorktreeOptions {
    * `at` is a snapshot of uncommitted work: HEAD will be at its parent, and the work uncommitted in the working tree.
    */
   wip?: boolean | undefined;
+  /** Whether the agent may push to `origin` by itself. */
+  allowPush?: boolean | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: GitProgress) => void) | undefined;
 }
@@ -47,6 +49,7 @@ export async function createWorktree({
   branch,
   at,
   wip = false,
+  allowPush = false,
   signal,
   onProgress,
 }: CreateWorktreeOptions): Promise<{ head: string }> {
@@ -66,7 +69,12 @@ export async function createWorktree({
       try {
         await makeRepository(
           gitDir,
-          { vault: mirror, head: `ref: refs/heads/${branch}`, refs: { [`refs/heads/${branch}`]: at } },
+          {
+            vault: mirror,
+            head: `ref: refs/heads/${branch}`,
+            refs: { [`refs/heads/${branch}`]: at },
+            ...(allowPush ? {} : { pushUrl: refusingPushUrl }),
+          },
           signal,
         );
       } catch (error) {
@@ -95,6 +103,13 @@ export async function createWorktree({
   };
   return tellingDiskFailures(doing, () => noticingDamage(mirror, make));
 }
+
+/**
+ * Git asks the program `git-remote-heartbead` to push there (`refusingHelper`), which an agent has on its PATH; without
+ * it git itself refuses. No wall: who means to push elsewhere can name another URL. It keeps agents from pushing by habit
+ * what nobody has looked at.
+ */
+const refusingPushUrl = 'heartbead::done';
 
 /** Removes what stands at the path. Whatever is not ours is left alone. */
 async function clearPlace(

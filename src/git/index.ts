@@ -28,6 +28,7 @@ export type { PushBranchOptions } from './push-branch.js';
 export { removeWorktree } from './remove-worktree.js';
 export type { Removal, RemoveWorktreeOptions } from './remove-worktree.js';
 export { resolveBase } from './resolve-base.js';
+export { saveRulesOf } from './save-rules.js';
 export { saveWip } from './save-wip.js';
 export { Voucher } from './vouch.js';
 export type { SavedWip, SaveWipOptions } from './save-wip.js';

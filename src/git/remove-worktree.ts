@@ -29,6 +29,8 @@ export interface RemoveWorktreeOptions {
   attempt: string;
   /** The end of its bead, when that is closed: what earlier attempts had left is then superseded, and may be gone there. */
   ended?: EndedBead | undefined;
+  /** Its rig keeps saves on the host: then what is saved in this host's mirror is proof enough. */
+  savedHere?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -48,7 +50,16 @@ export async function removeWorktree(options: RemoveWorktreeOptions): Promise<Re
   return tellingDiskFailures('removing the worktree', () => remove(options));
 }
 
-async function remove({ mirror, path, remote, bead, attempt, ended, signal }: RemoveWorktreeOptions): Promise<Removal> {
+async function remove({
+  mirror,
+  path,
+  remote,
+  bead,
+  attempt,
+  ended,
+  savedHere,
+  signal,
+}: RemoveWorktreeOptions): Promise<Removal> {
   checkedIds(bead, attempt);
   checkedPath(path);
   const repo = checkedRepo(remote);
@@ -65,7 +76,7 @@ async function remove({ mirror, path, remote, bead, attempt, ended, signal }: Re
   let onRemote: ReadonlySet<string> = new Set();
   let branch: string | undefined;
   if (looked.verdict === 'ask') {
-    const proof = await prove({ mirror, path, repo, bead, attempt, ended, signal });
+    const proof = await prove({ mirror, path, repo, bead, attempt, ended, savedHere, signal });
     if (!proof.proven) return { removed: false, reason: proof.reason };
     reason = proof.reason;
     onRemote = proof.onRemote;
@@ -119,6 +130,7 @@ async function prove({
   bead,
   attempt,
   ended,
+  savedHere,
   signal,
 }: {
   mirror: string;
@@ -127,6 +139,7 @@ async function prove({
   bead: string;
   attempt: string;
   ended: EndedBead | undefined;
+  savedHere: boolean | undefined;
   signal: AbortSignal | undefined;
 }): Promise<Proof> {
   const vault = { mirror };
@@ -137,7 +150,8 @@ async function prove({
     ...(ended?.superseded.filter((one) => one.attempt === attempt).map(({ sha }) => sha) ?? []),
     ...(ended?.attempt === attempt ? [ended.sha] : []),
   ];
-  const saves = [refs.get(wipRef), ...known].filter((sha) => sha !== undefined);
+  const here = savedHere === true ? await commitOf(vault, wipRef, signal) : undefined;
+  const saves = [refs.get(wipRef), here, ...known].filter((sha) => sha !== undefined);
   // Its commit may have been pushed from here and still not be readable (the mirror was cloned again): then it is
   // fetched.
   for (const [ref, sha] of refs)
@@ -157,10 +171,13 @@ async function prove({
       doing: 'keeping the last commit',
       signal,
     });
-  if (head !== undefined && !(await onRemoteNow(mirror, repo, vault, head, tips, signal))) {
+  if (
+    head !== undefined &&
+    !(await onRemoteNow(mirror, repo, vault, head, here === undefined ? tips : [...tips, here], signal))
+  ) {
     return {
       proven: false,
-      reason: `its last commit ${head} is on no branch of the remote: push it (\`git -C ${path} push\`), then try again`,
+      reason: `its last commit ${head} is on no branch of the remote: push it (\`git -C ${path} push ${repo} HEAD:${branchRef}\`), then try again`,
     };
   }
   const snapshot = await takeSnapshot(keeper, head, signal, { withNested: true, rules: usualSaveRules });

@@ -17,10 +17,11 @@ import { runGit } from './run-git.js';
  * @param gitDir - must not be there yet.
  * @param head - the content of HEAD.
  * @param refs - full name to commit.
+ * @param pushUrl - where `git push` goes instead of the repository.
  */
 export async function makeRepository(
   gitDir: string,
-  { vault, head, refs }: { vault: string; head: string; refs: Record<string, string> },
+  { vault, head, refs, pushUrl }: { vault: string; head: string; refs: Record<string, string>; pushUrl?: string },
   signal?: AbortSignal,
 ): Promise<void> {
   const { stdout } = await runGit(
@@ -51,11 +52,11 @@ export async function makeRepository(
     await mkdir(join(gitDir, name, '..'), { recursive: true });
     await writeFile(join(gitDir, name), `${sha}\n`);
   }
-  await writeFile(join(gitDir, 'config'), await configurationFor(vault));
+  await writeFile(join(gitDir, 'config'), await configurationFor(vault, pushUrl));
   await writeFile(join(gitDir, 'HEAD'), `${head}\n`);
 }
 
-async function configurationFor(vault: string): Promise<string> {
+async function configurationFor(vault: string, pushUrl: string | undefined): Promise<string> {
   const repo = ownUrl(vault, await textOf(join(vault, 'config')));
   if (repo === undefined && (await exists(vault)))
     throw new GitError(
@@ -91,7 +92,7 @@ async function configurationFor(vault: string): Promise<string> {
           '[remote "origin"]',
           `\turl = ${quoted(repo)}`,
           `\tfetch = ${trackedBranches}`,
-          // A `pushurl` that refuses belongs here.
+          ...(pushUrl === undefined ? [] : [`\tpushurl = ${quoted(pushUrl)}`]),
         ]),
     '',
   ].join('\n');

@@ -1,5 +1,6 @@
 import { lstat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import type { Saves } from '../contract/index.js';
 import { lookingThrough } from './keeper.js';
 import type { Keeper } from './keeper.js';
 import { runGit } from './run-git.js';
@@ -10,11 +11,20 @@ export interface SaveRules {
   fileBytes: number;
   /** The largest of the untracked files, until the rest fits. */
   allBytes: number;
+  /** Whether files that git does not track are left out altogether, without a word. */
+  trackedOnly?: boolean;
 }
 
 const megabyte = 1024 * 1024;
 /** What people write by hand is far below; core dumps, data sets and model weights are far above. */
 export const usualSaveRules: SaveRules = { fileBytes: 10 * megabyte, allBytes: 100 * megabyte };
+
+/** @returns how a rig wants its work saved. */
+export const saveRulesOf = ({ policy, fileBytes, allBytes }: Saves = {}): SaveRules => ({
+  fileBytes: fileBytes ?? usualSaveRules.fileBytes,
+  allBytes: allBytes ?? usualSaveRules.allBytes,
+  trackedOnly: policy === 'tracked',
+});
 
 /**
  * Names by which tools call what nobody else may read. Examples without secrets in them, as projects commit them, are not

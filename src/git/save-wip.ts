@@ -10,6 +10,7 @@ import type { Keeper } from './keeper.js';
 import { pushOwnRefs } from './push-ref.js';
 import { remoteRefs } from './remote-refs.js';
 import { usualSaveRules } from './save-rules.js';
+import type { SaveRules } from './save-rules.js';
 import { secureMirror } from './secure-mirror.js';
 import { takeSnapshot } from './snapshot.js';
 import { commitTree, isWip } from './wip-commit.js';
@@ -26,6 +27,8 @@ export interface SaveWipOptions {
   /** The commit that the bead's work began at, for a tree whose HEAD cannot be read; the keeper may know it as well. */
   base?: string | undefined;
   signal?: AbortSignal | undefined;
+  /** What is left out; the usual rules when absent. */
+  rules?: SaveRules | undefined;
   /** What the attempt began with; the checkpoint then says whether it holds anything else (`gained`). */
   since?: string;
 }
@@ -59,7 +62,7 @@ export async function saveWip(options: SaveWipOptions): Promise<SavedWip> {
 }
 
 async function save(options: SaveWipOptions): Promise<SavedWip> {
-  const { worktree, bead, attempt, push, remote, known, base, since, signal } = options;
+  const { worktree, bead, attempt, push, remote, known, base, since, signal, rules = usualSaveRules } = options;
   checkedIds(bead, attempt);
   const url = checkedRepo(remote);
   const keeper = await openKeeper(checkedPath(worktree));
@@ -70,7 +73,15 @@ async function save(options: SaveWipOptions): Promise<SavedWip> {
   // Where HEAD cannot be built upon: what the last save was built upon, else where the attempt began.
   const basis = (await agentsCommit(vault, last, signal)) ?? keeper.start ?? base;
 
-  const { sha, tree, wip, unsaved, trouble } = await saveIntoVault(keeper, { last, basis, ref, bead, attempt, signal });
+  const { sha, tree, wip, unsaved, trouble } = await saveIntoVault(keeper, {
+    last,
+    basis,
+    ref,
+    bead,
+    attempt,
+    rules,
+    signal,
+  });
   const begunWith = since === undefined ? undefined : await treeOf(vault, since, signal);
   const gained = begunWith !== undefined && begunWith !== tree;
   const saved: SavedWip = {
@@ -103,6 +114,7 @@ interface Saving {
   ref: string;
   bead: string;
   attempt: string;
+  rules: SaveRules;
   signal: AbortSignal | undefined;
 }
 
@@ -149,8 +161,8 @@ async function saveIntoVault(keeper: Keeper, saving: Saving): Promise<InVault> {
   }
 
   async function mended(why: string): Promise<InVault> {
-    const { basis, signal } = saving;
-    const fresh = await takeSnapshot(keeper, basis, signal, { distrustIndex: true, rules: usualSaveRules });
+    const { basis, signal, rules } = saving;
+    const fresh = await takeSnapshot(keeper, basis, signal, { distrustIndex: true, rules });
     return {
       ...(await store(keeper, saving, { parent: basis, ...fresh })),
       trouble: `${why}: the files are saved on top of ${basis ?? 'nothing'}`,
@@ -194,15 +206,12 @@ async function agentsCommit(
 /** A snapshot and the HEAD it stands on; taken again when the agent commits in between. */
 async function consistentSnapshot(
   keeper: Keeper,
-  { basis, signal }: Saving,
+  { basis, signal, rules }: Saving,
 ): Promise<{ head: AgentHead; snapshot: () => Promise<{ tree: string; unsaved: string[] }> }> {
   for (let tried = 1; ; tried += 1) {
     const head = await headOf(keeper, signal);
-    if (head.kind === 'unreadable')
-      return { head, snapshot: () => takeSnapshot(keeper, basis, signal, { rules: usualSaveRules }) };
-    const taken = await settled(
-      takeSnapshot(keeper, head.kind === 'commit' ? head.sha : undefined, signal, { rules: usualSaveRules }),
-    );
+    if (head.kind === 'unreadable') return { head, snapshot: () => takeSnapshot(keeper, basis, signal, { rules }) };
+    const taken = await settled(takeSnapshot(keeper, head.kind === 'commit' ? head.sha : undefined, signal, { rules }));
     const after = await headOf(keeper, signal);
     // An agent that commits all the time is saved on top of a commit that is not its newest; nothing is lost by that.
     if (tried === 3 || (after.kind === head.kind && shaOf(after) === shaOf(head)))

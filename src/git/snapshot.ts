@@ -151,7 +151,7 @@ async function addAll(
 ): Promise<string[] | 'bad index'> {
   let left: LeftOut[];
   try {
-    left = rules === undefined ? [] : await leftOutOf(keeper, rules, env, signal);
+    left = rules === undefined || rules.trackedOnly === true ? [] : await leftOutOf(keeper, rules, env, signal);
   } catch (error) {
     if (error instanceof GitError && badIndex.test(error.stderr)) return 'bad index';
     throw error;
@@ -166,14 +166,20 @@ async function addAll(
       input: within.map((name) => `${name}\0`).join(''),
     });
   const pathspecs = left.length === 0 ? [] : ['--pathspec-from-file=-', '--pathspec-file-nul'];
-  const { stderr, code } = await runGit(lookingThrough(keeper), ['add', '--all', '--ignore-errors', ...pathspecs], {
-    doing,
-    signal,
-    env,
-    accept: [0, 1, 128],
-    input:
-      left.length === 0 ? undefined : [':(top)', ...left.map(({ path }) => `:(top,exclude,literal)${path}`)].join('\0'),
-  });
+  const { stderr, code } = await runGit(
+    lookingThrough(keeper),
+    ['add', rules?.trackedOnly === true ? '--update' : '--all', '--ignore-errors', ...pathspecs],
+    {
+      doing,
+      signal,
+      env,
+      accept: [0, 1, 128],
+      input:
+        left.length === 0
+          ? undefined
+          : [':(top)', ...left.map(({ path }) => `:(top,exclude,literal)${path}`)].join('\0'),
+    },
+  );
   if (within.length > 0) await recordWithin(keeper, within, env, signal);
   const lines = stderr
     .split('\n')

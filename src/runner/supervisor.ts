@@ -95,6 +95,7 @@ export class Supervisor implements ControlHandlers {
         attempt,
         worktree: dir.worktree,
         remote: input.repo,
+        saves: input.workspace?.saves,
         baseSha: setup.baseSha,
         rootSha: setup.rootSha ?? setup.baseSha,
         goesOnFrom: setup.goesOnFrom ?? input.checkpoint?.sha,

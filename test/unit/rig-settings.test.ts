@@ -29,11 +29,20 @@ test('what makes a tree ready also runs before checks, and only where there are 
   expect(checksOf({ ...settings, setup, checks: [check] })).toEqual([{ name: 'set-up 1', ...setup[0] }, check]);
   expect(workspaceOf(settings)).toBeUndefined();
   expect(workspaceOf({ ...settings, setup })).toEqual({ setup });
+  expect(workspaceOf({ ...settings, allowPush: false, saves: {} })).toBeUndefined();
+  expect(workspaceOf({ ...settings, allowPush: true, saves: { policy: 'host' } })).toEqual({
+    allowPush: true,
+    saves: { policy: 'host' },
+  });
 });
 
 test.each([
   [{ setup: [{ command: ' ', timeout: 60_000 }] }, /a set-up step needs a command/],
   [{ setup: [{ command: 'true', timeout: 1 }] }, /timeout in milliseconds/],
+  [{ saves: { policy: 'nowhere' } }, /saves are one of pushed, host, tracked/],
+  [{ saves: { fileBytes: -1 } }, /whole numbers of bytes/],
+  [{ saves: { bytes: 1 } }, /saves have no setting "bytes"/],
+  [{ allowPush: 'yes' }, /allowPush is true or false/],
   [{ copy: [{ from: '.env', to: '.env' }] }, /absolute path/],
   [{ copy: [{ from: '/a/.env', to: '../.env' }] }, /goes down from its top/],
   [{ copy: [{ from: '/a/hook', to: '.GIT/hooks/pre-commit' }] }, /not into \.git/],

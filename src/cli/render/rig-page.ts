@@ -1,6 +1,6 @@
 import type { Colors } from 'picocolors/types.js';
 import type { MergeAtWork } from '../../client/fleet.js';
-import type { RigView } from '../../contract/index.js';
+import type { RigView, SavePolicy, Saves } from '../../contract/index.js';
 import { defaultStartsPerHour, heldBy, inForce, spentOf, stopText } from '../../domain/rig-stops.js';
 import { counted, minutes } from '../../domain/words.js';
 import { rigVerdict } from '../../domain/rig-details.js';
@@ -30,6 +30,9 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
       ),
       `  ${counted(heldBy(view, stop).length + stop.met.length, 'bead')} waiting; then: heartbead retry --rig ${view.rig}`,
     );
+  lines.push(
+    `work in progress is saved ${savesText(s.saves)}; agents ${s.allowPush === true ? 'may push' : 'do not push'} by themselves`,
+  );
   if (view.grants.length > 0)
     lines.push(
       '',
@@ -64,6 +67,20 @@ function spendLimits(view: RigView, now: number): string {
   const money =
     usdPerHour === undefined ? `${usd.toFixed(2)} USD (no limit)` : `${usd.toFixed(2)} of ${usdPerHour} USD`;
   return `${starts} of ${startsPerHour} paid starts without verified work, ${money}`;
+}
+
+const savesTexts: Record<SavePolicy, string> = {
+  pushed: 'on the remote',
+  host: 'on its host only',
+  tracked: 'on the remote, without untracked files',
+};
+
+function savesText({ policy = 'pushed', fileBytes, allBytes }: Saves = {}): string {
+  const limits = [
+    ...(fileBytes === undefined ? [] : [`${fileBytes / 1024 / 1024} MB a file`]),
+    ...(allBytes === undefined ? [] : [`${allBytes / 1024 / 1024} MB together`]),
+  ];
+  return `${savesTexts[policy]}${limits.length === 0 ? '' : ` (untracked files up to ${limits.join(', ')})`}`;
 }
 
 /** @returns what the refinery does for an item, or why it does nothing just now. */

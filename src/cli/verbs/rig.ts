@@ -1,7 +1,8 @@
 import { basename, isAbsolute, normalize, resolve } from 'node:path';
 import { z } from 'zod';
 import type { FleetClient } from '../../client/fleet.js';
-import type { Check, CopiedFile, RigChange, RigSettings, SetupStep } from '../../contract/index.js';
+import type { Check, CopiedFile, RigChange, RigSettings, Saves, SetupStep } from '../../contract/index.js';
+import { savePolicies } from '../../contract/index.js';
 import { rigNameProblem, rigSettingsProblem } from '../../domain/index.js';
 import { agentSpec } from '../../operator/agent-spec.js';
 import { wholeNumber } from '../args.js';
@@ -71,6 +72,23 @@ const settings = {
     'US dollars that its attempts may cost within an hour; then the rig starts no more; 0 takes the limit away',
     usd.optional(),
   ),
+  saves: option(
+    '--saves <policy>',
+    'work in progress is saved on the remote (pushed), on its host only (host), or on the remote without untracked files (tracked)',
+    z.enum(savePolicies, { error: `saves are one of ${savePolicies.join(', ')}` }).optional(),
+  ),
+  saveLimit: option(
+    '--save-limit <MB>',
+    'untracked files are saved up to this size each (default: 10)',
+    wholeNumber('--save-limit', 0, 100_000).optional(),
+  ),
+  saveLimitAll: option(
+    '--save-limit-all <MB>',
+    'and up to this size together (default: 100)',
+    wholeNumber('--save-limit-all', 0, 1_000_000).optional(),
+  ),
+  allowPush: option('--allow-push', 'agents may push to origin by themselves', z.boolean().optional()),
+  noAllowPush: option('--no-allow-push', 'Heartbead pushes for them', z.boolean().optional()),
   strategy,
   approval: option('--approval', 'a person approves each bead before it is merged', z.boolean().optional()),
   noApproval: option('--no-approval', 'no approval', z.boolean().optional()),
@@ -110,6 +128,18 @@ function copiedFileOf(text: string): CopiedFile {
 const relativeName = (path: string): string =>
   isAbsolute(path) || path.startsWith('..') ? basename(path) : normalize(path);
 
+const megabyte = 1024 * 1024;
+
+/** One setting: what is not given with it is as usual. */
+function savesOf({ saves, saveLimit, saveLimitAll }: Settings): Saves | undefined {
+  if (saves === undefined && saveLimit === undefined && saveLimitAll === undefined) return undefined;
+  return definedOnly<Saves>({
+    ...(saves === undefined ? {} : { policy: saves }),
+    ...(saveLimit === undefined ? {} : { fileBytes: saveLimit * megabyte }),
+    ...(saveLimitAll === undefined ? {} : { allBytes: saveLimitAll * megabyte }),
+  });
+}
+
 /** The settings that were given, as a change. */
 function changeOf(given: Settings, verb: string): RigChange {
   return definedOnly({
@@ -120,6 +150,8 @@ function changeOf(given: Settings, verb: string): RigChange {
     // An empty one takes all away, as with checks.
     setup: given.setup?.filter((step) => step !== '').map(stepOf),
     copy: given.copy?.filter((file) => file !== '').map(copiedFileOf),
+    saves: savesOf(given),
+    allowPush: given.allowPush,
     strategy: given.strategy,
     approval: given.approval,
     clocks: given.clock,

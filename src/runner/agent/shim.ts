@@ -7,6 +7,12 @@ const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 /** @returns the `heartbead` in such a folder. */
 export const shimPath = (folder: string): string => join(folder, 'heartbead');
 
+/** What `git push` asks in the repository of an attempt that must not push (`pushurl` of `createWorktree`). */
+const refusingHelper = `#!/bin/sh
+echo 'Heartbead pushes for you: commit your work, then run \`heartbead agent done\`. (A rig with --allow-push lets its agents push.)' >&2
+exit 1
+`;
+
 /**
  * Makes a folder with a `heartbead` for the agent's PATH: of this very installation and this very Node, whatever else
  * the host has. A program of its own: it knows the verbs of agents alone, whatever an agent does to its environment.
@@ -15,4 +21,5 @@ export async function writeShim(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const script = `#!/bin/sh\nexec ${quoted(process.execPath)} ${quoted(compiledFile('cli/agent-main'))} "$@"\n`;
   await writeFile(shimPath(folder), script, { mode: 0o700 });
+  await writeFile(join(folder, 'git-remote-heartbead'), refusingHelper, { mode: 0o700 });
 }

@@ -97,6 +97,7 @@ async function reap(
       attempt,
       worktree: dir.worktree,
       remote: input.repo,
+      saves: input.workspace?.saves,
       baseSha: setup.baseSha,
       goesOnFrom: setup.goesOnFrom ?? input.checkpoint?.sha,
       rootSha: setup.rootSha ?? setup.baseSha,

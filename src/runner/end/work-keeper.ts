@@ -8,11 +8,12 @@ import {
   heavyFiles,
   pushBranch,
   pushRefusal,
+  saveRulesOf,
   saveWip,
   Voucher,
   worktreeStatus,
 } from '../../git/index.js';
-import type { Checkpoint } from '../../contract/index.js';
+import type { Checkpoint, Saves } from '../../contract/index.js';
 import { heavyProblem, leftBehind, meantEntries, uncommittedProblem } from './done-advice.js';
 import { RequestRefused } from '../sockets/json-server.js';
 import type { AgentReport, CheckpointAnswer, DoneAnswer, KeptWork } from '../types.js';
@@ -23,6 +24,8 @@ export interface WorkPlace {
   attempt: string;
   worktree: string;
   remote: string;
+  /** How the rig wants work in progress saved. */
+  saves?: Saves | undefined;
   /** Commits count when they are ahead of this one. */
   baseSha: string;
   /** The saved work of an earlier attempt that this one goes on from. */
@@ -80,14 +83,16 @@ export class WorkKeeper {
       this.#next = undefined;
       try {
         const signal = AbortSignal.timeout(withinMs);
-        const { bead, attempt, worktree, remote, baseSha, goesOnFrom } = this.place;
+        const { bead, attempt, worktree, remote, baseSha, goesOnFrom, saves } = this.place;
+        const hostOnly = saves?.policy === 'host';
         const { checkpoint, pushed, pushProblem, unsaved, trouble } = await saveWip({
           worktree,
           bead,
           attempt,
           remote,
           base: baseSha,
-          push: true,
+          push: !hostOnly,
+          rules: saveRulesOf(saves),
           known: this.checkpoint?.ref === attemptRefs.wip(bead, attempt) ? this.checkpoint.sha : undefined,
           signal,
           since: goesOnFrom ?? baseSha,
@@ -96,7 +101,7 @@ export class WorkKeeper {
           this.events.trouble('save', new Error(`not everything could be saved: ${unsaved.join('; ')}`));
         if (trouble !== undefined) this.events.trouble('save', new Error(trouble));
         if (pushed) this.#pushedAt(checkpoint);
-        else this.#failed('push', pushProblem ?? new Error('the remote did not take it'));
+        else if (!hostOnly) this.#failed('push', pushProblem ?? new Error('the remote did not take it'));
         return { checkpoint, pushed };
       } catch (error) {
         this.#failed('save', error);

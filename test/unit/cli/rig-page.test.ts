@@ -1,6 +1,6 @@
 import { createColors } from 'picocolors';
 import { describe, expect, test } from 'vitest';
-import { queuePage } from '../../../src/cli/render/rig-page.js';
+import { queuePage, rigPage } from '../../../src/cli/render/rig-page.js';
 import type { MergeAtWork } from '../../../src/client/fleet.js';
 import type { RigView } from '../../../src/contract/index.js';
 import { initialRig } from '../../../src/domain/index.js';
@@ -47,6 +47,18 @@ const work = (more: Partial<MergeAtWork>): MergeAtWork => ({
   ...more,
 });
 const rows = (...atWork: MergeAtWork[]): string => queuePage(view, view.now, createColors(false), atWork);
+
+test('a rig shows how work in progress is saved, and whether its agents push', () => {
+  expect(rigPage(view, now, createColors(false))).toContain('saved on the remote; agents do not push by themselves');
+  const settings = {
+    ...view.settings,
+    saves: { policy: 'tracked' as const, fileBytes: 5 * 1024 * 1024 },
+    allowPush: true,
+  };
+  expect(rigPage({ ...view, settings }, now, createColors(false))).toContain(
+    'saved on the remote, without untracked files (untracked files up to 5 MB a file); agents may push by themselves',
+  );
+});
 
 describe('the merge queue of a rig', () => {
   test('tells what the refinery is doing, in its own words', () => {

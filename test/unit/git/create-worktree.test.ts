@@ -1,14 +1,17 @@
 import { appendFile, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   createWorktree,
   ensureCommit,
+  pushBranch,
   resolveBase,
   saveWip,
   updateMirror,
   worktreeStatus,
 } from '../../../src/git/index.js';
+import { writeShim } from '../../../src/runner/agent/shim.js';
 import { bulk, commit, commitToOrigin, git, gitChildrenOf, has, mirrorOf, put, remoteSha, useLab } from './lab.js';
 
 const lab = useLab();
@@ -32,11 +35,46 @@ describe('a new worktree', () => {
     expect(await worktreeStatus(path)).toMatchObject({ head: base, dirty: false, branch });
     expect(await git(path, 'remote', 'get-url', 'origin')).toBe(lab.origin);
     await expect(git(path, 'rev-parse', '--abbrev-ref', '@{u}')).rejects.toThrow();
-    await commit(path, { x: '1' });
-    await git(path, 'push', '--quiet', 'origin', 'HEAD');
-    expect(await remoteSha(lab, `refs/heads/${branch}`)).toBe(await git(path, 'rev-parse', 'HEAD'));
     await git(path, 'checkout', '--quiet', 'main');
     expect(await git(path, 'rev-parse', '--abbrev-ref', '@{u}')).toBe('origin/main');
+  });
+
+  it('lets nothing be pushed from it, and says who pushes; where the rig allows it, it does', async () => {
+    const bin = join(lab.dir, 'shim');
+    await writeShim(bin);
+    await createWorktree({ mirror, path, branch, at: base });
+    const sha = await commit(path, { x: '1' });
+    const push = (...args: string[]): Promise<{ stderr: string; exitCode?: number }> =>
+      execa('git', ['push', ...args], {
+        cwd: path,
+        reject: false,
+        env: { PATH: `${bin}:${process.env['PATH'] ?? ''}` },
+      });
+    for (const args of [
+      ['origin', 'HEAD'],
+      ['-u', 'origin', branch],
+      ['--force', '--all'],
+      ['origin', 'HEAD:main'],
+      ['--no-verify', 'origin', ':main'],
+      ['--tags', 'origin'],
+    ]) {
+      const { stderr, exitCode } = await push(...args);
+      expect(exitCode).not.toBe(0);
+      expect(stderr).toMatch(/^Heartbead pushes for you: .*`heartbead agent done`[^\n]*$/);
+    }
+    expect(await remoteSha(lab, 'refs/heads/main')).toBe(base);
+    // Without the program git itself has no way to go.
+    await expect(git(path, 'push', 'origin', 'HEAD')).rejects.toThrow(/remote-heartbead/);
+    // The runner goes by the mirror, and fetching is nobody's harm.
+    await git(path, 'fetch', '--quiet', 'origin');
+    await pushBranch({ worktree: path, remote: lab.origin, bead: 'a', attempt: '1-abcd' });
+    expect(await remoteSha(lab, `refs/heads/${branch}`)).toBe(sha);
+
+    const free = join(lab.dir, 'attempts', '2-efgh__a', 'worktree');
+    await createWorktree({ mirror, path: free, branch: 'heartbead/a/2-efgh', at: base, allowPush: true });
+    const own = await commit(free, { y: '1' });
+    await git(free, 'push', '--quiet', 'origin', 'HEAD');
+    expect(await remoteSha(lab, 'refs/heads/heartbead/a/2-efgh')).toBe(own);
   });
 
   it('of many attempts at once stand side by side, whatever branches the agents check out while the mirror is updated', async () => {

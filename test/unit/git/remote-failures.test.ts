@@ -209,11 +209,11 @@ describe('over the network (git daemon)', () => {
     const { path: mirror } = await updateMirror({ root: lab.root, repo });
     const base = await resolveBase(mirror);
     const path = join(lab.dir, 'w');
-    await createWorktree({ mirror, path, branch, at: base.sha });
+    await createWorktree({ mirror, path, branch, at: base.sha, allowPush: true });
     await put(path, { 'a.txt': '2\n' });
     expect(await saveWip({ worktree: path, remote: repo, push: true, ...ids })).toMatchObject({ pushed: true });
     const sha = await commit(path, { 'b.txt': '3\n' });
-    // What an agent would do by itself works as well.
+    // What an agent does by itself works as well, where its rig allows it.
     await git(path, 'fetch', '--quiet', 'origin');
     await git(path, 'push', '--quiet', 'origin', 'HEAD:refs/heads/agents-own');
     expect(await pushBranch({ worktree: path, remote: repo, ...ids })).toEqual({ branch, sha });

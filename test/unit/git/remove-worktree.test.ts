@@ -56,6 +56,17 @@ describe('a worktree is removed', () => {
     expect(await localRefs()).toEqual([]);
   });
 
+  it('when its rig keeps saves on the host, and all of it is saved there; the save stays', async () => {
+    await commit(path, { a: '1' });
+    await put(path, { b: '2' });
+    const { checkpoint } = await save(false);
+    expect(await remove()).toMatchObject({ removed: false });
+    expect(await removeWorktree({ mirror, path, remote: lab.origin, ...ids, savedHere: true })).toMatchObject({
+      removed: true,
+    });
+    expect(await git(mirror, 'rev-parse', checkpoint.ref)).toBe(checkpoint.sha);
+  });
+
   it('when somebody has merged it and removed its branch, though the mirror has not seen that yet', async () => {
     await commit(path, { a: '1' });
     await pushBranch({ worktree: path, remote: lab.origin, ...ids });

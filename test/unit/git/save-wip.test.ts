@@ -13,7 +13,8 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createWorktree, resolveBase, saveWip, worktreeStatus } from '../../../src/git/index.js';
+import type { Saves } from '../../../src/contract/index.js';
+import { createWorktree, resolveBase, saveRulesOf, saveWip, worktreeStatus } from '../../../src/git/index.js';
 import type { SavedWip } from '../../../src/git/index.js';
 import { openKeeper } from '../../../src/git/keeper.js';
 import { leftOutOf } from '../../../src/git/save-rules.js';
@@ -65,6 +66,20 @@ async function restored(saved: SavedWip): Promise<string> {
   });
   return to;
 }
+
+it('as the rig wants it: without untracked files, or with other limits', async () => {
+  await put(path, { 'keep.txt': 'changed\n', 'new.txt': 'new\n', 'big.bin': 'x'.repeat(3_000) });
+  const saved = (saves: Saves): Promise<SavedWip> =>
+    saveWip({ worktree: path, ...ids, push: false, remote: lab.origin, rules: saveRulesOf(saves) });
+  const tracked = await saved({ policy: 'tracked' });
+  expect(await show(tracked.checkpoint.sha, 'keep.txt')).toBe('changed');
+  expect(await files(tracked.checkpoint.sha)).not.toMatch(/new\.txt|big\.bin/);
+  expect(tracked.unsaved).toBeUndefined();
+  const small = await saved({ fileBytes: 1_000 });
+  expect(await files(small.checkpoint.sha)).toMatch(/new\.txt/);
+  expect(small.unsaved?.join()).toMatch(/big\.bin/);
+  expect((await saved({})).unsaved).toBeUndefined();
+});
 
 describe('what was gained', () => {
   const since = async (sha: string): Promise<boolean | undefined> =>
