@@ -388,7 +388,13 @@ describe('an attempt on a host whose watch has not looked yet', () => {
       expect.any(String),
     );
     expect((await stat(dir.worktree)).isDirectory()).toBe(true);
-    await git(dir.worktree, 'push', '--quiet', lab.origin.url, `HEAD:refs/heads/heartbead/${desk.bead}/${desk.attempt}`);
+    await git(
+      dir.worktree,
+      'push',
+      '--quiet',
+      lab.origin.url,
+      `HEAD:refs/heads/heartbead/${desk.bead}/${desk.attempt}`,
+    );
     expect(await lab.hostActivities.tidy(dir)).toBe(true);
     await expect(stat(dir.worktree)).rejects.toThrow('ENOENT');
   });

@@ -19,7 +19,8 @@ export async function saveLast(dir: AttemptDir, keeper: WorkKeeper): Promise<voi
     const saved = await keeper.save(lastPushMs);
     // A reported branch is pushed already: what else there is need not be waited for.
     if (keeper.report?.kind === 'done' || performance.now() > until) return;
-    const waits = keeper.kept?.mayPass === true || (saved?.pushed !== true && keeper.pushProblem !== undefined && keeper.mayPass);
+    const waits =
+      keeper.kept?.mayPass === true || (saved?.pushed !== true && keeper.pushProblem !== undefined && keeper.mayPass);
     if (!waits) return;
     await sleep(pushAgainMs);
   }
