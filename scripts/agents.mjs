@@ -21,20 +21,40 @@ export const fewAgents = ['claude', 'pi'];
  * skipped, and say so.
  */
 export async function fetchAgents({ names, log = (line) => console.error(`setup: ${line}`) } = {}) {
-  const { agentPrograms } = await load('agents/programs.js');
+  const { agentPrograms, pythonAgents } = await load('agents/programs.js');
   const { cacheDirectory } = await load('server/cache.js');
   const problems = [];
+  const failed = (name, version, problem) => {
+    problems.push({ name, problem });
+    log(`${name} ${version} could not be fetched, its tests are skipped: ${problem}`);
+  };
+  for (const [name, { version, package: wanted }] of Object.entries(pythonAgents)) {
+    // Hundreds of megabytes: only for whoever asks for all, or for this one.
+    if (names !== undefined && !names.includes(name)) continue;
+    const folder = join(cacheDirectory(), 'agents', `${name}-${version}`);
+    if (existsSync(join(folder, 'ready'))) continue;
+    const problem = await fetchPython(folder, `${wanted}==${version}`, log);
+    if (problem !== undefined) failed(name, version, problem);
+  }
   for (const [name, known] of Object.entries(agentPrograms)) {
     if (names !== undefined && !names.includes(name)) continue;
     const folder = join(cacheDirectory(), 'agents', `${name}-${known.version}`);
     if (existsSync(folder)) continue;
     const problem = await fetchOne(folder, `${known.package}@${known.version}`, log);
-    if (problem !== undefined) {
-      problems.push({ name, problem });
-      log(`${name} ${known.version} could not be fetched, its tests are skipped: ${problem}`);
-    }
+    if (problem !== undefined) failed(name, known.version, problem);
   }
   return problems;
+}
+
+/** A virtual environment of its own in the cache. It names its own path, so it is made in place, and marked when whole. */
+async function fetchPython(folder, wanted, log) {
+  log(`fetching ${wanted} from the Python index (for the tests with real agent programs)`);
+  rmSync(folder, { recursive: true, force: true });
+  const problem =
+    (await run('python3', ['-m', 'venv', folder])) ??
+    (await run(join(folder, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', wanted]));
+  if (problem === undefined) writeFileSync(join(folder, 'ready'), '');
+  return problem;
 }
 
 async function fetchOne(folder, wanted, log) {
@@ -62,17 +82,23 @@ async function fetchOne(folder, wanted, log) {
   }
 }
 
-function npm(args, cwd) {
+const npm = (args, cwd) => run('npm', args, cwd);
+
+function run(program, args, cwd) {
   return new Promise((resolve) => {
-    const child = spawn('npm', args, { cwd, stdio: ['ignore', 'ignore', 'pipe'], shell: process.platform === 'win32' });
+    const child = spawn(program, args, {
+      cwd,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      shell: process.platform === 'win32',
+    });
     let errors = '';
     child.stderr.on('data', (chunk) => (errors += chunk));
-    child.once('error', (error) => resolve(`npm cannot be started (${error.message})`));
+    child.once('error', (error) => resolve(`${program} cannot be started (${error.message})`));
     child.once('close', (status) =>
       resolve(
         status === 0
           ? undefined
-          : `npm install failed: ${errors.trim().split('\n').slice(-3).join(' | ') || `status ${status}`}`,
+          : `${program} ${args[0]} failed: ${errors.trim().split('\n').slice(-3).join(' | ') || `status ${status}`}`,
       ),
     );
   });

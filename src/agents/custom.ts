@@ -62,6 +62,12 @@ function errorWords(found: unknown, counts: boolean, status: number | undefined)
 
 const plain: AgentParser = (line) => (line.trim() === '' ? undefined : { kind: 'progress', activity: line });
 
+/**
+ * In plain text a refusal is followed by what the program has to say of it ("check your key", "retrying in 4 s"), which
+ * is no progress. A program that gets on says more than that.
+ */
+const linesOfRefusal = 8;
+
 const structured =
   ({ fields, usage }: Extract<CustomDefinition['output'], { format: 'json-lines' }>): AgentParser =>
   (text, stream) => {
@@ -160,9 +166,15 @@ export function customAgent(name: string, definition: CustomDefinition): AgentAd
     parser: () => {
       const read = output === 'text' || output.format === 'text' ? plain : structured(output);
       const refusals = definition.refusals.map(({ match, as }) => ({ match: new RegExp(match, 'i'), as }));
+      let explaining = 0;
       return (line, stream) => {
         const refused = refusals.find(({ match }) => match.test(line));
-        if (refused === undefined) return read(line, stream);
+        if (refused === undefined) {
+          if (read !== plain || explaining === 0 || line.trim() === '') return read(line, stream);
+          explaining -= 1;
+          return { kind: 'life', activity: line };
+        }
+        explaining = linesOfRefusal;
         const text = clip(line.trim(), 500);
         return refused.as === 'rate_limited'
           ? { kind: 'rate_limited', text, retryAfterMs: waitUntil(line, Date.now()) }

@@ -56,5 +56,13 @@ export const agentPrograms = {
   },
 } as const satisfies Record<string, AgentProgram>;
 
+/**
+ * Programs from the Python index with which the example of a settings file is tried: nothing of them is known here but
+ * where they are.
+ */
+export const pythonAgents = {
+  aider: { package: 'aider-chat', version: '0.86.2' },
+} as const satisfies Record<string, Pick<AgentProgram, 'package' | 'version'>>;
+
 /** @returns the command that installs the version that was tried. */
 export const installCommand = ({ package: name, version }: AgentProgram): string => `npm install -g ${name}@${version}`;

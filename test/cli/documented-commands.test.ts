@@ -202,6 +202,7 @@ test('the quickstart of every agent closes its bead, with a program that needs n
 });
 
 test('an agent of the settings file; budgets', async () => {
+  expect(await fine('heartbead agent-test mine')).toMatch(/mine: works.*\n[\s\S]*done ×1/);
   const beads = await Promise.all([
     fine('heartbead sling "Fix the typo" --repo . --agent mine'),
     fine('heartbead sling "Port the parser" --repo . --agent claude --budget maxCostUsd=5 --budget maxTokens=2000000'),
@@ -247,12 +248,13 @@ describe('what an operator does', () => {
       sling('blocked', 'true', '--base', 'nosuch', '--wait'),
       sling('blocked2', 'true', '--base', 'nosuch', '--wait'),
     ]);
-    expect(await fine('heartbead problems')).toContain(`heartbead retry ${one}`);
+    // Both by one cause, so they are one problem of their host.
+    expect(await fine('heartbead problems')).toMatch(new RegExp(`beads are blocked on host .*\\n.*${one}`));
     expect(
       (JSON.parse(await fine('heartbead problems --json')) as { problems: { kind: string }[] }).problems.map(
         ({ kind }) => kind,
       ),
-    ).toContain('bead-blocked');
+    ).toContain('shared-cause');
     await fine('heartbead nudge BEAD "your answer"', { BEAD: one });
     await fine('heartbead retry BEAD', { BEAD: one });
     await fine('heartbead retry BEAD --now', { BEAD: other });
@@ -282,6 +284,8 @@ describe('what an operator does', () => {
     expect(await fine('heartbead rig show RIG', { RIG: rig })).toContain(repository.path);
     expect((await cli.run(['rig', 'pause', rig])).code).toBe(0);
     await fine('heartbead rig resume RIG', { RIG: rig });
+    expect(await fine('heartbead rig set RIG --start-limit N', { RIG: rig, ' N': ' 500' })).toContain('version');
+    await fine('heartbead retry --rig RIG', { RIG: rig });
     expect(await fine('heartbead import .beads/issues.jsonl --rig RIG', { RIG: rig })).toContain('id: bd-1');
   });
 
@@ -313,6 +317,9 @@ describe('what an operator does', () => {
   test('and with the machinery: doctor, the hooks of the page, recorded histories', async () => {
     expect(await fine('heartbead doctor')).toContain('claude 1.0.0');
     await fine('heartbead retry --cause auth --yes');
+    await fine('heartbead retry --host HOST --cause auth', { HOST: 'nosuch' });
+    // Without a terminal it does nothing where there is something to do.
+    expect([0, 2]).toContain((await doc('heartbead retry --all-blocked')).code);
     await fine('heartbead pause --rig app --status in_progress --yes', { ' app ': ` ${rig} ` });
     await fine('heartbead notify test');
     expect(heard.at(-1)).toMatch(/^v1=[0-9a-f]{64}$/);

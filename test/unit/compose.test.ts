@@ -21,10 +21,17 @@ interface Service {
   entrypoint?: string[];
   command?: string[];
   stop_grace_period?: string;
+  networks?: string[];
+  cap_drop?: string[];
+  cap_add?: string[];
+  security_opt?: string[];
+  mem_limit?: string;
+  pids_limit?: string | number;
 }
-const compose = parse(read('docker-compose.yml')) as {
+const compose = parse(read('docker-compose.yml'), { merge: true }) as {
   services: Record<string, Service>;
   volumes: Record<string, unknown>;
+  networks: Record<string, { internal?: boolean } | null>;
 };
 const services = Object.entries(compose.services);
 const service = (name: string): Service => compose.services[name]!;
@@ -107,13 +114,45 @@ test('who connects to whom: the same user and password everywhere, and the passw
   ]) {
     expect([user, password]).toEqual([database['POSTGRES_USER'], database['POSTGRES_PASSWORD']]);
   }
-  expect(database['POSTGRES_PASSWORD']).toBe('${HEARTBEAD_DB_PASSWORD:-only-for-development}');
+  // Without one nothing is started: a default would be known to everybody.
+  expect(database['POSTGRES_PASSWORD']).toMatch(/^\$\{HEARTBEAD_DB_PASSWORD:\?[\w ]+\}$/);
   expect(service('schema').environment!['SQL_HOST']).toBe('database');
   expect(service('temporal').environment!['POSTGRES_SEEDS']).toBe('database');
   for (const name of ['namespace', 'ui', 'worker'])
     expect(service(name).environment!['TEMPORAL_ADDRESS']).toBe('temporal:7233');
   for (const [, { command = [], entrypoint = [], healthcheck }] of services)
     expect([...command, ...entrypoint, ...(healthcheck?.test ?? [])].join(' ')).not.toMatch(/PASSWORD|PWD/);
+});
+
+test('agents reach the server, and neither the database nor the Web UI; nothing leads out of the network of the database', () => {
+  const names = Object.keys(compose.services);
+  const reach = (from: string): string[] =>
+    names.filter(
+      (to) => to !== from && service(to).networks?.some((network) => service(from).networks?.includes(network)),
+    );
+  expect(reach('worker')).toEqual(['temporal', 'namespace']);
+  expect(reach('database')).toEqual(['schema', 'temporal']);
+  expect(reach('ui')).toEqual(['temporal']);
+  expect(compose.networks['data']).toEqual({ internal: true });
+  for (const name of names)
+    for (const network of service(name).networks ?? ['none']) expect(Object.keys(compose.networks)).toContain(network);
+  // A published port needs a network that leads out.
+  for (const name of names.filter((one) => (service(one).ports ?? []).length > 0))
+    expect(service(name).networks?.some((network) => compose.networks[network]?.internal !== true)).toBe(true);
+});
+
+test('every part has only the rights of its user, can gain none, and what stays up has limits', () => {
+  for (const [name, { cap_drop, cap_add = [], security_opt, restart, mem_limit, pids_limit }] of services) {
+    expect([name, cap_drop, security_opt]).toEqual([name, ['ALL'], ['no-new-privileges:true']]);
+    // Postgres begins as root and takes its volume over.
+    expect([name, cap_add]).toEqual([
+      name,
+      name === 'database' ? ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETGID', 'SETUID'] : [],
+    ]);
+    if (restart === undefined) continue;
+    expect(withDefaults(mem_limit ?? ''), name).toMatch(/^\d+[mg]$/);
+    expect(Number(withDefaults(String(pids_limit))), name).toBeGreaterThanOrEqual(256);
+  }
 });
 
 test('server and database tool are of one version, so that the schema fits', () => {

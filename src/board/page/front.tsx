@@ -447,6 +447,7 @@ function Rigs({ rigs }: { rigs: RigRow[] }): JSX.Element {
             ) : (
               <>
                 {view.breakerOpen && <span class="warn">breaker open</span>}
+                {view.attention === 'stopped' && <span class="warn">stopped</span>}
                 <span class="quiet" title="agents at work, of at most">
                   {view.running.length} of {view.maxAgents}
                   {view.waiting > 0 && `, ${view.waiting} wait`}

@@ -24,7 +24,16 @@ export function RigPage({ rig }: { rig: string }): JSX.Element {
             Its breaker is open: <Words text={view.breaker.reason ?? 'losses in a row'} />
           </p>
         )}
+        {view.attention === 'stopped' &&
+          (view.stops ?? []).map(({ reason, met }) => (
+            <p class="warn" key={reason}>
+              It starts no agents: <Words text={reason} /> ({met.length} met it, {view.waiting.length} wait)
+            </p>
+          ))}
         <div class="row actions">
+          {view.attention === 'stopped' && !view.paused && (
+            <Button label="Try again" kind="main" onPress={() => act(`/rigs/${rig}/resume`)} />
+          )}
           <Button
             label={view.paused ? 'Resume' : 'Pause'}
             kind={view.paused ? 'main' : ''}

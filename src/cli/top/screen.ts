@@ -2,6 +2,7 @@
 import type { BeadSummary } from '../../client/list.js';
 import type { AgentStatus, BeadStatus } from '../../contract/index.js';
 import type { Problem } from '../../domain/problems.js';
+import { inForce } from '../../domain/rig-stops.js';
 import type { BeadFact, TownFacts } from '../../domain/town-facts.js';
 import { minutes } from '../../domain/words.js';
 import { oneLine, timeOfDay } from '../render/format.js';
@@ -314,7 +315,8 @@ function queueLines({ rigs, now }: TownFacts): Line[] {
           { text: '  does not answer', dim: true },
         ],
       ];
-    const state = view.breaker.open ? ', breaker open' : view.paused ? ', paused' : '';
+    const stopped = (view.stops ?? []).some(inForce);
+    const state = view.breaker.open ? ', breaker open' : stopped ? ', stopped' : view.paused ? ', paused' : '';
     return [
       [
         { text: rig, bold: true },

@@ -1,4 +1,5 @@
 import { agent } from './agent.js';
+import { agentTest } from './agent-test.js';
 import { approve, requestChanges } from './approve.js';
 import { board } from './board.js';
 import { completion } from './completion.js';
@@ -53,6 +54,7 @@ export const verbs = [
   convoy,
   queue,
   importVerb,
+  agentTest,
   doctor,
   tidy,
   replay,

@@ -72,6 +72,8 @@ function judge({ report, kept, stop, exit, verdict }: EndFacts): {
         reason: `the agent reported done, and ${report.branch} is pushed at ${report.sha.slice(0, 12)}`,
       };
     case 'no_changes':
+      // A program that reports by its exit says so, too, when its provider has let it do nothing.
+      if (verdict !== undefined && verdict.outcome !== 'agent_failed') return verdict;
       return { outcome: 'no_changes', reason: 'the agent reported done, but there is no commit ahead of the base' };
     case 'escalated':
       return { outcome: 'escalated', reason: `the agent asks for a person: ${report.text}` };

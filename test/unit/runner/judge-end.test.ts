@@ -16,6 +16,20 @@ describe('the outcome of an attempt', () => {
     ['status 7 and done: the work is pushed all the same', { exit: exit({ code: 7 }), report: done }, 'done'],
     ['done, and no commit', { exit: exit({ code: 0 }), report: { kind: 'no_changes', sha, at: 1 } }, 'no_changes'],
     [
+      'done by its exit, and no commit, for its provider refused it',
+      {
+        exit: exit({ code: 0 }),
+        report: { kind: 'no_changes', sha, at: 1 },
+        verdict: { outcome: 'auth_failed', reason: '401' },
+      },
+      'auth_failed',
+    ],
+    [
+      'done, although the provider refused it last',
+      { exit: exit({ code: 0 }), report: done, verdict: { outcome: 'auth_failed', reason: '401' } },
+      'done',
+    ],
+    [
       'asked for a person',
       { exit: exit({ code: 0 }), report: { kind: 'escalated', text: 'help', at: 1 } },
       'escalated',
