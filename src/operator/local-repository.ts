@@ -22,6 +22,10 @@ export interface LocalRepository {
   origin?: string;
   /** What the repository does with a push to its checked-out branch (`receive.denyCurrentBranch`). */
   denyCurrentBranch: string;
+  /** It has other repositories within. */
+  submodules: boolean;
+  /** It has contents of files in Git LFS. */
+  lfs: boolean;
 }
 
 /**
@@ -54,6 +58,8 @@ export async function surveyRepository(path: string): Promise<LocalRepository> {
     uncommitted: changes === '' ? 0 : changes.split('\n').length,
     origin: origin === '' ? undefined : origin.replace(/^([a-z+]+:\/\/)[^/@\s]*@/i, '$1'),
     denyCurrentBranch: (await config('receive.denyCurrentBranch')) || 'refuse',
+    submodules: head !== '' && (await git(['ls-tree', '--name-only', 'HEAD', '--', '.gitmodules'])) !== '',
+    lfs: head !== '' && (await git(['grep', '-l', '-e', 'filter=lfs', 'HEAD', '--', '*.gitattributes'])) !== '',
   };
 }
 
@@ -104,4 +110,20 @@ export function workingCopyNote({ path, uncommitted, checkedOut, head }: LocalRe
   const changes = uncommitted === 1 ? 'the 1 uncommitted change' : `the ${uncommitted} uncommitted changes`;
   const begin = head === undefined ? '' : `; agents begin at ${checkedOut ?? 'HEAD'} (${head.slice(0, 12)})`;
   return `${changes} of ${path} ${uncommitted === 1 ? 'is' : 'are'} not part of it${begin}`;
+}
+
+/** @returns what of such a repository is not in a tree by itself, each with what brings it there. */
+export function elsewhereNotes({ path, submodules, lfs }: LocalRepository): string[] {
+  return [
+    ...(submodules
+      ? [
+          `${path} has submodules, and trees begin without their files: a rig's --setup 'git submodule update --init --recursive' brings them`,
+        ]
+      : []),
+    ...(lfs
+      ? [
+          `${path} has files in Git LFS: hosts need git-lfs (\`git lfs install\`), and agents upload what they change by the command that \`done\` names, for a push of commits does not`,
+        ]
+      : []),
+  ];
 }

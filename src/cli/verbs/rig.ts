@@ -9,7 +9,7 @@ import { wholeNumber } from '../args.js';
 import { durationOf } from '../duration.js';
 import { exitCodes, usageError } from '../exit.js';
 import type { Verb } from '../program.js';
-import { requireLandable } from '../../operator/local-repository.js';
+import { elsewhereNotes, requireLandable } from '../../operator/local-repository.js';
 import { namedRepository } from '../../operator/repo.js';
 import { agentOptions, clock, strategy, taskQueue } from '../shared-options.js';
 import { argument, flag, option, repeatable, verb, verbGroup } from '../verb.js';
@@ -183,6 +183,7 @@ const add = verb({
     const { repo, local } = await namedRepository(given.repo, process.cwd());
     const landing = given.strategy ?? 'merge';
     if (local !== undefined) requireLandable(local, landing, base ?? undefined);
+    if (local !== undefined && !context.json) for (const note of elsewhereNotes(local)) context.note(note);
     const all: RigSettings = {
       maxAgents: 4,
       checks: [],

@@ -9,7 +9,7 @@ import { beadIdOf } from '../../operator/bead-id.js';
 import type { Context } from '../context.js';
 import { exitCodes, failure, usageError } from '../exit.js';
 import { readText } from '../read-text.js';
-import { workingCopyNote } from '../../operator/local-repository.js';
+import { elsewhereNotes, workingCopyNote } from '../../operator/local-repository.js';
 import { namedRepository } from '../../operator/repo.js';
 import { oneLine, shortSha } from '../render/format.js';
 import { agentOptions, budget, clock, priority, rigName, taskQueue } from '../shared-options.js';
@@ -109,8 +109,9 @@ async function repoFor(context: Context, { repo, rig, target }: Given<typeof opt
   if (rig === undefined) {
     if (repo === undefined) throw usageError('which repository is to be worked on?', 'give --repo URL, or --rig NAME');
     const named = await namedRepository(repo, process.cwd());
-    const note = named.local && workingCopyNote(named.local);
-    if (note !== undefined && !context.json) context.note(note);
+    if (named.local !== undefined && !context.json)
+      for (const note of [workingCopyNote(named.local), ...elsewhereNotes(named.local)])
+        if (note !== undefined) context.note(note);
     return named.repo;
   }
   if (repo !== undefined)

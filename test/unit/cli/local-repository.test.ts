@@ -2,7 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { requireLandable, surveyRepository, workingCopyNote } from '../../../src/operator/local-repository.js';
+import {
+  elsewhereNotes,
+  requireLandable,
+  surveyRepository,
+  workingCopyNote,
+} from '../../../src/operator/local-repository.js';
 import { namedRepository } from '../../../src/operator/repo.js';
 import { updateMirror } from '../../../src/git/index.js';
 import { scratchFolder } from '../../support/scratch.js';
@@ -79,6 +84,20 @@ describe('a repository on this machine', () => {
     );
     writeFileSync(join(copy, 'new'), 'mine\n');
     expect(workingCopyNote(await surveyRepository(copy))).toContain('the 2 uncommitted changes of');
+  });
+
+  test('with submodules or Git LFS says what is not in a tree by itself, and what brings it there', async () => {
+    const { copy } = lab();
+    expect(elsewhereNotes(await surveyRepository(copy))).toEqual([]);
+    mkdirSync(join(copy, 'deep'));
+    writeFileSync(join(copy, 'deep', '.gitattributes'), '*.bin filter=lfs diff=lfs merge=lfs -text\n');
+    writeFileSync(join(copy, '.gitmodules'), '[submodule "a"]\n\tpath = a\n\turl = ../a\n');
+    git(copy, 'add', '--all');
+    git(copy, 'commit', '-q', '-m', 'both');
+    expect(elsewhereNotes(await surveyRepository(copy))).toEqual([
+      expect.stringMatching(/has submodules, .*--setup 'git submodule update --init --recursive'/),
+      expect.stringMatching(/Git LFS: .*git lfs install.*`done` names/),
+    ]);
   });
 
   describe('whose branch is checked out', () => {

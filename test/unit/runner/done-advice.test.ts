@@ -107,7 +107,7 @@ describe('what a remote may refuse, or would lack', () => {
     });
     const found = await heavy();
     expect(found).toEqual({ large: [], pointers: ['model ü.bin'] });
-    expect(heavyProblem(found, base)).toMatch(/Git LFS \(model ü\.bin\).*`git lfs push origin HEAD`/);
+    expect(heavyProblem(found, base)).toMatch(/Git LFS \(model ü\.bin\).*`git -c remote.*lfs push origin HEAD`/);
     expect(heavyProblem({ large: [], pointers: [] }, base)).toBeUndefined();
   });
 
