@@ -1,6 +1,6 @@
 /**
  * Entry point of a worker: `node dist/worker.js [--max-agents N] [--home DIR] [--task-queue Q] [--disk-floor MIB]
- * [--health-port PORT]`. The server comes from `@temporalio/envconfig` (TEMPORAL_ADDRESS and its like), or is the one
+ * [--health-port PORT] [--versioning auto|manual|off]`. The server comes from `@temporalio/envconfig` (TEMPORAL_ADDRESS and its like), or is the one
  * that `heartbead up` has started in the state directory. Logs are JSON lines on stderr. SIGINT, SIGTERM and SIGHUP end
  * it; its agents live on. Exit codes: 0 stopped, 1 failed, 2 usage.
  * @module
@@ -15,7 +15,7 @@ import { ClientError } from './client/errors.js';
 import { WorkerLockHeldError } from './host/index.js';
 import { complain } from './runner/complain.js';
 import { keepAllocatorToOurselves } from './worker/memory.js';
-import { numberOf, workerFlags } from './worker/settings.js';
+import { numberOf, wordOf, workerFlags } from './worker/settings.js';
 import type { WorkerSettings } from './worker/settings.js';
 import { installRuntime } from './worker/runtime.js';
 import { startWorker } from './worker/start-worker.js';
@@ -38,7 +38,8 @@ function readArguments(args: string[]): WorkerSettings {
     const settings: Record<string, string | number> = {};
     for (const [name, known] of Object.entries(workerFlags)) {
       const given = values[known.flag.slice('--'.length)];
-      if (typeof given === 'string') settings[name] = 'least' in known ? numberOf(known, given) : given;
+      if (typeof given === 'string')
+        settings[name] = 'least' in known ? numberOf(known, given) : 'words' in known ? wordOf(known, given) : given;
     }
     return settings;
   } catch (error) {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { numberOf, workerFlags } from '../worker/settings.js';
-import type { NumberFlag, TextFlag } from '../worker/settings.js';
+import type { ChoiceFlag, NumberFlag, TextFlag } from '../worker/settings.js';
 import { option } from './verb.js';
 
 const text = ({ flag, takes, says }: TextFlag) =>
@@ -23,6 +23,9 @@ const number = (known: NumberFlag) =>
       .optional(),
   );
 
+const choice = <W extends string>({ flag, takes, says, words }: Omit<ChoiceFlag, 'words'> & { words: readonly W[] }) =>
+  option(`${flag} <${takes}>`, says, z.enum(words).optional());
+
 /** The flags of a worker as options of the command line. */
 export const workerOptions = {
   maxAgents: number(workerFlags.maxAgents),
@@ -30,4 +33,5 @@ export const workerOptions = {
   taskQueue: text(workerFlags.taskQueue),
   diskFloor: number(workerFlags.diskFloor),
   healthPort: number(workerFlags.healthPort),
+  versioning: choice(workerFlags.versioning),
 };

@@ -7,6 +7,7 @@ export * from './attempt-reader.js';
 export * from './beads.js';
 export * from './connect.js';
 export * from './deadline.js';
+export * from './deployment.js';
 export * from './describe.js';
 export * from './errors.js';
 export * from './fleet.js';

@@ -6,10 +6,13 @@ export interface Poller {
   identity: string;
   /** When it last asked for work, by the server's clock. */
   lastSeenAt: number;
+  /** Of the workflow code, when it takes part in the versions of its town. */
+  build?: string;
 }
 
 /** Values of the server's API; the SDK exports types only. */
 const queueTypes = { workflow: 1, activity: 2 } as const;
+const versioned = 2;
 /** A poll lasts a minute; the server goes on naming a worker for five after it has gone. */
 const freshFor = 75_000;
 
@@ -29,9 +32,12 @@ export async function pollersOf(
       taskQueueType: queueTypes[kind],
     }),
   );
-  const found = (pollers ?? []).map(({ identity, lastAccessTime }) => ({
+  const found = (pollers ?? []).map(({ identity, lastAccessTime, deploymentOptions }) => ({
     identity: identity ?? 'unknown',
     lastSeenAt: Number(lastAccessTime?.seconds ?? 0) * 1_000 + Math.floor((lastAccessTime?.nanos ?? 0) / 1e6),
+    ...(deploymentOptions?.workerVersioningMode === versioned && deploymentOptions.buildId
+      ? { build: deploymentOptions.buildId }
+      : {}),
   }));
   return found.filter(({ lastSeenAt }) => Date.now() - lastSeenAt < freshFor);
 }

@@ -22,6 +22,19 @@ export const taskQueues = {
   host: (hostId: string, town: string = DEFAULT_TASK_QUEUE): string => `${town}-host-${hostId}`,
 };
 
+/**
+ * The worker deployment of a town, whose versions are the builds of its workflow code. The server keeps `.` and `:` for
+ * itself.
+ */
+export const deploymentOf = (town: string = DEFAULT_TASK_QUEUE): string =>
+  town.replace(/[.:]/g, (mark) => `_${mark.charCodeAt(0)}_`);
+
+/**
+ * Signal to beads, rigs and convoys alike: a look at the version of the code. That it has changed they read from the
+ * workflow task which the signal brings.
+ */
+export const versionChanged = 'versionChanged';
+
 /** Workflow type names. */
 export const workflowTypes = { bead: 'bead', convoy: 'convoy', rig: 'rig' } as const;
 

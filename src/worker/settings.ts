@@ -1,3 +1,6 @@
+import { versionings } from './version-plan.js';
+import type { Versioning } from './version-plan.js';
+
 /** What a worker can be told, by `node dist/worker.js` and by `heartbead worker` alike. */
 export interface WorkerSettings {
   /** The state directory. */
@@ -7,6 +10,7 @@ export interface WorkerSettings {
   /** Bytes. */
   diskFloor?: number;
   healthPort?: number;
+  versioning?: Versioning;
 }
 
 /** A flag whose value is a whole number within bounds. `times` turns the flag's unit into the setting's. */
@@ -17,6 +21,13 @@ export interface NumberFlag {
   least: number;
   most: number;
   times?: number;
+}
+/** A flag that takes one of these words. */
+export interface ChoiceFlag {
+  flag: string;
+  takes: string;
+  says: string;
+  words: readonly string[];
 }
 export interface TextFlag {
   flag: string;
@@ -50,8 +61,18 @@ export const workerFlags = {
     least: 0,
     most: 65_535,
   },
+  versioning: {
+    flag: '--versioning',
+    takes: versionings.join('|'),
+    says: 'whether its build of the workflows is a version of the town, and takes over by itself when it is new (default: as the town does)',
+    words: versionings,
+  },
 } as const satisfies {
-  [K in keyof WorkerSettings]-?: WorkerSettings[K] extends string | undefined ? TextFlag : NumberFlag;
+  [K in keyof WorkerSettings]-?: string extends WorkerSettings[K]
+    ? TextFlag
+    : WorkerSettings[K] extends string | undefined
+      ? ChoiceFlag
+      : NumberFlag;
 };
 
 /** @returns the value of a flag in its setting's unit. @throws Error when it is no whole number within the bounds. */
@@ -60,4 +81,11 @@ export function numberOf({ flag, least, most, times = 1 }: NumberFlag, given: st
   if (!/^\d+$/.test(given) || value < least || value > most)
     throw new Error(`${flag} is a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`);
   return value * times;
+}
+
+/** @returns the word that was given to a flag. @throws Error when it is none of them. */
+export function wordOf<W extends string>({ flag, words }: { flag: string; words: readonly W[] }, given: string): W {
+  const found = words.find((word) => word === given);
+  if (found === undefined) throw new Error(`${flag} is one of ${words.join(', ')}, not ${JSON.stringify(given)}`);
+  return found;
 }

@@ -13,9 +13,14 @@ import { onMirrorNews } from '../git/index.js';
 import { acquireWorkerLock, defaultDiskFloor, Host, HostWatch, openStateDirectory } from '../host/index.js';
 import { Notifier } from '../notify/index.js';
 import { connectionRecord } from '../runner/index.js';
+import { TownDeployment, versionsSupported } from '../client/deployment.js';
+import { keepBuild } from './builds.js';
 import { builtWorkflowBundle } from './bundle.js';
 import { serveHealth } from './health-server.js';
 import { WorkerStateFile } from './state-file.js';
+import { versioningOf } from './version-plan.js';
+import type { Versioning } from './version-plan.js';
+import { VersionWatch } from './version-watch.js';
 import { createWorkers } from './workers.js';
 
 export interface StartWorkerOptions {
@@ -35,6 +40,8 @@ export interface StartWorkerOptions {
   healthPort?: number;
   /** Default: the one that the build has made. */
   workflowBundle?: { codePath: string };
+  /** Default: as the town does. */
+  versioning?: Versioning;
   logger: Logger;
 }
 
@@ -115,7 +122,17 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     await prepareRefinery({ home });
     const fleet = createFleetActivities({ client, taskQueue, mirrors: join(home, 'mirrors'), logger });
     const refinery = refineryWorkerOptions({ home, hostId, town: taskQueue });
-    const workers = await createWorkers({
+    const workflowBundle = options.workflowBundle ?? builtWorkflowBundle();
+    const town = { connection, client, namespace, taskQueue };
+    const versions = await new TownDeployment(town).describe();
+    let versioning = versioningOf(options.versioning, versions);
+    const unable = versioning === 'off' ? undefined : await versionsSupported(connection);
+    if (unable !== undefined) {
+      logger.warn(`the workflows get no versions: ${unable}`);
+      versioning = 'off';
+    }
+    const build = versioning === 'off' ? undefined : await keepBuild(home, workflowBundle.codePath);
+    const { all: workers, ofEarlierBuild } = await createWorkers({
       connection: native,
       namespace,
       taskQueue,
@@ -124,17 +141,33 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       fleet,
       refinery,
       identity,
-      workflowBundle: options.workflowBundle ?? builtWorkflowBundle(),
+      workflowBundle,
+      build: build?.id,
     });
     const running = run(workers, logger);
     closers.push(running.stop);
+    const versionWatch =
+      build === undefined
+        ? undefined
+        : new VersionWatch({
+            town,
+            home,
+            own: build,
+            versioning,
+            createWorker: ({ id, codePath }) => ofEarlierBuild(id, { codePath }),
+            logger,
+          });
+    if (versionWatch !== undefined) {
+      closers.push(() => versionWatch.stop());
+      await versionWatch.start(versions);
+    }
     const notifier = new Notifier({ town: { client, namespace, taskQueue }, home, logger });
     notifier.start();
     closers.push(() => notifier.stop());
     let probe: number | undefined;
     if (healthPort !== undefined) {
       const health = await serveHealth(healthPort, () => {
-        const states = workers.map((worker) => worker.getState());
+        const states = [...workers.map((worker) => worker.getState()), ...(versionWatch?.states() ?? [])];
         const { obstacle } = host.slots;
         return {
           healthy: states.every((state) => state === 'RUNNING'),
@@ -150,7 +183,17 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     }
     await stateFile.write('running');
     logger.info(
-      { hostId, home, address, namespace, taskQueue, maxAgents, living: host.runners.count, healthPort: probe },
+      {
+        hostId,
+        home,
+        address,
+        namespace,
+        taskQueue,
+        maxAgents,
+        living: host.runners.count,
+        healthPort: probe,
+        build: build?.id,
+      },
       'the worker polls',
     );
 

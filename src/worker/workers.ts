@@ -1,6 +1,11 @@
 import { Worker } from '@temporalio/worker';
-import type { NativeConnection, WorkflowBundleOption, WorkerOptions } from '@temporalio/worker';
-import { taskQueues } from '../contract/index.js';
+import type {
+  NativeConnection,
+  WorkerDeploymentOptions,
+  WorkflowBundleOption,
+  WorkerOptions,
+} from '@temporalio/worker';
+import { deploymentOf, taskQueues } from '../contract/index.js';
 import type { RefineryWorkerOptions } from '../activities/refinery/index.js';
 import type { Activities, FleetActivities, HostAnswers } from '../contract/index.js';
 import type { Host } from '../host/index.js';
@@ -17,7 +22,15 @@ export interface CreateWorkersOptions {
   fleet: FleetActivities;
   refinery: RefineryWorkerOptions;
   workflowBundle: WorkflowBundleOption;
+  /** Of the workflows; absent: their worker takes no part in the town's versions. */
+  build?: string;
   identity: string;
+}
+
+export interface Workers {
+  all: Worker[];
+  /** Makes one more worker, for the workflows of an earlier build. The caller runs it. */
+  ofEarlierBuild: (build: string, workflowBundle: WorkflowBundleOption) => Promise<Worker>;
 }
 
 /**
@@ -38,8 +51,9 @@ export async function createWorkers({
   fleet,
   refinery,
   workflowBundle,
+  build,
   identity,
-}: CreateWorkersOptions): Promise<Worker[]> {
+}: CreateWorkersOptions): Promise<Workers> {
   const { startAgent, verifyWork, stopAttempt, pauseAttempt, deliverMessage, offerWork, readAttempt } = activities;
   const common: WorkerOptions = {
     connection,
@@ -59,14 +73,19 @@ export async function createWorkers({
     // left to its retry.
     shutdownForceTime: '20 s',
   };
-  return Promise.all([
+  // Only this one has versions: what hosts and the refinery do is the same for workflows of every build, and must be
+  // there for those of the last one too.
+  const main = (bundle: WorkflowBundleOption, of: string | undefined): Promise<Worker> =>
     Worker.create({
       ...common,
       taskQueue: taskQueues.main(taskQueue),
-      workflowBundle,
+      workflowBundle: bundle,
       activities: { verifyWork, ...fleet },
       maxConcurrentActivityTaskExecutions: lookUpsAtOnce,
-    }),
+      ...(of === undefined ? {} : { workerDeploymentOptions: versionOf(taskQueue, of) }),
+    });
+  const all = await Promise.all([
+    main(workflowBundle, build),
     Worker.create({
       ...common,
       taskQueue: taskQueues.agents(taskQueue),
@@ -88,4 +107,12 @@ export async function createWorkers({
     }),
     Worker.create({ ...common, ...refinery }),
   ]);
+  return { all, ofEarlierBuild: (of, bundle) => main(bundle, of) };
 }
+
+const versionOf = (town: string, buildId: string): WorkerDeploymentOptions => ({
+  useWorkerVersioning: true,
+  version: { deploymentName: deploymentOf(town), buildId },
+  // A run ends on the build that began it, and is told when it may go on with another.
+  defaultVersioningBehavior: 'PINNED',
+});

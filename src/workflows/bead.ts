@@ -11,7 +11,6 @@ import {
   CancellationScope,
   CancelledFailure,
   condition,
-  continueAsNew,
   currentUpdateInfo,
   isCancellation,
   rootCause,
@@ -72,6 +71,7 @@ import {
 } from './messages.js';
 import type { Nothing, UpdateAnswer } from './messages.js';
 import { Publisher } from './publish.js';
+import { goOn, listenForVersion, versionHasChanged } from './version.js';
 
 /** A bead: see the module's comment. */
 export async function bead(input: BeadInput): Promise<BeadResult> {
@@ -150,7 +150,7 @@ class Bead implements Keep {
     const info = workflowInfo();
     const full =
       info.continueAsNewSuggested || info.historyLength > limits.historyEvents || this.#signals > limits.signalsPerRun;
-    return full && this.state.current?.stopping === undefined && !this.state.cancelling;
+    return (full || versionHasChanged()) && this.state.current?.stopping === undefined && !this.state.cancelling;
   }
 
   async #renew(): Promise<never> {
@@ -160,10 +160,11 @@ class Bead implements Keep {
       this.apply({
         type: 'unwatched',
         attempt: this.state.current.id,
-        text: 'the history is long and goes on in a new run',
+        text: versionHasChanged()
+          ? 'the bead goes on with another version of Heartbead'
+          : 'the history is long and goes on in a new run',
       });
-    await continueAsNew<typeof bead>({ ...this.input, carried: this.state });
-    throw new Error('continueAsNew does not return');
+    return goOn<typeof bead>({ ...this.input, carried: this.state });
   }
 
   /** Nothing to do until somebody says something or a back-off is over. */
@@ -339,6 +340,7 @@ class Bead implements Keep {
         { description: 'How the merge of this bead ended. Sent by the rig.' },
       );
     }
+    listenForVersion(() => (this.#signals += 1));
     setDefaultSignalHandler((name) => {
       log.warn('a signal that no bead knows was dropped', { name });
       this.apply({ type: 'malformed', message: name, problem: 'unknown signal' });

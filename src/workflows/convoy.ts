@@ -11,7 +11,6 @@ import {
   CancellationScope,
   CancelledFailure,
   condition,
-  continueAsNew,
   getExternalWorkflowHandle,
   isCancellation,
   log,
@@ -71,6 +70,7 @@ import { FleetPublisher } from './fleet-publish.js';
 import { mergeEndedSignal } from './messages.js';
 import type { Nothing, UpdateAnswer } from './messages.js';
 import { runLength } from './run-length.js';
+import { goOn, listenForVersion } from './version.js';
 
 /**
  * A bead that was terminated tells nobody. Its convoy may hear of it late: nothing is held by it, as a slot would be.
@@ -143,8 +143,7 @@ class Convoy {
   async #renew(): Promise<never> {
     await condition(allHandlersFinished);
     // The bodies are in the state: twice they could be more than one payload may hold.
-    await continueAsNew<typeof convoy>({ spec: { ...this.input.spec, beads: [] }, carried: this.state });
-    throw new Error('continueAsNew does not return');
+    return goOn<typeof convoy>({ spec: { ...this.input.spec, beads: [] }, carried: this.state });
   }
 
   async #end(): Promise<ConvoyResult> {
@@ -224,6 +223,7 @@ class Convoy {
       read(mergeEndedSignal.name, readMergeEnded, (ended) => ({ type: 'mergeEnded', ended })),
       { description: 'How the landing of the integration branch ended. Sent by the rig.' },
     );
+    listenForVersion(() => (this.#signals += 1));
     setDefaultSignalHandler((name) => {
       this.#signals += 1;
       log.warn('a signal that no convoy knows was dropped', { name });

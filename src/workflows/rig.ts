@@ -12,7 +12,6 @@ import {
   CancellationScope,
   CancelledFailure,
   condition,
-  continueAsNew,
   getExternalWorkflowHandle,
   isCancellation,
   log,
@@ -75,6 +74,7 @@ import {
   withdrawMergeSignal,
 } from './rig-messages.js';
 import { runLength } from './run-length.js';
+import { goOn, listenForVersion } from './version.js';
 
 /** A dead holder blocks a place for so long at most. Only while something is held: about ten history events a look. */
 const lookEvery = 60_000;
@@ -272,8 +272,7 @@ class Rig {
 
   async #renew(): Promise<never> {
     await condition(allHandlersFinished);
-    await continueAsNew<typeof rig>({ rig: this.input.rig, settings: this.state.settings, carried: this.state });
-    throw new Error('continueAsNew does not return');
+    return goOn<typeof rig>({ rig: this.input.rig, settings: this.state.settings, carried: this.state });
   }
 
   #listen(): void {
@@ -320,6 +319,7 @@ class Rig {
           'A bead or a convoy takes its entry out of the merge queue; the answer says whether it came in time.',
       },
     );
+    listenForVersion(() => (this.#signals += 1));
     setDefaultSignalHandler((name) => {
       this.#signals += 1;
       log.warn('a signal that no rig knows was dropped', { name });

@@ -358,6 +358,7 @@ test('doctor finds everything in order: server, attributes, priorities, workers'
       'workers',
       'agent hosts',
       'this host',
+      'versions',
       'clock',
       'leftovers',
     ]),

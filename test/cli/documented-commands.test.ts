@@ -43,6 +43,11 @@ const notRunHere: Record<string, string> = {
   'npm run package': 'what it makes is installed and used by test/scripts/package.test.ts',
   'npm i -g ./heartbead-0.1.0.tgz': 'test/scripts/package.test.ts',
   'heartbead service install': "writes into the user's home: test/unit/cli/service.test.ts",
+  'heartbead up --versioning auto': 'a worker with this flag: test/process/upgrade.test.ts',
+  'heartbead upgrade to BUILD': 'needs two builds: test/process/upgrade.test.ts',
+  'heartbead upgrade rollback': 'needs two builds: test/process/upgrade.test.ts',
+  'heartbead backup FILE': 'needs a server of its own: test/server/backup.test.ts',
+  'heartbead restore FILE': 'needs a server of its own: test/server/backup.test.ts',
   'docker compose up': 'needs Docker; the file itself is looked at below',
   claude: 'needs an account',
   'codex login': 'needs an account',
@@ -230,6 +235,7 @@ describe('what an operator does', () => {
       async () => (await fine('heartbead logs BEAD', { BEAD })) === 'at work\n',
     );
     expect(await fine('heartbead top')).toContain(BEAD);
+    expect(await fine('heartbead upgrade status')).toMatch(/have no versions/);
     const following = doc('heartbead logs BEAD -f', { BEAD });
     await fine('heartbead nudge BEAD "a hint"', { BEAD });
     expect(await following).toMatchObject({ code: 0, stdout: expect.stringContaining('at work') as string });

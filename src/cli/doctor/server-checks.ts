@@ -9,6 +9,8 @@ import { searchAttributes, taskQueues } from '../../contract/index.js';
 import { isDeadHere } from '../../operator/town-facts.js';
 import { listeningPorts, portsOpenToWebPages, usualHttpApiPort } from '../../server/http-api.js';
 import { retentionDays } from '../../server/retention.js';
+import { counted } from '../../domain/words.js';
+import { buildsOf } from '../town/builds.js';
 import { fail, ok, warn } from './check.js';
 import type { Check } from './check.js';
 
@@ -134,4 +136,31 @@ export async function checkWorkers(town: Connected, deadline: number): Promise<{
     }),
   );
   return { checks, pollers: all };
+}
+
+/** Whether workflows are where somebody runs them, and which builds nobody needs any more. */
+export async function checkVersions(town: Connected & Pick<Town, 'client'>, deadline: number): Promise<Check> {
+  const name = 'versions';
+  const { versioned, current, builds, unversioned } = await buildsOf(town, deadline);
+  if (!versioned) return ok(name, 'the workflows have none: a change of their code has to suit those that run');
+  const waiting = builds.filter(({ workflows, workers }) => workflows > 0 && workers.length === 0);
+  if (waiting.length > 0)
+    return warn(
+      name,
+      waiting
+        .map(({ build, workflows }) => `${counted(workflows, 'workflow')} of build ${build} without a worker`)
+        .join(', '),
+      'start a worker that has this build; workflows go on with the current one from there (docs/operators.md)',
+    );
+  if (unversioned.length > 0)
+    return warn(
+      name,
+      `workers without a version, which get no workflows: ${unversioned.join(', ')}`,
+      'start them again: a worker takes part in the versions unless it is told `--versioning off`',
+    );
+  const done = builds.filter((build) => build.done && build.workers.length > 0);
+  return ok(
+    name,
+    `current is ${current}${done.length === 0 ? '' : `; nothing is pinned to ${done.map(({ build }) => build).join(', ')}, and a worker of such a build alone may be ended`}`,
+  );
 }

@@ -8,6 +8,7 @@ import type { WorkerRecord } from '../../client/records.js';
 import { taskQueues } from '../../contract/index.js';
 import { compiledFile } from '../../package/compiled.js';
 import { allocatorEnvironment, workerNodeFlags } from '../../worker/memory.js';
+import type { Versioning } from '../../worker/version-plan.js';
 import type { WorkerState } from '../../worker/state-file.js';
 import { failure } from '../exit.js';
 import { isAlive, logTail, spawnDetached } from './processes.js';
@@ -16,6 +17,7 @@ export interface WorkerOptions {
   home: string;
   env: NodeJS.ProcessEnv;
   maxAgents?: number;
+  versioning?: Versioning;
   log: (line: string) => void;
 }
 
@@ -36,7 +38,10 @@ const lookEvery = 200;
  * its queues.
  * @throws CliError when it ends at once (with the end of its log) or does not poll in time.
  */
-export async function ensureWorker(town: Town, { home, env, maxAgents, log }: WorkerOptions): Promise<TownWorker> {
+export async function ensureWorker(
+  town: Town,
+  { home, env, maxAgents, versioning, log }: WorkerOptions,
+): Promise<TownWorker> {
   const before = (await readRecord(home, 'worker')) ?? (await byHand(home));
   if (before !== undefined && isAlive(before)) return { state: 'running', record: before };
   const queue = town.taskQueue;
@@ -48,6 +53,7 @@ export async function ensureWorker(town: Town, { home, env, maxAgents, log }: Wo
     '--task-queue',
     queue,
     ...(maxAgents === undefined ? [] : ['--max-agents', String(maxAgents)]),
+    ...(versioning === undefined ? [] : ['--versioning', versioning]),
   ];
   const child = await spawnDetached([...workerNodeFlags, compiledFile('worker'), ...args], {
     log: logFile,

@@ -94,6 +94,7 @@ async function examine(context: Context): Promise<Check[]> {
     const { message, next } = reportOf(error);
     checks.push(fail('workers', message, next ?? 'try again'));
   }
+  checks.push(await guarded('versions', () => server.checkVersions(town, deadline)));
   checks.push(
     await checkLeftovers(home, workerUp),
     await guarded('logout', () => checkLogout(home, env)),

@@ -1,6 +1,7 @@
 import { agent } from './agent.js';
 import { agentTest } from './agent-test.js';
 import { approve, requestChanges } from './approve.js';
+import { backup, restore } from './backup.js';
 import { board } from './board.js';
 import { completion } from './completion.js';
 import { convoy } from './convoy.js';
@@ -25,6 +26,7 @@ import { cancel, nudge, pause, resume, retry } from './steering.js';
 import { tidy } from './tidy.js';
 import { top } from './top.js';
 import { up } from './up.js';
+import { upgrade } from './upgrade.js';
 import { watch } from './watch.js';
 import { worker } from './worker.js';
 
@@ -60,7 +62,10 @@ export const verbs = [
   replay,
   notify,
   completion,
+  backup,
+  restore,
   service,
+  upgrade,
   worker,
   agent,
   mcp,

@@ -24,9 +24,10 @@ export const up = verb({
     port: portNumber('--port', 'of the server (default: 7233, or another when that is taken)'),
     uiPort: portNumber('--ui-port', 'of its Web UI (default: 8233, or another when that is taken)'),
     taskQueue: workerOptions.taskQueue,
+    versioning: workerOptions.versioning,
     foreground: flag('--foreground', 'stay until Ctrl-C, then stop what this command has started'),
   },
-  run: async (context, _, { worker, board, maxAgents, port, uiPort, taskQueue, foreground }) => {
+  run: async (context, _, { worker, board, maxAgents, port, uiPort, taskQueue, versioning, foreground }) => {
     const { bringUp } = await import('../town/up.js');
     const home = stateDirectory(context.io.env);
     const {
@@ -43,7 +44,7 @@ export const up = verb({
       port,
       uiPort,
       board,
-      ...(worker ? { worker: maxAgents === undefined ? {} : { maxAgents } } : {}),
+      ...(worker ? { worker: { maxAgents, versioning } } : {}),
     });
     await town.close();
     const up = { server, registered, worker: started, board: shown };

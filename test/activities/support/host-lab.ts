@@ -251,7 +251,7 @@ export class HostLab extends Lab {
       logger: testLogger(),
     });
     const refinery = refineryWorkerOptions({ home, hostId, town: this.town });
-    const workers = await createWorkers({
+    const { all: workers } = await createWorkers({
       connection: this.native,
       fleet,
       refinery,

@@ -71,6 +71,10 @@ export class Host {
     private readonly maxAgents: number,
     /** Of the next worker. */
     public env: NodeJS.ProcessEnv = {},
+    /** Of the next worker. */
+    public args: readonly string[] = [],
+    /** Of the next worker: another build. */
+    public program: string = workerFile,
   ) {}
 
   get pid(): number {
@@ -82,7 +86,11 @@ export class Host {
   async start(): Promise<this> {
     const worker = spawn(
       process.execPath,
-      [workerFile, '--home', this.home, '--task-queue', this.town.queue, '--max-agents', String(this.maxAgents)],
+      [
+        this.program,
+        ...['--home', this.home, '--task-queue', this.town.queue, '--max-agents', String(this.maxAgents)],
+        ...this.args,
+      ],
       {
         env: { ...process.env, ...this.env, TEMPORAL_ADDRESS: this.address, TEMPORAL_NAMESPACE: this.town.namespace },
         stdio: ['ignore', 'ignore', 'pipe'],
@@ -176,11 +184,19 @@ export class Town {
       name = `host${this.hosts.length + 1}`,
       maxAgents = 4,
       env = {},
-    }: { name?: string; maxAgents?: number; env?: NodeJS.ProcessEnv } = {},
+      args = [],
+      program,
+    }: {
+      name?: string;
+      maxAgents?: number;
+      env?: NodeJS.ProcessEnv;
+      args?: readonly string[];
+      program?: string;
+    } = {},
   ): Promise<Host> {
     const home = join(this.folder, name);
     mkdirSync(home, { recursive: true });
-    const host = new Host(home, this, address, maxAgents, env);
+    const host = new Host(home, this, address, maxAgents, env, args, program);
     this.hosts.push(host);
     return host.start();
   }

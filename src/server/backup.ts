@@ -1,0 +1,171 @@
+/**
+ * A copy of the embedded server's database in one file, taken while the server runs. The server's process is stopped
+ * (SIGSTOP) for as long as its files are copied on the same disk: what is copied then is what a kill at that moment
+ * would leave, and from that SQLite recovers by itself. Nobody notices more than a slow answer.
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import { constants, createReadStream, createWriteStream } from 'node:fs';
+import { copyFile, mkdtemp, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createGzip } from 'node:zlib';
+import { z } from 'zod';
+
+/** The first line of a backup, as JSON; the files follow, one after the other, all of it compressed. */
+export interface BackupHeader {
+  format: 'heartbead-backup-1';
+  /** Of Heartbead. */
+  version: string;
+  /** Milliseconds since the epoch. */
+  takenAt: number;
+  /** Of the town: what `heartbead up` needs to find it again. */
+  namespace: string;
+  taskQueue: string;
+  address: string;
+  files: { name: string; size: number; sha256: string }[];
+}
+
+export class BackupProblem extends Error {
+  override readonly name = 'BackupProblem';
+}
+
+const format = 'heartbead-backup-1';
+/** Files of a database beside it that belong to it; the index of the log (`-shm`) is made anew. */
+const companions = ['', '-wal', '-journal'];
+/** A header names a few files; a longer first line is not of ours. */
+const longestHeader = 64 * 1024;
+
+/** What is known of the town besides its files. */
+export type BackupTown = Pick<BackupHeader, 'version' | 'namespace' | 'taskQueue' | 'address'>;
+
+/**
+ * @param server the process that writes the database; absent when none does.
+ * @returns what was written to `target`, which appears in one step.
+ */
+export async function backUp(
+  dbFile: string,
+  target: string,
+  town: BackupTown,
+  server: number | undefined,
+): Promise<BackupHeader> {
+  // On the disk of the database, where a copy is quickest.
+  const work = await mkdtemp(join(dirname(dbFile), 'backup-'));
+  const fresh = `${target}.new`;
+  try {
+    const names = await copyFrozen(dbFile, work, server);
+    const files = await Promise.all(
+      names.map(async (name) => {
+        const path = join(work, name);
+        return { name, size: (await stat(path)).size, sha256: await hashOf(path) };
+      }),
+    );
+    const header: BackupHeader = { format, ...town, takenAt: Date.now(), files };
+    async function* content(): AsyncGenerator<Buffer> {
+      yield Buffer.from(`${JSON.stringify(header)}\n`);
+      for (const { name } of files) for await (const piece of createReadStream(join(work, name))) yield piece as Buffer;
+    }
+    await pipeline(Readable.from(content()), createGzip(), createWriteStream(fresh, { mode: 0o600, flush: true }));
+    await rename(fresh, target);
+    return header;
+  } finally {
+    await rm(fresh, { force: true });
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function copyFrozen(dbFile: string, work: string, server: number | undefined): Promise<string[]> {
+  const there = await readdir(dirname(dbFile));
+  const names = companions.map((end) => `${basename(dbFile)}${end}`).filter((name) => there.includes(name));
+  if (names[0] !== basename(dbFile)) throw new BackupProblem(`there is no database ${dbFile}`);
+  if (server !== undefined) process.kill(server, 'SIGSTOP');
+  try {
+    for (const name of names) await copyFile(join(dirname(dbFile), name), join(work, name), constants.COPYFILE_FICLONE);
+  } finally {
+    if (server !== undefined) process.kill(server, 'SIGCONT');
+  }
+  return names;
+}
+
+/**
+ * Writes the files of a backup into a folder, whose own ones of these names must be gone. They get their names when all
+ * of them are there and right.
+ * @throws BackupProblem when it is no backup, or a damaged one; nothing is left behind then.
+ */
+export async function restoreInto(source: string, folder: string): Promise<BackupHeader> {
+  const work = await mkdtemp(join(folder, 'restore-'));
+  try {
+    const all = join(work, 'all');
+    await pipeline(createReadStream(source), createGunzip(), createWriteStream(all, { mode: 0o600 })).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code?.startsWith('Z_') !== true) throw error;
+        throw new BackupProblem(`${source} is no backup, or was cut off (${error.message})`, { cause: error });
+      },
+    );
+    const { header, length } = await headerOf(all, source);
+    let at = length;
+    for (const { name, size, sha256 } of header.files) {
+      const path = join(work, name);
+      if (size > 0)
+        await pipeline(
+          createReadStream(all, { start: at, end: at + size - 1 }),
+          createWriteStream(path, { mode: 0o600, flush: true }),
+        );
+      else await writeFile(path, '', { mode: 0o600 });
+      at += size;
+      if ((await hashOf(path)) !== sha256)
+        throw new BackupProblem(`${source} is damaged: ${name} is not what was copied`);
+    }
+    if (at !== (await stat(all)).size) throw new BackupProblem(`${source} is damaged: it holds more than it says`);
+    // The database last: without it what lies beside it is nothing.
+    for (const { name } of [...header.files].reverse()) await rename(join(work, name), join(folder, name));
+    return header;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function headerOf(all: string, source: string): Promise<{ header: BackupHeader; length: number }> {
+  const file = await open(all);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(longestHeader), 0, longestHeader, 0);
+    const length = buffer.subarray(0, bytesRead).indexOf('\n') + 1;
+    const header = readHeader(buffer.subarray(0, length).toString());
+    if (header === undefined)
+      throw new BackupProblem(`${source} is no backup of Heartbead, or one of a version that this one cannot read`);
+    return { header, length };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Names without a folder: a file that somebody has made must not write anywhere else. */
+const fileName = z
+  .string()
+  .regex(/^[\w.-]+$/)
+  .refine((name) => !name.startsWith('.'));
+const headerSchema: z.ZodType<BackupHeader> = z.object({
+  format: z.literal(format),
+  version: z.string(),
+  takenAt: z.number(),
+  namespace: z.string().min(1),
+  taskQueue: z.string().min(1),
+  address: z.string(),
+  files: z.array(z.object({ name: fileName, size: z.number().int().nonnegative(), sha256: z.string() })).min(1),
+});
+
+function readHeader(text: string): BackupHeader | undefined {
+  try {
+    return headerSchema.safeParse(JSON.parse(text)).data;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}
