@@ -35,6 +35,7 @@ const notRunHere: Record<string, string> = {
   'npm run race': 'test/unit/race.test.ts',
   'npm run simulate -- --seeds 10000': 'test/unit/simulation and test/workflow/simulation.test.ts',
   'npm run chaos -- --minutes 10': 'test/process/chaos.test.ts',
+  'npm run lifecycle': 'test/unit/lifecycle-page.test.ts',
   'npm run compiler-leads': 'test/unit/compiler-leads.test.ts',
   'npm run mutants': 'half an hour; its record is held against the tests by test/unit/races.test.ts',
   'npm run coverage': 'plays the tests themselves',
