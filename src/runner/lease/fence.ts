@@ -62,14 +62,16 @@ export function claimProblem(
  */
 export async function passFence(options: FenceOptions): Promise<{ lease: Lease } | FenceRefusal> {
   const { link, clock, clocks, attempt, host, waker } = options;
-  let claimed = false;
+  /** The token in use when the bead took the claim. */
+  let claimedBy: Uint8Array | undefined;
   let goodAt = clock();
   const tooLong = (): boolean => elapsed(goodAt, clock()) >= clocks.heartbeatTimeout;
   for (; ; await waker.sleep(Math.min(clocks.beatEvery, clocks.heartbeatTimeout / 4))) {
     const stopped = options.stopped();
     if (stopped !== undefined) return refuse('bead', `stopped before the agent was spawned: ${stopped}`);
     const sentAt = clock();
-    const answer = await link.beat(options.token(), options.details(), beatDeadline(clocks));
+    const token = options.token();
+    const answer = await link.beat(token, options.details(), beatDeadline(clocks));
     switch (answer) {
       case 'refused':
         return refuse('token', 'the task token is not valid any more');
@@ -84,14 +86,17 @@ export async function passFence(options: FenceOptions): Promise<{ lease: Lease }
       case 'accepted':
         break;
     }
-    if (options.paused()) {
+    // A bead that has taken the claim counts only signs of the attempt itself: an adoption that finds it waiting here, for
+    // the end of a pause, is answered by claiming again. Else the bead would give the attempt up.
+    const adopted = claimedBy !== undefined && claimedBy !== token;
+    if (options.paused() && !adopted) {
       goodAt = sentAt;
       continue;
     }
-    const claim: Delivery = claimed ? 'accepted' : await options.claim();
+    const claim: Delivery = claimedBy === token ? 'accepted' : await options.claim();
     if (claim === 'ended') return refuse('bead', 'the bead has ended');
-    claimed ||= claim === 'accepted';
-    const view = claimed ? await link.view() : 'unreachable';
+    if (claim === 'accepted') claimedBy = token;
+    const view = claimedBy === token ? await link.view() : 'unreachable';
     if (view === 'ended') return refuse('bead', 'the bead has ended');
     if (view === 'unreachable') {
       if (tooLong()) return refuse('unreachable', `the bead did not answer within ${clocks.heartbeatTimeout} ms`);

@@ -1,0 +1,75 @@
+import { expect, it } from 'vitest';
+import type { BeadView } from '../../../src/contract/index.js';
+import { defaultClocks } from '../../../src/domain/index.js';
+import { systemClock } from '../../../src/runner/instant.js';
+import type { BeadLink } from '../../../src/runner/lease/bead-link.js';
+import { passFence } from '../../../src/runner/lease/fence.js';
+import { Waker } from '../../../src/runner/waker.js';
+
+/** A runner at its fence, of which a test decides what the server, the bead and the host say. */
+function atTheFence(): {
+  passed: ReturnType<typeof passFence>;
+  claims: () => number;
+  beats: () => number;
+  adopt: () => void;
+  pauseOnHost: (paused: boolean) => void;
+  pauseBead: (paused: boolean) => void;
+} {
+  let token = new Uint8Array([1]);
+  let [paused, onHost, claims, beats] = [true, false, 0, 0];
+  const waker = new Waker();
+  const current = { id: '1-a', host: 'h' };
+  const link = {
+    beat: async () => {
+      beats += 1;
+      return 'accepted';
+    },
+    view: async () => ({ status: 'in_progress', paused, current }) as unknown as BeadView,
+  } as unknown as BeadLink;
+  const passed = passFence({
+    link,
+    clock: systemClock,
+    clocks: { ...defaultClocks, beatEvery: 5 },
+    attempt: '1-a',
+    host: 'h',
+    token: () => token,
+    details: () => ({ host: 'h', attempt: '1-a', phase: 'spawning', text: '' }),
+    claim: async () => {
+      claims += 1;
+      return 'accepted';
+    },
+    paused: () => onHost,
+    stopped: () => undefined,
+    waker,
+  });
+  return {
+    passed,
+    claims: () => claims,
+    beats: () => beats,
+    adopt: () => (token = new Uint8Array([2])),
+    pauseOnHost: (now) => (onHost = now),
+    pauseBead: (now) => (paused = now),
+  };
+}
+const more = { timeout: 20_000, interval: 5 };
+
+it.each(['bead', 'host'])(
+  'an adoption that finds the runner waiting for the end of a pause of its %s is answered, once',
+  async (where) => {
+    const fence = atTheFence();
+    await expect.poll(fence.claims, more).toBe(1);
+    if (where === 'host') fence.pauseOnHost(true);
+    const before = fence.beats();
+    await expect.poll(fence.beats, more).toBeGreaterThan(before + 3);
+    expect(fence.claims()).toBe(1);
+    fence.adopt();
+    await expect.poll(fence.claims, more).toBe(2);
+    const after = fence.beats();
+    await expect.poll(fence.beats, more).toBeGreaterThan(after + 3);
+    expect(fence.claims()).toBe(2);
+    fence.pauseOnHost(false);
+    fence.pauseBead(false);
+    expect(await fence.passed).toHaveProperty('lease');
+    expect(fence.claims()).toBe(2);
+  },
+);
