@@ -31,11 +31,16 @@ export const operatorVerbs = [
   'convoy',
   'queue',
   'import',
+  'agent-test',
   'doctor',
+  'tidy',
   'replay',
   'notify',
   'completion',
+  'backup',
+  'restore',
   'service',
+  'upgrade',
   'worker',
 ] as const;
 
