@@ -219,8 +219,8 @@ async function copied(keeper: Keeper, gitDir: string, to: string): Promise<boole
     const { mtime } = await stat(join(gitDir, 'index'));
     await copyFile(join(gitDir, 'index'), to);
     // Git looks into a file that is not older than the index. A younger copy would have it trust the size and the time
-    // of one that was changed in the very moment of its checkout, and the change would not be saved (seen once, on a
-    // busy virtual machine, whose clock stands still now and then).
+    // of one that was changed in the very moment of its checkout, and the change would not be saved. A save that lacked
+    // such a change was seen once, on a busy machine; that this was its cause is likely, and was not proven.
     await utimes(to, mtime, mtime);
     for (const name of await namesIn(gitDir))
       if (isShared(name) && (await kindOf(join(gitDir, name))) === 'file')
