@@ -1,11 +1,11 @@
 import type { Checkpoint } from '../contract/index.js';
 import { hasCommit } from './commits.js';
+import { fetchCommits } from './fetch-commits.js';
 import { GitError } from './git-error.js';
 import { checkedRef, checkedRepo, checkedSha } from './git-input.js';
 import type { GitProgress } from './git-progress.js';
 import { withMirror } from './mirror-lock.js';
 import { remoteRefs } from './remote-refs.js';
-import { runGit } from './run-git.js';
 import { isWip } from './wip-commit.js';
 
 /**
@@ -35,28 +35,6 @@ export async function ensureCommit(
     ref,
     wip: commit === sha && checkpoint.wip !== undefined ? checkpoint.wip : await isWip({ mirror }, commit, signal),
   });
-  const fetch = (what: string): Promise<unknown> =>
-    runGit(
-      { mirror },
-      [
-        'fetch',
-        '--no-tags',
-        '--progress',
-        '--no-write-fetch-head',
-        '--no-auto-maintenance',
-        '--no-recurse-submodules',
-        '--end-of-options',
-        remote,
-        what,
-      ],
-      {
-        doing: `fetching ${ref}`,
-        repo: remote,
-        signal,
-        onProgress,
-        limit: 'transfer',
-      },
-    );
   return withMirror(mirror, signal, async () => {
     if (await hasCommit({ mirror }, sha, signal)) return found(sha);
     const newest = (await remoteRefs(remote, [ref], `looking for ${ref}`, signal)).refs.get(ref);
@@ -67,7 +45,7 @@ export async function ensureCommit(
       );
     // No local ref is made: nothing is ever collected in a mirror, and a ref of this name may hold a local save that
     // was never pushed.
-    await fetch(ref);
+    await fetchCommits(mirror, remote, [ref], { doing: `fetching ${ref}`, signal, onProgress });
     if (await hasCommit({ mirror }, sha, signal)) return found(sha);
     if (/^refs\/(?:heads\/)?heartbead\//.test(ref)) return found(newest);
     throw new GitError(

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GitError } from './git-error.js';
 import type { GitProgress } from './git-progress.js';
+import { fetchFlags } from './fetch-commits.js';
 import { remoteRefs } from './remote-refs.js';
 import { cutOff } from './git-failure.js';
 import { runGit } from './run-git.js';
@@ -26,20 +27,7 @@ export async function fetchMirror(
   const doing = 'updating the mirror';
   // Tags come by --tags, not by a refspec: --prune would else remove tags that agents have made in their worktrees.
   // A branch called HEAD is left out: its tracking ref would be the one that names the default branch.
-  const args = [
-    'fetch',
-    '--prune',
-    '--tags',
-    '--force',
-    '--progress',
-    '--no-write-fetch-head',
-    '--no-auto-maintenance',
-    '--no-recurse-submodules',
-    '--end-of-options',
-    repo,
-    trackedBranches,
-    '^refs/heads/HEAD',
-  ];
+  const args = ['fetch', '--prune', '--tags', '--force', ...fetchFlags, repo, trackedBranches, '^refs/heads/HEAD'];
   const fetching = fetchPatiently(
     () => runGit({ mirror }, args, { doing, repo, signal, onProgress, stallLimit, limit: 'transfer' }),
     signal,

@@ -13,7 +13,7 @@ import { deleteRefs } from './delete-refs.js';
 import type { DeletedRefs } from './delete-refs.js';
 import { judgeRefs, recordedEnd } from './spent-refs.js';
 import type { JudgedRef } from './spent-refs.js';
-import { bringCommits, deleteLocalRefs } from './tidy-bead.js';
+import { bringCommits, deleteLocalRefs, memories, refsBelow } from './tidy-bead.js';
 
 export interface SurveyOptions {
   /** The folder of the mirrors. */
@@ -90,7 +90,7 @@ async function survey(
   const place = { mirror: scratch };
   const asked = ['HEAD', 'refs/heads/*', 'refs/heartbead/*'];
   const { refs: there, head } = await remoteRefs(repo, asked, 'looking for refs of ended beads', signal);
-  const here = mirror === undefined ? new Map<string, string>() : await localRefs(mirror, signal);
+  const here = mirror === undefined ? new Map<string, string>() : await refsBelow({ mirror }, memories, signal);
   const groups = new Map<string, { there: Map<string, string>; here: Map<string, string> }>();
   for (const [where, refs] of [['there', there] as const, ['here', here] as const])
     for (const [ref, sha] of refs) {
@@ -129,24 +129,4 @@ async function survey(
     }
   }
   return surveyed;
-}
-
-async function localRefs(mirror: string, signal: AbortSignal | undefined): Promise<Map<string, string>> {
-  const { stdout } = await runGit(
-    { mirror },
-    [
-      'for-each-ref',
-      '--format=%(refname) %(objectname)',
-      'refs/heartbead/',
-      'refs/heartbead-finished/',
-      'refs/heartbead-pushed/',
-    ],
-    { doing: 'looking for refs of ended beads in the mirror', signal },
-  );
-  return new Map(
-    stdout
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => line.split(' ') as [string, string]),
-  );
 }

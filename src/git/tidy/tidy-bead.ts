@@ -1,6 +1,7 @@
 import { attemptRefs, readOwnRef } from '../../contract/index.js';
 import type { EndedBead } from '../../domain/ended-bead.js';
 import { hasCommit } from '../commits.js';
+import { fetchCommits } from '../fetch-commits.js';
 import { exists } from '../files.js';
 import { checkedRepo } from '../git-input.js';
 import { mirrorPath } from '../mirror-path.js';
@@ -118,29 +119,21 @@ export async function bringCommits(
   for (const [ref, sha] of refs) if (!(await hasCommit({ mirror }, sha, signal))) missing.push(ref);
   if (missing.length === 0) return;
   await withMirror(mirror, signal, () =>
-    runGit(
-      { mirror },
-      [
-        'fetch',
-        '--no-tags',
-        '--progress',
-        '--no-write-fetch-head',
-        '--no-auto-maintenance',
-        '--no-recurse-submodules',
-        '--end-of-options',
-        repo,
-        ...missing,
-      ],
-      { doing: 'fetching what ended beads have left', repo, signal, limit: 'transfer' },
-    ),
+    fetchCommits(mirror, repo, missing, { doing: 'fetching what ended beads have left', signal }),
   );
 }
 
-/** @returns the refs by which a mirror remembers a bead. What it keeps for want of proof is not among them. */
-async function localRefs(place: GitPlace, bead: string, signal: AbortSignal | undefined): Promise<Map<string, string>> {
-  const below = [`refs/heartbead/${bead}/`, `refs/heartbead-finished/${bead}/`, `refs/heartbead-pushed/${bead}/`];
-  const { stdout } = await runGit(place, ['for-each-ref', '--format=%(refname) %(objectname)', ...below], {
-    doing: `looking for the refs of bead ${bead}`,
+/** Where a mirror remembers beads. What it keeps for want of proof is not among them. */
+export const memories: readonly string[] = ['refs/heartbead/', 'refs/heartbead-finished/', 'refs/heartbead-pushed/'];
+
+/** @returns the refs below some prefixes, each with its commit. */
+export async function refsBelow(
+  place: GitPlace,
+  prefixes: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Map<string, string>> {
+  const { stdout } = await runGit(place, ['for-each-ref', '--format=%(refname) %(objectname)', ...prefixes], {
+    doing: 'looking for refs of ended beads in the mirror',
     signal,
     limit: askLimit,
   });
@@ -151,6 +144,14 @@ async function localRefs(place: GitPlace, bead: string, signal: AbortSignal | un
       .map((line) => line.split(' ') as [string, string]),
   );
 }
+
+/** @returns the refs by which a mirror remembers a bead. */
+const localRefs = (place: GitPlace, bead: string, signal: AbortSignal | undefined): Promise<Map<string, string>> =>
+  refsBelow(
+    place,
+    memories.map((memory) => `${memory}${bead}/`),
+    signal,
+  );
 
 /** Each only where it stands. */
 export async function deleteLocalRefs(
