@@ -32,6 +32,7 @@ beforeAll(async () => {
   expect(code, stderr).toBe(0);
 }, 120_000);
 afterAll(async () => {
+  await cli.run(['down']);
   await cli.end();
   await connection.close();
   repository.remove();

@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { Cli, finished, lineOf } from './support/cli.js';
@@ -131,6 +131,10 @@ test('with a configured server, up starts no other, and down stops none', async 
     });
     expect(await other.json(['down'])).toMatchObject({ worker: 'not running', server: 'not running' });
     expect((await other.run(['ls'])).code).toBe(0);
+    // Nobody can find the board of a state directory that is gone: it ends by itself.
+    const { board } = await other.json<Up>(['up', '--no-worker']);
+    rmSync(other.home, { recursive: true });
+    await expect.poll(() => processAlive(board?.pid ?? 0), { timeout: 60_000 }).toBe(false);
   } finally {
     await other.end();
   }

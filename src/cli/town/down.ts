@@ -1,6 +1,9 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { readRecord, removeRecord } from '../../client/records.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { inspectAttempt } from '../../runner/attempt/inspect-attempt.js';
+import { withFileLock } from '../../server/file-lock.mjs';
 import { endRecorded } from './processes.js';
 
 /** What `bringDown` found and did. */
@@ -19,29 +22,48 @@ const serverGrace = 10_000;
 /** It ends the looks that are under way. */
 const boardGrace = 10_000;
 
+/** What is stopped. Absent: all. */
+interface Only {
+  worker?: boolean;
+  server?: boolean;
+  board?: boolean;
+}
+
 /**
- * Stops the board, the worker, then the server, of a state directory (or only some of them). Agents live on: they freeze after
- * `orphanGrace`, and go on after the next `up`.
+ * Stops the board, the worker, then the server, of a state directory (or only some of them). Agents live on: they freeze
+ * after `orphanGrace`, and go on after the next `up`. An `up` that is under way is waited for: what it was about to start
+ * would outlive this otherwise.
  */
 export async function bringDown(
   home: string,
-  only: { worker?: boolean; server?: boolean; board?: boolean } = {},
+  only: Only = {},
+  onWait?: (holder: { pid: number }) => void,
 ): Promise<TownDown> {
-  // Its record stays too: the next one takes its port again, so that links to its pages stay good.
-  const board = only.board === false ? undefined : await readRecord(home, 'board');
-  const boardStopped = board !== undefined && (await endRecorded(board, boardGrace));
-  const worker = only.worker === false ? undefined : await readRecord(home, 'worker');
-  const workerStopped = worker !== undefined && (await endRecorded(worker, workerGrace));
-  if (worker !== undefined) await removeRecord(home, 'worker');
-  // The server's record stays: the next `up` starts it at the same address, where the agents that live on look for it.
-  const server = only.server === false ? undefined : await readRecord(home, 'server');
-  const serverStopped = server !== undefined && (await endRecorded(server, serverGrace));
+  // Nothing has ever been up here, and nothing is made to find that out.
+  const stopped = existsSync(home)
+    ? await withFileLock(join(home, 'up.lock'), () => stopRecorded(home, only), { onWait })
+    : { worker: false, server: false, board: false };
+  const said = (was: boolean): 'stopped' | 'not running' => (was ? 'stopped' : 'not running');
   return {
-    worker: workerStopped ? 'stopped' : 'not running',
-    server: serverStopped ? 'stopped' : 'not running',
-    board: boardStopped ? 'stopped' : 'not running',
+    worker: said(stopped.worker),
+    server: said(stopped.server),
+    board: said(stopped.board),
     agentsAlive: await agentsAlive(home),
   };
+}
+
+/** @returns what was running, and is not any more. */
+async function stopRecorded(home: string, only: Only): Promise<Required<Only>> {
+  // Its record stays: the next one takes its port again, so that links to its pages stay good.
+  const boardRecord = only.board === false ? undefined : await readRecord(home, 'board');
+  const board = boardRecord !== undefined && (await endRecorded(boardRecord, boardGrace));
+  const workerRecord = only.worker === false ? undefined : await readRecord(home, 'worker');
+  const worker = workerRecord !== undefined && (await endRecorded(workerRecord, workerGrace));
+  if (workerRecord !== undefined) await removeRecord(home, 'worker');
+  // The server's record stays: the next `up` starts it at the same address, where the agents that live on look for it.
+  const serverRecord = only.server === false ? undefined : await readRecord(home, 'server');
+  const server = serverRecord !== undefined && (await endRecorded(serverRecord, serverGrace));
+  return { worker, server, board };
 }
 
 /** @returns the attempts of a state directory whose runner is alive. */

@@ -44,6 +44,7 @@ export function board(program: Command): void {
           return exitCodes.fine;
         }
         const { runBoard } = await import('../../board/run.js');
+        const { untilLost } = await import('../../board/place.js');
         const { mkdir } = await import('node:fs/promises');
         await mkdir(home, { recursive: true, mode: 0o700 });
         const stop = untilInterrupted();
@@ -65,7 +66,9 @@ export function board(program: Command): void {
           context.print({ state: 'started', url, pid: process.pid }, `board   ${url}`);
           context.note('Ctrl-C ends it; whoever has this address may do what the board may do');
           if (open) await openInBrowser(url);
-          if (!stop.aborted) await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve()));
+          const lost = await untilLost(home, served.record, stop);
+          if (lost !== undefined)
+            throw failure(`the board has ended: ${lost}`, 'start it again with `heartbead board` if it is wanted');
         } finally {
           await served.close();
         }

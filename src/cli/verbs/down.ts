@@ -14,7 +14,9 @@ export function down(program: Command): void {
       action(async (context) => {
         const home = stateDirectory(context.io.env);
         const { bringDown } = await import('../town/down.js');
-        const done = await bringDown(home);
+        const done = await bringDown(home, {}, ({ pid }) =>
+          context.note(`waiting for \`heartbead up\` or a backup (pid ${pid})`),
+        );
         const agents = done.agentsAlive.length;
         context.print(
           { home, ...done },
