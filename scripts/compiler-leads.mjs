@@ -62,7 +62,7 @@ export const changes = [
     file: 'src/contract/types.ts',
     find: 'export const heartbeatKinds = [',
     add: "'tried', ",
-    stops: ['src/domain/lifecycle.ts', 'src/domain/story.ts'],
+    stops: ['src/domain/bead/step.ts', 'src/domain/telling/story.ts'],
   },
   {
     name: 'field of a heartbeat',
@@ -76,7 +76,7 @@ export const changes = [
     file: 'src/contract/types.ts',
     find: 'export const outcomes = [\n',
     add: "  'tried',\n",
-    stops: ['src/domain/accounts.ts'],
+    stops: ['src/domain/bead/accounts.ts'],
   },
   {
     name: 'merge strategy',
@@ -90,14 +90,14 @@ export const changes = [
     file: 'src/contract/rig.ts',
     find: 'export interface RigSettings extends Workspace {\n',
     add: '  tried?: string;\n',
-    stops: ['src/domain/rig-settings.ts'],
+    stops: ['src/domain/rig/settings.ts'],
   },
   {
     name: 'kind of wait',
     file: 'src/contract/types.ts',
     find: 'export type Wait =\n',
     add: "  | { for: 'tried'; since: number; text: string }\n",
-    stops: ['src/domain/deadline.ts', 'src/domain/why-not.ts'],
+    stops: ['src/domain/bead/deadline.ts', 'src/domain/telling/why-not.ts'],
   },
   {
     name: 'activity',

@@ -1,7 +1,7 @@
 import { isFinal } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
-import { endedBead } from '../domain/ended-bead.js';
-import type { EndedBead } from '../domain/ended-bead.js';
+import { endedBead } from '../domain/bead/ended.js';
+import type { EndedBead } from '../domain/bead/ended.js';
 import { exists, mirrorPath, removeWorktree, tidyBead } from '../git/index.js';
 import { inspectAttempt } from '../runner/index.js';
 import type { AttemptDir } from '../runner/index.js';

@@ -10,7 +10,7 @@ import { ClientError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
 import { limits } from '../contract/index.js';
 import type { BeadInput } from '../contract/index.js';
-import { beadInputProblem } from '../domain/input.js';
+import { beadInputProblem } from '../domain/bead/input.js';
 import { quoteChange } from './line-comments.js';
 import type { LineComment } from './line-comments.js';
 

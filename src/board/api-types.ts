@@ -12,8 +12,8 @@ import type {
   RigView,
   Usage,
 } from '../contract/index.js';
-import type { Problem } from '../domain/problems.js';
-import type { Sentence } from '../domain/story.js';
+import type { Problem } from '../domain/telling/problems.js';
+import type { Sentence } from '../domain/telling/story.js';
 
 /** Who serves the page, and what it may do. */
 export interface About {

@@ -11,7 +11,7 @@ import { readHistory } from '../client/history.js';
 import { refusal } from '../client/refusals.js';
 import { beadIdProblem } from '../contract/index.js';
 import type { ConvoyView, RigView } from '../contract/index.js';
-import { storyOf } from '../domain/story.js';
+import { storyOf } from '../domain/telling/story.js';
 import type { About, ApiError, BeadPage } from './api-types.js';
 import { Actions, BadRequestError } from './actions.js';
 import { attemptDiff } from './attempt-diff.js';

@@ -7,11 +7,11 @@ import { lookAt } from '../client/look.js';
 import type { BeadLook } from '../client/look.js';
 import { beadWorkflowId, isFinal } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
-import { nextDeadline, waitingFor } from '../domain/deadline.js';
-import { explain, verdict } from '../domain/explain.js';
-import { problemsOf } from '../domain/problems.js';
-import { whyNotRunning } from '../domain/why-not.js';
-import type { Surroundings } from '../domain/why-not.js';
+import { nextDeadline, waitingFor } from '../domain/bead/deadline.js';
+import { explain, verdict } from '../domain/bead/explain.js';
+import { problemsOf } from '../domain/telling/problems.js';
+import { whyNotRunning } from '../domain/telling/why-not.js';
+import type { Surroundings } from '../domain/telling/why-not.js';
 import type { BeadPage, Refusals } from './api-types.js';
 import { shown } from './remedy.js';
 

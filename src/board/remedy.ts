@@ -1,8 +1,8 @@
-import type { Problem } from '../domain/problems.js';
+import type { Problem } from '../domain/telling/problems.js';
 import type { Remedy, ShownProblem } from './api-types.js';
 
 /**
- * The command that a problem names as its help, as a button: what helps is decided once, in `domain/problems.ts`. A
+ * The command that a problem names as its help, as a button: what helps is decided once, in `domain/telling/problems.ts`. A
  * command that nothing here can carry out is shown, to be typed.
  */
 export function remedyOf({ fix }: Pick<Problem, 'fix'>): Remedy {

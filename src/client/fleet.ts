@@ -19,8 +19,8 @@ import type {
   RigSettings,
   RigView,
 } from '../contract/index.js';
-import { convoyIdProblem } from '../domain/convoy-graph.js';
-import { rigNameProblem } from '../domain/rig-settings.js';
+import { convoyIdProblem } from '../domain/convoy/graph.js';
+import { rigNameProblem } from '../domain/rig/settings.js';
 import type { Town } from './connect.js';
 import { pendingActivities } from './describe.js';
 import { defaultDeadline, within } from './deadline.js';

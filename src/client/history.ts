@@ -2,7 +2,7 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { beadWorkflowId, searchAttributes } from '../contract/index.js';
-import type { StoryEvent } from '../domain/story.js';
+import type { StoryEvent } from '../domain/telling/story.js';
 import type { Town } from './connect.js';
 import { within } from './deadline.js';
 import { BeadNotFoundError } from './errors.js';

@@ -23,7 +23,7 @@ export const isFinal = (status: BeadStatus): boolean =>
   status === 'closed' || status === 'failed' || status === 'cancelled';
 
 /**
- * How an attempt ended. Closed list: a new outcome does not compile until `domain/accounts.ts` has decided about it.
+ * How an attempt ended. Closed list: a new outcome does not compile until `domain/bead/accounts.ts` has decided about it.
  *
  * - `done`: the agent reported done and its branch is pushed (evidence is still to be verified).
  * - `no_changes`: reported done, but there is no commit ahead of the base.

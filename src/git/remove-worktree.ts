@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { attemptRefs } from '../contract/index.js';
-import type { EndedBead } from '../domain/ended-bead.js';
+import type { EndedBead } from '../domain/bead/ended.js';
 import { findAgentGit } from './agent-git.js';
 import { commitOf, hasCommit, reachableFrom, treeOf } from './commits.js';
 import { tellingDiskFailures } from './disk-failure.js';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Problem, ProblemKind } from '../domain/problems.js';
+import type { Problem, ProblemKind } from '../domain/telling/problems.js';
 import type { EventName } from './settings.js';
 
 /** What a hook is told, as JSON. Fields may be added; none is renamed or removed. */

@@ -2,8 +2,8 @@ import type { Town } from '../client/connect.js';
 import { BeadNotFoundError, FleetNotFoundError, NoWorkerError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
 import type { BeadView, RigView } from '../contract/index.js';
-import { notStartedYet } from '../domain/why-not.js';
-import type { Surroundings } from '../domain/why-not.js';
+import { notStartedYet } from '../domain/telling/why-not.js';
+import type { Surroundings } from '../domain/telling/why-not.js';
 import { hostAnswers, hostsOf } from './town-facts.js';
 
 /** Asks who works for the town, whether the host of the bead's attempt is there, and the bead's rig for its queues. */

@@ -7,7 +7,7 @@ import type { BeadSummary } from '../client/list.js';
 import { pollersOf } from '../client/pollers.js';
 import { taskQueues } from '../contract/index.js';
 import type { BeadView, ConvoyView, RigView } from '../contract/index.js';
-import type { BeadFact, ConvoyFact, RigFact, TownFacts, TownHosts } from '../domain/town-facts.js';
+import type { BeadFact, ConvoyFact, RigFact, TownFacts, TownHosts } from '../domain/telling/town-facts.js';
 import { hostIdOf } from '../client/home.js';
 import { processAlive } from '../runner/processes/process.js';
 import { answerOf, eachOf } from './asking.js';

@@ -1,7 +1,7 @@
 /**
  * The bead workflow: one piece of work from sling to close. Input: `BeadInput`; result: `BeadResult`; ends `Completed`
  * (closed), `Canceled`, or `Failed` when its input is no good. Messages: see `messages.ts`. Waits without limit for
- * persons; continues as new by itself, in mid-attempt by adoption. All decisions are in `domain/lifecycle.ts`; this is
+ * persons; continues as new by itself, in mid-attempt by adoption. All decisions are in `domain/bead/step.ts`; this is
  * the story.
  * @module
  */

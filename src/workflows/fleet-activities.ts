@@ -9,7 +9,7 @@ import {
 } from '@temporalio/workflow';
 import type { ActivityInterfaceFor, ActivityOptions } from '@temporalio/workflow';
 import { clip, mergedBy, taskQueues } from '../contract/index.js';
-import { checksOf } from '../domain/rig-settings.js';
+import { checksOf } from '../domain/rig/settings.js';
 import type {
   FleetActivities,
   RefineryActivities,

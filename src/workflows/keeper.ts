@@ -1,7 +1,7 @@
 /**
  * Keeps one attempt: watches it through `startAgent`, asks its host for adoption in every doubt, carries out what the
  * state asks for (stop, pause, messages), and looks at the clocks. What any of it means is decided in
- * `domain/lifecycle.ts`.
+ * `domain/bead/step.ts`.
  * @module
  */
 import { CancellationScope, condition, isCancellation, log, patched, sleep, workflowInfo } from '@temporalio/workflow';

@@ -1,6 +1,6 @@
 /**
  * The errands of a bead to its rig and its convoy, all by signals between workflows. What they are is decided in
- * `domain/landing.ts`. @module
+ * `domain/bead/landing.ts`. @module
  */
 import { getExternalWorkflowHandle, isCancellation, log, workflowInfo } from '@temporalio/workflow';
 import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId } from '../contract/index.js';

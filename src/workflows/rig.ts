@@ -55,7 +55,7 @@ import {
   rigStatus,
   stepRig,
 } from '../domain/index.js';
-import { checksOf, workspaceOf } from '../domain/rig-settings.js';
+import { checksOf, workspaceOf } from '../domain/rig/settings.js';
 import type { RigErrand, RigEvent } from '../domain/index.js';
 import { Errands } from './errands.js';
 import { lookAt, mergeOptions } from './fleet-activities.js';

@@ -8,7 +8,7 @@ import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { BeadClient, FleetClient } from '../../src/client/index.js';
 import type { BeadView } from '../../src/contract/index.js';
-import type { Problem } from '../../src/domain/problems.js';
+import type { Problem } from '../../src/domain/telling/problems.js';
 import type { Notification } from '../../src/notify/index.js';
 import { until } from '../support/until.js';
 import { Cli, lineOf } from './support/cli.js';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import type { Problem } from '../../src/domain/problems.js';
+import type { Problem } from '../../src/domain/telling/problems.js';
 import { Cli, lineOf } from './support/cli.js';
 import { Repository, goodAgent } from './support/repository.js';
 

@@ -7,7 +7,7 @@ import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { BeadClient } from '../../src/client/index.js';
 import type { BeadView } from '../../src/contract/index.js';
-import type { Problem } from '../../src/domain/problems.js';
+import type { Problem } from '../../src/domain/telling/problems.js';
 import { until } from '../support/until.js';
 import { Cli } from './support/cli.js';
 import { Repository } from './support/repository.js';

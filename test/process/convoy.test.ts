@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { lookAtTown } from '../../src/operator/town-facts.js';
 import { connect } from '../../src/client/index.js';
-import { problemsOf } from '../../src/domain/problems.js';
+import { problemsOf } from '../../src/domain/telling/problems.js';
 import { RigStory } from './support/rig-story.js';
 import { Town, generous, processState, told, until } from './support/town.js';
 

@@ -19,7 +19,7 @@ it('says so when the compiler accepts a change', { timeout: 600_000 }, () => {
     ...first,
     find: 'export interface StoryLine {\n',
     add: '  tried?: string;\n',
-    stops: ['src/domain/story.ts'],
+    stops: ['src/domain/telling/story.ts'],
   };
-  expect(forgotten(harmless, compile(harmless, harmless.stops))).toEqual(['src/domain/story.ts']);
+  expect(forgotten(harmless, compile(harmless, harmless.stops))).toEqual(['src/domain/telling/story.ts']);
 });

@@ -16,7 +16,7 @@ import {
 } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 import { outcomes } from '../../src/contract/index.js';
-import { problemsOf } from '../../src/domain/problems.js';
+import { problemsOf } from '../../src/domain/telling/problems.js';
 import { aTown } from './operators/facts.js';
 
 const minute = 60_000;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { colouredLine, escapedJson, markdownText, plainLine } from '../../src/contract/index.js';
-import { details } from '../../src/domain/details.js';
+import { details } from '../../src/domain/bead/panel.js';
 import { oneLine } from '../../src/cli/render/format.js';
 import { oneLine as activity } from '../../src/runner/agent/agent-watch.js';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { RigSettings } from '../../src/contract/index.js';
-import { changeSettings, checksOf, rigSettingsProblem, workspaceOf } from '../../src/domain/rig-settings.js';
+import { changeSettings, checksOf, rigSettingsProblem, workspaceOf } from '../../src/domain/rig/settings.js';
 
 const settings: RigSettings = {
   repo: '/r',

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SlotEnd } from '../../src/contract/index.js';
 import { defaultStartsPerHour, heldBy, nextRigDeadline, rigStatus } from '../../src/domain/index.js';
-import { problemsOf } from '../../src/domain/problems.js';
+import { problemsOf } from '../../src/domain/telling/problems.js';
 import { aTown } from './operators/facts.js';
 import { hour, minute, RigStory } from './support/rig-story.js';
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { DamagedFact } from '../../domain/town-facts.js';
+import type { DamagedFact } from '../../domain/telling/town-facts.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { inspectAttempt } from '../../runner/attempt/inspect-attempt.js';
 import type { AttemptInspection } from '../../runner/types.js';

@@ -1,6 +1,6 @@
 import type { Colors } from 'picocolors/types.js';
 import type { Usage } from '../../contract/index.js';
-import type { BeadCost, GroupCost } from '../../domain/costs.js';
+import type { BeadCost, GroupCost } from '../../domain/telling/costs.js';
 import { oneLine, table } from './format.js';
 
 const count = (n: number): string => Math.round(n).toLocaleString('en-US');

@@ -1,5 +1,5 @@
 import type { Colors } from 'picocolors/types.js';
-import type { Problem, Severity } from '../../domain/problems.js';
+import type { Problem, Severity } from '../../domain/telling/problems.js';
 import { minutes } from '../../domain/words.js';
 import { oneLine } from './format.js';
 

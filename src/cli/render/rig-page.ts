@@ -1,9 +1,9 @@
 import type { Colors } from 'picocolors/types.js';
 import type { MergeAtWork } from '../../client/fleet.js';
 import type { RigView, SavePolicy, Saves } from '../../contract/index.js';
-import { defaultStartsPerHour, heldBy, inForce, spentOf, stopText } from '../../domain/rig-stops.js';
+import { defaultStartsPerHour, heldBy, inForce, spentOf, stopText } from '../../domain/rig/stops.js';
 import { counted, minutes } from '../../domain/words.js';
-import { rigVerdict } from '../../domain/rig-details.js';
+import { rigVerdict } from '../../domain/rig/panel.js';
 import { oneLine, shortSha, table } from './format.js';
 
 /**

@@ -1,8 +1,8 @@
 import { open, stat } from 'node:fs/promises';
 import type { BeadClient } from '../../client/beads.js';
 import { demoDirectory } from '../../client/home.js';
-import { explain } from '../../domain/explain.js';
-import { whyNotRunning } from '../../domain/why-not.js';
+import { explain } from '../../domain/bead/explain.js';
+import { whyNotRunning } from '../../domain/telling/why-not.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { oneLine, timeOfDay } from '../render/format.js';
 import type { Page, TopCommand, TopData } from './state.js';

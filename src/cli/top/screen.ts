@@ -1,9 +1,9 @@
 /** The screen of `heartbead top` as lines of painted pieces: pure, for any size from 40×8 up. @module */
 import type { BeadSummary } from '../../client/list.js';
 import type { AgentStatus, BeadStatus } from '../../contract/index.js';
-import type { Problem } from '../../domain/problems.js';
-import { inForce } from '../../domain/rig-stops.js';
-import type { BeadFact, TownFacts } from '../../domain/town-facts.js';
+import type { Problem } from '../../domain/telling/problems.js';
+import { inForce } from '../../domain/rig/stops.js';
+import type { BeadFact, TownFacts } from '../../domain/telling/town-facts.js';
 import { minutes } from '../../domain/words.js';
 import { oneLine, timeOfDay } from '../render/format.js';
 import { doing } from '../../operator/doing.js';

@@ -1,8 +1,8 @@
 /** What the screen of `heartbead top` shows and what a key does: pure, so that each key is a line in a test. @module */
 import type { BeadSummary } from '../../client/list.js';
 import { isFinal } from '../../contract/index.js';
-import type { Problem } from '../../domain/problems.js';
-import type { BeadFact, TownFacts } from '../../domain/town-facts.js';
+import type { Problem } from '../../domain/telling/problems.js';
+import type { BeadFact, TownFacts } from '../../domain/telling/town-facts.js';
 
 export const tabs = ['beads', 'problems', 'hosts', 'queue'] as const;
 export type Tab = (typeof tabs)[number];

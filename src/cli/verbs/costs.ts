@@ -26,7 +26,7 @@ export function costs(program: Command): void {
         const { limit, open, rig, convoy } = parseArgs(options, given, 'costs');
         const { listBeads } = await import('../../client/list.js');
         const { viewsOf } = await import('../../operator/town-facts.js');
-        const { byCost, groupCosts, sumOf } = await import('../../domain/costs.js');
+        const { byCost, groupCosts, sumOf } = await import('../../domain/telling/costs.js');
         const { costsPage } = await import('../render/costs-page.js');
         const town = await context.town();
         const found = await listBeads(town, {

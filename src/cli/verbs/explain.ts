@@ -1,4 +1,4 @@
-import { explain as explainState, verdict } from '../../domain/explain.js';
+import { explain as explainState, verdict } from '../../domain/bead/explain.js';
 import { exitCodes } from '../exit.js';
 import { oneLine } from '../render/format.js';
 import { oneBead } from '../shared-options.js';
@@ -13,7 +13,7 @@ export const explain = verb({
     const { endedAs } = await import('../../client/beads.js');
     const { pendingSentence } = await import('../../operator/doing.js');
     const { orPending, surroundingsOf } = await import('../../operator/surroundings.js');
-    const { whyNotRunning } = await import('../../domain/why-not.js');
+    const { whyNotRunning } = await import('../../domain/telling/why-not.js');
     const town = await context.town();
     const look = await orPending(lookAt(await context.beads(), bead), town, bead, context.deadline);
     if (Array.isArray(look)) {

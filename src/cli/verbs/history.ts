@@ -9,7 +9,7 @@ export const history = verb({
   arguments: [oneBead],
   run: async (context, [bead]) => {
     const { readHistory } = await import('../../client/history.js');
-    const { storyOf } = await import('../../domain/story.js');
+    const { storyOf } = await import('../../domain/telling/story.js');
     const { events, runs, cut } = await readHistory(await context.town(), bead, context.deadline);
     const story = storyOf(events);
     if (cut) context.note('the story begins later than the bead: older runs are no longer on the server');

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { convoyPolicies, convoyTargets } from '../../contract/index.js';
 import type { ConvoySpec } from '../../contract/index.js';
 import { importBeads } from '../../domain/beads-import.js';
-import { convoyProblem } from '../../domain/convoy-graph.js';
+import { convoyProblem } from '../../domain/convoy/graph.js';
 import { collect, parseArgs } from '../args.js';
 import { action } from '../context.js';
 import { exitCodes, usageError } from '../exit.js';

@@ -10,7 +10,7 @@ export function problems(program: Command): void {
     .action(
       action(async (context) => {
         const { lookAtTown } = await import('../../operator/town-facts.js');
-        const { problemsOf } = await import('../../domain/problems.js');
+        const { problemsOf } = await import('../../domain/telling/problems.js');
         const { problemsPage } = await import('../render/problems-page.js');
         const { damagedHere } = await import('../operators/attempts-here.js');
         const town = await context.town();

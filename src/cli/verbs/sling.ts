@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { adapters } from '../../agents/index.js';
 import { limits } from '../../contract/index.js';
 import type { BeadInput } from '../../contract/index.js';
-import { beadInputProblem } from '../../domain/input.js';
+import { beadInputProblem } from '../../domain/bead/input.js';
 import { agentSpec } from '../../operator/agent-spec.js';
 import { beadArgument, titleArgument } from '../args.js';
 import { beadIdOf } from '../../operator/bead-id.js';

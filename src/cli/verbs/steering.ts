@@ -3,7 +3,7 @@ import { limits } from '../../contract/index.js';
 import { beadArgument, parseArgs } from '../args.js';
 import { exitCodes, usageError } from '../exit.js';
 import type { Context } from '../context.js';
-import { inForce } from '../../domain/rig-stops.js';
+import { inForce } from '../../domain/rig/stops.js';
 import { selection } from '../select-beads.js';
 import type { Selection } from '../select-beads.js';
 import { cancelledOrThrow, steer } from '../steer.js';

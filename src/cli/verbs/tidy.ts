@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { BeadNotFoundError, FleetNotFoundError } from '../../client/errors.js';
 import { beadIdProblem } from '../../contract/index.js';
-import { endedBead } from '../../domain/ended-bead.js';
+import { endedBead } from '../../domain/bead/ended.js';
 import { counted } from '../../domain/words.js';
 import type { RepositorySurvey, SurveyOptions, SurveyedRef } from '../../git/index.js';
 import { confirmed } from '../confirmed.js';

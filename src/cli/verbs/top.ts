@@ -26,7 +26,7 @@ export function top(program: Command): void {
         const town = await context.town();
         const beads = await context.beads();
         const { lookAtTown } = await import('../../operator/town-facts.js');
-        const { problemsOf } = await import('../../domain/problems.js');
+        const { problemsOf } = await import('../../domain/telling/problems.js');
         const look = async () => {
           const { facts, summaries } = await lookAtTown(town, { deadline: context.deadline, limit });
           return { facts, summaries, problems: problemsOf(facts) };

@@ -1,5 +1,5 @@
 import { attemptNumber, attemptRefs, readOwnRef } from '../../contract/index.js';
-import type { EndedBead } from '../../domain/ended-bead.js';
+import type { EndedBead } from '../../domain/bead/ended.js';
 import { commitOf, hasCommit, isAncestor, parentsOf, reachableFrom } from '../commits.js';
 import { commitWithTrailers } from '../merge/merge-record.js';
 import type { GitPlace } from '../run-git.js';

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { attemptRefs, readOwnRef } from '../../contract/index.js';
-import type { EndedBead } from '../../domain/ended-bead.js';
+import type { EndedBead } from '../../domain/bead/ended.js';
 import { exists } from '../files.js';
 import { checkedRepo } from '../git-input.js';
 import { mirrorPath } from '../mirror-path.js';

@@ -1,5 +1,5 @@
 import { attemptRefs, readOwnRef } from '../../contract/index.js';
-import type { EndedBead } from '../../domain/ended-bead.js';
+import type { EndedBead } from '../../domain/bead/ended.js';
 import { hasCommit } from '../commits.js';
 import { fetchCommits } from '../fetch-commits.js';
 import { exists } from '../files.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ConvoySpec } from '../../../src/contract/index.js';
 import { importBeads } from '../../../src/domain/beads-import.js';
-import { convoyProblem } from '../../../src/domain/convoy-graph.js';
+import { convoyProblem } from '../../../src/domain/convoy/graph.js';
 
 interface Line {
   id: string;

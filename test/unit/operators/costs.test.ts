@@ -1,8 +1,8 @@
 import { createColors } from 'picocolors';
 import { expect, test } from 'vitest';
 import { costsPage } from '../../../src/cli/render/costs-page.js';
-import { byCost, groupCosts, sumOf } from '../../../src/domain/costs.js';
-import type { BeadCost } from '../../../src/domain/costs.js';
+import { byCost, groupCosts, sumOf } from '../../../src/domain/telling/costs.js';
+import type { BeadCost } from '../../../src/domain/telling/costs.js';
 
 const cost = (bead: string, costUsd: number, more: Partial<BeadCost> = {}): BeadCost => ({
   bead,

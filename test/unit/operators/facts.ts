@@ -1,5 +1,5 @@
 import type { ConvoyView, RigView } from '../../../src/contract/index.js';
-import type { TownFacts } from '../../../src/domain/town-facts.js';
+import type { TownFacts } from '../../../src/domain/telling/town-facts.js';
 import { now } from '../cli/a-bead.js';
 
 export const minute = 60_000;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { createProgram } from '../../../src/cli/program.js';
 import { verbs } from '../../../src/cli/verbs/index.js';
-import type { ProblemKind } from '../../../src/domain/problems.js';
+import type { ProblemKind } from '../../../src/domain/telling/problems.js';
 
 const page = readFileSync(new URL('../../../docs/operators.md', import.meta.url), 'utf8');
 

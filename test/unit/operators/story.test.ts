@@ -1,8 +1,8 @@
 import { defaultPayloadConverter } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { storyEvents } from '../../../src/client/history.js';
-import { storyOf } from '../../../src/domain/story.js';
-import type { StoryEvent } from '../../../src/domain/story.js';
+import { storyOf } from '../../../src/domain/telling/story.js';
+import type { StoryEvent } from '../../../src/domain/telling/story.js';
 
 const second = 1_000;
 const texts = (events: StoryEvent[]): string[] => storyOf(events).map(({ text }) => text);

@@ -6,7 +6,7 @@ import { plainScreen, screen } from '../../../src/cli/top/screen.js';
 import type { Line } from '../../../src/cli/top/screen.js';
 import { firstState, press } from '../../../src/cli/top/state.js';
 import type { Key, TopCommand, TopData, TopState } from '../../../src/cli/top/state.js';
-import { problemsOf } from '../../../src/domain/problems.js';
+import { problemsOf } from '../../../src/domain/telling/problems.js';
 import { aBead, currentAttempt, now } from '../cli/a-bead.js';
 import { aRig, aTown, minute } from './facts.js';
 

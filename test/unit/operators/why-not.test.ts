@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { BeadView } from '../../../src/contract/index.js';
-import { notStartedYet, whyNotRunning } from '../../../src/domain/why-not.js';
-import type { Surroundings } from '../../../src/domain/why-not.js';
+import { notStartedYet, whyNotRunning } from '../../../src/domain/telling/why-not.js';
+import type { Surroundings } from '../../../src/domain/telling/why-not.js';
 import { aBead, currentAttempt, now } from '../cli/a-bead.js';
 import { aConvoy, aRig, minute } from './facts.js';
 

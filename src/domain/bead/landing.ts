@@ -1,0 +1,368 @@
+/**
+ * What a bead with a rig does besides running attempts: it asks leave for each, waits for approval, stands in the merge
+ * queue, and goes round again on a conflict or a failed check. Part of `lifecycle.ts`, kept apart because a bead
+ * without a rig has none of it.
+ * @module
+ */
+import { attemptRefs, clip, clipStart, isFinal, limits, mergedBy, sharedCauses } from '../../contract/index.js';
+import type {
+  AgentSpec,
+  BeadState,
+  Evidence,
+  Granted,
+  Landing,
+  MergeEnded,
+  ReturnSlot,
+  SharedCause,
+  SlotRequest,
+} from '../../contract/index.js';
+import { mergeBudgets, mergeClocks } from '../clocks.js';
+import { workspaceOf } from '../rig/settings.js';
+import { usageProblem } from './usage.js';
+
+/** What the rules here may do to the bead; `lifecycle.ts` lends its own hands. */
+export interface Hands {
+  readonly s: BeadState;
+  readonly now: number;
+  tell(text: string): void;
+  leaveNote(text: string): void;
+  block(reason: string, fix: string): void;
+  finish(status: 'closed' | 'cancelled', reason: string): void;
+}
+
+export type LandingEvent =
+  | { type: 'askedSlot' }
+  | { type: 'granted'; grant: Granted }
+  | { type: 'slotReturned' }
+  /** Its rig has seen that what had blocked it, and others, is mended. */
+  | { type: 'causeGone' }
+  | { type: 'rigGone'; text: string }
+  | { type: 'enqueued'; sha: string }
+  | { type: 'mergeEnded'; ended: MergeEnded }
+  | { type: 'approve'; by: string }
+  | { type: 'requestChanges'; feedback: string }
+  /** After a retry by a person: the verified work that could not be merged goes back into the queue. */
+  | { type: 'offeredAgain' };
+
+/** What the workflow has to do for the landing now; it does one thing at a time and asks again. */
+export type LandingErrand = 'askSlot' | 'returnSlot' | 'enqueue' | 'withdraw';
+
+/** @returns what the state asks the workflow to tell the rig. */
+export function landingErrand(s: BeadState): LandingErrand | undefined {
+  const { landing } = s;
+  if (landing === undefined || s.current !== undefined) return undefined;
+  const over = s.status === 'closed' || s.status === 'cancelled' || s.status === 'failed';
+  const idle = s.paused || s.cancelling || s.wait?.for === 'person' || over;
+  if (landing.slot === 'spent' || (idle && landing.slot !== 'none')) return 'returnSlot';
+  if (over) return undefined;
+  if (landing.withdrawing === true && landing.queuedSha !== undefined) return 'withdraw';
+  if (s.wait?.for === 'merge' && landing.queuedSha === undefined && !s.cancelling) return 'enqueue';
+  if (s.wait === undefined && s.salvage === undefined && s.unpushed === undefined && landing.slot === 'none' && !idle)
+    return 'askSlot';
+  return undefined;
+}
+
+/**
+ * @returns a name for the agent that a bead's next attempt runs, equal for beads that run the same one in the same way.
+ */
+function agentName({ agentSpec, landing }: BeadState): string {
+  if (landing?.rigsAgent === true || agentSpec.adapter === 'rig') return 'rig';
+  return `${agentSpec.adapter}#${digest(agentSpec)}`;
+}
+
+/** FNV-1a: there is no crypto in a workflow, and nobody gains by a collision. */
+function digest(spec: AgentSpec): string {
+  let hash = 0x811c9dc5;
+  for (const char of JSON.stringify(spec)) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+  return hash.toString(16);
+}
+
+/** @returns how the bead asks its rig for leave. */
+export function slotRequest(s: BeadState, workflowId: string): SlotRequest {
+  const { bead, priority, createdAt: since, landing } = s;
+  return { bead, workflowId, priority, since, agent: agentName(s), retried: landing?.retried };
+}
+
+/** @returns what the bead tells its rig of the attempt that its grant was spent on. Words alone are no progress. */
+export function slotReturn(s: BeadState): ReturnSlot {
+  const { bead, attempts, landing } = s;
+  const last = attempts.at(-1);
+  const reached = last?.progress === true ? 'progress' : last?.spawnedAt === undefined ? 'nothing' : 'spawned';
+  return {
+    bead,
+    infraLoss: last?.outcome === 'lost',
+    progress: last?.saved === true || last?.outcome === 'done',
+    // A slot that goes back unused says nothing of an attempt.
+    end:
+      last?.outcome === undefined || landing?.slot !== 'spent'
+        ? undefined
+        : {
+            // A remote that is away for a while is nobody's cause.
+            outcome: last.outcome === 'push_refused' && s.wait?.for !== 'person' ? 'stopped' : last.outcome,
+            reason: last.reason ?? '',
+            agent: agentName(s),
+            host: last.host,
+            reached,
+            fruitless: landing.fruitless ?? 0,
+            usd: last.usage?.costUsd ?? 0,
+          },
+  };
+}
+
+/** @returns the cause by which a bead is blocked, and others most likely too. */
+export function sharedCauseOf({ wait, attempts }: BeadState): SharedCause | undefined {
+  const last = attempts.at(-1)?.outcome;
+  return wait?.for === 'person' ? sharedCauses.find((cause) => cause === last) : undefined;
+}
+
+/** @returns what the attempt that tries a shared cause has newly got to; its rig waits to hear of it. */
+export function newlyReached(before: BeadState, after: BeadState): 'spawned' | 'progress' | undefined {
+  const { current } = after;
+  if (after.landing?.ahead !== true || current === undefined || current.id !== before.current?.id) return undefined;
+  if (before.current.firstProgressAt === undefined && current.firstProgressAt !== undefined) return 'progress';
+  return before.current.spawnedAt === undefined && current.spawnedAt !== undefined ? 'spawned' : undefined;
+}
+
+/** @returns whether a new attempt may be dispatched as far as the rig is concerned. */
+export const mayDispatch = (s: BeadState): boolean => s.landing === undefined || s.landing.slot === 'held';
+
+/** The evidence has been seen: a bead with a rig now has to land. */
+export function beginLanding(
+  hands: Hands,
+  landing: Landing,
+  evidence: Extract<Evidence, { verdict: 'verified' }>,
+): void {
+  const { s, now } = hands;
+  s.branch = evidence.branch;
+  s.sha = evidence.sha;
+  s.baseSha = evidence.baseSha;
+  delete landing.toRework;
+  hands.tell(`verified on the remote: ${evidence.branch} at ${evidence.sha.slice(0, 12)}, ${evidence.ahead} ahead`);
+  if (landing.approval && landing.approvedSha !== evidence.sha) {
+    s.wait = { for: 'approval', since: now, text: 'a person has to approve the work before it is merged' };
+    s.reason = `${evidence.branch} at ${evidence.sha.slice(0, 12)} waits for approval`;
+    s.attention = 'approval';
+    return;
+  }
+  toQueue(hands);
+}
+
+function toQueue({ s, now }: Hands): void {
+  if (s.attention === 'approval') delete s.attention;
+  s.wait = { for: 'merge', since: now, text: 'waits for the refinery' };
+  s.reason = `${s.branch ?? 'its branch'} waits for the refinery of rig ${s.rig ?? ''}`;
+}
+
+/** One event of the landing. The caller has made sure that the bead has not ended. */
+export function stepLanding(hands: Hands, landing: Landing, event: LandingEvent): void {
+  const { s, now } = hands;
+  switch (event.type) {
+    case 'askedSlot':
+      landing.slot = 'asked';
+      delete landing.retried;
+      s.wait = {
+        for: 'grant',
+        since: now,
+        text: `rig ${s.rig ?? ''} has not granted an agent yet (its limit, its pause, its breaker, or a cause that stops it)`,
+      };
+      s.reason = `waits for rig ${s.rig ?? ''} to grant an agent`;
+      return;
+    case 'granted':
+      if (landing.slot !== 'asked') return;
+      landing.slot = 'held';
+      landing.version = event.grant.version;
+      landing.approval = event.grant.settings.approval;
+      landing.ahead = event.grant.ahead;
+      applySettings(s, event.grant);
+      if (s.wait?.for === 'grant') delete s.wait;
+      return;
+    case 'slotReturned':
+      landing.slot = 'none';
+      delete landing.fruitless;
+      if (s.wait?.for === 'grant') delete s.wait;
+      return;
+    case 'rigGone':
+      landing.slot = 'none';
+      delete landing.queuedSha;
+      if (s.cancelling)
+        return hands.finish('cancelled', 'cancelled by an operator; its rig is gone, nothing was merged');
+      return hands.block(event.text, `add the rig ${s.rig ?? ''} (heartbead rig add), then retry the bead`);
+    case 'enqueued':
+      landing.queuedSha = event.sha;
+      return;
+    case 'approve':
+      if (s.wait?.for !== 'approval' || s.sha === undefined) return;
+      landing.approvedSha = s.sha;
+      hands.tell(`approved by ${event.by}`);
+      return toQueue(hands);
+    case 'requestChanges':
+      if (s.wait?.for !== 'approval') return;
+      return rework(hands, landing, 'changes were requested', `A reviewer asks for changes: ${event.feedback}`);
+    case 'causeGone':
+      // Told by the caller's own rule for a retry.
+      return;
+    case 'offeredAgain':
+      return mayOfferAgain(s) ? toQueue(hands) : undefined;
+    case 'mergeEnded':
+      return mergeEnded(hands, landing, event.ended);
+  }
+}
+
+/** Settings apply to the next attempt: what the bead's own sling said stays only where the rig says nothing. */
+function applySettings(s: BeadState, { settings }: Granted): void {
+  s.repo = settings.repo;
+  if (settings.base !== undefined) s.base = settings.base;
+  // Whatever the rig's agent is now: a wrong one may have been mended since the last attempt.
+  if (s.landing && s.agentSpec.adapter === 'rig') s.landing.rigsAgent = true;
+  if (s.landing?.rigsAgent === true) s.agentSpec = settings.agent;
+  s.workspace = workspaceOf(settings);
+  if (settings.clocks !== undefined) s.clocks = { ...mergeClocks(settings.clocks), ...s.ownClocks };
+  if (settings.budgets !== undefined) s.budgets = { ...mergeBudgets(settings.budgets), ...s.ownBudgets };
+}
+
+function mergeEnded(hands: Hands, landing: Landing, ended: MergeEnded): void {
+  const { s } = hands;
+  // About a commit that the bead no longer offers: a late answer.
+  if (ended.sha !== landing.queuedSha) return;
+  delete landing.queuedSha;
+  delete landing.withdrawing;
+  const { result } = ended;
+  if (result.outcome === 'merged') {
+    if (result.foreign === true && landing.approval && landing.foreignSha !== result.sha && !s.cancelling) {
+      // What was approved was a merge by the refinery; that it is there already is news to whoever approved.
+      landing.foreignSha = result.sha;
+      delete landing.approvedSha;
+      const where = `${result.target} has it already as ${result.sha.slice(0, 12)}, and not by the refinery`;
+      s.wait = { for: 'approval', since: hands.now, text: `${where}: a person has to say that it may stay` };
+      s.reason = `${where} (its agent, or somebody else, pushed or merged it): look at it, then approve the bead, or mend the branch and request changes`;
+      s.attention = 'approval';
+      return hands.tell(`not taken as approved: ${where}`);
+    }
+    landing.mergedSha = result.sha;
+    const late = s.cancelling ? ' (before the cancel took effect)' : '';
+    return hands.finish(
+      'closed',
+      mergedBy(result.strategy) === 'nobody'
+        ? `pushed as ${s.branch ?? 'its branch'}; this rig merges nothing${late}`
+        : result.foreign === true
+          ? `${result.target} had it already as ${result.sha.slice(0, 12)}, not by the refinery; the checks pass there${late}`
+          : `merged into ${result.target} as ${result.sha.slice(0, 12)}${late}`,
+    );
+  }
+  if (s.cancelling) return hands.finish('cancelled', 'cancelled by an operator before its merge; its branch is kept');
+  delete s.wait;
+  switch (result.outcome) {
+    case 'conflict': {
+      const paths = some(result.paths);
+      return rework(
+        hands,
+        landing,
+        `conflict with ${result.target} in ${paths}`,
+        `Your branch conflicts with ${result.target} (at ${result.targetSha.slice(0, 12)}). Run \`git fetch origin\` and \`git merge origin/${result.target}\`, resolve the conflicts, commit, and report done. The conflicts are in: ${paths}.`,
+      );
+    }
+    case 'unrelated':
+      return rework(
+        hands,
+        landing,
+        `no commit in common with ${result.target}`,
+        `Your work (${s.sha ?? '?'}) has no commit in common with ${result.target} (at ${result.targetSha.slice(0, 12)}), so that it cannot be merged. The next attempt begins at the base: bring your changes there (\`git checkout ${s.sha ?? 'COMMIT'} -- PATH\`), commit, and report done.`,
+      );
+    case 'checks_failed': {
+      const how = result.timedOut ? 'did not end in time' : 'failed';
+      const said = `The check "${result.check}" ${how} on your work merged with its target. Its last output:\n`;
+      return rework(
+        hands,
+        landing,
+        `check ${result.check} ${how} on the merged tree`,
+        said + clipStart(result.logTail, limits.textChars - said.length),
+      );
+    }
+    case 'push_rejected':
+      return hands.block(
+        `the merge could not be pushed: ${result.reason}`,
+        'mend what the remote objects to, then retry the bead: it goes back into the queue',
+      );
+    case 'error':
+      return hands.block(
+        `the merge failed: ${result.reason}`,
+        'mend what the reason names, then retry the bead: it goes back into the queue',
+      );
+  }
+}
+
+/** Paths for people and prompts: twenty are enough to begin with, and git itself names the others. */
+const some = (paths: readonly string[]): string =>
+  `${paths
+    .slice(0, 20)
+    .map((path) => clipStart(path, 80))
+    .join(', ')}${paths.length > 20 ? ` and ${paths.length - 20} more` : ''}`;
+
+/** Round again, on the same line of commits: the next attempt goes on from the branch as it was verified. */
+function rework(hands: Hands, landing: Landing, why: string, advice: string): void {
+  const { s } = hands;
+  if (s.attention === 'approval') delete s.attention;
+  s.used.reworkRounds += 1;
+  const last = s.attempts.at(-1);
+  if (s.sha !== undefined && last !== undefined)
+    s.checkpoint = { sha: s.sha, ref: attemptRefs.branchRef(s.bead, last.id), wip: false };
+  delete landing.approvedSha;
+  landing.toRework = true;
+  hands.tell(`rework ${s.used.reworkRounds}: ${why}`);
+  s.messages = [
+    ...s.messages,
+    { id: `rework-${s.used.reworkRounds}-${hands.now}`, from: 'heartbead', at: hands.now, text: clip(advice) },
+  ];
+  if (s.used.reworkRounds > s.budgets.reworkRounds) {
+    return hands.block(
+      `${s.budgets.reworkRounds} rounds of rework did not help; the last one: ${why}`,
+      'read the attempts and the messages, mend the cause or nudge with advice, then retry the bead',
+    );
+  }
+  const usedUp = usageProblem(s);
+  if (usedUp !== undefined)
+    return hands.block(
+      `${usedUp}; there is rework to do: ${why}`,
+      'look at what it was used for (heartbead show), then retry the bead: its budget counts anew from there',
+    );
+  delete s.wait;
+  s.reason = `rework ${s.used.reworkRounds} of ${s.budgets.reworkRounds}: ${why}`;
+}
+
+/** @returns whether what was verified last may be merged as it is, and nothing else is under way. */
+export function mayOfferAgain(s: BeadState): boolean {
+  const { landing, branch, sha } = s;
+  if (
+    landing === undefined ||
+    isFinal(s.status) ||
+    s.cancelling ||
+    s.current !== undefined ||
+    s.wait !== undefined ||
+    s.salvage !== undefined
+  )
+    return false;
+  const last = s.attempts.at(-1);
+  return (
+    branch !== undefined &&
+    sha !== undefined &&
+    last?.outcome === 'done' &&
+    last.sha === sha &&
+    landing.toRework !== true &&
+    landing.mergedSha === undefined
+  );
+}
+
+/**
+ * The rule before the patch `a-retry-offers-verified-work`, kept so that older histories replay: an attempt that ended
+ * with a checkpoint at its last commit, as most do, was taken for one to rework.
+ */
+export function retryLanding(hands: Hands, landing: Landing): boolean {
+  const { s } = hands;
+  const last = s.attempts.at(-1);
+  if (s.sha === undefined || s.branch === undefined || last?.outcome !== 'done' || s.checkpoint?.sha === s.sha)
+    return false;
+  if (landing.mergedSha !== undefined) return false;
+  s.status = 'in_review';
+  toQueue(hands);
+  return true;
+}

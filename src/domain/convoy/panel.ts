@@ -1,0 +1,73 @@
+import { markdownText } from '../../contract/index.js';
+import type { ConvoyBeadState, ConvoyState } from '../../contract/index.js';
+import { convoyProgress, personNeeded, statusWords, waitingReason } from './ready.js';
+import { panelChars, storyLines, table } from '../markdown.js';
+
+const shown = 60;
+/** What a person looks for comes first. */
+const order: Record<ConvoyBeadState['status'], number> = {
+  failed: 0,
+  cancelled: 1,
+  running: 2,
+  starting: 3,
+  pending: 4,
+  skipped: 5,
+  merged: 6,
+};
+
+/** The live panel of a convoy in the Web UI: what landed, what waits for what, what needs a person. Markdown. */
+export function convoyDetails(s: ConvoyState): string {
+  const { merged, total } = convoyProgress(s);
+  const rows = [
+    ['state', `**${s.status}**: ${markdownText(s.reason)}`],
+    ['progress', `${merged} of ${total} beads merged`],
+    [
+      'lands on',
+      `${s.targetBranch === undefined ? 'the base branch' : `\`${s.targetBranch}\``} by rig ${s.rig}${s.target === 'integration' ? `, then as a whole on ${s.base === undefined ? 'its base' : `\`${s.base}\``}` : ''}`,
+    ],
+    [
+      'when a bead fails',
+      {
+        wait: 'those that need it wait for a person',
+        'skip-dependants': 'those that need it are skipped',
+        stop: 'everything else is cancelled',
+      }[s.policy],
+    ],
+    ...(s.landing === undefined
+      ? []
+      : [
+          [
+            'landing',
+            `${s.landing.step}${s.landing.tries > 0 ? `, try ${s.landing.tries}` : ''}${s.landing.lastReason === undefined ? '' : `; the last one: ${markdownText(s.landing.lastReason)}`}`,
+          ],
+        ]),
+  ];
+  const needed = personNeeded(s);
+  const beads = [...s.beads].sort((a, b) => order[a.status] - order[b.status]).slice(0, shown);
+  return [
+    ...table(
+      ['', ''],
+      rows.map(([name = '', text = '']) => [`**${name}**`, text]),
+    ),
+    ...(needed.length === 0
+      ? []
+      : ['', '**Needs a person**', '', ...needed.slice(0, 10).map((text) => `- ${markdownText(text)}`)]),
+    '',
+    ...table(
+      ['bead', 'needs', 'status', ''],
+      beads.map((bead) => [bead.id, bead.needs.join(', '), statusWords(bead), why(s, bead)]),
+    ),
+    ...(s.beads.length > shown ? [`… and ${s.beads.length - shown} more`] : []),
+    '',
+    '**Story**',
+    '',
+    ...storyLines(s.story),
+  ]
+    .join('\n')
+    .slice(0, panelChars);
+}
+
+function why(s: ConvoyState, bead: ConvoyBeadState): string {
+  if (bead.status === 'merged') return bead.sha === undefined ? '' : `\`${bead.sha.slice(0, 12)}\``;
+  return markdownText((waitingReason(s, bead.id) ?? bead.reason ?? '').slice(0, 150));
+}

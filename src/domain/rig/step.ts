@@ -1,0 +1,217 @@
+/**
+ * A rig as a pure function of (state, event, now): who may run an agent, what is merged next, and when neither. The
+ * workflow feeds it events and carries out what `rigErrands` asks for.
+ * @module
+ */
+import { clip } from '../../contract/index.js';
+import type {
+  MergeOutcome,
+  MergeRequest,
+  ProbeProgress,
+  ReturnSlot,
+  RigChange,
+  RigInput,
+  RigState,
+  SlotRequest,
+  WithdrawMerge,
+} from '../../contract/index.js';
+import { closedBreaker } from './breaker.js';
+import { RigDraft } from './draft.js';
+import { MergeRules } from './merges.js';
+import { byMergeOrder, bySlotOrder } from './queue.js';
+import { changedSettings, changeSettings } from './settings.js';
+import { SlotRules } from './slots.js';
+import { inForce } from './stops.js';
+
+/** Everything that can happen to a rig. Closed union. */
+export type RigEvent =
+  /** The clock was looked at. */
+  | { type: 'tick' }
+  | { type: 'asked'; request: SlotRequest }
+  | { type: 'returned'; end: ReturnSlot }
+  | { type: 'progressed'; progress: ProbeProgress }
+  /** The bead has its `granted`, or is gone. */
+  | { type: 'grantTold'; bead: string; delivered: boolean }
+  | { type: 'newsTold'; id: number; delivered: boolean }
+  | { type: 'enqueued'; request: MergeRequest }
+  | { type: 'withdrawn'; withdrawal: Required<WithdrawMerge> }
+  | { type: 'mergeStarted'; workflowId: string; sha: string }
+  | { type: 'mergeEnded'; workflowId: string; sha: string; outcome: MergeOutcome }
+  /** The activity gave up: the infrastructure's failure, which says nothing about the item. */
+  | { type: 'mergeBroke'; workflowId: string; sha: string; reason: string }
+  /** These workflows have ended; it was asked at `askedAt`, and what began later is another story. */
+  | { type: 'looked'; askedAt: number; gone: { workflowId: string; status: string }[] }
+  | { type: 'configured'; change: RigChange }
+  | { type: 'paused' }
+  | { type: 'resumed' }
+  | { type: 'removed'; reason: string }
+  | { type: 'malformed'; message: string; problem: string }
+  | { type: 'renewed' };
+
+/** A merge that begins for the fourth time wants a person's look. */
+const triesToAttention = 3;
+
+/** @returns the state of a rig at its start. The input has been checked (`rigInputProblem`). */
+export function initialRig({ rig, settings }: RigInput, now: number): RigState {
+  return {
+    rig,
+    settings,
+    version: 1,
+    paused: false,
+    removed: false,
+    breaker: closedBreaker,
+    grants: [],
+    waiting: [],
+    queue: [],
+    merging: [],
+    merged: [],
+    notMerged: [],
+    news: [],
+    newsCount: 0,
+    malformed: 0,
+    story: [{ at: now, text: 'added' }],
+    runs: 1,
+  };
+}
+
+/** What a rig is at, in a word; shown in the search attribute `BeadStatus`. */
+export type RigStatus = 'active' | 'paused' | 'breaker' | 'stopped' | 'removed';
+export function rigStatus(s: RigState): RigStatus {
+  if (s.removed) return 'removed';
+  if (s.paused) return 'paused';
+  if (s.breaker.open) return 'breaker';
+  return (s.stops ?? []).some(inForce) ? 'stopped' : 'active';
+}
+
+/**
+ * One step of a rig.
+ * @param state is never changed.
+ * @param now milliseconds, of the workflow's clock.
+ */
+export function stepRig(state: RigState, event: RigEvent, now: number): RigState {
+  const draft: RigState = {
+    ...state,
+    grants: [...state.grants],
+    waiting: [...state.waiting],
+    queue: [...state.queue],
+    merging: [...state.merging],
+    merged: [...state.merged],
+    notMerged: [...state.notMerged],
+    news: [...state.news],
+    story: [...state.story],
+  };
+  new RigStep(new RigDraft(draft, now)).take(event);
+  return draft;
+}
+
+/** Hands each event to those whose affair it is. */
+class RigStep {
+  readonly #slots: SlotRules;
+  readonly #merges: MergeRules;
+
+  constructor(private readonly draft: RigDraft) {
+    this.#slots = new SlotRules(draft);
+    this.#merges = new MergeRules(draft);
+  }
+
+  take(event: RigEvent): void {
+    const { s, now } = this.draft;
+    this.#apply(event);
+    this.#merges.ripen();
+    s.waiting.sort(bySlotOrder);
+    s.queue.sort(byMergeOrder(now));
+    this.#slots.grant();
+    this.#derive();
+  }
+
+  #apply(event: RigEvent): void {
+    const { s, now } = this.draft;
+    switch (event.type) {
+      case 'tick':
+        return;
+      case 'renewed':
+        s.runs += 1;
+        return;
+      case 'malformed':
+        s.malformed += 1;
+        return;
+      case 'asked':
+        return this.#slots.asked(event.request);
+      case 'returned':
+        return this.#slots.returned(event.end);
+      case 'progressed':
+        return this.#slots.progressed(event.progress);
+      case 'grantTold':
+        return this.#slots.grantTold(event.bead, event.delivered);
+      case 'newsTold':
+        return this.#newsTold(event.id, event.delivered);
+      case 'enqueued':
+        return this.#merges.enqueued(event.request);
+      case 'withdrawn':
+        return this.#merges.withdrawn(event.withdrawal);
+      case 'mergeStarted':
+        return this.#merges.mergeStarted(event.workflowId, event.sha);
+      case 'mergeEnded':
+        return this.#merges.mergeEnded(event.workflowId, event.sha, event.outcome);
+      case 'mergeBroke':
+        return this.#merges.mergeBroke(event.workflowId, event.sha, clip(event.reason, 500));
+      case 'looked': {
+        const gone = new Map(
+          event.gone.map(({ workflowId, status }) => [
+            workflowId,
+            `its workflow is gone (${status.toLowerCase().replaceAll('_', ' ')})`,
+          ]),
+        );
+        this.#slots.gone(gone, event.askedAt);
+        return this.#merges.gone(gone, event.askedAt);
+      }
+      case 'configured':
+        return this.#configured(event.change);
+      case 'paused':
+        s.paused = true;
+        return this.draft.tell('paused by an operator: no new attempts and merges');
+      case 'resumed':
+        // Whoever resumes has looked after things: one attempt may find out at once.
+        if (s.breaker.open) s.breaker = { ...s.breaker, probeAt: now };
+        s.paused = false;
+        this.draft.tell('resumed by an operator');
+        return this.#slots.resumed();
+      case 'removed':
+        if (s.removed) return;
+        s.removed = true;
+        this.draft.tell(`is being removed: ${event.reason}`);
+        this.#slots.removed();
+        return this.#merges.removed();
+      default:
+        event satisfies never;
+    }
+  }
+
+  #derive(): void {
+    const { s } = this.draft;
+    const stuck = [...s.queue, ...s.merging].some(({ tries }) => tries >= triesToAttention);
+    if (s.breaker.open) s.attention = 'breaker';
+    else if ((s.stops ?? []).some(inForce)) s.attention = 'stopped';
+    else if (stuck) s.attention = 'merge';
+    else delete s.attention;
+  }
+
+  #newsTold(id: number, delivered: boolean): void {
+    const { s } = this.draft;
+    const news = s.news.find((one) => one.id === id);
+    s.news = s.news.filter((one) => one.id !== id);
+    if (news !== undefined && !delivered)
+      this.draft.tell(`${news.workflowId} has ended before it could be told (${news.signal})`);
+  }
+
+  #configured(change: RigChange): void {
+    const { s } = this.draft;
+    const settings = changeSettings(s.settings, change);
+    const changed = changedSettings(s.settings, settings);
+    if (changed.length === 0) return;
+    s.settings = settings;
+    s.version += 1;
+    this.draft.tell(`version ${s.version} of the settings: changed ${changed.join(', ')}`);
+    this.#slots.configured(changed);
+  }
+}

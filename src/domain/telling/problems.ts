@@ -1,0 +1,506 @@
+import type { BeadView, ConvoyView, RigStop, RigView, SharedCause } from '../../contract/index.js';
+import { lossesToOpen } from '../rig/breaker.js';
+import { personNeeded } from '../convoy/ready.js';
+import { sharedCauseOf } from '../bead/landing.js';
+import { bareReason, heldBy, inForce, stopText } from '../rig/stops.js';
+import type { DamagedFact, TownFacts } from './town-facts.js';
+import { minutes } from '../words.js';
+
+/** Everything that needs a person. Closed union; `docs/operators.md` has a section for each. */
+export type ProblemKind =
+  | 'no-worker'
+  | 'hosts-full'
+  | 'no-refinery'
+  | 'host-silent'
+  | 'attempt-damaged'
+  | 'shared-cause'
+  | 'spend'
+  | 'bead-blocked'
+  | 'escalation'
+  | 'approval'
+  | 'budget'
+  | 'losses'
+  | 'stalled'
+  | 'saves-stay'
+  | 'suspect'
+  | 'stopping'
+  | 'paused'
+  | 'no-answer'
+  | 'malformed'
+  | 'breaker'
+  | 'rig-paused'
+  | 'merge-failed'
+  | 'convoy-blocked'
+  | 'convoy-paused'
+  | 'convoy-staged';
+
+/**
+ * `stuck`: nothing happens before a person acts. `look`: it may go on by itself, but somebody should look. `know`:
+ * somebody wanted it so.
+ */
+export type Severity = 'stuck' | 'look' | 'know';
+
+/** One thing that needs a person. */
+export interface Problem {
+  kind: ProblemKind;
+  severity: Severity;
+  /** The bead, rig, convoy, host or task queue that it is about. */
+  about: string;
+  what: string;
+  why: string;
+  /** The command that helps, ready to be typed. It never ends, removes or overrides anything. */
+  fix: string;
+  /** What to do besides, in words. */
+  advice?: string;
+  /** Since when, in milliseconds, where that is known. */
+  since?: number;
+  /** Whoever tells of problems tells once of those with the same key; its kind and `about` when absent. */
+  once?: string;
+  /** What `about` names, where the kind does not say it. */
+  of?: 'bead' | 'rig' | 'host';
+}
+
+/**
+ * An attempt waits so long in the queue before that is worth a person's look: a host that has just come free polls
+ * within seconds.
+ */
+const slotPatience = 5 * 60_000;
+/** From the order to stop to a host's word, over and above the agent's own `stopGrace`. */
+const stopPatience = 60_000;
+
+const order: Record<Severity, number> = { stuck: 0, look: 1, know: 2 };
+
+/** @returns all that needs a person: what stands still first, then the oldest. */
+export function problemsOf(town: TownFacts): Problem[] {
+  const shared = sharedByHost(town);
+  const inRigs = new Set(town.rigs.flatMap(({ view }) => (view?.stops ?? []).filter(inForce).flatMap(blockedBy)));
+  const found = [
+    ...townProblems(town),
+    ...shared.flatMap(({ beads, cause, host }) => (beads.length < 2 ? [] : [sharedProblem(cause, host, beads)])),
+    ...(town.damaged ?? []).map(damagedProblem),
+    ...town.rigs.flatMap(({ rig, view }) => (view === undefined ? [] : rigProblems(rig, view))),
+    ...town.convoys.flatMap(({ convoy, view }) => (view === undefined ? [] : convoyProblems(convoy, view))),
+    ...town.beads.flatMap(({ bead, view }) =>
+      view === undefined ? unanswered(bead, town) : beadProblems(view, town.now, alone(view)),
+    ),
+  ];
+  /** @returns whether a blocked bead is a problem by itself, or one of many; and under which key it is told. */
+  function alone(view: BeadView): { listed: boolean; once?: string } {
+    if (inRigs.has(view.bead)) return { listed: false };
+    const group = shared.find(({ beads }) => beads.includes(view));
+    return group === undefined
+      ? { listed: true }
+      : { listed: group.beads.length < 2, once: onceOf(group.cause, group.host, group.beads) };
+  }
+  return found
+    .map((problem, index) => ({ problem, index }))
+    .sort(
+      (a, b) =>
+        order[a.problem.severity] - order[b.problem.severity] ||
+        (a.problem.since ?? 0) - (b.problem.since ?? 0) ||
+        a.index - b.index,
+    )
+    .map(({ problem }) => problem);
+}
+
+function townProblems({ beads, rigs, convoys, hosts, taskQueue, now }: TownFacts): Problem[] {
+  const found: Problem[] = [];
+  const open = beads.length + rigs.length + convoys.length;
+  if (hosts.up.length === 0) {
+    // Everything else follows from it: no bead can even say how it is.
+    return open === 0
+      ? []
+      : [
+          {
+            kind: 'no-worker',
+            severity: 'stuck',
+            about: taskQueue,
+            what: `no worker polls ${taskQueue}`,
+            why: `${open} open ${open === 1 ? 'workflow waits' : 'workflows wait'} for one; agents that already run go on`,
+            fix: 'heartbead up',
+          },
+        ];
+  }
+  const waiting = beads.flatMap(({ view }) =>
+    view?.current !== undefined &&
+    view.current.acceptedAt === undefined &&
+    view.current.stopping === undefined &&
+    !view.paused
+      ? [view.current.startedAt]
+      : [],
+  );
+  const longest = Math.min(...waiting);
+  if (waiting.length > 0 && hosts.free.length === 0 && now - longest > slotPatience) {
+    found.push({
+      kind: 'hosts-full',
+      severity: 'look',
+      about: taskQueue,
+      what: `${waiting.length} ${waiting.length === 1 ? 'attempt waits' : 'attempts wait'} for a place, and no host has one free`,
+      why: `${hosts.up.length} ${hosts.up.length === 1 ? 'host is' : 'hosts are'} up (${hosts.up.join(', ')}), all at their limit of agents or below their floor of free disk`,
+      fix: 'heartbead doctor',
+      advice: 'start a worker on another host, or one with a higher --max-agents',
+      since: longest,
+    });
+  }
+  const merges = rigs.some(({ view }) => view !== undefined && view.queue.length + view.merging.length > 0);
+  if (merges && hosts.merging.length === 0)
+    found.push({
+      kind: 'no-refinery',
+      severity: 'stuck',
+      about: taskQueue,
+      what: 'work waits for its merge, and no worker polls the merge queue',
+      why: 'every worker of this version does: those that are up are older, or have just gone',
+      fix: 'heartbead doctor',
+    });
+  for (const host of hosts.silent) {
+    const on = beads.flatMap(({ bead, view }) => (view?.current?.host === host ? [bead] : []));
+    found.push({
+      kind: 'host-silent',
+      severity: 'look',
+      about: host,
+      what: `host ${host} is out of reach`,
+      why: `nobody polls its queue; it has an attempt of ${on.join(', ')}`,
+      fix: `heartbead explain ${on[0] ?? ''}`.trim(),
+      advice: 'start its worker again (heartbead up, there): it adopts what still runs',
+    });
+  }
+  return found;
+}
+
+const damagedProblem = ({ bead, attempt, problem, setAside }: DamagedFact): Problem => ({
+  kind: 'attempt-damaged',
+  severity: 'look',
+  about: bead,
+  what: `the folder of attempt ${attempt} of bead ${bead} on this host is damaged`,
+  why: `${problem}; the worker passes it over and has ended what was left of its agent`,
+  fix: setAside,
+  advice: 'look first whether its worktree holds work that is nowhere else; the bead goes on with its next attempt',
+});
+
+function unanswered(bead: string, { hosts }: TownFacts): Problem[] {
+  return hosts.up.length === 0
+    ? []
+    : [
+        {
+          kind: 'no-answer',
+          severity: 'look',
+          about: bead,
+          what: `bead ${bead} does not answer`,
+          why: 'a worker is up, but the bead did not answer in time: its workflow task fails again and again, or the worker is overloaded',
+          fix: `heartbead show ${bead}`,
+          advice: 'the log of the worker says why',
+        },
+      ];
+}
+
+const blockedBy = ({ met }: RigStop): string[] => met.map(({ bead }) => bead);
+
+/** Beads that the same thing blocks on one host. */
+interface SharedByHost {
+  cause: SharedCause;
+  host: string;
+  /** The one that has been blocked for longest first. */
+  beads: BeadView[];
+}
+
+/** Without a rig, what beads have in common is their host and their agent. */
+function sharedByHost({ beads }: TownFacts): SharedByHost[] {
+  const groups = new Map<string, SharedByHost>();
+  for (const { view } of beads) {
+    if (view === undefined || view.rig !== undefined) continue;
+    const cause = sharedCauseOf(view);
+    const last = view.attempts.at(-1);
+    if (cause === undefined || last?.host === undefined) continue;
+    // What the remote of one repository refuses is another matter than what another one does.
+    const what = cause === 'push_refused' ? view.repo : view.agentSpec.adapter;
+    const reason = cause === 'setup_failed' || cause === 'push_refused' ? bareReason(last.reason ?? '') : '';
+    const key = JSON.stringify([last.host, cause, what, reason]);
+    const group = groups.get(key) ?? { cause, host: last.host, beads: [] };
+    group.beads.push(view);
+    groups.set(key, group);
+  }
+  for (const { beads: of } of groups.values()) of.sort((a, b) => blockedSince(a) - blockedSince(b));
+  return [...groups.values()];
+}
+const blockedSince = ({ wait }: BeadView): number => (wait?.for === 'person' ? wait.since : 0);
+
+const onceOf = (cause: SharedCause, host: string, beads: readonly BeadView[]): string =>
+  `${cause}:${host}:${beads[0]?.bead ?? ''}:${beads[0] === undefined ? 0 : blockedSince(beads[0])}`;
+
+function sharedProblem(cause: SharedCause, host: string, beads: readonly BeadView[]): Problem {
+  const [first] = beads;
+  const wait = first?.wait?.for === 'person' ? first.wait : undefined;
+  const names = beads.map(({ bead }) => bead);
+  return {
+    kind: 'shared-cause',
+    of: 'host',
+    severity: 'stuck',
+    about: host,
+    what: `${beads.length} beads are blocked on host ${host} by one cause`,
+    why: `${wait?.text ?? cause}; ${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`,
+    fix: `heartbead retry --host ${host} --cause ${cause}`,
+    advice: wait === undefined ? undefined : `first: ${wait.fix}`,
+    since: wait?.since,
+    once: onceOf(cause, host, beads),
+  };
+}
+
+function beadProblems(view: BeadView, now: number, { listed, once }: { listed: boolean; once?: string }): Problem[] {
+  const { bead, current, clocks } = view;
+  const found: Problem[] = [];
+  const add = (
+    kind: ProblemKind,
+    severity: Severity,
+    what: string,
+    why: string,
+    fix: string,
+    more: Pick<Problem, 'advice' | 'since' | 'once'> = {},
+  ): void => void found.push({ kind, severity, about: bead, what, why, fix, ...more });
+  const escalated = view.attention === 'escalation';
+  if (view.wait?.for === 'person' && !listed) {
+    // Told with the others that the same thing blocks.
+  } else if (view.wait?.for === 'person') {
+    const { text, fix, since } = view.wait;
+    const budget = /budget/.test(fix);
+    add(
+      budget ? 'budget' : escalated ? 'escalation' : 'bead-blocked',
+      'stuck',
+      `bead ${bead} is blocked`,
+      text,
+      `heartbead retry ${bead}`,
+      { advice: `first: ${fix}`, since, once },
+    );
+  } else if (view.wait?.for === 'approval') {
+    add('approval', 'stuck', `bead ${bead} waits for approval`, view.reason, `heartbead approve ${bead}`, {
+      advice: `look at ${view.branch ?? 'its branch'} first; heartbead request-changes sends it back`,
+      since: view.wait.since,
+    });
+  } else if (escalated) {
+    add(
+      'escalation',
+      'look',
+      `the agent of bead ${bead} asks for a person`,
+      lastNote(view),
+      `heartbead nudge ${bead} "your answer"`,
+      { advice: `heartbead show ${bead} has its notes` },
+    );
+  }
+  // Said for as long as the row lasts: the agent at work now may be lost as those before it.
+  if (view.used.infraLosses >= lossesToOpen && view.wait?.for !== 'person') {
+    const last = view.attempts.findLast(({ countedAs }) => countedAs === 'infra');
+    add(
+      'losses',
+      'look',
+      `bead ${bead} has lost ${view.used.infraLosses} agents in a row`,
+      `none of them left saved work; at ${view.budgets.infraLosses} the bead is blocked; the last one: ${last?.reason ?? 'see its attempts'}`,
+      `heartbead show ${bead}`,
+      {
+        advice: 'look at what ends them (memory, disk, network); heartbead logs shows their last words',
+        since: last?.endedAt,
+      },
+    );
+  }
+  if (current?.stopping !== undefined && now - current.stopping.at > clocks.stopGrace + stopPatience) {
+    add(
+      'stopping',
+      'look',
+      `bead ${bead} waits until its agent is gone`,
+      `host ${current.host ?? '(unknown)'} has not confirmed the stop for ${minutes(now - current.stopping.at)}`,
+      `heartbead explain ${bead}`,
+      { advice: 'start the worker of that host again', since: current.stopping.at },
+    );
+  } else if (current?.suspectSince !== undefined && now - current.suspectSince > clocks.adoptWithin) {
+    add(
+      'suspect',
+      'look',
+      `the agent of bead ${bead} is out of sight`,
+      current.trouble === undefined
+        ? `host ${current.host ?? '(unknown)'} has been silent for ${minutes(now - current.suspectSince)}; it is not given up before ${minutes(clocks.suspectGrace)} of silence`
+        : `${current.trouble}; it is given up after ${minutes(clocks.suspectGrace)} without a sign of its own (the last one ${minutes(now - current.lastSignAt)} ago)`,
+      `heartbead explain ${bead}`,
+      {
+        advice: `start the worker of host ${current.host ?? '(unknown)'} again: it adopts the attempt`,
+        since: current.suspectSince,
+      },
+    );
+  } else if (current?.fencedOutSince !== undefined) {
+    add(
+      'suspect',
+      'look',
+      `no agent of bead ${bead} can start on host ${current.host ?? '(unknown)'}`,
+      `${current.trouble ?? 'its runner does not reach the server'}; it is given up ${minutes(clocks.suspectGrace)} after the first try`,
+      'heartbead doctor',
+      { advice: 'run it on that host: its runners need the same server as its worker', since: current.fencedOutSince },
+    );
+  } else if (current?.stalledAt !== undefined && view.agent === 'stalled') {
+    add(
+      'stalled',
+      'look',
+      `the agent of bead ${bead} shows no progress`,
+      `none since ${minutes(now - (current.lastProgressAt ?? current.spawnedAt ?? current.stalledAt))}; at ${minutes(clocks.lostAfter)} the attempt is stopped, its work saved`,
+      `heartbead logs ${bead}`,
+      { advice: `heartbead nudge ${bead} "…" gives it a hint`, since: current.stalledAt },
+    );
+  }
+  if (current?.saveProblem !== undefined)
+    add(
+      'saves-stay',
+      'look',
+      `saves of bead ${bead} stay on host ${current.host ?? '(unknown)'}`,
+      current.saveProblem,
+      `heartbead explain ${bead}`,
+      {
+        advice: 'allow refs/heartbead/* on the remote; until then a next attempt finds the saves on that host only',
+      },
+    );
+  if (view.paused)
+    add(
+      'paused',
+      'know',
+      `bead ${bead} is paused`,
+      'by an operator',
+      `heartbead resume ${bead}`,
+      current?.pausedAt === undefined ? {} : { since: current.pausedAt },
+    );
+  else if (current?.pausedByActivity === true)
+    add(
+      'paused',
+      'know',
+      `bead ${bead} is paused`,
+      'its activity was paused in the Web UI',
+      `temporal activity unpause --workflow-id bead-${bead} --activity-type startAgent`,
+      current.pausedAt === undefined ? {} : { since: current.pausedAt },
+    );
+  if (view.malformed > 0)
+    add(
+      'malformed',
+      'look',
+      `bead ${bead} got ${view.malformed} ${view.malformed === 1 ? 'message' : 'messages'} that nobody can read`,
+      'they were dropped: sent by hand or by another version',
+      `heartbead history ${bead}`,
+    );
+  return found;
+}
+
+const lastNote = (view: BeadView): string => view.notes.at(-1) ?? view.reason;
+
+const stopNames: Record<SharedCause, string> = {
+  auth_failed: 'their program cannot log in',
+  out_of_credit: 'their provider wants to be paid',
+  not_installed: 'their program is not there',
+  setup_failed: 'nothing can be made ready for them',
+  push_refused: 'the remote takes no finished work',
+};
+const stopCures: Record<SharedCause, string> = {
+  auth_failed: "first: give the agent's program valid credentials on its host",
+  out_of_credit: 'first: add credit (or raise the spending limit) at the provider',
+  not_installed: 'first: install the program on the hosts, or give the rig another agent (heartbead rig set)',
+  setup_failed: 'first: mend what the reason names; a change by heartbead rig set is tried by itself',
+  push_refused: 'first: mend what the remote objects to; finished commits are pushed before anybody works anew',
+};
+
+function rigProblems(rig: string, view: RigView): Problem[] {
+  const found: Problem[] = [];
+  if (view.breaker.open) {
+    const held = `${view.waiting.length} ${view.waiting.length === 1 ? 'bead waits' : 'beads wait'}`;
+    found.push({
+      kind: 'breaker',
+      severity: 'look',
+      about: rig,
+      what: `rig ${rig} starts no agents: its breaker is open`,
+      why: `${view.breaker.reason ?? `${view.breaker.losses} losses in a row without progress`}; ${held}; one bead at a time tries whether things are better${view.breaker.probeAt === undefined || view.breaker.probeAt <= view.now ? '' : `, the next in ${minutes(view.breaker.probeAt - view.now)}`}`,
+      fix: `heartbead rig show ${rig}`,
+      advice: 'mend the hosts, the network or the repository: the first progress closes it',
+      since: view.breaker.openedAt,
+    });
+  }
+  for (const stop of (view.stops ?? []).filter(inForce)) {
+    const waiting = heldBy(view, stop).length;
+    const all = waiting + stop.met.length;
+    found.push({
+      kind: stop.cause === 'spend' ? 'spend' : 'shared-cause',
+      of: 'rig',
+      severity: stop.probeAt === undefined ? 'stuck' : 'look',
+      about: rig,
+      what: `rig ${rig} starts no agents: ${stop.cause === 'spend' ? 'it has spent its limit' : stopNames[stop.cause]}`,
+      why: `${stopText(stop, view.now)}; ${all} ${all === 1 ? 'bead waits' : 'beads wait'} for it`,
+      fix: `heartbead retry --rig ${rig}`,
+      advice:
+        stop.cause === 'spend'
+          ? `look at what it went into first (heartbead costs --rig ${rig})`
+          : stopCures[stop.cause],
+      since: stop.since,
+    });
+  }
+  if (view.paused)
+    found.push({
+      kind: 'rig-paused',
+      severity: 'know',
+      about: rig,
+      what: `rig ${rig} is paused`,
+      why: `by an operator; ${view.waiting.length} wait for an agent, ${view.queue.length} for a merge`,
+      fix: `heartbead rig resume ${rig}`,
+    });
+  if (view.attention === 'merge') {
+    const last = view.notMerged.at(-1);
+    found.push({
+      kind: 'merge-failed',
+      severity: 'look',
+      about: rig,
+      what: `rig ${rig} has work that could not be merged`,
+      why:
+        last === undefined
+          ? (view.queue.find(({ lastReason }) => lastReason !== undefined)?.lastReason ?? 'see its queue')
+          : `${last.item}: ${last.reason}`,
+      fix: `heartbead queue ${rig}`,
+      ...(last === undefined ? {} : { since: last.at }),
+    });
+  }
+  return found;
+}
+
+function convoyProblems(convoy: string, view: ConvoyView): Problem[] {
+  const needed = personNeeded(view);
+  const found: Problem[] =
+    needed.length === 0
+      ? []
+      : [
+          {
+            kind: 'convoy-blocked',
+            severity: 'stuck',
+            about: convoy,
+            what: `convoy ${convoy} waits for a person`,
+            why: needed.join('; '),
+            fix: convoyFix(convoy, view),
+          },
+        ];
+  if (view.endedAt !== undefined || view.ending !== undefined) return found;
+  if (view.paused)
+    found.push({
+      kind: 'convoy-paused',
+      severity: 'know',
+      about: convoy,
+      what: `convoy ${convoy} is paused`,
+      why: `by an operator; ${view.progress.pending} beads wait`,
+      fix: `heartbead convoy resume ${convoy}`,
+    });
+  if (view.staged)
+    found.push({
+      kind: 'convoy-staged',
+      severity: 'know',
+      about: convoy,
+      what: `convoy ${convoy} is staged`,
+      why: `${view.progress.total} beads wait for its start`,
+      fix: `heartbead convoy start ${convoy}`,
+      since: view.createdAt,
+    });
+  return found;
+}
+
+function convoyFix(convoy: string, view: ConvoyView): string {
+  if (view.trouble !== undefined || view.landing?.step === 'stuck') return `heartbead convoy resume ${convoy}`;
+  const lost = view.beads.find(({ status }) => status === 'failed' || status === 'cancelled');
+  if (lost !== undefined && view.policy === 'wait') return `heartbead convoy retry ${convoy} ${lost.id}`;
+  const blocked = view.beads.find(({ status, bead }) => status === 'running' && bead === 'blocked');
+  return blocked === undefined ? `heartbead convoy show ${convoy}` : `heartbead explain ${convoy}-${blocked.id}`;
+}

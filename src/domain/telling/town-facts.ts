@@ -1,0 +1,59 @@
+/**
+ * What is known of a town at one moment, put together by whoever asks; the decisions on it are in `problems.ts` and
+ * `why-not.ts`. @module
+ */
+import type { BeadView, ConvoyView, RigView } from '../../contract/index.js';
+
+/** A bead as it was found. Without a view it did not answer. */
+export interface BeadFact {
+  bead: string;
+  /** As last published, which is a moment late: only for beads that do not answer. */
+  status: string;
+  view?: BeadView;
+}
+export interface ConvoyFact {
+  convoy: string;
+  view?: ConvoyView;
+}
+export interface RigFact {
+  rig: string;
+  view?: RigView;
+}
+
+/** Who works for the town, as the server sees it: ids of hosts whose worker polls now. */
+export interface TownHosts {
+  /** Poll the main queue: their worker is up. */
+  up: string[];
+  /** Poll the agents queue: they have a place free. A full host does not poll there. */
+  free: string[];
+  /** Poll the merge queue. */
+  merging: string[];
+  /** Hosts with an attempt now whose own queue nobody polls: out of reach. */
+  silent: string[];
+  /** Attempts that wait in the agents queue, as far as the server counts them. */
+  queued?: number;
+}
+
+/** An attempt on this host whose folder cannot be read. */
+export interface DamagedFact {
+  bead: string;
+  attempt: string;
+  /** Names the file. */
+  problem: string;
+  /** The command that puts its folder aside. */
+  setAside: string;
+}
+
+export interface TownFacts {
+  /** Milliseconds, of whoever asks. */
+  now: number;
+  taskQueue: string;
+  beads: BeadFact[];
+  /** There are more open beads than were looked at. */
+  more: boolean;
+  convoys: ConvoyFact[];
+  rigs: RigFact[];
+  hosts: TownHosts;
+  /** On the disk of whoever asks, who may have looked there. */
+  damaged?: DamagedFact[];
+}
