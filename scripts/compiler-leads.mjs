@@ -62,7 +62,7 @@ export const changes = [
     file: 'src/contract/types.ts',
     find: 'export const heartbeatKinds = [',
     add: "'tried', ",
-    stops: ['src/domain/bead/step.ts', 'src/domain/telling/story.ts'],
+    stops: ['src/domain/bead/attempts.ts', 'src/domain/telling/story.ts'],
   },
   {
     name: 'field of a heartbeat',

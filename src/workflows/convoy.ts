@@ -2,7 +2,7 @@
  * The convoy workflow: beads with dependencies that land together. Input: `ConvoyInput`; result: `ConvoyResult`. It
  * ends `Completed` (landed, or failed by its policy), `Canceled` when all its beads are gone, or `Failed` when its
  * input is no good. Beads are workflows of their own: started by an activity, heard by signals, looked at from time to
- * time. Continues as new by itself. All decisions are in `domain/convoy*.ts`; this is the shell.
+ * time. Continues as new by itself. All decisions are in `domain/convoy`; this is the shell.
  * @module
  */
 import {

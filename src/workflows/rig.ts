@@ -1,7 +1,7 @@
 /**
  * The rig workflow: one repository's agents and merges. Input: `RigInput`; result: `RigResult`. It lives until it is
  * removed (update `remove`, or a cancel), and continues as new by itself, carrying everything. Beads ask it by signals
- * and are answered by signals; merges are activities on the refinery's queue. All decisions are in `domain/rig*.ts`;
+ * and are answered by signals; merges are activities on the refinery's queue. All decisions are in `domain/rig`;
  * this is the shell.
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * What a bead with a rig does besides running attempts: it asks leave for each, waits for approval, stands in the merge
- * queue, and goes round again on a conflict or a failed check. Part of `lifecycle.ts`, kept apart because a bead
+ * queue, and goes round again on a conflict or a failed check. Part of `step.ts`, kept apart because a bead
  * without a rig has none of it.
  * @module
  */
@@ -17,18 +17,9 @@ import type {
   SlotRequest,
 } from '../../contract/index.js';
 import { mergeBudgets, mergeClocks } from '../clocks.js';
+import type { BeadDraft } from './draft.js';
 import { workspaceOf } from '../rig/settings.js';
 import { usageProblem } from './usage.js';
-
-/** What the rules here may do to the bead; `lifecycle.ts` lends its own hands. */
-export interface Hands {
-  readonly s: BeadState;
-  readonly now: number;
-  tell(text: string): void;
-  leaveNote(text: string): void;
-  block(reason: string, fix: string): void;
-  finish(status: 'closed' | 'cancelled', reason: string): void;
-}
 
 export type LandingEvent =
   | { type: 'askedSlot' }
@@ -128,34 +119,34 @@ export const mayDispatch = (s: BeadState): boolean => s.landing === undefined ||
 
 /** The evidence has been seen: a bead with a rig now has to land. */
 export function beginLanding(
-  hands: Hands,
+  draft: BeadDraft,
   landing: Landing,
   evidence: Extract<Evidence, { verdict: 'verified' }>,
 ): void {
-  const { s, now } = hands;
+  const { s, now } = draft;
   s.branch = evidence.branch;
   s.sha = evidence.sha;
   s.baseSha = evidence.baseSha;
   delete landing.toRework;
-  hands.tell(`verified on the remote: ${evidence.branch} at ${evidence.sha.slice(0, 12)}, ${evidence.ahead} ahead`);
+  draft.tell(`verified on the remote: ${evidence.branch} at ${evidence.sha.slice(0, 12)}, ${evidence.ahead} ahead`);
   if (landing.approval && landing.approvedSha !== evidence.sha) {
     s.wait = { for: 'approval', since: now, text: 'a person has to approve the work before it is merged' };
     s.reason = `${evidence.branch} at ${evidence.sha.slice(0, 12)} waits for approval`;
     s.attention = 'approval';
     return;
   }
-  toQueue(hands);
+  toQueue(draft);
 }
 
-function toQueue({ s, now }: Hands): void {
+function toQueue({ s, now }: BeadDraft): void {
   if (s.attention === 'approval') delete s.attention;
   s.wait = { for: 'merge', since: now, text: 'waits for the refinery' };
   s.reason = `${s.branch ?? 'its branch'} waits for the refinery of rig ${s.rig ?? ''}`;
 }
 
 /** One event of the landing. The caller has made sure that the bead has not ended. */
-export function stepLanding(hands: Hands, landing: Landing, event: LandingEvent): void {
-  const { s, now } = hands;
+export function stepLanding(draft: BeadDraft, landing: Landing, event: LandingEvent): void {
+  const { s, now } = draft;
   switch (event.type) {
     case 'askedSlot':
       landing.slot = 'asked';
@@ -185,26 +176,26 @@ export function stepLanding(hands: Hands, landing: Landing, event: LandingEvent)
       landing.slot = 'none';
       delete landing.queuedSha;
       if (s.cancelling)
-        return hands.finish('cancelled', 'cancelled by an operator; its rig is gone, nothing was merged');
-      return hands.block(event.text, `add the rig ${s.rig ?? ''} (heartbead rig add), then retry the bead`);
+        return draft.finish('cancelled', 'cancelled by an operator; its rig is gone, nothing was merged');
+      return draft.block(event.text, `add the rig ${s.rig ?? ''} (heartbead rig add), then retry the bead`);
     case 'enqueued':
       landing.queuedSha = event.sha;
       return;
     case 'approve':
       if (s.wait?.for !== 'approval' || s.sha === undefined) return;
       landing.approvedSha = s.sha;
-      hands.tell(`approved by ${event.by}`);
-      return toQueue(hands);
+      draft.tell(`approved by ${event.by}`);
+      return toQueue(draft);
     case 'requestChanges':
       if (s.wait?.for !== 'approval') return;
-      return rework(hands, landing, 'changes were requested', `A reviewer asks for changes: ${event.feedback}`);
+      return rework(draft, landing, 'changes were requested', `A reviewer asks for changes: ${event.feedback}`);
     case 'causeGone':
       // Told by the caller's own rule for a retry.
       return;
     case 'offeredAgain':
-      return mayOfferAgain(s) ? toQueue(hands) : undefined;
+      return mayOfferAgain(s) ? toQueue(draft) : undefined;
     case 'mergeEnded':
-      return mergeEnded(hands, landing, event.ended);
+      return mergeEnded(draft, landing, event.ended);
   }
 }
 
@@ -220,8 +211,8 @@ function applySettings(s: BeadState, { settings }: Granted): void {
   if (settings.budgets !== undefined) s.budgets = { ...mergeBudgets(settings.budgets), ...s.ownBudgets };
 }
 
-function mergeEnded(hands: Hands, landing: Landing, ended: MergeEnded): void {
-  const { s } = hands;
+function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void {
+  const { s } = draft;
   // About a commit that the bead no longer offers: a late answer.
   if (ended.sha !== landing.queuedSha) return;
   delete landing.queuedSha;
@@ -233,14 +224,14 @@ function mergeEnded(hands: Hands, landing: Landing, ended: MergeEnded): void {
       landing.foreignSha = result.sha;
       delete landing.approvedSha;
       const where = `${result.target} has it already as ${result.sha.slice(0, 12)}, and not by the refinery`;
-      s.wait = { for: 'approval', since: hands.now, text: `${where}: a person has to say that it may stay` };
+      s.wait = { for: 'approval', since: draft.now, text: `${where}: a person has to say that it may stay` };
       s.reason = `${where} (its agent, or somebody else, pushed or merged it): look at it, then approve the bead, or mend the branch and request changes`;
       s.attention = 'approval';
-      return hands.tell(`not taken as approved: ${where}`);
+      return draft.tell(`not taken as approved: ${where}`);
     }
     landing.mergedSha = result.sha;
     const late = s.cancelling ? ' (before the cancel took effect)' : '';
-    return hands.finish(
+    return draft.finish(
       'closed',
       mergedBy(result.strategy) === 'nobody'
         ? `pushed as ${s.branch ?? 'its branch'}; this rig merges nothing${late}`
@@ -249,13 +240,13 @@ function mergeEnded(hands: Hands, landing: Landing, ended: MergeEnded): void {
           : `merged into ${result.target} as ${result.sha.slice(0, 12)}${late}`,
     );
   }
-  if (s.cancelling) return hands.finish('cancelled', 'cancelled by an operator before its merge; its branch is kept');
+  if (s.cancelling) return draft.finish('cancelled', 'cancelled by an operator before its merge; its branch is kept');
   delete s.wait;
   switch (result.outcome) {
     case 'conflict': {
       const paths = some(result.paths);
       return rework(
-        hands,
+        draft,
         landing,
         `conflict with ${result.target} in ${paths}`,
         `Your branch conflicts with ${result.target} (at ${result.targetSha.slice(0, 12)}). Run \`git fetch origin\` and \`git merge origin/${result.target}\`, resolve the conflicts, commit, and report done. The conflicts are in: ${paths}.`,
@@ -263,7 +254,7 @@ function mergeEnded(hands: Hands, landing: Landing, ended: MergeEnded): void {
     }
     case 'unrelated':
       return rework(
-        hands,
+        draft,
         landing,
         `no commit in common with ${result.target}`,
         `Your work (${s.sha ?? '?'}) has no commit in common with ${result.target} (at ${result.targetSha.slice(0, 12)}), so that it cannot be merged. The next attempt begins at the base: bring your changes there (\`git checkout ${s.sha ?? 'COMMIT'} -- PATH\`), commit, and report done.`,
@@ -272,19 +263,19 @@ function mergeEnded(hands: Hands, landing: Landing, ended: MergeEnded): void {
       const how = result.timedOut ? 'did not end in time' : 'failed';
       const said = `The check "${result.check}" ${how} on your work merged with its target. Its last output:\n`;
       return rework(
-        hands,
+        draft,
         landing,
         `check ${result.check} ${how} on the merged tree`,
         said + clipStart(result.logTail, limits.textChars - said.length),
       );
     }
     case 'push_rejected':
-      return hands.block(
+      return draft.block(
         `the merge could not be pushed: ${result.reason}`,
         'mend what the remote objects to, then retry the bead: it goes back into the queue',
       );
     case 'error':
-      return hands.block(
+      return draft.block(
         `the merge failed: ${result.reason}`,
         'mend what the reason names, then retry the bead: it goes back into the queue',
       );
@@ -299,8 +290,8 @@ const some = (paths: readonly string[]): string =>
     .join(', ')}${paths.length > 20 ? ` and ${paths.length - 20} more` : ''}`;
 
 /** Round again, on the same line of commits: the next attempt goes on from the branch as it was verified. */
-function rework(hands: Hands, landing: Landing, why: string, advice: string): void {
-  const { s } = hands;
+function rework(draft: BeadDraft, landing: Landing, why: string, advice: string): void {
+  const { s } = draft;
   if (s.attention === 'approval') delete s.attention;
   s.used.reworkRounds += 1;
   const last = s.attempts.at(-1);
@@ -308,20 +299,20 @@ function rework(hands: Hands, landing: Landing, why: string, advice: string): vo
     s.checkpoint = { sha: s.sha, ref: attemptRefs.branchRef(s.bead, last.id), wip: false };
   delete landing.approvedSha;
   landing.toRework = true;
-  hands.tell(`rework ${s.used.reworkRounds}: ${why}`);
+  draft.tell(`rework ${s.used.reworkRounds}: ${why}`);
   s.messages = [
     ...s.messages,
-    { id: `rework-${s.used.reworkRounds}-${hands.now}`, from: 'heartbead', at: hands.now, text: clip(advice) },
+    { id: `rework-${s.used.reworkRounds}-${draft.now}`, from: 'heartbead', at: draft.now, text: clip(advice) },
   ];
   if (s.used.reworkRounds > s.budgets.reworkRounds) {
-    return hands.block(
+    return draft.block(
       `${s.budgets.reworkRounds} rounds of rework did not help; the last one: ${why}`,
       'read the attempts and the messages, mend the cause or nudge with advice, then retry the bead',
     );
   }
   const usedUp = usageProblem(s);
   if (usedUp !== undefined)
-    return hands.block(
+    return draft.block(
       `${usedUp}; there is rework to do: ${why}`,
       'look at what it was used for (heartbead show), then retry the bead: its budget counts anew from there',
     );
@@ -356,13 +347,13 @@ export function mayOfferAgain(s: BeadState): boolean {
  * The rule before the patch `a-retry-offers-verified-work`, kept so that older histories replay: an attempt that ended
  * with a checkpoint at its last commit, as most do, was taken for one to rework.
  */
-export function retryLanding(hands: Hands, landing: Landing): boolean {
-  const { s } = hands;
+export function retryLanding(draft: BeadDraft, landing: Landing): boolean {
+  const { s } = draft;
   const last = s.attempts.at(-1);
   if (s.sha === undefined || s.branch === undefined || last?.outcome !== 'done' || s.checkpoint?.sha === s.sha)
     return false;
   if (landing.mergedSha !== undefined) return false;
   s.status = 'in_review';
-  toQueue(hands);
+  toQueue(draft);
   return true;
 }

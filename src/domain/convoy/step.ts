@@ -4,66 +4,14 @@
  * @module
  */
 import { clip, integrationBranch, mergedBy } from '../../contract/index.js';
-import type { BeadReport, ConvoyBead, ConvoyInput, ConvoyState, MergeEnded, RigFacts } from '../../contract/index.js';
+import type { ConvoyState, MergeEnded, RigFacts } from '../../contract/index.js';
 import { BeadRules } from './beads.js';
 import { ConvoyDraft } from './draft.js';
+import type { ConvoyEvent } from './events.js';
+import { landingItem } from './state.js';
 import { isPart } from './effects.js';
 import { deriveStatus, settle } from './settle.js';
 import { outcomeReason } from '../rig/merges.js';
-
-/** Everything that can happen to a convoy. Closed union. */
-export type ConvoyEvent =
-  | { type: 'tick' }
-  | { type: 'start' }
-  | { type: 'pause' }
-  | { type: 'resume' }
-  | { type: 'cancel' }
-  | { type: 'prepared'; facts: RigFacts }
-  | { type: 'notPrepared'; reason: string }
-  /** Its start is ordered now; refused (nothing changes) when it may not start any more. */
-  | { type: 'starting'; id: string }
-  /** It is there; `report` when it was there before. */
-  | { type: 'started'; id: string; report?: BeadReport }
-  | { type: 'notStarted'; id: string; reason: string }
-  | { type: 'report'; report: BeadReport }
-  /** These beads' workflows have ended; it was asked at `askedAt`. */
-  | { type: 'looked'; askedAt: number; gone: { bead: string; status: string; report?: BeadReport }[] }
-  | { type: 'cancelTold'; id: string }
-  | { type: 'addBead'; bead: ConvoyBead }
-  | { type: 'removeBead'; id: string; release: boolean }
-  | { type: 'retryBead'; id: string }
-  | { type: 'landingQueued'; sha: string }
-  | { type: 'withdrawTold' }
-  | { type: 'mergeEnded'; ended: MergeEnded }
-  | { type: 'landingStuck'; reason: string }
-  | { type: 'landingVerified' }
-  | { type: 'malformed'; message: string; problem: string }
-  | { type: 'renewed' };
-
-/** The name of a convoy's landing in the merge queue. */
-export const landingItem = (convoy: string): string => `convoy-${convoy}`;
-
-/** @returns the state of a convoy at its start. The spec has been checked (`convoyProblem`). */
-export function initialConvoy({ spec }: ConvoyInput, now: number): ConvoyState {
-  return {
-    convoy: spec.convoy,
-    title: spec.title,
-    rig: spec.rig,
-    policy: spec.policy,
-    target: spec.target,
-    status: spec.staged ? 'staged' : 'running',
-    reason: '',
-    staged: spec.staged,
-    paused: false,
-    prepared: false,
-    beads: spec.beads.map((bead) => ({ ...bead, status: 'pending' as const })),
-    createdAt: now,
-    strays: 0,
-    malformed: 0,
-    story: [{ at: now, text: `created with ${spec.beads.length} beads` }],
-    runs: 1,
-  };
-}
 
 /**
  * One step of a convoy.

@@ -2,7 +2,7 @@ import { markdownText } from '../../contract/index.js';
 import type { QueuedMerge, RigState } from '../../contract/index.js';
 import { instant, panelChars, storyLines, table } from '../markdown.js';
 import { nextRigDeadline } from './effects.js';
-import { rigStatus } from './step.js';
+import { rigStatus } from './state.js';
 import { inForce } from './stops.js';
 
 const shown = 20;

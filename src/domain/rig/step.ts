@@ -4,84 +4,17 @@
  * @module
  */
 import { clip } from '../../contract/index.js';
-import type {
-  MergeOutcome,
-  MergeRequest,
-  ProbeProgress,
-  ReturnSlot,
-  RigChange,
-  RigInput,
-  RigState,
-  SlotRequest,
-  WithdrawMerge,
-} from '../../contract/index.js';
-import { closedBreaker } from './breaker.js';
+import type { RigChange, RigState } from '../../contract/index.js';
 import { RigDraft } from './draft.js';
+import type { RigEvent } from './events.js';
 import { MergeRules } from './merges.js';
 import { byMergeOrder, bySlotOrder } from './queue.js';
 import { changedSettings, changeSettings } from './settings.js';
 import { SlotRules } from './slots.js';
 import { inForce } from './stops.js';
 
-/** Everything that can happen to a rig. Closed union. */
-export type RigEvent =
-  /** The clock was looked at. */
-  | { type: 'tick' }
-  | { type: 'asked'; request: SlotRequest }
-  | { type: 'returned'; end: ReturnSlot }
-  | { type: 'progressed'; progress: ProbeProgress }
-  /** The bead has its `granted`, or is gone. */
-  | { type: 'grantTold'; bead: string; delivered: boolean }
-  | { type: 'newsTold'; id: number; delivered: boolean }
-  | { type: 'enqueued'; request: MergeRequest }
-  | { type: 'withdrawn'; withdrawal: Required<WithdrawMerge> }
-  | { type: 'mergeStarted'; workflowId: string; sha: string }
-  | { type: 'mergeEnded'; workflowId: string; sha: string; outcome: MergeOutcome }
-  /** The activity gave up: the infrastructure's failure, which says nothing about the item. */
-  | { type: 'mergeBroke'; workflowId: string; sha: string; reason: string }
-  /** These workflows have ended; it was asked at `askedAt`, and what began later is another story. */
-  | { type: 'looked'; askedAt: number; gone: { workflowId: string; status: string }[] }
-  | { type: 'configured'; change: RigChange }
-  | { type: 'paused' }
-  | { type: 'resumed' }
-  | { type: 'removed'; reason: string }
-  | { type: 'malformed'; message: string; problem: string }
-  | { type: 'renewed' };
-
 /** A merge that begins for the fourth time wants a person's look. */
 const triesToAttention = 3;
-
-/** @returns the state of a rig at its start. The input has been checked (`rigInputProblem`). */
-export function initialRig({ rig, settings }: RigInput, now: number): RigState {
-  return {
-    rig,
-    settings,
-    version: 1,
-    paused: false,
-    removed: false,
-    breaker: closedBreaker,
-    grants: [],
-    waiting: [],
-    queue: [],
-    merging: [],
-    merged: [],
-    notMerged: [],
-    news: [],
-    newsCount: 0,
-    malformed: 0,
-    story: [{ at: now, text: 'added' }],
-    runs: 1,
-  };
-}
-
-/** What a rig is at, in a word; shown in the search attribute `BeadStatus`. */
-export type RigStatus = 'active' | 'paused' | 'breaker' | 'stopped' | 'removed';
-export function rigStatus(s: RigState): RigStatus {
-  if (s.removed) return 'removed';
-  if (s.paused) return 'paused';
-  if (s.breaker.open) return 'breaker';
-  return (s.stops ?? []).some(inForce) ? 'stopped' : 'active';
-}
 
 /**
  * One step of a rig.

@@ -1,0 +1,64 @@
+/**
+ * Rules that came after histories had been written, and how a bead of before takes them up.
+ * @module
+ */
+import { isFinal, phaseMayHaveAgent } from '../../contract/index.js';
+import type { BeadState } from '../../contract/index.js';
+import type { BeadEvent } from './events.js';
+
+/**
+ * Only beats and signals of the attempt itself move the clock after which it is given up; a host's word of it does not.
+ * @returns the event as this rule reads it, or undefined when it reads it as earlier versions did.
+ */
+function heardFromHostOnly(state: BeadState, event: BeadEvent): BeadEvent | undefined {
+  const { current } = state;
+  // Before the spawn the host's word is all there can be, and nobody's lease is at stake.
+  if (current?.spawnedAt === undefined || isFinal(state.status)) return undefined;
+  switch (event.type) {
+    case 'accepted':
+      return event.signal.attempt === current.id ? { ...event, byHost: true } : undefined;
+    case 'unwatched':
+      return event.attempt === current.id && current.unanswered === true ? { ...event, byHost: true } : undefined;
+    case 'silent': {
+      // Without a sign since the adoption was asked for, the host's own beats were the last ones.
+      const own = event.details !== undefined && phaseMayHaveAgent(event.details.phase);
+      return event.attempt === current.id && current.unanswered === true && !own
+        ? { ...event, byHost: true }
+        : undefined;
+    }
+    case 'heldElsewhere':
+      return event.attempt === current.id ? { ...event, mayHaveBeaten: true } : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** Rules that came after histories had been written: the patch of each, asked for where the rule makes a difference. */
+export const laterRules = ['a-login-is-tried-again', 'only-the-attempt-moves-its-clock'] as const;
+export type LaterRule = (typeof laterRules)[number];
+
+/**
+ * @param holds whether a rule holds for this bead; the workflow asks its history (`patched`).
+ * @returns the event as the rules of today read it. Whoever applies events to a bead reads them by this.
+ */
+export function readByRules(state: BeadState, told: BeadEvent, holds: (rule: LaterRule) => boolean): BeadEvent {
+  // Runs of before asked a person at the first refusal.
+  if (told.type === 'ended' && told.result.outcome === 'auth_failed' && holds('a-login-is-tried-again'))
+    return { ...told, loginAgain: true };
+  // In runs of before every word of a host moved the clock after which its attempt is given up.
+  const strict = heardFromHostOnly(state, told);
+  return strict !== undefined && holds('only-the-attempt-moves-its-clock') ? strict : told;
+}
+
+/**
+ * @returns whether a loss to the infrastructure was recorded by this step. A bead of an earlier version takes up the
+ * rule of `lossRule` at its first loss that is not in its history yet.
+ */
+export function lossRecorded(before: BeadState, after: BeadState): boolean {
+  const last = after.attempts.at(-1);
+  return last?.countedAs === 'infra' && last !== before.attempts.at(-1);
+}
+
+/** @returns whether the end of an attempt is followed by another wait than by the rules that this bead began with. */
+export const waitsOtherwise = (before: BeadState, old: BeadState, spaced: BeadState): boolean =>
+  before.paceRule === undefined && JSON.stringify(old.wait) !== JSON.stringify(spaced.wait);

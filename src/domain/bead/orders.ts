@@ -1,0 +1,90 @@
+/**
+ * What operators order: cancel, pause, resume, retry.
+ * @module
+ */
+import type { AttemptRules } from './attempts.js';
+import type { BeadDraft } from './draft.js';
+import { retryLanding } from './landing.js';
+
+export class OrderRules {
+  constructor(
+    private readonly draft: BeadDraft,
+    private readonly attempts: AttemptRules,
+  ) {}
+
+  cancel(): void {
+    const { s } = this.draft;
+    if (s.cancelling) return;
+    s.cancelling = true;
+    if (s.current === undefined && s.landing?.queuedSha !== undefined) {
+      // The refinery may be at it right now: its answer decides, so that nothing merged is ever called cancelled.
+      s.landing.withdrawing = true;
+      s.reason = 'is being cancelled: the refinery is asked to take it out of the queue';
+      return;
+    }
+    if (s.current === undefined)
+      return this.draft.finish('cancelled', 'cancelled by an operator; no agent was running');
+    if (s.current.stopping) {
+      s.current.stopping = { ...s.current.stopping, reason: 'cancelled by an operator', outcome: 'stopped' };
+    } else {
+      this.attempts.stop(s.current, 'stopped', 'cancelled by an operator');
+    }
+  }
+
+  pause(): void {
+    const { s, now } = this.draft;
+    if (s.paused) return;
+    s.paused = true;
+    this.draft.tell('paused by an operator');
+    if (s.current === undefined) return;
+    // Not yet taken by a host: it is withdrawn from the queue, so that nothing spawns before the resume.
+    if (s.current.acceptedAt === undefined)
+      this.attempts.stop(s.current, 'stopped', 'withdrawn from the queue: the bead was paused');
+    else s.current.pausedAt ??= now;
+  }
+
+  resume(): void {
+    const { s } = this.draft;
+    if (!s.paused) return;
+    s.paused = false;
+    this.draft.tell('resumed by an operator');
+    if (s.current && !s.current.pausedByActivity) this.attempts.unfreeze(s.current);
+  }
+
+  retry(now: boolean): void {
+    const { s } = this.draft;
+    const attempt = s.current;
+    if (attempt !== undefined) {
+      // An operator overrides the wait for an unreachable host; whoever returns is fenced.
+      if (now && attempt.suspectSince !== undefined)
+        this.attempts.giveUp(attempt, 'given up by an operator (retry --now)');
+      return;
+    }
+    if (s.wait?.for === 'person' || s.wait?.for === 'backoff') {
+      if (s.landing) s.landing.retried = true;
+      // Somebody wants them mended rather than offered once more.
+      if (now) delete s.unpushed;
+      return this.again('retried by an operator');
+    }
+    // The rig is asked once more, and hears that somebody wants it.
+    if (s.wait?.for === 'grant' && s.landing) {
+      s.landing.retried = true;
+      s.landing.slot = 'none';
+      delete s.wait;
+      this.draft.tell('retried by an operator');
+    }
+  }
+
+  /** From the beginning, with fresh accounts. */
+  again(why: string): void {
+    const { s } = this.draft;
+    s.used = { agentFailures: 0, infraLosses: 0, reworkRounds: 0 };
+    delete s.paid;
+    if (s.usage) s.usageAtRetry = s.usage;
+    delete s.wait;
+    delete s.attention;
+    s.reason = why;
+    this.draft.tell(why);
+    if (s.landing) retryLanding(this.draft, s.landing);
+  }
+}

@@ -1,0 +1,48 @@
+import type { BeadInput, BeadState } from '../../contract/index.js';
+import { mergeBudgets, mergeClocks } from '../clocks.js';
+
+/** @returns the state of a bead at its start. The input has been checked (`beadInputProblem`). */
+export function initialState(input: BeadInput, now: number): BeadState {
+  return {
+    bead: input.bead,
+    title: input.title,
+    repo: input.repo,
+    base: input.base,
+    priority: input.priority ?? 3,
+    rig: input.rig,
+    convoy: input.convoy,
+    agentSpec: input.agent,
+    clocks: mergeClocks(input.clocks),
+    budgets: mergeBudgets(input.budgets),
+    ownClocks: input.clocks,
+    ownBudgets: input.budgets,
+    ...(input.rig !== undefined
+      ? {
+          landing: {
+            slot: 'none' as const,
+            approval: false,
+            target: input.target,
+            startSha: input.baseSha,
+          },
+        }
+      : {}),
+    createdAt: now,
+    status: 'open',
+    agent: 'none',
+    reason: 'just slung',
+    paused: false,
+    cancelling: false,
+    attempts: [],
+    attemptCount: 0,
+    used: { agentFailures: 0, infraLosses: 0, reworkRounds: 0 },
+    lossRule: 'saved',
+    paceRule: 'spaced',
+    notes: [],
+    messages: [],
+    strays: 0,
+    malformed: 0,
+    heartbeats: 0,
+    story: [{ at: now, text: 'slung' }],
+    runs: 1,
+  };
+}

@@ -1,0 +1,34 @@
+import type {
+  MergeOutcome,
+  MergeRequest,
+  ProbeProgress,
+  ReturnSlot,
+  RigChange,
+  SlotRequest,
+  WithdrawMerge,
+} from '../../contract/index.js';
+
+/** Everything that can happen to a rig. Closed union. */
+export type RigEvent =
+  /** The clock was looked at. */
+  | { type: 'tick' }
+  | { type: 'asked'; request: SlotRequest }
+  | { type: 'returned'; end: ReturnSlot }
+  | { type: 'progressed'; progress: ProbeProgress }
+  /** The bead has its `granted`, or is gone. */
+  | { type: 'grantTold'; bead: string; delivered: boolean }
+  | { type: 'newsTold'; id: number; delivered: boolean }
+  | { type: 'enqueued'; request: MergeRequest }
+  | { type: 'withdrawn'; withdrawal: Required<WithdrawMerge> }
+  | { type: 'mergeStarted'; workflowId: string; sha: string }
+  | { type: 'mergeEnded'; workflowId: string; sha: string; outcome: MergeOutcome }
+  /** The activity gave up: the infrastructure's failure, which says nothing about the item. */
+  | { type: 'mergeBroke'; workflowId: string; sha: string; reason: string }
+  /** These workflows have ended; it was asked at `askedAt`, and what began later is another story. */
+  | { type: 'looked'; askedAt: number; gone: { workflowId: string; status: string }[] }
+  | { type: 'configured'; change: RigChange }
+  | { type: 'paused' }
+  | { type: 'resumed' }
+  | { type: 'removed'; reason: string }
+  | { type: 'malformed'; message: string; problem: string }
+  | { type: 'renewed' };
