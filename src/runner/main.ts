@@ -18,14 +18,17 @@ import { complain, errorText } from './complain.js';
 import { connectRunner } from './lease/connection.js';
 import type { RunnerLine } from './lease/connection.js';
 import { openControlSocket } from './sockets/control-socket.js';
-import { systemClock } from './instant.js';
 import { readyToLaunch } from './agent/launch-agent.js';
 import { processStartTime } from './processes/process.js';
+import { hostProcesses } from './processes/process-control.js';
+import { FolderWatch } from './attempt/folder-watch.js';
+import { WorkKeeper, workPlaceOf } from './end/work-keeper.js';
 import { RecordKeeper } from './attempt/record-keeper.js';
 import { SocketWatch } from './sockets/socket-watch.js';
 import { chooseSockets, removeSockets } from './sockets/sockets.js';
 import { beginWord } from './spawn-runner.js';
 import { Supervisor } from './supervisor.js';
+import { systemTime } from './time.js';
 import type { RunnerConnection, SpawnOutcome } from './types.js';
 
 /** Whoever spawned us waits at this descriptor. */
@@ -99,8 +102,22 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     sockets,
   });
   const dial = (record: RunnerConnection): RunnerLine => connectRunner(record, `runner:${hostname()}:${process.pid}`);
-  const link = new BeadLink(dial(connection), dir.bead, trouble, dial);
-  const supervisor = new Supervisor({ dir, input, setup, adapter, token, link, record, lock, clock: systemClock, log });
+  const link = new BeadLink(dial(connection), dir.bead, trouble, systemTime, dial);
+  const supervisor = new Supervisor({
+    input,
+    setup,
+    adapter,
+    token,
+    time: systemTime,
+    link,
+    processes: hostProcesses,
+    files: dir,
+    record,
+    lock,
+    work: (events) => new WorkKeeper(workPlaceOf(dir, input, setup), events),
+    folder: (onGone) => new FolderWatch(dir.path, input.clocks.beatEvery, systemTime, onGone),
+    log,
+  });
   onSignals(supervisor);
   const crash = (error: unknown): void => {
     // Nothing may go on unsupervised, whether or not it can be said why.
