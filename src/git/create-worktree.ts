@@ -12,6 +12,7 @@ import { bringIntoVault, headOf, keeperState, lookingThrough, makeKeeper, markRe
 import { noticingDamage } from './mirror-damage.js';
 import { withMirror } from './mirror-lock.js';
 import { makeRepository } from './repository-files.js';
+import { provideContents } from './lfs/contents.js';
 import { runGit } from './run-git.js';
 import { takeSnapshot } from './snapshot.js';
 import { commitTree } from './wip-commit.js';
@@ -85,6 +86,7 @@ export async function createWorktree({
     });
     // The files outside of the mirror's lock: a large tree must not hold up the starts of others.
     try {
+      await provideContents(mirror, gitDir, [...new Set([at, head])], signal);
       await runGit({ worktree: path }, ['checkout', '--force', '--progress', branch, '--'], {
         doing,
         signal,

@@ -1,14 +1,10 @@
 import { lookingThrough, openKeeper } from './keeper.js';
 import { runGit } from './run-git.js';
 
-/**
- * Of what a push of these commits would send, what a remote may refuse or lack afterwards.
- */
+/** Of what a push of these commits would send, what a remote may refuse. */
 export interface HeavyFiles {
   /** Paths of files above the limit, in any of the commits. */
   large: { path: string; bytes: number }[];
-  /** Paths of pointers of Git LFS, whose contents a push of commits does not bring along. */
-  pointers: string[];
 }
 
 /**
@@ -17,10 +13,6 @@ export interface HeavyFiles {
  * usual limit of GitLab.com and of others is the same.
  */
 export const forgeFileLimit = 100 * 1024 * 1024;
-
-/** By its specification a pointer has fewer bytes, and begins with this line. */
-const pointerLimit = 1024;
-const pointerStart = 'version https://git-lfs.github.com/spec/v1\n';
 
 /**
  * @param from - what the remote has already; `to` - the newest of the commits.
@@ -38,25 +30,16 @@ export async function heavyFiles(
     doing,
     signal,
   });
-  const { stdout: sizes } = await runGit(
-    place,
-    ['cat-file', '--batch-check=%(objecttype) %(objectsize) %(objectname) %(rest)'],
-    { doing, signal, input: listed },
-  );
-  const large: HeavyFiles['large'] = [];
-  const small = new Map<string, string>();
-  for (const line of sizes.split('\n')) {
-    const [, size, sha = '', path = ''] = /^blob (\d+) (\S+) (.*)$/.exec(line) ?? [];
-    if (size === undefined) continue;
-    if (Number(size) > limit) large.push({ path, bytes: Number(size) });
-    else if (Number(size) < pointerLimit && Number(size) > pointerStart.length) small.set(sha, path);
-  }
-  if (small.size === 0) return { large, pointers: [] };
-  const { stdout: contents } = await runGit(place, ['cat-file', '--batch'], {
+  const { stdout: sizes } = await runGit(place, ['cat-file', '--batch-check=%(objecttype) %(objectsize) %(rest)'], {
     doing,
     signal,
-    input: `${[...small.keys()].join('\n')}\n`,
+    input: listed,
   });
-  const starts = contents.matchAll(new RegExp(`^([0-9a-f]{40,64}) blob \\d+\\n${pointerStart}`, 'gm'));
-  return { large, pointers: [...starts].map(([, sha = '']) => small.get(sha)).filter((path) => path !== undefined) };
+  const large: HeavyFiles['large'] = [];
+  for (const line of sizes.split('\n')) {
+    const [, size, path = ''] = /^blob (\d+) (.*)$/.exec(line) ?? [];
+    if (size === undefined) continue;
+    if (Number(size) > limit) large.push({ path, bytes: Number(size) });
+  }
+  return { large };
 }

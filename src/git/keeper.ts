@@ -7,6 +7,7 @@ import { hasCommit } from './commits.js';
 import { exists, namesIn, textOf } from './files.js';
 import { GitError } from './git-error.js';
 import { removeStaleLock } from './leftovers.js';
+import { lfsProgram } from './lfs/program.js';
 import { runGit } from './run-git.js';
 import { objectFormat, ofThisDisk } from './secure-mirror.js';
 
@@ -103,6 +104,7 @@ export async function writeKeeper({ dir, vault, git }: Keeper): Promise<void> {
       '\tbare = true',
       ...(await ofThisDisk(vault)),
       ...(sha256 ? ['[extensions]', '\tobjectformat = sha256'] : []),
+      ...((await lfsProgram())?.settings ?? []),
       '',
     ].join('\n'),
   );
@@ -176,6 +178,7 @@ export async function bringIntoVault(
 export async function emptyKeeper({ dir }: Keeper): Promise<void> {
   for (const name of await namesIn(join(dir, 'objects')))
     if (/^[0-9a-f]{2}$/.test(name)) await rm(join(dir, 'objects', name), { recursive: true, force: true });
+  await rm(join(dir, 'lfs'), { recursive: true, force: true });
 }
 
 async function readRecord(worktree: string): Promise<KeeperRecord | undefined> {

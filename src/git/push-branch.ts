@@ -3,6 +3,7 @@ import { GitError } from './git-error.js';
 import { checkedIds, checkedPath, checkedRepo, checkedSha } from './git-input.js';
 import { bringIntoVault, headOf, openKeeper } from './keeper.js';
 import type { Keeper } from './keeper.js';
+import { takeNewContents } from './lfs/take.js';
 import { pushOwnRefs } from './push-ref.js';
 import type { PushedRef } from './push-ref.js';
 import { remoteRefs } from './remote-refs.js';
@@ -55,6 +56,7 @@ export async function pushBranch({
   if (unpushed !== undefined)
     throw new GitError('other', `${unpushed}: push them there first, or nobody can use this commit`, unpushed);
   await bringIntoVault(keeper, { sha, ref: finishedRef(bead, attempt), doing: 'keeping the finished work', signal });
+  await takeNewContents(keeper, sha, signal);
   const marker = voucher && {
     sha: await voucher.mark({ mirror: keeper.vault }, bead, attempt, sha, signal),
     ref: attemptRefs.done(bead, attempt),

@@ -1,4 +1,5 @@
 import { gitFailure } from './git-failure.js';
+import { uploadContents } from './lfs/upload.js';
 import { runGit } from './run-git.js';
 
 /** A commit and the full name of the attempt's own ref that is to stand at it. */
@@ -20,11 +21,13 @@ export interface PushOptions {
 }
 
 /**
- * Pushes commits of a vault to the attempt's own refs, in one transaction where the remote knows them.
+ * Pushes commits of a vault to the attempt's own refs, in one transaction where the remote knows them; first the
+ * contents of their files in Git LFS.
  * @throws GitError
  */
 export async function pushOwnRefs(vault: string, options: PushOptions): Promise<void> {
   const { remote, refs, doing, signal } = options;
+  await uploadContents(vault, remote, [...new Set(refs.map(({ sha }) => sha))], signal);
   const args = [
     'push',
     '--porcelain',

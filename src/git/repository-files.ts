@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { GitError } from './git-error.js';
 import { exists, textOf } from './files.js';
 import { objectFormat, ownUrl, trackedBranches, quoted, ofThisDisk } from './secure-mirror.js';
+import { lfsProgram } from './lfs/program.js';
 import { runGit } from './run-git.js';
 
 /**
@@ -86,6 +87,7 @@ async function configurationFor(vault: string, pushUrl: string | undefined): Pro
     '\tauto = 0',
     '[maintenance]',
     '\tauto = false',
+    ...((await lfsProgram())?.settings ?? []),
     ...(repo === undefined
       ? []
       : [

@@ -7,6 +7,7 @@ import { GitError } from './git-error.js';
 import { checkedIds, checkedPath, checkedRepo } from './git-input.js';
 import { bringIntoVault, emptyKeeper, headOf, lookingThrough, openKeeper } from './keeper.js';
 import type { Keeper } from './keeper.js';
+import { takeNewContents } from './lfs/take.js';
 import { pushOwnRefs } from './push-ref.js';
 import { remoteRefs } from './remote-refs.js';
 import { usualSaveRules } from './save-rules.js';
@@ -189,6 +190,7 @@ async function store(
       })));
   // The ref keeps the commit findable, and is what the next save is compared with.
   if (sha !== last) await bringIntoVault(keeper, { sha, ref, doing: 'saving work in progress', signal });
+  await takeNewContents(keeper, sha, signal);
   await emptyKeeper(keeper);
   return { sha, tree, wip: !clean, unsaved };
 }

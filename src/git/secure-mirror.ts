@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { exists, namesIn, textOf } from './files.js';
+import { contentsOf } from './lfs/place.js';
 import { tellMirrorNews } from './mirror-news.js';
 import { mirrorPath } from './mirror-path.js';
 import { runGit } from './run-git.js';
@@ -71,6 +72,8 @@ async function configurationOf(mirror: string, repo: string | undefined): Promis
     '\tautogc = false',
     '\tfsckobjects = false',
     '\tdenycurrentbranch = ignore',
+    '[lfs]',
+    `\tstorage = ${quoted(contentsOf(mirror))}`,
     ...(repo === undefined ? [] : ['[remote "origin"]', `\turl = ${quoted(repo)}`, `\tfetch = ${trackedBranches}`]),
     '',
   ].join('\n');

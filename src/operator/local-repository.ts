@@ -122,7 +122,7 @@ export function elsewhereNotes({ path, submodules, lfs }: LocalRepository): stri
       : []),
     ...(lfs
       ? [
-          `${path} has files in Git LFS: hosts need git-lfs (\`git lfs install\`), and agents upload what they change by the command that \`done\` names, for a push of commits does not`,
+          `${path} has files in Git LFS: hosts need the program git-lfs (\`heartbead doctor\` says whether one has it); what agents change is uploaded before it is pushed`,
         ]
       : []),
   ];

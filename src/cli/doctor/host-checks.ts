@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defaultDiskFloor } from '../../host/disk-space.js';
-import { gitVersionProblem, oldestGit, readMirrorNews } from '../../git/index.js';
+import { gitVersionProblem, lfsProgram, oldestGit, readMirrorNews } from '../../git/index.js';
 import { forOthers } from '../../host/state-directory.js';
 import { attemptsHere, setAsideCommand } from '../operators/attempts-here.js';
 import { fail, ok, warn } from './check.js';
@@ -34,6 +34,18 @@ export async function checkGit(env: NodeJS.ProcessEnv): Promise<Check> {
   return problem === undefined
     ? ok('git', `git ${version[0]}`)
     : warn('git', `git ${version[0]}`, `install git ${oldestGit} or newer: ${problem}`);
+}
+
+/** Only repositories with files in Git LFS need it; they are not asked here. */
+export async function checkLfs(): Promise<Check> {
+  const name = 'git-lfs';
+  const program = await lfsProgram();
+  if (program === undefined)
+    return ok(name, 'not here; attempts on repositories with files in Git LFS would end at their push');
+  return ok(
+    name,
+    `${program.version}, ${program.smudges ? 'trees begin with the contents' : 'trees begin with the pointers, as this user has set it'}`,
+  );
 }
 
 const day = 24 * 60 * 60_000;

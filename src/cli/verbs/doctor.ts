@@ -11,6 +11,7 @@ import {
   checkClock,
   checkGit,
   checkLeftovers,
+  checkLfs,
   checkMirrors,
   checkNode,
   checkStateDirectory,
@@ -42,7 +43,7 @@ async function examineSandbox({ io }: Context): Promise<Check[]> {
 
 async function examine(context: Context): Promise<Check[]> {
   const { env } = context.io;
-  const checks: Check[] = [checkNode(), await checkGit(env)];
+  const checks: Check[] = [checkNode(), await checkGit(env), await guarded('git-lfs', checkLfs)];
   let town;
   try {
     town = await context.town();

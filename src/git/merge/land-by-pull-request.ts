@@ -79,7 +79,7 @@ async function conflictWith(
   { mirror, target }: Ground,
 ): Promise<MergeOutcome | undefined> {
   say(`merging ${item.branch} into ${item.target} (to try it)`);
-  await makeScratch(mirror, scratch, target, signal);
+  await makeScratch(mirror, scratch, target, signal, { merging: [item.sha] });
   const made = await makeMerge({ scratch, target, item, strategy: 'merge', signal });
   if (made.kind === 'unrelated') return { outcome: 'unrelated', target: item.target, targetSha: target };
   return made.kind === 'conflict'

@@ -71,7 +71,7 @@ async function attempt(
 ): Promise<MergeOutcome | 'moved'> {
   const { item, scratch, say, observe, confirm, signal } = context;
   say(`merging ${item.branch} into ${item.target} (${strategy})`);
-  await makeScratch(ground.mirror, scratch, ground.target, signal);
+  await makeScratch(ground.mirror, scratch, ground.target, signal, { merging: [item.sha] });
   const made = await makeMerge({ scratch, target: ground.target, item, strategy, signal });
   const merged = (sha: string): MergeOutcome => ({ outcome: 'merged', sha, target: item.target, strategy });
   if (made.kind === 'conflict')

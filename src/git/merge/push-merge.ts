@@ -1,5 +1,6 @@
 import { GitError } from '../git-error.js';
 import { remoteRefs } from '../remote-refs.js';
+import { uploadContents } from '../lfs/upload.js';
 import { isAncestor } from '../commits.js';
 import { secureMirror } from '../secure-mirror.js';
 import { mergedRef } from './merge-record.js';
@@ -41,6 +42,8 @@ export async function pushMerge(
   await observe('pushing');
   // The checks may have taken an hour.
   await secureMirror(mirror, repo);
+  // Its agent's runner has uploaded them; but a branch may have come here in another way.
+  await uploadContents(mirror, repo, [sha], undefined, ground.target);
 
   const both = await pushRefs(mirror, repo, [target, marker], doing);
   if (both.kind === 'pushed') {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { checkedPath, checkedSha } from '../git-input.js';
 import { exists } from '../files.js';
 import { bringIntoVault } from '../keeper.js';
+import { provideContents } from '../lfs/contents.js';
 import { withMirror } from '../mirror-lock.js';
 import { makeRepository } from '../repository-files.js';
 import { runGit } from '../run-git.js';
@@ -13,9 +14,16 @@ import { dropWorktree, findAdmin } from '../worktree-admin.js';
  * Makes a tree at a commit, in a repository of its own that borrows the mirror's objects: checks run in it what the
  * branch brings along, and nothing of that leads into the mirror. What stands at the path is removed first: there is
  * never anybody's work in a scratch tree.
+ * @param options.merging commits that will be merged there.
  * @throws GitError
  */
-export async function makeScratch(mirror: string, path: string, at: string, signal?: AbortSignal): Promise<void> {
+export async function makeScratch(
+  mirror: string,
+  path: string,
+  at: string,
+  signal?: AbortSignal,
+  { merging = [] }: { merging?: readonly string[] } = {},
+): Promise<void> {
   checkedPath(path);
   checkedSha(at);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -24,6 +32,7 @@ export async function makeScratch(mirror: string, path: string, at: string, sign
     await makeRepository(join(path, '.git'), { vault: mirror, head: at, refs: {} }, signal);
   });
   // The files outside of the lock: a large tree must not hold up the starts of agents.
+  await provideContents(mirror, join(path, '.git'), [at, ...merging], signal);
   await runGit({ worktree: path }, ['reset', '--quiet', '--hard', at], { doing: 'making the scratch tree', signal });
 }
 

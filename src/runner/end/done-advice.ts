@@ -60,12 +60,10 @@ export async function leftBehind(
 
 const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MB`;
 
-/** @returns what the remote may refuse, or would lack, of finished commits, with the commands that mend it. */
-export function heavyProblem({ large, pointers }: HeavyFiles, baseSha: string): string | undefined {
+/** @returns what the remote may refuse of finished commits, with the commands that mend it. */
+export function heavyProblem({ large }: HeavyFiles, baseSha: string): string | undefined {
   const [first] = large;
   if (first !== undefined)
     return `there are files in your commits that forges refuse (GitHub takes none above 100 MB), also when a later commit removes them: ${named(large.map(({ path, bytes }) => `${path} with ${megabytes(bytes)}`))}. Make the commits anew without them: \`git reset --soft ${baseSha.slice(0, 12)}\`, \`git rm --cached -- '${first.path.replaceAll("'", "'\\''")}'\`, name them in .gitignore, \`git commit\``;
-  if (pointers.length > 0)
-    return `your commits have files that are kept by Git LFS (${named(pointers)}), whose contents are not part of a push of commits: upload them with \`git -c remote.origin.pushurl="$(git remote get-url origin)" lfs push origin HEAD\`, or nobody else can get them`;
   return undefined;
 }

@@ -96,7 +96,7 @@ describe('a repository on this machine', () => {
     git(copy, 'commit', '-q', '-m', 'both');
     expect(elsewhereNotes(await surveyRepository(copy))).toEqual([
       expect.stringMatching(/has submodules, .*--setup 'git submodule update --init --recursive'/),
-      expect.stringMatching(/Git LFS: .*git lfs install.*`done` names/),
+      expect.stringMatching(/Git LFS: hosts need the program git-lfs.*uploaded before it is pushed/),
     ]);
   });
 

@@ -75,14 +75,14 @@ describe('commits that are not part of HEAD', () => {
   });
 });
 
-describe('what a remote may refuse, or would lack', () => {
+describe('what a remote may refuse', () => {
   const limit = 2_000;
   const heavy = async (): ReturnType<typeof heavyFiles> =>
     heavyFiles(path, { from: base, to: await git(path, 'rev-parse', 'HEAD'), limit });
 
   it('is a large file in any of the commits, also one that was removed again, with the command that mends it', async () => {
     await commit(path, { 'as large as allowed': 'x'.repeat(limit) });
-    expect(await heavy()).toEqual({ large: [], pointers: [] });
+    expect(await heavy()).toEqual({ large: [] });
     await commit(path, { "a dir/it's large é.bin": 'x'.repeat(limit + 1) });
     await commit(path, { "a dir/it's large é.bin": undefined, small: 'x' });
     const found = await heavy();
@@ -95,20 +95,7 @@ describe('what a remote may refuse, or would lack', () => {
     for (const command of commands) await execa('sh', ['-c', command], { cwd: path });
     await writeFile(join(path, '.gitignore'), '*.bin\n');
     await commit(path, {});
-    expect(await heavy()).toEqual({ large: [], pointers: [] });
-  });
-
-  it('is the content of a file that Git LFS keeps', async () => {
-    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'ab'.repeat(32)}\nsize 12345\n`;
-    await commit(path, {
-      'model ü.bin': pointer,
-      'about.md': `A pointer begins so:\n\n${pointer}`,
-      other: 'y'.repeat(200),
-    });
-    const found = await heavy();
-    expect(found).toEqual({ large: [], pointers: ['model ü.bin'] });
-    expect(heavyProblem(found, base)).toMatch(/Git LFS \(model ü\.bin\).*`git -c remote.*lfs push origin HEAD`/);
-    expect(heavyProblem({ large: [], pointers: [] }, base)).toBeUndefined();
+    expect(await heavy()).toEqual({ large: [] });
   });
 
   it('is asked about once: who reports done again has answered, and the commits are pushed', async () => {
@@ -122,9 +109,9 @@ describe('what a remote may refuse, or would lack', () => {
         trouble: (what, error) => expect([what, error]).toBeUndefined(),
       },
     );
-    const head = await commit(path, { 'a.bin': 'version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n' });
+    const head = await commit(path, { 'a.txt': '<<<<<<< ours\na\n=======\nb\n>>>>>>> theirs\n' });
     await expect(keeper.done(undefined)).rejects.toMatchObject({
-      message: expect.stringMatching(/Git LFS \(a\.bin\).*just report done again$/) as string,
+      message: expect.stringMatching(/conflict markers .*\(a\.txt\).*just report done again$/) as string,
     });
     expect(await remoteSha(lab, `refs/heads/${branch}`)).toBe('');
     expect(await keeper.done(undefined)).toEqual({ outcome: 'done', branch, sha: head });
