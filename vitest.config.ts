@@ -19,6 +19,9 @@ export default defineConfig({
     // Two cores are what the smallest machines have, and every test with a server or an agent is several processes.
     maxWorkers: 2,
     globalSetup: [],
+    // Most tests are about something else, and pass on machines that can make no sandbox: those that are about it ask
+    // for one.
+    env: { HEARTBEAD_SANDBOX: 'none' },
     // The SDK tries a failed request again from a timer, and throws there, where nobody can catch it, when the
     // connection has been closed meanwhile.
     onUnhandledError: (error) =>
@@ -59,6 +62,8 @@ export default defineConfig({
         retry: 1,
         globalSetup: ['test/support/global/build.ts', 'test/support/global/dev-server.ts'],
         setupFiles,
+        // As on everybody's machine: in a sandbox where this host can make one.
+        env: { HEARTBEAD_SANDBOX: process.env['HEARTBEAD_SANDBOX'] ?? 'auto' },
         ...(process.env['HEARTBEAD_TEST_AGENTS'] === undefined ? { include: ['test/agents/work.test.ts'] } : {}),
       }),
     ],

@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { bodyProblem, commandProblem, limits, outcomes, startModes, vouchKeyPattern } from '../contract/index.js';
+import {
+  agentCells,
+  bodyProblem,
+  commandProblem,
+  limits,
+  outcomes,
+  startModes,
+  vouchKeyPattern,
+} from '../contract/index.js';
 import type {
   Activities,
   AgentSession,
@@ -53,7 +61,7 @@ const agent: z.ZodType<AgentSpec> = z.object({
   command: guarded((command) => (command === '' ? undefined : commandProblem(command))).optional(),
   options: z.record(z.string(), z.unknown()).optional(),
   env: z.array(variableName).max(100).optional(),
-  cell: z.literal('sandbox').optional(),
+  cell: z.enum(agentCells).optional(),
 } satisfies Fields<AgentSpec>);
 
 /** A count that the bead did not keep is zero. */
@@ -88,6 +96,7 @@ const startAgent: z.ZodType<StartAgentInput> = z.object({
   baseSha: sha.optional(),
   checkpoint: checkpoint.optional(),
   agent,
+  rig: z.string().max(60).optional(),
   clocks,
   notes: z.array(keptText).max(100),
   messages: z.array(message).max(limits.messagesKept * 2),

@@ -110,6 +110,19 @@ function parser(): AgentParser {
   });
 }
 
+/** What Claude Code reads of its user, and runs. */
+const settingsOf = [
+  'settings.json',
+  'CLAUDE.md',
+  'agents',
+  'commands',
+  'hooks',
+  'output-styles',
+  'plugins',
+  'rules',
+  'skills',
+] as const;
+
 /** Claude Code. */
 export const claude = realAgent({
   name: 'claude',
@@ -129,9 +142,16 @@ export const claude = realAgent({
     'CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC',
   ],
   mcp: true,
-  login: ({ HOME = '', CLAUDE_CONFIG_DIR }) => ({
-    write: CLAUDE_CONFIG_DIR === undefined ? [join(HOME, '.claude'), join(HOME, '.claude.json')] : [CLAUDE_CONFIG_DIR],
-  }),
+  login: ({ HOME = '', CLAUDE_CONFIG_DIR }) => {
+    const folder = CLAUDE_CONFIG_DIR ?? join(HOME, '.claude');
+    return {
+      own: [folder],
+      read: settingsOf.map((name) => join(folder, name)),
+      write: [join(folder, '.credentials.json')],
+      keep: [join(folder, 'projects')],
+      copy: [join(CLAUDE_CONFIG_DIR ?? HOME, '.claude.json')],
+    };
+  },
   parser,
   findSession: async (session, { env }) => {
     const projects = join(env['CLAUDE_CONFIG_DIR'] ?? join(env['HOME'] ?? '', '.claude'), 'projects');

@@ -91,7 +91,12 @@ export const codex = realAgent({
   description: 'Codex (codex exec), with MCP',
   environment: ['OPENAI_API_KEY', 'OPENAI_BASE_URL', 'CODEX_API_KEY', 'CODEX_HOME'],
   mcp: true,
-  login: ({ HOME = '', CODEX_HOME = join(HOME, '.codex') }) => ({ write: [CODEX_HOME] }),
+  login: ({ HOME = '', CODEX_HOME = join(HOME, '.codex') }) => ({
+    own: [CODEX_HOME],
+    read: ['config.toml', 'AGENTS.md', 'plugins', 'prompts', 'rules', 'skills'].map((name) => join(CODEX_HOME, name)),
+    write: [join(CODEX_HOME, 'auth.json')],
+    keep: [join(CODEX_HOME, 'sessions')],
+  }),
   parser,
   findSession: async (session, { env }) => {
     const folder = join(env['CODEX_HOME'] ?? join(env['HOME'] ?? '', '.codex'), 'sessions');

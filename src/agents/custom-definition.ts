@@ -38,6 +38,15 @@ const pattern = z
     }
   });
 
+const homePaths = z
+  .array(
+    z
+      .string()
+      .regex(/^~?\/./, 'an absolute path, or one that begins with ~/')
+      .max(4_000),
+  )
+  .max(50);
+
 /** A program that cannot call Heartbead reports by its exit: status 0 is its word that the work is done. */
 const onExit = ['report', 'commit and report'] as const;
 
@@ -127,6 +136,15 @@ export const customDefinition = z
       .default([]),
     /** For programs that cannot run `heartbead agent done`: what their end with status 0 means. */
     onExit: z.enum(onExit).optional(),
+    /** What a sandbox shows of the user's home; nothing else is there. `~` is the home. */
+    home: z
+      .strictObject({
+        read: homePaths.default([]),
+        write: homePaths.default([]),
+        keep: homePaths.default([]),
+        copy: homePaths.default([]),
+      })
+      .optional(),
     /** Arguments that make it print its version, for `heartbead doctor`. */
     version: z.array(argument).max(5).default(['--version']),
     /** What a person does when its provider does not know it. */

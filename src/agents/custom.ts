@@ -7,7 +7,7 @@ import { findProgram } from './find-program.js';
 import { at, readLine, textAt } from './json-lines.js';
 import type { Line } from './json-lines.js';
 import { refusal, waitUntil } from './refusals.js';
-import type { AgentAdapter, AgentContext, AgentEvent, AgentParser } from './types.js';
+import type { AgentAdapter, AgentContext, AgentEvent, AgentLogin, AgentParser } from './types.js';
 import { verdictOf } from './verdict.js';
 
 type Fields = Extract<CustomDefinition['output'], { format: 'json-lines' }>['fields'];
@@ -120,6 +120,19 @@ function reportingOnExit(
   return { file: 'sh', args: ['-c', script, 'heartbead', heartbead, `Work on ${bead}`, file, ...args] };
 }
 
+/** The program itself may be run by a shell, so that nobody sees it in the command. */
+function loginOf(program: string, home: CustomDefinition['home'], folder: string): AgentLogin {
+  const paths = (given: readonly string[] = []): string[] =>
+    given.map((path) => path.replace(/^~(?=\/)/, () => folder));
+  return {
+    program,
+    read: paths(home?.read),
+    write: paths(home?.write),
+    keep: paths(home?.keep),
+    copy: paths(home?.copy),
+  };
+}
+
 /** An agent program that nobody but its user has heard of, described in a settings file. */
 export function customAgent(name: string, definition: CustomDefinition): AgentAdapter {
   const [program = name] = definition.command;
@@ -130,6 +143,7 @@ export function customAgent(name: string, definition: CustomDefinition): AgentAd
     options: z.strictObject({}),
     environment: definition.env,
     mcp: definition.mcp !== undefined,
+    login: ({ HOME = '' }) => loginOf(program, definition.home, HOME),
     check: (_spec, env) =>
       Promise.resolve(
         findProgram(program, env) !== undefined

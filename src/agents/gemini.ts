@@ -132,10 +132,13 @@ export const gemini = realAgent({
     'GEMINI_CLI_HOME',
   ],
   mcp: true,
-  login: ({ HOME = '', GOOGLE_APPLICATION_CREDENTIALS }) => ({
-    read: GOOGLE_APPLICATION_CREDENTIALS === undefined ? [] : [GOOGLE_APPLICATION_CREDENTIALS],
-    write: [join(HOME, '.gemini')],
-  }),
+  login: ({ GOOGLE_APPLICATION_CREDENTIALS, ...env }) => {
+    const folder = userFolder(env);
+    return {
+      read: [folder, ...(GOOGLE_APPLICATION_CREDENTIALS === undefined ? [] : [GOOGLE_APPLICATION_CREDENTIALS])],
+      write: ['oauth_creds.json', 'google_accounts.json', 'mcp-oauth-tokens.json'].map((name) => join(folder, name)),
+    };
+  },
   parser,
   findSession: async (session, { folder }) => {
     const chats = join(folder, homeFolder, '.gemini', 'tmp', project, 'chats');

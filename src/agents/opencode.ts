@@ -97,10 +97,17 @@ export const opencode = realAgent({
     'OPENCODE_DISABLE_MODELS_FETCH',
   ],
   mcp: true,
-  login: ({ HOME = '', OPENCODE_CONFIG_DIR }) => ({
-    read: OPENCODE_CONFIG_DIR === undefined ? [] : [OPENCODE_CONFIG_DIR],
-    write: ['.config', '.local/share', '.local/state', '.cache'].map((place) => join(HOME, place, 'opencode')),
-  }),
+  login: ({ HOME = '', OPENCODE_CONFIG_DIR }) => {
+    const data = join(HOME, '.local/share/opencode');
+    return {
+      // Programs that opencode has fetched, and runs, lie within its data.
+      read: [join(data, 'bin'), ...(OPENCODE_CONFIG_DIR === undefined ? [] : [OPENCODE_CONFIG_DIR])],
+      // At each start it writes into the folder of its settings.
+      copy: [join(HOME, '.config/opencode')],
+      // Login and conversations are in one database with its journal beside it.
+      keep: [data, join(data, 'bin')],
+    };
+  },
   parser,
   findSession: async (session, context) =>
     (await moveSession(session.id, context)) ? { ...session, from: session.id } : undefined,

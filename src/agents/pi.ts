@@ -67,6 +67,22 @@ function parser(): AgentParser {
   });
 }
 
+/** What pi reads of its user, and runs. */
+const settingsOf = [
+  'settings.json',
+  'models.json',
+  'AGENTS.md',
+  'SYSTEM.md',
+  'bin',
+  'extensions',
+  'git',
+  'npm',
+  'prompts',
+  'skills',
+  'themes',
+  'tools',
+] as const;
+
 /** pi: no MCP by design, so its agent reports by `heartbead agent` from the shell. */
 export const pi = realAgent({
   name: 'pi',
@@ -83,7 +99,11 @@ export const pi = realAgent({
     'PI_CODING_AGENT_DIR',
     'PI_OFFLINE',
   ],
-  login: ({ HOME = '', PI_CODING_AGENT_DIR = join(HOME, '.pi') }) => ({ write: [PI_CODING_AGENT_DIR] }),
+  login: ({ HOME = '', PI_CODING_AGENT_DIR = join(HOME, '.pi/agent') }) => ({
+    own: [PI_CODING_AGENT_DIR],
+    read: settingsOf.map((name) => join(PI_CODING_AGENT_DIR, name)),
+    write: [join(PI_CODING_AGENT_DIR, 'auth.json')],
+  }),
   parser,
   findSession: async (session, { folder }) => {
     const sessions = join(folder, sessionsFolder);

@@ -109,6 +109,25 @@ export interface PrepareContext {
   signal?: AbortSignal;
 }
 
+/**
+ * What a sandbox shows of the home of whoever has logged in, as absolute paths; what is not there is left out. Whatever
+ * of it is a setting is not in `write`: a program that the user runs himself would obey what an agent has put there.
+ */
+export interface AgentLogin {
+  /** Settings, the user's instructions and plug-ins. */
+  read?: readonly string[];
+  /** The login itself, which a program renews. */
+  write?: readonly string[];
+  /** Folders of conversations, which later attempts take up; they are made where they are missing. */
+  keep?: readonly string[];
+  /** Files and folders that mix settings with what the program notes for itself: the agent changes a copy, which goes with it. */
+  copy?: readonly string[];
+  /** The program, where the command does not begin with it: its files are shown too. */
+  program?: string;
+  /** The folder that all of it is in: what else the program puts there is the attempt's own. */
+  own?: readonly string[];
+}
+
 /** One kind of agent program: command, prompt delivery, output parser, verdict on its end. */
 export interface AgentAdapter {
   name: string;
@@ -120,11 +139,8 @@ export interface AgentAdapter {
    * Names of host variables that this program may see without being asked for: its keys, its configuration, proxies.
    */
   environment?: readonly string[];
-  /**
-   * What a sandbox has to show of the home of whoever has logged in, as absolute paths: the program's login, its
-   * settings, and where it keeps its conversations.
-   */
-  login?(env: Readonly<Record<string, string>>): { read?: readonly string[]; write?: readonly string[] };
+  /** Absent: it needs nothing of the home. */
+  login?(env: Readonly<Record<string, string>>): AgentLogin;
   /** Whether its command starts Heartbead's MCP server, so that the prompt may speak of tools. */
   mcp?: boolean;
   /** @returns what keeps this agent from starting on this host, or undefined. */

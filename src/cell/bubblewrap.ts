@@ -24,6 +24,7 @@ export function inBubblewrap(program: string, cell: Cell, { file, args }: CellCo
   // A parent is mounted before what is in it, else it would hide that again; of one path the later kind counts.
   const mounts = [
     ...cell.fresh.map((path) => ({ path, words: ['--tmpfs', path] })),
+    ...cell.own.map(({ path, from }) => ({ path, words: ['--bind', from, path] })),
     ...cell.read.map((path) => ({ path, words: ['--ro-bind-try', path, path] })),
     ...cell.write.map((path) => ({ path, words: ['--bind-try', path, path] })),
   ].sort((a, b) => depth(a.path) - depth(b.path));

@@ -16,6 +16,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { agentEnvironment } from '../contract/index.js';
+import { createWorktree, resolveBase, updateMirror } from '../git/index.js';
 import { packageRoot } from '../package/compiled.js';
 import { shimPath, writeShim } from '../runner/agent/shim.js';
 import { comforts, escapes } from './escapes.js';
@@ -71,7 +72,9 @@ export class EscapeGround {
       STATE: state,
       OWN: folder(`${attempt}__${bead}`),
       NEIGHBOUR: folder('1-bbbb2222__neighbour'),
-      MIRROR: join(state, 'mirrors', 'app.git'),
+      MIRROR: '',
+      NEIGHBOUR_GIT: '',
+      OWN_KEEPER: '',
       HOST_TMP: join(root, 'tmp'),
       VICTIM: '0',
       RUNNER: '0',
@@ -111,7 +114,7 @@ export class EscapeGround {
     };
     const rooms = roomsOfFolder(lab.OWN, readdirSync(lab.OWN));
     const walled = launch(
-      kind,
+      { launcher: kind, network, read: [], write: [] },
       {
         command: { file: 'bash', args: ['-c', driver] },
         env,
@@ -119,8 +122,8 @@ export class EscapeGround {
         home: lab.STATE,
         read: [...packageRooms(packageRoot), ...rooms.read],
         write: [join(lab.OWN, 'agent.sock'), ...rooms.write],
+        rooms: join(lab.OWN, 'cell'),
       },
-      { agents: kind, checks: kind, network, read: [], write: [] },
     );
     if (walled.refused !== undefined) throw new Error(walled.refused);
     const { stdout, stderr, exitCode } = await execa(walled.file, walled.args, {
@@ -195,7 +198,7 @@ export class EscapeGround {
     await this.#listen(runner, join(lab.OWN, 'agent.sock'));
   }
 
-  /** As attempts have them: work trees of one mirror of an origin that is elsewhere. */
+  /** As attempts have them: each a repository of its own, which borrows the objects of one mirror. */
   async #makeRepositories(): Promise<void> {
     const { lab } = this;
     const origin = join(dirname(lab.STATE), 'origin.git');
@@ -209,18 +212,18 @@ export class EscapeGround {
     await git('-C', seed, 'add', '-A');
     await git('-C', seed, 'commit', '-qm', 'first');
     await git('clone', '-q', '--bare', seed, origin);
-    await git('clone', '-q', '--bare', origin, lab.MIRROR);
+    const { path: mirror } = await updateMirror({ root: join(lab.STATE, 'mirrors'), repo: origin });
+    const { sha: at } = await resolveBase(mirror);
+    lab.MIRROR = mirror;
     for (const [folder, branch] of [
       [lab.OWN, 'inmate'],
       [lab.NEIGHBOUR, 'neighbour'],
-    ] as const) {
-      mkdirSync(folder, { recursive: true });
-      await git('-C', lab.MIRROR, 'worktree', 'add', '-q', '-b', branch, join(folder, 'worktree'), 'main');
-    }
-    await git('-C', lab.MIRROR, 'worktree', 'add', '-q', '-b', 'spare', join(lab.NEIGHBOUR, 'spare'), 'main');
-    await git('-C', join(lab.NEIGHBOUR, 'worktree'), 'commit', '-q', '--allow-empty', '-m', 'of the neighbour');
-    // `git worktree add` names its entry by the folder, which is `worktree` for all.
-    mkdirSync(join(lab.MIRROR, 'worktrees', 'neighbour'), { recursive: true });
+    ] as const)
+      await createWorktree({ mirror, path: join(folder, 'worktree'), branch, at, allowPush: true });
+    lab.NEIGHBOUR_GIT = join(lab.NEIGHBOUR, 'worktree', '.git');
+    lab.OWN_KEEPER = `${join(lab.OWN, 'worktree')}.keeper.git`;
+    const neighbour = join(lab.NEIGHBOUR, 'worktree');
+    await git('-C', neighbour, 'commit', '-q', '--allow-empty', '-m', 'of the neighbour');
   }
 
   /** A process with a secret among its variables, in a group of its own. */

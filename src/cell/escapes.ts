@@ -10,8 +10,11 @@ export interface EscapeLab {
   STATE: string;
   OWN: string;
   NEIGHBOUR: string;
-  /** The mirror that both are linked to. */
+  /** The mirror whose objects both borrow. */
   MIRROR: string;
+  /** The repository by which Heartbead looks at our own work, and that of the neighbour's work. */
+  OWN_KEEPER: string;
+  NEIGHBOUR_GIT: string;
   /** A file in the host's temporary folder, and one beside it that must not come to be. */
   HOST_TMP: string;
   /** Processes: a neighbour's agent, and what supervises our own. */
@@ -324,29 +327,36 @@ export const escapes: readonly Escape[] = [
     script: 'grep -qi ":$(printf %04X "$PORT") " /proc/net/tcp',
   },
 
+  writes(
+    'git-keeper',
+    'git',
+    "plants a hook in the repository by which Heartbead's git looks at its work",
+    '$OWN_KEEPER/hooks/escape',
+  ),
+  writes('git-keeper-attributes', 'git', 'plants attributes in that same place', '$OWN_KEEPER/info/attributes'),
+  writes('git-hooks', 'git', 'plants a hook in the mirror', '$MIRROR/hooks/pre-push.escape'),
+  writes('git-attributes', 'git', 'plants attributes in the mirror', '$MIRROR/info/attributes'),
+  writes('git-packed', 'git', 'rewrites the refs of the mirror', '$MIRROR/packed-refs.new'),
   {
-    id: 'git-config',
+    id: 'git-objects',
     area: 'git',
-    what: 'sets a command in the configuration that others share',
-    script: 'git config filter.evil.clean "touch /tmp/x" && git config -f "$MIRROR/config" --get filter.evil.clean',
+    what: 'damages the objects that others borrow',
+    script: 'echo x > "$MIRROR/objects/pack/escape.pack"',
+    outside: '$MIRROR/objects/pack/escape.pack',
   },
-  writes('git-hooks', 'git', 'plants a hook that others run', '$MIRROR/hooks/pre-push.escape'),
-  writes('git-attributes', 'git', 'plants attributes that others obey', '$MIRROR/info/attributes'),
-  writes('git-packed', 'git', 'rewrites the refs that others share', '$MIRROR/packed-refs.new'),
-  writes('git-other-tree', 'git', "changes what a neighbour's work tree is on", '$MIRROR/worktrees/neighbour/escape'),
+  writes('git-other-tree', 'git', "changes a neighbour's repository", '$NEIGHBOUR_GIT/escape'),
   {
     id: 'git-remove-tree',
     area: 'git',
-    what: "removes a neighbour's work tree",
-    script: 'git worktree remove --force --force "$NEIGHBOUR/spare"',
+    what: "removes a neighbour's files",
+    script: 'rm "$NEIGHBOUR/worktree/file.txt"',
   },
   { id: 'git-origin', area: 'git', what: 'pushes where it likes', script: 'git push origin HEAD:refs/heads/evil' },
   {
     id: 'git-refs',
     area: 'git',
     what: "moves a neighbour's branch",
-    script: 'git update-ref refs/heads/neighbour HEAD~0',
-    open: 'work trees of one mirror share its refs, until each attempt has a repository of its own',
+    script: 'git --git-dir "$NEIGHBOUR_GIT" update-ref refs/heads/neighbour "$(git rev-parse origin/main)"',
   },
 ];
 

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import type { Cell } from './types.js';
 
 /** Programs and libraries, and the host's configuration. No home, no `/run`, no `/var`, no `/srv`, no `/sys`. */
-const system = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/opt', '/nix', '/etc'];
+export const systemFolders = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/opt', '/nix', '/etc'];
 /** Of `/etc`: what holds secrets, which a worker that runs as root could read. */
 const secretFiles = ['shadow', 'shadow-', 'gshadow', 'gshadow-', 'sudoers', 'krb5.keytab', 'machine-id'];
 const secretFolders = ['sudoers.d', 'heartbead', 'wireguard', 'NetworkManager', 'ssl/private', 'kubernetes', 'docker'];
 
 /** @returns what every cell has of its host. */
 export function systemRooms(): Pick<Cell, 'read' | 'links' | 'masked'> {
-  const there = system.filter((path) => existsSync(path));
+  const there = systemFolders.filter((path) => existsSync(path));
   const links = there.filter((path) => lstatSync(path).isSymbolicLink());
   return {
     read: [...there.filter((path) => !links.includes(path)), ...nameService()],

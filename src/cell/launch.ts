@@ -1,13 +1,12 @@
-import { existsSync, lstatSync, realpathSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { cpSync, existsSync, lstatSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
+import { dirname, isAbsolute, join } from 'node:path';
 import { findProgram } from '../agents/find-program.js';
 import { cellFailure, inBubblewrap } from './bubblewrap.js';
 import { gitRooms, programRoom } from './git-rooms.js';
 import { systemRooms } from './host-rooms.js';
 import { probeCell } from './probe.js';
-import { CellSettingsError, readCellSettings } from './settings.js';
-import type { CellSettings } from './settings.js';
-import type { CellCommand, CellNetwork, Launcher } from './types.js';
+import { holds, programRooms } from './toolchains.js';
+import type { Cell, CellCommand, CellPlan } from './types.js';
 
 /** What is to be run, and what of the host it needs beside programs and libraries. */
 export interface Tenant {
@@ -19,6 +18,16 @@ export interface Tenant {
   home: string;
   read: readonly string[];
   write: readonly string[];
+  /** A program that the command runs. */
+  program?: string;
+  /** Files and folders of the host's home of which it has a copy: what it changes in them is gone with it. */
+  copy?: readonly string[];
+  /** Folders of the host that it writes, and that are made where they are missing. */
+  keep?: readonly string[];
+  /** Folders that it has for itself, empty at first, also where they are not in the home. */
+  own?: readonly string[];
+  /** Where its home and its temporary files lie on the disk; in memory where no folder is named. */
+  rooms?: string;
 }
 
 /** How a program is spawned, behind its walls. */
@@ -33,10 +42,12 @@ export interface Launch extends CellCommand {
 /** Of what the program finds in its environment: the keys of whoever is logged in are behind this. */
 const notInside = ['SSH_AUTH_SOCK'];
 
-/** @returns how a program is spawned behind its launcher. */
-export function launch(kind: Launcher, tenant: Tenant, settings: CellSettings): Launch {
+/** @returns how a program is spawned, as the plan says. */
+export function launch(plan: CellPlan | { refused: string }, tenant: Tenant): Launch {
   const env = { ...tenant.env };
   const failure = (): undefined => undefined;
+  if ('refused' in plan) return { ...tenant.command, env, failure, refused: plan.refused };
+  const kind = plan.launcher;
   if (kind === 'none') return { ...tenant.command, env, failure };
   if (kind !== 'sandbox') {
     const [file = '', ...args] = kind.map((word) => filled(word, tenant));
@@ -47,74 +58,107 @@ export function launch(kind: Launcher, tenant: Tenant, settings: CellSettings): 
   for (const name of notInside) delete env[name];
   env['TMPDIR'] = '/tmp';
   return {
-    ...inBubblewrap(probe.program, cellOf(tenant, env, settings), tenant.command),
+    ...inBubblewrap(probe.program, furnished(tenant, env, plan), tenant.command),
     env,
     failure: cellFailure,
   };
 }
 
-/**
- * @param given what the bead or the rig asks for, before what the host's own file says.
- * @returns how a program is spawned on the host whose state directory the tenant names. A file that cannot be used is
- * no permission: nothing is run then.
- */
-export function launchHere(which: 'agents' | 'checks', tenant: Tenant, given?: Launcher): Launch {
-  try {
-    const settings = readCellSettings(tenant.home);
-    return launch(given ?? settings[which], tenant, settings);
-  } catch (error) {
-    if (!(error instanceof CellSettingsError)) throw error;
-    return { ...tenant.command, env: { ...tenant.env }, failure: () => undefined, refused: error.message };
+const filled = (word: string, { worktree }: Tenant): string => word.replaceAll('{worktree}', worktree);
+
+/** Makes what of its cell must be there before it, and @returns what the cell has. */
+function furnished(tenant: Tenant, env: Readonly<Record<string, string>>, plan: CellPlan): Cell {
+  for (const path of tenant.keep ?? []) mkdirSync(path, { recursive: true, mode: 0o700 });
+  const cell = cellOf(tenant, env, plan);
+  for (const { from } of cell.own) mkdirSync(from, { recursive: true, mode: 0o700 });
+  for (const path of tenant.copy ?? []) {
+    const place = cell.own.find((room) => path.startsWith(`${room.path}/`));
+    if (place === undefined || !existsSync(path)) continue;
+    const copy = join(place.from, path.slice(place.path.length));
+    mkdirSync(dirname(copy), { recursive: true, mode: 0o700 });
+    // Links, too, as what they lead to: that may be nowhere in the cell.
+    cpSync(path, copy, { recursive: true, dereference: true });
   }
+  return cell;
 }
 
-const filled = (word: string, { worktree }: Tenant): string => word.replaceAll('{worktree}', worktree);
+/** Takes away what a cell had for itself. Its programs have ended. */
+export function clearRooms(rooms: string): void {
+  rmSync(rooms, { recursive: true, force: true });
+}
 
 /** @returns what the tenant's cell has. */
 export function cellOf(
-  { command, worktree, home, read, write }: Tenant,
+  { command, program = command.file, worktree, home, read, write, keep = [], rooms, own = [] }: Tenant,
   env: Readonly<Record<string, string>>,
-  settings: Pick<CellSettings, 'read' | 'write' | 'network'>,
-): Parameters<typeof inBubblewrap>[1] {
+  plan: Pick<CellPlan, 'read' | 'write' | 'network'>,
+): Cell {
   const system = systemRooms();
   const git = gitRooms(worktree, home);
   const userHome = env['HOME'];
   const certificates = ['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'].flatMap((name) => env[name] ?? []);
+  const homes = userHome !== undefined && isAbsolute(userHome) && userHome !== '/' ? [userHome] : [];
+  const places = [
+    ...homes.map((path) => ({ path, name: 'home' })),
+    ...['/tmp', '/var/tmp'].map((path) => ({ path, name: 'tmp' })),
+    // What lies in the home is in its own one already.
+    ...own
+      .filter((path) => !homes.some((folder) => path.startsWith(`${folder}/`)))
+      .map((path, index) => ({ path, name: `own-${index}` })),
+  ];
+  const hidden = [home, ...homes];
+  const shown = [
+    ...system.read,
+    ...programRooms(env, hidden),
+    ...ownPrograms(program, env, hidden),
+    ...certificates,
+    ...read,
+    ...git.read,
+    ...plan.read,
+  ].filter(exists);
+  const writable = [worktree, ...write, ...keep, ...git.write, ...plan.write].filter(exists);
   return {
     ...system,
-    read: [
-      ...system.read,
-      ...ownPrograms(command, env),
-      ...certificates,
-      ...read,
-      ...git.read,
-      ...settings.read,
-    ].filter(exists),
-    write: [worktree, ...write, ...git.write, ...settings.write].filter(exists),
-    fresh: [
-      '/tmp',
-      '/var/tmp',
-      ...(userHome !== undefined && isAbsolute(userHome) && userHome !== '/' ? [userHome] : []),
-    ],
+    read: withoutCovered(shown, [...writable, ...places.map(({ path }) => path)]),
+    write: writable,
+    fresh: rooms === undefined ? places.map(({ path }) => path) : [],
+    own: rooms === undefined ? [] : places.map(({ path, name }) => ({ path, from: join(rooms, name) })),
     cwd: worktree,
-    network: settings.network satisfies CellNetwork,
+    network: plan.network,
   };
+}
+
+/**
+ * @returns the paths without those that another of them shows already. A link in a folder that is read-only could not be
+ * mounted once more.
+ */
+function withoutCovered(paths: readonly string[], others: readonly string[]): string[] {
+  const unique = [...new Set(paths)];
+  const nearest = (path: string, among: readonly string[]): number =>
+    Math.max(-1, ...among.filter((folder) => path.startsWith(`${folder}/`)).map((folder) => folder.length));
+  return unique.filter((path) => nearest(path, unique) <= nearest(path, others));
 }
 
 const exists = (path: string): boolean => existsSync(path);
 
-/** Node, which runs Heartbead's own part in the cell, and the program itself, where a user has installed them. */
-function ownPrograms({ file }: CellCommand, env: Readonly<Record<string, string>>): string[] {
+/**
+ * Node, which runs Heartbead's own part in the cell, and the program itself, where a user has installed them: with the
+ * folder that they are in, unless that would show the home or the state directory as a whole.
+ */
+function ownPrograms(file: string, env: Readonly<Record<string, string>>, hidden: readonly string[]): string[] {
   const found = findProgram(file, { ...env });
   const paths = [process.execPath, ...(found === undefined ? [] : [found, realpathSync(found)])];
   return paths
     .filter((path) => !path.startsWith('/usr/') && !path.startsWith('/bin/'))
-    .map((path) => (lstatSync(path).isSymbolicLink() ? path : programRoom(path)));
+    .map((path) => {
+      const room = programRoom(path);
+      return lstatSync(path).isSymbolicLink() || hidden.some((folder) => holds(room, folder)) ? path : room;
+    });
 }
 
 /** Names in an attempt's folder that are the runner's and its host's alone. */
 const ofTheRunner =
-  /^(?:connection\.json|token|control\.sock|input\.json|setup\.json|result\.json|report\.json|(?:runner|agent)\..*|worktree|\..*)$/;
+  /^(?:cell|connection\.json|token|control\.sock|input\.json|setup\.json|result\.json|report\.json|tidied|(?:runner|agent)\..*|.*\.log|.*\.keeper\.git|worktree|\..*)$/;
 
 /**
  * @param names of what lies in an attempt's folder right before its agent is spawned.

@@ -16,7 +16,7 @@ export function probeCell(env: NodeJS.ProcessEnv): CellProbe {
   if (program === undefined) return { problem: 'bubblewrap (`bwrap`) is not installed: apt-get install bubblewrap' };
   const trial = inBubblewrap(
     program,
-    { ...systemRooms(), write: [], fresh: ['/tmp'], cwd: '/', network: 'none' },
+    { ...systemRooms(), write: [], fresh: ['/tmp'], own: [], cwd: '/', network: 'none' },
     { file: 'true', args: [] },
   );
   const { status, stderr, error } = spawnSync(trial.file, trial.args, {

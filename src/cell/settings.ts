@@ -3,15 +3,18 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { cellNetworks } from './types.js';
-import type { CellNetwork, Launcher } from './types.js';
+import type { CellNetwork, LauncherSetting } from './types.js';
 
 /** Name of the settings file in the state directory of each host. */
 export const cellSettingsFile = 'cell.json';
 
+/** The variable of the worker that says what holds where the file says nothing. */
+export const cellVariable = 'HEARTBEAD_SANDBOX';
+
 /** How a host runs what others have written. */
 export interface CellSettings {
-  agents: Launcher;
-  checks: Launcher;
+  agents: LauncherSetting;
+  checks: LauncherSetting;
   network: CellNetwork;
   /** Further paths that a sandbox shows: caches, the socket of an ssh agent. `~` is the home. */
   read: readonly string[];
@@ -23,35 +26,71 @@ export class CellSettingsError extends Error {
   override readonly name = 'CellSettingsError';
 }
 
-const launcher: z.ZodType<Launcher> = z.union([
-  z.literal('none'),
-  z.literal('sandbox'),
+const words = ['auto', 'sandbox', 'none'] as const;
+const launcher: z.ZodType<LauncherSetting> = z.union([
+  z.enum(words),
   z.array(z.string().min(1).max(4_000)).min(1).max(200),
 ]);
 const path = z
   .string()
   .regex(/^(?:~?\/|~$)/, 'an absolute path, or one that begins with ~/')
   .transform((given) => given.replace(/^~(?=\/|$)/, homedir()));
+const paths = z.array(path).max(200);
+const parts = {
+  agents: launcher.optional(),
+  checks: launcher.optional(),
+  network: z.enum(cellNetworks).optional(),
+  read: paths.optional(),
+  write: paths.optional(),
+};
 const settings = z.strictObject({
-  agents: launcher.default('none'),
-  checks: launcher.default('none'),
-  network: z.enum(cellNetworks).default('all'),
-  read: z.array(path).max(200).default([]),
-  write: z.array(path).max(200).default([]),
+  ...parts,
+  /** What is different for the beads of a rig, by its name. */
+  rigs: z
+    .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,59}$/, 'not the name of a rig'), z.strictObject(parts))
+    .optional(),
 });
 
 /**
  * @param home the state directory.
- * @returns its settings; without a file everything is `none`.
+ * @param rig whose beads it is about: what the file says of it goes before.
+ * @param env the worker's variables.
+ * @returns its settings; what is said nowhere is `auto`.
  * @throws CellSettingsError
  */
-export function readCellSettings(home: string): CellSettings {
+export function readCellSettings(
+  home: string,
+  rig?: string,
+  env: Readonly<NodeJS.ProcessEnv> = process.env,
+): CellSettings {
+  const usual = variableOf(env);
+  const { rigs, ...general } = readFile(home);
+  const own = (rig === undefined ? undefined : rigs?.[rig]) ?? {};
+  return {
+    agents: own.agents ?? general.agents ?? usual,
+    checks: own.checks ?? general.checks ?? usual,
+    network: own.network ?? general.network ?? 'all',
+    read: [...(general.read ?? []), ...(own.read ?? [])],
+    write: [...(general.write ?? []), ...(own.write ?? [])],
+  };
+}
+
+function variableOf(env: Readonly<NodeJS.ProcessEnv>): (typeof words)[number] {
+  const given = env[cellVariable];
+  if (given === undefined || given === '') return 'auto';
+  const known = words.find((word) => word === given);
+  if (known === undefined)
+    throw new CellSettingsError(`${cellVariable} is one of ${words.join(', ')}, not ${JSON.stringify(given)}`);
+  return known;
+}
+
+function readFile(home: string): z.output<typeof settings> {
   const file = join(home, cellSettingsFile);
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return settings.parse({});
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw new CellSettingsError(`${file} cannot be read: ${(error as Error).message}`, { cause: error });
   }
   let given: unknown;

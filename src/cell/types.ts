@@ -3,6 +3,9 @@
 /** The outer walls of a program: none, ours (bubblewrap), or a command of the operator's that runs it. */
 export type Launcher = 'none' | 'sandbox' | readonly string[];
 
+/** What a host's settings may say of it. `auto`: the sandbox where this host can make one, else none. */
+export type LauncherSetting = Launcher | 'auto';
+
 /** `all`: the host's own network, loopback included. `none`: nothing at all. */
 export const cellNetworks = ['all', 'none'] as const;
 export type CellNetwork = (typeof cellNetworks)[number];
@@ -13,14 +16,25 @@ export interface Cell {
   read: readonly string[];
   /** Read and write. The same. */
   write: readonly string[];
-  /** Empty, writable, and gone with the cell. */
+  /** Empty, writable, in memory, and gone with the cell. */
   fresh: readonly string[];
+  /** Read and write, each with what lies at `from` on the host: a home of the cell's own. */
+  own: readonly { path: string; from: string }[];
   /** Of what `read` shows: files that look empty, folders that are empty. */
   masked: readonly { path: string; folder: boolean }[];
   /** Links of the host's root, such as `/bin` to `usr/bin`. */
   links: readonly { path: string; target: string }[];
   cwd: string;
   network: CellNetwork;
+}
+
+/** How the programs of one attempt, or one check, are run; found once, and kept as long as they live. */
+export interface CellPlan {
+  launcher: Launcher;
+  network: CellNetwork;
+  /** Further paths that the sandbox shows, and those that may be written in it too. */
+  read: readonly string[];
+  write: readonly string[];
 }
 
 /** A command as it is spawned. */

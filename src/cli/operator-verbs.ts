@@ -20,8 +20,6 @@ export const operatorVerbs = [
   'history',
   'costs',
   'logs',
-  'files',
-  'attach',
   'nudge',
   'pause',
   'resume',

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { mergeStrategies } from '../contract/rig.js';
 import { attemptArgument, beadArgument, budgetOptions, clockOptions, keyValues, wholeNumber } from './args.js';
-import { argument, flag, option, repeatable } from './verb.js';
+import { argument, option, repeatable } from './verb.js';
 
 export const oneBead = argument('<bead>', 'id of the bead', beadArgument);
 export const rigName = z
@@ -29,7 +29,12 @@ export const agentOptions = (names: string) => ({
     "a variable of the worker's host that the agent may see",
     z.array(z.string()).default([]),
   ),
-  sandbox: flag('--sandbox', 'the agent runs in a sandbox or not at all, whatever the host does with others'),
+  sandbox: option(
+    '--sandbox',
+    'the agent runs in a sandbox or not at all (default: in one where its host can make one)',
+    z.boolean().optional(),
+  ),
+  noSandbox: option('--no-sandbox', 'the agent runs without one, where its host lets it', z.boolean().optional()),
 });
 
 export const clock = repeatable(

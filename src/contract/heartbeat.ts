@@ -1,5 +1,5 @@
 import { attemptIdProblem, shaProblem } from './problems.js';
-import { heartbeatKinds } from './types.js';
+import { attemptCells, heartbeatKinds } from './types.js';
 import type { AcceptedSignal, Checkpoint, Decided, HeartbeatKind, HeartbeatSignal, NoteSignal } from './types.js';
 import { clip } from './limits.js';
 
@@ -51,6 +51,7 @@ export function readHeartbeat(payload: unknown): Decided<HeartbeatSignal> | stri
       ? acknowledged.filter((id): id is string => typeof id === 'string').slice(0, 100)
       : undefined,
     saveProblem: typeof p['saveProblem'] === 'string' ? clip(p['saveProblem'], 300) : undefined,
+    cell: attemptCells.find((known) => known === p['cell']),
     vouchKey: typeof p['vouchKey'] === 'string' && vouchKeyPattern.test(p['vouchKey']) ? p['vouchKey'] : undefined,
   };
 }

@@ -128,6 +128,10 @@ export interface AgentSession {
   usage?: Usage;
 }
 
+/** What a bead or a rig may ask of the walls around its agent. */
+export const agentCells = ['sandbox', 'none'] as const;
+export type AgentCell = (typeof agentCells)[number];
+
 /** Which agent program, and how it is called. No secrets: this is kept in history. */
 export interface AgentSpec {
   /** Name in the adapter table: `shell`, `demo`, …; `rig` stands for whatever agent the bead's rig names. */
@@ -138,8 +142,8 @@ export interface AgentSpec {
   options?: Record<string, unknown>;
   /** Names (never values) of further host variables that the agent may see. */
   env?: string[];
-  /** It runs in a sandbox or not at all, whatever the host does with others. */
-  cell?: 'sandbox';
+  /** `sandbox`: in one or not at all, whatever the host does with others. `none`: without, where the host lets it. */
+  cell?: AgentCell;
 }
 
 /** A commit from which the next attempt goes on. `ref` is where it stands on the remote. */
@@ -213,6 +217,8 @@ export interface StartAgentInput {
   /** Go on from here instead of the base. */
   checkpoint?: Checkpoint;
   agent: AgentSpec;
+  /** Whose settings a host's own files may add to. */
+  rig?: string;
   clocks: Clocks;
   /** What earlier attempts left for this one: one line each, oldest first. */
   notes: string[];
@@ -368,7 +374,13 @@ export interface HeartbeatSignal {
   saveProblem?: string;
   /** Public key (Ed25519, base64url) of the runner, whose signature alone makes a pushed branch evidence. */
   vouchKey?: string;
+  /** With `start`: what the agent runs in. */
+  cell?: AttemptCell;
 }
+/** What an agent runs in on its host: nothing, a sandbox, or a command of the host's own settings. */
+export const attemptCells = ['sandbox', 'none', 'command'] as const;
+export type AttemptCell = (typeof attemptCells)[number];
+
 export const heartbeatKinds = ['start', 'output', 'tool', 'agent', 'adopted', 'orphan', 'paused', 'resumed'] as const;
 export type HeartbeatKind = (typeof heartbeatKinds)[number];
 
@@ -409,6 +421,8 @@ export interface AttemptRecord {
   rigVersion?: number;
   heartbeats: number;
   adoptions: number;
+  /** What its agent ran in. */
+  cell?: AttemptCell;
   checkpoint?: Checkpoint;
   branch?: string;
   sha?: string;
@@ -459,6 +473,8 @@ export interface CurrentAttempt {
   stopping?: { outcome: Outcome; reason: string; at: number };
   heartbeats: number;
   activity?: string;
+  /** What its agent runs in; absent until it is spawned, and with a runner of before this was told. */
+  cell?: AttemptCell;
   checkpoint?: Checkpoint;
   /** Work of this attempt has been saved. */
   saved?: boolean;

@@ -30,7 +30,7 @@ export function agentSpec(given: GivenAgent, help: string): AgentSpec {
     command: given.command,
     ...(Object.keys(given.option).length === 0 ? {} : { options: given.option }),
     ...(given.env.length === 0 ? {} : { env: given.env }),
-    ...(given.sandbox === true ? { cell: 'sandbox' as const } : {}),
+    ...(given.sandbox === undefined ? {} : { cell: given.sandbox ? ('sandbox' as const) : ('none' as const) }),
   };
 }
 

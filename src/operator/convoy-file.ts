@@ -1,6 +1,6 @@
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { convoyPolicies, convoyTargets } from '../contract/index.js';
+import { agentCells, convoyPolicies, convoyTargets } from '../contract/index.js';
 import type { AgentSpec, ConvoyBead, ConvoySpec } from '../contract/index.js';
 import { convoyProblem } from '../domain/index.js';
 import type { Fields } from '../edge/schemas.js';
@@ -11,7 +11,7 @@ const agent: z.ZodType<AgentSpec> = z.strictObject({
   command: z.string().optional(),
   options: z.record(z.string(), z.unknown()).optional(),
   env: z.array(z.string()).optional(),
-  cell: z.literal('sandbox').optional(),
+  cell: z.enum(agentCells).optional(),
 } satisfies Fields<AgentSpec>);
 const bead: z.ZodType<ConvoyBead> = z.strictObject({
   id: z.string(),

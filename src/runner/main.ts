@@ -18,17 +18,16 @@ import { complain, errorText } from './complain.js';
 import { connectRunner } from './lease/connection.js';
 import type { RunnerLine } from './lease/connection.js';
 import { openControlSocket } from './sockets/control-socket.js';
+import { systemClock } from './instant.js';
 import { readyToLaunch } from './agent/launch-agent.js';
 import { processStartTime } from './processes/process.js';
-import { hostProcesses } from './processes/process-control.js';
-import { FolderWatch } from './attempt/folder-watch.js';
-import { WorkKeeper, workPlaceOf } from './end/work-keeper.js';
 import { RecordKeeper } from './attempt/record-keeper.js';
 import { SocketWatch } from './sockets/socket-watch.js';
 import { chooseSockets, removeSockets } from './sockets/sockets.js';
 import { beginWord } from './spawn-runner.js';
 import { Supervisor } from './supervisor.js';
-import { systemTime } from './time.js';
+import type { CellPlan } from '../cell/index.js';
+import type { StartAgentInput } from '../contract/index.js';
 import type { RunnerConnection, SpawnOutcome } from './types.js';
 
 /** Whoever spawned us waits at this descriptor. */
@@ -102,20 +101,20 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     sockets,
   });
   const dial = (record: RunnerConnection): RunnerLine => connectRunner(record, `runner:${hostname()}:${process.pid}`);
-  const link = new BeadLink(dial(connection), dir.bead, trouble, systemTime, dial);
+  const link = new BeadLink(dial(connection), dir.bead, trouble, dial);
+  // An attempt that began before its host decided this goes on as it began.
+  const cell = setup.cell ?? earlierPlan(input.agent.cell);
   const supervisor = new Supervisor({
+    dir,
     input,
     setup,
     adapter,
+    cell,
     token,
-    time: systemTime,
     link,
-    processes: hostProcesses,
-    files: dir,
     record,
     lock,
-    work: (events) => new WorkKeeper(workPlaceOf(dir, input, setup), events),
-    folder: (onGone) => new FolderWatch(dir.path, input.clocks.beatEvery, systemTime, onGone),
+    clock: systemClock,
     log,
   });
   onSignals(supervisor);
@@ -147,6 +146,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
       resumed: setup.resume,
       adapter,
       socket: sockets.agent,
+      cell,
       onLine: (line, stream) => supervisor.watch.line(line, stream),
       onTrouble: trouble,
     });
@@ -178,6 +178,13 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     await link.close();
   }
 }
+
+const earlierPlan = (asked: StartAgentInput['agent']['cell']): CellPlan => ({
+  launcher: asked ?? 'none',
+  network: 'all',
+  read: [],
+  write: [],
+});
 
 /** SIGHUP is ignored; SIGTERM and SIGINT mean that the host is shutting down. */
 function onSignals(supervisor: Supervisor): void {

@@ -1,4 +1,5 @@
 import type { FoundSession } from '../agents/types.js';
+import type { CellPlan } from '../cell/index.js';
 import type { AttemptResult, BeatPhase, Checkpoint, Message, Outcome, Usage } from '../contract/index.js';
 
 /** How to reach the server: kept in `connection.json` (0600), never in argv or in an agent's environment. */
@@ -30,6 +31,8 @@ export interface AttemptSetup {
   mirror: string;
   /** The conversation of an earlier attempt that goes on in this one. */
   resume?: FoundSession;
+  /** How its agent is run; absent in folders of before this was decided by the host. */
+  cell?: CellPlan;
 }
 
 /** A process of which we are sure: a bare pid may belong to somebody else by now. */

@@ -1,11 +1,7 @@
-import type { Time } from './time.js';
-
 /** Lets a loop sleep until its next turn, or until something happens that it should look at before. */
 export class Waker {
   #awake = false;
   #resolve: (() => void) | undefined;
-
-  constructor(private readonly time: Time) {}
 
   /** Ends the sleep under way, or else the next one before it begins. */
   wake(): void {
@@ -16,13 +12,12 @@ export class Waker {
   /** @param ms without it only {@link wake} ends the sleep. */
   async sleep(ms?: number): Promise<void> {
     if (!this.#awake) {
+      let timer: NodeJS.Timeout | undefined;
       await new Promise<void>((resolve) => {
-        const cancel = ms === undefined ? undefined : this.time.timer(ms, resolve);
-        this.#resolve = () => {
-          cancel?.();
-          resolve();
-        };
+        this.#resolve = resolve;
+        if (ms !== undefined) timer = setTimeout(resolve, ms);
       });
+      clearTimeout(timer);
       this.#resolve = undefined;
     }
     this.#awake = false;

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { createFleetActivities } from '../activities/fleet/index.js';
 import { createHostActivities } from '../activities/index.js';
 import { prepareRefinery, refineryWorkerOptions } from '../activities/refinery/index.js';
+import { describeCell } from '../cell/index.js';
 import type { ConnectionSettings } from '../client/connect.js';
 import { NoServerError } from '../client/errors.js';
 import { DEFAULT_TASK_QUEUE, taskQueues } from '../contract/index.js';
@@ -115,6 +116,10 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       connection: connectionRecord({ ...shared, namespace }),
       agentsQueue: taskQueues.agents(taskQueue),
     });
+    const cell = describeCell(home, process.env);
+    const say = { sandbox: cell.agents, next: cell.next };
+    if (cell.next === undefined) logger.info(say, cell.text);
+    else logger.warn(say, cell.text);
     const watch = new HostWatch(host, { client, sweep, tidy });
     await watch.start();
     closers.push(() => watch.stop());

@@ -149,6 +149,7 @@ export class AttemptKeeper {
       ...(state.landing?.startSha !== undefined ? { baseSha: state.landing.startSha } : {}),
       checkpoint: attempt.checkpoint,
       agent: state.agentSpec,
+      rig: state.rig,
       clocks: state.clocks,
       notes: state.notes,
       workspace: state.workspace,

@@ -9,6 +9,7 @@ import type { BeadView } from '../../src/contract/index.js';
 import { cacheDirectory } from '../../src/server/cache.js';
 import { blocksOf } from '../cli/support/documented.js';
 import { generous, quickClocks, told, Town } from '../process/support/town.js';
+import { noCellHere } from '../support/bubblewrap.js';
 import { aiderLlm } from './support/aider-llm.js';
 
 const { version } = pythonAgents.aider;
@@ -58,6 +59,7 @@ describe('aider, as docs/agents.md describes it', { timeout: 6 * generous }, () 
     const { town, bead } = await sling(context, () => 200);
     const closed = await town.closed(bead);
     expect(outcomes(closed), told(closed)).toEqual(['done']);
+    expect(closed.attempts[0]?.cell).toBe(noCellHere() === undefined ? 'sandbox' : 'none');
     const show = await execa('git', ['-C', town.origin, 'show', `${closed.branch}:hello.txt`]);
     expect(show.stdout).toBe('hello');
     const files = await execa('git', ['-C', town.origin, 'diff', '--name-only', 'main', closed.branch ?? '']);

@@ -2,9 +2,13 @@ import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { adapters } from '../../src/agents/index.js';
 import { generous, told } from '../process/support/town.js';
+import { noCellHere } from '../support/bubblewrap.js';
 import { agentNames } from './support/programs.js';
 import { diligent } from './support/scripts.js';
 import { stage } from './support/stage.js';
+
+const noSandbox = noCellHere();
+if (noSandbox !== undefined) console.warn(`the programs run without a sandbox: ${noSandbox}`);
 
 describe.each(agentNames)('%s', { timeout: 3 * generous }, (name) => {
   test('does its task, commits, reports done, and the bead closes on the pushed branch', async (context) => {
@@ -16,6 +20,8 @@ describe.each(agentNames)('%s', { timeout: 3 * generous }, (name) => {
       closed.attempts.map(({ outcome }) => outcome),
       told(closed),
     ).toEqual(['done']);
+    // In a sandbox without being asked, wherever the machine can make one.
+    expect(closed.attempts[0]?.cell).toBe(noSandbox === undefined ? 'sandbox' : 'none');
     const { stdout } = await execa('git', ['-C', town.origin, 'show', `${closed.branch}:hello.txt`]);
     expect(stdout).toBe('hello');
     expect(closed.summary).toBe('hello is there');

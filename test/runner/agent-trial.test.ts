@@ -24,7 +24,9 @@ async function tried(entry: object, timeout = 60_000): Promise<TrialRun[]> {
   if (adapter === undefined) throw new Error('the entry describes no agent');
   const folder = join(home, 'trial');
   mkdirSync(folder);
-  return tryAgent({ scratch: folder, adapter, spec: { adapter: 'mine' }, title: 'Say hello', body: 'Do.', timeout });
+  const cell = { launcher: 'none', network: 'all', read: [], write: [] } as const;
+  const spec = { adapter: 'mine' };
+  return tryAgent({ scratch: folder, adapter, spec, title: 'Say hello', body: 'Do.', cell, timeout });
 }
 
 describe('an entry of the settings file that is tried', () => {

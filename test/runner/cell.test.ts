@@ -47,6 +47,7 @@ describe.skipIf(problem !== undefined)('an agent in a sandbox', () => {
     expect(result).toMatchObject({ outcome: 'done', summary: 'all of it', exitCode: 0 });
     if (result?.branch === undefined) throw new Error('no branch');
     expect(await attempt.remote(`refs/heads/${result.branch}`)).toBe(result.sha);
+    expect((await attempt.heard()).find(({ kind }) => kind === 'start')?.cell).toBe('sandbox');
   });
 
   test('finds neither its credentials nor the state directory', async () => {

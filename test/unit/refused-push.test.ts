@@ -14,7 +14,7 @@ const play = (...events: BeadEvent[]): BeadState =>
 const begun: BeadEvent[] = [
   { type: 'dispatched', attempt },
   { type: 'accepted', signal: { attempt, host: 'h1' } },
-  { type: 'heartbeat', signal: { attempt, host: 'h1', kind: 'start', vouchKey: 'k'.repeat(43) } },
+  { type: 'heartbeat', signal: { attempt, host: 'h1', kind: 'start', vouchKey: 'k'.repeat(43), cell: 'sandbox' } },
 ];
 const ended = (more: Partial<AttemptResult> = {}): BeadEvent => ({
   type: 'ended',
@@ -86,6 +86,7 @@ describe('a branch that somebody else than the runner pushed', () => {
   const unvouched: Evidence = { verdict: 'unvouched', reason: 'nobody vouched for it', found: sha };
 
   it('is looked at with the key of the runner that had claimed the attempt', () => {
+    expect(play(...begun, lost).attempts.at(-1)?.cell).toBe('sandbox');
     expect(play(...begun, lost).salvage).toEqual({ attempt, branch, vouchKey: 'k'.repeat(43) });
   });
 

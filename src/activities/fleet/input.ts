@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { limits } from '../../contract/index.js';
+import { agentCells, limits } from '../../contract/index.js';
 import type {
   AgentSpec,
   FleetActivities,
@@ -18,7 +18,7 @@ const agent: z.ZodType<AgentSpec> = z.object({
   command: z.string().max(20_000).optional(),
   options: z.record(z.string(), z.unknown()).optional(),
   env: z.array(z.string()).max(100).optional(),
-  cell: z.literal('sandbox').optional(),
+  cell: z.enum(agentCells).optional(),
 } satisfies Fields<AgentSpec>);
 
 const startBead: z.ZodType<StartBeadInput> = z.object({

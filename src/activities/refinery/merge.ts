@@ -152,6 +152,7 @@ class Landing {
           env: this.#env,
           names: env,
           home: this.deps.home,
+          rig: this.input.rig,
           log,
           signal,
           onCheck: ({ name }) => this.beats.sayRunning(`check ${name}`, logPath),

@@ -3,9 +3,8 @@ import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import prettyMs from 'pretty-ms';
 import { agentEnvironmentFrom } from '../../agents/environment.js';
-import { launchHere } from '../../cell/index.js';
-import type { Launcher } from '../../cell/index.js';
-import type { Check } from '../../contract/index.js';
+import { clearRooms, launch, planCell } from '../../cell/index.js';
+import type { AgentCell, Check } from '../../contract/index.js';
 import { endProcesses } from '../../runner/processes/end-processes.js';
 import { LineSplitter } from '../../runner/agent/line-splitter.js';
 import { processStartTime } from '../../runner/processes/process.js';
@@ -30,8 +29,12 @@ export interface CheckOptions {
   mark?: { variable: string; value: string };
   /** The state directory, whose settings say what checks run in. */
   home: string;
+  /** Whose beads those settings may treat otherwise. */
+  rig?: string | undefined;
   /** What the bead asks for, before what the host's settings say. */
-  cell?: Launcher | undefined;
+  cell?: AgentCell | undefined;
+  /** Where its home lies in a sandbox, for what comes after it; by default it is its own, and gone with it. */
+  rooms?: string;
   /** @returns whether more can be taken at once; if not, nothing more comes before `drained` calls back. */
   onLines: (lines: readonly string[]) => boolean;
   drained: (then: () => void) => void;
@@ -62,7 +65,9 @@ export async function runCheck({
   tree,
   env,
   home,
+  rig,
   cell,
+  rooms,
   names = [],
   mark = { variable: checkMark, value: tree },
   onLines,
@@ -71,6 +76,7 @@ export async function runCheck({
 }: CheckOptions): Promise<CheckEnd> {
   signal.throwIfAborted();
   const startedAt = performance.now();
+  const ownRooms = `${tree}.cell`;
   // Both outputs through one pipe, so that the log has them in the order in which they were written.
   const tenant = {
     command: { file: 'sh', args: ['-c', 'exec sh -c "$1" 2>&1', 'sh', check.command] },
@@ -79,8 +85,9 @@ export async function runCheck({
     home,
     read: [],
     write: [],
+    rooms: rooms ?? ownRooms,
   };
-  const walled = launchHere('checks', tenant, cell);
+  const walled = launch(planCell('checks', { home, rig, asked: cell, env }), tenant);
   // Not the work's fault: the server tries again, and says what this host lacks.
   if (walled.refused !== undefined)
     throw new Error(`check ${check.name} cannot be run as this host's settings want it: ${walled.refused}`);
@@ -131,6 +138,7 @@ export async function runCheck({
     return { ok: first.code === 0, timedOut: false, how: `${howItEnded(first)} after ${after}` };
   } finally {
     cut.clear();
+    if (rooms === undefined) clearRooms(ownRooms);
   }
 }
 

@@ -11,6 +11,7 @@ export interface ChecksOptions {
   names?: readonly string[];
   /** The state directory, whose settings say what checks run in. */
   home: string;
+  rig: string;
   log: CheckLog;
   /** Called when a check begins. */
   onCheck: (check: Check) => void;
@@ -27,6 +28,7 @@ export async function runChecks({
   env,
   names,
   home,
+  rig,
   log,
   onCheck,
   signal,
@@ -41,6 +43,7 @@ export async function runChecks({
       env,
       names,
       home,
+      rig,
       signal,
       onLines: (lines) => {
         tail.push(lines);

@@ -1,5 +1,6 @@
 import { attemptRefs, failureTypes } from '../../contract/index.js';
 import type { BeatPhase, Checkpoint, StartAgentInput } from '../../contract/index.js';
+import { planCell } from '../../cell/index.js';
 import { checkAgent, findAdapter } from '../../agents/index.js';
 import {
   checkRefWritable,
@@ -51,6 +52,18 @@ export async function prepareWorkspace(
     (phase: BeatPhase) =>
     ({ phase: doing, percent }: GitProgress): void =>
       progress(phase, percent === undefined ? doing : `${doing} ${percent} %`);
+  // Decided once, and kept with the attempt: whatever becomes of the host's settings, it goes on as it began.
+  const cell = planCell('agents', {
+    home: host.home,
+    rig: input.rig,
+    asked: input.agent.cell,
+    env: deps.env ?? process.env,
+  });
+  if ('refused' in cell)
+    throw failure(
+      failureTypes.setupFailed,
+      `on host ${host.hostId}: the agent cannot be run as it has to be: ${cell.refused}`,
+    );
   progress('cloning', 'cloning');
   const { path: mirror } = await updateMirror({
     root: host.mirrors,
@@ -118,6 +131,7 @@ export async function prepareWorkspace(
     goesOnFrom: from.checkpoint?.sha,
     mirror,
     resume,
+    cell,
   });
   progress('worktree', 'worktree ready');
   return from.lost === undefined ? {} : { checkpointLost: from.lost };

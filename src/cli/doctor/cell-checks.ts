@@ -1,35 +1,14 @@
-import { CellSettingsError, cellSettingsFile, probeCell, readCellSettings } from '../../cell/index.js';
-import type { Launcher } from '../../cell/index.js';
+import { describeCell, probeCell, readCellSettings } from '../../cell/index.js';
 import { fail, ok, warn } from './check.js';
 import type { Check } from './check.js';
 
 const name = 'sandbox';
-const wordsOf = (launcher: Launcher): string =>
-  launcher === 'none' ? 'as the worker is' : launcher === 'sandbox' ? 'in a sandbox' : `by \`${launcher[0]}\``;
 
 /** What agents and checks of this host run in, and whether that can be. */
 export function checkCell(env: NodeJS.ProcessEnv, home: string): Check {
-  let settings;
-  try {
-    settings = readCellSettings(home);
-  } catch (error) {
-    if (!(error instanceof CellSettingsError)) throw error;
-    return fail(name, error.message, 'correct the settings file (docs/security.md)');
-  }
-  const { agents, checks, network } = settings;
-  const text = `agents run ${wordsOf(agents)}, checks ${wordsOf(checks)}`;
-  const probe = probeCell(env);
-  if ('problem' in probe)
-    return agents === 'sandbox' || checks === 'sandbox'
-      ? fail(
-          name,
-          `${text}, but there is none here: ${probe.problem}`,
-          'install it, or change the settings (docs/security.md)',
-        )
-      : ok(name, `${text}; this host can make none: ${probe.problem}`);
-  if (agents !== 'sandbox')
-    return ok(name, `${text}; this host can make sandboxes (${cellSettingsFile}, or \`--sandbox\` of a bead or rig)`);
-  return ok(name, `${text}; the network is ${network === 'none' ? 'none' : "the host's, its loopback included"}`);
+  const { agents, text, next } = describeCell(home, env);
+  if (next === undefined) return ok(name, text);
+  return agents === 'unusable' ? fail(name, text, next) : warn(name, text, next);
 }
 
 /** Tries to break out of a sandbox of this host with its own settings for the network. */

@@ -1,10 +1,17 @@
 import type { Colors } from 'picocolors/types.js';
 import type { MergeAtWork } from '../../client/fleet.js';
-import type { RigView, SavePolicy, Saves } from '../../contract/index.js';
+import type { AgentCell, RigView, SavePolicy, Saves } from '../../contract/index.js';
 import { defaultStartsPerHour, heldBy, inForce, spentOf, stopText } from '../../domain/rig/stops.js';
 import { counted, minutes } from '../../domain/words.js';
 import { rigVerdict } from '../../domain/rig/panel.js';
 import { oneLine, shortSha, table } from './format.js';
+
+const askedWords = (cell: AgentCell | undefined): string =>
+  cell === 'sandbox'
+    ? 'in a sandbox, or not at all'
+    : cell === 'none'
+      ? 'without a sandbox, where their host lets them'
+      : 'in a sandbox where their host can make one';
 
 /**
  * @param now by the reader's clock: a rig that has nothing to do answers with the instant of its last event.
@@ -22,6 +29,7 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
           `a fresh tree gets ${[...(s.copy ?? []).map(({ to }) => oneLine(to)), ...(s.setup ?? []).map(({ command }) => `\`${oneLine(command)}\``)].join(', ')}`,
         ]),
   ];
+  lines.push(`agents run ${askedWords(s.agent.cell)}`);
   lines.push(`limits of an hour: ${spendLimits(view, now)}`);
   for (const stop of (view.stops ?? []).filter(inForce))
     lines.push(

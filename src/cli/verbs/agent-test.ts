@@ -46,6 +46,9 @@ export const agentTest = verb({
     const problem = await checkAgent(spec, process.env, home);
     if (adapter === undefined || problem !== undefined)
       throw failure(problem?.problem ?? `there is no agent ${name}`, 'see docs/agents.md');
+    const { planCell } = await import('../../cell/index.js');
+    const cell = planCell('agents', { home, asked: spec.cell, env: process.env });
+    if ('refused' in cell) throw failure(`${name} cannot be run here: ${cell.refused}`, 'see docs/security.md');
     const { tryAgent } = await import('../../runner/agent/agent-trial.js');
     const { agentTestPage } = await import('../render/agent-test-page.js');
     const scratch = await mkdtemp(join(tmpdir(), 'heartbead-agent-test-'));
@@ -59,6 +62,7 @@ export const agentTest = verb({
         scratch,
         adapter,
         spec,
+        cell,
         ...(prompt === undefined ? task : { title: prompt.slice(0, 80), body: prompt }),
         timeout,
         signal: interrupt.signal,

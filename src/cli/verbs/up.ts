@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { CellOfHost } from '../../cell/index.js';
 import { stateDirectory } from '../../client/home.js';
 import { DEFAULT_TASK_QUEUE } from '../../contract/index.js';
 import { counted } from '../../domain/words.js';
@@ -49,8 +50,10 @@ export const up = verb({
     await town.close();
     const up = { server, registered, worker: started, board: shown };
     const { addressWithToken } = await import('../../board/serve.js');
+    const { describeCell } = await import('../../cell/index.js');
+    const cell = describeCell(home, context.io.env);
     const address = shown === undefined ? undefined : addressWithToken(shown.record);
-    context.print(result(home, up, address), page(home, up, address));
+    context.print({ ...result(home, up, address), sandbox: cell.agents }, page(home, up, address, cell));
     if (started?.state === 'running' && maxAgents !== undefined && maxAgents !== started.record.maxAgents)
       context.note(
         `--max-agents ${maxAgents} was ignored: the worker that runs takes at most ${started.record.maxAgents}; to change it, \`heartbead down\` first`,
@@ -88,7 +91,12 @@ const result = (home: string, { server, worker, board, registered }: Up, address
   registered,
 });
 
-function page(home: string, { server, worker, board }: Up, address: string | undefined): string {
+function page(
+  home: string,
+  { server, worker, board }: Up,
+  address: string | undefined,
+  { text, next }: CellOfHost,
+): string {
   const { settings, record } = server;
   const said = { configured: 'configured', running: 'already up', started: 'started' }[server.state];
   return [
@@ -98,6 +106,7 @@ function page(home: string, { server, worker, board }: Up, address: string | und
     worker === undefined
       ? 'worker  none (heartbead worker starts one)'
       : `worker  ${worker.state === 'running' ? 'already up' : 'started'}: task queue ${worker.record.taskQueue}, at most ${worker.record.maxAgents} agents, pid ${worker.record.pid}`,
+    `sandbox ${text}${next === undefined ? '' : `; ${next}`}`,
     `state   ${home}`,
   ].join('\n');
 }

@@ -101,6 +101,7 @@ export class AttemptRules {
     else delete attempt.saveProblem;
     // A runner that died at the fence may have a successor: whoever claimed last is the one that spawns.
     if (signal.vouchKey !== undefined) attempt.vouchKey = signal.vouchKey;
+    if (signal.cell !== undefined) attempt.cell = signal.cell;
     if (signal.checkpoint) this.#checkpoint(attempt, signal.checkpoint);
     if (signal.acknowledged?.length) {
       const acknowledged = new Set(signal.acknowledged);
@@ -356,6 +357,7 @@ export class AttemptRules {
       ...(attempt.firstProgressAt !== undefined ? { progress: true } : {}),
       ...(attempt.saved === true ? { saved: true } : {}),
       ...(s.landing?.version !== undefined ? { rigVersion: s.landing.version } : {}),
+      ...(attempt.cell !== undefined ? { cell: attempt.cell } : {}),
       ...(usage ? { usage } : {}),
       ...(result.session !== undefined ? { session: clip(result.session, 200) } : {}),
     };

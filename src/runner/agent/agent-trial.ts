@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentAdapter, AgentEvent, FoundSession, ProviderRefusal } from '../../agents/types.js';
+import type { CellPlan } from '../../cell/index.js';
 import { attemptRefs, plainLine } from '../../contract/index.js';
 import type { AgentSpec, Outcome, StartAgentInput, Usage } from '../../contract/index.js';
 import { defaultClocks } from '../../domain/clocks.js';
@@ -18,9 +19,8 @@ import { judgeEnd } from '../end/judge-end.js';
 import type { StopCause } from '../end/judge-end.js';
 import { endProcesses } from '../processes/end-processes.js';
 import { openAgentSocket } from '../sockets/agent-socket.js';
-import { RequestRefused } from '../sockets/request-refused.js';
+import { RequestRefused } from '../sockets/json-server.js';
 import { chooseSockets, removeSockets } from '../sockets/sockets.js';
-import { systemTime } from '../time.js';
 import type { AgentReport } from '../types.js';
 import { AgentWatch } from './agent-watch.js';
 import { readyToLaunch } from './launch-agent.js';
@@ -38,6 +38,8 @@ export interface TrialOptions {
   spec: AgentSpec;
   title: string;
   body: string;
+  /** How it is run. */
+  cell: CellPlan;
   /** The agent is ended after so long. Milliseconds. */
   timeout: number;
   signal?: AbortSignal;
@@ -113,7 +115,7 @@ export async function tryAgent(options: TrialOptions): Promise<TrialRun[]> {
 }
 
 async function runOnce(
-  { scratch, adapter, spec, title, body, timeout, signal }: TrialOptions,
+  { scratch, adapter, spec, title, body, cell, timeout, signal }: TrialOptions,
   session: { id: string; adapter: string; attempt: string; host: string } | undefined,
 ): Promise<TrialRun> {
   const attempt = `${session === undefined ? 1 : 2}-${randomBytes(4).toString('hex')}`;
@@ -139,7 +141,7 @@ async function runOnce(
     stop ??= cause;
     over();
   };
-  const refused = new ProviderRefusalWatch(timeout, endBy, systemTime);
+  const refused = new ProviderRefusalWatch(timeout, endBy);
   const watch = new AgentWatch(adapter, {
     onProgress: () => undefined,
     onTrouble: (what, error) => note(sheets.stderr, 'nothing', `${what}: ${String(error)}`),
@@ -211,6 +213,7 @@ async function runOnce(
       resumed,
       adapter,
       socket: sockets.agent,
+      cell,
       onLine: (line, stream) => {
         const sheet = sheets[stream];
         sheet.lines += 1;
@@ -251,7 +254,7 @@ async function runOnce(
     };
   } finally {
     clearTimeout(timer);
-    refused.ending();
+    refused.stop();
     signal?.removeEventListener('abort', interrupted);
     await server.close();
     await removeSockets(dir, sockets);

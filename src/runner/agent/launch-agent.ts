@@ -2,7 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { agentEnvironmentFrom } from '../../agents/environment.js';
 import type { AgentAdapter, FoundSession } from '../../agents/types.js';
-import { launchHere, packageRooms, roomsOfFolder } from '../../cell/index.js';
+import { launch, packageRooms, roomsOfFolder } from '../../cell/index.js';
+import type { CellPlan } from '../../cell/index.js';
 import { agentEnvironment } from '../../contract/index.js';
 import type { StartAgentInput } from '../../contract/index.js';
 import { runGit } from '../../git/run-git.js';
@@ -21,6 +22,8 @@ export interface LaunchOptions extends Pick<AgentProcessOptions, 'onLine' | 'onT
   adapter: AgentAdapter;
   /** Path of the agent's socket. */
   socket: string;
+  /** How it is run, as its host decided when the attempt began. */
+  cell: CellPlan;
 }
 
 /**
@@ -33,6 +36,7 @@ export async function readyToLaunch({
   resumed,
   adapter,
   socket,
+  cell,
   onLine,
   onTrouble,
 }: LaunchOptions): Promise<() => AgentProcess> {
@@ -68,19 +72,18 @@ export async function readyToLaunch({
     [agentEnvironment.socket]: socket,
   };
   const rooms = roomsOfFolder(dir.path, await readdir(dir.path));
-  const login = adapter.login?.({ ...env, ...command.env });
-  const walled = launchHere(
-    'agents',
-    {
-      command: { file: command.file, args: command.args },
-      env: { ...env, ...command.env, ...own },
-      worktree: dir.worktree,
-      home: dir.home,
-      read: [...packageRooms(packageRoot), ...rooms.read, ...userGit(env), ...(login?.read ?? [])],
-      write: [socket, ...rooms.write, ...(login?.write ?? [])],
-    },
-    spec.cell,
-  );
+  // By the variables of the host: what the adapter sets is about the attempt's own folder.
+  const login = adapter.login?.(env);
+  const walled = launch(cell, {
+    command: { file: command.file, args: command.args },
+    env: { ...env, ...command.env, ...own },
+    worktree: dir.worktree,
+    home: dir.home,
+    ...login,
+    read: [...packageRooms(packageRoot), ...rooms.read, ...userGit(env), ...(login?.read ?? [])],
+    write: [socket, ...rooms.write, ...(login?.write ?? [])],
+    rooms: dir.rooms,
+  });
   return () =>
     new AgentProcess({
       command: walled,

@@ -129,6 +129,10 @@ export class AttemptDir {
   get lock(): string {
     return this.file('runner.lock');
   }
+  /** What the agent has for a home and for temporary files in a sandbox. */
+  get rooms(): string {
+    return this.file('cell');
+  }
   /** Folder with the `heartbead` that an agent finds first on its PATH. */
   get shim(): string {
     return this.file('bin');
@@ -177,10 +181,13 @@ export class AttemptDir {
   }
 
   /**
-   * Takes the credentials away: an attempt that has ended reports no more, and each copy of a key is one too many.
+   * Takes the credentials away: an attempt that has ended reports no more, and each copy of a key is one too many. The
+   * agent's own home may have some, too.
    */
   async forgetSecrets(): Promise<void> {
-    await Promise.all(['connection.json', 'token'].map((name) => rm(this.file(name), { force: true })));
+    await Promise.all(
+      ['connection.json', 'token', 'cell'].map((name) => rm(this.file(name), { recursive: true, force: true })),
+    );
   }
 
   /** @returns whether nothing that this attempt has left is to be looked after any more. */

@@ -1,37 +1,33 @@
 import { stat } from 'node:fs/promises';
-import type { Part } from '../part.js';
-import { every } from '../time.js';
-import type { Cancel, Time } from '../time.js';
 
 /** Tells, once, that a folder is not there any more, or that another one has taken its place. */
-export class FolderWatch implements Part {
-  #cancel: Cancel | undefined;
+export class FolderWatch {
+  #timer: NodeJS.Timeout | undefined;
   #inode: number | undefined;
 
   constructor(
     private readonly path: string,
-    /** Milliseconds between two looks. */
-    private readonly everyMs: number,
-    private readonly time: Time,
     private readonly onGone: () => void,
   ) {}
 
-  fencing(): void {
+  /** @param every milliseconds between two looks. */
+  start(every: number): void {
     const look = async (): Promise<void> => {
       const inode = await inodeOf(this.path);
-      if (this.#cancel === undefined || inode === 'unknown') return;
+      if (this.#timer === undefined || inode === 'unknown') return;
       this.#inode ??= inode;
       if (inode !== undefined && inode === this.#inode) return;
-      this.recorded();
+      this.stop();
       this.onGone();
     };
-    this.#cancel = every(this.time, this.everyMs, () => void look());
+    this.#timer = setInterval(() => void look(), every);
+    this.#timer.unref();
     void look();
   }
 
-  recorded(): void {
-    this.#cancel?.();
-    this.#cancel = undefined;
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 }
 

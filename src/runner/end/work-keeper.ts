@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { Mutex } from 'async-mutex';
 import { attemptRefs } from '../../contract/index.js';
 import {
@@ -14,12 +13,10 @@ import {
   Voucher,
   worktreeStatus,
 } from '../../git/index.js';
-import type { Checkpoint, Saves, StartAgentInput } from '../../contract/index.js';
+import type { Checkpoint, Saves } from '../../contract/index.js';
 import { heavyProblem, leftBehind, meantEntries, uncommittedProblem } from './done-advice.js';
-import type { AttemptWork, WorkEvents } from './attempt-work.js';
-import { RequestRefused } from '../sockets/request-refused.js';
-import type { AttemptDir } from '../attempt/attempt-dir.js';
-import type { AgentReport, AttemptSetup, CheckpointAnswer, DoneAnswer, KeptWork } from '../types.js';
+import { RequestRefused } from '../sockets/json-server.js';
+import type { AgentReport, CheckpointAnswer, DoneAnswer, KeptWork } from '../types.js';
 
 /** Where the work of an attempt lies and where it goes. */
 export interface WorkPlace {
@@ -37,18 +34,6 @@ export interface WorkPlace {
   rootSha: string;
 }
 
-/** @returns where an attempt's work lies and goes, by what is known of it on this host. */
-export const workPlaceOf = (dir: AttemptDir, input: StartAgentInput, setup: AttemptSetup): WorkPlace => ({
-  bead: input.bead,
-  attempt: input.attempt,
-  worktree: dir.worktree,
-  remote: input.repo,
-  saves: input.workspace?.saves,
-  baseSha: setup.baseSha,
-  rootSha: setup.rootSha ?? setup.baseSha,
-  goesOnFrom: setup.goesOnFrom ?? input.checkpoint?.sha,
-});
-
 /** A push that takes longer blocks nothing, but the next save waits for it. */
 const pushWithinMs = 5 * 60_000;
 
@@ -56,7 +41,7 @@ const pushWithinMs = 5 * 60_000;
  * Saves the attempt's work and pushes it, one thing at a time. Failures are shown and tried again later; they never
  * stop an agent.
  */
-export class WorkKeeper implements AttemptWork {
+export class WorkKeeper {
   /** Newest work that is known to be on the remote. */
   checkpoint: Checkpoint | undefined;
   /** Why the newest push failed. */
@@ -75,12 +60,13 @@ export class WorkKeeper implements AttemptWork {
 
   constructor(
     private readonly place: WorkPlace,
-    private readonly events: WorkEvents,
+    private readonly events: {
+      record(report: AgentReport): Promise<void>;
+      changed(checkpoint: Checkpoint): void;
+      kept(work: KeptWork | undefined): Promise<void>;
+      trouble(what: string, error: unknown): void;
+    },
   ) {}
-
-  hasWorktree(): boolean {
-    return existsSync(this.place.worktree);
-  }
 
   /** Public half of the key by which this runner's word on finished work is known. */
   get vouchKey(): string {

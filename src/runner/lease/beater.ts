@@ -1,14 +1,13 @@
 import type { BeatDetails, Clocks } from '../../contract/index.js';
 import type { BeadLink } from './bead-link.js';
-import type { Instant } from '../instant.js';
-import type { Time } from '../time.js';
+import type { Clock, Instant } from '../instant.js';
 import { beatDeadline } from './lease.js';
 import type { BeatAnswer } from './lease.js';
 import { Waker } from '../waker.js';
 
 export interface BeaterOptions {
   link: BeadLink;
-  time: Time;
+  clock: Clock;
   clocks: Clocks;
   details(): BeatDetails;
   /** Hears of every answer to a beat with the token in use. */
@@ -18,12 +17,10 @@ export interface BeaterOptions {
 /** The process clock: a beat every `beatEvery` with the token in use, none without one. */
 export class Beater {
   #token: Uint8Array | undefined;
-  readonly #waker: Waker;
+  readonly #waker = new Waker();
   #running = true;
 
-  constructor(private readonly options: BeaterOptions) {
-    this.#waker = new Waker(options.time);
-  }
+  constructor(private readonly options: BeaterOptions) {}
 
   /** Goes on with another token; undefined: waits for one. */
   use(token: Uint8Array | undefined): void {
@@ -33,18 +30,18 @@ export class Beater {
 
   /** Beats until {@link stop}. */
   async run(): Promise<void> {
-    const { time, clocks, onAnswer } = this.options;
+    const { clock, clocks, onAnswer } = this.options;
     while (this.#running) {
       const token = this.#token;
       if (token === undefined) {
         await this.#waker.sleep();
         continue;
       }
-      const sentAt = time.now();
+      const sentAt = clock();
       const answer = await this.try(token);
       // An answer to a token that was replaced meanwhile says nothing about the one in use.
       if (this.#running && token === this.#token) onAnswer(answer, sentAt);
-      await this.#waker.sleep(Math.max(0, clocks.beatEvery - (time.now().mono - sentAt.mono)));
+      await this.#waker.sleep(Math.max(0, clocks.beatEvery - (clock().mono - sentAt.mono)));
     }
   }
 

@@ -3,20 +3,17 @@ import type { BeadLink } from './bead-link.js';
 import { Beater } from './beater.js';
 import type { Freezer } from '../processes/freezer.js';
 import { elapsed } from '../instant.js';
-import type { Instant } from '../instant.js';
-import type { Cancel, Time } from '../time.js';
-import { RequestRefused } from '../sockets/request-refused.js';
+import type { Clock, Instant } from '../instant.js';
+import { RequestRefused } from '../sockets/json-server.js';
 import { beatRenews, leaseIsOver, renewLease } from './lease.js';
 import type { BeatAnswer, Lease } from './lease.js';
-import type { RunningAgent } from '../agent/running-agent.js';
-import type { Part } from '../part.js';
 import type { RunnerConnection } from '../types.js';
 import { OrphanWatch } from './orphan-watch.js';
 import type { Signaller } from './signaller.js';
 
 export interface LeaseKeeperOptions {
   link: BeadLink;
-  time: Time;
+  clock: Clock;
   clocks: Clocks;
   attempt: string;
   token: Uint8Array;
@@ -39,34 +36,38 @@ export interface LeaseKeeperOptions {
 }
 
 /**
+ * The lease is looked at so often at least: well within the half minute by which `suspectGrace` exceeds `orphanGrace`.
+ */
+const lookEveryMs = 1_000;
+
+/**
  * Holds the attempt's lease: by beats while its token is good, by the bead's own word while it is an orphan; lets the
  * agent stand still without.
  */
-export class LeaseKeeper implements Part {
+export class LeaseKeeper {
   token: Uint8Array;
   #lease: Lease;
   readonly #beater: Beater;
   readonly #orphans: OrphanWatch;
-  /** Set while the end of the lease is waited for: not once it is over, and until it is renewed. */
-  #alarm: Cancel | undefined;
+  #looking: NodeJS.Timeout | undefined;
   #last: BeatAnswer | undefined;
   /** The attempt is being ended: its processes are to run, so that they can end. */
   #ending = false;
 
   constructor(private readonly options: LeaseKeeperOptions) {
-    const { link, time, clocks, attempt, signaller } = options;
+    const { link, clock, clocks, attempt, signaller } = options;
     this.token = options.token;
-    this.#lease = { renewedAt: time.now() };
+    this.#lease = { renewedAt: clock() };
     this.#beater = new Beater({
       link,
-      time,
+      clock,
       clocks,
       details: () => options.details(),
       onAnswer: (answer, sentAt) => this.#answered(answer, sentAt),
     });
     this.#orphans = new OrphanWatch({
       link,
-      time,
+      clock,
       clocks,
       attempt,
       ask: () => signaller.sendNow('orphan'),
@@ -81,26 +82,26 @@ export class LeaseKeeper implements Part {
 
   /** Milliseconds since the request that renewed the lease was sent. */
   get age(): number {
-    return elapsed(this.#lease.renewedAt, this.options.time.now());
+    return elapsed(this.#lease.renewedAt, this.options.clock());
   }
 
-  /** Keeps the lease that the fence has got until {@link reported}. */
-  async spawned(_agent: RunningAgent, lease: Lease): Promise<void> {
+  /** Keeps the lease that the fence has got until {@link stop}. */
+  async run(lease: Lease): Promise<void> {
     this.#lease = lease;
     this.#beater.use(this.token);
-    this.#watchLease();
+    this.#looking = setInterval(() => this.#look(), Math.min(lookEveryMs, this.options.clocks.orphanGrace / 10));
     await Promise.all([this.#beater.run(), this.#orphans.run()]);
   }
 
-  /** From now on nothing is frozen for want of a lease; beats go on. */
-  ending(): void {
-    this.#ending = true;
-    this.#alarm?.();
-  }
-
-  reported(): void {
+  stop(): void {
+    clearInterval(this.#looking);
     this.#beater.stop();
     this.#orphans.stop();
+  }
+
+  /** From now on nothing is frozen for want of a lease; beats go on. */
+  end(): void {
+    this.#ending = true;
   }
 
   /** The server does not know the token any more. */
@@ -119,12 +120,12 @@ export class LeaseKeeper implements Part {
    */
   async adopt(token: Uint8Array, connection?: RunnerConnection): Promise<void> {
     const { link } = this.options;
-    let sentAt = this.options.time.now();
+    let sentAt = this.options.clock();
     const redialled = connection === undefined ? undefined : link.redial(connection);
     let answer = await this.#beater.try(token, redialled);
     if (redialled !== undefined && answer === 'unreachable') {
       // The host may be the one that cannot get through, or have an older key than the runner.
-      sentAt = this.options.time.now();
+      sentAt = this.options.clock();
       const byOwnWay = await this.#beater.try(token);
       if (byOwnWay !== 'unreachable' || !this.orphan) {
         redialled.hangUp();
@@ -184,25 +185,17 @@ export class LeaseKeeper implements Part {
     this.#lease = renewLease(this.#lease, sentAt);
     this.options.onRenewed();
     // A renewal that was long on its way may be over already.
-    if (this.#over()) return;
-    if (this.options.freezer.thaw('lease')) this.options.log('the lease is renewed: the agent goes on');
-    if (this.#alarm === undefined) this.#watchLease();
+    if (!this.#over() && this.options.freezer.thaw('lease'))
+      this.options.log('the lease is renewed: the agent goes on');
   }
 
-  /** Freezes the agent when the lease is over. One alarm for many renewals: it looks then what has come meanwhile. */
-  #watchLease(): void {
-    if (this.#ending) return;
-    const { time, clocks, freezer, log, onFrozen } = this.options;
-    this.#alarm = time.alarm(this.#lease.renewedAt, clocks.orphanGrace, () => {
-      this.#alarm = undefined;
-      if (!this.#over()) return this.#watchLease();
-      if (!freezer.freeze('lease')) return;
-      log('the lease ran out: the agent is frozen', { age: this.age });
-      onFrozen();
-    });
+  #look(): void {
+    if (this.#ending || !this.#over() || !this.options.freezer.freeze('lease')) return;
+    this.options.log('the lease ran out: the agent is frozen', { age: this.age });
+    this.options.onFrozen();
   }
 
   #over(): boolean {
-    return leaseIsOver(this.#lease, this.options.time.now(), this.options.clocks);
+    return leaseIsOver(this.#lease, this.options.clock(), this.options.clocks);
   }
 }

@@ -1,13 +1,12 @@
 import type { BeadView, Clocks } from '../../contract/index.js';
 import type { BeadLink, Delivery } from './bead-link.js';
-import type { Instant } from '../instant.js';
-import type { Time } from '../time.js';
+import type { Clock, Instant } from '../instant.js';
 import { judgeOrphan, orphanEvery } from './lease.js';
 import { Waker } from '../waker.js';
 
 export interface OrphanWatchOptions {
   link: BeadLink;
-  time: Time;
+  clock: Clock;
   clocks: Clocks;
   attempt: string;
   /** Sends the `orphan` signal. */
@@ -25,11 +24,9 @@ export interface OrphanWatchOptions {
 export class OrphanWatch {
   #active = false;
   #running = true;
-  readonly #waker: Waker;
+  readonly #waker = new Waker();
 
-  constructor(private readonly options: OrphanWatchOptions) {
-    this.#waker = new Waker(options.time);
-  }
+  constructor(private readonly options: OrphanWatchOptions) {}
 
   get orphan(): boolean {
     return this.#active;
@@ -63,8 +60,8 @@ export class OrphanWatch {
 
   /** @returns whether the bead could be asked. */
   async #look(): Promise<boolean> {
-    const { link, time, attempt, ask, onRenewed, onMovedOn } = this.options;
-    const sentAt = time.now();
+    const { link, clock, attempt, ask, onRenewed, onMovedOn } = this.options;
+    const sentAt = clock();
     const before = await link.view();
     if (before === 'unreachable') return false;
     const asked = before === 'ended' ? 'ended' : await ask();

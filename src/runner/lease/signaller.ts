@@ -1,14 +1,13 @@
-import type { Checkpoint, Clocks, HeartbeatKind, HeartbeatSignal } from '../../contract/index.js';
+import type { AttemptCell, Checkpoint, Clocks, HeartbeatKind, HeartbeatSignal } from '../../contract/index.js';
 import type { BeadLink, Delivery } from './bead-link.js';
-import type { Time } from '../time.js';
+import type { Clock } from '../instant.js';
 import { emptyPlan, planAccepted, planAcknowledged, planLife, planProgress, signalDue } from './signal-plan.js';
 import type { LifeKind, ProgressKind, SignalPlan } from './signal-plan.js';
-import type { Part } from '../part.js';
 import { Waker } from '../waker.js';
 
 export interface SignallerOptions {
   link: BeadLink;
-  time: Time;
+  clock: Clock;
   clocks: Clocks;
   attempt: string;
   host: string;
@@ -18,6 +17,8 @@ export interface SignallerOptions {
   saveProblem(): string | undefined;
   /** Told with the claim: by it the bead knows the runner's word on finished work. */
   vouchKey: string;
+  /** What the agent runs in; told with the claim, too. */
+  cell: AttemptCell;
   /** The bead has ended. */
   onEnded(): void;
 }
@@ -26,17 +27,14 @@ export interface SignallerOptions {
  * The progress clock: tells the bead by `heartbeat` signals what {@link signalDue} finds worth telling. What did not
  * get through is tried again.
  */
-export class Signaller implements Part {
+export class Signaller {
   #plan: SignalPlan = emptyPlan;
-  readonly #waker: Waker;
+  readonly #waker = new Waker();
   /** News must not shorten the wait after a failure: a chatty agent would hammer at a server that is away. */
-  readonly #retry: Waker;
+  readonly #retry = new Waker();
   #running = true;
 
-  constructor(private readonly options: SignallerOptions) {
-    this.#waker = new Waker(options.time);
-    this.#retry = new Waker(options.time);
-  }
+  constructor(private readonly options: SignallerOptions) {}
 
   life(kind: LifeKind): void {
     this.#change(planLife(this.#plan, kind));
@@ -54,11 +52,11 @@ export class Signaller implements Part {
     if (ids.length > 0) this.#change(planAcknowledged(this.#plan, ids));
   }
 
-  /** Sends until {@link reported}, or until the bead has ended. */
-  async spawned(): Promise<void> {
-    const { time, clocks, onEnded } = this.options;
+  /** Sends until {@link stop}, or until the bead has ended. */
+  async run(): Promise<void> {
+    const { clock, clocks, onEnded } = this.options;
     while (this.#running) {
-      const due = signalDue(this.#plan, time.now(), clocks);
+      const due = signalDue(this.#plan, clock(), clocks);
       if (due === undefined || 'inMs' in due) {
         await this.#waker.sleep(due?.inMs);
         continue;
@@ -76,7 +74,7 @@ export class Signaller implements Part {
     }
   }
 
-  reported(): void {
+  stop(): void {
     this.#running = false;
     this.#waker.wake();
     this.#retry.wake();
@@ -89,7 +87,7 @@ export class Signaller implements Part {
 
   async #send(kind: HeartbeatKind): Promise<Delivery> {
     const sent = this.#plan;
-    const sentAt = this.options.time.now();
+    const sentAt = this.options.clock();
     const delivery = await this.options.link.signal(this.#payload(kind, sent));
     if (delivery === 'accepted') this.#plan = planAccepted(this.#plan, sent, kind, sentAt);
     return delivery;
@@ -104,7 +102,7 @@ export class Signaller implements Part {
       host,
       kind,
       // Once accepted it is known; the fence lets no agent start before.
-      ...(kind === 'start' ? { vouchKey: this.options.vouchKey } : {}),
+      ...(kind === 'start' ? { vouchKey: this.options.vouchKey, cell: this.options.cell } : {}),
       ...(plan.progress?.activity === undefined ? {} : { activity: plan.progress.activity }),
       checkpoint,
       saveProblem,

@@ -1,14 +1,12 @@
-import type { Part } from '../part.js';
+import { freezeProcesses, thawProcesses } from './end-processes.js';
 import type { AttemptProcesses } from './end-processes.js';
-import type { ProcessControl } from './process-control.js';
 import type { FreezeReason } from '../types.js';
 
 /** Lets the agent's processes stand still while there is a reason for it, and run when the last one is gone. */
-export class Freezer implements Part {
+export class Freezer {
   readonly #reasons = new Set<FreezeReason>();
 
   constructor(
-    private readonly control: ProcessControl,
     private readonly processes: () => AttemptProcesses,
     /** Called when the reasons have changed, after the processes were stopped or continued. */
     private readonly onChange: () => void,
@@ -18,7 +16,7 @@ export class Freezer implements Part {
   freeze(reason: FreezeReason): boolean {
     if (this.#reasons.has(reason)) return false;
     this.#reasons.add(reason);
-    if (this.#reasons.size === 1) this.control.freeze(this.processes());
+    if (this.#reasons.size === 1) freezeProcesses(this.processes());
     this.onChange();
     return true;
   }
@@ -26,14 +24,14 @@ export class Freezer implements Part {
   /** @returns whether it was news. */
   thaw(reason: FreezeReason): boolean {
     if (!this.#reasons.delete(reason)) return false;
-    if (this.#reasons.size === 0) this.control.thaw(this.processes());
+    if (this.#reasons.size === 0) thawProcesses(this.processes());
     this.onChange();
     return true;
   }
 
-  /** What was asked for between fence and spawn. */
-  spawned(): void {
-    if (this.#reasons.size > 0) this.control.freeze(this.processes());
+  /** Stops processes that have come up since. */
+  apply(): void {
+    if (this.#reasons.size > 0) freezeProcesses(this.processes());
   }
 
   has(reason: FreezeReason): boolean {
@@ -45,7 +43,7 @@ export class Freezer implements Part {
   }
 
   /** The processes are to be ended: they get a signal to go on with that, and stay free. */
-  ending(): void {
+  dissolve(): void {
     this.#reasons.clear();
   }
 }

@@ -45,6 +45,7 @@ export class Cli {
       HOME: this.home,
       TERM: 'dumb',
       HEARTBEAD_HOME: this.home,
+      HEARTBEAD_SANDBOX: process.env['HEARTBEAD_SANDBOX'] ?? 'none',
       ...this.env,
       ...more,
     };

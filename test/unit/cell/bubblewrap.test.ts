@@ -1,30 +1,38 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { cellFailure } from '../../../src/cell/bubblewrap.js';
 import {
+  cellOf,
   CellSettingsError,
   gitRooms,
   inBubblewrap,
+  decideCell,
+  describeCell,
   launch,
-  launchHere,
+  planCell,
   readCellSettings,
   roomsOfFolder,
 } from '../../../src/cell/index.js';
-import type { Cell } from '../../../src/cell/index.js';
+import type { Cell, CellPlan, CellProbe, Launcher, LauncherSetting } from '../../../src/cell/index.js';
+import { programRooms } from '../../../src/cell/toolchains.js';
+import type { AgentCell } from '../../../src/contract/index.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const cell: Cell = {
   read: ['/usr', '/home/me/state/bin'],
   write: ['/home/me/state/tree'],
   fresh: ['/home/me'],
+  own: [{ path: '/tmp', from: '/home/me/state/cell/tmp' }],
   masked: [{ path: '/etc/shadow', folder: false }],
   links: [{ path: '/bin', target: 'usr/bin' }],
   cwd: '/home/me/state/tree',
   network: 'none',
 };
 const command = { file: 'agent', args: ['--now'] };
-const settings = { agents: 'none', checks: 'none', network: 'all', read: [], write: [] } as const;
+const settings = { agents: 'auto', checks: 'auto', network: 'all', read: [], write: [] } as const;
+const planned = (launcher: Launcher): CellPlan => ({ launcher, network: 'all', read: [], write: [] });
 
 test('a folder is mounted before what is in it, and what is masked after all', () => {
   const { file, args } = inBubblewrap('/usr/bin/bwrap', cell, command);
@@ -63,10 +71,12 @@ test("what an adapter has put into the folder is shown, what is the runner's is 
     'control.sock',
     'runner.json',
     'input.json',
+    'setup.log',
   ];
   for (const name of files) writeFileSync(join(folder, name), '');
-  for (const name of ['bin', 'worktree', 'gemini-home']) mkdirSync(join(folder, name));
-  expect(roomsOfFolder(folder, [...files, 'bin', 'worktree', 'gemini-home'])).toEqual({
+  const folders = ['bin', 'worktree', 'worktree.keeper.git', 'lamp-1-aaaa.keeper.git', 'cell', 'gemini-home'];
+  for (const name of folders) mkdirSync(join(folder, name));
+  expect(roomsOfFolder(folder, [...files, ...folders])).toEqual({
     read: ['prompt.md', 'claude-mcp.json', 'bin'].map((name) => join(folder, name)),
     write: [join(folder, 'gemini-home')],
   });
@@ -92,25 +102,141 @@ test('of a shared repository only objects and refs are writable, and objects bor
 test('a launcher of the operator gets the command after its own words', () => {
   const worktree = '/tree';
   const tenant = { command, env: { PATH: '/bin' }, worktree, home: '/state', read: [], write: [] };
-  const { file, args } = launch(['systemd-run', '--scope', '-p', 'WorkingDirectory={worktree}'], tenant, settings);
+  const { file, args } = launch(planned(['systemd-run', '--scope', '-p', 'WorkingDirectory={worktree}']), tenant);
   expect([file, ...args]).toEqual(['systemd-run', '--scope', '-p', 'WorkingDirectory=/tree', 'agent', '--now']);
 });
 
 test('where there can be no sandbox, what asks for one is not run at all', () => {
   const tenant = { command, env: { PATH: '/nowhere' }, worktree: '/tree', home: '/state', read: [], write: [] };
-  expect(launch('sandbox', tenant, settings).refused).toMatch(/bubblewrap/);
-  expect(launch('none', tenant, settings).refused).toBeUndefined();
+  expect(launch(planned('sandbox'), tenant).refused).toMatch(/bubblewrap/);
+  expect(launch(planned('none'), tenant).refused).toBeUndefined();
 });
 
-test('the settings of a host: none without a file; a mistake is told with its place, and is no permission', () => {
+test('nothing said: in a sandbox where the host can make one, else without; what is said holds', () => {
+  const works = (): CellProbe => ({ program: '/usr/bin/bwrap' });
+  const fails = (): CellProbe => ({ problem: 'no bubblewrap' });
+  const never = (): CellProbe => {
+    throw new Error('not to be asked');
+  };
+  const decide = (
+    agents: LauncherSetting,
+    asked: AgentCell | undefined,
+    probe: () => CellProbe,
+  ): Launcher | { refused: string } => {
+    const plan = decideCell('agents', { ...settings, agents }, asked, probe);
+    return 'refused' in plan ? plan : plan.launcher;
+  };
+  expect(decide('auto', undefined, works)).toBe('sandbox');
+  expect(decide('auto', undefined, fails)).toBe('none');
+  expect(decide('auto', 'sandbox', fails)).toEqual({ refused: 'no bubblewrap' });
+  expect(decide('sandbox', undefined, fails)).toEqual({ refused: 'no bubblewrap' });
+  expect(decide('none', undefined, never)).toBe('none');
+  expect(decide('none', 'sandbox', works)).toBe('sandbox');
+  expect(decide('auto', 'none', never)).toBe('none');
+  // A bead must not take down what the host has put up.
+  expect(decide('sandbox', 'none', never)).toEqual({ refused: expect.stringContaining('cell.json') as string });
+  expect(decide(['docker', 'run'], undefined, never)).toEqual(['docker', 'run']);
+  expect(decide(['docker', 'run'], 'none', never)).toEqual({ refused: expect.stringContaining('cell.json') as string });
+});
+
+test('the settings of a host: auto without a file; a mistake is told with its place, and is no permission', () => {
   const home = scratchFolder('cell-settings');
-  expect(readCellSettings(home)).toEqual(settings);
-  writeFileSync(join(home, 'cell.json'), '{"agents":"sandbox","network":"none","write":["~/.npm"]}');
-  expect(readCellSettings(home)).toMatchObject({ agents: 'sandbox', checks: 'none', network: 'none' });
+  const env = {};
+  expect(readCellSettings(home, undefined, env)).toEqual(settings);
+  expect(readCellSettings(home, undefined, { HEARTBEAD_SANDBOX: 'none' })).toMatchObject({
+    agents: 'none',
+    checks: 'none',
+  });
+  expect(() => readCellSettings(home, undefined, { HEARTBEAD_SANDBOX: 'no' })).toThrow(/HEARTBEAD_SANDBOX is one of/);
+  writeFileSync(
+    join(home, 'cell.json'),
+    '{"agents":"sandbox","network":"none","write":["~/.npm"],"rigs":{"web":{"agents":"none","network":"all","write":["/cache"]}}}',
+  );
+  expect(readCellSettings(home, undefined, env)).toMatchObject({ agents: 'sandbox', checks: 'auto', network: 'none' });
+  expect(readCellSettings(home, 'web', env)).toMatchObject({
+    agents: 'none',
+    checks: 'auto',
+    network: 'all',
+    write: [join(homedir(), '.npm'), '/cache'],
+  });
   for (const text of ['{"agents":"sandbix"}', '{"agent":"sandbox"}', 'sandbox', '{"read":["relative"]}']) {
     writeFileSync(join(home, 'cell.json'), text);
     expect(() => readCellSettings(home)).toThrow(CellSettingsError);
-    const tenant = { command, env: {}, worktree: '/tree', home, read: [], write: [] };
-    expect(launchHere('agents', tenant).refused).toContain('cell.json');
+    expect(planCell('agents', { home, env })).toEqual({ refused: expect.stringContaining('cell.json') as string });
+    expect(describeCell(home, env)).toMatchObject({ agents: 'unusable' });
   }
+});
+
+test('the own home is a folder of the attempt; what is copied into it can be changed without a trace', () => {
+  const root = scratchFolder('cell-home');
+  const folder = join(root, 'home');
+  const rooms = join(root, 'state', 'cell');
+  mkdirSync(join(folder, '.tool'), { recursive: true });
+  writeFileSync(join(folder, '.tool.json'), 'mine');
+  const tenant = {
+    command,
+    env: { PATH: '/usr/bin:/bin', HOME: folder },
+    worktree: join(root, 'tree'),
+    home: join(root, 'state'),
+    read: [],
+    write: [],
+    keep: [join(folder, '.tool', 'conversations')],
+    copy: [join(folder, '.tool.json')],
+    own: [join(folder, '.tool'), '/elsewhere/tool'],
+    rooms,
+  };
+  const { own } = cellOf(tenant, tenant.env, planned('sandbox'));
+  expect(own).toEqual([
+    { path: folder, from: join(rooms, 'home') },
+    { path: '/tmp', from: join(rooms, 'tmp') },
+    { path: '/var/tmp', from: join(rooms, 'tmp') },
+    { path: '/elsewhere/tool', from: join(rooms, 'own-0') },
+  ]);
+});
+
+test('what a shown folder has in it is not mounted again; what lies in a writable one is', () => {
+  const root = scratchFolder('cell-covered');
+  const paths = ['bin', 'tree/settings', 'home/tools/bin'].map((path) => join(root, path));
+  for (const path of paths) mkdirSync(path, { recursive: true });
+  writeFileSync(join(root, 'program'), '', { mode: 0o755 });
+  symlinkSync(join(root, 'program'), join(root, 'bin', 'agent'));
+  const { read } = cellOf(
+    {
+      command,
+      env: {},
+      worktree: join(root, 'tree'),
+      home: join(root, 'state'),
+      read: [join(root, 'tree', 'settings'), join(root, 'home', 'tools'), join(root, 'home', 'tools', 'bin')],
+      write: [],
+    },
+    { PATH: join(root, 'bin'), HOME: join(root, 'home') },
+    planned('sandbox'),
+  );
+  expect(read).toEqual(
+    expect.arrayContaining(['bin', 'program', 'tree/settings', 'home/tools'].map((path) => join(root, path))),
+  );
+  // The program lies beside the home, which does not come with it.
+  expect(read).not.toContain(root);
+  expect(read).not.toContain(join(root, 'bin', 'agent'));
+  expect(read).not.toContain(join(root, 'home', 'tools', 'bin'));
+});
+
+test('of the PATH the programs are shown, never the home or the state directory as a whole', () => {
+  const root = scratchFolder('cell-path');
+  const home = join(root, 'home');
+  for (const path of ['.nvm/versions', 'tools/bin', 'prefix/bin', 'prefix/lib/node_modules', 'venv/bin', '.ssh'])
+    mkdirSync(join(home, path), { recursive: true });
+  writeFileSync(join(home, 'venv', 'pyvenv.cfg'), '');
+  const PATH = [
+    home,
+    root,
+    join(home, 'tools/bin'),
+    join(home, 'prefix/bin'),
+    join(home, 'venv/bin'),
+    '/usr/bin',
+    'relative',
+  ].join(':');
+  expect(programRooms({ PATH, HOME: home }, [home, join(root, 'state')]).sort()).toEqual(
+    ['.nvm', 'prefix/bin', 'prefix/lib/node_modules', 'tools/bin', 'venv'].map((path) => join(home, path)).sort(),
+  );
 });

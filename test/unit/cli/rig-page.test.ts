@@ -2,7 +2,7 @@ import { createColors } from 'picocolors';
 import { describe, expect, test } from 'vitest';
 import { queuePage, rigPage } from '../../../src/cli/render/rig-page.js';
 import type { MergeAtWork } from '../../../src/client/fleet.js';
-import type { RigView } from '../../../src/contract/index.js';
+import type { AgentCell, RigView } from '../../../src/contract/index.js';
 import { initialRig } from '../../../src/domain/index.js';
 
 const now = 1_000_000;
@@ -47,6 +47,18 @@ const work = (more: Partial<MergeAtWork>): MergeAtWork => ({
   ...more,
 });
 const rows = (...atWork: MergeAtWork[]): string => queuePage(view, view.now, createColors(false), atWork);
+
+test('a rig shows what its agents run in, as far as it says', () => {
+  const shown = (cell?: AgentCell): string =>
+    rigPage(
+      { ...view, settings: { ...view.settings, agent: { ...view.settings.agent, cell } } },
+      now,
+      createColors(false),
+    );
+  expect(shown()).toContain('agents run in a sandbox where their host can make one');
+  expect(shown('sandbox')).toContain('agents run in a sandbox, or not at all');
+  expect(shown('none')).toContain('agents run without a sandbox, where their host lets them');
+});
 
 test('a rig shows how work in progress is saved, and whether its agents push', () => {
   expect(rigPage(view, now, createColors(false))).toContain('saved on the remote; agents do not push by themselves');
