@@ -14,6 +14,7 @@ import { withMirror } from './mirror-lock.js';
 import { makeRepository } from './repository-files.js';
 import { provideContents } from './lfs/contents.js';
 import { runGit } from './run-git.js';
+import { fillSubmodules } from './submodules/fill.js';
 import { takeSnapshot } from './snapshot.js';
 import { commitTree } from './wip-commit.js';
 import { dropWorktree, findAdmin } from './worktree-admin.js';
@@ -30,6 +31,8 @@ export interface CreateWorktreeOptions {
    * `at` is a snapshot of uncommitted work: HEAD will be at its parent, and the work uncommitted in the working tree.
    */
   wip?: boolean | undefined;
+  /** Where its submodules' relative URLs begin; they are left empty when absent. */
+  repo?: string | undefined;
   /** Whether the agent may push to `origin` by itself. */
   allowPush?: boolean | undefined;
   signal?: AbortSignal | undefined;
@@ -51,6 +54,7 @@ export async function createWorktree({
   at,
   wip = false,
   allowPush = false,
+  repo,
   signal,
   onProgress,
 }: CreateWorktreeOptions): Promise<{ head: string }> {
@@ -96,6 +100,8 @@ export async function createWorktree({
       });
       // The work stays in the working tree; branch and index go back to what the agent had committed.
       if (head !== at) await runGit({ worktree: path }, ['reset', '--quiet', '--mixed', head], { doing, signal });
+      if (repo !== undefined)
+        await fillSubmodules({ tree: path, vault: mirror, repo, at, lenient: wip, signal, onProgress });
       await markReady(path);
     } catch (error) {
       await dropWorktree(path, undefined);

@@ -24,6 +24,7 @@ export type { PushRefusal } from './git-failure.js';
 export { isAncestor, mergeBase } from './commits.js';
 export { newerLocalSave } from './local-saves.js';
 export { lfsProgram } from './lfs/program.js';
+export { fillSubmodules } from './submodules/fill.js';
 export { checkRefWritable } from './ref-check.js';
 export type { PushBranchOptions } from './push-branch.js';
 export { removeWorktree } from './remove-worktree.js';

@@ -22,8 +22,6 @@ export interface LocalRepository {
   origin?: string;
   /** What the repository does with a push to its checked-out branch (`receive.denyCurrentBranch`). */
   denyCurrentBranch: string;
-  /** It has other repositories within. */
-  submodules: boolean;
   /** It has contents of files in Git LFS. */
   lfs: boolean;
 }
@@ -58,7 +56,6 @@ export async function surveyRepository(path: string): Promise<LocalRepository> {
     uncommitted: changes === '' ? 0 : changes.split('\n').length,
     origin: origin === '' ? undefined : origin.replace(/^([a-z+]+:\/\/)[^/@\s]*@/i, '$1'),
     denyCurrentBranch: (await config('receive.denyCurrentBranch')) || 'refuse',
-    submodules: head !== '' && (await git(['ls-tree', '--name-only', 'HEAD', '--', '.gitmodules'])) !== '',
     lfs: head !== '' && (await git(['grep', '-l', '-e', 'filter=lfs', 'HEAD', '--', '*.gitattributes'])) !== '',
   };
 }
@@ -113,13 +110,8 @@ export function workingCopyNote({ path, uncommitted, checkedOut, head }: LocalRe
 }
 
 /** @returns what of such a repository is not in a tree by itself, each with what brings it there. */
-export function elsewhereNotes({ path, submodules, lfs }: LocalRepository): string[] {
+export function elsewhereNotes({ path, lfs }: LocalRepository): string[] {
   return [
-    ...(submodules
-      ? [
-          `${path} has submodules, and trees begin without their files: a rig's --setup 'git submodule update --init --recursive' brings them`,
-        ]
-      : []),
     ...(lfs
       ? [
           `${path} has files in Git LFS: hosts need the program git-lfs (\`heartbead doctor\` says whether one has it); what agents change is uploaded before it is pushed`,

@@ -42,9 +42,15 @@ describe('what a check is given', () => {
     vi.stubEnv('https_proxy', 'http://127.0.0.1:1');
     vi.stubEnv('OF_THE_RIG', 'named');
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
-    await othersCommit(lab, { 'other.txt': 'x\n' });
+    // A repository within: a copy of the origin, as it is now.
+    await git(lab.dir, 'clone', '--quiet', '--bare', lab.origin, 'within.git');
+    await git(lab.seed, 'clone', '--quiet', '--branch', 'main', join(lab.dir, 'within.git'), 'within');
+    await othersCommit(lab, {
+      'other.txt': 'x\n',
+      '.gitmodules': '[submodule "within"]\n\tpath = within\n\turl = ../within.git\n',
+    });
     const looks = check(
-      `test -f lamp.txt && test -f other.txt && test -z "$(git status --porcelain)" && test -z "$(cat)" && git rev-parse HEAD > ${path('head')} && env > ${path('env')}`,
+      `test -d within/.git && test -f lamp.txt && test -f other.txt && test -z "$(git status --porcelain)" && test -z "$(cat)" && git rev-parse HEAD > ${path('head')} && env > ${path('env')}`,
     );
     const input = { ...inputOf(lab, request, { checks: [looks] }), env: ['OF_THE_RIG'] };
     const outcome = await start(lab, input).outcome;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { clip } from '../../contract/index.js';
 import type { MergeInput, MergeOutcome, RefineryActivities } from '../../contract/index.js';
 import {
+  fillTree,
   githubCli,
   landBranchOnly,
   landByPullRequest,
@@ -145,6 +146,7 @@ class Landing {
       observe: this.observe,
       confirm: () => this.beats.confirm(),
       runChecks: async (tree) => {
+        if (checks.length > 0) await fillTree({ repo, mirrors: join(this.deps.home, 'mirrors'), tree, signal });
         if (checks.length > 0) await copyFiles(workspace?.copy ?? [], { tree, ignored: false, signal });
         return runChecks({
           checks,

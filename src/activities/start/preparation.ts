@@ -97,6 +97,7 @@ export async function prepareWorkspace(
     branch: attemptRefs.branch(bead, attempt),
     at: from.checkpoint?.sha ?? begin,
     wip: from.checkpoint?.wip,
+    repo,
     allowPush: input.workspace?.allowPush,
     signal,
     onProgress: onProgress('worktree'),

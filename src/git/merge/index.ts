@@ -12,6 +12,6 @@ export { maxTries, mergeItem } from './merge-item.js';
 export { branchShaTrailer, itemTrailer, mergedRef } from './merge-record.js';
 export { PullRequestError, PullRequestPending } from './pull-requests.js';
 export type { PullRequest, PullRequestErrorKind, PullRequests, PullRequestState } from './pull-requests.js';
-export { removeLeftScratches } from './scratch-tree.js';
+export { fillTree, removeLeftScratches } from './scratch-tree.js';
 export { tellWithdrawn } from './tell-withdrawn.js';
 export type { FailedCheck, MergeContext, MergeItem, MergeStep } from './types.js';

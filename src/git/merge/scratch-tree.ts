@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { checkedPath, checkedSha } from '../git-input.js';
+import { checkedPath, checkedRepo, checkedSha } from '../git-input.js';
 import { exists } from '../files.js';
 import { bringIntoVault } from '../keeper.js';
 import { provideContents } from '../lfs/contents.js';
 import { withMirror } from '../mirror-lock.js';
+import { mirrorPath } from '../mirror-path.js';
 import { makeRepository } from '../repository-files.js';
 import { runGit } from '../run-git.js';
+import { fillSubmodules } from '../submodules/fill.js';
 import { dropWorktree, findAdmin } from '../worktree-admin.js';
 
 /**
@@ -45,6 +47,28 @@ export const handOver = (mirror: string, path: string, sha: string, signal?: Abo
     { repository: path, vault: mirror },
     { sha, ref: mergingRef(path), doing: 'keeping the merged commit', signal },
   );
+
+/**
+ * Fills the submodules of a scratch tree at its HEAD, before anything foreign runs in it.
+ * @throws GitError
+ */
+export async function fillTree({
+  repo,
+  mirrors,
+  tree,
+  signal,
+}: {
+  repo: string;
+  mirrors: string;
+  tree: string;
+  signal?: AbortSignal | undefined;
+}): Promise<void> {
+  const { stdout } = await runGit({ worktree: tree }, ['rev-parse', '--verify', 'HEAD'], {
+    doing: 'looking at the merged commit',
+    signal,
+  });
+  await fillSubmodules({ tree, vault: mirrorPath(mirrors, repo), repo: checkedRepo(repo), at: stdout.trim(), signal });
+}
 
 const mergingRef = (path: string): string =>
   `refs/heartbead-merging/${createHash('sha256').update(path).digest('hex').slice(0, 16)}`;

@@ -86,16 +86,14 @@ describe('a repository on this machine', () => {
     expect(workingCopyNote(await surveyRepository(copy))).toContain('the 2 uncommitted changes of');
   });
 
-  test('with submodules or Git LFS says what is not in a tree by itself, and what brings it there', async () => {
+  test('with Git LFS says what hosts need', async () => {
     const { copy } = lab();
     expect(elsewhereNotes(await surveyRepository(copy))).toEqual([]);
     mkdirSync(join(copy, 'deep'));
     writeFileSync(join(copy, 'deep', '.gitattributes'), '*.bin filter=lfs diff=lfs merge=lfs -text\n');
-    writeFileSync(join(copy, '.gitmodules'), '[submodule "a"]\n\tpath = a\n\turl = ../a\n');
     git(copy, 'add', '--all');
-    git(copy, 'commit', '-q', '-m', 'both');
+    git(copy, 'commit', '-q', '-m', 'lfs');
     expect(elsewhereNotes(await surveyRepository(copy))).toEqual([
-      expect.stringMatching(/has submodules, .*--setup 'git submodule update --init --recursive'/),
       expect.stringMatching(/Git LFS: hosts need the program git-lfs.*uploaded before it is pushed/),
     ]);
   });
