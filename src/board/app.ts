@@ -30,8 +30,8 @@ import { troubleOf } from './town-link.js';
 import type { TownLink } from './town-link.js';
 
 const deadline = 10_000;
-/** With what a look takes, a page about one thing is less than a second behind. */
-const lookEvery = 600;
+/** From the beginning of one look to the next: with what a look takes, a page about one thing is less than a second behind. */
+const lookEvery = 500;
 /** No request of the page is larger; a convoy's file is the largest. */
 const bodyBytes = 5 * 1024 * 1024;
 
@@ -63,32 +63,38 @@ export class Board {
 
   constructor(options: BoardOptions) {
     this.#options = options;
-    const { link } = options;
-    this.#fleet = new FleetWatch(link, options.log);
-    this.#logs = new LogWatch(link, options.log);
+    const { link, log } = options;
+    this.#fleet = new FleetWatch(link, log);
+    this.#logs = new LogWatch(link, log);
     this.#beads = new Looks(
       link,
-      lookEvery,
-      (bead) => {
-        const looks = new BeadLooks(bead);
-        return (town) => looks.look(town, deadline);
+      {
+        every: lookEvery,
+        looker: (bead) => {
+          const looks = new BeadLooks(bead);
+          return (town) => looks.look(town, deadline);
+        },
+        stable: ({ now: _, state, ...page }) => [page, { ...state, now: 0 }],
       },
-      ({ now: _, state, ...page }) => [page, { ...state, now: 0 }],
-      options.log,
+      log,
     );
     this.#convoys = new Looks(
       link,
-      lookEvery,
-      (convoy) => (town) => new FleetClient(town, deadline).convoy(convoy),
-      (view) => ({ ...view, now: 0 }),
-      options.log,
+      {
+        every: lookEvery,
+        looker: (convoy) => (town) => new FleetClient(town, deadline).convoy(convoy),
+        stable: (view) => ({ ...view, now: 0 }),
+      },
+      log,
     );
     this.#rigs = new Looks(
       link,
-      lookEvery,
-      (rig) => (town) => new FleetClient(town, deadline).rig(rig),
-      (view) => ({ ...view, now: 0 }),
-      options.log,
+      {
+        every: lookEvery,
+        looker: (rig) => (town) => new FleetClient(town, deadline).rig(rig),
+        stable: (view) => ({ ...view, now: 0 }),
+      },
+      log,
     );
     this.#route();
   }

@@ -18,7 +18,7 @@ const idsAtOnce = 100;
 const { beadStatus, agentStatus } = searchAttributes;
 
 /**
- * The open beads of a town and those that ended today, kept up to date from visibility alone. One look costs two pages
+ * The open beads of a town and those that ended today, kept up to date from visibility alone. One look costs one page
  * as long as little moves; every 15 s, and at first, all pages are read. Only the first time they are waited for: a busy
  * server takes seconds for them, and what moves meanwhile is to be seen.
  */
@@ -70,19 +70,13 @@ export class BeadList {
     }
     const base = ofTown(town);
     const since = iso(this.#newest - margin);
-    const [moving, fresh] = await Promise.all([
-      beadsMatching(
-        town,
-        `${base} AND ExecutionStatus = 'Running' AND (${beadStatus} IN ('in_progress', 'in_review', 'blocked') OR ${agentStatus} != 'none')`,
-        { limit: mostBeads, deadline },
-      ),
-      beadsMatching(
-        town,
-        `${base} AND ExecutionStatus != 'ContinuedAsNew' AND (StartTime > '${since}' OR CloseTime > '${since}')`,
-        { limit: pageSize, deadline },
-      ),
-    ]);
-    const found = new Map([...moving.beads, ...fresh.beads].map((bead) => [bead.bead, bead]));
+    const looked = await beadsMatching(
+      town,
+      `${base} AND ((ExecutionStatus = 'Running' AND (${beadStatus} IN ('in_progress', 'in_review', 'blocked') OR ${agentStatus} != 'none')) OR (ExecutionStatus != 'ContinuedAsNew' AND (StartTime > '${since}' OR CloseTime > '${since}')))`,
+      { limit: mostBeads + pageSize, deadline },
+    );
+    const found = new Map<string, BeadSummary>();
+    for (const bead of looked.beads) keepNewest(found, bead);
     // What moved and is not among those that move any more has come to rest: queued again, or ended.
     const gone = [...this.#beads.values()].filter((bead) => isMoving(bead) && !found.has(bead.bead));
     for (let at = 0; at < gone.length; at += idsAtOnce) {
@@ -138,8 +132,8 @@ export class BeadList {
 /** An id may be used again after a cancel: the newest run is the bead. */
 function keepNewest(beads: Map<string, BeadSummary>, bead: BeadSummary): void {
   const known = beads.get(bead.bead);
-  if (known === undefined || known.startedAt <= bead.startedAt || known.closedAt !== undefined)
-    beads.set(bead.bead, bead);
+  const ended = known?.closedAt !== undefined && bead.closedAt === undefined;
+  if (known === undefined || known.startedAt <= bead.startedAt || ended) beads.set(bead.bead, bead);
 }
 
 const isMoving = ({ status, agent, closedAt }: BeadSummary): boolean =>

@@ -1,56 +1,29 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { hostAnswers, hostsOf } from '../operator/town-facts.js';
 import type { Town } from '../client/connect.js';
 import { ClientError } from '../client/errors.js';
-import { FleetClient } from '../client/fleet.js';
-import type { FleetItem } from '../client/fleet.js';
-import { hostIdOf } from '../client/home.js';
 import type { BeadSummary } from '../client/list.js';
-import { billedTokens, noUsage } from '../contract/index.js';
-import type { BeadView, ConvoyView, RigView } from '../contract/index.js';
 import { problemsOf } from '../domain/telling/problems.js';
-import type { TownFacts, TownHosts } from '../domain/telling/town-facts.js';
-import type { Card, CardMore, ConvoyRow, Front, HostsPart, RigRow, ShownProblem } from './api-types.js';
+import type { Front, ShownProblem } from './api-types.js';
 import { BeadList } from './bead-list.js';
 import { BeadViews } from './bead-views.js';
-import { doing } from '../operator/doing.js';
-import { answerOf, eachOf } from '../operator/asking.js';
+import { FleetAsked } from './fleet-asked.js';
+import { FrontNews } from './front-news.js';
+import type { FleetNews } from './front-news.js';
+import { convoyRow, rigRow } from './front-rows.js';
+import { Listened, restOf } from './listened.js';
+import type { Listeners } from './listened.js';
 import { shown } from './remedy.js';
 import { troubleOf } from './town-link.js';
-import type { TownLink, Trouble } from './town-link.js';
+import type { TownLink } from './town-link.js';
 
-/** From the end of one look to the next: with what a look takes, a page is less than a second behind. */
-const lookEvery = 500;
+/** From the beginning of one look to the next: a page is less than a second behind also where looks take most of this. */
+const lookEvery = 300;
 const deadline = 8_000;
-/** Who works, and what the merge queues hold. */
-const hostsEvery = 5_000;
-const fleetEvery = 2_000;
-const fleetListEvery = 10_000;
-/** Rigs and convoys whose own account is asked for. */
-const mostAsked = 25;
 /** Beads in need of a person whose reason is asked for, the oldest first; the others stand in their column. */
 const mostNeedy = 40;
 /** Cards on the screens of all who look, whose own account is asked for. */
 const mostOnScreen = 80;
-
-/** What is told to those who look: everything at first, then what has changed. */
-export type FleetNews =
-  | { event: 'front'; data: Front }
-  | { event: 'cards'; data: { cards: Card[]; gone: string[]; landedToday: number; more: boolean } }
-  | { event: 'problems'; data: ShownProblem[] }
-  | { event: 'hosts'; data: HostsPart }
-  | { event: 'rigs'; data: RigRow[] }
-  | { event: 'convoys'; data: ConvoyRow[] }
-  | { event: 'trouble'; data: Trouble }
-  | { event: 'fine'; data: Record<string, never> };
-
-interface Looker {
-  tell: (news: FleetNews) => void;
-  onScreen: readonly string[];
-  /** Whether it has been given everything. */
-  begun: boolean;
-}
+/** There is one fleet. */
+const fleet = 'the fleet';
 
 /**
  * The fleet, looked at on behalf of all pages that show it, once for all of them; not at all when there is none.
@@ -58,124 +31,100 @@ interface Looker {
 export class FleetWatch {
   readonly #link: TownLink;
   readonly #log: (line: string) => void;
-  readonly #lookers = new Map<string, Looker>();
+  readonly #listened: Listened<FleetNews>;
+  /** The cards on the screen of each page. */
+  readonly #onScreen = new Map<string, readonly string[]>();
   readonly #list = new BeadList();
   readonly #views = new BeadViews();
-  #cards = new Map<string, { card: Card; text: string }>();
-  #rigs: { item: FleetItem; view?: RigView }[] = [];
-  #convoys: { item: FleetItem; view?: ConvoyView }[] = [];
-  #hosts: TownHosts = { up: [], free: [], merging: [], silent: [] };
-  #parts = { problems: '', hosts: '', rigs: '', convoys: '' };
-  #at = { hosts: -Infinity, fleet: -Infinity, fleetList: -Infinity };
+  readonly #asked = new FleetAsked();
   readonly #asking = new Map<string, Promise<void>>();
   /** What went wrong with a question that nobody waited for. */
   #failure: Error | undefined;
-  /** Whether hosts, rigs and convoys have been asked since somebody came. */
-  #complete = false;
-  #trouble: string | undefined;
-  #loop: Promise<void> | undefined;
-  #wake: (() => void) | undefined;
-  #ended = false;
 
   constructor(link: TownLink, log: (line: string) => void) {
     this.#link = link;
     this.#log = log;
-  }
-
-  get lookers(): number {
-    return this.#lookers.size;
+    this.#listened = new Listened((_, listeners) => this.#begin(listeners), log);
   }
 
   /** @returns what ends it. */
   subscribe(id: string, tell: (news: FleetNews) => void): () => void {
-    const looker: Looker = { tell, onScreen: [], begun: false };
-    this.#lookers.set(id, looker);
-    this.lookSoon();
-    this.#loop ??= this.#run().finally(() => {
-      this.#loop = undefined;
-    });
+    this.#onScreen.set(id, []);
+    const stop = this.#listened.subscribe(fleet, tell);
     return () => {
-      if (this.#lookers.get(id) === looker) this.#lookers.delete(id);
-      if (this.#lookers.size === 0) this.lookSoon();
+      this.#onScreen.delete(id);
+      stop();
     };
   }
 
   /** Which cards a page has on its screen. */
   looking(id: string, beads: readonly string[]): void {
-    const looker = this.#lookers.get(id);
-    if (looker === undefined) return;
-    looker.onScreen = beads;
+    if (!this.#onScreen.has(id)) return;
+    this.#onScreen.set(id, beads);
     this.lookSoon();
   }
 
   /** After an action: what it changed is to be seen at once. */
   lookSoon(): void {
-    this.#wake?.();
+    this.#listened.lookSoon(fleet);
   }
 
   async end(): Promise<void> {
-    this.#ended = true;
-    this.#lookers.clear();
-    this.lookSoon();
-    await this.#loop;
+    await this.#listened.end();
     await Promise.all([this.#list.settled(), ...this.#asking.values()]);
   }
 
-  async #run(): Promise<void> {
+  #begin(listeners: Listeners<FleetNews>): () => Promise<number> {
     // Who came back after a while without anybody looking begins with what is true now.
     this.#list.forget();
-    this.#complete = false;
-    this.#at = { hosts: -Infinity, fleet: -Infinity, fleetList: -Infinity };
-    while (this.#lookers.size > 0 && !this.#ended) {
+    this.#asked.forget();
+    const news = new FrontNews();
+    let troubled = false;
+    listeners.first = () => news.whole();
+    return async () => {
+      const startedAt = Date.now();
       try {
-        await this.#look();
-        if (this.#trouble !== undefined) this.#tell({ event: 'fine', data: {} });
-        this.#trouble = undefined;
+        for (const change of await this.#look(news)) listeners.tell(change);
+        this.#tellFailure();
+        if (troubled) listeners.tell({ event: 'fine', data: {} });
+        troubled = false;
+        return restOf(lookEvery, startedAt);
       } catch (error) {
-        const trouble = troubleOf(error, this.#log);
-        this.#trouble = trouble.message;
-        this.#tell({ event: 'trouble', data: trouble });
+        troubled = true;
+        listeners.tell({ event: 'trouble', data: troubleOf(error, this.#log) });
         await this.#link.look(error);
+        return 1_000;
       }
-      await this.#pause(this.#trouble === undefined ? lookEvery : 2 * lookEvery);
-    }
+    };
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#wake = undefined;
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      this.#wake = done;
-    });
-  }
-
-  async #look(): Promise<void> {
+  /** @returns what is new since the last look; all of it at first. */
+  async #look(news: FrontNews): Promise<FleetNews[]> {
     const town = await this.#link.town();
     const now = Date.now();
     // What answers slowly must not hold up what visibility shows: it is asked beside, and is there with a later look.
     const beside = [
-      this.#beside('fleet', () => this.#lookAtFleet(town, now)),
-      this.#beside('hosts', () => this.#lookAtHosts(town, now)),
+      this.#beside('fleet', () => this.#asked.askFleet(town, deadline, now)),
+      this.#beside('hosts', () => this.#asked.askHosts(town, deadline, now, () => this.#attemptHosts())),
     ];
-    if (!this.#complete) await Promise.all(beside);
-    this.#complete = true;
+    if (news.whole() === undefined) await Promise.all(beside);
     await this.#list.look(town, deadline);
-    await this.#publish(town);
-    void this.#beside('views', async () => {
-      const wanted = this.#wanted();
-      this.#views.keepOnly(new Set(wanted.map(({ bead }) => bead)));
-      if (this.#hosts.up.length === 0) return;
-      if (await this.#views.refresh(town, wanted, deadline)) await this.#lookForSilent(town);
+    const { beads, more } = this.#list;
+    const changes = news.take(beads, (bead) => this.#views.get(bead), {
+      more,
+      problems: this.#problems(town),
+      hosts: await this.#asked.hostsPart(town, this.#attemptHosts()),
+      rigs: this.#asked.rigs.map(({ item, view }) => rigRow(item, view)),
+      convoys: this.#asked.convoys.map(({ item, view }) => convoyRow(item, view)),
     });
+    void this.#beside('views', () => this.#askViews(town));
+    return changes;
+  }
+
+  #tellFailure(): void {
     const failure = this.#failure;
-    if (failure !== undefined) {
-      this.#failure = undefined;
-      throw failure;
-    }
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure;
   }
 
   /** Runs one question of a kind at a time. What goes wrong with it is met by the next look. */
@@ -191,6 +140,15 @@ export class FleetWatch {
     return asking;
   }
 
+  async #askViews(town: Town): Promise<void> {
+    const wanted = this.#wanted();
+    this.#views.keepOnly(new Set(wanted.map(({ bead }) => bead)));
+    // Without a worker nobody can answer: it would only be waited for.
+    if (this.#asked.hosts.up.length === 0) return;
+    if (await this.#views.refresh(town, wanted, deadline))
+      await this.#asked.askSilent(town, deadline, this.#attemptHosts());
+  }
+
   /** What is asked for its own account: what needs a person, and what is on a screen. */
   #wanted(): BeadSummary[] {
     const needy = [...this.#list.beads.values()]
@@ -199,7 +157,7 @@ export class FleetWatch {
       .slice(0, mostNeedy);
     const wanted = new Map(needy.map((bead) => [bead.bead, bead]));
     let left = mostOnScreen;
-    for (const id of new Set([...this.#lookers.values()].flatMap(({ onScreen }) => onScreen))) {
+    for (const id of new Set([...this.#onScreen.values()].flat())) {
       const bead = this.#list.beads.get(id);
       if (bead === undefined || wanted.has(id)) continue;
       if ((left -= 1) < 0) break;
@@ -208,21 +166,7 @@ export class FleetWatch {
     return [...wanted.values()];
   }
 
-  async #lookAtHosts(town: Town, now: number): Promise<void> {
-    if (now - this.#at.hosts < hostsEvery) return;
-    this.#at.hosts = now;
-    this.#hosts = { ...(await hostsOf(town, deadline)), silent: this.#hosts.silent };
-    await this.#lookForSilent(town);
-  }
-
-  /** A host that has an attempt, does not poll the town's queues, and not its own either. */
-  async #lookForSilent(town: Town): Promise<void> {
-    const busy = [...this.#hostsOfAttempts().keys()].filter((host) => !this.#hosts.up.includes(host));
-    const silent = await eachOf(busy, 4, async (host) => ((await hostAnswers(town, host, deadline)) ? [] : [host]));
-    this.#hosts = { ...this.#hosts, silent: silent.flat() };
-  }
-
-  #hostsOfAttempts(): Map<string, string[]> {
+  #attemptHosts(): Map<string, string[]> {
     const hosts = new Map<string, string[]>();
     for (const bead of this.#list.beads.keys()) {
       const host = this.#views.get(bead)?.current?.host;
@@ -231,122 +175,39 @@ export class FleetWatch {
     return hosts;
   }
 
-  async #lookAtFleet(town: Town, now: number): Promise<void> {
-    const fleet = new FleetClient(town, deadline);
-    if (now - this.#at.fleetList >= fleetListEvery) {
-      this.#at.fleetList = now;
-      const options = { all: false, limit: 200, taskQueue: town.taskQueue };
-      const [rigs, convoys] = await Promise.all([fleet.list('rig', options), fleet.list('convoy', options)]);
-      const known = <T extends { item: FleetItem }>(before: T[], items: FleetItem[]): (T | { item: FleetItem })[] =>
-        items.map((item) => before.find((other) => other.item.id === item.id) ?? { item });
-      this.#rigs = known(this.#rigs, rigs);
-      this.#convoys = known(this.#convoys, convoys);
-      this.#at.fleet = -Infinity;
-    }
-    if (now - this.#at.fleet < fleetEvery || (this.#hosts.up.length === 0 && this.#at.hosts !== -Infinity)) return;
-    this.#at.fleet = now;
-    const asker = new FleetClient(town, 3_000);
-    const [rigs, convoys] = await Promise.all([
-      eachOf(this.#rigs.slice(0, mostAsked), 4, ({ item }) => answerOf(() => asker.rig(item.id))),
-      eachOf(this.#convoys.slice(0, mostAsked), 4, ({ item }) => answerOf(() => asker.convoy(item.id))),
-    ]);
-    this.#rigs = this.#rigs.map(({ item }, at) => ({ item, view: rigs[at] }));
-    this.#convoys = this.#convoys.map(({ item }, at) => ({ item, view: convoys[at] }));
+  #problems({ taskQueue }: Town): ShownProblem[] {
+    return shown(
+      problemsOf({
+        now: Date.now(),
+        taskQueue,
+        beads: [...this.#list.beads.values()]
+          .filter(({ bead, closedAt }) => closedAt === undefined && this.#views.has(bead))
+          .map(({ bead, status }) => ({ bead, status, view: this.#views.get(bead) })),
+        more: this.#list.more,
+        rigs: this.#asked.rigs.map(({ item, view }) => ({ rig: item.id, view })),
+        convoys: this.#asked.convoys.map(({ item, view }) => ({ convoy: item.id, view })),
+        hosts: this.#asked.hosts,
+      }),
+    );
   }
 
-  #problems(town: Town): ShownProblem[] {
-    const facts: TownFacts = {
-      now: Date.now(),
-      taskQueue: town.taskQueue,
-      beads: [...this.#list.beads.values()]
-        .filter(({ bead, closedAt }) => closedAt === undefined && this.#views.has(bead))
-        .map(({ bead, status }) => ({ bead, status, view: this.#views.get(bead) })),
-      more: this.#list.more,
-      rigs: this.#rigs.map(({ item, view }) => ({ rig: item.id, view })),
-      convoys: this.#convoys.map(({ item, view }) => ({ convoy: item.id, view })),
-      hosts: this.#hosts,
-    };
-    return shown(problemsOf(facts));
-  }
-
-  /** Tells everybody what has changed, and everything to whom has just come. */
-  async #publish(town: Town): Promise<void> {
-    const cards = new Map<string, { card: Card; text: string }>();
-    const changed: Card[] = [];
-    for (const summary of this.#list.beads.values()) {
-      const card = cardOf(summary, this.#views.get(summary.bead));
-      const text = JSON.stringify(card);
-      cards.set(card.bead, { card, text });
-      if (this.#cards.get(card.bead)?.text !== text) changed.push(card);
-    }
-    const gone = [...this.#cards.keys()].filter((bead) => !cards.has(bead));
-    this.#cards = cards;
-    const midnight = new Date().setHours(0, 0, 0, 0);
-    const landedToday = [...this.#list.beads.values()].filter(
-      ({ status, closedAt }) => status === 'closed' && (closedAt ?? 0) >= midnight,
-    ).length;
-    const front: Front = {
-      now: Date.now(),
-      cards: [],
-      more: this.#list.more,
-      landedToday,
-      problems: this.#problems(town),
-      hosts: await this.#hostsPart(town),
-      rigs: this.#rigs.map(({ item, view }) => rigRow(item, view)),
-      convoys: this.#convoys.map(({ item, view }) => convoyRow(item, view)),
-    };
-    const news: FleetNews[] = [];
-    if (changed.length > 0 || gone.length > 0)
-      news.push({ event: 'cards', data: { cards: changed, gone, landedToday, more: front.more } });
-    for (const event of ['problems', 'hosts', 'rigs', 'convoys'] as const) {
-      // How long something lasts is said in the sentences too; the page does not need a new one every second.
-      const text = JSON.stringify(front[event]);
-      if (this.#parts[event] === text) continue;
-      this.#parts[event] = text;
-      news.push({ event, data: front[event] } as FleetNews);
-    }
-    let everything: Front | undefined;
-    for (const looker of this.#lookers.values()) {
-      if (looker.begun) for (const one of news) looker.tell(one);
-      else {
-        looker.begun = true;
-        everything ??= { ...front, cards: [...cards.values()].map(({ card }) => card) };
-        looker.tell({ event: 'front', data: everything });
-      }
-    }
-  }
-
-  async #hostsPart({ home, taskQueue }: Town): Promise<HostsPart> {
-    const here = await hostIdOf(home);
-    const places = await placesHere(home);
-    const attempts = this.#hostsOfAttempts();
-    const { up, free, silent, queued } = this.#hosts;
-    return {
-      taskQueue,
-      queued,
-      hosts: [...new Set([...up, ...silent])].sort().map((host) => ({
-        host,
-        state: silent.includes(host) ? 'out of reach' : free.includes(host) ? 'has room' : 'full',
-        beads: attempts.get(host) ?? [],
-        places: host === here ? places : undefined,
-        here: host === here,
-      })),
-    };
-  }
-
-  #tell(news: FleetNews): void {
-    for (const { tell } of this.#lookers.values()) tell(news);
-  }
-
-  /** The front as it is now, for a script; asks only what no page has asked. */
+  /** The front as it was seen last, for a script; it is looked at when no page does so. */
   async front(): Promise<Front> {
     return new Promise((resolve, reject) => {
-      const stop = this.subscribe(`script-${Math.random()}`, (news) => {
+      let stop = (): void => undefined;
+      let over = false;
+      const end = (): void => {
+        over = true;
+        stop();
+      };
+      stop = this.subscribe(`script-${Math.random()}`, (news) => {
         if (news.event === 'front') resolve(news.data);
         else if (news.event === 'trouble') reject(new TroubleError(news.data.message, news.data.next ?? ''));
         else return;
-        stop();
+        end();
       });
+      // Somebody else looks already, and the front was there at once.
+      if (over) stop();
     });
   }
 }
@@ -357,85 +218,3 @@ class TroubleError extends ClientError {}
 const needsLook = ({ status, agent, attention, closedAt }: BeadSummary): boolean =>
   closedAt === undefined &&
   (status === 'blocked' || attention !== undefined || ['stalled', 'suspect', 'stopping', 'paused'].includes(agent));
-
-function cardOf(summary: BeadSummary, view: BeadView | undefined): Card {
-  const { repo: _, ...card } = summary;
-  return view === undefined ? card : { ...card, more: moreOf(view) };
-}
-
-function moreOf(view: BeadView): CardMore {
-  const usage = view.usage ?? noUsage;
-  return {
-    attempt: view.current?.number,
-    attempts: view.attemptCount,
-    host: view.current?.host,
-    doing: doing(view),
-    since: view.current?.startedAt,
-    costUsd: usage.costUsd,
-    tokens: billedTokens(usage),
-  };
-}
-
-function rigRow({ id }: FleetItem, view: RigView | undefined): RigRow {
-  if (view === undefined) return { rig: id };
-  const { settings, merged } = view;
-  const last = merged.at(-1);
-  return {
-    rig: id,
-    view: {
-      paused: view.paused,
-      removed: view.removed,
-      attention: view.attention,
-      version: view.version,
-      repo: settings.repo,
-      base: settings.base,
-      strategy: settings.strategy,
-      maxAgents: settings.maxAgents,
-      approval: settings.approval,
-      breakerOpen: view.breaker.open,
-      breakerReason: view.breaker.reason,
-      running: view.grants.map(({ bead }) => bead),
-      waiting: view.waiting.length,
-      queue: view.queue.slice(0, 20).map(({ item, title, target, tries, lastReason, notBefore }) => ({
-        item,
-        title,
-        target,
-        tries,
-        reason: lastReason,
-        notBefore,
-      })),
-      merging: view.merging.map(({ item, title, target, startedAt }) => ({ item, title, target, since: startedAt })),
-      lastMerged: last === undefined ? undefined : { item: last.item, at: last.at, sha: last.sha },
-    },
-  };
-}
-
-function convoyRow({ id, title }: FleetItem, view: ConvoyView | undefined): ConvoyRow {
-  return {
-    convoy: id,
-    title: view?.title ?? title ?? id,
-    view:
-      view === undefined
-        ? undefined
-        : {
-            status: view.status,
-            reason: view.reason,
-            progress: view.progress,
-            rig: view.rig,
-            paused: view.paused,
-            staged: view.staged,
-            attention: view.attention,
-          },
-  };
-}
-
-/** @returns how many agents this machine's own worker runs at most; undefined where none has ever run. */
-async function placesHere(home: string): Promise<number | undefined> {
-  try {
-    const told = JSON.parse(await readFile(join(home, 'worker-state.json'), 'utf8')) as { maxAgents?: unknown };
-    return typeof told.maxAgents === 'number' ? told.maxAgents : undefined;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}

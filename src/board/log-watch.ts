@@ -9,6 +9,8 @@ import { attemptPlace } from './attempts-here.js';
 import type { AttemptPlace } from './attempts-here.js';
 import { LineCutter } from './line-cutter.js';
 import type { TailLine } from './line-cutter.js';
+import { Listened } from './listened.js';
+import type { Listeners, Tell } from './listened.js';
 import { LogTail } from './log-tail.js';
 import type { TownLink } from './town-link.js';
 
@@ -62,6 +64,16 @@ const sourceOf = (town: Town, bead: string, { attempt, dir, remote }: AttemptPla
       ? undefined
       : new RemoteTail(town, { bead, attempt, host: remote });
 
+/** @returns what is known of a log before any of it is read. */
+const linesOf = ({ attempt, remote, elsewhere, current }: AttemptPlace): LogLines => ({
+  attempt,
+  reset: true,
+  lines: [],
+  host: remote,
+  elsewhere,
+  ended: !current,
+});
+
 /** @returns why the log cannot be read now. @throws whatever is no answer of an attempt's host. */
 function whyUnread(error: unknown): string {
   const found = refusal(error);
@@ -74,14 +86,7 @@ function whyUnread(error: unknown): string {
 export async function logOnce(town: Town, view: BeadView, wanted: string | undefined): Promise<LogLines | undefined> {
   const place = await attemptPlace(town.home, view, wanted);
   if (place === undefined) return undefined;
-  const answer: LogLines = {
-    attempt: place.attempt,
-    reset: true,
-    lines: [],
-    host: place.remote,
-    elsewhere: place.elsewhere,
-    ended: !place.current,
-  };
+  const answer = linesOf(place);
   try {
     return { ...answer, lines: (await sourceOf(town, view.bead, place)?.newLines()) ?? [] };
   } catch (error) {
@@ -99,107 +104,89 @@ async function askedOr(before: BeadView | undefined, ask: () => Promise<BeadView
   }
 }
 
-interface Followed {
-  tell: Set<(lines: LogLines) => void>;
-  /** What whoever comes later is told first. */
-  shown?: LogLines;
-  loop: Promise<void>;
-  wake?: () => void;
-}
+/** Which log: of a bead's attempts one after the other where none is named. */
+const keyOf = (bead: string, attempt: string | undefined): string => `${bead}:${attempt ?? ''}`;
 
-/**
- * Follows the logs that pages show, wherever they are, over the attempts of a bead when none is named: once for all
- * pages that show the same, and not at all when there is none.
- */
+/** Follows the logs that pages show, wherever they are. */
 export class LogWatch {
-  readonly #link: TownLink;
-  readonly #log: (line: string) => void;
-  readonly #followed = new Map<string, Followed>();
+  readonly #listened: Listened<LogLines>;
 
   constructor(link: TownLink, log: (line: string) => void) {
-    this.#link = link;
-    this.#log = log;
+    this.#listened = new Listened((key, listeners) => {
+      const [bead = '', attempt = ''] = key.split(':');
+      const followed = new FollowedLog(link, bead, attempt === '' ? undefined : attempt, listeners);
+      return () => followed.look();
+    }, log);
   }
 
   /** @returns what ends it. */
-  subscribe(bead: string, wanted: string | undefined, tell: (lines: LogLines) => void): () => void {
-    const key = `${bead}:${wanted ?? ''}`;
-    let followed = this.#followed.get(key);
-    if (followed === undefined) {
-      const made: Followed = { tell: new Set([tell]), loop: Promise.resolve() };
-      this.#followed.set(key, made);
-      made.loop = this.#run(bead, wanted, made).catch((error: unknown) =>
-        this.#log(`the log of ${bead} could not be followed: ${String(error)}`),
-      );
-      followed = made;
-    } else {
-      followed.tell.add(tell);
-      if (followed.shown !== undefined) tell({ ...followed.shown, reset: true });
-    }
-    const { tell: all } = followed;
-    return () => {
-      all.delete(tell);
-      if (all.size > 0) return;
-      if (this.#followed.get(key)?.tell === all) this.#followed.delete(key);
-      followed.wake?.();
-    };
+  subscribe(bead: string, attempt: string | undefined, tell: Tell<LogLines>): () => void {
+    return this.#listened.subscribe(keyOf(bead, attempt), tell);
   }
 
-  async end(): Promise<void> {
-    const all = [...this.#followed.values()];
-    this.#followed.clear();
-    for (const followed of all) {
-      followed.tell.clear();
-      followed.wake?.();
-    }
-    await Promise.all(all.map(({ loop }) => loop));
+  end(): Promise<void> {
+    return this.#listened.end();
+  }
+}
+
+/** One log that somebody reads. */
+class FollowedLog {
+  readonly #link: TownLink;
+  readonly #bead: string;
+  readonly #wanted: string | undefined;
+  readonly #listeners: Listeners<LogLines>;
+  #view: BeadView | undefined;
+  #askAgainAt = 0;
+  #tail: { town: Town; key: string; source: Source | undefined } | undefined;
+  /** What whoever comes later is told first. */
+  #shown: LogLines | undefined;
+
+  constructor(link: TownLink, bead: string, wanted: string | undefined, listeners: Listeners<LogLines>) {
+    this.#link = link;
+    this.#bead = bead;
+    this.#wanted = wanted;
+    this.#listeners = listeners;
+    listeners.first = () => (this.#shown === undefined ? undefined : { ...this.#shown, reset: true });
   }
 
-  async #run(bead: string, wanted: string | undefined, followed: Followed): Promise<void> {
-    let view: BeadView | undefined;
-    let askAgainAt = 0;
-    let tail: { town: Town; key: string; source: Source | undefined } | undefined;
-    while (followed.tell.size > 0) {
-      let pause = lookEvery.here;
-      try {
-        const town = await this.#link.town();
-        if (view === undefined || Date.now() > askAgainAt) {
-          view = await askedOr(view, () => new BeadClient(town, { deadline }).view(bead, answerWithin));
-          askAgainAt = Date.now() + askEvery;
-        }
-        const place = await attemptPlace(town.home, view, wanted);
-        if (place !== undefined) {
-          const key = `${place.attempt} ${place.dir === undefined ? (place.remote ?? '') : 'here'}`;
-          const reset = tail?.key !== key;
-          if (reset || tail?.town !== town) tail = { town, key, source: sourceOf(town, bead, place) };
-          const news: LogLines = {
-            attempt: place.attempt,
-            reset,
-            lines: [],
-            host: place.remote,
-            elsewhere: place.elsewhere,
-            ended: !place.current,
-          };
-          if (place.remote !== undefined) pause = lookEvery.elsewhere;
-          try {
-            news.lines = (await tail?.source?.newLines()) ?? [];
-          } catch (error) {
-            news.elsewhere = whyUnread(error);
-            pause = againAfter;
-          }
-          this.#publish(followed, news);
-        }
-      } catch (error) {
-        // The page that shows a log shows its bead too, and is told of trouble by the looks at that.
-        if (!(refusal(error) instanceof ClientError)) throw error;
-        pause = againAfter / 5;
-      }
-      if (followed.tell.size > 0) await this.#pause(followed, pause);
+  /** @returns when to look again. */
+  async look(): Promise<number> {
+    try {
+      const town = await this.#link.town();
+      const place = await attemptPlace(town.home, await this.#asked(town), this.#wanted);
+      return place === undefined ? lookEvery.here : await this.#read(town, place);
+    } catch (error) {
+      // The page that shows a log shows its bead too, and is told of trouble by the looks at that.
+      if (!(refusal(error) instanceof ClientError)) throw error;
+      return againAfter / 5;
     }
   }
 
-  #publish(followed: Followed, news: LogLines): void {
-    const { shown } = followed;
+  async #asked(town: Town): Promise<BeadView> {
+    if (this.#view === undefined || Date.now() > this.#askAgainAt) {
+      this.#view = await askedOr(this.#view, () => new BeadClient(town, { deadline }).view(this.#bead, answerWithin));
+      this.#askAgainAt = Date.now() + askEvery;
+    }
+    return this.#view;
+  }
+
+  async #read(town: Town, place: AttemptPlace): Promise<number> {
+    const key = `${place.attempt} ${place.dir === undefined ? (place.remote ?? '') : 'here'}`;
+    const reset = this.#tail?.key !== key;
+    if (reset || this.#tail?.town !== town) this.#tail = { town, key, source: sourceOf(town, this.#bead, place) };
+    const news: LogLines = { ...linesOf(place), reset };
+    try {
+      news.lines = (await this.#tail?.source?.newLines()) ?? [];
+    } catch (error) {
+      news.elsewhere = whyUnread(error);
+    }
+    this.#publish(news);
+    if (news.elsewhere !== place.elsewhere) return againAfter;
+    return place.remote === undefined ? lookEvery.here : lookEvery.elsewhere;
+  }
+
+  #publish(news: LogLines): void {
+    const shown = this.#shown;
     const same =
       shown?.attempt === news.attempt &&
       shown.elsewhere === news.elsewhere &&
@@ -207,19 +194,7 @@ export class LogWatch {
       !news.reset;
     if (news.lines.length === 0 && same) return;
     const lines = news.reset || shown === undefined ? news.lines : [...shown.lines, ...news.lines];
-    followed.shown = { ...news, lines: lines.slice(-mostLines) };
-    for (const tell of followed.tell) tell(news);
-  }
-
-  #pause(followed: Followed, ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        delete followed.wake;
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      followed.wake = done;
-    });
+    this.#shown = { ...news, lines: lines.slice(-mostLines) };
+    this.#listeners.tell(news);
   }
 }

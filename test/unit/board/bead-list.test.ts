@@ -19,14 +19,12 @@ class Store {
   town(): Town {
     const list = async function* (this: Store, { query, pageSize }: { query: string; pageSize: number }) {
       const open = !query.includes("ExecutionStatus != 'Running'");
-      // What moves, and what is new; all rows are older than the look before.
+      // What moves, and what is new; all other rows are older than the look before.
       const wanted = query.includes('StartTime >')
-        ? this.rows.filter(({ fresh }) => fresh)
-        : query.includes('BeadStatus')
-          ? this.rows.filter(({ agent }) => agent !== 'none')
-          : open
-            ? [...this.rows]
-            : [];
+        ? this.rows.filter(({ fresh, agent }) => fresh === true || agent !== 'none')
+        : open
+          ? [...this.rows]
+          : [];
       if (open && wanted.length > pageSize) await this.reading?.();
       this.pages += Math.max(1, Math.ceil(wanted.length / pageSize));
       for (const row of wanted)
@@ -43,7 +41,7 @@ class Store {
   }
 }
 
-test('5,000 beads cost a bounded number of pages, and a look at what has not changed two', async () => {
+test('5,000 beads cost a bounded number of pages, and a look at what has not changed one', async () => {
   const store = new Store();
   store.rows = Array.from({ length: 5_000 }, (_, at) => ({ workflowId: `bead-b${at}`, agent: 'none' }));
   const town = store.town();
@@ -58,11 +56,11 @@ test('5,000 beads cost a bounded number of pages, and a look at what has not cha
   expect(await pagesOf(now)).toBe(6);
   expect(list.beads.size).toBe(5_000);
   expect(list.more).toBe(false);
-  expect(await pagesOf(now + 500)).toBe(2);
+  expect(await pagesOf(now + 500)).toBe(1);
   // Everything is read again by and by, since what was missed once must not be missed for ever.
-  expect(await pagesOf(now + 16_000)).toBe(8);
+  expect(await pagesOf(now + 16_000)).toBe(7);
   store.rows.push({ workflowId: 'bead-one-more', agent: 'none' });
-  expect(await pagesOf(now + 32_000)).toBeLessThanOrEqual(9);
+  expect(await pagesOf(now + 32_000)).toBeLessThanOrEqual(8);
   expect(list.beads.size).toBe(5_000);
   expect(list.more).toBe(true);
 });
