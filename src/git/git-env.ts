@@ -8,7 +8,7 @@ const passes = new RegExp(
     'PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|TZ|LANG|LD_LIBRARY_PATH',
     'XDG_(?:CONFIG_HOME|CONFIG_DIRS|CACHE_HOME|DATA_HOME|RUNTIME_DIR)',
     // Agents and stores of keys: ssh, Kerberos, the desktop's key ring.
-    'SSH_AUTH_SOCK|SSH_AGENT_PID|KRB5CCNAME|KRB5_CONFIG|DBUS_SESSION_BUS_ADDRESS',
+    'SSH_AUTH_SOCK|SSH_AGENT_PID|GNUPGHOME|KRB5CCNAME|KRB5_CONFIG|DBUS_SESSION_BUS_ADDRESS',
     '(?:https?|all|no|ftp)_proxy|(?:HTTPS?|ALL|NO|FTP)_PROXY',
     'SSL_CERT_FILE|SSL_CERT_DIR|CURL_CA_BUNDLE|NIX_SSL_CERT_FILE',
     // Of git's own: identity, ways to authenticate, certificates, configuration files. All others go: a `GIT_DIR` or

@@ -20,6 +20,7 @@ import { KeyedLock } from './keyed-lock.js';
 import { MergeBeats } from './merge-beats.js';
 import { endChecks } from './run-check.js';
 import { runChecks } from './run-checks.js';
+import { signingOf } from './signing.js';
 
 export interface RefineryDeps {
   /** The state directory. */
@@ -141,6 +142,7 @@ class Landing {
       scratch: this.scratch,
       mirrors: join(this.deps.home, 'mirrors'),
       item: request,
+      sign: signingOf(this.deps.home, this.input.rig),
       say: (text) => this.beats.say(clip(text, 300)),
       warn: (text, error) => this.#warn(text, error),
       observe: this.observe,

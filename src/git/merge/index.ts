@@ -14,4 +14,4 @@ export { PullRequestError, PullRequestPending } from './pull-requests.js';
 export type { PullRequest, PullRequestErrorKind, PullRequests, PullRequestState } from './pull-requests.js';
 export { fillTree, removeLeftScratches } from './scratch-tree.js';
 export { tellWithdrawn } from './tell-withdrawn.js';
-export type { FailedCheck, MergeContext, MergeItem, MergeStep } from './types.js';
+export type { FailedCheck, MergeContext, MergeItem, MergeStep, Signing } from './types.js';

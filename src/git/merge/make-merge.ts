@@ -5,7 +5,7 @@ import { runGit } from '../run-git.js';
 import { refineryIdentity } from './identity.js';
 import { mergeMessage, squashMessage, withTrailers } from './merge-record.js';
 import type { SquashedCommit } from './merge-record.js';
-import type { MergeItem } from './types.js';
+import type { MergeItem, Signing } from './types.js';
 
 /** The strategies that make a commit of their own. */
 export type LocalStrategy = Exclude<MergeStrategy, 'branch-only' | 'pr'>;
@@ -25,6 +25,7 @@ export interface Making {
   target: string;
   item: MergeItem;
   strategy: LocalStrategy;
+  sign?: Signing | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -49,8 +50,8 @@ const plain = [
 ].flatMap((setting) => ['-c', setting]);
 
 /**
- * Merges the branch's commit into the target's in the scratch tree. Commits are made without hooks, signatures and
- * editors. @throws GitError
+ * Merges the branch's commit into the target's in the scratch tree. Commits are made without hooks and editors,
+ * and signed only by the key that was given. @throws GitError
  */
 export async function makeMerge(making: Making): Promise<Made> {
   const { scratch, target, item, strategy, signal } = making;
@@ -77,7 +78,9 @@ export async function makeMerge(making: Making): Promise<Made> {
       // What was resolved in a merge (as rework does) would come up again, or get lost, if its commits were replayed
       // one by one. Landed as one, the line stays straight.
       if (stdout.trim() !== '0') return squash(making, identity);
-      if (!(await isAncestor(place, target, item.sha, signal))) return rebase(making, identity);
+      // What an agent has committed bears no signature of ours, so it is committed anew.
+      if (making.sign !== undefined || !(await isAncestor(place, target, item.sha, signal)))
+        return rebase(making, identity);
       await runGit(place, ['reset', '--quiet', '--hard', item.sha], { doing: 'going on to the branch', signal });
       return { kind: 'made', sha: item.sha };
     }
@@ -151,7 +154,7 @@ function withoutTrailers(body: string, trailers: readonly string[]): string {
 }
 
 async function rebase(given: Making, identity: Record<string, string>): Promise<Made> {
-  const { scratch, target, item, signal } = given;
+  const { scratch, target, item, sign, signal } = given;
   const place = { worktree: scratch };
   const doing = `rebasing ${item.branch} onto ${item.target}`;
   await runGit(place, ['reset', '--quiet', '--hard', item.sha], { doing, signal });
@@ -161,17 +164,19 @@ async function rebase(given: Making, identity: Record<string, string>): Promise<
     place,
     [
       ...plain,
+      ...formatOf(sign),
       'rebase',
       '--quiet',
       '--merge',
       '--no-stat',
       '--empty=drop',
-      '--no-gpg-sign',
+      ...(sign === undefined ? ['--no-gpg-sign'] : ['--force-rebase', `--gpg-sign=${sign.key}`]),
       '--end-of-options',
       target,
     ],
-    { doing, signal, env, accept: [0, 1] },
+    { doing, signal, env, accept: [0, 1, ...(sign === undefined ? [] : [128])] },
   );
+  if (sign !== undefined && code !== 0 && signatureFailed(stderr)) throw unsigned(sign, stderr);
   if (code !== 0) return conflict(scratch, doing, `${stdout}\n${stderr}`, signal);
   const tip = await commitOf(place, 'HEAD', signal);
   if (tip === undefined)
@@ -222,20 +227,45 @@ const writeTree = async (scratch: string, signal: AbortSignal | undefined): Prom
  * there; the files stay.
  */
 async function commit(
-  { scratch, signal }: Making,
+  { scratch, sign, signal }: Making,
   { message, parents, env }: { message: string; parents: string[]; env: Record<string, string> },
 ): Promise<string> {
   const place = { worktree: scratch };
   const doing = 'committing the merge';
   const args = [
+    ...formatOf(sign),
     'commit-tree',
-    '--no-gpg-sign',
+    sign === undefined ? '--no-gpg-sign' : `-S${sign.key}`,
     ...parents.flatMap((parent) => ['-p', parent]),
     await writeTree(scratch, signal),
   ];
-  const sha = (await runGit(place, args, { doing, signal, env, input: message })).stdout.trim();
+  const { code, stdout, stderr } = await runGit(place, args, {
+    doing,
+    signal,
+    env,
+    input: message,
+    accept: sign === undefined ? [0] : [0, 1, 128],
+  });
+  if (sign !== undefined && code !== 0) throw unsigned(sign, stderr);
+  const sha = stdout.trim();
   await runGit(place, ['reset', '--quiet', '--hard', sha], { doing, signal });
   return sha;
+}
+
+const formatOf = (sign: Signing | undefined): string[] =>
+  sign === undefined ? [] : ['-c', `gpg.format=${sign.format}`];
+
+const signatureFailed = (stderr: string): boolean =>
+  /failed to sign|failed to write commit object|Couldn't (?:load|sign)|No private key|signing/i.test(stderr);
+
+/** What is to be signed does not land without. */
+function unsigned({ format, key }: Signing, stderr: string): GitError {
+  const said = stderr.split('\n').find((line) => line.trim() !== '') ?? 'git gave no reason';
+  return new GitError(
+    'other',
+    `the merge could not be signed by the ${format} key ${key} (${said.replace(/^(?:error|fatal): /, '').slice(0, 300)}), so nothing was pushed: see to it that the worker's user can use that key without a prompt (signing.json in the state directory names it), then retry the merge`,
+    stderr,
+  );
 }
 
 async function authorOf(

@@ -17,6 +17,13 @@ export type MergeItem = Pick<MergeRequest, 'item' | 'branch' | 'sha' | 'target' 
 export type MergeStep =
   'looked' | 'merged' | 'checked' | 'pushing' | 'pushed' | 'recorded' | 'verified' | 'opened' | 'removed';
 
+/** How merges are signed. */
+export interface Signing {
+  format: 'ssh' | 'openpgp';
+  /** Path of an ssh key (its public half, where an ssh-agent has the other); what names a key to gpg. */
+  key: string;
+}
+
 /** A check that did not succeed. */
 export type FailedCheck = Omit<Extract<MergeOutcome, { outcome: 'checks_failed' }>, 'outcome'>;
 
@@ -32,6 +39,8 @@ export interface MergeContext {
    */
   scratch: string;
   item: MergeItem;
+  /** Absent: commits are not signed. */
+  sign?: Signing | undefined;
   /** Runs the rig's checks in a tree. @returns the first that failed. */
   runChecks: (tree: string) => Promise<FailedCheck | undefined>;
   /** Says in a few words what is going on. */
