@@ -1,3 +1,5 @@
+import { lstat, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { isAncestor } from './commits.js';
 import { GitError } from './git-error.js';
 import { checkedPath } from './git-input.js';
@@ -49,13 +51,14 @@ function lineOf(line: string): Line {
 }
 
 /**
- * @returns the paths whose bytes are those that were committed. Git calls them changed where the repository's own
+ * @returns the paths whose bytes are those that were committed, or those that git makes of them in a fresh tree. Git calls them changed where the repository's own
  * attributes would have them committed otherwise (line ends that nobody has normalized): dirt of the repository, which
  * a commit of the agent cannot be asked to mend.
  */
 async function asCommitted(
   keeper: Keeper,
   lines: readonly Line[],
+  env: Record<string, string>,
   signal: AbortSignal | undefined,
 ): Promise<Set<string>> {
   // The command takes one path a line.
@@ -69,7 +72,60 @@ async function asCommitted(
     accept: [0, 128],
   });
   const ids = stdout.split('\n');
-  return new Set(written.filter(({ blob }, n) => blob === ids[n]).map(({ path }) => path));
+  const same = new Set(written.filter(({ blob }, n) => blob === ids[n]).map(({ path }) => path));
+  const rest = written.filter(({ path }) => !same.has(path)).map(({ path }) => path);
+  for (const path of await asCheckedOut(keeper, rest, env, signal)) same.add(path);
+  return same;
+}
+
+/** More files than that are not dirt of the repository alone; a commit of the agent's changes fewer. */
+const checkedOutAtMost = 200;
+
+/**
+ * @returns the paths whose bytes are those that git itself writes for the index. Of a file with mixed line ends it writes
+ * others than were committed, and calls the file changed from the beginning.
+ */
+async function asCheckedOut(
+  keeper: Keeper,
+  paths: readonly string[],
+  env: Record<string, string>,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  if (paths.length === 0 || paths.length > checkedOutAtMost) return [];
+  const folder = await mkdtemp(join(keeper.dir, 'written-'));
+  try {
+    await runGit(
+      lookingThrough(keeper),
+      ['checkout-index', '--force', '--quiet', `--prefix=${folder}/`, '-z', '--stdin'],
+      {
+        doing: 'looking at the worktree',
+        signal,
+        env,
+        input: paths.map((path) => `${path}\0`).join(''),
+        // One that cannot be written is not found to be equal.
+        accept: [0, 1, 128],
+      },
+    );
+    const equal = await Promise.all(paths.map((path) => sameBytes(join(keeper.worktree, path), join(folder, path))));
+    return paths.filter((_, n) => equal[n] === true);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Of files that a person may have written by hand: line ends are no matter of larger ones. */
+const comparedAtMost = 16 * 1024 * 1024;
+
+async function sameBytes(one: string, other: string): Promise<boolean> {
+  try {
+    const [a, b] = await Promise.all([lstat(one), lstat(other)]);
+    if (!a.isFile() || !b.isFile() || a.size !== b.size || a.size > comparedAtMost) return false;
+    return (await readFile(one)).equals(await readFile(other));
+  } catch (error) {
+    // Gone meanwhile, or not readable: then nothing is known of it.
+    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
+  }
 }
 
 /** Looks at a worktree through its keeper. @throws GitError when it is no worktree, or its HEAD cannot be read. */
@@ -93,7 +149,7 @@ export async function worktreeStatus(path: string, signal?: AbortSignal): Promis
       .split('\0')
       .filter((entry) => entry !== '')
       .map(lineOf);
-    const same = await asCommitted(keeper, lines, signal);
+    const same = await asCommitted(keeper, lines, env, signal);
     return lines.filter(({ path }) => !same.has(path)).map(({ kind, path }): StatusEntry => ({ kind, path }));
   });
   for (const path of await dirtyWithin(keeper, signal))

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, stat, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -61,6 +61,26 @@ describe('line ends that nobody has normalized', () => {
   it('hide no change of its mode', async () => {
     await execa('chmod', ['755', join(path, 'dös.txt')]);
     expect((await worktreeStatus(path)).entries).toEqual([{ kind: 'changed', path: 'dös.txt' }]);
+  });
+});
+
+describe('mixed line ends that git itself makes equal in a fresh tree', () => {
+  beforeEach(async () => {
+    await commitToOrigin(lab, 'main', { '.gitattributes': '* text eol=crlf\n' });
+    await commitBytes('mixed.txt', 'a\r\nb\n');
+    await fresh();
+    await utimes(join(path, 'mixed.txt'), 1, 1);
+  });
+
+  it('are no work of the agent, and hide no change of it', async () => {
+    expect(await readFile(join(path, 'mixed.txt'), 'utf8')).toBe('a\r\nb\r\n');
+    expect(await git(path, 'status', '--porcelain')).toContain('M mixed.txt');
+    expect(await worktreeStatus(path)).toMatchObject({ dirty: false, entries: [] });
+    for (const changed of ['a\r\nB\r\n', 'a\r\nb\r\nc', 'a\nb\n']) {
+      await writeFile(join(path, 'mixed.txt'), changed);
+      expect((await worktreeStatus(path)).entries).toEqual([{ kind: 'changed', path: 'mixed.txt' }]);
+    }
+    expect((await readdir(`${path}.keeper.git`)).filter((name) => name.startsWith('written-'))).toEqual([]);
   });
 });
 
