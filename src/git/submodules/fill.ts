@@ -29,6 +29,8 @@ export interface FillOptions {
   onProgress?: ((progress: GitProgress) => void) | undefined;
   /** The repositories around it. */
   within?: readonly string[];
+  /** The tree around all of them; this one when absent. */
+  outermost?: string;
 }
 
 /**
@@ -52,7 +54,7 @@ export async function fillSubmodules(options: FillOptions): Promise<void> {
 }
 
 async function fill({ name, path, url, sha }: Submodule, options: FillOptions): Promise<void> {
-  const { tree, vault, lenient = false, signal, onProgress } = options;
+  const { tree, vault, lenient = false, signal, onProgress, outermost = tree } = options;
   const folder = await plainFolder(tree, path);
   const doing = `filling the submodule ${path}`;
   const progress = (news: GitProgress): void => onProgress?.({ ...news, phase: `submodule ${path}: ${news.phase}` });
@@ -72,6 +74,8 @@ async function fill({ name, path, url, sha }: Submodule, options: FillOptions): 
     { vault: own.path, head: sha, refs: { 'refs/remotes/origin/heartbead-begin': sha } },
     signal,
   );
+  // A sandbox shows what the tree's own repository borrows, and looks into no other one.
+  await appendFile(join(outermost, '.git', 'objects', 'info', 'alternates'), `${join(own.path, 'objects')}\n`);
   await provideContents(own.path, join(folder, '.git'), [sha], signal);
   await runGit({ worktree: folder }, ['reset', '--quiet', '--hard', sha], { doing, signal, limit: 'transfer' });
   // Known to git's own command as one that is there.
@@ -79,7 +83,7 @@ async function fill({ name, path, url, sha }: Submodule, options: FillOptions): 
     join(tree, '.git', 'config'),
     `[submodule ${quoted(name)}]\n\tactive = true\n\turl = ${quoted(url)}\n`,
   );
-  await fillSubmodules({ ...options, tree: folder, vault: own.path, repo: url, at: sha });
+  await fillSubmodules({ ...options, tree: folder, vault: own.path, repo: url, at: sha, outermost });
 }
 
 /** @returns the folder of a submodule; no link is on the way to it. */
