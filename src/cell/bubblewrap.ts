@@ -32,7 +32,7 @@ export function inBubblewrap(program: string, cell: Cell, { file, args }: CellCo
     file: program,
     args: [
       ...walls,
-      ...(cell.network === 'none' ? ['--unshare-net'] : []),
+      ...(cell.network !== 'all' ? ['--unshare-net'] : []),
       ...cell.links.flatMap(({ path, target }) => ['--symlink', target, path]),
       '--proc',
       '/proc',
@@ -56,7 +56,7 @@ export function inBubblewrap(program: string, cell: Cell, { file, args }: CellCo
 const depth = (path: string): number => path.split('/').filter((part) => part !== '').length;
 
 /** What bubblewrap prints when it cannot make the cell, or not find the program in it. */
-const complaint = /^bwrap: (?:execvp (.+): No such file or directory|(.+))$/;
+const complaint = /^(?:bwrap|gate): (?:execvp (.+): No such file or directory|(.+))$/;
 
 /**
  * @param lastLines of the output of a program that ended with status 1.

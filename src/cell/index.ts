@@ -1,5 +1,7 @@
 /** The walls around a program that others have written: which there are, and how a program is run behind them. @module */
 export { inBubblewrap } from './bubblewrap.js';
+export { allowedBy, isInner, openGate } from './gate.js';
+export type { Gate } from './gate.js';
 export { gitRooms, packageRooms } from './git-rooms.js';
 export { cellOf, clearRooms, launch, roomsOfFolder } from './launch.js';
 export type { Launch, Tenant } from './launch.js';

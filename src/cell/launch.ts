@@ -1,6 +1,7 @@
 import { cpSync, existsSync, lstatSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { findProgram } from '../agents/find-program.js';
+import { compiledFile } from '../package/compiled.js';
 import { cellFailure, inBubblewrap } from './bubblewrap.js';
 import { gitRooms, programRoom } from './git-rooms.js';
 import { systemRooms } from './host-rooms.js';
@@ -26,6 +27,8 @@ export interface Tenant {
   keep?: readonly string[];
   /** Folders that it has for itself, empty at first, also where they are not in the home. */
   own?: readonly string[];
+  /** The socket of its gate (`openGate`), where its plan lists hosts. */
+  gate?: string | undefined;
   /** Where its home and its temporary files lie on the disk; in memory where no folder is named. */
   rooms?: string;
 }
@@ -42,6 +45,10 @@ export interface Launch extends CellCommand {
 /** Of what the program finds in its environment: the keys of whoever is logged in are behind this. */
 const notInside = ['SSH_AUTH_SOCK'];
 
+/** In a network of its own no port is taken. */
+const gatePort = 3128;
+const proxyVariables = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'].flatMap((name) => [name, name.toLowerCase()]);
+
 /** @returns how a program is spawned, as the plan says. */
 export function launch(plan: CellPlan | { refused: string }, tenant: Tenant): Launch {
   const env = { ...tenant.env };
@@ -57,8 +64,30 @@ export function launch(plan: CellPlan | { refused: string }, tenant: Tenant): La
   if ('problem' in probe) return { ...tenant.command, env, failure, refused: probe.problem };
   for (const name of notInside) delete env[name];
   env['TMPDIR'] = '/tmp';
+  let inside = tenant;
+  if (typeof plan.network === 'object') {
+    const { gate } = tenant;
+    if (gate === undefined)
+      return {
+        ...tenant.command,
+        env,
+        failure,
+        refused: 'its network is a list of hosts, and nothing lets it out to them',
+      };
+    const program = compiledFile('cell/gate-inside');
+    for (const name of proxyVariables) env[name] = `http://127.0.0.1:${gatePort}`;
+    Object.assign(env, { NO_PROXY: 'localhost,127.0.0.1', no_proxy: 'localhost,127.0.0.1', NODE_USE_ENV_PROXY: '1' });
+    const { file, args } = tenant.command;
+    inside = {
+      ...tenant,
+      program: tenant.program ?? file,
+      command: { file: process.execPath, args: [program, gate, String(gatePort), file, ...args] },
+      read: [...tenant.read, program],
+      write: [...tenant.write, gate],
+    };
+  }
   return {
-    ...inBubblewrap(probe.program, furnished(tenant, env, plan), tenant.command),
+    ...inBubblewrap(probe.program, furnished(inside, env, plan), inside.command),
     env,
     failure: cellFailure,
   };
@@ -75,11 +104,23 @@ function furnished(tenant: Tenant, env: Readonly<Record<string, string>>, plan: 
     const place = cell.own.find((room) => path.startsWith(`${room.path}/`));
     if (place === undefined || !existsSync(path)) continue;
     const copy = join(place.from, path.slice(place.path.length));
+    // Set-up steps had this home before: a link that they left would lead our copy to where it points.
+    withoutLinks(place.from, copy);
     mkdirSync(dirname(copy), { recursive: true, mode: 0o700 });
     // Links, too, as what they lead to: that may be nowhere in the cell.
     cpSync(path, copy, { recursive: true, dereference: true });
   }
   return cell;
+}
+
+/** Removes links on the way from a folder to a path in it, and what is at the path. */
+function withoutLinks(folder: string, path: string): void {
+  let at = folder;
+  for (const name of path.slice(folder.length + 1).split('/')) {
+    at = join(at, name);
+    if (at === path || lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink() === true)
+      rmSync(at, { recursive: true, force: true });
+  }
 }
 
 /** Takes away what a cell had for itself. Its programs have ended. */

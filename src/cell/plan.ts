@@ -118,4 +118,8 @@ const launcherWords = (launcher: CellPlan['launcher']): string =>
       : `by \`${launcher[0]}\``;
 
 const networkWords = (network: CellNetwork): string =>
-  network === 'none' ? 'they have no network' : "their network is the host's, its loopback included";
+  network === 'none'
+    ? 'they have no network'
+    : network === 'all'
+      ? "their network is the host's, its loopback included"
+      : `they reach ${network.allow.length === 0 ? 'no host' : network.allow.join(', ')} and nothing else`;

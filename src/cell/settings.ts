@@ -36,10 +36,16 @@ const path = z
   .regex(/^(?:~?\/|~$)/, 'an absolute path, or one that begins with ~/')
   .transform((given) => given.replace(/^~(?=\/|$)/, homedir()));
 const paths = z.array(path).max(200);
+const destination = z
+  .string()
+  .regex(
+    /^(?:\*|(?:\*\.)?[\w-]+(?:\.[\w-]+)*)(?::\d{1,5})?$/,
+    'a host such as api.example.org, *.example.org, * or example.org:443',
+  );
 const parts = {
   agents: launcher.optional(),
   checks: launcher.optional(),
-  network: z.enum(cellNetworks).optional(),
+  network: z.union([z.enum(cellNetworks), z.strictObject({ allow: z.array(destination).max(500) })]).optional(),
   read: paths.optional(),
   write: paths.optional(),
 };

@@ -6,9 +6,12 @@ export type Launcher = 'none' | 'sandbox' | readonly string[];
 /** What a host's settings may say of it. `auto`: the sandbox where this host can make one, else none. */
 export type LauncherSetting = Launcher | 'auto';
 
-/** `all`: the host's own network, loopback included. `none`: nothing at all. */
+/**
+ * `all`: the host's own network, loopback included. `none`: nothing at all. Or a list of hosts, which are reached by a
+ * proxy: the cell has a network of its own.
+ */
 export const cellNetworks = ['all', 'none'] as const;
-export type CellNetwork = (typeof cellNetworks)[number];
+export type CellNetwork = (typeof cellNetworks)[number] | { allow: readonly string[] };
 
 /** All paths are absolute, and the same inside and outside. What is named nowhere is not there. */
 export interface Cell {

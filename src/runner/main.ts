@@ -26,6 +26,7 @@ import { SocketWatch } from './sockets/socket-watch.js';
 import { chooseSockets, removeSockets } from './sockets/sockets.js';
 import { beginWord } from './spawn-runner.js';
 import { Supervisor } from './supervisor.js';
+import { openGate } from '../cell/index.js';
 import type { CellPlan } from '../cell/index.js';
 import type { StartAgentInput } from '../contract/index.js';
 import type { RunnerConnection, SpawnOutcome } from './types.js';
@@ -138,6 +139,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     trouble,
   });
   socketWatch.start(input.clocks.beatEvery);
+  const gate = await openGate(cell, (destination) => supervisor.refusedOut(destination));
   try {
     await record.update({});
     const launch = await readyToLaunch({
@@ -147,6 +149,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
       adapter,
       socket: sockets.agent,
       cell,
+      gate: gate?.socket,
       onLine: (line, stream) => supervisor.watch.line(line, stream),
       onTrouble: trouble,
     });
@@ -170,7 +173,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     return undefined;
   } finally {
     socketWatch.stop();
-    await Promise.all([control.close(), desk.close()]);
+    await Promise.all([control.close(), desk.close(), gate?.close()]);
     await removeSockets(dir, sockets);
     await new Promise<void>((resolve) => logStream.end(resolve));
     // Last, right before the end: the SDK's client would try a refused call again on the closed channel, and fail

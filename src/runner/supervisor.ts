@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { AgentAdapter } from '../agents/types.js';
 import { cellKind } from '../cell/index.js';
 import type { CellPlan } from '../cell/index.js';
+import { plainLine } from '../contract/index.js';
 import type { AttemptResult, BeadView, BeatDetails, Message, StartAgentInput } from '../contract/index.js';
 import { AgentRequests } from './sockets/agent-requests.js';
 import type { AgentProcess } from './agent/agent-process.js';
@@ -174,6 +175,16 @@ export class Supervisor implements ControlHandlers {
           ),
         );
       },
+    });
+  }
+
+  /** The agent wanted to speak to a host that its sandbox does not let it out to: people see it with its notes. */
+  refusedOut(destination: string): void {
+    this.options.log.warn({ destination }, 'the sandbox refused a destination');
+    this.#notes.push({
+      attempt: this.options.input.attempt,
+      kind: 'note',
+      text: `the sandbox refused the way out to ${plainLine(destination)}`,
     });
   }
 

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import prettyMs from 'pretty-ms';
 import { agentEnvironmentFrom } from '../../agents/environment.js';
-import { clearRooms, launch, planCell } from '../../cell/index.js';
+import { clearRooms, launch, openGate, planCell } from '../../cell/index.js';
 import type { AgentCell, Check } from '../../contract/index.js';
 import { endProcesses } from '../../runner/processes/end-processes.js';
 import { LineSplitter } from '../../runner/agent/line-splitter.js';
@@ -87,10 +87,17 @@ export async function runCheck({
     write: [],
     rooms: rooms ?? ownRooms,
   };
-  const walled = launch(planCell('checks', { home, rig, asked: cell, env }), tenant);
+  const plan = planCell('checks', { home, rig, asked: cell, env });
+  const gate = await openGate(
+    plan,
+    (destination) => void onLines([`[the sandbox refused the way out to ${destination}]`]),
+  );
+  const walled = launch(plan, { ...tenant, gate: gate?.socket });
   // Not the work's fault: the server tries again, and says what this host lacks.
-  if (walled.refused !== undefined)
+  if (walled.refused !== undefined) {
+    await gate?.close();
     throw new Error(`check ${check.name} cannot be run as this host's settings want it: ${walled.refused}`);
+  }
   const child = spawn(walled.file, walled.args, {
     cwd: tree,
     detached: true,
@@ -138,6 +145,7 @@ export async function runCheck({
     return { ok: first.code === 0, timedOut: false, how: `${howItEnded(first)} after ${after}` };
   } finally {
     cut.clear();
+    await gate?.close();
     if (rooms === undefined) clearRooms(ownRooms);
   }
 }

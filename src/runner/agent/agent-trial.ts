@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentAdapter, AgentEvent, FoundSession, ProviderRefusal } from '../../agents/types.js';
+import { openGate } from '../../cell/index.js';
 import type { CellPlan } from '../../cell/index.js';
 import { attemptRefs, plainLine } from '../../contract/index.js';
 import type { AgentSpec, Outcome, StartAgentInput, Usage } from '../../contract/index.js';
@@ -184,6 +185,7 @@ async function runOnce(
     },
     (what, error) => note(sheets.stderr, 'nothing', `${what}: ${String(error)}`),
   );
+  const gate = await openGate(cell, (destination) => note(sheets.stderr, 'nothing', `no way out to ${destination}`));
   const started = Date.now();
   const timer = setTimeout(
     () => endBy({ outcome: 'timed_out', reason: `it ran for longer than ${Math.round(timeout / 1000)} s` }),
@@ -214,6 +216,7 @@ async function runOnce(
       adapter,
       socket: sockets.agent,
       cell,
+      gate: gate?.socket,
       onLine: (line, stream) => {
         const sheet = sheets[stream];
         sheet.lines += 1;
@@ -256,6 +259,7 @@ async function runOnce(
     clearTimeout(timer);
     refused.stop();
     signal?.removeEventListener('abort', interrupted);
+    await gate?.close();
     await server.close();
     await removeSockets(dir, sockets);
   }

@@ -24,6 +24,8 @@ export interface LaunchOptions extends Pick<AgentProcessOptions, 'onLine' | 'onT
   socket: string;
   /** How it is run, as its host decided when the attempt began. */
   cell: CellPlan;
+  /** The socket by which it gets out, where the plan lists hosts. */
+  gate?: string | undefined;
 }
 
 /**
@@ -37,6 +39,7 @@ export async function readyToLaunch({
   adapter,
   socket,
   cell,
+  gate,
   onLine,
   onTrouble,
 }: LaunchOptions): Promise<() => AgentProcess> {
@@ -83,6 +86,7 @@ export async function readyToLaunch({
     read: [...packageRooms(packageRoot), ...rooms.read, ...userGit(env), ...(login?.read ?? [])],
     write: [socket, ...rooms.write, ...(login?.write ?? [])],
     rooms: dir.rooms,
+    gate,
   });
   return () =>
     new AgentProcess({

@@ -1,0 +1,186 @@
+import { lookup } from 'node:dns/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { BlockList, connect, isIP } from 'node:net';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CellPlan } from './types.js';
+
+/** The way out of a cell that has a list of hosts: a proxy outside of it, at a socket that is shown inside. */
+export interface Gate {
+  socket: string;
+  close(): Promise<void>;
+}
+
+export interface GateOptions {
+  /** Host names, `*.example.org` for all below one, `*` for every host of the internet; each with `:port` or without. */
+  allow: readonly string[];
+  /** Hears of each refused host once, as `host:port`. */
+  onRefused(destination: string): void;
+}
+
+/** An agent may ask for names without end. */
+const refusedKept = 100;
+const connectWithin = 30_000;
+
+/**
+ * What a name must not lead to that only a pattern allows: the server of the town listens on loopback, and a provider of
+ * clouds hands out keys at a link-local address.
+ */
+const inner = new BlockList();
+for (const [net, prefix] of [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+] as const)
+  inner.addSubnet(net, prefix, 'ipv4');
+for (const [net, prefix] of [
+  ['::', 127],
+  ['fc00::', 7],
+  ['fe80::', 10],
+] as const)
+  inner.addSubnet(net, prefix, 'ipv6');
+
+/** @returns the entry that allows a destination, or undefined. Pure. */
+export function allowedBy(allow: readonly string[], host: string, port: number): string | undefined {
+  const name = host.toLowerCase().replace(/\.$/, '');
+  return allow.find((entry) => {
+    const [, pattern = '', only] = /^(.*?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
+    if (only !== undefined && Number(only) !== port) return false;
+    return pattern === '*' || (pattern.startsWith('*.') ? name.endsWith(pattern.slice(1)) : name === pattern);
+  });
+}
+
+/** @returns whether an address is of this machine or its own net. */
+export function isInner(address: string): boolean {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
+  return inner.check(mapped, isIP(mapped) === 6 ? 'ipv6' : 'ipv4');
+}
+
+/** @returns the gate of a plan that lists hosts, or undefined for any other plan. */
+export async function openGate(
+  plan: CellPlan | { refused: string },
+  onRefused: (destination: string) => void,
+): Promise<Gate | undefined> {
+  if ('refused' in plan || plan.launcher !== 'sandbox' || typeof plan.network === 'string') return undefined;
+  return listen({ allow: plan.network.allow, onRefused });
+}
+
+async function listen({ allow, onRefused }: GateOptions): Promise<Gate> {
+  // Short, whatever the state directory is called: the path of a socket has some hundred letters.
+  const folder = await mkdtemp(join(tmpdir(), 'hb-gate-'));
+  const socket = join(folder, 'gate.sock');
+  const told = new Set<string>();
+  const refuse = (destination: string): void => {
+    if (told.size >= refusedKept || told.has(destination)) return;
+    told.add(destination);
+    onRefused(destination);
+  };
+  /** @throws Refused */
+  const addressOf = async (host: string, port: number): Promise<string> => {
+    const entry = allowedBy(allow, host, port);
+    if (entry === undefined) throw new Refused(host, port);
+    const { address } = await lookup(host);
+    if (entry.startsWith('*') && isInner(address)) throw new Refused(host, port);
+    return address;
+  };
+  const sockets = new Set<Socket>();
+  const kept = (made: Socket): Socket => {
+    sockets.add(made);
+    made.once('close', () => sockets.delete(made));
+    return made;
+  };
+  const server = createServer((req, res) => {
+    forward(req, res, addressOf).catch((error: unknown) => {
+      if (error instanceof Refused) refuse(error.destination);
+      res.writeHead(error instanceof Refused ? 403 : 502, { 'content-type': 'text/plain' }).end(`${wordsOf(error)}\n`);
+    });
+  });
+  server.on('connection', (made: Socket) => void kept(made));
+  server.on('connect', (req: IncomingMessage, client: Socket, head: Buffer) => {
+    client.on('error', () => client.destroy());
+    tunnel(req.url ?? '', client, head, addressOf, kept).catch((error: unknown) => {
+      if (error instanceof Refused) refuse(error.destination);
+      client.end(
+        `HTTP/1.1 ${error instanceof Refused ? '403 Forbidden' : '502 Bad Gateway'}\r\ncontent-type: text/plain\r\n\r\n${wordsOf(error)}\n`,
+      );
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(socket, resolve);
+  });
+  return {
+    socket,
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const made of sockets) made.destroy();
+      await closed;
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+class Refused extends Error {
+  readonly destination: string;
+  constructor(host: string, port: number) {
+    super(`the sandbox lets nobody out to ${host}:${port} (\`network\` in cell.json of this host)`);
+    this.destination = `${host}:${port}`;
+  }
+}
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+type AddressOf = (host: string, port: number) => Promise<string>;
+
+async function tunnel(
+  authority: string,
+  client: Socket,
+  head: Buffer,
+  addressOf: AddressOf,
+  kept: (made: Socket) => Socket,
+): Promise<void> {
+  const { hostname, port } = new URL(`http://${authority}`);
+  const wanted = port === '' ? 80 : Number(port);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const remote = kept(connect({ host: await addressOf(host, wanted), port: wanted }));
+  await new Promise<void>((resolve, reject) => {
+    remote.setTimeout(connectWithin, () => remote.destroy(new Error(`${authority} did not answer`)));
+    remote.once('error', reject);
+    remote.once('connect', resolve);
+  });
+  remote.setTimeout(0);
+  remote.on('error', () => client.destroy());
+  client.once('close', () => remote.destroy());
+  client.write('HTTP/1.1 200 Connection established\r\n\r\n');
+  if (head.length > 0) remote.write(head);
+  client.pipe(remote).pipe(client);
+}
+
+/** A request without TLS, as a proxy gets it: its path is a whole URL. */
+async function forward(req: IncomingMessage, res: ServerResponse, addressOf: AddressOf): Promise<void> {
+  const url = new URL(req.url ?? '');
+  if (url.protocol !== 'http:') throw new Error(`a proxy takes http URLs, not ${url.protocol}`);
+  const port = url.port === '' ? 80 : Number(url.port);
+  const host = await addressOf(url.hostname.replace(/^\[|\]$/g, ''), port);
+  const { 'proxy-connection': _, connection: __, ...headers } = req.headers;
+  await new Promise<void>((resolve, reject) => {
+    const onward = request(
+      { host, port, method: req.method, path: `${url.pathname}${url.search}`, headers: { ...headers, host: url.host } },
+      (answer) => {
+        res.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(res);
+        answer.once('end', resolve);
+        answer.once('error', reject);
+      },
+    );
+    onward.once('error', reject);
+    req.pipe(onward);
+  });
+}
