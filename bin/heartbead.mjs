@@ -5,12 +5,14 @@
  */
 import { existsSync } from 'node:fs';
 
-const main = new URL('../dist/cli/main.js', import.meta.url);
+const main = new URL('../dist/programs/heartbead.js', import.meta.url);
 
 await prepare();
 if (existsSync(main)) await import(main.href);
 else {
-  process.stderr.write('heartbead: this installation is incomplete, dist/cli/main.js is missing: install it again\n');
+  process.stderr.write(
+    'heartbead: this installation is incomplete, dist/programs/heartbead.js is missing: install it again\n',
+  );
   process.exitCode = 1;
 }
 

@@ -17,8 +17,12 @@ import { demoOptions } from './demo-options.js';
 import { seeded } from './seeded.js';
 
 const script = demoOptions.parse(JSON.parse(process.env[demoScriptVariable] ?? '{}'));
-const bead = process.env[agentEnvironment.bead] ?? 'demo';
-const attempt = process.env[agentEnvironment.attempt] ?? '1-demo';
+const { [agentEnvironment.bead]: bead, [agentEnvironment.attempt]: attempt } = process.env;
+if (bead === undefined || attempt === undefined) {
+  // It commits to where it stands, which is nobody's wish who starts it by hand.
+  process.stderr.write('the demo agent is started by a runner only; run `heartbead sling --agent demo`\n');
+  process.exit(2);
+}
 const misbehaves = Number.parseInt(attempt, 10) <= script.misbehaveAttempts;
 const runner =
   process.env[agentEnvironment.socket] === undefined ? undefined : AgentSocketClient.fromEnvironment(process.env);

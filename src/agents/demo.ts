@@ -80,7 +80,7 @@ export const demo: AgentAdapter = {
   },
   command: ({ spec, prompt }) => ({
     file: process.execPath,
-    args: [compiledFile('agents/demo-agent')],
+    args: [compiledFile('programs/demo-agent')],
     env: { [demoScriptVariable]: JSON.stringify(demoOptions.parse(spec.options ?? {})) },
     stdin: prompt,
   }),

@@ -147,7 +147,7 @@ async function startBoard(
   home: string,
   queue: string,
 ): Promise<{ child: ChildProcess; record: BoardRecord }> {
-  const child = spawn(process.execPath, [compiledFile('board/main'), '--home', home], {
+  const child = spawn(process.execPath, [compiledFile('programs/board'), '--home', home], {
     env: { ...process.env, TEMPORAL_ADDRESS: server.address, HEARTBEAD_HOME: home, HEARTBEAD_TASK_QUEUE: queue },
     stdio: ['ignore', 'ignore', 'inherit'],
   });

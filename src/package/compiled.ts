@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /**
- * The package's root: two folders up from `src/package` and from `dist/runner` alike, where this module lies as part of
- * the runner's bundle.
+ * The package's root: two folders up from `src/package`, and from `dist/runner` and `dist/programs` alike, where this
+ * module lies as part of a bundle.
  */
 export const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 

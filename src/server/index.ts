@@ -12,7 +12,5 @@ export {
   registerSearchAttributes,
   searchAttributeNames,
 } from './search-attributes.js';
-export { startTimeSkipping } from './time-skipping.js';
-export type { TimeSkippingOptions } from './time-skipping.js';
 export { probePriorities } from './probe-priorities.js';
 export type { PriorityProbe } from './probe-priorities.js';

@@ -9,7 +9,7 @@ import { scratchFolder } from '../support/scratch.js';
 import { git } from './support/town.js';
 
 /** Runs the program alone: without a runner it has nobody to report to. */
-const play = (cwd: string, attempt: string, script: object): Promise<{ code: number; stdout: string }> =>
+const play = (cwd: string, attempt: string | undefined, script: object): Promise<{ code: number; stdout: string }> =>
   new Promise((resolve) => {
     const env = {
       PATH: process.env['PATH'],
@@ -18,7 +18,7 @@ const play = (cwd: string, attempt: string, script: object): Promise<{ code: num
       HEARTBEAD_ATTEMPT: attempt,
       [demoScriptVariable]: JSON.stringify({ stepMs: 0, ...script }),
     };
-    execFile(process.execPath, [compiledFile('agents/demo-agent')], { cwd, env }, (error, stdout) =>
+    execFile(process.execPath, [compiledFile('programs/demo-agent')], { cwd, env }, (error, stdout) =>
       resolve({ code: error === null ? 0 : Number(error.code), stdout }),
     );
   });
@@ -35,6 +35,12 @@ const subjects = async (folder: string): Promise<string[]> =>
   (await git(folder, 'log', '--reverse', '--format=%s')).split('\n').slice(1);
 
 describe('the demo agent', () => {
+  test('started by hand, it says who starts it, and leaves the repository alone', async () => {
+    const folder = await repository();
+    const { code } = await play(folder, undefined, { steps: 1, commits: 1 });
+    expect([code, await subjects(folder)]).toEqual([2, []]);
+  });
+
   test('commits as its script says, evenly over the steps, also without an identity of its host', async () => {
     const folder = await repository();
     expect((await play(folder, '1-abcd', { steps: 5, commits: 2 })).code).toBe(0);

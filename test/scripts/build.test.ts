@@ -77,6 +77,26 @@ test('types are checked only when asked for; what cannot be read is told either 
     expect(await checkout.run(build)).toMatchObject({ code: 1, stderr: expect.stringContaining('main.ts') as string });
 });
 
+test('programs share their chunks, find their packages bundled, and lead to what runs a worker', async () => {
+  const checkout = new Checkout();
+  checkout.write('src/shared.ts', `export const word = 'shared';`);
+  checkout.write('src/worker.ts', `export const place = import.meta.url;`);
+  checkout.write('src/cli/agent-main.ts', `import { word } from '../shared.js'; console.log('agent', word);`);
+  checkout.write(
+    'src/cli/main.ts',
+    `import { word } from '../shared.js'; const { place } = await import('../worker.js'); console.log(word, place);`,
+  );
+  await checkout.run(build);
+  checkout.remove('dist/shared.js');
+  expect((await checkout.run(['dist/programs/agent.js'])).stdout).toBe('agent shared\n');
+  expect((await checkout.run(['dist/programs/heartbead.js'])).stdout).toMatch(/^shared file:.*\/dist\/worker\.js\n$/);
+  checkout.write('src/cli/agent-main.ts', `import '@temporalio/worker';`);
+  expect(await checkout.run(build)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('name it in workerModules') as string,
+  });
+});
+
 test('the runner is one file with all that it imports; deleted, it is made again', async () => {
   const checkout = new Checkout();
   checkout.write('src/runner/word.ts', `export const word = 'bundled';`);

@@ -37,7 +37,7 @@ test('the package holds programs, types, the bundles and nothing of sources or t
     'LICENSE',
     'CHANGELOG.md',
     'bin/heartbead.mjs',
-    'dist/cli/main.js',
+    'dist/programs/heartbead.js',
     'dist/worker.js',
     'dist/workflow-bundle.js',
     'dist/runner/main.bundle.js',

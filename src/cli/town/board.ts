@@ -31,7 +31,7 @@ export async function ensureBoard(options: {
   if (before !== undefined && isAlive(before)) return { state: 'running', record: before };
   const logFile = join(home, 'logs', 'board.log');
   const started = Date.now();
-  const child = await spawnDetached([compiledFile('board/main'), '--home', home], {
+  const child = await spawnDetached([compiledFile('programs/board'), '--home', home], {
     log: logFile,
     env: { ...env, HEARTBEAD_HOME: home, HEARTBEAD_TASK_QUEUE: taskQueue },
   });

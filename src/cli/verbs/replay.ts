@@ -38,12 +38,14 @@ export function replay(program: Command): void {
         // All are read before the first is replayed: what cannot be meant is refused as a whole.
         const histories: { file: string; history: RecordedHistory }[] = [];
         for (const file of files) histories.push({ file: file === '-' ? 'stdin' : file, history: await read(file) });
-        const [{ pino }, { installRuntime }, { builtWorkflowBundle }, { replayHistories }] = await Promise.all([
-          import('pino'),
-          import('../../worker/runtime.js'),
-          import('../../worker/bundle.js'),
-          import('../replay/replay-history.js'),
-        ]);
+        const [{ default: pino }, { installRuntime }, { builtWorkflowBundle }, { replayHistories }] = await Promise.all(
+          [
+            import('pino'),
+            import('../../worker/runtime.js'),
+            import('../../worker/bundle.js'),
+            import('../replay/replay-history.js'),
+          ],
+        );
         // The SDK would tell the same once more, in its own words.
         installRuntime(pino({ level: 'silent' }));
         const verdicts = await replayHistories(

@@ -43,7 +43,7 @@ export function top(program: Command): void {
           return exitCodes.fine;
         }
         // Loaded here: a library for screens costs every other verb its time otherwise.
-        const [{ render }, { createElement }, { Top }, { act }, { NoServerError }] = await Promise.all([
+        const [{ render }, { default: React }, { Top }, { act }, { NoServerError }] = await Promise.all([
           import('ink'),
           import('react'),
           import('../top/app.js'),
@@ -64,7 +64,7 @@ export function top(program: Command): void {
             act: (command: Parameters<typeof act>[0], data: Parameters<typeof act>[1]) =>
               act(command, data, beads, stateDirectory(io.env)),
           };
-          await render(createElement(Top, props), { exitOnCtrlC: false, patchConsole: false }).waitUntilExit();
+          await render(React.createElement(Top, props), { exitOnCtrlC: false, patchConsole: false }).waitUntilExit();
         } finally {
           process.stdout.write(leave);
         }

@@ -19,7 +19,7 @@ exit 1
  */
 export async function writeShim(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const script = `#!/bin/sh\nexec ${quoted(process.execPath)} ${quoted(compiledFile('cli/agent-main'))} "$@"\n`;
+  const script = `#!/bin/sh\nexec ${quoted(process.execPath)} ${quoted(compiledFile('programs/agent'))} "$@"\n`;
   await writeFile(shimPath(folder), script, { mode: 0o700 });
   await writeFile(join(folder, 'git-remote-heartbead'), refusingHelper, { mode: 0o700 });
 }

@@ -14,7 +14,7 @@ const at = (path: string): string => fileURLToPath(new URL(`../../../${path}`, i
  */
 export const bin = at('bin/heartbead.mjs');
 /** What it runs: the set-up of these tests has compiled it. */
-export const main = at('dist/cli/main.js');
+export const main = at('dist/programs/heartbead.js');
 
 /** How a command ended. */
 export interface Ran {

@@ -18,7 +18,7 @@ rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 function endIfBoard(pid) {
   try {
     const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    if (args.some((arg) => arg.endsWith('/board/main.js')) && args[args.indexOf('--home') + 1] === home)
+    if (args.some((arg) => arg.endsWith('/programs/board.js')) && args[args.indexOf('--home') + 1] === home)
       process.kill(pid, 'SIGTERM');
   } catch (error) {
     // It has ended meanwhile, or is another user's.
