@@ -1,15 +1,19 @@
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, realpath } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { attemptParts, failureTypes, mostWaitMs, pieceBytes } from '../contract/index.js';
+import { attemptParts, failureTypes, mostWaitMs, pieceBytes, treePathProblem } from '../contract/index.js';
 import type { AttemptPiece, HostAnswers, ReadAttemptInput } from '../contract/index.js';
-import { attemptId, beadId } from '../edge/schemas.js';
+import { attemptId, beadId, guarded } from '../edge/schemas.js';
 import type { Fields } from '../edge/schemas.js';
-import { exists, worktreeDiff } from '../git/index.js';
+import { exists, worktreeDiff, worktreeFiles } from '../git/index.js';
 import type { AttemptDir } from '../runner/index.js';
+import type { AttemptSetup } from '../runner/types.js';
 import type { ActivityDeps } from './deps.js';
+import { refineryFolder } from './refinery/merge.js';
 import { inputReader } from './read-input.js';
 
 /** How often a log is looked at for something new, as `heartbead logs -f` does on the host itself. */
@@ -22,6 +26,11 @@ const readInput = inputReader<{ readAttempt: ReadAttemptInput }>({
     bead: beadId,
     attempt: attemptId,
     part: z.enum(attemptParts),
+    rig: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9-]{0,99}$/, 'not the name of a rig')
+      .optional(),
+    path: guarded(treePathProblem).optional(),
     after: z
       .string()
       .regex(/^[0-9a-f]{1,40}:\d{1,15}$/, 'not where a piece ended')
@@ -38,13 +47,24 @@ const readInput = inputReader<{ readAttempt: ReadAttemptInput }>({
 export function makeReadAttempt({ host }: Pick<ActivityDeps, 'host'>): HostAnswers['readAttempt'] {
   return async (given) => {
     const input = readInput('readAttempt', given);
+    if (input.part === 'check-log') return checksPiece(host, input);
     const dir = host.attemptDir(input);
     if (!(await dir.exists()))
       throw ApplicationFailure.nonRetryable(
         `host ${host.hostId} has nothing of attempt ${input.attempt} of bead ${input.bead} any more: its folder was cleaned up after its work was safe, or it never ran here`,
         failureTypes.noSuchAttempt,
       );
-    return input.part === 'diff' ? diffPiece(dir, input.after) : logPiece(dir, input);
+    switch (input.part) {
+      case 'diff':
+        return textPiece(dir, input.after, ({ baseSha }) => worktreeDiff(dir.worktree, baseSha));
+      case 'files':
+        return textPiece(dir, input.after, () => listOf(dir));
+      case 'file':
+        return filePiece(dir, input);
+      case 'agent-log':
+      case 'runner-log':
+        return logPiece(dir, input);
+    }
   };
 }
 
@@ -91,7 +111,14 @@ async function readLog(path: string, wanted: string | undefined): Promise<Omit<A
         const ended = start + bytesRead;
         const more = ended < size || files.at(-1)?.inode !== name;
         const data = buffer.subarray(0, bytesRead).toString('base64');
-        return { data, next: `${name}:${ended}`, more, restarted, skipped: end?.skipped };
+        return {
+          data,
+          next: `${name}:${ended}`,
+          more,
+          restarted,
+          skipped: end?.skipped,
+          changedAt: files.at(-1)?.changedAt,
+        };
       }
       start = 0;
     }
@@ -113,38 +140,114 @@ function endOf(files: readonly { inode: string; size: number }[]): { after: stri
   return undefined;
 }
 
+interface OpenFile {
+  file: FileHandle;
+  inode: string;
+  size: number;
+  changedAt: number;
+}
+
 /** @returns the files of a log, the oldest first. The newest is opened first, so that a rotation meanwhile hides none. */
-async function openLog(path: string): Promise<{ file: FileHandle; inode: string; size: number }[]> {
-  const found: { file: FileHandle; inode: string; size: number }[] = [];
+async function openLog(path: string): Promise<OpenFile[]> {
+  const found: OpenFile[] = [];
   for (const name of [path, ...Array.from({ length: mostOlder }, (_, index) => `${path}.${index + 1}`)]) {
     if (!(await exists(name))) continue;
     const file = await open(name, 'r');
-    const { ino, size } = await file.stat();
+    const { ino, size, mtimeMs } = await file.stat();
     const inode = ino.toString(16);
     if (found.some((other) => other.inode === inode)) await file.close();
-    else found.push({ file, inode, size });
+    else found.push({ file, inode, size, changedAt: mtimeMs });
   }
   return found.reverse();
 }
 
-/** A place in a diff is its hash and an offset: an agent that goes on working changes it between two pieces. */
-async function diffPiece(dir: AttemptDir, after: string | undefined): Promise<AttemptPiece> {
-  const setup = await dir.readSetup();
-  if (setup === undefined || !(await exists(dir.worktree)))
+/** What the refinery of this host wrote of a bead's checks, over all merges; it outlives the attempt's folder. */
+async function checksPiece(
+  host: ActivityDeps['host'],
+  { bead, rig, after, fromEnd = false, waitMs }: ReadAttemptInput,
+): Promise<AttemptPiece> {
+  const path = join(refineryFolder(host.home), rig ?? '', `${bead}.log`);
+  if (rig === undefined || !(await exists(path)))
     throw ApplicationFailure.nonRetryable(
-      `attempt ${dir.attempt} of bead ${dir.bead} has no worktree on its host (yet, or any more)`,
+      `host ${host.hostId} has no output of checks of bead ${bead}: it has not merged it, or too long ago`,
       failureTypes.noSuchAttempt,
     );
+  const giveUpAt = Date.now() + waitMs;
+  for (;;) {
+    const piece = await readLog(path, after ?? (fromEnd ? 'end' : undefined));
+    // Nobody knows here whether the bead is merged again: who follows the log asks the bead.
+    if (piece.data !== '' || Date.now() >= giveUpAt || !(await waited())) return { ...piece, ended: false };
+  }
+}
+
+const listOf = async ({ worktree }: AttemptDir): Promise<string> =>
+  (await worktreeFiles(worktree)).map(({ path, bytes }) => `${JSON.stringify({ path, bytes })}\n`).join('');
+
+const unreadable = (message: string): ApplicationFailure =>
+  ApplicationFailure.nonRetryable(message, failureTypes.noSuchAttempt);
+
+/**
+ * A file of the working tree that git would commit: what a repository ignores (a `.env`, say) stays on its host, and so
+ * does what a link points at.
+ */
+async function filePiece(dir: AttemptDir, { path = '', after }: ReadAttemptInput): Promise<AttemptPiece> {
+  await inWorktree(dir);
+  const what = `${JSON.stringify(path)} of attempt ${dir.attempt} of bead ${dir.bead}`;
+  const files = await worktreeFiles(dir.worktree);
+  if (!files.some((file) => file.path === path)) throw unreadable(`there is no file ${what} that a save would have`);
+  const whole = join(dir.worktree, path);
+  const folder = join(await realpath(dir.worktree), dirname(path));
+  // The agent may put a link in its place at any time: then it is no file of the tree any more.
+  const file = await open(whole, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    () => undefined,
+  );
+  try {
+    const stats = await file?.stat();
+    if (file === undefined || stats?.isFile() !== true || (await realpath(dirname(whole))) !== folder)
+      throw unreadable(`the file ${what} has changed while it was looked for: ask again`);
+    const inode = stats.ino.toString(16);
+    const [before, offset = '0'] = after?.split(':') ?? [];
+    const same = before === inode && Number(offset) <= stats.size;
+    const start = same ? Number(offset) : 0;
+    const buffer = Buffer.alloc(Math.min(pieceBytes, stats.size - start));
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, start);
+    const end = start + bytesRead;
+    return {
+      data: buffer.subarray(0, bytesRead).toString('base64'),
+      next: `${inode}:${end}`,
+      more: bytesRead > 0 && end < stats.size,
+      ended: (await dir.readResult()) !== undefined,
+      restarted: before !== undefined && !same,
+    };
+  } finally {
+    await file?.close();
+  }
+}
+
+async function inWorktree(dir: AttemptDir): Promise<AttemptSetup> {
+  const setup = await dir.readSetup();
+  if (setup === undefined || !(await exists(dir.worktree)))
+    throw unreadable(`attempt ${dir.attempt} of bead ${dir.bead} has no worktree on its host (yet, or any more)`);
+  return setup;
+}
+
+/** A place in a text is its hash and an offset: an agent that goes on working changes it between two pieces. */
+async function textPiece(
+  dir: AttemptDir,
+  after: string | undefined,
+  made: (setup: AttemptSetup) => Promise<string>,
+): Promise<AttemptPiece> {
+  const setup = await inWorktree(dir);
   const ended = (await dir.readResult()) !== undefined;
-  const diff = Buffer.from(await worktreeDiff(dir.worktree, setup.baseSha));
-  const hash = createHash('sha1').update(diff).digest('hex');
+  const text = Buffer.from(await made(setup));
+  const hash = createHash('sha1').update(text).digest('hex');
   const [before, offset = '0'] = after?.split(':') ?? [];
   const start = before === hash ? Number(offset) : 0;
-  const end = Math.min(diff.length, start + pieceBytes);
+  const end = Math.min(text.length, start + pieceBytes);
   return {
-    data: diff.subarray(start, end).toString('base64'),
+    data: text.subarray(start, end).toString('base64'),
     next: `${hash}:${end}`,
-    more: end < diff.length,
+    more: end < text.length,
     ended,
     restarted: before !== undefined && before !== hash,
   };

@@ -83,7 +83,7 @@ export class Actions {
         read(nothing, body);
         return this.#beads.approve(bead, by);
       case 'request-changes':
-        return this.#beads.requestChanges(bead, wholeComment(read(comments, body)));
+        return this.#beads.requestChanges(bead, wholeComment(read(comments, body)), by);
       case 'cancel':
         read(nothing, body);
         await this.#beads.cancel(bead);

@@ -20,6 +20,8 @@ export const operatorVerbs = [
   'history',
   'costs',
   'logs',
+  'files',
+  'attach',
   'nudge',
   'pause',
   'resume',

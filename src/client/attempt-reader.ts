@@ -14,6 +14,10 @@ export interface AttemptSource {
   attempt: string;
   host: string;
   part: AttemptPart;
+  /** Of a `check-log`. */
+  rig?: string;
+  /** Of a `file`. */
+  path?: string;
 }
 
 /** From the task's way to a host (which has 10 s to take it) and back. */
@@ -39,12 +43,12 @@ export class AttemptReader {
    * @throws HostAwayError, AttemptUnreadableError, NoWorkerError
    */
   async next(waitMs = 0): Promise<AttemptPiece & { bytes: Buffer }> {
-    const { bead, attempt, host, part } = this.source;
+    const { bead, attempt, host, part, rig, path } = this.source;
     const { client, taskQueue } = this.town;
     const workflowId = hostQuestionId(randomUUID());
     const question: HostQuestion = {
       host,
-      read: { bead, attempt, part, after: this.#after, fromEnd: this.fromEnd, waitMs },
+      read: { bead, attempt, part, rig, path, after: this.#after, fromEnd: this.fromEnd, waitMs },
     };
     let asked = false;
     try {

@@ -143,9 +143,9 @@ export class BeadClient {
     return this.#update(bead, messages.approve, by === undefined ? {} : { by });
   }
 
-  /** Sends the work back with advice. @returns the bead's sentence. */
-  requestChanges(bead: string, feedback: string): Promise<string> {
-    return this.#update(bead, messages.requestChanges, { feedback });
+  /** Sends the work back with advice. @param by who asks. @returns the bead's sentence. */
+  requestChanges(bead: string, feedback: string, by?: string): Promise<string> {
+    return this.#update(bead, messages.requestChanges, by === undefined ? { feedback } : { feedback, by });
   }
 
   /**

@@ -5,6 +5,7 @@
  */
 export * from './attempt-reader.js';
 export * from './beads.js';
+export * from './check-log.js';
 export * from './connect.js';
 export * from './deadline.js';
 export * from './deployment.js';

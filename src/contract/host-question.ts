@@ -11,10 +11,11 @@ export const hostQuestionType = 'hostQuestion';
 export const hostQuestionId = (unique: string): string => `question-${unique}`;
 
 /**
- * What there is to read of an attempt: what its agent printed, what its runner noted, and what it changed against its
- * base so far (untracked files are not in it).
+ * What there is to read of an attempt: what its agent printed, what its runner noted, what it changed against its base
+ * so far (untracked files are not in it), the list of its files (one JSON object a line: `path`, `bytes`), one of them,
+ * and what the checks of its bead printed when the host merged it, over all attempts.
  */
-export const attemptParts = ['agent-log', 'runner-log', 'diff'] as const;
+export const attemptParts = ['agent-log', 'runner-log', 'diff', 'files', 'file', 'check-log'] as const;
 export type AttemptPart = (typeof attemptParts)[number];
 
 /** Bytes of a piece: with the third that base64 adds it stays below 256 kB. */
@@ -26,6 +27,10 @@ export interface ReadAttemptInput {
   bead: string;
   attempt: string;
   part: AttemptPart;
+  /** Of a `check-log`: the rig whose refinery ran the checks. */
+  rig?: string | undefined;
+  /** Of a `file`: its path in the working tree. */
+  path?: string | undefined;
   /** Where the piece before this one ended, as it said. */
   after?: string | undefined;
   /**
@@ -50,6 +55,8 @@ export interface AttemptPiece {
   restarted: boolean;
   /** Asked for the end alone, this piece leaves out what stands before it, and may begin within a line. */
   skipped?: boolean | undefined;
+  /** When what was read of last changed, in milliseconds; of a `check-log`. */
+  changedAt?: number | undefined;
 }
 
 /** What a host answers. Implementation: `src/activities/read-attempt.ts`. */

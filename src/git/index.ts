@@ -42,6 +42,7 @@ export { commitsAhead, descendsFrom, worktreeStatus } from './worktree-status.js
 export type { StatusEntry, WorktreeStatus } from './worktree-status.js';
 export { conflictMarkers, lastMoves } from './agent-history.js';
 export { worktreeDiff } from './worktree-diff.js';
+export { worktreeFiles } from './worktree-files.js';
 export { tidyBead } from './tidy/tidy-bead.js';
 export type { BeadTidied } from './tidy/tidy-bead.js';
 export { surveyRepository } from './tidy/survey-repository.js';

@@ -3,11 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { AttemptReader, BeadClient } from '../../src/client/index.js';
+import { AttemptReader, BeadClient, checkOutput } from '../../src/client/index.js';
 import { pieceBytes } from '../../src/contract/index.js';
 import type { BeadView } from '../../src/contract/index.js';
 import { until } from '../support/until.js';
-import { Cli, finished, lineOf } from './support/cli.js';
+import { Cli, finished, lineOf, main } from './support/cli.js';
 import { Repository } from './support/repository.js';
 
 /** A host with a worker, and a machine that shares nothing with it but the server. */
@@ -109,4 +109,81 @@ test('a host that is away, and an attempt that it does not have, are told', asyn
   await expect(
     new AttemptReader(town, { bead, attempt: '9-abcdef01', host: where, part: 'agent-log' }).next(),
   ).rejects.toThrow(/has nothing of attempt 9-abcdef01/);
+}, 600_000);
+
+test('the files of an attempt, a shell in its worktree, and what the checks printed', async () => {
+  const rig = `rig-${queue.slice(4)}`;
+  const worked = `works-${queue.slice(4)}`;
+  const go = join(repository.path, '.git/go-on');
+  const big = 'x'.repeat(1_000);
+  await far.json(
+    ['rig', 'add', rig, '--repo', repository.path, '--command', 'true'].concat([
+      ...[
+        '--check',
+        'first=echo out of the first; i=0; while [ $i -lt 500 ]; do i=$((i+1)); echo "$i ' + big + '"; done',
+      ],
+      ...['--check', 'second=echo out of the second; exit 1'],
+    ]),
+  );
+  const command = [
+    `printf '\\000\\377bytes' > data.bin; echo .env > .gitignore; echo secret > .env; ln -s .env link`,
+    `head -c 400000 /dev/zero | tr '\\000' y > "a long name.txt"; git add . && git -c user.name=A -c user.email=a@localhost commit -qm files`,
+    `echo ready; until [ -e '${go}' ]; do sleep 0.1; done; heartbead agent done files`,
+  ].join('; ');
+  await far.json(['sling', 'Works', '--id', worked, '--rig', rig, '--command', command]);
+  await lineOf(far.start(['logs', worked, '-f']), 'stdout', /^ready$/);
+
+  const listed = (await far.run(['files', worked])).stdout.trimEnd().split('\n');
+  expect(listed.map((line) => line.trim().replace(/ +/, ' '))).toEqual(
+    expect.arrayContaining(['400000 a long name.txt', '7 data.bin', '5 .gitignore']),
+  );
+  expect(listed.join('\n')).not.toMatch(/link|\.env$/m);
+  expect((await far.run(['files', worked, 'a long name.txt'])).stdout).toBe('y'.repeat(400_000));
+  expect(await far.run(['files', worked, 'data.bin', '--json'])).toMatchObject({
+    code: 0,
+    stdout: `${JSON.stringify({ path: 'data.bin', base64: Buffer.from('\0\xffbytes', 'latin1').toString('base64') })}\n`,
+  });
+  for (const path of ['.env', 'link', 'nosuch']) {
+    const { code, stderr, stdout } = await far.run(['files', worked, path]);
+    expect([code, stdout], path).toEqual([1, '']);
+    expect(stderr).toContain(`there is no file "${path}" of attempt`);
+  }
+  expect((await far.run(['files', worked, '../../input.json'])).code).toBe(2);
+
+  const away = await far.run(['attach', worked]);
+  expect(away.code).toBe(4);
+  expect(away.stderr).toMatch(/is on host \S+, not on this one/);
+  // A terminal of its own, as a person has one.
+  const shell = host.start(['-qec', `'${process.execPath}' '${main}' attach ${worked}`, '/dev/null'], {
+    executable: 'script',
+    env: { SHELL: '/bin/sh', TEMPORAL_API_KEY: 'a-secret' },
+  });
+  const seen = finished(shell);
+  shell.stdin?.write(
+    'test -t 0 && echo a "terminal"; pwd -P; ls data.bin; env | grep -E "TEMPORAL|HEARTBEAD"; echo the "end"; exit\n',
+  );
+  const { stdout: said, code: ended } = await seen;
+  expect(ended).toBe(0);
+  expect(said).toMatch(new RegExp(`a terminal\r\n\\S*/attempts/\\S*__${worked}/\\S+\r\ndata.bin\r\nthe end`));
+  expect(said).toContain(`heartbead pause ${worked}`);
+
+  writeFileSync(go, '');
+  const ofBead = new BeadClient({ client });
+  await until('the check has failed', async () => (await ofBead.view(worked, 5_000)).attemptCount > 1, 240_000);
+  const whole = await far.run(['logs', worked, '--check']);
+  expect(whole.stdout).toMatch(/check first: echo out[^]*^1 x[^]*^500 x[^]*^out of the second$/m);
+  expect(Buffer.byteLength(whole.stdout)).toBeGreaterThan(pieceBytes * 2);
+  const second = (await far.run(['logs', worked, '--check', 'second'])).stdout.trimEnd().split('\n');
+  expect(second.slice(0, 3).map((line) => line.replace(/^--- \S+ /, ''))).toEqual([
+    'check second: echo out of the second; exit 1',
+    'out of the second',
+    expect.stringMatching(/^check second (?!:)/),
+  ]);
+  expect((await far.run(['logs', worked, '--check', 'third'])).stderr).toMatch(/tell of none named third/);
+  const town = { client, connection, namespace: client.options.namespace, taskQueue: queue };
+  const output = await checkOutput(town, await ofBead.view(worked, 5_000));
+  expect(output).toMatchObject({ cut: true, source: { rig, part: 'check-log' } });
+  expect(output.bytes.length).toBe(pieceBytes);
+  expect((await far.run(['logs', bead, '--check'])).stderr).toMatch(/it belongs to no rig/);
+  await far.json(['cancel', worked]);
 }, 600_000);

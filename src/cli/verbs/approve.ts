@@ -27,8 +27,9 @@ export const requestChanges = verb({
   name: 'request-changes',
   description: 'send the work of a bead back with advice, instead of approving it',
   arguments: [oneBead, argument('<text>', 'what is to be changed', feedback)],
-  run: async (context, [id, advice]) => {
-    const text = await (await context.beads()).requestChanges(id, advice);
+  options: { by: option('--by <name>', 'who asks for them', z.string().optional()) },
+  run: async (context, [id, advice], { by }) => {
+    const text = await (await context.beads()).requestChanges(id, advice, by);
     context.print({ bead: id, text }, text);
     return exitCodes.fine;
   },

@@ -1,6 +1,7 @@
 import { agent } from './agent.js';
 import { agentTest } from './agent-test.js';
 import { approve, requestChanges } from './approve.js';
+import { attach } from './attach.js';
 import { backup, restore } from './backup.js';
 import { board } from './board.js';
 import { completion } from './completion.js';
@@ -9,6 +10,7 @@ import { costs } from './costs.js';
 import { doctor } from './doctor.js';
 import { down } from './down.js';
 import { explain } from './explain.js';
+import { files } from './files.js';
 import { history } from './history.js';
 import { importVerb } from './import.js';
 import { logs } from './logs.js';
@@ -45,6 +47,8 @@ export const verbs = [
   history,
   costs,
   logs,
+  files,
+  attach,
   nudge,
   pause,
   resume,

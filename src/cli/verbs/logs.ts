@@ -1,20 +1,21 @@
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { demoDirectory, hostIdOf, stateDirectory } from '../../client/home.js';
 import { colouredLine, isFinal } from '../../contract/index.js';
 import type { BeadView } from '../../contract/index.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
+import { askBead, homes, known, newestHere, placeOf } from '../attempt-place.js';
+import type { Elsewhere } from '../attempt-place.js';
 import { attemptArgument, beadArgument, parseArgs } from '../args.js';
 import { action } from '../context.js';
 import type { Context } from '../context.js';
-import { CliError, exitCodes, failure } from '../exit.js';
+import { exitCodes, failure, usageError } from '../exit.js';
 import { FileFollower, fileExists } from '../follow-file.js';
 import { untilInterrupted } from '../../operator/interrupt.js';
 
 const options = z.object({
   attempt: attemptArgument.optional(),
+  check: z.union([z.literal(true), z.string().min(1).max(200)]).optional(),
   follow: z.boolean().default(false),
   raw: z.boolean().default(false),
 });
@@ -33,20 +34,36 @@ export function logs(program: Command): void {
       'go on as the agent writes, over its attempts, until the bead has ended or waits for a person',
     )
     .option('--attempt <id>', 'of this attempt (default: the newest)')
+    .option('--check [name]', 'instead: what this check, or all of them, printed when its work was merged')
     .option('--raw', 'on a terminal too: everything that the agent wrote, orders to the terminal included')
     .option('--json', 'print one JSON object per line')
     .action(
       action(async (context, givenBead: string, given: unknown) => {
         const bead = parseArgs(beadArgument, givenBead, 'logs');
-        const { attempt, follow, raw: asked } = parseArgs(options, given, 'logs');
+        const { attempt, check, follow, raw: asked } = parseArgs(options, given, 'logs');
         // A pipe gets the bytes; what an agent wrote must not steer the terminal of who reads it.
         const raw = asked || !context.io.terminal;
-        const account = await ask(context, bead);
-        const place = await chosen(context, bead, attempt, account);
+        const account = await askBead(context, bead);
+        if (check !== undefined) {
+          if (attempt !== undefined)
+            throw usageError('--check and --attempt: the output of checks is one for all attempts of a bead');
+          if (account.view === undefined) throw account.problem;
+          const name = check === true ? undefined : check;
+          await checks(context, account.view, { name, follow, raw, stop: untilInterrupted() });
+          return exitCodes.fine;
+        }
+        const place = await placeOf(context, bead, attempt, account, 'log');
         if (!(place instanceof AttemptDir)) {
           await remote(context, bead, place, { follow, raw, only: attempt !== undefined, stop: untilInterrupted() });
           return exitCodes.fine;
         }
+        const current = account.view?.current?.id ?? place.attempt;
+        // An agent that is not up yet has a log that begins empty.
+        if (current !== place.attempt && !(await fileExists(place.agentLog)))
+          throw failure(
+            `attempt ${place.attempt} of bead ${bead} has no log: its agent was never started`,
+            `see why with \`heartbead show ${bead}\``,
+          );
         let dir = place;
         let follower = new FileFollower(dir.agentLog);
         const print = (lines: string[]): void => {
@@ -75,7 +92,7 @@ export function logs(program: Command): void {
             continue;
           }
           if (!ended) continue;
-          const now = await ask(context, bead);
+          const now = await askBead(context, bead);
           // Without an answer nobody knows of a next attempt: the log is complete as far as it goes here.
           if (now.view === undefined || isFinal(now.view.status) || now.view.status === 'blocked') break;
           const current = now.view.current;
@@ -98,11 +115,6 @@ export function logs(program: Command): void {
     );
 }
 
-interface Elsewhere {
-  id: string;
-  host: string;
-}
-
 /** Reads from the hosts that the bead names, attempt after attempt, until it has ended or waits for a person. */
 async function remote(
   context: Context,
@@ -121,7 +133,7 @@ async function remote(
     if (!follow || only) return;
     for (;;) {
       if (stop.aborted) return;
-      const { view } = await ask(context, bead);
+      const { view } = await askBead(context, bead);
       if (view === undefined || isFinal(view.status) || view.status === 'blocked') return;
       const next = view.current;
       if (next !== undefined && next.id !== attempt && next.spawnedAt !== undefined && next.host !== undefined) {
@@ -137,86 +149,28 @@ async function remote(
   }
 }
 
-/** The bead's own account; its failure is kept, since the log may be here all the same. */
-async function ask(context: Context, bead: string): Promise<{ view?: BeadView; problem?: unknown }> {
-  try {
-    const beads = await context.beads();
-    return { view: await beads.view(bead, Math.min(context.deadline, 3_000)) };
-  } catch (problem) {
-    return { problem };
-  }
-}
-
-const homes = ({ io }: Context): string[] => [stateDirectory(io.env), demoDirectory(stateDirectory(io.env))];
-
-async function chosen(
+/** Prints the output of a bead's checks from the host that ran them last. With `follow` until Ctrl-C. */
+async function checks(
   context: Context,
-  bead: string,
-  attempt: string | undefined,
-  account: { view?: BeadView; problem?: unknown },
-): Promise<AttemptDir | Elsewhere> {
-  const places = homes(context);
-  const { view } = account;
-  const wanted = attempt ?? view?.current?.id ?? view?.attempts.at(-1)?.id;
-  const here = wanted === undefined ? await newestHere(places, bead) : await known(places, bead, wanted);
-  if (here !== undefined) {
-    if (await fileExists(here.agentLog)) return here;
-    // the agent is not up yet: its log begins empty
-    if (wanted === undefined || view?.current?.id === wanted) return here;
+  view: BeadView,
+  { name, follow, raw, stop }: { name: string | undefined; follow: boolean; raw: boolean; stop: AbortSignal },
+): Promise<void> {
+  const { checkOutput, OneCheck } = await import('../../client/check-log.js');
+  const { printRemoteLog } = await import('../remote-log.js');
+  const { source } = await checkOutput(await context.town(), view);
+  const one = name === undefined ? undefined : new OneCheck(name);
+  let printed = 0;
+  const print = (lines: string[]): void => {
+    for (const line of one?.of(lines) ?? lines) {
+      printed += 1;
+      if (context.json) context.printJsonLine({ host: source.host, line });
+      else context.io.out(raw ? line : colouredLine(line));
+    }
+  };
+  await printRemoteLog({ context, source, follow, stop, print });
+  if (printed === 0 && !follow)
     throw failure(
-      `attempt ${here.attempt} of bead ${bead} has no log: its agent was never started`,
-      `see why with \`heartbead show ${bead}\``,
+      `the checks of bead ${view.bead} on host ${source.host} tell of none named ${name ?? ''}`,
+      `see all of it with \`heartbead logs ${view.bead} --check\``,
     );
-  }
-  if (view === undefined) {
-    if (account.problem instanceof Error && account.problem.name === 'BeadNotFoundError') throw account.problem;
-    throw failure(
-      `there is no log of bead ${bead}${attempt === undefined ? '' : `, attempt ${attempt},`} in ${join(places[0] as string, 'attempts')}`,
-      'run this on the host where the agent ran',
-      account.problem,
-    );
-  }
-  const record = [...view.attempts, ...(view.current === undefined ? [] : [view.current])].find(
-    ({ id }) => id === wanted,
-  );
-  if (record === undefined && attempt !== undefined) {
-    throw new CliError({
-      code: exitCodes.notFound,
-      message: `bead ${bead} has no attempt ${attempt}`,
-      next: `its attempts: ${[...view.attempts.map(({ id }) => id), ...(view.current === undefined ? [] : [view.current.id])].join(', ') || 'none yet'}`,
-    });
-  }
-  if (record === undefined)
-    throw failure(
-      `bead ${bead} has had no attempt yet: ${view.reason}`,
-      `see what it waits for with \`heartbead explain ${bead}\``,
-    );
-  if (record.host === undefined)
-    throw failure(
-      `attempt ${record.id} of bead ${bead} has not been taken by a host yet`,
-      `see what it waits for with \`heartbead explain ${bead}\``,
-    );
-  if ((await Promise.all(places.map((home) => hostIdOf(home)))).includes(record.host)) {
-    throw failure(
-      `attempt ${record.id} of bead ${bead} has no log here any more: its folder was cleaned up after its work was safe, or it ended before an agent was started`,
-      `see how it ended with \`heartbead show ${bead}\``,
-    );
-  }
-  return { id: record.id, host: record.host };
-}
-
-async function known(places: string[], bead: string, attempt: string): Promise<AttemptDir | undefined> {
-  for (const home of places) {
-    const dir = AttemptDir.of(home, bead, attempt);
-    if (await dir.exists()) return dir;
-  }
-  return undefined;
-}
-
-async function newestHere(places: string[], bead: string): Promise<AttemptDir | undefined> {
-  const number = (dir: AttemptDir): number => Number(dir.attempt.split('-')[0]);
-  const found = (await Promise.all(places.map((home) => AttemptDir.list(home))))
-    .flat()
-    .filter((dir) => dir.bead === bead);
-  return found.sort((a, b) => number(a) - number(b)).at(-1);
 }

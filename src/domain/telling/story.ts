@@ -241,7 +241,7 @@ function update(name: string, payload: unknown, sender?: string): string {
     case 'approve':
       return `its work was approved by ${text(payload, 'by') ?? sender ?? 'somebody'}`;
     case 'requestChanges':
-      return `a reviewer asked for changes${by(sender)}: ${text(payload, 'feedback') ?? ''}`;
+      return `a reviewer asked for changes${by(text(payload, 'by') ?? sender)}: ${text(payload, 'feedback') ?? ''}`;
     default:
       return `somebody sent the update ${name}${by(sender)}`;
   }

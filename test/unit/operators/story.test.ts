@@ -81,6 +81,8 @@ describe('the story of a bead', () => {
         { at: 5, kind: 'shown', status: 'in_progress', agent: 'stalled', attention: 'stalled' },
         { at: 6, kind: 'update', name: 'nudge', payload: { text: 'look at the tests' }, by: 'ann@desk' },
         { at: 7, kind: 'cancel', by: '12@heartbead' },
+        { at: 7, kind: 'update', name: 'requestChanges', payload: { feedback: 'red', by: 'Ann' }, by: '12@desk' },
+        { at: 7, kind: 'update', name: 'requestChanges', payload: { feedback: 'blue' }, by: '12@desk' },
         { at: 8, kind: 'ended', how: 'cancelled', result: undefined },
       ]),
     ).toEqual([
@@ -92,6 +94,8 @@ describe('the story of a bead', () => {
       'its agent shows no progress and counts as stalled',
       'an operator nudged the agent (by ann@desk): look at the tests',
       'its cancellation was asked for (by 12@heartbead)',
+      'a reviewer asked for changes (by Ann): red',
+      'a reviewer asked for changes (by 12@desk): blue',
       'cancelled: no process of its agent is left',
     ]);
   });
