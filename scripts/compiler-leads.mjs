@@ -27,7 +27,7 @@ export const changes = [
     file: 'src/contract/types.ts',
     find: 'export interface StartAgentInput {\n',
     add: '  tried: string;\n',
-    stops: ['src/activities/input.ts', 'src/workflows/keeper.ts'],
+    stops: ['src/activities/input.ts', 'src/domain/bead/inputs.ts'],
   },
   {
     name: 'optional field of an input',

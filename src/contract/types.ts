@@ -538,6 +538,8 @@ export interface Landing {
   queuedSha?: string;
   /** A cancel is waiting for the rig's answer. */
   withdrawing?: boolean;
+  /** The rig has been asked to take it out of its queue. */
+  withdrawTold?: boolean;
   /** What was verified last goes round again; a retry must not offer it once more. */
   toRework?: boolean;
   /** The commit on the target, once merged. */

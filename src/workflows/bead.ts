@@ -26,7 +26,6 @@ import {
   failureTypes,
   isFinal,
   limits,
-  nulProblem,
   readAccepted,
   readCauseGone,
   readGranted,
@@ -36,23 +35,32 @@ import {
 } from '../contract/index.js';
 import type { BeadInput, BeadResult, BeadState, BeadView } from '../contract/index.js';
 import {
+  approveProblem,
+  beadEffects,
   beadInputProblem,
   initialState,
-  landingErrand,
   lossRecorded,
-  newlyReached,
-  readByRules,
-  mayDispatch,
   mayOfferAgain,
+  newlyReached,
   nextDeadline,
+  nudgeProblem,
+  offerInput,
+  pauseProblem,
+  readByRules,
   reportOf,
+  requestChangesProblem,
+  restIsOver,
+  resumeProblem,
+  retryBeadProblem,
+  salvageInput,
   step,
+  verifyInput,
   waitsOtherwise,
 } from '../domain/index.js';
-import type { BeadEvent, LandingErrand } from '../domain/index.js';
+import type { BeadEffect, BeadEvent } from '../domain/index.js';
 import { hostActivities, lookForFinishedWork, verifyWork } from './activities.js';
 import { AttemptKeeper } from './keeper.js';
-import { runLandingErrand, tellConvoy, tellReached } from './landing.js';
+import { tellConvoy, tellReached, tellRig } from './landing.js';
 import type { Keep } from './keeper.js';
 import {
   acceptedSignal,
@@ -90,7 +98,6 @@ class Bead implements Keep {
   #signals = 0;
   /** Words to the rig about the attempt under way, one after the other. */
   #telling: Promise<void> = Promise.resolve();
-  #withdrawAsked = false;
 
   constructor(private readonly input: BeadInput) {
     // Without the rules that came later: which hold is decided where they first make a difference (`apply`).
@@ -130,18 +137,35 @@ class Bead implements Keep {
     for (;;) {
       this.apply({ type: 'tick' });
       const { state } = this;
-      const errand = landingErrand(state);
-      if (isFinal(state.status) && errand === undefined) return this.#end(news);
+      const [effect] = beadEffects(state);
+      if (isFinal(state.status) && effect === undefined) return this.#end(news);
       if (this.renewing()) await this.#renew();
       else if (state.current !== undefined) await new AttemptKeeper(this, state.current.id).keep();
-      else if (errand !== undefined && !this.#withdrawn(errand))
-        await runLandingErrand(state, errand, (event) => this.apply(event));
-      else if (state.salvage !== undefined) await this.#salvage(state.salvage);
-      else if (state.unpushed !== undefined && state.wait === undefined && !state.paused && !state.cancelling)
-        await this.#offer(state, state.unpushed);
-      else if (state.wait?.for === 'verification') await this.#verify(state);
-      else if (state.paused || state.cancelling || state.wait !== undefined || !mayDispatch(state)) await this.#rest();
-      else this.apply({ type: 'dispatched', attempt: `${state.attemptCount + 1}-${uuid4().slice(0, 8)}` });
+      else if (effect === undefined) await this.#rest();
+      else await this.#carryOut(state, effect);
+    }
+  }
+
+  /** What the state asks for between attempts. */
+  async #carryOut(state: BeadState, effect: BeadEffect): Promise<void> {
+    switch (effect.do) {
+      case 'tellRig':
+        return tellRig(state, effect.word, (event) => this.apply(event));
+      case 'salvage':
+        return this.#salvage(state, effect.salvage);
+      case 'offer':
+        return this.#offer(state, effect.unpushed);
+      case 'verify':
+        return this.#verify(state);
+      case 'dispatch':
+        return this.apply({ type: 'dispatched', attempt: `${state.attemptCount + 1}-${uuid4().slice(0, 8)}` });
+      case 'start':
+      case 'stop':
+      case 'tellPause':
+      case 'deliver':
+        throw new Error(`between attempts there is nothing to ${effect.do}`);
+      default:
+        return effect satisfies never;
     }
   }
 
@@ -169,36 +193,16 @@ class Bead implements Keep {
 
   /** Nothing to do until somebody says something or a back-off is over. */
   async #rest(): Promise<void> {
-    const before = this.state;
-    const deadline = nextDeadline(before);
-    const errand = landingErrand(before);
-    const moved = (): boolean =>
-      isFinal(this.state.status) ||
-      this.state.wait !== before.wait ||
-      this.state.paused !== before.paused ||
-      this.state.landing?.slot !== before.landing?.slot ||
-      landingErrand(this.state) !== errand ||
-      this.renewing();
+    const rested = this.state;
+    const deadline = nextDeadline(rested);
+    const moved = (): boolean => restIsOver(rested, this.state) || this.renewing();
     if (deadline === undefined) await condition(moved);
     else await condition(moved, Math.max(deadline.at - Date.now(), 1), { summary: 'back-off before the next attempt' });
   }
 
   async #verify(state: BeadState): Promise<void> {
-    const last = state.attempts.at(-1);
-    if (last === undefined || state.branch === undefined)
-      throw new Error('a verification without an attempt and its branch');
     const look = new CancellationScope();
-    const evidence = look.run(() =>
-      verifyWork({
-        bead: state.bead,
-        attempt: last.id,
-        repo: state.repo,
-        branch: state.branch ?? '',
-        base: state.base,
-        baseSha: state.baseSha,
-        sha: state.sha,
-      }),
-    );
+    const evidence = look.run(() => verifyWork(verifyInput(state)));
     try {
       const found = await Promise.race([evidence, condition(() => isFinal(this.state.status))]);
       if (typeof found === 'object') this.apply({ type: 'evidence', evidence: found });
@@ -215,18 +219,9 @@ class Bead implements Keep {
   }
 
   /** A lost attempt may have finished and pushed, and died before it could say so. */
-  async #salvage(salvage: NonNullable<BeadState['salvage']>): Promise<void> {
-    const { state } = this;
+  async #salvage(state: BeadState, salvage: NonNullable<BeadState['salvage']>): Promise<void> {
     try {
-      const evidence = await lookForFinishedWork({
-        bead: state.bead,
-        attempt: salvage.attempt,
-        repo: state.repo,
-        branch: salvage.branch,
-        base: state.base,
-        baseSha: state.baseSha,
-        vouchKey: salvage.vouchKey,
-      });
+      const evidence = await lookForFinishedWork(salvageInput(state, salvage));
       this.apply({ type: 'salvaged', evidence });
     } catch (error) {
       log.warn('nobody could look whether the lost attempt had finished', { error });
@@ -238,12 +233,9 @@ class Bead implements Keep {
   async #offer(state: BeadState, unpushed: NonNullable<BeadState['unpushed']>): Promise<void> {
     const scope = new CancellationScope();
     const offer = scope.run(() =>
-      hostActivities(unpushed.host, workflowInfo().taskQueue, state.clocks, state.clocks.adoptWithin).offerWork({
-        bead: state.bead,
-        attempt: unpushed.attempt,
-        repo: state.repo,
-        sha: unpushed.sha,
-      }),
+      hostActivities(unpushed.host, workflowInfo().taskQueue, state.clocks, state.clocks.adoptWithin).offerWork(
+        offerInput(state, unpushed),
+      ),
     );
     try {
       const answer = await Promise.race([offer, condition(() => isFinal(this.state.status))]);
@@ -256,14 +248,6 @@ class Bead implements Keep {
       scope.cancel();
       offer.catch((error: unknown) => log.debug('the offer of an ended bead was given up', { error }));
     }
-  }
-
-  /** The refinery is asked once to let go; its answer ends the wait. */
-  #withdrawn(errand: LandingErrand): boolean {
-    if (errand !== 'withdraw') return false;
-    const asked = this.#withdrawAsked;
-    this.#withdrawAsked = true;
-    return asked;
   }
 
   /** The convoy hears of each change that matters to it, in order, the end included. */
@@ -352,9 +336,8 @@ class Bead implements Keep {
     const refuse = (text: string): never => {
       throw ApplicationFailure.nonRetryable(text, 'Refused');
     };
-    const alive = (): void => {
-      if (isFinal(this.state.status)) refuse(`the bead has ended: ${this.state.reason}`);
-      if (this.state.cancelling) refuse('the bead is being cancelled');
+    const unless = (problem: string | undefined): void => {
+      if (problem !== undefined) refuse(problem);
     };
     setHandler(
       nudgeUpdate,
@@ -369,16 +352,7 @@ class Bead implements Keep {
       },
       {
         description: 'Say something to the agent: {"text": "…"}.',
-        validator: (given) => {
-          alive();
-          if (typeof given?.text !== 'string' || given.text.trim() === '')
-            refuse('a nudge needs a text: {"text": "…"}');
-          if (given.text.length > limits.textChars) refuse(`a nudge has at most ${limits.textChars} characters`);
-          const nul = nulProblem(given.text, 'a nudge');
-          if (nul !== undefined) refuse(nul);
-          if (this.state.messages.length >= limits.messagesKept)
-            refuse(`${this.state.messages.length} messages already wait for the agent`);
-        },
+        validator: (given) => unless(nudgeProblem(this.state, given?.text)),
       },
     );
     setHandler(
@@ -402,24 +376,9 @@ class Bead implements Keep {
       {
         description:
           'Try a blocked or backing-off bead again at once. {"now": true} also gives up a suspect attempt: its agent may still run on a host out of reach, frozen by its lease at the latest after orphanGrace.',
-        validator: (given) => {
-          alive();
-          const { current, wait } = this.state;
-          if (current?.suspectSince !== undefined && given?.now !== true)
-            refuse(
-              'the attempt is suspect and its adoption is being tried; retry with now overrides the wait, at the risk that its agent still runs on the host out of reach',
-            );
-          else if (current !== undefined && current.suspectSince === undefined)
-            refuse(`attempt ${current.number} is under way (agent ${this.state.agent}); there is nothing to retry`);
-          else if (current === undefined && !['person', 'backoff', 'grant'].includes(wait?.for ?? ''))
-            refuse(`the bead is ${this.state.status}; there is nothing to retry`);
-        },
+        validator: (given) => unless(retryBeadProblem(this.state, given?.now === true)),
       },
     );
-    const underReview = (): void => {
-      alive();
-      if (this.state.wait?.for !== 'approval') refuse(`the bead does not wait for approval: ${this.state.reason}`);
-    };
     setHandler(
       approveUpdate,
       (given): UpdateAnswer => {
@@ -430,7 +389,7 @@ class Bead implements Keep {
       },
       {
         description: 'Approve the work at its verified commit, so that it is merged: {"by": "…"}.',
-        validator: (_given) => underReview(),
+        validator: (_given) => unless(approveProblem(this.state)),
       },
     );
     setHandler(
@@ -441,14 +400,7 @@ class Bead implements Keep {
       },
       {
         description: 'Send the work back with advice: {"feedback": "…"}.',
-        validator: (given) => {
-          underReview();
-          if (typeof given?.feedback !== 'string' || given.feedback.trim() === '')
-            refuse('a request for changes needs a feedback: {"feedback": "…"}');
-          if (given.feedback.length > limits.textChars) refuse(`a feedback has at most ${limits.textChars} characters`);
-          const nul = nulProblem(given.feedback, 'a feedback');
-          if (nul !== undefined) refuse(nul);
-        },
+        validator: (given) => unless(requestChangesProblem(this.state, given?.feedback)),
       },
     );
     setHandler(
@@ -459,10 +411,7 @@ class Bead implements Keep {
       },
       {
         description: 'Freeze the agent (SIGSTOP) and all clocks; no attempt starts until resume.',
-        validator: (_: Nothing) => {
-          alive();
-          if (this.state.paused) refuse('the bead is already paused');
-        },
+        validator: (_: Nothing) => unless(pauseProblem(this.state)),
       },
     );
     setHandler(
@@ -473,10 +422,7 @@ class Bead implements Keep {
       },
       {
         description: 'Let a paused bead go on.',
-        validator: (_: Nothing) => {
-          alive();
-          if (!this.state.paused) refuse('the bead is not paused');
-        },
+        validator: (_: Nothing) => unless(resumeProblem(this.state)),
       },
     );
   }

@@ -6,9 +6,20 @@
  */
 import { CancellationScope, condition, isCancellation, log, patched, sleep, workflowInfo } from '@temporalio/workflow';
 import { taskQueues } from '../contract/index.js';
-import type { BeadState, CurrentAttempt, StartAgentInput } from '../contract/index.js';
-import { firesInVain, nextDeadline } from '../domain/index.js';
-import type { BeadEvent } from '../domain/index.js';
+import type { BeadState, CurrentAttempt } from '../contract/index.js';
+import {
+  beadEffects,
+  comesSooner,
+  firesInVain,
+  hostAnswersWithin,
+  hostInput,
+  nextDeadline,
+  outageShown,
+  startEffect,
+  startInput,
+  tellAgainAfter,
+} from '../domain/index.js';
+import type { BeadEffect, BeadEvent } from '../domain/index.js';
 import { hostActivities, startAgent, startAgentOptions } from './activities.js';
 import { eventOfFailure } from './failures.js';
 
@@ -19,18 +30,6 @@ export interface Keep {
   apply(event: BeadEvent): void;
   /** True once the run wants to continue as new: let go of everything, stop nothing. */
   renewing(): boolean;
-}
-
-/** A host that answers at all does so within this; its worker polls all the time. */
-const hostAnswersWithin = 30_000;
-/** Distance between two tries to tell a host something. */
-const tellAgainAfter = 10_000;
-
-/** What the state may ask for at any time; none waits for another. */
-interface Duty {
-  /** Once it has been run this must be false, or time must have passed: it is run again at once. */
-  due(): boolean;
-  run(): Promise<void>;
 }
 
 export class AttemptKeeper {
@@ -44,12 +43,8 @@ export class AttemptKeeper {
   readonly #town = workflowInfo().taskQueue;
   /** Host activities under way; continue-as-new waits for them. */
   #errands = 0;
-  readonly #duties: readonly Duty[] = [
-    { due: () => this.#current()?.stopping !== undefined, run: () => this.#stop() },
-    { due: () => this.#pauseUntold(), run: () => this.#tellPause() },
-    { due: () => this.#nextMessage() !== undefined, run: () => this.#deliver() },
-  ];
-  readonly #atWork = new Set<Duty>();
+  /** Keys of what is under way. */
+  readonly #atWork = new Set<string>();
   /** A part has failed by a fault of ours. */
   #broken: { error: unknown } | undefined;
 
@@ -66,13 +61,14 @@ export class AttemptKeeper {
     const parts = [this.#guard(this.#pursue()), this.#guard(this.#watchClocks())];
     // One wait for all of them: each condition of a cached bead costs its worker several kB for as long as the agent
     // works.
-    const due = (): Duty[] => this.#duties.filter((duty) => !this.#atWork.has(duty) && duty.due());
+    const due = (): BeadEffect[] =>
+      beadEffects(this.bead.state).filter(({ do: what, key }) => what !== 'start' && !this.#atWork.has(key));
     for (;;) {
       await condition(() => this.#over() || this.#broken !== undefined || due().length > 0);
       if (this.#over() || this.#broken !== undefined) break;
-      for (const duty of due()) {
-        this.#atWork.add(duty);
-        parts.push(this.#guard(duty.run()).then(() => void this.#atWork.delete(duty)));
+      for (const effect of due()) {
+        this.#atWork.add(effect.key);
+        parts.push(this.#guard(this.#carryOut(effect)).then(() => void this.#atWork.delete(effect.key)));
       }
     }
     // What watched the attempt ends with it, or with this run.
@@ -80,6 +76,27 @@ export class AttemptKeeper {
     this.#errandScope.cancel();
     if (this.#broken !== undefined) throw this.#broken.error;
     await Promise.all(parts);
+  }
+
+  /** Once it has been run the state must not ask for it any more, or time must have passed: it is run again at once. */
+  #carryOut(effect: BeadEffect): Promise<void> {
+    switch (effect.do) {
+      case 'stop':
+        return this.#stop();
+      case 'tellPause':
+        return this.#tellPause(effect);
+      case 'deliver':
+        return this.#deliver(effect);
+      case 'start':
+      case 'tellRig':
+      case 'salvage':
+      case 'offer':
+      case 'verify':
+      case 'dispatch':
+        throw new Error(`while an attempt is under way nothing is done by hand to ${effect.do}`);
+      default:
+        return effect satisfies never;
+    }
   }
 
   #current(): CurrentAttempt | undefined {
@@ -103,13 +120,13 @@ export class AttemptKeeper {
     for (;;) {
       const attempt = this.#current();
       if (attempt === undefined || this.#over()) return;
-      if (attempt.stopping !== undefined && attempt.adopting) {
-        // Nothing is to be adopted any more: the stop asks the host, and the clock gives up.
+      const start = startEffect(attempt);
+      if (start === undefined) {
         await condition(() => this.#over());
         return;
       }
       const watched = this.#scope
-        .run(() => this.#start(attempt))
+        .run(() => this.#start(start))
         .then(
           (result): BeadEvent => ({ type: 'ended', result: { ...result, attempt: this.attempt } }),
           (error: unknown) =>
@@ -133,32 +150,13 @@ export class AttemptKeeper {
     }
   }
 
-  async #start(attempt: CurrentAttempt): ReturnType<typeof startAgent> {
+  async #start({ attempt, adoptOn }: Extract<BeadEffect, { do: 'start' }>): ReturnType<typeof startAgent> {
     const { state } = this.bead;
-    const adopt = attempt.adopting && attempt.host !== undefined;
+    const adopt = adoptOn !== undefined;
     if (adopt) this.bead.apply({ type: 'adopting', attempt: attempt.id });
-    const input: StartAgentInput = {
-      bead: state.bead,
-      attempt: attempt.id,
-      number: attempt.number,
-      mode: adopt ? 'adopt' : 'start',
-      title: state.title,
-      body: this.bead.body,
-      repo: state.repo,
-      base: state.base,
-      ...(state.landing?.startSha !== undefined ? { baseSha: state.landing.startSha } : {}),
-      checkpoint: attempt.checkpoint,
-      agent: state.agentSpec,
-      rig: state.rig,
-      clocks: state.clocks,
-      notes: state.notes,
-      workspace: state.workspace,
-      messages: state.messages.map(({ deliveredTo: _, ...message }) => message),
-      ...(state.session?.adapter === state.agentSpec.adapter ? { session: state.session } : {}),
-    };
-    const queue =
-      adopt && attempt.host !== undefined ? taskQueues.host(attempt.host, this.#town) : taskQueues.agents(this.#town);
-    const summary = `attempt ${attempt.number}${adopt ? `: adoption on ${attempt.host ?? ''}` : ''}`;
+    const input = startInput(state, attempt, adopt ? 'adopt' : 'start', this.bead.body);
+    const queue = adopt ? taskQueues.host(adoptOn, this.#town) : taskQueues.agents(this.#town);
+    const summary = `attempt ${attempt.number}${adopt ? `: adoption on ${adoptOn}` : ''}`;
     // What is in the input reaches the attempt with it.
     if (input.messages.length > 0)
       this.bead.apply({ type: 'delivered', attempt: attempt.id, messages: input.messages.map(({ id }) => id) });
@@ -178,7 +176,7 @@ export class AttemptKeeper {
       this.bead.apply({ type: 'tick' });
       if (this.#over()) return;
       const armed = nextDeadline(this.bead.state);
-      const sooner = (): boolean => (nextDeadline(this.bead.state)?.at ?? Infinity) < (armed?.at ?? Infinity);
+      const sooner = (): boolean => comesSooner(this.bead.state, armed);
       if (armed === undefined) {
         await condition(() => this.#over() || sooner());
         continue;
@@ -191,10 +189,8 @@ export class AttemptKeeper {
         })
       )
         continue;
-      const late = Date.now() - armed.at;
-      // The timer fired so late that heartbeats would have been lost too: an agent that seemed silent may only have had
-      // nobody to report to.
-      if (late > this.bead.state.clocks.heartbeatTimeout) this.bead.apply({ type: 'outage', ms: late });
+      const ms = outageShown(this.bead.state, armed, Date.now());
+      if (ms !== undefined) this.bead.apply({ type: 'outage', ms });
     }
   }
 
@@ -221,7 +217,7 @@ export class AttemptKeeper {
           this.bead.state.clocks,
           hostAnswersWithin,
         ).stopAttempt.executeWithOptions({ summary: `stop attempt ${attempt.number}` }, [
-          { bead: this.bead.state.bead, attempt: this.attempt, repo: this.bead.state.repo, outcome, reason },
+          { ...hostInput(this.bead.state, this.attempt), outcome, reason },
         ]);
         if (answer.confirmed)
           this.bead.apply({
@@ -233,50 +229,23 @@ export class AttemptKeeper {
     }
   }
 
-  #pauseUntold(): boolean {
-    const attempt = this.#current();
-    return (
-      attempt?.spawnedAt !== undefined &&
-      attempt.host !== undefined &&
-      attempt.suspectSince === undefined &&
-      attempt.stopping === undefined &&
-      attempt.pauseTold !== this.bead.state.paused
-    );
-  }
-
   /** Tells the host when the bead's pause and what the host knows of it differ. */
-  async #tellPause(): Promise<void> {
-    const host = this.#current()?.host;
-    if (host === undefined) return;
-    const { paused } = this.bead.state;
+  async #tellPause({ host, paused }: Extract<BeadEffect, { do: 'tellPause' }>): Promise<void> {
     const told = await this.#errand(async () => {
       await hostActivities(host, this.#town, this.bead.state.clocks, hostAnswersWithin).pauseAttempt.executeWithOptions(
         { summary: paused ? 'pause the agent' : 'let the agent go on' },
-        [{ bead: this.bead.state.bead, attempt: this.attempt, repo: this.bead.state.repo, paused }],
+        [{ ...hostInput(this.bead.state, this.attempt), paused }],
       );
       this.bead.apply({ type: 'pauseTold', attempt: this.attempt, paused });
     });
     if (!told) await this.#pauseBetween();
   }
 
-  #nextMessage(): BeadState['messages'][number] | undefined {
-    const attempt = this.#current();
-    if (
-      attempt?.spawnedAt === undefined ||
-      attempt.host === undefined ||
-      attempt.suspectSince !== undefined ||
-      attempt.stopping !== undefined
-    )
-      return undefined;
-    return this.bead.state.messages.find((message) => message.deliveredTo !== this.attempt);
-  }
-
   /** Messages to the running agent, in order. What it does not take up goes into the next attempt's input. */
-  async #deliver(): Promise<void> {
-    const pending = this.#nextMessage();
-    const host = this.#current()?.host;
-    if (pending === undefined || host === undefined) return;
-    const { deliveredTo: _, ...message } = pending;
+  async #deliver({
+    host,
+    message: { deliveredTo: _, ...message },
+  }: Extract<BeadEffect, { do: 'deliver' }>): Promise<void> {
     const delivered = await this.#errand(async () => {
       await hostActivities(
         host,
@@ -284,7 +253,7 @@ export class AttemptKeeper {
         this.bead.state.clocks,
         hostAnswersWithin,
       ).deliverMessage.executeWithOptions({ summary: `message from ${message.from}` }, [
-        { bead: this.bead.state.bead, attempt: this.attempt, repo: this.bead.state.repo, message },
+        { ...hostInput(this.bead.state, this.attempt), message },
       ]);
       this.bead.apply({ type: 'delivered', attempt: this.attempt, messages: [message.id] });
     });

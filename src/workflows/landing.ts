@@ -1,28 +1,24 @@
 /**
- * The errands of a bead to its rig and its convoy, all by signals between workflows. What they are is decided in
+ * What a bead says to its rig and its convoy, all by signals between workflows. When it says what is decided in
  * `domain/bead/landing.ts`. @module
  */
 import { getExternalWorkflowHandle, isCancellation, log, workflowInfo } from '@temporalio/workflow';
 import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId } from '../contract/index.js';
 import type { BeadReport, BeadState, MergeRequest, ProbeProgress, ReturnSlot, SlotRequest } from '../contract/index.js';
 import { slotRequest, slotReturn } from '../domain/index.js';
-import type { BeadEvent, LandingErrand } from '../domain/index.js';
+import type { BeadEvent, RigWord } from '../domain/index.js';
 
-/** Does one errand; a rig that is gone is an event of its own, never an endless wait. */
-export async function runLandingErrand(
-  state: BeadState,
-  errand: LandingErrand,
-  apply: (event: BeadEvent) => void,
-): Promise<void> {
+/** Says one word to the rig; a rig that is gone is an event of its own, never an endless wait. */
+export async function tellRig(state: BeadState, word: RigWord, apply: (event: BeadEvent) => void): Promise<void> {
   const { rig } = state;
-  if (rig === undefined) throw new Error('an errand to a rig, without a rig');
+  if (rig === undefined) throw new Error('a word to a rig, without a rig');
   const toRig = (
     name: string,
     payload: SlotRequest | ReturnSlot | MergeRequest | { item: string; sha: string },
   ): Promise<void> => getExternalWorkflowHandle(rigWorkflowId(rig)).signal(name, payload);
   const { workflowId } = workflowInfo();
   try {
-    switch (errand) {
+    switch (word) {
       case 'askSlot':
         // Applied first: the grant may come back before the signal's own answer does.
         apply({ type: 'askedSlot' });
@@ -46,13 +42,14 @@ export async function runLandingErrand(
         });
       }
       case 'withdraw':
+        apply({ type: 'withdrawTold' });
         return await toRig(rigMessages.withdrawMerge, { item: state.bead, sha: state.landing?.queuedSha ?? '' });
       default:
-        return errand satisfies never;
+        return word satisfies never;
     }
   } catch (error) {
     if (isCancellation(error)) throw error;
-    log.warn('the rig of a bead does not answer', { rig, errand, error });
+    log.warn('the rig of a bead does not answer', { rig, word, error });
     apply({ type: 'rigGone', text: `rig ${rig} does not exist (any more)` });
   }
 }

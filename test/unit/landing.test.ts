@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AttemptResult, BeadInput, BeadState, Granted, MergeOutcome } from '../../src/contract/index.js';
-import { initialState, landingErrand, mayDispatch, mayOfferAgain, step, waitingFor } from '../../src/domain/index.js';
+import { initialState, wordToRig, mayDispatch, mayOfferAgain, step, waitingFor } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 
 const input: BeadInput = {
@@ -80,9 +80,9 @@ const conflict: MergeOutcome = { outcome: 'conflict', paths: ['a.txt'], target: 
 describe('a bead with a rig', () => {
   it('asks leave before each attempt and runs with the settings that came with it', () => {
     const story = new Story();
-    expect([landingErrand(story.state), mayDispatch(story.state)]).toEqual(['askSlot', false]);
+    expect([wordToRig(story.state), mayDispatch(story.state)]).toEqual(['askSlot', false]);
     story.apply({ type: 'askedSlot' });
-    expect([landingErrand(story.state), story.state.wait?.for, waitingFor(story.state)]).toEqual([
+    expect([wordToRig(story.state), story.state.wait?.for, waitingFor(story.state)]).toEqual([
       undefined,
       'grant',
       'rig r1, to grant an agent',
@@ -93,16 +93,16 @@ describe('a bead with a rig', () => {
 
   it('gives the leave back after the attempt, and says which version of the settings it used', () => {
     const story = new Story().granted().attempt('1');
-    expect(landingErrand(story.state)).toBe('returnSlot');
+    expect(wordToRig(story.state)).toBe('returnSlot');
     expect(story.state.attempts[0]).toMatchObject({ rigVersion: 4, progress: true });
     story.apply({ type: 'slotReturned' });
-    expect(landingErrand(story.state)).toBe('enqueue');
+    expect(wordToRig(story.state)).toBe('enqueue');
   });
 
   it('gives an unused leave back when it is paused or cancelled meanwhile', () => {
-    expect(landingErrand(new Story().granted().apply({ type: 'pause' }).state)).toBe('returnSlot');
+    expect(wordToRig(new Story().granted().apply({ type: 'pause' }).state)).toBe('returnSlot');
     const cancelled = new Story().granted().apply({ type: 'cancel' });
-    expect([cancelled.state.status, landingErrand(cancelled.state)]).toEqual(['cancelled', 'returnSlot']);
+    expect([cancelled.state.status, wordToRig(cancelled.state)]).toEqual(['cancelled', 'returnSlot']);
   });
 
   it('closes only when it is merged', () => {
@@ -157,7 +157,7 @@ describe('a bead with a rig', () => {
       { sha: sha('1'), ref: 'refs/heads/heartbead/b/1-aaaaaaaa', wip: false },
     ]);
     expect(story.state.messages[0]?.text).toContain('a.txt');
-    expect(landingErrand(story.state)).toBe('askSlot');
+    expect(wordToRig(story.state)).toBe('askSlot');
   });
 
   it('asks a person after the budget of rework rounds, and a retry starts afresh', () => {
@@ -166,11 +166,7 @@ describe('a bead with a rig', () => {
       story.granted().attempt(commit).apply({ type: 'slotReturned' }).merge(conflict);
     expect([story.state.status, story.state.attention]).toEqual(['blocked', 'blocked']);
     story.apply({ type: 'retry', now: false });
-    expect([story.state.status, story.state.used.reworkRounds, landingErrand(story.state)]).toEqual([
-      'open',
-      0,
-      'askSlot',
-    ]);
+    expect([story.state.status, story.state.used.reworkRounds, wordToRig(story.state)]).toEqual(['open', 0, 'askSlot']);
   });
 
   it('offers verified work again after a retry, instead of doing it again', () => {
@@ -181,7 +177,7 @@ describe('a bead with a rig', () => {
       .merge({ outcome: 'push_rejected', reason: 'protected branch', retry: false });
     expect(story.state.status).toBe('blocked');
     story.apply({ type: 'retry', now: false });
-    expect([story.state.status, landingErrand(story.state)]).toEqual(['in_review', 'enqueue']);
+    expect([story.state.status, wordToRig(story.state)]).toEqual(['in_review', 'enqueue']);
   });
 
   it('offers it again also when its last commit was saved as a checkpoint, but never what has to be reworked', () => {
@@ -194,17 +190,17 @@ describe('a bead with a rig', () => {
       .merge(rejected)
       .apply({ type: 'retry', now: false });
     // The rule of before, which histories have.
-    expect(landingErrand(story.state)).toBe('askSlot');
+    expect(wordToRig(story.state)).toBe('askSlot');
     expect([
       mayOfferAgain(story.state),
       story.apply({ type: 'offeredAgain' }).state.status,
-      landingErrand(story.state),
+      wordToRig(story.state),
     ]).toEqual([true, 'in_review', 'enqueue']);
     const reworked = new Story();
     for (const commit of ['1', '2', '3', '4'])
       reworked.granted().attempt(commit, saved(commit)).apply({ type: 'slotReturned' }).merge(conflict);
     reworked.apply({ type: 'retry', now: false });
-    expect([mayOfferAgain(reworked.state), landingErrand(reworked.apply({ type: 'offeredAgain' }).state)]).toEqual([
+    expect([mayOfferAgain(reworked.state), wordToRig(reworked.apply({ type: 'offeredAgain' }).state)]).toEqual([
       false,
       'askSlot',
     ]);
@@ -236,13 +232,13 @@ describe('a bead with a rig', () => {
 
   it('waits for approval as long as it must, at the commit that was verified', () => {
     const story = new Story().granted({ approval: true }).attempt('1').apply({ type: 'slotReturned' });
-    expect([story.state.wait?.for, story.state.attention, landingErrand(story.state)]).toEqual([
+    expect([story.state.wait?.for, story.state.attention, wordToRig(story.state)]).toEqual([
       'approval',
       'approval',
       undefined,
     ]);
     story.apply({ type: 'approve', by: 'ann' });
-    expect([landingErrand(story.state), story.state.landing?.approvedSha, story.state.attention]).toEqual([
+    expect([wordToRig(story.state), story.state.landing?.approvedSha, story.state.attention]).toEqual([
       'enqueue',
       sha('1'),
       undefined,
@@ -268,7 +264,7 @@ describe('a bead with a rig', () => {
       .granted()
       .attempt('1')
       .apply({ type: 'slotReturned' }, { type: 'enqueued', sha: sha('1') }, { type: 'cancel' });
-    expect([queued.state.status, landingErrand(queued.state)]).toEqual(['in_review', 'withdraw']);
+    expect([queued.state.status, wordToRig(queued.state)]).toEqual(['in_review', 'withdraw']);
     const answered = (result: MergeOutcome): BeadState =>
       step(queued.state, { type: 'mergeEnded', ended: { item: 'b', sha: sha('1'), result } }, 9_000);
     expect(answered({ outcome: 'merged', sha: sha('7'), target: 'main', strategy: 'merge' }).status).toBe('closed');

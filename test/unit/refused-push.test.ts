@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { accountOf, explain, initialState, landingErrand, step } from '../../src/domain/index.js';
+import { accountOf, explain, initialState, wordToRig, step } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 import type { AttemptResult, BeadState, Evidence } from '../../src/contract/index.js';
 
@@ -50,8 +50,8 @@ describe('finished work that the remote refused', () => {
 
   it('asks no rig for a place while it is offered', () => {
     const state: BeadState = { ...play(...begun, ended(), retry), landing: { slot: 'none', approval: false } };
-    expect(landingErrand(state)).toBeUndefined();
-    expect(landingErrand({ ...state, unpushed: undefined } as never)).toBe('askSlot');
+    expect(wordToRig(state)).toBeUndefined();
+    expect(wordToRig({ ...state, unpushed: undefined } as never)).toBe('askSlot');
   });
 
   it('blocks again when it is refused again, and waits when the remote is only away', () => {

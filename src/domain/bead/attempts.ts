@@ -159,10 +159,12 @@ export class AttemptRules {
     attempt.pausedMs += unheard;
   }
 
-  outage(attempt: CurrentAttempt, ms: number): void {
+  outage(attempt: CurrentAttempt, ms: number, suspected: boolean): void {
     this.draft.tell(`nothing could be heard for ${minutes(ms)}: the server or the workers were away`);
     // A suspicion is taken out of the clocks as a whole when it ends.
     if (attempt.suspectSince === undefined) this.#forgive(attempt, ms);
+    // Its silence may have been told before the outage was: it began with that, and not when it was told.
+    else if (suspected) attempt.suspectSince = Math.min(attempt.suspectSince, this.draft.now - ms);
     attempt.lastSignAt = Math.min(attempt.lastSignAt + ms, this.draft.now);
   }
 

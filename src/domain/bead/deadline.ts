@@ -108,6 +108,19 @@ export function firesInVain(state: BeadState, armed: Deadline): boolean {
   return rest > 0 && rest < state.clocks.signalEvery && (nextDeadline(state)?.at ?? Infinity) > armed.at;
 }
 
+/** @returns whether something is due earlier than what the timer is armed for. */
+export const comesSooner = (state: BeadState, armed: Deadline | undefined): boolean =>
+  (nextDeadline(state)?.at ?? Infinity) < (armed?.at ?? Infinity);
+
+/**
+ * @returns for how long nobody could be heard, when the timer fired so late that heartbeats would have been lost too: an
+ * agent that seemed silent may only have had nobody to report to.
+ */
+export function outageShown(state: BeadState, armed: Deadline, now: number): number | undefined {
+  const late = now - armed.at;
+  return late > state.clocks.heartbeatTimeout ? late : undefined;
+}
+
 /**
  * Whom or what a bead waits for when no instant ends its state. With `nextDeadline` this covers every state that is not
  * final: none is without a next deadline or a stated wait.

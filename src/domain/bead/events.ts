@@ -24,9 +24,9 @@ export type BeadEvent =
   | { type: 'tick' }
   /**
    * The clock was looked at so much later than ordered: the server, or every worker of the bead, was away, and nobody
-   * could be heard.
+   * could be heard. `suspected`: the silence that a suspicion rests on belongs to that time.
    */
-  | { type: 'outage'; ms: number }
+  | { type: 'outage'; ms: number; suspected?: boolean }
   /**
    * The activity heartbeat of the attempt timed out, with the last details the server had accepted. `unheard`: it had
    * not accepted any. `byHost`: those that it had accepted were the host's and not the attempt's own.

@@ -29,24 +29,27 @@ export type LandingEvent =
   | { type: 'causeGone' }
   | { type: 'rigGone'; text: string }
   | { type: 'enqueued'; sha: string }
+  | { type: 'withdrawTold' }
   | { type: 'mergeEnded'; ended: MergeEnded }
   | { type: 'approve'; by: string }
   | { type: 'requestChanges'; feedback: string }
   /** After a retry by a person: the verified work that could not be merged goes back into the queue. */
   | { type: 'offeredAgain' };
 
-/** What the workflow has to do for the landing now; it does one thing at a time and asks again. */
-export type LandingErrand = 'askSlot' | 'returnSlot' | 'enqueue' | 'withdraw';
+/** What a bead says to its rig; one at a time. */
+export type RigWord = 'askSlot' | 'returnSlot' | 'enqueue' | 'withdraw';
 
-/** @returns what the state asks the workflow to tell the rig. */
-export function landingErrand(s: BeadState): LandingErrand | undefined {
+/** @returns what the rig has to be told now. */
+export function wordToRig(s: BeadState): RigWord | undefined {
   const { landing } = s;
   if (landing === undefined || s.current !== undefined) return undefined;
   const over = s.status === 'closed' || s.status === 'cancelled' || s.status === 'failed';
   const idle = s.paused || s.cancelling || s.wait?.for === 'person' || over;
   if (landing.slot === 'spent' || (idle && landing.slot !== 'none')) return 'returnSlot';
   if (over) return undefined;
-  if (landing.withdrawing === true && landing.queuedSha !== undefined) return 'withdraw';
+  // The refinery is asked once to let go; its answer ends the wait.
+  if (landing.withdrawing === true && landing.withdrawTold !== true && landing.queuedSha !== undefined)
+    return 'withdraw';
   if (s.wait?.for === 'merge' && landing.queuedSha === undefined && !s.cancelling) return 'enqueue';
   if (s.wait === undefined && s.salvage === undefined && s.unpushed === undefined && landing.slot === 'none' && !idle)
     return 'askSlot';
@@ -181,6 +184,9 @@ export function stepLanding(draft: BeadDraft, landing: Landing, event: LandingEv
     case 'enqueued':
       landing.queuedSha = event.sha;
       return;
+    case 'withdrawTold':
+      landing.withdrawTold = true;
+      return;
     case 'approve':
       if (s.wait?.for !== 'approval' || s.sha === undefined) return;
       landing.approvedSha = s.sha;
@@ -217,6 +223,7 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
   if (ended.sha !== landing.queuedSha) return;
   delete landing.queuedSha;
   delete landing.withdrawing;
+  delete landing.withdrawTold;
   const { result } = ended;
   if (result.outcome === 'merged') {
     if (result.foreign === true && landing.approval && landing.foreignSha !== result.sha && !s.cancelling) {

@@ -34,7 +34,11 @@ function heardFromHostOnly(state: BeadState, event: BeadEvent): BeadEvent | unde
 }
 
 /** Rules that came after histories had been written: the patch of each, asked for where the rule makes a difference. */
-export const laterRules = ['a-login-is-tried-again', 'only-the-attempt-moves-its-clock'] as const;
+export const laterRules = [
+  'a-login-is-tried-again',
+  'only-the-attempt-moves-its-clock',
+  'an-outage-holds-its-suspicion',
+] as const;
 export type LaterRule = (typeof laterRules)[number];
 
 /**
@@ -45,6 +49,9 @@ export function readByRules(state: BeadState, told: BeadEvent, holds: (rule: Lat
   // Runs of before asked a person at the first refusal.
   if (told.type === 'ended' && told.result.outcome === 'auth_failed' && holds('a-login-is-tried-again'))
     return { ...told, loginAgain: true };
+  // In runs of before a suspicion that was told ahead of its outage left the outage in the agent's clocks.
+  if (told.type === 'outage' && state.current?.suspectSince !== undefined && holds('an-outage-holds-its-suspicion'))
+    return { ...told, suspected: true };
   // In runs of before every word of a host moved the clock after which its attempt is given up.
   const strict = heardFromHostOnly(state, told);
   return strict !== undefined && holds('only-the-attempt-moves-its-clock') ? strict : told;

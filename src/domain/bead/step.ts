@@ -90,7 +90,7 @@ class BeadStep {
         if (!over) this.#attempts.tick();
         return;
       case 'outage':
-        if (!over && s.current) this.#attempts.outage(s.current, event.ms);
+        if (!over && s.current) this.#attempts.outage(s.current, event.ms, event.suspected === true);
         return;
       case 'evidence':
         if (!over) this.#work.evidence(event.evidence);
@@ -148,6 +148,7 @@ class BeadStep {
       case 'granted':
       case 'rigGone':
       case 'enqueued':
+      case 'withdrawTold':
       case 'mergeEnded':
       case 'approve':
       case 'requestChanges':

@@ -19,23 +19,43 @@ import type {
   BeadState,
   BeadView,
   BeatDetails,
-  CurrentAttempt,
+  Deadline,
   Evidence,
   Message,
-  StartAgentInput,
+  OfferWorkResult,
   StopAttemptResult,
+  VerifyWorkInput,
 } from '../../contract/index.js';
-import { initialState, nextDeadline, readByRules, step } from '../../domain/index.js';
-import type { BeadEvent } from '../../domain/index.js';
+import {
+  beadEffects,
+  comesSooner,
+  firesInVain,
+  hostAnswersWithin,
+  hostInput,
+  initialState,
+  nextDeadline,
+  nudgeProblem,
+  offerInput,
+  outageShown,
+  pauseProblem,
+  readByRules,
+  resumeProblem,
+  retryBeadProblem,
+  salvageInput,
+  startInput,
+  step,
+  tellAgainAfter,
+  verifyInput,
+} from '../../domain/index.js';
+import type { BeadEffect, BeadEvent } from '../../domain/index.js';
 import type { AgentLife, Status } from '../../testing/index.js';
 import { eventOfFailure } from '../../workflows/failures.js';
 import { Broken, eventProblem } from '../rules.js';
 import type { ModelActivity, ActivityOptions } from './activity.js';
 import type { ModelTown } from './town.js';
 
-/** As in `workflows/keeper.ts`. */
-const hostAnswersWithin = 30_000;
-const tellAgainAfter = 10_000;
+/** What a bead does between attempts, one after the other. */
+const oneByOne: readonly string[] = ['rig', 'salvage', 'offer', 'verify'];
 /** As in `workflows/activities.ts`. */
 const hostHeartbeat = 120_000;
 
@@ -50,11 +70,12 @@ export class ModelBead {
   readonly statuses: Status[] = [];
   readonly workflowId: string;
   #watch: { attempt: string; activity: ModelActivity } | undefined;
-  /** Attempts whose activity scope is cancelled, and those that wait between two tries. */
+  /** The attempt whose activity scope is cancelled. */
   #cancelled: string | undefined;
+  /** Keys of what is under way, or waits between two tries. */
   readonly #busy = new Set<string>();
   #disarm: () => void = () => undefined;
-  #armedFor: number | undefined;
+  #armed: Deadline | undefined;
   #due = false;
   /** When a beat or a signal of the current attempt itself was accepted last. */
   #heardAt = 0;
@@ -151,23 +172,19 @@ export class ModelBead {
   }
   nudge(text: string): Promise<string> {
     const message: Message = { id: `n${(this.#messages += 1)}`, text, from: 'operator', at: this.town.clock.now() };
-    return this.#update(!this.ended && !this.life.cancelling, { type: 'nudge', message });
+    return this.#update(nudgeProblem(this.life, text), { type: 'nudge', message });
   }
   pause(): Promise<string> {
-    return this.#update(!this.ended && !this.life.cancelling && !this.life.paused, { type: 'pause' });
+    return this.#update(pauseProblem(this.life), { type: 'pause' });
   }
   resume(): Promise<string> {
-    return this.#update(!this.ended && !this.life.cancelling && this.life.paused, { type: 'resume' });
+    return this.#update(resumeProblem(this.life), { type: 'resume' });
   }
   retry(): Promise<string> {
-    const { current, wait, cancelling } = this.life;
-    return this.#update(
-      !this.ended && !cancelling && current === undefined && (wait?.for === 'person' || wait?.for === 'backoff'),
-      { type: 'retry', now: false },
-    );
+    return this.#update(retryBeadProblem(this.life, false), { type: 'retry', now: false });
   }
-  async #update(allowed: boolean, event: BeadEvent): Promise<string> {
-    if (!allowed || this.town.serverAway) throw new Refused('it makes no sense now');
+  async #update(problem: string | undefined, event: BeadEvent): Promise<string> {
+    if (problem !== undefined || this.town.serverAway) throw new Refused(problem ?? 'the server is away');
     this.apply(event);
     await this.town.settle();
     return '';
@@ -177,93 +194,81 @@ export class ModelBead {
 
   /** One workflow task: whatever the state asks for is begun, unless it is under way. */
   #goOn(): void {
-    const state = this.life;
-    const { current } = state;
+    const { current } = this.life;
     if (this.#watch !== undefined && this.#watch.attempt !== current?.id) {
       this.#watch.activity.cancel();
       this.#watch = undefined;
     }
     this.#arm();
-    if (isFinal(state.status)) return;
-    if (current !== undefined) return this.#keep(current);
-    if (state.salvage !== undefined)
-      return this.#errand('salvage', () =>
-        this.#look(state, state.salvage?.attempt ?? '', state.salvage?.branch ?? '', 3, (evidence) => ({
-          type: 'salvaged',
-          evidence,
-        })),
-      );
-    if (state.wait?.for === 'verification')
-      return this.#errand('verify', () =>
-        this.#look(state, state.attempts.at(-1)?.id ?? '', state.branch ?? '', Infinity, (evidence) =>
+    // Each may change the state, and with it what it asks for.
+    const begun = new Set<string>();
+    for (;;) {
+      const effect = beadEffects(this.life).find(({ key }) => !this.#busy.has(key) && !begun.has(key));
+      if (effect === undefined || this.#between(effect)) return;
+      begun.add(effect.key);
+      this.#busy.add(effect.key);
+      this.#carryOut(effect);
+    }
+  }
+
+  /** Between attempts one thing is done after the other; only the end of the bead breaks off a look or an offer. */
+  #between({ key }: BeadEffect): boolean {
+    return this.life.current === undefined && oneByOne.some((other) => other !== key && this.#busy.has(other));
+  }
+
+  #carryOut(effect: BeadEffect): void {
+    const { key } = effect;
+    const state = this.life;
+    switch (effect.do) {
+      case 'start':
+        return this.#start(effect);
+      case 'stop':
+        return this.#stop(effect);
+      case 'tellPause': {
+        const { host, paused } = effect;
+        return this.#ask(key, host, 'pauseAttempt', { paused }, (_, attempt) => ({
+          type: 'pauseTold',
+          attempt,
+          paused,
+        }));
+      }
+      case 'deliver': {
+        const { host, message } = effect;
+        return this.#ask(key, host, 'deliverMessage', { message }, (_, attempt) => ({
+          type: 'delivered',
+          attempt,
+          messages: [message.id],
+        }));
+      }
+      case 'salvage':
+        return this.#look(key, salvageInput(state, effect.salvage), 3, (evidence) => ({ type: 'salvaged', evidence }));
+      case 'verify':
+        return this.#look(key, verifyInput(state), Infinity, (evidence) =>
           evidence ? { type: 'evidence', evidence } : undefined,
-        ),
-      );
-    if (!state.paused && !state.cancelling && state.wait === undefined)
-      this.apply({ type: 'dispatched', attempt: `${state.attemptCount + 1}-${this.id.padEnd(8, '0')}` });
-  }
-
-  #keep(attempt: CurrentAttempt): void {
-    const state = this.life;
-    if (attempt.stopping !== undefined) {
-      this.#cancelled = attempt.id;
-      this.#watch?.activity.cancel();
-      if (attempt.host !== undefined) this.#errand(`stop ${attempt.id}`, () => this.#stop(attempt));
-    }
-    const next = this.life.current;
-    if (next?.id !== attempt.id) return;
-    if (this.#watch === undefined && !this.#busy.has(`between ${attempt.id}`)) this.#start(next);
-    if (
-      next.spawnedAt === undefined ||
-      next.suspectSince !== undefined ||
-      next.stopping !== undefined ||
-      next.host === undefined
-    )
-      return;
-    const { host } = next;
-    if (next.pauseTold !== state.paused) {
-      const { paused } = state;
-      this.#errand(`pause ${attempt.id}`, () =>
-        this.#ask(host, 'pauseAttempt', { attempt: attempt.id, paused }, (ok) =>
-          ok ? { type: 'pauseTold', attempt: attempt.id, paused } : undefined,
-        ),
-      );
-    }
-    const message = state.messages.find(({ deliveredTo }) => deliveredTo !== attempt.id);
-    if (message !== undefined) {
-      this.#errand(`deliver ${attempt.id}`, () =>
-        this.#ask(host, 'deliverMessage', { attempt: attempt.id, message }, (ok) =>
-          ok ? { type: 'delivered', attempt: attempt.id, messages: [message.id] } : undefined,
-        ),
-      );
+        );
+      case 'offer':
+        return this.#offer(key, effect.unpushed);
+      case 'tellRig':
+        throw new Broken(`bead ${this.id} has no rig, and wants to tell it: ${effect.word}`);
+      case 'dispatch':
+        this.#busy.delete(key);
+        return this.apply({ type: 'dispatched', attempt: `${state.attemptCount + 1}-${this.id.padEnd(8, '0')}` });
+      default:
+        return effect satisfies never;
     }
   }
 
-  #start(attempt: CurrentAttempt): void {
-    // Nothing is to be adopted any more: the stop asks the host, and the clock gives up.
-    if (attempt.stopping !== undefined && attempt.adopting) return;
-    if (this.#cancelled === attempt.id)
+  #start({ key, attempt, adoptOn }: Extract<BeadEffect, { do: 'start' }>): void {
+    if (this.#cancelled === attempt.id) {
+      this.#busy.delete(key);
       return this.apply({ type: 'unwatched', attempt: attempt.id, text: 'the attempt is being stopped' });
-    const adopt = attempt.adopting && attempt.host !== undefined;
+    }
+    const adopt = adoptOn !== undefined;
     if (adopt) this.apply({ type: 'adopting', attempt: attempt.id });
-    const state = this.life;
-    const input: StartAgentInput = {
-      bead: state.bead,
-      attempt: attempt.id,
-      number: attempt.number,
-      mode: adopt ? 'adopt' : 'start',
-      title: state.title,
-      body: '',
-      repo: state.repo,
-      checkpoint: attempt.checkpoint,
-      agent: state.agentSpec,
-      clocks: state.clocks,
-      notes: state.notes,
-      messages: state.messages.map(({ deliveredTo: _, ...message }) => message),
-    };
+    const input = startInput(this.life, attempt, adopt ? 'adopt' : 'start', '');
     if (input.messages.length > 0)
       this.apply({ type: 'delivered', attempt: attempt.id, messages: input.messages.map(({ id }) => id) });
-    const { heartbeatTimeout, adoptWithin } = state.clocks;
+    const { heartbeatTimeout, adoptWithin } = this.life.clocks;
     const activity = this.town.schedule(
       {
         type: 'startAgent',
@@ -272,15 +277,13 @@ export class ModelBead {
           const { attempt: of, phase } = details as BeatDetails;
           if (of === this.life.current?.id && phaseMayHaveAgent(phase)) this.#heardAt = this.town.clock.now();
         },
-        queue:
-          adopt && attempt.host !== undefined
-            ? taskQueues.host(attempt.host, this.town.queue)
-            : taskQueues.agents(this.town.queue),
+        queue: adopt ? taskQueues.host(adoptOn, this.town.queue) : taskQueues.agents(this.town.queue),
         heartbeatTimeout,
         ...(adopt ? { scheduleToStart: adoptWithin } : {}),
       },
       (end) => {
         if (this.#watch?.activity === activity) this.#watch = undefined;
+        this.#busy.delete(key);
         if (this.ended) return;
         const { current } = this.life;
         const event: BeadEvent =
@@ -288,39 +291,36 @@ export class ModelBead {
             ? { type: 'ended', result: { ...(end.result as AttemptResult), attempt: attempt.id } }
             : eventOfFailure(end.failure, attempt.id, current?.host, current?.stopping !== undefined);
         // An adoption that fails at once again (a host in trouble) must not spin.
-        if (event.type === 'unwatched') this.#rest(`between ${attempt.id}`);
+        if (event.type === 'unwatched') this.#rest(key);
         this.apply(event.type === 'silent' && event.details === undefined ? { ...event, unheard: true } : event);
       },
     );
     this.#watch = { attempt: attempt.id, activity };
   }
 
-  /** The lazy timer: sleeps until the deadline as it stood; armed again only for a sooner one. */
+  /** The lazy timer: sleeps until the deadline as it stood; armed anew for a sooner one, or when it would fire in vain. */
   #arm(): void {
-    const at = isFinal(this.life.status) ? undefined : nextDeadline(this.life)?.at;
-    if (at === undefined) {
+    const { current } = this.life;
+    const next = nextDeadline(this.life);
+    const armed = this.#armed;
+    if (next === undefined) {
+      // While an attempt is kept the timer fires, and the clock is looked at.
+      if (current !== undefined) return;
       this.#disarm();
-      this.#armedFor = undefined;
-    } else if (this.#armedFor === undefined || at < this.#armedFor) {
+      this.#armed = undefined;
+    } else if (armed === undefined || comesSooner(this.life, armed) || firesInVain(this.life, armed)) {
       this.#disarm();
-      this.#armedFor = at;
-      this.#disarm = this.town.clock.at(at, () =>
+      this.#armed = next;
+      this.#disarm = this.town.clock.at(next.at, () =>
         this.town.whenThere(() => {
-          if (this.#armedFor !== at || this.ended) return;
-          this.#armedFor = undefined;
-          const late = this.town.clock.now() - at;
-          if (late > this.life.clocks.heartbeatTimeout) this.apply({ type: 'outage', ms: late });
+          if (this.#armed !== next || this.ended) return;
+          this.#armed = undefined;
+          const ms = outageShown(this.life, next, this.town.clock.now());
+          if (ms !== undefined) this.apply({ type: 'outage', ms });
           this.apply({ type: 'tick' });
         }),
       );
     }
-  }
-
-  /** Begins an errand unless it is under way. */
-  #errand(key: string, begin: () => void): void {
-    if (this.#busy.has(key)) return;
-    this.#busy.add(key);
-    begin();
   }
 
   #done(key: string): void {
@@ -339,73 +339,87 @@ export class ModelBead {
     );
   }
 
+  /** Asks the host of the attempt, again and again until it has answered. */
   #ask(
+    key: string,
     host: string,
     type: string,
     more: object,
-    event: (ok: unknown) => BeadEvent | undefined,
-    failed: () => void = () => undefined,
+    event: (answer: unknown, attempt: string) => BeadEvent | undefined,
+    failed: (attempt: string) => void = () => undefined,
   ): void {
-    const { attempt } = more as { attempt: string };
-    const key = `${type === 'pauseAttempt' ? 'pause' : type === 'stopAttempt' ? 'stop' : 'deliver'} ${attempt}`;
+    const attempt = this.life.current?.id ?? '';
     const options: ActivityOptions = {
       type,
-      input: { bead: this.id, repo: this.life.repo, ...more },
+      input: { ...hostInput(this.life, attempt), ...more },
       queue: taskQueues.host(host, this.town.queue),
       scheduleToStart: hostAnswersWithin,
       heartbeatTimeout: hostHeartbeat,
     };
+    const over = (): boolean => this.ended || this.life.current?.id !== attempt;
     this.town.schedule(options, (end) => {
-      if (this.ended || this.life.current?.id !== attempt) return void this.#busy.delete(key);
-      const told = 'result' in end ? event(end.result ?? true) : undefined;
+      if (over()) return void this.#busy.delete(key);
+      const told = 'result' in end ? event(end.result, attempt) : undefined;
       if (told !== undefined) this.apply(told);
-      else failed();
-      if (this.ended || this.life.current?.id !== attempt) this.#busy.delete(key);
-      else if (told === undefined || type === 'stopAttempt') this.#rest(key);
+      else failed(attempt);
+      if (over()) this.#busy.delete(key);
+      else if (told === undefined) this.#rest(key);
       else this.#done(key);
     });
   }
 
-  #stop({ id, host, stopping }: CurrentAttempt): void {
-    if (host === undefined || stopping === undefined) return;
-    const { outcome, reason } = stopping;
+  #stop({ key, host, outcome, reason }: Extract<BeadEffect, { do: 'stop' }>): void {
+    this.#cancelled = this.life.current?.id;
+    this.#watch?.activity.cancel();
+    // It is asked for again once a host has it.
+    if (host === undefined) return void this.#busy.delete(key);
     this.#ask(
+      key,
       host,
       'stopAttempt',
-      { attempt: id, outcome, reason },
-      (answer) => {
+      { outcome, reason },
+      (answer, attempt) => {
         const { confirmed, result } = answer as StopAttemptResult;
-        return confirmed
-          ? { type: 'ended', result: { ...(result ?? { outcome, reason, host }), attempt: id } }
-          : undefined;
+        return confirmed ? { type: 'ended', result: { ...(result ?? { outcome, reason, host }), attempt } } : undefined;
       },
-      () => this.apply({ type: 'unreachable', attempt: id, text: `host ${host} did not take up the order to stop` }),
+      (attempt) => this.apply({ type: 'unreachable', attempt, text: `host ${host} did not take up the order to stop` }),
     );
+  }
+
+  /** Finished commits that the remote did not take are offered again by their host. */
+  #offer(key: string, unpushed: NonNullable<BeadState['unpushed']>): void {
+    const { adoptWithin } = this.life.clocks;
+    const options: ActivityOptions = {
+      type: 'offerWork',
+      input: offerInput(this.life, unpushed),
+      queue: taskQueues.host(unpushed.host, this.town.queue),
+      scheduleToStart: adoptWithin,
+      heartbeatTimeout: hostHeartbeat,
+    };
+    this.town.schedule(options, (end) => {
+      this.#busy.delete(key);
+      if (this.ended) return;
+      const answer: OfferWorkResult =
+        'result' in end
+          ? (end.result as OfferWorkResult)
+          : { pushed: false, reason: `host ${unpushed.host} could not push them`, mayPass: true };
+      this.apply({ type: 'offered', answer });
+    });
   }
 
   /** Looks at the remote, again and again while it is away, with growing distance. */
   #look(
-    state: BeadState,
-    attempt: string,
-    branch: string,
+    key: string,
+    input: VerifyWorkInput,
     tries: number,
     event: (evidence: Evidence | undefined) => BeadEvent | undefined,
   ): void {
-    const key = tries === Infinity ? 'verify' : 'salvage';
     const look = (nth: number): void =>
       this.town.whenThere(() => {
         if (this.ended) return void this.#busy.delete(key);
         if (this.town.remote.away && nth < tries)
           return void this.town.clock.after(Math.min(1_000 * 2 ** nth, 60_000), () => look(nth + 1));
-        const evidence = this.town.remote.away
-          ? undefined
-          : this.town.remote.verify({
-              bead: state.bead,
-              attempt,
-              repo: state.repo,
-              branch,
-              ...(key === 'verify' && state.sha !== undefined ? { sha: state.sha } : {}),
-            });
+        const evidence = this.town.remote.away ? undefined : this.town.remote.verify(input);
         this.#busy.delete(key);
         const told = event(evidence);
         if (told !== undefined) this.apply(told);
