@@ -1,6 +1,6 @@
 /**
  * Entry point of a worker: `node dist/worker.js [--max-agents N] [--home DIR] [--task-queue Q] [--disk-floor MIB]
- * [--health-port PORT] [--versioning auto|manual|off]`. The server comes from `@temporalio/envconfig` (TEMPORAL_ADDRESS and its like), or is the one
+ * [--health-port PORT] [--metrics-port PORT] [--metrics-host ADDRESS] [--versioning auto|manual|off]`. The server comes from `@temporalio/envconfig` (TEMPORAL_ADDRESS and its like), or is the one
  * that `heartbead up` has started in the state directory. Logs are JSON lines on stderr. SIGINT, SIGTERM and SIGHUP end
  * it; its agents live on. Exit codes: 0 stopped, 1 failed, 2 usage.
  * @module
@@ -15,6 +15,7 @@ import { ClientError } from './client/errors.js';
 import { WorkerLockHeldError } from './host/index.js';
 import { complain } from './runner/complain.js';
 import { keepAllocatorToOurselves } from './worker/memory.js';
+import { freePort } from './operator/free-port.js';
 import { numberOf, wordOf, workerFlags } from './worker/settings.js';
 import type { WorkerSettings } from './worker/settings.js';
 import { installRuntime } from './worker/runtime.js';
@@ -57,19 +58,22 @@ const logToStandardError = (): Logger =>
  * @returns the exit code.
  */
 export async function runWorker(
-  { taskQueue, ...settings }: WorkerSettings,
+  { taskQueue, metricsPort, metricsHost, ...settings }: WorkerSettings,
   logger: Logger = logToStandardError(),
 ): Promise<number> {
   try {
     const found = await connectionSettings(settings.home === undefined ? {} : { home: settings.home });
     keepAllocatorToOurselves();
-    installRuntime(logger);
+    const metrics =
+      metricsPort === undefined ? undefined : { port: metricsPort, host: metricsHost, corePort: await freePort([]) };
+    installRuntime(logger, metrics?.corePort);
     const worker = await startWorker({
       ...settings,
       home: settings.home ?? found.home,
       connection: found.options,
       namespace: found.namespace,
       taskQueue: taskQueue ?? found.taskQueue,
+      metrics,
       logger,
     });
     let stopping = false;

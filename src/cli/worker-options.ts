@@ -33,5 +33,7 @@ export const workerOptions = {
   taskQueue: text(workerFlags.taskQueue),
   diskFloor: number(workerFlags.diskFloor),
   healthPort: number(workerFlags.healthPort),
+  metricsPort: number(workerFlags.metricsPort),
+  metricsHost: text(workerFlags.metricsHost),
   versioning: choice(workerFlags.versioning),
 };

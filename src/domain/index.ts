@@ -1,5 +1,6 @@
 /** The pure decisions: no `await`, no Node, no Temporal. @module */
 export * from './clocks.js';
+export * from './measures.js';
 export * from './words.js';
 export * from './bead/accounts.js';
 export * from './bead/deadline.js';

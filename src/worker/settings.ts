@@ -10,6 +10,10 @@ export interface WorkerSettings {
   /** Bytes. */
   diskFloor?: number;
   healthPort?: number;
+  /** Serves metrics for Prometheus on this port; none when absent. */
+  metricsPort?: number;
+  /** Where it does: the loopback interface when absent. */
+  metricsHost?: string;
   versioning?: Versioning;
 }
 
@@ -60,6 +64,18 @@ export const workerFlags = {
     says: 'answer probes on this port of the loopback interface',
     least: 0,
     most: 65_535,
+  },
+  metricsPort: {
+    flag: '--metrics-port',
+    takes: 'port',
+    says: 'serve metrics for Prometheus on this port, at /metrics (default: none)',
+    least: 0,
+    most: 65_535,
+  },
+  metricsHost: {
+    flag: '--metrics-host',
+    takes: 'address',
+    says: 'serve them on this address (default: 127.0.0.1); they tell names of rigs and hosts to whoever reaches it',
   },
   versioning: {
     flag: '--versioning',

@@ -18,6 +18,9 @@ import { TownDeployment, versionsSupported } from '../client/deployment.js';
 import { keepBuild } from './builds.js';
 import { builtWorkflowBundle } from './bundle.js';
 import { serveHealth } from './health-server.js';
+import { workerMetrics } from './watched/metrics.js';
+import { serveMetrics } from './watched/metrics-server.js';
+import type { MetricsPlace } from './watched/metrics-server.js';
 import { WorkerStateFile } from './state-file.js';
 import { versioningOf } from './version-plan.js';
 import type { Versioning } from './version-plan.js';
@@ -39,6 +42,8 @@ export interface StartWorkerOptions {
   diskFloor?: number;
   /** Serves `GET /` for probes on the loopback interface; 0 takes a free port. No probe when absent. */
   healthPort?: number;
+  /** Serves metrics, Core's from its own port among them; the runtime was installed with that. None when absent. */
+  metrics?: MetricsPlace;
   /** Default: the one that the build has made. */
   workflowBundle?: { codePath: string };
   /** Default: as the town does. */
@@ -51,6 +56,8 @@ export interface RunningWorker {
   hostId: string;
   /** Present with `healthPort`. */
   healthPort?: number;
+  /** Present with `metrics`. */
+  metricsPort?: number;
   /** Stops polling and ends; runners and agents live on. Resolves when everything is closed. Idempotent. */
   stop(): Promise<void>;
   /** Resolves when the worker has stopped; rejects when it failed by itself. */
@@ -186,6 +193,11 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       closers.push(() => health.close());
       probe = health.port;
     }
+    const metrics =
+      options.metrics === undefined
+        ? undefined
+        : await serveMetrics({ place: options.metrics, registry: workerMetrics({ town, host, maxAgents }) });
+    if (metrics !== undefined) closers.push(() => metrics.close());
     await stateFile.write('running');
     logger.info(
       {
@@ -197,6 +209,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
         maxAgents,
         living: host.runners.count,
         healthPort: probe,
+        metricsPort: metrics?.port,
         build: build?.id,
       },
       'the worker polls',
@@ -212,6 +225,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     return {
       hostId,
       healthPort: probe,
+      metricsPort: metrics?.port,
       done,
       stop: async () => {
         await running.stop();

@@ -10,6 +10,7 @@ import type { RefineryWorkerOptions } from '../activities/refinery/index.js';
 import type { Activities, FleetActivities, HostAnswers } from '../contract/index.js';
 import type { Host } from '../host/index.js';
 import { agentSlotSupplier } from './slot-supplier.js';
+import { beadInLogs } from './watched/log-attributes.js';
 
 export interface CreateWorkersOptions {
   connection: NativeConnection;
@@ -60,6 +61,7 @@ export async function createWorkers({
     namespace,
     identity,
     taskQueue,
+    interceptors: { activity: [beadInLogs] },
     // A cancel, a pause and the news that a token is void reach an activity only with the answer to a beat; the default
     // would hold beats back for up to 60 s. Two seconds are what a stop may take to be heard, and a beat costs no
     // history.

@@ -38,6 +38,7 @@ import {
   approveProblem,
   beadEffects,
   beadInputProblem,
+  beadMeasures,
   initialState,
   lossRecorded,
   mayOfferAgain,
@@ -78,6 +79,7 @@ import {
   stateQuery,
 } from './messages.js';
 import type { Nothing, UpdateAnswer } from './messages.js';
+import { measure } from './measure.js';
 import { Publisher } from './publish.js';
 import { goOn, listenForVersion, versionHasChanged } from './version.js';
 
@@ -129,6 +131,7 @@ class Bead implements Keep {
     const reached = newlyReached(before, this.state);
     if (reached !== undefined && patched('a-try-tells-how-far-it-gets'))
       this.#telling = this.#telling.then(() => tellReached(this.state, reached));
+    measure(beadMeasures(before, this.state, Date.now()));
     this.#publisher.publish(this.state);
   }
 

@@ -50,6 +50,7 @@ import {
   rigErrands,
   rigInputProblem,
   rigInUse,
+  rigMeasures,
   rigOver,
   rigSettingsProblem,
   rigStatus,
@@ -60,6 +61,7 @@ import type { RigErrand, RigEvent } from '../domain/index.js';
 import { Errands } from './errands.js';
 import { lookAt, mergeOptions } from './fleet-activities.js';
 import { FleetPublisher } from './fleet-publish.js';
+import { measure } from './measure.js';
 import type { Nothing, UpdateAnswer } from './messages.js';
 import {
   askSlotSignal,
@@ -119,7 +121,9 @@ class Rig {
 
   /** The only place where the state changes. */
   apply(event: RigEvent): void {
-    this.state = stepRig(this.state, event, Date.now());
+    const before = this.state;
+    this.state = stepRig(before, event, Date.now());
+    measure(rigMeasures(before, this.state, Date.now()));
     this.#changes += 1;
     const { state } = this;
     this.#publisher.publish({ status: rigStatus(state), rig: state.rig, attention: state.attention }, () =>

@@ -44,10 +44,11 @@ test('the package holds programs, types, the bundles and nothing of sources or t
     'dist/contract/index.d.ts',
     'dist/testing/index.js',
     'dist/testing/index.d.ts',
+    'monitoring/alerts.yaml',
   ])
     expect(files).toContain(`package/${wanted}`);
   const strange = files.filter(
-    (file) => !/^package\/(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|bin\/|dist\/)/.test(file),
+    (file) => !/^package\/(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|bin\/|dist\/|monitoring\/)/.test(file),
   );
   expect(strange).toEqual([]);
   expect(

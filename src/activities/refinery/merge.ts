@@ -159,10 +159,18 @@ class Landing {
           rig: this.input.rig,
           log,
           signal,
+          onChecked: ({ name }, result, ms) => this.#measure({ check: name, result }, ms),
           onCheck: ({ name }) => this.beats.sayRunning(`check ${name}`, logPath),
         });
       },
     };
+  }
+
+  /** Counts a check for the metrics; a worker that exports none drops it. */
+  #measure(labels: { check: string; result: string }, ms: number): void {
+    this.#context.metricMeter
+      .createHistogram('heartbead_check_duration', 'float', 'seconds', 'how long a check of a rig took, by its result')
+      .record(ms / 1_000, { rig: this.input.rig, ...labels });
   }
 
   #warn(text: string, error: unknown): void {

@@ -15,6 +15,8 @@ export interface ChecksOptions {
   log: CheckLog;
   /** Called when a check begins. */
   onCheck: (check: Check) => void;
+  /** Called when one has ended by itself or was ended for its time. */
+  onChecked: (check: Check, result: 'passed' | 'failed' | 'timed_out', ms: number) => void;
   signal: AbortSignal;
 }
 
@@ -31,12 +33,14 @@ export async function runChecks({
   rig,
   log,
   onCheck,
+  onChecked,
   signal,
 }: ChecksOptions): Promise<FailedCheck | undefined> {
   for (const check of checks) {
     onCheck(check);
     log.say(`check ${check.name}: ${check.command}`);
     const tail = new LogTail();
+    const began = performance.now();
     const { ok, timedOut, how } = await runCheck({
       check,
       tree,
@@ -52,6 +56,7 @@ export async function runChecks({
       drained: (then) => log.drained(then),
     });
     log.say(`check ${check.name} ${how}`);
+    onChecked(check, ok ? 'passed' : timedOut ? 'timed_out' : 'failed', performance.now() - began);
     if (ok) continue;
     tail.push([`[check ${check.name} ${how}]`]);
     return { check: check.name, logTail: tail.text(), timedOut };

@@ -1,0 +1,124 @@
+import { Client, Connection } from '@temporalio/client';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parser } from '@prometheus-io/lezer-promql';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { BeadClient } from '../../src/client/index.js';
+import { until } from '../support/until.js';
+import { Cli, lineOf } from './support/cli.js';
+import { goodAgent, Repository } from './support/repository.js';
+
+let host: Cli;
+let repository: Repository;
+let connection: Connection;
+let client: Client;
+let go: string;
+const queue = `watched-${randomBytes(4).toString('hex')}`;
+const bead = `bead-of-${queue}`;
+
+beforeAll(async () => {
+  const { address, namespace } = inject('devServer');
+  host = new Cli({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, HEARTBEAD_TASK_QUEUE: queue });
+  repository = new Repository();
+  go = join(repository.path, '.git/go');
+  connection = await Connection.connect({ address });
+  client = new Client({ connection, namespace });
+});
+afterAll(async () => {
+  await host.end();
+  await connection.close();
+  repository.remove();
+});
+
+/** The names of the metrics that a PromQL expression reads. @throws Error when it is none. */
+function metricsOf(query: string): string[] {
+  const names: string[] = [];
+  parser.parse(query).iterate({
+    enter: ({ type, from, to }) => {
+      if (type.isError) throw new Error(`no PromQL near ${from}: ${query}`);
+      if (type.name === 'Identifier') names.push(query.slice(from, to));
+    },
+  });
+  if (names.length === 0) throw new Error(`a query that reads nothing: ${query}`);
+  return names;
+}
+
+interface Dashboard {
+  panels: { title: string; targets: { expr: string }[] }[];
+}
+interface Rules {
+  groups: { rules: { alert: string; expr: string }[] }[];
+}
+const file = (name: string): string => readFileSync(new URL(`../../monitoring/${name}`, import.meta.url), 'utf8');
+
+test('what a worker counts is what the dashboard and the alerts read', async () => {
+  expect(metricsOf('sum by (a) (rate(b_total{c="d"}[5m])) > 2 and absent(e)')).toEqual(['b_total', 'e']);
+  expect(() => metricsOf('sum(rate(b[5m])')).toThrow(/no PromQL/);
+  writeFileSync(
+    join(host.home, 'agents.yaml'),
+    stringify({
+      agents: {
+        counts: {
+          command: [
+            'sh',
+            '-c',
+            `echo '{"in":70,"out":5,"cached":20,"usd":0.3}'; until [ -e '${go}' ]; do sleep 0.1; done; ${goodAgent}`,
+          ],
+          prompt: 'stdin',
+          output: {
+            format: 'json-lines',
+            fields: { inputTokens: 'in', outputTokens: 'out', cachedTokens: 'cached', costUsd: 'usd' },
+          },
+        },
+      },
+    }),
+  );
+  const worker = host.start(['worker', '--metrics-port', '0']);
+  const polls = JSON.parse(await lineOf(worker, 'stderr', /the worker polls/)) as { metricsPort: number };
+  const scrape = async (): Promise<string> => (await fetch(`http://127.0.0.1:${polls.metricsPort}/metrics`)).text();
+  await host.json(['rig', 'add', queue, '--repo', repository.path, '--command', 'true', '--check', 'fine=true']);
+  await host.json(['sling', 'Watched', '--id', bead, '--rig', queue, '--agent', 'counts']);
+  const beads = new BeadClient({ client });
+  await until('the agent works', async () => (await beads.view(bead, 5_000)).agent === 'working', 200_000);
+  const during = await scrape();
+  expect(during).toMatch(/^heartbead_agents\{host="\S+"\} 1$/m);
+  expect(during).toMatch(/^heartbead_beads\{status="in_progress"\} 1$/m);
+  writeFileSync(go, '');
+  await until('it is closed', async () => (await beads.view(bead, 5_000)).status === 'closed', 200_000);
+  const text = await scrape();
+  const value = (pattern: RegExp): number =>
+    Number(
+      text
+        .split('\n')
+        .find((line) => pattern.test(line))
+        ?.split(' ')
+        .at(-1),
+    );
+  expect(value(/^heartbead_town_up /)).toBe(1);
+  expect(value(/^heartbead_attempts_ended_total\{.*outcome="done"/)).toBe(1);
+  expect(value(/^heartbead_adoptions_total\{/)).toBe(0);
+  expect(value(/^heartbead_agent_tokens_total\{.*kind="input"/)).toBe(50);
+  expect(value(/^heartbead_agent_tokens_total\{.*kind="cached"/)).toBe(20);
+  expect(value(/^heartbead_attempt_cost_usd_sum\{/)).toBeCloseTo(0.3);
+  expect(value(/^heartbead_check_duration_seconds_count\{.*check="fine".*result="passed"/)).toBe(1);
+  expect(value(/^heartbead_merge_duration_seconds_bucket\{.*outcome="merged".*le="86400"/)).toBe(1);
+  const scraped = new Set([...text.matchAll(/^(\w+)[{ ]/gm)].map(([, name]) => name));
+  const dashboard = JSON.parse(file('grafana-dashboard.json')) as Dashboard;
+  const rules = parse(file('alerts.yaml')) as Rules;
+  const queries = [
+    ...dashboard.panels.flatMap(({ title, targets }) => targets.map(({ expr }) => ({ of: title, expr }))),
+    ...rules.groups.flatMap(({ rules: each }) => each.map(({ alert, expr }) => ({ of: alert, expr }))),
+  ];
+  expect(queries.length).toBeGreaterThan(30);
+  const missing = queries.flatMap(({ of, expr }) =>
+    metricsOf(expr)
+      .filter((name) => !scraped.has(name))
+      .map((name) => `${of}: ${name}`),
+  );
+  expect(missing).toEqual([]);
+  // As many series as there are beads would be the end of Prometheus.
+  const ids = text.split('\n').filter((line) => line.startsWith('heartbead_') && line.includes(bead));
+  expect(ids).toEqual([]);
+}, 600_000);
