@@ -7,10 +7,5 @@ export interface Instant {
   mono: number;
 }
 
-/** The runner's clock; tests put their own in its place. */
-export type Clock = () => Instant;
-
-export const systemClock: Clock = () => ({ wall: Date.now(), mono: performance.now() });
-
 /** @returns milliseconds between two moments, never too few. */
 export const elapsed = (from: Instant, to: Instant): number => Math.max(to.wall - from.wall, to.mono - from.mono);

@@ -18,9 +18,11 @@ import { complain, errorText } from './complain.js';
 import { connectRunner } from './lease/connection.js';
 import type { RunnerLine } from './lease/connection.js';
 import { openControlSocket } from './sockets/control-socket.js';
-import { systemClock } from './instant.js';
 import { readyToLaunch } from './agent/launch-agent.js';
 import { processStartTime } from './processes/process.js';
+import { hostProcesses } from './processes/process-control.js';
+import { FolderWatch } from './attempt/folder-watch.js';
+import { WorkKeeper, workPlaceOf } from './end/work-keeper.js';
 import { RecordKeeper } from './attempt/record-keeper.js';
 import { SocketWatch } from './sockets/socket-watch.js';
 import { chooseSockets, removeSockets } from './sockets/sockets.js';
@@ -29,6 +31,7 @@ import { Supervisor } from './supervisor.js';
 import { openGate } from '../cell/index.js';
 import type { CellPlan } from '../cell/index.js';
 import type { StartAgentInput } from '../contract/index.js';
+import { systemTime } from './time.js';
 import type { RunnerConnection, SpawnOutcome } from './types.js';
 
 /** Whoever spawned us waits at this descriptor. */
@@ -102,20 +105,23 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     sockets,
   });
   const dial = (record: RunnerConnection): RunnerLine => connectRunner(record, `runner:${hostname()}:${process.pid}`);
-  const link = new BeadLink(dial(connection), dir.bead, trouble, dial);
+  const link = new BeadLink(dial(connection), dir.bead, trouble, systemTime, dial);
   // An attempt that began before its host decided this goes on as it began.
   const cell = setup.cell ?? earlierPlan(input.agent.cell);
   const supervisor = new Supervisor({
-    dir,
     input,
     setup,
     adapter,
     cell,
     token,
+    time: systemTime,
     link,
+    processes: hostProcesses,
+    files: dir,
     record,
     lock,
-    clock: systemClock,
+    work: (events) => new WorkKeeper(workPlaceOf(dir, input, setup), events),
+    folder: (onGone) => new FolderWatch(dir.path, input.clocks.beatEvery, systemTime, onGone),
     log,
   });
   onSignals(supervisor);

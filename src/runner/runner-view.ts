@@ -2,7 +2,7 @@ import type { BeatDetails, BeatPhase } from '../contract/index.js';
 import type { AgentWatch } from './agent/agent-watch.js';
 import { beatText } from './beat-text.js';
 import type { FreezeReason, RunnerState } from './types.js';
-import type { WorkKeeper } from './end/work-keeper.js';
+import type { AttemptWork } from './end/attempt-work.js';
 
 /** What the phase of a runner follows from. */
 export interface PhaseFacts {
@@ -39,7 +39,7 @@ export interface DetailFacts extends PhaseFacts {
   spawnedAt?: number | undefined;
   orphan: boolean;
   watch: Pick<AgentWatch, 'lastProgressAt' | 'activity'>;
-  keeper: Pick<WorkKeeper, 'checkpoint' | 'pushProblem'>;
+  keeper: Pick<AttemptWork, 'checkpoint' | 'pushProblem'>;
 }
 
 /** @returns the details of a beat that is sent at `now`. */

@@ -4,52 +4,63 @@ import { cellKind } from '../cell/index.js';
 import type { CellPlan } from '../cell/index.js';
 import { plainLine } from '../contract/index.js';
 import type { AttemptResult, BeadView, BeatDetails, Message, StartAgentInput } from '../contract/index.js';
-import { AgentRequests } from './sockets/agent-requests.js';
-import type { AgentProcess } from './agent/agent-process.js';
 import { AgentWatch } from './agent/agent-watch.js';
-import type { AttemptDir } from './attempt/attempt-dir.js';
-import type { AttemptLock } from './attempt/attempt-lock.js';
-import type { BeadLink } from './lease/bead-link.js';
-import type { ControlHandlers } from './sockets/control-socket.js';
-import { deferred } from './deferred.js';
-import { endAttempt } from './end/end-attempt.js';
-import type { EndCause } from './end/end-attempt.js';
-import { freezeProcesses } from './processes/end-processes.js';
-import type { AttemptProcesses } from './processes/end-processes.js';
-import { passFence } from './lease/fence.js';
-import type { FenceRefusal } from './lease/fence.js';
-import { FolderWatch } from './attempt/folder-watch.js';
-import { Freezer } from './processes/freezer.js';
-import type { Clock } from './instant.js';
-import { RequestRefused } from './sockets/json-server.js';
-import { LeaseKeeper } from './lease/lease-keeper.js';
-import type { Lease } from './lease/lease.js';
 import { MessageBox } from './agent/message-box.js';
 import { NoteQueue } from './agent/note-queue.js';
-import type { RecordKeeper } from './attempt/record-keeper.js';
 import { ProviderRefusalWatch } from './agent/provider-refusal-watch.js';
+import type { RunningAgent } from './agent/running-agent.js';
+import type { AttemptFiles } from './attempt/attempt-files.js';
+import type { AttemptLock } from './attempt/attempt-lock.js';
+import type { RecordKeeper } from './attempt/record-keeper.js';
+import { deferred } from './deferred.js';
+import type { AttemptWork, WorkEvents } from './end/attempt-work.js';
+import { endAttempt } from './end/end-attempt.js';
+import type { EndCause } from './end/end-attempt.js';
+import { LastWordWatch } from './end/last-word-watch.js';
+import { RegularSave } from './end/regular-save.js';
 import { reportResult } from './end/report-result.js';
+import type { BeadLink } from './lease/bead-link.js';
+import { passFence } from './lease/fence.js';
+import type { FenceRefusal } from './lease/fence.js';
+import { LeaseKeeper } from './lease/lease-keeper.js';
+import type { Lease } from './lease/lease.js';
+import { Signaller } from './lease/signaller.js';
+import type { Moment, Part } from './part.js';
+import { AgentTether } from './processes/agent-tether.js';
+import type { AttemptProcesses } from './processes/end-processes.js';
+import { Freezer } from './processes/freezer.js';
+import type { ProcessControl } from './processes/process-control.js';
 import { detailsOf, stateOf } from './runner-view.js';
 import type { DetailFacts } from './runner-view.js';
-import { Signaller } from './lease/signaller.js';
-import { Tether } from './processes/tether.js';
+import { AgentRequests } from './sockets/agent-requests.js';
+import type { ControlHandlers } from './sockets/control-socket.js';
+import { RequestRefused } from './sockets/request-refused.js';
+import type { Time } from './time.js';
 import type { AdoptOutcome, AttemptSetup, RunnerConnection, RunnerState, RunnerStatus, StopRequest } from './types.js';
 import { Waker } from './waker.js';
-import { WorkKeeper } from './end/work-keeper.js';
 
-export interface SupervisorOptions {
-  dir: AttemptDir;
+/** What a supervisor meets the world by: the host's on a host, fakes in the test kit and the simulation. */
+export interface SupervisorPorts {
+  time: Time;
+  link: BeadLink;
+  processes: ProcessControl;
+  files: AttemptFiles;
+  record: Pick<RecordKeeper, 'update'>;
+  lock: Pick<AttemptLock, 'renew'>;
+  /** @returns the attempt's work, which tells of its changes. */
+  work(events: WorkEvents): AttemptWork;
+  /** @returns the part that looks whether the attempt's folder is still there. */
+  folder(onGone: () => void): Part;
+  log: Pick<Logger, 'info' | 'warn'>;
+}
+
+export interface SupervisorOptions extends SupervisorPorts {
   input: StartAgentInput;
   setup: AttemptSetup;
   adapter: AgentAdapter;
   /** How the agent is run. */
   cell: CellPlan;
   token: Uint8Array;
-  link: BeadLink;
-  record: RecordKeeper;
-  lock: AttemptLock;
-  clock: Clock;
-  log: Logger;
 }
 
 /**
@@ -66,81 +77,69 @@ const saveFrozenMs = 20_000;
  */
 const reportLastMs = 5_000;
 
-/** Supervises one attempt, from the fence to the report of its result. */
+/** Supervises one attempt, from the fence to the report of its result, by its {@link Part}s. */
 export class Supervisor implements ControlHandlers {
   readonly watch: AgentWatch;
   readonly desk: AgentRequests;
-  readonly #keeper: WorkKeeper;
+  readonly #parts: readonly Part[];
+  readonly #work: AttemptWork;
   readonly #signaller: Signaller;
   readonly #leaseKeeper: LeaseKeeper;
   readonly #notes: NoteQueue;
   readonly #box: MessageBox;
   readonly #freezer: Freezer;
-  readonly #refusals: ProviderRefusalWatch;
-  readonly #folder: FolderWatch;
-  readonly #fenceWaker = new Waker();
+  readonly #fenceWaker: Waker;
   readonly #fenceOver = deferred<FenceRefusal | { lease: Lease }>();
   #stopAtFence: StopRequest | undefined;
-  #agent: AgentProcess | undefined;
+  #agent: RunningAgent | undefined;
   #spawnedAt: number | undefined;
-  #tether: Tether | undefined;
   #cause: EndCause | undefined;
   #cancelled = false;
   #settled = false;
   #result: AttemptResult | undefined;
   readonly #recorded = deferred<AttemptResult>();
-  readonly #timers = new Set<NodeJS.Timeout>();
 
   constructor(private readonly options: SupervisorOptions) {
-    const { dir, input, setup, adapter, token, link, record, clock, log } = options;
-    const { bead, attempt, clocks } = input;
-    this.#keeper = new WorkKeeper(
-      {
-        bead,
-        attempt,
-        worktree: dir.worktree,
-        remote: input.repo,
-        saves: input.workspace?.saves,
-        baseSha: setup.baseSha,
-        rootSha: setup.rootSha ?? setup.baseSha,
-        goesOnFrom: setup.goesOnFrom ?? input.checkpoint?.sha,
-      },
-      {
-        kept: (kept) => record.update({ kept }),
-        record: (report) => dir.writeReport(report),
-        changed: (checkpoint) => this.#note('runner.json', record.update({ checkpoint })),
-        trouble: this.#trouble,
-      },
-    );
+    const { input, setup, adapter, token, time, link, processes, files, record, lock, log } = options;
+    const { attempt, clocks } = input;
+    this.#fenceWaker = new Waker(time);
+    this.#box = new MessageBox(input.messages);
+    this.#work = options.work({
+      kept: (kept) => record.update({ kept }),
+      record: (report) => files.writeReport(report),
+      changed: (checkpoint) => this.#note('runner.json', record.update({ checkpoint })),
+      trouble: this.#trouble,
+    });
     this.#signaller = new Signaller({
-      vouchKey: this.#keeper.vouchKey,
+      vouchKey: this.#work.vouchKey,
       cell: cellKind(options.cell),
       link,
-      clock,
+      time,
       clocks,
       attempt,
       host: setup.host,
-      checkpoint: () => this.#keeper.checkpoint,
-      saveProblem: () => (this.#keeper.mayPass ? undefined : this.#keeper.pushProblem),
+      checkpoint: () => this.#work.checkpoint,
+      saveProblem: () => (this.#work.mayPass ? undefined : this.#work.pushProblem),
       onEnded: () => this.#movedOn(undefined),
     });
     this.#freezer = new Freezer(
+      processes,
       () => this.#processes(),
       () => this.#changed(),
     );
     this.#leaseKeeper = new LeaseKeeper({
       link,
-      clock,
+      time,
       clocks,
       attempt,
       token,
       signaller: this.#signaller,
       freezer: this.#freezer,
       details: () => this.#details(),
-      saveToken: (fresh) => dir.writeToken(fresh),
-      saveConnection: (fresh) => dir.writeConnection(fresh),
-      onRenewed: () => this.#note('runner.lock', options.lock.renew()),
-      onFrozen: () => void this.#keeper.save(saveFrozenMs),
+      saveToken: (fresh) => files.writeToken(fresh),
+      saveConnection: (fresh) => files.writeConnection(fresh),
+      onRenewed: () => this.#note('runner.lock', lock.renew()),
+      onFrozen: () => void this.#work.save(saveFrozenMs),
       onCancelled: () => {
         this.#cancelled = true;
         this.#end({ by: 'stop', outcome: 'stopped', reason: 'the bead cancelled the attempt' });
@@ -148,34 +147,48 @@ export class Supervisor implements ControlHandlers {
       onMovedOn: (view) => this.#movedOn(view),
       log: (what, details) => log.info({ ...details }, what),
     });
-    this.#notes = new NoteQueue(link, clocks.beatEvery);
-    this.#box = new MessageBox(input.messages);
-    this.#refusals = new ProviderRefusalWatch(clocks.stalledAfter, (cause) => this.#end({ by: 'stop', ...cause }));
-    this.watch = new AgentWatch(adapter, {
-      onProgress: (kind, activity) => this.#signaller.progress(kind, activity),
-      onTrouble: this.#trouble,
-      onFacts: () => this.#note('runner.json', record.update(this.watch.facts)),
-      onRefused: (refusal) => this.#refusals.heard(refusal),
-    });
-    // Nobody could adopt it without: it would hold its agent for ever.
-    this.#folder = new FolderWatch(dir.path, () => this.#endSoon('the folder of the attempt was deleted'));
+    this.#notes = new NoteQueue(link, clocks.beatEvery, time);
+    const refusals = new ProviderRefusalWatch(
+      clocks.stalledAfter,
+      (cause) => this.#end({ by: 'stop', ...cause }),
+      time,
+    );
+    const lastWord = new LastWordWatch(endAfterDone * clocks.stopGrace, time, () =>
+      this.#end({ by: 'stop', outcome: 'lost', reason: 'the agent did not end after it had reported' }),
+    );
+    this.watch = new AgentWatch(
+      adapter,
+      {
+        onProgress: (kind, activity) => this.#signaller.progress(kind, activity),
+        onTrouble: this.#trouble,
+        onFacts: () => this.#note('runner.json', record.update(this.watch.facts)),
+        onRefused: (refusal) => refusals.heard(refusal),
+      },
+      time,
+    );
     this.desk = new AgentRequests({
       attempt,
+      time,
       watch: this.watch,
       signaller: this.#signaller,
       notes: this.#notes,
       box: this.#box,
-      keeper: this.#keeper,
+      keeper: this.#work,
       closed: () => (this.#cause === undefined ? undefined : 'the attempt is being ended'),
-      onDone: () => {
-        this.#timers.add(
-          setTimeout(
-            () => this.#end({ by: 'stop', outcome: 'lost', reason: 'the agent did not end after it had reported' }),
-            endAfterDone * clocks.stopGrace,
-          ),
-        );
-      },
+      onDone: () => lastWord.done(),
     });
+    this.#parts = [
+      // Nobody could adopt it without its folder: it would hold its agent for ever.
+      options.folder(() => this.#endSoon('the folder of the attempt was deleted')),
+      new AgentTether(processes, attempt, (error) => this.#trouble('tether', error)),
+      this.#leaseKeeper,
+      this.#signaller,
+      this.#notes,
+      new RegularSave(this.#work, clocks.checkpointEvery, time),
+      refusals,
+      lastWord,
+      this.#freezer,
+    ];
   }
 
   /** The agent wanted to speak to a host that its sandbox does not let it out to: people see it with its notes. */
@@ -190,11 +203,11 @@ export class Supervisor implements ControlHandlers {
 
   /** Passes the fence. @returns the lease, or why not: then no agent was spawned. */
   async fence(): Promise<FenceRefusal | { lease: Lease }> {
-    const { input, setup, link, clock } = this.options;
-    this.#folder.start(input.clocks.beatEvery);
+    const { input, setup, link, time } = this.options;
+    this.#tell('fencing');
     const passed = await passFence({
       link,
-      clock,
+      time,
       clocks: input.clocks,
       attempt: input.attempt,
       host: setup.host,
@@ -214,48 +227,29 @@ export class Supervisor implements ControlHandlers {
    * @param spawn starts the agent's process.
    * Resolves when the result is on disk and has been reported, or when reporting was given up for now.
    */
-  async supervise(lease: Lease, spawn: () => AgentProcess): Promise<AttemptResult> {
-    const { input, record, log } = this.options;
+  async supervise(lease: Lease, spawn: () => RunningAgent): Promise<AttemptResult> {
+    const { record, log, time } = this.options;
     const agent = spawn();
     this.#agent = agent;
-    this.#spawnedAt = Date.now();
-    if (agent.group !== undefined) {
-      this.#tether = Tether.attach({ pgid: agent.group.pgid, attempt: input.attempt }, (error) =>
-        this.#trouble('tether', error),
-      );
+    this.#spawnedAt = time.now().wall;
+    if (agent.group !== undefined)
       this.#note('runner.json', record.update({ agent: { ...agent.group, spawnedAt: this.#spawnedAt } }));
-    }
     log.info({ agent: agent.group }, 'agent spawned');
     this.#changed();
-    const loops = [this.#leaseKeeper.run(lease), this.#signaller.run(), this.#notes.run()];
-    const saving = setInterval(() => void this.#keeper.save(), input.clocks.checkpointEvery);
+    const loops = this.#parts.map(async (part) => part.spawned?.(agent, lease));
     void agent.exit.then((exit) => {
       log.info({ exit }, 'agent ended');
       this.#end({ by: 'agent', exit });
     });
-    // What was asked for between fence and spawn.
-    this.#freezer.apply();
     if (this.#stopAtFence !== undefined) this.#end({ by: 'stop', ...this.#stopAtFence });
 
     const result = await this.#recorded.promise;
-    clearInterval(saving);
-    this.#folder.stop();
-    for (const timer of this.#timers) clearTimeout(timer);
+    this.#tell('recorded');
     await this.#notes.flush();
-    const { link, clock } = this.options;
-    const reported = await reportResult({
-      link,
-      clock,
-      clocks: input.clocks,
-      result,
-      token: () => this.#leaseKeeper.token,
-      cancelled: () => this.#cancelled,
-      settled: () => this.#settled,
-      onRefused: () => this.#leaseKeeper.becomeOrphan(),
-    });
+    const reported = await this.#report(result);
     // What could not be told while the server was away; a bead that goes on to its merge still keeps it.
     await this.#notes.flush();
-    for (const part of [this.#leaseKeeper, this.#signaller, this.#notes]) part.stop();
+    this.#tell('reported');
     await Promise.all(loops);
     log.info({ result, reported }, 'runner ends');
     return result;
@@ -263,19 +257,19 @@ export class Supervisor implements ControlHandlers {
 
   /** The last act of a crashing runner: nothing may go on unsupervised. */
   freezeAll(): void {
-    if (this.#agent !== undefined) freezeProcesses(this.#processes());
+    if (this.#agent !== undefined) this.options.processes.freeze(this.#processes());
   }
 
   status(): RunnerStatus {
-    const { dir, setup } = this.options;
+    const { input, setup } = this.options;
     const { watch } = this;
     const agent = this.#agent;
-    const keeper = this.#keeper;
+    const work = this.#work;
     const leaseKeeper = this.#leaseKeeper;
     const { text, phase } = this.#details();
     return {
-      bead: dir.bead,
-      attempt: dir.attempt,
+      bead: input.bead,
+      attempt: input.attempt,
       host: setup.host,
       pid: process.pid,
       state: this.#state(),
@@ -290,8 +284,8 @@ export class Supervisor implements ControlHandlers {
         : {}),
       lastProgressAt: watch.lastProgressAt,
       activity: watch.activity,
-      checkpoint: keeper.checkpoint,
-      pushProblem: keeper.pushProblem,
+      checkpoint: work.checkpoint,
+      pushProblem: work.pushProblem,
       result: this.#result,
     };
   }
@@ -314,7 +308,8 @@ export class Supervisor implements ControlHandlers {
       this.#stopAtFence = request;
       this.#fenceWaker.wake();
       const fence = await this.#fenceOver.promise;
-      if (!('lease' in fence)) return { attempt: this.options.dir.attempt, host: this.options.setup.host, ...request };
+      if (!('lease' in fence))
+        return { attempt: this.options.input.attempt, host: this.options.setup.host, ...request };
     }
     this.#end({ by: 'stop', ...request });
     return this.#recorded.promise;
@@ -324,7 +319,7 @@ export class Supervisor implements ControlHandlers {
     if (this.#cause !== undefined) throw new RequestRefused(409, 'the attempt is being ended');
     if (!paused) this.#freezer.thaw('operator');
     // The save goes on in the background: the caller only waits until the processes stand still.
-    else if (this.#freezer.freeze('operator') && this.#agent !== undefined) void this.#keeper.save(saveFrozenMs);
+    else if (this.#freezer.freeze('operator') && this.#agent !== undefined) void this.#work.save(saveFrozenMs);
     this.#fenceWaker.wake();
   }
 
@@ -345,7 +340,7 @@ export class Supervisor implements ControlHandlers {
     this.#note(
       reason,
       this.stop({ outcome: 'lost', reason }).then(() => {
-        setTimeout(settle, reportLastMs).unref();
+        this.options.time.timer(reportLastMs, settle);
       }),
     );
   }
@@ -355,25 +350,25 @@ export class Supervisor implements ControlHandlers {
     const agent = this.#agent;
     if (this.#cause !== undefined || agent === undefined) return;
     this.#cause = cause;
-    this.#refusals.stop();
     this.options.log.info({ cause }, 'the attempt is being ended');
-    this.#leaseKeeper.end();
-    this.#freezer.dissolve();
+    this.#tell('ending');
     this.#changed();
-    const { dir, setup, input, adapter } = this.options;
+    const { files, setup, input, adapter, time, processes } = this.options;
     endAttempt({
-      dir,
+      files,
+      time,
+      control: processes,
       setup,
       clocks: input.clocks,
       adapter,
       cause,
       agent,
       watch: this.watch,
-      keeper: this.#keeper,
+      keeper: this.#work,
       box: this.#box,
       processes: this.#processes(),
       trouble: this.#trouble,
-      onProcessesEnded: () => this.#tether?.release(),
+      onProcessesEnded: () => this.#tell('ended'),
     }).then(
       (result) => {
         this.#result = result;
@@ -382,6 +377,24 @@ export class Supervisor implements ControlHandlers {
       },
       (error: unknown) => this.#recorded.reject(error),
     );
+  }
+
+  #report(result: AttemptResult): Promise<boolean> {
+    const { link, time, input } = this.options;
+    return reportResult({
+      link,
+      time,
+      clocks: input.clocks,
+      result,
+      token: () => this.#leaseKeeper.token,
+      cancelled: () => this.#cancelled,
+      settled: () => this.#settled,
+      onRefused: () => this.#leaseKeeper.becomeOrphan(),
+    });
+  }
+
+  #tell(moment: Moment): void {
+    for (const part of this.#parts) part[moment]?.();
   }
 
   /** The bead has another attempt, or has ended; or it wants this one stopped, and could not tell the host. */
@@ -397,7 +410,7 @@ export class Supervisor implements ControlHandlers {
   #facts(): DetailFacts {
     return {
       host: this.options.setup.host,
-      attempt: this.options.dir.attempt,
+      attempt: this.options.input.attempt,
       spawned: this.#agent !== undefined,
       ending: this.#cause !== undefined,
       frozenBy: this.#freezer.list(),
@@ -405,7 +418,7 @@ export class Supervisor implements ControlHandlers {
       spawnedAt: this.#spawnedAt,
       orphan: this.#leaseKeeper.orphan,
       watch: this.watch,
-      keeper: this.#keeper,
+      keeper: this.#work,
     };
   }
 
@@ -414,12 +427,12 @@ export class Supervisor implements ControlHandlers {
   }
 
   #details(): BeatDetails {
-    return detailsOf(this.#facts(), Date.now());
+    return detailsOf(this.#facts(), this.options.time.now().wall);
   }
 
   #processes(): AttemptProcesses {
     const group = this.#agent?.group;
-    return { attempt: this.options.dir.attempt, group };
+    return { attempt: this.options.input.attempt, group };
   }
 
   /** Brings `runner.json` up to date. */

@@ -1,7 +1,11 @@
+import type { Time } from './time.js';
+
 /** Lets a loop sleep until its next turn, or until something happens that it should look at before. */
 export class Waker {
   #awake = false;
   #resolve: (() => void) | undefined;
+
+  constructor(private readonly time: Time) {}
 
   /** Ends the sleep under way, or else the next one before it begins. */
   wake(): void {
@@ -12,12 +16,13 @@ export class Waker {
   /** @param ms without it only {@link wake} ends the sleep. */
   async sleep(ms?: number): Promise<void> {
     if (!this.#awake) {
-      let timer: NodeJS.Timeout | undefined;
       await new Promise<void>((resolve) => {
-        this.#resolve = resolve;
-        if (ms !== undefined) timer = setTimeout(resolve, ms);
+        const cancel = ms === undefined ? undefined : this.time.timer(ms, resolve);
+        this.#resolve = () => {
+          cancel?.();
+          resolve();
+        };
       });
-      clearTimeout(timer);
       this.#resolve = undefined;
     }
     this.#awake = false;

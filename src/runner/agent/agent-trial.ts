@@ -20,8 +20,9 @@ import { judgeEnd } from '../end/judge-end.js';
 import type { StopCause } from '../end/judge-end.js';
 import { endProcesses } from '../processes/end-processes.js';
 import { openAgentSocket } from '../sockets/agent-socket.js';
-import { RequestRefused } from '../sockets/json-server.js';
+import { RequestRefused } from '../sockets/request-refused.js';
 import { chooseSockets, removeSockets } from '../sockets/sockets.js';
+import { systemTime } from '../time.js';
 import type { AgentReport } from '../types.js';
 import { AgentWatch } from './agent-watch.js';
 import { readyToLaunch } from './launch-agent.js';
@@ -142,7 +143,7 @@ async function runOnce(
     stop ??= cause;
     over();
   };
-  const refused = new ProviderRefusalWatch(timeout, endBy);
+  const refused = new ProviderRefusalWatch(timeout, endBy, systemTime);
   const watch = new AgentWatch(adapter, {
     onProgress: () => undefined,
     onTrouble: (what, error) => note(sheets.stderr, 'nothing', `${what}: ${String(error)}`),
@@ -257,7 +258,7 @@ async function runOnce(
     };
   } finally {
     clearTimeout(timer);
-    refused.stop();
+    refused.ending();
     signal?.removeEventListener('abort', interrupted);
     await gate?.close();
     await server.close();

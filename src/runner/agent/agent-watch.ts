@@ -2,6 +2,8 @@ import { isRefusal } from '../../agents/types.js';
 import type { AgentAdapter, AgentEvent, AgentParser, ParserContext, ProviderRefusal } from '../../agents/types.js';
 import { addUsage, clip, plainLine } from '../../contract/index.js';
 import type { Usage } from '../../contract/index.js';
+import { systemTime } from '../time.js';
+import type { Time } from '../time.js';
 
 /** Kept for the verdict on the end; a program that prints thousands of retries says the same with its last ones. */
 const eventsKept = 50;
@@ -33,6 +35,7 @@ export class AgentWatch {
   constructor(
     private readonly adapter: AgentAdapter,
     private readonly tell: WatchEvents,
+    private readonly time: Pick<Time, 'now'> = systemTime,
   ) {
     this.#parse = adapter.parser();
   }
@@ -69,7 +72,7 @@ export class AgentWatch {
 
   /** The agent has called in, or put something out. */
   progress(kind: 'output' | 'tool' | 'agent', activity?: string): void {
-    this.lastProgressAt = Date.now();
+    this.lastProgressAt = this.time.now().wall;
     const text = activity === undefined ? undefined : oneLine(activity);
     if (text !== undefined && text !== '') this.activity = text;
     this.tell.onProgress(kind, text === '' ? undefined : text);

@@ -1,5 +1,9 @@
 import type { NoteSignal } from '../../contract/index.js';
 import type { BeadLink } from '../lease/bead-link.js';
+import type { Instant } from '../instant.js';
+import { elapsed } from '../instant.js';
+import type { Time } from '../time.js';
+import type { Part } from '../part.js';
 import { Waker } from '../waker.js';
 
 /** Every note is a signal and stays in history: a burst of so many, and one more per minute. */
@@ -7,24 +11,29 @@ const burst = 20;
 const anotherAfterMs = 60_000;
 
 /** Sends the agent's notes and calls for help to the bead, in order, and keeps them until the server has taken them. */
-export class NoteQueue {
+export class NoteQueue implements Part {
   readonly #waiting: NoteSignal[] = [];
-  readonly #waker = new Waker();
-  readonly #retry = new Waker();
+  readonly #waker: Waker;
+  readonly #retry: Waker;
   #running = true;
   #flushing: Promise<boolean> | undefined;
   #left = burst;
-  #countedAt = performance.now();
+  #countedAt: Instant;
 
   constructor(
-    private readonly link: BeadLink,
+    private readonly link: Pick<BeadLink, 'note'>,
     private readonly retryEveryMs: number,
-  ) {}
+    private readonly time: Time,
+  ) {
+    this.#waker = new Waker(time);
+    this.#retry = new Waker(time);
+    this.#countedAt = time.now();
+  }
 
   /** @returns whether there was room. An escalation always finds some. */
   push(note: NoteSignal): boolean {
-    const now = performance.now();
-    this.#left = Math.min(burst, this.#left + (now - this.#countedAt) / anotherAfterMs);
+    const now = this.time.now();
+    this.#left = Math.min(burst, this.#left + elapsed(this.#countedAt, now) / anotherAfterMs);
     this.#countedAt = now;
     if (note.kind === 'note') {
       if (this.#left < 1) return false;
@@ -35,8 +44,8 @@ export class NoteQueue {
     return true;
   }
 
-  /** Sends until {@link stop}. */
-  async run(): Promise<void> {
+  /** Sends until {@link reported}. */
+  async spawned(): Promise<void> {
     while (this.#running) {
       if (this.#waiting.length === 0) await this.#waker.sleep();
       else if (!(await this.flush())) await this.#retry.sleep(this.retryEveryMs);
@@ -60,7 +69,7 @@ export class NoteQueue {
     return true;
   }
 
-  stop(): void {
+  reported(): void {
     this.#running = false;
     this.#waker.wake();
     this.#retry.wake();

@@ -1,33 +1,37 @@
 import { stat } from 'node:fs/promises';
+import type { Part } from '../part.js';
+import { every } from '../time.js';
+import type { Cancel, Time } from '../time.js';
 
 /** Tells, once, that a folder is not there any more, or that another one has taken its place. */
-export class FolderWatch {
-  #timer: NodeJS.Timeout | undefined;
+export class FolderWatch implements Part {
+  #cancel: Cancel | undefined;
   #inode: number | undefined;
 
   constructor(
     private readonly path: string,
+    /** Milliseconds between two looks. */
+    private readonly everyMs: number,
+    private readonly time: Time,
     private readonly onGone: () => void,
   ) {}
 
-  /** @param every milliseconds between two looks. */
-  start(every: number): void {
+  fencing(): void {
     const look = async (): Promise<void> => {
       const inode = await inodeOf(this.path);
-      if (this.#timer === undefined || inode === 'unknown') return;
+      if (this.#cancel === undefined || inode === 'unknown') return;
       this.#inode ??= inode;
       if (inode !== undefined && inode === this.#inode) return;
-      this.stop();
+      this.recorded();
       this.onGone();
     };
-    this.#timer = setInterval(() => void look(), every);
-    this.#timer.unref();
+    this.#cancel = every(this.time, this.everyMs, () => void look());
     void look();
   }
 
-  stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+  recorded(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
   }
 }
 

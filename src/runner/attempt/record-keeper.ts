@@ -7,7 +7,7 @@ export class RecordKeeper {
   #writing: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly dir: AttemptDir,
+    private readonly dir: Pick<AttemptDir, 'writeRunner'>,
     private record: RunnerRecord,
   ) {}
 

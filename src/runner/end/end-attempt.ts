@@ -1,31 +1,34 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentAdapter, AgentExit } from '../../agents/types.js';
 import type { AttemptResult, Clocks } from '../../contract/index.js';
-import type { AgentProcess } from '../agent/agent-process.js';
+import type { RunningAgent } from '../agent/running-agent.js';
 import type { AgentWatch } from '../agent/agent-watch.js';
-import type { AttemptDir } from '../attempt/attempt-dir.js';
-import { endProcesses } from '../processes/end-processes.js';
+import type { AttemptFiles } from '../attempt/attempt-files.js';
 import type { AttemptProcesses } from '../processes/end-processes.js';
+import type { ProcessControl } from '../processes/process-control.js';
 import { judgeEnd } from './judge-end.js';
 import type { StopCause } from './judge-end.js';
 import type { MessageBox } from '../agent/message-box.js';
 import { saveLast } from './save-last.js';
+import { sleep } from '../time.js';
+import type { Time } from '../time.js';
 import type { AttemptSetup } from '../types.js';
-import type { WorkKeeper } from './work-keeper.js';
+import type { AttemptWork } from './attempt-work.js';
 
 /** Why an attempt ends: its agent's process ended, or it is stopped from outside. */
 export type EndCause = { by: 'agent'; exit: AgentExit } | ({ by: 'stop' } & StopCause);
 
 export interface EndOptions {
-  dir: AttemptDir;
+  files: AttemptFiles;
+  time: Time;
   setup: AttemptSetup;
   clocks: Clocks;
   adapter: AgentAdapter;
   cause: EndCause;
+  control: ProcessControl;
   processes: AttemptProcesses;
-  agent: AgentProcess;
+  agent: RunningAgent;
   watch: AgentWatch;
-  keeper: WorkKeeper;
+  keeper: AttemptWork;
   box: MessageBox;
   /** No process of the attempt is left. */
   onProcessesEnded(): void;
@@ -45,15 +48,15 @@ const recordAgainMs = 2_000;
  * this resolves.
  */
 export async function endAttempt(options: EndOptions): Promise<AttemptResult> {
-  const { dir, setup, adapter, cause, agent, watch, keeper, box } = options;
+  const { files, setup, adapter, cause, agent, watch, keeper, box } = options;
   await endAll(options);
   options.onProcessesEnded();
   const exit = cause.by === 'agent' ? cause.exit : await agent.exit;
   await agent.close();
-  await saveLast(dir, keeper);
+  await saveLast(keeper, options.time);
   const verdict = cause.by === 'agent' ? adapter.classify?.(exit, watch.events) : undefined;
   const result = judgeEnd({
-    attempt: dir.attempt,
+    attempt: files.attempt,
     host: setup.host,
     baseSha: setup.baseSha,
     exit,
@@ -78,29 +81,29 @@ export async function endAttempt(options: EndOptions): Promise<AttemptResult> {
 }
 
 /** On disk before it is reported; but a full disk must not keep the bead from hearing of the end. */
-async function record({ dir, trouble }: EndOptions, result: AttemptResult): Promise<void> {
+async function record({ files, time, trouble }: EndOptions, result: AttemptResult): Promise<void> {
   for (let tried = 1; tried <= recordTries; tried++) {
     try {
-      await dir.writeResult(result);
+      await files.writeResult(result);
       return;
     } catch (error) {
       trouble('result.json', error);
       // Deleted: there is nowhere to keep it.
-      if (!(await dir.exists())) return;
-      await sleep(recordAgainMs);
+      if (!(await files.exists())) return;
+      await sleep(time, recordAgainMs);
     }
   }
 }
 
-async function endAll({ cause, clocks, processes, trouble }: EndOptions): Promise<void> {
+async function endAll({ cause, clocks, control, processes, time, trouble }: EndOptions): Promise<void> {
   const graceMs = cause.by === 'agent' ? Math.min(litterGraceMs, clocks.stopGrace) : clocks.stopGrace;
   for (;;) {
     try {
-      await endProcesses({ ...processes, graceMs });
+      await control.end({ ...processes, graceMs });
       return;
     } catch (error) {
       trouble('end of the processes', error);
-      await sleep(endAgainMs);
+      await sleep(time, endAgainMs);
     }
   }
 }

@@ -6,7 +6,8 @@ import { endProcesses } from '../processes/end-processes.js';
 import { judgeEnd } from './judge-end.js';
 import { saveLast } from './save-last.js';
 import { removeSockets } from '../sockets/sockets.js';
-import { WorkKeeper } from './work-keeper.js';
+import { systemTime } from '../time.js';
+import { WorkKeeper, workPlaceOf } from './work-keeper.js';
 
 /**
  * An agent whose runner is dead can report nothing any more: it gets less time to end than the bead's `stopGrace` may
@@ -88,31 +89,19 @@ async function reap(
   if (recorded !== undefined) return recorded;
   if (!input || !setup || !record)
     throw new Error(`attempt ${dir.attempt} of bead ${dir.bead} never had a runner: there is nothing to reap`);
-  const { bead, attempt, clocks } = input;
+  const { attempt, clocks } = input;
   await endProcesses({ attempt, graceMs: Math.min(reapGraceMs, clocks.stopGrace), group: record.agent });
 
-  const keeper = new WorkKeeper(
-    {
-      bead,
-      attempt,
-      worktree: dir.worktree,
-      remote: input.repo,
-      saves: input.workspace?.saves,
-      baseSha: setup.baseSha,
-      goesOnFrom: setup.goesOnFrom ?? input.checkpoint?.sha,
-      rootSha: setup.rootSha ?? setup.baseSha,
-    },
-    {
-      record: (fresh) => dir.writeReport(fresh),
-      changed: () => undefined,
-      kept: () => Promise.resolve(),
-      trouble: onTrouble,
-    },
-  );
+  const keeper = new WorkKeeper(workPlaceOf(dir, input, setup), {
+    record: (fresh) => dir.writeReport(fresh),
+    changed: () => undefined,
+    kept: () => Promise.resolve(),
+    trouble: onTrouble,
+  });
   keeper.checkpoint = record.checkpoint;
   keeper.report = report;
   keeper.kept = record.kept;
-  await saveLast(dir, keeper);
+  await saveLast(keeper, systemTime);
 
   const result = judgeEnd({
     attempt,

@@ -1,12 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { AttemptResult, Clocks } from '../../contract/index.js';
 import type { BeadLink, ReportAnswer } from '../lease/bead-link.js';
 import { elapsed } from '../instant.js';
-import type { Clock } from '../instant.js';
+import { sleep } from '../time.js';
+import type { Time } from '../time.js';
 
 export interface ReportOptions {
   link: BeadLink;
-  clock: Clock;
+  time: Time;
   clocks: Clocks;
   result: AttemptResult;
   /** The token in use. */
@@ -26,7 +26,7 @@ export interface ReportOptions {
  */
 export async function reportResult({
   link,
-  clock,
+  time,
   clocks,
   result,
   token,
@@ -34,10 +34,10 @@ export async function reportResult({
   settled,
   onRefused,
 }: ReportOptions): Promise<boolean> {
-  const begun = clock();
+  const begun = time.now();
   let pauseMs = 250;
   let refused: Uint8Array | undefined;
-  while (!settled() && elapsed(begun, clock()) < clocks.orphanGrace) {
+  while (!settled() && elapsed(begun, time.now()) < clocks.orphanGrace) {
     const used = token();
     if (used !== refused) {
       const answer: ReportAnswer = await (cancelled()
@@ -49,7 +49,7 @@ export async function reportResult({
         onRefused();
       }
     }
-    await sleep(pauseMs);
+    await sleep(time, pauseMs);
     pauseMs = Math.min(pauseMs * 2, 2_000);
   }
   return false;

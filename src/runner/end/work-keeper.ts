@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { Mutex } from 'async-mutex';
 import { attemptRefs } from '../../contract/index.js';
 import {
@@ -13,10 +14,12 @@ import {
   Voucher,
   worktreeStatus,
 } from '../../git/index.js';
-import type { Checkpoint, Saves } from '../../contract/index.js';
+import type { Checkpoint, Saves, StartAgentInput } from '../../contract/index.js';
 import { heavyProblem, leftBehind, meantEntries, uncommittedProblem } from './done-advice.js';
-import { RequestRefused } from '../sockets/json-server.js';
-import type { AgentReport, CheckpointAnswer, DoneAnswer, KeptWork } from '../types.js';
+import type { AttemptWork, WorkEvents } from './attempt-work.js';
+import { RequestRefused } from '../sockets/request-refused.js';
+import type { AttemptDir } from '../attempt/attempt-dir.js';
+import type { AgentReport, AttemptSetup, CheckpointAnswer, DoneAnswer, KeptWork } from '../types.js';
 
 /** Where the work of an attempt lies and where it goes. */
 export interface WorkPlace {
@@ -34,6 +37,18 @@ export interface WorkPlace {
   rootSha: string;
 }
 
+/** @returns where an attempt's work lies and goes, by what is known of it on this host. */
+export const workPlaceOf = (dir: AttemptDir, input: StartAgentInput, setup: AttemptSetup): WorkPlace => ({
+  bead: input.bead,
+  attempt: input.attempt,
+  worktree: dir.worktree,
+  remote: input.repo,
+  saves: input.workspace?.saves,
+  baseSha: setup.baseSha,
+  rootSha: setup.rootSha ?? setup.baseSha,
+  goesOnFrom: setup.goesOnFrom ?? input.checkpoint?.sha,
+});
+
 /** A push that takes longer blocks nothing, but the next save waits for it. */
 const pushWithinMs = 5 * 60_000;
 
@@ -41,7 +56,7 @@ const pushWithinMs = 5 * 60_000;
  * Saves the attempt's work and pushes it, one thing at a time. Failures are shown and tried again later; they never
  * stop an agent.
  */
-export class WorkKeeper {
+export class WorkKeeper implements AttemptWork {
   /** Newest work that is known to be on the remote. */
   checkpoint: Checkpoint | undefined;
   /** Why the newest push failed. */
@@ -60,13 +75,12 @@ export class WorkKeeper {
 
   constructor(
     private readonly place: WorkPlace,
-    private readonly events: {
-      record(report: AgentReport): Promise<void>;
-      changed(checkpoint: Checkpoint): void;
-      kept(work: KeptWork | undefined): Promise<void>;
-      trouble(what: string, error: unknown): void;
-    },
+    private readonly events: WorkEvents,
   ) {}
+
+  hasWorktree(): boolean {
+    return existsSync(this.place.worktree);
+  }
 
   /** Public half of the key by which this runner's word on finished work is known. */
   get vouchKey(): string {

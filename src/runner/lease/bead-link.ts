@@ -5,12 +5,12 @@ import {
   ActivityResetError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import type { Client } from '@temporalio/client';
 import { beadWorkflowId, messages } from '../../contract/index.js';
 import type { AttemptResult, BeadView, BeatDetails, HeartbeatSignal, NoteSignal } from '../../contract/index.js';
 import { sameConnection } from './connection.js';
-import type { RunnerLine } from './connection.js';
+import type { LineClient, RunnerLine } from './connection.js';
 import type { BeatAnswer } from './lease.js';
+import type { Time } from '../time.js';
 import type { RunnerConnection } from '../types.js';
 
 /** What became of a signal or a question. `ended`: there is no such bead any more. */
@@ -34,6 +34,7 @@ export class BeadLink {
     private readonly bead: string,
     /** Hears of every failure that is answered by `unreachable`. */
     private readonly onTrouble: (what: string, error: unknown) => void,
+    private readonly time: Time,
     private readonly dial: (record: RunnerConnection) => RunnerLine = () => {
       throw new Error('this link cannot connect anew');
     },
@@ -41,14 +42,14 @@ export class BeadLink {
 
   #hungUp = false;
 
-  get #client(): Client {
+  get #client(): LineClient {
     return this.line.client;
   }
 
   /** @returns another link to the same bead, not in use yet; undefined when that is the way already in use. */
   redial(record: RunnerConnection): BeadLink | undefined {
     if (sameConnection(record, this.line.record)) return undefined;
-    return new BeadLink(this.dial(record), this.bead, this.onTrouble);
+    return new BeadLink(this.dial(record), this.bead, this.onTrouble, this.time);
   }
 
   /** Everything that follows goes over the other link's connection. @returns false when that was hung up before. */
@@ -76,9 +77,9 @@ export class BeadLink {
    * everything.
    */
   #leave(line: RunnerLine): void {
-    setTimeout(() => {
+    this.time.timer(leftOpenMs, () => {
       line.close().catch((error: unknown) => this.onTrouble('closing a connection', error));
-    }, leftOpenMs).unref();
+    });
   }
 
   async beat(token: Uint8Array, details: BeatDetails, deadlineMs: number): Promise<BeatAnswer> {
@@ -147,7 +148,7 @@ export class BeadLink {
     return 'unreachable';
   }
 
-  #handle(): ReturnType<Client['workflow']['getHandle']> {
+  #handle(): ReturnType<LineClient['workflow']['getHandle']> {
     return this.#client.workflow.getHandle(beadWorkflowId(this.bead));
   }
 

@@ -1,13 +1,14 @@
 import type { BeatDetails, Clocks } from '../../contract/index.js';
 import type { BeadLink } from './bead-link.js';
-import type { Clock, Instant } from '../instant.js';
+import type { Instant } from '../instant.js';
+import type { Time } from '../time.js';
 import { beatDeadline } from './lease.js';
 import type { BeatAnswer } from './lease.js';
 import { Waker } from '../waker.js';
 
 export interface BeaterOptions {
   link: BeadLink;
-  clock: Clock;
+  time: Time;
   clocks: Clocks;
   details(): BeatDetails;
   /** Hears of every answer to a beat with the token in use. */
@@ -17,10 +18,12 @@ export interface BeaterOptions {
 /** The process clock: a beat every `beatEvery` with the token in use, none without one. */
 export class Beater {
   #token: Uint8Array | undefined;
-  readonly #waker = new Waker();
+  readonly #waker: Waker;
   #running = true;
 
-  constructor(private readonly options: BeaterOptions) {}
+  constructor(private readonly options: BeaterOptions) {
+    this.#waker = new Waker(options.time);
+  }
 
   /** Goes on with another token; undefined: waits for one. */
   use(token: Uint8Array | undefined): void {
@@ -30,18 +33,18 @@ export class Beater {
 
   /** Beats until {@link stop}. */
   async run(): Promise<void> {
-    const { clock, clocks, onAnswer } = this.options;
+    const { time, clocks, onAnswer } = this.options;
     while (this.#running) {
       const token = this.#token;
       if (token === undefined) {
         await this.#waker.sleep();
         continue;
       }
-      const sentAt = clock();
+      const sentAt = time.now();
       const answer = await this.try(token);
       // An answer to a token that was replaced meanwhile says nothing about the one in use.
       if (this.#running && token === this.#token) onAnswer(answer, sentAt);
-      await this.#waker.sleep(Math.max(0, clocks.beatEvery - (clock().mono - sentAt.mono)));
+      await this.#waker.sleep(Math.max(0, clocks.beatEvery - (time.now().mono - sentAt.mono)));
     }
   }
 

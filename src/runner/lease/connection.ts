@@ -42,11 +42,28 @@ export function connectionRecord({ address, namespace, tls, apiKey, metadata }: 
   };
 }
 
+/** What a runner asks of the server: the SDK's client on a host. */
+export interface LineClient {
+  readonly activity: {
+    heartbeat(token: Uint8Array, details: unknown): Promise<void>;
+    complete(token: Uint8Array, result: unknown): Promise<void>;
+    reportCancellation(token: Uint8Array, details: unknown): Promise<void>;
+  };
+  readonly workflow: {
+    getHandle(workflowId: string): {
+      signal(name: string, payload: unknown): Promise<void>;
+      query<T>(name: string): Promise<T>;
+    };
+  };
+  /** @param deadline by the system's clock: it goes over the network. */
+  withDeadline<T>(deadline: number, call: () => Promise<T>): Promise<T>;
+}
+
 /** A connection to the server that a runner uses or has used. */
 export interface RunnerLine {
   /** By what it was made; two equal ones are one and the same way to the server. */
   readonly record: RunnerConnection;
-  readonly client: Client;
+  readonly client: LineClient;
   close(): Promise<void>;
 }
 

@@ -2,7 +2,7 @@ import { isFinal } from '../../contract/index.js';
 import type { BeadView, BeatDetails, Clocks } from '../../contract/index.js';
 import type { BeadLink, Delivery } from './bead-link.js';
 import { elapsed } from '../instant.js';
-import type { Clock } from '../instant.js';
+import type { Time } from '../time.js';
 import { beatDeadline } from './lease.js';
 import type { Lease } from './lease.js';
 import type { SpawnOutcome } from '../types.js';
@@ -12,7 +12,7 @@ export type FenceRefusal = Extract<SpawnOutcome, { fenced: false }>;
 
 export interface FenceOptions {
   link: BeadLink;
-  clock: Clock;
+  time: Time;
   clocks: Clocks;
   attempt: string;
   host: string;
@@ -61,15 +61,15 @@ export function claimProblem(
  * Waits while somebody has paused the attempt. A server or a bead that does not answer is tried for `heartbeatTimeout`.
  */
 export async function passFence(options: FenceOptions): Promise<{ lease: Lease } | FenceRefusal> {
-  const { link, clock, clocks, attempt, host, waker } = options;
+  const { link, time, clocks, attempt, host, waker } = options;
   /** The token in use when the bead took the claim. */
   let claimedBy: Uint8Array | undefined;
-  let goodAt = clock();
-  const tooLong = (): boolean => elapsed(goodAt, clock()) >= clocks.heartbeatTimeout;
+  let goodAt = time.now();
+  const tooLong = (): boolean => elapsed(goodAt, time.now()) >= clocks.heartbeatTimeout;
   for (; ; await waker.sleep(Math.min(clocks.beatEvery, clocks.heartbeatTimeout / 4))) {
     const stopped = options.stopped();
     if (stopped !== undefined) return refuse('bead', `stopped before the agent was spawned: ${stopped}`);
-    const sentAt = clock();
+    const sentAt = time.now();
     const token = options.token();
     const answer = await link.beat(token, options.details(), beatDeadline(clocks));
     switch (answer) {
@@ -107,7 +107,7 @@ export async function passFence(options: FenceOptions): Promise<{ lease: Lease }
     if (problem === 'wait') continue;
     if (problem !== undefined) return problem;
     if (
-      elapsed(sentAt, clock()) < Math.min(clocks.orphanGrace, clocks.heartbeatTimeout) &&
+      elapsed(sentAt, time.now()) < Math.min(clocks.orphanGrace, clocks.heartbeatTimeout) &&
       options.stopped() === undefined &&
       !options.paused()
     ) {

@@ -3,17 +3,20 @@ import type { BeadLink } from './bead-link.js';
 import { Beater } from './beater.js';
 import type { Freezer } from '../processes/freezer.js';
 import { elapsed } from '../instant.js';
-import type { Clock, Instant } from '../instant.js';
-import { RequestRefused } from '../sockets/json-server.js';
+import type { Instant } from '../instant.js';
+import type { Cancel, Time } from '../time.js';
+import { RequestRefused } from '../sockets/request-refused.js';
 import { beatRenews, leaseIsOver, renewLease } from './lease.js';
 import type { BeatAnswer, Lease } from './lease.js';
+import type { RunningAgent } from '../agent/running-agent.js';
+import type { Part } from '../part.js';
 import type { RunnerConnection } from '../types.js';
 import { OrphanWatch } from './orphan-watch.js';
 import type { Signaller } from './signaller.js';
 
 export interface LeaseKeeperOptions {
   link: BeadLink;
-  clock: Clock;
+  time: Time;
   clocks: Clocks;
   attempt: string;
   token: Uint8Array;
@@ -36,38 +39,34 @@ export interface LeaseKeeperOptions {
 }
 
 /**
- * The lease is looked at so often at least: well within the half minute by which `suspectGrace` exceeds `orphanGrace`.
- */
-const lookEveryMs = 1_000;
-
-/**
  * Holds the attempt's lease: by beats while its token is good, by the bead's own word while it is an orphan; lets the
  * agent stand still without.
  */
-export class LeaseKeeper {
+export class LeaseKeeper implements Part {
   token: Uint8Array;
   #lease: Lease;
   readonly #beater: Beater;
   readonly #orphans: OrphanWatch;
-  #looking: NodeJS.Timeout | undefined;
+  /** Set while the end of the lease is waited for: not once it is over, and until it is renewed. */
+  #alarm: Cancel | undefined;
   #last: BeatAnswer | undefined;
   /** The attempt is being ended: its processes are to run, so that they can end. */
   #ending = false;
 
   constructor(private readonly options: LeaseKeeperOptions) {
-    const { link, clock, clocks, attempt, signaller } = options;
+    const { link, time, clocks, attempt, signaller } = options;
     this.token = options.token;
-    this.#lease = { renewedAt: clock() };
+    this.#lease = { renewedAt: time.now() };
     this.#beater = new Beater({
       link,
-      clock,
+      time,
       clocks,
       details: () => options.details(),
       onAnswer: (answer, sentAt) => this.#answered(answer, sentAt),
     });
     this.#orphans = new OrphanWatch({
       link,
-      clock,
+      time,
       clocks,
       attempt,
       ask: () => signaller.sendNow('orphan'),
@@ -82,26 +81,26 @@ export class LeaseKeeper {
 
   /** Milliseconds since the request that renewed the lease was sent. */
   get age(): number {
-    return elapsed(this.#lease.renewedAt, this.options.clock());
+    return elapsed(this.#lease.renewedAt, this.options.time.now());
   }
 
-  /** Keeps the lease that the fence has got until {@link stop}. */
-  async run(lease: Lease): Promise<void> {
+  /** Keeps the lease that the fence has got until {@link reported}. */
+  async spawned(_agent: RunningAgent, lease: Lease): Promise<void> {
     this.#lease = lease;
     this.#beater.use(this.token);
-    this.#looking = setInterval(() => this.#look(), Math.min(lookEveryMs, this.options.clocks.orphanGrace / 10));
+    this.#watchLease();
     await Promise.all([this.#beater.run(), this.#orphans.run()]);
   }
 
-  stop(): void {
-    clearInterval(this.#looking);
-    this.#beater.stop();
-    this.#orphans.stop();
+  /** From now on nothing is frozen for want of a lease; beats go on. */
+  ending(): void {
+    this.#ending = true;
+    this.#alarm?.();
   }
 
-  /** From now on nothing is frozen for want of a lease; beats go on. */
-  end(): void {
-    this.#ending = true;
+  reported(): void {
+    this.#beater.stop();
+    this.#orphans.stop();
   }
 
   /** The server does not know the token any more. */
@@ -120,12 +119,12 @@ export class LeaseKeeper {
    */
   async adopt(token: Uint8Array, connection?: RunnerConnection): Promise<void> {
     const { link } = this.options;
-    let sentAt = this.options.clock();
+    let sentAt = this.options.time.now();
     const redialled = connection === undefined ? undefined : link.redial(connection);
     let answer = await this.#beater.try(token, redialled);
     if (redialled !== undefined && answer === 'unreachable') {
       // The host may be the one that cannot get through, or have an older key than the runner.
-      sentAt = this.options.clock();
+      sentAt = this.options.time.now();
       const byOwnWay = await this.#beater.try(token);
       if (byOwnWay !== 'unreachable' || !this.orphan) {
         redialled.hangUp();
@@ -185,17 +184,25 @@ export class LeaseKeeper {
     this.#lease = renewLease(this.#lease, sentAt);
     this.options.onRenewed();
     // A renewal that was long on its way may be over already.
-    if (!this.#over() && this.options.freezer.thaw('lease'))
-      this.options.log('the lease is renewed: the agent goes on');
+    if (this.#over()) return;
+    if (this.options.freezer.thaw('lease')) this.options.log('the lease is renewed: the agent goes on');
+    if (this.#alarm === undefined) this.#watchLease();
   }
 
-  #look(): void {
-    if (this.#ending || !this.#over() || !this.options.freezer.freeze('lease')) return;
-    this.options.log('the lease ran out: the agent is frozen', { age: this.age });
-    this.options.onFrozen();
+  /** Freezes the agent when the lease is over. One alarm for many renewals: it looks then what has come meanwhile. */
+  #watchLease(): void {
+    if (this.#ending) return;
+    const { time, clocks, freezer, log, onFrozen } = this.options;
+    this.#alarm = time.alarm(this.#lease.renewedAt, clocks.orphanGrace, () => {
+      this.#alarm = undefined;
+      if (!this.#over()) return this.#watchLease();
+      if (!freezer.freeze('lease')) return;
+      log('the lease ran out: the agent is frozen', { age: this.age });
+      onFrozen();
+    });
   }
 
   #over(): boolean {
-    return leaseIsOver(this.#lease, this.options.clock(), this.options.clocks);
+    return leaseIsOver(this.#lease, this.options.time.now(), this.options.clocks);
   }
 }

@@ -1,12 +1,13 @@
 import type { BeadView, Clocks } from '../../contract/index.js';
 import type { BeadLink, Delivery } from './bead-link.js';
-import type { Clock, Instant } from '../instant.js';
+import type { Instant } from '../instant.js';
+import type { Time } from '../time.js';
 import { judgeOrphan, orphanEvery } from './lease.js';
 import { Waker } from '../waker.js';
 
 export interface OrphanWatchOptions {
   link: BeadLink;
-  clock: Clock;
+  time: Time;
   clocks: Clocks;
   attempt: string;
   /** Sends the `orphan` signal. */
@@ -24,9 +25,11 @@ export interface OrphanWatchOptions {
 export class OrphanWatch {
   #active = false;
   #running = true;
-  readonly #waker = new Waker();
+  readonly #waker: Waker;
 
-  constructor(private readonly options: OrphanWatchOptions) {}
+  constructor(private readonly options: OrphanWatchOptions) {
+    this.#waker = new Waker(options.time);
+  }
 
   get orphan(): boolean {
     return this.#active;
@@ -60,8 +63,8 @@ export class OrphanWatch {
 
   /** @returns whether the bead could be asked. */
   async #look(): Promise<boolean> {
-    const { link, clock, attempt, ask, onRenewed, onMovedOn } = this.options;
-    const sentAt = clock();
+    const { link, time, attempt, ask, onRenewed, onMovedOn } = this.options;
+    const sentAt = time.now();
     const before = await link.view();
     if (before === 'unreachable') return false;
     const asked = before === 'ended' ? 'ended' : await ask();

@@ -1,13 +1,14 @@
 import type { AttemptCell, Checkpoint, Clocks, HeartbeatKind, HeartbeatSignal } from '../../contract/index.js';
 import type { BeadLink, Delivery } from './bead-link.js';
-import type { Clock } from '../instant.js';
+import type { Time } from '../time.js';
 import { emptyPlan, planAccepted, planAcknowledged, planLife, planProgress, signalDue } from './signal-plan.js';
 import type { LifeKind, ProgressKind, SignalPlan } from './signal-plan.js';
+import type { Part } from '../part.js';
 import { Waker } from '../waker.js';
 
 export interface SignallerOptions {
   link: BeadLink;
-  clock: Clock;
+  time: Time;
   clocks: Clocks;
   attempt: string;
   host: string;
@@ -27,14 +28,17 @@ export interface SignallerOptions {
  * The progress clock: tells the bead by `heartbeat` signals what {@link signalDue} finds worth telling. What did not
  * get through is tried again.
  */
-export class Signaller {
+export class Signaller implements Part {
   #plan: SignalPlan = emptyPlan;
-  readonly #waker = new Waker();
+  readonly #waker: Waker;
   /** News must not shorten the wait after a failure: a chatty agent would hammer at a server that is away. */
-  readonly #retry = new Waker();
+  readonly #retry: Waker;
   #running = true;
 
-  constructor(private readonly options: SignallerOptions) {}
+  constructor(private readonly options: SignallerOptions) {
+    this.#waker = new Waker(options.time);
+    this.#retry = new Waker(options.time);
+  }
 
   life(kind: LifeKind): void {
     this.#change(planLife(this.#plan, kind));
@@ -52,11 +56,11 @@ export class Signaller {
     if (ids.length > 0) this.#change(planAcknowledged(this.#plan, ids));
   }
 
-  /** Sends until {@link stop}, or until the bead has ended. */
-  async run(): Promise<void> {
-    const { clock, clocks, onEnded } = this.options;
+  /** Sends until {@link reported}, or until the bead has ended. */
+  async spawned(): Promise<void> {
+    const { time, clocks, onEnded } = this.options;
     while (this.#running) {
-      const due = signalDue(this.#plan, clock(), clocks);
+      const due = signalDue(this.#plan, time.now(), clocks);
       if (due === undefined || 'inMs' in due) {
         await this.#waker.sleep(due?.inMs);
         continue;
@@ -74,7 +78,7 @@ export class Signaller {
     }
   }
 
-  stop(): void {
+  reported(): void {
     this.#running = false;
     this.#waker.wake();
     this.#retry.wake();
@@ -87,7 +91,7 @@ export class Signaller {
 
   async #send(kind: HeartbeatKind): Promise<Delivery> {
     const sent = this.#plan;
-    const sentAt = this.options.clock();
+    const sentAt = this.options.time.now();
     const delivery = await this.options.link.signal(this.#payload(kind, sent));
     if (delivery === 'accepted') this.#plan = planAccepted(this.#plan, sent, kind, sentAt);
     return delivery;

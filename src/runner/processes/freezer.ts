@@ -1,12 +1,14 @@
-import { freezeProcesses, thawProcesses } from './end-processes.js';
+import type { Part } from '../part.js';
 import type { AttemptProcesses } from './end-processes.js';
+import type { ProcessControl } from './process-control.js';
 import type { FreezeReason } from '../types.js';
 
 /** Lets the agent's processes stand still while there is a reason for it, and run when the last one is gone. */
-export class Freezer {
+export class Freezer implements Part {
   readonly #reasons = new Set<FreezeReason>();
 
   constructor(
+    private readonly control: ProcessControl,
     private readonly processes: () => AttemptProcesses,
     /** Called when the reasons have changed, after the processes were stopped or continued. */
     private readonly onChange: () => void,
@@ -16,7 +18,7 @@ export class Freezer {
   freeze(reason: FreezeReason): boolean {
     if (this.#reasons.has(reason)) return false;
     this.#reasons.add(reason);
-    if (this.#reasons.size === 1) freezeProcesses(this.processes());
+    if (this.#reasons.size === 1) this.control.freeze(this.processes());
     this.onChange();
     return true;
   }
@@ -24,14 +26,14 @@ export class Freezer {
   /** @returns whether it was news. */
   thaw(reason: FreezeReason): boolean {
     if (!this.#reasons.delete(reason)) return false;
-    if (this.#reasons.size === 0) thawProcesses(this.processes());
+    if (this.#reasons.size === 0) this.control.thaw(this.processes());
     this.onChange();
     return true;
   }
 
-  /** Stops processes that have come up since. */
-  apply(): void {
-    if (this.#reasons.size > 0) freezeProcesses(this.processes());
+  /** What was asked for between fence and spawn. */
+  spawned(): void {
+    if (this.#reasons.size > 0) this.control.freeze(this.processes());
   }
 
   has(reason: FreezeReason): boolean {
@@ -43,7 +45,7 @@ export class Freezer {
   }
 
   /** The processes are to be ended: they get a signal to go on with that, and stay free. */
-  dissolve(): void {
+  ending(): void {
     this.#reasons.clear();
   }
 }

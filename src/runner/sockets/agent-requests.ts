@@ -1,11 +1,12 @@
 import type { AgentWatch } from '../agent/agent-watch.js';
 import type { AgentCalls } from './agent-socket.js';
-import { RequestRefused } from './json-server.js';
+import { RequestRefused } from './request-refused.js';
 import type { MessageBox } from '../agent/message-box.js';
 import type { NoteQueue } from '../agent/note-queue.js';
 import type { Signaller } from '../lease/signaller.js';
 import type { CheckpointAnswer, DoneAnswer, MessagesAnswer } from '../types.js';
-import type { WorkKeeper } from '../end/work-keeper.js';
+import type { AttemptWork } from '../end/attempt-work.js';
+import type { Time } from '../time.js';
 
 export interface AgentRequestsOptions {
   attempt: string;
@@ -13,7 +14,8 @@ export interface AgentRequestsOptions {
   signaller: Signaller;
   notes: NoteQueue;
   box: MessageBox;
-  keeper: WorkKeeper;
+  keeper: AttemptWork;
+  time: Time;
   /** Why calls that change something are refused now; undefined while all is well. */
   closed(): string | undefined;
   /** The agent has reported done: it has a while to end by itself. */
@@ -59,8 +61,8 @@ export class AgentRequests implements AgentCalls {
 
   async escalate(text: string): Promise<void> {
     this.#open('asks for a person');
-    const { keeper, notes, attempt } = this.options;
-    await keeper.reported({ kind: 'escalated', text, at: Date.now() });
+    const { keeper, notes, attempt, time } = this.options;
+    await keeper.reported({ kind: 'escalated', text, at: time.now().wall });
     notes.push({ attempt, text, kind: 'escalation' });
   }
 

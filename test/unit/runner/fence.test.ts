@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { BeadView } from '../../../src/contract/index.js';
 import { defaultClocks } from '../../../src/domain/index.js';
-import { systemClock } from '../../../src/runner/instant.js';
+import { systemTime } from '../../../src/runner/time.js';
 import type { BeadLink } from '../../../src/runner/lease/bead-link.js';
 import { passFence } from '../../../src/runner/lease/fence.js';
 import { Waker } from '../../../src/runner/waker.js';
@@ -17,7 +17,7 @@ function atTheFence(): {
 } {
   let token = new Uint8Array([1]);
   let [paused, onHost, claims, beats] = [true, false, 0, 0];
-  const waker = new Waker();
+  const waker = new Waker(systemTime);
   const current = { id: '1-a', host: 'h' };
   const link = {
     beat: async () => {
@@ -28,7 +28,7 @@ function atTheFence(): {
   } as unknown as BeadLink;
   const passed = passFence({
     link,
-    clock: systemClock,
+    time: systemTime,
     clocks: { ...defaultClocks, beatEvery: 5 },
     attempt: '1-a',
     host: 'h',

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import type { Saves } from '../../../src/contract/index.js';
 import { createWorktree, resolveBase } from '../../../src/git/index.js';
-import type { AttemptDir } from '../../../src/runner/index.js';
+import { systemTime } from '../../../src/runner/time.js';
 import { saveLast } from '../../../src/runner/end/save-last.js';
 import { WorkKeeper } from '../../../src/runner/end/work-keeper.js';
 import { git, mirrorOf, put, remoteSha, useLab } from '../git/lab.js';
@@ -28,7 +28,7 @@ it('saves that a rig wants on the host do not leave it, and nobody waits for the
     );
   const keeper = keeperWith({ policy: 'host' });
   const save = vi.spyOn(keeper, 'save');
-  await saveLast({ worktree } as AttemptDir, keeper);
+  await saveLast(keeper, systemTime);
   expect(save).toHaveBeenCalledTimes(1);
   expect(await save.mock.results[0]?.value).toMatchObject({ pushed: false, checkpoint: { ref, wip: true } });
   expect(keeper).toMatchObject({ pushProblem: undefined, checkpoint: undefined });
