@@ -79,9 +79,9 @@ async function signShared(file: string): Promise<void> {
  * names of both sides.
  */
 async function mergeTarget(branch: string): Promise<void> {
-  await git('fetch', '--quiet', 'origin', branch);
+  // Its runner has fetched it; a sandbox may have neither the repository nor the keys to it.
   try {
-    await git('merge', '--quiet', '--no-edit', 'FETCH_HEAD');
+    await git('merge', '--quiet', '--no-edit', `origin/${branch}`);
     return;
   } catch (error) {
     const paths = (await git('diff', '--name-only', '--diff-filter=U')).split('\n').filter((path) => path !== '');

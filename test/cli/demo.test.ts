@@ -10,7 +10,8 @@ const program = at('dist/cli/demo.js');
 
 let cli: Cli;
 beforeAll(() => {
-  cli = new Cli({ TEMPORAL_CLI_PATH: inject('devServerProgram') });
+  // As its users run it: in a sandbox, where the machine can make one.
+  cli = new Cli({ TEMPORAL_CLI_PATH: inject('devServerProgram'), HEARTBEAD_SANDBOX: 'auto' });
 });
 afterAll(() => cli.end());
 

@@ -256,7 +256,7 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
         draft,
         landing,
         `conflict with ${result.target} in ${paths}`,
-        `Your branch conflicts with ${result.target} (at ${result.targetSha.slice(0, 12)}). Run \`git fetch origin\` and \`git merge origin/${result.target}\`, resolve the conflicts, commit, and report done. The conflicts are in: ${paths}.`,
+        `Your branch conflicts with ${result.target} (at ${result.targetSha.slice(0, 12)}). Run \`git merge origin/${result.target}\` (it is there as it was when this attempt began), resolve the conflicts, commit, and report done. The conflicts are in: ${paths}.`,
       );
     }
     case 'unrelated':
