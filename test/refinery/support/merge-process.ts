@@ -5,6 +5,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { asyncLocalStorage, Context } from '@temporalio/activity';
+import { noopMetricMeter } from '@temporalio/common';
 import { createRefineryActivities } from '../../../src/activities/refinery/index.js';
 import type { MergeInput } from '../../../src/contract/index.js';
 
@@ -33,6 +34,7 @@ const context = Reflect.construct(Context, [
   () => undefined,
   undefined,
   log,
+  noopMetricMeter,
 ]) as Context;
 const outcome = await asyncLocalStorage.run(context, () => merge(input));
 process.stdout.write(`${JSON.stringify(outcome)}\n`);
