@@ -404,7 +404,13 @@ export class Supervisor implements ControlHandlers {
     // With a recorded result there is nobody left to report it to.
     if (this.#result !== undefined && stopping === undefined) this.#settled = true;
     const reason = view === undefined ? 'the bead has ended' : 'the bead has moved on to another attempt';
-    this.#end({ by: 'stop', outcome: stopping?.outcome ?? 'stopped', reason: stopping?.reason ?? reason });
+    this.#end({
+      by: 'stop',
+      // With its lease over the bead may have started another attempt, whose agent must stay the only one that runs.
+      atOnce: stopping === undefined && this.#freezer.list().length > 0,
+      outcome: stopping?.outcome ?? 'stopped',
+      reason: stopping?.reason ?? reason,
+    });
   }
 
   #facts(): DetailFacts {

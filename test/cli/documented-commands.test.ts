@@ -44,6 +44,7 @@ const notRunHere: Record<string, string> = {
   'npm run package': 'what it makes is installed and used by test/scripts/package.test.ts',
   'npm i -g ./heartbead-0.1.0.tgz': 'test/scripts/package.test.ts',
   'heartbead service install': "writes into the user's home: test/unit/cli/service.test.ts",
+  'heartbead worker --metrics-port 9464': 'a worker with this option: test/cli/watched.test.ts',
   'heartbead up --versioning auto': 'a worker with this flag: test/process/upgrade.test.ts',
   'heartbead upgrade to BUILD': 'needs two builds: test/process/upgrade.test.ts',
   'heartbead upgrade rollback': 'needs two builds: test/process/upgrade.test.ts',
@@ -160,7 +161,7 @@ beforeAll(async () => {
   writeFileSync(join(cli.home, 'agents.yaml'), blocksOf('docs/agents.md', 'yaml')[0] ?? '');
   const secret = join(cli.home, 'chat.secret');
   writeFileSync(secret, 'a secret\n');
-  const hooks = (blocksOf('docs/operators.md', 'json')[0] ?? '')
+  const hooks = (blocksOf('docs/operators.md', 'json').find((block) => block.includes('"hooks"')) ?? '')
     .replace('https://example.org', `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`)
     .replace('/etc/heartbead/chat.secret', secret);
   writeFileSync(join(cli.home, 'notifications.json'), hooks);
@@ -266,7 +267,7 @@ describe('what an operator does', () => {
     await fine('heartbead retry BEAD', { BEAD: one });
     await fine('heartbead retry BEAD --now', { BEAD: other });
     await seen(one, 'is blocked again', ({ status, attemptCount }) => status === 'blocked' && attemptCount === 2);
-    expect((await cli.run(['pause', one])).code).toBe(0);
+    await fine('heartbead pause BEAD', { BEAD: one });
     await fine('heartbead resume BEAD', { BEAD: one });
   });
 

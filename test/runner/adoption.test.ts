@@ -4,7 +4,7 @@ import { attemptRefs } from '../../src/contract/index.js';
 import { inspectAttempt, RunnerRefusedError } from '../../src/runner/index.js';
 import { allFrozen, allRunning, processesOf } from './support/processes.js';
 import { openLine } from './support/tcp-proxy.js';
-import { startTown } from './support/town.js';
+import { git, startTown } from './support/town.js';
 import type { Attempt, Town } from './support/town.js';
 import { until } from '../support/until.js';
 
@@ -129,6 +129,24 @@ describe('a runner whose token is void', () => {
         () => false,
         () => true,
       ),
+    );
+  });
+
+  test('and does not let an agent that stands still run again to end: the bead may have another one', async () => {
+    const { attempt } = await orphaned({
+      agent: {
+        adapter: 'shell',
+        command: 'trap "echo again >> work" TERM; echo begun > work; echo works; while :; do sleep 0.1; done',
+      },
+      clocks: { orphanGrace: 4_000 },
+    });
+    await attempt.order('deaf');
+    await until('the agent stands still', () => allFrozen(attempt));
+    await attempt.order('move-on');
+    await until('the end', async () => (await inspectAttempt(attempt.dir)).kind === 'ended');
+    expect(processesOf(attempt)).toEqual([]);
+    expect(await git(attempt.origin, 'show', `${attemptRefs.wip(attempt.bead, attempt.dir.attempt)}:work`)).toBe(
+      'begun',
     );
   });
 

@@ -56,6 +56,19 @@ describe('a runner that dies by SIGKILL', () => {
     expect(await reapAttempt(attempt.dir, 'twice')).toEqual(result);
   });
 
+  test('its agent does not run again, not even to end by itself: the bead may have another one', async () => {
+    const attempt = await spawned(
+      'trap "echo again >> work" TERM; echo begun > work; echo works; while :; do sleep 0.1; done',
+    );
+    await killRunner(attempt);
+    await until('the agent stands still', () => allFrozen(attempt));
+    await reapAttempt(attempt.dir, 'its runner died');
+    expect(processesOf(attempt)).toEqual([]);
+    expect(await git(attempt.origin, 'show', `${attemptRefs.wip(attempt.bead, attempt.dir.attempt)}:work`)).toBe(
+      'begun',
+    );
+  });
+
   test('its last words are told with the loss', async () => {
     const attempt = await spawned('echo works; while :; do sleep 0.1; done');
     await killRunner(attempt);

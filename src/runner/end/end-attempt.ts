@@ -15,7 +15,13 @@ import type { AttemptSetup } from '../types.js';
 import type { AttemptWork } from './attempt-work.js';
 
 /** Why an attempt ends: its agent's process ended, or it is stopped from outside. */
-export type EndCause = { by: 'agent'; exit: AgentExit } | ({ by: 'stop' } & StopCause);
+export type EndCause =
+  | { by: 'agent'; exit: AgentExit }
+  | ({
+      by: 'stop';
+      /** The bead may have another agent by now: what stands still must not run again, not even to end. */
+      atOnce?: boolean;
+    } & StopCause);
 
 export interface EndOptions {
   files: AttemptFiles;
@@ -95,8 +101,13 @@ async function record({ files, time, trouble }: EndOptions, result: AttemptResul
   }
 }
 
+function graceFor(cause: EndCause, { stopGrace }: Pick<Clocks, 'stopGrace'>): number {
+  if (cause.by === 'agent') return Math.min(litterGraceMs, stopGrace);
+  return cause.atOnce === true ? 0 : stopGrace;
+}
+
 async function endAll({ cause, clocks, control, processes, time, trouble }: EndOptions): Promise<void> {
-  const graceMs = cause.by === 'agent' ? Math.min(litterGraceMs, clocks.stopGrace) : clocks.stopGrace;
+  const graceMs = graceFor(cause, clocks);
   for (;;) {
     try {
       await control.end({ ...processes, graceMs });

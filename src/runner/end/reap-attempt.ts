@@ -10,10 +10,10 @@ import { systemTime } from '../time.js';
 import { WorkKeeper, workPlaceOf } from './work-keeper.js';
 
 /**
- * An agent whose runner is dead can report nothing any more: it gets less time to end than the bead's `stopGrace` may
- * be.
+ * An agent whose runner is dead stands still (`AgentTether`), and its bead may have another one by now: it is killed as
+ * it stands, since a moment to end by itself would be one in which two agents run.
  */
-const reapGraceMs = 5_000;
+const reapGraceMs = 0;
 /** A reaper whose machine is gone had the longest push behind it after so long. */
 const reapLeaseMs = 5 * 60_000;
 const lastWordsChars = 400;
@@ -89,8 +89,8 @@ async function reap(
   if (recorded !== undefined) return recorded;
   if (!input || !setup || !record)
     throw new Error(`attempt ${dir.attempt} of bead ${dir.bead} never had a runner: there is nothing to reap`);
-  const { attempt, clocks } = input;
-  await endProcesses({ attempt, graceMs: Math.min(reapGraceMs, clocks.stopGrace), group: record.agent });
+  const { attempt } = input;
+  await endProcesses({ attempt, graceMs: reapGraceMs, group: record.agent });
 
   const keeper = new WorkKeeper(workPlaceOf(dir, input, setup), {
     record: (fresh) => dir.writeReport(fresh),
