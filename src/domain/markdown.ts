@@ -6,7 +6,7 @@ import { markdownText } from '../contract/index.js';
  * The server takes at most 20,000 bytes of details; three quarters of that many characters leave room for those of two
  * bytes.
  */
-export const panelChars = 15_000;
+const panelChars = 15_000;
 
 /** Instants, not durations: a panel is written on change and read later. */
 export const instant = (at: number): string => new Date(at).toISOString().replace('.000Z', 'Z');
@@ -24,6 +24,17 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   ];
 }
 
-/** @returns the last lines of a story, as a list. */
-export const storyLines = (story: readonly { at: number; text: string }[], count = 8): string[] =>
-  story.slice(-count).map((line) => `- ${instant(line.at)} ${markdownText(line.text)}`);
+/** Lines of a story that a panel ends with. */
+const storyShown = 8;
+
+/** @returns a panel: its own lines, and the end of the story. What does not fit is cut off. */
+export const panelOf = (lines: readonly string[], story: readonly { at: number; text: string }[]): string =>
+  [
+    ...lines,
+    '',
+    '**Story**',
+    '',
+    ...story.slice(-storyShown).map((line) => `- ${instant(line.at)} ${markdownText(line.text)}`),
+  ]
+    .join('\n')
+    .slice(0, panelChars);

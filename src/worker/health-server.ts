@@ -1,6 +1,5 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { once } from 'node:events';
+import { serveHttp } from './serve-http.js';
+import type { HttpServer } from './serve-http.js';
 
 /** What a probe is told. */
 export interface Health {
@@ -15,37 +14,22 @@ export interface Health {
   obstacle?: string;
 }
 
-export interface HealthServer {
-  port: number;
-  close(): Promise<void>;
-}
-
 /**
  * Answers `GET /` with 200 when all is well and 503 when not, as JSON. On the loopback interface only: a probe runs
  * where the worker runs.
  * @param port 0 takes a free one.
  * @throws Error when the port is taken.
  */
-export async function serveHealth(port: number, health: () => Health): Promise<HealthServer> {
-  const server = createServer((_request, response) => {
-    const now = health();
-    response.writeHead(now.healthy ? 200 : 503, { 'content-type': 'application/json' }).end(`${JSON.stringify(now)}\n`);
-  });
-  server.listen(port, '127.0.0.1');
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE')
-      throw new Error(`the health port ${port} is taken: choose another with --health-port`, { cause: error });
-    throw error;
-  }
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
+export async function serveHealth(port: number, health: () => Health): Promise<HttpServer> {
+  return serveHttp(
+    { port },
+    (code) =>
+      code === 'EADDRINUSE' ? `the health port ${port} is taken: choose another with --health-port` : undefined,
+    (_request, response) => {
+      const now = health();
+      response
+        .writeHead(now.healthy ? 200 : 503, { 'content-type': 'application/json' })
+        .end(`${JSON.stringify(now)}\n`);
     },
-  };
+  );
 }

@@ -2,7 +2,7 @@ import { markdownText } from '../../contract/index.js';
 import type { BeadState } from '../../contract/index.js';
 import { nextDeadline, waitingFor } from './deadline.js';
 import { verdict } from './explain.js';
-import { cell, instant, panelChars, storyLines } from '../markdown.js';
+import { cell, instant, panelOf } from '../markdown.js';
 import { usageText } from './usage.js';
 
 /**
@@ -39,14 +39,5 @@ export function details(state: BeadState): string {
   const attempts = state.attempts
     .slice(-8)
     .map((a) => `- attempt ${a.number}: **${a.outcome ?? '?'}** ${markdownText((a.reason ?? '').slice(0, 200))}`);
-  return [
-    ...table,
-    ...(attempts.length > 0 ? ['', '**Attempts**', '', ...attempts] : []),
-    '',
-    '**Story**',
-    '',
-    ...storyLines(state.story),
-  ]
-    .join('\n')
-    .slice(0, panelChars);
+  return panelOf([...table, ...(attempts.length > 0 ? ['', '**Attempts**', '', ...attempts] : [])], state.story);
 }

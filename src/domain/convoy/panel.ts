@@ -1,7 +1,7 @@
 import { markdownText } from '../../contract/index.js';
 import type { ConvoyBeadState, ConvoyState } from '../../contract/index.js';
 import { convoyProgress, personNeeded, statusWords, waitingReason } from './ready.js';
-import { panelChars, storyLines, table } from '../markdown.js';
+import { panelOf, table } from '../markdown.js';
 
 const shown = 60;
 /** What a person looks for comes first. */
@@ -44,27 +44,24 @@ export function convoyDetails(s: ConvoyState): string {
   ];
   const needed = personNeeded(s);
   const beads = [...s.beads].sort((a, b) => order[a.status] - order[b.status]).slice(0, shown);
-  return [
-    ...table(
-      ['', ''],
-      rows.map(([name = '', text = '']) => [`**${name}**`, text]),
-    ),
-    ...(needed.length === 0
-      ? []
-      : ['', '**Needs a person**', '', ...needed.slice(0, 10).map((text) => `- ${markdownText(text)}`)]),
-    '',
-    ...table(
-      ['bead', 'needs', 'status', ''],
-      beads.map((bead) => [bead.id, bead.needs.join(', '), statusWords(bead), why(s, bead)]),
-    ),
-    ...(s.beads.length > shown ? [`… and ${s.beads.length - shown} more`] : []),
-    '',
-    '**Story**',
-    '',
-    ...storyLines(s.story),
-  ]
-    .join('\n')
-    .slice(0, panelChars);
+  return panelOf(
+    [
+      ...table(
+        ['', ''],
+        rows.map(([name = '', text = '']) => [`**${name}**`, text]),
+      ),
+      ...(needed.length === 0
+        ? []
+        : ['', '**Needs a person**', '', ...needed.slice(0, 10).map((text) => `- ${markdownText(text)}`)]),
+      '',
+      ...table(
+        ['bead', 'needs', 'status', ''],
+        beads.map((bead) => [bead.id, bead.needs.join(', '), statusWords(bead), why(s, bead)]),
+      ),
+      ...(s.beads.length > shown ? [`… and ${s.beads.length - shown} more`] : []),
+    ],
+    s.story,
+  );
 }
 
 function why(s: ConvoyState, bead: ConvoyBeadState): string {

@@ -1,6 +1,6 @@
 import { markdownText } from '../../contract/index.js';
 import type { QueuedMerge, RigState } from '../../contract/index.js';
-import { instant, panelChars, storyLines, table } from '../markdown.js';
+import { instant, panelOf, table } from '../markdown.js';
 import { nextRigDeadline } from './effects.js';
 import { rigStatus } from './state.js';
 import { inForce } from './stops.js';
@@ -87,21 +87,18 @@ export function rigDetails(s: RigState): string {
   ]
     .sort((a, b) => a.at - b.at)
     .slice(-10);
-  return [
-    ...table(
-      ['', ''],
-      rows.map(([name = '', text = '']) => [`**${name}**`, text]),
-    ),
-    ...(queue.length > 0
-      ? ['', '**Merge queue**', '', ...table(['place', 'item', 'target', 'branch', ''], queue), ...more(s.queue)]
-      : []),
-    ...(agents.length > 0 ? ['', '**Agents**', '', ...table(['bead', '', ''], agents), ...more(s.waiting)] : []),
-    ...(ended.length > 0 ? ['', '**Last merges**', '', ...ended.map(({ text }) => text)] : []),
-    '',
-    '**Story**',
-    '',
-    ...storyLines(s.story),
-  ]
-    .join('\n')
-    .slice(0, panelChars);
+  return panelOf(
+    [
+      ...table(
+        ['', ''],
+        rows.map(([name = '', text = '']) => [`**${name}**`, text]),
+      ),
+      ...(queue.length > 0
+        ? ['', '**Merge queue**', '', ...table(['place', 'item', 'target', 'branch', ''], queue), ...more(s.queue)]
+        : []),
+      ...(agents.length > 0 ? ['', '**Agents**', '', ...table(['bead', '', ''], agents), ...more(s.waiting)] : []),
+      ...(ended.length > 0 ? ['', '**Last merges**', '', ...ended.map(({ text }) => text)] : []),
+    ],
+    s.story,
+  );
 }

@@ -1,7 +1,6 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
+import { serveHttp } from '../serve-http.js';
+import type { HttpServer } from '../serve-http.js';
 
 /** Where metrics are served, and where Core serves its own. */
 export interface MetricsPlace {
@@ -11,11 +10,6 @@ export interface MetricsPlace {
   host?: string | undefined;
   /** On the loopback interface. */
   corePort: number;
-}
-
-export interface MetricsServer {
-  port: number;
-  close(): Promise<void>;
 }
 
 /** Core answers from memory. */
@@ -32,44 +26,33 @@ export async function serveMetrics({
 }: {
   place: MetricsPlace;
   registry: Registry;
-}): Promise<MetricsServer> {
+}): Promise<HttpServer> {
   const whole = async (): Promise<string> => {
     const signal = AbortSignal.timeout(coreAnswersWithin);
     const core = await fetch(`http://127.0.0.1:${corePort}/metrics`, { signal });
     return `${await core.text()}\n${await registry.metrics()}`;
   };
-  const server = createServer((request, response) => {
-    const path = request.url?.split('?')[0];
-    if (path !== '/metrics' || request.method !== 'GET') {
-      response.writeHead(404, { 'content-type': 'text/plain' }).end('metrics are at /metrics\n');
-      return;
-    }
-    whole().then(
-      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
-      (error: unknown) =>
-        response
-          .writeHead(503, { 'content-type': 'text/plain' })
-          .end(`the metrics cannot be gathered: ${error instanceof Error ? error.message : String(error)}\n`),
-    );
-  });
-  server.listen(port, host);
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EADDRINUSE')
-      throw new Error(`the metrics port ${port} is taken: choose another with --metrics-port`, { cause: error });
-    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
-      throw new Error(`${host} is no address of this machine: choose another with --metrics-host`, { cause: error });
-    throw error;
-  }
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
+  return serveHttp(
+    { port, host },
+    (code) => {
+      if (code === 'EADDRINUSE') return `the metrics port ${port} is taken: choose another with --metrics-port`;
+      if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+        return `${host} is no address of this machine: choose another with --metrics-host`;
+      return undefined;
     },
-  };
+    (request, response) => {
+      const path = request.url?.split('?')[0];
+      if (path !== '/metrics' || request.method !== 'GET') {
+        response.writeHead(404, { 'content-type': 'text/plain' }).end('metrics are at /metrics\n');
+        return;
+      }
+      whole().then(
+        (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+        (error: unknown) =>
+          response
+            .writeHead(503, { 'content-type': 'text/plain' })
+            .end(`the metrics cannot be gathered: ${error instanceof Error ? error.message : String(error)}\n`),
+      );
+    },
+  );
 }
