@@ -27,6 +27,12 @@ const allowed = new Set([
   'CURL_CA_BUNDLE',
 ]);
 
+/** How an agent, a set-up step or a check finds its ports. */
+export const portVariables = (block: { from: number; count: number } | undefined): Record<string, string> =>
+  block === undefined
+    ? {}
+    : { [agentEnvironment.port]: String(block.from), [agentEnvironment.portCount]: String(block.count) };
+
 const isOurs = (name: string): boolean => (Object.values(agentEnvironment) as string[]).includes(name);
 
 /** @returns what is wrong with the names of variables that an agent is to see, or undefined. */

@@ -78,6 +78,9 @@ export const agentEnvironment = {
   /** Also the mark by which processes that left the agent's process group are found and ended. */
   attempt: 'HEARTBEAD_ATTEMPT',
   socket: 'HEARTBEAD_SOCKET',
+  /** The first of its ports, and how many there are from it on; where its rig has ports to give. */
+  port: 'HEARTBEAD_PORT',
+  portCount: 'HEARTBEAD_PORT_COUNT',
 } as const;
 
 /** Refs of an attempt on the remote. An old and a new attempt never share one, so a zombie can spoil nothing. */

@@ -271,7 +271,19 @@ export interface Workspace {
   saves?: Saves;
   /** The agent may push to `origin` by itself; else its repository refuses, and says that Heartbead pushes. */
   allowPush?: boolean;
+  ports?: Ports;
 }
+
+/** Where each attempt, and the checks of each merge, get ports that nobody else of ours has on that host. */
+export interface Ports {
+  /** The first one of the first block. */
+  base: number;
+  /** Of one block. */
+  count: number;
+}
+
+/** Bounds of `Ports`: below are those of the system, and above there are none. */
+export const portLimits = { least: 1_024, most: 65_535, count: 1_000 } as const;
 
 /** Who says a message: an operator by a nudge, or the bead itself. */
 export const messageSenders = ['operator', 'heartbead'] as const;

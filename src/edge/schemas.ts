@@ -12,13 +12,14 @@ import {
   limits,
   messageSenders,
   nulProblem,
+  portLimits,
   repoProblem,
   savePolicies,
   shaProblem,
   titleProblem,
   treePathProblem,
 } from '../contract/index.js';
-import type { Checkpoint, CopiedFile, Message, Saves, SetupStep, Workspace } from '../contract/index.js';
+import type { Checkpoint, CopiedFile, Message, Ports, Saves, SetupStep, Workspace } from '../contract/index.js';
 
 /**
  * A schema for each field of T, optional ones included. zod drops what a schema does not name, without a word; held
@@ -74,6 +75,12 @@ export const workspace: z.ZodType<Workspace> = z.object({
     } satisfies Fields<Saves>)
     .optional(),
   allowPush: z.boolean().optional(),
+  ports: z
+    .object({
+      base: z.number().int().min(portLimits.least).max(portLimits.most),
+      count: z.number().int().min(1).max(portLimits.count),
+    } satisfies Fields<Ports>)
+    .optional(),
 } satisfies Fields<Workspace>);
 
 /** A message may carry more than these four fields: the bead keeps its own notes on it, which are dropped here. */

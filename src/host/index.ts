@@ -12,6 +12,8 @@ export type { AgentPlace, AgentSlotsOptions, PollPermit } from './agent-slots.js
 export { AttemptTurns } from './attempt-turns.js';
 export type { AttemptTurn, GiveWay } from './attempt-turns.js';
 export { LivingRunners } from './living-runners.js';
+export { checksIn, returnPorts, takePorts } from './port-blocks.js';
+export type { PortHolder } from './port-blocks.js';
 export { Host } from './host.js';
 export type { HostOptions } from './host.js';
 export { HostWatch } from './host-watch.js';

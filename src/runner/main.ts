@@ -154,6 +154,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
       resumed: setup.resume,
       adapter,
       socket: sockets.agent,
+      ports: setup.ports,
       cell,
       gate: gate?.socket,
       onLine: (line, stream) => supervisor.watch.line(line, stream),

@@ -14,6 +14,12 @@ export interface RunnerConnection {
   metadata?: Record<string, string>;
 }
 
+/** Ports that nobody else of the host has, from the first one on. */
+export interface PortBlock {
+  from: number;
+  count: number;
+}
+
 /** What the host knows when the worktree is ready, kept in `setup.json` before the runner is spawned. */
 export interface AttemptSetup {
   /** This host's id. */
@@ -31,6 +37,8 @@ export interface AttemptSetup {
   mirror: string;
   /** The conversation of an earlier attempt that goes on in this one. */
   resume?: FoundSession;
+  /** Where its rig has ports to give. */
+  ports?: PortBlock;
   /** How its agent is run; absent in folders of before this was decided by the host. */
   cell?: CellPlan;
 }

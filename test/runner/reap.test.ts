@@ -133,6 +133,8 @@ describe('what lies on the disk of the host', () => {
     expect((await stat(attempt.dir.path)).mode & 0o777).toBe(0o700);
     const env = readFileSync(attempt.dir.file('env'), 'utf8');
     expect(env).toContain(`HEARTBEAD_BEAD=${attempt.bead}`);
+    expect(env).toMatch(/^HEARTBEAD_PORT=20400$/m);
+    expect(env).toMatch(/^HEARTBEAD_PORT_COUNT=5$/m);
     expect(env).toMatch(/^PATH=.*\/bin:/m);
     expect(env).not.toMatch(/secret|TEMPORAL|HEARTBEAD_HOME/);
     const token = Buffer.from((await attempt.dir.readToken())!).toString('base64');

@@ -34,6 +34,8 @@ test('what makes a tree ready also runs before checks, and only where there are 
     allowPush: true,
     saves: { policy: 'host' },
   });
+  const ports = { base: 20_000, count: 10 };
+  expect(workspaceOf({ ...settings, ports })).toEqual({ ports });
 });
 
 test.each([
@@ -42,6 +44,9 @@ test.each([
   [{ saves: { policy: 'nowhere' } }, /saves are one of pushed, host, tracked/],
   [{ saves: { fileBytes: -1 } }, /whole numbers of bytes/],
   [{ saves: { bytes: 1 } }, /saves have no setting "bytes"/],
+  [{ ports: { base: 80, count: 10 } }, /begin between 1024 and 65526, not at 80/],
+  [{ ports: { base: 65_530, count: 10 } }, /begin between 1024 and 65526/],
+  [{ ports: { base: 20_000, count: 0 } }, /from 1 to 1000 ports, not 0/],
   [{ allowPush: 'yes' }, /allowPush is true or false/],
   [{ copy: [{ from: '.env', to: '.env' }] }, /absolute path/],
   [{ copy: [{ from: '/a/.env', to: '../.env' }] }, /goes down from its top/],

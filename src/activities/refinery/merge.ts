@@ -12,6 +12,7 @@ import {
   tellWithdrawn,
 } from '../../git/merge/index.js';
 import type { MergeContext, MergeStep, PullRequests } from '../../git/merge/index.js';
+import { checksIn, returnPorts, takePorts } from '../../host/index.js';
 import { copyFiles } from '../workspace-files.js';
 import { CheckLog } from './check-log.js';
 import { outcomeOf } from './failures.js';
@@ -150,18 +151,26 @@ class Landing {
       runChecks: async (tree) => {
         if (checks.length > 0) await fillTree({ repo, mirrors: join(this.deps.home, 'mirrors'), tree, signal });
         if (checks.length > 0) await copyFiles(workspace?.copy ?? [], { tree, ignored: false, signal });
-        return runChecks({
-          checks,
-          tree,
-          env: this.#env,
-          names: env,
-          home: this.deps.home,
-          rig: this.input.rig,
-          log,
-          signal,
-          onChecked: ({ name }, result, ms) => this.#measure({ check: name, result }, ms),
-          onCheck: ({ name }) => this.beats.sayRunning(`check ${name}`, logPath),
-        });
+        const { home } = this.deps;
+        const wanted = checks.length > 0 ? workspace?.ports : undefined;
+        const ports = wanted && (await takePorts(home, wanted, checksIn(tree)));
+        try {
+          return await runChecks({
+            checks,
+            tree,
+            env: this.#env,
+            names: env,
+            ports,
+            home,
+            rig: this.input.rig,
+            log,
+            signal,
+            onChecked: ({ name }, result, ms) => this.#measure({ check: name, result }, ms),
+            onCheck: ({ name }) => this.beats.sayRunning(`check ${name}`, logPath),
+          });
+        } finally {
+          if (ports !== undefined) await returnPorts(home, ports);
+        }
       },
     };
   }

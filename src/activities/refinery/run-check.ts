@@ -2,9 +2,10 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import prettyMs from 'pretty-ms';
-import { agentEnvironmentFrom } from '../../agents/environment.js';
+import { agentEnvironmentFrom, portVariables } from '../../agents/environment.js';
 import { clearRooms, launch, openGate, planCell } from '../../cell/index.js';
 import type { AgentCell, Check } from '../../contract/index.js';
+import type { PortBlock } from '../../runner/index.js';
 import { endProcesses } from '../../runner/processes/end-processes.js';
 import { LineSplitter } from '../../runner/agent/line-splitter.js';
 import { processStartTime } from '../../runner/processes/process.js';
@@ -25,6 +26,7 @@ export interface CheckOptions {
   env: NodeJS.ProcessEnv;
   /** Names of further variables of the host that it may see. */
   names?: readonly string[];
+  ports?: PortBlock | undefined;
   /** By what its processes are known; the tree, where nothing else is said. */
   mark?: { variable: string; value: string };
   /** The state directory, whose settings say what checks run in. */
@@ -69,6 +71,7 @@ export async function runCheck({
   cell,
   rooms,
   names = [],
+  ports,
   mark = { variable: checkMark, value: tree },
   onLines,
   drained,
@@ -80,7 +83,7 @@ export async function runCheck({
   // Both outputs through one pipe, so that the log has them in the order in which they were written.
   const tenant = {
     command: { file: 'sh', args: ['-c', 'exec sh -c "$1" 2>&1', 'sh', check.command] },
-    env: agentEnvironmentFrom(env, names, { [mark.variable]: mark.value }),
+    env: agentEnvironmentFrom(env, names, { [mark.variable]: mark.value, ...portVariables(ports) }),
     worktree: tree,
     home,
     read: [],

@@ -1,5 +1,6 @@
 import type { Check } from '../../contract/index.js';
 import type { FailedCheck } from '../../git/merge/index.js';
+import type { PortBlock } from '../../runner/index.js';
 import type { CheckLog } from './check-log.js';
 import { LogTail } from './log-tail.js';
 import { runCheck } from './run-check.js';
@@ -9,6 +10,7 @@ export interface ChecksOptions {
   tree: string;
   env: NodeJS.ProcessEnv;
   names?: readonly string[];
+  ports?: PortBlock | undefined;
   /** The state directory, whose settings say what checks run in. */
   home: string;
   rig: string;
@@ -29,6 +31,7 @@ export async function runChecks({
   tree,
   env,
   names,
+  ports,
   home,
   rig,
   log,
@@ -46,6 +49,7 @@ export async function runChecks({
       tree,
       env,
       names,
+      ports,
       home,
       rig,
       signal,

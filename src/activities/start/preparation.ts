@@ -13,8 +13,8 @@ import {
   updateMirror,
 } from '../../git/index.js';
 import type { GitProgress } from '../../git/index.js';
-import { diskProblem } from '../../host/index.js';
-import type { AttemptDir } from '../../runner/index.js';
+import { diskProblem, takePorts } from '../../host/index.js';
+import type { AttemptDir, PortBlock } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
 import { earlierSession } from './earlier-session.js';
@@ -105,9 +105,11 @@ export async function prepareWorkspace(
   await Promise.allSettled([writable, made]);
   await writable;
   await made;
+  const ports = await portsFor(deps, input);
   await readyWorkspace({
     input,
     dir,
+    ports,
     env: deps.env ?? process.env,
     signal,
     say: (text) => progress('worktree', text),
@@ -132,10 +134,22 @@ export async function prepareWorkspace(
     goesOnFrom: from.checkpoint?.sha,
     mirror,
     resume,
+    ports,
     cell,
   });
   progress('worktree', 'worktree ready');
   return from.lost === undefined ? {} : { checkpointLost: from.lost };
+}
+
+/** The block that the attempt keeps to its end. */
+async function portsFor({ host }: ActivityDeps, input: StartAgentInput): Promise<PortBlock | undefined> {
+  const { bead, attempt, workspace } = input;
+  if (workspace?.ports === undefined) return undefined;
+  try {
+    return await takePorts(host.home, workspace.ports, { bead, attempt });
+  } catch (error) {
+    throw failure(failureTypes.setupUnreachable, `on host ${host.hostId}: ${(error as Error).message}`);
+  }
 }
 
 /** Where the attempt goes on, and the commit that its work has to descend from. */

@@ -1,6 +1,6 @@
 import { agentEnvironment, clip, failureTypes } from '../../contract/index.js';
 import type { StartAgentInput } from '../../contract/index.js';
-import type { AttemptDir } from '../../runner/index.js';
+import type { AttemptDir, PortBlock } from '../../runner/index.js';
 import { endProcesses } from '../../runner/processes/end-processes.js';
 import { failure } from '../failures.js';
 import { CheckLog } from '../refinery/check-log.js';
@@ -14,6 +14,8 @@ const endGrace = 5_000;
 export interface ReadyOptions {
   input: StartAgentInput;
   dir: AttemptDir;
+  /** Which the steps see as the agent will. */
+  ports?: PortBlock | undefined;
   env: NodeJS.ProcessEnv;
   signal: AbortSignal;
   say: (text: string) => void;
@@ -25,7 +27,7 @@ export interface ReadyOptions {
  * with all its processes ended when it is over. Their output is in the attempt's `setup.log`.
  * @throws ApplicationFailure `SetupFailed`, with the last lines of the step that failed; the signal's reason.
  */
-export async function readyWorkspace({ input, dir, env, signal, say, warn }: ReadyOptions): Promise<void> {
+export async function readyWorkspace({ input, dir, ports, env, signal, say, warn }: ReadyOptions): Promise<void> {
   const { copy = [], setup = [] } = input.workspace ?? {};
   try {
     await copyFiles(copy, { tree: dir.worktree, ignored: true, signal });
@@ -48,6 +50,7 @@ export async function readyWorkspace({ input, dir, env, signal, say, warn }: Rea
         cell: input.agent.cell,
         rooms: dir.rooms,
         names: input.agent.env,
+        ports,
         mark: { variable: agentEnvironment.attempt, value: input.attempt },
         signal,
         onLines: (lines) => {

@@ -89,6 +89,11 @@ const settings = {
   ),
   allowPush: option('--allow-push', 'agents may push to origin by themselves', z.boolean().optional()),
   noAllowPush: option('--no-allow-push', 'Heartbead pushes for them', z.boolean().optional()),
+  portBase: option(
+    '--port-base <n>',
+    'each attempt gets a block of ports of its own from here on, in HEARTBEAD_PORT and HEARTBEAD_PORT_COUNT; n/20 sets its size (default 10); 0 gives none',
+    z.string().optional(),
+  ),
   strategy,
   approval: option('--approval', 'a person approves each bead before it is merged', z.boolean().optional()),
   noApproval: option('--no-approval', 'no approval', z.boolean().optional()),
@@ -140,6 +145,19 @@ function savesOf({ saves, saveLimit, saveLimitAll }: Settings): Saves | undefine
   });
 }
 
+/** `20000`, or `20000/20` for blocks of 20. @throws CliError (usage) */
+function portsOf(text: string | undefined): RigChange['ports'] {
+  if (text === undefined) return undefined;
+  if (text === '0') return null;
+  const [, base, count = '10'] = /^(\d{1,5})(?:\/(\d{1,4}))?$/.exec(text) ?? [];
+  if (base === undefined)
+    throw usageError(
+      `--port-base ${JSON.stringify(text)} is no port such as 20000, or 20000/20 for blocks of 20`,
+      'see `heartbead rig add --help`',
+    );
+  return { base: Number(base), count: Number(count) };
+}
+
 /** The settings that were given, as a change. */
 function changeOf(given: Settings, verb: string): RigChange {
   return definedOnly({
@@ -152,6 +170,7 @@ function changeOf(given: Settings, verb: string): RigChange {
     copy: given.copy?.filter((file) => file !== '').map(copiedFileOf),
     saves: savesOf(given),
     allowPush: given.allowPush,
+    ports: portsOf(given.portBase),
     strategy: given.strategy,
     approval: given.approval,
     clocks: given.clock,
@@ -179,7 +198,7 @@ const add = verb({
   options: { repo: option('--repo <url>', 'the repository', z.string().optional()), ...settings, taskQueue },
   run: async (context, [rig], { taskQueue: queue, ...given }) => {
     if (given.repo === undefined) throw usageError('a rig needs a repository', 'give --repo URL');
-    const { clocks, base, usdPerHour, ...change } = changeOf(given, 'add');
+    const { clocks, base, usdPerHour, ports, ...change } = changeOf(given, 'add');
     const { repo, local } = await namedRepository(given.repo, process.cwd());
     const landing = given.strategy ?? 'merge';
     if (local !== undefined) requireLandable(local, landing, base ?? undefined);
@@ -196,6 +215,7 @@ const add = verb({
       base: typeof base === 'string' ? base : local?.checkedOut,
       ...(clocks ? { clocks } : {}),
       usdPerHour: usdPerHour ?? undefined,
+      ports: ports ?? undefined,
     };
     const problem = rigSettingsProblem(all);
     if (problem !== undefined) throw usageError(problem, 'see `heartbead rig add --help`');

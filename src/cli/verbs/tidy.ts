@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { BeadNotFoundError, FleetNotFoundError } from '../../client/errors.js';
+import type { FleetClient } from '../../client/fleet.js';
 import { beadIdProblem } from '../../contract/index.js';
 import { endedBead } from '../../domain/bead/ended.js';
 import { counted } from '../../domain/words.js';
@@ -34,7 +35,9 @@ export const tidy = verb({
     const surveys: RepositorySurvey[] = [];
     const unanswered: Left[] = [];
     try {
-      for (const repo of await repositories(context, mirrors, rig))
+      const fleet = await context.fleet();
+      const { taskQueue } = await context.town();
+      for (const repo of await repositories(fleet, { mirrors, taskQueue, rig, unanswered }))
         try {
           surveys.push(await surveyRepository({ mirrors, repo, remote, endOf: await ends(context) }));
         } catch (error) {
@@ -61,13 +64,21 @@ export const tidy = verb({
   },
 });
 
-async function repositories(context: Context, mirrors: string, rig: string | undefined): Promise<Set<string>> {
-  const fleet = await context.fleet();
+/** @param of.unanswered takes the rigs that could not be asked: they keep no other repository from being tidied. */
+export async function repositories(
+  fleet: Pick<FleetClient, 'rig' | 'list'>,
+  of: { mirrors: string; taskQueue: string; rig: string | undefined; unanswered: Left[] },
+): Promise<Set<string>> {
+  const { mirrors, taskQueue, rig, unanswered } = of;
   if (rig !== undefined) return new Set([(await fleet.rig(rig)).settings.repo]);
   const { knownRepositories } = await import('../../git/known-repositories.js');
   const found = new Set((await knownRepositories(mirrors)).map(({ repo }) => repo));
-  for (const { id } of await fleet.list('rig', { all: false, limit: 500, taskQueue: (await context.town()).taskQueue }))
-    found.add((await fleet.rig(id)).settings.repo);
+  for (const { id } of await fleet.list('rig', { all: false, limit: 500, taskQueue }))
+    try {
+      found.add((await fleet.rig(id)).settings.repo);
+    } catch (error) {
+      unanswered.push({ repo: `the repository of rig ${id}`, error: reportOf(error) });
+    }
   return found;
 }
 

@@ -6,6 +6,7 @@ import {
   limits,
   nulProblem,
   mergeStrategies,
+  portLimits,
   repoProblem,
   savePolicies,
   treePathProblem,
@@ -13,6 +14,7 @@ import {
 import type {
   Check,
   CopiedFile,
+  Ports,
   RigChange,
   RigInput,
   RigSettings,
@@ -49,6 +51,7 @@ const settingKinds: Record<keyof RigSettings, 'required' | 'optional'> = {
   copy: 'optional',
   saves: 'optional',
   allowPush: 'optional',
+  ports: 'optional',
 };
 const keys = Object.keys(settingKinds) as (keyof RigSettings)[];
 
@@ -130,7 +133,7 @@ function spendLimitProblem({ startsPerHour, usdPerHour }: Partial<RigSettings>):
 }
 
 /** A set-up step has no name of its own: it is called by its command. */
-function workspaceProblem({ setup = [], copy = [], saves, allowPush }: Workspace): string | undefined {
+function workspaceProblem({ setup = [], copy = [], saves, allowPush, ports }: Workspace): string | undefined {
   if (!Array.isArray(setup) || !Array.isArray(copy)) return 'set-up steps and copied files are lists';
   if (setup.length > mostChecks) return `a rig has at most ${mostChecks} set-up steps, these are ${setup.length}`;
   if (copy.length > mostCopied) return `a rig copies at most ${mostCopied} files, these are ${copy.length}`;
@@ -146,7 +149,16 @@ function workspaceProblem({ setup = [], copy = [], saves, allowPush }: Workspace
     if (problem !== undefined) return problem;
   }
   if (allowPush !== undefined && typeof allowPush !== 'boolean') return 'allowPush is true or false';
-  return saves === undefined ? undefined : savesProblem(saves);
+  return (saves === undefined ? undefined : savesProblem(saves)) ?? (ports && portsProblem(ports));
+}
+
+function portsProblem({ base, count }: Partial<Ports>): string | undefined {
+  const { least, most, count: mostAtOnce } = portLimits;
+  if (!Number.isInteger(count) || Number(count) < 1 || Number(count) > mostAtOnce)
+    return `an attempt gets from 1 to ${mostAtOnce} ports, not ${JSON.stringify(count)}`;
+  return Number.isInteger(base) && Number(base) >= least && Number(base) + Number(count) - 1 <= most
+    ? undefined
+    : `the ports of attempts begin between ${least} and ${most - Number(count) + 1}, not at ${JSON.stringify(base)}`;
 }
 
 function savesProblem(saves: unknown): string | undefined {
@@ -162,10 +174,12 @@ function savesProblem(saves: unknown): string | undefined {
 }
 
 /** @returns what the trees of this rig are to be, or undefined where they are as usual and nothing has to be done. */
-export function workspaceOf({ setup, copy, saves, allowPush }: RigSettings): Workspace | undefined {
+export function workspaceOf({ setup, copy, saves, allowPush, ports }: RigSettings): Workspace | undefined {
   const usual =
-    (setup?.length ?? 0) + (copy?.length ?? 0) + Object.keys(saves ?? {}).length === 0 && allowPush !== true;
-  return usual ? undefined : { setup, copy, saves, allowPush };
+    (setup?.length ?? 0) + (copy?.length ?? 0) + Object.keys(saves ?? {}).length === 0 &&
+    allowPush !== true &&
+    ports === undefined;
+  return usual ? undefined : { setup, copy, saves, allowPush, ports };
 }
 
 /** @returns the set-up steps as what runs before the checks; without checks nothing has to be set up. */

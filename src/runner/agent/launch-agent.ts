@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { agentEnvironmentFrom } from '../../agents/environment.js';
+import { agentEnvironmentFrom, portVariables } from '../../agents/environment.js';
 import type { AgentAdapter, FoundSession } from '../../agents/types.js';
 import { launch, packageRooms, roomsOfFolder } from '../../cell/index.js';
 import type { CellPlan } from '../../cell/index.js';
@@ -10,6 +10,7 @@ import { runGit } from '../../git/run-git.js';
 import { AgentProcess } from './agent-process.js';
 import type { AgentProcessOptions } from './agent-process.js';
 import type { AttemptDir } from '../attempt/attempt-dir.js';
+import type { PortBlock } from '../types.js';
 import { packageRoot } from '../../package/compiled.js';
 import { buildPrompt } from './prompt.js';
 import { shimPath, writeShim } from './shim.js';
@@ -22,6 +23,8 @@ export interface LaunchOptions extends Pick<AgentProcessOptions, 'onLine' | 'onT
   adapter: AgentAdapter;
   /** Path of the agent's socket. */
   socket: string;
+  /** Where its rig has ports to give. */
+  ports?: PortBlock | undefined;
   /** How it is run, as its host decided when the attempt began. */
   cell: CellPlan;
   /** The socket by which it gets out, where the plan lists hosts. */
@@ -38,6 +41,7 @@ export async function readyToLaunch({
   resumed,
   adapter,
   socket,
+  ports,
   cell,
   gate,
   onLine,
@@ -50,6 +54,7 @@ export async function readyToLaunch({
     [agentEnvironment.bead]: bead,
     [agentEnvironment.attempt]: attempt,
     [agentEnvironment.socket]: socket,
+    ...portVariables(ports),
   });
   env['PATH'] = `${dir.shim}${delimiter}${env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'}`;
   const prompt = buildPrompt(input, { mcp: adapter.mcp === true, resumed: resumed !== undefined });
@@ -70,6 +75,7 @@ export async function readyToLaunch({
   // What is ours stays ours: neither adapter nor settings file may point the agent elsewhere.
   const own = {
     PATH: env['PATH'],
+    ...portVariables(ports),
     [agentEnvironment.bead]: bead,
     [agentEnvironment.attempt]: attempt,
     [agentEnvironment.socket]: socket,

@@ -7,7 +7,7 @@ import type { MergeInput } from '../../../src/contract/index.js';
 import type { MergeStep } from '../../../src/git/merge/index.js';
 import type { Lab } from './lab.js';
 
-const program = fileURLToPath(new URL('merge-process.ts', import.meta.url));
+const program = fileURLToPath(new URL('merge-process.mjs', import.meta.url));
 
 /** Starts the activity in a process of its own. `when` decides at what moment it is killed with SIGKILL. */
 export async function killMerge(
@@ -17,7 +17,7 @@ export async function killMerge(
 ): Promise<void> {
   const file = join(lab.dir, 'merge.json');
   await writeFile(file, JSON.stringify({ home: lab.home, input, ...('step' in when ? { stopAt: when.step } : {}) }));
-  const child = spawn(process.execPath, ['--import', 'tsx', program, file], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [program, file], { stdio: ['ignore', 'pipe', 'inherit'] });
   const gone = once(child, 'exit');
   let said = '';
   const reached = new Promise<void>((resolve) =>

@@ -148,7 +148,7 @@ export async function startTown(): Promise<Town> {
       messages: options.messages ?? [],
     };
     await dir.writeInput(input);
-    await dir.writeSetup({ host, baseSha, mirror });
+    await dir.writeSetup({ host, baseSha, mirror, ports: { from: 20_400, count: 5 } });
     await dir.writeConnection({ address: options.address ?? address, namespace });
 
     const handle = await client.workflow.start<typeof fakeBead>('fakeBead', {

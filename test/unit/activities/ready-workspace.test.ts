@@ -27,6 +27,7 @@ function lab(): {
   const ready = (workspace: Workspace, signal = new AbortController().signal): Promise<void> =>
     readyWorkspace({
       input: { attempt: '1-abcdabcd', agent: { adapter: 'shell', env: ['GIVEN'] }, workspace } as StartAgentInput,
+      ports: { from: 20_010, count: 5 },
       dir: { home: folder, worktree: tree, setupLog: join(folder, 'setup.log') } as AttemptDir,
       env: { PATH: process.env['PATH'], GIVEN: 'yes', SECRET: 'no', HTTPS_PROXY: 'http://proxy:1' },
       signal,
@@ -45,11 +46,15 @@ test('a fresh tree gets its files first, then its steps, which see what the agen
     copy: [{ from: join(host, 'app.env'), to: '.env' }],
     setup: [
       { command: 'mkdir node_modules && cp .env node_modules/seen', timeout: minute },
-      { command: 'echo "$GIVEN ${SECRET-none} $HTTPS_PROXY $HEARTBEAD_ATTEMPT" > node_modules/env', timeout: minute },
+      {
+        command:
+          'echo "$GIVEN ${SECRET-none} $HTTPS_PROXY $HEARTBEAD_ATTEMPT $HEARTBEAD_PORT+$HEARTBEAD_PORT_COUNT" > node_modules/env',
+        timeout: minute,
+      },
     ],
   });
   expect(readFileSync(join(tree, 'node_modules/seen'), 'utf8')).toBe('KEY=1\n');
-  expect(readFileSync(join(tree, 'node_modules/env'), 'utf8')).toBe('yes none http://proxy:1 1-abcdabcd\n');
+  expect(readFileSync(join(tree, 'node_modules/env'), 'utf8')).toBe('yes none http://proxy:1 1-abcdabcd 20010+5\n');
   expect(said[0]).toBe('set-up: mkdir node_modules && cp .env node_modules/seen');
 });
 

@@ -212,6 +212,8 @@ describe.skipIf(program === undefined)(`files of Git LFS, kept by a server${with
 
   it('that it refuses keep the commits back, in its own words; a save stays on the host meanwhile', async () => {
     await commit(path, { 'a.bin': content });
+    // Else git-lfs waits up to ten seconds between each two of its nine tries.
+    await appendFile(lab.config, '[lfs "transfer"]\n\tmaxretries = 1\n\tmaxretrydelay = 0\n');
     // With this answer git-lfs ends well.
     server.refuses = 422;
     expect((await failed(push())).message).toMatch(/git-lfs ended well, but .*a\.bin \(it said: .*Content-Type/);

@@ -1,19 +1,14 @@
 /**
- * Runs the `merge` activity once in a process of its own: `node --import tsx merge-process.ts <file with {home, input,
+ * Runs the `merge` activity once in a process of its own: `node merge-process.mjs <file with {home, input,
  * stopAt?}>`. At the step `stopAt` it writes `reached` and goes no further, so that it can be killed exactly there;
- * else it writes the outcome.
+ * else it writes the outcome. It runs what was built: compiling all that a merge needs takes longer than the merge.
  */
 import { readFile } from 'node:fs/promises';
 import { asyncLocalStorage, Context } from '@temporalio/activity';
 import { noopMetricMeter } from '@temporalio/common';
-import { createRefineryActivities } from '../../../src/activities/refinery/index.js';
-import type { MergeInput } from '../../../src/contract/index.js';
+import { createRefineryActivities } from '../../../dist/activities/refinery/index.js';
 
-const { home, input, stopAt } = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8')) as {
-  home: string;
-  input: MergeInput;
-  stopAt?: string;
-};
+const { home, input, stopAt } = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8'));
 const { merge } = createRefineryActivities({
   home,
   hostId: 'here',
@@ -30,11 +25,11 @@ const log = { warn: () => undefined };
 const context = Reflect.construct(Context, [
   {},
   new Promise(() => undefined),
-  new AbortController().signal,
+  new globalThis.AbortController().signal,
   () => undefined,
   undefined,
   log,
   noopMetricMeter,
-]) as Context;
+]);
 const outcome = await asyncLocalStorage.run(context, () => merge(input));
 process.stdout.write(`${JSON.stringify(outcome)}\n`);
