@@ -57,12 +57,15 @@ const depth = (path: string): number => path.split('/').filter((part) => part !=
 
 /** What bubblewrap prints when it cannot make the cell, or not find the program in it. */
 const complaint = /^(?:bwrap|gate): (?:execvp (.+): No such file or directory|(.+))$/;
+/** The program that sets a limit says the same of one that it cannot find, by a status of its own. */
+const notFound = /^prlimit: failed to execute .+: No such file or directory$/;
 
 /**
  * @param lastLines of the output of a program that ended with status 1.
  * @returns the error that kept the program from starting, if the cell did: `ENOENT`, or bubblewrap's words.
  */
 export function cellFailure(code: number | undefined, lastLines: readonly string[]): string | undefined {
+  if (code === 127 && notFound.test(lastLines.at(-1) ?? '')) return 'ENOENT';
   const said = complaint.exec(lastLines.at(-1) ?? '');
   if (code !== 1 || said === null) return undefined;
   return said[1] === undefined ? `its cell: ${said[2]}` : 'ENOENT';

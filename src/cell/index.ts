@@ -9,7 +9,7 @@ export { cellKind, decideCell, describeCell, planCell, sandboxHere } from './pla
 export type { CellOfHost, PlanOptions } from './plan.js';
 export { probeCell } from './probe.js';
 export type { CellProbe } from './probe.js';
-export { CellSettingsError, cellSettingsFile, cellVariable, readCellSettings } from './settings.js';
+export { CellSettingsError, cellSettingsFile, cellVariable, defaultLimits, readCellSettings } from './settings.js';
 export type { CellSettings } from './settings.js';
 export { cellNetworks } from './types.js';
-export type { Cell, CellCommand, CellNetwork, CellPlan, Launcher, LauncherSetting } from './types.js';
+export type { Cell, CellCommand, CellLimits, CellNetwork, CellPlan, Launcher, LauncherSetting } from './types.js';

@@ -86,10 +86,27 @@ export function launch(plan: CellPlan | { refused: string }, tenant: Tenant): La
       write: [...tenant.write, gate],
     };
   }
+  const limited = withProcessLimit(inside, plan.limits?.processes, env);
   return {
-    ...inBubblewrap(probe.program, furnished(inside, env, plan), inside.command),
+    ...inBubblewrap(probe.program, furnished(limited, env, plan), limited.command),
     env,
     failure: cellFailure,
+  };
+}
+
+/**
+ * The kernel counts the processes and threads of a user in each user namespace: in a cell these are the cell's alone.
+ * Twice the limit is a wall for what forks faster than it is looked at; what goes beyond the limit itself is ended with
+ * words. A worker that runs as root has no such wall.
+ */
+function withProcessLimit(tenant: Tenant, limit: number | undefined, env: Readonly<Record<string, string>>): Tenant {
+  const program = limit === undefined ? undefined : findProgram('prlimit', { ...env });
+  if (limit === undefined || program === undefined) return tenant;
+  const { file, args } = tenant.command;
+  return {
+    ...tenant,
+    program: tenant.program ?? file,
+    command: { file: program, args: [`--nproc=${2 * limit}`, '--', file, ...args] },
   };
 }
 

@@ -40,9 +40,9 @@ export function decideCell(
   asked: AgentCell | undefined,
   probe: () => CellProbe,
 ): CellPlan | { refused: string } {
-  const { network, read, write } = settings;
+  const { network, read, write, limits } = settings;
   const set = settings[which];
-  const plan = (launcher: CellPlan['launcher']): CellPlan => ({ launcher, network, read, write });
+  const plan = (launcher: CellPlan['launcher']): CellPlan => ({ launcher, network, read, write, limits });
   if (asked === 'none') {
     if (set === 'auto' || set === 'none') return plan('none');
     return {

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { cellNetworks } from './types.js';
-import type { CellNetwork, LauncherSetting } from './types.js';
+import type { CellLimits, CellNetwork, LauncherSetting } from './types.js';
 
 /** Name of the settings file in the state directory of each host. */
 export const cellSettingsFile = 'cell.json';
@@ -19,7 +19,17 @@ export interface CellSettings {
   /** Further paths that a sandbox shows: caches, the socket of an ssh agent. `~` is the home. */
   read: readonly string[];
   write: readonly string[];
+  limits: CellLimits;
 }
+
+/**
+ * What holds where nothing is said. A program that forks without end is stopped before the host has no process left, one
+ * that eats memory before the kernel picks a victim: which may be its neighbour, or the worker.
+ */
+export const defaultLimits = (): CellLimits => ({
+  memoryMb: Math.floor((0.8 * (process.constrainedMemory() || totalmem())) / 2 ** 20),
+  processes: 4_096,
+});
 
 /** The settings file cannot be used; the message says where and why. */
 export class CellSettingsError extends Error {
@@ -42,7 +52,11 @@ const destination = z
     /^(?:\*|(?:\*\.)?[\w-]+(?:\.[\w-]+)*)(?::\d{1,5})?$/,
     'a host such as api.example.org, *.example.org, * or example.org:443',
   );
+/** `null`: no limit, whatever is usual. */
+const limit = (least: number): z.ZodType<number | null | undefined> =>
+  z.int().min(least).max(1_000_000_000).nullable().optional();
 const parts = {
+  limits: z.strictObject({ memoryMb: limit(64), processes: limit(16), diskMb: limit(16) }).optional(),
   agents: launcher.optional(),
   checks: launcher.optional(),
   network: z.union([z.enum(cellNetworks), z.strictObject({ allow: z.array(destination).max(500) })]).optional(),
@@ -78,7 +92,22 @@ export function readCellSettings(
     network: own.network ?? general.network ?? 'all',
     read: [...(general.read ?? []), ...(own.read ?? [])],
     write: [...(general.write ?? []), ...(own.write ?? [])],
+    limits: limitsOf([general.limits, own.limits]),
   };
+}
+
+type LimitsAsked = z.output<typeof settings>['limits'];
+
+/** @returns the usual limits as changed by each of the settings, the last word counting. */
+function limitsOf(asked: readonly LimitsAsked[]): CellLimits {
+  const found: CellLimits = defaultLimits();
+  for (const more of asked)
+    for (const name of ['memoryMb', 'processes', 'diskMb'] as const) {
+      const given = more?.[name];
+      if (given === null) delete found[name];
+      else if (given !== undefined) found[name] = given;
+    }
+  return found;
 }
 
 function variableOf(env: Readonly<NodeJS.ProcessEnv>): (typeof words)[number] {

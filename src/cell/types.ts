@@ -31,6 +31,16 @@ export interface Cell {
   network: CellNetwork;
 }
 
+/** How much of its host one attempt may use; what is absent is not limited. */
+export interface CellLimits {
+  /** Of all its processes together, in megabytes; what several of them share counts once. */
+  memoryMb?: number;
+  /** Processes and threads, as the kernel counts them. */
+  processes?: number;
+  /** Of its folder: work tree, repository, home and temporary files, in megabytes. */
+  diskMb?: number;
+}
+
 /** How the programs of one attempt, or one check, are run; found once, and kept as long as they live. */
 export interface CellPlan {
   launcher: Launcher;
@@ -38,6 +48,8 @@ export interface CellPlan {
   /** Further paths that the sandbox shows, and those that may be written in it too. */
   read: readonly string[];
   write: readonly string[];
+  /** Absent in plans of before there were any. */
+  limits?: CellLimits;
 }
 
 /** A command as it is spawned. */

@@ -34,6 +34,8 @@ export const isFinal = (status: BeadStatus): boolean =>
  * - `setup_failed`: the workspace cannot be made, and trying again cannot help (no such branch, refused URL).
  * - `escalated`: the agent asked for a person and ended.
  * - `lost`: infrastructure (host, runner, network, repository out of reach); never the agent's failure.
+ * - `out_of_memory`, `too_many_processes`, `disk_full`: its processes used more than their host allows one attempt; they
+ * were ended, before others had to suffer.
  * - `stalled`: no progress for `lostAfter`.
  * - `timed_out`: `maxRuntime` is over.
  * - `push_refused`: the agent has finished, but the remote did not take its commits; its host keeps them.
@@ -51,6 +53,9 @@ export const outcomes = [
   'setup_failed',
   'escalated',
   'lost',
+  'out_of_memory',
+  'too_many_processes',
+  'disk_full',
   'stalled',
   'timed_out',
   'push_refused',

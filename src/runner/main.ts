@@ -20,6 +20,7 @@ import type { RunnerLine } from './lease/connection.js';
 import { openControlSocket } from './sockets/control-socket.js';
 import { readyToLaunch } from './agent/launch-agent.js';
 import { processStartTime } from './processes/process.js';
+import { LimitWatch } from './processes/limit-watch.js';
 import { hostProcesses } from './processes/process-control.js';
 import { FolderWatch } from './attempt/folder-watch.js';
 import { WorkKeeper, workPlaceOf } from './end/work-keeper.js';
@@ -122,6 +123,16 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     lock,
     work: (events) => new WorkKeeper(workPlaceOf(dir, input, setup), events),
     folder: (onGone) => new FolderWatch(dir.path, input.clocks.beatEvery, systemTime, onGone),
+    limits: (onOver) =>
+      new LimitWatch({
+        limits: cell.limits ?? {},
+        attempt: dir.attempt,
+        folder: dir.path,
+        sandbox: cell.launcher === 'sandbox',
+        time: systemTime,
+        onOver,
+        trouble,
+      }),
     log,
   });
   onSignals(supervisor);

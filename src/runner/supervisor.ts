@@ -16,6 +16,7 @@ import { deferred } from './deferred.js';
 import type { AttemptWork, WorkEvents } from './end/attempt-work.js';
 import { endAttempt } from './end/end-attempt.js';
 import type { EndCause } from './end/end-attempt.js';
+import type { StopCause } from './end/judge-end.js';
 import { LastWordWatch } from './end/last-word-watch.js';
 import { RegularSave } from './end/regular-save.js';
 import { reportResult } from './end/report-result.js';
@@ -51,6 +52,8 @@ export interface SupervisorPorts {
   work(events: WorkEvents): AttemptWork;
   /** @returns the part that looks whether the attempt's folder is still there. */
   folder(onGone: () => void): Part;
+  /** @returns the part that ends what uses more of its host than it may. Absent: there are no limits. */
+  limits?(onOver: (cause: StopCause) => void): Part;
   log: Pick<Logger, 'info' | 'warn'>;
 }
 
@@ -188,6 +191,7 @@ export class Supervisor implements ControlHandlers {
       refusals,
       lastWord,
       this.#freezer,
+      ...(options.limits === undefined ? [] : [options.limits((cause) => this.#end({ by: 'stop', ...cause }))]),
     ];
   }
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CellLimits } from '../../src/cell/index.js';
 import { reapAttempt } from '../../src/runner/index.js';
 import { processStopped, processTable } from '../../src/runner/processes/process.js';
 import { noCellHere } from '../support/bubblewrap.js';
@@ -19,9 +20,10 @@ describe.skipIf(problem !== undefined)('an agent in a sandbox', () => {
   });
   afterAll(() => town?.stop());
 
-  const spawned = async (command: string): Promise<Attempt> => {
+  const spawned = async (command: string, limits: CellLimits = {}): Promise<Attempt> => {
     const attempt = await town.attempt({
       agent: { adapter: 'shell', command, cell: 'sandbox' },
+      cell: { launcher: 'sandbox', network: 'all', read: [], write: [], limits },
       clocks: { stopGrace: 1_000 },
     });
     expect(await attempt.spawn()).toMatchObject({ fenced: true });
@@ -101,6 +103,33 @@ describe.skipIf(problem !== undefined)('an agent in a sandbox', () => {
     expect(await reapAttempt(attempt.dir, 'its runner died')).toMatchObject({
       outcome: 'lost',
       checkpoint: { wip: true },
+    });
+    expect(processesOf(attempt)).toEqual([]);
+  });
+
+  test.each([
+    {
+      what: 'eats memory',
+      outcome: 'out_of_memory',
+      // 300 MB, and no more.
+      command: `exec node -e 'const kept = Buffer.alloc(300 * 2 ** 20, 1); setInterval(() => kept, 1_000)'`,
+    },
+    {
+      what: 'starts processes, whose parents end',
+      outcome: 'too_many_processes',
+      command: 'i=0; while [ $i -lt 60 ]; do (setsid sleep 3600 > /dev/null 2>&1 &); i=$((i + 1)); done; sleep 3600',
+    },
+    {
+      what: 'fills the disk',
+      outcome: 'disk_full',
+      command: 'head -c 100m /dev/zero > /tmp/large; sleep 3600',
+    },
+  ])('that $what is ended as $outcome, with all that it has started', async ({ outcome, command }) => {
+    const attempt = await spawned(command, { memoryMb: 200, processes: 40, diskMb: 50 });
+    const { result } = await attempt.ended();
+    expect(result).toMatchObject({
+      outcome,
+      reason: expect.stringMatching(/its host allows \d+ \(limits\.\w+ in/) as string,
     });
     expect(processesOf(attempt)).toEqual([]);
   });

@@ -27,6 +27,9 @@ export function accountOf(outcome: Outcome): Account {
     case 'no_changes':
     case 'unreported':
     case 'agent_failed':
+    case 'out_of_memory':
+    case 'too_many_processes':
+    case 'disk_full':
     case 'stalled':
     case 'timed_out':
       return 'agent';
@@ -115,6 +118,9 @@ export function nextAfter(
     case 'no_changes':
     case 'unreported':
     case 'agent_failed':
+    case 'out_of_memory':
+    case 'too_many_processes':
+    case 'disk_full':
     case 'stalled':
     case 'timed_out':
       if (used.agentFailures >= budgets.agentFailures) {

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { inject, onTestFinished } from 'vitest';
+import type { CellPlan } from '../../../src/cell/index.js';
 import { unlessOvertaken } from '../../../src/client/refusals.js';
 import { attemptRefs, beadWorkflowId } from '../../../src/contract/index.js';
 import type {
@@ -62,6 +63,8 @@ export interface AttemptOptions {
   agent: AgentSpec;
   clocks?: Partial<Clocks>;
   messages?: Message[];
+  /** What its host has decided of its walls; by default what the agent asks for. */
+  cell?: CellPlan;
   /** Address of the server as the runner sees it (a line that can be cut). */
   address?: string;
   /** Does something with the empty state directory first, and hears of its end. */
@@ -148,7 +151,7 @@ export async function startTown(): Promise<Town> {
       messages: options.messages ?? [],
     };
     await dir.writeInput(input);
-    await dir.writeSetup({ host, baseSha, mirror, ports: { from: 20_400, count: 5 } });
+    await dir.writeSetup({ host, baseSha, mirror, ports: { from: 20_400, count: 5 }, cell: options.cell });
     await dir.writeConnection({ address: options.address ?? address, namespace });
 
     const handle = await client.workflow.start<typeof fakeBead>('fakeBead', {

@@ -9,6 +9,7 @@ import {
   gitRooms,
   inBubblewrap,
   decideCell,
+  defaultLimits,
   describeCell,
   launch,
   planCell,
@@ -31,7 +32,14 @@ const cell: Cell = {
   network: 'none',
 };
 const command = { file: 'agent', args: ['--now'] };
-const settings = { agents: 'auto', checks: 'auto', network: 'all', read: [], write: [] } as const;
+const settings = {
+  agents: 'auto',
+  checks: 'auto',
+  network: 'all',
+  read: [],
+  write: [],
+  limits: defaultLimits(),
+} as const;
 const planned = (launcher: Launcher): CellPlan => ({ launcher, network: 'all', read: [], write: [] });
 
 test('a folder is mounted before what is in it, and what is masked after all', () => {
@@ -58,6 +66,8 @@ test("what bubblewrap says when it fails is told apart from an agent's own end",
     "its cell: Can't mkdir /x: Permission denied",
   );
   expect(cellFailure(1, ['an error of its own'])).toBeUndefined();
+  expect(cellFailure(127, ['prlimit: failed to execute codex: No such file or directory'])).toBe('ENOENT');
+  expect(cellFailure(127, ['sh: codex: not found'])).toBeUndefined();
   expect(cellFailure(0, ['bwrap: odd'])).toBeUndefined();
 });
 
@@ -159,7 +169,20 @@ test('the settings of a host: auto without a file; a mistake is told with its pl
     network: 'all',
     write: [join(homedir(), '.npm'), '/cache'],
   });
-  for (const text of ['{"agents":"sandbix"}', '{"agent":"sandbox"}', 'sandbox', '{"read":["relative"]}']) {
+  writeFileSync(
+    join(home, 'cell.json'),
+    '{"limits":{"memoryMb":500,"diskMb":900},"rigs":{"web":{"limits":{"memoryMb":null,"diskMb":100}}}}',
+  );
+  expect(readCellSettings(home, undefined, env).limits).toEqual({ memoryMb: 500, processes: 4_096, diskMb: 900 });
+  expect(readCellSettings(home, 'web', env).limits).toEqual({ processes: 4_096, diskMb: 100 });
+  expect(planCell('agents', { home, rig: 'web', env })).toMatchObject({ limits: { diskMb: 100 } });
+  for (const text of [
+    '{"limits":{"memoryMb":"8G"}}',
+    '{"agents":"sandbix"}',
+    '{"agent":"sandbox"}',
+    'sandbox',
+    '{"read":["relative"]}',
+  ]) {
     writeFileSync(join(home, 'cell.json'), text);
     expect(() => readCellSettings(home)).toThrow(CellSettingsError);
     expect(planCell('agents', { home, env })).toEqual({ refused: expect.stringContaining('cell.json') as string });
