@@ -153,9 +153,8 @@ export function customAgent(name: string, definition: CustomDefinition): AgentAd
               problem: `the program ${program} of the agent ${name} is not on this host (it is looked for on the worker's PATH)`,
             },
       ),
-    ...(definition.resume === undefined
-      ? {}
-      : { findSession: (session) => Promise.resolve({ ...session, from: session.id }) }),
+    findSession:
+      definition.resume === undefined ? undefined : (session) => Promise.resolve({ ...session, from: session.id }),
     command: async (context) => {
       const filled = values(context);
       if (definition.mcp !== undefined)
@@ -170,11 +169,13 @@ export function customAgent(name: string, definition: CustomDefinition): AgentAd
       const command = { file: program, args: fill(args, filled) };
       return {
         ...(definition.onExit === undefined ? command : reportingOnExit(command, definition.onExit, context)),
-        env: {
-          ...fill(definition.set, filled),
-          ...(definition.mcp?.variable === undefined ? {} : { [definition.mcp.variable]: filled.mcpFile }),
-        },
-        ...(definition.prompt === 'stdin' ? { stdin: context.prompt } : {}),
+        env: fill(
+          definition.mcp?.variable === undefined
+            ? definition.set
+            : { ...definition.set, [definition.mcp.variable]: '{mcpFile}' },
+          filled,
+        ),
+        stdin: definition.prompt === 'stdin' ? context.prompt : undefined,
       };
     },
     parser: () => {

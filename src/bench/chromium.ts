@@ -70,14 +70,13 @@ async function unpacked(): Promise<Chromium> {
   const path = join(place, 'chromium');
   // A machine without NSS gets the libraries that the package brings; one without fonts, its font.
   const { stdout } = await execa('ldd', [path], { reject: false });
+  const env: Record<string, string> = {};
+  if (stdout.includes('not found')) env['LD_LIBRARY_PATH'] = join(place, 'lib');
+  if (!existsSync('/etc/fonts/fonts.conf'))
+    Object.assign(env, { FONTCONFIG_PATH: place, FONTCONFIG_FILE: join(place, 'fonts.conf') });
   return {
     path,
-    env: {
-      ...(stdout.includes('not found') ? { LD_LIBRARY_PATH: join(place, 'lib') } : {}),
-      ...(existsSync('/etc/fonts/fonts.conf')
-        ? {}
-        : { FONTCONFIG_PATH: place, FONTCONFIG_FILE: join(place, 'fonts.conf') }),
-    },
+    env,
   };
 }
 

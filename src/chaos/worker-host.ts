@@ -141,7 +141,7 @@ export class WorkerHost {
         await endProcesses({
           attempt: dir.attempt,
           graceMs: 0,
-          ...(record?.agent === undefined ? {} : { group: record.agent }),
+          group: record?.agent,
         });
       }
       // A runner that a dying worker had just spawned has not written its record yet.

@@ -48,7 +48,7 @@ export async function waitForBead(
       return {
         status: view.status,
         reason: view.reason,
-        ...(view.wait?.for === 'person' ? { fix: view.wait.fix } : {}),
+        fix: view.wait?.for === 'person' ? view.wait.fix : undefined,
         view,
       };
     }

@@ -61,7 +61,7 @@ export async function connectionSettings(options: ConnectOptions = {}): Promise<
       source: 'configured',
       home,
       taskQueue: queue ?? DEFAULT_TASK_QUEUE,
-      ...(own !== undefined && own.address === address ? { uiAddress: own.uiAddress } : {}),
+      uiAddress: own?.address === address ? own.uiAddress : undefined,
     };
   }
   for (const source of ['embedded', 'demo'] as const) {

@@ -82,14 +82,14 @@ export class TownDeployment {
           build: version.deploymentVersion?.buildId ?? '',
           status: versionStatuses[version.status ?? 0] ?? 'unknown',
           createdAt: instant(version.createTime) ?? 0,
-          ...(usedAt === undefined ? {} : { usedAt }),
+          usedAt,
         };
       });
       return {
-        ...(current?.buildId ? { current: current.buildId } : {}),
-        ...(ramping?.buildId
-          ? { ramping: { build: ramping.buildId, percent: info?.routingConfig?.rampingVersionPercentage ?? 0 } }
-          : {}),
+        current: current?.buildId || undefined,
+        ramping: ramping?.buildId
+          ? { build: ramping.buildId, percent: info?.routingConfig?.rampingVersionPercentage ?? 0 }
+          : undefined,
         versions: versions.sort((a, b) => b.createdAt - a.createdAt),
       };
     } catch (error) {

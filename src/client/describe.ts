@@ -62,7 +62,7 @@ export async function describeBead(client: Client, bead: string): Promise<BeadDe
     rig,
     taskQueue: found.taskQueue,
     startedAt: found.startTime.getTime(),
-    ...(found.closeTime === undefined ? {} : { closedAt: found.closeTime.getTime() }),
+    closedAt: found.closeTime?.getTime(),
     historyLength: found.historyLength,
     pendingActivities: pendingActivities(found),
     ending,
@@ -93,10 +93,9 @@ function readPending<Details>(raw: RawPending): PendingActivity<Details> {
     state: pendingStates[raw.state ?? 0] ?? 'unknown',
     attempt: raw.attempt ?? 1,
     lastBeatAt: beat,
-    ...(payload === undefined || payload === null
-      ? {}
-      : { details: defaultPayloadConverter.fromPayload<Details>(payload) }),
-    ...(raw.lastFailure?.message ? { lastFailure: raw.lastFailure.message } : {}),
+    details:
+      payload === undefined || payload === null ? undefined : defaultPayloadConverter.fromPayload<Details>(payload),
+    lastFailure: raw.lastFailure?.message || undefined,
   };
 }
 
@@ -122,7 +121,7 @@ async function endingOf(
   const terminated = event?.workflowExecutionTerminatedEventAttributes;
   if (terminated)
     return {
-      ...(terminated.identity ? { by: terminated.identity } : {}),
+      by: terminated.identity || undefined,
       reason: terminated.reason || 'no reason was given',
     };
   const failure = event?.workflowExecutionFailedEventAttributes?.failure?.message;

@@ -114,7 +114,7 @@ export class FleetClient {
                 ...details,
                 tries: attempt,
                 resting: state === 'scheduled',
-                ...(lastFailure === undefined ? {} : { lastFailure }),
+                lastFailure,
               },
             ],
     );
@@ -160,7 +160,7 @@ export class FleetClient {
           id,
           execution: execution.status.name,
           startedAt: execution.startTime.getTime(),
-          ...(typeof title === 'string' ? { title } : {}),
+          title: typeof title === 'string' ? title : undefined,
         });
         if (found.length >= limit) break;
       }

@@ -119,7 +119,7 @@ function storyEvent(event: Event, activityOf: Lookup): Untimed<StoryEvent> | und
       kind: 'signal',
       name: signal.signalName ?? '?',
       payload: one(signal.input),
-      ...(signal.identity ? { by: signal.identity } : {}),
+      by: signal.identity || undefined,
     };
   const update = event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest;
   if (update)
@@ -127,7 +127,7 @@ function storyEvent(event: Event, activityOf: Lookup): Untimed<StoryEvent> | und
       kind: 'update',
       name: update.input?.name ?? '?',
       payload: one(update.input?.args),
-      ...(update.meta?.identity ? { by: update.meta.identity } : {}),
+      by: update.meta?.identity || undefined,
     };
   const told = event.signalExternalWorkflowExecutionInitiatedEventAttributes;
   if (told) return { kind: 'told', name: told.signalName ?? '?', whom: told.workflowExecution?.workflowId ?? '?' };
@@ -137,8 +137,8 @@ function storyEvent(event: Event, activityOf: Lookup): Untimed<StoryEvent> | und
   if (cancel)
     return {
       kind: 'cancel',
-      ...(cancel.identity ? { by: cancel.identity } : {}),
-      ...(cancel.cause ? { reason: cancel.cause } : {}),
+      by: cancel.identity || undefined,
+      reason: cancel.cause || undefined,
     };
   const stumbled = event.workflowTaskFailedEventAttributes;
   // The server takes a workflow task back when a message comes in meanwhile: that is no failure.
@@ -156,7 +156,7 @@ function ending(event: Event): Untimed<StoryEvent> | undefined {
       kind: 'ended',
       how: 'failed',
       result: undefined,
-      ...(failed.failure?.message ? { reason: failed.failure.message } : {}),
+      reason: failed.failure?.message || undefined,
     };
   const terminated = event.workflowExecutionTerminatedEventAttributes;
   if (terminated)
@@ -164,8 +164,8 @@ function ending(event: Event): Untimed<StoryEvent> | undefined {
       kind: 'ended',
       how: 'terminated',
       result: undefined,
-      ...(terminated.reason ? { reason: terminated.reason } : {}),
-      ...(terminated.identity ? { by: terminated.identity } : {}),
+      reason: terminated.reason || undefined,
+      by: terminated.identity || undefined,
     };
   return event.workflowExecutionTimedOutEventAttributes
     ? { kind: 'ended', how: 'timed out', result: undefined }

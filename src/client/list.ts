@@ -120,6 +120,6 @@ function summaryOf(bead: string, found: Found): BeadSummary {
     repo,
     adapter,
     startedAt: found.startTime.getTime(),
-    ...(found.closeTime === undefined ? {} : { closedAt: found.closeTime.getTime() }),
+    closedAt: found.closeTime?.getTime(),
   };
 }

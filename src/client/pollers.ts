@@ -35,9 +35,10 @@ export async function pollersOf(
   const found = (pollers ?? []).map(({ identity, lastAccessTime, deploymentOptions }) => ({
     identity: identity ?? 'unknown',
     lastSeenAt: Number(lastAccessTime?.seconds ?? 0) * 1_000 + Math.floor((lastAccessTime?.nanos ?? 0) / 1e6),
-    ...(deploymentOptions?.workerVersioningMode === versioned && deploymentOptions.buildId
-      ? { build: deploymentOptions.buildId }
-      : {}),
+    build:
+      deploymentOptions?.workerVersioningMode === versioned && deploymentOptions.buildId
+        ? deploymentOptions.buildId
+        : undefined,
   }));
   return found.filter(({ lastSeenAt }) => Date.now() - lastSeenAt < freshFor);
 }

@@ -24,7 +24,7 @@ const readCheckpoint = (value: unknown): Checkpoint | undefined => {
     sha: c['sha'] as string,
     ref: c['ref'],
     wip: c['wip'] === true,
-    ...(c['gained'] === true ? { gained: true } : {}),
+    gained: c['gained'] === true ? true : undefined,
   };
 };
 

@@ -37,8 +37,8 @@ async function post({ url }: WebhookHook, notification: Notification, secret: st
     'heartbead-event': notification.event,
     'heartbead-id': notification.id,
     'heartbead-timestamp': timestamp,
-    ...(secret === undefined ? {} : { 'heartbead-signature': signatureOf(secret, timestamp, body) }),
   };
+  if (secret !== undefined) headers['heartbead-signature'] = signatureOf(secret, timestamp, body);
   let answer: Response;
   try {
     // A redirect would hand the signed news to somebody whom the settings do not name.

@@ -119,7 +119,7 @@ async function endOf(town: NotifyTown, found: Found): Promise<Notification | und
   const { title } = (found.memo ?? {}) as { title?: unknown };
   const kind = bead === undefined ? ('convoy' as const) : ('bead' as const);
   const name = typeof title === 'string' ? title : about;
-  return {
+  const told: Notification = {
     id: `${event}:${workflowId}:${runId}`,
     event,
     kind,
@@ -129,8 +129,8 @@ async function endOf(town: NotifyTown, found: Found): Promise<Notification | und
     at: closeTime?.getTime() ?? Date.now(),
     namespace: town.namespace,
     taskQueue: town.taskQueue,
-    ...(view === undefined ? {} : ofBead(view)),
   };
+  return view === undefined ? told : { ...told, ...ofBead(view) };
 }
 
 /**

@@ -28,9 +28,9 @@ export function agentSpec(given: GivenAgent, help: string): AgentSpec {
   return {
     adapter: name,
     command: given.command,
-    ...(Object.keys(given.option).length === 0 ? {} : { options: given.option }),
-    ...(given.env.length === 0 ? {} : { env: given.env }),
-    ...(given.sandbox === undefined ? {} : { cell: given.sandbox ? ('sandbox' as const) : ('none' as const) }),
+    options: Object.keys(given.option).length === 0 ? undefined : given.option,
+    env: given.env.length === 0 ? undefined : given.env,
+    cell: given.sandbox === undefined ? undefined : given.sandbox ? ('sandbox' as const) : ('none' as const),
   };
 }
 

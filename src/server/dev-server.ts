@@ -118,7 +118,7 @@ export async function startDevServer(options: DevServerOptions = {}): Promise<De
     program,
     logFile: server.logFile,
     ended: server.ended,
-    ...(uiPort === undefined ? {} : { uiAddress: `http://${loopback}:${uiPort}` }),
+    uiAddress: uiPort === undefined ? undefined : `http://${loopback}:${uiPort}`,
     stop: () => server.stop(),
     kill: () => server.kill(),
   };

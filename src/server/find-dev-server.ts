@@ -144,7 +144,8 @@ async function goInstall(
         all: true,
         // Its compilers are its own children and end with it: it runs in our process group, and a Ctrl-C reaches them
         // all.
-        ...(signal ? { cancelSignal: signal, gracefulCancel: false } : {}),
+        cancelSignal: signal,
+        gracefulCancel: false,
       });
       for await (const line of build.iterable({ from: 'all' })) {
         if (line.startsWith('go: downloading')) downloads += 1;

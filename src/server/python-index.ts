@@ -199,7 +199,7 @@ const quietly = (env: NodeJS.ProcessEnv, signal: AbortSignal | undefined) =>
     stdin: 'ignore',
     all: true,
     reject: false,
-    ...(signal ? { cancelSignal: signal } : {}),
+    cancelSignal: signal,
   }) as const;
 
 async function hashOf(file: string): Promise<string> {

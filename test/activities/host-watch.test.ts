@@ -43,7 +43,7 @@ describe('the watch over a host', () => {
     watch = new HostWatch(next, { client: here.client, lookEvery: 200 });
     await watch.start();
     const ending = await running.ending();
-    expect(findProcesses({ attempt: desk.attempt, ...(record?.agent ? { group: record.agent } : {}) })).toEqual([]);
+    expect(findProcesses({ attempt: desk.attempt, group: record?.agent })).toEqual([]);
     expect(next.runners.count).toBe(0);
     expect(ending).toMatchObject({ kind: 'result', result: { outcome: 'lost', attempt: desk.attempt } });
     expect(await dir.readResult()).toEqual((ending as { result: AttemptResult }).result);
@@ -68,7 +68,7 @@ describe('the watch over a host', () => {
       result: { outcome: 'lost', reason: expect.stringContaining('stood still') },
     });
     expect(performance.now() - stopped).toBeGreaterThan(clocks.orphanGrace);
-    expect(findProcesses({ attempt: desk.attempt, ...(record?.agent ? { group: record.agent } : {}) })).toEqual([]);
+    expect(findProcesses({ attempt: desk.attempt, group: record?.agent })).toEqual([]);
   });
 
   test('a living runner has its place from the first look on, and gives it up by ending, whoever spawned it', async () => {

@@ -14,7 +14,7 @@ const version = (build: string, status: VersionStatus, usedAt?: number): TownVer
   build,
   status,
   createdAt: usedAt ?? now - day,
-  ...(usedAt === undefined ? {} : { usedAt }),
+  usedAt,
 });
 const build = (id: string, sdk = '1.24.0'): Build => ({ id, sdk, codePath: `/versions/${id}/workflow-bundle.js` });
 const ids = (builds: readonly Build[]): string[] => builds.map(({ id }) => id);

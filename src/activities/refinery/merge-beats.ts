@@ -69,7 +69,7 @@ export class MergeBeats {
     const details: MergeBeatDetails = {
       ...this.who,
       text: this.#text(),
-      ...(this.#log === undefined ? {} : { log: this.#log }),
+      log: this.#log,
     };
     this.#context.heartbeat(details);
     this.#beatAt = Date.now();

@@ -168,7 +168,7 @@ async function startingPoint(
 ): Promise<StartingPoint> {
   const here = await newerLocalSave(mirror, { bead, attempt, checkpoint: known }, options.signal);
   const found = here ?? (known && (await findCheckpoint(mirror, repo, known, options)));
-  if (typeof found !== 'object') return { root: begin, ...(found === undefined ? {} : { lost: found }) };
+  if (typeof found !== 'object') return { root: begin, lost: found };
   const root = await mergeBase({ mirror }, begin, found.sha, options.signal);
   if (root !== undefined) return { checkpoint: found, root };
   // Work on top of it could never be merged; what is in it can still be looked at here.

@@ -57,7 +57,7 @@ export async function endAttempts(home: string): Promise<number> {
     else if (kind !== 'running' && kind !== 'dead') continue;
     await endProcesses({
       attempt: dir.attempt,
-      ...(record?.agent === undefined ? {} : { group: record.agent }),
+      group: record?.agent,
       graceMs: 500,
     });
     ended += 1;

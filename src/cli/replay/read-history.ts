@@ -71,7 +71,7 @@ export function readHistory(text: string): RecordedHistory {
     workflowType,
     runId,
     events,
-    ...(typeof workflowId === 'string' && workflowId !== '' ? { workflowId } : {}),
+    workflowId: typeof workflowId === 'string' && workflowId !== '' ? workflowId : undefined,
   };
 }
 

@@ -41,7 +41,7 @@ async function verdictOn(
   return {
     replays: false,
     problem: readable(problem),
-    ...(event === undefined ? {} : { event: { id: Number(event.eventId), type: eventName(event) } }),
+    event: event === undefined ? undefined : { id: Number(event.eventId), type: eventName(event) },
   };
 }
 

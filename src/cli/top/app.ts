@@ -93,7 +93,7 @@ export function Top({ where, colors, look, act, every = 2_000, size }: TopProps)
                 Text,
                 {
                   key: piece,
-                  ...(colors && color !== undefined ? { color } : {}),
+                  color: colors ? color : undefined,
                   bold: colors && bold === true,
                   dimColor: colors && dim === true,
                 },

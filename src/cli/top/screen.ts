@@ -208,7 +208,7 @@ function beadLine(
   const paint = (color: Color | undefined): { color?: Color } => (color === undefined ? {} : { color });
   return [
     { text: selected ? '> ' : '  ', bold: true },
-    { text: cell(bead, name), ...(selected ? { bold: true } : {}) },
+    { text: cell(bead, name), bold: selected },
     { text: ` ${cell(shown, widths.status)}`, ...paint(statusColor(shown as BeadStatus)) },
     { text: ` ${cell(agent === 'none' ? '-' : agent, widths.agent)}`, ...paint(agentColor(agent)) },
     {
@@ -224,7 +224,7 @@ function beadLine(
     },
     {
       text: view === undefined ? 'does not answer' : oneLine(doing(view)),
-      ...(view === undefined ? { dim: true } : {}),
+      dim: view === undefined,
     },
   ];
 }

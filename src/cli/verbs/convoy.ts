@@ -120,7 +120,7 @@ const remove = verb({
   arguments: [convoyId, withinConvoy],
   options: { release: flag('--release', 'those that need it go on without it') },
   run: async (context, [id, bead], { release }) => {
-    const text = await (await context.fleet()).removeBead(id, { id: bead, ...(release ? { release } : {}) });
+    const text = await (await context.fleet()).removeBead(id, { id: bead, release });
     context.print({ convoy: id, bead, text }, text);
     return exitCodes.fine;
   },

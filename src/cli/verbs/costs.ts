@@ -53,14 +53,13 @@ export function costs(program: Command): void {
                     usage: view.usage ?? noUsage,
                     rig: view.rig,
                     convoy: view.convoy,
-                    ...(view.budgets.maxTokens === undefined && view.budgets.maxCostUsd === undefined
-                      ? {}
-                      : {
-                          budget: {
+                    budget:
+                      view.budgets.maxTokens === undefined && view.budgets.maxCostUsd === undefined
+                        ? undefined
+                        : {
                             maxTokens: view.budgets.maxTokens,
                             maxCostUsd: view.budgets.maxCostUsd,
                           },
-                        }),
                   },
                 ],
           ),

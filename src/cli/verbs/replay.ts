@@ -62,7 +62,7 @@ export function replay(program: Command): void {
               runId,
               events: events.length,
               ...verdict,
-              ...(verdict.replays ? {} : { next: whatToDo }),
+              next: verdict.replays ? undefined : whatToDo,
             };
           },
         );

@@ -139,9 +139,9 @@ const megabyte = 1024 * 1024;
 function savesOf({ saves, saveLimit, saveLimitAll }: Settings): Saves | undefined {
   if (saves === undefined && saveLimit === undefined && saveLimitAll === undefined) return undefined;
   return definedOnly<Saves>({
-    ...(saves === undefined ? {} : { policy: saves }),
-    ...(saveLimit === undefined ? {} : { fileBytes: saveLimit * megabyte }),
-    ...(saveLimitAll === undefined ? {} : { allBytes: saveLimitAll * megabyte }),
+    policy: saves,
+    fileBytes: saveLimit === undefined ? undefined : saveLimit * megabyte,
+    allBytes: saveLimitAll === undefined ? undefined : saveLimitAll * megabyte,
   });
 }
 
@@ -161,10 +161,10 @@ function portsOf(text: string | undefined): RigChange['ports'] {
 /** The settings that were given, as a change. */
 function changeOf(given: Settings, verb: string): RigChange {
   return definedOnly({
-    ...(given.base === undefined ? {} : { base: given.base === '' ? null : given.base }),
-    ...(given.agent === undefined && given.command === undefined ? {} : { agent: agentSpec(given, `rig ${verb}`) }),
+    base: given.base === undefined ? undefined : given.base === '' ? null : given.base,
+    agent: given.agent === undefined && given.command === undefined ? undefined : agentSpec(given, `rig ${verb}`),
     maxAgents: given.maxAgents,
-    ...(given.check === undefined ? {} : { checks: given.check.filter((check) => check !== '').map(checkOf) }),
+    checks: given.check?.filter((check) => check !== '').map(checkOf),
     // An empty one takes all away, as with checks.
     setup: given.setup?.filter((step) => step !== '').map(stepOf),
     copy: given.copy?.filter((file) => file !== '').map(copiedFileOf),
@@ -213,7 +213,7 @@ const add = verb({
       agent: agentSpec(given, 'rig add'),
       // What is checked out in a working copy changes with every `git checkout`: the base is what it is now.
       base: typeof base === 'string' ? base : local?.checkedOut,
-      ...(clocks ? { clocks } : {}),
+      clocks: clocks ?? undefined,
       usdPerHour: usdPerHour ?? undefined,
       ports: ports ?? undefined,
     };

@@ -129,10 +129,10 @@ async function waitAndReport(context: Context, bead: string, started: object): P
     ...started,
     status: end.status,
     reason: end.reason,
-    ...(end.fix === undefined ? {} : { fix: end.fix }),
-    ...(view === undefined ? {} : { attempts: view.attemptCount }),
-    ...(view?.branch === undefined ? {} : { branch: view.branch }),
-    ...(view?.sha === undefined ? {} : { sha: view.sha }),
+    fix: end.fix,
+    attempts: view?.attemptCount,
+    branch: view?.branch,
+    sha: view?.sha,
   };
   if (end.status === 'closed') {
     context.print(

@@ -45,7 +45,7 @@ export const up = verb({
       port,
       uiPort,
       board,
-      ...(worker ? { worker: { maxAgents, versioning } } : {}),
+      worker: worker ? { maxAgents, versioning } : undefined,
     });
     await town.close();
     const up = { server, registered, worker: started, board: shown };
@@ -74,9 +74,9 @@ const result = (home: string, { server, worker, board, registered }: Up, address
     address: server.settings.address,
     namespace: server.settings.namespace,
     uiAddress: server.settings.uiAddress ?? null,
-    ...(server.record === undefined
-      ? {}
-      : { pid: server.record.pid, source: server.record.source, log: server.record.log }),
+    pid: server.record?.pid,
+    source: server.record?.source,
+    log: server.record?.log,
   },
   worker:
     worker === undefined

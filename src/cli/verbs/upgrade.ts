@@ -54,7 +54,7 @@ const to = verb({
     if (percent === undefined) await deployment.makeCurrent(wanted);
     else await deployment.ramp(wanted, percent);
     context.print(
-      { build: wanted, before: town.current ?? null, ...(percent === undefined ? {} : { percent }) },
+      { build: wanted, before: town.current ?? null, percent },
       percent === undefined
         ? `${wanted} is current; workflows of other builds go on with it in the next moments (heartbead upgrade status)`
         : percent === 0

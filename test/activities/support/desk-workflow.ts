@@ -76,7 +76,7 @@ export async function desk(initial: unknown): Promise<void> {
         id: current?.id ?? '',
         host,
         lastSignAt: Date.now(),
-        ...(name === 'heartbeat' ? { spawnedAt: current?.spawnedAt ?? Date.now() } : {}),
+        spawnedAt: current?.spawnedAt ?? (name === 'heartbeat' ? Date.now() : undefined),
       },
     };
   });

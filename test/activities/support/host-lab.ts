@@ -170,7 +170,7 @@ export class Lab {
     for (const dir of await AttemptDir.list(this.home)) {
       const record = await dir.readRunner();
       if (record !== undefined && processAlive(record.pid, record.startTime)) process.kill(record.pid, 'SIGKILL');
-      await endProcesses({ attempt: dir.attempt, ...(record?.agent ? { group: record.agent } : {}), graceMs: 0 });
+      await endProcesses({ attempt: dir.attempt, group: record?.agent, graceMs: 0 });
     }
     await rm(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }

@@ -131,7 +131,7 @@ export class Host {
     for (const dir of await AttemptDir.list(this.home)) {
       const record = await dir.readRunner();
       if (record && processState(record.pid) !== undefined) process.kill(record.pid, 'SIGKILL');
-      await endProcesses({ attempt: dir.attempt, graceMs: 0, ...(record?.agent ? { group: record.agent } : {}) });
+      await endProcesses({ attempt: dir.attempt, graceMs: 0, group: record?.agent });
     }
   }
 }

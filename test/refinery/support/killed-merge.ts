@@ -16,7 +16,7 @@ export async function killMerge(
   when: { step: MergeStep } | { event: () => Promise<void> },
 ): Promise<void> {
   const file = join(lab.dir, 'merge.json');
-  await writeFile(file, JSON.stringify({ home: lab.home, input, ...('step' in when ? { stopAt: when.step } : {}) }));
+  await writeFile(file, JSON.stringify({ home: lab.home, input, stopAt: 'step' in when ? when.step : undefined }));
   const child = spawn(process.execPath, [program, file], { stdio: ['ignore', 'pipe', 'inherit'] });
   const gone = once(child, 'exit');
   let said = '';

@@ -64,7 +64,7 @@ export async function fakeBead(input: FakeBeadInput): Promise<FakeBeadResult> {
         heard: carried.heard,
         notes: carried.notes,
         watches: carried.watches,
-        ...(current ? { current: { lastSignAt: carried.lastSignAt, host: carried.host, ...current } } : {}),
+        current: current ? { lastSignAt: carried.lastSignAt, host: carried.host, ...current } : undefined,
       }) as unknown as BeadView,
   );
   wf.setHandler(wf.defineUpdate<void, [Order]>('order'), (order) => void orders.push(order));

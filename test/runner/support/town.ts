@@ -222,5 +222,5 @@ async function makeOrigin(home: string): Promise<{ origin: string; baseSha: stri
 async function endAll(dir: AttemptDir): Promise<void> {
   const record = await dir.readRunner();
   if (record !== undefined && processAlive(record.pid, record.startTime)) process.kill(record.pid, 'SIGKILL');
-  await endProcesses({ attempt: dir.attempt, graceMs: 0, ...(record?.agent ? { group: record.agent } : {}) });
+  await endProcesses({ attempt: dir.attempt, graceMs: 0, group: record?.agent });
 }

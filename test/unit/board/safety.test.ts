@@ -24,7 +24,8 @@ function status(
   const all: Record<string, string | undefined> = {
     host: '127.0.0.1:8234',
     cookie: cookie(safety),
-    ...(method === 'GET' ? {} : { origin: 'http://127.0.0.1:8234', 'content-type': 'application/json' }),
+    origin: method === 'GET' ? undefined : 'http://127.0.0.1:8234',
+    'content-type': method === 'GET' ? undefined : 'application/json',
     ...headers,
   };
   return safety.refusal({ method, path, header: (name) => all[name] })?.status;

@@ -74,7 +74,7 @@ describe('the lease', () => {
 
 describe('what an orphan learns from its bead', () => {
   const view = (current: object | undefined, status = 'in_progress'): BeadView =>
-    ({ status, ...(current ? { current } : {}) }) as unknown as BeadView;
+    ({ status, current: current }) as unknown as BeadView;
   const mine = (lastSignAt: number, more: object = {}): BeadView => view({ id: '1-mine', lastSignAt, ...more });
 
   test('a sign that was counted after the first look renews the lease', () => {

@@ -25,7 +25,7 @@ afterEach(async () => {
     await endProcesses({
       attempt,
       graceMs: 0,
-      ...(startTime === undefined ? {} : { group: { pid: child.pid!, pgid: child.pid!, startTime } }),
+      group: startTime === undefined ? undefined : { pid: child.pid!, pgid: child.pid!, startTime },
     });
   }
 });

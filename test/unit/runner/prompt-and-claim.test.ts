@@ -38,7 +38,7 @@ describe('the prompt', () => {
 
 describe('who may spawn, by the bead’s own word', () => {
   const view = (current: object | undefined, more: object = {}): BeadView =>
-    ({ status: 'in_progress', paused: false, ...(current ? { current } : {}), ...more }) as unknown as BeadView;
+    ({ status: 'in_progress', paused: false, current: current, ...more }) as unknown as BeadView;
   const me = { attempt: '1-mine', host: 'here' };
   test('the host that the bead names, for the attempt that is current', () => {
     expect(claimProblem(view({ id: '1-mine', host: 'here' }), me)).toBeUndefined();

@@ -165,10 +165,11 @@ function eventOf(state: BeadState, what: Happening, now: number): BeadEvent | un
           attempt: id(what.of),
           kind: what.beat,
           host: what.host,
-          ...(what.acknowledges ? { acknowledged: state.messages.map((message) => message.id) } : {}),
-          ...(what.saves === undefined
-            ? {}
-            : { checkpoint: { sha: 'd'.repeat(40), ref: 'refs/x', wip: true, gained: what.saves } }),
+          acknowledged: what.acknowledges ? state.messages.map((message) => message.id) : undefined,
+          checkpoint:
+            what.saves === undefined
+              ? undefined
+              : { sha: 'd'.repeat(40), ref: 'refs/x', wip: true, gained: what.saves },
         },
       };
     case 'accepted':
@@ -177,9 +178,8 @@ function eventOf(state: BeadState, what: Happening, now: number): BeadEvent | un
       return {
         type: 'silent',
         attempt: id(what.of),
-        ...(what.phase === undefined
-          ? {}
-          : { details: { host: what.host, attempt: id(what.of), phase: what.phase, text: '' } }),
+        details:
+          what.phase === undefined ? undefined : { host: what.host, attempt: id(what.of), phase: what.phase, text: '' },
       };
     case 'unreachable':
     case 'unwatched':
@@ -197,7 +197,8 @@ function eventOf(state: BeadState, what: Happening, now: number): BeadEvent | un
         outcome: what.outcome,
         reason: 'so it was',
         host: 'h1',
-        ...(what.outcome === 'done' ? { branch: 'x', sha: 'a'.repeat(40) } : {}),
+        branch: what.outcome === 'done' ? 'x' : undefined,
+        sha: what.outcome === 'done' ? 'a'.repeat(40) : undefined,
       };
       return { type: 'ended', result };
     }

@@ -140,7 +140,7 @@ export class Walk {
         status: merged ? 'closed' : how,
         reason: how === 'blocked' ? 'help' : '',
         merged,
-        ...(merged ? { sha: sha((this.commits += 1)) } : {}),
+        sha: merged ? sha((this.commits += 1)) : undefined,
       },
     });
   }

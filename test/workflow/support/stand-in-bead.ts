@@ -133,7 +133,7 @@ export async function bead(input: BeadInput): Promise<void> {
     s.ran.push({
       from: Date.now(),
       probe: grant?.probe === true,
-      ...(grant === undefined ? {} : { version: grant.version }),
+      version: grant?.version,
     });
     await move('in_progress');
     if (ends === 'hangs') await condition(() => going);
