@@ -26,7 +26,8 @@ async function prepare() {
   const { lookAtBuild } = await import('../scripts/build.mjs');
   if (lookAtBuild().fresh && existsSync(new URL('../node_modules/.heartbead-install', import.meta.url))) return;
   process.stderr.write(
-    `heartbead: ${existsSync(main) ? 'the sources or packages have changed' : 'nothing is compiled yet'}; building first\n`,
+    `heartbead: ${existsSync(main) ? 'the sources or packages have changed' : 'nothing is compiled yet'}; ` +
+      'building first\n',
   );
   const { setupOrExit } = await import('../scripts/setup.mjs');
   await setupOrExit({ log: () => undefined });

@@ -46,7 +46,9 @@ export async function fetchAgents({ names, log = (line) => console.error(`setup:
   return problems;
 }
 
-/** A virtual environment of its own in the cache. It names its own path, so it is made in place, and marked when whole. */
+/**
+ * A virtual environment of its own in the cache. It names its own path, so it is made in place, and marked when whole.
+ */
 async function fetchPython(folder, wanted, log) {
   log(`fetching ${wanted} from the Python index (for the tests with real agent programs)`);
   rmSync(folder, { recursive: true, force: true });

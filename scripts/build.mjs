@@ -1,7 +1,7 @@
 /**
- * Compiles `src` to `dist` and bundles the workflows and the programs, when something has changed. `--check` also checks
- * types (`npm run typecheck` does so too); without it types are only stripped, which takes half the time and is all
- * that running needs. `--force` builds in any case.
+ * Compiles `src` to `dist` and bundles the workflows and the programs, when something has changed. `--check` also
+ * checks types (`npm run typecheck` does so too); without it types are only stripped, which takes half the time and is
+ * all that running needs. `--force` builds in any case.
  * @module
  */
 import { spawn } from 'node:child_process';
@@ -165,7 +165,9 @@ async function bundlePrograms() {
       plugins: [leaveOut(outdir)],
       // What its CommonJS packages find around them.
       banner: {
-        js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url); const { filename: __filename, dirname: __dirname } = import.meta;",
+        js:
+          "import { createRequire as requireFrom } from 'node:module'; const require = " +
+          'requireFrom(import.meta.url); const { filename: __filename, dirname: __dirname } = import.meta;',
       },
     });
     mkdirSync(outdir, { recursive: true });

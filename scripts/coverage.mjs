@@ -63,7 +63,8 @@ for (const path of map.files().sort()) {
 }
 for (const { file, lines, percent, missed } of rows)
   console.log(
-    `${percent.toFixed(1).padStart(5)} %  ${String(lines).padStart(4)} lines  ${file}${missed === '' ? '' : `  not: ${missed}`}`,
+    `${percent.toFixed(1).padStart(5)} %  ${String(lines).padStart(4)} lines  ` +
+      `${file}${missed === '' ? '' : `  not: ${missed}`}`,
   );
 let short = false;
 for (const [folder, { lines, covered }] of Object.entries(sums)) {

@@ -19,7 +19,8 @@ const rules = mutants();
 const unknown = only?.filter((asked) => !rules.some(({ id }) => id === asked)) ?? [];
 if (only?.length === 0 || unknown.length > 0) {
   console.error(
-    `${only?.length === 0 ? '--only needs the id of a broken rule' : `no broken rule is called ${unknown.join(', ')}`}; test/races/mutants.json has their ids`,
+    (only?.length === 0 ? '--only needs the id of a broken rule' : `no broken rule is called ${unknown.join(', ')}`) +
+      '; test/races/mutants.json has their ids',
   );
   process.exit(2);
 }
@@ -69,7 +70,8 @@ try {
         const noticed = await fails(test);
         tried.push({ file: test.file, name: test.name, noticed });
         console.log(
-          `${noticed ? 'noticed' : 'MISSED '}  ${id}: ${test.name} (${test.file}, ${((Date.now() - began) / 1_000).toFixed(0)} s)`,
+          `${noticed ? 'noticed' : 'MISSED '}  ${id}: ${test.name} (${test.file}, ` +
+            `${((Date.now() - began) / 1_000).toFixed(0)} s)`,
         );
         if (!noticed) missed += 1;
       }

@@ -1,6 +1,6 @@
 /**
- * `npm run package`: builds, with a check of the types, and packs `heartbead-<version>.tgz` into the folder that is named
- * (default: this one). Not only `npm pack`, whose own build step npm skips where scripts are forbidden.
+ * `npm run package`: builds, with a check of the types, and packs `heartbead-<version>.tgz` into the folder that is
+ * named (default: this one). Not only `npm pack`, whose own build step npm skips where scripts are forbidden.
  * @module
  */
 import { spawnSync } from 'node:child_process';

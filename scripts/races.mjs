@@ -53,7 +53,8 @@ export function catalogueProblems() {
     if (!named(file, name)) problems.push(`${id}: ${file} has no test named "${name}"`);
     else if (!noticed.has(`${file} › ${name}`))
       problems.push(
-        `${id}: no broken rule is recorded that "${name}" (${file}) has noticed; add one to test/races/mutants.json and run npm run mutants`,
+        `${id}: no broken rule is recorded that "${name}" (${file}) has noticed; add one to ` +
+          'test/races/mutants.json and run npm run mutants',
       );
   }
   for (const { id, file, find } of mutants()) {

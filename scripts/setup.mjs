@@ -42,7 +42,8 @@ function checkNode() {
   const older = minimumNode.findIndex((part, i) => have[i] !== part);
   if (older !== -1 && have[older] < minimumNode[older]) {
     throw new SetupProblem(
-      `Heartbead needs Node.js ${minimumNode.join('.')} or newer, this is ${process.versions.node}; install a newer one and run the command again`,
+      `Heartbead needs Node.js ${minimumNode.join('.')} or newer, this is ${process.versions.node}; install a ` +
+        'newer one and run the command again',
     );
   }
 }

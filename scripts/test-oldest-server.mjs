@@ -1,6 +1,6 @@
 /**
- * `npm run test:server-1.29`: what talks to a real server, on the oldest one that Heartbead supports. Go builds it once.
- * Arguments go to Vitest (`npm run test:server-1.29 -- test/process`).
+ * `npm run test:server-1.29`: what talks to a real server, on the oldest one that Heartbead supports. Go builds it
+ * once. Arguments go to Vitest (`npm run test:server-1.29 -- test/process`).
  * @module
  */
 import { spawn } from 'node:child_process';

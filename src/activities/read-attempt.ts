@@ -51,7 +51,8 @@ export function makeReadAttempt({ host }: Pick<ActivityDeps, 'host'>): HostAnswe
     const dir = host.attemptDir(input);
     if (!(await dir.exists()))
       throw ApplicationFailure.nonRetryable(
-        `host ${host.hostId} has nothing of attempt ${input.attempt} of bead ${input.bead} any more: its folder was cleaned up after its work was safe, or it never ran here`,
+        `host ${host.hostId} has nothing of attempt ${input.attempt} of bead ${input.bead} any more: its ` +
+          'folder was cleaned up after its work was safe, or it never ran here',
         failureTypes.noSuchAttempt,
       );
     switch (input.part) {
@@ -147,7 +148,9 @@ interface OpenFile {
   changedAt: number;
 }
 
-/** @returns the files of a log, the oldest first. The newest is opened first, so that a rotation meanwhile hides none. */
+/**
+ * @returns the files of a log, the oldest first. The newest is opened first, so that a rotation meanwhile hides none.
+ */
 async function openLog(path: string): Promise<OpenFile[]> {
   const found: OpenFile[] = [];
   for (const name of [path, ...Array.from({ length: mostOlder }, (_, index) => `${path}.${index + 1}`)]) {

@@ -35,8 +35,8 @@ const refusingRemotes = new Set<string>();
 /**
  * Looks after an attempt that has ended: its credentials are removed at once, its worktree is removed once its bead has
  * gone on to another attempt, or has ended, and the remote has shown that nothing in it would be lost. Until then a
- * person may want to look at it. Once the bead is closed, the refs that it needs no more go from this host's mirror, and
- * from the remote by the host of the attempt that finished it. Logs and result stay.
+ * person may want to look at it. Once the bead is closed, the refs that it needs no more go from this host's mirror,
+ * and from the remote by the host of the attempt that finished it. Logs and result stay.
  * @returns whether nothing is left to be done; false: it is to be tried again.
  * @throws what the server or the remote answers when they cannot tell.
  */
@@ -99,8 +99,12 @@ async function sweepRefs({ host }: ActivityDeps, dir: AttemptDir, repo: string, 
     refusingRemotes.add(repo);
     host.logger.warn(
       { bead: dir.bead, refused },
-      'the remote does not let refs of ended beads go; they stay there, and do no harm (`heartbead tidy --remote` tries again)',
+      'the remote does not let refs of ended beads go; they stay there, and do no harm (`heartbead tidy ' +
+        '--remote` tries again)',
     );
   }
-  return `${deleted.length} refs removed from the remote, ${here.length} here, ${refused.length} refused, ${kept.length} kept`;
+  return (
+    `${deleted.length} refs removed from the remote, ${here.length} here, ${refused.length} refused, ` +
+    `${kept.length} kept`
+  );
 }

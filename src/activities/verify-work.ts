@@ -7,7 +7,8 @@ import { readInput } from './input.js';
 
 /**
  * `verifyWork`: is the reported branch on the remote, at the reported commit, ahead of its base? Nothing but the remote
- * counts as evidence, and of what nobody has reported only what its runner has signed. Fails by `SetupUnreachable` (the server tries again) or `SetupFailed` (it does not).
+ * counts as evidence, and of what nobody has reported only what its runner has signed. Fails by `SetupUnreachable` (the
+ * server tries again) or `SetupFailed` (it does not).
  */
 export function makeVerifyWork({ host }: Pick<ActivityDeps, 'host'>): Activities['verifyWork'] {
   return async (given) => {

@@ -58,7 +58,8 @@ async function requireIgnored(tree: string, path: string, signal: AbortSignal | 
   });
   if (code === 1)
     throw new CopyError(
-      `${path} is not ignored by the repository, so that an agent would commit it: name it in .gitignore, or copy it elsewhere`,
+      `${path} is not ignored by the repository, so that an agent would commit it: name it in .gitignore, or ` +
+        'copy it elsewhere',
     );
 }
 

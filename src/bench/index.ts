@@ -72,7 +72,8 @@ const boardHead = '## The board';
 const boardSection = [
   boardHead,
   '',
-  `Written by \`npm run bench -- board\` on ${where.date} at commit ${where.commit}: ${where.cores} cores, ${where.memoryGiB} GiB, Node ${where.node}; load average ${loadavg()[0]?.toFixed(1) ?? '?'} at its end.`,
+  `Written by \`npm run bench -- board\` on ${where.date} at commit ${where.commit}: ${where.cores} cores, ` +
+    `${where.memoryGiB} GiB, Node ${where.node}; load average ${loadavg()[0]?.toFixed(1) ?? '?'} at its end.`,
   '',
   table(board),
   '',
@@ -93,7 +94,8 @@ if (suite === 'all' && !flags.includes('--dry')) {
     [
       '# Benchmarks',
       '',
-      `Written by \`npm run bench\` on ${where.date} at commit ${where.commit}: ${where.cores} cores, ${where.memoryGiB} GiB, Node ${where.node}.`,
+      `Written by \`npm run bench\` on ${where.date} at commit ${where.commit}: ${where.cores} cores, ` +
+        `${where.memoryGiB} GiB, Node ${where.node}.`,
       'Ratios were taken in one run, the two sides in turn; absolute times are of that machine and that moment.',
       '',
       '![Ratios](images/benchmarks.svg)',

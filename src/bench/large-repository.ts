@@ -21,7 +21,8 @@ export async function makeLargeRepository(folder: string, commits: number): Prom
     await write(
       Buffer.concat([
         Buffer.from(
-          `commit refs/heads/main\ncommitter Bench <bench@localhost> ${1_600_000_000 + n * 60} +0000\ndata ${text.length}\n${text}\nM 100644 inline src/d${n % 50}/f${n % 2_000}.bin\ndata ${content.length}\n`,
+          `commit refs/heads/main\ncommitter Bench <bench@localhost> ${1_600_000_000 + n * 60} +0000\ndata ` +
+            `${text.length}\n${text}\nM 100644 inline src/d${n % 50}/f${n % 2_000}.bin\ndata ${content.length}\n`,
         ),
         content,
         Buffer.from('\n'),

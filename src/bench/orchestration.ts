@@ -107,7 +107,9 @@ export async function orchestration(
         unit: 'ms',
         against: { what: 'bare workflow', value: median(fast) },
         ratio: median(latencies),
-        how: `${singles} single ones, in turn; median of the pairs. A bead has two activities one after the other where the bare workflow has one`,
+        how:
+          `${singles} single ones, in turn; median of the pairs. A bead has two activities one after the other ` +
+          'where the bare workflow has one',
       },
       {
         name: 'latency_p99_ratio_vs_bare',

@@ -135,14 +135,18 @@ export async function processes(
         unit: 'ms',
         against: { what: 'plain git clone', value: median(cold) },
         ratio: median(warmRatios),
-        how: `a repository with ${commits} commits and half a gigabyte; its mirror is warm: from the start request to the agent's spawn; 3 times, in turn`,
+        how:
+          `a repository with ${commits} commits and half a gigabyte; its mirror is warm: from the start request ` +
+          "to the agent's spawn; 3 times, in turn",
       },
       {
         name: 'attempts_used_by_a_deploy',
         value: usedByDeploy,
         unit: 'attempts',
         against: { what: 'an activity that holds the agent', value: 1 },
-        how: 'the worker is stopped and started while an agent works: the agent goes on, and the next worker knows it. Held by the worker, it would end with it',
+        how:
+          'the worker is stopped and started while an agent works: the agent goes on, and the next worker knows ' +
+          'it. Held by the worker, it would end with it',
         report: 'value',
       },
       {
@@ -151,7 +155,9 @@ export async function processes(
         unit: 'ms',
         against: { what: 'plain git clone', value: median(clones) },
         ratio: median(ratios),
-        how: `${slings} beads one by one on a warm mirror of a repository with ${files} files, from the start request to the agent's spawn; a clone of the same repository before each`,
+        how:
+          `${slings} beads one by one on a warm mirror of a repository with ${files} files, from the start ` +
+          "request to the agent's spawn; a clone of the same repository before each",
       },
       {
         name: 'death_to_respawn_s',

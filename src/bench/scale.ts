@@ -198,8 +198,14 @@ function figuresOf(measured: readonly Size[]): Figure[] {
   if (first === undefined || last === undefined) return [];
   const perBead = ({ rssMb, beads }: Size): number => (rssMb * 1_024) / beads;
   const at = (size: Size): string =>
-    `${size.beads} beads: ${round(perBead(size))} kB each, ${round(size.signals)} signals/s, ${round(size.cpu)} of a core, show ${round(percentile(size.show, 50))} ms (p99 ${round(percentile(size.show, 99))}), ls ${round(percentile(size.list, 50))} ms (p99 ${round(percentile(size.list, 99))})`;
-  const how = `one workflow worker (a process of its own), agents that work, their runners beating and signalling as real ones; memory (resident, after a collection of garbage) beyond that of the worker with its first ${warmUp}. ${measured.map(at).join('; ')}`;
+    `${size.beads} beads: ${round(perBead(size))} kB each, ${round(size.signals)} signals/s, ` +
+    `${round(size.cpu)} of a core, show ${round(percentile(size.show, 50))} ms (p99 ` +
+    `${round(percentile(size.show, 99))}), ls ${round(percentile(size.list, 50))} ms (p99 ` +
+    `${round(percentile(size.list, 99))})`;
+  const how =
+    'one workflow worker (a process of its own), agents that work, their runners beating and signalling as real ' +
+    `ones; memory (resident, after a collection of garbage) beyond that of the worker with its first ${warmUp}. ` +
+    measured.map(at).join('; ');
   return [
     {
       name: 'kb_per_parked_bead',

@@ -114,7 +114,9 @@ async function detection(world: World): Promise<Figure[]> {
       name: 'host_death_to_verdict',
       value: minutes((attempts[0]?.endedAt ?? 0) - fault),
       unit: 'min',
-      how: 'a host that dies with its agent and does not come back: suspect after the heartbeat time-out (90 s), given up when its lease has certainly frozen the agent',
+      how:
+        'a host that dies with its agent and does not come back: suspect after the heartbeat time-out (90 s), ' +
+        'given up when its lease has certainly frozen the agent',
       report: 'value',
     },
     {

@@ -270,7 +270,8 @@ async function replayProblems(
       verdict.replays
         ? []
         : [
-            `the history of ${histories[index]?.workflowId} does not replay, event ${verdict.event?.id}: ${verdict.problem}`,
+            `the history of ${histories[index]?.workflowId} does not replay, event ${verdict.event?.id}: ` +
+              verdict.problem,
           ],
     ),
   };

@@ -56,7 +56,8 @@ export async function lostWork(
 ): Promise<string[]> {
   const committed = checkpoint.wip ? await origin.parent(checkpoint.sha) : checkpoint.sha;
   const newest = (await origin.refs(checkpoint.ref)).get(checkpoint.ref);
-  const what = `${bead} ${attempt}: the reported ${checkpoint.wip ? 'snapshot' : 'commit'} ${checkpoint.sha.slice(0, 12)}`;
+  const kind = checkpoint.wip ? 'snapshot' : 'commit';
+  const what = `${bead} ${attempt}: the reported ${kind} ${checkpoint.sha.slice(0, 12)}`;
   // A snapshot that was replaced may have been collected by git; then the newest one stands for it.
   if (committed === undefined)
     return newest === undefined && result === undefined && checkpoint.ref === attemptRefs.wip(bead, attempt)
@@ -89,7 +90,8 @@ export function overlapProblems(overlaps: readonly Overlap[], faults: readonly F
     return woken && until - from <= tolerated
       ? []
       : [
-          `two agents of ${bead} ran at once for ${until - from} ms from ${new Date(from).toISOString().slice(11, 23)}: ${attempts.join(' and ')}`,
+          `two agents of ${bead} ran at once for ${until - from} ms from ` +
+            `${new Date(from).toISOString().slice(11, 23)}: ${attempts.join(' and ')}`,
         ];
   });
 }

@@ -41,5 +41,8 @@ export function percentilesLine(name: string, values: readonly number[]): string
     const value = percentile(values, part);
     return value === undefined ? '-' : `${(value / 1_000).toFixed(1)} s`;
   };
-  return `${name.padEnd(20)} p50 ${of(0.5).padStart(8)}   p90 ${of(0.9).padStart(8)}   p99 ${of(0.99).padStart(8)}   (${values.length})`;
+  return (
+    `${name.padEnd(20)} p50 ${of(0.5).padStart(8)}   p90 ${of(0.9).padStart(8)}   p99 ${of(0.99).padStart(8)}   ` +
+    `(${values.length})`
+  );
 }

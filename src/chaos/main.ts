@@ -61,7 +61,9 @@ async function main(argv: string[]): Promise<number> {
   const say = (line: string): void =>
     console.error(`${String(Math.round((Date.now() - began) / 1_000)).padStart(5)} s  ${line}`);
   console.log(
-    `chaos: seed ${size.seed}, ${size.minutes} minutes, ${size.beads} beads, ${size.repos} repositories (${plan.rigs} with a rig), ${size.hosts} hosts with ${plan.maxAgents} places each, ${plan.faults.length} faults`,
+    `chaos: seed ${size.seed}, ${size.minutes} minutes, ${size.beads} beads, ${size.repos} repositories ` +
+      `(${plan.rigs} with a rig), ${size.hosts} hosts with ${plan.maxAgents} places each, ${plan.faults.length} ` +
+      'faults',
   );
   console.log(
     `clocks: ${Object.entries(chaosClocks)

@@ -34,7 +34,9 @@ export class Origin {
 
   /** @returns the merges of the beads on `main`: the item and commit that their trailers name. */
   async merges(): Promise<{ sha: string; item: string; from: string }[]> {
-    const format = `%H|%(trailers:key=${itemTrailer},valueonly,separator=%x2C)|%(trailers:key=${branchShaTrailer},valueonly,separator=%x2C)`;
+    const format =
+      `%H|%(trailers:key=${itemTrailer},valueonly,separator=%x2C)|%(trailers:key=${branchShaTrailer}` +
+      ',valueonly,separator=%x2C)';
     const lines = (await this.git('log', '--first-parent', `--format=${format}`, 'refs/heads/main')).split('\n');
     return lines.flatMap((line) => {
       const [sha = '', item = '', from = ''] = line.split('|');

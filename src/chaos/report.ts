@@ -29,12 +29,15 @@ export function reportOf(report: ChaosReport): string {
   });
   return [
     '',
-    `${(tookMs / 60_000).toFixed(1)} minutes; ${faults.length} faults (${counts.join(', ')})${skipped === 0 ? '' : `, ${skipped} befell nobody`}`,
-    `${closed} of ${beads} beads closed, in ${attempts} attempts with ${adoptions} adoptions; at most ${mostAgents} agents at once`,
+    `${(tookMs / 60_000).toFixed(1)} minutes; ${faults.length} faults ` +
+      `(${counts.join(', ')})${skipped === 0 ? '' : `, ${skipped} befell nobody`}`,
+    `${closed} of ${beads} beads closed, in ${attempts} attempts with ${adoptions} adoptions; at most ` +
+      `${mostAgents} agents at once`,
     percentilesLine('fault to verdict', latencies.faultToVerdict),
     percentilesLine('fault to next spawn', latencies.faultToNextSpawn),
     percentilesLine('sling to closed', latencies.slingToClosed),
-    `looked for: ${reported} reported commits and snapshots on the origins, ${histories} histories replayed, ${looks} looks at the processes`,
+    `looked for: ${reported} reported commits and snapshots on the origins, ${histories} histories replayed, ` +
+      `${looks} looks at the processes`,
     ...(overlaps.length === 0
       ? ['never two agents of one bead at once']
       : ['two attempts of one bead had running processes:', ...overlaps.map((line) => `  ${line}`)]),

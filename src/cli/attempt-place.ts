@@ -51,7 +51,8 @@ export async function placeOf(
   if (view === undefined) {
     if (account.problem instanceof Error && account.problem.name === 'BeadNotFoundError') throw account.problem;
     throw failure(
-      `there is no ${what} of bead ${bead}${attempt === undefined ? '' : `, attempt ${attempt},`} in ${join(places[0] as string, 'attempts')}`,
+      `there is no ${what} of bead ${bead}${attempt === undefined ? '' : `, attempt ${attempt},`} in ` +
+        join(places[0] as string, 'attempts'),
       'run this on the host where the agent ran',
       account.problem,
     );
@@ -63,7 +64,10 @@ export async function placeOf(
     throw new CliError({
       code: exitCodes.notFound,
       message: `bead ${bead} has no attempt ${attempt}`,
-      next: `its attempts: ${[...view.attempts.map(({ id }) => id), ...(view.current === undefined ? [] : [view.current.id])].join(', ') || 'none yet'}`,
+      next:
+        'its attempts: ' +
+        ([...view.attempts.map(({ id }) => id), ...(view.current === undefined ? [] : [view.current.id])].join(', ') ||
+          'none yet'),
     });
   }
   if (record === undefined)
@@ -78,7 +82,8 @@ export async function placeOf(
     );
   if ((await Promise.all(places.map((home) => hostIdOf(home)))).includes(record.host)) {
     throw failure(
-      `attempt ${record.id} of bead ${bead} has no ${what} here any more: its folder was cleaned up after its work was safe, or it ended before an agent was started`,
+      `attempt ${record.id} of bead ${bead} has no ${what} here any more: its folder was cleaned up after its ` +
+        'work was safe, or it ended before an agent was started',
       `see how it ended with \`heartbead show ${bead}\``,
     );
   }

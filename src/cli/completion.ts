@@ -78,11 +78,14 @@ _heartbead() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="\${COMP_WORDS[i]}"
     case "$word" in -*) continue ;; esac
-    if [ -z "$verb" ]; then verb="$word"; else case " ${groups(entries).join(' ')} " in *" $verb "*) verb="$verb $word" ;; *) args=$((args + 1)) ;; esac; fi
+    if [ -z "$verb" ]; then verb="$word"; continue; fi
+    case " ${groups(entries).join(' ')} " in *" $verb "*) verb="$verb $word" ;; *) args=$((args + 1)) ;; esac
   done
   local words="" ids=""
   case "$verb" in
-${entries.map(({ path, words }) => `    ${quoted(path)}) words=${quoted(words.map(({ word }) => word).join(' '))} ;;`).join('\n')}
+${entries
+  .map(({ path, words }) => `    ${quoted(path)}) words=${quoted(words.map(({ word }) => word).join(' '))} ;;`)
+  .join('\n')}
   esac
   [ "$args" -gt 0 ] || case "$verb" in
 ${byKind(entries)
@@ -113,7 +116,13 @@ _heartbead() {
   for ((i = 2; i < CURRENT; i++)); do
     word="\${words[i]}"
     [[ "$word" == -* ]] && continue
-    if [[ -z "$verb" ]]; then verb="$word"; elif [[ " ${groups(entries).join(' ')} " == *" $verb "* ]]; then verb="$verb $word"; else (( args += 1 )); fi
+    if [[ -z "$verb" ]]; then
+      verb="$word"
+    elif [[ " ${groups(entries).join(' ')} " == *" $verb "* ]]; then
+      verb="$verb $word"
+    else
+      (( args += 1 ))
+    fi
   done
   case "$verb" in
 ${entries.map(({ path, words }) => `    ${quoted(path)}) found=(${words.map(described).join(' ')}) ;;`).join('\n')}
@@ -167,7 +176,10 @@ function fish(entries: Entry[]): string {
               ? ['__fish_use_subcommand']
               : verbOnly
         ).join('; and ');
-        return `complete -c heartbead -n ${quoted(condition)} ${word.startsWith('--') ? `-l ${word.slice(2)}` : `-f -a ${word}`} -d ${quoted(help)}`;
+        return (
+          `complete -c heartbead -n ${quoted(condition)} ` +
+          `${word.startsWith('--') ? `-l ${word.slice(2)}` : `-f -a ${word}`} -d ${quoted(help)}`
+        );
       }),
     ];
   });

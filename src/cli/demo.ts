@@ -68,7 +68,9 @@ async function main(io: Io): Promise<ExitCode> {
     const { settings } = up.server;
     if (up.board !== undefined) io.out(`Board:  ${io.colors.cyan(addressWithToken(up.board.record))}`);
     say(
-      `server: ${settings.address} (${up.server.state}${up.server.record === undefined ? '' : `, binary: ${up.server.record.source}`}); worker: pid ${up.worker?.record.pid ?? 0}`,
+      `server: ${settings.address} ` +
+        `(${up.server.state}${up.server.record === undefined ? '' : `, binary: ${up.server.record.source}`}); ` +
+        `worker: pid ${up.worker?.record.pid ?? 0}`,
     );
     if (settings.uiAddress !== undefined) io.out(`Web UI: ${io.colors.cyan(settings.uiAddress)}`);
     beads = new BeadClient(up.town);
@@ -102,7 +104,9 @@ async function main(io: Io): Promise<ExitCode> {
     const prefix =
       settings.source === 'configured' ? `HEARTBEAD_HOME=${home} HEARTBEAD_TASK_QUEUE=${up.town.taskQueue} ` : '';
     io.out(
-      `\n${nextSteps(settings.uiAddress, settings.namespace, endings, plot.convoy.convoy, prefix, io.colors)}\n\nCtrl-C ends the demo.`,
+      '\n' +
+        `${nextSteps(settings.uiAddress, settings.namespace, endings, plot.convoy.convoy, prefix, io.colors)}\n` +
+        '\nCtrl-C ends the demo.',
     );
     await untilAborted(stop);
     return kept ? exitCodes.fine : exitCodes.failed;

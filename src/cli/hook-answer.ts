@@ -21,10 +21,15 @@ export async function hookAnswer(event: string, news: () => Promise<Message[]>):
     : { hookSpecificOutput: { hookEventName: name, additionalContext: textOf(messages) } };
 }
 
-const textOf = (
-  messages: Message[],
-): string => `${messages.length === 1 ? 'A message has' : 'Messages have'} come for you while you work:
-
-${messages.map(({ id, from, text }) => `- (${id}, from ${from}) ${text.replaceAll('\n', '\n  ')}`).join('\n')}
-
-Take ${messages.length === 1 ? 'it' : 'them'} into account, and acknowledge what you have taken up: by the tool \`messages\` of the MCP server \`heartbead\`, or by \`heartbead agent messages --ack ${messages.map(({ id }) => id).join(' ')}\`. Then go on with your task, and report as before.`;
+const textOf = (messages: Message[]): string => {
+  const one = messages.length === 1;
+  const listed = messages.map(({ id, from, text }) => `- (${id}, from ${from}) ${text.replaceAll('\n', '\n  ')}`);
+  const ids = messages.map(({ id }) => id).join(' ');
+  return [
+    `${one ? 'A message has' : 'Messages have'} come for you while you work:`,
+    listed.join('\n'),
+    `Take ${one ? 'it' : 'them'} into account, and acknowledge what you have taken up: by the tool \`messages\` of ` +
+      `the MCP server \`heartbead\`, or by \`heartbead agent messages --ack ${ids}\`. Then go on with your task, and ` +
+      'report as before.',
+  ].join('\n\n');
+};

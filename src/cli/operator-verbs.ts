@@ -61,7 +61,9 @@ export function operatorsDoThis(program: Command): void {
         process.exitCode = printError(
           new CliError({
             code: exitCodes.refused,
-            message: `\`heartbead ${name}\` is for operators, and this is an agent's attempt: agents use \`heartbead agent …\``,
+            message:
+              `\`heartbead ${name}\` is for operators, and this is an agent's attempt: agents use \`heartbead ` +
+              'agent …`',
             next: 'if a person has to do something, say so with `heartbead agent escalate`',
           }),
           process.argv.includes('--json'),

@@ -5,6 +5,14 @@ import { exitCodes } from './exit.js';
 /** Adds a verb to the command line. */
 export type Verb = (program: Command) => void;
 
+const statuses = [
+  `${exitCodes.fine} fine`,
+  `${exitCodes.failed} failed`,
+  `${exitCodes.usage} usage`,
+  `${exitCodes.notFound} not found`,
+  `${exitCodes.refused} refused`,
+];
+
 /**
  * @returns the command line with these verbs. Errors are thrown (`CommanderError`), never printed by commander itself.
  */
@@ -21,7 +29,7 @@ export function createProgram(verbs: Verb[]): Command {
       `
 The server: TEMPORAL_ADDRESS and the other settings of Temporal's tools, else the one that \`heartbead up\` started.
 The state directory: HEARTBEAD_HOME. The town's task queue: HEARTBEAD_TASK_QUEUE.
-Exit status: ${exitCodes.fine} fine, ${exitCodes.failed} failed, ${exitCodes.usage} usage, ${exitCodes.notFound} not found, ${exitCodes.refused} refused.`,
+Exit status: ${statuses.join(', ')}.`,
     );
   for (const verb of verbs) verb(program);
   for (const command of program.commands) inherit(command, program);

@@ -13,7 +13,10 @@ import type { Selection } from './select-beads.js';
 export interface Steering {
   /** As the verb is called: `pause`. */
   name: string;
-  /** @returns whether a bead that was chosen by a filter would take the request; one that was named is asked in any case. */
+  /**
+   * @returns whether a bead that was chosen by a filter would take the request; one that was named is asked in any
+   * case.
+   */
   applies(view: BeadView): boolean;
   /** Asks one bead. @returns its answer. */
   ask(beads: BeadClient, bead: string): Promise<string>;
@@ -45,7 +48,8 @@ export async function steer(context: Context, steering: Steering, { named, chose
   if (!filtered && named.length === 0)
     throw usageError(
       `which bead is meant?`,
-      `name it, or choose several by --rig, --convoy, --status, --host or --cause: \`heartbead ${steering.name} --help\``,
+      'name it, or choose several by --rig, --convoy, --status, --host or --cause: `heartbead ' +
+        `${steering.name} --help\``,
     );
   const [only] = named;
   if (only !== undefined && named.length === 1) {

@@ -24,8 +24,8 @@ export interface AttemptSource {
 const travelMs = 20_000;
 
 /**
- * Reads what an attempt has written, piece by piece, from any machine that reaches Temporal: the attempt's host is asked
- * over its own queue. Remembers where it is; after a failure the next call goes on there.
+ * Reads what an attempt has written, piece by piece, from any machine that reaches Temporal: the attempt's host is
+ * asked over its own queue. Remembers where it is; after a failure the next call goes on there.
  */
 export class AttemptReader {
   #after: string | undefined;

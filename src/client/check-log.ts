@@ -67,7 +67,9 @@ export async function checkOutput(
   throw new NoCheckOutputError(
     hosts.length === 0
       ? `no host that merges is up: the output of the checks of bead ${bead} lies on the one that ran them`
-      : `none of the hosts that merge has output of checks of bead ${bead} (asked: ${asked.map(({ host }) => host).join(', ')}${away.length === 0 ? '' : `; without an answer: ${away.join(', ')}`})`,
+      : `none of the hosts that merge has output of checks of bead ${bead} (asked: ` +
+          asked.map(({ host }) => host).join(', ') +
+          `${away.length === 0 ? '' : `; without an answer: ${away.join(', ')}`})`,
     `see how it stands with \`heartbead show ${bead}\`; a host that is away may have it`,
   );
 }

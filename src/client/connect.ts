@@ -132,7 +132,8 @@ async function open(
   } catch (error) {
     const next =
       settings.source === 'configured'
-        ? 'check TEMPORAL_ADDRESS and that the server is up; without TEMPORAL_ADDRESS, `heartbead up` starts a server here'
+        ? 'check TEMPORAL_ADDRESS and that the server is up; without TEMPORAL_ADDRESS, `heartbead up` starts a ' +
+          'server here'
         : `look at the server's log in ${settings.home}, or run \`heartbead up\` again`;
     throw new NoServerError(
       `the Temporal server at ${settings.address} did not answer within ${Math.round(connectTimeout / 1_000)} s`,

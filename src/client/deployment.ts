@@ -178,8 +178,10 @@ export class TownDeployment {
       const said = grpcError(error);
       if (isNotFound(error) || said?.code === failedPrecondition)
         throw new ServerRefusedError(
-          `the server did not take ${build === undefined ? 'workers without versions' : `build ${build}`} (${said?.details ?? ''})`,
-          'start a worker that has it, then try again: `heartbead upgrade status` names the builds and who works for them',
+          `the server did not take ${build === undefined ? 'workers without versions' : `build ${build}`} ` +
+            `(${said?.details ?? ''})`,
+          'start a worker that has it, then try again: `heartbead upgrade status` names the builds and who ' +
+            'works for them',
           { cause: error },
         );
       throw refusal(error);

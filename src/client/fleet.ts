@@ -149,7 +149,10 @@ export class FleetClient {
     { all, limit, taskQueue }: { all: boolean; limit: number; taskQueue?: string },
   ): Promise<FleetItem[]> {
     const found: FleetItem[] = [];
-    const query = `WorkflowType = '${kind}'${all ? '' : " AND ExecutionStatus = 'Running'"}${taskQueue === undefined ? '' : ` AND TaskQueue = ${quoted(taskQueue)}`}`;
+    const query =
+      'WorkflowType = ' +
+      `'${kind}'${all ? '' : " AND ExecutionStatus = 'Running'"}` +
+      `${taskQueue === undefined ? '' : ` AND TaskQueue = ${quoted(taskQueue)}`}`;
     await this.#answered(kind, '', async () => {
       for await (const execution of this.town.client.workflow.list({ query, pageSize: Math.min(limit, 200) })) {
         const { title } = (execution.memo ?? {}) as { title?: unknown };

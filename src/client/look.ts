@@ -29,13 +29,15 @@ export async function lookAt(beads: BeadClient, bead: string): Promise<BeadLook>
   if (description.ending !== undefined) {
     const by = description.ending.by === undefined ? '' : ` by ${description.ending.by}`;
     notes.push(
-      `the workflow was ended from outside (${description.execution.toLowerCase().replace('_', ' ')}${by}): ${description.ending.reason}`,
+      `the workflow was ended from outside (${description.execution.toLowerCase().replace('_', ' ')}${by}): ` +
+        description.ending.reason,
     );
     notes.push('what the bead says of itself below is its last state before that');
   }
   if (view === undefined) {
     notes.push(
-      'no worker answered: this is what the server knows by itself, and it may be a moment old; start a worker with `heartbead up` for the whole picture',
+      'no worker answered: this is what the server knows by itself, and it may be a moment old; start a ' +
+        'worker with `heartbead up` for the whole picture',
     );
   }
   return { description, view, notes };

@@ -40,8 +40,8 @@ export function noWorkerAnswered(error: unknown): boolean {
 }
 
 /**
- * @returns whether an update was refused because the workflow task that would have answered it failed, and nothing of it
- * was kept. A server from 1.31 on says so where it takes the task again for everybody else: an update that ends its
+ * @returns whether an update was refused because the workflow task that would have answered it failed, and nothing of
+ * it was kept. A server from 1.31 on says so where it takes the task again for everybody else: an update that ends its
  * workflow, and a signal that came in that moment (`UNHANDLED_COMMAND`).
  */
 function overtaken(error: unknown): boolean {

@@ -14,7 +14,10 @@ export async function diskProblem(path: string, floor: number): Promise<string |
   const { bavail, bsize } = await statfs(path);
   const free = bavail * bsize;
   if (free >= floor) return undefined;
-  return `only ${mebibytes(free)} MiB are free in ${path}, less than the floor of ${mebibytes(floor)} MiB: free some space (or lower the worker's --disk-floor)`;
+  return (
+    `only ${mebibytes(free)} MiB are free in ${path}, less than the floor of ${mebibytes(floor)} MiB: free some ` +
+    "space (or lower the worker's --disk-floor)"
+  );
 }
 
 const mebibytes = (bytes: number): string => Math.floor(bytes / (1024 * 1024)).toLocaleString('en-US');

@@ -60,10 +60,14 @@ async function readOrMakeHostId(home: string): Promise<Pick<StateDirectory, 'hos
       const known = await formerHostId(home);
       if (known === undefined && (await AttemptDir.list(home)).length > 0)
         throw new Error(
-          `${file} does not hold a host id (letters, digits, "_", "." and "-"), and nothing else in ${home} tells it: write the id that \`heartbead show\` names for this host's attempts into it, or remove it when none of them matters any more`,
+          `${file} does not hold a host id (letters, digits, "_", "." and "-"), and nothing else in ${home} ` +
+            "tells it: write the id that `heartbead show` names for this host's attempts into it, or remove " +
+            'it when none of them matters any more',
         );
       fresh = known ?? fresh;
-      mended = `${file} was damaged; it holds ${fresh} again${known === undefined ? ', a new id, since no attempt of this host is known' : ''}`;
+      mended =
+        `${file} was damaged; it holds ${fresh} ` +
+        `again${known === undefined ? ', a new id, since no attempt of this host is known' : ''}`;
       await rm(file, { force: true });
     }
     // Of two processes both take the id of the first.

@@ -24,8 +24,10 @@ export class WorkerLockHeldError extends Error {
   ) {
     super(
       holder === undefined
-        ? `${file} cannot be read, and was written less than ${silentFor / 1_000} s ago: if no other worker uses the state directory ${home}, try again in ${silentFor / 1_000} s`
-        : `another worker (${holderText(holder)}, since ${new Date(holder.since).toISOString()}) uses the state directory ${home}: ` +
+        ? `${file} cannot be read, and was written less than ${silentFor / 1_000} s ago: if no other worker ` +
+            `uses the state directory ${home}, try again in ${silentFor / 1_000} s`
+        : `another worker (${holderText(holder)}, since ${new Date(holder.since).toISOString()}) uses the state ` +
+            `directory ${home}: ` +
             'stop it first, or give this one a directory of its own (--home DIR or HEARTBEAD_HOME)',
     );
   }

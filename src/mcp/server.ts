@@ -29,7 +29,8 @@ export function createMcpServer(runner: Reporter, version: string): McpServer {
     { name: 'heartbead', version },
     {
       instructions:
-        'Report on your piece of work (your bead): heartbeat while you work, note what later readers should know, and end with exactly one of done or escalate.',
+        'Report on your piece of work (your bead): heartbeat while you work, note what later readers should ' +
+        'know, and end with exactly one of done or escalate.',
     },
   );
 
@@ -38,7 +39,8 @@ export function createMcpServer(runner: Reporter, version: string): McpServer {
     {
       title: 'I am getting on',
       description:
-        'Say that you are making progress, before and during anything that takes minutes without output. Harmless at any time.',
+        'Say that you are making progress, before and during anything that takes minutes without output. ' +
+        'Harmless at any time.',
       inputSchema: { activity: z.string().max(200).optional().describe('What you are doing, in a few words.') },
     },
     ({ activity }) =>
@@ -52,7 +54,8 @@ export function createMcpServer(runner: Reporter, version: string): McpServer {
     {
       title: 'Leave a note',
       description:
-        'Keep a fact for people and for whoever continues this work if you are interrupted: a decision, a dead end, where you are. Not for reporting the end.',
+        'Keep a fact for people and for whoever continues this work if you are interrupted: a decision, a ' +
+        'dead end, where you are. Not for reporting the end.',
       inputSchema: { text: text('The note, one to three sentences.') },
     },
     ({ text }) =>
@@ -66,7 +69,8 @@ export function createMcpServer(runner: Reporter, version: string): McpServer {
     {
       title: 'Save my work',
       description:
-        'Save and push everything in the working tree as it is now, committed or not, without touching your branch, index or files. Call it before anything risky.',
+        'Save and push everything in the working tree as it is now, committed or not, without touching your ' +
+        'branch, index or files. Call it before anything risky.',
       inputSchema: { text: z.string().max(limits.textChars).optional().describe('What the state of the work is.') },
     },
     ({ text }) =>
@@ -82,7 +86,8 @@ export function createMcpServer(runner: Reporter, version: string): McpServer {
     {
       title: 'The work is done',
       description:
-        'Report the work as finished. Commit everything first: with uncommitted changes this is refused, and you commit (or remove) them and call it again. Your branch is pushed. Afterwards end your session.',
+        'Report the work as finished. Commit everything first: with uncommitted changes this is refused, and ' +
+        'you commit (or remove) them and call it again. Your branch is pushed. Afterwards end your session.',
       inputSchema: { summary: text('What you did and how you checked it, for the reviewer.').optional() },
     },
     ({ summary }) =>
@@ -90,7 +95,8 @@ export function createMcpServer(runner: Reporter, version: string): McpServer {
         const result = await runner.done(summary);
         return result.outcome === 'done'
           ? `Done: ${result.branch} is pushed at ${result.sha.slice(0, 12)}. End your session now.`
-          : 'Reported, but your branch has no commit ahead of its base. If you meant to deliver changes, commit them and call done again; else end your session.';
+          : 'Reported, but your branch has no commit ahead of its base. If you meant to deliver changes, commit ' +
+              'them and call done again; else end your session.';
       }),
   );
   server.registerTool(
@@ -98,7 +104,8 @@ export function createMcpServer(runner: Reporter, version: string): McpServer {
     {
       title: 'I need a person',
       description:
-        'Ask a person for a decision or for something you cannot do yourself. The work is saved and waits. Afterwards end your session; the answer reaches whoever continues.',
+        'Ask a person for a decision or for something you cannot do yourself. The work is saved and waits. ' +
+        'Afterwards end your session; the answer reaches whoever continues.',
       inputSchema: { text: text('What you need, from whom, and what you would do by default.') },
     },
     ({ text }) =>
@@ -112,7 +119,9 @@ export function createMcpServer(runner: Reporter, version: string): McpServer {
     {
       title: 'Read my messages',
       description:
-        'Messages from operators that you have not acknowledged, oldest first. Read them at the start and between steps. Acknowledge by id what you have taken up: what is not acknowledged goes to whoever continues the work.',
+        'Messages from operators that you have not acknowledged, oldest first. Read them at the start and ' +
+        'between steps. Acknowledge by id what you have taken up: what is not acknowledged goes to whoever ' +
+        'continues the work.',
       inputSchema: {
         acknowledge: z
           .array(z.string().min(1).max(200))

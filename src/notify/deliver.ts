@@ -82,7 +82,10 @@ async function run(
   });
   if (!failed) return;
   const said = (stderr ?? '').trim().split('\n').at(-1)?.slice(0, 200) ?? '';
-  throw new Error(
-    `${timedOut ? `did not end within ${commandWithin / 1_000} s` : signal !== undefined ? `ended by ${signal}` : `ended with status ${exitCode ?? '?'}`}${said === '' ? '' : `: ${said}`}`,
-  );
+  const how = timedOut
+    ? `did not end within ${commandWithin / 1_000} s`
+    : signal !== undefined
+      ? `ended by ${signal}`
+      : `ended with status ${exitCode ?? '?'}`;
+  throw new Error(said === '' ? how : `${how}: ${said}`);
 }

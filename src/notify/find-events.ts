@@ -33,7 +33,8 @@ export async function findEvents(town: NotifyTown, since: number): Promise<Notif
     list(town, `${mine} AND ExecutionStatus = 'Running' AND ${searchAttributes.attention} IS NOT NULL`),
     list(
       town,
-      `${mine} AND ExecutionStatus IN ('Completed', 'Canceled', 'Failed') AND CloseTime > '${new Date(since).toISOString()}'`,
+      `${mine} AND ExecutionStatus IN ('Completed', 'Canceled', 'Failed') AND CloseTime > ` +
+        `'${new Date(since).toISOString()}'`,
     ),
   ]);
   const endings = await Promise.all(ended.map((found) => endOf(town, found)));

@@ -103,7 +103,10 @@ function problemOf(error: z.ZodError, value: unknown): string {
     const hook: unknown = (value as { hooks: unknown[] }).hooks[at[1]];
     const meant = typeof hook === 'object' && hook !== null && 'command' in hook ? command : webhook;
     const inner = meant.safeParse(hook).error?.issues[0];
-    return `hooks.${at[1]}${(inner?.path ?? []).map((part) => `.${String(part)}`).join('')}: ${inner?.message ?? issue.message}`;
+    return (
+      `hooks.${at[1]}${(inner?.path ?? []).map((part) => `.${String(part)}`).join('')}: ` +
+      `${inner?.message ?? issue.message}`
+    );
   }
   return `${at.length === 0 ? '' : `${at.join('.')}: `}${issue?.message ?? 'not a list of hooks'}`;
 }

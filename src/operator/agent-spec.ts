@@ -57,7 +57,8 @@ export function checkAgent({ adapter: name, command, options }: AgentSpec, what 
   if (checked.success) return;
   const issue = checked.error.issues[0];
   throw usageError(
-    `${what}the agent ${name} does not take these options: ${[issue?.path.join('.'), issue?.message].filter(Boolean).join(': ')}`,
+    `${what}the agent ${name} does not take these options: ` +
+      [issue?.path.join('.'), issue?.message].filter(Boolean).join(': '),
     'see docs/agents.md for the options of the agents',
   );
 }

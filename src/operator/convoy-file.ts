@@ -50,7 +50,8 @@ export function readConvoyFile(text: string, name: string): ConvoySpec {
     const issue = parsed.error.issues[0];
     const path = issue?.path ?? [];
     throw usageError(
-      `${name}:${lineOf(document, path, lines)}: ${path.length === 0 ? '' : `${path.join('.')}: `}${issue?.message ?? 'not a convoy'}`,
+      `${name}:${lineOf(document, path, lines)}: ` +
+        `${path.length === 0 ? '' : `${path.join('.')}: `}${issue?.message ?? 'not a convoy'}`,
       'mend the file; docs/cli.md shows one',
     );
   }

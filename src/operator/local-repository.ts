@@ -114,7 +114,8 @@ export function elsewhereNotes({ path, lfs }: LocalRepository): string[] {
   return [
     ...(lfs
       ? [
-          `${path} has files in Git LFS: hosts need the program git-lfs (\`heartbead doctor\` says whether one has it); what agents change is uploaded before it is pushed`,
+          `${path} has files in Git LFS: hosts need the program git-lfs (\`heartbead doctor\` says whether ` +
+            'one has it); what agents change is uploaded before it is pushed',
         ]
       : []),
   ];

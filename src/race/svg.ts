@@ -42,7 +42,8 @@ export function svg(lanes: readonly Lane[], coldStart: number, duration: number)
   const height = size.top + lanes.length * size.lane + 30;
   const title = `A cold start of ${minutes(coldStart)}, ${minutes(duration)} of virtual time`;
   const parts = [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${height}" width="${size.width}" height="${height}" role="img" aria-label="${escape(title)}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${height}" width="${size.width}" ` +
+      `height="${height}" role="img" aria-label="${escape(title)}">`,
     `<title>${escape(title)}</title>`,
     `<style>${style}\n</style>`,
     `<text class="title" x="20" y="32">${escape(title)}</text>`,
@@ -80,7 +81,8 @@ function drawLane(lane: Lane, top: number, x: (at: number) => number, duration: 
       const to = x(round(spans[at + 1]?.from ?? duration));
       if (to <= from) return;
       parts.push(
-        `<rect class="${classes[span.value] ?? 'nothing'}" x="${from}" y="${y}" width="${to - from}" height="${size.bar}"/>`,
+        `<rect class="${classes[span.value] ?? 'nothing'}" x="${from}" y="${y}" width="${to - from}" ` +
+          `height="${size.bar}"/>`,
       );
       // About 7 px a letter: a word that does not fit says nothing.
       if (to - from > span.value.length * 7 + 8)

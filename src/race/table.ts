@@ -18,7 +18,8 @@ export function table(left: Lane, right: Lane, duration: number, colors: Colors)
   const step = stepOf(duration);
   const title = (lane: Lane): string => colors.bold(lane.name.padEnd(sideWidth));
   const heads = colors.dim(
-    `${'bead'.padEnd(widths.bead)}${'agent'.padEnd(widths.agent)}${'attempt'.padStart(widths.attempt)}${'beats'.padStart(widths.heartbeats)}`,
+    `${'bead'.padEnd(widths.bead)}${'agent'.padEnd(widths.agent)}${'attempt'.padStart(widths.attempt)}` +
+      'beats'.padStart(widths.heartbeats),
   );
   const lines = [
     `${' '.repeat(6)}  ${title(left)}   ${title(right)}`.trimEnd(),
@@ -27,7 +28,8 @@ export function table(left: Lane, right: Lane, duration: number, colors: Colors)
   for (let from = 0; from < duration; from += step) {
     const to = Math.min(from + step, duration);
     lines.push(
-      `${String(from / minute).padStart(6)}  ${side(rowOf(left, from, to), colors)}   ${side(rowOf(right, from, to), colors)}`,
+      `${String(from / minute).padStart(6)}  ${side(rowOf(left, from, to), colors)}   ` +
+        side(rowOf(right, from, to), colors),
     );
   }
   return lines;

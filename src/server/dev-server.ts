@@ -162,11 +162,13 @@ async function freePort(wanted: number | undefined): Promise<number> {
   const refusal = await listenProblem(wanted);
   if (refusal === 'EACCES')
     throw new DevServerProblem(
-      `port ${wanted} needs rights that this user lacks: choose another port (${await getPort({ host: loopback })} is free)`,
+      `port ${wanted} needs rights that this user lacks: choose another port ` +
+        `(${await getPort({ host: loopback })} is free)`,
     );
   if (refusal !== undefined)
     throw new DevServerProblem(
-      `port ${wanted} is taken by another program: end that one, or choose another port (${await getPort({ host: loopback })} is free)`,
+      `port ${wanted} is taken by another program: end that one, or choose another port ` +
+        `(${await getPort({ host: loopback })} is free)`,
     );
   return wanted;
 }
@@ -217,7 +219,8 @@ function adviceOn(printed: readonly string[], dbFile: string | undefined): strin
     return [`Another server uses ${dbFile}; end that one, or choose another state directory.`];
   if (dbFile !== undefined && /unable to open database|readonly database|SQLITE_/i.test(text))
     return [
-      `The database ${dbFile} cannot be used; move it away (what it holds is lost to the new server) or choose another state directory.`,
+      `The database ${dbFile} cannot be used; move it away (what it holds is lost to the new server) or ` +
+        'choose another state directory.',
     ];
   return [];
 }

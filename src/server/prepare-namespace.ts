@@ -94,7 +94,8 @@ async function main(): Promise<void> {
   const days = Number(process.env['HEARTBEAD_RETENTION_DAYS'] ?? defaultRetentionDays);
   if (!Number.isInteger(days) || days < 1)
     throw new Error(
-      `HEARTBEAD_RETENTION_DAYS is a whole number of days, at least 1, not ${JSON.stringify(process.env['HEARTBEAD_RETENTION_DAYS'])}`,
+      'HEARTBEAD_RETENTION_DAYS is a whole number of days, at least 1, not ' +
+        JSON.stringify(process.env['HEARTBEAD_RETENTION_DAYS']),
     );
   const town: Town = await patiently(() => connect());
   try {
@@ -109,7 +110,9 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLTo
     await main();
   } catch (error) {
     console.error(
-      `heartbead: ${error instanceof Error ? error.message : String(error)}${error instanceof ClientError ? `; ${error.next}` : ''}`,
+      'heartbead: ' +
+        `${error instanceof Error ? error.message : String(error)}` +
+        `${error instanceof ClientError ? `; ${error.next}` : ''}`,
     );
     process.exitCode = 1;
   }

@@ -135,7 +135,8 @@ async function untilQueued(connection: Connection, namespace: string, name: stri
     if (Number(stats?.approximateBacklogCount ?? 0) >= count) return;
     if (Date.now() > giveUpAt)
       throw new Error(
-        `the server does not say that ${count} tasks wait in a queue with as many (an older server may not count them), so its order cannot be judged`,
+        `the server does not say that ${count} tasks wait in a queue with as many (an older server may not ` +
+          'count them), so its order cannot be judged',
       );
     await sleep(lookEveryMs);
   }

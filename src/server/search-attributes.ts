@@ -46,7 +46,8 @@ export async function registerSearchAttributes(
   while (!(await areUsable(connection, namespace))) {
     if (Date.now() > giveUpAt)
       throw new SearchAttributesProblem(
-        `the server does not take the search attributes ${searchAttributeNames.join(', ')} after ${withinMs / 1000} s; try again, or look at the server's log`,
+        `the server does not take the search attributes ${searchAttributeNames.join(', ')} after ` +
+          `${withinMs / 1000} s; try again, or look at the server's log`,
       );
     await sleep(lookEveryMs);
   }
@@ -67,7 +68,8 @@ export async function missingSearchAttributes(
   const wrong = searchAttributeNames.filter((name) => attributes[name] !== undefined && attributes[name] !== keyword);
   if (wrong.length > 0) {
     throw new SearchAttributesProblem(
-      `the namespace ${namespace} has ${wrong.join(', ')} with another type than Keyword; use another namespace (TEMPORAL_NAMESPACE), or have whoever owns that one give the name another type`,
+      `the namespace ${namespace} has ${wrong.join(', ')} with another type than Keyword; use another ` +
+        'namespace (TEMPORAL_NAMESPACE), or have whoever owns that one give the name another type',
     );
   }
   return searchAttributeNames.filter((name) => attributes[name] === undefined);
@@ -114,6 +116,8 @@ async function areUsable(connection: Connection, namespace: string): Promise<boo
 }
 
 const howToCreate = (namespace: string, missing: readonly string[]): string =>
-  `we may not register search attributes in the namespace ${namespace}; let somebody who may do so run: temporal operator search-attribute create --namespace ${namespace} ${missing.map((name) => `--name ${name} --type Keyword`).join(' ')}`;
+  `we may not register search attributes in the namespace ${namespace}; let somebody who may do so run: ` +
+  `temporal operator search-attribute create --namespace ${namespace} ` +
+  `${missing.map((name) => `--name ${name} --type Keyword`).join(' ')}`;
 
 const hasCode = (error: unknown, wanted: number): boolean => isGrpcServiceError(error) && Number(error.code) === wanted;

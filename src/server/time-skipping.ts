@@ -61,7 +61,8 @@ async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
   // The first argument is the port that the SDK connects to, which is the proxy's.
   await writeFile(
     script,
-    `#!/bin/sh\necho $$ > '${pidFile}'\nshift\nexec '${program.replaceAll("'", "'\\''")}' ${port} "$@" > '${log}' 2>&1\n`,
+    `#!/bin/sh\necho $$ > '${pidFile}'\nshift\nexec '${program.replaceAll("'", "'\\''")}' ${port} "$@" > ` +
+      `'${log}' 2>&1\n`,
     { mode: 0o755 },
   );
   const remove = async (): Promise<void> => {

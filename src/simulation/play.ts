@@ -198,7 +198,8 @@ async function finish(town: PlayedTown, beads: PlayedBead[]): Promise<void> {
     if (views.every(({ status }) => isFinal(status) || status === 'blocked')) break;
     if (town.clock.now() > until)
       throw new Broken(
-        `two days after the last fault a bead is neither ended nor blocked: ${JSON.stringify(views.map(({ bead, status, agent, reason, wait }) => ({ bead, status, agent, reason, wait })))}`,
+        'two days after the last fault a bead is neither ended nor blocked: ' +
+          JSON.stringify(views.map(({ bead, status, agent, reason, wait }) => ({ bead, status, agent, reason, wait }))),
       );
     await town.advance('10m');
   }
@@ -208,7 +209,8 @@ async function finish(town: PlayedTown, beads: PlayedBead[]): Promise<void> {
     const living = bead.agents.filter(({ endedAt }) => endedAt === undefined);
     if (living.length > 0)
       throw new Broken(
-        `bead ${bead.id} has come to rest, and an agent of it still lives: ${living.map(({ attempt, host }) => `${attempt} on ${host}`).join(', ')}`,
+        `bead ${bead.id} has come to rest, and an agent of it still lives: ` +
+          `${living.map(({ attempt, host }) => `${attempt} on ${host}`).join(', ')}`,
       );
   }
 }

@@ -101,7 +101,10 @@ export function eventProblem({
     const { spawnedAt } = after.current ?? {};
     const silent = now - Math.max(heardAt, stopping?.at ?? 0, thereSince);
     if (spawnedAt !== undefined && silent > 2 * (after.clocks.suspectGrace + after.clocks.heartbeatTimeout))
-      return `no sign of attempt ${current?.id ?? ''} itself for ${Math.round(silent / 60_000)} min, and it is not given up`;
+      return (
+        `no sign of attempt ${current?.id ?? ''} itself for ${Math.round(silent / 60_000)} min, and it is not ` +
+        'given up'
+      );
     return stateProblem(after);
   }
   const left = agents.find(

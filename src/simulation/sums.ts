@@ -52,7 +52,8 @@ export class Sums {
       `${this.#seeds} seeds in ${seconds.toFixed(1)} s (${((this.#seeds / seconds) * 60).toFixed(0)} a minute)${speed}`,
     );
     console.log(
-      `${this.#attempts} attempts, ${this.#strays} stray messages; beads came to rest ${[...this.#ends].map(([status, n]) => `${status} ${n}`).join(', ')}`,
+      `${this.#attempts} attempts, ${this.#strays} stray messages; beads came to rest ` +
+        `${[...this.#ends].map(([status, n]) => `${status} ${n}`).join(', ')}`,
     );
     console.log(`${failed} failed`);
   }

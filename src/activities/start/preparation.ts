@@ -174,7 +174,9 @@ async function startingPoint(
   // Work on top of it could never be merged; what is in it can still be looked at here.
   return {
     root: begin,
-    lost: `the saved work ${found.sha} has no commit in common with its base; take from it what is needed by \`git checkout ${found.sha} -- PATH\``,
+    lost:
+      `the saved work ${found.sha} has no commit in common with its base; take from it what is needed by \`git ` +
+      `checkout ${found.sha} -- PATH\``,
   };
 }
 

@@ -103,7 +103,8 @@ export class Start {
           // The bead tries again, and gives up after the runner's lease is over at the earliest.
           throw failure(
             failureTypes.runnerRefused,
-            `attempt ${this.input.attempt} had its runner on ${found.machine}, which shares the state directory of ${this.deps.host.hostId}: it may live until ${new Date(found.until).toISOString()}`,
+            `attempt ${this.input.attempt} had its runner on ${found.machine}, which shares the state ` +
+              `directory of ${this.deps.host.hostId}: it may live until ${new Date(found.until).toISOString()}`,
           );
         case 'damaged':
           throw await this.#damaged(found.problem, found.mayLive);
@@ -113,7 +114,8 @@ export class Start {
     }
     throw failure(
       failureTypes.runnerRefused,
-      `attempt ${this.input.attempt} could not be taken up on ${this.deps.host.hostId}: its runner neither answers nor ends`,
+      `attempt ${this.input.attempt} could not be taken up on ${this.deps.host.hostId}: its runner neither ` +
+        'answers nor ends',
     );
   }
 
@@ -210,7 +212,8 @@ export class Start {
       await this.#discard();
       throw failure(
         failureTypes.setupUnreachable,
-        `attempt ${this.input.attempt} found no free place on ${host.hostId}: another start that had been interrupted went first`,
+        `attempt ${this.input.attempt} found no free place on ${host.hostId}: another start that had been ` +
+          'interrupted went first',
       );
     }
   }

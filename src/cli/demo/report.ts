@@ -25,7 +25,10 @@ function scene({ actor, onOrigin, wrong }: Ending, origin: Origin, c: Colors): s
   const { view, startedAt, endedAt, killed, scene: played } = actor;
   const lines = [
     `${c.bold(played.name)}: ${played.promise}`,
-    `  ${played.bead} is ${paintStatus(statusOf(actor), c)}${endedAt === undefined || startedAt === undefined ? '' : ` after ${minutes(endedAt - startedAt)}`}, ${counted(view?.attemptCount ?? 0, 'attempt')}, ${counted(view?.heartbeats ?? 0, 'heartbeat')}`,
+    `  ${played.bead} is ` +
+      paintStatus(statusOf(actor), c) +
+      (endedAt === undefined || startedAt === undefined ? '' : ` after ${minutes(endedAt - startedAt)}`) +
+      `, ${counted(view?.attemptCount ?? 0, 'attempt')}, ${counted(view?.heartbeats ?? 0, 'heartbeat')}`,
     ...(view?.attempts ?? []).map((attempt) => `  ${attemptLine(attempt, killed?.attempt)}`),
   ];
   const sha = view?.landing?.mergedSha;
@@ -45,14 +48,17 @@ function scene({ actor, onOrigin, wrong }: Ending, origin: Origin, c: Colors): s
     const took = coldStart(view?.attempts[0]);
     if (took !== undefined)
       lines.push(
-        `  cold start ${(took / 1_000).toFixed(1)} s: an old-style dispatcher gives up at ${oldStyle.dispatchTimeout / 1_000} s and starts over, for ever; here it was one attempt`,
+        `  cold start ${(took / 1_000).toFixed(1)} s: an old-style dispatcher gives up at ` +
+          `${oldStyle.dispatchTimeout / 1_000} s and starts over, for ever; here it was one attempt`,
       );
   }
   return [...lines, ...wrong.map((text) => `  ${c.red('not as promised:')} ${oneLine(text, 400)}`)];
 }
 
 const attemptLine = (attempt: AttemptRecord, killed: string | undefined): string =>
-  `attempt ${attempt.id}: ${attempt.outcome ?? 'not ended'}${attempt.id === killed ? ' (the one that was killed)' : ''}${attempt.reason === undefined ? '' : `, ${oneLine(attempt.reason, 160)}`}`;
+  `attempt ${attempt.id}: ` +
+  `${attempt.outcome ?? 'not ended'}${attempt.id === killed ? ' (the one that was killed)' : ''}` +
+  `${attempt.reason === undefined ? '' : `, ${oneLine(attempt.reason, 160)}`}`;
 
 /** @returns what to look at and try next. `prefix` is what a command needs in front to find this demo's server. */
 export function nextSteps(

@@ -69,7 +69,9 @@ export function script(origin: string, base: string, run = runName()): Play {
     {
       scene: {
         name: 'slow start',
-        promise: `its cold start takes ${slowStart / second} s, though an old-style dispatcher would have given it up after ${oldStyle.dispatchTimeout / second} s`,
+        promise:
+          `its cold start takes ${slowStart / second} s, though an old-style dispatcher would have given it up ` +
+          `after ${oldStyle.dispatchTimeout / second} s`,
         needs: ['plain'],
       },
       title: 'A cold start longer than the old time-out',

@@ -60,7 +60,8 @@ export async function look(actors: Actor[], beads: BeadClient, home: string): Pr
           if (killed !== undefined) {
             actor.killed = killed;
             said.push(
-              `SIGKILL to the runner (pid ${killed.runner}) and the agent (pid ${killed.agent}) of attempt ${killed.attempt} of ${bead}`,
+              `SIGKILL to the runner (pid ${killed.runner}) and the agent (pid ${killed.agent}) of attempt ` +
+                `${killed.attempt} of ${bead}`,
             );
           }
         }

@@ -44,7 +44,8 @@ export async function checkLfs(): Promise<Check> {
     return ok(name, 'not here; attempts on repositories with files in Git LFS would end at their push');
   return ok(
     name,
-    `${program.version}, ${program.smudges ? 'trees begin with the contents' : 'trees begin with the pointers, as this user has set it'}`,
+    `${program.version}, ` +
+      (program.smudges ? 'trees begin with the contents' : 'trees begin with the pointers, as this user has set it'),
   );
 }
 
@@ -58,7 +59,8 @@ export async function checkMirrors(home: string, now = Date.now()): Promise<Chec
   if (last === undefined) return ok(name, 'nothing was found in them in the last seven days that is not ours');
   return warn(
     name,
-    `${news.length} ${news.length === 1 ? 'finding' : 'findings'} in the last seven days; the newest, of ${new Date(last.at).toISOString()} in mirrors/${last.mirror}: ${last.what}`,
+    `${news.length} ${news.length === 1 ? 'finding' : 'findings'} in the last seven days; the newest, of ` +
+      `${new Date(last.at).toISOString()} in mirrors/${last.mirror}: ${last.what}`,
     `all of them are in ${join(home, 'mirrors')}/*.news; look which agents were at work then (\`heartbead ls --all\`)`,
   );
 }
@@ -103,7 +105,9 @@ export async function checkLeftovers(home: string, workerUp: boolean): Promise<C
   const dead = kinds.filter(({ found }) => found.kind === 'dead').map(({ dir }) => `${dir.bead} ${dir.attempt}`);
   const running = kinds.filter(({ found }) => found.kind === 'running').length;
   if (dead.length === 0) return ok(name, `none; ${running} ${running === 1 ? 'attempt runs' : 'attempts run'} here`);
-  const text = `${dead.length} ${dead.length === 1 ? 'attempt has' : 'attempts have'} a dead runner and no result: ${dead.slice(0, 5).join(', ')}${dead.length > 5 ? ', …' : ''}`;
+  const text =
+    `${dead.length} ${dead.length === 1 ? 'attempt has' : 'attempts have'} a dead runner and no result: ` +
+    `${dead.slice(0, 5).join(', ')}${dead.length > 5 ? ', …' : ''}`;
   return warn(
     name,
     text,
@@ -135,7 +139,9 @@ export async function checkAttemptFolders(home: string): Promise<Check> {
               .join(', ')}`
           : ''
       }`,
-      `nobody goes on with ${damaged.length === 1 ? 'this attempt' : 'these attempts'}; look for work of ${damaged.length === 1 ? 'its' : 'their'} own in ${first.dir.worktree}, then \`${setAsideCommand(home, first.dir.path)}\``,
+      `nobody goes on with ${damaged.length === 1 ? 'this attempt' : 'these attempts'}; look for work of ` +
+        `${damaged.length === 1 ? 'its' : 'their'} own in ${first.dir.worktree}, then ` +
+        `\`${setAsideCommand(home, first.dir.path)}\``,
     );
   return warn(
     name,

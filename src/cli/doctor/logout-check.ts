@@ -8,8 +8,8 @@ import type { Check } from './check.js';
 const answersWithinMs = 5_000;
 
 /**
- * Whether logging out ends what works here: systemd does so to everything of a session where `KillUserProcesses` is set,
- * also to what was started detached.
+ * Whether logging out ends what works here: systemd does so to everything of a session where `KillUserProcesses` is
+ * set, also to what was started detached.
  * @param home the state directory whose server and worker are to outlive a session.
  */
 export async function checkLogout(
@@ -41,7 +41,8 @@ export async function checkLogout(
     return ok(name, 'KillUserProcesses is on, and nothing here runs in a login session');
   return warn(
     name,
-    'KillUserProcesses is on: when you log out, systemd ends the server, the worker and the agents that were started from this session',
+    'KillUserProcesses is on: when you log out, systemd ends the server, the worker and the agents that were ' +
+      'started from this session',
     'let a service run them: `heartbead service install`, and `loginctl enable-linger`',
   );
 }

@@ -26,7 +26,9 @@ export async function checkServer(town: Connected, deadline: number): Promise<Ch
   const began = performance.now();
   const info = await within(town.connection, deadline, () => town.connection.workflowService.getSystemInfo({}));
   const took = Math.round(performance.now() - began);
-  const text = `${town.address} (${sourceText[town.source]}), server ${info.serverVersion ?? 'of unknown version'}, answered in ${took} ms`;
+  const text =
+    `${town.address} (${sourceText[town.source]}), server ${info.serverVersion ?? 'of unknown version'}, ` +
+    `answered in ${took} ms`;
   return took > 2_000
     ? warn('server', text, 'a slow server makes heartbeats late: look at its load and the network')
     : ok('server', text);
@@ -67,13 +69,16 @@ export async function checkWebPages(town: Connected): Promise<Check> {
   if (open.length === 0)
     return ok(
       name,
-      `cannot start beads: no HTTP API answered on ${ports.length} ${ports.length === 1 ? 'port' : 'ports'} of the server`,
+      `cannot start beads: no HTTP API answered on ${ports.length} ${ports.length === 1 ? 'port' : 'ports'} ` +
+        'of the server',
     );
   return fail(
     name,
-    `any web page that is open in a browser here can start beads, and so run commands: the server's HTTP API takes its requests at ${open.map((port) => `${host}:${port}`).join(', ')}`,
+    "any web page that is open in a browser here can start beads, and so run commands: the server's HTTP API " +
+      `takes its requests at ${open.map((port) => `${host}:${port}`).join(', ')}`,
     town.source === 'configured'
-      ? 'set frontend.httpAllowedHosts in the dynamic configuration of the server, or close that port (docs/security.md)'
+      ? 'set frontend.httpAllowedHosts in the dynamic configuration of the server, or close that port ' +
+          '(docs/security.md)'
       : '`heartbead down`, then `heartbead up`: it starts the server with that API closed',
   );
 }
@@ -161,6 +166,10 @@ export async function checkVersions(town: Connected & Pick<Town, 'client'>, dead
   const done = builds.filter((build) => build.done && build.workers.length > 0);
   return ok(
     name,
-    `current is ${current}${done.length === 0 ? '' : `; nothing is pinned to ${done.map(({ build }) => build).join(', ')}, and a worker of such a build alone may be ended`}`,
+    `current is ${current}` +
+      (done.length === 0
+        ? ''
+        : `; nothing is pinned to ${done.map(({ build }) => build).join(', ')}, ` +
+          'and a worker of such a build alone may be ended'),
   );
 }

@@ -30,7 +30,8 @@ function runPage(name: string, run: TrialRun, index: number, c: Colors): string 
       'usage',
       run.usage === undefined
         ? 'none was told: budgets and costs do not know it'
-        : `${run.usage.inputTokens} tokens read (${run.usage.cachedTokens} of them cached), ${run.usage.outputTokens} written, ${run.usage.turns} turns, ${run.usage.costUsd} USD`,
+        : `${run.usage.inputTokens} tokens read (${run.usage.cachedTokens} of them cached), ` +
+          `${run.usage.outputTokens} written, ${run.usage.turns} turns, ${run.usage.costUsd} USD`,
     ],
     [
       'calls',
@@ -56,7 +57,8 @@ function runPage(name: string, run: TrialRun, index: number, c: Colors): string 
   if (run.leftProcesses > 0)
     facts.push(['processes', `${counted(run.leftProcesses, 'process')} outlived it and was ended`]);
   return [
-    `${c.bold(name)}${index === 0 ? '' : ', once more in the same conversation'}: ${good ? c.green('works') : c.red('does not close a bead')} (${minutes(run.took)})`,
+    `${c.bold(name)}${index === 0 ? '' : ', once more in the same conversation'}: ` +
+      `${good ? c.green('works') : c.red('does not close a bead')} (${minutes(run.took)})`,
     table(['', ''], facts, c),
     ...linesPage('stdout', run.stdout, c),
     ...linesPage('stderr', run.stderr, c),

@@ -111,7 +111,10 @@ function descriptionPage(found: BeadDescription, now: number, c: Colors): string
   const status = found.execution === 'RUNNING' ? (found.status ?? 'open') : endedAs(found);
   return [
     `${c.bold(found.bead)}  ${oneLine(found.title)}`,
-    `status ${paintStatus(status, c)}${found.agent === undefined || found.agent === 'none' ? '' : `, agent ${paintAgent(found.agent, c)}`}${found.attention === undefined ? '' : `, attention: ${c.yellow(oneLine(found.attention))}`}`,
+    'status ' +
+      paintStatus(status, c) +
+      (found.agent === undefined || found.agent === 'none' ? '' : `, agent ${paintAgent(found.agent, c)}`) +
+      `${found.attention === undefined ? '' : `, attention: ${c.yellow(oneLine(found.attention))}`}`,
     `created ${dateTime(found.startedAt)} (${relative(found.startedAt, now)})`,
     ...found.pendingActivities.map((activity) => `activity ${pendingSentence(activity, now)}`),
   ];

@@ -51,14 +51,20 @@ function depths(view: ConvoyView): Map<string, number> {
   return known;
 }
 
-/** @param now by the reader's clock. @returns a convoy as text: its verdict, and the graph with each bead below what it needs, one step further in. */
+/**
+ * @param now by the reader's clock.
+ * @returns a convoy as text: its verdict, and the graph with each bead below what it needs, one step further in.
+ */
 export function convoyPage(view: ConvoyView, now: number, c: Colors): string {
   const { progress } = view;
   const lines = [
-    `${c.bold(view.convoy)}  ${view.status}  ${progress.merged}/${progress.total} merged${progress.failed > 0 ? `, ${progress.failed} failed` : ''}${progress.skipped > 0 ? `, ${progress.skipped} skipped` : ''}`,
+    `${c.bold(view.convoy)}  ${view.status}  ${progress.merged}/${progress.total} ` +
+      `merged${progress.failed > 0 ? `, ${progress.failed} failed` : ''}` +
+      `${progress.skipped > 0 ? `, ${progress.skipped} skipped` : ''}`,
     `${oneLine(view.title, 100)}`,
     c.dim(
-      `rig ${view.rig}, policy ${view.policy}, lands on ${view.targetBranch ?? 'the base of its rig'}; ${oneLine(view.reason, 200)}`,
+      `rig ${view.rig}, policy ${view.policy}, lands on ${view.targetBranch ?? 'the base of its rig'}; ` +
+        oneLine(view.reason, 200),
     ),
     '',
   ];
@@ -71,7 +77,8 @@ export function convoyPage(view: ConvoyView, now: number, c: Colors): string {
     const time = bead.startedAt === undefined ? '' : c.dim(` ${minutes((bead.endedAt ?? now) - bead.startedAt)}`);
     const what = bead.sha !== undefined ? c.dim(` ${shortSha(bead.sha)}`) : '';
     lines.push(
-      `${indent}${paint(bead.status, `${marks[bead.status]} ${bead.id}`, c)}  ${bead.status}${what}${time}${needs}  ${oneLine(bead.title, 60)}`,
+      `${indent}${paint(bead.status, `${marks[bead.status]} ${bead.id}`, c)}  ` +
+        `${bead.status}${what}${time}${needs}  ${oneLine(bead.title, 60)}`,
     );
     const why = waiting.get(bead.id) ?? bead.reason;
     if (bead.status !== 'merged' && why !== undefined && why !== '')
@@ -80,7 +87,9 @@ export function convoyPage(view: ConvoyView, now: number, c: Colors): string {
   if (view.landing)
     lines.push(
       '',
-      `landing: ${view.landing.step}${view.landing.lastReason === undefined ? '' : `, ${oneLine(view.landing.lastReason, 200)}`}`,
+      'landing: ' +
+        view.landing.step +
+        (view.landing.lastReason === undefined ? '' : `, ${oneLine(view.landing.lastReason, 200)}`),
     );
   return lines.join('\n');
 }

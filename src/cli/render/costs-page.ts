@@ -51,7 +51,9 @@ export function costsPage(
     ...group('CONVOY', convoys),
     ...group('RIG', rigs),
     '',
-    `in all: ${total.beads} ${total.beads === 1 ? 'bead' : 'beads'}, ${total.attempts} attempts, ${count(total.usage.inputTokens)} tokens in (${count(total.usage.cachedTokens)} of them cached), ${count(total.usage.outputTokens)} out, ${money(total.usage.costUsd)}`,
+    `in all: ${total.beads} ${total.beads === 1 ? 'bead' : 'beads'}, ${total.attempts} attempts, ` +
+      `${count(total.usage.inputTokens)} tokens in (${count(total.usage.cachedTokens)} of them cached), ` +
+      `${count(total.usage.outputTokens)} out, ${money(total.usage.costUsd)}`,
     c.dim('ended attempts only; as the agent programs tell it: one that tells nothing counts as nothing'),
   ].join('\n');
 }

@@ -20,7 +20,9 @@ const paint = (severity: Severity, c: Colors): string => {
 export function problemsPage(problems: readonly Problem[], now: number, c: Colors): string {
   if (problems.length === 0) return `${c.green('nothing needs a person')}`;
   const stuck = problems.filter(({ severity }) => severity === 'stuck').length;
-  const head = `${problems.length} ${problems.length === 1 ? 'thing needs' : 'things need'} a person; ${stuck === 0 ? 'none of them holds work up' : `${stuck} ${stuck === 1 ? 'holds' : 'hold'} work up`}`;
+  const head =
+    `${problems.length} ${problems.length === 1 ? 'thing needs' : 'things need'} a person; ` +
+    (stuck === 0 ? 'none of them holds work up' : `${stuck} ${stuck === 1 ? 'holds' : 'hold'} work up`);
   return [head, ...problems.flatMap((problem) => ['', ...entry(problem, now, c)])].join('\n');
 }
 

@@ -22,11 +22,17 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
   const lines = [
     `${c.bold(view.rig)}  ${rigVerdict(view)}`,
     `repository ${s.repo}${s.base === undefined ? '' : `, base ${s.base}`}`,
-    `settings version ${view.version}: agent ${s.agent.adapter}, at most ${s.maxAgents} agents, strategy ${s.strategy}${s.approval ? ', approval by a person' : ''}, ${s.checks.length === 0 ? 'no checks' : `checks ${s.checks.map(({ name }) => name).join(', ')}`}`,
+    `settings version ${view.version}: agent ${s.agent.adapter}, at most ${s.maxAgents} agents, strategy ` +
+      `${s.strategy}${s.approval ? ', approval by a person' : ''}, ` +
+      (s.checks.length === 0 ? 'no checks' : `checks ${s.checks.map(({ name }) => name).join(', ')}`),
     ...((s.setup?.length ?? 0) + (s.copy?.length ?? 0) === 0
       ? []
       : [
-          `a fresh tree gets ${[...(s.copy ?? []).map(({ to }) => oneLine(to)), ...(s.setup ?? []).map(({ command }) => `\`${oneLine(command)}\``)].join(', ')}`,
+          'a fresh tree gets ' +
+            [
+              ...(s.copy ?? []).map(({ to }) => oneLine(to)),
+              ...(s.setup ?? []).map(({ command }) => `\`${oneLine(command)}\``),
+            ].join(', '),
         ]),
   ];
   lines.push(`agents run ${askedWords(s.agent.cell)}`);
@@ -34,12 +40,15 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
   for (const stop of (view.stops ?? []).filter(inForce))
     lines.push(
       c.red(
-        `starts no agents${stop.agent === undefined || stop.agent === 'rig' ? '' : ` ${stop.agent}`}: ${oneLine(stopText(stop, now), 500)}`,
+        `starts no agents${stop.agent === undefined || stop.agent === 'rig' ? '' : ` ${stop.agent}`}: ` +
+          oneLine(stopText(stop, now), 500),
       ),
-      `  ${counted(heldBy(view, stop).length + stop.met.length, 'bead')} waiting; then: heartbead retry --rig ${view.rig}`,
+      `  ${counted(heldBy(view, stop).length + stop.met.length, 'bead')} waiting; then: heartbead retry --rig ` +
+        view.rig,
     );
   lines.push(
-    `work in progress is saved ${savesText(s.saves)}; agents ${s.allowPush === true ? 'may push' : 'do not push'} by themselves`,
+    `work in progress is saved ${savesText(s.saves)}; agents ` +
+      `${s.allowPush === true ? 'may push' : 'do not push'} by themselves`,
   );
   if (s.ports !== undefined) lines.push(`each attempt gets ${s.ports.count} ports of its own, from ${s.ports.base} on`);
   if (view.grants.length > 0)

@@ -5,7 +5,10 @@ import type { Colors } from 'picocolors/types.js';
 /** @returns what `heartbead upgrade status` prints. */
 export function upgradePage(found: TownBuilds, c: Colors): string {
   if (found.builds.length === 0)
-    return 'the workflows of this town have no versions: a change of their code has to suit those that run (heartbead up --versioning auto gives them versions)';
+    return (
+      'the workflows of this town have no versions: a change of their code has to suit those that run ' +
+      '(heartbead up --versioning auto gives them versions)'
+    );
   const lines = found.builds.flatMap((build) => [
     `${build.build === found.current ? c.green(build.build) : build.build}  ${roleOf(build, found)}`,
     `  ${counted(build.workflows, 'workflow')}; ${build.workers.length === 0 ? 'no worker' : build.workers.join(', ')}`,

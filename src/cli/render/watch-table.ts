@@ -20,7 +20,10 @@ export function watchTable(
   now: number,
   { colors: c, width }: Pick<Io, 'colors' | 'width'>,
 ): string {
-  const head = `${timeOfDay(now)}  ${rows.length === 0 ? 'no open beads' : `${rows.length}${more ? ' of more' : ''} open`}  ${c.dim('Ctrl-C leaves')}`;
+  const head =
+    `${timeOfDay(now)}  ` +
+    `${rows.length === 0 ? 'no open beads' : `${rows.length}${more ? ' of more' : ''} open`}  ` +
+    c.dim('Ctrl-C leaves');
   if (rows.length === 0) return head;
   const body = table(
     ['BEAD', 'STATUS', 'AGENT', 'ATTEMPT', 'AGE', 'DOING'],

@@ -45,7 +45,8 @@ export function readHistory(text: string): RecordedHistory {
   if (gap === 0) throw new NoHistoryError(`it begins with event ${first.eventId}: its first events are missing`);
   if (gap > 0)
     throw new NoHistoryError(
-      `event ${gap} is followed by event ${events[gap]?.eventId ?? '?'}: events are missing, doubled, or in another order`,
+      `event ${gap} is followed by event ${events[gap]?.eventId ?? '?'}: events are missing, doubled, or in ` +
+        'another order',
     );
   const started = object(first['workflowExecutionStartedEventAttributes']);
   if (started === undefined)

@@ -68,7 +68,9 @@ export function planService(
     log: join(home, 'logs', 'service.log'),
     description: `Heartbead ${ofOther ? 'worker' : 'server and worker'} (${taskQueue})`,
   };
-  const secrets = `Secrets, such as TEMPORAL_API_KEY, go into ${plan.environmentFile} (mode 0600, NAME=value lines), which the service reads.`;
+  const secrets =
+    `Secrets, such as TEMPORAL_API_KEY, go into ${plan.environmentFile} (mode 0600, NAME=value lines), which ` +
+    'the service reads.';
   if (system === 'launchd') {
     const label = `dev.heartbead.${town}`;
     const path = join(env['HOME'] ?? userInfo().homedir, 'Library/LaunchAgents', `${label}.plist`);

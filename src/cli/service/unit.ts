@@ -57,7 +57,9 @@ export function launchdAgent(label: string, { command, environment, environmentF
   <string>${escaped(label)}</string>
   <key>ProgramArguments</key>
   <array>
-${['/bin/sh', '-c', start, environmentFile, ...command].map((word) => `    <string>${escaped(word)}</string>`).join('\n')}
+${['/bin/sh', '-c', start, environmentFile, ...command]
+  .map((word) => `    <string>${escaped(word)}</string>`)
+  .join('\n')}
   </array>
   <key>EnvironmentVariables</key>
   <dict>

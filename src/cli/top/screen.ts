@@ -82,7 +82,10 @@ function headline(data: TopData | undefined, where: string, now: number): Line {
   return [
     { text: 'heartbead', bold: true },
     {
-      text: `  ${timeOfDay(now)}  ${beads.length}${more ? '+' : ''} open, ${agents} ${agents === 1 ? 'agent' : 'agents'}, ${hosts.up.length} ${hosts.up.length === 1 ? 'host' : 'hosts'} (${hosts.free.length} with room)`,
+      text:
+        `  ${timeOfDay(now)}  ${beads.length}${more ? '+' : ''} open, ${agents} ` +
+        `${agents === 1 ? 'agent' : 'agents'}, ${hosts.up.length} ${hosts.up.length === 1 ? 'host' : 'hosts'} ` +
+        `(${hosts.free.length} with room)`,
     },
     stuck === 0
       ? { text: ', no problems', color: 'green' }
@@ -107,7 +110,9 @@ function tabLine({ tab, page }: TopState, data: TopData | undefined): Line {
         };
   return tabs.flatMap((name, index): Span[] => [
     {
-      text: `${tab === name ? '[' : ' '}${index + 1} ${name}${count[name] === undefined ? '' : ` ${count[name]}`}${tab === name ? ']' : ' '}`,
+      text:
+        `${tab === name ? '[' : ' '}${index + 1} ` +
+        `${name}${count[name] === undefined ? '' : ` ${count[name]}`}${tab === name ? ']' : ' '}`,
       ...(tab === name ? { bold: true } : { dim: true }),
     },
     { text: ' ' },
@@ -188,7 +193,8 @@ function beadLines({ facts, summaries }: TopData, selected: string | undefined, 
   const ages = new Map(summaries.map((summary) => [summary.bead, summary]));
   return [
     dim(
-      `  ${cell('BEAD', name)} ${cell('STATUS', widths.status)} ${cell('AGENT', widths.agent)} ${cell('#', widths.attempt)} ${cell('AGE', widths.age)} DOING`,
+      `  ${cell('BEAD', name)} ${cell('STATUS', widths.status)} ${cell('AGENT', widths.agent)} ` +
+        `${cell('#', widths.attempt)} ${cell('AGE', widths.age)} DOING`,
     ),
     ...facts.beads
       .slice(from, from + rows)
@@ -321,19 +327,24 @@ function queueLines({ rigs, now }: TownFacts): Line[] {
       [
         { text: rig, bold: true },
         {
-          text: `  ${view.grants.length} of ${view.settings.maxAgents} agents, ${view.waiting.length} waiting, ${view.queue.length} to be merged`,
+          text:
+            `  ${view.grants.length} of ${view.settings.maxAgents} agents, ${view.waiting.length} waiting, ` +
+            `${view.queue.length} to be merged`,
         },
         { text: state, color: 'yellow' },
       ],
       ...view.merging.map((entry): Line => [
         { text: '  merging ', color: 'cyan' },
         {
-          text: `${entry.item} into ${entry.target === '' ? 'the default branch' : entry.target}, ${minutes(now - entry.startedAt)}`,
+          text:
+            `${entry.item} into ${entry.target === '' ? 'the default branch' : entry.target}, ` +
+            minutes(now - entry.startedAt),
         },
       ]),
       ...view.queue.map((entry, index): Line =>
         plain(
-          `  ${String(index + 1).padStart(7)} ${entry.item}${entry.lastReason === undefined ? '' : `: ${oneLine(entry.lastReason)}`}`,
+          `  ${String(index + 1).padStart(7)} ` +
+            `${entry.item}${entry.lastReason === undefined ? '' : `: ${oneLine(entry.lastReason)}`}`,
         ),
       ),
       ...view.waiting.map((request, index): Line =>

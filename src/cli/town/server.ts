@@ -59,7 +59,8 @@ export async function ensureServer(options: ServerOptions): Promise<TownServer> 
   const port = options.port ?? (await freePort(preferred(portOf(before?.address), usualPorts.server)));
   if (before !== undefined && options.port === undefined && port !== portOf(before.address))
     log(
-      `the port of before (${before.address}) is taken: agents that are still running will be frozen until they are adopted at the new one`,
+      `the port of before (${before.address}) is taken: agents that are still running will be frozen until ` +
+        'they are adopted at the new one',
     );
   const uiPort = options.uiPort ?? (await freePort(preferred(portOf(before?.uiAddress), usualPorts.ui)));
   const dbFile = join(home, 'temporal.db');

@@ -19,7 +19,8 @@ const { agent: _, ...howItIsCalled } = agentOptions('');
 export const agentTest = verb({
   name: 'agent-test',
   description:
-    'run an agent program once in a scratch repository, without a server, and say what was understood of it; it may cost what a small task costs',
+    'run an agent program once in a scratch repository, without a server, and say what was understood of it; ' +
+    'it may cost what a small task costs',
   arguments: [argument('<agent>', 'a built-in one, or one of agents.yaml', z.string().min(1))],
   options: {
     ...howItIsCalled,

@@ -90,7 +90,8 @@ export function agent(program: Command): void {
   group
     .command('hook')
     .description(
-      "for the hooks of an agent's program, which hands over an event on stdin: a sign of progress; new messages go to the model",
+      "for the hooks of an agent's program, which hands over an event on stdin: a sign of progress; new " +
+        'messages go to the model',
     )
     .action(
       action(async ({ io }) => {
@@ -121,7 +122,8 @@ export function agent(program: Command): void {
           : messages
               .map(
                 (message) =>
-                  `${message.id}  ${timeOfDay(message.at)}  ${message.from}: ${oneLine(message.text, limits.textChars)}`,
+                  `${message.id}  ${timeOfDay(message.at)}  ${message.from}: ` +
+                  oneLine(message.text, limits.textChars),
               )
               .join('\n') || 'no messages';
         context.print({ messages, acknowledged }, text);

@@ -24,7 +24,9 @@ export const attach = verb({
       throw new CliError({
         code: exitCodes.refused,
         message: `attempt ${place.id} of bead ${bead} is on host ${place.host}, not on this one`,
-        next: `run \`heartbead attach ${bead}\` there; from here, \`heartbead files ${bead}\` and \`heartbead logs ${bead}\` read it`,
+        next:
+          `run \`heartbead attach ${bead}\` there; from here, \`heartbead files ${bead}\` and \`heartbead logs ` +
+          `${bead}\` read it`,
       });
     const { worktree } = place;
     if (!existsSync(worktree))
@@ -36,7 +38,8 @@ export const attach = verb({
     const shell = env['SHELL'] ?? '/bin/sh';
     if ((await place.readResult()) === undefined)
       context.note(
-        `the agent of attempt ${place.attempt} may be working here at the same time: \`heartbead pause ${bead}\` holds it`,
+        `the agent of attempt ${place.attempt} may be working here at the same time: \`heartbead pause ` +
+          `${bead}\` holds it`,
       );
     const child = spawn(shell, [], {
       cwd: worktree,

@@ -45,7 +45,8 @@ export const backup = verb({
       const bytes = (await stat(target)).size;
       context.print(
         { file: target, bytes, takenAt: header.takenAt, files: header.files },
-        `wrote ${target} (${Math.ceil(bytes / 1024)} kB). It holds the beads and their histories; worktrees, mirrors and settings of hosts are not in it`,
+        `wrote ${target} (${Math.ceil(bytes / 1024)} kB). It holds the beads and their histories; worktrees, ` +
+          'mirrors and settings of hosts are not in it',
       );
       return exitCodes.fine;
     } catch (error) {
@@ -80,7 +81,8 @@ export const restore = verb({
       if (await there(dbFile))
         throw refuse(
           `${home} has a database already`,
-          `put temporal.db and what belongs to it (temporal.db-wal, temporal.db-journal) aside, or set HEARTBEAD_HOME to another folder`,
+          'put temporal.db and what belongs to it (temporal.db-wal, temporal.db-journal) aside, or set ' +
+            'HEARTBEAD_HOME to another folder',
         );
       try {
         const header = await restoreInto(source, home);
@@ -101,7 +103,9 @@ export const restore = verb({
         });
         context.print(
           { home, takenAt: header.takenAt, version: header.version, namespace, taskQueue },
-          `restored what was copied at ${new Date(header.takenAt).toISOString()}; \`heartbead up\` starts it. What hosts have done since, and worktrees of other hosts, are not in it: \`heartbead problems\` names the beads whose hosts are away`,
+          `restored what was copied at ${new Date(header.takenAt).toISOString()}; \`heartbead up\` starts it. ` +
+            'What hosts have done since, and worktrees of other hosts, are not in it: `heartbead problems` ' +
+            'names the beads whose hosts are away',
         );
         return exitCodes.fine;
       } catch (error) {

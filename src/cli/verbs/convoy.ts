@@ -39,7 +39,9 @@ const create = verb({
     if (wait) return waitFor(context, fleet, spec.convoy);
     context.print(
       { convoy: spec.convoy, beads: spec.beads.length },
-      `created convoy ${spec.convoy} with ${counted(spec.beads.length, 'bead')}${spec.staged ? '; it is staged: `heartbead convoy start` lets it go' : ''}`,
+      `created convoy ${spec.convoy} with ` +
+        counted(spec.beads.length, 'bead') +
+        `${spec.staged ? '; it is staged: `heartbead convoy start` lets it go' : ''}`,
     );
     return exitCodes.fine;
   },
@@ -170,7 +172,9 @@ async function waitFor(context: Context, fleet: FleetClient, id: string): Promis
       if (view !== undefined) {
         if (redraw) redraw(convoyPage(view, Date.now(), context.io.errColors));
         else {
-          const line = `${view.status}, ${view.progress.merged}/${view.progress.total} merged: ${view.beads.map((bead) => `${bead.id} ${bead.status}`).join(', ')}`;
+          const line =
+            `${view.status}, ${view.progress.merged}/${view.progress.total} merged: ` +
+            `${view.beads.map((bead) => `${bead.id} ${bead.status}`).join(', ')}`;
           if (line !== last) context.io.err(line);
           last = line;
         }
@@ -179,7 +183,8 @@ async function waitFor(context: Context, fleet: FleetClient, id: string): Promis
           context.print(view, convoyPage(view, Date.now(), context.io.colors));
           if (view.status === 'landed') return exitCodes.fine;
           throw failure(
-            `convoy ${id} ${view.attention === 'blocked' ? 'waits for a person' : `is ${view.status}`}: ${oneLine(view.reason, 500)}`,
+            `convoy ${id} ${view.attention === 'blocked' ? 'waits for a person' : `is ${view.status}`}: ` +
+              oneLine(view.reason, 500),
             `see \`heartbead convoy show ${id}\``,
           );
         }

@@ -66,7 +66,10 @@ export function costs(program: Command): void {
         );
         if (silent.length > 0)
           context.note(
-            `${silent.length} ${silent.length === 1 ? 'bead' : 'beads'} did not answer and ${silent.length === 1 ? 'is' : 'are'} not counted: ${silent.slice(0, 5).join(', ')}${silent.length > 5 ? ', …' : ''} (is a worker up? heartbead doctor)`,
+            `${silent.length} ${silent.length === 1 ? 'bead' : 'beads'} did not answer and ` +
+              `${silent.length === 1 ? 'is' : 'are'} not counted: ` +
+              `${silent.slice(0, 5).join(', ')}${silent.length > 5 ? ', …' : ''} (is a worker up? heartbead ` +
+              'doctor)',
           );
         if (found.more) context.note(`only the newest ${limit} beads were asked: --limit takes more`);
         const result = {

@@ -7,7 +7,8 @@ export function down(program: Command): void {
   program
     .command('down')
     .description(
-      'stop the board, the worker and the server that `heartbead up` started here; agents live on and continue after the next `up`',
+      'stop the board, the worker and the server that `heartbead up` started here; agents live on and ' +
+        'continue after the next `up`',
     )
     .option('--json', 'print JSON')
     .action(
@@ -27,7 +28,8 @@ export function down(program: Command): void {
             ...(agents === 0
               ? []
               : [
-                  `agents  ${agents} ${agents === 1 ? 'lives' : 'live'} on: they save their work and freeze when their lease runs out (10 min by default), and continue after the next \`heartbead up\``,
+                  `agents  ${agents} ${agents === 1 ? 'lives' : 'live'} on: they save their work and freeze ` +
+                    'when their lease runs out (10 min by default), and continue after the next `heartbead up`',
                 ]),
           ].join('\n'),
         );

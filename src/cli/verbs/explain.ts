@@ -38,7 +38,8 @@ export const explain = verb({
             `${bead}: ${word}`,
             ...(around?.hosts?.up.length === 0
               ? [
-                  `running: not known, no worker polls ${around.taskQueue}; an agent that runs goes on (heartbead up starts a worker)`,
+                  `running: not known, no worker polls ${around.taskQueue}; an agent that runs goes on ` +
+                    '(heartbead up starts a worker)',
                 ]
               : []),
             ...description.pendingActivities.map((activity) => pendingSentence(activity, Date.now())),

@@ -83,7 +83,8 @@ export function importVerb(program: Command): void {
               notes: imported.notes,
               started: true,
             },
-            `created convoy ${spec.convoy} with ${spec.beads.length} beads; \`heartbead convoy show ${spec.convoy}\` tells how it goes`,
+            `created convoy ${spec.convoy} with ${spec.beads.length} beads; \`heartbead convoy show ` +
+              `${spec.convoy}\` tells how it goes`,
           );
           return exitCodes.fine;
         }

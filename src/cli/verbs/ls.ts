@@ -35,7 +35,8 @@ export const ls = verb({
     );
     if (!context.json && found.beads.length > 0) {
       context.note(
-        `${found.more ? `the newest ${limit}; more with --limit. ` : ''}This list may be a moment late; \`heartbead show BEAD\` asks the bead itself.`,
+        `${found.more ? `the newest ${limit}; more with --limit. ` : ''}This list may be a moment late; ` +
+          '`heartbead show BEAD` asks the bead itself.',
       );
     }
     return exitCodes.fine;

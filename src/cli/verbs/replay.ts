@@ -12,7 +12,8 @@ const fileBytes = 256 * 1024 * 1024;
 
 /** What a person can do about a workflow whose history does not replay. */
 const whatToDo =
-  'keep a worker of the version that wrote this history until the workflow has ended, and do not put this version in service for it; or guard what was changed with patched() and replay again';
+  'keep a worker of the version that wrote this history until the workflow has ended, and do not put this ' +
+  'version in service for it; or guard what was changed with patched() and replay again';
 
 type FileVerdict = {
   file: string;
@@ -26,7 +27,8 @@ export function replay(program: Command): void {
   program
     .command('replay')
     .description(
-      "replay recorded workflow histories with this version's workflows, without a server: does this version go on where another one was?",
+      "replay recorded workflow histories with this version's workflows, without a server: does this version " +
+        'go on where another one was?',
     )
     .argument(
       '<files...>',
@@ -92,7 +94,8 @@ function print({ io }: Context, verdict: FileVerdict): void {
   if (verdict.replays) return io.out(`${file}: ${io.colors.green('replays')} (${workflowType}, ${events} events)`);
   const where = verdict.event === undefined ? '' : ` at event ${verdict.event.id} (${verdict.event.type})`;
   io.out(
-    `${file}: ${io.colors.red('does not replay')}: this version does something else than what was recorded${where}: ${verdict.problem}`,
+    `${file}: ${io.colors.red('does not replay')}: this version does something else than what was ` +
+      `recorded${where}: ${verdict.problem}`,
   );
   io.out(`  next: ${whatToDo}`);
 }

@@ -54,7 +54,8 @@ const settings = {
   ),
   setup: repeatable(
     '--setup <command>',
-    'a command that makes a fresh tree ready, before the agent and before checks; 10m=command sets its time limit (default 30m; in this order)',
+    'a command that makes a fresh tree ready, before the agent and before checks; 10m=command sets its time ' +
+      'limit (default 30m; in this order)',
     z.array(z.string()).optional(),
   ),
   copy: repeatable(
@@ -74,7 +75,8 @@ const settings = {
   ),
   saves: option(
     '--saves <policy>',
-    'work in progress is saved on the remote (pushed), on its host only (host), or on the remote without untracked files (tracked)',
+    'work in progress is saved on the remote (pushed), on its host only (host), or on the remote without ' +
+      'untracked files (tracked)',
     z.enum(savePolicies, { error: `saves are one of ${savePolicies.join(', ')}` }).optional(),
   ),
   saveLimit: option(

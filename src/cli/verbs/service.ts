@@ -25,7 +25,8 @@ export function service(program: Command): void {
   group
     .command('install')
     .description(
-      'write a systemd user unit, or a launchd agent, that runs a worker (and the embedded server, unless TEMPORAL_ADDRESS names one), and say how to start it',
+      'write a systemd user unit, or a launchd agent, that runs a worker (and the embedded server, unless ' +
+        'TEMPORAL_ADDRESS names one), and say how to start it',
     )
     .option('--max-agents <n>', 'at most so many agents on this host (default: 4)')
     .option('--task-queue <name>', "the town's task queue")

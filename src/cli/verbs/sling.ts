@@ -137,7 +137,11 @@ async function waitAndReport(context: Context, bead: string, started: object): P
   if (end.status === 'closed') {
     context.print(
       result,
-      `${bead} is closed${view?.branch === undefined ? '' : `: ${view.branch}${view.sha === undefined ? '' : ` at ${shortSha(view.sha)}`}`}`,
+      `${bead} is ` +
+        'closed' +
+        (view?.branch === undefined
+          ? ''
+          : `: ${view.branch}${view.sha === undefined ? '' : ` at ${shortSha(view.sha)}`}`),
     );
     return exitCodes.fine;
   }

@@ -68,7 +68,8 @@ export const retry = verb({
   options: {
     now: flag(
       '--now',
-      'do not wait for a host that is out of reach. Only when you know that the host is dead: if it lives on, two agents may work on the bead',
+      'do not wait for a host that is out of reach. Only when you know that the host is dead: if it lives on, ' +
+        'two agents may work on the bead',
     ),
     allBlocked: flag('--all-blocked', 'all blocked beads'),
     ...chosen,

@@ -17,7 +17,8 @@ const portNumber = (flag: '--port' | '--ui-port', says: string) =>
 export const up = verb({
   name: 'up',
   description:
-    'start what is not up: a Temporal server (unless one is configured), its search attributes, a worker, and the board; they go on after this command',
+    'start what is not up: a Temporal server (unless one is configured), its search attributes, a worker, and ' +
+    'the board; they go on after this command',
   options: {
     worker: option('--no-worker', 'no worker', z.boolean().default(true)),
     board: option('--no-board', 'no board', z.boolean().default(true)),
@@ -56,7 +57,8 @@ export const up = verb({
     context.print({ ...result(home, up, address), sandbox: cell.agents }, page(home, up, address, cell));
     if (started?.state === 'running' && maxAgents !== undefined && maxAgents !== started.record.maxAgents)
       context.note(
-        `--max-agents ${maxAgents} was ignored: the worker that runs takes at most ${started.record.maxAgents}; to change it, \`heartbead down\` first`,
+        `--max-agents ${maxAgents} was ignored: the worker that runs takes at most ` +
+          `${started.record.maxAgents}; to change it, \`heartbead down\` first`,
       );
     if (!foreground) return exitCodes.fine;
     return stay(context, home, up);
@@ -101,11 +103,13 @@ function page(
   const said = { configured: 'configured', running: 'already up', started: 'started' }[server.state];
   return [
     ...(board === undefined ? [] : [`board   ${board.state === 'running' ? 'already up' : 'started'}: ${address}`]),
-    `server  ${said}: ${settings.address}, namespace ${settings.namespace}${record === undefined ? '' : `, pid ${record.pid}`}`,
+    `server  ${said}: ${settings.address}, namespace ` +
+      `${settings.namespace}${record === undefined ? '' : `, pid ${record.pid}`}`,
     ...(settings.uiAddress === undefined ? [] : [`web UI  ${settings.uiAddress}`]),
     worker === undefined
       ? 'worker  none (heartbead worker starts one)'
-      : `worker  ${worker.state === 'running' ? 'already up' : 'started'}: task queue ${worker.record.taskQueue}, at most ${worker.record.maxAgents} agents, pid ${worker.record.pid}`,
+      : `worker  ${worker.state === 'running' ? 'already up' : 'started'}: task queue ` +
+        `${worker.record.taskQueue}, at most ${worker.record.maxAgents} agents, pid ${worker.record.pid}`,
     `sandbox ${text}${next === undefined ? '' : `; ${next}`}`,
     `state   ${home}`,
   ].join('\n');
@@ -139,7 +143,8 @@ async function stay(context: Context, home: string, { server, worker, board }: U
   context.note(
     agentsAlive.length === 0
       ? 'stopped'
-      : `stopped; ${counted(agentsAlive.length, 'agent')} ${agentsAlive.length === 1 ? 'lives' : 'live'} on and ${agentsAlive.length === 1 ? 'continues' : 'continue'} after the next \`heartbead up\``,
+      : `stopped; ${counted(agentsAlive.length, 'agent')} ${agentsAlive.length === 1 ? 'lives' : 'live'} on and ` +
+          `${agentsAlive.length === 1 ? 'continues' : 'continue'} after the next \`heartbead up\``,
   );
   if (died !== undefined)
     throw failure(`the ${died.what} (pid ${died.record.pid}) has ended by itself`, `read its log: ${died.record.log}`);

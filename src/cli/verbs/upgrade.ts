@@ -78,7 +78,8 @@ const rollback = verb({
     await deployment.makeCurrent(before.build);
     context.print(
       { build: before.build, before: town.current ?? null },
-      `${before.build} is current again; workflows of other builds go on with it in the next moments (heartbead upgrade status)`,
+      `${before.build} is current again; workflows of other builds go on with it in the next moments ` +
+        '(heartbead upgrade status)',
     );
     return exitCodes.fine;
   },

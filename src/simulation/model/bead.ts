@@ -298,7 +298,9 @@ export class ModelBead {
     this.#watch = { attempt: attempt.id, activity };
   }
 
-  /** The lazy timer: sleeps until the deadline as it stood; armed anew for a sooner one, or when it would fire in vain. */
+  /**
+   * The lazy timer: sleeps until the deadline as it stood; armed anew for a sooner one, or when it would fire in vain.
+   */
   #arm(): void {
     const { current } = this.life;
     const next = nextDeadline(this.life);
