@@ -64,7 +64,8 @@ describe('an attempt on a host with its watch', () => {
     expect(names.slice(0, 2)).toEqual(['accepted', 'heartbeat start']);
 
     const claim = { ...errand(lab, desk), branch: result.branch, sha: result.sha, baseSha: result.baseSha };
-    expect(await desk.onHost<Evidence>('verifyWork', claim).catch((error: unknown) => error)).toBeInstanceOf(Error); // not a thing of the host's queue
+    // It is not a thing of the host's queue.
+    expect(await desk.onHost<Evidence>('verifyWork', claim).catch((error: unknown) => error)).toBeInstanceOf(Error);
     const evidence = await (await desk.call('verifyWork', lab.town, claim)).ending();
     expect(evidence).toMatchObject({
       kind: 'result',
@@ -76,7 +77,8 @@ describe('an attempt on a host with its watch', () => {
 
     const dir = lab.dir(desk);
     expect(existsSync(dir.file('connection.json'))).toBe(true);
-    expect(await lab.hostActivities.tidy(dir)).toBe(false); // while it is the bead's newest attempt a person may want to look at it
+    // While it is the bead's newest attempt a person may want to look at it.
+    expect(await lab.hostActivities.tidy(dir)).toBe(false);
     expect((await stat(dir.worktree)).isDirectory()).toBe(true);
     await desk.setState({ status: 'closed', attempts: [{ id: desk.attempt }] });
     // The credentials do not wait for that.

@@ -107,7 +107,9 @@ describe('a worker with two places', () => {
     const held: Partial<StartAgentInput> = {
       agent: {
         adapter: 'shell',
-        command: `until [ -e ${lab.folder}/go-$HEARTBEAD_BEAD ]; do sleep 0.1; done; git commit -q --allow-empty -m done && heartbead agent done`,
+        command:
+          `until [ -e ${lab.folder}/go-$HEARTBEAD_BEAD ]; do sleep 0.1; done; git commit -q --allow-empty -m ` +
+          'done && heartbead agent done',
       },
     };
     const letEnd = ({ bead }: Desk): Promise<void> => writeFile(join(lab.folder, `go-${bead}`), '');

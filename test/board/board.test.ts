@@ -27,11 +27,14 @@ const turned = 'gpj.\u202etxt.exe';
 
 /** Works until it has heard a word. */
 const patientTo = (word: string): string =>
-  `until heartbead agent messages --json | grep -q ${word}; do heartbead agent heartbeat "reads the grammar" >/dev/null; sleep 2; done; heartbead agent messages --ack >/dev/null`;
+  `until heartbead agent messages --json | grep -q ${word}; do heartbead agent heartbeat "reads the grammar" ` +
+  '>/dev/null; sleep 2; done; heartbead agent messages --ack >/dev/null';
 const patient = patientTo('finish');
 const done = 'heartbead agent done ok';
 /** Does as the comment says, if there is one: a shell agent reads its task from standard input. */
-const obedient = `case "$(cat)" in *'greeting.txt:2: louder'*) words=HELLO;; *) words=hello;; esac; printf 'one\\n%s\\n' "$words" > greeting.txt; git add -A && git -c user.name=A -c user.email=a@localhost commit -qm greet; ${done}`;
+const obedient =
+  "case \"$(cat)\" in *'greeting.txt:2: louder'*) words=HELLO;; *) words=hello;; esac; printf 'one\\n%s\\n' " +
+  `"$words" > greeting.txt; git add -A && git -c user.name=A -c user.email=a@localhost commit -qm greet; ${done}`;
 
 let town: BoardTown;
 let board: ServedBoard;
@@ -134,9 +137,11 @@ describe('the board in a real browser', () => {
 
   test('title, note, log and file name of an agent are text, whatever they hold', async () => {
     const say = [
-      `printf '%s\\n' '${evil}' && printf '\\033[31mred\\033[0m \\033[2J\\033]0;title\\007 plain\\n' && head -c 1000000 /dev/zero | tr '\\0' x && echo`,
+      `printf '%s\\n' '${evil}' && printf '\\033[31mred\\033[0m \\033[2J\\033]0;title\\007 plain\\n' && head ` +
+        "-c 1000000 /dev/zero | tr '\\0' x && echo",
       `heartbead agent heartbeat '${evil}' >/dev/null; heartbead agent note '${evil} note'`,
-      `printf '%s\\n' '${evil}' > '<script>name' && head -c 1000000 /dev/zero | tr '\\0' y > long.txt && git add -A && git -c user.name=A -c user.email=a@localhost commit -qm x`,
+      `printf '%s\\n' '${evil}' > '<script>name' && head -c 1000000 /dev/zero | tr '\\0' y > long.txt && git ` +
+        'add -A && git -c user.name=A -c user.email=a@localhost commit -qm x',
       `cp long.txt "$(printf 'gpj.\\342\\200\\256txt.exe')"`,
       patient,
       `git add -A && git -c user.name=A -c user.email=a@localhost commit -qm y; ${done}`,
@@ -216,7 +221,8 @@ describe('the board in a real browser', () => {
   test('a convoy that conflicts is watched from its first card until all of it has landed', async () => {
     const convoy = id('greeting');
     const agent = (seed: number): string =>
-      `{adapter: demo, options: {seed: ${seed}, steps: 4, stepMs: 300, commits: 2, shared: shared/words.md, mergeFrom: main}}`;
+      `{adapter: demo, options: {seed: ${seed}, steps: 4, stepMs: 300, commits: 2, shared: shared/words.md, ` +
+      'mergeFrom: main}}';
     const waiting = await town.sling(id('review'), 'Greet whoever comes back', '--rig', app);
     await go(`/?convoy=${convoy}`);
     await page.locator('.columns').waitFor();
@@ -254,7 +260,8 @@ beads:
       id('far'),
       'Far away',
       '--command',
-      `printf '%s\n' "said by $PWD" | sed 's/said by .*/said far away/'; printf 'new\n' > far.txt; ${patient}; echo 'heard it'; ${commit('far.txt', 'new')}; ${patientTo('end')}; ${done}`,
+      "printf '%s\n' \"said by $PWD\" | sed 's/said by .*/said far away/'; printf 'new\n' > far.txt; " +
+        `${patient}; echo 'heard it'; ${commit('far.txt', 'new')}; ${patientTo('end')}; ${done}`,
     );
     const tab = await opened(far);
     await tab.goto(new URL(`/bead/${bead}?tab=log`, far.url).href);

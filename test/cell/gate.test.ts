@@ -36,7 +36,9 @@ describe.skipIf(problem !== undefined)('a sandbox with a list of hosts', () => {
     const refused: string[] = [];
     const gate = await openGate(plan, (destination) => refused.push(destination));
     onTestFinished(() => gate?.close());
-    const ask = `ask() { exec 3<> "/dev/tcp/127.0.0.1/\${HTTPS_PROXY##*:}"; printf '%s\\r\\nhost: x\\r\\nconnection: close\\r\\n\\r\\n' "$1" >&3; cat <&3; }`;
+    const ask =
+      'ask() { exec 3<> "/dev/tcp/127.0.0.1/${HTTPS_PROXY##*:}"; printf \'%s\\r\\nhost: x\\r\\nconnection: ' +
+      'close\\r\\n\\r\\n\' "$1" >&3; cat <&3; }';
     const walled = launch(plan, {
       command: { file, args: ['-c', `${ask}\n${script}`] },
       env: { PATH: process.env['PATH'] ?? '', HOME: root },
@@ -82,7 +84,8 @@ describe.skipIf(problem !== undefined)('a sandbox with a list of hosts', () => {
   test('what is not listed is refused, and told once', async () => {
     const { said, refused } = await run(
       ['api.example.org:443'],
-      "ask 'CONNECT evil.example:443 HTTP/1.1'; ask 'CONNECT evil.example:443 HTTP/1.1'; ask 'GET http://api.example.org/ HTTP/1.1'",
+      "ask 'CONNECT evil.example:443 HTTP/1.1'; ask 'CONNECT evil.example:443 HTTP/1.1'; ask 'GET " +
+        "http://api.example.org/ HTTP/1.1'",
     );
     expect(said).toMatch(/403 Forbidden[^]*lets nobody out to evil\.example:443/);
     expect(refused).toEqual(['evil.example:443', 'api.example.org:80']);

@@ -132,7 +132,10 @@ describe('a bead that goes well', () => {
 
 describe('a bead at work', () => {
   // Works until it is told to finish; says what it hears.
-  const patient = `echo at work; until heartbead agent messages --json | tee -a heard.json | grep -q finish; do sleep 0.2; done; heartbead agent messages --ack; git add . && git -c user.name=A -c user.email=a@localhost commit -qm heard && heartbead agent done heard`;
+  const patient =
+    'echo at work; until heartbead agent messages --json | tee -a heard.json | grep -q finish; do sleep 0.2; ' +
+    'done; heartbead agent messages --ack; git add . && git -c user.name=A -c user.email=a@localhost commit -qm ' +
+    'heard && heartbead agent done heard';
 
   test('a second sling of its id is refused (4), and harms nothing; logs -f follows it to its end; a nudge reaches it', async () => {
     const started = await cli.json(slingArgs('patient', '--command', patient));

@@ -146,7 +146,8 @@ beforeAll(async () => {
   for (const program of [...Object.values(agentPrograms).map((one) => one.program), 'my-agent']) {
     script(
       join(bin, program),
-      `[ "$1" = --version ] && { echo 1.0.0; exit; }\ncat > /dev/null; echo ${program} > ${program}.txt; git add . && git commit -qm "worked" && heartbead agent done "…"`,
+      `[ "$1" = --version ] && { echo 1.0.0; exit; }\ncat > /dev/null; echo ${program} > ${program}.txt; git ` +
+        'add . && git commit -qm "worked" && heartbead agent done "…"',
     );
   }
   script(join(bin, 'notify-send'), `echo "$2" >> '${cli.home}/bell'`);
@@ -184,10 +185,12 @@ test('the quickstart of every agent closes its bead, with a program that needs n
     fine(`${task} gemini --wait`),
     fine(`${task} pi --wait`),
     fine(
-      `heartbead sling "Sort the list" --repo . --command 'sort -o names.txt names.txt && git commit -qam sorted && heartbead agent done' --wait`,
+      'heartbead sling "Sort the list" --repo . --command \'sort -o names.txt names.txt && git commit -qam ' +
+        "sorted && heartbead agent done' --wait",
     ),
     fine(
-      `heartbead sling "Fix the flaky test" --repo https://example.org/app.git --agent shell --command './my-agent.sh' --body-file task.md --wait`,
+      'heartbead sling "Fix the flaky test" --repo https://example.org/app.git --agent shell --command ' +
+        "'./my-agent.sh' --body-file task.md --wait",
       { 'https://example.org/app.git': repository.path },
     ),
   ]);
@@ -226,7 +229,8 @@ describe('what an operator does', () => {
   test.concurrent('with a bead at work: why, its story, its log, a hint', async () => {
     await sling(
       'works',
-      'echo at work; until heartbead agent messages | grep -q "a hint"; do sleep 0.2; done; heartbead agent messages --ack; touch x && git add . && git commit -qm x && heartbead agent done x',
+      'echo at work; until heartbead agent messages | grep -q "a hint"; do sleep 0.2; done; heartbead agent ' +
+        'messages --ack; touch x && git add . && git commit -qm x && heartbead agent done x',
     );
     await seen(id('works'), 'works', ({ agent }) => agent === 'working');
     const BEAD = id('works');
@@ -275,7 +279,8 @@ describe('what an operator does', () => {
     const add = documented.find(({ command }) => command.startsWith('heartbead rig add app'))?.command ?? '';
     await fine(add, { ' app ': ` ${rig} `, 'https://example.org/app.git': repository.path });
     const work =
-      'echo "$HEARTBEAD_ATTEMPT" > "$HEARTBEAD_BEAD.txt"; git add . && git commit -qm work && heartbead agent done work';
+      'echo "$HEARTBEAD_ATTEMPT" > "$HEARTBEAD_BEAD.txt"; git add . && git commit -qm work && heartbead agent ' +
+      'done work';
     await Promise.all([sling('approved', work, '--rig', rig), sling('changed', work, '--rig', rig)]);
     const waits = (bead: string, attempt: number): Promise<BeadView> =>
       seen(

@@ -8,7 +8,8 @@ let repository: Repository;
 const mark = randomBytes(4).toString('hex');
 /** Each bead writes a file of its own. */
 const agent =
-  'echo written > "$HEARTBEAD_BEAD.txt" && git add . && git -c user.name=A -c user.email=a@localhost commit -qm "write a file" && heartbead agent done "wrote a file"';
+  'echo written > "$HEARTBEAD_BEAD.txt" && git add . && git -c user.name=A -c user.email=a@localhost commit ' +
+  '-qm "write a file" && heartbead agent done "wrote a file"';
 const rig = `rig-${mark}`;
 const convoy = (name: string): string => `${name}-${mark}`;
 const file = (name: string, beads: string, more = ''): string =>

@@ -26,7 +26,8 @@ const mark = randomBytes(4).toString('hex');
 const id = (name: string): string => `${name}-${mark}`;
 const [plain, strict, far] = [id('plain'), id('strict'), id('far')];
 const agent =
-  'echo written > "$HEARTBEAD_BEAD.txt" && git add . && git -c user.name=A -c user.email=a@localhost commit -qm "write a file" && heartbead agent done "wrote a file"';
+  'echo written > "$HEARTBEAD_BEAD.txt" && git add . && git -c user.name=A -c user.email=a@localhost commit ' +
+  '-qm "write a file" && heartbead agent done "wrote a file"';
 
 const fine = async (...args: string[]): Promise<string> => {
   const { code, stdout, stderr } = await cli.run(args);
@@ -106,7 +107,8 @@ beforeAll(async () => {
   // Uses up what it may, and reports nothing.
   writeFileSync(
     join(cli.home, 'agents.yaml'),
-    `agents:\n  costly:\n    command: [sh, -c, 'echo "{\\"out\\": 5000}"']\n    prompt: stdin\n    output: { format: json-lines, usage: each, fields: { outputTokens: out } }\n`,
+    'agents:\n  costly:\n    command: [sh, -c, \'echo "{\\"out\\": 5000}"\']\n    prompt: stdin\n    output: { ' +
+      'format: json-lines, usage: each, fields: { outputTokens: out } }\n',
   );
   await lineOf(cli.start(['worker', '--max-agents', '6']), 'stderr', /the worker polls/);
   await Promise.all([

@@ -136,7 +136,9 @@ describe('a remote that refuses the push', () => {
     const wait = `while [ ! -e ${go} ]; do heartbead agent heartbeat waits; sleep 0.3; done`;
     const { bead, seen } = await sling(
       repo,
-      `[ -e one ] || { ${commit('one')}; echo two > two; heartbead agent checkpoint; ${wait}; kill -9 $$; }; ${commit('three')}; git add -A; heartbead agent done || { git -c user.name=A -c user.email=a@localhost commit -qam two; heartbead agent done; }`,
+      `[ -e one ] || { ${commit('one')}; echo two > two; heartbead agent checkpoint; ${wait}; kill -9 $$; }; ` +
+        `${commit('three')}; git add -A; heartbead agent done || { git -c user.name=A -c user.email=a@localhost ` +
+        'commit -qam two; heartbead agent done; }',
       '--clock',
       'signalEvery=2s',
     );

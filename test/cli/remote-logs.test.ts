@@ -127,7 +127,8 @@ test('the files of an attempt, a shell in its worktree, and what the checks prin
   );
   const command = [
     `printf '\\000\\377bytes' > data.bin; echo .env > .gitignore; echo secret > .env; ln -s .env link`,
-    `head -c 400000 /dev/zero | tr '\\000' y > "a long name.txt"; git add . && git -c user.name=A -c user.email=a@localhost commit -qm files`,
+    'head -c 400000 /dev/zero | tr \'\\000\' y > "a long name.txt"; git add . && git -c user.name=A -c ' +
+      'user.email=a@localhost commit -qm files',
     `echo ready; until [ -e '${go}' ]; do sleep 0.1; done; heartbead agent done files`,
   ].join('; ');
   await far.json(['sling', 'Works', '--id', worked, '--rig', rig, '--command', command]);
@@ -141,7 +142,8 @@ test('the files of an attempt, a shell in its worktree, and what the checks prin
   expect((await far.run(['files', worked, 'a long name.txt'])).stdout).toBe('y'.repeat(400_000));
   expect(await far.run(['files', worked, 'data.bin', '--json'])).toMatchObject({
     code: 0,
-    stdout: `${JSON.stringify({ path: 'data.bin', base64: Buffer.from('\0\xffbytes', 'latin1').toString('base64') })}\n`,
+    stdout:
+      `${JSON.stringify({ path: 'data.bin', base64: Buffer.from('\0\xffbytes', 'latin1').toString('base64') })}` + '\n',
   });
   for (const path of ['.env', 'link', 'nosuch']) {
     const { code, stderr, stdout } = await far.run(['files', worked, path]);

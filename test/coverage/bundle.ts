@@ -15,7 +15,12 @@ export default async function bundleWithCounters(project: TestProject): Promise<
   Object.assign(globalThis, { __coverage__: {} });
   const { webpackConfigHook } = new WorkflowCoverage().augmentBundleOptions({ workflowsPath: 'any' });
   const { code } = await bundleWorkflowCode({
-    workflowsPath: at('src/workflows/index.ts'), workflowInterceptorModules: [...workflowInterceptors.map((name) => at(`src/workflows/${name}.ts`)), at('test/coverage/counters.ts')], logger: new DefaultLogger('ERROR'),
+    workflowsPath: at('src/workflows/index.ts'),
+    workflowInterceptorModules: [
+      ...workflowInterceptors.map((name) => at(`src/workflows/${name}.ts`)),
+      at('test/coverage/counters.ts'),
+    ],
+    logger: new DefaultLogger('ERROR'),
     webpackConfigHook,
   });
   const folder = await mkdtemp(join(tmpdir(), 'heartbead-coverage-'));

@@ -41,8 +41,16 @@ export const interceptors: WorkflowInterceptorsFactory = () => {
           const files = (globalThis as { __coverage__?: Record<string, FileCounters> }).__coverage__;
           if (files !== undefined) {
             if (first) coverage.first(JSON.parse(JSON.stringify(files)) as Record<string, FileCounters>);
-            const more = Object.values(files).map(({ path, s, f, b }) => ({ path, s: take(s), f: take(f), b: take(b) }));
-            if (!first) coverage.more(more.filter(({ s, f, b }) => Object.keys(s).length + Object.keys(f).length + Object.keys(b).length > 0));
+            const more = Object.values(files).map(({ path, s, f, b }) => ({
+              path,
+              s: take(s),
+              f: take(f),
+              b: take(b),
+            }));
+            if (!first)
+              coverage.more(
+                more.filter(({ s, f, b }) => Object.keys(s).length + Object.keys(f).length + Object.keys(b).length > 0),
+              );
             first = false;
           }
           return next(input);

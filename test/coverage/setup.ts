@@ -9,7 +9,9 @@ const counted: Record<string, FileCounters> = {};
 function add(into: Hits, hits: Hits): void {
   for (const [key, count] of Object.entries(hits)) {
     const before = into[key];
-    into[key] = Array.isArray(count) ? count.map((one, n) => one + (Array.isArray(before) ? (before[n] ?? 0) : 0)) : count + (typeof before === 'number' ? before : 0);
+    into[key] = Array.isArray(count)
+      ? count.map((one, n) => one + (Array.isArray(before) ? (before[n] ?? 0) : 0))
+      : count + (typeof before === 'number' ? before : 0);
   }
 }
 
@@ -21,7 +23,10 @@ function merge(file: FileCounters): void {
 
 const sinks = {
   coverage: {
-    first: { fn: (_: unknown, files: Record<string, FileCounters>) => Object.values(files).forEach(merge), callDuringReplay: true },
+    first: {
+      fn: (_: unknown, files: Record<string, FileCounters>) => Object.values(files).forEach(merge),
+      callDuringReplay: true,
+    },
     more: { fn: (_: unknown, files: FileCounters[]) => files.forEach(merge), callDuringReplay: true },
   },
 };
@@ -30,7 +35,8 @@ const create = Worker.create.bind(Worker);
 Worker.create = (options) => create({ ...options, sinks: { ...options.sinks, ...sinks } });
 const replay = Worker.runReplayHistories.bind(Worker);
 // Recorded histories still go through what newer ones pass by.
-Worker.runReplayHistories = (options, histories) => replay({ ...options, sinks: { ...options.sinks, ...sinks } }, histories);
+Worker.runReplayHistories = (options, histories) =>
+  replay({ ...options, sinks: { ...options.sinks, ...sinks } }, histories);
 
 afterAll(() => {
   const all = (vitestCounters.__VITEST_COVERAGE__ ??= {});

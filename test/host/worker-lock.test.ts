@@ -28,7 +28,11 @@ afterEach(async () => {
 /** Another process that takes the lock and keeps it; resolves with what it says. */
 async function other(): Promise<{ child: ChildProcess; said: string }> {
   const script = `const { acquireWorkerLock } = await import(${JSON.stringify(compiled)});
-    try { await acquireWorkerLock(${JSON.stringify(home)}); console.log('held'); setInterval(() => {}, 1e6); } catch (error) { console.log(error.name); }`;
+    try {
+      await acquireWorkerLock(${JSON.stringify(home)});
+      console.log('held');
+      setInterval(() => {}, 1e6);
+    } catch (error) { console.log(error.name); }`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

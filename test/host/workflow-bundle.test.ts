@@ -36,7 +36,8 @@ describe('the workflow bundle as it ships', () => {
     expect(modulesOf(code).filter((name) => name.includes('/zod/'))).toEqual([]);
     // And it would show if there were one.
     const withZod = await bundleOf(
-      `import { z } from 'zod'; export async function probe() { return z.object({ a: z.string() }).parse({ a: 'b' }); }`,
+      "import { z } from 'zod'; export async function probe() { return z.object({ a: z.string() }).parse({ a: " +
+        "'b' }); }",
     );
     expect(withZod).toContain(zodMark);
     expect(modulesOf(withZod).some((name) => name.includes('/zod/'))).toBe(true);
@@ -63,7 +64,8 @@ describe('the workflow bundle as it ships', () => {
   test('cannot be built with a Node module in it', async () => {
     await expect(
       bundleOf(
-        `import { readFileSync } from 'node:fs'; export async function probe() { return readFileSync('/etc/hostname'); }`,
+        "import { readFileSync } from 'node:fs'; export async function probe() { return " +
+          "readFileSync('/etc/hostname'); }",
       ),
     ).rejects.toThrow(/Webpack finished with errors/);
   });

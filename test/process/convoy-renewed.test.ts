@@ -6,7 +6,8 @@ import { RigStory } from './support/rig-story.js';
 import { Town, generous } from './support/town.js';
 
 const work =
-  'echo work > "$HEARTBEAD_ATTEMPT.txt" && git add -A && git -c user.name=A -c user.email=a@localhost commit -qm work && heartbead agent done "it is done"';
+  'echo work > "$HEARTBEAD_ATTEMPT.txt" && git add -A && git -c user.name=A -c user.email=a@localhost commit ' +
+  '-qm work && heartbead agent done "it is done"';
 
 // On a real server, with updates at the very end of a run.
 it(

@@ -22,7 +22,9 @@ afterAll(async () => {
 });
 
 const begin = (name: string): Promise<RigStory> => RigStory.begin(town, name);
-const commit = `git add -A && git -c user.name=A -c user.email=a@localhost commit -qm "$HEARTBEAD_BEAD, attempt $HEARTBEAD_ATTEMPT"`;
+const commit =
+  'git add -A && git -c user.name=A -c user.email=a@localhost commit -qm "$HEARTBEAD_BEAD, attempt ' +
+  '$HEARTBEAD_ATTEMPT"';
 const done = 'heartbead agent done "it is done"';
 /** An agent's work: each attempt leaves a file of its own. */
 const works = `echo work > "$HEARTBEAD_ATTEMPT.txt" && ${commit} && ${done}`;
@@ -123,7 +125,9 @@ describe.concurrent('a convoy over real repositories', { timeout: 5 * generous }
     const story = await begin('away');
     await story.go(['patient'], {
       agent: works,
-      check: `echo run >> ${story.path('runs')}; [ -e ${story.path('gone')} ] || { touch ${story.path('gone')}; mv ${story.origin} ${story.origin}.away; }`,
+      check:
+        `echo run >> ${story.path('runs')}; [ -e ${story.path('gone')} ] || { touch ${story.path('gone')}; mv ` +
+        `${story.origin} ${story.origin}.away; }`,
     });
     const [seen] = await until('the queue says that the origin is out of reach', async () => {
       const found = await story.fleet.merges(story.name);
@@ -147,10 +151,14 @@ describe.concurrent('a convoy over real repositories', { timeout: 5 * generous }
 
   it('a target that moves during the checks: they run again on top of what came, and both are there', async () => {
     const story = await begin('moves');
-    const push = `${others(story)} update-ref refs/heads/main $(${others(story)} commit-tree -p main -m "work of others" main^{tree})`;
+    const push =
+      `${others(story)} update-ref refs/heads/main $(${others(story)} commit-tree -p main -m "work of others" ` +
+      'main^{tree})';
     await story.go(['overtaken'], {
       agent: works,
-      check: `echo "$(git log --format=%s HEAD | grep -c 'work of others')" >> ${story.path('runs')}; [ -e ${story.path('once')} ] || { touch ${story.path('once')}; ${push}; }`,
+      check:
+        `echo "$(git log --format=%s HEAD | grep -c 'work of others')" >> ${story.path('runs')}; [ -e ` +
+        `${story.path('once')} ] || { touch ${story.path('once')}; ${push}; }`,
     });
     await story.landed();
     expect((await readFile(story.path('runs'), 'utf8')).trim().split('\n')).toEqual(['0', '1']);
@@ -164,7 +172,9 @@ describe.concurrent('a convoy over real repositories', { timeout: 5 * generous }
     const main = await story.git('rev-parse', 'main');
     await story.go(['homeless'], {
       agent: works,
-      check: `[ -e ${story.path('once')} ] || { touch ${story.path('once')}; ${others(story)} update-ref -d refs/heads/main; }`,
+      check:
+        `[ -e ${story.path('once')} ] || { touch ${story.path('once')}; ${others(story)} update-ref -d ` +
+        'refs/heads/main; }',
     });
     const blocked = await story.seen('homeless', 'is blocked', ({ status }) => status === 'blocked');
     expect(blocked.reason).toMatch(/there is no branch main on the remote/);

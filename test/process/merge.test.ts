@@ -115,7 +115,8 @@ test.each(points)(
 
 /** One process of it in a session of its own. */
 const hanging = (): string =>
-  `setsid sh -c 'echo $$ > ${lab.dir}/pid; exec sleep 600' & while [ ! -s ${lab.dir}/pid ]; do sleep 0.05; done; touch ${lab.dir}/running; [ -e ${lab.dir}/pass ] && exit 0; wait`;
+  `setsid sh -c 'echo $$ > ${lab.dir}/pid; exec sleep 600' & while [ ! -s ${lab.dir}/pid ]; do sleep 0.05; ` +
+  `done; touch ${lab.dir}/running; [ -e ${lab.dir}/pass ] && exit 0; wait`;
 const pidOf = async (): Promise<number> => Number(await readFile(join(lab.dir, 'pid'), 'utf8'));
 
 test('a worker that is shut down in the middle of a check leaves nothing running and no tree; the next one begins the merge again', async () => {

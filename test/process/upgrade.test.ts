@@ -10,7 +10,8 @@ import { makeSecondBuild } from './support/second-build.js';
 import { Town, generous, processState, told, until } from './support/town.js';
 
 const work =
-  'echo work > "$HEARTBEAD_ATTEMPT.txt" && git add -A && git -c user.name=A -c user.email=a@localhost commit -qm work && heartbead agent done "it is done"';
+  'echo work > "$HEARTBEAD_ATTEMPT.txt" && git add -A && git -c user.name=A -c user.email=a@localhost commit ' +
+  '-qm work && heartbead agent done "it is done"';
 
 it(
   'a new build, back, and on again: beads with living agents, a convoy and a rig in the middle of a merge go on with it, also when the old worker is killed; the agents notice nothing',

@@ -31,7 +31,8 @@ const pidsIn = async (name: string): Promise<number[]> =>
  * A check that never ends: a child that may ignore SIGTERM, and one in a session of its own, both known by their pids.
  */
 const hanging = ({ stubborn = false } = {}): string =>
-  `sh -c '${stubborn ? 'trap "" TERM; ' : ''}echo $$ >> ${path('pids')}; while :; do sleep 1; done' & setsid sh -c 'echo $$ >> ${path('pids')}; exec sleep 600' & ` +
+  `sh -c '${stubborn ? 'trap "" TERM; ' : ''}echo $$ >> ${path('pids')}; while :; do sleep 1; done' & setsid ` +
+  `sh -c 'echo $$ >> ${path('pids')}; exec sleep 600' & ` +
   `while [ "$(cat ${path('pids')} 2>/dev/null | wc -l)" -lt 2 ]; do sleep 0.05; done; touch ${path('running')}; wait`;
 
 describe('what a check is given', () => {
@@ -50,7 +51,8 @@ describe('what a check is given', () => {
       '.gitmodules': '[submodule "within"]\n\tpath = within\n\turl = ../within.git\n',
     });
     const looks = check(
-      `test -d within/.git && test -f lamp.txt && test -f other.txt && test -z "$(git status --porcelain)" && test -z "$(cat)" && git rev-parse HEAD > ${path('head')} && env > ${path('env')}`,
+      'test -d within/.git && test -f lamp.txt && test -f other.txt && test -z "$(git status --porcelain)" && ' +
+        `test -z "$(cat)" && git rev-parse HEAD > ${path('head')} && env > ${path('env')}`,
     );
     const input = { ...inputOf(lab, request, { checks: [looks] }), env: ['OF_THE_RIG'] };
     const outcome = await start(lab, input).outcome;
@@ -82,7 +84,8 @@ describe('what a check is given', () => {
   test('a tree that it may spoil: what is pushed was committed before', async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
     const spoils = check(
-      'echo spoilt > lamp.txt; mkdir junk; chmod 555 junk; git -c user.name=x -c user.email=x@example.org commit -qam spoilt',
+      'echo spoilt > lamp.txt; mkdir junk; chmod 555 junk; git -c user.name=x -c user.email=x@example.org ' +
+        'commit -qam spoilt',
     );
     expect(await merge(lab, request, { checks: [spoils, check('git rev-parse HEAD')] })).toMatchObject({
       outcome: 'merged',
@@ -152,7 +155,8 @@ describe('checks that fail', () => {
   test('with much to say: the last 60 lines and 4 KB for the agent, without colours; all of it in the log', async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
     const chatty = check(
-      `i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo "line $i"; done; printf 'progress 1\\rprogress 2\\r\\n'; printf '\\033[31mred\\033[0m\\n'; exit 1`,
+      'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo "line $i"; done; printf \'progress 1\\rprogress ' +
+        "2\\r\\n'; printf '\\033[31mred\\033[0m\\n'; exit 1",
     );
     const outcome = await merge(lab, request, { checks: [chatty] });
     const tail = outcome.outcome === 'checks_failed' ? outcome.logTail.split('\n') : [];
@@ -203,7 +207,8 @@ describe('checks that do not end', () => {
       await merge(lab, request, {
         checks: [
           check(
-            `setsid sh -c 'echo $$ > ${path('daemon')}; exec sleep 600' & while [ ! -s ${path('daemon')} ]; do sleep 0.05; done`,
+            `setsid sh -c 'echo $$ > ${path('daemon')}; exec sleep 600' & while [ ! -s ${path('daemon')} ]; ` +
+              'do sleep 0.05; done',
           ),
         ],
       }),

@@ -18,7 +18,8 @@ const query = { repo, head: 'heartbead/lamp/1-abcd', base: 'main' };
 async function gh(answer: string): Promise<ReturnType<typeof githubCli>> {
   await writeFile(
     join(dir, 'gh'),
-    `#!/bin/sh\nprintf '%s\\n' "$@" > ${dir}/args\nenv > ${dir}/env\n[ "$2" = create ] && cat > ${dir}/body\n${answer}\n`,
+    `#!/bin/sh\nprintf '%s\\n' "$@" > ${dir}/args\nenv > ${dir}/env\n[ "$2" = create ] && cat > ${dir}/body\n` +
+      `${answer}\n`,
   );
   await chmod(join(dir, 'gh'), 0o755);
   return githubCli({ PATH: `${dir}:${process.env['PATH'] ?? ''}`, HOME: dir });

@@ -72,7 +72,8 @@ describe('a merge that is killed in the middle of its push', () => {
     hook(
       lab,
       'pre-receive',
-      `mkdir ${lab.dir}/held 2>/dev/null || exit 0; echo $PPID > ${lab.dir}/receiver; while [ ! -e ${lab.dir}/go ]; do sleep 0.05; done`,
+      `mkdir ${lab.dir}/held 2>/dev/null || exit 0; echo $PPID > ${lab.dir}/receiver; while [ ! -e ` +
+        `${lab.dir}/go ]; do sleep 0.05; done`,
     );
   const letGo = async (): Promise<void> => {
     await writeFile(join(lab.dir, 'go'), '');
@@ -117,7 +118,8 @@ describe('a merge that is killed in the middle of its push', () => {
 
 describe('what a killed merge leaves on its host', () => {
   const daemon = (): string =>
-    `setsid sh -c 'echo $$ > ${lab.dir}/pid; exec sleep 600' & while [ ! -s ${lab.dir}/pid ]; do sleep 0.05; done; touch ${lab.dir}/running; wait`;
+    `setsid sh -c 'echo $$ > ${lab.dir}/pid; exec sleep 600' & while [ ! -s ${lab.dir}/pid ]; do sleep 0.05; ` +
+    `done; touch ${lab.dir}/running; wait`;
   const kill = async (): Promise<{ request: Awaited<ReturnType<typeof bead>>; pid: number }> => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
     await killMerge(lab, inputOf(lab, request, { checks: [check(daemon())] }), {

@@ -36,7 +36,8 @@ describe('one bead onto an unchanged or moved-on target', () => {
     expect(outcome).toEqual({ outcome: 'merged', sha: main, target: 'main', strategy: 'merge' });
     expect(await git(lab.origin, 'log', '-1', '--format=%P', main)).toBe(`${before} ${request.sha}`);
     expect(await git(lab.origin, 'log', '-1', '--format=%B', main)).toBe(
-      `Merge lamp: Add lamp\n\nFrom branch ${request.branch} into main.\n\nHeartbead-Item: lamp\nHeartbead-Branch-Sha: ${request.sha}`,
+      `Merge lamp: Add lamp\n\nFrom branch ${request.branch} into main.\n\nHeartbead-Item: lamp\n` +
+        `Heartbead-Branch-Sha: ${request.sha}`,
     );
     expect(await git(lab.origin, 'log', '-1', '--format=%an <%ae> %cn <%ce>', main)).toBe(
       'Heartbead Refinery <heartbead@localhost> Heartbead Refinery <heartbead@localhost>',
@@ -376,7 +377,10 @@ describe('whose commits, and under whose rules', () => {
         await writeFile(join(hooks, name), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
       await writeFile(
         lab.config,
-        `[core]\n\thooksPath = ${hooks}\n[commit]\n\tgpgSign = true\n\ttemplate = /nowhere\n[user]\n\tsigningKey = nobody\n[merge]\n\tff = only\n\tverifySignatures = true\n[rebase]\n\tupdateRefs = true\n\tautoSquash = true\n[push]\n\tgpgSign = true\n\tfollowTags = true\n[rerere]\n\tenabled = true\n\tautoUpdate = true\n`,
+        `[core]\n\thooksPath = ${hooks}\n[commit]\n\tgpgSign = true\n\ttemplate = /nowhere\n[user]\n` +
+          '\tsigningKey = nobody\n[merge]\n\tff = only\n\tverifySignatures = true\n[rebase]\n\tupdateRefs = ' +
+          'true\n\tautoSquash = true\n[push]\n\tgpgSign = true\n\tfollowTags = true\n[rerere]\n\tenabled = ' +
+          'true\n\tautoUpdate = true\n',
       );
       const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }, { 'lamp.txt': 'off\n' }]);
       await othersCommit(lab, { 'other.txt': 'x\n' });

@@ -49,7 +49,8 @@ describe('a target that moves', () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
     const always = check(
       moveMain(
-        `$(git --git-dir ${lab.origin} -c user.name=o -c user.email=o@example.org commit-tree -p main -m other main^{tree})`,
+        `$(git --git-dir ${lab.origin} -c user.name=o -c user.email=o@example.org commit-tree -p main -m ` +
+          'other main^{tree})',
       ),
     );
     expect(await merge(lab, request, { checks: [always] })).toEqual({

@@ -18,7 +18,8 @@ afterAll(() => town.stop());
 const agent = {
   adapter: 'shell',
   command:
-    'echo begun > work; echo works; while [ ! -e go ]; do sleep 0.1; done; git add work && git commit -qm work && heartbead agent done',
+    'echo begun > work; echo works; while [ ! -e go ]; do sleep 0.1; done; git add work && git commit -qm ' +
+    'work && heartbead agent done',
 };
 const release = async ({ dir }: Attempt): Promise<void> => {
   // Ignored, so that the tree is clean when the agent reports.

@@ -31,7 +31,8 @@ async function tried(entry: object, timeout = 60_000): Promise<TrialRun[]> {
 
 describe('an entry of the settings file that is tried', () => {
   test('works: what its lines were, its conversation, tokens, calls and commits; and the second run goes on', async () => {
-    const said = `echo '{"sid":"s-1","say":"hi","in":7}'; echo trouble >&2; echo "$1"; ${work}; heartbead agent done ok`;
+    const line = `{"sid":"s-1","say":"hi","in":7}`;
+    const said = `echo '${line}'; echo trouble >&2; echo "$1"; ${work}; heartbead agent done ok`;
     const runs = await tried(sh(said, { output, resume: ['--resume', '{session}'] }));
     expect(runs.map(({ outcome, resumed }) => [outcome, resumed])).toEqual([
       ['done', false],

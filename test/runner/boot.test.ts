@@ -70,7 +70,8 @@ describe('a runner that is booted while its workspace is prepared', () => {
 
   test('also when whoever has booted it is killed', async () => {
     const attempt = await town.attempt({ agent });
-    const script = `const { AttemptDir, bootRunner } = await import(${JSON.stringify(pathToFileURL(compiledFile('runner/index')).href)});
+    const runner = JSON.stringify(pathToFileURL(compiledFile('runner/index')).href);
+    const script = `const { AttemptDir, bootRunner } = await import(${runner});
       bootRunner(new AttemptDir(process.argv[1])); setInterval(() => undefined, 1000);`;
     const worker = spawn(process.execPath, ['--input-type=module', '-e', script, attempt.dir.path], {
       stdio: 'inherit',

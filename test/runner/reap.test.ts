@@ -32,7 +32,8 @@ const killRunner = async (attempt: Attempt): Promise<void> => {
 describe('a runner that dies by SIGKILL', () => {
   test('its agent stands still at once, daemons included; the reaper ends them, saves the work, and records the loss', async () => {
     const attempt = await spawned(
-      'echo begun > work; setsid sh -c "trap : TERM; while :; do sleep 0.1; done" & echo works; while :; do sleep 0.1; done',
+      'echo begun > work; setsid sh -c "trap : TERM; while :; do sleep 0.1; done" & echo works; while :; do ' +
+        'sleep 0.1; done',
     );
     await until('its daemon', () => processesOf(attempt).length >= 4);
     expect(await inspectAttempt(attempt.dir)).toMatchObject({ kind: 'running' });

@@ -55,8 +55,10 @@ describe('finished work that the remote does not take', () => {
 
   test('an agent that mends its commits as it was told is done', async () => {
     const { attempt, result } = await run(
-      `${commit}; heartbead agent done && exit 1; git -c user.name=A -c user.email=a@localhost commit -q --amend -m "T-1: f"; heartbead agent done`,
-      'while read -r _ new ref; do git log -1 --format=%s "$new" | grep -q "^T-1\\|^Work in\\|^Bead" || { echo "the commit message needs a ticket" >&2; exit 1; }; done',
+      `${commit}; heartbead agent done && exit 1; git -c user.name=A -c user.email=a@localhost commit -q ` +
+        '--amend -m "T-1: f"; heartbead agent done',
+      'while read -r _ new ref; do git log -1 --format=%s "$new" | grep -q "^T-1\\|^Work in\\|^Bead" || { ' +
+        'echo "the commit message needs a ticket" >&2; exit 1; }; done',
     );
     expect(result).toMatchObject({ outcome: 'done', sha: await attempt.remote(branchRef(attempt)) });
   });
@@ -111,11 +113,13 @@ describe('what the runner vouches for', () => {
 
   test('done is refused, with the way back, on a history of its own', async () => {
     const { attempt, result, log } = await run(
-      `git checkout -q --orphan fresh; ${commit}; heartbead agent done && exit 1; git checkout -qf -; ${commit}; heartbead agent done`,
+      `git checkout -q --orphan fresh; ${commit}; heartbead agent done && exit 1; git checkout -qf -; ` +
+        `${commit}; heartbead agent done`,
     );
     expect(log).toMatch(
       new RegExp(
-        `HEAD \\([0-9a-f]{12}\\) does not build on the commit that this bead began with \\(${attempt.baseSha.slice(0, 12)}\\): .git checkout -B `,
+        'HEAD \\([0-9a-f]{12}\\) does not build on the commit that this bead began with ' +
+          `\\(${attempt.baseSha.slice(0, 12)}\\): .git checkout -B `,
       ),
     );
     expect(result).toMatchObject({ outcome: 'done' });

@@ -34,7 +34,8 @@ test('what was compiled of a source that is gone goes too, and a bundle of the w
   checkout.write('src/gone.ts', 'export const a = 1;');
   checkout.write(
     'src/worker/bundle.ts',
-    `import { writeFileSync } from 'node:fs'; export const buildWorkflowBundle = (out) => writeFileSync(out, 'bundle');`,
+    "import { writeFileSync } from 'node:fs'; export const buildWorkflowBundle = (out) => writeFileSync(out, " +
+      "'bundle');",
   );
   await checkout.run(build);
   expect(checkout.has('dist/gone.js') && checkout.has('dist/gone.d.ts') && checkout.has('dist/gone.js.map')).toBe(true);

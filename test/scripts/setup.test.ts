@@ -36,12 +36,14 @@ test('an installation that fails is told, and tried again the next time', async 
 
 test('a missing git and a Node.js too old are told in one sentence, before anything is installed', async () => {
   const checkout = new Checkout();
-  const old = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.18.9'}})`;
+  const versions = "{value:{...process.versions,node:'20.18.9'}}";
+  const old = `data:text/javascript,Object.defineProperty(process,'versions',${versions})`;
   expect(await checkout.run(['--import', old, ...setup])).toEqual({
     code: 1,
     stdout: '',
     stderr:
-      'heartbead: Heartbead needs Node.js 20.19.0 or newer, this is 20.18.9; install a newer one and run the command again\n',
+      'heartbead: Heartbead needs Node.js 20.19.0 or newer, this is 20.18.9; install a newer one and run the ' +
+      'command again\n',
   });
   rmSync(join(checkout.bin, 'git'));
   expect(await checkout.run(setup)).toEqual({

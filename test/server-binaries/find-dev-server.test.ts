@@ -36,7 +36,9 @@ function machine(): {
 const fakeGo = (calls: string): string => `echo called >> '${calls}'
 echo 'go: downloading example.com/module v1' >&2
 echo 'example.com/package' >&2
-mkdir -p "$GOBIN" && printf '#!/bin/sh\\necho "temporal version ${good}"\\n' > "$GOBIN/temporal" && chmod +x "$GOBIN/temporal"`;
+mkdir -p "$GOBIN" &&
+  printf '#!/bin/sh\\necho "temporal version ${good}"\\n' > "$GOBIN/temporal" &&
+  chmod +x "$GOBIN/temporal"`;
 
 test('the program that TEMPORAL_CLI_PATH names comes first', async () => {
   const { env, bin, log, lines } = machine();
@@ -95,7 +97,8 @@ test('the download asks as the SDK does, and the next caller finds its program i
   });
   expect(asked[0]).toMatch(
     new RegExp(
-      `^/cli/default\\?arch=(amd64|arm64)&platform=(linux|darwin)&format=tar.gz&sdk-name=sdk-typescript&sdk-version=${sdkVersion}$`,
+      '^/cli/default\\?arch=(amd64|arm64)&platform=(linux|darwin)&format=tar.gz&sdk-name=sdk-typescript&sdk-version=' +
+        `${sdkVersion}$`,
     ),
   );
   expect(lines.at(-1)).toMatch(/downloaded as the SDK does/);

@@ -169,6 +169,8 @@ test.each(['exit', 'SIGKILL'] as const)(
   async (how) => {
     const folder = scratchFolder('outlive');
     const fake = script(join(folder, 'server'), 'exec sleep 600');
+    const compiled = fileURLToPath(new URL('../../dist/server/server-process.js', import.meta.url));
+    const logFile = join(folder, 'log');
     const starter = async (outlive: boolean): Promise<number> => {
       const child = spawn(
         process.execPath,
@@ -176,8 +178,8 @@ test.each(['exit', 'SIGKILL'] as const)(
           '--input-type=module',
           '-e',
           `
-      import { ServerProcess } from ${JSON.stringify(fileURLToPath(new URL('../../dist/server/server-process.js', import.meta.url)))};
-      const server = new ServerProcess(${JSON.stringify(fake)}, [], { logFile: ${JSON.stringify(join(folder, 'log'))}, outlive: ${outlive} });
+      import { ServerProcess } from ${JSON.stringify(compiled)};
+      const server = new ServerProcess(${JSON.stringify(fake)}, [], ${JSON.stringify({ logFile, outlive })});
       console.log(server.pid);
       process.once('SIGTERM', () => process.exit());
       setInterval(() => undefined, 60_000);`,

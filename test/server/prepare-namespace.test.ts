@@ -29,7 +29,9 @@ test('the job creates the namespace and registers the search attributes, and doe
   expect(await job(env)).toEqual({
     code: 0,
     stderr: '',
-    stdout: `created the namespace ${name}, which keeps closed beads for 7 days\nregistered the search attributes BeadStatus, AgentStatus, Rig, Convoy, Attention\n`,
+    stdout:
+      `created the namespace ${name}, which keeps closed beads for 7 days\nregistered the search attributes ` +
+      'BeadStatus, AgentStatus, Rig, Convoy, Attention\n',
   });
   expect(await job(env)).toEqual({
     code: 0,

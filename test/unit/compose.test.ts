@@ -173,7 +173,11 @@ test('the server gets the same settings for priorities and fairness as the embed
 
 test('the worker runs node itself under an init, not as root, is probed where it answers, and has time to end', () => {
   expect(/^ENTRYPOINT (.+)$/m.exec(dockerfile)?.[1]).toBe(
-    `[${['tini', '--', 'node', ...workerNodeFlags, '/opt/heartbead/dist/worker.js', '--health-port', '8087'].map((word) => `"${word}"`).join(', ')}]`,
+    '[' +
+      ['tini', '--', 'node', ...workerNodeFlags, '/opt/heartbead/dist/worker.js', '--health-port', '8087']
+        .map((word) => `"${word}"`)
+        .join(', ') +
+      ']',
   );
   expect(service('worker').healthcheck?.test?.at(-1)).toContain('http://127.0.0.1:8087/');
   expect(dockerfile).toContain(`"${service('worker').healthcheck?.test?.at(-1)}"`);

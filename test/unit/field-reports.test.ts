@@ -9,7 +9,8 @@ it('the catalogue of reports from the field is whole: each test that it names is
 it('a row whose test is missing, one that is there twice, and one that cannot be read are told', () => {
   const rows = fieldReports(
     [
-      '| 1 | a/b#1 | it is right | `test/unit/field-reports.test.ts` › no such name of a test at all, said in two parts |',
+      '| 1 | a/b#1 | it is right | `test/unit/field-reports.test.ts` › no such name of a test at all, said in ' +
+        'two parts |',
       '| 1 | a/b#1 | it is right | open |',
       '| 2 | a/b#2 | it is right | not here: it has no such thing |',
       '| 3 | a/b#3 | it is right | maybe |',

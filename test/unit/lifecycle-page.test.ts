@@ -121,13 +121,16 @@ it('docs/lifecycle.md shows how beads, rigs and convoys move', { timeout: 120_00
     '# Lifecycles',
     '',
     'How beads, rigs and convoys move, as 1,500 random lives of each have shown it. This page is written by',
-    '`npm run lifecycle`, and `npm test` compares it: a change of a machine that is not on it fails. The words are those of',
-    'the [glossary](architecture.md#glossary); the events are those of `src/domain`. What an attempt says that is not the',
+    '`npm run lifecycle`, and `npm test` compares it: a change of a machine that is not on it fails. The ' +
+      'words are those of',
+    'the [glossary](architecture.md#glossary); the events are those of `src/domain`. What an attempt says ' +
+      'that is not the',
     "bead's current one does nothing anywhere but count as a stray, and is left out here.",
     '',
     '## The status of a bead',
     '',
-    'This one has no rig. With a rig it waits in *open* for a grant, and in *in_review* for approval and merge; a merge that',
+    'This one has no rig. With a rig it waits in *open* for a grant, and in *in_review* for approval and ' +
+      'merge; a merge that',
     'cannot be made sends it back to *open*, for rework.',
     '',
     machinePage({ name: 'A bead', states: beadStatuses, steps: beadSteps(({ status }) => status) }),

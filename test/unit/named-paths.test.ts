@@ -16,7 +16,9 @@ const paths = [...present, ...rooms.filter((room) => present.includes(room)).fla
 /** What a comment or a page gives as an example of somebody else's file. */
 const examples = new Set(['src/a.ts', 'domain/budgets.ts', 'src/domain/budgets.ts']);
 
-/** @returns whether a path, or what is left of one (`bead/accounts.ts`, `why-not.ts`, `domain/rig*`), names something. */
+/**
+ * @returns whether a path, or what is left of one (`bead/accounts.ts`, `why-not.ts`, `domain/rig*`), names something.
+ */
 function names(path: string): boolean {
   if (!path.includes('*')) return paths.some((one) => one === path || one.endsWith(`/${path}`));
   const pattern = new RegExp(`(^|/)${path.replace(/[.+]/g, '\\$&').replaceAll('*', '[^/]*')}$`);

@@ -84,7 +84,8 @@ describe('the picture of the race', () => {
 
   it('says in one sentence what happened', () => {
     expect(verdictOf(oldLane(75 * second), 30 * minute)).toBe(
-      'old design: reset to open 5 times in 30 min, 6 attempts for 1 agent, which was alive from 75 s on and sent 58 heartbeats that changed nothing.',
+      'old design: reset to open 5 times in 30 min, 6 attempts for 1 agent, which was alive from 75 s on and ' +
+        'sent 58 heartbeats that changed nothing.',
     );
     expect(verdictOf(steady, 30 * minute)).toBe(
       'Heartbead: 1 attempt, 1 agent, never reset; working from its first heartbeat on, 76 s after the sling.',

@@ -169,7 +169,8 @@ function stream(response: ServerResponse, dialect: Dialect, reply: Reply): void 
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   for (const [name, data] of dialect.stream(reply))
     response.write(
-      `${name === undefined ? '' : `event: ${name}\n`}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`,
+      `${name === undefined ? '' : `event: ${name}\n`}data: ` +
+        `${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`,
     );
   response.end();
 }

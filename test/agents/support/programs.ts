@@ -36,7 +36,9 @@ const lead: Record<AgentName, (url: string) => Leading> = {
   }),
   codex: (url) => ({
     files: {
-      '.codex/config.toml': `model = "fake-model"\nmodel_provider = "fake"\n[model_providers.fake]\nname = "fake"\nbase_url = "${url}/v1"\nenv_key = "OPENAI_API_KEY"\nwire_api = "responses"\n`,
+      '.codex/config.toml':
+        'model = "fake-model"\nmodel_provider = "fake"\n[model_providers.fake]\nname = "fake"\nbase_url = ' +
+        `"${url}/v1"\nenv_key = "OPENAI_API_KEY"\nwire_api = "responses"\n`,
     },
     env: { OPENAI_API_KEY: 'dummy' },
   }),

@@ -162,4 +162,5 @@ export class BoardTown {
 
 /** A commit by an agent: `commit('file', 'words')` writes and commits, and `done` reports it. */
 export const commit = (file: string, text: string): string =>
-  `printf '%s\\n' '${text}' > '${file}' && git add -A && git -c user.name=A -c user.email=a@localhost commit -qm 'change ${file}'`;
+  `printf '%s\\n' '${text}' > '${file}' && git add -A && git -c user.name=A -c user.email=a@localhost commit ` +
+  `-qm 'change ${file}'`;

@@ -27,4 +27,5 @@ export class Repository {
 
 /** A shell agent that writes a file, commits it, and reports done. */
 export const goodAgent =
-  'echo written > file.txt && git add file.txt && git -c user.name=A -c user.email=a@localhost commit -qm "write a file" && heartbead agent done "wrote a file"';
+  'echo written > file.txt && git add file.txt && git -c user.name=A -c user.email=a@localhost commit -qm ' +
+  '"write a file" && heartbead agent done "wrote a file"';

@@ -21,7 +21,11 @@ export async function makeSecondBuild(folder: string): Promise<string> {
   writeFileSync(
     extra,
     `import { sleep } from '@temporalio/workflow';
-     export const interceptors = () => ({ inbound: [{ execute: (input, next) => { void sleep('30 days', { summary: 'of the second build' }).catch(() => undefined); return next(input); } }] });`,
+     const execute = (input, next) => {
+       void sleep('30 days', { summary: 'of the second build' }).catch(() => undefined);
+       return next(input);
+     };
+     export const interceptors = () => ({ inbound: [{ execute }] });`,
   );
   const options = beadBundleOptions((name) => join(folder, `dist/workflows/${name}.js`));
   const { code } = await bundleWorkflowCode({

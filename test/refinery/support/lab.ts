@@ -196,13 +196,15 @@ export const fileOnOrigin = (lab: Lab, path: string, branch = 'main'): Promise<s
 export const subjects = async (lab: Lab, branch = 'main'): Promise<string[]> =>
   (await git(lab.origin, 'log', '--first-parent', '--format=%s', branch)).split('\n');
 
+const trailer = (name: string): string => `%(trailers:key=Heartbead-${name},valueonly,separator=%x2C)`;
+
 /** @returns the commits on a branch of origin that carry an item's trailers. */
 export async function recordsOf(lab: Lab, request: MergeRequest, branch = request.target): Promise<string[]> {
   const lines = (
     await git(
       lab.origin,
       'log',
-      '--format=%H|%(trailers:key=Heartbead-Item,valueonly,separator=%x2C)|%(trailers:key=Heartbead-Branch-Sha,valueonly,separator=%x2C)',
+      `--format=%H|${trailer('Item')}|${trailer('Branch-Sha')}`,
       branch,
     )
   ).split('\n');

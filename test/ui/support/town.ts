@@ -8,7 +8,10 @@ import { Repository, goodAgent } from '../../cli/support/repository.js';
 
 /** Works until it has heard "finish", and says what it does; all that it hears it writes down. */
 const parserAgent =
-  'echo reading the grammar; heartbead agent heartbeat "writes the parser" >/dev/null; until heartbead agent messages --json | tee -a heard.json | grep -q finish; do heartbead agent heartbeat "writes the parser" >/dev/null; sleep 1; done; heartbead agent messages --ack; git add . && git -c user.name=A -c user.email=a@localhost commit -qm heard && heartbead agent done heard';
+  'echo reading the grammar; heartbead agent heartbeat "writes the parser" >/dev/null; until heartbead agent ' +
+  'messages --json | tee -a heard.json | grep -q finish; do heartbead agent heartbeat "writes the parser" ' +
+  '>/dev/null; sleep 1; done; heartbead agent messages --ack; git add . && git -c user.name=A -c ' +
+  'user.email=a@localhost commit -qm heard && heartbead agent done heard';
 
 /** A town with a Web UI, and a bead in each state that its pictures show. */
 export class UiTown {

@@ -93,7 +93,15 @@ agents:
     output:
       format: json-lines
       usage: total
-      fields: { session: id, text: message.parts.0.text, tool: call.name, inputTokens: usage.in, costUsd: usage.usd, error: error.message, status: error.code, retryAfterMs: error.wait }
+      fields:
+        session: id
+        text: message.parts.0.text
+        tool: call.name
+        inputTokens: usage.in
+        costUsd: usage.usd
+        error: error.message
+        status: error.code
+        retryAfterMs: error.wait
 `,
     );
     const parse = mine.parser();
@@ -149,7 +157,8 @@ agents:
   });
   test('names what its provider’s refusals look like, in any format and on stderr: they are no progress', () => {
     const settings = one(
-      ', refusals: [{ match: "HTTP 429", as: rate_limited }, { match: "[[]API Error: 401", as: auth_failed }, { match: "top up", as: out_of_credit }]',
+      ', refusals: [{ match: "HTTP 429", as: rate_limited }, { match: "[[]API Error: 401", as: auth_failed }, ' +
+        '{ match: "top up", as: out_of_credit }]',
     );
     const parse = agent('mine', settings).parser();
     expect(parse('HTTP 429 Too Many Requests, try again in 40s', 'stderr')).toEqual({

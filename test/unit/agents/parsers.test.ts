@@ -33,7 +33,8 @@ describe('claude', () => {
   const init =
     '{"type":"system","subtype":"init","cwd":"/w","session_id":"169afbc0-1111","tools":["Bash"],"model":"m"}';
   const said = (id: string, content: string, model = 'claude') =>
-    `{"type":"assistant","message":{"id":"${id}","model":"${model}","content":[${content}],"usage":{"input_tokens":900,"cache_read_input_tokens":100,"output_tokens":1}},"session_id":"169afbc0-1111"}`;
+    `{"type":"assistant","message":{"id":"${id}","model":"${model}","content":[${content}` +
+    '],"usage":{"input_tokens":900,"cache_read_input_tokens":100,"output_tokens":1}},"session_id":"169afbc0-1111"}';
   const result = (more: string) => `{"duration_ms":458,"type":"result",${more},"session_id":"169afbc0-1111"}`;
 
   test('tells session, progress by words and tools, and what it used, corrected by the last line', () => {
@@ -47,7 +48,9 @@ describe('claude', () => {
     expect(watch.usage).toMatchObject({ inputTokens: 1_000, cachedTokens: 100, turns: 1 });
     watch.line(
       result(
-        '"subtype":"success","is_error":false,"num_turns":3,"result":"done","total_cost_usd":0.25,"usage":{"input_tokens":10,"cache_creation_input_tokens":5,"cache_read_input_tokens":85,"output_tokens":60}',
+        '"subtype":"success","is_error":false,"num_turns":3,"result":"done","total_cost_usd":0.25,' +
+          '"usage":{"input_tokens":10,"cache_creation_input_tokens":5,"cache_read_input_tokens":85,' +
+          '"output_tokens":60}',
       ),
       'stdout',
     );
@@ -58,7 +61,8 @@ describe('claude', () => {
   test('is refused though its last line says success, and says what to do', () => {
     const { verdict, progress } = run(claude, [
       init,
-      '{"type":"system","subtype":"api_retry","attempt":2,"max_retries":10,"retry_delay_ms":1215.3,"error_status":401,"error":"authentication_failed","session_id":"169afbc0-1111"}',
+      '{"type":"system","subtype":"api_retry","attempt":2,"max_retries":10,"retry_delay_ms":1215.3,' +
+        '"error_status":401,"error":"authentication_failed","session_id":"169afbc0-1111"}',
       said('x', '{"type":"text","text":"Invalid API key"}', '<synthetic>'),
       result(
         '"subtype":"success","is_error":true,"api_error_status":401,"result":"Invalid API key · Please run /login"',
@@ -73,7 +77,8 @@ describe('claude', () => {
 
   test('is rate-limited with the wait that it tells, until it gets on again', () => {
     const retry =
-      '{"type":"system","subtype":"api_retry","attempt":1,"retry_delay_ms":2000,"error_status":429,"error":"rate_limit"}';
+      '{"type":"system","subtype":"api_retry","attempt":1,"retry_delay_ms":2000,"error_status":429,' +
+      '"error":"rate_limit"}';
     expect(run(claude, [init, retry]).verdict).toMatchObject({ outcome: 'rate_limited', retryAfterMs: 2_000 });
     expect(run(claude, [init, retry, said('m', '{"type":"text","text":"on"}')]).verdict).toBeUndefined();
   });
@@ -90,7 +95,8 @@ describe('claude', () => {
   test('waits for the instant that its own event of a limit tells', () => {
     const at = Math.floor(Date.now() / 1_000) + 7_200;
     const event = (status: string): string =>
-      `{"type":"rate_limit_event","rate_limit_info":{"status":"${status}","resetsAt":${at},"rateLimitType":"five_hour"}}`;
+      `{"type":"rate_limit_event","rate_limit_info":{"status":"${status}","resetsAt":${at}` +
+      ',"rateLimitType":"five_hour"}}';
     const end = result('"subtype":"success","is_error":true,"result":"You have hit your session limit"');
     const { verdict } = run(claude, [init, event('rejected'), end]);
     expect(verdict).toMatchObject({ outcome: 'rate_limited' });
@@ -119,16 +125,20 @@ describe('codex', () => {
   const begin = [
     '{"type":"thread.started","thread_id":"01a203eb-1c72"}',
     '{"type":"turn.started"}',
-    '{"type":"item.completed","item":{"id":"item_0","type":"error","message":"Model metadata for `fake-model` not found."}}',
+    '{"type":"item.completed","item":{"id":"item_0","type":"error","message":"Model metadata for `fake-model` ' +
+      'not found."}}',
   ];
   const completed =
-    '{"type":"turn.completed","usage":{"input_tokens":3000,"cached_input_tokens":300,"cache_write_input_tokens":0,"output_tokens":60,"reasoning_output_tokens":0}}';
+    '{"type":"turn.completed","usage":{"input_tokens":3000,"cached_input_tokens":300,' +
+    '"cache_write_input_tokens":0,"output_tokens":60,"reasoning_output_tokens":0}}';
   test('tells session, progress and usage; a warning is no failure', () => {
     const { watch, verdict, progress } = run(codex, [
       ...begin,
       '{"type":"item.completed","item":{"id":"item_1","type":"agent_message","text":"Writing the file."}}',
-      '{"type":"item.started","item":{"id":"item_3","type":"command_execution","command":"/bin/bash -lc ls","status":"in_progress"}}',
-      '{"type":"item.started","item":{"id":"item_4","type":"mcp_tool_call","server":"heartbead","tool":"done","status":"in_progress"}}',
+      '{"type":"item.started","item":{"id":"item_3","type":"command_execution","command":"/bin/bash -lc ' +
+        'ls","status":"in_progress"}}',
+      '{"type":"item.started","item":{"id":"item_4","type":"mcp_tool_call","server":"heartbead","tool":"done",' +
+        '"status":"in_progress"}}',
       completed,
     ]);
     expect([watch.session, watch.activity, progress, verdict]).toEqual([
@@ -189,7 +199,8 @@ describe('opencode', () => {
   const line = (type: string, part: string) => `{"type":"${type}","timestamp":1,"sessionID":"ses_dfc1","part":${part}}`;
   const step = line(
     'step_finish',
-    '{"reason":"stop","type":"step-finish","tokens":{"total":7537,"input":7417,"output":15,"reasoning":5,"cache":{"write":0,"read":100}},"cost":0.5}',
+    '{"reason":"stop","type":"step-finish","tokens":{"total":7537,"input":7417,"output":15,"reasoning":5,' +
+      '"cache":{"write":0,"read":100}},"cost":0.5}',
   );
   test('tells its session once, and what each step used', () => {
     const { watch, verdict, progress } = run(opencode, [
@@ -221,7 +232,9 @@ describe('opencode', () => {
 
 describe('gemini', () => {
   const result = (more: string) =>
-    `{"type":"result","timestamp":"t",${more},"stats":{"total_tokens":37034,"input_tokens":36974,"output_tokens":60,"cached":12,"duration_ms":303,"tool_calls":2}}`;
+    `{"type":"result","timestamp":"t",${more}` +
+    ',"stats":{"total_tokens":37034,"input_tokens":36974,"output_tokens":60,"cached":12,"duration_ms":303,' +
+    '"tool_calls":2}}';
   test('tells session, progress and usage', () => {
     const { watch, verdict, progress } = run(gemini, [
       '{"type":"init","timestamp":"t","session_id":"2b902eb5-1","model":"gemini-2.5-flash"}',
@@ -258,7 +271,9 @@ describe('gemini', () => {
 
 describe('pi', () => {
   const end = (more: string) =>
-    `{"type":"message_end","message":{"role":"assistant","content":[{"type":"text","text":"done"}],"usage":{"input":1552,"output":20,"cacheRead":8,"cacheWrite":0,"cost":{"total":0.01}},${more}}}`;
+    '{"type":"message_end","message":{"role":"assistant","content":[{"type":"text","text":"done"}],' +
+    '"usage":{"input":1552,"output":20,"cacheRead":8,"cacheWrite":0,"cost":{"total":0.01}},' +
+    `${more}}}`;
   test('tells session, progress and what each answer used', () => {
     const { watch, verdict } = run(pi, [
       '{"type":"session","version":3,"id":"01a203ee-d2fd","timestamp":"t","cwd":"/w"}',

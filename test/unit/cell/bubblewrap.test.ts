@@ -160,7 +160,8 @@ test('the settings of a host: auto without a file; a mistake is told with its pl
   expect(() => readCellSettings(home, undefined, { HEARTBEAD_SANDBOX: 'no' })).toThrow(/HEARTBEAD_SANDBOX is one of/);
   writeFileSync(
     join(home, 'cell.json'),
-    '{"agents":"sandbox","network":"none","write":["~/.npm"],"rigs":{"web":{"agents":"none","network":"all","write":["/cache"]}}}',
+    '{"agents":"sandbox","network":"none","write":["~/.npm"],"rigs":{"web":{"agents":"none","network":"all",' +
+      '"write":["/cache"]}}}',
   );
   expect(readCellSettings(home, undefined, env)).toMatchObject({ agents: 'sandbox', checks: 'auto', network: 'none' });
   expect(readCellSettings(home, 'web', env)).toMatchObject({

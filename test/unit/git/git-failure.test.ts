@@ -11,30 +11,36 @@ describe('what git says', () => {
     ['unreachable', "fatal: unable to access 'https://example.org/r.git/': Could not resolve host: example.org"],
     [
       'unreachable',
-      "fatal: unable to access 'http://127.0.0.1:1/': Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to server",
+      "fatal: unable to access 'http://127.0.0.1:1/': Failed to connect to 127.0.0.1 port 1 after 0 ms: " +
+        "Couldn't connect to server",
     ],
     [
       'unreachable',
-      'error: RPC failed; curl 18 transfer closed\nfetch-pack: unexpected disconnect while reading sideband packet\nfatal: early EOF\nfatal: fetch-pack: invalid index-pack output',
+      'error: RPC failed; curl 18 transfer closed\nfetch-pack: unexpected disconnect while reading sideband ' +
+        'packet\nfatal: early EOF\nfatal: fetch-pack: invalid index-pack output',
     ],
     ['unreachable', "fatal: unable to access 'https://example.org/r.git/': The requested URL returned error: 503"],
     [
       'unreachable',
-      'ssh: connect to host example.org port 22: Connection refused\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights',
+      'ssh: connect to host example.org port 22: Connection refused\nfatal: Could not read from remote ' +
+        'repository.\n\nPlease make sure you have the correct access rights',
     ],
     [
       'unreachable',
-      "fatal: unable to access 'https://example.org/': server certificate verification failed. CAfile: none CRLfile: none",
+      "fatal: unable to access 'https://example.org/': server certificate verification failed. CAfile: none " +
+        'CRLfile: none',
     ],
     [
       'auth',
-      'git@example.org: Permission denied (publickey).\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights',
+      'git@example.org: Permission denied (publickey).\nfatal: Could not read from remote repository.\n\n' +
+        'Please make sure you have the correct access rights',
     ],
     ['auth', "fatal: could not read Username for 'https://example.org': terminal prompts disabled"],
     ['auth', "remote: HTTP Basic: Access denied\nfatal: Authentication failed for 'https://example.org/r.git/'"],
     [
       'auth',
-      "remote: Permission to o/r.git denied to ada.\nfatal: unable to access 'https://example.org/o/r.git/': The requested URL returned error: 403",
+      "remote: Permission to o/r.git denied to ada.\nfatal: unable to access 'https://example.org/o/r.git/': " +
+        'The requested URL returned error: 403',
     ],
     ['auth', 'Host key verification failed.\nfatal: Could not read from remote repository.'],
     ['auth', "fatal: detected dubious ownership in repository at '/srv/r.git'"],
@@ -48,7 +54,8 @@ describe('what git says', () => {
     ['no_such_ref', 'fatal: remote error: upload-pack: not our ref 0123456789012345678901234567890123456789'],
     [
       'rejected',
-      '! abc:refs/heads/x [remote rejected] (pre-receive hook declined)\nremote: no friday deploys\nerror: failed to push some refs',
+      '! abc:refs/heads/x [remote rejected] (pre-receive hook declined)\nremote: no friday deploys\nerror: ' +
+        'failed to push some refs',
     ],
     [
       'no_space',

@@ -22,7 +22,8 @@ describe("git's progress", () => {
     const told: string[] = [];
     const reader = stderrReader(({ phase, percent }) => told.push(`${phase} ${percent ?? ''}`));
     const text =
-      'Receiving objects:   1% (1/100)\rReceiving objects:   1% (1/100), 2 KiB\rReceiving objects:   2% (2/100)\rwarning: odd\nfatal: the end';
+      'Receiving objects:   1% (1/100)\rReceiving objects:   1% (1/100), 2 KiB\rReceiving objects:   2% ' +
+      '(2/100)\rwarning: odd\nfatal: the end';
     for (const letter of text) reader.push(letter);
     expect(told).toEqual(['receiving objects 1', 'receiving objects 2']);
     expect(reader.messages()).toBe('warning: odd\nfatal: the end\n');

@@ -78,9 +78,11 @@ async function settings(): Promise<string> {
   const hooks = join(lab.dir, 'evil-hooks');
   await mkdir(hooks, { recursive: true });
   for (const hook of [
-    'applypatch-msg pre-applypatch post-applypatch pre-commit pre-merge-commit prepare-commit-msg commit-msg post-commit',
+    'applypatch-msg pre-applypatch post-applypatch pre-commit pre-merge-commit prepare-commit-msg commit-msg ' +
+      'post-commit',
     'pre-rebase post-checkout post-merge pre-push pre-receive update proc-receive post-receive post-update',
-    'reference-transaction push-to-checkout pre-auto-gc post-rewrite sendemail-validate fsmonitor-watchman post-index-change',
+    'reference-transaction push-to-checkout pre-auto-gc post-rewrite sendemail-validate fsmonitor-watchman ' +
+      'post-index-change',
   ].flatMap((line) => line.split(' ')))
     await writeFile(join(hooks, hook), `#!/bin/sh\n${evil(`hook-${hook}`)}\n`, { mode: 0o755 });
   await writeFile(

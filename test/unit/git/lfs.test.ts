@@ -137,7 +137,8 @@ describe.skipIf(program === undefined)(`files of Git LFS, kept beside a reposito
     // Git looks beside itself for its programs, too.
     await writeFile(
       join(bare, 'git'),
-      `#!/bin/sh\ncase " $* " in *" lfs "*) echo "git: 'lfs' is not a git command" >&2; exit 1;; esac\nexec ${real} "$@"\n`,
+      '#!/bin/sh\ncase " $* " in *" lfs "*) echo "git: \'lfs\' is not a git command" >&2; exit 1;; esac\nexec ' +
+        `${real} "$@"\n`,
     );
     await chmod(join(bare, 'git'), 0o755);
     const usual = process.env['PATH'] ?? '';

@@ -89,7 +89,8 @@ describe('a host whose user signs', () => {
     ['by OpenPGP', '[commit]\n\tgpgSign = true\n[tag]\n\tgpgSign = true\n[gpg]\n\tprogram = /bin/false\n'],
     [
       'by ssh',
-      '[commit]\n\tgpgSign = true\n[tag]\n\tforceSignAnnotated = true\n[gpg]\n\tformat = ssh\n[user]\n\tsigningKey = /nowhere\n',
+      '[commit]\n\tgpgSign = true\n[tag]\n\tforceSignAnnotated = true\n[gpg]\n\tformat = ssh\n[user]\n' +
+        '\tsigningKey = /nowhere\n',
     ],
   ])('%s keeps no agent from committing and tagging, and no work from being saved', async (_, config) => {
     const { mirror } = await fresh();

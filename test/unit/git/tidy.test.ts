@@ -221,7 +221,8 @@ it('a remote that refuses to let refs go is told with its own words, and is no e
   const hook = join(lab.origin, 'hooks', 'update');
   await writeFile(
     hook,
-    '#!/bin/sh\ncase $1 in refs/heads/*) case $3 in *[!0]*) exit 0;; *) echo "branches stay" >&2; exit 1;; esac;; esac\n',
+    '#!/bin/sh\ncase $1 in refs/heads/*) case $3 in *[!0]*) exit 0;; *) echo "branches stay" >&2; exit 1;; ' +
+      'esac;; esac\n',
   );
   await chmod(hook, 0o755);
   const done = await tidy({ ...bead, mergedSha });

@@ -117,7 +117,8 @@ describe('evidence', () => {
     const unvouched = { verdict: 'unvouched', reason: expect.any(String) as string, found: half };
     expect(await verify({ baseSha: base })).toEqual(unvouched);
     expect(await verify({ baseSha: base, runner: undefined })).toEqual(unvouched);
-    // Whatever it pushes beside it: a marker of its own, one that it has copied, or the real one with more on the branch.
+    // Whatever it pushes beside it: a marker of its own, one that it has copied, or the real one with more on the
+    // branch.
     const done = 'refs/heartbead/a/1-abcd/done';
     const forged = await new Voucher().mark({ worktree: path }, ids.bead, ids.attempt, half);
     await git(path, 'push', '--quiet', '--force', lab.origin, `${forged}:${done}`);

@@ -15,8 +15,26 @@ interface Line {
   [more: string]: unknown;
 }
 /** Lines as the tracker writes them. */
-const file = (...issues: Line[]): string =>
-  `${issues.map(({ id, needs = [], parent, type, kind = 'blocks', ...rest }) => JSON.stringify({ id, title: `Title of ${id}`, status: 'open', issue_type: type ?? 'task', created_at: '2026-01-01T00:00:00Z', ...rest, dependencies: [...needs.map((need) => ({ issue_id: id, depends_on_id: need, type: kind, created_at: '2026-01-01T00:00:00Z', created_by: 'daemon' })), ...(parent === undefined ? [] : [{ issue_id: id, depends_on_id: parent, type: 'parent-child' }])] })).join('\n')}\n`;
+const file = (...issues: Line[]): string => issues.map((issue) => `${JSON.stringify(written(issue))}\n`).join('');
+const at = '2026-01-01T00:00:00Z';
+const written = ({ id, needs = [], parent, type, kind = 'blocks', ...rest }: Line): object => ({
+  id,
+  title: `Title of ${id}`,
+  status: 'open',
+  issue_type: type ?? 'task',
+  created_at: at,
+  ...rest,
+  dependencies: [
+    ...needs.map((need) => ({
+      issue_id: id,
+      depends_on_id: need,
+      type: kind,
+      created_at: at,
+      created_by: 'daemon',
+    })),
+    ...(parent === undefined ? [] : [{ issue_id: id, depends_on_id: parent, type: 'parent-child' }]),
+  ],
+});
 const options = { deferred: false, ignoreMissing: false };
 const beadsOf = (text: string, more = {}) => {
   const imported = importBeads(text, { ...options, ...more });
@@ -129,7 +147,8 @@ describe('issues of the tracker as a convoy', () => {
 
   test('memories in the same file are counted and left out', () => {
     const { beads, notes } = beadsOf(
-      `${file({ id: 'bd-1' })}{"_type":"memory","key":"k","value":"v"}\n${JSON.stringify({ _type: 'issue', id: 'bd-2', title: 'second' })}\n`,
+      `${file({ id: 'bd-1' })}{"_type":"memory","key":"k","value":"v"}\n` +
+        `${JSON.stringify({ _type: 'issue', id: 'bd-2', title: 'second' })}\n`,
     );
     expect(beads.map(({ id }) => id)).toEqual(['bd-1', 'bd-2']);
     expect(notes).toEqual(['1 record of type memory, no issue, left out']);
@@ -192,7 +211,8 @@ describe('issues of the tracker as a convoy', () => {
   test('a status of the project is asked about, and means what the answer says', () => {
     const text = file({ id: 'a', status: 'shipped' }, { id: 'b', status: 'triage', needs: ['a'] });
     expect(problem(text)).toBe(
-      'the tracker itself has no status "shipped" (a), "triage" (b); say what each means: --done-status NAME for finished work, --open-status NAME for work to do',
+      'the tracker itself has no status "shipped" (a), "triage" (b); say what each means: --done-status NAME ' +
+        'for finished work, --open-status NAME for work to do',
     );
     expect(beadsOf(text, { doneStatuses: ['shipped'], openStatuses: ['triage'] }).beads).toEqual([
       expect.objectContaining({ id: 'b', needs: [] }),

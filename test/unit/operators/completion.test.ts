@@ -20,7 +20,9 @@ const env = { ...process.env, HOME: bin, TERM: 'dumb', PATH: `${bin}${delimiter}
 
 describe('completion', () => {
   const bash = (...words: string[]): string[] => {
-    const script = `${completionScript(program, 'bash')}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _heartbead; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const script =
+      `${completionScript(program, 'bash')}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); ` +
+      `COMP_CWORD=${words.length - 1}; _heartbead; printf '%s\\n' "\${COMPREPLY[@]}"`;
     return execFileSync('bash', ['-c', script], { encoding: 'utf8', env }).trim().split('\n');
   };
 
@@ -48,7 +50,9 @@ describe('completion', () => {
     const ids = [`$(touch\${IFS}${ran})`, `\`touch\${IFS}${ran}\``, '*', 'a b', '-rf', 'A', 'fine-one'];
     writeFileSync(join(evil, 'ids'), `${ids.join('\n')}\n`);
     writeFileSync(join(evil, 'heartbead'), `#!/bin/sh\ncat '${evil}/ids'\n`, { mode: 0o755 });
-    const script = `${completionScript(program, 'bash')}\nCOMP_WORDS=(heartbead show ''); COMP_CWORD=2; _heartbead; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const script =
+      `${completionScript(program, 'bash')}\nCOMP_WORDS=(heartbead show ''); COMP_CWORD=2; _heartbead; printf ` +
+      '\'%s\\n\' "${COMPREPLY[@]}"';
     const offered = execFileSync('bash', ['-c', script], {
       encoding: 'utf8',
       env: { ...env, PATH: `${evil}${delimiter}${process.env['PATH'] ?? ''}` },
@@ -66,7 +70,9 @@ describe('completion', () => {
         [
           '-f',
           '-c',
-          `compdef() { :; }\n_describe() { print -rl -- \${(P)2} }\n_files() { :; }\n${completionScript(program, 'zsh')}\nwords=(${words.map((word) => `'${word}'`).join(' ')}); CURRENT=${words.length}; _heartbead`,
+          'compdef() { :; }\n_describe() { print -rl -- ${(P)2} }\n_files() { :; }\n' +
+            `${completionScript(program, 'zsh')}\nwords=(${words.map((word) => `'${word}'`).join(' ')}); ` +
+            `CURRENT=${words.length}; _heartbead`,
         ],
         { encoding: 'utf8', env },
       )

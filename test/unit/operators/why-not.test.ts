@@ -40,7 +40,8 @@ describe('why is this not running?', () => {
       ],
     });
     expect(answer(grant, { rig })).toBe(
-      'running: no, rig app runs 2 of at most 2 agents; it is number 3 of 4 that wait, by priority (its own is 3), then age\nrunning now: a, b',
+      'running: no, rig app runs 2 of at most 2 agents; it is number 3 of 4 that wait, by priority (its own ' +
+        'is 3), then age\nrunning now: a, b',
     );
   });
 
@@ -66,7 +67,9 @@ describe('why is this not running?', () => {
       current: currentAttempt({ host: undefined, acceptedAt: undefined, spawnedAt: undefined }),
     };
     expect(answer(queued, { hosts: { ...everyone, free: [], queued: 7 } })).toBe(
-      'running: no, no host has taken it since 4 min: all hosts are full (alpha-1, beta-2: at their limit of agents, or below their floor of free disk)\nabout 7 attempts wait in the agents queue, best priority first, then age',
+      'running: no, no host has taken it since 4 min: all hosts are full (alpha-1, beta-2: at their limit of ' +
+        'agents, or below their floor of free disk)\nabout 7 attempts wait in the agents queue, best priority ' +
+        'first, then age',
     );
     expect(answer(queued)).toContain('though a place is free on alpha-1');
   });
@@ -81,7 +84,8 @@ describe('why is this not running?', () => {
 
   test('a back-off until when, and how to end it', () => {
     expect(answer(idle({ for: 'backoff', until: now + 4 * minute, text: 'the remote is out of reach' }))).toBe(
-      'running: no, it backs off for another 4 min: the remote is out of reach; heartbead retry fix-typo ends that at once',
+      'running: no, it backs off for another 4 min: the remote is out of reach; heartbead retry fix-typo ends ' +
+        'that at once',
     );
   });
 

@@ -66,7 +66,9 @@ describe('commits that are not part of HEAD', () => {
     await git(path, 'checkout', '--quiet', 'work');
     expect(await left()).toEqual({
       sha,
-      advice: `HEAD has no commit ahead of its base, but a commit of yours is on branch fix (${sha.slice(0, 12)}): bring them here with \`git merge fix\``,
+      advice:
+        `HEAD has no commit ahead of its base, but a commit of yours is on branch fix (${sha.slice(0, 12)}): ` +
+        'bring them here with `git merge fix`',
     });
     await git(path, 'branch', '--quiet', '-D', 'fix');
     expect((await left())?.advice).toContain(`on no branch any more (${sha.slice(0, 12)})`);
