@@ -200,14 +200,9 @@ const trailer = (name: string): string => `%(trailers:key=Heartbead-${name},valu
 
 /** @returns the commits on a branch of origin that carry an item's trailers. */
 export async function recordsOf(lab: Lab, request: MergeRequest, branch = request.target): Promise<string[]> {
-  const lines = (
-    await git(
-      lab.origin,
-      'log',
-      `--format=%H|${trailer('Item')}|${trailer('Branch-Sha')}`,
-      branch,
-    )
-  ).split('\n');
+  const lines = (await git(lab.origin, 'log', `--format=%H|${trailer('Item')}|${trailer('Branch-Sha')}`, branch)).split(
+    '\n',
+  );
   return lines
     .filter((line) => line.endsWith(`|${request.item}|${request.sha}`))
     .map((line) => line.split('|')[0] ?? '');
