@@ -88,7 +88,9 @@ function parser(): AgentParser {
         if (textAt(line, 'subtype') === 'init') return session(line);
         if (textAt(line, 'subtype') !== 'api_retry') return undefined;
         const status = numberAt(line, 'error_status');
-        const text = `${textAt(line, 'error') ?? 'the provider does not answer'}${status === undefined ? '' : ` (${status})`}, try ${numberAt(line, 'attempt') ?? '?'}`;
+        const text =
+          `${textAt(line, 'error') ?? 'the provider does not answer'}` +
+          `${status === undefined ? '' : ` (${status})`}, try ${numberAt(line, 'attempt') ?? '?'}`;
         return (
           refusal({ text, status, retryAfterMs: numberAt(line, 'retry_delay_ms') }) ?? {
             kind: 'life',

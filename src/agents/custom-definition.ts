@@ -17,7 +17,9 @@ const jsonFields = z.strictObject({
   cachedTokens: path.optional(),
   costUsd: path.optional(),
   turns: path.optional(),
-  /** Words of an error, or the object that holds them; those of a provider's refusal are known (401, 429, rate limit…). */
+  /**
+   * Words of an error, or the object that holds them; those of a provider's refusal are known (401, 429, rate limit…).
+   */
   error: path.optional(),
   /** With it, the words of `error` are an error only on lines where this is `true` (Claude Code's `is_error`). */
   errorIf: path.optional(),

@@ -72,7 +72,9 @@ export function realAgent(parts: Parts): AgentAdapter {
           ? undefined
           : {
               kind: 'not_installed',
-              problem: `the program ${program} is not ${program.startsWith('/') ? 'there' : "on the worker's PATH"}; install it with \`${installCommand(known)}\``,
+              problem:
+                `the program ${program} is not ${program.startsWith('/') ? 'there' : "on the worker's PATH"}; ` +
+                `install it with \`${installCommand(known)}\``,
             },
       );
     },

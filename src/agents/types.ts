@@ -120,7 +120,10 @@ export interface AgentLogin {
   write?: readonly string[];
   /** Folders of conversations, which later attempts take up; they are made where they are missing. */
   keep?: readonly string[];
-  /** Files and folders that mix settings with what the program notes for itself: the agent changes a copy, which goes with it. */
+  /**
+   * Files and folders that mix settings with what the program notes for itself: the agent changes a copy, which goes
+   * with it.
+   */
   copy?: readonly string[];
   /** The program, where the command does not begin with it: its files are shown too. */
   program?: string;

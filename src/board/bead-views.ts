@@ -9,7 +9,9 @@ import { answerOf, eachOf } from '../operator/asking.js';
 const askedAtOnce = 8;
 /** One that does not answer within this is shown by what visibility tells. */
 const answerWithin = 3_000;
-/** What visibility does not show (the agent's words, the cost) may be so old on the front; a change of status is not. */
+/**
+ * What visibility does not show (the agent's words, the cost) may be so old on the front; a change of status is not.
+ */
 const freshFor = 10_000;
 
 interface Kept {

@@ -25,7 +25,8 @@ export class Charts {
     const from = to - days * 24 * hour;
     const { beads } = await beadsMatching(
       town,
-      `WorkflowType = '${workflowTypes.bead}' AND TaskQueue = ${quoted(town.taskQueue)} AND ExecutionStatus != 'ContinuedAsNew' AND (ExecutionStatus = 'Running' OR CloseTime > '${new Date(from).toISOString()}')`,
+      `WorkflowType = '${workflowTypes.bead}' AND TaskQueue = ${quoted(town.taskQueue)} AND ExecutionStatus ` +
+        `!= 'ContinuedAsNew' AND (ExecutionStatus = 'Running' OR CloseTime > '${new Date(from).toISOString()}')`,
       { limit: mostCounted, deadline },
     );
     const client = new BeadClient(town, { deadline });

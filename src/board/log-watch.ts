@@ -15,7 +15,9 @@ import { LogTail } from './log-tail.js';
 import type { TownLink } from './town-link.js';
 
 const deadline = 10_000;
-/** A log of this machine is looked at so often; of another host so long after an answer, since each costs a workflow. */
+/**
+ * A log of this machine is looked at so often; of another host so long after an answer, since each costs a workflow.
+ */
 const lookEvery = { here: 300, elsewhere: 500 };
 /** Another host holds a question back for so long while nothing is new. */
 const waitMs = 5_000;

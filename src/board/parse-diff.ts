@@ -129,7 +129,10 @@ export function readPatch(
   };
 }
 
-/** `+++` names it, of a deleted file `---`; one without content (empty, binary, its mode alone) stands in the first line twice. */
+/**
+ * `+++` names it, of a deleted file `---`; one without content (empty, binary, its mode alone) stands in the first line
+ * twice.
+ */
 function pathIn(head: readonly string[]): string {
   for (const sign of ['+++ ', '--- ']) {
     const line = head.find((one) => one.startsWith(sign));

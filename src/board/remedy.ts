@@ -2,8 +2,8 @@ import type { Problem } from '../domain/telling/problems.js';
 import type { Remedy, ShownProblem } from './api-types.js';
 
 /**
- * The command that a problem names as its help, as a button: what helps is decided once, in `domain/telling/problems.ts`. A
- * command that nothing here can carry out is shown, to be typed.
+ * The command that a problem names as its help, as a button: what helps is decided once, in
+ * `domain/telling/problems.ts`. A command that nothing here can carry out is shown, to be typed.
  */
 export function remedyOf({ fix }: Pick<Problem, 'fix'>): Remedy {
   const [program, verb, a = '', b = '', c = ''] = fix.split(' ');

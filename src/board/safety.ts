@@ -93,7 +93,9 @@ export class Safety {
       : {
           status: 421,
           message: `the board does not answer for the host ${JSON.stringify(host ?? '')}`,
-          next: `open the address that \`heartbead board\` printed; a proxy sends one of ${[...this.#names].join(', ')} as Host (docs/board.md)`,
+          next:
+            'open the address that `heartbead board` printed; a proxy sends one of ' +
+            `${[...this.#names].join(', ')} as Host (docs/board.md)`,
         };
   }
 

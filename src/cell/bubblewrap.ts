@@ -36,7 +36,8 @@ export function inBubblewrap(program: string, cell: Cell, { file, args }: CellCo
       ...cell.links.flatMap(({ path, target }) => ['--symlink', target, path]),
       '--proc',
       '/proc',
-      // A worker that runs as root owns what is in there, whatever rights are taken from it, and the kernel asks no more.
+      // A worker that runs as root owns what is in there, whatever rights are taken from it, and the kernel asks no
+      // more.
       '--ro-bind',
       '/proc/sys',
       '/proc/sys',

@@ -52,7 +52,9 @@ const secrets = [
   '.bash_history',
 ];
 /** Connects to a socket: a path, or `@name` for an abstract one. */
-const reachFunction = `reach() { node -e 'require("net").connect(process.argv[1].replace(/^@/, "\\0")).on("connect", () => process.exit(0)).on("error", () => process.exit(1))' "$1"; }`;
+const reachFunction =
+  'reach() { node -e \'require("net").connect(process.argv[1].replace(/^@/, "\\0")).on("connect", () => ' +
+  'process.exit(0)).on("error", () => process.exit(1))\' "$1"; }';
 
 /**
  * A place on this host that looks like a state directory with two attempts, with a home full of secrets, processes and
@@ -104,11 +106,15 @@ export class EscapeGround {
     const scripts = join(lab.OWN, 'rows');
     mkdirSync(scripts, { recursive: true });
     for (const { id, script } of rows) writeFileSync(join(scripts, id), `${reachFunction}\n${script}\n`);
-    const driver = `for row in ${rows.map(({ id }) => id).join(' ')}; do timeout ${rowSeconds} bash "$OWN/rows/$row" < /dev/null > /dev/null 2>&1; echo "$row $?"; done`;
+    const driver =
+      `for row in ${rows.map(({ id }) => id).join(' ')}; do timeout ${rowSeconds} bash "$OWN/rows/$row" < ` +
+      '/dev/null > /dev/null 2>&1; echo "$row $?"; done';
     const env: Record<string, string> = {
       ...lab,
       HOME: this.home,
-      PATH: `${dirname(shimPath(join(lab.OWN, 'bin')))}:${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`,
+      PATH:
+        `${dirname(shimPath(join(lab.OWN, 'bin')))}:${dirname(process.execPath)}` +
+        ':/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin',
       SSH_AUTH_SOCK: lab.SSH_SOCKET,
       [agentEnvironment.bead]: bead,
       [agentEnvironment.attempt]: attempt,

@@ -1,6 +1,6 @@
 /**
- * `node gate-inside.js <socket> <port> <program> [argument…]`: runs a program in a cell whose only way out is a proxy at
- * a socket. Programs look for a proxy at a port: this one listens there, in the network of the cell, and passes on.
+ * `node gate-inside.js <socket> <port> <program> [argument…]`: runs a program in a cell whose only way out is a proxy
+ * at a socket. Programs look for a proxy at a port: this one listens there, in the network of the cell, and passes on.
  * @module
  */
 import { spawn } from 'node:child_process';

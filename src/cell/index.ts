@@ -1,4 +1,6 @@
-/** The walls around a program that others have written: which there are, and how a program is run behind them. @module */
+/**
+ * The walls around a program that others have written: which there are, and how a program is run behind them. @module
+ */
 export { inBubblewrap } from './bubblewrap.js';
 export { allowedBy, isInner, openGate } from './gate.js';
 export type { Gate } from './gate.js';

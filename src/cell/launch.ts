@@ -187,8 +187,8 @@ export function cellOf(
 }
 
 /**
- * @returns the paths without those that another of them shows already. A link in a folder that is read-only could not be
- * mounted once more.
+ * @returns the paths without those that another of them shows already. A link in a folder that is read-only could not
+ * be mounted once more.
  */
 function withoutCovered(paths: readonly string[], others: readonly string[]): string[] {
   const unique = [...new Set(paths)];

@@ -1,4 +1,6 @@
-/** What a cell lets its program reach: a room of the host, told by what is in it and not by what is kept out. @module */
+/**
+ * What a cell lets its program reach: a room of the host, told by what is in it and not by what is kept out. @module
+ */
 
 /** The outer walls of a program: none, ours (bubblewrap), or a command of the operator's that runs it. */
 export type Launcher = 'none' | 'sandbox' | readonly string[];

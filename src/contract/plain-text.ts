@@ -36,6 +36,8 @@ export const escapedJson = (json: string): string =>
 /** @returns the text for a panel of Markdown: words, neither links nor emphasis nor markup, on one line. */
 export const markdownText = (text: string): string => plainLine(text).replace(/[\\`*_[\]<>|~]/g, '\\$&');
 
-/** @returns what is wrong with a text that goes to programs, or undefined: no program takes a NUL among its arguments. */
+/**
+ * @returns what is wrong with a text that goes to programs, or undefined: no program takes a NUL among its arguments.
+ */
 export const nulProblem = (text: string, what: string): string | undefined =>
   text.includes('\0') ? `${what} cannot hold a NUL character` : undefined;

@@ -138,7 +138,9 @@ export function importBeads(
   const conditional = work.find((issue) => issue.conditional.length > 0);
   if (conditional !== undefined)
     return {
-      problem: `${conditional.id} is to run only if ${conditional.conditional.join(', ')} fails, which a convoy cannot promise; take that dependency out`,
+      problem:
+        `${conditional.id} is to run only if ${conditional.conditional.join(', ')} fails, which a convoy cannot ` +
+        'promise; take that dependency out',
     };
 
   /** What has to be merged before: through containers down to work. */
@@ -185,7 +187,9 @@ export function importBeads(
         const name = names.get(need.id);
         if (name === undefined)
           return {
-            problem: `${issue.id} needs ${need.id}, which is left out (${whyLeftOut(need, flags.get(need.id))}); close it, or take that dependency out${need.status === 'deferred' ? ', or use --deferred' : ''}`,
+            problem:
+              `${issue.id} needs ${need.id}, which is left out (${whyLeftOut(need, flags.get(need.id))}); close ` +
+              `it, or take that dependency out${need.status === 'deferred' ? ', or use --deferred' : ''}`,
           };
         needs.add(name);
       }
@@ -223,10 +227,16 @@ function statusQuestion(unknown: readonly Issue[]): string {
   const statuses = [...new Set(unknown.map(({ status }) => status))];
   const told = statuses.slice(0, statusesNamed).map((status) => {
     const ids = unknown.filter((issue) => issue.status === status).map(({ id }) => id);
-    return `${JSON.stringify(clip(status, 60))} (${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ` and ${ids.length - 3} more` : ''})`;
+    return (
+      `${JSON.stringify(clip(status, 60))} ` +
+      `(${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ` and ${ids.length - 3} more` : ''})`
+    );
   });
   const more = statuses.length > told.length ? ` and ${statuses.length - told.length} more` : '';
-  return `the tracker itself has no status ${told.join(', ')}${more}; say what each means: --done-status NAME for finished work, --open-status NAME for work to do`;
+  return (
+    `the tracker itself has no status ${told.join(', ')}${more}; say what each means: --done-status NAME for ` +
+    'finished work, --open-status NAME for work to do'
+  );
 }
 
 /** @returns an id as a bead may have it: `bd-a1.2` becomes `bd-a1-2`. */

@@ -2,8 +2,8 @@ import { isFinal } from '../contract/index.js';
 import type { BeadState, RigState } from '../contract/index.js';
 
 /**
- * What is counted of beads and rigs, for metrics. A label is a word out of few (an outcome, a program, a rig), never the
- * id of a bead, an attempt or a commit: each combination of labels is a series of its own for as long as the worker
+ * What is counted of beads and rigs, for metrics. A label is a word out of few (an outcome, a program, a rig), never
+ * the id of a bead, an attempt or a commit: each combination of labels is a series of its own for as long as the worker
  * lives.
  */
 export type Measure = { name: string; labels: Record<string, string> } & (

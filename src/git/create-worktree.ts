@@ -114,8 +114,8 @@ export async function createWorktree({
 
 /**
  * Git asks the program `git-remote-heartbead` to push there (`refusingHelper`), which an agent has on its PATH; without
- * it git itself refuses. No wall: who means to push elsewhere can name another URL. It keeps agents from pushing by habit
- * what nobody has looked at.
+ * it git itself refuses. No wall: who means to push elsewhere can name another URL. It keeps agents from pushing by
+ * habit what nobody has looked at.
  */
 const refusingPushUrl = 'heartbead::done';
 

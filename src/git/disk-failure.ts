@@ -23,7 +23,8 @@ export async function tellingDiskFailures<T>(doing: string, work: () => Promise<
         case 'EROFS':
           return [
             'other',
-            `while ${doing}, ${where} could not be changed (${code}): give the user that runs the worker the right to write there`,
+            `while ${doing}, ${where} could not be changed (${code}): give the user that runs the worker the ` +
+              'right to write there',
           ];
         default:
           return [

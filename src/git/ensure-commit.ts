@@ -41,7 +41,8 @@ export async function ensureCommit(
     if (newest === undefined)
       throw new GitError(
         'no_such_ref',
-        `the saved work ${sha} is not in the mirror, and its ref ${ref} is no longer on the remote: start again from the base branch`,
+        `the saved work ${sha} is not in the mirror, and its ref ${ref} is no longer on the remote: start ` +
+          'again from the base branch',
       );
     // No local ref is made: nothing is ever collected in a mirror, and a ref of this name may hold a local save that
     // was never pushed.

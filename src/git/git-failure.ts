@@ -57,7 +57,8 @@ export function gitFailure(task: GitTask, stderr: string): GitError {
   if (task.worktree !== undefined && /not a git repository/.test(text)) {
     return new GitError(
       'other',
-      `${task.worktree} is no longer a git worktree (its .git was removed, or its mirror is gone): the files in it are untouched, look at them there`,
+      `${task.worktree} is no longer a git worktree (its .git was removed, or its mirror is gone): the files ` +
+        'in it are untouched, look at them there',
       text,
     );
   }
@@ -88,7 +89,8 @@ const refusalAdvice: Record<PushRefusal, string> = {
 function goneKeys(text: string): string | undefined {
   const socket = process.env['SSH_AUTH_SOCK'] ?? '';
   return socket !== '' && /Permission denied \([\w,-]*publickey/.test(text) && !existsSync(socket)
-    ? `the ssh-agent that the worker was started with is gone (there is nothing at SSH_AUTH_SOCK, ${socket}): start the worker again from a login whose agent stays, or give its user an ssh key in a file`
+    ? `the ssh-agent that the worker was started with is gone (there is nothing at SSH_AUTH_SOCK, ${socket}): ` +
+        'start the worker again from a login whose agent stays, or give its user an ssh key in a file'
     : undefined;
 }
 
@@ -101,15 +103,28 @@ function sentence(
   const where = repo === undefined ? 'the repository' : `the repository ${withoutCredentials(repo)}`;
   switch (kind) {
     case 'unreachable':
-      return `while ${doing}, ${where} could not be reached (${said}): check its address and the network; trying again may help`;
+      return (
+        `while ${doing}, ${where} could not be reached (${said}): check its address and the network; trying ` +
+        'again may help'
+      );
     case 'auth':
-      return `while ${doing}, ${where} refused access (${said}): ${goneKeys(text) ?? 'give the user that runs the worker access without a prompt (credential helper, ssh key, safe.directory)'}`;
+      return (
+        `while ${doing}, ${where} refused access (${said}): ` +
+        (goneKeys(text) ??
+          'give the user that runs the worker access without a prompt (credential helper, ssh key, safe.directory)')
+      );
     case 'not_found':
-      return `while ${doing}, nothing was found at ${withoutCredentials(repo ?? 'that address')} (${said}): correct the address, or the rights of the user that runs the worker`;
+      return (
+        `while ${doing}, nothing was found at ${withoutCredentials(repo ?? 'that address')} (${said}): correct ` +
+        'the address, or the rights of the user that runs the worker'
+      );
     case 'no_such_ref':
       return `while ${doing}, a branch or commit was not there (${said}): check its name on ${where}`;
     case 'rejected':
-      return `while ${doing}, ${where} refused the push (${said}): ${refusalAdvice[pushRefusal({ kind, stderr: text }) ?? 'commit']}`;
+      return (
+        `while ${doing}, ${where} refused the push (${said}): ` +
+        `${refusalAdvice[pushRefusal({ kind, stderr: text }) ?? 'commit']}`
+      );
     case 'no_space':
       return `while ${doing}, the disk was full (${said}): free some space, then try again`;
     case 'timeout':
@@ -168,7 +183,9 @@ const aboutRef =
 /** The hook of a forge that says that a login has run out. */
 const aboutAccess =
   /token.*(?:expired|revoked|invalid)|expired.*token|not authori[sz]ed|read[- ]only|write access|HTTP Basic: Access denied/i;
-/** Rules about what is in the commits; they win, since a ruleset that is broken by a commit names the branch as well. */
+/**
+ * Rules about what is in the commits; they win, since a ruleset that is broken by a commit names the branch as well.
+ */
 const aboutCommit =
   /GH001|GH007|GH008|GH009|push protection|secret|exceeds|file size|too (?:large|big)|larger than|maximum .*size|is \d[\d.]* ?[KMG]i?B|LFS objects|commit message|committer|author|sign(?:ed|ature|-?off)|e-?mail/i;
 

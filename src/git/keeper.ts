@@ -55,7 +55,9 @@ export async function makeKeeper(worktree: string, record: KeeperRecord): Promis
 export const markReady = (worktree: string): Promise<void> => writeFile(join(keeperOf(worktree), readyMark), '');
 export const markRemoving = (worktree: string): Promise<void> => writeFile(join(keeperOf(worktree), removingMark), '');
 
-/** How far the making or the removal of a worktree with a repository of its own has come; undefined when there is none. */
+/**
+ * How far the making or the removal of a worktree with a repository of its own has come; undefined when there is none.
+ */
 export async function keeperState(worktree: string): Promise<{ ready: boolean; removing: boolean } | undefined> {
   const dir = keeperOf(worktree);
   return (await readRecord(worktree)) === undefined
@@ -76,7 +78,8 @@ export async function openKeeper(worktree: string): Promise<Keeper> {
   if (vault === undefined)
     throw new GitError(
       'other',
-      `${worktree} is no longer a git worktree (its .git ${String(git)}): the files in it are untouched, look at them there`,
+      `${worktree} is no longer a git worktree (its .git ${String(git)}): the files in it are untouched, look ` +
+        'at them there',
     );
   const keeper = { dir: keeperOf(worktree), worktree, vault, start: record?.start, git };
   await writeKeeper(keeper);

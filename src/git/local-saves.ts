@@ -5,8 +5,8 @@ import { runGit } from './run-git.js';
 import { isWip } from './wip-commit.js';
 
 /**
- * A save gets to the remote only when the remote takes it; on its own host it is there in any case. So the newest save of
- * an earlier attempt here may be ahead of the checkpoint that the bead knows, or be the only one.
+ * A save gets to the remote only when the remote takes it; on its own host it is there in any case. So the newest save
+ * of an earlier attempt here may be ahead of the checkpoint that the bead knows, or be the only one.
  * @param attempt - the one that is about to begin.
  * @param checkpoint - what the bead knows.
  * @returns the newest save on this host when it is newer than the checkpoint; undefined when the checkpoint is as good.

@@ -83,7 +83,8 @@ export async function unsalvaged(mirror: string): Promise<string[]> {
 export const markSalvaged = (damaged: string): Promise<void> =>
   writeFile(
     join(damaged, salvagedMark),
-    'its local refs and worktrees were taken over; nothing uses this folder but objects/, as an alternate of the new mirror\n',
+    'its local refs and worktrees were taken over; nothing uses this folder but objects/, as an alternate of ' +
+      'the new mirror\n',
   );
 
 /**

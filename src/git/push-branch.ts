@@ -32,8 +32,8 @@ export interface PushedBranch {
 
 /**
  * Pushes the finished commit to the attempt's branch, together with the runner's word for it, and reads the branch back
- * from the remote. A remote that does not take the word gets the branch alone: the bead then has the runner's report, and
- * only a runner that dies before it can report is not believed.
+ * from the remote. A remote that does not take the word gets the branch alone: the bead then has the runner's report,
+ * and only a runner that dies before it can report is not believed.
  * @throws GitError
  */
 export async function pushBranch({
@@ -74,7 +74,8 @@ export async function pushBranch({
   if (found !== sha) {
     throw new GitError(
       'rejected',
-      `the push of ${sha} was accepted, but the remote has ${found ?? 'nothing'} at ${ref}: look for a hook or a mirror in front of the remote that changes refs`,
+      `the push of ${sha} was accepted, but the remote has ${found ?? 'nothing'} at ${ref}: look for a hook ` +
+        'or a mirror in front of the remote that changes refs',
     );
   }
   return { branch: attemptRefs.branch(bead, attempt), sha };

@@ -27,7 +27,9 @@ export interface RemoveWorktreeOptions {
   remote: string;
   bead: string;
   attempt: string;
-  /** The end of its bead, when that is closed: what earlier attempts had left is then superseded, and may be gone there. */
+  /**
+   * The end of its bead, when that is closed: what earlier attempts had left is then superseded, and may be gone there.
+   */
   ended?: EndedBead | undefined;
   /** Its rig keeps saves on the host: then what is saved in this host's mirror is proof enough. */
   savedHere?: boolean | undefined;
@@ -177,7 +179,9 @@ async function prove({
   ) {
     return {
       proven: false,
-      reason: `its last commit ${head} is on no branch of the remote: push it (\`git -C ${path} push ${repo} HEAD:${branchRef}\`), then try again`,
+      reason:
+        `its last commit ${head} is on no branch of the remote: push it (\`git -C ${path} push ${repo} ` +
+        `HEAD:${branchRef}\`), then try again`,
     };
   }
   const snapshot = await takeSnapshot(keeper, head, signal, { withNested: true, rules: usualSaveRules });

@@ -73,8 +73,8 @@ async function configurationFor(vault: string, pushUrl: string | undefined): Pro
     '\tlogallrefupdates = true',
     ...(await ofThisDisk(vault)),
     ...(sha256 ? ['[extensions]', '\tobjectformat = sha256'] : []),
-    // The host's user may sign by a key that asks for a passphrase, or for a finger; an agent has neither. A set-up step
-    // of the rig can set a key of the agents' own.
+    // The host's user may sign by a key that asks for a passphrase, or for a finger; an agent has neither. A set-up
+    // step of the rig can set a key of the agents' own.
     '[commit]',
     '\tgpgsign = false',
     '[tag]',

@@ -18,7 +18,9 @@ export async function resolveBase(mirror: string, base?: string): Promise<{ bran
     if (sha !== undefined && base !== 'HEAD') return { branch: base, sha };
     throw new GitError(
       'no_such_ref',
-      `the repository has no branch ${JSON.stringify(base)}${standard === undefined ? '' : ` (its default branch is ${standard})`}: correct the base of the bead`,
+      'the repository has no branch ' +
+        `${JSON.stringify(base)}${standard === undefined ? '' : ` (its default branch is ${standard})`}: ` +
+        'correct the base of the bead',
     );
   }
   const sha = standard === undefined ? undefined : await commitOf({ mirror }, `${tracking}${standard}`);
@@ -34,7 +36,8 @@ export async function resolveBase(mirror: string, base?: string): Promise<{ bran
     'no_such_ref',
     branches.length === 0
       ? 'the repository has no branch with a commit yet: push a first commit to it'
-      : `the repository does not say which branch is its default one: name the base of the bead (there are ${branches.join(', ')})`,
+      : 'the repository does not say which branch is its default one: name the base of the bead (there are ' +
+          `${branches.join(', ')})`,
   );
 }
 

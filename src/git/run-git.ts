@@ -194,7 +194,8 @@ function tooSlow(task: GitTask, ms: number, stderr: string): GitError {
   const about = task.repo === undefined ? 'the disk' : 'the repository and the network';
   return new GitError(
     'timeout',
-    `git was ended while ${task.doing}, after ${Math.round(ms / 100) / 10} s without a result or progress: check ${about}; trying again may help`,
+    `git was ended while ${task.doing}, after ${Math.round(ms / 100) / 10} s without a result or progress: ` +
+      `check ${about}; trying again may help`,
     stderr,
   );
 }

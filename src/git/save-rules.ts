@@ -27,8 +27,8 @@ export const saveRulesOf = ({ policy, fileBytes, allBytes }: Saves = {}): SaveRu
 });
 
 /**
- * Names by which tools call what nobody else may read. Examples without secrets in them, as projects commit them, are not
- * meant.
+ * Names by which tools call what nobody else may read. Examples without secrets in them, as projects commit them, are
+ * not meant.
  */
 const secretNames =
   /^(?:\.env(?:\..+|rc)?|.+\.env|.*\.(?:pem|key|p12|pfx|jks|keystore|ppk|kdbx)|id_(?:rsa|dsa|ecdsa|ed25519)(?:_.*)?|\.netrc|\.npmrc|\.pypirc|\.git-credentials|\.pgpass|\.htpasswd|credentials(?:\.json)?|service[-_]account.*\.json)$/i;

@@ -54,8 +54,8 @@ export interface SavedWip {
 
 /**
  * Saves the whole working tree, without what is ignored, as a commit on top of the agent's HEAD into the vault, and
- * pushes it from there to the attempt's own ref. With a clean tree the ref points to HEAD itself. The agent's index, HEAD, branch and locks are not
- * touched. One save at a time per attempt.
+ * pushes it from there to the attempt's own ref. With a clean tree the ref points to HEAD itself. The agent's index,
+ * HEAD, branch and locks are not touched. One save at a time per attempt.
  * @throws GitError when the work could not be saved on this host; the signal's reason when it was aborted.
  */
 export async function saveWip(options: SaveWipOptions): Promise<SavedWip> {
@@ -101,7 +101,8 @@ async function save(options: SaveWipOptions): Promise<SavedWip> {
     if (found === sha) return { ...saved, pushed: true };
     throw new GitError(
       'rejected',
-      `the push of work in progress was accepted, but the remote has ${found ?? 'nothing'} at ${ref}: look for a hook, a mirror or a URL rewrite in front of the remote`,
+      `the push of work in progress was accepted, but the remote has ${found ?? 'nothing'} at ${ref}: look ` +
+        'for a hook, a mirror or a URL rewrite in front of the remote',
     );
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
@@ -155,7 +156,9 @@ async function saveIntoVault(keeper: Keeper, saving: Saving): Promise<InVault> {
         ? store(keeper, saving, { parent: undefined, ...(await snapshot()) })
         : {
             ...(await store(keeper, saving, { parent: saving.basis, ...(await snapshot()) })),
-            trouble: `its branch ${head.branch} has no commit, though the work began at one: it is saved on top of ${saving.basis}`,
+            trouble:
+              `its branch ${head.branch} has no commit, though the work began at one: it is saved on top of ` +
+              saving.basis,
           };
     case 'unreadable':
       return mended(head.why);

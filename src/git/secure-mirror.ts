@@ -41,7 +41,8 @@ export async function secureMirror(mirror: string, repo?: string): Promise<void>
   if (found.length > 0)
     await tellMirrorNews(
       mirror,
-      `somebody who works in a worktree of this mirror had changed what steers git there, and it was put back: ${found.slice(0, 20).join('; ').slice(0, 1_000)}`,
+      'somebody who works in a worktree of this mirror had changed what steers git there, and it was put ' +
+        `back: ${found.slice(0, 20).join('; ').slice(0, 1_000)}`,
     );
 }
 

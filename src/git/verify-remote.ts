@@ -28,7 +28,8 @@ export interface VerifyRemoteOptions extends UpdateMirrorOptions {
 
 /**
  * Looks at the remote itself for the work of an attempt: is the branch there, at the reported commit, ahead of its
- * base, with a changed tree? A branch that nobody has reported counts only with its runner's signature. Every question that git could not answer is an error; only answers are verdicts.
+ * base, with a changed tree? A branch that nobody has reported counts only with its runner's signature. Every question
+ * that git could not answer is an error; only answers are verdicts.
  * @throws GitError
  */
 export async function verifyRemote(options: VerifyRemoteOptions): Promise<Evidence> {
@@ -117,7 +118,9 @@ async function measure(mirror: string, options: VerifyRemoteOptions, found: stri
   if ((await treeOf({ mirror }, from.sha, signal)) === (await treeOf({ mirror }, found, signal))) {
     return {
       verdict: 'no_changes',
-      reason: `branch ${branch} has ${ahead} commit${ahead === 1 ? '' : 's'} ahead of ${from.name}, but all files are as they were there`,
+      reason:
+        `branch ${branch} has ${ahead} commit${ahead === 1 ? '' : 's'} ahead of ${from.name}, but all files are ` +
+        'as they were there',
     };
   }
   return { verdict: 'verified', branch, sha: found, baseSha: from.sha, ahead };

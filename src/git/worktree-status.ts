@@ -51,9 +51,9 @@ function lineOf(line: string): Line {
 }
 
 /**
- * @returns the paths whose bytes are those that were committed, or those that git makes of them in a fresh tree. Git calls them changed where the repository's own
- * attributes would have them committed otherwise (line ends that nobody has normalized): dirt of the repository, which
- * a commit of the agent cannot be asked to mend.
+ * @returns the paths whose bytes are those that were committed, or those that git makes of them in a fresh tree. Git
+ * calls them changed where the repository's own attributes would have them committed otherwise (line ends that nobody
+ * has normalized): dirt of the repository, which a commit of the agent cannot be asked to mend.
  */
 async function asCommitted(
   keeper: Keeper,
@@ -82,8 +82,8 @@ async function asCommitted(
 const checkedOutAtMost = 200;
 
 /**
- * @returns the paths whose bytes are those that git itself writes for the index. Of a file with mixed line ends it writes
- * others than were committed, and calls the file changed from the beginning.
+ * @returns the paths whose bytes are those that git itself writes for the index. Of a file with mixed line ends it
+ * writes others than were committed, and calls the file changed from the beginning.
  */
 async function asCheckedOut(
   keeper: Keeper,

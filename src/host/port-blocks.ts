@@ -22,7 +22,8 @@ const turns = new Map<string, Promise<unknown>>();
 /**
  * Gives an attempt, or the checks of a merge, ports that nobody else of this host has as long as it lives. A block is a
  * file in the state directory, so that an adopted attempt keeps its block, whatever becomes of the worker; one whose
- * holder has ended is free again. Who asks again gets the same. A block in which somebody listens already is passed over.
+ * holder has ended is free again. Who asks again gets the same. A block in which somebody listens already is passed
+ * over.
  * @throws Error when there is none left.
  */
 export async function takePorts(home: string, wanted: Ports, holder: PortHolder): Promise<PortBlock> {
@@ -66,7 +67,8 @@ async function take(home: string, { base, count }: Ports, holder: PortHolder): P
     if (await createDurably(join(folder, String(from)), text)) return { from, count };
   }
   throw new Error(
-    `there is no block of ${count} free ports from ${base} on: give the rig another \`--port-base\`, or end what listens there`,
+    `there is no block of ${count} free ports from ${base} on: give the rig another \`--port-base\`, or end ` +
+      'what listens there',
   );
 }
 

@@ -30,5 +30,9 @@ export function strangerProblem(env: NodeJS.ProcessEnv, cwd: string): string | u
   const attempt = env[agentEnvironment.attempt];
   if (here === undefined || bead === undefined || attempt === undefined) return undefined;
   if (here.bead === bead && here.attempt === attempt) return undefined;
-  return `this directory belongs to bead ${here.bead} (attempt ${here.attempt}), but the variables are those of bead ${bead} (attempt ${attempt}): the program runs its tools in a process that another attempt has started; give each attempt a state of its own (docs/agents.md, "Programs with a daemon")`;
+  return (
+    `this directory belongs to bead ${here.bead} (attempt ${here.attempt}), but the variables are those of bead ` +
+    `${bead} (attempt ${attempt}): the program runs its tools in a process that another attempt has started; ` +
+    'give each attempt a state of its own (docs/agents.md, "Programs with a daemon")'
+  );
 }

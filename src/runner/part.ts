@@ -2,8 +2,8 @@ import type { RunningAgent } from './agent/running-agent.js';
 import type { Lease } from './lease/lease.js';
 
 /**
- * A part of the supervisor: one concern, with what it does at each moment in the life of an attempt. The supervisor has a
- * list of parts and tells all of them of each moment, in this order:
+ * A part of the supervisor: one concern, with what it does at each moment in the life of an attempt. The supervisor has
+ * a list of parts and tells all of them of each moment, in this order:
  *
  * ```
  * fencing ──► spawned ──────────► ending ──────────► ended ─────────► recorded ───────► reported

@@ -18,7 +18,8 @@ const tell = (bead: TownBead, statuses: readonly Status[] = bead.statuses): stri
 export function expectOneAgent(bead: TownBead): void {
   if (bead.agents.length !== 1)
     fail(
-      `bead ${bead.id} had ${bead.agents.length} agents: ${bead.agents.map(({ attempt, host }) => `${attempt} on ${host}`).join(', ')}`,
+      `bead ${bead.id} had ${bead.agents.length} agents: ` +
+        `${bead.agents.map(({ attempt, host }) => `${attempt} on ${host}`).join(', ')}`,
     );
 }
 
@@ -26,7 +27,8 @@ export function expectOneAgent(bead: TownBead): void {
 export function expectNeverTwoAgents(bead: TownBead): void {
   if (bead.maxAgentsAtOnce > 1)
     fail(
-      `bead ${bead.id} had ${bead.maxAgentsAtOnce} agents running at once: ${bead.agents.map(({ attempt, host }) => `${attempt} on ${host}`).join(', ')}`,
+      `bead ${bead.id} had ${bead.maxAgentsAtOnce} agents running at once: ` +
+        `${bead.agents.map(({ attempt, host }) => `${attempt} on ${host}`).join(', ')}`,
     );
 }
 
@@ -53,7 +55,8 @@ export async function expectStatus(bead: TownBead, status: BeadStatus, agent?: A
   const state = await bead.state();
   if (state.status !== status || (agent !== undefined && state.agent !== agent)) {
     fail(
-      `bead ${bead.id} is ${state.status} with agent ${state.agent}, not ${status}${agent === undefined ? '' : ` with agent ${agent}`}: ${state.reason}\n${tell(bead)}`,
+      `bead ${bead.id} is ${state.status} with agent ${state.agent}, not ` +
+        `${status}${agent === undefined ? '' : ` with agent ${agent}`}: ${state.reason}\n${tell(bead)}`,
     );
   }
 }

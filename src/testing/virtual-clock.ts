@@ -209,7 +209,8 @@ export class VirtualClock implements Clock {
     const late = this.now() - to - (performance.now() - started);
     if (late > 100)
       throw new Error(
-        `virtual time ran ${Math.round(late)} ms past its mark: fewer locks were held on it than were counted (${held + forgotten})`,
+        `virtual time ran ${Math.round(late)} ms past its mark: fewer locks were held on it than were counted ` +
+          `(${held + forgotten})`,
       );
   }
 

@@ -122,7 +122,9 @@ export class WorkflowWatch implements Surroundings {
       for (const run of open) this.touch(run.workflowId);
       if (performance.now() - started > settlesWithin) {
         throw new Error(
-          `not settled after ${settlesWithin} ms: ${open.map((run) => `${run.workflowId} has an open workflow task or a signal under way`).join(', ') || 'activities keep coming'}`,
+          `not settled after ${settlesWithin} ms: ` +
+            (open.map((run) => `${run.workflowId} has an open workflow task or a signal under way`).join(', ') ||
+              'activities keep coming'),
         );
       }
       // A workflow task takes ten or so: each look reads a whole history.

@@ -1,7 +1,7 @@
 /**
  * Builds of the workflow code on this host. A workflow is pinned to the build that began its run, so a worker keeps the
- * bundles that it has run in `versions/` of the state directory, and its successor goes on running them until nothing is
- * pinned to them any more: an upgrade in place needs no old worker beside the new one.
+ * bundles that it has run in `versions/` of the state directory, and its successor goes on running them until nothing
+ * is pinned to them any more: an upgrade in place needs no old worker beside the new one.
  * @module
  */
 import { createHash } from 'node:crypto';

@@ -3,7 +3,8 @@ import type { TownVersions } from '../client/deployment.js';
 import type { Build } from './builds.js';
 
 /**
- * How a worker is versioned. `auto`: a build that has never been current becomes so when its first worker polls; `manual`:
+ * How a worker is versioned. `auto`: a build that has never been current becomes so when its first worker polls;
+ * `manual`:
  * `heartbead upgrade to` does it. `off`: it takes no part in the town's versions. Not said: as the town does.
  */
 export const versionings = ['auto', 'manual', 'off'] as const;
@@ -33,7 +34,9 @@ export interface BuildPlan {
   forget: Build[];
 }
 
-/** A build is forgotten so long after it was last used, if nothing is pinned to it: until then one may go back to it. */
+/**
+ * A build is forgotten so long after it was last used, if nothing is pinned to it: until then one may go back to it.
+ */
 const keptFor = 14 * 86_400_000;
 
 /** @param kept the builds of this state directory; the worker's own may be among them. */

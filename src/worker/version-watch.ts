@@ -70,7 +70,8 @@ export class VersionWatch {
     } else if (before?.current !== own.id)
       logger.warn(
         { build: own.id, current: before?.current },
-        `the town's current build is ${before?.current ?? 'none'}, and this one runs only what is pinned to it: \`heartbead upgrade to ${own.id}\` makes it current`,
+        `the town's current build is ${before?.current ?? 'none'}, and this one runs only what is pinned to ` +
+          `it: \`heartbead upgrade to ${own.id}\` makes it current`,
       );
     this.#loop = this.#watch();
   }
@@ -133,7 +134,8 @@ export class VersionWatch {
     if (names !== this.#strange && names !== '')
       logger.warn(
         { builds: strange.map(({ id }) => id) },
-        `workflows may be pinned to ${names}, which SDK ${own.sdk} cannot run: start a worker of that version in another state directory until \`heartbead upgrade status\` says that it is done`,
+        `workflows may be pinned to ${names}, which SDK ${own.sdk} cannot run: start a worker of that version ` +
+          'in another state directory until `heartbead upgrade status` says that it is done',
       );
     this.#strange = names;
   }

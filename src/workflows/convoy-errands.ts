@@ -106,7 +106,8 @@ export class ConvoyErrands {
         const reason =
           sha === undefined
             ? `the branch ${targetBranch ?? ''} is gone`
-            : `merged work that it needs (${missing.map((one) => one.slice(0, 12)).join(', ')}) is no longer on ${targetBranch ?? 'the base branch'}: was it rewritten?`;
+            : `merged work that it needs (${missing.map((one) => one.slice(0, 12)).join(', ')}) is no longer on ` +
+              `${targetBranch ?? 'the base branch'}: was it rewritten?`;
         return this.convoy.apply({ type: 'notStarted', id, reason });
       }
       baseSha = sha;

@@ -26,7 +26,8 @@ export const interceptors = (): WorkflowInterceptors => {
           // A replay is of workflow tasks only; of its clock nothing would follow.
           if (news && activation.isReplaying !== true && before?.clock === now.clock && now.events > before.events) {
             throw new Error(
-              'a query has brought events that no workflow task has begun with: the workflow is taken from its history again',
+              'a query has brought events that no workflow task has begun with: the workflow is taken from ' +
+                'its history again',
             );
           }
           before = now;

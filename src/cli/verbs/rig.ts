@@ -93,7 +93,8 @@ const settings = {
   noAllowPush: option('--no-allow-push', 'Heartbead pushes for them', z.boolean().optional()),
   portBase: option(
     '--port-base <n>',
-    'each attempt gets a block of ports of its own from here on, in HEARTBEAD_PORT and HEARTBEAD_PORT_COUNT; n/20 sets its size (default 10); 0 gives none',
+    'each attempt gets a block of ports of its own from here on, in HEARTBEAD_PORT and HEARTBEAD_PORT_COUNT; ' +
+      'n/20 sets its size (default 10); 0 gives none',
     z.string().optional(),
   ),
   strategy,

@@ -111,7 +111,9 @@ export function nextAfter(
       return {
         do: 'block',
         reason,
-        fix: 'mend what the remote objects to, then retry the bead: the finished commits are pushed first; or nudge with advice and retry it with --now: the next attempt goes on from them',
+        fix:
+          'mend what the remote objects to, then retry the bead: the finished commits are pushed first; or ' +
+          'nudge with advice and retry it with --now: the next attempt goes on from them',
       };
     case 'stopped':
       return { do: 'again', delay: 0, text: reason };
@@ -126,7 +128,9 @@ export function nextAfter(
       if (used.agentFailures >= budgets.agentFailures) {
         return {
           do: 'block',
-          reason: `${counted(used.agentFailures, 'attempt')} ${used.agentFailures === 1 ? 'has' : 'have'} failed; the last one: ${reason}`,
+          reason:
+            `${counted(used.agentFailures, 'attempt')} ${used.agentFailures === 1 ? 'has' : 'have'} failed; the ` +
+            `last one: ${reason}`,
           fix: 'read the log and the attempts, mend the cause or nudge with advice, then retry the bead',
         };
       }
@@ -137,7 +141,9 @@ export function nextAfter(
       if (used.infraLosses >= budgets.infraLosses) {
         return {
           do: 'block',
-          reason: `${counted(used.infraLosses, 'attempt')} in a row ${used.infraLosses === 1 ? 'was' : 'were'} lost without any saved work; the last one: ${reason}`,
+          reason:
+            `${counted(used.infraLosses, 'attempt')} in a row ${used.infraLosses === 1 ? 'was' : 'were'} lost ` +
+            `without any saved work; the last one: ${reason}`,
           fix: 'look at the hosts (heartbead doctor), then retry the bead',
         };
       }

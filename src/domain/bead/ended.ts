@@ -16,8 +16,8 @@ export interface EndedBead {
 }
 
 /**
- * @returns the end of a bead that has delivered something; undefined for one that has not ended, or was cancelled, or has
- * failed: what it leaves may be wanted yet.
+ * @returns the end of a bead that has delivered something; undefined for one that has not ended, or was cancelled, or
+ * has failed: what it leaves may be wanted yet.
  */
 export function endedBead(state: BeadState): EndedBead | undefined {
   const { status, sha, branch, landing } = state;

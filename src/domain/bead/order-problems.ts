@@ -31,7 +31,8 @@ export function retryBeadProblem(s: BeadState, now: boolean): string | undefined
   if (current?.suspectSince !== undefined)
     return now
       ? undefined
-      : 'the attempt is suspect and its adoption is being tried; retry with now overrides the wait, at the risk that its agent still runs on the host out of reach';
+      : 'the attempt is suspect and its adoption is being tried; retry with now overrides the wait, at the risk ' +
+          'that its agent still runs on the host out of reach';
   if (current !== undefined)
     return `attempt ${current.number} is under way (agent ${s.agent}); there is nothing to retry`;
   return ['person', 'backoff', 'grant'].includes(wait?.for ?? '')

@@ -6,7 +6,8 @@ const count = (tokens: number): string => Math.round(tokens).toLocaleString('en-
 /** @returns what was used in a few words, such as `12,300 tokens (9,000 more from the cache), $0.42, 7 turns`. */
 export function usageText(usage: Usage): string {
   const parts = [
-    `${count(billedTokens(usage))} tokens${usage.cachedTokens > 0 ? ` (${count(usage.cachedTokens)} more from the cache)` : ''}`,
+    `${count(billedTokens(usage))} ` +
+      `tokens${usage.cachedTokens > 0 ? ` (${count(usage.cachedTokens)} more from the cache)` : ''}`,
   ];
   if (usage.costUsd > 0) parts.push(`$${usage.costUsd.toFixed(usage.costUsd < 1 ? 4 : 2)}`);
   if (usage.turns > 0) parts.push(`${count(usage.turns)} ${usage.turns === 1 ? 'turn' : 'turns'}`);

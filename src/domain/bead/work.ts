@@ -61,7 +61,8 @@ export class WorkRules {
         delete s.branch;
         delete s.sha;
         this.draft.leaveNote(
-          `you reported done, but ${evidence.reason}. Bring your changes onto the branch that you began with: its files can be taken from ${evidence.found} by \`git checkout ${evidence.found} -- PATH\``,
+          `you reported done, but ${evidence.reason}. Bring your changes onto the branch that you began with: ` +
+            `its files can be taken from ${evidence.found} by \`git checkout ${evidence.found} -- PATH\``,
         );
         return this.goOn({ outcome: 'agent_failed', reason: evidence.reason });
       case 'missing':

@@ -64,7 +64,10 @@ export function beadsProblem(convoy: string, beads: readonly ConvoyBead[]): stri
   if (cycle !== undefined) return `these beads wait for each other: ${cycle.join(' needs ')}`;
   const bytes = beads.reduce((sum, { title, body }) => sum + utf8Bytes(title) + utf8Bytes(body ?? ''), 0);
   if (bytes > maxConvoyBytes)
-    return `the titles and bodies of a convoy have at most ${maxConvoyBytes} bytes together, these have ${bytes}; put long material into the repository and name the files`;
+    return (
+      `the titles and bodies of a convoy have at most ${maxConvoyBytes} bytes together, these have ${bytes}; ` +
+      'put long material into the repository and name the files'
+    );
   return undefined;
 }
 

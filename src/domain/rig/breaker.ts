@@ -1,7 +1,9 @@
 import type { Breaker, ReturnSlot } from '../../contract/index.js';
 import { minutes } from '../words.js';
 
-/** Infrastructure losses in a row without any saved work that open it: two may be one host's reboot hitting two beads. */
+/**
+ * Infrastructure losses in a row without any saved work that open it: two may be one host's reboot hitting two beads.
+ */
 export const lossesToOpen = 3;
 const minute = 60_000;
 
@@ -15,7 +17,8 @@ export const closedBreaker: Breaker = { open: false, losses: 0, opened: 0 };
 
 /**
  * What the end of an attempt says about the infrastructure. Saved or finished work (`progress`) proves it good and
- * closes; a loss without any counts, whatever the agent said; anything else (the agent's own failure, a slot that was never used) proves nothing either way.
+ * closes; a loss without any counts, whatever the agent said; anything else (the agent's own failure, a slot that was
+ * never used) proves nothing either way.
  * @param probe whether this attempt was the one that an open breaker had let through.
  */
 export function breakerAfter(breaker: Breaker, end: Omit<ReturnSlot, 'bead'>, probe: boolean, now: number): Breaker {
@@ -32,6 +35,8 @@ export function breakerAfter(breaker: Breaker, end: Omit<ReturnSlot, 'bead'>, pr
     opened,
     openedAt: now,
     probeAt: now + coolDown(opened),
-    reason: `${losses} attempts in a row were lost to the infrastructure without any saved work; one attempt will probe it after ${minutes(coolDown(opened))}`,
+    reason:
+      `${losses} attempts in a row were lost to the infrastructure without any saved work; one attempt will ` +
+      `probe it after ${minutes(coolDown(opened))}`,
   };
 }

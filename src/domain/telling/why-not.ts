@@ -32,17 +32,20 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
     const silent =
       hosts?.silent.includes(host) === true
         ? [
-            `nobody polls the queue of host ${host}: start its worker again (heartbead up, there), and it adopts what still runs`,
+            `nobody polls the queue of host ${host}: start its worker again (heartbead up, there), and it ` +
+              'adopts what still runs',
           ]
         : [];
     if (current.stopping !== undefined)
       return no(
-        `its attempt is being stopped (${current.stopping.reason}); host ${host} has not confirmed yet that its agent is gone`,
+        `its attempt is being stopped (${current.stopping.reason}); host ${host} has not confirmed yet that ` +
+          'its agent is gone',
         ...silent,
       );
     if (current.suspectSince !== undefined)
       return [
-        `running: perhaps, host ${host} has been out of sight for ${minutes(now - current.suspectSince)}; an agent there is frozen when its lease runs out`,
+        `running: perhaps, host ${host} has been out of sight for ${minutes(now - current.suspectSince)}; an ` +
+          'agent there is frozen when its lease runs out',
         ...silent,
         ...nobody,
       ];
@@ -58,7 +61,8 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
         ...nobody,
       ];
     return [
-      `running: yes, attempt ${current.number} on host ${host}${current.stalledAt === undefined ? '' : ', without progress'}`,
+      `running: yes, attempt ${current.number} on host ` +
+        `${host}${current.stalledAt === undefined ? '' : ', without progress'}`,
       ...silent,
       ...nobody,
     ];
@@ -69,11 +73,13 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
       return no(`it is blocked and waits for a person: ${wait.fix}; then heartbead retry ${state.bead}`);
     case 'approval':
       return no(
-        `its work is done and waits for approval since ${minutes(now - wait.since)}: heartbead approve ${state.bead}, or heartbead request-changes ${state.bead}`,
+        `its work is done and waits for approval since ${minutes(now - wait.since)}: heartbead approve ` +
+          `${state.bead}, or heartbead request-changes ${state.bead}`,
       );
     case 'backoff':
       return no(
-        `it backs off for another ${minutes(wait.until - now)}: ${wait.text}; heartbead retry ${state.bead} ends that at once`,
+        `it backs off for another ${minutes(wait.until - now)}: ${wait.text}; heartbead retry ${state.bead} ` +
+          'ends that at once',
       );
     case 'verification':
       return no('its work is done and is being looked up on the remote');
@@ -95,11 +101,13 @@ function slotReason({ hosts }: Surroundings, waited: number): [string, ...string
     hosts.queued === undefined || hosts.queued === 0
       ? []
       : [
-          `about ${hosts.queued} ${hosts.queued === 1 ? 'attempt waits' : 'attempts wait'} in the agents queue, best priority first, then age`,
+          `about ${hosts.queued} ${hosts.queued === 1 ? 'attempt waits' : 'attempts wait'} in the agents ` +
+            'queue, best priority first, then age',
         ];
   if (hosts.free.length === 0)
     return [
-      `${since}: all hosts are full (${hosts.up.join(', ')}: at their limit of agents, or below their floor of free disk)`,
+      `${since}: all hosts are full (${hosts.up.join(', ')}: at their limit of agents, or below their floor ` +
+        'of free disk)',
       ...queued,
     ];
   return [`${since}, though a place is free on ${hosts.free.join(', ')}: it is taken within moments`, ...queued];
@@ -143,7 +151,8 @@ function grantReason(state: BeadState, { rig, now }: Surroundings): [string, ...
   const stop = stopsOf(rig, waiting.find(({ bead }) => bead === state.bead)?.agent)[0];
   if (stop !== undefined)
     return [
-      `rig ${name} starts none: ${stopText(stop, now)}; heartbead retry --rig ${name} lets one try at once, and all when it is mended; ${where}`,
+      `rig ${name} starts none: ${stopText(stop, now)}; heartbead retry --rig ${name} lets one try at once, ` +
+        `and all when it is mended; ${where}`,
       ...holders,
     ];
   if (grants.length >= settings.maxAgents)
@@ -163,18 +172,23 @@ function mergeReason(state: BeadState, { rig, hosts, now }: Surroundings): [stri
   const merging = rig.merging.find(({ item }) => item === state.bead);
   if (merging !== undefined)
     return [
-      `its work is being merged into ${merging.target === '' ? 'the default branch' : merging.target} since ${minutes(now - merging.startedAt)}`,
+      `its work is being merged into ${merging.target === '' ? 'the default branch' : merging.target} since ` +
+        minutes(now - merging.startedAt),
       ...nobody,
     ];
   const place = rig.queue.findIndex(({ item }) => item === state.bead);
   const entry = rig.queue[place];
   if (entry === undefined) return [`its work is on its way into the merge queue of rig ${name}`, ...nobody];
   const ahead = rig.merging.map(({ item }) => item);
-  const where = `number ${place + 1} of ${rig.queue.length} in the merge queue of rig ${name} (priority ${agedPriority(entry, now)}${agedPriority(entry, now) === entry.priority ? '' : `, raised from ${entry.priority} by its age`})`;
+  const where =
+    `number ${place + 1} of ${rig.queue.length} in the merge queue of rig ${name} (priority ` +
+    agedPriority(entry, now) +
+    `${agedPriority(entry, now) === entry.priority ? '' : `, raised from ${entry.priority} by its age`})`;
   const held =
     entry.notBefore !== undefined && entry.notBefore > now
       ? [
-          `it is tried again in ${minutes(entry.notBefore - now)}: ${entry.lastReason ?? 'the last try did not succeed'}`,
+          `it is tried again in ${minutes(entry.notBefore - now)}: ` +
+            `${entry.lastReason ?? 'the last try did not succeed'}`,
         ]
       : [];
   const paused = rig.paused ? [`rig ${name} is paused: heartbead rig resume ${name}`] : [];
@@ -205,7 +219,9 @@ export function notStartedYet(convoy: ConvoyView, id: string): string[] | undefi
       need === undefined
         ? []
         : [
-            `it needs ${need.id}, which is ${need.status}${need.reason === undefined || need.reason === '' ? '' : `: ${need.reason}`} (heartbead explain ${convoy.convoy}-${need.id})`,
+            `it needs ${need.id}, which is ` +
+              `${need.status}${need.reason === undefined || need.reason === '' ? '' : `: ${need.reason}`} ` +
+              `(heartbead explain ${convoy.convoy}-${need.id})`,
           ],
     ),
     ...(convoy.staged ? [`convoy ${convoy.convoy} is staged: heartbead convoy start ${convoy.convoy} lets it go`] : []),

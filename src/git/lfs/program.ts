@@ -4,7 +4,9 @@ import { runGit } from '../run-git.js';
 export interface LfsProgram {
   /** `git-lfs/3.3.0`. */
   version: string;
-  /** What the repositories of ours need in their configuration, where the user's own has no filter (`git lfs install`). */
+  /**
+   * What the repositories of ours need in their configuration, where the user's own has no filter (`git lfs install`).
+   */
   settings: string[];
   /** Whether the user wants the contents in working trees, and not the pointers. */
   smudges: boolean;
@@ -12,7 +14,9 @@ export interface LfsProgram {
 
 const known = new Map<string, LfsProgram>();
 
-/** @returns undefined where there is no such program. What was found is remembered; what was not is looked for again. */
+/**
+ * @returns undefined where there is no such program. What was found is remembered; what was not is looked for again.
+ */
 export async function lfsProgram(signal?: AbortSignal): Promise<LfsProgram | undefined> {
   const names = ['PATH', 'HOME', 'XDG_CONFIG_HOME', 'GIT_CONFIG_GLOBAL', 'GIT_CONFIG_NOSYSTEM', 'GIT_LFS_SKIP_SMUDGE'];
   const key = names.map((name) => process.env[name] ?? '').join('\0');

@@ -12,8 +12,8 @@ const askLimit = 60_000;
 const mediaType = 'application/vnd.git-lfs+json';
 
 /**
- * Asks the store of the remote itself which contents it lacks; the word of the program that uploaded them is not enough,
- * for it was seen to end well with nothing uploaded.
+ * Asks the store of the remote itself which contents it lacks; the word of the program that uploaded them is not
+ * enough, for it was seen to end well with nothing uploaded.
  * @returns undefined when the store cannot be asked so (it is reached by ssh, or by a program of its own).
  * @throws GitError
  */

@@ -4,8 +4,8 @@ import { takeContents } from './contents.js';
 import { newPointers } from './pointers.js';
 
 /**
- * Keeps on the host what a commit of an attempt has in Git LFS: with its folder the contents would be gone. They lie with
- * the agent's own repository, or with the keeper whose filter has just taken them out of the tree.
+ * Keeps on the host what a commit of an attempt has in Git LFS: with its folder the contents would be gone. They lie
+ * with the agent's own repository, or with the keeper whose filter has just taken them out of the tree.
  * @param commit in the vault already.
  * @throws GitError
  */

@@ -42,7 +42,8 @@ export async function uploadContents(
   if (nowhere.length > 0)
     throw new GitError(
       'rejected',
-      `${named(nowhere)} is kept by Git LFS, and its contents are neither here nor in the remote's store: bring the files here (\`git lfs fetch\`), or add them again (\`git add --renormalize\`), and commit`,
+      `${named(nowhere)} is kept by Git LFS, and its contents are neither here nor in the remote's store: ` +
+        'bring the files here (`git lfs fetch`), or add them again (`git add --renormalize`), and commit',
       'GH008: LFS objects are missing',
     );
   const ids = lacking.map(({ oid }) => oid);
@@ -64,7 +65,8 @@ export async function uploadContents(
   if (left === undefined || left.length === 0) return;
   throw new GitError(
     'unreachable',
-    `git-lfs ended well, but the remote's store does not have ${named(left)}${words(last)}: look at the store of ${remote} (\`git lfs env\` names it); trying again may help`,
+    `git-lfs ended well, but the remote's store does not have ${named(left)}${words(last)}: look at the store ` +
+      `of ${remote} (\`git lfs env\` names it); trying again may help`,
   );
 }
 
@@ -87,7 +89,9 @@ function notTaken(remote: string, text: string): GitError {
   const access = /40[13]|denied|authori[sz]ation|credentials/i.test(text);
   return new GitError(
     access ? 'auth' : 'unreachable',
-    `files of Git LFS could not be uploaded to the store of ${remote} (${said.slice(0, 300)}), so the commits are not pushed: ${access ? 'give the user that runs the worker access to it' : 'look at that store; trying again may help'}`,
+    `files of Git LFS could not be uploaded to the store of ${remote} (${said.slice(0, 300)}), so the commits ` +
+      'are not pushed: ' +
+      (access ? 'give the user that runs the worker access to it' : 'look at that store; trying again may help'),
     text,
   );
 }

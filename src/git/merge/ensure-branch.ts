@@ -45,7 +45,8 @@ export async function ensureBranch({
   if (found !== undefined) return { branch, sha: found, created: pushed.kind === 'pushed' && pushed.changed };
   throw new GitError(
     'rejected',
-    `the remote does not take branch ${branch}${pushed.kind === 'not-taken' ? ` (${pushed.reason})` : ''}: allow it there, or name another one`,
+    `the remote does not take branch ${branch}${pushed.kind === 'not-taken' ? ` (${pushed.reason})` : ''}: ` +
+      'allow it there, or name another one',
   );
 }
 

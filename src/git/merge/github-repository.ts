@@ -14,7 +14,8 @@ export function githubRepository(repo: string): string {
   if (host === undefined || owner === undefined || name === undefined) {
     throw new PullRequestError(
       'not_a_forge',
-      `pull requests need a repository on GitHub, such as https://github.com/owner/name, and this is ${repo}: choose another merge strategy for the rig`,
+      `pull requests need a repository on GitHub, such as https://github.com/owner/name, and this is ${repo}: ` +
+        'choose another merge strategy for the rig',
     );
   }
   return `${host}/${owner}/${name}`;

@@ -65,7 +65,9 @@ export async function look({ repo: given, mirrors, item, say, signal }: MergeCon
   if (target === undefined)
     return {
       kind: 'unusable',
-      reason: `there is no branch ${item.target} on the remote to land on: was it deleted or renamed? Push it again, or set another base or target`,
+      reason:
+        `there is no branch ${item.target} on the remote to land on: was it deleted or renamed? Push it again, ` +
+        'or set another base or target',
     };
   if (!(await hasCommit({ mirror }, target, signal))) return { kind: 'moved' };
 
@@ -80,8 +82,14 @@ export async function look({ repo: given, mirrors, item, say, signal }: MergeCon
 /** @returns why a branch is not what was verified, or undefined when it is. */
 export function branchProblem(branch: string, verified: string, found: string | undefined): string | undefined {
   if (found === undefined)
-    return `branch ${clip(branch, 200)} is no longer on the remote: it was deleted after its verification at ${verified}; push it again, then retry`;
+    return (
+      `branch ${clip(branch, 200)} is no longer on the remote: it was deleted after its verification at ` +
+      `${verified}; push it again, then retry`
+    );
   if (found !== verified)
-    return `branch ${clip(branch, 200)} is at ${found}, no longer at the verified commit ${verified}: somebody pushed to it, and what is there now was never verified`;
+    return (
+      `branch ${clip(branch, 200)} is at ${found}, no longer at the verified commit ${verified}: somebody ` +
+      'pushed to it, and what is there now was never verified'
+    );
   return undefined;
 }

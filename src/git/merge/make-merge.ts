@@ -214,7 +214,8 @@ async function conflict(scratch: string, doing: string, said: string, signal: Ab
   const last = said.trim().split('\n').at(-1) ?? '';
   throw new GitError(
     'other',
-    `git failed while ${doing}, without naming a conflict (${last === '' ? 'it gave no reason' : last}): try the same by hand to see more`,
+    `git failed while ${doing}, without naming a conflict (${last === '' ? 'it gave no reason' : last}): try ` +
+      'the same by hand to see more',
     said,
   );
 }
@@ -263,7 +264,10 @@ function unsigned({ format, key }: Signing, stderr: string): GitError {
   const said = stderr.split('\n').find((line) => line.trim() !== '') ?? 'git gave no reason';
   return new GitError(
     'other',
-    `the merge could not be signed by the ${format} key ${key} (${said.replace(/^(?:error|fatal): /, '').slice(0, 300)}), so nothing was pushed: see to it that the worker's user can use that key without a prompt (signing.json in the state directory names it), then retry the merge`,
+    `the merge could not be signed by the ${format} key ${key} ` +
+      `(${said.replace(/^(?:error|fatal): /, '').slice(0, 300)}), so nothing was pushed: see to it that the ` +
+      "worker's user can use that key without a prompt (signing.json in the state directory names it), then " +
+      'retry the merge',
     stderr,
   );
 }

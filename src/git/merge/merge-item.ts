@@ -40,7 +40,9 @@ export async function mergeItem(context: MergeContext, strategy: LocalStrategy):
     return {
       outcome: 'push_rejected',
       retry: true,
-      reason: `${item.target} moved ${maxTries} times while this merge was prepared and checked: it is tried again later`,
+      reason:
+        `${item.target} moved ${maxTries} times while this merge was prepared and checked: it is tried again ` +
+        'later',
     };
   } finally {
     await tidy(context);
@@ -60,7 +62,10 @@ async function foundMerged(
   if (failed === undefined) return { outcome: 'merged', sha, target: item.target, strategy, foreign: true };
   return {
     outcome: 'error',
-    reason: `${item.target} has this work already as ${sha}, and not by the refinery: its agent, or somebody else, pushed or merged it; the check ${failed.check} ${failed.timedOut ? 'does not end in time' : 'fails'} there. Mend or revert it on ${item.target}`,
+    reason:
+      `${item.target} has this work already as ${sha}, and not by the refinery: its agent, or somebody else, ` +
+      `pushed or merged it; the check ${failed.check} ${failed.timedOut ? 'does not end in time' : 'fails'} ` +
+      `there. Mend or revert it on ${item.target}`,
   };
 }
 

@@ -23,7 +23,8 @@ const subjectOf = (title: string): string => clip(title.replace(/\s+/g, ' ').tri
 
 /** @returns the message of a merge commit; the same for the same request. */
 export const mergeMessage = (item: MergeItem): string =>
-  `Merge ${item.item}: ${subjectOf(item.title)}\n\nFrom branch ${item.branch} into ${item.target}.\n\n${trailersOf(item).join('\n')}\n`;
+  `Merge ${item.item}: ${subjectOf(item.title)}\n\nFrom branch ${item.branch} into ${item.target}.\n\n` +
+  `${trailersOf(item).join('\n')}\n`;
 
 /** A commit of a branch that lands as one. */
 export interface SquashedCommit {
@@ -42,8 +43,8 @@ const squashLimits = { commits: 100, bodyChars: 2_000, allChars: 20_000, trailer
 /**
  * @param commits of the branch, oldest first.
  * @param author of the commit that is made: the others are named beside it.
- * @returns the message of a commit that holds a whole branch: nothing that its commits say, and nobody who wrote them, is
- * lost.
+ * @returns the message of a commit that holds a whole branch: nothing that its commits say, and nobody who wrote them,
+ * is lost.
  */
 export function squashMessage(item: MergeItem, commits: readonly SquashedCommit[], author: string | undefined): string {
   const kept = commits.slice(0, squashLimits.commits);

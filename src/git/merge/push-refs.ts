@@ -63,7 +63,8 @@ export async function pushRefs(
   if (/unpacker error|\[remote failure\]/.test(said))
     throw new GitError(
       'unreachable',
-      `while ${doing}, the remote could not store it, or did not say whether it did (${reasonOf(table, stderr)}): look at the remote; trying again may help`,
+      `while ${doing}, the remote could not store it, or did not say whether it did ` +
+        `(${reasonOf(table, stderr)}): look at the remote; trying again may help`,
       said,
     );
   return { kind: 'not-taken', said, reason: reasonOf(table, stderr) };

@@ -29,7 +29,9 @@ export async function tellWithdrawn(
     if (open !== undefined && 'sha' in open) return merged(open.sha);
     return {
       outcome: 'error',
-      reason: `withdrawn before it was merged${open === undefined ? '' : `; its pull request ${open.url} is still there: close it`}`,
+      reason:
+        'withdrawn before it was ' +
+        `merged${open === undefined ? '' : `; its pull request ${open.url} is still there: close it`}`,
     };
   } finally {
     await tidy(context);

@@ -27,7 +27,10 @@ async function linksOf(vault: string, commit: string, signal: AbortSignal | unde
   return links;
 }
 
-/** @returns what a commit's `.gitmodules` says: name to its settings. Never read as a file of a tree, which may be a link. */
+/**
+ * @returns what a commit's `.gitmodules` says: name to its settings. Never read as a file of a tree, which may be a
+ * link.
+ */
 async function sectionsOf(
   vault: string,
   commit: string,
@@ -51,7 +54,8 @@ async function sectionsOf(
 }
 
 /**
- * Of each submodule of a commit, where it comes from. One that its own settings leave out (`update = none`) is left out.
+ * Of each submodule of a commit, where it comes from. One that its own settings leave out (`update = none`) is left
+ * out.
  * @param repo where the commit itself is from.
  * @throws GitError for what cannot be filled, or must not be.
  */
@@ -73,7 +77,8 @@ export async function declaredSubmodules(
     const refuse = (why: string): never => {
       throw new GitError(
         'bad_input',
-        `the submodule ${JSON.stringify(path)} ${why}: mend .gitmodules, or leave it out of trees there (update = none)`,
+        `the submodule ${JSON.stringify(path)} ${why}: mend .gitmodules, or leave it out of trees there ` +
+          '(update = none)',
       );
     };
     if (/[\x00-\x1f\x7f]/.test(name) || name.split('/').includes('..')) refuse('has a name that is none');
@@ -88,7 +93,8 @@ export async function declaredSubmodules(
       refuse(`is to come from a folder of this machine (${JSON.stringify(given)}), which its repository is not in`);
     if (!trusted.has(url ?? '') && hostOf(url ?? '') !== hostOf(repo))
       refuse(
-        `is to come from ${hostOf(url ?? '')}, which is not where its repository is; only what has landed on the default branch may name another place`,
+        `is to come from ${hostOf(url ?? '')}, which is not where its repository is; only what has landed on ` +
+          'the default branch may name another place',
       );
     found.push({ name, path, url: url ?? '', sha });
   }

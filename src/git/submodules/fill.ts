@@ -34,8 +34,8 @@ export interface FillOptions {
 }
 
 /**
- * Fills the submodules of a tree, and theirs: each from a vault of its own on this host, whose objects it borrows. Git's
- * own command is not used, for it would do as the tree's settings say.
+ * Fills the submodules of a tree, and theirs: each from a vault of its own on this host, whose objects it borrows.
+ * Git's own command is not used, for it would do as the tree's settings say.
  * @throws GitError
  */
 export async function fillSubmodules(options: FillOptions): Promise<void> {
@@ -47,7 +47,9 @@ export async function fillSubmodules(options: FillOptions): Promise<void> {
     if (around.includes(submodule.url))
       throw new GitError(
         'bad_input',
-        `the submodule ${JSON.stringify(submodule.path)} is the repository that it is in (${[...around, submodule.url].join(' → ')}): take it out, or leave it out of trees in .gitmodules (update = none)`,
+        `the submodule ${JSON.stringify(submodule.path)} is the repository that it is in ` +
+          `(${[...around, submodule.url].join(' → ')}): take it out, or leave it out of trees in .gitmodules ` +
+          '(update = none)',
       );
     await fill(submodule, { ...options, within: around });
   }

@@ -14,8 +14,8 @@ export interface DeletedRefs {
 const atOnce = 100;
 
 /**
- * Removes refs from a remote, each only if it still stands at the commit that was seen: what somebody has pushed meanwhile
- * stays. Each by itself: one that is refused keeps no other.
+ * Removes refs from a remote, each only if it still stands at the commit that was seen: what somebody has pushed
+ * meanwhile stays. Each by itself: one that is refused keeps no other.
  * @throws GitError when the remote could not be talked to, or did not say what it did.
  */
 export async function deleteRefs(

@@ -25,9 +25,10 @@ export interface JudgeOptions {
 }
 
 /**
- * Says of every ref of a closed bead whether it is spent. Spent is what is part of what landed, and what a later attempt of
- * the bead has taken up. Of a squashed or rebased branch the commits are on no target: there the bead's own record counts
- * that exactly this commit was merged, once the commit of the merge is seen on the target. In all doubt a ref stays.
+ * Says of every ref of a closed bead whether it is spent. Spent is what is part of what landed, and what a later
+ * attempt of the bead has taken up. Of a squashed or rebased branch the commits are on no target: there the bead's own
+ * record counts that exactly this commit was merged, once the commit of the merge is seen on the target. In all doubt a
+ * ref stays.
  * @throws GitError when git could not answer.
  */
 export async function judgeRefs(
@@ -80,8 +81,9 @@ export async function judgeRefs(
 }
 
 /**
- * @returns the end of a bead that nobody knows any more, by what the remote itself has recorded: the marker of its merge,
- * the trailers of a commit on the target, or its branch being part of that. Undefined when nothing proves that it landed.
+ * @returns the end of a bead that nobody knows any more, by what the remote itself has recorded: the marker of its
+ * merge, the trailers of a commit on the target, or its branch being part of that. Undefined when nothing proves that
+ * it landed.
  * @throws GitError
  */
 export async function recordedEnd(

@@ -44,8 +44,8 @@ export interface RepositorySurvey {
 }
 
 /**
- * Looks at every ref of ours on a remote and in this host's mirror of it. A worker may be at work in the mirror: it is only
- * read, by a repository beside it that borrows its objects.
+ * Looks at every ref of ours on a remote and in this host's mirror of it. A worker may be at work in the mirror: it is
+ * only read, by a repository beside it that borrows its objects.
  * @throws GitError
  */
 export async function surveyRepository(options: SurveyOptions): Promise<RepositorySurvey> {

@@ -20,7 +20,8 @@ export const meantEntries = (entries: readonly StatusEntry[]): StatusEntry[] =>
   entries.filter(({ kind, path }) => kind !== 'untracked' || !litter.test(path));
 
 const named = (paths: readonly string[]): string =>
-  `${paths.slice(0, pathsNamed).join(', ')}${paths.length > pathsNamed ? ` and ${paths.length - pathsNamed} more` : ''}`;
+  `${paths.slice(0, pathsNamed).join(', ')}` +
+  `${paths.length > pathsNamed ? ` and ${paths.length - pathsNamed} more` : ''}`;
 
 /** @returns why uncommitted work is no end, each kind with what mends it; undefined when there is none. */
 export function uncommittedProblem(worktree: string, entries: readonly StatusEntry[]): string | undefined {
@@ -28,10 +29,16 @@ export function uncommittedProblem(worktree: string, entries: readonly StatusEnt
     entries.filter((entry) => entry.kind === kind).map(({ path }) => path);
   const unmerged = of('unmerged');
   if (unmerged.length > 0)
-    return `a merge is not finished, with conflicts in ${named(unmerged)}: resolve them and \`git commit\`, or give the merge up (\`git merge --abort\`, \`git rebase --abort\`)`;
+    return (
+      `a merge is not finished, with conflicts in ${named(unmerged)}: resolve them and \`git commit\`, or give ` +
+      'the merge up (`git merge --abort`, `git rebase --abort`)'
+    );
   const within = of('untracked').filter((path) => path.endsWith('/') && existsSync(join(worktree, path, '.git')));
   if (within.length > 0)
-    return `there is another repository in ${named(within)}, of which git would keep no file: move it out of here, or remove its .git (\`rm -rf ${within[0] ?? ''}.git\`) and commit its files`;
+    return (
+      `there is another repository in ${named(within)}, of which git would keep no file: move it out of here, ` +
+      `or remove its .git (\`rm -rf ${within[0] ?? ''}.git\`) and commit its files`
+    );
   const paths = entries.map(({ path }) => path);
   return paths.length === 0
     ? undefined
@@ -39,8 +46,8 @@ export function uncommittedProblem(worktree: string, entries: readonly StatusEnt
 }
 
 /**
- * @returns the newest commit that HEAD of this worktree once stood at and that is now on another branch, or on none, with
- * the command that brings it back; undefined when nothing was left behind.
+ * @returns the newest commit that HEAD of this worktree once stood at and that is now on another branch, or on none,
+ * with the command that brings it back; undefined when nothing was left behind.
  */
 export async function leftBehind(
   worktree: string,
@@ -54,7 +61,9 @@ export async function leftBehind(
   const many = commits.length === 1 ? 'a commit of yours is' : `${commits.length} commits of yours are`;
   return {
     sha,
-    advice: `HEAD has no commit ahead of its base, but ${many} on ${where} (${sha.slice(0, 12)}): bring them here with \`${bring}\``,
+    advice:
+      `HEAD has no commit ahead of its base, but ${many} on ${where} (${sha.slice(0, 12)}): bring them here ` +
+      `with \`${bring}\``,
   };
 }
 
@@ -64,6 +73,11 @@ const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MB`
 export function heavyProblem({ large }: HeavyFiles, baseSha: string): string | undefined {
   const [first] = large;
   if (first !== undefined)
-    return `there are files in your commits that forges refuse (GitHub takes none above 100 MB), also when a later commit removes them: ${named(large.map(({ path, bytes }) => `${path} with ${megabytes(bytes)}`))}. Make the commits anew without them: \`git reset --soft ${baseSha.slice(0, 12)}\`, \`git rm --cached -- '${first.path.replaceAll("'", "'\\''")}'\`, name them in .gitignore, \`git commit\``;
+    return (
+      'there are files in your commits that forges refuse (GitHub takes none above 100 MB), also when a later ' +
+      `commit removes them: ${named(large.map(({ path, bytes }) => `${path} with ${megabytes(bytes)}`))}. Make ` +
+      `the commits anew without them: \`git reset --soft ${baseSha.slice(0, 12)}\`, \`git rm --cached -- ` +
+      `'${first.path.replaceAll("'", "'\\''")}'\`, name them in .gitignore, \`git commit\``
+    );
   return undefined;
 }

@@ -42,7 +42,8 @@ export async function reapAttempt(
   });
   if ('heldBy' in lock)
     throw new Error(
-      `attempt ${dir.attempt} of bead ${dir.bead} is held by the living process ${lock.heldBy.pid}: it cannot be reaped`,
+      `attempt ${dir.attempt} of bead ${dir.bead} is held by the living process ${lock.heldBy.pid}: it cannot ` +
+        'be reaped',
     );
   try {
     return await reap(dir, reason, onTrouble);

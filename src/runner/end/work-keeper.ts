@@ -133,8 +133,8 @@ export class WorkKeeper implements AttemptWork {
 
   /**
    * Takes the agent's word that it is done: refuses while there is uncommitted work, or work that builds on something
-   * else than its base; pushes the commit that was looked at to the attempt's branch, and records the report before it is
-   * answered.
+   * else than its base; pushes the commit that was looked at to the attempt's branch, and records the report before it
+   * is answered.
    * @throws RequestRefused 409 when the agent has to mend something, 503 when the branch cannot be pushed for now.
    */
   done(summary: string | undefined): Promise<DoneAnswer> {
@@ -205,12 +205,14 @@ export class WorkKeeper implements AttemptWork {
         case 'ref':
           return new RequestRefused(
             503,
-            `the branch could not be pushed: ${reason}. Your commits are kept, and nothing in them has to change: a person is asked, and you may end now`,
+            `the branch could not be pushed: ${reason}. Your commits are kept, and nothing in them has to ` +
+              'change: a person is asked, and you may end now',
           );
         case undefined:
           return new RequestRefused(
             503,
-            `the branch could not be pushed: ${reason}; report done again in a while, or end: your commits are kept and pushed later`,
+            `the branch could not be pushed: ${reason}; report done again in a while, or end: your commits ` +
+              'are kept and pushed later',
           );
       }
     }
@@ -247,10 +249,12 @@ export class WorkKeeper implements AttemptWork {
     const advice =
       head === ''
         ? `\`git checkout ${branch}\``
-        : `\`git checkout -B ${branch} ${rootSha}\`, then take your work from there (\`git cherry-pick …\`, or \`git checkout ${head.slice(0, 12)} -- PATH\`)`;
+        : `\`git checkout -B ${branch} ${rootSha}\`, then take your work from there (\`git cherry-pick …\`, or ` +
+          `\`git checkout ${head.slice(0, 12)} -- PATH\`)`;
     return new RequestRefused(
       409,
-      `${what} does not build on the commit that this bead began with (${rootSha.slice(0, 12)}): ${advice}, commit, and report done again`,
+      `${what} does not build on the commit that this bead began with (${rootSha.slice(0, 12)}): ${advice}, ` +
+        'commit, and report done again',
     );
   }
 

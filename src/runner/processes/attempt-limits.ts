@@ -23,7 +23,8 @@ export function overLimit(limits: CellLimits, use: AttemptUse): StopCause | unde
     return limit !== undefined && used !== undefined && used > limit;
   };
   const told = (name: keyof CellLimits, unit: string): string =>
-    `${number(use[name] ?? 0)} ${unit}, and its host allows ${number(limits[name] ?? 0)} (limits.${name} in its cell.json)`;
+    `${number(use[name] ?? 0)} ${unit}, and its host allows ${number(limits[name] ?? 0)} (limits.${name} in ` +
+    'its cell.json)';
   if (over('memoryMb'))
     return { outcome: 'out_of_memory', reason: `the agent's processes used ${told('memoryMb', 'MB of memory')}` };
   if (over('processes'))
@@ -65,9 +66,9 @@ const kiloBytes = (text: string, name: string): number =>
   Number(new RegExp(`^${name}:\\s*(\\d+) kB`, 'm').exec(text)?.[1] ?? 0);
 
 /**
- * @returns how many processes and threads run, and the memory that they have together. What is resident counts at first,
- * which is quick to read, and too much where processes share it; where that would be over the limit it is asked for
- * exactly.
+ * @returns how many processes and threads run, and the memory that they have together. What is resident counts at
+ * first, which is quick to read, and too much where processes share it; where that would be over the limit it is asked
+ * for exactly.
  */
 export function processUse(pids: readonly number[], limitMb: number | undefined): AttemptUse {
   const states = pids.map((pid) => ofProcess(pid, 'status'));

@@ -80,8 +80,8 @@ export function nearnessOf(place: Partial<ProcessPlace>, mine: ProcessPlace = ow
 }
 
 /**
- * What can be said of the holder of a lock file that it touches while it lives. `unknown` until the file has been silent
- * for `silentFor`.
+ * What can be said of the holder of a lock file that it touches while it lives. `unknown` until the file has been
+ * silent for `silentFor`.
  */
 export async function holderState(
   file: string,

@@ -18,8 +18,8 @@ const askEvery = 10_000;
 const answersWithin = 4_000;
 
 /**
- * What a worker tells of itself (its process, its agents) and of its town (beads, queues). All workers of a town tell the
- * same of it: a query takes the `max` over them. No label is the id of a bead or an attempt.
+ * What a worker tells of itself (its process, its agents) and of its town (beads, queues). All workers of a town tell
+ * the same of it: a query takes the `max` over them. No label is the id of a bead or an attempt.
  */
 export function workerMetrics({ town, host, maxAgents }: WatchedParts): Registry {
   const registry = new Registry();

@@ -48,7 +48,8 @@ test('a fresh tree gets its files first, then its steps, which see what the agen
       { command: 'mkdir node_modules && cp .env node_modules/seen', timeout: minute },
       {
         command:
-          'echo "$GIVEN ${SECRET-none} $HTTPS_PROXY $HEARTBEAD_ATTEMPT $HEARTBEAD_PORT+$HEARTBEAD_PORT_COUNT" > node_modules/env',
+          'echo "$GIVEN ${SECRET-none} $HTTPS_PROXY $HEARTBEAD_ATTEMPT $HEARTBEAD_PORT+$HEARTBEAD_PORT_COUNT" ' +
+          '> node_modules/env',
         timeout: minute,
       },
     ],

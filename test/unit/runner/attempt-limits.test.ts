@@ -18,6 +18,7 @@ test.skipIf(process.platform !== 'linux')('memory that processes share counts on
   const twice = [process.pid, process.pid];
   const resident = processUse([process.pid], undefined);
   expect(resident.processes).toBeGreaterThan(1);
-  // The same process twice stands for two that share all they have: its program's own pages are shared with others, too.
+  // The same process twice stands for two that share all they have: its program's own pages are shared with others,
+  // too.
   expect(processUse(twice, 1).memoryMb).toBeLessThan(2 * (resident.memoryMb ?? 0));
 });
