@@ -341,8 +341,9 @@ export interface BeatDetails {
   host: string;
   attempt: string;
   /**
-   * `accepted`, `cloning`, `worktree`, `spawning` come before the fence: as long as none later was recorded, provably
-   * no agent was ever spawned. `running`, `frozen`, `paused`, `stopping` come from the runner.
+   * `accepted`, `cloning`, `worktree`, `fencing` come from the host: as long as none later was recorded, and no signal
+   * came, provably no agent was ever spawned. `spawning`, `running`, `frozen`, `paused`, `stopping` come from the
+   * runner.
    */
   phase: BeatPhase;
   /** For a person: `cloning 43 %`, `running for 12 min, last output 8 s ago`. */
@@ -355,6 +356,11 @@ const agentMayExist = {
   accepted: false,
   cloning: false,
   worktree: false,
+  /**
+   * The host's last word before its runner has the token. Beads of before do not know it and wait as for an agent; those
+   * of today read it by a rule of its own (`readByRules`).
+   */
+  fencing: true,
   /** The runner's beat at the fence. */
   spawning: true,
   running: true,

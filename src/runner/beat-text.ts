@@ -41,6 +41,7 @@ export function beatText({ phase, runningMs, silentMs, activity, orphan, pushPro
       case 'accepted':
       case 'cloning':
       case 'worktree':
+      case 'fencing':
         return phase;
     }
   })();

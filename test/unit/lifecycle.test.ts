@@ -224,17 +224,35 @@ describe('the life of a bead', () => {
       expect(story.state.current?.lastSignAt).toBe(story.now);
     });
 
-    it('before the spawn: given up suspectGrace after its runner first ended at the fence, out of reach', () => {
+    it.each<[string, BeadEvent, string]>([
+      [
+        'its runner first ended at the fence, out of reach',
+        { type: 'unwatched', attempt, text: 'no beat was accepted within 60000 ms', fenced: true },
+        'no beat was accepted',
+      ],
+      [
+        'nothing was heard of a runner that had been sent to the fence',
+        { type: 'silent', attempt, details: { host: 'h1', attempt, phase: 'fencing', text: '' } },
+        'nothing was heard of it',
+      ],
+    ])('before the spawn: given up suspectGrace after %s', (_, event, why) => {
       const story = new Story().dispatch();
       const from = story.now;
       for (let n = 0; story.state.current?.id === attempt && n < 100; n += 1) {
-        by(story, 60_000, { type: 'unwatched', attempt, text: 'no beat was accepted within 90000 ms', fenced: true });
+        by(story, 60_000, event);
+        expect(story.state.current.spawnedAt).toBeUndefined();
         by(story, 1_000, { type: 'adopting', attempt });
         by(story, 0, { type: 'accepted', signal: { attempt, host: 'h1' } });
         story.tick();
       }
       expect(story.now - from).toBeLessThan(defaultClocks.suspectGrace + 3 * minute);
-      expect(story.state.attempts[0]?.reason).toContain('no beat was accepted');
+      expect(story.state.attempts[0]?.reason).toContain(why);
+    });
+
+    it('after the spawn: a word of its host at the fence is none of its own', () => {
+      const story = working();
+      const fencing: BeadEvent = { ...accepted, details: { host: 'h1', attempt, phase: 'fencing', text: '' } };
+      expect(lives(story, fencing)).toBeLessThan(defaultClocks.suspectGrace + 100_000);
     });
 
     it('is told by problems, with the cause', () => {

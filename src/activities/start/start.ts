@@ -176,7 +176,7 @@ export class Start {
       await this.#prepare();
       await this.#dir.writeToken(this.lease.token);
       await this.#dir.writeConnection(this.deps.connection);
-      this.lease.say('spawning', 'spawning the runner');
+      this.lease.say('fencing', 'the runner goes to the fence');
       await this.lease.confirm();
       // From here on the call cannot be interrupted: the fence decides, and whatever comes reaches the runner by its
       // own beats.

@@ -247,7 +247,8 @@ export class AttemptRules {
     this.draft.tell(`attempt ${attempt.number} is being stopped: ${reason}`);
   }
 
-  silent(attempt: CurrentAttempt, { details, unheard, byHost }: Extract<BeadEvent, { type: 'silent' }>): void {
+  silent(attempt: CurrentAttempt, event: Extract<BeadEvent, { type: 'silent' }>): void {
+    const { details, unheard, byHost, fenced } = event;
     const { s, now } = this.draft;
     // The last accepted beat was heartbeatTimeout ago at the latest: the give-up is counted from there. Without a beat
     // there was no sign: a host that takes every adoption and does nothing with it must not keep its bead waiting for
@@ -258,8 +259,12 @@ export class AttemptRules {
       attempt.host = details.host;
       attempt.acceptedAt ??= now;
       if (details.checkpoint) this.#checkpoint(attempt, details.checkpoint);
-      if (phaseMayHaveAgent(details.phase)) attempt.spawnedAt ??= now;
+      if (fenced === true) attempt.fencedOutSince ??= now;
+      else if (phaseMayHaveAgent(details.phase)) attempt.spawnedAt ??= now;
+      if (fenced === false) delete attempt.fencedOutSince;
     }
+    if (fenced === true)
+      attempt.trouble = `host ${attempt.host ?? '(unknown)'} sent its runner to the fence, and nothing was heard of it`;
     if (byHost === true && attempt.unanswered === true)
       attempt.trouble = `host ${attempt.host ?? '(unknown)'} takes up its adoptions, but its runner does not reach the server`;
     this.#suspect(attempt, attempt.trouble ?? 'its activity heartbeat stopped');

@@ -29,9 +29,17 @@ export type BeadEvent =
   | { type: 'outage'; ms: number; suspected?: boolean }
   /**
    * The activity heartbeat of the attempt timed out, with the last details the server had accepted. `unheard`: it had
-   * not accepted any. `byHost`: those that it had accepted were the host's and not the attempt's own.
+   * not accepted any. `byHost`: those that it had accepted were the host's and not the attempt's own. `fenced`: the host
+   * had sent its runner to the fence, and not one beat of the runner arrived; false: after such a one another has beaten.
    */
-  | { type: 'silent'; attempt: string; details?: BeatDetails; unheard?: boolean; byHost?: boolean }
+  | {
+      type: 'silent';
+      attempt: string;
+      details?: BeatDetails;
+      unheard?: boolean;
+      byHost?: boolean;
+      fenced?: boolean;
+    }
   /** The attempt's host took up neither adoption nor stop in time. */
   | { type: 'unreachable'; attempt: string; text: string }
   /**

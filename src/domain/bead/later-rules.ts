@@ -33,11 +33,27 @@ function heardFromHostOnly(state: BeadState, event: BeadEvent): BeadEvent | unde
   }
 }
 
+/**
+ * A host that sends one runner after the other to the fence, none of which can say a word, must not be believed for ever.
+ * @returns the event as this rule reads it, or undefined when it makes no difference.
+ */
+function neverPastTheFence({ current, status }: BeadState, event: BeadEvent): BeadEvent | undefined {
+  if (event.type !== 'silent' || event.details === undefined) return undefined;
+  if (event.attempt !== current?.id || isFinal(status)) return undefined;
+  const { phase } = event.details;
+  // A runner claims the attempt by a signal before it spawns the agent: without one there is none.
+  if (current.spawnedAt === undefined && phase === 'fencing') return { ...event, fenced: true };
+  // One that has spoken may have claimed it since.
+  if (current.fencedOutSince !== undefined && phaseMayHaveAgent(phase)) return { ...event, fenced: false };
+  return phase === 'fencing' && current.unanswered === true ? { ...event, byHost: true } : undefined;
+}
+
 /** Rules that came after histories had been written: the patch of each, asked for where the rule makes a difference. */
 export const laterRules = [
   'a-login-is-tried-again',
   'only-the-attempt-moves-its-clock',
   'an-outage-holds-its-suspicion',
+  'a-word-of-the-host-is-no-agent',
 ] as const;
 export type LaterRule = (typeof laterRules)[number];
 
@@ -52,6 +68,9 @@ export function readByRules(state: BeadState, told: BeadEvent, holds: (rule: Lat
   // In runs of before a suspicion that was told ahead of its outage left the outage in the agent's clocks.
   if (told.type === 'outage' && state.current?.suspectSince !== undefined && holds('an-outage-holds-its-suspicion'))
     return { ...told, suspected: true };
+  // In runs of before a host's word at the fence counted as one of its runner.
+  const fenced = neverPastTheFence(state, told);
+  if (fenced !== undefined && holds('a-word-of-the-host-is-no-agent')) return fenced;
   // In runs of before every word of a host moved the clock after which its attempt is given up.
   const strict = heardFromHostOnly(state, told);
   return strict !== undefined && holds('only-the-attempt-moves-its-clock') ? strict : told;

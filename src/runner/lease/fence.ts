@@ -54,24 +54,35 @@ export function claimProblem(
 }
 
 /**
+ * How long a runner tries to reach a server or a bead that does not answer. Less than `heartbeatTimeout`: its host has
+ * sent the last beat, and can only say why there is no agent while the token is good. A bead that never hears it asks for
+ * one adoption after the other.
+ */
+export const fencePatience = ({ heartbeatTimeout }: Pick<Clocks, 'heartbeatTimeout'>): number =>
+  Math.round((2 / 3) * heartbeatTimeout);
+
+/**
  * What must be true before an agent is spawned, in this order: one accepted beat, one accepted `start` signal, the
  * bead's own word that the claim stands, and a lease that is still young. A worker or runner that was frozen before any
  * of these starts nothing.
  *
- * Waits while somebody has paused the attempt. A server or a bead that does not answer is tried for `heartbeatTimeout`.
+ * Waits while somebody has paused the attempt. A server or a bead that does not answer is tried for
+ * {@link fencePatience}.
  */
 export async function passFence(options: FenceOptions): Promise<{ lease: Lease } | FenceRefusal> {
   const { link, time, clocks, attempt, host, waker } = options;
   /** The token in use when the bead took the claim. */
   let claimedBy: Uint8Array | undefined;
   let goodAt = time.now();
-  const tooLong = (): boolean => elapsed(goodAt, time.now()) >= clocks.heartbeatTimeout;
-  for (; ; await waker.sleep(Math.min(clocks.beatEvery, clocks.heartbeatTimeout / 4))) {
+  const patience = fencePatience(clocks);
+  const left = (): number => patience - elapsed(goodAt, time.now());
+  const tryEvery = Math.min(clocks.beatEvery, clocks.heartbeatTimeout / 4);
+  for (; ; await waker.sleep(tryEvery)) {
     const stopped = options.stopped();
     if (stopped !== undefined) return refuse('bead', `stopped before the agent was spawned: ${stopped}`);
     const sentAt = time.now();
     const token = options.token();
-    const answer = await link.beat(token, options.details(), beatDeadline(clocks));
+    const answer = await link.beat(token, options.details(), Math.min(beatDeadline(clocks), Math.max(left(), 1_000)));
     switch (answer) {
       case 'refused':
         return refuse('token', 'the task token is not valid any more');
@@ -81,7 +92,7 @@ export async function passFence(options: FenceOptions): Promise<{ lease: Lease }
         goodAt = sentAt;
         continue;
       case 'unreachable':
-        if (tooLong()) return refuse('unreachable', `no beat was accepted within ${clocks.heartbeatTimeout} ms`);
+        if (left() <= tryEvery) return refuse('unreachable', `no beat was accepted within ${patience} ms`);
         continue;
       case 'accepted':
         break;
@@ -99,7 +110,7 @@ export async function passFence(options: FenceOptions): Promise<{ lease: Lease }
     const view = claimedBy === token ? await link.view() : 'unreachable';
     if (view === 'ended') return refuse('bead', 'the bead has ended');
     if (view === 'unreachable') {
-      if (tooLong()) return refuse('unreachable', `the bead did not answer within ${clocks.heartbeatTimeout} ms`);
+      if (left() <= tryEvery) return refuse('unreachable', `the bead did not answer within ${patience} ms`);
       continue;
     }
     goodAt = sentAt;

@@ -7,6 +7,8 @@ export interface Line {
   address: string;
   /** Ends all connections and takes no new ones: the server is away. */
   cut(): void;
+  /** Takes no new connections; those that are there stay. */
+  shut(): void;
   mend(): void;
 }
 
@@ -46,6 +48,9 @@ export async function openLine(to: string): Promise<Line> {
     cut: () => {
       isCut = true;
       destroyAll();
+    },
+    shut: () => {
+      isCut = true;
     },
     mend: () => {
       isCut = false;

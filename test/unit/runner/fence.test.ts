@@ -1,5 +1,5 @@
-import { expect, it } from 'vitest';
-import type { BeadView } from '../../../src/contract/index.js';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import type { BeadView, BeatDetails } from '../../../src/contract/index.js';
 import { defaultClocks } from '../../../src/domain/index.js';
 import { systemTime } from '../../../src/runner/time.js';
 import type { BeadLink } from '../../../src/runner/lease/bead-link.js';
@@ -73,3 +73,39 @@ it.each(['bead', 'host'])(
     expect(fence.claims()).toBe(2);
   },
 );
+
+it.each<[string, (ms: number) => Promise<void>]>([
+  ['refuses connections', () => Promise.resolve()],
+  ['answers nothing', (ms) => new Promise((resolve) => void setTimeout(resolve, ms))],
+])('a server that %s is given up while the host’s token is still good, so that the bead hears why', async (_, take) => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const began = performance.now();
+  const clocks = defaultClocks;
+  const link = {
+    beat: async (_token: Uint8Array, _details: BeatDetails, deadlineMs: number) => {
+      await take(deadlineMs);
+      return 'unreachable';
+    },
+  } as unknown as BeadLink;
+  const passed = passFence({
+    link,
+    time: systemTime,
+    clocks,
+    attempt: '1-a',
+    host: 'h',
+    token: () => new Uint8Array([1]),
+    details: () => ({ host: 'h', attempt: '1-a', phase: 'spawning', text: '' }),
+    claim: () => Promise.resolve('accepted'),
+    paused: () => false,
+    stopped: () => undefined,
+    waker: new Waker(systemTime),
+  });
+  let took: number | undefined;
+  void passed.then(() => (took = performance.now() - began));
+  for (let second = 0; second < 200 && took === undefined; second++) await vi.advanceTimersByTimeAsync(1_000);
+  expect(await passed).toMatchObject({ fenced: false, because: 'unreachable' });
+  // The host's last beat was before: it needs time to end the activity by its own word.
+  expect(took).toBeLessThan(clocks.heartbeatTimeout - 20_000);
+  expect(took).toBeGreaterThan(clocks.heartbeatTimeout / 3);
+});

@@ -45,6 +45,7 @@ const phases: readonly BeatPhase[] = [
   'accepted',
   'cloning',
   'worktree',
+  'fencing',
   'spawning',
   'running',
   'frozen',
