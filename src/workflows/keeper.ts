@@ -175,6 +175,7 @@ export class AttemptKeeper {
       if (this.#over()) return;
       this.bead.apply({ type: 'tick' });
       if (this.#over()) return;
+      // After the tick no deadline lies in the past: how late the timer fires is all its own.
       const armed = nextDeadline(this.bead.state);
       const sooner = (): boolean => comesSooner(this.bead.state, armed);
       if (armed === undefined) {

@@ -302,6 +302,9 @@ export class ModelBead {
    * The lazy timer: sleeps until the deadline as it stood; armed anew for a sooner one, or when it would fire in vain.
    */
   #arm(): void {
+    // As the keeper does before it arms its timer: what is due already is looked at now, and is no sign of an outage.
+    if ((nextDeadline(this.life)?.at ?? Infinity) < Math.min(this.#armed?.at ?? Infinity, this.town.clock.now()))
+      this.apply({ type: 'tick' });
     const { current } = this.life;
     const next = nextDeadline(this.life);
     const armed = this.#armed;

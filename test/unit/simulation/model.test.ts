@@ -102,6 +102,21 @@ describe('stories that random days have found', () => {
     }
   });
 
+  it('what is overdue before a timer is armed for it is no outage: a host that hangs with what had waited long in the queue', async () => {
+    const script: Script = {
+      seed: 1869,
+      ...host,
+      beads: [[{ coldStart: 1_492, works: 338_958 }], [{ coldStart: 4_881, works: 1_222_311, ends: 'escalated' }]],
+      steps: [
+        { after: 95_277, fault: { do: 'freezeWorker', host: 0 } },
+        { after: 335_485, fault: { do: 'hangWorker', host: 0 } },
+        { after: 1_887_741, fault: { do: 'killRunner', bead: 1 } },
+        { after: 979_078, fault: { do: 'nudge', bead: 0 } },
+      ],
+    };
+    expect(await playOnModel(script)).toMatchObject({ statuses: ['closed', 'blocked'] });
+  });
+
   it('Temporal away for a night costs no attempt', async () => {
     const script: Script = {
       seed: 0,
