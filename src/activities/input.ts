@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import {
   agentCells,
+  destinationProblem,
   bodyProblem,
   commandProblem,
   limits,
@@ -61,6 +62,7 @@ const agent: z.ZodType<AgentSpec> = z.object({
   command: guarded((command) => (command === '' ? undefined : commandProblem(command))).optional(),
   options: z.record(z.string(), z.unknown()).optional(),
   env: z.array(variableName).max(100).optional(),
+  network: z.array(guarded(destinationProblem)).max(500).optional(),
   cell: z.enum(agentCells).optional(),
 } satisfies Fields<AgentSpec>);
 

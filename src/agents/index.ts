@@ -9,6 +9,7 @@ import { codex } from './codex.js';
 import { customAgents, CustomAgentsError } from './custom-settings.js';
 import { demo } from './demo.js';
 import { environmentProblem } from './environment.js';
+import { providerHosts } from './provider-hosts.js';
 import { gemini } from './gemini.js';
 import { opencode } from './opencode.js';
 import { pi } from './pi.js';
@@ -69,6 +70,12 @@ export async function checkAgent(
   const names = environmentProblem(spec.env ?? []);
   if (names !== undefined) return { kind: 'bad_options', problem: names };
   return adapter.check(spec, env);
+}
+
+/** @returns where the models of an agent are, for the list of hosts of its sandbox. */
+export function agentProvider(spec: AgentSpec, env: NodeJS.ProcessEnv, home?: string): string[] {
+  const names = [...(findAdapter(spec.adapter, home)?.environment ?? []), ...(spec.env ?? [])];
+  return providerHosts(spec.adapter, names, env);
 }
 
 export { customAgentsFile as CUSTOM_AGENTS_FILE, CustomAgentsError } from './custom-settings.js';

@@ -42,8 +42,6 @@ export interface Escape {
   outlives?: string;
   /** It needs tools, rights or devices that not every host has: without a cell it may fail as well. */
   dependsOnHost?: boolean;
-  /** Why it is still open in a cell. */
-  open?: string;
 }
 
 const reads = (id: string, area: Escape['area'], what: string, file: string): Escape => ({

@@ -6,6 +6,8 @@ import { BlockList, connect, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parentProxy, tunnelBy } from './parent-proxy.js';
+import type { ParentProxy } from './parent-proxy.js';
 import type { CellPlan } from './types.js';
 
 /** The way out of a cell that has a list of hosts: a proxy outside of it, at a socket that is shown inside. */
@@ -19,6 +21,8 @@ export interface GateOptions {
   allow: readonly string[];
   /** Hears of each refused host once, as `host:port`. */
   onRefused(destination: string): void;
+  /** Variables of the host, which may name a proxy of its own. */
+  env: Readonly<NodeJS.ProcessEnv>;
 }
 
 /** An agent may ask for names without end. */
@@ -67,12 +71,13 @@ export function isInner(address: string): boolean {
 export async function openGate(
   plan: CellPlan | { refused: string },
   onRefused: (destination: string) => void,
+  env: Readonly<NodeJS.ProcessEnv> = process.env,
 ): Promise<Gate | undefined> {
   if ('refused' in plan || plan.launcher !== 'sandbox' || typeof plan.network === 'string') return undefined;
-  return listen({ allow: plan.network.allow, onRefused });
+  return listen({ allow: plan.network.allow, onRefused, env });
 }
 
-async function listen({ allow, onRefused }: GateOptions): Promise<Gate> {
+async function listen({ allow, onRefused, env }: GateOptions): Promise<Gate> {
   // Short, whatever the state directory is called: the path of a socket has some hundred letters.
   const folder = await mkdtemp(join(tmpdir(), 'hb-gate-'));
   const socket = join(folder, 'gate.sock');
@@ -83,12 +88,22 @@ async function listen({ allow, onRefused }: GateOptions): Promise<Gate> {
     onRefused(destination);
   };
   /** @throws Refused */
-  const addressOf = async (host: string, port: number): Promise<string> => {
+  const wayTo = async (kind: 'http' | 'https', host: string, port: number): Promise<Way> => {
     const entry = allowedBy(allow, host, port);
     if (entry === undefined) throw new Refused(host, port);
-    const { address } = await lookup(host);
-    if (entry.startsWith('*') && isInner(address)) throw new Refused(host, port);
-    return address;
+    const parent = parentProxy(kind, host, port, env);
+    // A pattern is held against the address, so that it does not lead to the host's own net.
+    if (parent !== undefined && !entry.startsWith('*')) return { parent };
+    const address = await lookup(host).then(
+      (found) => found.address,
+      (error: unknown) => {
+        // Behind a proxy of its own a host often knows no names of the world; the proxy does.
+        if (parent === undefined || isIP(host) !== 0) throw error;
+        return undefined;
+      },
+    );
+    if (entry.startsWith('*') && address !== undefined && isInner(address)) throw new Refused(host, port);
+    return parent === undefined ? { address: address ?? host } : { parent };
   };
   const sockets = new Set<Socket>();
   const kept = (made: Socket): Socket => {
@@ -97,7 +112,7 @@ async function listen({ allow, onRefused }: GateOptions): Promise<Gate> {
     return made;
   };
   const server = createServer((req, res) => {
-    forward(req, res, addressOf).catch((error: unknown) => {
+    forward(req, res, wayTo).catch((error: unknown) => {
       if (error instanceof Refused) refuse(error.destination);
       res.writeHead(error instanceof Refused ? 403 : 502, { 'content-type': 'text/plain' }).end(`${wordsOf(error)}\n`);
     });
@@ -105,7 +120,7 @@ async function listen({ allow, onRefused }: GateOptions): Promise<Gate> {
   server.on('connection', (made: Socket) => void kept(made));
   server.on('connect', (req: IncomingMessage, client: Socket, head: Buffer) => {
     client.on('error', () => client.destroy());
-    tunnel(req.url ?? '', client, head, addressOf, kept).catch((error: unknown) => {
+    tunnel(req.url ?? '', client, head, wayTo, kept).catch((error: unknown) => {
       if (error instanceof Refused) refuse(error.destination);
       client.end(
         `HTTP/1.1 ${error instanceof Refused ? '403 Forbidden' : '502 Bad Gateway'}\r\ncontent-type: text/plain\r\n\r\n${wordsOf(error)}\n`,
@@ -137,25 +152,24 @@ class Refused extends Error {
 
 const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-type AddressOf = (host: string, port: number) => Promise<string>;
+type Way = { address: string } | { parent: ParentProxy };
+type WayTo = (kind: 'http' | 'https', host: string, port: number) => Promise<Way>;
 
 async function tunnel(
   authority: string,
   client: Socket,
   head: Buffer,
-  addressOf: AddressOf,
+  wayTo: WayTo,
   kept: (made: Socket) => Socket,
 ): Promise<void> {
   const { hostname, port } = new URL(`http://${authority}`);
   const wanted = port === '' ? 80 : Number(port);
   const host = hostname.replace(/^\[|\]$/g, '');
-  const remote = kept(connect({ host: await addressOf(host, wanted), port: wanted }));
-  await new Promise<void>((resolve, reject) => {
-    remote.setTimeout(connectWithin, () => remote.destroy(new Error(`${authority} did not answer`)));
-    remote.once('error', reject);
-    remote.once('connect', resolve);
-  });
-  remote.setTimeout(0);
+  const way = await wayTo('https', host, wanted);
+  const remote =
+    'parent' in way
+      ? await tunnelBy(way.parent, `${hostname}:${wanted}`, connectWithin, kept)
+      : await straight(way.address, wanted, authority, kept);
   remote.on('error', () => client.destroy());
   client.once('close', () => remote.destroy());
   client.write('HTTP/1.1 200 Connection established\r\n\r\n');
@@ -163,16 +177,45 @@ async function tunnel(
   client.pipe(remote).pipe(client);
 }
 
+async function straight(
+  address: string,
+  port: number,
+  authority: string,
+  kept: (made: Socket) => Socket,
+): Promise<Socket> {
+  const remote = kept(connect({ host: address, port }));
+  await new Promise<void>((resolve, reject) => {
+    remote.setTimeout(connectWithin, () => remote.destroy(new Error(`${authority} did not answer`)));
+    remote.once('error', reject);
+    remote.once('connect', resolve);
+  });
+  remote.setTimeout(0);
+  return remote;
+}
+
 /** A request without TLS, as a proxy gets it: its path is a whole URL. */
-async function forward(req: IncomingMessage, res: ServerResponse, addressOf: AddressOf): Promise<void> {
+async function forward(req: IncomingMessage, res: ServerResponse, wayTo: WayTo): Promise<void> {
   const url = new URL(req.url ?? '');
   if (url.protocol !== 'http:') throw new Error(`a proxy takes http URLs, not ${url.protocol}`);
   const port = url.port === '' ? 80 : Number(url.port);
-  const host = await addressOf(url.hostname.replace(/^\[|\]$/g, ''), port);
-  const { 'proxy-connection': _, connection: __, ...headers } = req.headers;
+  const way = await wayTo('http', url.hostname.replace(/^\[|\]$/g, ''), port);
+  const next =
+    'parent' in way
+      ? {
+          ...{ host: way.parent.host, port: way.parent.port, path: url.href },
+          proxy: way.parent.authorization === undefined ? {} : { 'proxy-authorization': way.parent.authorization },
+        }
+      : { host: way.address, port, path: `${url.pathname}${url.search}`, proxy: {} };
+  const { 'proxy-connection': _, 'proxy-authorization': ___, connection: __, ...headers } = req.headers;
   await new Promise<void>((resolve, reject) => {
     const onward = request(
-      { host, port, method: req.method, path: `${url.pathname}${url.search}`, headers: { ...headers, host: url.host } },
+      {
+        host: next.host,
+        port: next.port,
+        method: req.method,
+        path: next.path,
+        headers: { ...headers, ...next.proxy, host: url.host },
+      },
       (answer) => {
         res.writeHead(answer.statusCode ?? 502, answer.headers);
         answer.pipe(res);

@@ -20,12 +20,10 @@ try {
 }
 const word = (out: boolean | undefined): string => (out === true ? 'OUT ' : 'held');
 console.log('cell  none  way out');
-for (const { id, area, what, open } of escapes)
-  console.log(
-    `${word(cell.out[id])}  ${word(none.out[id])}  ${area}: it ${what} (${id})${open === undefined ? '' : `; known: ${open}`}`,
-  );
+for (const { id, area, what } of escapes)
+  console.log(`${word(cell.out[id])}  ${word(none.out[id])}  ${area}: it ${what} (${id})`);
 const failed = comforts.filter(({ id }) => cell.works[id] !== true);
-const surprises = escapes.filter(({ id, open }) => cell.out[id] === true && open === undefined);
+const surprises = escapes.filter(({ id }) => cell.out[id] === true);
 const count = (found: EscapeFindings): number => Object.values(found.out).filter(Boolean).length;
 console.log(
   `\n${escapes.length} ways: ${count(cell)} lead out of the cell, ${count(none)} without one; ${comforts.length - failed.length} of ${comforts.length} needs of an agent are met in it`,

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import type { AgentCell, AttemptCell } from '../contract/index.js';
+import { networkOf } from './destinations.js';
+import type { NetworkAsked } from './destinations.js';
 import { probeCell } from './probe.js';
 import type { CellProbe } from './probe.js';
 import { CellSettingsError, cellSettingsFile, cellVariable, readCellSettings } from './settings.js';
@@ -12,6 +14,10 @@ export interface PlanOptions {
   rig?: string | undefined;
   /** By the bead, or its rig. */
   asked?: AgentCell | undefined;
+  /** The only hosts that the bead, or its rig, wants its agent to reach. */
+  network?: readonly string[] | undefined;
+  /** Where the models of its program are. */
+  provider?: readonly string[] | undefined;
   /** By which bubblewrap is looked for. */
   env: NodeJS.ProcessEnv;
 }
@@ -19,10 +25,10 @@ export interface PlanOptions {
 /** @returns how the programs of an attempt or a check are run on this host, or why they are not run at all. */
 export function planCell(
   which: 'agents' | 'checks',
-  { home, rig, asked, env }: PlanOptions,
+  { home, rig, asked, network, provider, env }: PlanOptions,
 ): CellPlan | { refused: string } {
   try {
-    return decideCell(which, readCellSettings(home, rig), asked, () => sandboxHere(env));
+    return decideCell(which, readCellSettings(home, rig), asked, () => sandboxHere(env), { network, provider });
   } catch (error) {
     // A file that cannot be used is no permission.
     if (!(error instanceof CellSettingsError)) throw error;
@@ -39,9 +45,14 @@ export function decideCell(
   settings: CellSettings,
   asked: AgentCell | undefined,
   probe: () => CellProbe,
+  out: NetworkAsked = {},
 ): CellPlan | { refused: string } {
-  const { network, read, write, limits } = settings;
+  const { read, write, limits } = settings;
   const set = settings[which];
+  const network = networkOf(settings, out);
+  if (typeof network === 'object' && 'refused' in network) return network;
+  if (asked === 'none' && out.network !== undefined)
+    return { refused: 'the bead asks for a list of hosts and for no sandbox, without which there can be no list' };
   const plan = (launcher: CellPlan['launcher']): CellPlan => ({ launcher, network, read, write, limits });
   if (asked === 'none') {
     if (set === 'auto' || set === 'none') return plan('none');
@@ -49,7 +60,7 @@ export function decideCell(
       refused: `the bead asks for no sandbox, but ${cellSettingsFile} of this host says that ${which} have one`,
     };
   }
-  const wanted = asked ?? set;
+  const wanted = asked ?? (out.network === undefined ? set : 'sandbox');
   if (wanted !== 'auto' && wanted !== 'sandbox') return plan(wanted);
   const found = probe();
   if ('program' in found) return plan('sandbox');

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { destinationProblem } from '../contract/index.js';
 import { cellNetworks } from './types.js';
 import type { CellLimits, CellNetwork, LauncherSetting } from './types.js';
 
@@ -20,6 +21,8 @@ export interface CellSettings {
   read: readonly string[];
   write: readonly string[];
   limits: CellLimits;
+  /** By what lists of hosts call them, without the `@`. */
+  groups: Readonly<Record<string, readonly string[]>>;
 }
 
 /**
@@ -46,12 +49,10 @@ const path = z
   .regex(/^(?:~?\/|~$)/, 'an absolute path, or one that begins with ~/')
   .transform((given) => given.replace(/^~(?=\/|$)/, homedir()));
 const paths = z.array(path).max(200);
-const destination = z
-  .string()
-  .regex(
-    /^(?:\*|(?:\*\.)?[\w-]+(?:\.[\w-]+)*)(?::\d{1,5})?$/,
-    'a host such as api.example.org, *.example.org, * or example.org:443',
-  );
+const destination = z.string().superRefine((entry, context) => {
+  const problem = destinationProblem(entry);
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+});
 /** `null`: no limit, whatever is usual. */
 const limit = (least: number): z.ZodType<number | null | undefined> =>
   z.int().min(least).max(1_000_000_000).nullable().optional();
@@ -63,12 +64,13 @@ const parts = {
   read: paths.optional(),
   write: paths.optional(),
 };
+const name = /^[a-z0-9][a-z0-9-]{0,59}$/;
 const settings = z.strictObject({
   ...parts,
+  /** Hosts that a list may name at once, as `@name`. */
+  groups: z.record(z.string().regex(name, 'not the name of a group'), z.array(destination).max(500)).optional(),
   /** What is different for the beads of a rig, by its name. */
-  rigs: z
-    .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,59}$/, 'not the name of a rig'), z.strictObject(parts))
-    .optional(),
+  rigs: z.record(z.string().regex(name, 'not the name of a rig'), z.strictObject(parts)).optional(),
 });
 
 /**
@@ -84,7 +86,7 @@ export function readCellSettings(
   env: Readonly<NodeJS.ProcessEnv> = process.env,
 ): CellSettings {
   const usual = variableOf(env);
-  const { rigs, ...general } = readFile(home);
+  const { rigs, groups, ...general } = readFile(home);
   const own = (rig === undefined ? undefined : rigs?.[rig]) ?? {};
   return {
     agents: own.agents ?? general.agents ?? usual,
@@ -93,6 +95,7 @@ export function readCellSettings(
     read: [...(general.read ?? []), ...(own.read ?? [])],
     write: [...(general.write ?? []), ...(own.write ?? [])],
     limits: limitsOf([general.limits, own.limits]),
+    groups: groups ?? {},
   };
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { beadStatuses } from '../contract/index.js';
+import { beadStatuses, destinationProblem } from '../contract/index.js';
 import type { Budgets, Clocks } from '../contract/index.js';
 import { defaultClocks } from '../domain/clocks.js';
 import { durationOf, durationProblem } from './duration.js';
@@ -109,3 +109,14 @@ export function parseArgs<S extends z.ZodType>(schema: S, value: unknown, comman
 
 /** For options that may be given more than once. */
 export const collect = (value: string, before: string[] = []): string[] => [...before, value];
+
+/** Hosts with commas between; `none` is a list of none. */
+export const networkArgument = z.string().transform((given, context) => {
+  const entries = given === 'none' ? [] : given.split(',').map((entry) => entry.trim());
+  for (const entry of entries) {
+    const problem = destinationProblem(entry);
+    if (problem !== undefined)
+      context.addIssue({ code: 'custom', message: `--network takes ${problem}; ${JSON.stringify(entry)} is none` });
+  }
+  return entries;
+});

@@ -1,7 +1,15 @@
 /** Options and arguments that several verbs take: each is declared here, once. @module */
 import { z } from 'zod';
 import { mergeStrategies } from '../contract/rig.js';
-import { attemptArgument, beadArgument, budgetOptions, clockOptions, keyValues, wholeNumber } from './args.js';
+import {
+  attemptArgument,
+  beadArgument,
+  budgetOptions,
+  clockOptions,
+  keyValues,
+  networkArgument,
+  wholeNumber,
+} from './args.js';
 import { argument, option, repeatable } from './verb.js';
 
 export const oneBead = argument('<bead>', 'id of the bead', beadArgument);
@@ -33,6 +41,11 @@ export const agentOptions = (names: string) => ({
     '--sandbox',
     'the agent runs in a sandbox or not at all (default: in one where its host can make one)',
     z.boolean().optional(),
+  ),
+  network: option(
+    '--network <hosts>',
+    'the only hosts that the agent reaches, with commas between, or none; its provider comes by itself',
+    networkArgument.optional(),
   ),
   noSandbox: option('--no-sandbox', 'the agent runs without one, where its host lets it', z.boolean().optional()),
 });

@@ -129,3 +129,14 @@ export function treePathProblem(path: unknown): string | undefined {
     parts.every((part) => part !== '' && part !== '.' && part !== '..' && part.toLowerCase() !== '.git');
   return fine ? undefined : `a path in the tree goes down from its top, and not into .git: ${JSON.stringify(path)}`;
 }
+
+/**
+ * What an agent may be let out to: `api.example.org`, `*.example.org`, `*`, each with `:443` or without, or `@name` for a
+ * group of them that the host's own settings have.
+ * @returns what is wrong with it, or undefined.
+ */
+export const destinationProblem = (entry: string): string | undefined =>
+  entry.length <= 300 &&
+  /^(?:@[a-z0-9][a-z0-9-]{0,59}|(?:\*|(?:\*\.)?[\w-]+(?:\.[\w-]+)*)(?::\d{1,5})?)$/.test(entry)
+    ? undefined
+    : 'a host such as api.example.org, *.example.org, * or example.org:443, or @name of a group in cell.json';

@@ -147,6 +147,11 @@ export interface AgentSpec {
   options?: Record<string, unknown>;
   /** Names (never values) of further host variables that the agent may see. */
   env?: string[];
+  /**
+   * The only hosts that its program reaches, as `destinationProblem` has them; its provider comes by itself. It runs in
+   * a sandbox then or not at all, and each host's own settings say what may be asked for.
+   */
+  network?: string[];
   /** `sandbox`: in one or not at all, whatever the host does with others. `none`: without, where the host lets it. */
   cell?: AgentCell;
 }

@@ -11,6 +11,8 @@ export interface GivenAgent {
   option: Record<string, unknown>;
   env: string[];
   sandbox?: boolean | undefined;
+  /** The only hosts that it reaches. */
+  network?: string[] | undefined;
 }
 
 /**
@@ -31,6 +33,7 @@ export function agentSpec(given: GivenAgent, help: string): AgentSpec {
     options: Object.keys(given.option).length === 0 ? undefined : given.option,
     env: given.env.length === 0 ? undefined : given.env,
     cell: given.sandbox === undefined ? undefined : given.sandbox ? ('sandbox' as const) : ('none' as const),
+    network: given.network,
   };
 }
 

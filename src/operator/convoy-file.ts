@@ -11,6 +11,7 @@ const agent: z.ZodType<AgentSpec> = z.strictObject({
   command: z.string().optional(),
   options: z.record(z.string(), z.unknown()).optional(),
   env: z.array(z.string()).optional(),
+  network: z.array(z.string().max(300)).max(500).optional(),
   cell: z.enum(agentCells).optional(),
 } satisfies Fields<AgentSpec>);
 const bead: z.ZodType<ConvoyBead> = z.strictObject({

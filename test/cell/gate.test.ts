@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { launch, openGate } from '../../src/cell/index.js';
@@ -28,13 +30,17 @@ describe.skipIf(problem !== undefined)('a sandbox with a list of hosts', () => {
     failure: string | undefined;
   }
   /** Runs a script of bash behind the list. `ask` in it sends the proxy one line, and prints all of the answer. */
-  const run = async (allow: string[], script: string, file = 'bash'): Promise<Ran> => {
+  const run = async (
+    allow: string[],
+    script: string,
+    { file = 'bash', host = {} }: { file?: string; host?: NodeJS.ProcessEnv } = {},
+  ): Promise<Ran> => {
     const root = scratchFolder('gate', onTestFinished);
     const [worktree, home] = [join(root, 'tree'), join(root, 'state')];
     for (const path of [worktree, home]) mkdirSync(path);
     const plan: CellPlan = { launcher: 'sandbox', network: { allow }, read: [], write: [] };
     const refused: string[] = [];
-    const gate = await openGate(plan, (destination) => refused.push(destination));
+    const gate = await openGate(plan, (destination) => refused.push(destination), host);
     onTestFinished(() => gate?.close());
     const ask =
       'ask() { exec 3<> "/dev/tcp/127.0.0.1/${HTTPS_PROXY##*:}"; printf \'%s\\r\\nhost: x\\r\\nconnection: ' +
@@ -100,7 +106,44 @@ describe.skipIf(problem !== undefined)('a sandbox with a list of hosts', () => {
     expect(refused).toEqual([`localhost:${port}`, `127.0.0.1:${port}`]);
   });
 
+  test('on a host behind a proxy of its own, the gate goes by that, and hands on what it answers', async () => {
+    const asked: string[] = [];
+    const proxy = createServer((request, response) => {
+      asked.push(`${request.url} ${request.headers['proxy-authorization']}`);
+      response.end('by the proxy\n');
+    });
+    proxy.on('connect', (request: IncomingMessage, client: Socket) => {
+      asked.push(`${request.url} ${request.headers['proxy-authorization']}`);
+      if (request.url === 'closed.invalid:443') return void client.end('HTTP/1.1 407 Who are you\r\n\r\n');
+      const remote = connect(port, '127.0.0.1', () => {
+        client.write('HTTP/1.1 200 OK\r\n\r\n');
+        client.pipe(remote).pipe(client);
+      });
+    });
+    await new Promise<void>((resolve) => void proxy.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void proxy.close());
+    const url = `http://me:secret@127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const { said, refused } = await run(
+      ['models.invalid:443', 'closed.invalid:443', 'plain.invalid', `localhost:${port}`],
+      `exec 4<> "/dev/tcp/127.0.0.1/\${HTTPS_PROXY##*:}"
+       printf 'CONNECT models.invalid:443 HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n' >&4; read -r line <&4; echo "$line"
+       printf 'GET / HTTP/1.1\\r\\nhost: x\\r\\nconnection: close\\r\\n\\r\\n' >&4; cat <&4
+       ask 'CONNECT closed.invalid:443 HTTP/1.1'
+       ask 'GET http://plain.invalid/x HTTP/1.1'
+       ask 'CONNECT evil.invalid:443 HTTP/1.1'
+       ask 'GET http://localhost:${port}/ HTTP/1.1'`,
+      { host: { HTTPS_PROXY: url, http_proxy: url } },
+    );
+    expect(said.match(/here I am/g)?.length).toBe(2);
+    expect(said).toContain('by the proxy');
+    expect(said).toMatch(/502 Bad Gateway[^]*answers HTTP\/1\.1 407 Who are you/);
+    const me = `Basic ${Buffer.from('me:secret').toString('base64')}`;
+    expect(asked).toEqual([`models.invalid:443 ${me}`, `closed.invalid:443 ${me}`, `http://plain.invalid/x ${me}`]);
+    // What is not listed does not get to the proxy either.
+    expect(refused).toEqual(['evil.invalid:443']);
+  });
+
   test('a program that is not there is told as such', async () => {
-    expect(await run([], '', 'no-such-program')).toMatchObject({ code: 1, failure: 'ENOENT' });
+    expect(await run([], '', { file: 'no-such-program' })).toMatchObject({ code: 1, failure: 'ENOENT' });
   });
 });

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { CellLimits } from '../../src/cell/index.js';
+import type { CellLimits, CellNetwork } from '../../src/cell/index.js';
 import { reapAttempt } from '../../src/runner/index.js';
 import { processStopped, processTable } from '../../src/runner/processes/process.js';
 import { noCellHere } from '../support/bubblewrap.js';
@@ -20,10 +20,10 @@ describe.skipIf(problem !== undefined)('an agent in a sandbox', () => {
   });
   afterAll(() => town?.stop());
 
-  const spawned = async (command: string, limits: CellLimits = {}): Promise<Attempt> => {
+  const spawned = async (command: string, limits: CellLimits = {}, network: CellNetwork = 'all'): Promise<Attempt> => {
     const attempt = await town.attempt({
       agent: { adapter: 'shell', command, cell: 'sandbox' },
-      cell: { launcher: 'sandbox', network: 'all', read: [], write: [], limits },
+      cell: { launcher: 'sandbox', network, read: [], write: [], limits },
       clocks: { stopGrace: 1_000 },
     });
     expect(await attempt.spawn()).toMatchObject({ fenced: true });
@@ -132,6 +132,22 @@ describe.skipIf(problem !== undefined)('an agent in a sandbox', () => {
       reason: expect.stringMatching(/its host allows \d+ \(limits\.\w+ in/) as string,
     });
     expect(processesOf(attempt)).toEqual([]);
+  });
+
+  test('that may reach no host is told so, and people see among its notes what it wanted', async () => {
+    const attempt = await spawned(
+      `node -e 'const { hostname, port } = new URL(process.env.HTTPS_PROXY);
+        require("net").connect(port, hostname, function () { this.write("CONNECT evil.example:443 HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n"); })
+          .on("data", (answer) => { console.log(String(answer)); process.exit(3); })'`,
+      {},
+      { allow: [] },
+    );
+    const { result } = await attempt.ended();
+    expect(result).toMatchObject({ exitCode: 3 });
+    expect(readFileSync(attempt.dir.agentLog, 'utf8')).toContain('403 Forbidden');
+    expect((await attempt.notes()).map(({ text }) => text)).toContain(
+      'the sandbox refused the way out to evil.example:443',
+    );
   });
 
   test('the program of an adapter runs, its files and its reports included', async () => {

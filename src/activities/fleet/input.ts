@@ -18,6 +18,7 @@ const agent: z.ZodType<AgentSpec> = z.object({
   command: z.string().max(20_000).optional(),
   options: z.record(z.string(), z.unknown()).optional(),
   env: z.array(z.string()).max(100).optional(),
+  network: z.array(z.string().max(300)).max(500).optional(),
   cell: z.enum(agentCells).optional(),
 } satisfies Fields<AgentSpec>);
 

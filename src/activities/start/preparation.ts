@@ -1,7 +1,7 @@
 import { attemptRefs, failureTypes } from '../../contract/index.js';
 import type { BeatPhase, Checkpoint, StartAgentInput } from '../../contract/index.js';
 import { planCell } from '../../cell/index.js';
-import { checkAgent, findAdapter } from '../../agents/index.js';
+import { agentProvider, checkAgent, findAdapter } from '../../agents/index.js';
 import {
   checkRefWritable,
   createWorktree,
@@ -57,6 +57,8 @@ export async function prepareWorkspace(
     home: host.home,
     rig: input.rig,
     asked: input.agent.cell,
+    network: input.agent.network,
+    provider: agentProvider(input.agent, deps.env ?? process.env, host.home),
     env: deps.env ?? process.env,
   });
   if ('refused' in cell)

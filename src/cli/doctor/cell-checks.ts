@@ -31,8 +31,8 @@ export async function checkEscapes(env: NodeJS.ProcessEnv, home: string): Promis
         'see docs/security.md',
       );
     if (open.length === 0) return ok('ways out', text);
-    const named = open.map(({ what, open: why }) => `it ${what}${why === undefined ? '' : ` (${why})`}`).join('; ');
-    return open.every(({ area, open: why }) => why !== undefined || (network === 'all' && area === 'network'))
+    const named = open.map(({ what }) => `it ${what}`).join('; ');
+    return open.every(({ area }) => network === 'all' && area === 'network')
       ? warn('ways out', `${text}; open, as documented: ${named}`, 'see docs/security.md for what closes these')
       : fail('ways out', `${text}; open: ${named}`, 'let no agent run here that you do not trust with this');
   } finally {

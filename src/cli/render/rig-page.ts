@@ -13,6 +13,11 @@ const askedWords = (cell: AgentCell | undefined): string =>
       ? 'without a sandbox, where their host lets them'
       : 'in a sandbox where their host can make one';
 
+const reachWords = (network: readonly string[] | undefined): string =>
+  network === undefined
+    ? ''
+    : `; in it they reach their provider${network.length === 0 ? '' : `, ${oneLine(network.join(', '))}`} and nothing else`;
+
 /**
  * @param now by the reader's clock: a rig that has nothing to do answers with the instant of its last event.
  * @returns the settings and the state of a rig as text.
@@ -35,7 +40,7 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
             ].join(', '),
         ]),
   ];
-  lines.push(`agents run ${askedWords(s.agent.cell)}`);
+  lines.push(`agents run ${askedWords(s.agent.cell)}${reachWords(s.agent.network)}`);
   lines.push(`limits of an hour: ${spendLimits(view, now)}`);
   for (const stop of (view.stops ?? []).filter(inForce))
     lines.push(

@@ -39,6 +39,7 @@ const settings = {
   read: [],
   write: [],
   limits: defaultLimits(),
+  groups: {},
 } as const;
 const planned = (launcher: Launcher): CellPlan => ({ launcher, network: 'all', read: [], write: [] });
 
