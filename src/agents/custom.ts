@@ -60,13 +60,16 @@ function errorWords(found: unknown, counts: boolean, status: number | undefined)
   return status !== undefined && status >= 400 ? `the provider answers with status ${status}` : undefined;
 }
 
-const plain: AgentParser = (line) => (line.trim() === '' ? undefined : { kind: 'progress', activity: line });
+const plain: AgentParser = (line) =>
+  line.trim() === '' ? undefined : { kind: 'progress', activity: line.slice(0, searchedChars) };
 
 /**
  * In plain text a refusal is followed by what the program has to say of it ("check your key", "retrying in 4 s"), which
  * is no progress. A program that gets on says more than that.
  */
 const linesOfRefusal = 8;
+/** No provider refuses in more words; and a pattern of the user's may take its time. */
+const searchedChars = 16_384;
 
 const structured =
   ({ fields, usage }: Extract<CustomDefinition['output'], { format: 'json-lines' }>): AgentParser =>
@@ -183,7 +186,7 @@ export function customAgent(name: string, definition: CustomDefinition): AgentAd
       const refusals = definition.refusals.map(({ match, as }) => ({ match: new RegExp(match, 'i'), as }));
       let explaining = 0;
       return (line, stream) => {
-        const refused = refusals.find(({ match }) => match.test(line));
+        const refused = refusals.find(({ match }) => match.test(line.slice(0, searchedChars)));
         if (refused === undefined) {
           if (read !== plain || explaining === 0 || line.trim() === '') return read(line, stream);
           explaining -= 1;

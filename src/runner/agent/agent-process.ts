@@ -5,7 +5,7 @@ import type { AgentExit } from '../../agents/types.js';
 import type { Launch } from '../../cell/index.js';
 import { clip } from '../../contract/index.js';
 import { AgentLog } from './agent-log.js';
-import { LineSplitter } from './line-splitter.js';
+import { eventChars, lineChars, LineSplitter } from './line-splitter.js';
 import { processStartTime } from '../processes/process.js';
 import type { ProcessIdentity } from '../types.js';
 
@@ -101,7 +101,7 @@ export class AgentProcess {
 
   #read(stream: Readable | null, name: 'stdout' | 'stderr'): void {
     if (stream === null) return;
-    const splitter = new LineSplitter((line) => this.#take(line, name, stream));
+    const splitter = new LineSplitter((line) => this.#take(line, name, stream), eventChars);
     stream.on('data', (chunk: Buffer) => splitter.push(chunk));
     stream.on('end', () => splitter.end());
     stream.on('error', (error) => this.options.onTrouble(name, error));
@@ -112,7 +112,7 @@ export class AgentProcess {
       this.#lastLines.push(clip(line, lastLineChars));
       if (this.#lastLines.length > lastLinesKept) this.#lastLines.shift();
     }
-    if (!this.#log.write(line) && !stream.isPaused()) {
+    if (!this.#log.write(line.slice(0, lineChars)) && !stream.isPaused()) {
       stream.pause();
       this.#log.drained(() => stream.resume());
     }

@@ -1,10 +1,12 @@
 import { StringDecoder } from 'node:string_decoder';
 
-/**
- * A line longer than that is cut: no parser needs it whole, and a program that prints no line ends must not fill the
- * memory.
- */
+/** A line longer than that is cut where people read it: a program that prints no line ends must not fill the memory. */
 export const lineChars = 256 * 1024;
+/**
+ * For a parser, which needs the whole of an event: programs print what their tools have read, pictures included, in one
+ * line of several megabytes.
+ */
+export const eventChars = 16 * 1024 * 1024;
 
 /** Splits a stream of bytes into lines, also where a character of several bytes or a line is spread over chunks. */
 export class LineSplitter {
@@ -13,7 +15,10 @@ export class LineSplitter {
   /** The line in hand is too long: what follows up to its end is dropped. */
   #cut = false;
 
-  constructor(private readonly onLine: (line: string) => void) {}
+  constructor(
+    private readonly onLine: (line: string) => void,
+    private readonly mostChars = lineChars,
+  ) {}
 
   push(chunk: Buffer): void {
     this.#take(this.#decoder.write(chunk));
@@ -41,8 +46,8 @@ export class LineSplitter {
   #append(text: string): void {
     if (this.#cut) return;
     this.#rest += text;
-    if (this.#rest.length > lineChars) {
-      this.#rest = this.#rest.slice(0, lineChars);
+    if (this.#rest.length > this.mostChars) {
+      this.#rest = this.#rest.slice(0, this.mostChars);
       this.#cut = true;
     }
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { cappedLog } from '../../../src/runner/agent/agent-log.js';
+import { AgentProcess } from '../../../src/runner/agent/agent-process.js';
 import { AgentWatch, oneLine } from '../../../src/runner/agent/agent-watch.js';
 import { beatText, inWords } from '../../../src/runner/beat-text.js';
 import { lineChars, LineSplitter } from '../../../src/runner/agent/line-splitter.js';
@@ -43,6 +44,26 @@ describe('the output of an agent', () => {
     const [long, next] = split([...Array<Buffer>(64).fill(Buffer.alloc(16 * 1024, 'x')), Buffer.from('\nnext\n')]);
     expect(long).toHaveLength(lineChars);
     expect(next).toBe('next');
+  });
+
+  test('an event of several megabytes is handed on whole, and shortened in the log', async () => {
+    const folder = scratchFolder('long-line');
+    const lines: string[] = [];
+    const code = `process.stdout.write(JSON.stringify({ picture: 'x'.repeat(5e6), last: 'word' }) + '\\nnext\\n')`;
+    const agent = new AgentProcess({
+      command: { file: process.execPath, args: ['-e', code], env: {}, failure: () => undefined },
+      cwd: folder,
+      logPath: join(folder, 'agent.log'),
+      onLine: (line) => void lines.push(line),
+      onTrouble: (what, error) => {
+        throw new Error(what, { cause: error });
+      },
+    });
+    expect(await agent.exit).toMatchObject({ code: 0 });
+    await agent.close();
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ last: 'word' });
+    expect(lines[1]).toBe('next');
+    expect(statSync(join(folder, 'agent.log')).size).toBeLessThan(lineChars + 100);
   });
 
   test('an activity fits into one line of a table', () => {
