@@ -136,7 +136,6 @@ export function treePathProblem(path: unknown): string | undefined {
  * @returns what is wrong with it, or undefined.
  */
 export const destinationProblem = (entry: string): string | undefined =>
-  entry.length <= 300 &&
-  /^(?:@[a-z0-9][a-z0-9-]{0,59}|(?:\*|(?:\*\.)?[\w-]+(?:\.[\w-]+)*)(?::\d{1,5})?)$/.test(entry)
+  entry.length <= 300 && /^(?:@[a-z0-9][a-z0-9-]{0,59}|(?:\*|(?:\*\.)?[\w-]+(?:\.[\w-]+)*)(?::\d{1,5})?)$/.test(entry)
     ? undefined
     : 'a host such as api.example.org, *.example.org, * or example.org:443, or @name of a group in cell.json';

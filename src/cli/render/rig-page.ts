@@ -13,10 +13,11 @@ const askedWords = (cell: AgentCell | undefined): string =>
       ? 'without a sandbox, where their host lets them'
       : 'in a sandbox where their host can make one';
 
-const reachWords = (network: readonly string[] | undefined): string =>
-  network === undefined
-    ? ''
-    : `; in it they reach their provider${network.length === 0 ? '' : `, ${oneLine(network.join(', '))}`} and nothing else`;
+function reachWords(network: readonly string[] | undefined): string {
+  if (network === undefined) return '';
+  const hosts = network.length === 0 ? '' : `, ${oneLine(network.join(', '))}`;
+  return `; in it they reach their provider${hosts} and nothing else`;
+}
 
 /**
  * @param now by the reader's clock: a rig that has nothing to do answers with the instant of its last event.
