@@ -7,11 +7,12 @@ const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 /** @returns the `heartbead` in such a folder. */
 export const shimPath = (folder: string): string => join(folder, 'heartbead');
 
+const refusal =
+  'Heartbead pushes for you: commit your work, then run `heartbead agent done`. ' +
+  '(A rig with --allow-push lets its agents push.)';
+
 /** What `git push` asks in the repository of an attempt that must not push (`pushurl` of `createWorktree`). */
-const refusingHelper = `#!/bin/sh
-echo 'Heartbead pushes for you: commit your work, then run \`heartbead agent done\`. (A rig with --allow-push lets its agents push.)' >&2
-exit 1
-`;
+const refusingHelper = `#!/bin/sh\necho '${refusal}' >&2\nexit 1\n`;
 
 /**
  * Makes a folder with a `heartbead` for the agent's PATH: of this very installation and this very Node, whatever else
