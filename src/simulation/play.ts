@@ -4,7 +4,7 @@
  */
 import { isFinal, messages } from '../contract/index.js';
 import type { BeadView, Clocks } from '../contract/index.js';
-import type { AgentLife, AgentScript, Duration, FakeHost, Status, World } from '../testing/index.js';
+import type { AgentLife, AgentScript, Duration, FakeHost, FakeRemote, Status, World } from '../testing/index.js';
 import { ModelTown } from './model/town.js';
 import { Broken, problemOf } from './rules.js';
 import type { Fault, Script } from './script.js';
@@ -28,7 +28,7 @@ export interface PlayedBead {
 /** Likewise a town. */
 export interface PlayedTown {
   readonly clock: { now(): number };
-  readonly remote: { away: boolean };
+  readonly remote: Pick<FakeRemote, 'away' | 'refuses'>;
   /** Takes Temporal away, or brings it back; absent where that cannot be. */
   server?(away: boolean): Promise<void>;
   host(name: string): FakeHost;
@@ -116,6 +116,12 @@ async function cause(town: PlayedTown, beads: PlayedBead[], fault: Fault, script
     case 'remoteBack':
       town.remote.away = fault.do === 'remoteAway';
       return;
+    case 'remoteRefuses':
+      town.remote.refuses = fault.mayPass ? 'for now' : 'by a rule';
+      return;
+    case 'remoteTakes':
+      town.remote.refuses = undefined;
+      return;
     case 'serverAway':
     case 'serverBack':
       return town.server?.(fault.do === 'serverAway');
@@ -179,6 +185,7 @@ async function meddle(
 /** All faults are over: every machine is up and reachable, nobody is paused. */
 async function mend(town: PlayedTown, beads: PlayedBead[], script: Script): Promise<void> {
   town.remote.away = false;
+  town.remote.refuses = undefined;
   await town.server?.(false);
   for (let n = 0; n < script.hosts; n += 1) {
     const host = town.host(`host${n}`);

@@ -19,12 +19,13 @@ export function problemOf(
   const reset = bead.statuses.find(({ bead: shown, agent }) => shown === 'open' && agent === 'working');
   if (reset !== undefined) return 'open while its agent works';
   // At rest; while something happens, a dispatch may be about to follow.
-  const { status, current, wait, paused, cancelling, salvage } = state;
+  const { status, current, wait, paused, cancelling, salvage, unpushed } = state;
   if (
     !isFinal(status) &&
     current === undefined &&
     wait === undefined &&
     salvage === undefined &&
+    unpushed === undefined &&
     !paused &&
     !cancelling
   )
@@ -91,6 +92,8 @@ export function eventProblem({
     )
       return `after a fresh heartbeat it is ${after.status}, agent ${after.agent}`;
   }
+  if (event.type === 'dispatched' && before.current === undefined && before.unpushed !== undefined)
+    return `the finished commits of attempt ${before.unpushed.attempt} wait to be pushed, and another agent is started`;
   if (current === undefined || after.current?.id === current.id) {
     const { suspectSince, stopping } = after.current ?? {};
     const since = suspectSince === undefined ? now : Math.max(suspectSince, stopping?.at ?? 0, thereSince);

@@ -28,7 +28,9 @@ export type Fault =
       do: 'killRunner' | 'pause' | 'resume' | 'nudge' | 'retry' | 'cancel' | 'lateDone' | 'oldHeartbeat' | 'rubbish';
       bead: number;
     }
-  | { do: 'remoteAway' | 'remoteBack' }
+  | { do: 'remoteAway' | 'remoteBack' | 'remoteTakes' }
+  /** Finished branches are refused: by a rule of the remote, or for now. */
+  | { do: 'remoteRefuses'; mayPass: boolean }
   /** Temporal itself; only the model can lose it and have it again. */
   | { do: 'serverAway' | 'serverBack' };
 
@@ -49,7 +51,8 @@ export interface Script {
 
 const minute = 60_000;
 
-const kinds: [Fault['do'], ...Fault['do'][]] = [
+type Drawn = Exclude<Fault['do'], 'remoteRefuses' | 'remoteTakes'>;
+const kinds: [Drawn, ...Drawn[]] = [
   'freezeWorker',
   'freezeWorker',
   'thawWorker',
@@ -108,7 +111,7 @@ export function scriptOf(seed: number, { server = false }: { server?: boolean } 
       whole(minute, 6 * minute),
       whole(6 * minute, 40 * minute),
     ]);
-    const kind = pick<Fault['do']>(server ? [...kinds, 'serverAway', 'serverBack', 'serverBack'] : kinds);
+    const kind = pick<Drawn>(server ? [...kinds, 'serverAway', 'serverBack', 'serverBack'] : kinds);
     switch (kind) {
       case 'partition':
         return { after, fault: { do: kind, host: host(), remoteToo: next() < 0.5 } };
@@ -131,8 +134,22 @@ export function scriptOf(seed: number, { server = false }: { server?: boolean } 
         return { after, fault: { do: kind, host: host() } };
     }
   });
-  return { seed, hosts, maxAgents: whole(1, 3), beads, steps };
+  const maxAgents = whole(1, 3);
+  return { seed, hosts, maxAgents, beads, steps: withRefusals(seed, steps) };
 }
+
+/** Drawn by numbers of their own: what else happens on the day of a seed stays what it was. */
+function withRefusals(seed: number, steps: readonly Step[]): Step[] {
+  const next = seeded(~seed);
+  const all = [...steps];
+  if (next() >= 0.25) return all;
+  const begin = Math.floor(next() * all.length);
+  all.splice(begin, 0, { after: 0, fault: { do: 'remoteRefuses', mayPass: next() < 0.7 } });
+  if (next() < 0.7) all.splice(begin + 1 + Math.floor(next() * (all.length - begin)), 0, takes(next() * 40 * minute));
+  return all;
+}
+
+const takes = (after: number): Step => ({ after: Math.floor(after), fault: { do: 'remoteTakes' } });
 
 function agent(whole: (low: number, high: number) => number, pick: <T>(list: readonly [T, ...T[]]) => T): AgentScript {
   const ends = pick<AgentScript['ends']>([

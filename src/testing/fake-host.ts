@@ -4,7 +4,7 @@
  * @module
  */
 import { ApplicationFailure } from '@temporalio/common';
-import { failureTypes, isFinal } from '../contract/index.js';
+import { attemptRefs, failureTypes, isFinal } from '../contract/index.js';
 import type {
   BeadView,
   BeatDetails,
@@ -12,6 +12,8 @@ import type {
   Clocks,
   DeliverInput,
   HostAttemptInput,
+  OfferWorkInput,
+  OfferWorkResult,
   PauseAttemptInput,
   StartAgentInput,
   StopAttemptInput,
@@ -264,6 +266,8 @@ export class FakeHost {
         return this.#withRunner(task, task.input as DeliverInput, (runner) =>
           runner.deliver((task.input as DeliverInput).message.id),
         );
+      case 'offerWork':
+        return this.#answer(task, this.#offer(task.input as OfferWorkInput));
       default:
         await this.#refuse(task, failureTypes.badInput, `a fake host has no activity ${task.type}`);
     }
@@ -418,6 +422,17 @@ export class FakeHost {
     void runner
       .stop(input.outcome, input.reason)
       .then((result) => this.clock.at(this.clock.now(), () => answer({ result })));
+  }
+
+  /** Finished commits that lie in an attempt's worktree are pushed once more. */
+  #offer({ bead, attempt, sha }: OfferWorkInput): OfferWorkResult {
+    if (!this.attempts.has(attempt))
+      return { pushed: false, reason: `there is no worktree of attempt ${attempt} any more`, mayPass: false };
+    const { refuses } = this.remote;
+    if (!this.remoteInReach || refuses !== undefined)
+      return { pushed: false, reason: `refused ${refuses ?? 'for now'}`, mayPass: refuses !== 'by a rule' };
+    this.remote.push(attemptRefs.branchRef(bead, attempt), sha);
+    return { pushed: true, branch: attemptRefs.branch(bead, attempt) };
   }
 
   async #withRunner(task: TaskInHand, input: HostAttemptInput, run: (runner: FakeRunner) => void): Promise<void> {

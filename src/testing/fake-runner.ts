@@ -15,6 +15,7 @@ import type {
   HeartbeatSignal,
   Outcome,
 } from '../contract/index.js';
+import { judgeEnd } from '../runner/end/judge-end.js';
 import { beatRenews, judgeOrphan, leaseIsOver, orphanEvery, renewLease } from '../runner/lease/lease.js';
 import type { BeatAnswer, Lease } from '../runner/lease/lease.js';
 import {
@@ -35,6 +36,7 @@ import type { FakeAttempt } from './fake-attempt.js';
 import type { FakeHost } from './fake-host.js';
 import { FakeProcess } from './fake-process.js';
 import { fakeSha } from './fake-remote.js';
+import type { FakeRemote } from './fake-remote.js';
 
 /** A runner that does not reach Temporal. */
 class OutOfReach extends Error {}
@@ -275,6 +277,11 @@ export class FakeRunner {
       this.#doneAgainAt = this.#now + 10_000;
       return false;
     }
+    const { remote } = this.host;
+    if (ends === 'done' && remote.refuses !== undefined) {
+      await this.#end(this.#kept(remote.refuses));
+      return true;
+    }
     const how: Partial<AttemptResult> & { outcome: Outcome; reason: string } = outcomeOf(ends);
     if (ends === 'done') {
       const sha = fakeSha(bead, attempt, 'done');
@@ -284,6 +291,14 @@ export class FakeRunner {
     if (retryAfter !== undefined) how.retryAfterMs = retryAfter;
     await this.#end(how);
     return true;
+  }
+
+  /** What a runner says of finished commits that the remote did not take to the very end. */
+  #kept(refused: NonNullable<FakeRemote['refuses']>): AttemptResult {
+    const { bead, attempt } = this.attempt.input;
+    const [branch, sha] = [attemptRefs.branch(bead, attempt), fakeSha(bead, attempt, 'done')];
+    const kept = { branch, sha, reason: `refused ${refused}`, mayPass: refused === 'for now' };
+    return judgeEnd({ attempt, host: this.host.id, kept });
   }
 
   async #end(how: Partial<AttemptResult> & { outcome: Outcome; reason: string }): Promise<void> {

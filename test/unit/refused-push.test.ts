@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { accountOf, explain, initialState, wordToRig, step } from '../../src/domain/index.js';
+import { accountOf, explain, initialState, waitingFor, wordToRig, step } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 import type { AttemptResult, BeadState, Evidence } from '../../src/contract/index.js';
 
@@ -38,6 +38,7 @@ describe('finished work that the remote refused', () => {
   it('is offered first after a retry, and closes the bead without another attempt', () => {
     const state = play(...begun, ended(), retry);
     expect(state).toMatchObject({ status: 'open', unpushed: { sha } });
+    expect(waitingFor(state)).toBe('the host h1, to push the finished commits that it keeps');
     const offered = step(state, { type: 'offered', answer: { pushed: true, branch } }, 2_000_000);
     expect(offered).toMatchObject({ status: 'in_review', wait: { for: 'verification' }, branch, sha, attemptCount: 1 });
     expect(offered.unpushed).toBeUndefined();

@@ -145,6 +145,8 @@ function wantedBy(state: BeadState): string {
     return 'the agent';
   }
   if (state.paused) return 'heartbead resume';
+  if (state.wait === undefined && state.unpushed !== undefined)
+    return `the host ${state.unpushed.host}, to push the finished commits that it keeps`;
   switch (state.wait?.for) {
     case 'person':
       return `a person: ${state.wait.fix}`;

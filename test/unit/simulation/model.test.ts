@@ -5,6 +5,7 @@ import type { BeadState } from '../../../src/contract/index.js';
 import { ModelClock } from '../../../src/simulation/model/clock.js';
 import { brokenOnModel } from '../../../src/simulation/on-model.js';
 import { playOnModel } from '../../../src/simulation/play.js';
+import type { Played } from '../../../src/simulation/play.js';
 import { eventProblem, stateProblem } from '../../../src/simulation/rules.js';
 import { scriptOf } from '../../../src/simulation/script.js';
 import type { Script } from '../../../src/simulation/script.js';
@@ -117,6 +118,25 @@ describe('stories that random days have found', () => {
     expect(await playOnModel(script)).toMatchObject({ statuses: ['closed', 'blocked'] });
   });
 
+  it.each<[string, boolean, Played]>([
+    ['has its disk full for an hour', true, { statuses: ['closed'], attempts: 1, strays: 0 }],
+    ['has a rule against them', false, { statuses: ['blocked'], attempts: 1, strays: 0 }],
+  ])(
+    'finished commits that a remote refuses which %s are kept, offered again, and not redone',
+    async (_, mayPass, played) => {
+      const script: Script = {
+        seed: 0,
+        ...host,
+        beads: [[{ coldStart: 1_000, works: 20 * minute }]],
+        steps: [
+          { after: 5 * minute, fault: { do: 'remoteRefuses', mayPass } },
+          { after: 60 * minute, fault: { do: 'remoteTakes' } },
+        ],
+      };
+      expect(await playOnModel(script)).toMatchObject(played);
+    },
+  );
+
   it('Temporal away for a night costs no attempt', async () => {
     const script: Script = {
       seed: 0,
@@ -207,6 +227,18 @@ describe('the rules see', () => {
         },
       },
       'the loss does not count',
+    ],
+    [
+      'an agent that is started while finished commits wait to be pushed',
+      {
+        event: { type: 'dispatched', attempt: '2-abcdefgh' },
+        before: {
+          ...working,
+          current: undefined,
+          unpushed: { attempt, host: 'h', branch: 'b', sha: 's', tries: 0 },
+        } as never,
+      },
+      'wait to be pushed, and another agent is started',
     ],
     [
       'a person who is not told what to do',

@@ -15,7 +15,7 @@ describe('scripts', () => {
   it('of some hundred seeds contain every fault and every way to end', () => {
     const scripts = Array.from({ length: 500 }, (_, seed) => scriptOf(seed));
     const faults = new Set(scripts.flatMap(({ steps }) => steps.map(({ fault }) => fault.do)));
-    expect(faults.size).toBe(23);
+    expect(faults.size).toBe(25);
     const ends = new Set(scripts.flatMap(({ beads }) => beads.flat().map((agent) => agent.ends)));
     expect([...ends].sort()).toEqual([
       'auth_failed',
