@@ -5,6 +5,7 @@
  */
 import type {
   AgentStatus,
+  AttemptCell,
   BeadStatus,
   BeadView,
   ConvoyView,
@@ -62,6 +63,8 @@ export interface CardMore {
   attempt?: number;
   attempts: number;
   host?: string;
+  /** What the agent of the newest attempt runs in; absent before it is spawned. */
+  cell?: AttemptCell;
   /** In words: what the agent does, or why none runs. */
   doing: string;
   /** Since when the current attempt runs. */

@@ -1,10 +1,13 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Town } from '../client/connect.js';
-import { FleetNotFoundError, NoWorkerError } from '../client/errors.js';
+import { checkOutput } from '../client/check-log.js';
+import { ClientError, FleetNotFoundError, NoWorkerError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
 import type { MergeAtWork } from '../client/fleet.js';
+import { refusal } from '../client/refusals.js';
 import type { BeadView, RigView } from '../contract/index.js';
+import { LineCutter } from './line-cutter.js';
 
 /** Of the output of the checks so much is shown: its end. */
 const tailBytes = 64 * 1024;
@@ -19,8 +22,14 @@ export interface ChecksAnswer {
   merging?: MergeAtWork;
   /** How earlier merges ended, newest last. */
   ended: { at: number; text: string; merged: boolean }[];
-  /** The end of the output of the checks; absent when it is not on this machine. */
-  output?: { path: string; lines: { text: string; cut?: number }[] };
+  /** The end of the output of the checks, from whichever host has it. */
+  output?: {
+    /** The other host that told it. */
+    host?: string;
+    path: string;
+    lines: { text: string; cut?: number }[];
+  };
+  /** Why there is none to be read. */
   elsewhere?: string;
 }
 
@@ -33,8 +42,8 @@ export async function checksOf(town: Town, view: BeadView, deadline: number): Pr
     orUndefined(() => fleet.rig(rig)),
     orUndefined(() => fleet.merges(rig)),
   ]);
-  const path = join(town.home, 'refinery', rig, `${bead}.log`);
-  const output = await tailOf(path);
+  const checked = view.landing?.queuedSha !== undefined || view.landing?.mergedSha !== undefined;
+  const output = (await outputHere(town, rig, bead)) ?? (checked ? await outputElsewhere(town, view) : undefined);
   const merging = merges?.find(({ item }) => item === bead);
   return {
     rig,
@@ -42,11 +51,7 @@ export async function checksOf(town: Town, view: BeadView, deadline: number): Pr
     strategy: rigView?.settings.strategy,
     merging,
     ended: rigView === undefined ? [] : endedOf(rigView, bead),
-    output: output === undefined ? undefined : { path, lines: output },
-    elsewhere:
-      output === undefined && (view.landing?.queuedSha !== undefined || view.landing?.mergedSha !== undefined)
-        ? `the output of its checks is not on this machine${merging === undefined ? '' : `: host ${merging.host} has it`}`
-        : undefined,
+    ...output,
   };
 }
 
@@ -63,6 +68,30 @@ function endedOf({ merged, notMerged }: RigView, bead: string): ChecksAnswer['en
       .filter(({ item }) => item === bead)
       .map(({ at, outcome, reason }) => ({ at, merged: false, text: `${outcome.replace('_', ' ')}: ${reason}` })),
   ].sort((a, b) => a.at - b.at);
+}
+
+type Output = Pick<ChecksAnswer, 'output' | 'elsewhere'>;
+
+async function outputHere({ home }: Town, rig: string, bead: string): Promise<Output | undefined> {
+  const path = join(home, 'refinery', rig, `${bead}.log`);
+  const lines = await tailOf(path);
+  return lines && { output: { path, lines } };
+}
+
+/** It lies on the host that ran the checks: all that merge are asked. */
+async function outputElsewhere(town: Town, view: BeadView): Promise<Output> {
+  try {
+    const { host, bytes, cut } = await checkOutput(town, view);
+    const cutter = new LineCutter();
+    const lines = [...cutter.take(bytes), ...cutter.leftover()];
+    // Of a longer one the first is only the end of a line.
+    const path = `refinery/${view.rig ?? ''}/${view.bead}.log`;
+    return { output: { host, path, lines: cut ? lines.slice(1) : lines } };
+  } catch (error) {
+    const found = refusal(error);
+    if (found instanceof ClientError) return { elsewhere: found.message };
+    throw error;
+  }
 }
 
 async function tailOf(path: string): Promise<{ text: string; cut?: number }[] | undefined> {

@@ -17,6 +17,7 @@ function moreOf(view: BeadView): CardMore {
     attempt: view.current?.number,
     attempts: view.attemptCount,
     host: view.current?.host,
+    cell: (view.current ?? view.attempts.at(-1))?.cell,
     doing: doing(view),
     since: view.current?.startedAt,
     costUsd: usage.costUsd,

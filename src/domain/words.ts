@@ -1,3 +1,4 @@
+import type { AttemptCell } from '../contract/index.js';
 import { plainLine } from '../contract/index.js';
 
 /** @returns a duration in plain words, rounded to what a person needs: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`. */
@@ -39,3 +40,10 @@ export function oneLine(text: string, max = 200): string {
   const clean = plainLine(text);
   return clean.length <= max ? clean : `${clean.slice(0, max - 1)}…`;
 }
+
+/** What an agent runs in on its host. */
+export const cellWords: Record<AttemptCell, string> = {
+  sandbox: 'in a sandbox',
+  none: 'without a sandbox',
+  command: "behind its host's own command",
+};

@@ -287,6 +287,12 @@ beads:
     await town.beads.nudge(bead, 'end');
     await town.until(bead, ({ status }) => status === 'closed');
     await tab.context().close();
+    // The checks of a bead that landed ran on that host too.
+    const landed = await opened(far);
+    await landed.goto(new URL(`/bead/${id('greeting')}-words?tab=checks`, far.url).href);
+    await soon(() => landed.locator('.log').innerText()).toContain('check no conflict markers');
+    expect(await landed.locator('.panel').innerText()).toContain(`on host ${current?.host ?? '?'}`);
+    await landed.context().close();
     await far.close();
   });
 
@@ -461,6 +467,54 @@ beads:
     expect(await pause.getAttribute('aria-disabled')).toBe('true');
     await tab.context().close();
     await own.close();
+  });
+
+  test('a proxy that is trusted says who looks, and who has asked for changes; nobody else needs no token', async () => {
+    const own = await town.board({ trustProxy: true });
+    const front = new URL('/api/v1/about', own.url);
+    expect((await fetch(front)).status).toBe(401);
+    const proxied = { 'x-forwarded-host': 'board.example.org', 'x-forwarded-user': 'ada' };
+    expect(await (await fetch(front, { headers: proxied })).json()).toMatchObject({ user: 'ada' });
+    const bead = id('review');
+    const sent = await fetch(new URL(`/api/v1/beads/${bead}/request-changes`, own.url), {
+      method: 'POST',
+      headers: { ...proxied, 'content-type': 'application/json', origin: 'https://board.example.org' },
+      body: JSON.stringify({ text: 'more words' }),
+    });
+    expect([sent.status, await sent.text()]).toEqual([200, expect.any(String)]);
+    await soon(async () => (await town.beads.view(bead)).story.map(({ text }) => text).join('\n')).toMatch(/ada/);
+    await own.close();
+  });
+
+  test('the forms and the buttons of a bead do in Temporal what they say; cancel asks first', async () => {
+    await go('/sling');
+    await page.getByLabel('Title').fill('Slung by form');
+    await page.getByLabel('Repository').fill(town.repository.path);
+    await page.getByLabel('Command').fill(patient);
+    await button('Sling').click();
+    await page.locator('h1', { hasText: 'Slung by form' }).waitFor();
+    const bead = new URL(page.url()).pathname.split('/').at(-1) ?? '';
+    await town.until(bead, ({ agent, title }) => agent === 'working' && title === 'Slung by form');
+    await button('Pause').click();
+    await town.until(bead, ({ paused }) => paused);
+    await button('Resume').click();
+    await town.until(bead, ({ paused }) => !paused);
+    await button('Cancel …').click();
+    const asked = page.getByRole('dialog');
+    await asked.waitFor();
+    expect((await town.beads.view(bead)).cancelling).toBeFalsy();
+    await asked.getByRole('button', { name: /^Cancel/ }).click();
+    await soon(async () => (await town.beads.describe(bead)).execution).toBe('CANCELLED');
+
+    await go('/sling');
+    const convoy = id('drafted');
+    await page
+      .getByLabel('Its file, YAML or JSON')
+      .fill(`convoy: ${convoy}\ntitle: Drafted by form\nrig: ${lib}\nbeads:\n  - {id: one, title: The first}\n`);
+    await button('Make the draft').click();
+    await page.waitForURL(`**/convoy/${convoy}`);
+    await soon(async () => (await town.fleet.convoy(convoy)).staged).toBe(true);
+    await town.fleet.cancelConvoy(convoy);
   });
 
   test('who has no token is told what to do; a token of another start is none', async () => {

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { cellWords } from '../../domain/words.js';
 import type { Card, ConvoyRow, Front, HostsPart, RigRow, ShownProblem } from '../api-types.js';
 import { looker, post } from './api.js';
 import { beadActions } from './bead-keys.js';
@@ -319,7 +320,7 @@ function CardView({ card }: { card: Card }): JSX.Element {
       to={`/bead/${card.bead}`}
       class={`card ${card.attention === undefined ? '' : 'attention'}`}
       data-bead={card.bead}
-      title={`${card.bead}: ${card.title}`}
+      title={`${card.bead}: ${card.title}${more?.cell === undefined ? '' : ` (${cellWords[more.cell]})`}`}
     >
       <span class="title">
         <Words text={card.title} />

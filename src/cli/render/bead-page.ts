@@ -2,8 +2,8 @@ import type { Colors } from 'picocolors/types.js';
 import { endedAs } from '../../client/beads.js';
 import type { BeadDescription } from '../../client/describe.js';
 import type { BeadLook } from '../../client/look.js';
-import type { AttemptCell, AttemptRecord, BeadView, CurrentAttempt } from '../../contract/index.js';
-import { minutes } from '../../domain/words.js';
+import type { AttemptRecord, BeadView, CurrentAttempt } from '../../contract/index.js';
+import { cellWords, minutes } from '../../domain/words.js';
 import { pendingSentence } from '../../operator/doing.js';
 import { dateTime, oneLine, paintAgent, paintStatus, relative, shortSha, table, timeOfDay } from './format.js';
 
@@ -39,7 +39,7 @@ function viewPage(view: BeadView, now: number, c: Colors): string[] {
     ...field('repository', oneLine(view.repo, 1_000)),
     ...field('base', view.base),
     ...field('rig', view.rig),
-    ...field('agent', `${view.agentSpec.adapter}${cellWords(view)}`),
+    ...field('agent', `${view.agentSpec.adapter}${inWhichCell(view)}`),
     ...field('priority', String(view.priority)),
     ...field('created', `${dateTime(view.createdAt)} (${relative(view.createdAt, now)})`),
     ...field(
@@ -77,15 +77,10 @@ function attemptsTable(view: BeadView, now: number, c: Colors): string {
 }
 
 /** What the newest attempt's agent runs in; nobody knows before it is spawned. */
-function cellWords({ current, attempts }: BeadView): string {
+function inWhichCell({ current, attempts }: BeadView): string {
   const cell = (current ?? attempts.at(-1))?.cell;
-  return cell === undefined ? '' : `, ${cellTexts[cell]}`;
+  return cell === undefined ? '' : `, ${cellWords[cell]}`;
 }
-const cellTexts: Record<AttemptCell, string> = {
-  sandbox: 'in a sandbox',
-  none: 'without a sandbox',
-  command: "behind its host's own command",
-};
 
 const endedRow = (attempt: AttemptRecord): string[] => [
   attempt.id,
