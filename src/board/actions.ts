@@ -1,3 +1,4 @@
+import { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { agentSpec } from '../operator/agent-spec.js';
 import { beadIdOf } from '../operator/bead-id.js';
@@ -58,15 +59,19 @@ export class Actions {
   readonly #town: Town;
   readonly #beads: BeadClient;
   readonly #fleet: FleetClient;
+  readonly #by: string;
 
-  constructor(town: Town, deadline: number) {
+  /** @param by who acts: the server notes it with each request, and stories tell it. */
+  constructor(town: Town, deadline: number, by: string) {
+    const asThem = { ...town, client: new Client({ ...town.client.options, identity: by }) };
     this.#town = town;
-    this.#beads = new BeadClient(town, { deadline });
-    this.#fleet = new FleetClient(town, deadline);
+    this.#by = by;
+    this.#beads = new BeadClient(asThem, { deadline });
+    this.#fleet = new FleetClient(asThem, deadline);
   }
 
-  /** @param by who acts, for the bead's story. @returns the bead's sentence, or undefined for an unknown action. */
-  async onBead(bead: string, action: string, body: unknown, by: string): Promise<string | undefined> {
+  /** @returns the bead's sentence, or undefined for an unknown action. */
+  async onBead(bead: string, action: string, body: unknown): Promise<string | undefined> {
     switch (action) {
       case 'nudge':
         return this.#beads.nudge(bead, wholeComment(read(comments, body)));
@@ -81,9 +86,9 @@ export class Actions {
         return this.#beads.retry(bead);
       case 'approve':
         read(nothing, body);
-        return this.#beads.approve(bead, by);
+        return this.#beads.approve(bead, this.#by);
       case 'request-changes':
-        return this.#beads.requestChanges(bead, wholeComment(read(comments, body)), by);
+        return this.#beads.requestChanges(bead, wholeComment(read(comments, body)), this.#by);
       case 'cancel':
         read(nothing, body);
         await this.#beads.cancel(bead);

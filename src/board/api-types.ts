@@ -120,6 +120,10 @@ export interface RigRow {
     lastMerged?: { item: string; at: number; sha: string };
   };
 }
+/** The rigs of the town, by name alone. */
+export interface RigNames {
+  rigs: string[];
+}
 export interface ConvoyRow {
   convoy: string;
   title: string;
@@ -132,6 +136,8 @@ export interface Front {
   cards: Card[];
   /** There are more beads than a board looks at. */
   more: boolean;
+  /** Older ones are still being read: they come as changes. */
+  reading: boolean;
   /** All of today's, though only the newest are among the cards. */
   landedToday: number;
   problems: ShownProblem[];
@@ -206,8 +212,11 @@ export interface DiffFile {
 /** What an attempt changed. */
 export interface DiffAnswer {
   attempt: string;
-  /** `branch`: what was pushed; `saved`: the newest saved work; `live`: the working tree as it is now. */
-  source: 'branch' | 'saved' | 'live';
+  /**
+   * `branch`: what was pushed; `saved`: the newest saved work; `live`: the working tree as it is now; `landed`: what its
+   * merge brought onto the target.
+   */
+  source: 'branch' | 'saved' | 'live' | 'landed';
   /** The other host that told its working tree. */
   host?: string;
   /** What a reader must know about this answer, in a sentence. */

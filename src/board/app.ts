@@ -12,7 +12,7 @@ import { refusal } from '../client/refusals.js';
 import { beadIdProblem } from '../contract/index.js';
 import type { ConvoyView, RigView } from '../contract/index.js';
 import { storyOf } from '../domain/telling/story.js';
-import type { About, ApiError, BeadPage } from './api-types.js';
+import type { About, ApiError, BeadPage, RigNames } from './api-types.js';
 import { Actions, BadRequestError } from './actions.js';
 import { attemptDiff } from './attempt-diff.js';
 import { attemptPlace } from './attempts-here.js';
@@ -175,8 +175,17 @@ export class Board {
     api.post('/beads/:bead/:action', async (c) => {
       const bead = beadOf(c);
       return this.#acted(c, bead, async (actions) =>
-        said(await actions.onBead(bead, c.req.param('action'), await bodyOf(c), this.#who(c))),
+        said(await actions.onBead(bead, c.req.param('action'), await bodyOf(c))),
       );
+    });
+    api.get('/rigs', async (c) => {
+      const town = await link.town();
+      const rigs = await new FleetClient(town, deadline).list('rig', {
+        all: false,
+        limit: 200,
+        taskQueue: town.taskQueue,
+      });
+      return c.json({ rigs: rigs.map(({ id }) => id) } satisfies RigNames);
     });
     api.get('/rigs/:rig', async (c) =>
       c.json(await new FleetClient(await link.town(), deadline).rig(nameOf(c, 'rig'))),
@@ -227,11 +236,11 @@ export class Board {
   }
 
   #who(c: C): string {
-    return this.#options.safety.user(askedOf(c)) ?? 'an operator at the board';
+    return this.#options.safety.user(askedOf(c)) ?? 'somebody at the board';
   }
 
   async #acted(c: C, bead: string | undefined, act: (actions: Actions) => Promise<object>): Promise<Response> {
-    const answer = await act(new Actions(await this.#options.link.town(), deadline));
+    const answer = await act(new Actions(await this.#options.link.town(), deadline, this.#who(c)));
     this.#fleet.lookSoon();
     if (bead !== undefined) this.#beads.lookSoon(bead);
     return c.json(answer);

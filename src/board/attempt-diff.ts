@@ -1,17 +1,14 @@
 import { join } from 'node:path';
 import { AttemptReader } from '../client/attempt-reader.js';
 import type { Town } from '../client/connect.js';
-import { AttemptUnreadableError, ClientError, HostAwayError } from '../client/errors.js';
+import { AttemptUnreadableError, HostAwayError } from '../client/errors.js';
 import { refusal } from '../client/refusals.js';
-import { attemptRefs } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
-import { GitError, ensureCommit, exists, mirrorPath, updateMirror } from '../git/index.js';
-import { hasCommit } from '../git/commits.js';
-import { openKeeper } from '../git/keeper.js';
+import { GitError, exists, mirrorPath, updateMirror } from '../git/index.js';
 import { runGit } from '../git/run-git.js';
-import { takeSnapshot } from '../git/snapshot.js';
 import type { DiffAnswer, DiffFile } from './api-types.js';
 import type { AttemptPlace } from './attempts-here.js';
+import { NoDiffError, diffEnds } from './diff-ends.js';
 import { readChanges, readHunks, readPatch, splitPatch } from './parse-diff.js';
 import type { ChangedFile } from './parse-diff.js';
 
@@ -20,9 +17,6 @@ const mostFiles = 300;
 const mostLines = 20_000;
 /** A file with more changed lines is named, but not shown. */
 const mostLinesOfFile = 3_000;
-
-/** There is nothing to compare, or not here. */
-export class NoDiffError extends ClientError {}
 
 export interface DiffWanted {
   town: Town;
@@ -61,15 +55,14 @@ export async function attemptDiff({ town, view, place, fetch, signal }: DiffWant
     await updateMirror({ root: join(home, 'mirrors'), repo, signal });
   }
   try {
-    const head = await headOf(mirror, view, place, signal);
-    const base = await baseOf(mirror, view, place, head.sha, signal);
+    const { base, head, source, at = mirror, note: more } = await diffEnds({ home, mirror, view, place, signal });
     return {
       attempt: place.attempt,
-      source: head.source,
-      note,
+      source,
+      note: [note, more].filter((words) => words !== undefined).join('; ') || undefined,
       base,
-      head: head.sha,
-      ...(await compare(head.at ?? mirror, base, head.sha, signal)),
+      head,
+      ...(await compare(at, base, head, signal)),
     };
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
@@ -96,79 +89,10 @@ async function remoteDiff(town: Town, view: BeadView, { attempt }: AttemptPlace,
     source: 'live',
     host,
     note: more ? 'it is longer than what another host is asked for: its end is missing' : undefined,
-    base: view.current?.baseSha ?? view.baseSha ?? '',
+    base: view.baseSha ?? '',
     head: '',
     ...readPatch(Buffer.concat(pieces).toString('utf8'), mostFiles, mostLinesOfFile),
   };
-}
-
-async function headOf(
-  mirror: string,
-  view: BeadView,
-  { attempt, dir, current }: AttemptPlace,
-  signal: AbortSignal | undefined,
-): Promise<{ sha: string; source: DiffAnswer['source']; at?: string }> {
-  const record = view.attempts.find(({ id }) => id === attempt);
-  const branch = attemptRefs.branchRef(view.bead, attempt);
-  const pushed =
-    record?.sha ?? (current ? undefined : view.branch === branch.slice('refs/heads/'.length) ? view.sha : undefined);
-  if (pushed !== undefined)
-    return {
-      sha: (await ensureCommit(mirror, view.repo, { sha: pushed, ref: branch }, { signal })).sha,
-      source: 'branch',
-    };
-  if (dir !== undefined && (await exists(dir.worktree))) {
-    const keeper = await openKeeper(dir.worktree);
-    // What is not saved yet is in the keeper alone, which has everything of the mirror's as well.
-    return { sha: (await takeSnapshot(keeper, keeper.start, signal)).tree, source: 'live', at: keeper.dir };
-  }
-  const saved = current ? view.current?.checkpoint : record?.checkpoint;
-  if (saved !== undefined)
-    return { sha: (await ensureCommit(mirror, view.repo, saved, { signal })).sha, source: 'saved' };
-  throw new NoDiffError(
-    `attempt ${attempt} has neither pushed nor saved anything yet`,
-    current ? 'work is saved every few minutes, and pushed when the agent is done' : 'look at another attempt',
-  );
-}
-
-async function baseOf(
-  mirror: string,
-  view: BeadView,
-  { dir, current }: AttemptPlace,
-  head: string,
-  signal: AbortSignal | undefined,
-): Promise<string> {
-  const known = (current ? view.current?.baseSha : undefined) ?? view.baseSha;
-  if (known !== undefined && (await hasCommit({ mirror }, known, signal))) return known;
-  const branch = view.base === undefined ? undefined : `refs/remotes/origin/${view.base}`;
-  const upstream = branch ?? (await defaultBranch(mirror, signal));
-  const commit = dir !== undefined && current ? ((await openKeeper(dir.worktree)).start ?? head) : head;
-  const found = await runGit({ mirror }, ['merge-base', '--end-of-options', upstream, commit], {
-    doing: 'looking for the base',
-    signal,
-    accept: [0, 1, 128],
-  });
-  if (found.code === 0) return found.stdout.trim();
-  throw new NoDiffError(
-    'the commit that this attempt started from is not known',
-    'the board knows it when the agent has been started; look again then',
-  );
-}
-
-/** A mirror keeps no HEAD of its remote: of the usual names the one that is there. */
-async function defaultBranch(mirror: string, signal: AbortSignal | undefined): Promise<string> {
-  const { stdout } = await runGit(
-    { mirror },
-    [
-      'for-each-ref',
-      '--format=%(refname)',
-      'refs/remotes/origin/main',
-      'refs/remotes/origin/master',
-      'refs/remotes/origin/trunk',
-    ],
-    { doing: 'looking for the base branch', signal },
-  );
-  return stdout.split('\n')[0] || 'refs/remotes/origin/main';
 }
 
 /** No program of the repository's configuration takes part: neither a diff driver nor a text conversion. */

@@ -3,15 +3,23 @@ import { beadsMatching, quoted } from '../client/list.js';
 import type { BeadSummary } from '../client/list.js';
 import { beadWorkflowId, searchAttributes, workflowTypes } from '../contract/index.js';
 
-/** A board looks at so many beads: five pages of visibility. */
+/** A board looks at so many open beads, and at so many that ended today. */
 const mostBeads = 5_000;
-const pageSize = 1_000;
-/** What moves is looked at with every look; all else so often. */
+const mostEnded = 1_000;
+/**
+ * Of one page while all are read. A server may do one thing at a time with its visibility (SQLite does), and a large
+ * page would hold up the looks, and whatever else is asked, for seconds.
+ */
+const pageSize = 200;
+/** What moves is looked at with every look; all else so often, and for no more than a part of the time. */
 const sweepEvery = 15_000;
+const sweepPart = 1 / 10;
 /** All pages together: thousands of beads of a busy server take a while, and failing would show none of them. */
-const sweepDeadline = 30_000;
-/** A server's clock and ours may differ, and visibility is a moment late. */
+const sweepDeadline = 60_000;
+/** Visibility is a moment late. */
 const margin = 15_000;
+/** Until a bead has told the server's time, its clock and ours are taken to differ by less than this. */
+const clocksDiffer = 15_000;
 /** Workflow ids in one query. */
 const idsAtOnce = 100;
 
@@ -19,19 +27,31 @@ const { beadStatus, agentStatus } = searchAttributes;
 
 /**
  * The open beads of a town and those that ended today, kept up to date from visibility alone. One look costs one page
- * as long as little moves; every 15 s, and at first, all pages are read. Only the first time they are waited for: a busy
- * server takes seconds for them, and what moves meanwhile is to be seen.
+ * as long as little moves. At first, and by and by again, all pages are read, beside the looks: the first of them is
+ * waited for, and what the others hold comes with later looks.
  */
 export class BeadList {
   #beads = new Map<string, BeadSummary>();
-  #sweptAt = -Infinity;
-  #newest = 0;
+  /** All pages have been read since everything was forgotten. */
+  #complete = false;
+  #nextSweepAt = -Infinity;
   #more = false;
   #sweeping: Promise<void> | undefined;
+  #firstPage: Promise<void> | undefined;
   /** What looks have found while all pages were read. */
   #meanwhile = new Map<string, BeadSummary>();
   /** Why the last reading of all pages ended early, until a look tells it. */
   #failure: { error: unknown } | undefined;
+  readonly #clock: () => number;
+  /** The server's time is at least this much before our clock: a bead that is seen has begun by then. */
+  #ahead: number | undefined;
+  /** Our clock when the last look that succeeded began, or the reading of all pages since everything was forgotten. */
+  #lookedAt = 0;
+
+  /** @param clock a clock that never jumps, in milliseconds */
+  constructor(clock: () => number = () => performance.now()) {
+    this.#clock = clock;
+  }
 
   get beads(): ReadonlyMap<string, BeadSummary> {
     return this.#beads;
@@ -40,10 +60,17 @@ export class BeadList {
   get more(): boolean {
     return this.#more;
   }
+  /** Whether pages are still to come that nobody has seen. */
+  get reading(): boolean {
+    return !this.#complete;
+  }
 
-  /** The next look reads everything again, and waits for it. */
+  /** The next look reads everything again. */
   forget(): void {
-    this.#sweptAt = -Infinity;
+    // What is being read right now is as it is now.
+    if (this.#complete) this.#beads = new Map();
+    this.#complete = false;
+    this.#nextSweepAt = -Infinity;
   }
 
   /** Resolves when nothing is asked any more. */
@@ -53,27 +80,18 @@ export class BeadList {
 
   async look(town: Town, deadline: number, now = Date.now()): Promise<void> {
     this.#tellFailure();
-    if (now - this.#sweptAt > sweepEvery && this.#sweeping === undefined) {
-      const first = this.#sweptAt === -Infinity;
-      this.#sweeping = this.#sweep(town, Math.max(deadline, sweepDeadline), now)
-        .catch((error: unknown) => {
-          this.#failure = { error };
-        })
-        .finally(() => {
-          this.#sweeping = undefined;
-        });
-      if (!first) this.#sweptAt = now;
-    }
-    if (this.#sweptAt === -Infinity) {
-      await this.#sweeping;
-      return this.#tellFailure();
+    if (now >= this.#nextSweepAt && this.#sweeping === undefined) this.#beginSweep(town, deadline, now);
+    const began = this.#clock();
+    if (!this.#complete) {
+      await Promise.race([this.#firstPage, this.#sweeping]);
+      this.#tellFailure();
     }
     const base = ofTown(town);
-    const since = iso(this.#newest - margin);
+    const since = iso(this.#since(now));
     const looked = await beadsMatching(
       town,
       `${base} AND ((ExecutionStatus = 'Running' AND (${beadStatus} IN ('in_progress', 'in_review', 'blocked') OR ${agentStatus} != 'none')) OR (ExecutionStatus != 'ContinuedAsNew' AND (StartTime > '${since}' OR CloseTime > '${since}')))`,
-      { limit: mostBeads + pageSize, deadline },
+      { limit: mostBeads + mostEnded, deadline },
     );
     const found = new Map<string, BeadSummary>();
     for (const bead of looked.beads) keepNewest(found, bead);
@@ -84,7 +102,7 @@ export class BeadList {
       const rest = await beadsMatching(
         town,
         `${base} AND ExecutionStatus != 'ContinuedAsNew' AND WorkflowId IN (${ids.join(', ')})`,
-        { limit: pageSize, deadline },
+        { limit: mostEnded, deadline },
       );
       for (const bead of rest.beads) keepNewest(found, bead);
     }
@@ -92,6 +110,16 @@ export class BeadList {
       this.#take(bead);
       if (this.#sweeping !== undefined) this.#meanwhile.set(bead.bead, bead);
     }
+    this.#lookedAt = began;
+  }
+
+  /**
+   * @returns since when a bead may have begun or ended without a look having seen it, by the server's clock. The last
+   * look saw what visibility had by then; a server that has told no time yet has one near ours.
+   */
+  #since(now: number): number {
+    if (this.#ahead === undefined) return now - sweepEvery - clocksDiffer - margin;
+    return this.#lookedAt + this.#ahead - margin;
   }
 
   #tellFailure(): void {
@@ -100,32 +128,56 @@ export class BeadList {
     if (failure !== undefined) throw failure.error;
   }
 
-  async #sweep(town: Town, deadline: number, now: number): Promise<void> {
+  #beginSweep(town: Town, deadline: number, now: number): void {
+    const began = this.#clock();
+    if (!this.#complete) this.#lookedAt = began;
+    let firstPage = (): void => undefined;
+    this.#firstPage = new Promise((resolve) => (firstPage = resolve));
+    this.#sweeping = this.#sweep(town, Math.max(deadline, sweepDeadline), now, firstPage)
+      .then(
+        () => {
+          this.#nextSweepAt = now + Math.max(sweepEvery, (this.#clock() - began) / sweepPart);
+        },
+        (error: unknown) => {
+          this.#failure = { error };
+          this.#nextSweepAt = this.#complete ? now + sweepEvery : -Infinity;
+        },
+      )
+      .finally(() => {
+        this.#sweeping = undefined;
+      });
+  }
+
+  async #sweep(town: Town, deadline: number, now: number, firstPage: () => void): Promise<void> {
     this.#meanwhile.clear();
     const midnight = new Date(now).setHours(0, 0, 0, 0);
     const base = ofTown(town);
+    let left = pageSize;
+    const onBead = (bead: BeadSummary): void => {
+      // What a look has found since is newer than the pages.
+      if (!this.#complete && !this.#meanwhile.has(bead.bead)) this.#take(bead);
+      left -= 1;
+      if (left === 0) firstPage();
+    };
     const [open, ended] = await Promise.all([
-      beadsMatching(town, `${base} AND ExecutionStatus = 'Running'`, { limit: mostBeads, deadline }),
+      beadsMatching(town, `${base} AND ExecutionStatus = 'Running'`, { limit: mostBeads, deadline, pageSize, onBead }),
       beadsMatching(
         town,
         `${base} AND ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew' AND CloseTime > '${iso(midnight)}'`,
-        { limit: pageSize, deadline },
+        { limit: mostEnded, deadline, pageSize, onBead },
       ),
     ]);
-    const before = this.#beads;
     const meanwhile = [...this.#meanwhile.values()];
     this.#beads = new Map();
-    // What a look has found since is newer than the pages.
     for (const bead of [...ended.beads, ...open.beads, ...meanwhile]) this.#take(bead);
     this.#more = open.more || ended.more;
-    this.#sweptAt = now;
-    // A bead that began while the pages were read may be on none of them: the next looks find it by its start.
-    if (before.size > 0 || this.#beads.size === 0) this.#newest = Math.max(this.#newest, now - sweepEvery);
+    this.#complete = true;
   }
 
   #take(bead: BeadSummary): void {
     keepNewest(this.#beads, bead);
-    this.#newest = Math.max(this.#newest, bead.startedAt, bead.closedAt ?? 0);
+    const ahead = Math.max(bead.startedAt, bead.closedAt ?? 0) - this.#clock();
+    if (this.#ahead === undefined || ahead > this.#ahead) this.#ahead = ahead;
   }
 }
 

@@ -38,6 +38,8 @@ export class FleetWatch {
   readonly #views = new BeadViews();
   readonly #asked = new FleetAsked();
   readonly #asking = new Map<string, Promise<void>>();
+  /** Of those who look now. */
+  #news: FrontNews | undefined;
   /** What went wrong with a question that nobody waited for. */
   #failure: Error | undefined;
 
@@ -78,7 +80,7 @@ export class FleetWatch {
     // Who came back after a while without anybody looking begins with what is true now.
     this.#list.forget();
     this.#asked.forget();
-    const news = new FrontNews();
+    const news = (this.#news = new FrontNews());
     let troubled = false;
     listeners.first = () => news.whole();
     return async () => {
@@ -107,11 +109,11 @@ export class FleetWatch {
       this.#beside('fleet', () => this.#asked.askFleet(town, deadline, now)),
       this.#beside('hosts', () => this.#asked.askHosts(town, deadline, now, () => this.#attemptHosts())),
     ];
-    if (news.whole() === undefined) await Promise.all(beside);
-    await this.#list.look(town, deadline);
-    const { beads, more } = this.#list;
+    await Promise.all([this.#list.look(town, deadline), ...(news.whole() === undefined ? beside : [])]);
+    const { beads, more, reading } = this.#list;
     const changes = news.take(beads, (bead) => this.#views.get(bead), {
       more,
+      reading,
       problems: this.#problems(town),
       hosts: await this.#asked.hostsPart(town, this.#attemptHosts()),
       rigs: this.#asked.rigs.map(({ item, view }) => rigRow(item, view)),
@@ -191,7 +193,7 @@ export class FleetWatch {
     );
   }
 
-  /** The front as it was seen last, for a script; it is looked at when no page does so. */
+  /** The front as it was seen last and in full, for a script; it is looked at when no page does so. */
   async front(): Promise<Front> {
     return new Promise((resolve, reject) => {
       let stop = (): void => undefined;
@@ -201,9 +203,12 @@ export class FleetWatch {
         stop();
       };
       stop = this.subscribe(`script-${Math.random()}`, (news) => {
-        if (news.event === 'front') resolve(news.data);
-        else if (news.event === 'trouble') reject(new TroubleError(news.data.message, news.data.next ?? ''));
-        else return;
+        if (news.event === 'trouble') reject(new TroubleError(news.data.message, news.data.next ?? ''));
+        else {
+          const whole = this.#news?.whole();
+          if (whole?.event !== 'front' || whole.data.reading) return;
+          resolve(whole.data);
+        }
         end();
       });
       // Somebody else looks already, and the front was there at once.

@@ -7,7 +7,7 @@ import type { Trouble } from './town-link.js';
 /** What is told to those who look: everything at first, then what has changed. */
 export type FleetNews =
   | { event: 'front'; data: Front }
-  | { event: 'cards'; data: { cards: Card[]; gone: string[]; landedToday: number; more: boolean } }
+  | { event: 'cards'; data: Pick<Front, 'cards' | 'landedToday' | 'more' | 'reading'> & { gone: string[] } }
   | { event: 'problems'; data: ShownProblem[] }
   | { event: 'hosts'; data: HostsPart }
   | { event: 'rigs'; data: RigRow[] }
@@ -52,18 +52,19 @@ export class FrontNews {
     const landedToday = [...beads.values()].filter(
       ({ status, closedAt }) => status === 'closed' && (closedAt ?? 0) >= midnight,
     ).length;
-    const begun = this.#front !== undefined;
+    const before = this.#front;
     this.#front = { ...parts, landedToday, now };
     const news: FleetNews[] = [];
-    if (changed.length > 0 || gone.length > 0)
-      news.push({ event: 'cards', data: { cards: changed, gone, landedToday, more: parts.more } });
+    const { more, reading } = parts;
+    if (changed.length > 0 || gone.length > 0 || more !== before?.more || reading !== before.reading)
+      news.push({ event: 'cards', data: { cards: changed, gone, landedToday, more, reading } });
     for (const event of partNames) {
       const text = JSON.stringify(parts[event]);
       if (this.#parts[event] === text) continue;
       this.#parts[event] = text;
       news.push({ event, data: parts[event] } as FleetNews);
     }
-    const whole = begun ? undefined : this.whole();
+    const whole = before === undefined ? this.whole() : undefined;
     return whole === undefined ? news : [whole];
   }
 

@@ -45,21 +45,31 @@ export function listBeads(
   return beadsMatching(town, visibilityQuery(options), options);
 }
 
+/** How a query is read. */
+export interface ReadOptions extends Pick<ListOptions, 'limit' | 'deadline'> {
+  /** Beads of one request; 1,000 when absent, which is as much as servers give. */
+  pageSize?: number;
+  /** Called with each bead as soon as its page is there. */
+  onBead?: (bead: BeadSummary) => void;
+}
+
 /** @returns the beads that a visibility query finds, newest first, and whether there are more than the limit. */
 export async function beadsMatching(
   town: Pick<Town, 'client'>,
   query: string,
-  { limit, deadline = defaultDeadline }: Pick<ListOptions, 'limit' | 'deadline'>,
+  { limit, deadline = defaultDeadline, pageSize = 1_000, onBead }: ReadOptions,
 ): Promise<{ beads: BeadSummary[]; more: boolean }> {
   const beads: BeadSummary[] = [];
   try {
     return await within(town.client, deadline, async () => {
-      for await (const found of town.client.workflow.list({ query, pageSize: Math.min(limit + 1, 1_000) })) {
+      for await (const found of town.client.workflow.list({ query, pageSize: Math.min(limit + 1, pageSize) })) {
         const bead = beadOfWorkflowId(found.workflowId);
         // Whoever can start a workflow chooses its id: one that is no bead's id is no bead.
         if (bead === undefined || beadIdProblem(bead) !== undefined) continue;
         if (beads.length === limit) return { beads, more: true };
-        beads.push(summaryOf(bead, found));
+        const summary = summaryOf(bead, found);
+        beads.push(summary);
+        onBead?.(summary);
       }
       return { beads, more: false };
     });

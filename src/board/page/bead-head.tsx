@@ -1,7 +1,7 @@
 import type { JSX, RefObject } from 'preact';
 import type { BeadPage as Bead } from '../api-types.js';
 import type { beadActions } from './bead-keys.js';
-import { money, tokens } from './text.js';
+import { money, statusWords, tokens } from './text.js';
 import { Ago, Agent, Button, Link, RemedyButton, Status, Words, useAct, useShell } from './ui.js';
 
 type Actions = ReturnType<typeof beadActions>;
@@ -54,11 +54,13 @@ function FactsRow({ page }: { page: Bead }): JSX.Element {
 function Verdict({ page }: { page: Bead }): JSX.Element {
   return (
     <div class="verdict">
-      <strong>
-        <Words text={page.verdict} />
-      </strong>
+      {page.verdict !== page.status && page.verdict !== statusWords[page.status] && (
+        <strong>
+          <Words text={page.verdict} />
+        </strong>
+      )}
       {page.why.map((line, at) => (
-        <p key={at} class={at === 0 ? '' : 'quiet'}>
+        <p key={at} class={at === 0 ? 'reason' : 'quiet'}>
           <Words text={line} />
         </p>
       ))}

@@ -166,6 +166,7 @@ export function ConvoyPage({ convoy }: { convoy: string }): JSX.Element {
           <thead>
             <tr>
               <th>bead</th>
+              <th>title</th>
               <th>status</th>
               <th>needs</th>
               <th>why</th>
@@ -178,6 +179,9 @@ export function ConvoyPage({ convoy }: { convoy: string }): JSX.Element {
                   <Link to={`/bead/${convoy}-${bead.id}`} title={bead.title}>
                     {bead.id}
                   </Link>
+                </td>
+                <td>
+                  <Words text={bead.title} />
                 </td>
                 <td>
                   <span class={`badge ${classOf(bead)}`}>{wordOf(bead)}</span>

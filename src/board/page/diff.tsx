@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { BeadPage, DiffAnswer, DiffFile, DiffLine } from '../api-types.js';
 import type { LineComment } from '../line-comments.js';
 import { Refusal, get } from './api.js';
-import { plural, visible } from './text.js';
+import { attemptNumber, plural, visible } from './text.js';
 import { Button, Empty, Trouble, Words, useAct } from './ui.js';
 
 /** A longer file is folded at first. */
@@ -13,6 +13,7 @@ const sources = {
   branch: 'the pushed branch against its base',
   saved: 'the newest saved work against its base',
   live: 'the working tree as it is now against its base',
+  landed: 'what its merge brought onto the target',
 } as const;
 
 type Draft = LineComment & { key: string };
@@ -29,7 +30,7 @@ export function DiffTab({ page, attempt }: { page: BeadPage; attempt: string }):
   const act = useAct();
   const { state } = page;
   // A push, a new save or a new attempt is something new to see; a working tree changes without a word.
-  const key = `${attempt} ${state?.attemptCount ?? 0} ${state?.sha ?? ''} ${state?.current?.checkpoint?.sha ?? ''} ${state?.current === undefined}`;
+  const key = `${attempt} ${state?.attemptCount ?? 0} ${state?.sha ?? ''} ${state?.current?.checkpoint?.sha ?? ''} ${state?.current === undefined} ${state?.landing?.mergedSha ?? ''}`;
   useEffect(() => {
     const stop = new AbortController();
     const query = new URLSearchParams({ ...(attempt === '' ? {} : { attempt }), ...(fetch ? { fetch: '1' } : {}) });
@@ -72,7 +73,7 @@ export function DiffTab({ page, attempt }: { page: BeadPage; attempt: string }):
           <span class="minus">−{diff.removed}</span>
         </span>
         <span class="quiet">
-          attempt {diff.attempt}
+          attempt {attemptNumber(diff.attempt)}
           {diff.host === undefined ? '' : ` on host ${diff.host}`}: {sources[diff.source]}{' '}
           <code>{diff.base.slice(0, 10)}</code>
         </span>

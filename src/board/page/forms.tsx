@@ -1,17 +1,19 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { Front } from '../api-types.js';
+import type { RigNames } from '../api-types.js';
 import { Refusal, get, post } from './api.js';
 import { Button, Trouble, useShell } from './ui.js';
 
 export function SlingPage({ search }: { search: string }): JSX.Element {
   const query = new URLSearchParams(search);
-  const [front, setFront] = useState<Front>();
+  const [rigs, setRigs] = useState<string[]>([]);
   useEffect(() => {
     // Only for the choices: without them the names can be typed.
-    get<Front>('/front').then(setFront, () => undefined);
+    get<RigNames>('/rigs').then(
+      ({ rigs: found }) => setRigs(found),
+      () => undefined,
+    );
   }, []);
-  const rigs = front?.rigs.map(({ rig }) => rig) ?? [];
   return (
     <div class="forms two">
       <SlingForm rigs={rigs} rig={query.get('rig') ?? ''} />

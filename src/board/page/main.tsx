@@ -218,7 +218,7 @@ function Keys({ close }: { close: () => void }): JSX.Element {
         ))}
       </dl>
       <div class="row end">
-        <button type="button" class="button main" onClick={close}>
+        <button type="button" class="button main" onClick={(event) => event.currentTarget.closest('dialog')?.close()}>
           Close
         </button>
       </div>

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { ItemLink } from './front.js';
+import { ItemLink } from './side.js';
 import { useLook } from './live.js';
 import { Ago, Button, Empty, For, Link, Trouble, Words, useAct } from './ui.js';
 

@@ -34,6 +34,9 @@ export function tokens(count: number): string {
   return `${(count / 1_000_000).toFixed(1)}M tok`;
 }
 
+/** @returns the number of an attempt, by which a person knows it; its id begins with that. */
+export const attemptNumber = (id: string): string => id.split('-')[0] ?? id;
+
 export const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
 
 export const statusWords: Record<string, string> = {

@@ -219,8 +219,11 @@ export function Ask({ question, close }: { question: Question; close: () => void
   const dialog = useRef<HTMLDialogElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
-    dialog.current?.showModal();
+    const shown = dialog.current;
+    shown?.showModal();
     field.current?.focus();
+    // Closed by the browser itself, so that the focus goes back to where it was.
+    return () => shown?.close();
   }, []);
   const done = (): void => {
     const text = field.current?.value.trim() ?? '';
@@ -232,7 +235,7 @@ export function Ask({ question, close }: { question: Question; close: () => void
     question.then(text);
   };
   return (
-    <dialog ref={dialog} onClose={close} aria-labelledby="ask-title">
+    <dialog ref={dialog} onCancel={close} aria-labelledby="ask-title">
       <h2 id="ask-title">{question.title}</h2>
       <p>
         <Words text={question.text} />

@@ -14,6 +14,7 @@ const bead = (id: string, more: Partial<BeadSummary> = {}): BeadSummary => ({
 const beads = (...all: BeadSummary[]): Map<string, BeadSummary> => new Map(all.map((one) => [one.bead, one]));
 const parts: FrontParts = {
   more: false,
+  reading: false,
   problems: [],
   hosts: { hosts: [], taskQueue: 'town' },
   rigs: [{ rig: 'app' }],
@@ -45,6 +46,7 @@ test('everything is told first, then what has changed, then nothing', () => {
         gone: ['three'],
         landedToday: 0,
         more: false,
+        reading: false,
       },
     },
     { event: 'rigs', data: [] },
