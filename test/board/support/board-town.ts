@@ -1,12 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { BeadClient } from '../../../src/client/beads.js';
 import { FleetClient } from '../../../src/client/fleet.js';
 import type { BeadView, RigSettings } from '../../../src/contract/index.js';
+import { readConvoyFile } from '../../../src/operator/convoy-file.js';
 import { serveBoard } from '../../../src/board/serve.js';
 import type { ServedBoard, ServeOptions } from '../../../src/board/serve.js';
 import { Cli, lineOf } from '../../cli/support/cli.js';
@@ -30,6 +29,7 @@ export class BoardTown {
   readonly #boards = new Set<ServedBoard>();
   readonly #environment: Record<string, string>;
   readonly #far: Cli[] = [];
+  #maxAgents = 4;
   #worker: ChildProcess | undefined;
 
   private constructor(server: TestServer, connection: Connection) {
@@ -48,12 +48,13 @@ export class BoardTown {
 
   static async start(server: TestServer, { worker = true, maxAgents = 4 } = {}): Promise<BoardTown> {
     const town = new BoardTown(server, await Connection.connect({ address: server.address }));
-    if (worker) await town.startWorker(maxAgents);
+    town.#maxAgents = maxAgents;
+    if (worker) await town.startWorker();
     return town;
   }
 
-  async startWorker(maxAgents = 4): Promise<void> {
-    this.#worker = this.cli.start(['worker', '--max-agents', String(maxAgents)]);
+  async startWorker(): Promise<void> {
+    this.#worker = this.cli.start(['worker', '--max-agents', String(this.#maxAgents)]);
     await lineOf(this.#worker, 'stderr', /the worker polls/);
   }
 
@@ -113,19 +114,23 @@ export class BoardTown {
     );
   }
 
-  /** @returns the id of the bead. */
-  async sling(id: string, title: string, ...more: string[]): Promise<string> {
-    const where = more.includes('--rig') ? [] : ['--repo', this.repository.path];
-    const { code, stderr } = await this.cli.run(['sling', title, '--id', id, ...where, ...more]);
-    if (code !== 0) throw new Error(`sling ${id}: ${stderr}`);
-    return id;
+  /** A bead with a shell command, or with the agent of its rig. @returns its id. */
+  async sling(
+    bead: string,
+    title: string,
+    what: { rig: string } | { command: string; base?: string },
+  ): Promise<string> {
+    const { path: repo } = this.repository;
+    const more =
+      'rig' in what
+        ? { rig: what.rig, agent: { adapter: 'rig' } }
+        : { base: what.base, agent: { adapter: 'shell', command: what.command } };
+    await this.beads.start({ bead, title, repo, ...more }, this.queue);
+    return bead;
   }
 
   async convoy(text: string): Promise<void> {
-    const file = join(this.cli.home, 'convoy.yaml');
-    writeFileSync(file, text);
-    const { code, stderr } = await this.cli.run(['convoy', 'create', file]);
-    if (code !== 0) throw new Error(`convoy create: ${stderr}`);
+    await this.fleet.createConvoy(readConvoyFile(text, 'line'), this.queue);
   }
 
   /** The state of a bead, once it is as wanted. */
