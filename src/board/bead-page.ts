@@ -7,7 +7,7 @@ import { lookAt } from '../client/look.js';
 import type { BeadLook } from '../client/look.js';
 import { beadWorkflowId, isFinal } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
-import { nextDeadline, waitingFor } from '../domain/bead/deadline.js';
+import { nextBeadDeadline, waitingFor } from '../domain/bead/deadline.js';
 import { explain, verdict } from '../domain/bead/explain.js';
 import { problemsOf } from '../domain/telling/problems.js';
 import { whyNotRunning } from '../domain/telling/why-not.js';
@@ -48,7 +48,7 @@ export class BeadLooks {
       view === undefined || ended ? (running ? (description.status ?? 'open') : endedAs(description)) : view.status;
     const lines = view === undefined ? [] : explain(view, now);
     const beat = description.pendingActivities.map((activity) => pendingSentence(activity, now)).join('; ');
-    const next = view === undefined || ended ? undefined : nextDeadline(view);
+    const next = view === undefined || ended ? undefined : nextBeadDeadline(view);
     return {
       now,
       bead: this.#bead,

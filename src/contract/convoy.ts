@@ -1,6 +1,6 @@
 /** The contract of convoys. Names are wire format. @module */
 import type { MergeStrategy } from './rig.js';
-import type { AgentSpec, BeadStatus } from './types.js';
+import type { AgentSpec, BeadStatus, StoryLine } from './types.js';
 
 /** What a failed or cancelled bead means for those that need it. It never counts as done. */
 export const convoyPolicies = ['wait', 'skip-dependants', 'stop'] as const;
@@ -113,7 +113,7 @@ export interface ConvoyState {
   /** Dropped and counted: reports of unknown or removed beads, messages that could not be read. */
   strays: number;
   malformed: number;
-  story: { at: number; text: string }[];
+  story: StoryLine[];
   runs: number;
 }
 

@@ -1,5 +1,5 @@
 /** The contract of rigs and their refinery. Names are wire format. All durations are milliseconds. @module */
-import type { AgentSpec, Budgets, Clocks, Outcome, Workspace } from './types.js';
+import type { AgentSpec, Budgets, Clocks, Outcome, StoryLine, Workspace } from './types.js';
 
 /**
  * How the refinery brings a branch onto its target. `branch-only` pushes the branch and merges nothing; `pr` opens a
@@ -251,7 +251,7 @@ export interface RigState {
   attention?: 'breaker' | 'stopped' | 'merge';
   /** Messages that could not be read; dropped and counted. */
   malformed: number;
-  story: { at: number; text: string }[];
+  story: StoryLine[];
   runs: number;
 }
 

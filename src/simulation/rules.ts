@@ -3,7 +3,7 @@
  */
 import { isFinal } from '../contract/index.js';
 import type { BeadState } from '../contract/index.js';
-import { nextDeadline, waitingFor } from '../domain/index.js';
+import { nextBeadDeadline, waitingFor } from '../domain/index.js';
 import type { BeadEvent } from '../domain/index.js';
 import type { AgentLife, Status } from '../testing/index.js';
 
@@ -43,7 +43,7 @@ export function stateProblem(state: BeadState): string | undefined {
   if (status === 'closed' && (state.branch === undefined || state.sha === undefined)) return 'closed without evidence';
   if (used.agentFailures > attempts.filter(({ countedAs }) => countedAs === 'agent').length)
     return `${used.agentFailures} failures of agents are counted, more than there were`;
-  if (!isFinal(status) && nextDeadline(state) === undefined && waitingFor(state) === undefined)
+  if (!isFinal(status) && nextBeadDeadline(state) === undefined && waitingFor(state) === undefined)
     return `${status} with nothing to wait for`;
   if ((status === 'blocked' || isFinal(status)) && reason === '') return `${status} without a reason`;
   if (status === 'blocked' && (state.wait?.for !== 'person' || state.wait.fix === ''))

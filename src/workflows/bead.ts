@@ -16,7 +16,6 @@ import {
   rootCause,
   log,
   patched,
-  setDefaultSignalHandler,
   setHandler,
   uuid4,
   workflowInfo,
@@ -39,11 +38,12 @@ import {
   beadEffects,
   beadInputProblem,
   beadMeasures,
-  initialState,
+  beadPanel,
+  initialBead,
   lossRecorded,
   mayOfferAgain,
   newlyReached,
-  nextDeadline,
+  nextBeadDeadline,
   nudgeProblem,
   offerInput,
   pauseProblem,
@@ -52,9 +52,10 @@ import {
   requestChangesProblem,
   restIsOver,
   resumeProblem,
+  retriedText,
   retryBeadProblem,
   salvageInput,
-  step,
+  stepBead,
   verifyInput,
   waitsOtherwise,
 } from '../domain/index.js';
@@ -62,7 +63,8 @@ import type { BeadEffect, BeadEvent } from '../domain/index.js';
 import { hostActivities, lookForFinishedWork, verifyWork } from './activities.js';
 import { AttemptKeeper } from './keeper.js';
 import { tellConvoy, tellReached, tellRig } from './landing.js';
-import type { Keep } from './keeper.js';
+import { Listener } from './listen.js';
+import type { AttemptOwner } from './keeper.js';
 import {
   acceptedSignal,
   approveUpdate,
@@ -78,32 +80,37 @@ import {
   retryUpdate,
   stateQuery,
 } from './messages.js';
-import type { Nothing, UpdateAnswer } from './messages.js';
+import { lengthOfRun } from './run-length.js';
 import { measure } from './measure.js';
 import { Publisher } from './publish.js';
-import { goOn, listenForVersion, versionHasChanged } from './version.js';
+import { goOn, versionHasChanged } from './version.js';
 
 /** A bead: see the module's comment. */
 export async function bead(input: BeadInput): Promise<BeadResult> {
   const problem = beadInputProblem(input, (text) => new TextEncoder().encode(text).length);
   if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, failureTypes.badInput);
-  const story = new Bead(input);
+  const life = new Bead(input);
   // A cancel is an order to the bead, not an end of its code: the agent has to be gone first.
-  CancellationScope.current().cancelRequested.catch(() => story.apply({ type: 'cancel' }));
-  return CancellationScope.nonCancellable(() => story.run());
+  CancellationScope.current().cancelRequested.catch(() => life.apply({ type: 'cancel' }));
+  return CancellationScope.nonCancellable(() => life.run());
 }
 
-class Bead implements Keep {
+class Bead implements AttemptOwner {
   state: BeadState;
   readonly body: string;
   readonly #publisher = new Publisher();
-  #signals = 0;
+  readonly #listener = new Listener<BeadEvent>(
+    'bead',
+    (event) => this.apply(event),
+    // The patch: runs of before did not count what nobody knows.
+    () => patched('unknown-signals-count'),
+  );
   /** Words to the rig about the attempt under way, one after the other. */
   #telling: Promise<void> = Promise.resolve();
 
   constructor(private readonly input: BeadInput) {
     // Without the rules that came later: which hold is decided where they first make a difference (`apply`).
-    this.state = input.carried ?? { ...initialState(input, Date.now()), lossRule: undefined, paceRule: undefined };
+    this.state = input.carried ?? { ...initialBead(input, Date.now()), lossRule: undefined, paceRule: undefined };
     this.body = input.body ?? '';
     this.#listen();
     this.apply(input.carried ? { type: 'renewed' } : { type: 'tick' });
@@ -114,25 +121,26 @@ class Bead implements Keep {
     const before = this.state;
     // A history of an earlier version, whose patch is missing, keeps its reading.
     const event = readByRules(before, told, patched);
-    this.state = step(before, event, Date.now());
+    this.state = stepBead(before, event, Date.now());
     // The patch: runs of before took an agent's first word for the end of a row of losses.
     if (
       before.lossRule === undefined &&
       lossRecorded(before, this.state) &&
       patched('losses-count-until-work-is-saved')
     )
-      this.state = step({ ...before, lossRule: 'saved' }, event, Date.now());
+      this.state = stepBead({ ...before, lossRule: 'saved' }, event, Date.now());
     // The patch: in runs of before, saved work was followed by the next paid start at once, however often.
     const ended = before.paceRule === undefined && this.state.current === undefined;
     const spaced = !ended
       ? this.state
-      : step({ ...before, lossRule: this.state.lossRule, paceRule: 'spaced' }, event, Date.now());
+      : stepBead({ ...before, lossRule: this.state.lossRule, paceRule: 'spaced' }, event, Date.now());
     if (waitsOtherwise(before, this.state, spaced) && patched('paid-starts-are-spaced')) this.state = spaced;
     const reached = newlyReached(before, this.state);
     if (reached !== undefined && patched('a-try-tells-how-far-it-gets'))
       this.#telling = this.#telling.then(() => tellReached(this.state, reached));
     measure(beadMeasures(before, this.state, Date.now()));
-    this.#publisher.publish(this.state);
+    const { status: beadStatus, agent: agentStatus, attention } = this.state;
+    this.#publisher.publish({ beadStatus, agentStatus, attention }, () => beadPanel(this.state));
   }
 
   async run(): Promise<BeadResult> {
@@ -174,10 +182,11 @@ class Bead implements Keep {
 
   /** Not while stopping: the run that asked the host to stop must also receive the answer. */
   renewing(): boolean {
-    const info = workflowInfo();
-    const full =
-      info.continueAsNewSuggested || info.historyLength > limits.historyEvents || this.#signals > limits.signalsPerRun;
-    return (full || versionHasChanged()) && this.state.current?.stopping === undefined && !this.state.cancelling;
+    return (
+      lengthOfRun(this.#listener.signals, limits.signalsPerRun) !== 'fine' &&
+      this.state.current?.stopping === undefined &&
+      !this.state.cancelling
+    );
   }
 
   async #renew(): Promise<never> {
@@ -197,7 +206,7 @@ class Bead implements Keep {
   /** Nothing to do until somebody says something or a back-off is over. */
   async #rest(): Promise<void> {
     const rested = this.state;
-    const deadline = nextDeadline(rested);
+    const deadline = nextBeadDeadline(rested);
     const moved = (): boolean => restIsOver(rested, this.state) || this.renewing();
     if (deadline === undefined) await condition(moved);
     else await condition(moved, Math.max(deadline.at - Date.now(), 1), { summary: 'back-off before the next attempt' });
@@ -284,148 +293,116 @@ class Bead implements Keep {
     };
   }
 
-  /** Signal handlers never throw and never trust their payload: a throw would wedge the workflow. */
   #listen(): void {
-    const read =
-      <T>(name: string, reader: (payload: unknown) => T | string, take: (value: T) => void) =>
-      (payload?: unknown): void => {
-        this.#signals += 1;
-        const value = reader(payload);
-        if (typeof value !== 'string') return take(value);
-        log.warn('a message that cannot be read was dropped', { name, problem: value });
-        this.apply({ type: 'malformed', message: name, problem: value });
-      };
-    setHandler(
+    const listener = this.#listener;
+    listener.signal(
       heartbeatSignal,
-      read(heartbeatSignal.name, readHeartbeat, (signal) => this.apply({ type: 'heartbeat', signal })),
-      { description: 'The agent of an attempt is alive, and what it does. Sent by its runner.' },
+      readHeartbeat,
+      (signal) => ({ type: 'heartbeat', signal }),
+      'The agent of an attempt is alive, and what it does. Sent by its runner.',
     );
-    setHandler(
+    listener.signal(
       acceptedSignal,
-      read(acceptedSignal.name, readAccepted, (signal) => this.apply({ type: 'accepted', signal })),
-      { description: 'A host has taken the attempt and prepares it. Sent by startAgent.' },
+      readAccepted,
+      (signal) => ({ type: 'accepted', signal }),
+      'A host has taken the attempt and prepares it. Sent by startAgent.',
     );
-    setHandler(
+    listener.signal(
       noteSignal,
-      read(noteSignal.name, readNote, (note) => this.apply({ type: 'note', note })),
-      { description: 'The agent notes something for people and later attempts, or asks for help.' },
+      readNote,
+      (note) => ({ type: 'note', note }),
+      'The agent notes something for people and later attempts, or asks for help.',
     );
     if (this.input.rig !== undefined) {
-      setHandler(
+      listener.signal(
         grantedSignal,
-        read(grantedSignal.name, readGranted, (grant) => this.apply({ type: 'granted', grant })),
-        { description: 'The rig grants one attempt, with its settings. Sent by the rig.' },
+        readGranted,
+        (grant) => ({ type: 'granted', grant }),
+        'The rig grants one attempt, with its settings. Sent by the rig.',
       );
-      setHandler(
+      listener.signal(
         causeGoneSignal,
-        read(causeGoneSignal.name, readCauseGone, () => this.apply({ type: 'causeGone' })),
-        { description: 'What had blocked this bead and others is mended. Sent by the rig.' },
+        readCauseGone,
+        () => ({ type: 'causeGone' }),
+        'What had blocked this bead and others is mended. Sent by the rig.',
       );
-      setHandler(
+      listener.signal(
         mergeEndedSignal,
-        read(mergeEndedSignal.name, readMergeEnded, (ended) => this.apply({ type: 'mergeEnded', ended })),
-        { description: 'How the merge of this bead ended. Sent by the rig.' },
+        readMergeEnded,
+        (ended) => ({ type: 'mergeEnded', ended }),
+        'How the merge of this bead ended. Sent by the rig.',
       );
     }
-    listenForVersion(() => (this.#signals += 1));
-    setDefaultSignalHandler((name) => {
-      log.warn('a signal that no bead knows was dropped', { name });
-      this.apply({ type: 'malformed', message: name, problem: 'unknown signal' });
-    });
+    listener.others();
     setHandler(stateQuery, (): BeadView => this.#view(), {
       description: 'The full state: status, clocks and next deadline, attempts with outcomes, branch and commit.',
     });
+    this.#listenToOperators();
+  }
 
-    const refuse = (text: string): never => {
-      throw ApplicationFailure.nonRetryable(text, 'Refused');
-    };
-    const unless = (problem: string | undefined): void => {
-      if (problem !== undefined) refuse(problem);
-    };
-    setHandler(
+  #listenToOperators(): void {
+    const listener = this.#listener;
+    listener.update(
       nudgeUpdate,
-      (given): UpdateAnswer => {
+      'Say something to the agent: {"text": "…"}.',
+      (given) => nudgeProblem(this.state, given?.text),
+      ({ text }) => {
         this.apply({
           type: 'nudge',
-          message: { id: currentUpdateInfo()?.id ?? uuid4(), text: given.text, from: 'operator', at: Date.now() },
+          message: { id: currentUpdateInfo()?.id ?? uuid4(), text, from: 'operator', at: Date.now() },
         });
         return {
           text: this.state.current?.spawnedAt === undefined ? 'kept for the next agent' : 'on its way to the agent',
         };
       },
-      {
-        description: 'Say something to the agent: {"text": "…"}.',
-        validator: (given) => unless(nudgeProblem(this.state, given?.text)),
-      },
     );
-    setHandler(
+    listener.update(
       retryUpdate,
-      (given): UpdateAnswer => {
+      'Try a blocked or backing-off bead again at once. {"now": true} also gives up a suspect attempt: its agent may still run on a host out of reach, frozen by its lease at the latest after orphanGrace.',
+      (given) => retryBeadProblem(this.state, given?.now === true),
+      (given) => {
         this.apply({ type: 'retry', now: given?.now === true });
         // The patch: runs of before did such work anew.
         if (mayOfferAgain(this.state) && patched('a-retry-offers-verified-work')) this.apply({ type: 'offeredAgain' });
-        return {
-          text: this.state.current
-            ? this.state.reason
-            : this.state.landing?.retried === true && this.state.wait === undefined
-              ? 'its rig is asked for the next attempt'
-              : this.state.unpushed !== undefined
-                ? `the finished commits on ${this.state.unpushed.host} are pushed first`
-                : this.state.wait?.for === 'merge'
-                  ? 'its verified work goes back into the merge queue'
-                  : 'the next attempt starts',
-        };
-      },
-      {
-        description:
-          'Try a blocked or backing-off bead again at once. {"now": true} also gives up a suspect attempt: its agent may still run on a host out of reach, frozen by its lease at the latest after orphanGrace.',
-        validator: (given) => unless(retryBeadProblem(this.state, given?.now === true)),
+        return { text: retriedText(this.state) };
       },
     );
-    setHandler(
+    listener.update(
       approveUpdate,
-      (given): UpdateAnswer => {
+      'Approve the work at its verified commit, so that it is merged: {"by": "…"}.',
+      () => approveProblem(this.state),
+      (given) => {
         // From a form in the Web UI it may come without anything.
         const by: unknown = (given as { by?: unknown } | null | undefined)?.by;
         this.apply({ type: 'approve', by: typeof by === 'string' && by.trim() !== '' ? clip(by, 100) : 'an operator' });
         return { text: `approved at ${this.state.sha?.slice(0, 12) ?? ''}; it is in the merge queue` };
       },
-      {
-        description: 'Approve the work at its verified commit, so that it is merged: {"by": "…"}.',
-        validator: (_given) => unless(approveProblem(this.state)),
-      },
     );
-    setHandler(
+    listener.update(
       requestChangesUpdate,
-      (given): UpdateAnswer => {
-        this.apply({ type: 'requestChanges', feedback: given.feedback });
+      'Send the work back with advice: {"feedback": "…"}.',
+      (given) => requestChangesProblem(this.state, given?.feedback),
+      ({ feedback }) => {
+        this.apply({ type: 'requestChanges', feedback });
         return { text: this.state.reason };
       },
-      {
-        description: 'Send the work back with advice: {"feedback": "…"}.',
-        validator: (given) => unless(requestChangesProblem(this.state, given?.feedback)),
-      },
     );
-    setHandler(
+    listener.update(
       pauseUpdate,
-      async (_: Nothing): Promise<UpdateAnswer> => {
+      'Freeze the agent (SIGSTOP) and all clocks; no attempt starts until resume.',
+      () => pauseProblem(this.state),
+      async () => {
         this.apply({ type: 'pause' });
         return { text: await this.#heard(true) };
       },
-      {
-        description: 'Freeze the agent (SIGSTOP) and all clocks; no attempt starts until resume.',
-        validator: (_: Nothing) => unless(pauseProblem(this.state)),
-      },
     );
-    setHandler(
+    listener.update(
       resumeUpdate,
-      async (_: Nothing): Promise<UpdateAnswer> => {
+      'Let a paused bead go on.',
+      () => resumeProblem(this.state),
+      async () => {
         this.apply({ type: 'resume' });
         return { text: await this.#heard(false) };
-      },
-      {
-        description: 'Let a paused bead go on.',
-        validator: (_: Nothing) => unless(resumeProblem(this.state)),
       },
     );
   }
@@ -449,7 +426,7 @@ class Bead implements Keep {
   }
 
   #view(): BeadView {
-    const deadline = nextDeadline(this.state);
+    const deadline = nextBeadDeadline(this.state);
     return { ...this.state, now: Date.now(), ...(deadline ? { deadline } : {}) };
   }
 }

@@ -14,7 +14,6 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   log,
-  setDefaultSignalHandler,
   setHandler,
   sleep,
   workflowInfo,
@@ -39,21 +38,24 @@ import type {
 } from '../contract/index.js';
 import {
   addProblem,
-  convoyDetails,
-  convoyErrands,
+  convoyEffects,
+  convoyLookEvery,
+  convoyLooks,
+  convoyPanel,
   convoyProblem,
   convoyProgress,
   initialConvoy,
   landingItem,
-  looksNeeded,
-  personNeeded,
+  pauseConvoyProblem,
   removeProblem,
+  resumeConvoyProblem,
   retryProblem,
+  startConvoyProblem,
   stepConvoy,
   waitingReason,
 } from '../domain/index.js';
-import type { ConvoyErrand, ConvoyEvent } from '../domain/index.js';
-import { ConvoyErrands } from './convoy-errands.js';
+import type { ConvoyEvent, RunLength } from '../domain/index.js';
+import { ConvoyEffects } from './convoy-effects.js';
 import {
   addBeadUpdate,
   beadReportSignal,
@@ -64,37 +66,31 @@ import {
   retryBeadUpdate,
   startConvoyUpdate,
 } from './convoy-messages.js';
-import { Errands } from './errands.js';
+import { EffectRunner } from './effect-runner.js';
 import { lookAt } from './fleet-activities.js';
-import { FleetPublisher } from './fleet-publish.js';
+import { Listener } from './listen.js';
 import { mergeEndedSignal } from './messages.js';
-import type { Nothing, UpdateAnswer } from './messages.js';
-import { runLength } from './run-length.js';
-import { goOn, listenForVersion } from './version.js';
-
-/**
- * A bead that was terminated tells nobody. Its convoy may hear of it late: nothing is held by it, as a slot would be.
- */
-const lookEvery = 5 * 60_000;
-/** Starts under way at once: hundreds of beads may become ready in one moment, and each is a request or two. */
-const startsAtOnce = 20;
+import type { UpdateAnswer } from './messages.js';
+import { Publisher } from './publish.js';
+import { lengthOfRun } from './run-length.js';
+import { goOn } from './version.js';
 
 /** A convoy: see the module's comment. */
 export async function convoy(input: ConvoyInput): Promise<ConvoyResult> {
   const problem = input?.carried === undefined ? convoyProblem(input?.spec) : undefined;
   if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, failureTypes.badInput);
-  const story = new Convoy(input);
+  const life = new Convoy(input);
   // A cancel is an order to the convoy: its beads have to be gone first.
-  CancellationScope.current().cancelRequested.catch(() => story.apply({ type: 'cancel' }));
-  return CancellationScope.nonCancellable(() => story.run());
+  CancellationScope.current().cancelRequested.catch(() => life.apply({ type: 'cancel' }));
+  return CancellationScope.nonCancellable(() => life.run());
 }
 
 class Convoy {
   state: ConvoyState;
-  readonly #publisher = new FleetPublisher();
-  readonly #errands = new Errands();
-  readonly #does = new ConvoyErrands(this);
-  #signals = 0;
+  readonly #publisher = new Publisher();
+  readonly #listener = new Listener<ConvoyEvent>('convoy', (event) => this.apply(event));
+  readonly #effects = new EffectRunner();
+  readonly #does = new ConvoyEffects(this);
   #changes = 0;
 
   constructor(private readonly input: ConvoyInput) {
@@ -107,11 +103,8 @@ class Convoy {
   apply(event: ConvoyEvent): void {
     this.state = stepConvoy(this.state, event, Date.now());
     this.#changes += 1;
-    const { state } = this;
-    this.#publisher.publish(
-      { status: state.status, rig: state.rig, convoy: state.convoy, attention: state.attention },
-      () => convoyDetails(this.state),
-    );
+    const { status: beadStatus, rig, convoy, attention } = this.state;
+    this.#publisher.publish({ beadStatus, rig, convoy, attention }, () => convoyPanel(this.state));
   }
 
   async run(): Promise<ConvoyResult> {
@@ -124,20 +117,19 @@ class Convoy {
   async #run(): Promise<ConvoyResult> {
     for (;;) {
       const before = this.#changes;
-      const length = runLength(this.#signals);
+      const length = this.#length();
       // What may still be under way (a question to the remote) matters to nobody any more.
       if (this.state.endedAt !== undefined) return this.#end();
-      // All errands are short; what is not begun now is in the state and begun by the next run.
-      if (length !== 'fine' && this.#errands.idle) await this.#renew();
-      if (length === 'fine') for (const errand of convoyErrands(this.state)) this.#begin(errand);
+      if (length !== 'fine' && this.#effects.idle) await this.#renew();
+      for (const effect of convoyEffects(this.state, { length, underWay: this.#effects.underWay }))
+        this.#effects.begin(effect.key, () => this.#does.do(effect));
       if (this.#changes === before)
-        await this.#errands.orWhen(() => this.#changes !== before || runLength(this.#signals) !== length);
+        await this.#effects.orWhen(() => this.#changes !== before || this.#length() !== length);
     }
   }
 
-  #begin(errand: ConvoyErrand): void {
-    if (errand.do === 'start' && this.#errands.count >= startsAtOnce) return;
-    this.#errands.begin(errand.key, () => this.#does.do(errand));
+  #length(): RunLength {
+    return lengthOfRun(this.#listener.signals);
   }
 
   async #renew(): Promise<never> {
@@ -162,9 +154,9 @@ class Convoy {
 
   async #lookAround(): Promise<never> {
     for (;;) {
-      await condition(() => looksNeeded(this.state));
-      await sleep(lookEvery, { summary: 'do the beads that run still live?' });
-      if (runLength(this.#signals) === 'fine') await this.look();
+      await condition(() => convoyLooks(this.state));
+      await sleep(convoyLookEvery, { summary: 'do the beads that run still live?' });
+      if (this.#length() === 'fine') await this.look();
     }
   }
 
@@ -202,33 +194,21 @@ class Convoy {
     }
   }
 
-  /** Signal handlers never throw and never trust their payload: a throw would wedge the workflow. */
   #listen(): void {
-    const read =
-      <T>(name: string, reader: (payload: unknown) => T | string, event: (value: T) => ConvoyEvent) =>
-      (payload?: unknown): void => {
-        this.#signals += 1;
-        const value = reader(payload);
-        if (typeof value !== 'string') return this.apply(event(value));
-        log.warn('a message that cannot be read was dropped', { name, problem: value });
-        this.apply({ type: 'malformed', message: name, problem: value });
-      };
-    setHandler(
+    const listener = this.#listener;
+    listener.signal(
       beadReportSignal,
-      read(beadReportSignal.name, readBeadReport, (report) => ({ type: 'report', report })),
-      { description: 'How a bead of the convoy stands now, or how it ended. Sent by the bead.' },
+      readBeadReport,
+      (report) => ({ type: 'report', report }),
+      'How a bead of the convoy stands now, or how it ended. Sent by the bead.',
     );
-    setHandler(
+    listener.signal(
       mergeEndedSignal,
-      read(mergeEndedSignal.name, readMergeEnded, (ended) => ({ type: 'mergeEnded', ended })),
-      { description: 'How the landing of the integration branch ended. Sent by the rig.' },
+      readMergeEnded,
+      (ended) => ({ type: 'mergeEnded', ended }),
+      'How the landing of the integration branch ended. Sent by the rig.',
     );
-    listenForVersion(() => (this.#signals += 1));
-    setDefaultSignalHandler((name) => {
-      this.#signals += 1;
-      log.warn('a signal that no convoy knows was dropped', { name });
-      this.apply({ type: 'malformed', message: name, problem: 'unknown signal' });
-    });
+    listener.others();
     setHandler(convoyStateQuery, (): ConvoyView => this.#view(), {
       description: 'The full state: beads with status and needs, what each waits for, progress, landing.',
     });
@@ -236,77 +216,43 @@ class Convoy {
   }
 
   #listenToOperators(): void {
-    const refuse = (text: string | undefined): void => {
-      if (text !== undefined) throw ApplicationFailure.nonRetryable(text, 'Refused');
+    const listener = this.#listener;
+    const take = (event: ConvoyEvent): UpdateAnswer => {
+      this.apply(event);
+      return { text: `${this.state.status}: ${this.state.reason}` };
     };
-    const alive = (): void => {
-      const { endedAt, ending, status, reason } = this.state;
-      if (endedAt !== undefined || ending !== undefined) refuse(`the convoy is ${status}: ${reason}`);
-    };
-    const answer = (): UpdateAnswer => ({ text: `${this.state.status}: ${this.state.reason}` });
-    setHandler(
+    listener.update(
       startConvoyUpdate,
-      (_: Nothing): UpdateAnswer => {
-        this.apply({ type: 'start' });
-        return answer();
-      },
-      {
-        description: 'Start a staged convoy; also tries again what waits for a person.',
-        validator: (_: Nothing) => {
-          alive();
-          if (!this.state.staged && personNeeded(this.state).length === 0)
-            refuse('the convoy has been started already');
-        },
-      },
+      'Start a staged convoy; also tries again what waits for a person.',
+      () => startConvoyProblem(this.state),
+      () => take({ type: 'start' }),
     );
-    setHandler(
+    listener.update(
       pauseConvoyUpdate,
-      (_: Nothing): UpdateAnswer => {
-        this.apply({ type: 'pause' });
-        return answer();
-      },
-      {
-        description: 'Nothing new starts until resume; what runs goes on.',
-        validator: (_: Nothing) => {
-          alive();
-          if (this.state.paused) refuse('the convoy is already paused');
-        },
-      },
+      'Nothing new starts until resume; what runs goes on.',
+      () => pauseConvoyProblem(this.state),
+      () => take({ type: 'pause' }),
     );
-    setHandler(
+    listener.update(
       resumeConvoyUpdate,
-      (_: Nothing): UpdateAnswer => {
-        this.apply({ type: 'resume' });
-        return answer();
-      },
-      {
-        description: 'Let a paused convoy go on; also tries again a failed preparation, start or landing.',
-        validator: (_: Nothing) => {
-          alive();
-          if (!this.state.paused && personNeeded(this.state).length === 0)
-            refuse('the convoy is neither paused nor waits for a person');
-        },
-      },
+      'Let a paused convoy go on; also tries again a failed preparation, start or landing.',
+      () => resumeConvoyProblem(this.state),
+      () => take({ type: 'resume' }),
     );
-    setHandler(
+    listener.update(
       addBeadUpdate,
-      ({ bead }): UpdateAnswer => {
+      'Add a bead: {"bead": {"id": "…", "title": "…", "needs": ["…"]}}.',
+      (given) => addProblem(this.state, given?.bead),
+      ({ bead }) => {
         this.apply({ type: 'addBead', bead });
         return { text: `${bead.id} is part of the convoy: ${waitingReason(this.state, bead.id) ?? 'it is skipped'}` };
       },
-      {
-        description: 'Add a bead: {"bead": {"id": "…", "title": "…", "needs": ["…"]}}.',
-        validator: (given) =>
-          refuse(
-            typeof given?.bead === 'object' && given.bead !== null
-              ? addProblem(this.state, given.bead)
-              : 'a bead is added by {"bead": {"id": "…", "title": "…", "needs": []}}',
-          ),
-      },
     );
-    setHandler(
+    listener.update(
       removeBeadUpdate,
-      ({ id, release }): UpdateAnswer => {
+      'Take a bead out, and cancel it if it runs: {"id": "…"}. {"release": true}: those that need it go on without it.',
+      (given) => removeProblem(this.state, given?.id, given?.release === true),
+      ({ id, release }) => {
         this.apply({ type: 'removeBead', id, release: release === true });
         return {
           text: this.state.beads.some((bead) => bead.id === id)
@@ -314,21 +260,14 @@ class Convoy {
             : `${id} is no longer part of the convoy`,
         };
       },
-      {
-        description:
-          'Take a bead out, and cancel it if it runs: {"id": "…"}. {"release": true}: those that need it go on without it.',
-        validator: (given) => refuse(removeProblem(this.state, given?.id, given?.release === true)),
-      },
     );
-    setHandler(
+    listener.update(
       retryBeadUpdate,
-      ({ id }): UpdateAnswer => {
+      'Start a failed or cancelled bead again, as a new workflow: {"id": "…"}.',
+      (given) => retryProblem(this.state, given?.id),
+      ({ id }) => {
         this.apply({ type: 'retryBead', id });
         return { text: `${id} ${waitingReason(this.state, id) ?? 'is to be started again'}` };
-      },
-      {
-        description: 'Start a failed or cancelled bead again, as a new workflow: {"id": "…"}.',
-        validator: (given) => refuse(retryProblem(this.state, given?.id)),
       },
     );
   }

@@ -13,7 +13,7 @@ import {
   firesInVain,
   hostAnswersWithin,
   hostInput,
-  nextDeadline,
+  nextBeadDeadline,
   outageShown,
   startEffect,
   startInput,
@@ -24,7 +24,7 @@ import { hostActivities, startAgent, startAgentOptions } from './activities.js';
 import { eventOfFailure } from './failures.js';
 
 /** What the keeper needs of the bead that owns it. */
-export interface Keep {
+export interface AttemptOwner {
   readonly state: BeadState;
   readonly body: string;
   apply(event: BeadEvent): void;
@@ -36,20 +36,20 @@ export class AttemptKeeper {
   /** Holds `startAgent`; cancelled when the attempt is to stop. */
   readonly #scope = new CancellationScope();
   /**
-   * Holds the errands to the host; cancelled when the attempt is over, so that a host that does not answer holds
+   * Holds what is asked of the host; cancelled when the attempt is over, so that a host that does not answer holds
    * nothing up.
    */
-  readonly #errandScope = new CancellationScope();
+  readonly #hostScope = new CancellationScope();
   readonly #town = workflowInfo().taskQueue;
   /** Host activities under way; continue-as-new waits for them. */
-  #errands = 0;
+  #atHost = 0;
   /** Keys of what is under way. */
   readonly #atWork = new Set<string>();
   /** A part has failed by a fault of ours. */
   #broken: { error: unknown } | undefined;
 
   constructor(
-    private readonly bead: Keep,
+    private readonly bead: AttemptOwner,
     private readonly attempt: string,
   ) {}
 
@@ -73,7 +73,7 @@ export class AttemptKeeper {
     }
     // What watched the attempt ends with it, or with this run.
     this.#scope.cancel();
-    this.#errandScope.cancel();
+    this.#hostScope.cancel();
     if (this.#broken !== undefined) throw this.#broken.error;
     await Promise.all(parts);
   }
@@ -105,7 +105,7 @@ export class AttemptKeeper {
   }
 
   #over(): boolean {
-    return this.#current() === undefined || (this.bead.renewing() && this.#errands === 0);
+    return this.#current() === undefined || (this.bead.renewing() && this.#atHost === 0);
   }
 
   /** A part that ends by the keeper's own cancellation has done its duty. */
@@ -176,7 +176,7 @@ export class AttemptKeeper {
       this.bead.apply({ type: 'tick' });
       if (this.#over()) return;
       // After the tick no deadline lies in the past: how late the timer fires is all its own.
-      const armed = nextDeadline(this.bead.state);
+      const armed = nextBeadDeadline(this.bead.state);
       const sooner = (): boolean => comesSooner(this.bead.state, armed);
       if (armed === undefined) {
         await condition(() => this.#over() || sooner());
@@ -211,7 +211,7 @@ export class AttemptKeeper {
         continue;
       }
       const { outcome, reason } = attempt.stopping;
-      await this.#errand(async () => {
+      await this.#askHost(async () => {
         const answer = await hostActivities(
           host,
           this.#town,
@@ -232,7 +232,7 @@ export class AttemptKeeper {
 
   /** Tells the host when the bead's pause and what the host knows of it differ. */
   async #tellPause({ host, paused }: Extract<BeadEffect, { do: 'tellPause' }>): Promise<void> {
-    const told = await this.#errand(async () => {
+    const told = await this.#askHost(async () => {
       await hostActivities(host, this.#town, this.bead.state.clocks, hostAnswersWithin).pauseAttempt.executeWithOptions(
         { summary: paused ? 'pause the agent' : 'let the agent go on' },
         [{ ...hostInput(this.bead.state, this.attempt), paused }],
@@ -247,7 +247,7 @@ export class AttemptKeeper {
     host,
     message: { deliveredTo: _, ...message },
   }: Extract<BeadEffect, { do: 'deliver' }>): Promise<void> {
-    const delivered = await this.#errand(async () => {
+    const delivered = await this.#askHost(async () => {
       await hostActivities(
         host,
         this.#town,
@@ -265,10 +265,10 @@ export class AttemptKeeper {
    * Runs a host activity that may fail: the state still asks for it, so it is tried again. @returns whether it went
    * well.
    */
-  async #errand(run: () => Promise<void>, unreachable?: string): Promise<boolean> {
-    this.#errands += 1;
+  async #askHost(run: () => Promise<void>, unreachable?: string): Promise<boolean> {
+    this.#atHost += 1;
     try {
-      await this.#errandScope.run(run);
+      await this.#hostScope.run(run);
       return true;
     } catch (error) {
       if (isCancellation(error)) throw error;
@@ -276,7 +276,7 @@ export class AttemptKeeper {
       if (unreachable !== undefined) this.bead.apply({ type: 'unreachable', attempt: this.attempt, text: unreachable });
       return false;
     } finally {
-      this.#errands -= 1;
+      this.#atHost -= 1;
     }
   }
 

@@ -16,14 +16,12 @@ import {
   isCancellation,
   log,
   proxyActivities,
-  setDefaultSignalHandler,
   setHandler,
   sleep,
 } from '@temporalio/workflow';
 import {
   clip,
   failureTypes,
-  mergedBy,
   readMergeRequest,
   readProbeProgress,
   readReturnSlot,
@@ -41,28 +39,32 @@ import type {
   RunningMerge,
 } from '../contract/index.js';
 import {
-  changeSettings,
-  holders,
+  configureProblem,
   initialRig,
+  mergeKey,
+  mergesToInterrupt,
   nextRigDeadline,
-  readyMerges,
-  rigDetails,
-  rigErrands,
+  pauseRigProblem,
+  removeRigProblem,
+  resumeRigProblem,
+  rigDrains,
+  rigEffects,
+  rigHolders,
   rigInputProblem,
-  rigInUse,
+  rigLookEvery,
   rigMeasures,
   rigOver,
-  rigSettingsProblem,
+  rigPanel,
   rigStatus,
   stepRig,
 } from '../domain/index.js';
 import { checksOf, workspaceOf } from '../domain/rig/settings.js';
-import type { RigErrand, RigEvent } from '../domain/index.js';
-import { Errands } from './errands.js';
+import type { MergeUnderWay, RigEffect, RigEvent, RigRun, RunLength } from '../domain/index.js';
+import { EffectRunner } from './effect-runner.js';
 import { lookAt, mergeOptions } from './fleet-activities.js';
-import { FleetPublisher } from './fleet-publish.js';
+import { Listener } from './listen.js';
 import { measure } from './measure.js';
-import type { Nothing, UpdateAnswer } from './messages.js';
+import { Publisher } from './publish.js';
 import {
   askSlotSignal,
   configureUpdate,
@@ -75,13 +77,8 @@ import {
   rigStateQuery,
   withdrawMergeSignal,
 } from './rig-messages.js';
-import { runLength } from './run-length.js';
-import { goOn, listenForVersion } from './version.js';
-
-/** A dead holder blocks a place for so long at most. Only while something is held: about ten history events a look. */
-const lookEvery = 60_000;
-/** Of one look; more are left to the next one. The holders of slots and of running merges come first. */
-const looksAtOnce = 500;
+import { lengthOfRun } from './run-length.js';
+import { goOn } from './version.js';
 
 const { merge: mergeActivity } = proxyActivities<RefineryActivities>({ startToCloseTimeout: '1 day' });
 
@@ -89,28 +86,24 @@ const { merge: mergeActivity } = proxyActivities<RefineryActivities>({ startToCl
 export async function rig(input: RigInput): Promise<RigResult> {
   const problem = rigInputProblem(input);
   if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, failureTypes.badInput);
-  const story = new Rig(input);
+  const life = new Rig(input);
   let cancelled = false;
   // A cancel is an order to the rig: what it holds for others has to be settled first.
   CancellationScope.current().cancelRequested.catch(() => {
     cancelled = true;
-    story.apply({ type: 'removed', reason: 'cancelled by an operator' });
+    life.apply({ type: 'removed', reason: 'cancelled by an operator' });
   });
-  const result = await CancellationScope.nonCancellable(() => story.run());
+  const result = await CancellationScope.nonCancellable(() => life.run());
   if (cancelled) throw new CancelledFailure(result.reason);
   return result;
 }
 
 class Rig {
   state: RigState;
-  readonly #publisher = new FleetPublisher();
-  readonly #errands = new Errands();
-  /** Merges under way, by the key of their errand. */
-  readonly #merges = new Map<
-    string,
-    { scope: CancellationScope; withdrawn: boolean; strategy: RunningMerge['strategy'] }
-  >();
-  #signals = 0;
+  readonly #publisher = new Publisher();
+  readonly #listener = new Listener<RigEvent>('rig', (event) => this.apply(event));
+  readonly #effects = new EffectRunner();
+  readonly #merges = new Map<string, MergeUnderWay & { scope: CancellationScope }>();
   #changes = 0;
 
   constructor(private readonly input: RigInput) {
@@ -125,10 +118,8 @@ class Rig {
     this.state = stepRig(before, event, Date.now());
     measure(rigMeasures(before, this.state, Date.now()));
     this.#changes += 1;
-    const { state } = this;
-    this.#publisher.publish({ status: rigStatus(state), rig: state.rig, attention: state.attention }, () =>
-      rigDetails(this.state),
-    );
+    const { rig, attention } = this.state;
+    this.#publisher.publish({ beadStatus: rigStatus(this.state), rig, attention }, () => rigPanel(this.state));
   }
 
   async run(): Promise<RigResult> {
@@ -142,61 +133,51 @@ class Rig {
   async #run(): Promise<RigResult> {
     for (;;) {
       const before = this.#changes;
-      const length = runLength(this.#signals);
-      if (rigOver(this.state) && this.#errands.idle) {
+      const run = this.#asRun();
+      if (rigOver(this.state) && this.#effects.idle) {
         await condition(allHandlersFinished);
         // Somebody may have asked in this very moment, and has to be refused first.
         if (rigOver(this.state)) return { status: 'removed', reason: `rig ${this.state.rig} is removed` };
         continue;
       }
-      this.#keepMergesInOrder(length !== 'fine', length === 'now');
-      const draining = length !== 'fine' && this.#merges.size === 0;
-      if (draining && this.#errands.idle) await this.#renew();
-      // What is not begun now is in the state and begun by the next run: else under load there would always be
-      // something under way.
-      if (!draining) this.#carryOut(length === 'fine');
+      for (const key of mergesToInterrupt(this.state, run)) this.#merges.get(key)?.scope.cancel();
+      if (rigDrains(run) && this.#effects.idle) await this.#renew();
+      for (const effect of rigEffects(this.state, Date.now(), run))
+        if (effect.do === 'takeMerge')
+          this.apply({ type: 'mergeStarted', workflowId: effect.workflowId, sha: effect.sha });
+      for (const effect of rigEffects(this.state, Date.now(), run))
+        if (effect.do !== 'takeMerge') this.#effects.begin(effect.key, () => this.#carryOut(effect));
       if (this.#changes === before)
-        await this.#errands.orWhen(() => this.#changes !== before || runLength(this.#signals) !== length);
+        await this.#effects.orWhen(() => this.#changes !== before || this.#length() !== run.length);
     }
   }
 
-  #carryOut(mergesToo: boolean): void {
-    if (mergesToo)
-      for (const { workflowId, sha } of readyMerges(this.state, Date.now()))
-        this.apply({ type: 'mergeStarted', workflowId, sha });
-    for (const errand of rigErrands(this.state)) {
-      if (errand.do !== 'merge' || mergesToo) this.#errands.begin(errand.key, () => this.#do(errand));
-    }
+  #length(): RunLength {
+    return lengthOfRun(this.#listener.signals);
   }
 
-  /**
-   * Interrupts a merge that nobody wants any more, and what is in the way of the next run. It stays in the state and
-   * begins again.
-   */
-  #keepMergesInOrder(renewing: boolean, now: boolean): void {
-    for (const [key, { scope, withdrawn, strategy }] of this.#merges) {
-      const wanted = this.state.merging.find((merge) => key === mergeKey(merge));
-      if (now || (renewing && mergedBy(strategy) === 'forge') || (wanted?.withdrawn === true && !withdrawn))
-        scope.cancel();
-    }
+  #asRun(): RigRun {
+    return { length: this.#length(), merges: [...this.#merges.values()] };
   }
 
-  #do(errand: RigErrand): Promise<void> {
-    switch (errand.do) {
+  #carryOut(effect: Exclude<RigEffect, { do: 'takeMerge' }>): Promise<void> {
+    switch (effect.do) {
       case 'grant':
-        return this.#grant(errand);
+        return this.#grant(effect);
       case 'tell':
-        return this.#signal(errand.news.workflowId, errand.news.signal, errand.news.payload, (delivered) =>
-          this.apply({ type: 'newsTold', id: errand.news.id, delivered }),
+        return this.#signal(effect.news.workflowId, effect.news.signal, effect.news.payload, (delivered) =>
+          this.apply({ type: 'newsTold', id: effect.news.id, delivered }),
         );
       case 'merge':
-        return this.#merge(errand.merge);
+        return this.#merge(effect.merge);
+      default:
+        return effect satisfies never;
     }
   }
 
-  #grant({ bead, workflowId, probe, ahead }: Extract<RigErrand, { do: 'grant' }>): Promise<void> {
+  #grant({ bead, workflowId, probe, ahead }: Extract<RigEffect, { do: 'grant' }>): Promise<void> {
     const { version, settings } = this.state;
-    const granted: Granted = { bead, version, settings, ...(probe ? { probe } : {}), ahead };
+    const granted: Granted = { bead, version, settings, probe: probe ? true : undefined, ahead };
     return this.#signal(workflowId, rigMessages.granted, granted, (delivered) =>
       this.apply({ type: 'grantTold', bead, delivered }),
     );
@@ -219,7 +200,7 @@ class Rig {
     const key = mergeKey(merge);
     const { settings, rig } = this.state;
     const { item, workflowId, branch, sha, target, priority, since, title, withdrawn } = merge;
-    this.#merges.set(key, { scope, withdrawn: withdrawn === true, strategy: merge.strategy });
+    this.#merges.set(key, { key, scope, withdrawn: withdrawn === true, strategy: merge.strategy });
     try {
       const input = {
         rig,
@@ -229,7 +210,7 @@ class Rig {
         checks: checksOf(settings),
         workspace: workspaceOf(settings),
         env: settings.agent.env,
-        ...(withdrawn === true ? { withdrawn } : {}),
+        withdrawn: withdrawn === true ? true : undefined,
       };
       const outcome = await scope.run(() => mergeActivity.executeWithOptions(mergeOptions(merge, settings), [input]));
       this.apply({ type: 'mergeEnded', workflowId, sha, outcome });
@@ -261,13 +242,13 @@ class Rig {
     }
   }
 
-  /** Workflows that were terminated give nothing back: somebody has to look. */
+  /** Asks the server from time to time whether those who hold something still live. */
   async #lookAround(): Promise<never> {
     for (;;) {
-      await condition(() => holders(this.state).length > 0);
-      await sleep(lookEvery, { summary: 'do those who hold a slot or a merge still live?' });
-      const workflowIds = holders(this.state).slice(0, looksAtOnce);
-      if (workflowIds.length === 0 || runLength(this.#signals) !== 'fine') continue;
+      await condition(() => rigHolders(this.state).length > 0);
+      await sleep(rigLookEvery, { summary: 'do those who hold a slot or a merge still live?' });
+      const workflowIds = rigHolders(this.state);
+      if (workflowIds.length === 0 || this.#length() !== 'fine') continue;
       const askedAt = Date.now();
       const gone = (await lookAt(workflowIds)).filter(({ running }) => !running);
       if (gone.length > 0) this.apply({ type: 'looked', askedAt, gone });
@@ -284,66 +265,51 @@ class Rig {
     this.#listenToOperators();
   }
 
-  /** Signal handlers never throw and never trust their payload: a throw would wedge the workflow. */
   #listenToWorkflows(): void {
-    const read =
-      <T>(name: string, reader: (payload: unknown) => T | string, event: (value: T) => RigEvent) =>
-      (payload?: unknown): void => {
-        this.#signals += 1;
-        const value = reader(payload);
-        if (typeof value !== 'string') return this.apply(event(value));
-        log.warn('a message that cannot be read was dropped', { name, problem: value });
-        this.apply({ type: 'malformed', message: name, problem: value });
-      };
-    setHandler(
+    const listener = this.#listener;
+    listener.signal(
       askSlotSignal,
-      read(askSlotSignal.name, readSlotRequest, (request) => ({ type: 'asked', request })),
-      { description: 'A bead asks for leave to run an agent. Asking again changes nothing.' },
+      readSlotRequest,
+      (request) => ({ type: 'asked', request }),
+      'A bead asks for leave to run an agent. Asking again changes nothing.',
     );
-    setHandler(
+    listener.signal(
       returnSlotSignal,
-      read(returnSlotSignal.name, readReturnSlot, (end) => ({ type: 'returned', end })),
-      { description: 'A bead gives its slot back, and says whether its attempt was lost to the infrastructure.' },
+      readReturnSlot,
+      (end) => ({ type: 'returned', end }),
+      'A bead gives its slot back, and says whether its attempt was lost to the infrastructure.',
     );
-    setHandler(
+    listener.signal(
       probeProgressSignal,
-      read(probeProgressSignal.name, readProbeProgress, (progress) => ({ type: 'progressed', progress })),
-      { description: 'The attempt that probes the infrastructure gets on: the breaker closes.' },
+      readProbeProgress,
+      (progress) => ({ type: 'progressed', progress }),
+      'The attempt that probes the infrastructure gets on: the breaker closes.',
     );
-    setHandler(
+    listener.signal(
       enqueueMergeSignal,
-      read(enqueueMergeSignal.name, readMergeRequest, (request) => ({ type: 'enqueued', request })),
-      { description: 'A bead or a convoy wants a commit merged. The same commit twice is one entry.' },
+      readMergeRequest,
+      (request) => ({ type: 'enqueued', request }),
+      'A bead or a convoy wants a commit merged. The same commit twice is one entry.',
     );
-    setHandler(
+    listener.signal(
       withdrawMergeSignal,
-      read(withdrawMergeSignal.name, readWithdrawMerge, (withdrawal) => ({ type: 'withdrawn', withdrawal })),
-      {
-        description:
-          'A bead or a convoy takes its entry out of the merge queue; the answer says whether it came in time.',
-      },
+      readWithdrawMerge,
+      (withdrawal) => ({ type: 'withdrawn', withdrawal }),
+      'A bead or a convoy takes its entry out of the merge queue; the answer says whether it came in time.',
     );
-    listenForVersion(() => (this.#signals += 1));
-    setDefaultSignalHandler((name) => {
-      this.#signals += 1;
-      log.warn('a signal that no rig knows was dropped', { name });
-      this.apply({ type: 'malformed', message: name, problem: 'unknown signal' });
-    });
+    listener.others();
   }
 
   #listenToOperators(): void {
     setHandler(rigStateQuery, (): RigView => ({ ...this.state, now: Date.now() }), {
       description: 'The full state: settings and their version, slots held and waited for, merge queue, breaker.',
     });
-    const refuse = (text: string): never => {
-      throw ApplicationFailure.nonRetryable(text, 'Refused');
-    };
-    const there = (): void => {
-      if (this.state.removed) refuse(`rig ${this.state.rig} is being removed`);
-    };
-    setHandler(
+    const listener = this.#listener;
+    listener.update(
       configureUpdate,
-      (change): UpdateAnswer => {
+      'Change settings: {"maxAgents": 3, "checks": […], "base": null, …}. What is absent stays; null takes an optional one away.',
+      (change) => configureProblem(this.state, change),
+      (change) => {
         const { version } = this.state;
         this.apply({ type: 'configured', change });
         return {
@@ -353,41 +319,23 @@ class Rig {
               : `version ${this.state.version}: it applies to the next attempt and the next merge`,
         };
       },
-      {
-        description:
-          'Change settings: {"maxAgents": 3, "checks": […], "base": null, …}. What is absent stays; null takes an optional one away.',
-        validator: (change) => {
-          there();
-          if (typeof change !== 'object' || change === null || Array.isArray(change))
-            refuse('settings are changed by one object: {"maxAgents": 3, …}');
-          const problem = rigSettingsProblem(changeSettings(this.state.settings, change));
-          if (problem !== undefined) refuse(problem);
-          if (change.repo !== undefined && change.repo !== this.state.settings.repo && rigInUse(this.state))
-            refuse(
-              'the repository can only be changed while no bead runs, waits or is to be merged; add another rig for the new one',
-            );
-        },
-      },
     );
-    setHandler(
+    listener.update(
       pauseRigUpdate,
-      (_: Nothing): UpdateAnswer => {
+      'No new attempts and no new merges until resume; what runs goes on.',
+      () => pauseRigProblem(this.state),
+      () => {
         this.apply({ type: 'paused' });
         return {
           text: `paused: no new attempts and merges; ${this.state.grants.length} agents and ${this.state.merging.length} merges go on`,
         };
       },
-      {
-        description: 'No new attempts and no new merges until resume; what runs goes on.',
-        validator: (_: Nothing) => {
-          there();
-          if (this.state.paused) refuse('the rig is already paused');
-        },
-      },
     );
-    setHandler(
+    listener.update(
       resumeRigUpdate,
-      (_: Nothing): UpdateAnswer => {
+      'Let a paused or stopped rig go on; with an open breaker or a shared cause, one attempt tries at once.',
+      () => resumeRigProblem(this.state),
+      () => {
         this.apply({ type: 'resumed' });
         return {
           text: this.state.breaker.open
@@ -397,19 +345,12 @@ class Rig {
               : 'resumed',
         };
       },
-      {
-        description:
-          'Let a paused or stopped rig go on; with an open breaker or a shared cause, one attempt tries at once.',
-        validator: (_: Nothing) => {
-          there();
-          if (rigStatus(this.state) === 'active')
-            refuse('the rig is neither paused nor stopped, and its breaker is closed');
-        },
-      },
     );
-    setHandler(
+    listener.update(
       removeRigUpdate,
-      (_): UpdateAnswer => {
+      'End the rig. {"force": true} also when beads wait for it: they are told, and wait for a person.',
+      (given) => removeRigProblem(this.state, given?.force),
+      () => {
         this.apply({ type: 'removed', reason: 'removed by an operator' });
         const { grants, merging } = this.state;
         return {
@@ -419,21 +360,6 @@ class Rig {
               : `is being removed as soon as ${grants.length} agents and ${merging.length} merges have ended`,
         };
       },
-      {
-        description: 'End the rig. {"force": true} also when beads wait for it: they are told, and wait for a person.',
-        validator: (given) => {
-          there();
-          const { grants, waiting, queue, merging } = this.state;
-          if (rigInUse(this.state) && given?.force !== true) {
-            refuse(
-              `the rig is in use: agents that run: ${grants.length}; beads that wait for one: ${waiting.length}; to be merged: ${queue.length + merging.length}. Cancel them first, or remove it with force`,
-            );
-          }
-        },
-      },
     );
   }
 }
-
-const mergeKey = ({ workflowId, sha }: Pick<RunningMerge, 'workflowId' | 'sha'>): string =>
-  `merge ${workflowId} ${sha}`;

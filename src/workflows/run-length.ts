@@ -1,21 +1,10 @@
 import { workflowInfo } from '@temporalio/workflow';
-import { limits } from '../contract/index.js';
+import { runLength } from '../domain/index.js';
+import type { RunLength } from '../domain/index.js';
 import { versionHasChanged } from './version.js';
 
-/**
- * How urgent it is to continue as new: `soon` when the run is long, or another build of the code is the town's, and it
- * should happen as soon as nothing is in the way; `now` when waiting for long work would come near to the server's own limits (51,200 events, 10,000 signals).
- */
-export type RunLength = 'fine' | 'soon' | 'now';
-
-/** @param signals taken by this run, of which the server gives no count. */
-export function runLength(signals: number): RunLength {
-  const { historyLength, continueAsNewSuggested } = workflowInfo();
-  if (historyLength > limits.historyEvents * 3 || signals > limits.signalsPerRun) return 'now';
-  return versionHasChanged() ||
-    continueAsNewSuggested ||
-    historyLength > limits.historyEvents ||
-    signals > limits.signalsPerRun / 2
-    ? 'soon'
-    : 'fine';
+/** @returns how urgent it is to continue as new. For the arguments see `domain/run-length.ts`. */
+export function lengthOfRun(signals: number, soonAt?: number): RunLength {
+  const { historyLength: events, continueAsNewSuggested: suggested } = workflowInfo();
+  return runLength({ events, suggested, versionChanged: versionHasChanged(), signals }, soonAt);
 }

@@ -1,18 +1,18 @@
 import { expect, it } from 'vitest';
-import { beadEffects, defaultClocks, initialState, restIsOver, step } from '../../src/domain/index.js';
+import { beadEffects, defaultClocks, initialBead, restIsOver, stepBead } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 import type { BeadInput, BeadState } from '../../src/contract/index.js';
 
 const input: BeadInput = { bead: 'b', title: 'A bead', repo: '/r', agent: { adapter: 'demo' } };
 const after = (state: BeadState, ...events: BeadEvent[]): BeadState =>
-  events.reduce((before, event) => step(before, event, 1_000), state);
+  events.reduce((before, event) => stepBead(before, event, 1_000), state);
 const asked = (state: BeadState): string[] => beadEffects(state).map(({ do: what }) => what);
 
-const dispatched = after(initialState(input, 0), { type: 'dispatched', attempt: '1-aaaaaaaa' });
+const dispatched = after(initialBead(input, 0), { type: 'dispatched', attempt: '1-aaaaaaaa' });
 const working = after(dispatched, { type: 'heartbeat', signal: { attempt: '1-aaaaaaaa', host: 'h1', kind: 'start' } });
 
 it('a bead asks for its attempt, and its attempt for what it has to be told', () => {
-  expect(asked(initialState(input, 0))).toEqual(['dispatch']);
+  expect(asked(initialBead(input, 0))).toEqual(['dispatch']);
   expect(beadEffects(dispatched)).toMatchObject([{ do: 'start', adoptOn: undefined }]);
   expect(asked(working)).toEqual(['start']);
   const told = after(
@@ -45,7 +45,7 @@ it('between attempts it asks for one thing at a time, and for nothing while it r
 
 it('the rig is asked once to let go of a queued merge', () => {
   const queued: BeadState = {
-    ...initialState({ ...input, rig: 'r' }, 0),
+    ...initialBead({ ...input, rig: 'r' }, 0),
     wait: { for: 'merge', since: 0, text: 'waits' },
     landing: { slot: 'none', approval: false, queuedSha: 'a'.repeat(40) },
   };
@@ -56,12 +56,12 @@ it('the rig is asked once to let go of a queued merge', () => {
 
 it('a suspicion that is told ahead of its outage leaves nothing of the outage in the clocks of the agent', () => {
   const hours = 8 * 3_600_000;
-  const late = step(working, { type: 'silent', attempt: '1-aaaaaaaa' }, hours);
-  const known = step(late, { type: 'outage', ms: hours - 2_000, suspected: true }, hours);
-  const back = step(
+  const late = stepBead(working, { type: 'silent', attempt: '1-aaaaaaaa' }, hours);
+  const known = stepBead(late, { type: 'outage', ms: hours - 2_000, suspected: true }, hours);
+  const back = stepBead(
     known,
     { type: 'heartbeat', signal: { attempt: '1-aaaaaaaa', host: 'h1', kind: 'adopted' } },
     hours,
   );
-  expect(step(back, { type: 'tick' }, hours + defaultClocks.beatEvery).current?.stopping).toBeUndefined();
+  expect(stepBead(back, { type: 'tick' }, hours + defaultClocks.beatEvery).current?.stopping).toBeUndefined();
 });

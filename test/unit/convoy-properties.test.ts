@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ConvoyState } from '../../src/contract/index.js';
 import {
-  convoyDetails,
-  convoyErrands,
+  convoyPanel,
+  convoyEffects,
   convoyProgress,
   isActive,
-  looksNeeded,
+  convoyLooks,
   personNeeded,
   waitingReason,
 } from '../../src/domain/index.js';
@@ -43,7 +43,7 @@ describe('whatever happens to a convoy', () => {
       expect(begun).toEqual([]);
       if (before.ending !== undefined)
         expect(
-          convoyErrands(state).filter((errand) => errand.do === 'start' && errand.bead.status !== 'starting'),
+          convoyEffects(state).filter((effect) => effect.do === 'start' && effect.bead.status !== 'starting'),
         ).toEqual([]);
     });
   });
@@ -79,7 +79,7 @@ describe('whatever happens to a convoy', () => {
   it('it has ended, or somebody is at it, or it says for whom it waits', () => {
     always((state) => {
       if (state.endedAt !== undefined) return;
-      const atWork = convoyErrands(state).length > 0 || looksNeeded(state);
+      const atWork = convoyEffects(state).length > 0 || convoyLooks(state);
       const says = state.staged || state.paused || personNeeded(state).length > 0;
       expect(atWork || says, JSON.stringify(state)).toBe(true);
       expect(state.attention === 'blocked').toBe(personNeeded(state).length > 0);
@@ -87,7 +87,7 @@ describe('whatever happens to a convoy', () => {
         expect(waitingReason(state, one.id) === undefined).toBe(
           !['pending', 'starting', 'running'].includes(one.status),
         );
-      expect(convoyDetails(state).length).toBeLessThanOrEqual(15_000);
+      expect(convoyPanel(state).length).toBeLessThanOrEqual(15_000);
     });
   });
 

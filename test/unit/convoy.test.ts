@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import {
   addProblem,
-  convoyErrands,
+  convoyEffects,
   convoyProgress,
-  looksNeeded,
+  convoyLooks,
   removeProblem,
   retryProblem,
   stepConvoy,
@@ -31,36 +31,36 @@ describe('a convoy', () => {
   it('has landed when all are merged', () => {
     const convoy = new ConvoyStory().start().merge('a').start().merge('b', 'c').start().merge('d');
     expect([convoy.state.status, convoy.state.reason]).toEqual(['landed', 'all 4 beads are merged']);
-    expect(convoy.errands).toEqual([]);
+    expect(convoy.effects).toEqual([]);
   });
 
   it('starts nothing before its rig has been asked', () => {
     const convoy = new ConvoyStory(undefined, {}, { prepared: false });
-    expect([convoy.ready, convoy.errands]).toEqual([[], ['prepare']]);
+    expect([convoy.ready, convoy.effects]).toEqual([[], ['prepare']]);
     convoy.apply({ type: 'notPrepared', reason: 'there is no rig r: add it first' });
-    expect([convoy.errands, convoy.state.attention, waitingReason(convoy.state, 'a')]).toEqual([
+    expect([convoy.effects, convoy.state.attention, waitingReason(convoy.state, 'a')]).toEqual([
       [],
       'blocked',
       'waits for a person: there is no rig r: add it first',
     ]);
-    expect(convoy.apply({ type: 'resume' }).errands).toEqual(['prepare']);
+    expect(convoy.apply({ type: 'resume' }).effects).toEqual(['prepare']);
   });
 
   it('staged starts nothing before its start, and takes beads meanwhile', () => {
     const convoy = new ConvoyStory([bead('a')], { staged: true }, { prepared: false });
-    expect([convoy.errands, convoy.state.status, waitingReason(convoy.state, 'a')]).toEqual([
+    expect([convoy.effects, convoy.state.status, waitingReason(convoy.state, 'a')]).toEqual([
       [],
       'staged',
       'waits for the start of the convoy',
     ]);
     expect(addProblem(convoy.state, bead('b', ['a']))).toBeUndefined();
     convoy.apply({ type: 'addBead', bead: bead('b', ['a']) }, { type: 'start' });
-    expect([convoy.errands, convoy.state.status]).toEqual([['prepare'], 'running']);
+    expect([convoy.effects, convoy.state.status]).toEqual([['prepare'], 'running']);
   });
 
   it('paused starts nothing new; what runs goes on', () => {
     const convoy = new ConvoyStory().start().apply({ type: 'pause' }).merge('a');
-    expect([convoy.errands, convoy.state.status, waitingReason(convoy.state, 'b')]).toEqual([
+    expect([convoy.effects, convoy.state.status, waitingReason(convoy.state, 'b')]).toEqual([
       [],
       'paused',
       'waits for the end of the pause',
@@ -206,13 +206,13 @@ describe('when a bead fails', () => {
 
   it('under stop: everything else is cancelled, and the convoy has failed when all agents are gone', () => {
     const convoy = failed('stop');
-    expect([convoy.statuses, convoy.errands, convoy.state.status]).toEqual([
+    expect([convoy.statuses, convoy.effects, convoy.state.status]).toEqual([
       'a merged, b failed, c running, d cancelled, e cancelled',
       ['cancelBead c'],
       'cancelling',
     ]);
     convoy.apply({ type: 'cancelTold', id: 'c' });
-    expect(convoy.errands).toEqual([]);
+    expect(convoy.effects).toEqual([]);
     convoy.report('c', 'cancelled');
     expect([convoy.state.status, convoy.state.reason]).toEqual([
       'failed',
@@ -245,7 +245,7 @@ describe('a bead whose workflow has ended without a word', () => {
       status: 'failed',
       reason: 'its workflow has ended (terminated) before the bead did',
     });
-    expect(looksNeeded(convoy.state)).toBe(false);
+    expect(convoyLooks(convoy.state)).toBe(false);
   });
 
   it('is believed when it is asked itself', () => {
@@ -289,7 +289,7 @@ describe('beads added and removed', () => {
     const convoy = new ConvoyStory([bead('a'), bead('z')])
       .start()
       .apply({ type: 'removeBead', id: 'a', release: false });
-    expect([convoy.errands, convoy.statuses, removeProblem(convoy.state, 'a', false)]).toEqual([
+    expect([convoy.effects, convoy.statuses, removeProblem(convoy.state, 'a', false)]).toEqual([
       ['cancelBead a'],
       'a running, z running',
       'a is being removed already',
@@ -339,7 +339,7 @@ describe('a convoy that is cancelled', () => {
 
   it('cancels what runs, starts nothing more, and ends when all agents are gone', () => {
     const convoy = new ConvoyStory().start().merge('a').start().apply({ type: 'cancel' });
-    expect([convoy.statuses, convoy.errands, convoy.state.status]).toEqual([
+    expect([convoy.statuses, convoy.effects, convoy.state.status]).toEqual([
       'a merged, b running, c running, d cancelled',
       ['cancelBead b', 'cancelBead c'],
       'cancelling',
@@ -354,8 +354,8 @@ describe('a convoy that is cancelled', () => {
 
   it('waits for a start that is under way, and cancels that bead too', () => {
     const convoy = new ConvoyStory().apply({ type: 'starting', id: 'a' }, { type: 'cancel' });
-    expect([convoy.state.status, convoy.errands]).toEqual(['cancelling', ['start a']]);
-    expect(convoy.apply({ type: 'started', id: 'a' }).errands).toEqual(['cancelBead a']);
+    expect([convoy.state.status, convoy.effects]).toEqual(['cancelling', ['start a']]);
+    expect(convoy.apply({ type: 'started', id: 'a' }).effects).toEqual(['cancelBead a']);
   });
 
   it('has landed all the same when its last bead was merged in that instant', () => {
@@ -389,22 +389,22 @@ describe('the landing of an integration branch', () => {
 
   it('follows when all beads are merged on it, and is done when the remote shows it', () => {
     const convoy = whole();
-    expect([convoy.state.targetBranch, convoy.errands, convoy.state.status]).toEqual(['convoy/c', ['land'], 'landing']);
-    expect(convoy.apply({ type: 'landingQueued', sha: sha(50) }).errands).toEqual([]);
+    expect([convoy.state.targetBranch, convoy.effects, convoy.state.status]).toEqual(['convoy/c', ['land'], 'landing']);
+    expect(convoy.apply({ type: 'landingQueued', sha: sha(50) }).effects).toEqual([]);
     convoy.landed(merged(60));
-    expect([convoy.errands, convoy.state.status]).toEqual([['verify'], 'landing']);
+    expect([convoy.effects, convoy.state.status]).toEqual([['verify'], 'landing']);
     convoy.apply({ type: 'landingVerified' });
     expect([convoy.state.status, convoy.state.landing?.sha]).toEqual(['landed', sha(60)]);
   });
 
   it('that fails is said, waits for a person, and is tried again', () => {
     const convoy = queued().landed(conflict);
-    expect([convoy.errands, convoy.state.attention, convoy.state.landing]).toMatchObject([
+    expect([convoy.effects, convoy.state.attention, convoy.state.landing]).toMatchObject([
       [],
       'blocked',
       { step: 'stuck', tries: 1, lastReason: 'conflict with main in a.txt' },
     ]);
-    expect(convoy.apply({ type: 'resume' }).errands).toEqual(['land']);
+    expect(convoy.apply({ type: 'resume' }).effects).toEqual(['land']);
     expect(convoy.apply({ type: 'landingQueued', sha: sha(51) }).state.landing).toMatchObject({
       tries: 2,
       queuedSha: sha(51),
@@ -429,22 +429,22 @@ describe('the landing of an integration branch', () => {
     expect(addProblem(convoy.state, bead('fix'))).toBeUndefined();
     convoy.apply({ type: 'addBead', bead: bead('fix') });
     expect([convoy.ready, convoy.state.landing, convoy.state.status]).toEqual([['fix'], undefined, 'running']);
-    expect(convoy.start().merge('fix').errands).toEqual(['land']);
+    expect(convoy.start().merge('fix').effects).toEqual(['land']);
     expect(addProblem(queued().state, bead('late'))).toMatch(/is landing/);
   });
 
   it('waits while the convoy is paused', () => {
     const convoy = new ConvoyStory([bead('a')], { target: 'integration' }).start().apply({ type: 'pause' }).merge('a');
-    expect([convoy.errands, convoy.state.status]).toEqual([[], 'paused']);
-    expect(convoy.apply({ type: 'resume' }).errands).toEqual(['land']);
+    expect([convoy.effects, convoy.state.status]).toEqual([[], 'paused']);
+    expect(convoy.apply({ type: 'resume' }).effects).toEqual(['land']);
   });
 
   it('cancelled before it is in the queue, ends; afterwards the refinery’s answer decides', () => {
     expect(whole().apply({ type: 'cancel' }).state.status).toBe('cancelled');
     const late = queued().apply({ type: 'cancel' });
-    expect([late.state.status, late.errands]).toEqual(['cancelling', ['withdraw']]);
+    expect([late.state.status, late.effects]).toEqual(['cancelling', ['withdraw']]);
     late.apply({ type: 'withdrawTold' });
-    expect(late.errands).toEqual([]);
+    expect(late.effects).toEqual([]);
     expect(
       stepConvoy(
         late.state,
@@ -456,7 +456,7 @@ describe('the landing of an integration branch', () => {
       ).status,
     ).toBe('cancelled');
     late.landed(merged(60));
-    expect([late.errands, late.apply({ type: 'landingVerified' }).state.status]).toEqual([['verify'], 'landed']);
+    expect([late.effects, late.apply({ type: 'landingVerified' }).state.status]).toEqual([['verify'], 'landed']);
   });
 
   it('does not follow when a part was skipped', () => {
@@ -464,7 +464,7 @@ describe('the landing of an integration branch', () => {
       .start()
       .merge('a')
       .report('b', 'failed');
-    expect([convoy.state.status, convoyErrands(convoy.state)]).toEqual(['failed', []]);
+    expect([convoy.state.status, convoyEffects(convoy.state)]).toEqual(['failed', []]);
     expect(convoy.state.reason).toContain('so convoy/c does not land');
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AttemptResult, BeadInput, BeadState, Granted, MergeOutcome } from '../../src/contract/index.js';
-import { initialState, wordToRig, mayDispatch, mayOfferAgain, step, waitingFor } from '../../src/domain/index.js';
+import { initialBead, wordToRig, mayDispatch, mayOfferAgain, stepBead, waitingFor } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 
 const input: BeadInput = {
@@ -29,9 +29,9 @@ const sha = (digit: string): string => digit.repeat(40);
 
 class Story {
   now = 1_000;
-  state: BeadState = initialState(input, this.now);
+  state: BeadState = initialBead(input, this.now);
   apply(...events: BeadEvent[]): this {
-    for (const event of events) this.state = step(this.state, event, (this.now += 10));
+    for (const event of events) this.state = stepBead(this.state, event, (this.now += 10));
     return this;
   }
   attempt(commit: string, more: Partial<AttemptResult> = {}): this {
@@ -266,7 +266,7 @@ describe('a bead with a rig', () => {
       .apply({ type: 'slotReturned' }, { type: 'enqueued', sha: sha('1') }, { type: 'cancel' });
     expect([queued.state.status, wordToRig(queued.state)]).toEqual(['in_review', 'withdraw']);
     const answered = (result: MergeOutcome): BeadState =>
-      step(queued.state, { type: 'mergeEnded', ended: { item: 'b', sha: sha('1'), result } }, 9_000);
+      stepBead(queued.state, { type: 'mergeEnded', ended: { item: 'b', sha: sha('1'), result } }, 9_000);
     expect(answered({ outcome: 'merged', sha: sha('7'), target: 'main', strategy: 'merge' }).status).toBe('closed');
     expect(answered({ outcome: 'error', reason: 'withdrawn' }).status).toBe('cancelled');
   });

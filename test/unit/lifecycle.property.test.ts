@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isFinal, limits, outcomes } from '../../src/contract/index.js';
 import type { BeadState } from '../../src/contract/index.js';
-import { defaultClocks, explain, nextDeadline, step, waitingFor } from '../../src/domain/index.js';
+import { defaultClocks, explain, nextBeadDeadline, stepBead, waitingFor } from '../../src/domain/index.js';
 import { life, live, mayDispatch } from './support/bead-lives.js';
 import type { Moment } from './support/bead-lives.js';
 
@@ -112,11 +112,11 @@ describe('for any life of a bead', () => {
   it('no state is without a next deadline or a stated wait, and each can be told in words', () => {
     always(({ after, now }) => {
       if (isFinal(after.status)) {
-        expect(nextDeadline(after)).toBeUndefined();
+        expect(nextBeadDeadline(after)).toBeUndefined();
         return;
       }
       const waits =
-        nextDeadline(after) !== undefined ||
+        nextBeadDeadline(after) !== undefined ||
         (after.wait !== undefined && after.wait.for !== 'backoff') ||
         after.paused ||
         after.current !== undefined ||
@@ -130,8 +130,8 @@ describe('for any life of a bead', () => {
   it('the lazy timer never spins: once a deadline has been looked at, the next one lies later', () => {
     always(({ event, after, now }) => {
       if (event.type !== 'tick') return;
-      expect(nextDeadline(after)?.at ?? Infinity).toBeGreaterThan(now);
-      const again = step(after, { type: 'tick' }, now);
+      expect(nextBeadDeadline(after)?.at ?? Infinity).toBeGreaterThan(now);
+      const again = stepBead(after, { type: 'tick' }, now);
       expect(again).toEqual(after);
     });
   });

@@ -7,11 +7,11 @@ import {
   explain,
   firesInVain,
   readByRules,
-  initialState,
+  initialBead,
   lossRecorded,
-  nextDeadline,
+  nextBeadDeadline,
   slotReturn,
-  step,
+  stepBead,
   waitingFor,
 } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
@@ -25,10 +25,10 @@ const input: BeadInput = { bead: 'b', title: 'A bead', repo: '/r', agent: { adap
 /** A bead and a clock, for telling a story in order. */
 class Story {
   now = 1_000_000;
-  state: BeadState = initialState(input, this.now);
+  state: BeadState = initialBead(input, this.now);
   after(ms: number, event: BeadEvent): this {
     this.now += ms;
-    this.state = step(this.state, event, this.now);
+    this.state = stepBead(this.state, event, this.now);
     return this;
   }
   dispatch(attempt = `${this.state.attemptCount + 1}-aaaaaaaa`): this {
@@ -70,7 +70,7 @@ describe('the life of a bead', () => {
   it('never gives up on a start by the clock: only the process clock can tell', () => {
     const story = new Story().dispatch().tick(7 * 60 * minute);
     expect(story.state.agent).toBe('starting');
-    expect(nextDeadline(story.state)).toBeUndefined();
+    expect(nextBeadDeadline(story.state)).toBeUndefined();
     expect(waitingFor(story.state)).toContain('workspace');
   });
 
@@ -80,7 +80,7 @@ describe('the life of a bead', () => {
     [1_000, 'working'],
   ])('a heartbeat %d ms from the stale deadline leaves the agent working', (offset) => {
     const story = working();
-    const deadline = nextDeadline(story.state);
+    const deadline = nextBeadDeadline(story.state);
     expect(deadline?.what).toBe('stalled');
     const wait = (deadline?.at ?? 0) - story.now;
     if (offset > 0) {
@@ -96,19 +96,19 @@ describe('the life of a bead', () => {
   });
 
   it('stalls after the first progress at stalledAfter, before it at firstProgressWithin', () => {
-    expect(nextDeadline(working().state)?.at).toBe(1_001_000 + defaultClocks.stalledAfter);
-    expect(nextDeadline(new Story().dispatch().beat(0, 'start').state)?.at).toBe(
+    expect(nextBeadDeadline(working().state)?.at).toBe(1_001_000 + defaultClocks.stalledAfter);
+    expect(nextBeadDeadline(new Story().dispatch().beat(0, 'start').state)?.at).toBe(
       1_000_000 + defaultClocks.firstProgressWithin,
     );
   });
 
   it('moves the timer with the last heartbeat before it fires, by the default clocks every second one', () => {
     const story = working();
-    let armed = nextDeadline(story.state);
+    let armed = nextBeadDeadline(story.state);
     const moved = Array.from({ length: 6 }, () => {
       story.beat(defaultClocks.signalEvery);
       if (armed === undefined || !firesInVain(story.state, armed)) return false;
-      armed = nextDeadline(story.state);
+      armed = nextBeadDeadline(story.state);
       return true;
     });
     expect(moved).toEqual([false, true, false, true, false, true]);
@@ -116,7 +116,7 @@ describe('the life of a bead', () => {
 
   it('leaves a timer alone that no heartbeat has moved, however near it is', () => {
     const story = working();
-    const armed = nextDeadline(story.state);
+    const armed = nextBeadDeadline(story.state);
     if (armed === undefined) throw new Error('no deadline');
     story.tick(defaultClocks.stalledAfter - 1);
     expect(firesInVain(story.state, armed)).toBe(false);
@@ -139,9 +139,9 @@ describe('the life of a bead', () => {
 
   it('signs of mere life do not feed the progress clock', () => {
     const story = working();
-    const deadline = nextDeadline(story.state);
+    const deadline = nextBeadDeadline(story.state);
     story.beat(minute, 'orphan').beat(minute, 'adopted');
-    expect(nextDeadline(story.state)).toEqual(deadline);
+    expect(nextBeadDeadline(story.state)).toEqual(deadline);
   });
 
   it('a silent process clock makes the attempt suspect, a heartbeat ends the suspicion, nothing is used up', () => {
@@ -158,10 +158,10 @@ describe('the life of a bead', () => {
   it('gives an attempt on an unreachable host up only suspectGrace after the last sign that may have been', () => {
     const story = working().after(2 * minute, { type: 'silent', attempt: '1-aaaaaaaa' });
     const lastSign = story.now - defaultClocks.heartbeatTimeout;
-    expect(nextDeadline(story.state)).toMatchObject({ what: 'give-up', at: lastSign + defaultClocks.suspectGrace });
+    expect(nextBeadDeadline(story.state)).toMatchObject({ what: 'give-up', at: lastSign + defaultClocks.suspectGrace });
     story.after(2 * minute, { type: 'unreachable', attempt: '1-aaaaaaaa', text: 'nobody took it up' });
     expect(story.state.agent).toBe('suspect');
-    story.tick((nextDeadline(story.state)?.at ?? 0) - story.now - 1);
+    story.tick((nextBeadDeadline(story.state)?.at ?? 0) - story.now - 1);
     expect(story.state.agent).toBe('suspect');
     story.tick(1);
     expect(story.state.attempts[0]).toMatchObject({ outcome: 'lost', countedAs: 'infra' });
@@ -373,7 +373,7 @@ describe('the life of a bead', () => {
       story.dispatch().beat(0, 'start').beat(0).end('lost').after(0, { type: 'salvaged', evidence: undefined });
       expect(story.state.used.infraLosses).toBe(n);
       expect(slotReturn(story.state)).toEqual({ bead: 'b', infraLoss: true, progress: false });
-      expect(nextDeadline(story.state)).toMatchObject({ what: 'backoff', at: story.now + wait });
+      expect(nextBeadDeadline(story.state)).toMatchObject({ what: 'backoff', at: story.now + wait });
       story.tick(wait);
     }
     const saved = { sha: 'c'.repeat(40), ref: 'refs/heartbead/b/4/wip', wip: true };
@@ -443,7 +443,7 @@ describe('the life of a bead', () => {
       ahead: 1,
     } as const;
     expect(story.state.used.infraLosses).toBe(1);
-    expect(step(story.state, { type: 'evidence', evidence: verified }, story.now).used.infraLosses).toBe(0);
+    expect(stepBead(story.state, { type: 'evidence', evidence: verified }, story.now).used.infraLosses).toBe(0);
     story.after(0, { type: 'evidence', evidence: { verdict: 'missing', reason: 'the branch is not there' } });
     while (story.state.status !== 'blocked') {
       story.tick(10 * minute);
@@ -477,9 +477,9 @@ describe('the life of a bead', () => {
   it('a refused login is tried again twice, with a distance, before a person is asked', () => {
     const story = working().end('auth_failed', {}, true);
     expect(story.state).toMatchObject({ status: 'open', used: { agentFailures: 0, logins: 1 } });
-    expect(nextDeadline(story.state)?.at).toBe(story.now + minute);
+    expect(nextBeadDeadline(story.state)?.at).toBe(story.now + minute);
     story.tick(minute).dispatch().beat(0).end('auth_failed', {}, true);
-    expect(nextDeadline(story.state)?.at).toBe(story.now + 5 * minute);
+    expect(nextBeadDeadline(story.state)?.at).toBe(story.now + 5 * minute);
     story
       .tick(5 * minute)
       .dispatch()
@@ -497,7 +497,7 @@ describe('the life of a bead', () => {
 
   it('a rate limit waits as long as the provider says and uses nothing up', () => {
     const story = working().end('rate_limited', { retryAfterMs: 7 * minute });
-    expect(nextDeadline(story.state)?.at).toBe(story.now + 7 * minute);
+    expect(nextBeadDeadline(story.state)?.at).toBe(story.now + 7 * minute);
     expect(story.state.used.agentFailures).toBe(0);
   });
 
@@ -529,11 +529,11 @@ describe('the life of a bead', () => {
 
   it('takes a pause out of the progress clock', () => {
     const story = working();
-    const left = (nextDeadline(story.state)?.at ?? 0) - story.now;
+    const left = (nextBeadDeadline(story.state)?.at ?? 0) - story.now;
     story.after(minute, { type: 'pause' }).tick(60 * minute);
-    expect([story.state.agent, nextDeadline(story.state)]).toEqual(['paused', undefined]);
+    expect([story.state.agent, nextBeadDeadline(story.state)]).toEqual(['paused', undefined]);
     story.after(0, { type: 'resume' });
-    expect((nextDeadline(story.state)?.at ?? 0) - story.now).toBe(left - minute);
+    expect((nextBeadDeadline(story.state)?.at ?? 0) - story.now).toBe(left - minute);
     expect(story.state.current?.pausedMs).toBe(60 * minute);
   });
 
@@ -585,7 +585,7 @@ describe('the life of a bead', () => {
       { type: 'silent', attempt: '1-aaaaaaaa' },
       { type: 'nudge', message: { id: 'x', text: 'y', from: 'operator', at: 0 } },
     ] as BeadEvent[]) {
-      step(story.state, event, story.now + 60 * minute);
+      stepBead(story.state, event, story.now + 60 * minute);
     }
     expect(JSON.stringify(story.state)).toBe(before);
   });

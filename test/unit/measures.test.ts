@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import type { BeadState, RigState } from '../../src/contract/index.js';
-import { beadMeasures, initialState, measures, rigMeasures } from '../../src/domain/index.js';
+import { beadMeasures, initialBead, measures, rigMeasures } from '../../src/domain/index.js';
 import type { Measure } from '../../src/domain/index.js';
 import { initialRig } from '../../src/domain/rig/state.js';
 
-const start = initialState(
+const start = initialBead(
   { bead: 'secret-bead', title: 'T', repo: '/r', agent: { adapter: 'claude' }, rig: 'app' },
   1_000,
 );

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { colouredLine, escapedJson, markdownText, plainLine } from '../../src/contract/index.js';
-import { details } from '../../src/domain/bead/panel.js';
+import { beadPanel } from '../../src/domain/bead/panel.js';
 import { oneLine } from '../../src/cli/render/format.js';
 import { oneLine as activity } from '../../src/runner/agent/agent-watch.js';
 
@@ -45,7 +45,7 @@ test("a panel of Markdown has an agent's words as words", () => {
   expect(markdownText(said)).toBe(
     '\\[click\\](http://evil.example) \\*\\*done\\*\\* \\`x\\` \\| \\<img src=x\\> \\_a\\_ # head',
   );
-  const panel = details({
+  const panel = beadPanel({
     status: 'open',
     agent: 'none',
     reason: said,
@@ -54,7 +54,7 @@ test("a panel of Markdown has an agent's words as words", () => {
     used: { agentFailures: 0, infraLosses: 0 },
     budgets: { agentFailures: 5, infraLosses: 10 },
     messages: [],
-  } as unknown as Parameters<typeof details>[0]);
+  } as unknown as Parameters<typeof beadPanel>[0]);
   expect(panel).not.toMatch(/(?<!\\)\[click/);
   expect(panel.match(/\\\[click\\\]/g)?.length).toBeGreaterThanOrEqual(3);
 });

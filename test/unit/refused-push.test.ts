@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { accountOf, explain, initialState, waitingFor, wordToRig, step } from '../../src/domain/index.js';
+import { accountOf, explain, initialBead, waitingFor, wordToRig, stepBead } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 import type { AttemptResult, BeadState, Evidence } from '../../src/contract/index.js';
 
@@ -8,8 +8,8 @@ const branch = 'heartbead/b/1-aaaaaaaa';
 const attempt = '1-aaaaaaaa';
 const play = (...events: BeadEvent[]): BeadState =>
   events.reduce(
-    (state, event, index) => step(state, event, 1_000_000 + index),
-    initialState({ bead: 'b', title: 'A bead', repo: '/r', agent: { adapter: 'demo' } }, 1_000_000),
+    (state, event, index) => stepBead(state, event, 1_000_000 + index),
+    initialBead({ bead: 'b', title: 'A bead', repo: '/r', agent: { adapter: 'demo' } }, 1_000_000),
   );
 const begun: BeadEvent[] = [
   { type: 'dispatched', attempt },
@@ -32,18 +32,20 @@ describe('finished work that the remote refused', () => {
       unpushed: { attempt, host: 'h1', branch, sha },
       wait: { for: 'person', text: 'secrets in line 3' },
     });
-    expect(JSON.stringify(explain(step(state, { type: 'tick' }, 2_000_000) as never, 2_000_000))).toContain('secrets');
+    expect(JSON.stringify(explain(stepBead(state, { type: 'tick' }, 2_000_000) as never, 2_000_000))).toContain(
+      'secrets',
+    );
   });
 
   it('is offered first after a retry, and closes the bead without another attempt', () => {
     const state = play(...begun, ended(), retry);
     expect(state).toMatchObject({ status: 'open', unpushed: { sha } });
     expect(waitingFor(state)).toBe('the host h1, to push the finished commits that it keeps');
-    const offered = step(state, { type: 'offered', answer: { pushed: true, branch } }, 2_000_000);
+    const offered = stepBead(state, { type: 'offered', answer: { pushed: true, branch } }, 2_000_000);
     expect(offered).toMatchObject({ status: 'in_review', wait: { for: 'verification' }, branch, sha, attemptCount: 1 });
     expect(offered.unpushed).toBeUndefined();
     const evidence: Evidence = { verdict: 'verified', branch, sha, baseSha: 'b'.repeat(40), ahead: 1 };
-    expect(step(offered, { type: 'evidence', evidence }, 2_000_001)).toMatchObject({
+    expect(stepBead(offered, { type: 'evidence', evidence }, 2_000_001)).toMatchObject({
       status: 'closed',
       attemptCount: 1,
     });
@@ -57,13 +59,17 @@ describe('finished work that the remote refused', () => {
 
   it('blocks again when it is refused again, and waits when the remote is only away', () => {
     const state = play(...begun, ended(), retry);
-    const refused = step(
+    const refused = stepBead(
       state,
       { type: 'offered', answer: { pushed: false, reason: 'still secrets', mayPass: false } },
       2_000_000,
     );
     expect(refused).toMatchObject({ status: 'blocked', reason: 'still secrets', unpushed: { tries: 1 } });
-    const away = step(state, { type: 'offered', answer: { pushed: false, reason: 'away', mayPass: true } }, 2_000_000);
+    const away = stepBead(
+      state,
+      { type: 'offered', answer: { pushed: false, reason: 'away', mayPass: true } },
+      2_000_000,
+    );
     expect(away).toMatchObject({ status: 'open', wait: { for: 'backoff' }, unpushed: { tries: 1 } });
     expect(play(...begun, ended({ retryAfterMs: 30_000 }))).toMatchObject({
       wait: { for: 'backoff' },

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RigState } from '../../src/contract/index.js';
-import { agedPriority, bySlotOrder, nextRigDeadline, rigErrands } from '../../src/domain/index.js';
+import { agedPriority, bySlotOrder, nextRigDeadline, rigEffects } from '../../src/domain/index.js';
 import { move, walk } from './support/rig-lives.js';
 import type { Move } from './support/rig-lives.js';
 
@@ -41,10 +41,10 @@ describe('whatever happens to a rig', () => {
 
   it('an open breaker lets one probe through at a time, and nobody else is told of a grant', () => {
     lives((moves) => {
-      walk(moves, ({ state, before, event }) => {
+      walk(moves, ({ state, before, event, now }) => {
         if (!state.breaker.open || !before.breaker.open) return;
         expect(state.grants.filter(({ probe }) => probe).length).toBeLessThanOrEqual(1);
-        expect(rigErrands(state).every((errand) => errand.do !== 'grant' || errand.probe)).toBe(true);
+        expect(rigEffects(state, now).every((effect) => effect.do !== 'grant' || effect.probe)).toBe(true);
         if (event.type === 'asked')
           expect(state.grants.filter(({ probe }) => !probe).length).toBeLessThanOrEqual(before.grants.length);
       });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { addUsage, billedTokens, noUsage, readUsage } from '../../src/contract/index.js';
 import type { AttemptResult, BeadInput, BeadState, Budgets } from '../../src/contract/index.js';
-import { budgetsProblem, explain, initialState, mergeBudgets, step, usageText } from '../../src/domain/index.js';
+import { budgetsProblem, explain, initialBead, mergeBudgets, stepBead, usageText } from '../../src/domain/index.js';
 
 const now = 1_000_000;
 const used = (inputTokens: number, more: object = {}) => ({ ...noUsage, inputTokens, turns: 1, ...more });
@@ -9,13 +9,13 @@ const used = (inputTokens: number, more: object = {}) => ({ ...noUsage, inputTok
 /** A bead whose attempts end as told, one after the other. */
 function bead(budgets: Partial<Budgets>, ...ends: Partial<AttemptResult>[]): BeadState {
   const input: BeadInput = { bead: 'b', title: 'A bead', repo: '/r', agent: { adapter: 'codex' }, budgets };
-  return ends.reduce((state, end) => attempt(state, end), initialState(input, now));
+  return ends.reduce((state, end) => attempt(state, end), initialBead(input, now));
 }
 
 function attempt(state: BeadState, end: Partial<AttemptResult>): BeadState {
   const id = `${state.attemptCount + 1}-aaaaaaaa`;
-  const dispatched = step(state, { type: 'dispatched', attempt: id }, now);
-  return step(
+  const dispatched = stepBead(state, { type: 'dispatched', attempt: id }, now);
+  return stepBead(
     dispatched,
     { type: 'ended', result: { attempt: id, outcome: 'rate_limited', reason: 'slow down', host: 'h1', ...end } },
     now,
@@ -75,7 +75,7 @@ describe('a budget', () => {
 
   test("counts anew after an operator's retry, while the totals stay", () => {
     const blocked = bead({ maxTokens: 150 }, { usage: used(200) });
-    const retried = step(blocked, { type: 'retry', now: false }, now);
+    const retried = stepBead(blocked, { type: 'retry', now: false }, now);
     expect(retried.status).toBe('open');
     const again = attempt(retried, { usage: used(100) });
     expect([again.status, again.usage?.inputTokens]).toEqual(['open', 300]);

@@ -51,7 +51,7 @@ export function maxRuntimeDeadline(state: BeadState, attempt: CurrentAttempt): n
  * (`waitingFor` says for what). The one lazy timer of the workflow sleeps until this; a heartbeat moves it later, never
  * earlier, so it need not be armed anew with each.
  */
-export function nextDeadline(state: BeadState): Deadline | undefined {
+export function nextBeadDeadline(state: BeadState): Deadline | undefined {
   if (isFinal(state.status)) return undefined;
   const attempt = state.current;
   if (attempt === undefined) {
@@ -105,12 +105,12 @@ export function nextDeadline(state: BeadState): Deadline | undefined {
 export function firesInVain(state: BeadState, armed: Deadline): boolean {
   const since = state.current === undefined ? undefined : quietSince(state.current);
   const rest = armed.at - (since ?? -Infinity);
-  return rest > 0 && rest < state.clocks.signalEvery && (nextDeadline(state)?.at ?? Infinity) > armed.at;
+  return rest > 0 && rest < state.clocks.signalEvery && (nextBeadDeadline(state)?.at ?? Infinity) > armed.at;
 }
 
 /** @returns whether something is due earlier than what the timer is armed for. */
 export const comesSooner = (state: BeadState, armed: Deadline | undefined): boolean =>
-  (nextDeadline(state)?.at ?? Infinity) < (armed?.at ?? Infinity);
+  (nextBeadDeadline(state)?.at ?? Infinity) < (armed?.at ?? Infinity);
 
 /**
  * @returns for how long nobody could be heard, when the timer fired so late that heartbeats would have been lost too: an
@@ -122,7 +122,7 @@ export function outageShown(state: BeadState, armed: Deadline, now: number): num
 }
 
 /**
- * Whom or what a bead waits for when no instant ends its state. With `nextDeadline` this covers every state that is not
+ * Whom or what a bead waits for when no instant ends its state. With `nextBeadDeadline` this covers every state that is not
  * final: none is without a next deadline or a stated wait.
  * @returns undefined only when the bead has ended.
  */

@@ -1,18 +1,9 @@
-import { clip, limits } from '../../contract/index.js';
+import { clip } from '../../contract/index.js';
 import type { BeadState } from '../../contract/index.js';
+import { Draft } from '../draft.js';
 
 /** A bead's state while one step works on it: it belongs to that step alone. */
-export class BeadDraft {
-  constructor(
-    readonly s: BeadState,
-    readonly now: number,
-  ) {}
-
-  tell(text: string): void {
-    this.s.story.push({ at: this.now, text: clip(text, 300) });
-    if (this.s.story.length > limits.storyKept) this.s.story.splice(1, this.s.story.length - limits.storyKept);
-  }
-
+export class BeadDraft extends Draft<BeadState> {
   leaveNote(text: string): void {
     this.s.notes.push(clip(text, 500));
     if (this.s.notes.length > 20) this.s.notes.splice(0, this.s.notes.length - 20);

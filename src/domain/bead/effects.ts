@@ -5,7 +5,7 @@
  */
 import { isFinal } from '../../contract/index.js';
 import type { BeadState, CurrentAttempt, Outcome } from '../../contract/index.js';
-import { nextDeadline } from './deadline.js';
+import { nextBeadDeadline } from './deadline.js';
 import { mayDispatch, wordToRig } from './landing.js';
 import type { RigWord } from './landing.js';
 
@@ -78,4 +78,4 @@ function effectBetween(s: BeadState): BeadEffect | undefined {
 
 /** @returns whether a bead that had nothing to do has something to do now, or another deadline. */
 export const restIsOver = (rested: BeadState, s: BeadState): boolean =>
-  isFinal(s.status) || beadEffects(s).length > 0 || nextDeadline(s)?.at !== nextDeadline(rested)?.at;
+  isFinal(s.status) || beadEffects(s).length > 0 || nextBeadDeadline(s)?.at !== nextBeadDeadline(rested)?.at;

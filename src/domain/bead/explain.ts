@@ -1,6 +1,6 @@
 import { isFinal } from '../../contract/index.js';
 import type { AttemptRecord, BeadState } from '../../contract/index.js';
-import { nextDeadline, quietSince, waitingFor } from './deadline.js';
+import { nextBeadDeadline, quietSince, waitingFor } from './deadline.js';
 import { usageText } from './usage.js';
 import { counted, minutes } from '../words.js';
 
@@ -53,7 +53,7 @@ export function explain(state: BeadState, now: number): string[] {
   const lines = [`${state.bead}: ${verdict(state)}`, `why: ${state.reason}`];
   const waits = waitingFor(state);
   if (waits !== undefined) lines.push(`waits for: ${waits}`);
-  const deadline = nextDeadline(state);
+  const deadline = nextBeadDeadline(state);
   if (deadline) lines.push(`next: ${relative(deadline.at, now)}, ${deadline.text}`);
   else if (!isFinal(state.status)) lines.push('next: nothing happens by itself until then');
   const attempt = state.current;

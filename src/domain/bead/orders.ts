@@ -2,6 +2,7 @@
  * What operators order: cancel, pause, resume, retry.
  * @module
  */
+import type { BeadState } from '../../contract/index.js';
 import type { AttemptRules } from './attempts.js';
 import type { BeadDraft } from './draft.js';
 import { retryLanding } from './landing.js';
@@ -87,4 +88,13 @@ export class OrderRules {
     this.draft.tell(why);
     if (s.landing) retryLanding(this.draft, s.landing);
   }
+}
+
+/** @returns what a retry has led to, as the answer to whoever ordered it. */
+export function retriedText(s: BeadState): string {
+  const { current, landing, wait, unpushed } = s;
+  if (current !== undefined) return s.reason;
+  if (landing?.retried === true && wait === undefined) return 'its rig is asked for the next attempt';
+  if (unpushed !== undefined) return `the finished commits on ${unpushed.host} are pushed first`;
+  return wait?.for === 'merge' ? 'its verified work goes back into the merge queue' : 'the next attempt starts';
 }

@@ -1,6 +1,6 @@
 import { markdownText } from '../../contract/index.js';
 import type { BeadState } from '../../contract/index.js';
-import { nextDeadline, waitingFor } from './deadline.js';
+import { nextBeadDeadline, waitingFor } from './deadline.js';
 import { verdict } from './explain.js';
 import { cell, instant, panelOf } from '../markdown.js';
 import { usageText } from './usage.js';
@@ -9,14 +9,14 @@ import { usageText } from './usage.js';
  * The live panel of the Web UI (`setCurrentDetails`): Markdown, at most 20,000 bytes by the server's limit. Instants,
  * not durations, since it is written on change and read later.
  */
-export function details(state: BeadState): string {
+export function beadPanel(state: BeadState): string {
   const rows: [string, string][] = [
     ['verdict', markdownText(verdict(state))],
     ['why', markdownText(state.reason)],
   ];
   const waits = waitingFor(state);
   if (waits !== undefined) rows.push(['waits for', markdownText(waits)]);
-  const deadline = nextDeadline(state);
+  const deadline = nextBeadDeadline(state);
   if (deadline) rows.push(['next', `${instant(deadline.at)}: ${markdownText(deadline.text)}`]);
   const attempt = state.current;
   if (attempt) {

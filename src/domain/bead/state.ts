@@ -2,7 +2,7 @@ import type { BeadInput, BeadState } from '../../contract/index.js';
 import { mergeBudgets, mergeClocks } from '../clocks.js';
 
 /** @returns the state of a bead at its start. The input has been checked (`beadInputProblem`). */
-export function initialState(input: BeadInput, now: number): BeadState {
+export function initialBead(input: BeadInput, now: number): BeadState {
   return {
     bead: input.bead,
     title: input.title,

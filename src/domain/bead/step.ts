@@ -17,7 +17,7 @@ import { WorkRules } from './work.js';
  * @param state is never changed; the answer shares what did not change.
  * @param now milliseconds, of the workflow's clock.
  */
-export function step(state: BeadState, event: BeadEvent, now: number): BeadState {
+export function stepBead(state: BeadState, event: BeadEvent, now: number): BeadState {
   const draft: BeadState = {
     ...state,
     used: { ...state.used },

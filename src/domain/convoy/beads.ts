@@ -1,7 +1,7 @@
 import { isFinal } from '../../contract/index.js';
 import type { BeadReport, ConvoyBeadState } from '../../contract/index.js';
 import type { ConvoyDraft } from './draft.js';
-import { isActive, isLost, readyBeads } from './ready.js';
+import { isActive, endedUnmerged, readyBeads } from './ready.js';
 
 /** How single beads of a convoy come and go. */
 export class BeadRules {
@@ -41,7 +41,7 @@ export class BeadRules {
       return;
     }
     const was = bead.status;
-    if (isLost(bead) && (report.merged || !isFinal(report.status))) this.#unskip();
+    if (endedUnmerged(bead) && (report.merged || !isFinal(report.status))) this.#unskip();
     bead.bead = report.status;
     if (report.merged && report.sha !== undefined) {
       this.draft.set(bead, 'merged');
@@ -108,7 +108,7 @@ export class BeadRules {
   /** Once more, as a new workflow. */
   retry(id: string): void {
     const bead = this.draft.bead(id);
-    if (bead === undefined || !isLost(bead)) return;
+    if (bead === undefined || !endedUnmerged(bead)) return;
     this.#unskip();
     this.draft.set(bead, 'pending');
     for (const key of ['bead', 'startedAt', 'cancelTold'] as const) delete bead[key];

@@ -1,19 +1,10 @@
-import { clip, convoyBeadId, limits } from '../../contract/index.js';
+import { clip, convoyBeadId } from '../../contract/index.js';
 import type { ConvoyBeadState, ConvoyState } from '../../contract/index.js';
+import { Draft } from '../draft.js';
 import { isActive } from './ready.js';
 
 /** A convoy's state while one step works on it: it belongs to that step alone. */
-export class ConvoyDraft {
-  constructor(
-    readonly s: ConvoyState,
-    readonly now: number,
-  ) {}
-
-  tell(text: string): void {
-    this.s.story.push({ at: this.now, text: clip(text, 300) });
-    if (this.s.story.length > limits.storyKept) this.s.story.splice(1, this.s.story.length - limits.storyKept);
-  }
-
+export class ConvoyDraft extends Draft<ConvoyState> {
   bead(id: string): ConvoyBeadState | undefined {
     return this.s.beads.find((bead) => bead.id === id);
   }

@@ -1,11 +1,19 @@
-/** What a convoy's state asks of its workflow, and what may be done to it. @module */
-import { mergedBy } from '../../contract/index.js';
-import type { ConvoyBead, ConvoyBeadState, ConvoyState } from '../../contract/index.js';
-import { beadsProblem } from './graph.js';
-import { isActive, isLost, mergedNeeds, readyBeads, statusWords } from './ready.js';
+/** What a convoy's state asks of its workflow. The workflow carries it out, and decides nothing. @module */
+import type { ConvoyBeadState, ConvoyState } from '../../contract/index.js';
+import type { RunLength } from '../run-length.js';
+import { mergedNeeds, readyBeads } from './ready.js';
 
-/** What the workflow has to do now. Each has a key; while one is under way it is not begun again. */
-export type ConvoyErrand =
+/** So many effects are under way at once before no further bead is started: each start is a request or two. */
+const startsAtOnce = 20;
+
+/** What the state does not say: how long the run is, and the keys of what it has under way. */
+export interface ConvoyRun {
+  length: RunLength;
+  underWay: ReadonlySet<string>;
+}
+
+/** What has to be done now. Each has a key; while one is under way it is not begun again. */
+export type ConvoyEffect =
   /** Ask the rig, and make the integration branch. */
   | { do: 'prepare'; key: string }
   | { do: 'start'; key: string; bead: ConvoyBeadState; needs: string[] }
@@ -15,92 +23,45 @@ export type ConvoyErrand =
   | { do: 'withdraw'; key: string; sha: string }
   | { do: 'verify'; key: string; sha: string; target: string };
 
-/** @returns what the state asks for. */
-export function convoyErrands(s: ConvoyState): ConvoyErrand[] {
+const freshRun: ConvoyRun = { length: 'fine', underWay: new Set() };
+
+/**
+ * @returns what the state asks for and is not under way. A run that is to end begins nothing: all effects are short, and
+ * what is not begun is in the state and begun by the next run.
+ */
+export function convoyEffects(s: ConvoyState, { length, underWay }: ConvoyRun = freshRun): ConvoyEffect[] {
+  if (length !== 'fine') return [];
+  let room = startsAtOnce - underWay.size;
+  return asked(s).filter(({ do: what, key }) => {
+    if (underWay.has(key) || (what === 'start' && room <= 0)) return false;
+    room -= 1;
+    return true;
+  });
+}
+
+function asked(s: ConvoyState): ConvoyEffect[] {
   if (s.endedAt !== undefined) return [];
   const idle = s.staged || s.paused || s.ending !== undefined;
-  const errands: ConvoyErrand[] = [];
-  if (!idle && !s.prepared && s.trouble === undefined) errands.push({ do: 'prepare', key: 'prepare' });
+  const effects: ConvoyEffect[] = [];
+  if (!idle && !s.prepared && s.trouble === undefined) effects.push({ do: 'prepare', key: 'prepare' });
   for (const bead of [...readyBeads(s), ...s.beads.filter(({ status }) => status === 'starting')]) {
-    errands.push({ do: 'start', key: `start ${bead.id}`, bead, needs: mergedNeeds(s, bead) ?? [] });
+    effects.push({ do: 'start', key: `start ${bead.id}`, bead, needs: mergedNeeds(s, bead) ?? [] });
   }
   for (const { id, status, removing, cancelTold } of s.beads) {
     if (status === 'running' && cancelTold !== true && (s.ending !== undefined || removing === true))
-      errands.push({ do: 'cancelBead', key: `cancel ${id}`, id });
+      effects.push({ do: 'cancelBead', key: `cancel ${id}`, id });
   }
   const { landing } = s;
   const key = 'landing';
   if (landing?.step === 'wanted' && !idle)
-    errands.push({
+    effects.push({
       do: 'land',
       key,
       contains: s.beads.flatMap(({ id, sha }) => (sha === undefined ? [] : [{ id, sha }])),
     });
   if (landing?.queuedSha !== undefined && s.ending !== undefined && landing.withdrawTold !== true)
-    errands.push({ do: 'withdraw', key, sha: landing.queuedSha });
+    effects.push({ do: 'withdraw', key, sha: landing.queuedSha });
   if (landing?.step === 'verifying')
-    errands.push({ do: 'verify', key, sha: landing.sha ?? '', target: landing.target ?? '' });
-  return errands;
+    effects.push({ do: 'verify', key, sha: landing.sha ?? '', target: landing.target ?? '' });
+  return effects;
 }
-
-/** @returns whether somebody should look from time to time whether those it waits for still live. */
-export const looksNeeded = (s: ConvoyState): boolean =>
-  s.endedAt === undefined && (s.beads.some(({ status }) => isActive(status)) || s.landing?.step === 'queued');
-
-/** @returns whether this very bead is part of the convoy already: whoever got no answer may ask again. */
-export function isPart(s: Pick<ConvoyState, 'beads'>, bead: unknown): boolean {
-  if (typeof bead !== 'object' || bead === null) return false;
-  const told = ({ id, title, body, needs, priority, agent }: Partial<ConvoyBead>): string =>
-    JSON.stringify([id, title, body, needs, priority, agent]);
-  return s.beads.some((other) => other.id === (bead as Partial<ConvoyBead>).id && told(other) === told(bead));
-}
-
-/** @returns why a bead cannot be added now, or undefined. */
-export function addProblem(s: ConvoyState, bead: unknown): string | undefined {
-  if (s.endedAt !== undefined || s.ending !== undefined) return `the convoy is ${s.status}: ${s.reason}`;
-  if (s.landing?.step === 'queued' || s.landing?.step === 'verifying')
-    return 'the convoy is landing; make another convoy, or wait for the landing';
-  if (isPart(s, bead)) return undefined;
-  const problem = beadsProblem(s.convoy, [...s.beads, bead as ConvoyBead]);
-  if (problem !== undefined) return problem;
-  const { needs } = bead as ConvoyBead;
-  const leaving = needs.find((need) => s.beads.some(({ id, removing }) => id === need && removing === true));
-  if (leaving !== undefined) return `it needs ${leaving}, which is being removed`;
-  return needs.length > 0 ? mergesNothing(s) : undefined;
-}
-
-/** @returns why a bead cannot be removed now, or undefined. */
-export function removeProblem(s: ConvoyState, id: unknown, release: boolean): string | undefined {
-  if (s.endedAt !== undefined || s.ending !== undefined) return `the convoy is ${s.status}: ${s.reason}`;
-  const bead = s.beads.find((other) => other.id === id);
-  if (bead === undefined)
-    return `the convoy has no bead ${JSON.stringify(id)}; it has ${s.beads
-      .slice(0, 20)
-      .map((other) => other.id)
-      .join(', ')}`;
-  if (bead.status === 'merged') return `${bead.id} is merged: it cannot be taken out any more`;
-  if (bead.removing === true) return `${bead.id} is being removed already`;
-  const needing = s.beads.filter(({ status, needs }) => status === 'pending' && needs.includes(bead.id));
-  if (needing.length > 0 && !release)
-    return `${needing.map((other) => other.id).join(', ')} ${needing.length === 1 ? 'needs' : 'need'} it; remove those first, or release them from their need`;
-  return undefined;
-}
-
-/** @returns why a bead cannot be started again now, or undefined. */
-export function retryProblem(s: ConvoyState, id: unknown): string | undefined {
-  if (s.endedAt !== undefined || s.ending !== undefined) return `the convoy is ${s.status}: ${s.reason}`;
-  const bead = s.beads.find((other) => other.id === id);
-  if (bead === undefined) return `the convoy has no bead ${JSON.stringify(id)}`;
-  return isLost(bead)
-    ? undefined
-    : `${bead.id} is ${statusWords(bead)}; only a failed or cancelled bead is started again (retry a blocked one by itself)`;
-}
-
-/**
- * With the strategy `branch-only` no bead's work ever reaches a target. @returns that as a problem of a convoy whose
- * beads need each other.
- */
-export const mergesNothing = (s: Pick<ConvoyState, 'rig' | 'strategy'>): string | undefined =>
-  s.strategy !== undefined && mergedBy(s.strategy) === 'nobody'
-    ? `rig ${s.rig} merges nothing (branch-only), so no bead can start from the work of another`
-    : undefined;

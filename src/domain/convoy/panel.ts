@@ -16,7 +16,7 @@ const order: Record<ConvoyBeadState['status'], number> = {
 };
 
 /** The live panel of a convoy in the Web UI: what landed, what waits for what, what needs a person. Markdown. */
-export function convoyDetails(s: ConvoyState): string {
+export function convoyPanel(s: ConvoyState): string {
   const { merged, total } = convoyProgress(s);
   const rows = [
     ['state', `**${s.status}**: ${markdownText(s.reason)}`],

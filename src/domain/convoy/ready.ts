@@ -1,4 +1,5 @@
 /** What of a convoy may start, what it waits for, and how far it is. @module */
+import { mergedBy } from '../../contract/index.js';
 import type { ConvoyBeadState, ConvoyBeadStatus, ConvoyProgress, ConvoyState } from '../../contract/index.js';
 
 /** @returns whether a bead in this status runs, or may do so any moment. */
@@ -7,7 +8,7 @@ export const isActive = (status: ConvoyBeadStatus): boolean => status === 'start
  * @returns whether a bead did not do what those that need it wait for. (One that was taken out is not in the convoy any
  * more.)
  */
-export const isLost = ({ status }: Pick<ConvoyBeadState, 'status'>): boolean =>
+export const endedUnmerged = ({ status }: Pick<ConvoyBeadState, 'status'>): boolean =>
   status === 'failed' || status === 'cancelled';
 
 /** @returns whether all beads are merged. A convoy without beads has merged nothing. */
@@ -101,7 +102,7 @@ export function personNeeded(s: ConvoyState): string[] {
       .map((bead) => `${bead.id} is blocked${why(bead)}`),
     ...(s.policy === 'wait'
       ? s.beads
-          .filter(isLost)
+          .filter(endedUnmerged)
           .map(
             (bead) =>
               `${bead.id} ${bead.status === 'failed' ? 'has failed' : 'was cancelled'}${why(bead)}: start it again, or remove it`,
@@ -109,3 +110,12 @@ export function personNeeded(s: ConvoyState): string[] {
       : []),
   ];
 }
+
+/**
+ * With the strategy `branch-only` no bead's work ever reaches a target. @returns that as a problem of a convoy whose
+ * beads need each other.
+ */
+export const mergesNothing = (s: Pick<ConvoyState, 'rig' | 'strategy'>): string | undefined =>
+  s.strategy !== undefined && mergedBy(s.strategy) === 'nobody'
+    ? `rig ${s.rig} merges nothing (branch-only), so no bead can start from the work of another`
+    : undefined;

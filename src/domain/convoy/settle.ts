@@ -2,7 +2,7 @@ import { clip } from '../../contract/index.js';
 import type { ConvoyState } from '../../contract/index.js';
 import type { ConvoyDraft } from './draft.js';
 import { dependantsOf } from './graph.js';
-import { allMerged, convoyProgress, isActive, isLost, personNeeded } from './ready.js';
+import { allMerged, convoyProgress, isActive, endedUnmerged, personNeeded } from './ready.js';
 
 /** What follows from the ends of beads. */
 export function settle(draft: ConvoyDraft): void {
@@ -37,7 +37,7 @@ export function settle(draft: ConvoyDraft): void {
 
 function applyPolicy(draft: ConvoyDraft): void {
   const { s } = draft;
-  const lost = s.beads.filter(isLost);
+  const lost = s.beads.filter(endedUnmerged);
   if (lost.length === 0 || s.ending !== undefined) return;
   switch (s.policy) {
     case 'wait':

@@ -1,6 +1,6 @@
 /**
  * A convoy as a pure function of (state, event, now): which of its beads run, what their ends mean for the others, when
- * it lands. The workflow feeds it events and carries out what `convoyErrands` asks for.
+ * it lands. The workflow feeds it events and carries out what `convoyEffects` asks for.
  * @module
  */
 import { clip, integrationBranch, mergedBy } from '../../contract/index.js';
@@ -9,7 +9,7 @@ import { BeadRules } from './beads.js';
 import { ConvoyDraft } from './draft.js';
 import type { ConvoyEvent } from './events.js';
 import { landingItem } from './state.js';
-import { isPart } from './effects.js';
+import { isPart } from './order-problems.js';
 import { deriveStatus, settle } from './settle.js';
 import { outcomeReason } from '../rig/merges.js';
 

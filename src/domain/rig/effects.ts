@@ -1,60 +1,74 @@
-/** What a rig's state asks of its workflow. @module */
-import type { RigNews, RigState, RunningMerge } from '../../contract/index.js';
-import { nextStopProbe } from './stops.js';
+/** What a rig's state asks of its workflow. The workflow carries it out, and decides nothing. @module */
+import { mergedBy } from '../../contract/index.js';
+import type { MergeStrategy, RigNews, RigState, RunningMerge } from '../../contract/index.js';
+import type { RunLength } from '../run-length.js';
+import { readyMerges } from './queue.js';
 
-/** What the workflow has to do now. Each has a key; while one is under way it is not begun again. */
-export type RigErrand =
+/** What has to be done now. Each has a key; while one is under way it is not begun again. */
+export type RigEffect =
+  /** A merge that may begin leaves the queue; it is then asked for as `merge`. */
+  | { do: 'takeMerge'; key: string; workflowId: string; sha: string }
   | { do: 'grant'; key: string; bead: string; workflowId: string; probe: boolean; ahead?: boolean }
   | { do: 'tell'; key: string; news: RigNews }
   | { do: 'merge'; key: string; merge: RunningMerge };
 
+/** A merge that the workflow has under way. `withdrawn`: it was begun to find out whether it had been merged. */
+export interface MergeUnderWay {
+  key: string;
+  strategy: MergeStrategy;
+  withdrawn: boolean;
+}
+
+/** What the state does not say: how long the run is, and which merges it has under way. */
+export interface RigRun {
+  length: RunLength;
+  merges: readonly MergeUnderWay[];
+}
+
+const freshRun: RigRun = { length: 'fine', merges: [] };
+
 /** A grant that was made before a pause or an opening, and not yet sent, waits too. */
 const mayTell = (s: RigState, probe: boolean): boolean => !s.paused && !s.removed && (!s.breaker.open || probe);
 
-/** @returns what the state asks for. */
-export function rigErrands(s: RigState): RigErrand[] {
-  return [
-    ...s.grants
-      .filter(({ told, probe }) => told !== true && mayTell(s, probe))
-      .map(({ bead, workflowId, probe, ahead }): RigErrand => ({
-        do: 'grant',
-        key: `grant ${workflowId}`,
-        bead,
-        workflowId,
-        probe,
-        ahead,
-      })),
-    ...s.news.map((news): RigErrand => ({ do: 'tell', key: `news ${news.id}`, news })),
-    ...s.merging.map((merge): RigErrand => ({ do: 'merge', key: `merge ${merge.workflowId} ${merge.sha}`, merge })),
-  ];
+export const mergeKey = ({ workflowId, sha }: Pick<RunningMerge, 'workflowId' | 'sha'>): string =>
+  `merge ${workflowId} ${sha}`;
+
+/**
+ * @returns what the state asks for. A run that is to end begins no merge; once its merges have ended it begins nothing
+ * at all: what is not begun is in the state and begun by the next run, or under load something would always be under
+ * way.
+ */
+export function rigEffects(s: RigState, now: number, run: RigRun = freshRun): RigEffect[] {
+  if (rigDrains(run)) return [];
+  const effects: RigEffect[] = [];
+  const merges = run.length === 'fine';
+  if (merges)
+    for (const { workflowId, sha } of readyMerges(s, now))
+      effects.push({ do: 'takeMerge', key: `take ${workflowId} ${sha}`, workflowId, sha });
+  for (const { told, probe, bead, workflowId, ahead } of s.grants)
+    if (told !== true && mayTell(s, probe))
+      effects.push({ do: 'grant', key: `grant ${workflowId}`, bead, workflowId, probe, ahead });
+  for (const news of s.news) effects.push({ do: 'tell', key: `news ${news.id}`, news });
+  if (merges) for (const merge of s.merging) effects.push({ do: 'merge', key: mergeKey(merge), merge });
+  return effects;
+}
+
+/** @returns whether the run is to end and no merge is in its way any more. */
+export const rigDrains = ({ length, merges }: RigRun): boolean => length !== 'fine' && merges.length === 0;
+
+/**
+ * @returns the keys of the merges to interrupt: one that nobody wants any more, and what is in the way of the next run.
+ * It stays in the state and begins again. A forge's merge may wait for days, so it is never waited for.
+ */
+export function mergesToInterrupt(s: RigState, { length, merges }: RigRun): string[] {
+  return merges
+    .filter(({ key, strategy, withdrawn }) => {
+      if (length === 'now' || (length === 'soon' && mergedBy(strategy) === 'forge')) return true;
+      return !withdrawn && s.merging.some((merge) => mergeKey(merge) === key && merge.withdrawn === true);
+    })
+    .map(({ key }) => key);
 }
 
 /** @returns whether a removed rig has nothing left to do. */
 export const rigOver = (s: RigState): boolean =>
   s.removed && s.grants.length === 0 && s.merging.length === 0 && s.news.length === 0;
-
-/** @returns whether somebody holds something of the rig, or waits for it. */
-export const rigInUse = (s: RigState): boolean =>
-  s.grants.length + s.waiting.length + s.queue.length + s.merging.length > 0;
-
-/** @returns the workflows whose end would set something free. */
-export const holders = (s: RigState): string[] => [
-  ...new Set([...s.grants, ...s.merging, ...s.queue].map(({ workflowId }) => workflowId)),
-];
-
-/** What happens next by itself, and when; undefined while the rig only waits for others. */
-export function nextRigDeadline(s: RigState): { at: number; text: string } | undefined {
-  if (s.paused || s.removed) return undefined;
-  const soonest = s.queue.flatMap(({ notBefore, item }) =>
-    notBefore === undefined ? [] : [{ at: notBefore, text: `${item} is merged again` }],
-  );
-  const { breaker } = s;
-  const somebody =
-    (s.waiting.length > 0 && s.grants.length < s.settings.maxAgents) || s.grants.some(({ told }) => told !== true);
-  if (breaker.open && breaker.probeAt !== undefined && somebody && !s.grants.some(({ probe }) => probe)) {
-    soonest.push({ at: breaker.probeAt, text: 'one attempt probes the infrastructure' });
-  }
-  const tries = s.grants.length < s.settings.maxAgents && !breaker.open ? nextStopProbe(s) : undefined;
-  if (tries !== undefined) soonest.push({ at: tries, text: 'one attempt tries whether a shared cause is mended' });
-  return soonest.sort((a, b) => a.at - b.at)[0];
-}

@@ -1,7 +1,7 @@
 import { markdownText } from '../../contract/index.js';
 import type { QueuedMerge, RigState } from '../../contract/index.js';
 import { instant, panelOf, table } from '../markdown.js';
-import { nextRigDeadline } from './effects.js';
+import { nextRigDeadline } from './deadline.js';
 import { rigStatus } from './state.js';
 import { inForce } from './stops.js';
 
@@ -33,7 +33,7 @@ const stopWords = (s: RigState): string =>
     .join('; ');
 
 /** The live panel of a rig in the Web UI: who runs, what is merged now, what waits, what went wrong. Markdown. */
-export function rigDetails(s: RigState): string {
+export function rigPanel(s: RigState): string {
   const rows = [
     ['state', markdownText(rigVerdict(s))],
     ['repository', `\`${s.settings.repo}\`${s.settings.base === undefined ? '' : `, base \`${s.settings.base}\``}`],

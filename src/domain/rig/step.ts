@@ -1,6 +1,6 @@
 /**
  * A rig as a pure function of (state, event, now): who may run an agent, what is merged next, and when neither. The
- * workflow feeds it events and carries out what `rigErrands` asks for.
+ * workflow feeds it events and carries out what `rigEffects` asks for.
  * @module
  */
 import { clip } from '../../contract/index.js';

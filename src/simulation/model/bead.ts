@@ -32,8 +32,8 @@ import {
   firesInVain,
   hostAnswersWithin,
   hostInput,
-  initialState,
-  nextDeadline,
+  initialBead,
+  nextBeadDeadline,
   nudgeProblem,
   offerInput,
   outageShown,
@@ -43,7 +43,7 @@ import {
   retryBeadProblem,
   salvageInput,
   startInput,
-  step,
+  stepBead,
   tellAgainAfter,
   verifyInput,
 } from '../../domain/index.js';
@@ -87,7 +87,7 @@ export class ModelBead {
     input: BeadInput,
   ) {
     this.workflowId = `bead-${id}`;
-    this.life = initialState(input, town.clock.now());
+    this.life = initialBead(input, town.clock.now());
     this.apply({ type: 'tick' });
   }
 
@@ -106,7 +106,7 @@ export class ModelBead {
   }
 
   view(): BeadView {
-    const deadline = nextDeadline(this.life);
+    const deadline = nextBeadDeadline(this.life);
     return { ...this.life, now: this.town.clock.now(), ...(deadline === undefined ? {} : { deadline }) };
   }
 
@@ -114,7 +114,7 @@ export class ModelBead {
   apply(event: BeadEvent): void {
     const before = this.life;
     const now = this.town.clock.now();
-    const state = step(
+    const state = stepBead(
       before,
       readByRules(before, event, () => true),
       now,
@@ -306,7 +306,7 @@ export class ModelBead {
     if ((nextDeadline(this.life)?.at ?? Infinity) < Math.min(this.#armed?.at ?? Infinity, this.town.clock.now()))
       this.apply({ type: 'tick' });
     const { current } = this.life;
-    const next = nextDeadline(this.life);
+    const next = nextBeadDeadline(this.life);
     const armed = this.#armed;
     if (next === undefined) {
       // While an attempt is kept the timer fires, and the clock is looked at.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { initialState, step } from '../../../src/domain/index.js';
+import { initialBead, stepBead } from '../../../src/domain/index.js';
 import type { BeadEvent } from '../../../src/domain/index.js';
 import type { BeadState } from '../../../src/contract/index.js';
 import { ModelClock } from '../../../src/simulation/model/clock.js';
@@ -153,10 +153,10 @@ describe('stories that random days have found', () => {
 
 describe('the rules see', () => {
   const at = (state: BeadState, now: number, ...events: BeadEvent[]): BeadState =>
-    events.reduce((before, event) => step(before, event, now), state);
+    events.reduce((before, event) => stepBead(before, event, now), state);
   const attempt = '1-abcdefgh';
   const working = at(
-    initialState({ bead: 'b', title: 'b', repo: '/r', agent: { adapter: 'demo' } }, 0),
+    initialBead({ bead: 'b', title: 'b', repo: '/r', agent: { adapter: 'demo' } }, 0),
     1_000,
     { type: 'dispatched', attempt },
     { type: 'accepted', signal: { attempt, host: 'h' } },

@@ -10,7 +10,7 @@ import type {
   HeartbeatKind,
   Outcome,
 } from '../../../src/contract/index.js';
-import { initialState, nextDeadline, readByRules, step } from '../../../src/domain/index.js';
+import { initialBead, nextBeadDeadline, readByRules, stepBead } from '../../../src/domain/index.js';
 import type { BeadEvent } from '../../../src/domain/index.js';
 
 const input: BeadInput = { bead: 'b', title: 'A bead', repo: '/r', agent: { adapter: 'demo' } };
@@ -250,14 +250,14 @@ export interface Moment {
 /** Lives a life; the state is frozen before each step, so that a step that changed it would throw. */
 export function live(given: readonly { happening: Happening; after: number }[], look: (moment: Moment) => void): void {
   let now = 1_000_000;
-  let state = freeze(step(initialState(input, now), { type: 'tick' }, now));
+  let state = freeze(stepBead(initialBead(input, now), { type: 'tick' }, now));
   for (const { happening: what, after } of given) {
     const event = eventOf(state, what, now);
     if (event === undefined) continue;
-    now = what.kind === 'atDeadline' ? Math.max(nextDeadline(state)?.at ?? now, now) : now + after;
+    now = what.kind === 'atDeadline' ? Math.max(nextBeadDeadline(state)?.at ?? now, now) : now + after;
     // As the workflow reads it.
     const next = freeze(
-      step(
+      stepBead(
         state,
         readByRules(state, event, () => true),
         now,

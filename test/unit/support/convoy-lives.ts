@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import type { BeadStatus, ConvoyBead, ConvoyState } from '../../../src/contract/index.js';
 import {
   addProblem,
-  convoyErrands,
+  convoyEffects,
   convoyProblem,
   initialConvoy,
   removeProblem,
@@ -187,9 +187,9 @@ export class Walk {
   }
 
   carryOut(n: number, well: boolean): void {
-    const errands = convoyErrands(this.state);
-    const errand = errands[n % Math.max(errands.length, 1)];
-    switch (errand?.do) {
+    const effects = convoyEffects(this.state);
+    const effect = effects[n % Math.max(effects.length, 1)];
+    switch (effect?.do) {
       case undefined:
         return;
       case 'prepare':
@@ -199,15 +199,15 @@ export class Walk {
             : { type: 'notPrepared', reason: 'no rig' },
         );
       case 'start':
-        this.apply({ type: 'starting', id: errand.bead.id });
-        if (this.state.beads.find((one) => one.id === errand.bead.id)?.status !== 'starting') return;
+        this.apply({ type: 'starting', id: effect.bead.id });
+        if (this.state.beads.find((one) => one.id === effect.bead.id)?.status !== 'starting') return;
         return this.apply(
           well
-            ? { type: 'started', id: errand.bead.id }
-            : { type: 'notStarted', id: errand.bead.id, reason: 'foreign' },
+            ? { type: 'started', id: effect.bead.id }
+            : { type: 'notStarted', id: effect.bead.id, reason: 'foreign' },
         );
       case 'cancelBead':
-        return this.apply({ type: 'cancelTold', id: errand.id });
+        return this.apply({ type: 'cancelTold', id: effect.id });
       case 'land':
         if (!well) return this.apply({ type: 'landingStuck', reason: 'gone' });
         return this.apply({ type: 'landingQueued', sha: sha(7_000) });

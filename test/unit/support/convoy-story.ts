@@ -7,8 +7,8 @@ import type {
   ConvoyState,
   MergeOutcome,
 } from '../../../src/contract/index.js';
-import { convoyErrands, initialConvoy, landingItem, readyBeads, stepConvoy } from '../../../src/domain/index.js';
-import type { ConvoyErrand, ConvoyEvent } from '../../../src/domain/index.js';
+import { convoyEffects, initialConvoy, landingItem, readyBeads, stepConvoy } from '../../../src/domain/index.js';
+import type { ConvoyEffect, ConvoyEvent } from '../../../src/domain/index.js';
 import { sha } from './rig-story.js';
 
 export const bead = (id: string, needs: string[] = [], more: Partial<ConvoyBead> = {}): ConvoyBead => ({
@@ -79,9 +79,9 @@ export class ConvoyStory {
   get ready(): string[] {
     return readyBeads(this.state).map(({ id }) => id);
   }
-  get errands(): string[] {
-    return convoyErrands(this.state).map((errand: ConvoyErrand) =>
-      'bead' in errand ? `${errand.do} ${errand.bead.id}` : 'id' in errand ? `${errand.do} ${errand.id}` : errand.do,
+  get effects(): string[] {
+    return convoyEffects(this.state).map((effect: ConvoyEffect) =>
+      'bead' in effect ? `${effect.do} ${effect.bead.id}` : 'id' in effect ? `${effect.do} ${effect.id}` : effect.do,
     );
   }
 }

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { RigState } from '../../../src/contract/index.js';
-import { initialRig, readyMerges, rigErrands, stepRig } from '../../../src/domain/index.js';
+import { initialRig, readyMerges, rigEffects, stepRig } from '../../../src/domain/index.js';
 import type { RigEvent } from '../../../src/domain/index.js';
 import { conflict, merged, movedOn, settings, sha } from './rig-story.js';
 
@@ -122,9 +122,9 @@ export function walk(moves: Move[], look: (seen: Seen) => void): RigState {
     now += wait + 1;
     apply(event);
     if (tells) {
-      for (const errand of rigErrands(state)) {
-        if (errand.do === 'grant') apply({ type: 'grantTold', bead: errand.bead, delivered: errand.bead !== 'h' });
-        if (errand.do === 'tell') apply({ type: 'newsTold', id: errand.news.id, delivered: true });
+      for (const effect of rigEffects(state, now)) {
+        if (effect.do === 'grant') apply({ type: 'grantTold', bead: effect.bead, delivered: effect.bead !== 'h' });
+        if (effect.do === 'tell') apply({ type: 'newsTold', id: effect.news.id, delivered: true });
       }
     }
     for (const { workflowId, sha: commit } of readyMerges(state, now))

@@ -1,6 +1,6 @@
 import type { MergeOutcome, MergeRequest, ReturnSlot, RigSettings, RigState } from '../../../src/contract/index.js';
-import { initialRig, readyMerges, rigErrands, stepRig } from '../../../src/domain/index.js';
-import type { RigEvent } from '../../../src/domain/index.js';
+import { initialRig, readyMerges, rigEffects, stepRig } from '../../../src/domain/index.js';
+import type { RigEffect, RigEvent } from '../../../src/domain/index.js';
 
 export const minute = 60_000;
 export const hour = 60 * minute;
@@ -73,13 +73,16 @@ export class RigStory {
 
   /** Everything that is to be said reaches its reader. */
   tellAll(): this {
-    for (const errand of rigErrands(this.state)) {
-      if (errand.do === 'grant') this.apply({ type: 'grantTold', bead: errand.bead, delivered: true });
-      if (errand.do === 'tell') this.apply({ type: 'newsTold', id: errand.news.id, delivered: true });
+    for (const effect of this.effects) {
+      if (effect.do === 'grant') this.apply({ type: 'grantTold', bead: effect.bead, delivered: true });
+      if (effect.do === 'tell') this.apply({ type: 'newsTold', id: effect.news.id, delivered: true });
     }
     return this;
   }
 
+  get effects(): RigEffect[] {
+    return rigEffects(this.state, this.now);
+  }
   get held(): string[] {
     return this.state.grants.map(({ bead }) => bead);
   }

@@ -9,11 +9,11 @@ import {
 import { beadWorkflowId, clip, convoyBeadId, integrationBranch, rigMessages } from '../contract/index.js';
 import type { ConvoyState, MergeRequest, StartBeadInput, WithdrawMerge } from '../contract/index.js';
 import { landingItem, mergesNothing } from '../domain/index.js';
-import type { ConvoyErrand, ConvoyEvent } from '../domain/index.js';
+import type { ConvoyEffect, ConvoyEvent } from '../domain/index.js';
 import { lookAtBranch, readRig, refinery, startBead } from './fleet-activities.js';
 
-/** What the errands need of their convoy. */
-export interface Convoyed {
+/** What the effects need of the convoy that asks for them. */
+export interface ConvoyContext {
   readonly state: ConvoyState;
   apply(event: ConvoyEvent): void;
   look(only?: readonly string[]): Promise<void>;
@@ -28,11 +28,11 @@ export interface Convoyed {
  * Carries out what the state of a convoy asks for. Expected failures become events; what may pass is tried by the
  * activities themselves.
  */
-export class ConvoyErrands {
-  constructor(private readonly convoy: Convoyed) {}
+export class ConvoyEffects {
+  constructor(private readonly convoy: ConvoyContext) {}
 
-  do(errand: ConvoyErrand): Promise<void> {
-    switch (errand.do) {
+  do(effect: ConvoyEffect): Promise<void> {
+    switch (effect.do) {
       case 'prepare':
         return this.#orFail(
           () => this.#prepare(),
@@ -40,21 +40,21 @@ export class ConvoyErrands {
         );
       case 'start':
         return this.#orFail(
-          () => this.#start(errand),
-          (reason) => this.convoy.apply({ type: 'notStarted', id: errand.bead.id, reason }),
+          () => this.#start(effect),
+          (reason) => this.convoy.apply({ type: 'notStarted', id: effect.bead.id, reason }),
         );
       case 'cancelBead':
-        return this.#cancel(errand.id);
+        return this.#cancel(effect.id);
       case 'land':
         return this.#orFail(
-          () => this.#land(errand.contains),
+          () => this.#land(effect.contains),
           (reason) => this.convoy.apply({ type: 'landingStuck', reason }),
         );
       case 'withdraw':
-        return this.#withdraw(errand.sha);
+        return this.#withdraw(effect.sha);
       case 'verify':
         return this.#orFail(
-          () => this.#verify(errand),
+          () => this.#verify(effect),
           (reason) => this.convoy.apply({ type: 'landingStuck', reason }),
         );
     }
@@ -93,7 +93,7 @@ export class ConvoyErrands {
     this.convoy.apply({ type: 'prepared', facts });
   }
 
-  async #start({ bead: { id }, needs }: Extract<ConvoyErrand, { do: 'start' }>): Promise<void> {
+  async #start({ bead: { id }, needs }: Extract<ConvoyEffect, { do: 'start' }>): Promise<void> {
     const { repo = '', targetBranch } = this.convoy.state;
     let baseSha = needs.length === 1 ? needs[0] : undefined;
     if (needs.length > 1) {

@@ -1,24 +1,24 @@
 import { condition } from '@temporalio/workflow';
 
 /**
- * What a workflow has under way besides its main loop: each by its key, and each key once at a time. An error that an
- * errand does not handle is a bug, and comes out of `check`.
+ * Carries out what a state asks for besides the main loop of its workflow: each effect by its key, and each key once at a
+ * time. An error that an effect does not handle is a bug, and comes out of `orWhen`.
  */
-export class Errands {
+export class EffectRunner {
   readonly #underWay = new Set<string>();
   #error: { error: unknown } | undefined;
   #ended = 0;
 
-  /** Begins an errand unless it is under way. */
-  begin(key: string, errand: () => Promise<void>): void {
+  /** Begins an effect unless it is under way. */
+  begin(key: string, effect: () => Promise<void>): void {
     if (this.#underWay.has(key)) return;
     this.#underWay.add(key);
-    void this.#run(key, errand);
+    void this.#run(key, effect);
   }
 
-  async #run(key: string, errand: () => Promise<void>): Promise<void> {
+  async #run(key: string, effect: () => Promise<void>): Promise<void> {
     try {
-      await errand();
+      await effect();
     } catch (error) {
       this.#error ??= { error };
     }
@@ -30,9 +30,9 @@ export class Errands {
     return this.#underWay.size === 0;
   }
 
-  /** How many are under way. */
-  get count(): number {
-    return this.#underWay.size;
+  /** The keys of what is under way. */
+  get underWay(): ReadonlySet<string> {
+    return this.#underWay;
   }
 
   /** Resolves when something has ended since, or when `moved` says so. */

@@ -1,0 +1,38 @@
+/** Why an order of an operator makes no sense to a rig now. @module */
+import type { RigChange, RigState } from '../../contract/index.js';
+import { changeSettings, rigSettingsProblem } from './settings.js';
+import { rigStatus } from './state.js';
+
+const orderProblem = (s: RigState): string | undefined => (s.removed ? `rig ${s.rig} is being removed` : undefined);
+
+/** @returns whether somebody holds something of the rig, or waits for it. */
+const inUse = (s: RigState): boolean => s.grants.length + s.waiting.length + s.queue.length + s.merging.length > 0;
+
+export const pauseRigProblem = (s: RigState): string | undefined =>
+  orderProblem(s) ?? (s.paused ? 'the rig is already paused' : undefined);
+
+export const resumeRigProblem = (s: RigState): string | undefined =>
+  orderProblem(s) ??
+  (rigStatus(s) === 'active' ? 'the rig is neither paused nor stopped, and its breaker is closed' : undefined);
+
+/** @param change unchecked: it may come from anybody. */
+export function configureProblem(s: RigState, change: unknown): string | undefined {
+  const removed = orderProblem(s);
+  if (removed !== undefined) return removed;
+  if (typeof change !== 'object' || change === null || Array.isArray(change))
+    return 'settings are changed by one object: {"maxAgents": 3, …}';
+  const wanted = change as RigChange;
+  const problem = rigSettingsProblem(changeSettings(s.settings, wanted));
+  if (problem !== undefined) return problem;
+  return wanted.repo !== undefined && wanted.repo !== s.settings.repo && inUse(s)
+    ? 'the repository can only be changed while no bead runs, waits or is to be merged; add another rig for the new one'
+    : undefined;
+}
+
+/** @param force unchecked: it may come from anybody. */
+export function removeRigProblem(s: RigState, force: unknown): string | undefined {
+  const removed = orderProblem(s);
+  if (removed !== undefined || force === true || !inUse(s)) return removed;
+  const { grants, waiting, queue, merging } = s;
+  return `the rig is in use: agents that run: ${grants.length}; beads that wait for one: ${waiting.length}; to be merged: ${queue.length + merging.length}. Cancel them first, or remove it with force`;
+}
