@@ -6,6 +6,7 @@ import {
   commandProblem,
   limits,
   outcomes,
+  readClocks,
   startModes,
   vouchKeyPattern,
 } from '../contract/index.js';
@@ -42,20 +43,25 @@ import { inputReader } from './read-input.js';
 import type { InputsOf } from './read-input.js';
 
 const milliseconds = z.number().positive();
-const clocks: z.ZodType<Clocks> = z.object({
+const clocksOfToday: z.ZodType<Clocks> = z.object({
   beatEvery: milliseconds,
   heartbeatTimeout: milliseconds,
   signalEvery: milliseconds,
   firstProgressWithin: milliseconds,
   stalledAfter: milliseconds,
-  lostAfter: milliseconds,
+  stopSilentAfter: milliseconds,
   adoptWithin: milliseconds,
-  orphanGrace: milliseconds,
-  suspectGrace: milliseconds,
+  leaseFor: milliseconds,
+  giveUpAfter: milliseconds,
   maxRuntime: milliseconds,
   checkpointEvery: milliseconds,
   stopGrace: milliseconds,
 } satisfies Fields<Clocks>);
+/** A workflow of an earlier build gives some by their former names. */
+const clocks: z.ZodType<Clocks> = z.preprocess(
+  (given) => (typeof given === 'object' && given !== null ? readClocks(given) : given),
+  clocksOfToday,
+);
 
 const agent: z.ZodType<AgentSpec> = z.object({
   adapter: z.string().regex(/^[\w-]{1,50}$/, 'not the name of an adapter'),

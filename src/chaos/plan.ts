@@ -12,10 +12,10 @@ export const chaosClocks: Clocks = {
   signalEvery: 5_000,
   firstProgressWithin: 90_000,
   stalledAfter: 60_000,
-  lostAfter: 180_000,
+  stopSilentAfter: 180_000,
   adoptWithin: 15_000,
-  orphanGrace: 25_000,
-  suspectGrace: 50_000,
+  leaseFor: 25_000,
+  giveUpAfter: 50_000,
   maxRuntime: 7_200_000,
   checkpointEvery: 5_000,
   stopGrace: 2_000,
@@ -159,7 +159,7 @@ function weighted(at: number): FaultKind {
 }
 
 function lasts(kind: FaultKind, between: (from: number, to: number) => number): number {
-  const { heartbeatTimeout, suspectGrace } = chaosClocks;
+  const { heartbeatTimeout, giveUpAfter } = chaosClocks;
   switch (kind) {
     case 'runner-kill':
     case 'agent-kill':
@@ -177,6 +177,6 @@ function lasts(kind: FaultKind, between: (from: number, to: number) => number): 
     case 'runner-freeze':
     case 'host-freeze':
       // One in three outlasts the bead's patience: somebody else goes on, and the frozen one comes back.
-      return between(0, 2) === 0 ? between(suspectGrace, suspectGrace * 1.5) : between(2_000, heartbeatTimeout * 3);
+      return between(0, 2) === 0 ? between(giveUpAfter, giveUpAfter * 1.5) : between(2_000, heartbeatTimeout * 3);
   }
 }

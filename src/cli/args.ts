@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { beadStatuses, destinationProblem } from '../contract/index.js';
+import { beadStatuses, destinationProblem, formerClockNames } from '../contract/index.js';
 import type { Budgets, Clocks } from '../contract/index.js';
 import { defaultClocks } from '../domain/clocks.js';
 import { durationOf, durationProblem } from './duration.js';
@@ -31,13 +31,15 @@ export const wholeNumber = (what: string, min: number, max: number) =>
   });
 
 const clockNames = Object.keys(defaultClocks) as (keyof Clocks)[];
+const formerName = (name: string): keyof Clocks | undefined =>
+  Object.entries(formerClockNames).find(([former]) => former === name)?.[1];
 
-/** `name=duration` items as clocks. */
+/** `name=duration` items as clocks. Former names are taken too, and not shown. */
 export const clockOptions = z.array(z.string()).transform((items, context): Partial<Clocks> => {
   const clocks: Partial<Clocks> = {};
   for (const item of items) {
     const [name = '', value = ''] = split(item);
-    const known = clockNames.find((clock) => clock === name);
+    const known = clockNames.find((clock) => clock === name) ?? formerName(name);
     if (known === undefined) {
       context.addIssue({
         code: 'custom',

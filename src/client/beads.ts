@@ -9,7 +9,7 @@ import {
 import type { WorkflowHandle } from '@temporalio/client';
 import { createHash } from 'node:crypto';
 import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
-import { beadWorkflowId, messages, searchAttributes, workflowTypes } from '../contract/index.js';
+import { beadWorkflowId, messages, readClocks, searchAttributes, workflowTypes } from '../contract/index.js';
 import type { BeadInput, BeadStatus, BeadView } from '../contract/index.js';
 import type { Town } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
@@ -96,7 +96,9 @@ export class BeadClient {
    */
   async view(bead: string, deadline = this.#deadline): Promise<BeadView> {
     try {
-      return await this.#limited(() => this.#handle(bead).query<BeadView>(messages.state), deadline);
+      const view = await this.#limited(() => this.#handle(bead).query<BeadView>(messages.state), deadline);
+      // A worker of an earlier build answers by former names of clocks.
+      return { ...view, clocks: readClocks(view.clocks) };
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) throw new BeadNotFoundError(bead);
       if (noWorkerAnswered(error)) throw new NoWorkerError(`bead ${bead}`, { cause: error });

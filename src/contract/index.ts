@@ -5,6 +5,7 @@
  */
 export * from './names.js';
 export * from './types.js';
+export * from './clocks.js';
 export * from './plain-text.js';
 export * from './problems.js';
 export * from './limits.js';

@@ -36,7 +36,7 @@ export const isFinal = (status: BeadStatus): boolean =>
  * - `lost`: infrastructure (host, runner, network, repository out of reach); never the agent's failure.
  * - `out_of_memory`, `too_many_processes`, `disk_full`: its processes used more than their host allows one attempt; they
  * were ended, before others had to suffer.
- * - `stalled`: no progress for `lostAfter`.
+ * - `stalled`: no progress for `stopSilentAfter`.
  * - `timed_out`: `maxRuntime` is over.
  * - `push_refused`: the agent has finished, but the remote did not take its commits; its host keeps them.
  * - `stopped`: by cancel, or because the bead has moved on.
@@ -75,16 +75,16 @@ export interface Clocks {
   firstProgressWithin: number;
   /** After this long without progress the agent counts as `stalled` and is nudged once. */
   stalledAfter: number;
-  /** After this long without progress the attempt is stopped and its work saved. */
-  lostAfter: number;
+  /** After this long without progress the attempt is stopped as `stalled`, and its work saved. */
+  stopSilentAfter: number;
   /** An adoption waits so long for the host's worker; tried again while there are signs of life. */
   adoptWithin: number;
-  /** A runner without a renewed lease saves its work and freezes its agent. */
-  orphanGrace: number;
+  /** The lease: a runner whose beats renew it no more for so long saves its work and freezes its agent. */
+  leaseFor: number;
   /**
-   * Silence, from the last renewal, after which an attempt on an unreachable host is given up; > orphanGrace + 30 s.
+   * Silence, from the last renewal, after which an attempt on an unreachable host is given up; > leaseFor + 30 s.
    */
-  suspectGrace: number;
+  giveUpAfter: number;
   /** Ceiling for the running time of an attempt, pauses not counted. */
   maxRuntime: number;
   /** Work in progress is saved and pushed. */

@@ -1,3 +1,4 @@
+import { readClocks } from '../contract/index.js';
 import type { Budgets, Clocks } from '../contract/index.js';
 
 const second = 1_000;
@@ -16,11 +17,11 @@ export const defaultClocks: Clocks = {
   firstProgressWithin: 10 * minute,
   stalledAfter: 5 * minute,
   // Long builds and test suites are silent; a wrong verdict costs more than a late one.
-  lostAfter: 30 * minute,
+  stopSilentAfter: 30 * minute,
   // A restarted worker polls its host queue within seconds; two minutes are a slow boot.
   adoptWithin: 2 * minute,
-  orphanGrace: 10 * minute,
-  suspectGrace: 11 * minute,
+  leaseFor: 10 * minute,
+  giveUpAfter: 11 * minute,
   maxRuntime: 8 * hour,
   checkpointEvery: 5 * minute,
   stopGrace: 20 * second,
@@ -32,7 +33,7 @@ export const defaultBudgets: Budgets = { agentFailures: 5, infraLosses: 10, rewo
 export const usageBudgets: readonly string[] = ['maxTokens', 'maxCostUsd'];
 
 /**
- * `suspectGrace` must exceed `orphanGrace` by so much: the agent must be frozen before anybody believes it gone, clocks
+ * `giveUpAfter` must exceed `leaseFor` by so much: the agent must be frozen before anybody believes it gone, clocks
  * and save included.
  */
 export const graceMargin = 30 * second;
@@ -51,7 +52,10 @@ export const defaultRetryAfter = minute;
 export const maxRetryAfter = 6 * hour;
 
 /** @returns all clocks: the given ones over the defaults. */
-export const mergeClocks = (given: Partial<Clocks> | undefined): Clocks => ({ ...defaultClocks, ...given });
+export const mergeClocks = (given: Partial<Clocks> | undefined): Clocks => ({
+  ...defaultClocks,
+  ...readClocks(given ?? {}),
+});
 
 /** @returns all budgets: the given ones over the defaults. */
 export const mergeBudgets = (given: Partial<Budgets> | undefined): Budgets => ({ ...defaultBudgets, ...given });
@@ -80,20 +84,20 @@ export function clocksProblem(clocks: Clocks): string | undefined {
       `signalEvery (${c.signalEvery} ms) must be at most half of stalledAfter (${c.stalledAfter} ms), or a working agent looks stalled`,
     ) ??
     rule(
-      c.stalledAfter < c.lostAfter,
-      `lostAfter (${c.lostAfter} ms) must exceed stalledAfter (${c.stalledAfter} ms), or the agent is stopped before it is nudged`,
+      c.stalledAfter < c.stopSilentAfter,
+      `stopSilentAfter (${c.stopSilentAfter} ms) must exceed stalledAfter (${c.stalledAfter} ms), or the agent is stopped before it is nudged`,
     ) ??
     rule(
-      c.firstProgressWithin < c.lostAfter,
-      `lostAfter (${c.lostAfter} ms) must exceed firstProgressWithin (${c.firstProgressWithin} ms)`,
+      c.firstProgressWithin < c.stopSilentAfter,
+      `stopSilentAfter (${c.stopSilentAfter} ms) must exceed firstProgressWithin (${c.firstProgressWithin} ms)`,
     ) ??
     rule(
-      c.suspectGrace >= c.orphanGrace + Math.min(graceMargin, c.orphanGrace),
-      `suspectGrace (${c.suspectGrace} ms) must exceed orphanGrace (${c.orphanGrace} ms) by ${Math.min(graceMargin, c.orphanGrace)} ms, or a second agent could start while the first still runs`,
+      c.giveUpAfter >= c.leaseFor + Math.min(graceMargin, c.leaseFor),
+      `giveUpAfter (${c.giveUpAfter} ms) must exceed leaseFor (${c.leaseFor} ms) by ${Math.min(graceMargin, c.leaseFor)} ms, or a second agent could start while the first still runs`,
     ) ??
     rule(
-      c.heartbeatTimeout < c.orphanGrace,
-      `orphanGrace (${c.orphanGrace} ms) must exceed heartbeatTimeout (${c.heartbeatTimeout} ms), or agents freeze before anybody has missed them`,
+      c.heartbeatTimeout < c.leaseFor,
+      `leaseFor (${c.leaseFor} ms) must exceed heartbeatTimeout (${c.heartbeatTimeout} ms), or agents freeze before anybody has missed them`,
     )
   );
 }

@@ -135,7 +135,7 @@ export class HostWatch {
 
   /**
    * A runner that stands still (SIGSTOP, a debugger) renews no lease, and cannot freeze its agent when that has run
-   * out: the agent would go on while the bead gives the attempt up and starts another. After `orphanGrace` it is ended,
+   * out: the agent would go on while the bead gives the attempt up and starts another. After `leaseFor` it is ended,
    * as it would have ended its agent's work itself; what it leaves is reaped.
    */
   async #lookAtStopped(stopped: readonly { dir: AttemptDir; runner: ProcessIdentity }[]): Promise<void> {
@@ -249,7 +249,7 @@ export class HostWatch {
   /** @returns how long an attempt's lease is; an input that cannot be read has the clocks of most. */
   async #leaseOf(dir: AttemptDir): Promise<number> {
     const input = await dir.readInput().catch(() => undefined);
-    return input?.clocks.orphanGrace ?? defaultClocks.orphanGrace;
+    return input?.clocks.leaseFor ?? defaultClocks.leaseFor;
   }
 
   async #sweep(dir: AttemptDir): Promise<void> {

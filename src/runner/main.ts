@@ -67,7 +67,7 @@ async function toldToBegin(): Promise<boolean> {
 }
 
 async function run(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
-  const leaseFor = (await dir.readInput())?.clocks.orphanGrace;
+  const leaseFor = (await dir.readInput())?.clocks.leaseFor;
   if (leaseFor === undefined) return refusal('failed', `the folder ${dir.path} is not ready: its input is missing`);
   const lock = await acquireLock(dir.lock, leaseFor);
   if ('heldBy' in lock) return refusal('held', `process ${lock.heldBy.pid} holds the attempt`);

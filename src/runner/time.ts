@@ -21,8 +21,8 @@ export interface Time {
 }
 
 /**
- * The two clocks are compared so often at least: well within the half minute by which `suspectGrace` exceeds
- * `orphanGrace`.
+ * The two clocks are compared so often at least: well within the half minute by which `giveUpAfter` exceeds
+ * `leaseFor`.
  */
 const compareEveryMs = 1_000;
 

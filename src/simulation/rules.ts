@@ -98,12 +98,12 @@ export function eventProblem({
     const { suspectSince, stopping } = after.current ?? {};
     const since = suspectSince === undefined ? now : Math.max(suspectSince, stopping?.at ?? 0, thereSince);
     // Every adoption may bring one more beat of a host that hangs; more than that is waiting for ever.
-    if (now - since > 2 * (after.clocks.suspectGrace + after.clocks.heartbeatTimeout))
+    if (now - since > 2 * (after.clocks.giveUpAfter + after.clocks.heartbeatTimeout))
       return `suspect for ${Math.round((now - since) / 60_000)} min, and not given up`;
     // Whatever the host says meanwhile: silence of the attempt itself ends it.
     const { spawnedAt } = after.current ?? {};
     const silent = now - Math.max(heardAt, stopping?.at ?? 0, thereSince);
-    if (spawnedAt !== undefined && silent > 2 * (after.clocks.suspectGrace + after.clocks.heartbeatTimeout))
+    if (spawnedAt !== undefined && silent > 2 * (after.clocks.giveUpAfter + after.clocks.heartbeatTimeout))
       return (
         `no sign of attempt ${current?.id ?? ''} itself for ${Math.round(silent / 60_000)} min, and it is not ` +
         'given up'
@@ -115,7 +115,7 @@ export function eventProblem({
   );
   if (left !== undefined) return `attempt ${current.id} ended while its agent ran on ${left.host}`;
   const record = after.attempts.at(-1);
-  const early = current.spawnedAt !== undefined && now - current.lastSignAt < before.clocks.suspectGrace;
+  const early = current.spawnedAt !== undefined && now - current.lastSignAt < before.clocks.giveUpAfter;
   if (event.type === 'tick' && record?.outcome === 'lost' && early)
     return `attempt ${current.id} was given up ${now - current.lastSignAt} ms after its last sign`;
   if (

@@ -170,7 +170,7 @@ export class FakeRunner {
     const { clocks } = this.attempt.input;
     const due = [this.#lastTry + (this.#task ? this.host.beatStep(clocks) : orphanEvery(clocks))];
     if (!this.attempt.result && this.#agent?.alive) {
-      if (!this.#holds.has('lease')) due.push(this.#lease.renewedAt.mono + clocks.orphanGrace);
+      if (!this.#holds.has('lease')) due.push(this.#lease.renewedAt.mono + clocks.leaseFor);
       due.push(this.#lastSaved + clocks.checkpointEvery);
       const ends = this.#agent.endsAt();
       if (ends !== undefined && !this.#stopping) due.push(Math.max(ends, this.#doneAgainAt));

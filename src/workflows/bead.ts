@@ -39,11 +39,13 @@ import {
   beadInputProblem,
   beadMeasures,
   beadPanel,
+  carriedBead,
   initialBead,
   lossRecorded,
   mayOfferAgain,
   newlyReached,
   nextBeadDeadline,
+  nextBeadInput,
   nudgeProblem,
   offerInput,
   pauseProblem,
@@ -110,7 +112,9 @@ class Bead implements AttemptOwner {
 
   constructor(private readonly input: BeadInput) {
     // Without the rules that came later: which hold is decided where they first make a difference (`apply`).
-    this.state = input.carried ?? { ...initialBead(input, Date.now()), lossRule: undefined, paceRule: undefined };
+    this.state = input.carried
+      ? carriedBead(input.carried)
+      : { ...initialBead(input, Date.now()), lossRule: undefined, paceRule: undefined };
     this.body = input.body ?? '';
     this.#listen();
     this.apply(input.carried ? { type: 'renewed' } : { type: 'tick' });
@@ -200,7 +204,7 @@ class Bead implements AttemptOwner {
           ? 'the bead goes on with another version of Heartbead'
           : 'the history is long and goes on in a new run',
       });
-    return goOn<typeof bead>({ ...this.input, carried: this.state });
+    return goOn<typeof bead>(nextBeadInput(this.input, this.state));
   }
 
   /** Nothing to do until somebody says something or a back-off is over. */
@@ -358,7 +362,7 @@ class Bead implements AttemptOwner {
     );
     listener.update(
       retryUpdate,
-      'Try a blocked or backing-off bead again at once. {"now": true} also gives up a suspect attempt: its agent may still run on a host out of reach, frozen by its lease at the latest after orphanGrace.',
+      'Try a blocked or backing-off bead again at once. {"now": true} also gives up a suspect attempt: its agent may still run on a host out of reach, frozen by its lease at the latest after leaseFor.',
       (given) => retryBeadProblem(this.state, given?.now === true),
       (given) => {
         this.apply({ type: 'retry', now: given?.now === true });

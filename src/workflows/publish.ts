@@ -1,4 +1,4 @@
-import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import { inWorkflowContext, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { searchAttributes } from '../contract/index.js';
 
@@ -48,6 +48,7 @@ export class Publisher {
   #show(): void {
     const panel = this.#due;
     this.#due = undefined;
-    if (panel !== undefined) setCurrentDetails(panel());
+    // After a workflow task that took too long this runs outside of the workflow, where a throw would end the thread.
+    if (panel !== undefined && inWorkflowContext()) setCurrentDetails(panel());
   }
 }

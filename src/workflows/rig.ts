@@ -39,11 +39,13 @@ import type {
   RunningMerge,
 } from '../contract/index.js';
 import {
+  carriedRig,
   configureProblem,
   initialRig,
   mergeKey,
   mergesToInterrupt,
   nextRigDeadline,
+  nextRigInput,
   pauseRigProblem,
   removeRigProblem,
   resumeRigProblem,
@@ -56,6 +58,7 @@ import {
   rigOver,
   rigPanel,
   rigStatus,
+  settingsForAnyBuild,
   stepRig,
 } from '../domain/index.js';
 import { checksOf, workspaceOf } from '../domain/rig/settings.js';
@@ -107,7 +110,7 @@ class Rig {
   #changes = 0;
 
   constructor(private readonly input: RigInput) {
-    this.state = input.carried ?? initialRig(input, Date.now());
+    this.state = input.carried ? carriedRig(input.carried) : initialRig(input, Date.now());
     this.#listen();
     this.apply(input.carried ? { type: 'renewed' } : { type: 'tick' });
   }
@@ -176,7 +179,8 @@ class Rig {
   }
 
   #grant({ bead, workflowId, probe, ahead }: Extract<RigEffect, { do: 'grant' }>): Promise<void> {
-    const { version, settings } = this.state;
+    const { version } = this.state;
+    const settings = settingsForAnyBuild(this.state.settings);
     const granted: Granted = { bead, version, settings, probe: probe ? true : undefined, ahead };
     return this.#signal(workflowId, rigMessages.granted, granted, (delivered) =>
       this.apply({ type: 'grantTold', bead, delivered }),
@@ -257,7 +261,7 @@ class Rig {
 
   async #renew(): Promise<never> {
     await condition(allHandlersFinished);
-    return goOn<typeof rig>({ rig: this.input.rig, settings: this.state.settings, carried: this.state });
+    return goOn<typeof rig>(nextRigInput(this.input, this.state));
   }
 
   #listen(): void {

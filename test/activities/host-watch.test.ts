@@ -52,7 +52,7 @@ describe('the watch over a host', () => {
   test('a runner that stands still for longer than its lease is ended, since it can no longer freeze its agent; the bead hears of it', async () => {
     const here = await open({ watch: false });
     const desk = await here.desk();
-    const clocks = { ...here.input(desk).clocks, heartbeatTimeout: 600_000, orphanGrace: 6_000 };
+    const clocks = { ...here.input(desk).clocks, heartbeatTimeout: 600_000, leaseFor: 6_000 };
     const running = await desk.start(
       here.input(desk, { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } }, clocks }),
     );
@@ -67,7 +67,7 @@ describe('the watch over a host', () => {
       kind: 'result',
       result: { outcome: 'lost', reason: expect.stringContaining('stood still') },
     });
-    expect(performance.now() - stopped).toBeGreaterThan(clocks.orphanGrace);
+    expect(performance.now() - stopped).toBeGreaterThan(clocks.leaseFor);
     expect(findProcesses({ attempt: desk.attempt, group: record?.agent })).toEqual([]);
   });
 

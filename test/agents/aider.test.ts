@@ -47,7 +47,7 @@ async function sling(context: TestContext, status: () => number): Promise<{ town
       body: 'Write hello.txt.',
       agent: { adapter: 'aider' },
       // It needs some seconds to begin, and many on a busy machine.
-      clocks: { ...quickClocks, firstProgressWithin: 60_000, stalledAfter: 60_000, lostAfter: 120_000 },
+      clocks: { ...quickClocks, firstProgressWithin: 60_000, stalledAfter: 60_000, stopSilentAfter: 120_000 },
     },
   );
   return { town, bead };

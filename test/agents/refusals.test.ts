@@ -56,7 +56,7 @@ describe.each(agentNames)('%s, refused by its provider', { timeout: 3 * generous
     await llm.stop();
     const bead = await sling(
       { budgets: { agentFailures: 1 } },
-      { firstProgressWithin: 10_000, stalledAfter: 10_000, lostAfter: 15_000 },
+      { firstProgressWithin: 10_000, stalledAfter: 10_000, stopSilentAfter: 15_000 },
     );
     const blocked = await town.seen(bead, 'is blocked', ({ status }) => status === 'blocked');
     // Some programs give up by themselves before.

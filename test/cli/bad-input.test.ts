@@ -132,8 +132,8 @@ describe.concurrent('what a person may type wrongly is refused before anything s
     ],
     [
       'clocks that contradict each other',
-      () => sling('--repo', repository.path, '--agent', 'demo', '--clock', 'suspectGrace=5m'),
-      /suspectGrace \(300000 ms\) must exceed orphanGrace/,
+      () => sling('--repo', repository.path, '--agent', 'demo', '--clock', 'giveUpAfter=5m'),
+      /giveUpAfter \(300000 ms\) must exceed leaseFor/,
     ],
     [
       'two bodies',

@@ -5,7 +5,7 @@ import { Town, generous, quickClocks, told } from './support/town.js';
 import type { Host } from './support/town.js';
 
 /** Of a bead that gives up within seconds. */
-const clocks = { ...quickClocks, beatEvery: 400, heartbeatTimeout: 3_000, orphanGrace: 4_000, suspectGrace: 16_000 };
+const clocks = { ...quickClocks, beatEvery: 400, heartbeatTimeout: 3_000, leaseFor: 4_000, giveUpAfter: 16_000 };
 const untouched = { agentFailures: 0, infraLosses: 0, reworkRounds: 0 };
 
 /** How many agents an attempt ever had: the demo agent says so once per process. */

@@ -73,7 +73,7 @@ describe('what freezes, and thaws', { timeout: 4 * generous }, () => {
     ).toEqual([[view.current?.id, 'done']]);
   });
 
-  it('a server away for longer than orphanGrace freezes the agent; it is thawed when it is adopted, and no attempt is used up', async () => {
+  it('a server away for longer than leaseFor freezes the agent; it is thawed when it is adopted, and no attempt is used up', async () => {
     const server = await ownServer();
     const town = await Town.open(server);
     const host = await town.host(server.address);

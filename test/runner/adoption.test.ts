@@ -95,7 +95,7 @@ describe('a runner whose token is void', () => {
   });
 
   test('is not frozen while the bead counts its signals, is frozen when it does not, and thaws when it does again', async () => {
-    const { attempt, agentPid } = await orphaned({ agent, clocks: { orphanGrace: 4_000 } });
+    const { attempt, agentPid } = await orphaned({ agent, clocks: { leaseFor: 4_000 } });
     const from = (await attempt.heard()).length;
     // More signals than fit into one lease: without the renewals by them it would be over.
     await until('signals for longer than a lease', async () => {
@@ -139,7 +139,7 @@ describe('a runner whose token is void', () => {
         adapter: 'shell',
         command: 'trap "echo again >> work" TERM; echo begun > work; echo works; while :; do sleep 0.1; done',
       },
-      clocks: { orphanGrace: 4_000 },
+      clocks: { leaseFor: 4_000 },
     });
     await attempt.order('deaf');
     await until('the agent stands still', () => allFrozen(attempt));

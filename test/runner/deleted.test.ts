@@ -39,7 +39,7 @@ test('also while no server answers, and its agent is frozen: it does not wait fo
   const attempt = await town.attempt({
     agent,
     address: line.address,
-    clocks: { orphanGrace: 3_000, heartbeatTimeout: 120_000 },
+    clocks: { leaseFor: 3_000, heartbeatTimeout: 120_000 },
   });
   expect(await attempt.spawn()).toMatchObject({ fenced: true });
   await works(attempt);

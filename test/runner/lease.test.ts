@@ -42,7 +42,7 @@ describe('a server that is away', () => {
     const attempt = await town.attempt({
       agent: { adapter: 'shell', command },
       address: line.address,
-      clocks: { orphanGrace: 3_000, heartbeatTimeout: 120_000 },
+      clocks: { leaseFor: 3_000, heartbeatTimeout: 120_000 },
     });
     expect(await attempt.spawn()).toMatchObject({ fenced: true });
     await until('some work', async () => (await attempt.status()).lastProgressAt !== undefined);
@@ -67,7 +67,7 @@ describe('a server that is away', () => {
     const attempt = await town.attempt({
       agent: steps,
       address: line.address,
-      clocks: { orphanGrace: 3_000, heartbeatTimeout: 4_000 },
+      clocks: { leaseFor: 3_000, heartbeatTimeout: 4_000 },
     });
     expect(await attempt.spawn()).toMatchObject({ fenced: true });
     await until('some work', async () => (await attempt.status()).lastProgressAt !== undefined);

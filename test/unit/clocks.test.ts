@@ -14,11 +14,11 @@ describe('the clocks guard each other', () => {
     expect(budgetsProblem(defaultBudgets)).toBeUndefined();
   });
   it.each([
-    [{ suspectGrace: 10 * 60_000 }, 'suspectGrace'],
+    [{ giveUpAfter: 10 * 60_000 }, 'giveUpAfter'],
     [{ beatEvery: 60_000 }, 'heartbeatTimeout'],
     [{ signalEvery: 3 * 60_000 }, 'signalEvery'],
-    [{ lostAfter: 60_000 }, 'lostAfter'],
-    [{ orphanGrace: 60_000, suspectGrace: 11 * 60_000 }, 'orphanGrace'],
+    [{ stopSilentAfter: 60_000 }, 'stopSilentAfter'],
+    [{ leaseFor: 60_000, giveUpAfter: 11 * 60_000 }, 'leaseFor'],
     [{ beatEvery: -1 }, 'beatEvery'],
     [{ stalledAfter: Number.NaN }, 'stalledAfter'],
   ])('refuses %j and names %s', (wrong, name) => {

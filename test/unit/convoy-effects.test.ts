@@ -22,4 +22,6 @@ it('at most twenty things are under way before the next bead is started; other t
   const busy = Array.from({ length: 19 }, (_, n) => `start n${n}`);
   expect(asked(convoy, busy)).toEqual(['start n19']);
   expect(asked(convoy, [...busy, 'start n19'])).toEqual([]);
+  convoy.start().apply({ type: 'cancel' });
+  expect(asked(convoy, [...busy, 'start n19']).slice(0, 2)).toEqual(['cancel n0', 'cancel n1']);
 });

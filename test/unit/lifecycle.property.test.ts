@@ -136,7 +136,7 @@ describe('for any life of a bead', () => {
     });
   });
 
-  it('an attempt behind the fence is given up only suspectGrace after its last sign, unless an operator says otherwise', () => {
+  it('an attempt behind the fence is given up only giveUpAfter after its last sign, unless an operator says otherwise', () => {
     always(({ before, event, after, now }) => {
       const { current } = before;
       if (
@@ -145,7 +145,7 @@ describe('for any life of a bead', () => {
         !['tick', 'silent', 'unreachable', 'unwatched', 'outage'].includes(event.type)
       )
         return;
-      expect(now - current.lastSignAt).toBeGreaterThanOrEqual(defaultClocks.suspectGrace);
+      expect(now - current.lastSignAt).toBeGreaterThanOrEqual(defaultClocks.giveUpAfter);
     });
   });
 

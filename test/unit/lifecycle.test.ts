@@ -125,11 +125,11 @@ describe('the life of a bead', () => {
     expect(firesInVain(story.state, armed)).toBe(false);
   });
 
-  it('nudges a stalled agent once, and stops it at lostAfter with its work saved', () => {
+  it('nudges a stalled agent once, and stops it at stopSilentAfter with its work saved', () => {
     const story = working().tick(defaultClocks.stalledAfter).tick(minute).tick(minute);
     expect(story.state.messages).toHaveLength(1);
     expect(story.state.attention).toBe('stalled');
-    story.tick(defaultClocks.lostAfter);
+    story.tick(defaultClocks.stopSilentAfter);
     expect(story.state.agent).toBe('stopping');
     story.end('stopped', { checkpoint: { sha: 'c'.repeat(40), ref: 'refs/heartbead/b/1-aaaaaaaa/wip', wip: true } });
     expect(story.state.attempts[0]).toMatchObject({ outcome: 'stalled', countedAs: 'agent' });
@@ -155,10 +155,10 @@ describe('the life of a bead', () => {
     ]);
   });
 
-  it('gives an attempt on an unreachable host up only suspectGrace after the last sign that may have been', () => {
+  it('gives an attempt on an unreachable host up only giveUpAfter after the last sign that may have been', () => {
     const story = working().after(2 * minute, { type: 'silent', attempt: '1-aaaaaaaa' });
     const lastSign = story.now - defaultClocks.heartbeatTimeout;
-    expect(nextBeadDeadline(story.state)).toMatchObject({ what: 'give-up', at: lastSign + defaultClocks.suspectGrace });
+    expect(nextBeadDeadline(story.state)).toMatchObject({ what: 'give-up', at: lastSign + defaultClocks.giveUpAfter });
     story.after(2 * minute, { type: 'unreachable', attempt: '1-aaaaaaaa', text: 'nobody took it up' });
     expect(story.state.agent).toBe('suspect');
     story.tick((nextBeadDeadline(story.state)?.at ?? 0) - story.now - 1);
@@ -202,9 +202,9 @@ describe('the life of a bead', () => {
         'and tells that its runner refuses',
         { type: 'unwatched', attempt, text: 'its runner neither answers nor ends' },
       ],
-    ])('%s: given up suspectGrace after its own last sign, with the cause', (_, event) => {
+    ])('%s: given up giveUpAfter after its own last sign, with the cause', (_, event) => {
       const story = working();
-      expect(lives(story, event)).toBeLessThan(defaultClocks.suspectGrace + 100_000);
+      expect(lives(story, event)).toBeLessThan(defaultClocks.giveUpAfter + 100_000);
       expect(story.state.attempts[0]).toMatchObject({ outcome: 'lost', countedAs: 'infra' });
       expect(story.state.attempts[0]?.reason).toMatch(/no sign of the attempt itself for .*(runner)/);
     });
@@ -235,7 +235,7 @@ describe('the life of a bead', () => {
         { type: 'silent', attempt, details: { host: 'h1', attempt, phase: 'fencing', text: '' } },
         'nothing was heard of it',
       ],
-    ])('before the spawn: given up suspectGrace after %s', (_, event, why) => {
+    ])('before the spawn: given up giveUpAfter after %s', (_, event, why) => {
       const story = new Story().dispatch();
       const from = story.now;
       for (let n = 0; story.state.current?.id === attempt && n < 100; n += 1) {
@@ -245,14 +245,14 @@ describe('the life of a bead', () => {
         by(story, 0, { type: 'accepted', signal: { attempt, host: 'h1' } });
         story.tick();
       }
-      expect(story.now - from).toBeLessThan(defaultClocks.suspectGrace + 3 * minute);
+      expect(story.now - from).toBeLessThan(defaultClocks.giveUpAfter + 3 * minute);
       expect(story.state.attempts[0]?.reason).toContain(why);
     });
 
     it('after the spawn: a word of its host at the fence is none of its own', () => {
       const story = working();
       const fencing: BeadEvent = { ...accepted, details: { host: 'h1', attempt, phase: 'fencing', text: '' } };
-      expect(lives(story, fencing)).toBeLessThan(defaultClocks.suspectGrace + 100_000);
+      expect(lives(story, fencing)).toBeLessThan(defaultClocks.giveUpAfter + 100_000);
     });
 
     it('is told by problems, with the cause', () => {

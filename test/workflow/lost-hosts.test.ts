@@ -6,7 +6,7 @@ const world = useWorld();
 const minute = 60_000;
 
 describe('a host that is lost with a working agent', () => {
-  it('the attempt is given up only after suspectGrace, the next one goes on elsewhere from the pushed work, and the agent is not blamed', async () => {
+  it('the attempt is given up only after giveUpAfter, the next one goes on elsewhere from the pushed work, and the agent is not blamed', async () => {
     const town = await world.town({ hosts: ['mortal', 'spare'], agent: { works: '40m' }, beatStep: '30s' });
     const bead = await town.sling();
     await town.advance('16m');
@@ -86,7 +86,7 @@ describe('a host that is lost with a working agent', () => {
     expectNeverTwoAgents(bead);
   });
 
-  it('that reboots reports the attempt lost with its work, without waiting for suspectGrace', async () => {
+  it('that reboots reports the attempt lost with its work, without waiting for giveUpAfter', async () => {
     const town = await world.town({ agent: { works: '30m' }, beatStep: '30s' });
     const bead = await town.sling();
     await town.advance('12m');
@@ -196,10 +196,10 @@ describe('an agent that says a word and is killed from outside', () => {
 });
 
 describe('a partition', () => {
-  it('longer than orphanGrace freezes the agent, and its end thaws it: no attempt is used', async () => {
+  it('longer than leaseFor freezes the agent, and its end thaws it: no attempt is used', async () => {
     const town = await world.town({
       agent: { works: '40m' },
-      clocks: { orphanGrace: 3 * minute, suspectGrace: 30 * minute },
+      clocks: { leaseFor: 3 * minute, giveUpAfter: 30 * minute },
     });
     const bead = await town.sling();
     await town.advance('5m');
@@ -241,7 +241,7 @@ describe('a partition', () => {
   it('of the server from everybody for 3 hours costs time, but no attempt', async () => {
     const town = await world.town({
       agent: { works: '1h' },
-      clocks: { suspectGrace: 4 * 60 * minute },
+      clocks: { giveUpAfter: 4 * 60 * minute },
       beatStep: '30s',
     });
     const bead = await town.sling();

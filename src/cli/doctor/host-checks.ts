@@ -159,7 +159,7 @@ export function checkClock(instants: number[], now = Date.now()): Check {
   if (now < Date.UTC(2025, 0, 1))
     return fail(name, `this host believes that it is ${new Date(now).toISOString()}`, next);
   const ahead = Math.max(0, ...instants.map((at) => at - now));
-  // Half a minute is what `suspectGrace` has in hand over `orphanGrace`.
+  // Half a minute is what `giveUpAfter` has in hand over `leaseFor`.
   if (ahead > 30_000)
     return fail(name, `the server's clock is ${Math.round(ahead / 1_000)} s ahead of this host's`, next);
   return ahead > 5_000

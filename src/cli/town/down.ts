@@ -31,7 +31,7 @@ interface Only {
 
 /**
  * Stops the board, the worker, then the server, of a state directory (or only some of them). Agents live on: they
- * freeze after `orphanGrace`, and go on after the next `up`. An `up` that is under way is waited for: what it was about
+ * freeze after `leaseFor`, and go on after the next `up`. An `up` that is under way is waited for: what it was about
  * to start would outlive this otherwise.
  */
 export async function bringDown(

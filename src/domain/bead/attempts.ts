@@ -224,7 +224,7 @@ export class AttemptRules {
     if (reached(maxRuntimeDeadline(s, attempt))) {
       this.stop(attempt, 'timed_out', `the attempt ran longer than ${minutes(s.clocks.maxRuntime)}`);
     } else if (reached(lostDeadline(s, attempt))) {
-      this.stop(attempt, 'stalled', `no progress for ${minutes(s.clocks.lostAfter)}`);
+      this.stop(attempt, 'stalled', `no progress for ${minutes(s.clocks.stopSilentAfter)}`);
     } else if (attempt.stalledAt === undefined && reached(stalledDeadline(s, attempt))) {
       attempt.stalledAt = now;
       attempt.nudgedAt = now;

@@ -16,8 +16,8 @@ export function quietSince(attempt: CurrentAttempt): number | undefined {
 export function giveUpAt(state: BeadState, attempt: CurrentAttempt): number {
   // Nobody's lease is at stake before the spawn: the host's word that it goes on with the start does not move this.
   if (attempt.fencedOutSince !== undefined && attempt.stopping === undefined)
-    return attempt.fencedOutSince + state.clocks.suspectGrace;
-  return Math.max(attempt.lastSignAt, attempt.stopping?.at ?? 0) + state.clocks.suspectGrace;
+    return attempt.fencedOutSince + state.clocks.giveUpAfter;
+  return Math.max(attempt.lastSignAt, attempt.stopping?.at ?? 0) + state.clocks.giveUpAfter;
 }
 
 /** @returns whether the clocks of this attempt stand still. */
@@ -38,7 +38,7 @@ export function stalledDeadline(state: BeadState, attempt: CurrentAttempt): numb
 /** When silence ends the attempt. */
 export function lostDeadline(state: BeadState, attempt: CurrentAttempt): number | undefined {
   const since = quietSince(attempt);
-  return since === undefined ? undefined : since + state.clocks.lostAfter;
+  return since === undefined ? undefined : since + state.clocks.stopSilentAfter;
 }
 
 /** When the attempt has run long enough; pauses do not count. */

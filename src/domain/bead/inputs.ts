@@ -1,4 +1,5 @@
 /** What the activities of a bead are given. @module */
+import { clocksForAnyBuild } from '../../contract/index.js';
 import type {
   BeadState,
   CurrentAttempt,
@@ -23,7 +24,8 @@ export function startInput(s: BeadState, attempt: CurrentAttempt, mode: StartMod
     checkpoint: attempt.checkpoint,
     agent: s.agentSpec,
     rig: s.rig,
-    clocks: s.clocks,
+    // Every host serves the runs of every build.
+    clocks: clocksForAnyBuild(s.clocks),
     notes: s.notes,
     workspace: s.workspace,
     messages: s.messages.map(({ deliveredTo: _, ...message }) => message),

@@ -1,3 +1,4 @@
+import { clocksForAnyBuild, readClocks } from '../../contract/index.js';
 import type { BeadInput, BeadState } from '../../contract/index.js';
 import { mergeBudgets, mergeClocks } from '../clocks.js';
 
@@ -14,7 +15,7 @@ export function initialBead(input: BeadInput, now: number): BeadState {
     agentSpec: input.agent,
     clocks: mergeClocks(input.clocks),
     budgets: mergeBudgets(input.budgets),
-    ownClocks: input.clocks,
+    ownClocks: input.clocks && readClocks(input.clocks),
     ownBudgets: input.budgets,
     ...(input.rig !== undefined
       ? {
@@ -46,3 +47,22 @@ export function initialBead(input: BeadInput, now: number): BeadState {
     runs: 1,
   };
 }
+
+/** @returns the state that another run has left, of this build or an earlier one. */
+export const carriedBead = (state: BeadState): BeadState => withClocks(state, readClocks);
+
+/**
+ * @returns the input of the next run, which may be one of an earlier build: an upgrade can be rolled back. The clocks of
+ * the first input are in the state, and an earlier build would refuse names there that it does not know.
+ */
+export const nextBeadInput = (input: BeadInput, state: BeadState): BeadInput => ({
+  ...input,
+  clocks: undefined,
+  carried: withClocks(state, clocksForAnyBuild),
+});
+
+const withClocks = (state: BeadState, named: <C extends Partial<BeadState['clocks']>>(clocks: C) => C): BeadState => ({
+  ...state,
+  clocks: named(state.clocks),
+  ownClocks: state.ownClocks && named(state.ownClocks),
+});

@@ -4,9 +4,10 @@ import {
   commandProblem,
   hostPathProblem,
   limits,
-  nulProblem,
   mergeStrategies,
+  nulProblem,
   portLimits,
+  readClocks,
   repoProblem,
   savePolicies,
   treePathProblem,
@@ -195,6 +196,10 @@ export function rigInputProblem(input: unknown): string | undefined {
   return rigNameProblem(given.rig) ?? rigSettingsProblem(given.settings);
 }
 
+/** @returns settings whose clocks have their names of today. */
+export const readSettings = (settings: RigSettings): RigSettings =>
+  settings.clocks === undefined ? settings : { ...settings, clocks: readClocks(settings.clocks) };
+
 /**
  * @returns the settings after a change; null takes an optional one away. Unchecked: hold it against
  * `rigSettingsProblem`.
@@ -204,7 +209,7 @@ export function changeSettings(settings: RigSettings, change: RigChange): RigSet
   const kept = Object.entries({ ...settings, ...Object.fromEntries(changes) }).filter(
     ([key, value]) => value !== undefined && !(value === null && settingKinds[key as keyof RigSettings] === 'optional'),
   );
-  return Object.fromEntries(kept) as unknown as RigSettings;
+  return readSettings(Object.fromEntries(kept) as unknown as RigSettings);
 }
 
 /** @returns which settings differ, by name. */

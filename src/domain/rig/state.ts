@@ -1,12 +1,14 @@
-import type { RigInput, RigState } from '../../contract/index.js';
+import { formerClocks } from '../../contract/index.js';
+import type { RigInput, RigSettings, RigState } from '../../contract/index.js';
 import { closedBreaker } from './breaker.js';
+import { readSettings } from './settings.js';
 import { inForce } from './stops.js';
 
 /** @returns the state of a rig at its start. The input has been checked (`rigInputProblem`). */
 export function initialRig({ rig, settings }: RigInput, now: number): RigState {
   return {
     rig,
-    settings,
+    settings: readSettings(settings),
     version: 1,
     paused: false,
     removed: false,
@@ -23,6 +25,21 @@ export function initialRig({ rig, settings }: RigInput, now: number): RigState {
     story: [{ at: now, text: 'added' }],
     runs: 1,
   };
+}
+
+/** @returns the state that another run has left, of this build or an earlier one. */
+export const carriedRig = (state: RigState): RigState => ({ ...state, settings: readSettings(state.settings) });
+
+/**
+ * @returns settings as a bead or rig of an earlier build reads them: it refuses names of clocks that it does not know,
+ * and an upgrade can be rolled back.
+ */
+export const settingsForAnyBuild = (settings: RigSettings): RigSettings =>
+  settings.clocks === undefined ? settings : { ...settings, clocks: formerClocks(settings.clocks) };
+
+export function nextRigInput({ rig }: RigInput, state: RigState): RigInput {
+  const settings = settingsForAnyBuild(state.settings);
+  return { rig, settings, carried: { ...state, settings } };
 }
 
 /** What a rig is at, in a word; shown in the search attribute `BeadStatus`. */

@@ -315,8 +315,8 @@ function beadProblems(view: BeadView, now: number, { listed, once }: { listed: b
       'look',
       `the agent of bead ${bead} is out of sight`,
       current.trouble === undefined
-        ? `host ${current.host ?? '(unknown)'} has been silent for ${minutes(now - current.suspectSince)}; it is not given up before ${minutes(clocks.suspectGrace)} of silence`
-        : `${current.trouble}; it is given up after ${minutes(clocks.suspectGrace)} without a sign of its own (the last one ${minutes(now - current.lastSignAt)} ago)`,
+        ? `host ${current.host ?? '(unknown)'} has been silent for ${minutes(now - current.suspectSince)}; it is not given up before ${minutes(clocks.giveUpAfter)} of silence`
+        : `${current.trouble}; it is given up after ${minutes(clocks.giveUpAfter)} without a sign of its own (the last one ${minutes(now - current.lastSignAt)} ago)`,
       `heartbead explain ${bead}`,
       {
         advice: `start the worker of host ${current.host ?? '(unknown)'} again: it adopts the attempt`,
@@ -328,7 +328,7 @@ function beadProblems(view: BeadView, now: number, { listed, once }: { listed: b
       'suspect',
       'look',
       `no agent of bead ${bead} can start on host ${current.host ?? '(unknown)'}`,
-      `${current.trouble ?? 'its runner does not reach the server'}; it is given up ${minutes(clocks.suspectGrace)} after the first try`,
+      `${current.trouble ?? 'its runner does not reach the server'}; it is given up ${minutes(clocks.giveUpAfter)} after the first try`,
       'heartbead doctor',
       { advice: 'run it on that host: its runners need the same server as its worker', since: current.fencedOutSince },
     );
@@ -337,7 +337,7 @@ function beadProblems(view: BeadView, now: number, { listed, once }: { listed: b
       'stalled',
       'look',
       `the agent of bead ${bead} shows no progress`,
-      `none since ${minutes(now - (current.lastProgressAt ?? current.spawnedAt ?? current.stalledAt))}; at ${minutes(clocks.lostAfter)} the attempt is stopped, its work saved`,
+      `none since ${minutes(now - (current.lastProgressAt ?? current.spawnedAt ?? current.stalledAt))}; at ${minutes(clocks.stopSilentAfter)} the attempt is stopped, its work saved`,
       `heartbead logs ${bead}`,
       { advice: `heartbead nudge ${bead} "…" gives it a hint`, since: current.stalledAt },
     );

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { attemptIdProblem, beadIdProblem, outcomes, plainLine } from '../../contract/index.js';
+import { attemptIdProblem, beadIdProblem, outcomes, plainLine, readClocks } from '../../contract/index.js';
 import type { AttemptResult, Outcome, StartAgentInput } from '../../contract/index.js';
 import type { AgentReport, AttemptSetup, RunnerConnection, RunnerRecord } from '../types.js';
 
@@ -157,7 +157,11 @@ export class AttemptDir {
     await rm(this.path, { recursive: true, force: true });
   }
 
-  readInput = (): Promise<StartAgentInput | undefined> => this.#readJson('input.json');
+  /** An earlier build has written some clocks by their former names; its runner may be alive. */
+  readInput = async (): Promise<StartAgentInput | undefined> => {
+    const input = await this.#readJson<StartAgentInput>('input.json');
+    return input && { ...input, clocks: readClocks(input.clocks) };
+  };
   writeInput = (input: StartAgentInput): Promise<void> => this.#writeJson('input.json', input);
   readConnection = (): Promise<RunnerConnection | undefined> => this.#readJson('connection.json');
   writeConnection = (connection: RunnerConnection): Promise<void> => this.#writeJson('connection.json', connection);

@@ -20,7 +20,7 @@ export interface ReportOptions {
 }
 
 /**
- * Reports the recorded result until it is accepted, or settled otherwise, or `orphanGrace` is over: the result is on
+ * Reports the recorded result until it is accepted, or settled otherwise, or `leaseFor` is over: the result is on
  * disk, and the next adoption, or the host's worker, reports it from there.
  * @returns whether the server has taken it from us.
  */
@@ -37,7 +37,7 @@ export async function reportResult({
   const begun = time.now();
   let pauseMs = 250;
   let refused: Uint8Array | undefined;
-  while (!settled() && elapsed(begun, time.now()) < clocks.orphanGrace) {
+  while (!settled() && elapsed(begun, time.now()) < clocks.leaseFor) {
     const used = token();
     if (used !== refused) {
       const answer: ReportAnswer = await (cancelled()

@@ -118,7 +118,7 @@ export async function passFence(options: FenceOptions): Promise<{ lease: Lease }
     if (problem === 'wait') continue;
     if (problem !== undefined) return problem;
     if (
-      elapsed(sentAt, time.now()) < Math.min(clocks.orphanGrace, clocks.heartbeatTimeout) &&
+      elapsed(sentAt, time.now()) < Math.min(clocks.leaseFor, clocks.heartbeatTimeout) &&
       options.stopped() === undefined &&
       !options.paused()
     ) {

@@ -193,7 +193,7 @@ export class LeaseKeeper implements Part {
   #watchLease(): void {
     if (this.#ending) return;
     const { time, clocks, freezer, log, onFrozen } = this.options;
-    this.#alarm = time.alarm(this.#lease.renewedAt, clocks.orphanGrace, () => {
+    this.#alarm = time.alarm(this.#lease.renewedAt, clocks.leaseFor, () => {
       this.#alarm = undefined;
       if (!this.#over()) return this.#watchLease();
       if (!freezer.freeze('lease')) return;

@@ -20,8 +20,8 @@ export const renewLease = (lease: Lease, sentAt: Instant): Lease =>
   sentAt.mono > lease.renewedAt.mono ? { renewedAt: sentAt } : lease;
 
 /** @returns whether the agent must stand still: the bead may soon believe that nobody is there. */
-export const leaseIsOver = (lease: Lease, now: Instant, { orphanGrace }: Pick<Clocks, 'orphanGrace'>): boolean =>
-  elapsed(lease.renewedAt, now) >= orphanGrace;
+export const leaseIsOver = (lease: Lease, now: Instant, { leaseFor }: Pick<Clocks, 'leaseFor'>): boolean =>
+  elapsed(lease.renewedAt, now) >= leaseFor;
 
 /** What the server said to a beat. */
 export type BeatAnswer =
@@ -48,8 +48,8 @@ export const beatDeadline = ({ beatEvery }: Pick<Clocks, 'beatEvery'>): number =
   Math.min(Math.max(beatEvery, 2_000), 10_000);
 
 /** @returns how often an orphan asks for adoption and renews its lease by that: three tries fit into a lease. */
-export const orphanEvery = ({ signalEvery, orphanGrace }: Pick<Clocks, 'signalEvery' | 'orphanGrace'>): number =>
-  Math.min(signalEvery, orphanGrace / 3);
+export const orphanEvery = ({ signalEvery, leaseFor }: Pick<Clocks, 'signalEvery' | 'leaseFor'>): number =>
+  Math.min(signalEvery, leaseFor / 3);
 
 /** What an orphan learns from its bead. */
 export type OrphanVerdict =

@@ -303,7 +303,7 @@ export class ModelBead {
    */
   #arm(): void {
     // As the keeper does before it arms its timer: what is due already is looked at now, and is no sign of an outage.
-    if ((nextDeadline(this.life)?.at ?? Infinity) < Math.min(this.#armed?.at ?? Infinity, this.town.clock.now()))
+    if ((nextBeadDeadline(this.life)?.at ?? Infinity) < Math.min(this.#armed?.at ?? Infinity, this.town.clock.now()))
       this.apply({ type: 'tick' });
     const { current } = this.life;
     const next = nextBeadDeadline(this.life);

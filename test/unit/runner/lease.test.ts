@@ -13,10 +13,10 @@ import {
 } from '../../../src/runner/lease/lease.js';
 
 const at = (ms: number, wallShift = 0): Instant => ({ wall: 1_000_000 + ms + wallShift, mono: ms });
-const clocks = { orphanGrace: 600_000 };
+const clocks = { leaseFor: 600_000 };
 
 describe('the lease', () => {
-  test('holds till one millisecond before orphanGrace after the renewed request was sent, and not at it', () => {
+  test('holds till one millisecond before leaseFor after the renewed request was sent, and not at it', () => {
     const lease = { renewedAt: at(5_000) };
     expect(leaseIsOver(lease, at(604_999), clocks)).toBe(false);
     expect(leaseIsOver(lease, at(605_000), clocks)).toBe(true);
@@ -62,8 +62,8 @@ describe('the lease', () => {
   });
 
   test('three calls for adoption fit into a lease, and a beat is not waited for longer than the next one is due', () => {
-    expect(orphanEvery({ signalEvery: 120_000, orphanGrace: 600_000 })).toBe(120_000);
-    expect(orphanEvery({ signalEvery: 120_000, orphanGrace: 90_000 })).toBe(30_000);
+    expect(orphanEvery({ signalEvery: 120_000, leaseFor: 600_000 })).toBe(120_000);
+    expect(orphanEvery({ signalEvery: 120_000, leaseFor: 90_000 })).toBe(30_000);
     expect([
       beatDeadline({ beatEvery: 100 }),
       beatDeadline({ beatEvery: 5_000 }),

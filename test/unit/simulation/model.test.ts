@@ -38,7 +38,7 @@ describe('a thousand random days of the domain on the model', () => {
   it('find a give-up that comes before the lease has frozen the agent: two agents, or an end while one runs', async () => {
     const problems: string[] = [];
     for (const seed of seeds(1, 400)) {
-      await playOnModel(scriptOf(seed), { suspectGrace: 3 * minute }).catch((error: unknown) =>
+      await playOnModel(scriptOf(seed), { giveUpAfter: 3 * minute }).catch((error: unknown) =>
         problems.push(String(error)),
       );
       if (problems.length > 0) break;
