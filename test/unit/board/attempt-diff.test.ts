@@ -7,7 +7,7 @@ import { attemptDiff } from '../../../src/board/attempt-diff.js';
 import type { DiffAnswer } from '../../../src/board/api-types.js';
 import type { Town } from '../../../src/client/connect.js';
 import type { AttemptRecord, BeadView } from '../../../src/contract/index.js';
-import { initialState } from '../../../src/domain/bead/state.js';
+import { initialBead } from '../../../src/domain/bead/state.js';
 import { updateMirror } from '../../../src/git/index.js';
 
 let root: string;
@@ -52,7 +52,7 @@ function leave(name: string, { prune }: { prune: boolean }): void {
 
 async function diffOf(name: string, base: string, head: string, mergedSha: string): Promise<DiffAnswer> {
   const input = { bead: name, title: name, repo: remote, rig: 'app', agent: { adapter: 'shell' } };
-  const state = initialState(input, 0);
+  const state = initialBead(input, 0);
   const attempt = { id: '1-aaaaaaaa', number: 1, host: 'far', outcome: 'done', sha: head } as AttemptRecord;
   const view: BeadView = {
     ...state,
@@ -132,7 +132,7 @@ test('an earlier attempt whose branch has gone says where to look', async () => 
     attemptDiff({
       town: { home: join(root, 'home-early') } as Town,
       view: {
-        ...initialState(input, 0),
+        ...initialBead(input, 0),
         now: 1,
         attempts: [attempt],
         sha: other,

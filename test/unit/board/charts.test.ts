@@ -3,7 +3,7 @@ import { chartsOf } from '../../../src/board/bead-times.js';
 import type { ChartedBead } from '../../../src/board/bead-times.js';
 import { noUsage } from '../../../src/contract/index.js';
 import type { AttemptRecord, BeadView, CurrentAttempt, Usage } from '../../../src/contract/index.js';
-import { initialState } from '../../../src/domain/bead/state.js';
+import { initialBead } from '../../../src/domain/bead/state.js';
 
 const hour = 3_600_000;
 /** The day that is looked at begins here; a bead may be older. */
@@ -24,7 +24,7 @@ const used = (costUsd: number, inputTokens: number): Usage => ({ ...noUsage, cos
 
 function bead(rig: string | undefined, createdAt: number, more: Partial<BeadView>, closedAt?: number): ChartedBead {
   const input = { bead: 'b', title: 'b', repo: '/srv/app', rig, agent: { adapter: 'shell' } };
-  const view = { ...initialState(input, from + createdAt * hour), now: to, ...more };
+  const view = { ...initialBead(input, from + createdAt * hour), now: to, ...more };
   return { view, closedAt: closedAt === undefined ? undefined : from + closedAt * hour };
 }
 
