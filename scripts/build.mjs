@@ -243,26 +243,26 @@ async function bundlePage() {
  * again.
  */
 function removeLeftovers() {
-  const expected = new Set(sourceFiles().map((path) => path.replace(/^src\//, '').replace(/\.m?ts$|\.mjs$/, '')));
+  const expected = new Set(sourceFiles().map((path) => path.replace(/^src\//, '').replace(/\.m?ts$|\.[cm]js$/, '')));
   for (const path of walk(join(root, 'dist'))) {
     const name = relative(join(root, 'dist'), path).split(sep).join('/');
     if (path.startsWith(page.folder) || path.startsWith(programFolder)) continue;
-    if (!/\.(?:m?js|d\.m?ts)(?:\.map)?$/.test(name) || name.startsWith('workflow-bundle.js')) continue;
+    if (!/\.(?:[cm]?js|d\.[cm]?ts)(?:\.map)?$/.test(name) || name.startsWith('workflow-bundle.js')) continue;
     if (programs.some(({ bundle }) => bundle === `dist/${name}`)) continue;
-    if (!expected.has(name.replace(/\.map$/, '').replace(/\.d\.m?ts$|\.m?js$/, ''))) rmSync(path);
+    if (!expected.has(name.replace(/\.map$/, '').replace(/\.d\.[cm]?ts$|\.[cm]?js$/, ''))) rmSync(path);
   }
 }
 
 /** @returns what is made of a source; of a setting, which makes nothing, the setting itself. */
 function compiledFile(path) {
   if (path.startsWith(page.sources)) return page.index;
-  return join(root, path.replace(/^src\/(.*)\.(m?)ts$/, 'dist/$1.$2js').replace(/^src\/(.*\.mjs)$/, 'dist/$1'));
+  return join(root, path.replace(/^src\/(.*)\.(m?)ts$/, 'dist/$1.$2js').replace(/^src\/(.*\.[cm]js)$/, 'dist/$1'));
 }
 
 function sourceFiles() {
   const files = [...walk(join(root, 'src'))]
     .map((path) => relative(root, path).split(sep).join('/'))
-    .filter((path) => /\.(?:ts|mjs)$/.test(path) || path.startsWith(page.sources));
+    .filter((path) => /\.(?:ts|[cm]js)$/.test(path) || path.startsWith(page.sources));
   return [...files, ...others.filter((path) => existsSync(join(root, path)))];
 }
 

@@ -1,7 +1,8 @@
 /**
  * Entry point of a worker: `node dist/worker.js [--max-agents N] [--home DIR] [--task-queue Q] [--disk-floor MIB]
- * [--health-port PORT] [--metrics-port PORT] [--metrics-host ADDRESS] [--versioning auto|manual|off]`. The server comes from `@temporalio/envconfig` (TEMPORAL_ADDRESS and its like), or is the one
- * that `heartbead up` has started in the state directory. Logs are JSON lines on stderr. SIGINT, SIGTERM and SIGHUP end
+ * [--health-port PORT] [--metrics-port PORT] [--metrics-host ADDRESS] [--codec-port PORT]
+ * [--versioning auto|manual|off]`. The server comes from `@temporalio/envconfig` (TEMPORAL_ADDRESS and its like), or is
+ * the one that `heartbead up` has started in the state directory. Logs are JSON lines on stderr. SIGINT, SIGTERM and SIGHUP end
  * it; its agents live on. Exit codes: 0 stopped, 1 failed, 2 usage.
  * @module
  */
@@ -11,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { connectionSettings } from './client/connect.js';
+import { KeysError, codecOrigins } from './codec/index.js';
 import { ClientError } from './client/errors.js';
 import { WorkerLockHeldError } from './host/index.js';
 import { complain } from './runner/complain.js';
@@ -58,7 +60,7 @@ const logToStandardError = (): Logger =>
  * @returns the exit code.
  */
 export async function runWorker(
-  { taskQueue, metricsPort, metricsHost, ...settings }: WorkerSettings,
+  { taskQueue, metricsPort, metricsHost, codecPort, ...settings }: WorkerSettings,
   logger: Logger = logToStandardError(),
 ): Promise<number> {
   try {
@@ -72,8 +74,13 @@ export async function runWorker(
       home: settings.home ?? found.home,
       connection: found.options,
       namespace: found.namespace,
+      keySource: found.keySource,
+      privateNames: found.privateNames,
       taskQueue: taskQueue ?? found.taskQueue,
       metrics,
+      ...(codecPort === undefined
+        ? {}
+        : { codec: { port: codecPort, origins: codecOrigins(process.env, found.uiAddress) } }),
       logger,
     });
     let stopping = false;
@@ -88,8 +95,9 @@ export async function runWorker(
     await worker.done;
     return 0;
   } catch (error) {
-    const known = error instanceof ClientError || error instanceof WorkerLockHeldError;
-    const message = error instanceof ClientError ? `${error.message}; ${error.next}` : (error as Error).message;
+    const told = error instanceof ClientError || error instanceof KeysError;
+    const known = told || error instanceof WorkerLockHeldError;
+    const message = told ? `${error.message}; ${error.next}` : (error as Error).message;
     logger.fatal(known ? {} : { err: error }, message);
     return 1;
   }

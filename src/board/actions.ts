@@ -1,7 +1,7 @@
 import { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { agentSpec } from '../operator/agent-spec.js';
-import { beadIdOf } from '../operator/bead-id.js';
+import { beadIdOf, silentBeadId } from '../operator/bead-id.js';
 import { readConvoyFile } from '../operator/convoy-file.js';
 import { CliError } from '../operator/cli-error.js';
 import { repoOf } from '../operator/repo.js';
@@ -132,7 +132,7 @@ export class Actions {
       );
     const input: BeadInput = {
       ...rest,
-      bead: id ?? beadIdOf(title),
+      bead: id ?? (this.#town.privateNames ? silentBeadId() : beadIdOf(title)),
       title,
       rig,
       repo:

@@ -263,7 +263,7 @@ async function replayProblems(
     const history = readHistory(historyToJSON(await client.workflow.getHandle(workflowId).fetchHistory()));
     histories.push({ workflowId, ...history });
   }
-  const verdicts = await replayHistories(histories, builtWorkflowBundle());
+  const verdicts = await replayHistories(histories, { workflowBundle: builtWorkflowBundle() });
   return {
     histories: histories.length,
     problems: verdicts.flatMap((verdict, index) =>

@@ -35,5 +35,6 @@ export const workerOptions = {
   healthPort: number(workerFlags.healthPort),
   metricsPort: number(workerFlags.metricsPort),
   metricsHost: text(workerFlags.metricsHost),
+  codecPort: number(workerFlags.codecPort),
   versioning: choice(workerFlags.versioning),
 };

@@ -42,7 +42,7 @@ export class BeadClient {
   readonly #deadline: number;
 
   constructor(
-    private readonly town: Pick<Town, 'client'>,
+    private readonly town: Pick<Town, 'client'> & Partial<Pick<Town, 'privateNames'>>,
     options: BeadClientOptions = {},
   ) {
     this.#deadline = options.deadline ?? defaultDeadline;
@@ -69,10 +69,16 @@ export class BeadClient {
           workflowIdReusePolicy: again
             ? WorkflowIdReusePolicy.ALLOW_DUPLICATE
             : WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-          staticSummary: input.title,
-          staticDetails: staticDetails(input),
-          // The list of beads shows titles without asking each bead; a summary is not part of what visibility returns.
-          memo: { title: input.title, repo: input.repo, agent: input.agent.adapter },
+          // Codecs cover all of these; whoever wants no title there although nothing is encrypted has none.
+          ...(this.town.privateNames === true
+            ? { memo: { agent: input.agent.adapter } }
+            : {
+                staticSummary: input.title,
+                staticDetails: staticDetails(input),
+                // The list of beads shows titles without asking each bead; a summary is not part of what visibility
+                // returns.
+                memo: { title: input.title, repo: input.repo, agent: input.agent.adapter },
+              }),
           priority: { priorityKey: input.priority ?? 3, fairnessKey: fairnessKey(input) },
           typedSearchAttributes: [
             { key: keys.beadStatus, value: 'open' },

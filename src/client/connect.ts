@@ -1,11 +1,16 @@
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { DEFAULT_TASK_QUEUE } from '../contract/index.js';
+import { Keys, PayloadSeal, keySource } from '../codec/index.js';
+import type { KeySource } from '../codec/index.js';
 import { processAlive } from '../runner/processes/process.js';
+import { clientSpans } from '../traces/client-spans.js';
+import { Tracer } from '../traces/tracer.js';
 import { defaultDeadline } from './deadline.js';
 import { ConfigurationError, NoServerError } from './errors.js';
 import { demoDirectory, stateDirectory } from './home.js';
 import { readRecord } from './records.js';
+import { sealGuard } from './seal-guard.js';
 
 type ConnectionOptions = ReturnType<typeof loadClientConnectConfig>['connectionOptions'];
 
@@ -28,6 +33,10 @@ export interface ConnectionSettings {
   home: string;
   /** Main task queue of the town. */
   taskQueue: string;
+  /** Where the keys of its payloads come from; undefined where they are not encrypted. */
+  keySource: KeySource | undefined;
+  /** Titles stand in no memo, no summary and no id: `HEARTBEAD_PRIVATE_NAMES`. */
+  privateNames: boolean;
   /** Known for servers that Heartbead started. */
   uiAddress?: string;
 }
@@ -61,6 +70,8 @@ export async function connectionSettings(options: ConnectOptions = {}): Promise<
       source: 'configured',
       home,
       taskQueue: queue ?? DEFAULT_TASK_QUEUE,
+      keySource: keySource(env, home),
+      privateNames: privateNames(env),
       uiAddress: own?.address === address ? own.uiAddress : undefined,
     };
   }
@@ -76,6 +87,8 @@ export async function connectionSettings(options: ConnectOptions = {}): Promise<
         source,
         home: place,
         taskQueue: queue ?? record.taskQueue,
+        keySource: keySource(env, place),
+        privateNames: privateNames(env),
         uiAddress,
       };
     }
@@ -90,6 +103,8 @@ export async function connectionSettings(options: ConnectOptions = {}): Promise<
 export interface Town extends ConnectionSettings {
   client: Client;
   connection: Connection;
+  /** Undefined where its payloads are not encrypted. */
+  keys: Keys | undefined;
   close(): Promise<void>;
 }
 
@@ -101,8 +116,24 @@ export interface Town extends ConnectionSettings {
 export async function connect(options: ConnectOptions = {}): Promise<Town> {
   const settings = await connectionSettings(options);
   const connection = await open(settings, options.connectTimeout ?? defaultDeadline, options.onRequest);
-  const client = new Client({ connection, namespace: settings.namespace });
-  return { ...settings, client, connection, close: () => connection.close() };
+  const keys = settings.keySource === undefined ? undefined : new Keys(settings.keySource);
+  const tracer = Tracer.from(options.env ?? process.env, 'heartbead', (what) => process.emitWarning(what));
+  const client = new Client({
+    connection,
+    namespace: settings.namespace,
+    dataConverter: { payloadCodecs: [new PayloadSeal(keys)] },
+    interceptors: {
+      workflow: [
+        ...(tracer === undefined ? [] : [clientSpans(tracer, settings.namespace)]),
+        sealGuard({ ...settings, connection, keys }),
+      ],
+    },
+  });
+  const close = async (): Promise<void> => {
+    await tracer?.flush();
+    await connection.close();
+  };
+  return { ...settings, client, connection, keys, close };
 }
 
 async function open(
@@ -155,6 +186,10 @@ function configured(env: NodeJS.ProcessEnv): ReturnType<typeof loadClientConnect
     );
   }
 }
+
+/** @returns whether names are to tell nothing of what beads are about. */
+export const privateNames = (env: NodeJS.ProcessEnv): boolean =>
+  /^(?:1|true|yes)$/i.test(env['HEARTBEAD_PRIVATE_NAMES'] ?? '');
 
 const definedOnly = (env: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));

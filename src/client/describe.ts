@@ -1,5 +1,6 @@
 import type { Client, WorkflowExecutionStatusName } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
+import { opened } from '../codec/index.js';
 import { beadStatuses, beadWorkflowId, searchAttributes } from '../contract/index.js';
 import type { AgentStatus, BeadStatus, BeatDetails } from '../contract/index.js';
 
@@ -64,7 +65,9 @@ export async function describeBead(client: Client, bead: string): Promise<BeadDe
     startedAt: found.startTime.getTime(),
     closedAt: found.closeTime?.getTime(),
     historyLength: found.historyLength,
-    pendingActivities: pendingActivities(found),
+    pendingActivities: pendingActivities({
+      raw: await opened(found.raw, client.options.loadedDataConverter.payloadCodecs),
+    }),
     ending,
   };
 }

@@ -20,7 +20,7 @@ export abstract class ClientError extends Error {
 /** No server is configured and none that `heartbead up` started is running, or the configured one does not answer. */
 export class NoServerError extends ClientError {}
 
-/** The settings of `@temporalio/envconfig` cannot be read. */
+/** The settings by which this program reaches its town, and reads it, cannot be used. */
 export class ConfigurationError extends ClientError {}
 
 /** The server answered, but refused the request as such (credentials, namespace, an unregistered search attribute). */

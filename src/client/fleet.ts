@@ -68,7 +68,7 @@ export interface MergeAtWork {
  */
 export class FleetClient {
   constructor(
-    private readonly town: Pick<Town, 'client'>,
+    private readonly town: Pick<Town, 'client'> & Partial<Pick<Town, 'privateNames'>>,
     private readonly deadline = defaultDeadline,
   ) {}
 
@@ -186,9 +186,8 @@ export class FleetClient {
           workflowId: workflowIds[kind](id),
           taskQueue,
           args: [input],
-          staticSummary: summary,
           typedSearchAttributes,
-          memo,
+          ...(this.town.privateNames === true ? {} : { staticSummary: summary, memo }),
           workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
           // A removed rig may come again under its name; a convoy that has landed is history.
           workflowIdReusePolicy:

@@ -1,6 +1,7 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
+import { opened } from '../codec/index.js';
 import { beadWorkflowId, searchAttributes } from '../contract/index.js';
 import type { StoryEvent } from '../domain/telling/story.js';
 import type { Town } from './connect.js';
@@ -37,7 +38,7 @@ export async function readHistory(
       const history = await within(town.client, deadline, () =>
         town.client.workflow.getHandle(workflowId, runId).fetchHistory(),
       );
-      const events = history.events ?? [];
+      const events = await opened(history.events ?? [], town.client.options.loadedDataConverter.payloadCodecs);
       runs.unshift(storyEvents(events));
       const before = events[0]?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId;
       if (before === undefined || before === null || before === '') break;

@@ -1,7 +1,8 @@
 import { NamespaceNotFoundError } from '@temporalio/common';
 import { QueryNotRegisteredError, isGrpcDeadlineError, isGrpcServiceError } from '@temporalio/client';
 import retry from 'p-retry';
-import { ClientError, NoServerError, ServerRefusedError } from './errors.js';
+import { KeysError } from '../codec/index.js';
+import { ClientError, ConfigurationError, NoServerError, ServerRefusedError } from './errors.js';
 
 // Codes of gRPC, which is not a direct dependency.
 const code = {
@@ -60,9 +61,20 @@ export function isNotFound(error: unknown): boolean {
   return said?.code === code.notFound && !/namespace/i.test(said.details ?? '');
 }
 
+/** @returns what kept payloads from being sealed or opened; the SDK wraps it like what a server says. */
+function keysError(error: unknown): KeysError | ConfigurationError | undefined {
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
+    if (at instanceof KeysError || at instanceof ConfigurationError) return at;
+  }
+  return undefined;
+}
+
 /** Turns an error of a request into one for people; what nobody foresaw comes back as it was. */
 export function refusal(error: unknown): unknown {
   if (error instanceof ClientError) return error;
+  const keys = keysError(error);
+  if (keys !== undefined)
+    return keys instanceof ClientError ? keys : new ConfigurationError(keys.message, keys.next, { cause: error });
   if (error instanceof NamespaceNotFoundError)
     return new ServerRefusedError(
       `the Temporal server has no namespace ${error.namespace}`,

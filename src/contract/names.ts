@@ -35,6 +35,25 @@ export const deploymentOf = (town: string = DEFAULT_TASK_QUEUE): string =>
  */
 export const versionChanged = 'versionChanged';
 
+/** A worker as the server shows it to everybody who asks who polls. */
+export interface WorkerIdentity {
+  hostId: string;
+  pid: number;
+  /** Whether it has keys for encrypted payloads. */
+  keyed: boolean;
+}
+
+export const workerIdentity = ({ hostId, pid, keyed }: WorkerIdentity): string =>
+  `heartbead@${hostId} ${pid}${keyed ? ' keyed' : ''}`;
+
+/** @returns the worker that an identity names; undefined when it is none of ours. */
+export function readWorkerIdentity(identity: string): WorkerIdentity | undefined {
+  const [, hostId, pid, keyed] = /^heartbead@(\S+) (\d+)( keyed)?$/.exec(identity) ?? [];
+  return hostId === undefined || pid === undefined
+    ? undefined
+    : { hostId, pid: Number(pid), keyed: keyed !== undefined };
+}
+
 /** Workflow type names. */
 export const workflowTypes = { bead: 'bead', convoy: 'convoy', rig: 'rig' } as const;
 

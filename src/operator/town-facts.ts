@@ -5,7 +5,7 @@ import { FleetClient } from '../client/fleet.js';
 import { listBeads } from '../client/list.js';
 import type { BeadSummary } from '../client/list.js';
 import { pollersOf } from '../client/pollers.js';
-import { taskQueues } from '../contract/index.js';
+import { readWorkerIdentity, taskQueues } from '../contract/index.js';
 import type { BeadView, ConvoyView, RigView } from '../contract/index.js';
 import type { BeadFact, ConvoyFact, RigFact, TownFacts, TownHosts } from '../domain/telling/town-facts.js';
 import { hostIdOf } from '../client/home.js';
@@ -116,7 +116,7 @@ async function pollersAt(
 ): Promise<string[]> {
   const here = await hostIdOf(town.home);
   const alive = (await pollersOf(town, queue, kind, deadline)).filter(({ identity }) => !isDeadHere(identity, here));
-  return [...new Set(alive.map(({ identity }) => /^heartbead@(\S+) \d+$/.exec(identity)?.[1] ?? identity))].sort();
+  return [...new Set(alive.map(({ identity }) => readWorkerIdentity(identity)?.hostId ?? identity))].sort();
 }
 
 /** Servers before 1.25 count nothing. */
@@ -135,6 +135,6 @@ async function queuedIn(town: Town, queue: string, deadline: number): Promise<nu
 
 /** The server goes on naming a worker for a while after its end; of one on this host the process table knows better. */
 export function isDeadHere(identity: string, hostId: string | undefined): boolean {
-  const [, host, pid] = /^heartbead@(\S+) (\d+)$/.exec(identity) ?? [];
-  return host !== undefined && host === hostId && !processAlive(Number(pid));
+  const worker = readWorkerIdentity(identity);
+  return worker !== undefined && worker.hostId === hostId && !processAlive(worker.pid);
 }

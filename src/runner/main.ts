@@ -7,6 +7,7 @@
 import { fstatSync, writeSync, closeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import pino from 'pino';
+import type { Logger } from 'pino';
 import { findAdapter } from '../agents/index.js';
 import { acquireLock } from './attempt/attempt-lock.js';
 import type { AttemptLock } from './attempt/attempt-lock.js';
@@ -31,7 +32,10 @@ import { beginWord } from './spawn-runner.js';
 import { Supervisor } from './supervisor.js';
 import { openGate } from '../cell/index.js';
 import type { CellPlan } from '../cell/index.js';
+import { beadWorkflowId } from '../contract/index.js';
 import type { StartAgentInput } from '../contract/index.js';
+import { rootOf } from '../traces/span.js';
+import { Tracer } from '../traces/tracer.js';
 import { systemTime } from './time.js';
 import type { RunnerConnection, SpawnOutcome } from './types.js';
 
@@ -105,7 +109,8 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     state: 'fencing',
     sockets,
   });
-  const dial = (record: RunnerConnection): RunnerLine => connectRunner(record, `runner:${hostname()}:${process.pid}`);
+  const dial = (record: RunnerConnection): RunnerLine =>
+    connectRunner(record, `runner:${hostname()}:${process.pid}`, (error) => trouble('keys', error));
   const link = new BeadLink(dial(connection), dir.bead, trouble, systemTime, dial);
   // An attempt that began before its host decided this goes on as it began.
   const cell = setup.cell ?? earlierPlan(input.agent.cell);
@@ -184,9 +189,11 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     }
     // On disk before the spawn: whoever finds a dead runner must know that there may be an agent.
     await record.update({ state: 'spawning' });
+    const spawnedAt = Date.now();
     const supervised = supervisor.supervise(fence.lease, launch);
     answer({ fenced: true, pid: process.pid });
     await supervised.catch(crash);
+    await traceAgent({ dir, namespace: connection.namespace, adapter: adapter.name, spawnedAt, log });
     await record.update({ state: 'ended' }).catch((error: unknown) => trouble('runner.json', error));
     return undefined;
   } finally {
@@ -198,6 +205,35 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     // outside of everything.
     await link.close();
   }
+}
+
+/** Its span, where an endpoint is set: from the spawn to what came of it. */
+async function traceAgent({
+  dir,
+  namespace,
+  adapter,
+  spawnedAt,
+  log,
+}: {
+  dir: AttemptDir;
+  namespace: string;
+  adapter: string;
+  spawnedAt: number;
+  log: Logger;
+}): Promise<void> {
+  const tracer = Tracer.from(process.env, 'heartbead-runner', (what) => log.warn(what));
+  if (tracer === undefined) return;
+  const outcome = (await dir.readResult())?.outcome;
+  const attributes = { 'heartbead.bead': dir.bead, 'heartbead.attempt': dir.attempt, outcome };
+  const bad = outcome === 'done' || outcome === 'no_changes' ? undefined : outcome;
+  tracer.below(
+    rootOf(namespace, beadWorkflowId(dir.bead)),
+    `agent ${adapter}`,
+    Date.now() - spawnedAt,
+    attributes,
+    bad,
+  );
+  await tracer.flush();
 }
 
 const earlierPlan = (asked: StartAgentInput['agent']['cell']): CellPlan => ({

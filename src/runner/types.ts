@@ -1,4 +1,5 @@
 import type { FoundSession } from '../agents/types.js';
+import type { KeySource } from '../codec/index.js';
 import type { CellPlan } from '../cell/index.js';
 import type { AttemptResult, BeatPhase, Checkpoint, Message, Outcome, Usage } from '../contract/index.js';
 
@@ -12,6 +13,8 @@ export interface RunnerConnection {
     | boolean
     | { serverNameOverride?: string; serverRootCACertificate?: string; clientCertPair?: { crt: string; key: string } };
   metadata?: Record<string, string>;
+  /** Where the keys of the town's payloads come from: a place, never a key. */
+  keySource?: KeySource;
 }
 
 /** Ports that nobody else of the host has, from the first one on. */

@@ -6,6 +6,7 @@
  */
 import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import { opened } from '../codec/index.js';
 import type { PendingActivity } from './run-history.js';
 import type { TaskInHand } from './task-in-hand.js';
 import type { VirtualClock } from './virtual-clock.js';
@@ -103,10 +104,9 @@ export class ActivityDesk {
     activity.startedAt = this.clock.now();
     activity.attempt = answer.attempt ?? 1;
     delete activity.lastBeatAt;
-    const [payload] = answer.input?.payloads ?? [];
-    const input: unknown = payload
-      ? this.client.options.loadedDataConverter.payloadConverter.fromPayload(payload)
-      : undefined;
+    const { payloadConverter, payloadCodecs } = this.client.options.loadedDataConverter;
+    const [payload] = (await opened(answer.input, payloadCodecs))?.payloads ?? [];
+    const input: unknown = payload ? payloadConverter.fromPayload(payload) : undefined;
     return new PolledTask(this, this.client, activity, answer.taskToken, input);
   }
 

@@ -17,6 +17,7 @@ export class WorkflowWorker {
       connection: world.environment.nativeConnection,
       taskQueue: queue,
       workflowBundle: world.workflowBundle,
+      dataConverter: { payloadCodecs: [...world.client.options.loadedDataConverter.payloadCodecs] },
       ...(world.client.options.namespace ? { namespace: world.client.options.namespace } : {}),
     });
     const running = worker.run();

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { existsSync } from 'node:fs';
 import { Client } from '@temporalio/client';
 import type { Connection } from '@temporalio/client';
+import type { PayloadCodec } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import type { WorkerOptions } from '@temporalio/worker';
@@ -24,6 +25,8 @@ export interface WorldOptions {
   serverPath?: string;
   /** Default: the bundle beside the compiled files, or made anew from the sources (1.5 s). */
   workflowBundle?: NonNullable<WorkerOptions['workflowBundle']>;
+  /** For clients, workers and the desk of fake hosts: the codecs of your payloads. Default: none. */
+  payloadCodecs?: PayloadCodec[];
 }
 
 export class World {
@@ -53,6 +56,7 @@ export class World {
     const client = new Client({
       connection,
       namespace: environment.namespace,
+      dataConverter: { payloadCodecs: options.payloadCodecs ?? [] },
     });
     const desk = new ActivityDesk(client);
     const watch = new WorkflowWatch(client, desk);

@@ -14,6 +14,8 @@ export interface WorkerSettings {
   metricsPort?: number;
   /** Where it does: the loopback interface when absent. */
   metricsHost?: string;
+  /** Opens and seals payloads for the Web UI and the `temporal` command line on this port; none when absent. */
+  codecPort?: number;
   versioning?: Versioning;
 }
 
@@ -76,6 +78,13 @@ export const workerFlags = {
     flag: '--metrics-host',
     takes: 'address',
     says: 'serve them on this address (default: 127.0.0.1); they tell names of rigs and hosts to whoever reaches it',
+  },
+  codecPort: {
+    flag: '--codec-port',
+    takes: 'port',
+    says: 'open encrypted payloads for the Web UI and the temporal CLI on this port of the loopback interface (default: none)',
+    least: 0,
+    most: 65_535,
   },
   versioning: {
     flag: '--versioning',

@@ -8,15 +8,21 @@ import { createHostActivities } from '../activities/index.js';
 import { prepareRefinery, refineryWorkerOptions } from '../activities/refinery/index.js';
 import { describeCell } from '../cell/index.js';
 import type { ConnectionSettings } from '../client/connect.js';
+import { checkSeal } from '../client/seal-guard.js';
+import { Keys, PayloadSeal, codecToken } from '../codec/index.js';
+import type { KeySource } from '../codec/index.js';
 import { NoServerError } from '../client/errors.js';
-import { DEFAULT_TASK_QUEUE, taskQueues } from '../contract/index.js';
+import { DEFAULT_TASK_QUEUE, taskQueues, workerIdentity } from '../contract/index.js';
 import { onMirrorNews } from '../git/index.js';
 import { acquireWorkerLock, defaultDiskFloor, Host, HostWatch, openStateDirectory } from '../host/index.js';
 import { Notifier } from '../notify/index.js';
 import { connectionRecord } from '../runner/index.js';
 import { TownDeployment, versionsSupported } from '../client/deployment.js';
+import { clientSpans } from '../traces/client-spans.js';
+import { Tracer } from '../traces/tracer.js';
 import { keepBuild } from './builds.js';
 import { builtWorkflowBundle } from './bundle.js';
+import { serveCodec } from './codec-server.js';
 import { serveHealth } from './health-server.js';
 import { workerMetrics } from './watched/metrics.js';
 import { serveMetrics } from './watched/metrics-server.js';
@@ -30,6 +36,10 @@ import { createWorkers } from './workers.js';
 export interface StartWorkerOptions {
   /** As `connectionSettings` (`src/client`) finds it: address, TLS, API key, metadata. */
   connection: ConnectionSettings['options'];
+  /** Where the keys of the town's payloads come from; undefined where they are not encrypted. */
+  keySource?: KeySource | undefined;
+  /** Titles stand in no memo and no summary. */
+  privateNames?: boolean;
   /** Default `default`. */
   namespace?: string;
   /** The town's main task queue; default `heartbead`. */
@@ -44,6 +54,8 @@ export interface StartWorkerOptions {
   healthPort?: number;
   /** Serves metrics, Core's from its own port among them; the runtime was installed with that. None when absent. */
   metrics?: MetricsPlace;
+  /** Opens payloads for pages of these origins on the loopback interface; port 0 takes a free one. */
+  codec?: { port: number; origins: readonly string[] };
   /** Default: the one that the build has made. */
   workflowBundle?: { codePath: string };
   /** Default: as the town does. */
@@ -58,6 +70,8 @@ export interface RunningWorker {
   healthPort?: number;
   /** Present with `metrics`. */
   metricsPort?: number;
+  /** Present with `codec`. */
+  codecPort?: number;
   /** Stops polling and ends; runners and agents live on. Resolves when everything is closed. Idempotent. */
   stop(): Promise<void>;
   /** Resolves when the worker has stopped; rejects when it failed by itself. */
@@ -112,15 +126,31 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     const native = await reach(address, NativeConnection.connect(shared));
     closers.push(() => native.close());
 
-    const identity = `heartbead@${hostId} ${process.pid}`;
-    const client = new Client({ connection, namespace, identity });
+    const { keySource } = options;
+    const keys =
+      keySource === undefined
+        ? undefined
+        : new Keys(keySource, { onTrouble: (error) => logger.warn(`the last good keys go on: ${error.message}`) });
+    await keys?.ring();
+    await checkSeal({ connection, namespace, taskQueue, keys, starting: true });
+    const seal = new PayloadSeal(keys, { unreadable: 'keep' });
+    const identity = workerIdentity({ hostId, pid: process.pid, keyed: keys !== undefined });
+    const tracer = Tracer.from(process.env, 'heartbead-worker', (what) => logger.warn(what));
+    if (tracer !== undefined) closers.push(() => tracer.flush());
+    const client = new Client({
+      connection,
+      namespace,
+      identity,
+      dataConverter: { payloadCodecs: [seal] },
+      interceptors: { workflow: tracer === undefined ? [] : [clientSpans(tracer, namespace)] },
+    });
     const unhear = onMirrorNews(({ mirror, what }) => logger.warn({ mirror }, what));
     closers.push(() => Promise.resolve(unhear()));
     const host = new Host({ home, hostId, maxAgents, diskFloor, logger });
     const { activities, sweep, tidy } = createHostActivities({
       host,
       client,
-      connection: connectionRecord({ ...shared, namespace }),
+      connection: connectionRecord({ ...shared, namespace, keySource }),
       agentsQueue: taskQueues.agents(taskQueue),
     });
     const cell = describeCell(home, process.env);
@@ -132,8 +162,14 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     closers.push(() => watch.stop());
 
     await prepareRefinery({ home });
-    const fleet = createFleetActivities({ client, taskQueue, mirrors: join(home, 'mirrors'), logger });
-    const refinery = refineryWorkerOptions({ home, hostId, town: taskQueue });
+    const fleet = createFleetActivities({
+      client,
+      taskQueue,
+      mirrors: join(home, 'mirrors'),
+      privateNames: options.privateNames,
+      logger,
+    });
+    const refinery = refineryWorkerOptions({ home, hostId, town: taskQueue, tracer });
     const workflowBundle = options.workflowBundle ?? builtWorkflowBundle();
     const town = { connection, client, namespace, taskQueue };
     const versions = await new TownDeployment(town).describe();
@@ -155,6 +191,9 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       identity,
       workflowBundle,
       build: build?.id,
+      seal,
+      sealsFailures: keys !== undefined,
+      tracer,
     });
     const running = run(workers, logger);
     closers.push(running.stop);
@@ -198,7 +237,16 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
         ? undefined
         : await serveMetrics({ place: options.metrics, registry: workerMetrics({ town, host, maxAgents }) });
     if (metrics !== undefined) closers.push(() => metrics.close());
-    await stateFile.write('running');
+    const codec =
+      options.codec === undefined
+        ? undefined
+        : await serveCodec(options.codec.port, {
+            codec: new PayloadSeal(keys),
+            token: await codecToken(home),
+            origins: options.codec.origins,
+          });
+    if (codec !== undefined) closers.push(() => codec.close());
+    await stateFile.write('running', { metricsPort: metrics?.port, codecPort: codec?.port });
     logger.info(
       {
         hostId,
@@ -210,6 +258,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
         living: host.runners.count,
         healthPort: probe,
         metricsPort: metrics?.port,
+        codecPort: codec?.port,
+        encrypted: keys !== undefined,
         build: build?.id,
       },
       'the worker polls',
@@ -226,6 +276,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       hostId,
       healthPort: probe,
       metricsPort: metrics?.port,
+      codecPort: codec?.port,
       done,
       stop: async () => {
         await running.stop();

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { processStartTime } from '../runner/index.js';
@@ -18,6 +18,19 @@ export interface WorkerState {
   maxAgents: number;
   /** `host:port` of the server. */
   address: string;
+  /** Where it serves metrics, and opens payloads for the Web UI; absent where it does not. */
+  metricsPort?: number;
+  codecPort?: number;
+}
+
+/** @returns what the worker of a state directory said last; undefined when none has run there. */
+export async function readWorkerState(home: string): Promise<WorkerState | undefined> {
+  try {
+    return JSON.parse(await readFile(join(home, 'worker-state.json'), 'utf8')) as WorkerState;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 /** Writes the worker's state where others on this host (doctor, probes) look. */
@@ -31,10 +44,10 @@ export class WorkerStateFile {
     this.#fixed = { pid: process.pid, startTime, ...fixed };
   }
 
-  async write(state: WorkerState['state']): Promise<void> {
+  async write(state: WorkerState['state'], ports: Pick<WorkerState, 'metricsPort' | 'codecPort'> = {}): Promise<void> {
     await writeFileAtomic(
       this.#path,
-      `${JSON.stringify({ ...this.#fixed, state, since: Date.now() } satisfies WorkerState, undefined, 2)}\n`,
+      `${JSON.stringify({ ...this.#fixed, ...ports, state, since: Date.now() } satisfies WorkerState, undefined, 2)}\n`,
       { mode: 0o600 },
     );
   }

@@ -5,10 +5,15 @@ import type {
   WorkflowBundleOption,
   WorkerOptions,
 } from '@temporalio/worker';
+import { join } from 'node:path';
 import { deploymentOf, taskQueues } from '../contract/index.js';
 import type { RefineryWorkerOptions } from '../activities/refinery/index.js';
 import type { Activities, FleetActivities, HostAnswers } from '../contract/index.js';
+import type { PayloadSeal } from '../codec/index.js';
 import type { Host } from '../host/index.js';
+import { packageRoot } from '../package/compiled.js';
+import { activitySpans } from '../traces/activity-spans.js';
+import type { Tracer } from '../traces/tracer.js';
 import { agentSlotSupplier } from './slot-supplier.js';
 import { beadInLogs } from './watched/log-attributes.js';
 
@@ -26,6 +31,11 @@ export interface CreateWorkersOptions {
   /** Of the workflows; absent: their worker takes no part in the town's versions. */
   build?: string;
   identity: string;
+  seal: PayloadSeal;
+  /** Whether what failures say is put into payloads, so that it is sealed too. */
+  sealsFailures: boolean;
+  /** Present where spans are exported. */
+  tracer?: Tracer | undefined;
 }
 
 export interface Workers {
@@ -54,6 +64,9 @@ export async function createWorkers({
   workflowBundle,
   build,
   identity,
+  seal,
+  sealsFailures,
+  tracer,
 }: CreateWorkersOptions): Promise<Workers> {
   const { startAgent, verifyWork, stopAttempt, pauseAttempt, deliverMessage, offerWork, readAttempt } = activities;
   const common: WorkerOptions = {
@@ -61,7 +74,11 @@ export async function createWorkers({
     namespace,
     identity,
     taskQueue,
-    interceptors: { activity: [beadInLogs] },
+    dataConverter: {
+      payloadCodecs: [seal],
+      failureConverterPath: sealsFailures ? join(packageRoot, 'dist/codec/failure-converter.cjs') : undefined,
+    },
+    interceptors: { activity: [beadInLogs, ...(tracer === undefined ? [] : [activitySpans(tracer)])] },
     // A cancel, a pause and the news that a token is void reach an activity only with the answer to a beat; the default
     // would hold beats back for up to 60 s. Two seconds are what a stop may take to be heard, and a beat costs no
     // history.

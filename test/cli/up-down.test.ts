@@ -28,7 +28,7 @@ afterAll(async () => {
 const port = (up: Up): string | undefined => up.server.address.split(':').at(-1);
 
 test('up starts server and worker, which outlive the command; up again changes nothing; a bead can be slung at once', async () => {
-  const first = await cli.json<Up>(['up', '--max-agents', '2']);
+  const first = await cli.json<Up>(['up', '--max-agents', '2', '--metrics-port', '0']);
   expect(first).toMatchObject({
     home: cli.home,
     server: { state: 'started', uiAddress: expect.stringMatching(/^http:/) },
@@ -43,6 +43,13 @@ test('up starts server and worker, which outlive the command; up again changes n
   expect(first.board).toMatchObject({ state: 'started', url: expect.stringMatching(/^http:.*#token=/) });
   const page = await fetch(first.board?.url ?? '');
   expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('<title>Heartbead</title>')]);
+  const { checks } = JSON.parse((await cli.run(['doctor', '--json'])).stdout) as {
+    checks: { name: string; verdict: string; text: string }[];
+  };
+  expect(checks.find(({ name }) => name === 'metrics')).toMatchObject({
+    verdict: 'ok',
+    text: expect.stringMatching(/^served at port \d+: [1-9]\d* series$/),
+  });
   const second = await cli.json<Up>(['up']);
   expect(second.board).toMatchObject({ state: 'running', url: first.board?.url, pid: first.board?.pid });
   expect(second).toMatchObject({

@@ -9,18 +9,27 @@ import { BeadClient } from '../../src/client/index.js';
 import { until } from '../support/until.js';
 import { Cli, lineOf } from './support/cli.js';
 import { goodAgent, Repository } from './support/repository.js';
+import { SpanReceiver } from './support/span-receiver.js';
 
 let host: Cli;
 let repository: Repository;
 let connection: Connection;
 let client: Client;
 let go: string;
+let spans: SpanReceiver;
 const queue = `watched-${randomBytes(4).toString('hex')}`;
 const bead = `bead-of-${queue}`;
 
 beforeAll(async () => {
   const { address, namespace } = inject('devServer');
-  host = new Cli({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, HEARTBEAD_TASK_QUEUE: queue });
+  spans = await SpanReceiver.listen();
+  host = new Cli({
+    TEMPORAL_ADDRESS: address,
+    TEMPORAL_NAMESPACE: namespace,
+    HEARTBEAD_TASK_QUEUE: queue,
+    OTEL_EXPORTER_OTLP_ENDPOINT: spans.endpoint,
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-key=a%20b',
+  });
   repository = new Repository();
   go = join(repository.path, '.git/go');
   connection = await Connection.connect({ address });
@@ -28,6 +37,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await host.end();
+  await spans.close();
   await connection.close();
   repository.remove();
 });
@@ -53,7 +63,7 @@ interface Rules {
 }
 const file = (name: string): string => readFileSync(new URL(`../../monitoring/${name}`, import.meta.url), 'utf8');
 
-test('what a worker counts is what the dashboard and the alerts read', async () => {
+test('what a worker counts is what the dashboard and the alerts read; a bead is one trace from its start to its merge, over command line, worker, runner and refinery', async () => {
   expect(metricsOf('sum by (a) (rate(b_total{c="d"}[5m])) > 2 and absent(e)')).toEqual(['b_total', 'e']);
   expect(() => metricsOf('sum(rate(b[5m])')).toThrow(/no PromQL/);
   writeFileSync(
@@ -118,6 +128,37 @@ test('what a worker counts is what the dashboard and the alerts read', async () 
       .map((name) => `${of}: ${name}`),
   );
   expect(missing).toEqual([]);
+  // One trace: everything that has the bead's name, from four processes, below the span of its start.
+  const trace = await until('the runner has sent its span', () => {
+    const seen = spans.of(bead);
+    return Promise.resolve(
+      seen.some(({ name }) => name === 'agent counts') && seen.some(({ name }) => name === 'merge') ? seen : undefined,
+    );
+  });
+  const { traceId, spanId } = trace.find(({ name }) => name === 'sling bead') ?? { traceId: '', spanId: '' };
+  const whole = spans.all.filter((span) => span.traceId === traceId);
+  expect(trace.filter((span) => span.traceId !== traceId)).toEqual([]);
+  expect(new Map(whole.map(({ name, service }) => [name, service]))).toEqual(
+    new Map([
+      ['sling bead', 'heartbead'],
+      ['startAgent', 'heartbead-worker'],
+      ['agent counts', 'heartbead-runner'],
+      ['verifyWork', 'heartbead-worker'],
+      ['merge', 'heartbead-worker'],
+      ['check fine', 'heartbead-worker'],
+    ]),
+  );
+  const merge = whole.find(({ name }) => name === 'merge');
+  expect(whole.map(({ name, parentSpanId }) => [name, parentSpanId])).toEqual(
+    expect.arrayContaining([
+      ['sling bead', undefined],
+      ['agent counts', spanId],
+      ['merge', spanId],
+      ['check fine', merge?.spanId],
+    ]),
+  );
+  expect(whole.filter(({ failed }) => failed)).toEqual([]);
+  expect(spans.keys).toEqual(new Set(['a b']));
   // As many series as there are beads would be the end of Prometheus.
   const ids = text.split('\n').filter((line) => line.startsWith('heartbead_') && line.includes(bead));
   expect(ids).toEqual([]);

@@ -16,7 +16,7 @@ describe('recorded histories', () => {
       workflowId: name.split('.').at(-3) ?? name,
       ...readHistory(JSON.stringify(read(name))),
     }));
-    const verdicts = await replayHistories(histories, workflowBundle);
+    const verdicts = await replayHistories(histories, { workflowBundle });
     const problems = verdicts.flatMap((verdict, index) =>
       verdict.replays ? [] : [`${files[index]}: event ${verdict.event?.id}: ${verdict.problem}`],
     );
@@ -33,7 +33,7 @@ describe('recorded histories', () => {
     );
     if (scheduled === undefined) throw new Error('no startAgent in it');
     (scheduled['activityTaskScheduledEventAttributes'] as Scheduled).activityType.name = 'somethingElse';
-    expect(await replayHistories([history], workflowBundle)).toEqual([
+    expect(await replayHistories([history], { workflowBundle })).toEqual([
       {
         replays: false,
         problem: expect.stringContaining('somethingElse'),

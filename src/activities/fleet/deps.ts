@@ -9,5 +9,7 @@ export interface FleetDeps {
   taskQueue: string;
   /** The folder of the mirrors: `mirrors/` in the host's state directory. */
   mirrors: string;
+  /** Titles stand in no memo and no summary. */
+  privateNames?: boolean;
   logger: Logger;
 }

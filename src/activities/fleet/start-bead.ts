@@ -15,8 +15,9 @@ import { readInput } from './input.js';
 export function makeStartBead({
   client,
   taskQueue,
-}: Pick<FleetDeps, 'client' | 'taskQueue'>): FleetActivities['startBead'] {
-  const beads = new BeadClient({ client });
+  privateNames,
+}: Pick<FleetDeps, 'client' | 'taskQueue' | 'privateNames'>): FleetActivities['startBead'] {
+  const beads = new BeadClient({ client, privateNames });
   return async (given) => {
     const { convoy, bead, title, body, agent, priority, rig, repo, base, target, baseSha } = readInput(
       'startBead',

@@ -13,6 +13,7 @@ import {
 } from '../../git/merge/index.js';
 import type { MergeContext, MergeStep, PullRequests } from '../../git/merge/index.js';
 import { checksIn, returnPorts, takePorts } from '../../host/index.js';
+import type { Tracer } from '../../traces/tracer.js';
 import { copyFiles } from '../workspace-files.js';
 import { CheckLog } from './check-log.js';
 import { outcomeOf } from './failures.js';
@@ -31,6 +32,8 @@ export interface RefineryDeps {
   env?: NodeJS.ProcessEnv;
   /** How pull requests are made; by the GitHub CLI when absent. */
   pullRequests?: PullRequests;
+  /** Present where spans are exported. */
+  tracer?: Tracer | undefined;
   /** Told of each step of each merge, and waited for. */
   observe?: (step: MergeStep, item: string) => void | Promise<void>;
 }
@@ -165,7 +168,10 @@ class Landing {
             rig: this.input.rig,
             log,
             signal,
-            onChecked: ({ name }, result, ms) => this.#measure({ check: name, result }, ms),
+            onChecked: ({ name }, result, ms) => {
+              this.#measure({ check: name, result }, ms);
+              this.deps.tracer?.inside(`check ${name}`, ms, { result }, result === 'passed' ? undefined : result);
+            },
             onCheck: ({ name }) => this.beats.sayRunning(`check ${name}`, logPath),
           });
         } finally {

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { defaultDiskFloor } from '../../host/disk-space.js';
 import { gitVersionProblem, lfsProgram, oldestGit, readMirrorNews } from '../../git/index.js';
 import { forOthers } from '../../host/state-directory.js';
+import { processAlive } from '../../runner/processes/process.js';
+import { readWorkerState } from '../../worker/state-file.js';
 import { attemptsHere, setAsideCommand } from '../operators/attempts-here.js';
 import { fail, ok, warn } from './check.js';
 import type { Check } from './check.js';
@@ -165,4 +167,35 @@ export function checkClock(instants: number[], now = Date.now()): Check {
   return ahead > 5_000
     ? warn(name, `the server's clock is ${Math.round(ahead / 1_000)} s ahead of this host's`, next)
     : ok(name, `${new Date(now).toISOString()}${instants.length > 0 ? ", not behind the server's" : ''}`);
+}
+
+/** Whether this host's worker serves metrics, and whether they can be read. */
+export async function checkMetrics(home: string): Promise<Check> {
+  const name = 'metrics';
+  const worker = await readWorkerState(home);
+  if (worker === undefined || !processAlive(worker.pid, worker.startTime))
+    return ok(name, 'no worker runs here that could serve any');
+  if (worker.metricsPort === undefined)
+    return ok(name, 'none are served: `heartbead up --metrics-port 9464` serves them for Prometheus');
+  const address = `port ${worker.metricsPort}`;
+  try {
+    const answer = await fetch(`http://127.0.0.1:${worker.metricsPort}/metrics`, {
+      signal: AbortSignal.timeout(10_000),
+    });
+    const text = await answer.text();
+    const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
+    return answer.ok && /^heartbead_town_up(?:\{.*\})? 1$/m.test(text)
+      ? ok(name, `served at ${address}: ${series} series`)
+      : warn(
+          name,
+          `served at ${address}, but without figures of the town`,
+          `read them with \`curl http://127.0.0.1:${worker.metricsPort}/metrics\`, and the worker's log`,
+        );
+  } catch (error) {
+    return warn(
+      name,
+      `not readable at ${address}: ${(error as Error).message}`,
+      'where --metrics-host names another address, ask there; else read the log of the worker',
+    );
+  }
 }

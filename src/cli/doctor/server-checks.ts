@@ -1,4 +1,6 @@
+import { KeysError, howToGiveKeys, missingKey } from '../../codec/index.js';
 import type { Town } from '../../client/connect.js';
+import { sealsSeen } from '../../client/seal-guard.js';
 import { within } from '../../client/deadline.js';
 import { hostIdOf } from '../../client/home.js';
 import { readRecord } from '../../client/records.js';
@@ -173,3 +175,39 @@ export async function checkVersions(town: Connected & Pick<Town, 'client'>, dead
           'and a worker of such a build alone may be ended'),
   );
 }
+
+/** Whether payloads are encrypted, and whether the keys of this host open what is there. */
+export async function checkEncryption(town: Connected & Pick<Town, 'keys'>, deadline: number): Promise<Check> {
+  const name = 'encryption';
+  const { connection, keys } = town;
+  const seen = await within(connection, deadline, () => sealsSeen(town, workflowsLookedAt));
+  const used = [...seen.ids].sort();
+  if (keys === undefined)
+    return used.length === 0
+      ? ok(name, 'off: whoever reads the server reads titles, prompts and notes (docs/security.md)')
+      : fail(
+          name,
+          `payloads of this town are encrypted (key ${used.join(', ')}), and there are no keys here`,
+          howToGiveKeys,
+        );
+  let ring;
+  try {
+    ring = await keys.ring();
+  } catch (error) {
+    if (!(error instanceof KeysError)) throw error;
+    return fail(name, error.message, error.next);
+  }
+  const missing = used.filter((id) => !ring.keys.has(id));
+  if (missing.length > 0) {
+    const { message, next } = missingKey(missing.join(', '), keys.place, [...ring.keys.keys()]);
+    return fail(name, message, next);
+  }
+  const began = seen.plain === 0 ? '' : `; ${counted(seen.plain, 'workflow')} of the newest began in plain text`;
+  const from = `${counted(ring.keys.size, 'key')} from ${keys.place}`;
+  return ring.current === undefined
+    ? ok(name, `prepared: ${from} open what is sealed, and none is current: nothing is sealed yet`)
+    : ok(name, `on: sealed with key ${ring.current}, ${from}; those that the newest workflows need are there${began}`);
+}
+
+/** Enough to meet a key that was rotated away while beads of it live. */
+const workflowsLookedAt = 200;

@@ -1,6 +1,10 @@
 import { Worker } from '@temporalio/worker';
+import type { ReplayWorkerOptions } from '@temporalio/worker';
 import { eventName } from './read-history.js';
 import type { HistoryEvent, RecordedHistory } from './read-history.js';
+
+/** The workflows, and the codec of the histories' payloads where they are encrypted. */
+export type ReplayOptions = Pick<ReplayWorkerOptions, 'workflowBundle' | 'dataConverter'>;
 
 /** Whether a history replays with the workflows of a bundle. */
 export type ReplayVerdict =
@@ -14,11 +18,11 @@ export type ReplayVerdict =
  */
 export async function replayHistories(
   histories: readonly RecordedHistory[],
-  workflowBundle: { codePath: string },
+  options: ReplayOptions,
 ): Promise<ReplayVerdict[]> {
   const errors = new Map<string, Error>();
   for await (const { runId, error } of Worker.runReplayHistories(
-    { workflowBundle },
+    options,
     histories.map((history) => replayable(history)),
   )) {
     if (error !== undefined) errors.set(runId, error);
@@ -26,18 +30,14 @@ export async function replayHistories(
   const verdicts: ReplayVerdict[] = [];
   for (const history of histories) {
     const error = errors.get(history.runId);
-    verdicts.push(error === undefined ? { replays: true } : await verdictOn(history, error, workflowBundle));
+    verdicts.push(error === undefined ? { replays: true } : await verdictOn(history, error, options));
   }
   return verdicts;
 }
 
-async function verdictOn(
-  history: RecordedHistory,
-  error: Error,
-  workflowBundle: { codePath: string },
-): Promise<ReplayVerdict> {
+async function verdictOn(history: RecordedHistory, error: Error, options: ReplayOptions): Promise<ReplayVerdict> {
   const problem = reasonOf(error);
-  const event = namedEvent(problem, history) ?? (await partingEvent(history, problem, workflowBundle));
+  const event = namedEvent(problem, history) ?? (await partingEvent(history, problem, options));
   return {
     replays: false,
     problem: readable(problem),
@@ -51,12 +51,8 @@ const replayable = ({ events, workflowId = 'replayed' }: RecordedHistory, upTo =
   history: { events: structuredClone(events.slice(0, upTo)) },
 });
 
-async function replaysUpTo(
-  history: RecordedHistory,
-  upTo: number,
-  workflowBundle: { codePath: string },
-): Promise<boolean> {
-  for await (const { error } of Worker.runReplayHistories({ workflowBundle }, [replayable(history, upTo)]))
+async function replaysUpTo(history: RecordedHistory, upTo: number, options: ReplayOptions): Promise<boolean> {
+  for await (const { error } of Worker.runReplayHistories(options, [replayable(history, upTo)]))
     return error === undefined;
   throw new Error('the replay came to no end');
 }
@@ -87,7 +83,7 @@ function namedEvent(problem: string, { events }: RecordedHistory): HistoryEvent 
 async function partingEvent(
   history: RecordedHistory,
   problem: string,
-  workflowBundle: { codePath: string },
+  options: ReplayOptions,
 ): Promise<HistoryEvent | undefined> {
   const { events } = history;
   const tasks = events.flatMap((event, index) => (eventName(event) === 'WorkflowTaskStarted' ? [index] : []));
@@ -96,7 +92,7 @@ async function partingEvent(
   let bad = tasks.length;
   while (bad - good > 1) {
     const middle = (good + bad) >> 1;
-    if (await replaysUpTo(history, (tasks[middle] ?? 0) + 1, workflowBundle)) good = middle;
+    if (await replaysUpTo(history, (tasks[middle] ?? 0) + 1, options)) good = middle;
     else bad = middle;
   }
   const recorded = events

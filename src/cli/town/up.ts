@@ -11,13 +11,12 @@ import { ensureBoard } from './board.js';
 import type { TownBoard } from './board.js';
 import { ensureServer } from './server.js';
 import type { ServerOptions, TownServer } from './server.js';
-import type { Versioning } from '../../worker/version-plan.js';
 import { ensureWorker } from './worker.js';
-import type { TownWorker } from './worker.js';
+import type { TownWorker, WorkerFlags } from './worker.js';
 
 export interface UpOptions extends ServerOptions {
   /** Absent: no worker is started. */
-  worker?: { maxAgents?: number; versioning?: Versioning };
+  worker?: WorkerFlags;
   /** Whether a board is started too. */
   board?: boolean;
 }

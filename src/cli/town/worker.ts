@@ -1,23 +1,27 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Town } from '../../client/connect.js';
 import { pollersOf } from '../../client/pollers.js';
 import { readRecord, writeRecord } from '../../client/records.js';
 import type { WorkerRecord } from '../../client/records.js';
-import { taskQueues } from '../../contract/index.js';
+import { readWorkerIdentity, taskQueues } from '../../contract/index.js';
 import { compiledFile } from '../../package/compiled.js';
 import { allocatorEnvironment, workerNodeFlags } from '../../worker/memory.js';
-import type { Versioning } from '../../worker/version-plan.js';
-import type { WorkerState } from '../../worker/state-file.js';
+import { workerFlags } from '../../worker/settings.js';
+import type { WorkerSettings } from '../../worker/settings.js';
+import { readWorkerState } from '../../worker/state-file.js';
 import { failure } from '../exit.js';
 import { isAlive, logTail, spawnDetached } from './processes.js';
 
-export interface WorkerOptions {
+/** What `up` hands on to the worker that it starts. */
+export type WorkerFlags = Pick<
+  WorkerSettings,
+  'maxAgents' | 'versioning' | 'metricsPort' | 'metricsHost' | 'codecPort'
+>;
+
+export interface WorkerOptions extends WorkerFlags {
   home: string;
   env: NodeJS.ProcessEnv;
-  maxAgents?: number;
-  versioning?: Versioning;
   log: (line: string) => void;
 }
 
@@ -38,10 +42,7 @@ const lookEvery = 200;
  * its queues.
  * @throws CliError when it ends at once (with the end of its log) or does not poll in time.
  */
-export async function ensureWorker(
-  town: Town,
-  { home, env, maxAgents, versioning, log }: WorkerOptions,
-): Promise<TownWorker> {
+export async function ensureWorker(town: Town, { home, env, log, ...flags }: WorkerOptions): Promise<TownWorker> {
   const before = (await readRecord(home, 'worker')) ?? (await byHand(home));
   if (before !== undefined && isAlive(before)) return { state: 'running', record: before };
   const queue = town.taskQueue;
@@ -52,14 +53,15 @@ export async function ensureWorker(
     home,
     '--task-queue',
     queue,
-    ...(maxAgents === undefined ? [] : ['--max-agents', String(maxAgents)]),
-    ...(versioning === undefined ? [] : ['--versioning', versioning]),
+    ...Object.entries(flags).flatMap(([name, given]) =>
+      given === undefined ? [] : [workerFlags[name as keyof WorkerFlags].flag, String(given)],
+    ),
   ];
   const child = await spawnDetached([...workerNodeFlags, compiledFile('worker'), ...args], {
     log: logFile,
     env: { ...allocatorEnvironment, ...env, HEARTBEAD_HOME: home },
   });
-  const record: WorkerRecord = { ...child, taskQueue: queue, maxAgents: maxAgents ?? 0, address: town.address };
+  const record: WorkerRecord = { ...child, taskQueue: queue, maxAgents: flags.maxAgents ?? 0, address: town.address };
   await writeRecord(home, 'worker', record);
   log(`starting the worker (pid ${child.pid}, log ${logFile})`);
   for (;;) {
@@ -69,7 +71,7 @@ export async function ensureWorker(
     }
     if (await polls(town, queue, child.pid, started)) {
       // What it says of itself, such as its default for `--max-agents`.
-      const told = await stateFile(home);
+      const told = await readWorkerState(home);
       const full = told?.pid === child.pid ? { ...record, maxAgents: told.maxAgents } : record;
       await writeRecord(home, 'worker', full);
       return { state: 'started', record: full };
@@ -87,7 +89,7 @@ export async function ensureWorker(
  * A worker that somebody runs by hand (`heartbead worker`, a service) says so in its own file; it is not ours to stop.
  */
 async function byHand(home: string): Promise<WorkerRecord | undefined> {
-  const told = await stateFile(home);
+  const told = await readWorkerState(home);
   return told === undefined
     ? undefined
     : {
@@ -100,15 +102,6 @@ async function byHand(home: string): Promise<WorkerRecord | undefined> {
       };
 }
 
-async function stateFile(home: string): Promise<WorkerState | undefined> {
-  try {
-    return JSON.parse(await readFile(join(home, 'worker-state.json'), 'utf8')) as WorkerState;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
-
 /** Both kinds of queue must be polled: a bead that is slung right after must find its worker. */
 async function polls(town: Town, queue: string, pid: number, since: number): Promise<boolean> {
   const [workflows, agents] = await Promise.all([
@@ -117,7 +110,9 @@ async function polls(town: Town, queue: string, pid: number, since: number): Pro
   ]);
   // The server's clock may differ a little from ours; the pid in the identity settles it where clocks do not.
   const own = (pollers: typeof workflows): boolean =>
-    pollers.some(({ identity, lastSeenAt }) => identity.endsWith(` ${pid}`) && lastSeenAt > since - 30_000);
+    pollers.some(
+      ({ identity, lastSeenAt }) => readWorkerIdentity(identity)?.pid === pid && lastSeenAt > since - 30_000,
+    );
   return own(workflows) && own(agents);
 }
 

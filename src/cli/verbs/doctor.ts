@@ -12,6 +12,7 @@ import {
   checkGit,
   checkLeftovers,
   checkLfs,
+  checkMetrics,
   checkMirrors,
   checkNode,
   checkStateDirectory,
@@ -86,6 +87,7 @@ async function examine(context: Context): Promise<Check[]> {
           );
     }),
   );
+  checks.push(await guarded('encryption', () => server.checkEncryption(town, deadline)));
   let workerUp = false;
   try {
     const { checks: found, pollers } = await server.checkWorkers(town, deadline);
@@ -99,6 +101,7 @@ async function examine(context: Context): Promise<Check[]> {
   checks.push(
     await checkLeftovers(home, workerUp),
     await guarded('logout', () => checkLogout(home, env)),
+    await guarded('metrics', () => checkMetrics(home)),
     await checkAttemptFolders(home),
     await guarded('mirrors', () => checkMirrors(home)),
   );

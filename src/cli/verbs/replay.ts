@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { stateDirectory } from '../../client/home.js';
+import { Keys, PayloadSeal, keySource } from '../../codec/index.js';
 import { action } from '../context.js';
 import type { Context } from '../context.js';
 import { exitCodes, usageError } from '../exit.js';
@@ -50,9 +52,11 @@ export function replay(program: Command): void {
         );
         // The SDK would tell the same once more, in its own words.
         installRuntime(pino({ level: 'silent' }));
+        const source = keySource(context.io.env, stateDirectory(context.io.env));
+        const keys = source === undefined ? undefined : new Keys(source);
         const verdicts = await replayHistories(
           histories.map(({ history }) => history),
-          builtWorkflowBundle(),
+          { workflowBundle: builtWorkflowBundle(), dataConverter: { payloadCodecs: [new PayloadSeal(keys)] } },
         );
         const told = histories.map(
           ({ file, history: { workflowType, workflowId, runId, events } }, index): FileVerdict => {

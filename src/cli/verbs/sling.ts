@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { privateNames } from '../../client/connect.js';
 import { adapters } from '../../agents/index.js';
 import { limits } from '../../contract/index.js';
 import type { BeadInput } from '../../contract/index.js';
 import { beadInputProblem } from '../../domain/bead/input.js';
 import { agentSpec } from '../../operator/agent-spec.js';
 import { beadArgument, titleArgument } from '../args.js';
-import { beadIdOf } from '../../operator/bead-id.js';
+import { beadIdOf, silentBeadId } from '../../operator/bead-id.js';
 import type { Context } from '../context.js';
 import { exitCodes, failure, usageError } from '../exit.js';
 import { readText } from '../read-text.js';
@@ -82,7 +83,7 @@ async function beadInput(context: Context, title: string, given: Given<typeof op
     throw usageError('--body and --body-file exclude each other');
   const body = given.bodyFile === undefined ? given.body : await readText(given.bodyFile, limits.bodyBytes, 'a body');
   const input: BeadInput = {
-    bead: given.id ?? beadIdOf(title),
+    bead: given.id ?? (privateNames(context.io.env) ? silentBeadId() : beadIdOf(title)),
     title,
     repo: await repoFor(context, given),
     agent:

@@ -27,9 +27,13 @@ export const up = verb({
     uiPort: portNumber('--ui-port', 'of its Web UI (default: 8233, or another when that is taken)'),
     taskQueue: workerOptions.taskQueue,
     versioning: workerOptions.versioning,
+    metricsPort: workerOptions.metricsPort,
+    metricsHost: workerOptions.metricsHost,
+    codecPort: workerOptions.codecPort,
     foreground: flag('--foreground', 'stay until Ctrl-C, then stop what this command has started'),
   },
-  run: async (context, _, { worker, board, maxAgents, port, uiPort, taskQueue, versioning, foreground }) => {
+  run: async (context, _, { worker, board, port, uiPort, taskQueue, foreground, ...ofWorker }) => {
+    const { maxAgents } = ofWorker;
     const { bringUp } = await import('../town/up.js');
     const home = stateDirectory(context.io.env);
     const {
@@ -46,7 +50,7 @@ export const up = verb({
       port,
       uiPort,
       board,
-      worker: worker ? { maxAgents, versioning } : undefined,
+      worker: worker ? ofWorker : undefined,
     });
     await town.close();
     const up = { server, registered, worker: started, board: shown };

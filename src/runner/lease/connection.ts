@@ -1,6 +1,8 @@
 import { Client, Connection } from '@temporalio/client';
 import type { TLSConfig } from '@temporalio/client';
 import { isDeepStrictEqual } from 'node:util';
+import { Keys, PayloadSeal } from '../../codec/index.js';
+import type { KeySource } from '../../codec/index.js';
 import type { RunnerConnection } from '../types.js';
 
 /** The part of `@temporalio/envconfig`'s connection options that a runner can use. */
@@ -10,10 +12,18 @@ export interface ConnectionSource {
   tls?: TLSConfig | boolean | null;
   apiKey?: string | (() => string);
   metadata?: Record<string, unknown>;
+  keySource?: KeySource | undefined;
 }
 
 /** @returns what goes into `connection.json`, so that the runner reaches the same server as the worker. */
-export function connectionRecord({ address, namespace, tls, apiKey, metadata }: ConnectionSource): RunnerConnection {
+export function connectionRecord({
+  address,
+  namespace,
+  tls,
+  apiKey,
+  metadata,
+  keySource,
+}: ConnectionSource): RunnerConnection {
   const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
   const texts = Object.entries(metadata ?? {}).filter(
     (entry): entry is [string, string] => typeof entry[1] === 'string',
@@ -22,6 +32,7 @@ export function connectionRecord({ address, namespace, tls, apiKey, metadata }: 
     address: address ?? '127.0.0.1:7233',
     namespace,
     ...(apiKey === undefined ? {} : { apiKey: typeof apiKey === 'function' ? apiKey() : apiKey }),
+    ...(keySource === undefined ? {} : { keySource }),
     ...(texts.length > 0 ? { metadata: Object.fromEntries(texts) } : {}),
     ...(tls === undefined || tls === null
       ? {}
@@ -74,8 +85,13 @@ export const sameConnection = (one: RunnerConnection, other: RunnerConnection): 
 /**
  * Connects lazily: a runner must be able to start, and to live on, while its server is away.
  * @param identity shown in the Web UI.
+ * @param onTrouble hears why keys that were there before cannot be read again.
  */
-export function connectRunner(record: RunnerConnection, identity: string): RunnerLine {
+export function connectRunner(
+  record: RunnerConnection,
+  identity: string,
+  onTrouble?: (error: Error) => void,
+): RunnerLine {
   const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
   const { tls } = record;
   const connection = Connection.lazy({
@@ -101,9 +117,15 @@ export function connectRunner(record: RunnerConnection, identity: string): Runne
     // gRPC's own back-off grows to two minutes: after an outage that alone could outlast a heartbeat timeout.
     channelArgs: { 'grpc.initial_reconnect_backoff_ms': 250, 'grpc.max_reconnect_backoff_ms': 2_000 },
   });
+  const keys = record.keySource === undefined ? undefined : new Keys(record.keySource, { onTrouble });
   return {
     record,
-    client: new Client({ connection, namespace: record.namespace, identity }),
+    client: new Client({
+      connection,
+      namespace: record.namespace,
+      identity,
+      dataConverter: { payloadCodecs: [new PayloadSeal(keys)] },
+    }),
     close: () => connection.close(),
   };
 }

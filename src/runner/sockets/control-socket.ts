@@ -37,6 +37,7 @@ const connectionShape: z.ZodType<RunnerConnection> = z.object({
     ])
     .optional(),
   metadata: z.record(z.string(), z.string().max(64 * 1024)).optional(),
+  keySource: z.union([z.object({ file: text }), z.object({ command: text })]).optional(),
 } satisfies Fields<RunnerConnection>);
 const adoptBody = z.object({
   token: z

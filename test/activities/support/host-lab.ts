@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { inject } from 'vitest';
+import { PayloadSeal } from '../../../src/codec/index.js';
 import { createFleetActivities } from '../../../src/activities/fleet/index.js';
 import { createHostActivities } from '../../../src/activities/index.js';
 import { refineryWorkerOptions } from '../../../src/activities/refinery/index.js';
@@ -261,6 +262,8 @@ export class HostLab extends Lab {
       activities,
       workflowBundle: await deskBundle(),
       identity: `heartbead@${hostId} ${process.pid}`,
+      seal: new PayloadSeal(undefined),
+      sealsFailures: false,
     });
     const runs = workers.map((worker) => worker.run());
     this.closers.unshift(

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
+import type { PayloadCodec } from '@temporalio/common';
 import { execa } from 'execa';
 import { onTestFinished } from 'vitest';
 import { BeadClient } from '../../../src/client/index.js';
@@ -162,16 +163,20 @@ export class Town {
     readonly beads: BeadClient,
   ) {}
 
-  /** @param atEnd takes what is to be done at the end, last first; by default the end of the test. */
+  /**
+   * @param atEnd takes what is to be done at the end, last first; by default the end of the test.
+   * @param payloadCodecs of the test's own client.
+   */
   static async open(
     { address, namespace }: { address: string; namespace: string },
     atEnd: (end: () => void | Promise<void>) => void = onTestFinished,
+    payloadCodecs: PayloadCodec[] = [],
   ): Promise<Town> {
     const folder = scratchFolder('town', atEnd);
     const origin = join(folder, 'origin.git');
     await makeOrigin(origin);
     const connection = await Connection.connect({ address });
-    const client = new Client({ connection, namespace });
+    const client = new Client({ connection, namespace, dataConverter: { payloadCodecs } });
     const queue = `process-${Math.random().toString(36).slice(2, 10)}`;
     const town = new Town(folder, origin, queue, namespace, connection, client, new BeadClient({ client }));
     atEnd(() => town.end());

@@ -1,0 +1,11 @@
+/**
+ * Payloads that the server cannot read: a key ring, and the codec that seals with it. Known by clients, workers,
+ * runners and the codec endpoint alike.
+ * @module
+ */
+export * from './endpoint.js';
+export * from './keys.js';
+export * from './opened.js';
+export * from './ring.js';
+export * from './seal.js';
+export * from './source.js';
