@@ -187,7 +187,8 @@ export class FleetClient {
           taskQueue,
           args: [input],
           typedSearchAttributes,
-          ...(this.town.privateNames === true ? {} : { staticSummary: summary, memo }),
+          staticSummary: this.town.privateNames === true ? undefined : summary,
+          memo: this.town.privateNames === true ? undefined : memo,
           workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
           // A removed rig may come again under its name; a convoy that has landed is history.
           workflowIdReusePolicy:
