@@ -61,8 +61,10 @@ export async function checkSeal(town: SealedTown): Promise<void> {
     // Where no worker lives, what was written before tells.
     const ids = keyed === undefined && workers.length === 0 ? (await sealsSeen(town)).ids : new Set<string>();
     if (keyed === undefined && ids.size === 0) return;
+    const seen = keyed === undefined ? `key ${[...ids].join(', ')}` : `its worker on ${keyed.hostId} has keys`;
     throw new ConfigurationError(
-      `the payloads of this town are encrypted (${keyed === undefined ? `key ${[...ids].join(', ')}` : `its worker on ${keyed.hostId} has keys`}), and this program has no keys: nothing was sent, since it would stand there in plain text`,
+      `the payloads of this town are encrypted (${seen}), and this program has no keys: nothing was sent, since it ` +
+        'would stand there in plain text',
       howToGiveKeys,
     );
   }
@@ -77,7 +79,8 @@ export async function checkSeal(town: SealedTown): Promise<void> {
   const unknown = [...(await sealsSeen(town)).ids].filter((id) => !ring.keys.has(id));
   if (unknown.length > 0)
     throw new ConfigurationError(
-      `the payloads of this town are encrypted with key ${unknown.join(', ')}, which is not among the keys from ${keys.place}: nothing was sent`,
+      `the payloads of this town are encrypted with key ${unknown.join(', ')}, which is not among the keys from ` +
+        `${keys.place}: nothing was sent`,
       'use the keys of the town (docs/security.md)',
     );
 }
