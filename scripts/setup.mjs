@@ -20,8 +20,8 @@ const toStderr = (line) => console.error(`setup: ${line}`);
 export class SetupProblem extends Error {}
 
 /**
- * @param {{ test?: boolean, log?: (line: string) => void }} [options] `test`: also get the servers and the agent
- * programs that the tests need.
+ * @param {{ test?: boolean, log?: (line: string) => void }} [options] `test`: also get the servers, the agent
+ * programs and the programs of others that the tests need.
  * @throws {SetupProblem} with the next step.
  */
 export async function setup({ test = false, log = toStderr } = {}) {
@@ -35,6 +35,8 @@ export async function setup({ test = false, log = toStderr } = {}) {
   await fetchServers(log);
   const { fetchAgents, fewAgents } = await import('./agents.mjs');
   await fetchAgents({ names: fewAgents, log });
+  const { fetchPrograms } = await import('./programs.mjs');
+  await fetchPrograms({ log });
 }
 
 function checkNode() {

@@ -41,6 +41,8 @@ export function readMergeEnded(payload: unknown): MergeEnded | string {
       return texts('target', 'targetSha') ? (p as unknown as MergeEnded) : 'an unrelated branch without its target';
     case 'checks_failed':
       return texts('check', 'logTail') ? (p as unknown as MergeEnded) : 'a failed check without its name';
+    case 'changes_requested':
+      return texts('url', 'text') ? (p as unknown as MergeEnded) : 'a review without its text';
     case 'push_rejected':
     case 'error':
       return {

@@ -175,6 +175,8 @@ export type MergeOutcome =
   /** Branch and target have no commit in common: there is nothing that could be merged. */
   | { outcome: 'unrelated'; target: string; targetSha: string }
   | { outcome: 'checks_failed'; check: string; logTail: string; timedOut: boolean }
+  /** A reviewer wants changes; `text` is what reviewers have said there. */
+  | { outcome: 'changes_requested'; url: string; text: string }
   /** The target moved again and again, or the remote refuses the push; `retry` says whether trying again can help. */
   | { outcome: 'push_rejected'; reason: string; retry: boolean }
   | { outcome: 'error'; reason: string };

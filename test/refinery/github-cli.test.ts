@@ -66,14 +66,32 @@ test('it is opened with its body on standard input, and never asks anything', as
   expect(await readFile(join(dir, 'env'), 'utf8')).toMatch(/^GH_PROMPT_DISABLED=1$/m);
 });
 
-test('open ones under a prefix are found, none whose branch only holds it; one is closed with a word', async () => {
+test('open ones are listed with their branches; one is closed with a word', async () => {
   const pulls = await gh(
     json([
-      { number: 3, url: 'u3', headRefName: 'heartbead/lamp/1-abcd' },
-      { number: 4, url: 'u4', headRefName: 'mine/heartbead/lamp/1' },
+      {
+        number: 3,
+        url: 'u3',
+        headRefName: 'heartbead/lamp/1-abcd',
+        headRefOid: 'h',
+        mergeable: 'CONFLICTING',
+        reviewDecision: 'CHANGES_REQUESTED',
+        updatedAt: '2026-01-02T03:04:05Z',
+      },
     ]),
   );
-  expect(await pulls.openUnder({ repo, prefix: 'heartbead/lamp/', base: 'main' })).toEqual([{ number: 3, url: 'u3' }]);
+  expect(await pulls.open({ repo, base: 'main' })).toEqual([
+    {
+      number: 3,
+      url: 'u3',
+      head: 'heartbead/lamp/1-abcd',
+      headSha: 'h',
+      conflicting: true,
+      changesRequested: true,
+      waitsFor: 'a reviewer has requested changes there',
+      updatedAt: Date.UTC(2026, 0, 2, 3, 4, 5),
+    },
+  ]);
   expect(await called()).toEqual([
     'pr',
     'list',
@@ -86,18 +104,26 @@ test('open ones under a prefix are found, none whose branch only holds it; one i
     '--limit',
     '1000',
     '--json',
-    'number,url,headRefName',
+    'number,url,headRefName,headRefOid,mergeable,reviewDecision,updatedAt',
   ]);
   await pulls.close({ repo, pullRequest: { number: 3, url: 'u3' }, comment: 'reworked' });
   expect(await called()).toEqual(['pr', 'close', '3', '--repo', 'github.com/acme/lamps', '--comment', 'reworked']);
 });
 
 test('its state is read: open, in conflict, merged, closed', async () => {
-  const view = { headRefOid: 'h', mergeCommit: null, mergeable: 'UNKNOWN', reviewDecision: '' };
+  const updatedAt = '2026-01-02T03:04:05Z';
+  const view = { headRefOid: 'h', mergeCommit: null, mergeable: 'UNKNOWN', reviewDecision: '', updatedAt };
   const one = { number: 12, url: 'u' };
   expect(
     await (await gh(json({ ...view, state: 'OPEN', reviewDecision: 'REVIEW_REQUIRED' }))).state(repo, one),
-  ).toEqual({ state: 'open', headSha: 'h', conflicting: false, waitsFor: 'it waits for a review' });
+  ).toEqual({
+    state: 'open',
+    headSha: 'h',
+    conflicting: false,
+    changesRequested: false,
+    waitsFor: 'it waits for a review',
+    updatedAt: Date.parse(updatedAt),
+  });
   expect(await (await gh(json({ ...view, state: 'OPEN', mergeable: 'CONFLICTING' }))).state(repo, one)).toMatchObject({
     state: 'open',
     conflicting: true,
@@ -115,6 +141,7 @@ test.each([
   ['a bad token', 'echo "HTTP 401: Bad credentials" >&2; exit 1', 'auth'],
   ['no network', 'echo "error connecting to api.github.com" >&2; exit 1', 'unreachable'],
   ['an outage', 'echo "HTTP 502: Bad Gateway" >&2; exit 1', 'unreachable'],
+  ['its limit', 'echo "HTTP 403: API rate limit exceeded for user ID 1." >&2; exit 1', 'limited'],
   ['a refusal', 'echo "GraphQL: No commits between main and lamp" >&2; exit 1', 'refused'],
   ['nonsense', 'echo hello', 'refused'],
 ])('%s is a failure of its own kind', async (_name, answer, kind) => {

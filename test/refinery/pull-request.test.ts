@@ -1,12 +1,14 @@
+import { rename } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { PullRequestError } from '../../src/git/merge/index.js';
+import { PullRequestError, waitAfter } from '../../src/git/merge/index.js';
 import { FakeForge } from './support/fake-forge.js';
 import { bead, check, git, leftovers, merge, originSha, othersCommit, useLab } from './support/lab.js';
 
 const lab = useLab();
 const land = (request: Awaited<ReturnType<typeof bead>>, pullRequests: FakeForge, command = 'true') =>
   merge(lab, request, { strategy: 'pr', checks: [check(command)], pullRequests });
-const waits = { type: 'PullRequestOpen', nonRetryable: false, nextRetryDelay: '1 minute' };
+const open = { state: 'open' as const, conflicting: false, changesRequested: false, waitsFor: '', updatedAt: 0 };
+const waits = { type: 'PullRequestOpen', nonRetryable: false, nextRetryDelay: 60_000 };
 
 test('it is opened once, waited for by tries of the server, and merged when the target has it', async () => {
   const forge = new FakeForge(lab);
@@ -72,7 +74,7 @@ test('one that comes into conflict while it is open is a conflict, with the path
   const request = await bead(lab, 'lamp', [{ 'list.txt': 'one\nlamp\nthree\n' }]);
   await expect(land(request, forge)).rejects.toMatchObject(waits);
   const main = await othersCommit(lab, { 'list.txt': 'one\nother\nthree\n' });
-  forge.set(1, { state: 'open', headSha: request.sha, conflicting: true, waitsFor: '' });
+  forge.set(1, { ...open, headSha: request.sha, conflicting: true });
   expect(await land(request, forge)).toEqual({
     outcome: 'conflict',
     paths: ['list.txt'],
@@ -81,11 +83,36 @@ test('one that comes into conflict while it is open is a conflict, with the path
   });
 });
 
+test('one that nobody has touched for long is looked at less often, and without git', async () => {
+  const forge = new FakeForge(lab);
+  const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+  await expect(land(request, forge)).rejects.toMatchObject(waits);
+  expect(waitAfter(0, 5 * 60_000)).toBe(60_000);
+  expect(waitAfter(0, 30 * 60_000)).toBe(3 * 60_000);
+  forge.set(1, { ...open, headSha: request.sha, updatedAt: 0 });
+  await rename(lab.origin, `${lab.origin}.away`);
+  await expect(land(request, forge)).rejects.toMatchObject({ ...waits, nextRetryDelay: 10 * 60_000 });
+  await rename(`${lab.origin}.away`, lab.origin);
+});
+
+test('changes that a reviewer requests are an outcome, with what reviewers say', async () => {
+  const forge = new FakeForge(lab);
+  const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+  await expect(land(request, forge)).rejects.toMatchObject(waits);
+  forge.set(1, { ...open, headSha: request.sha, changesRequested: true });
+  forge.said = '- lamp.txt:1 (ada): brighter';
+  expect(await land(request, forge)).toEqual({
+    outcome: 'changes_requested',
+    url: 'https://forge.example/pull/1',
+    text: '- lamp.txt:1 (ada): brighter',
+  });
+});
+
 test('one that was closed, moved, or merged elsewhere is an error that says so', async () => {
   const forge = new FakeForge(lab);
   const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
   await expect(land(request, forge)).rejects.toMatchObject(waits);
-  forge.set(1, { state: 'open', headSha: 'b'.repeat(40), conflicting: false, waitsFor: '' });
+  forge.set(1, { ...open, headSha: 'b'.repeat(40) });
   expect(await land(request, forge)).toMatchObject({
     outcome: 'error',
     reason: expect.stringContaining('never verified'),

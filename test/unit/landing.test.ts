@@ -219,6 +219,10 @@ describe('a bead with a rig', () => {
       first?.text.startsWith('The check "test" failed'),
       first?.text.length,
     ]).toEqual([true, true, 2_000]);
+    const review: MergeOutcome = { outcome: 'changes_requested', url: 'https://f/pull/1', text: '- a.ts:3 (ada): no' };
+    const reviewed = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge(review).state;
+    expect(reviewed.messages[0]?.text).toMatch(/at https:\/\/f\/pull\/1\. Make them.*:\n- a\.ts:3 \(ada\): no$/s);
+    expect(reviewed.reason).toBe('rework 1 of 3: changes requested at https://f/pull/1');
     const many: MergeOutcome = {
       outcome: 'conflict',
       target: 'main',

@@ -13,10 +13,7 @@ export const refineryFailures = {
   pullRequestOpen: 'PullRequestOpen',
 } as const;
 
-/** A person takes minutes at least, and forges count their callers' requests. */
-const pullRequestEvery = '1 minute';
-
-const again = (type: string, error: Error, nextRetryDelay?: typeof pullRequestEvery): ApplicationFailure =>
+const again = (type: string, error: Error, nextRetryDelay?: number): ApplicationFailure =>
   ApplicationFailure.create({
     message: clip(error.message),
     type,
@@ -31,8 +28,10 @@ const again = (type: string, error: Error, nextRetryDelay?: typeof pullRequestEv
  * @throws ApplicationFailure, or the error itself when it is of none of the kinds known here.
  */
 export function outcomeOf(error: unknown): MergeOutcome {
-  if (error instanceof PullRequestPending) throw again(refineryFailures.pullRequestOpen, error, pullRequestEvery);
+  if (error instanceof PullRequestPending) throw again(refineryFailures.pullRequestOpen, error, error.wait);
   if (error instanceof PullRequestError) {
+    if (error.kind === 'limited')
+      throw again(refineryFailures.unreachable, error, Math.max((error.until ?? 0) - Date.now(), 1_000));
     if (error.kind === 'unreachable') throw again(refineryFailures.unreachable, error);
     return { outcome: 'error', reason: clip(error.message) };
   }

@@ -52,6 +52,8 @@ export const refineryFolder = (home: string): string => join(home, 'refinery');
 export function makeMerge(deps: RefineryDeps): RefineryActivities['merge'] {
   const targets = new KeyedLock();
   const trees = new KeyedLock();
+  // One for all merges of this worker: they share its lists, and its rests.
+  const pulls = deps.pullRequests ?? githubCli(deps.env);
   return async (given) => {
     const input = readInput('merge', given);
     const { cancellationSignal: signal } = Context.current();
@@ -71,7 +73,13 @@ export function makeMerge(deps: RefineryDeps): RefineryActivities['merge'] {
       const key = `${input.repo}\0${target}`;
       if (targets.busy(key)) beats.say(`waits for another merge into ${target} on this host`);
       const land = (): Promise<MergeOutcome> =>
-        new Landing(deps, { ...input, request: { ...input.request, target } }, scratch, beats, observe).run();
+        new Landing(
+          { ...deps, pullRequests: pulls },
+          { ...input, request: { ...input.request, target } },
+          scratch,
+          beats,
+          observe,
+        ).run();
       // The tree's lock serves the same item with two targets; taken second by all, so that nobody waits in a circle.
       return await targets.run(key, signal, () => trees.run(scratch, signal, land));
     } catch (error) {
@@ -91,7 +99,7 @@ class Landing {
   readonly #env: NodeJS.ProcessEnv;
 
   constructor(
-    private readonly deps: RefineryDeps,
+    private readonly deps: RefineryDeps & { pullRequests: PullRequests },
     private readonly input: MergeInput,
     private readonly scratch: string,
     private readonly beats: MergeBeats,
@@ -123,7 +131,7 @@ class Landing {
 
   #dispatch(merge: MergeContext): Promise<MergeOutcome> {
     const { strategy, checks, withdrawn } = this.input;
-    const pulls = this.deps.pullRequests ?? githubCli(this.#env);
+    const pulls = this.deps.pullRequests;
     if (withdrawn === true) return tellWithdrawn(merge, strategy, pulls);
     switch (strategy) {
       case 'merge':

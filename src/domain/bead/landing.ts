@@ -276,6 +276,15 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
         said + clipStart(result.logTail, limits.textChars - said.length),
       );
     }
+    case 'changes_requested': {
+      const said = `A reviewer has requested changes at ${result.url}. Make them on top of your work, commit, and report done. What reviewers say there:\n`;
+      return rework(
+        draft,
+        landing,
+        `changes requested at ${result.url}`,
+        said + clipStart(result.text, limits.textChars - said.length),
+      );
+    }
     case 'push_rejected':
       return draft.block(
         `the merge could not be pushed: ${result.reason}`,

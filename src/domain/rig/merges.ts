@@ -202,6 +202,8 @@ export function outcomeReason(outcome: Exclude<MergeOutcome, { outcome: 'merged'
       return `no commit in common with ${outcome.target}`;
     case 'checks_failed':
       return `check ${outcome.check} ${outcome.timedOut ? 'did not end in time' : 'failed'}`;
+    case 'changes_requested':
+      return `changes requested at ${outcome.url}`;
     case 'push_rejected':
       return `the push was rejected: ${outcome.reason}`;
     case 'error':

@@ -223,6 +223,8 @@ function mergeEnded(result: unknown): string {
       return `the refinery found no commit in common with ${target ?? '?'}: the agent gets it back`;
     case 'checks_failed':
       return `the check ${text(result, 'check') ?? '?'} failed on the merged tree: the agent gets it back`;
+    case 'changes_requested':
+      return `a reviewer has requested changes at ${text(result, 'url') ?? '?'}: the agent gets it back`;
     default:
       return `the refinery could not merge it: ${text(result, 'reason') ?? 'no reason'}`;
   }

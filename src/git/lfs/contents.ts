@@ -111,7 +111,7 @@ export async function provideContents(
 ): Promise<void> {
   const pointers = new Map<string, LfsPointer>();
   for (const commit of commits)
-    if (await usesLfs({ mirror: vault }, commit, signal))
+    if (await usesLfs(vault, commit, signal))
       for (const pointer of await pointersIn(vault, commit, signal)) pointers.set(pointer.oid, pointer);
   if (pointers.size === 0) return;
   const program = await lfsProgram(signal);

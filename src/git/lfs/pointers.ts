@@ -23,14 +23,36 @@ export function readPointer(text: string): { oid: string; size: number } | undef
   return oid === undefined || size === undefined ? undefined : { oid, size: Number(size) };
 }
 
-/** @returns whether a commit's attributes give files to Git LFS. */
-export async function usesLfs(place: GitPlace, commit: string, signal?: AbortSignal): Promise<boolean> {
-  const { stdout } = await runGit(
-    place,
-    ['grep', '-l', '-I', '-e', 'filter=lfs', checkedSha(commit), '--', '*.gitattributes'],
-    { doing: 'looking for Git LFS', signal, accept: [0, 1] },
-  );
-  return stdout !== '';
+/** Of each vault a commit that was seen to give nothing to Git LFS: most repositories never do. */
+const without = new Map<string, string>();
+
+/**
+ * @returns whether a commit's attributes give files to Git LFS. Every tree, save and push asks: where another commit is
+ * known to give none, only what differs between the two is looked at, and not all folders.
+ */
+export async function usesLfs(vault: string, commit: string, signal?: AbortSignal): Promise<boolean> {
+  const place = { mirror: vault };
+  const doing = 'looking for Git LFS';
+  const before = without.get(vault);
+  if (before === checkedSha(commit)) return false;
+  const attributes = ['--', '*.gitattributes'];
+  if (before !== undefined) {
+    // 128: that commit has gone since.
+    const { code } = await runGit(place, ['diff-tree', '-r', '--quiet', before, commit, ...attributes], {
+      doing,
+      signal,
+      accept: [0, 1, 128],
+    });
+    if (code === 0) return false;
+  }
+  const { stdout } = await runGit(place, ['grep', '-l', '-I', '-e', 'filter=lfs', commit, ...attributes], {
+    doing,
+    signal,
+    accept: [0, 1],
+  });
+  if (stdout !== '') return true;
+  without.set(vault, commit);
+  return false;
 }
 
 /**
@@ -44,6 +66,7 @@ export async function newPointers(
   signal?: AbortSignal,
   has?: string,
 ): Promise<LfsPointer[]> {
+  if (!(await usesLfs(vault, commit, signal))) return [];
   const place = { mirror: vault };
   const doing = 'looking for files of Git LFS';
   const { stdout: listed } = await runGit(
@@ -56,8 +79,7 @@ export async function newPointers(
     const at = line.indexOf(' ');
     if (at > 0) objects.set(line.slice(0, at), line.slice(at + 1));
   }
-  const pointers = await pointersAmong(place, objects, signal);
-  return pointers.length > 0 && (await usesLfs(place, commit, signal)) ? pointers : [];
+  return pointersAmong(place, objects, signal);
 }
 
 /** @returns the pointers in a commit's tree. Call it only where there are some: every file is looked at. */

@@ -3,32 +3,101 @@ import { z } from 'zod';
 import { withoutCredentials } from '../git-failure.js';
 import { githubRepository } from './github-repository.js';
 import { PullRequestError } from './pull-requests.js';
-import type { PullRequest, PullRequests } from './pull-requests.js';
+import type { OpenPullRequest, OpenState, PullRequest, PullRequests } from './pull-requests.js';
 
 const listed = z.array(
   z.object({ number: z.number().int(), url: z.string(), state: z.enum(['OPEN', 'MERGED', 'CLOSED']) }),
 );
-const listedWithHead = z.array(z.object({ number: z.number().int(), url: z.string(), headRefName: z.string() }));
-const viewed = z.object({
-  state: z.enum(['OPEN', 'MERGED', 'CLOSED']),
+// Not closed sets: what is not known here is shown as it is, and never taken for "all is well".
+const open = z.object({
   headRefOid: z.string(),
-  mergeCommit: z.object({ oid: z.string() }).nullish(),
-  mergedAt: z.string().nullish(),
-  // Not closed sets: what is not known here is shown as it is, and never taken for "all is well".
   mergeable: z.string().nullish(),
   reviewDecision: z.string().nullish(),
+  updatedAt: z.string(),
 });
+const listedOpen = z.array(open.extend({ number: z.number().int(), url: z.string(), headRefName: z.string() }));
+const viewed = open.extend({
+  state: z.enum(['OPEN', 'MERGED', 'CLOSED']),
+  mergeCommit: z.object({ oid: z.string() }).nullish(),
+  mergedAt: z.string().nullish(),
+});
+const reviewed = z.object({
+  reviews: z
+    .array(
+      z.object({
+        author: z.object({ login: z.string() }).nullish(),
+        authorAssociation: z.string().nullish(),
+        state: z.string(),
+        body: z.string(),
+      }),
+    )
+    .nullish(),
+});
+const remarks = z.array(
+  z.object({
+    user: z.object({ login: z.string() }).nullish(),
+    author_association: z.string().nullish(),
+    path: z.string(),
+    line: z.number().int().nullish(),
+    original_line: z.number().int().nullish(),
+    body: z.string(),
+  }),
+);
+const limits = z.object({ resources: z.record(z.string(), z.object({ remaining: z.number(), reset: z.number() })) });
+
+/** What anybody on the internet may write below a pull request is no word to an agent. */
+const haveASay = new Set(['OWNER', 'MEMBER', 'COLLABORATOR']);
 
 /** A forge answers in seconds; 1 min is for a very slow one. */
 const askLimit = 60_000;
 const order = ['OPEN', 'MERGED', 'CLOSED'] as const;
+/** One list serves all who ask within so long: a minute with forty open ones costs as much as with one. */
+const freshFor = 55_000;
+/** Where the forge does not say when it answers again: a limit of its own on bursts. */
+const restAfterBurst = 5 * 60_000;
+/** Clocks differ. */
+const restMargin = 5_000;
 
 /**
  * Pull requests by way of the GitHub CLI (`gh`), with whatever access the user who runs the worker has given it.
  * @param env where `gh` is looked for, and its access; this process's environment when absent.
  */
 export function githubCli(env: NodeJS.ProcessEnv = process.env): PullRequests {
+  const lists = new Map<string, { askedAt: number; found: Promise<OpenPullRequest[]> }>();
+  /** Until then the forge refuses whatever this user asks, so nothing is asked. */
+  let limitedUntil = 0;
+
   const gh = async (
+    doing: string,
+    args: string[],
+    options: { input?: string; signal?: AbortSignal | undefined } = {},
+  ): Promise<string> => {
+    if (limitedUntil > Date.now()) throw limited(doing, limitedUntil);
+    try {
+      return await ask(doing, args, options);
+    } catch (error) {
+      if (!(error instanceof PullRequestError) || error.kind !== 'limited') throw error;
+      limitedUntil = await answersAgainAt(args);
+      throw limited(doing, limitedUntil, error);
+    }
+  };
+
+  /** The question itself counts for nothing. */
+  const answersAgainAt = async (args: readonly string[]): Promise<number> => {
+    const burst = Date.now() + restAfterBurst;
+    try {
+      const host = args.includes('--repo') ? hostIn(args[args.indexOf('--repo') + 1] ?? '') : [];
+      const doing = 'asking when GitHub answers again';
+      const { resources } = read(limits, doing, await ask(doing, ['api', ...host, 'rate_limit'], {}));
+      const resets = Object.values(resources).filter(({ remaining }) => remaining === 0);
+      return resets.length === 0 ? burst : Math.max(...resets.map(({ reset }) => reset * 1_000)) + restMargin;
+    } catch (error) {
+      if (!(error instanceof PullRequestError)) throw error;
+      return burst;
+    }
+  };
+
+  const ask = async (
     doing: string,
     args: string[],
     options: { input?: string; signal?: AbortSignal | undefined } = {},
@@ -41,6 +110,7 @@ export function githubCli(env: NodeJS.ProcessEnv = process.env): PullRequests {
       extendEnv: false,
       timeout: askLimit,
       env: { ...env, GH_PROMPT_DISABLED: '1', GH_NO_UPDATE_NOTIFIER: '1', NO_COLOR: '1', GH_PAGER: 'cat' },
+      cleanup: true,
       cancelSignal: options.signal,
       ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     });
@@ -105,8 +175,11 @@ export function githubCli(env: NodeJS.ProcessEnv = process.env): PullRequests {
         );
       return made;
     },
-    async openUnder({ repo, prefix, base, signal }) {
-      const doing = `looking for open pull requests under ${prefix}`;
+    async open({ repo, base, signal }) {
+      const key = `${repo}\0${base}`;
+      const known = lists.get(key);
+      if (known !== undefined && performance.now() - known.askedAt < freshFor) return unless(signal, known.found);
+      const doing = `looking for open pull requests into ${base}`;
       // Listed, not searched for: the forge's search knows of a new one only minutes later. More than 1,000 open into
       // one branch are not looked through.
       const args = [
@@ -121,12 +194,41 @@ export function githubCli(env: NodeJS.ProcessEnv = process.env): PullRequests {
         '--limit',
         '1000',
         '--json',
-        'number,url,headRefName',
+        'number,url,headRefName,headRefOid,mergeable,reviewDecision,updatedAt',
       ];
-      const found = read(listedWithHead, doing, await gh(doing, args, { signal }));
-      return found
-        .filter(({ headRefName }) => headRefName.startsWith(prefix))
-        .map(({ number, url }) => ({ number, url }));
+      // Without the signal of whoever asks first: others wait for the same answer.
+      const found = gh(doing, args).then((text) =>
+        read(listedOpen, doing, text).map((one) => ({
+          number: one.number,
+          url: one.url,
+          head: one.headRefName,
+          ...openState(one),
+        })),
+      );
+      lists.set(key, { askedAt: performance.now(), found });
+      found.catch(() => lists.delete(key));
+      return unless(signal, found);
+    },
+    async reviews({ repo, pullRequest: { number }, signal }) {
+      const doing = `reading the reviews of pull request ${number}`;
+      const name = githubRepository(repo);
+      const view = ['pr', 'view', String(number), '--repo', name, '--json', 'reviews'];
+      const { reviews } = read(reviewed, doing, await gh(doing, view, { signal }));
+      const path = `repos/${name.slice(name.indexOf('/') + 1)}/pulls/${number}/comments?per_page=100`;
+      const inline = read(remarks, doing, await gh(doing, ['api', ...hostIn(name), path], { signal }));
+      return [
+        ...(reviews ?? [])
+          .filter(({ authorAssociation, body }) => haveASay.has(authorAssociation ?? '') && body.trim() !== '')
+          .map(
+            ({ author, state, body }) => `- ${author?.login ?? 'somebody'} (${state.toLowerCase()}): ${body.trim()}`,
+          ),
+        ...inline
+          .filter(({ author_association: association }) => haveASay.has(association ?? ''))
+          .map(
+            ({ user, path, line, original_line: before, body }) =>
+              `- ${path}:${line ?? before ?? '?'} (${user?.login ?? 'somebody'}): ${body.trim()}`,
+          ),
+      ].join('\n');
     },
     async close({ repo, pullRequest: { number }, comment, signal }) {
       await gh(
@@ -144,17 +246,12 @@ export function githubCli(env: NodeJS.ProcessEnv = process.env): PullRequests {
         '--repo',
         githubRepository(repo),
         '--json',
-        'state,headRefOid,mergeCommit,mergedAt,mergeable,reviewDecision',
+        'state,headRefOid,mergeCommit,mergedAt,mergeable,reviewDecision,updatedAt',
       ];
       const found = read(viewed, doing, await gh(doing, args, { signal }));
       switch (found.state) {
         case 'OPEN':
-          return {
-            state: 'open',
-            headSha: found.headRefOid,
-            conflicting: found.mergeable === 'CONFLICTING',
-            waitsFor: waitsFor(found.reviewDecision ?? ''),
-          };
+          return { state: 'open', ...openState(found) };
         case 'MERGED':
           return {
             state: 'merged',
@@ -167,6 +264,40 @@ export function githubCli(env: NodeJS.ProcessEnv = process.env): PullRequests {
     },
   };
 }
+
+const openState = ({ headRefOid, mergeable, reviewDecision, updatedAt }: z.infer<typeof open>): OpenState => ({
+  headSha: headRefOid,
+  conflicting: mergeable === 'CONFLICTING',
+  changesRequested: reviewDecision === 'CHANGES_REQUESTED',
+  waitsFor: waitsFor(reviewDecision ?? ''),
+  updatedAt: Date.parse(updatedAt),
+});
+
+/** For `gh api`, which takes the host by a flag. */
+const hostIn = (name: string): string[] => ['--hostname', name.slice(0, name.indexOf('/'))];
+
+/** @throws the signal's reason as soon as it is aborted. */
+async function unless<T>(signal: AbortSignal | undefined, answer: Promise<T>): Promise<T> {
+  if (signal === undefined) return answer;
+  signal.throwIfAborted();
+  let stop = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([answer, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+const limited = (doing: string, until: number, cause?: unknown): PullRequestError =>
+  new PullRequestError(
+    'limited',
+    `while ${doing}, GitHub has counted too many requests of this user: nothing is asked before ${new Date(until).toISOString()}`,
+    { until, cause },
+  );
 
 function waitsFor(decision: string): string {
   switch (decision) {
@@ -205,12 +336,8 @@ function problem(
       'the merge strategy "pr" needs the GitHub CLI, and `gh` is not on the PATH of this worker: install it and run `gh auth login`, or choose another strategy for the rig',
       { cause },
     );
-  if (
-    timedOut ||
-    /error connecting|could not resolve host|connection|timeout|i\/o timeout|HTTP 5\d\d|HTTP 429|rate limit/i.test(
-      stderr,
-    )
-  ) {
+  if (/HTTP 429|rate limit/i.test(stderr)) return limited(doing, Date.now() + restAfterBurst, cause);
+  if (timedOut || /error connecting|could not resolve host|connection|timeout|i\/o timeout|HTTP 5\d\d/i.test(stderr)) {
     return new PullRequestError(
       'unreachable',
       `while ${doing}, GitHub could not be reached (${timedOut ? 'no answer' : because}): trying again may help`,

@@ -10,8 +10,14 @@ export { landByPullRequest } from './land-by-pull-request.js';
 export { targetBranch } from './look.js';
 export { maxTries, mergeItem } from './merge-item.js';
 export { branchShaTrailer, itemTrailer, mergedRef } from './merge-record.js';
-export { PullRequestError, PullRequestPending } from './pull-requests.js';
-export type { PullRequest, PullRequestErrorKind, PullRequests, PullRequestState } from './pull-requests.js';
+export { PullRequestError, PullRequestPending, waitAfter } from './pull-requests.js';
+export type {
+  OpenPullRequest,
+  PullRequest,
+  PullRequestErrorKind,
+  PullRequests,
+  PullRequestState,
+} from './pull-requests.js';
 export { fillTree, removeLeftScratches } from './scratch-tree.js';
 export { tellWithdrawn } from './tell-withdrawn.js';
 export type { FailedCheck, MergeContext, MergeItem, MergeStep, Signing } from './types.js';

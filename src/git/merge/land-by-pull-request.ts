@@ -7,8 +7,8 @@ import { look } from './look.js';
 import type { Ground, Looked } from './look.js';
 import { makeMerge } from './make-merge.js';
 import { tidy } from './merge-item.js';
-import { PullRequestError, PullRequestPending } from './pull-requests.js';
-import type { PullRequest, PullRequests } from './pull-requests.js';
+import { PullRequestError, PullRequestPending, waitAfter } from './pull-requests.js';
+import type { OpenState, PullRequest, PullRequests } from './pull-requests.js';
 import { makeScratch } from './scratch-tree.js';
 import type { MergeContext } from './types.js';
 import { isOnRemote } from './verify-merged.js';
@@ -27,6 +27,9 @@ export async function landByPullRequest(context: MergeContext, pulls: PullReques
   const { branch: head, target: base } = item;
   const repo = checkedRepo(context.repo);
   try {
+    // One list for all that wait there, and nothing else as long as it is open: git need not be asked.
+    const waiting = (await pulls.open({ repo, base, signal })).find((one) => one.head === head);
+    if (waiting !== undefined) return await stillOpen(context, pulls, waiting);
     const looked = await look(context);
     if (looked.kind === 'merged') return landed(context, looked.sha);
     say(`looking for the pull request of ${head}`);
@@ -40,7 +43,7 @@ export async function landByPullRequest(context: MergeContext, pulls: PullReques
     }
     const pullRequest = known ?? (await open(context, pulls, repo));
     await observe('opened');
-    return await judge(context, pulls, pullRequest, looked);
+    return await judge(context, pulls, pullRequest);
   } finally {
     await tidy(context);
   }
@@ -124,7 +127,8 @@ async function closeOfEarlierRounds(
 ): Promise<void> {
   const prefix = attemptRefs.branch(item.item, '');
   if (!item.branch.startsWith(prefix)) return;
-  for (const pullRequest of await pulls.openUnder({ repo, prefix, base: item.target, signal })) {
+  const earlier = (await pulls.open({ repo, base: item.target, signal })).filter(({ head }) => head.startsWith(prefix));
+  for (const pullRequest of earlier) {
     say(`closing ${pullRequest.url}, of an earlier round`);
     await pulls.close({
       repo,
@@ -135,12 +139,7 @@ async function closeOfEarlierRounds(
   }
 }
 
-async function judge(
-  context: MergeContext,
-  pulls: PullRequests,
-  pullRequest: PullRequest,
-  looked: Looked,
-): Promise<MergeOutcome> {
+async function judge(context: MergeContext, pulls: PullRequests, pullRequest: PullRequest): Promise<MergeOutcome> {
   const { item, signal } = context;
   const repo = checkedRepo(context.repo);
   const { url } = pullRequest;
@@ -171,16 +170,40 @@ async function judge(
         outcome: 'error',
         reason: `${url} was closed without a merge: reopen it and retry the bead, or cancel the bead`,
       };
-    case 'open': {
-      if (found.headSha !== item.sha)
-        return {
-          outcome: 'error',
-          reason: `${url} is at ${found.headSha}, no longer at the verified commit ${item.sha}: somebody pushed to its branch, and what is there now was never verified`,
-        };
-      const conflict =
-        found.conflicting && looked.kind === 'ready' ? await conflictWith(context, looked.ground) : undefined;
-      if (conflict !== undefined) return conflict;
-      throw new PullRequestPending(`${url} is open: ${found.waitsFor}`);
-    }
+    case 'open':
+      return stillOpen(context, pulls, { ...pullRequest, ...found });
   }
+}
+
+/**
+ * @returns an outcome where waiting would be of no use.
+ * @throws PullRequestPending
+ */
+async function stillOpen(
+  context: MergeContext,
+  pulls: PullRequests,
+  found: PullRequest & OpenState,
+): Promise<MergeOutcome> {
+  const { item, signal } = context;
+  const { url } = found;
+  if (found.headSha !== item.sha)
+    return {
+      outcome: 'error',
+      reason: `${url} is at ${found.headSha}, no longer at the verified commit ${item.sha}: somebody pushed to its branch, and what is there now was never verified`,
+    };
+  if (found.changesRequested) {
+    const text = await pulls.reviews({ repo: checkedRepo(context.repo), pullRequest: found, signal });
+    return {
+      outcome: 'changes_requested',
+      url,
+      text: text === '' ? '(nothing in words that could be read; look at it there)' : clip(text),
+    };
+  }
+  if (found.conflicting) {
+    const looked = await look(context);
+    if (looked.kind === 'merged') return landed(context, looked.sha);
+    const conflict = looked.kind === 'ready' ? await conflictWith(context, looked.ground) : undefined;
+    if (conflict !== undefined) return conflict;
+  }
+  throw new PullRequestPending(`${url} is open: ${found.waitsFor}`, waitAfter(found.updatedAt, Date.now()));
 }

@@ -1,4 +1,4 @@
-import type { PullRequest, PullRequests, PullRequestState } from '../../../src/git/merge/index.js';
+import type { OpenPullRequest, PullRequest, PullRequests, PullRequestState } from '../../../src/git/merge/index.js';
 import { git } from './lab.js';
 import type { Lab } from './lab.js';
 
@@ -6,6 +6,9 @@ import type { Lab } from './lab.js';
 export class FakeForge implements PullRequests {
   readonly opened: { number: number; head: string; base: string; title: string; state: PullRequestState }[] = [];
   readonly comments: string[] = [];
+  /** What reviewers have written. */
+  said = '';
+  lists = 0;
   /** Set to make the next `create` open the pull request and then fail, as when its answer gets lost. */
   losesAnswer: Error | undefined;
 
@@ -27,6 +30,8 @@ export class FakeForge implements PullRequests {
         state: 'open',
         headSha: await git(this.lab.origin, 'rev-parse', `refs/heads/${head}`),
         conflicting: false,
+        changesRequested: false,
+        updatedAt: Date.now(),
         waitsFor: 'it waits for a review',
       },
     });
@@ -34,11 +39,17 @@ export class FakeForge implements PullRequests {
     return { number, url: this.url(number) };
   }
 
-  openUnder({ prefix, base }: { prefix: string; base: string }): Promise<PullRequest[]> {
-    const found = this.opened.filter(
-      (one) => one.state.state === 'open' && one.head.startsWith(prefix) && one.base === base,
+  open({ base }: { base: string }): Promise<OpenPullRequest[]> {
+    this.lists += 1;
+    return Promise.resolve(
+      this.opened.flatMap(({ number, head, base: into, state }) =>
+        state.state === 'open' && into === base ? [{ number, url: this.url(number), head, ...state }] : [],
+      ),
     );
-    return Promise.resolve(found.map(({ number }) => ({ number, url: this.url(number) })));
+  }
+
+  reviews(): Promise<string> {
+    return Promise.resolve(this.said);
   }
 
   close({ pullRequest: { number }, comment }: { pullRequest: PullRequest; comment: string }): Promise<void> {

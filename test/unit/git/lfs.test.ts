@@ -13,11 +13,12 @@ import {
 } from '../../../src/git/index.js';
 import type { GitError } from '../../../src/git/index.js';
 import { contentsOf } from '../../../src/git/lfs/place.js';
+import { usesLfs } from '../../../src/git/lfs/pointers.js';
 import { uploadContents } from '../../../src/git/lfs/upload.js';
 import { makeScratch } from '../../../src/git/merge/scratch-tree.js';
 import { startLfsServer } from '../../support/lfs-server.js';
 import type { LfsServer } from '../../support/lfs-server.js';
-import { findLfs, withoutLfs } from '../../support/lfs-program.js';
+import { findLfs, withoutLfs } from '../../support/programs.js';
 import { commit, commitToOrigin, git, has, mirrorOf, put, remoteSha, useLab } from './lab.js';
 
 const program = findLfs();
@@ -48,6 +49,24 @@ const failed = (promise: Promise<unknown>): Promise<GitError> =>
     },
     (error: unknown) => error as GitError,
   );
+
+it('is not looked for in all folders again, and found in what comes anew', async () => {
+  await commitToOrigin(lab, 'main', { 'deep/er/.gitattributes': '*.txt text\n' });
+  const vault = await mirrorOf(lab);
+  const none = (await resolveBase(vault)).sha;
+  expect([await usesLfs(vault, none), await usesLfs(vault, none)]).toEqual([false, false]);
+  const more = await commitToOrigin(lab, 'main', { 'deep/a.txt': 'x' });
+  await mirrorOf(lab);
+  expect(await usesLfs(vault, more)).toBe(false);
+  const deep = await commitToOrigin(lab, 'main', { 'deep/er/.gitattributes': '*.bin filter=lfs\n' });
+  const gone = await commitToOrigin(lab, 'main', { 'deep/er/.gitattributes': undefined });
+  await mirrorOf(lab);
+  expect([await usesLfs(vault, deep), await usesLfs(vault, gone), await usesLfs(vault, deep)]).toEqual([
+    true,
+    false,
+    true,
+  ]);
+});
 
 // The user has never run `git lfs install` here: only the program is there.
 describe.skipIf(program === undefined)(`files of Git LFS, kept beside a repository on a disk${withoutLfs}`, () => {

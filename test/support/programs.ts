@@ -1,0 +1,31 @@
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { programPaths } from '../../scripts/programs.mjs';
+import { cacheDirectory } from '../../src/server/cache.js';
+
+/**
+ * Looks for `git-lfs` on the path, where Go installs it, and where `npm test` puts it.
+ * @returns its path, or undefined where there is none.
+ */
+export const findLfs = (): string | undefined =>
+  [
+    ...[
+      ...(process.env['PATH'] ?? '').split(delimiter),
+      join(process.env['GOPATH'] ?? join(homedir(), 'go'), 'bin'),
+    ].map((folder) => join(folder, 'git-lfs')),
+    join(cacheDirectory(), programPaths['git-lfs']),
+  ].find((file) => existsSync(file));
+
+/** For the name of a test that is skipped without it. */
+export const withoutLfs =
+  findLfs() === undefined ? ' (skipped: there is no git-lfs; `node scripts/programs.mjs` gets it)' : '';
+
+/** @returns the path of the `gh` that `npm test` has fetched; which one is on the path does not matter. */
+export function findGh(): string | undefined {
+  const file = join(cacheDirectory(), programPaths.gh);
+  return existsSync(file) ? file : undefined;
+}
+
+export const withoutGh =
+  findGh() === undefined ? ' (skipped: there is no gh; `node scripts/programs.mjs` gets it)' : '';
