@@ -2,7 +2,7 @@ import { Client, Connection } from '@temporalio/client';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { AttemptReader, BeadClient, checkOutput } from '../../src/client/index.js';
 import { pieceBytes } from '../../src/contract/index.js';
 import type { BeadView } from '../../src/contract/index.js';
@@ -16,33 +16,41 @@ let far: Cli;
 let repository: Repository;
 let connection: Connection;
 let client: Client;
-const queue = `far-${randomBytes(4).toString('hex')}`;
-const bead = `talks-${queue.slice(4)}`;
+/** Of each try its own: what a failed one has left is in nobody's way. */
+let queue: string;
+let mark: string;
 const lines = 12_000;
 /** The server deletes ended workflows by and by. */
 const deletedWithin = 240_000;
 
 beforeAll(async () => {
   const { address, namespace } = inject('devServer');
+  connection = await Connection.connect({ address });
+  client = new Client({ connection, namespace });
+});
+afterAll(() => connection.close());
+
+beforeEach(() => {
+  const { address, namespace } = inject('devServer');
+  mark = randomBytes(4).toString('hex');
+  queue = `far-${mark}`;
   const env = { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, HEARTBEAD_TASK_QUEUE: queue };
   host = new Cli(env);
   far = new Cli(env);
   repository = new Repository();
-  connection = await Connection.connect({ address });
-  client = new Client({ connection, namespace });
 });
-afterAll(async () => {
+afterEach(async () => {
   await host.end();
   await far.end();
-  await connection.close();
   repository.remove();
 });
 
-const view = (): Promise<BeadView> => new BeadClient({ client }).view(bead, 5_000);
 const questions = async (): Promise<number> =>
   (await client.workflow.count(`WorkflowType = 'hostQuestion' AND TaskQueue = '${queue}'`)).count;
 
 test('a log of another host is read in pieces, goes on where it broke off when the worker there is killed, and stays in no history', async () => {
+  const bead = `talks-${mark}`;
+  const view = (): Promise<BeadView> => new BeadClient({ client }).view(bead, 5_000);
   const go = join(repository.path, '.git/go');
   const first = host.start(['worker']);
   await lineOf(first, 'stderr', /the worker polls/);
@@ -96,12 +104,8 @@ test('a log of another host is read in pieces, goes on where it broke off when t
     { bead, attempt, host: where, part: 'diff' },
   ).next();
   expect(diff.bytes.toString()).toMatch(/^\+more\n\+changed$/m);
-  // The host holds a question back for 20 s, and its answer is waited for twice as long.
-}, 600_000);
 
-test('a host that is away, and an attempt that it does not have, are told', async () => {
-  const { attempts } = await view();
-  const { id: attempt, host: where = '' } = attempts.at(-1) ?? { id: '' };
+  // A host that is away, and an attempt that it does not have, are told.
   const town = { client, taskQueue: queue };
   await expect(
     new AttemptReader(town, { bead, attempt, host: 'nowhere-000000', part: 'agent-log' }).next(),
@@ -109,13 +113,16 @@ test('a host that is away, and an attempt that it does not have, are told', asyn
   await expect(
     new AttemptReader(town, { bead, attempt: '9-abcdef01', host: where, part: 'agent-log' }).next(),
   ).rejects.toThrow(/has nothing of attempt 9-abcdef01/);
+  expect((await far.run(['logs', bead, '--check'])).stderr).toMatch(/it belongs to no rig/);
+  // The host holds a question back for 20 s, and its answer is waited for twice as long.
 }, 600_000);
 
 test('the files of an attempt, a shell in its worktree, and what the checks printed', async () => {
-  const rig = `rig-${queue.slice(4)}`;
-  const worked = `works-${queue.slice(4)}`;
+  const rig = `rig-${mark}`;
+  const worked = `works-${mark}`;
   const go = join(repository.path, '.git/go-on');
   const big = 'x'.repeat(1_000);
+  await lineOf(host.start(['worker']), 'stderr', /the worker polls/);
   await far.json(
     ['rig', 'add', rig, '--repo', repository.path, '--command', 'true'].concat([
       ...[
@@ -186,6 +193,5 @@ test('the files of an attempt, a shell in its worktree, and what the checks prin
   const output = await checkOutput(town, await ofBead.view(worked, 5_000));
   expect(output).toMatchObject({ cut: true, source: { rig, part: 'check-log' } });
   expect(output.bytes.length).toBe(pieceBytes);
-  expect((await far.run(['logs', bead, '--check'])).stderr).toMatch(/it belongs to no rig/);
   await far.json(['cancel', worked]);
 }, 600_000);
