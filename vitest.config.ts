@@ -16,8 +16,9 @@ const project = (name: string, include: string[], more: object = {}) => ({
 export default defineConfig({
   test: {
     pool: 'forks',
-    // Two cores are what the smallest machines have, and every test with a server or an agent is several processes.
-    maxWorkers: 2,
+    // Two cores are what the smallest machines have. Most tests wait for servers, agents and git: with two at a time a
+    // third of the processor's time is left.
+    maxWorkers: 3,
     globalSetup: [],
     // Most tests are about something else, and pass on machines that can make no sandbox: those that are about it ask
     // for one.
