@@ -68,6 +68,7 @@ const notRunHere: Record<string, string> = {
   'heartbead agent …': 'a pattern: the agents of these tests use it',
   'heartbead agent done': 'the agents of these tests use it',
   'heartbead logs': 'a name: `heartbead logs BEAD` is run',
+  'heartbead replay': 'a name: `heartbead replay bead.json` is run',
 };
 
 let cli: Cli;
