@@ -106,6 +106,8 @@ test('changes that a reviewer requests are an outcome, with what reviewers say',
     url: 'https://forge.example/pull/1',
     text: '- lamp.txt:1 (ada): brighter',
   });
+  forge.said = '';
+  expect(await land(request, forge)).toMatchObject({ text: expect.stringContaining('look at it there') as string });
 });
 
 test('one that was closed, moved, or merged elsewhere is an error that says so', async () => {

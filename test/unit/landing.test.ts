@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { readMergeEnded } from '../../src/contract/index.js';
 import type { AttemptResult, BeadInput, BeadState, Granted, MergeOutcome } from '../../src/contract/index.js';
 import { initialBead, wordToRig, mayDispatch, mayOfferAgain, stepBead, waitingFor } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
@@ -223,6 +224,8 @@ describe('a bead with a rig', () => {
     const reviewed = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge(review).state;
     expect(reviewed.messages[0]?.text).toMatch(/at https:\/\/f\/pull\/1\. Make them.*:\n- a\.ts:3 \(ada\): no$/s);
     expect(reviewed.reason).toBe('rework 1 of 3: changes requested at https://f/pull/1');
+    expect(readMergeEnded({ item: 'a', sha: 's', result: review })).toMatchObject({ result: review });
+    expect(readMergeEnded({ item: 'a', sha: 's', result: { ...review, text: 7 } })).toBe('a review without its text');
     const many: MergeOutcome = {
       outcome: 'conflict',
       target: 'main',
