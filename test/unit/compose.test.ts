@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { serverSettings } from '../../src/server/dev-server.js';
@@ -28,13 +31,14 @@ interface Service {
   mem_limit?: string;
   pids_limit?: string | number;
 }
-const compose = parse(read('docker-compose.yml'), { merge: true }) as {
+interface Compose {
   services: Record<string, Service>;
   volumes: Record<string, unknown>;
   networks: Record<string, { internal?: boolean } | null>;
-};
+}
+const compose = parse(read('docker-compose.yml'), { merge: true }) as Compose;
 const services = Object.entries(compose.services);
-const service = (name: string): Service => compose.services[name]!;
+const service = (name: string, of = compose): Service => of.services[name]!;
 const dockerfile = read('Dockerfile');
 
 /** Compose replaces `${NAME:-default}`. */
@@ -94,6 +98,38 @@ describe.each(services)(
     });
   },
 );
+
+/** @returns what the schema of the compose specification has against a file: place, complaint, and the key in question. */
+function complaints(file: unknown): string[] {
+  const linter = dirname(createRequire(import.meta.url).resolve('dclint/package.json'));
+  const schema = JSON.parse(readFileSync(join(linter, 'schemas/compose.schema.json'), 'utf8')) as object;
+  // The schema names its dialect by an address that Ajv does not know it by; it is Ajv's own.
+  const validate = new Ajv({ allErrors: true, allowUnionTypes: true, strictTypes: false }).compile({
+    ...schema,
+    $schema: undefined,
+  });
+  validate(file);
+  return (validate.errors ?? []).map(({ instancePath, message = '', params }) =>
+    [instancePath, message, params['additionalProperty']].filter((part) => part !== undefined).join(' '),
+  );
+}
+
+test('the file is one by the schema of the compose specification, which knows no key by a wrong name and no value of a wrong kind', () => {
+  expect(complaints(compose)).toEqual([]);
+  const broken = structuredClone(compose) as Compose & Record<string, unknown>;
+  Object.assign(broken, { volume: {} });
+  Object.assign(service('worker', broken), { mem_limits: '8g' });
+  Object.assign(service('ui', broken), { restart: 3 });
+  Object.assign(service('database', broken).healthcheck!, { intervall: '2s' });
+  expect(complaints(broken)).toEqual(
+    expect.arrayContaining([
+      ' must NOT have additional properties volume',
+      '/services/worker must NOT have additional properties mem_limits',
+      '/services/ui/restart must be string',
+      '/services/database/healthcheck must NOT have additional properties intervall',
+    ]),
+  );
+});
 
 test('each part waits until what it needs is ready: database, schema, server, namespace, worker', () => {
   const waitsFor = (name: string) =>
@@ -181,7 +217,7 @@ test('the worker runs node itself under an init, not as root, is probed where it
   );
   expect(service('worker').healthcheck?.test?.at(-1)).toContain('http://127.0.0.1:8087/');
   expect(dockerfile).toContain(`"${service('worker').healthcheck?.test?.at(-1)}"`);
-  expect(dockerfile).toMatch(/^USER node$/m);
+  expect(dockerfile).toMatch(/^USER 1000$/m);
   expect(dockerfile).toMatch(/^FROM node:\$\{NODE_VERSION\}-bookworm-slim AS worker$/m);
   expect(service('worker').volumes).toContain(`worker:${/HEARTBEAD_HOME=(\S+)/.exec(dockerfile)?.[1]}`);
   expect(Number.parseInt(service('worker').stop_grace_period ?? '', 10)).toBeGreaterThan(22);
