@@ -1,4 +1,4 @@
-import { inWorkflowContext, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import { inWorkflowContext, setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { searchAttributes } from '../contract/index.js';
 
@@ -24,6 +24,7 @@ const keys = shown.map((name) => ({ name, key: defineSearchAttributeKey(searchAt
  * (free).
  */
 export class Publisher {
+  readonly #run = workflowInfo().runId;
   #last = '';
   #due: (() => string) | undefined;
 
@@ -45,10 +46,15 @@ export class Publisher {
     this.#due = panel;
   }
 
+  /**
+   * The SDK breaks off an activation that computes for too long (five seconds), and all workflows of a thread share one
+   * V8 context: what was still deferred runs after the next call into that context. That is the end of this workflow
+   * there, after which there is no workflow (a throw would end the thread), or the activation of another one, which would
+   * show this one's panel as its own. Nothing is lost: the workflow is taken from its history again, and publishes anew.
+   */
   #show(): void {
     const panel = this.#due;
     this.#due = undefined;
-    // After a workflow task that took too long this runs outside of the workflow, where a throw would end the thread.
-    if (panel !== undefined && inWorkflowContext()) setCurrentDetails(panel());
+    if (panel !== undefined && inWorkflowContext() && workflowInfo().runId === this.#run) setCurrentDetails(panel());
   }
 }
