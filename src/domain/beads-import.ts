@@ -11,6 +11,8 @@ export interface ImportOptions {
   /** What statuses of the project's own mean: finished, or still to do. One that is in neither list is asked about. */
   doneStatuses?: readonly string[];
   openStatuses?: readonly string[];
+  /** Milliseconds since the epoch: what the tracker hides until later is not to be worked on yet. */
+  now: number;
 }
 
 /** What came of a file: beads of a convoy, and what a reader should know; or why it cannot be done. */
@@ -27,10 +29,12 @@ interface Issue {
   parents: string[];
   conditional: string[];
   /** Why it is no work whatever its type and status: it is a pattern, a passing thing, or kept where it is. */
-  flag?: 'template' | 'wisp' | 'pinned';
+  flag?: 'template' | 'wisp' | 'pinned' | 'deferred';
+  /** When the tracker shows it again, in milliseconds since the epoch. */
+  deferUntil?: number;
 }
 
-/** Work is done by agents on these alone; the tracker keeps mail, gates and its own machinery in the same file. */
+/** The tracker keeps mail, gates and its own machinery in the same file as the work. */
 const noWork = new Set([
   'message',
   'event',
@@ -43,6 +47,8 @@ const noWork = new Set([
   'slot',
   'rig',
 ]);
+/** It marks that others are done: whoever needs it needs what it needs. */
+const milestone = 'milestone';
 const done = new Set(['closed', 'tombstone']);
 /** Kept on purpose where they are: what is there to be read, and what is put on ice. */
 const kept = new Set(['pinned', 'deferred']);
@@ -55,12 +61,13 @@ const statusesNamed = 5;
  * Maps issues to beads: ids to letters that a bead may have, priorities 0 to 4 to 1 to 5, dependencies that block to
  * needs. Closed ones are skipped, and what needed them no longer does. An issue of any type with open children is their
  * container: needing it means needing them, and what it needs, they need. Only one that its own children wait for is
- * work beside them. Records that are no issues (the tracker's memories) are counted and left out.
+ * work beside them. Records that are no issues (the tracker's memories) are counted and left out, and so is what is on
+ * ice, by its status, until a day, or with its parent.
  * @returns beads in the order of the file. Cycles are left to the convoy's own check.
  */
 export function importBeads(
   text: string,
-  { deferred, ignoreMissing, doneStatuses = [], openStatuses = [] }: ImportOptions,
+  { deferred, ignoreMissing, doneStatuses = [], openStatuses = [], now }: ImportOptions,
 ): Imported {
   const issues = new Map<string, Issue>();
   const others = new Map<string, number>();
@@ -92,21 +99,34 @@ export function importBeads(
   const all = [...issues.values()];
   const finished = ({ status }: Issue): boolean => done.has(status) || doneStatuses.includes(status);
   const live = all.filter((issue) => !finished(issue));
+  for (const issue of live)
+    if (issue.flag === undefined && (issue.status === 'deferred' || (issue.deferUntil ?? now) > now))
+      issue.flag = 'deferred';
   const flags = new Map(live.map((issue) => [issue.id, flagOf(issue, issues)]));
-  const taken = live.filter(
-    ({ id, type, status }) =>
-      flags.get(id) === undefined && !noWork.has(type) && (!kept.has(status) || (deferred && status === 'deferred')),
-  );
+  const left = ({ id, status }: Issue): boolean => {
+    const flag = flags.get(id);
+    return flag === 'deferred' ? !deferred : flag !== undefined || status === 'pinned';
+  };
+  const taken = live.filter((issue) => !left(issue) && !noWork.has(issue.type) && issue.type !== milestone);
   const unknown = taken.filter(
     ({ status }) => !open.has(status) && !kept.has(status) && !openStatuses.includes(status),
   );
   if (unknown.length > 0) return { problem: statusQuestion(unknown) };
-  const children = (id: string): Issue[] => taken.filter(({ parents }) => parents.includes(id));
+  const worked = new Set(taken.map(({ id }) => id));
+  // Also below what is no work itself: an epic may hold its tasks by way of a molecule.
+  const within = new Map<string, Issue[]>();
+  for (const issue of live)
+    for (const parent of new Set(issue.parents)) within.set(parent, [...(within.get(parent) ?? []), issue]);
+  const holdsWork = (id: string, seen = new Set<string>()): boolean =>
+    !seen.has(id) &&
+    (within.get(id) ?? []).some((child) => worked.has(child.id) || holdsWork(child.id, new Set([...seen, id])));
+  const children = (id: string): Issue[] =>
+    (within.get(id) ?? []).filter((child) => worked.has(child.id) || holdsWork(child.id));
   const containers = new Set(
     live
       .filter(({ id, type }) => {
-        const within = children(id);
-        return within.length > 0 && (type === 'epic' || !within.some(({ needs }) => needs.includes(id)));
+        const found = children(id);
+        return found.length > 0 && (type === 'epic' || !found.some(({ needs }) => needs.includes(id)));
       })
       .map(({ id }) => id),
   );
@@ -118,13 +138,15 @@ export function importBeads(
   count('wisps, which only pass through the tracker, left out', flagged('wisp'));
   count(
     'put on ice or pinned, left out (--deferred takes the deferred ones)',
-    [...flagged('pinned'), ...live.filter(({ id, status }) => flags.get(id) === undefined && kept.has(status))].filter(
-      (issue) => !taken.includes(issue),
-    ),
+    live.filter((issue) => left(issue) && !['template', 'wisp'].includes(flags.get(issue.id) ?? '')),
   );
   count(
     'no work for an agent (mail, gates and the like), left out',
-    live.filter(({ id, type }) => flags.get(id) === undefined && noWork.has(type) && !containers.has(id)),
+    live.filter((issue) => !left(issue) && noWork.has(issue.type) && !containers.has(issue.id)),
+  );
+  count(
+    'milestones, which stand for what they need',
+    live.filter((issue) => !left(issue) && issue.type === milestone && !containers.has(issue.id)),
   );
   count(
     'epics and other parents, which stand for their children',
@@ -160,6 +182,13 @@ export function importBeads(
       ...issue.parents.flatMap((parent) => (containers.has(parent) ? needsOf(issues.get(parent) as Issue, seen) : [])),
     ];
   };
+  const throughMilestones = (id: string, seen: Set<string>): string[] => {
+    const issue = issues.get(id);
+    if (issue?.type !== milestone || finished(issue) || left(issue) || containers.has(id)) return [id];
+    if (seen.has(id)) return [];
+    seen.add(id);
+    return needsOf(issue, new Set()).flatMap((need) => throughMilestones(need, seen));
+  };
 
   const names = new Map<string, string>();
   for (const { id } of work) {
@@ -173,7 +202,7 @@ export function importBeads(
   const beads: ConvoyBead[] = [];
   for (const issue of work) {
     const needs = new Set<string>();
-    for (const wanted of needsOf(issue, new Set())) {
+    for (const wanted of needsOf(issue, new Set()).flatMap((need) => throughMilestones(need, new Set()))) {
       if (!issues.has(wanted)) {
         if (!ignoreMissing)
           return {
@@ -189,7 +218,7 @@ export function importBeads(
           return {
             problem:
               `${issue.id} needs ${need.id}, which is left out (${whyLeftOut(need, flags.get(need.id))}); close ` +
-              `it, or take that dependency out${need.status === 'deferred' ? ', or use --deferred' : ''}`,
+              `it, or take that dependency out${flags.get(need.id) === 'deferred' ? ', or use --deferred' : ''}`,
           };
         needs.add(name);
       }
@@ -207,18 +236,21 @@ export function importBeads(
     : { beads, names: Object.fromEntries(names), notes };
 }
 
-/** A step of a template is one as well, and so is what hangs on a wisp: the tracker sets the flag at the root alone. */
+/**
+ * A step of a template is one as well, and so is what hangs on a wisp, or on what is on ice: the tracker sets the flag at
+ * the root alone.
+ */
 function flagOf(issue: Issue, issues: ReadonlyMap<string, Issue>, seen = new Set<string>()): Issue['flag'] {
   if (issue.flag !== undefined || seen.has(issue.id)) return issue.flag;
   seen.add(issue.id);
   return issue.parents
     .map((id) => issues.get(id))
     .map((parent) => (parent === undefined ? undefined : flagOf(parent, issues, seen)))
-    .find((flag) => flag === 'template' || flag === 'wisp');
+    .find((flag) => flag === 'template' || flag === 'wisp' || flag === 'deferred');
 }
 
 function whyLeftOut({ type, status }: Issue, flag: Issue['flag']): string {
-  if (flag !== undefined) return flag === 'pinned' ? 'it is pinned' : `it is a ${flag}`;
+  if (flag !== undefined) return flag === 'pinned' || flag === 'deferred' ? `it is ${flag}` : `it is a ${flag}`;
   return noWork.has(type) ? `it is a ${type}` : `it is ${status}`;
 }
 
@@ -294,7 +326,13 @@ function issueOf(line: string): Issue | { record: string } | string {
     parents: of('parent-child'),
     conditional: of('conditional-blocks'),
     ...flagIn(raw),
+    ...deferralIn(raw),
   };
+}
+
+function deferralIn(raw: Record<string, unknown>): Pick<Issue, 'deferUntil'> {
+  const at = typeof raw['defer_until'] === 'string' ? Date.parse(raw['defer_until']) : Number.NaN;
+  return Number.isNaN(at) ? {} : { deferUntil: at };
 }
 
 function flagIn(raw: Record<string, unknown>): Pick<Issue, 'flag'> {

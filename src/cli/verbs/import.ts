@@ -55,6 +55,7 @@ export function importVerb(program: Command): void {
           ignoreMissing: wanted.ignoreMissing,
           doneStatuses: wanted.doneStatus,
           openStatuses: wanted.openStatus,
+          now: Date.now(),
         });
         if ('problem' in imported) throw usageError(`${file}: ${imported.problem}`, 'nothing was started');
         const spec: ConvoySpec = {

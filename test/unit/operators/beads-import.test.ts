@@ -35,7 +35,7 @@ const written = ({ id, needs = [], parent, type, kind = 'blocks', ...rest }: Lin
     ...(parent === undefined ? [] : [{ issue_id: id, depends_on_id: parent, type: 'parent-child' }]),
   ],
 });
-const options = { deferred: false, ignoreMissing: false };
+const options = { deferred: false, ignoreMissing: false, now: Date.parse(at) };
 const beadsOf = (text: string, more = {}) => {
   const imported = importBeads(text, { ...options, ...more });
   if ('problem' in imported) throw new Error(imported.problem);
@@ -172,6 +172,63 @@ describe('issues of the tracker as a convoy', () => {
       ['after', ['c', 'step']],
     ]);
     expect(notes).toEqual(['2 epics and other parents, which stand for their children: p, m']);
+  });
+
+  test('a parent of parents stands for what is below them, also by way of what is no work itself', () => {
+    const { beads } = beadsOf(
+      file(
+        { id: 'x' },
+        { id: 'e', type: 'epic', needs: ['x'] },
+        { id: 'm', type: 'molecule', parent: 'e' },
+        { id: 'm.1', type: 'molecule', parent: 'm' },
+        { id: 'step', parent: 'm.1' },
+        { id: 'after', needs: ['e'] },
+      ),
+    );
+    expect(beads.map(({ id, needs }) => [id, needs])).toEqual([
+      ['x', []],
+      ['step', ['x']],
+      ['after', ['step']],
+    ]);
+  });
+
+  test('what is on ice until a day, or with its parent, is not worked on before', () => {
+    const text = file(
+      { id: 'a', defer_until: '2026-01-01T00:00:01Z' },
+      { id: 'b', defer_until: '2025-12-31T23:59:59+00:00' },
+      { id: 'c', defer_until: 'soon' },
+      { id: 'e', type: 'epic', status: 'deferred' },
+      { id: 'e.1', parent: 'e' },
+    );
+    const { beads, notes } = beadsOf(text);
+    expect(beads.map(({ id }) => id)).toEqual(['b', 'c']);
+    expect(notes).toEqual(['3 put on ice or pinned, left out (--deferred takes the deferred ones): a, e, e.1']);
+    expect(beadsOf(text, { deferred: true }).beads.map(({ id }) => id)).toEqual(['a', 'b', 'c', 'e-1']);
+    expect(problem(`${text}${file({ id: 'd', needs: ['e.1'] })}`)).toMatch(
+      /^d needs e\.1, which is left out \(it is deferred\);.*--deferred$/,
+    );
+  });
+
+  test('a milestone is no work: who needs it needs what it needs', () => {
+    const text = file(
+      { id: 'a' },
+      { id: 'b', status: 'closed' },
+      { id: 'm0', type: 'milestone', needs: ['a', 'b'] },
+      { id: 'm', type: 'milestone', needs: ['m0'] },
+      { id: 'after', needs: ['m'] },
+    );
+    const { beads, notes } = beadsOf(text);
+    expect(beads.map(({ id, needs }) => [id, needs])).toEqual([
+      ['a', []],
+      ['after', ['a']],
+    ]);
+    expect(notes).toContain('2 milestones, which stand for what they need: m0, m');
+    expect(problem(file({ id: 'm', type: 'milestone', needs: ['gone'] }, { id: 'c', needs: ['m'] }))).toMatch(
+      /^c needs gone, which is not in the file/,
+    );
+    expect(problem(file({ id: 'm', type: 'milestone', status: 'deferred' }, { id: 'c', needs: ['m'] }))).toMatch(
+      /^c needs m, which is left out \(it is deferred\)/,
+    );
   });
 
   test('a parent that its own children wait for is work beside them', () => {
