@@ -1,5 +1,6 @@
 /** Who may talk to the board. Pure, so that each rule is a line in a test. @module */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { sameSecret } from '../edge/same-secret.js';
 
 export interface SafetyOptions {
   /** Of this start; whoever has it may do what the board may do. */
@@ -77,7 +78,7 @@ export class Safety {
   }
 
   isToken(text: string): boolean {
-    return same(text, this.#options.token);
+    return sameSecret(text, this.#options.token);
   }
 
   /** @returns why this request is refused, or undefined when it is not. */
@@ -152,7 +153,7 @@ export class Safety {
       .split(';')
       .map((part) => part.trim())
       .find((part) => part.startsWith(`${this.cookieName}=`));
-    return cookie !== undefined && same(cookie.slice(this.cookieName.length + 1), this.session);
+    return cookie !== undefined && sameSecret(cookie.slice(this.cookieName.length + 1), this.session);
   }
 
   /** @returns who the proxy says is asking. */
@@ -161,10 +162,4 @@ export class Safety {
     const named = ['x-forwarded-user', 'x-forwarded-email', 'remote-user'].map(header).find((name) => name);
     return named?.slice(0, 100);
   }
-}
-
-/** Takes as long for any two texts. */
-function same(a: string, b: string): boolean {
-  const hash = (text: string): Buffer => createHash('sha256').update(text).digest();
-  return timingSafeEqual(hash(a), hash(b));
 }

@@ -51,7 +51,8 @@ export function covers(wide: string, narrow: string): boolean {
   return a.name.startsWith('*.') && b.name.endsWith(a.name.slice(1));
 }
 
-function parts(entry: string): { name: string; port: string | undefined } {
+/** @returns what an entry of a list of hosts names; without a port it means every one. Pure. */
+export function parts(entry: string): { name: string; port: number | undefined } {
   const [, name = '', port] = /^(.*?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
-  return { name, port };
+  return { name, port: port === undefined ? undefined : Number(port) };
 }

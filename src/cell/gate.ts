@@ -6,6 +6,7 @@ import { BlockList, connect, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { covers } from './destinations.js';
 import { parentProxy, tunnelBy } from './parent-proxy.js';
 import type { ParentProxy } from './parent-proxy.js';
 import type { CellPlan } from './types.js';
@@ -53,12 +54,8 @@ for (const [net, prefix] of [
 
 /** @returns the entry that allows a destination, or undefined. Pure. */
 export function allowedBy(allow: readonly string[], host: string, port: number): string | undefined {
-  const name = host.toLowerCase().replace(/\.$/, '');
-  return allow.find((entry) => {
-    const [, pattern = '', only] = /^(.*?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
-    if (only !== undefined && Number(only) !== port) return false;
-    return pattern === '*' || (pattern.startsWith('*.') ? name.endsWith(pattern.slice(1)) : name === pattern);
-  });
+  const destination = `${host.replace(/\.$/, '')}:${port}`;
+  return allow.find((entry) => covers(entry, destination));
 }
 
 /** @returns whether an address is of this machine or its own net. */

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { parts } from './destinations.js';
 
 /** A proxy without which this host itself gets nowhere. */
 export interface ParentProxy {
@@ -40,8 +41,8 @@ const without = (list: string, host: string, port: number): boolean =>
     .split(/[\s,]+/)
     .filter((entry) => entry !== '')
     .some((entry) => {
-      const [, name = '', only] = /^(.*?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
-      if (only !== undefined && Number(only) !== port) return false;
+      const { name, port: only } = parts(entry);
+      if (only !== undefined && only !== port) return false;
       const suffix = name.replace(/^\*?\.?/, '');
       return name === '*' || host.toLowerCase() === suffix || host.toLowerCase().endsWith(`.${suffix}`);
     });

@@ -1,8 +1,9 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Payload, PayloadCodec } from '@temporalio/common';
 import writeFileAtomic from 'write-file-atomic';
+import { sameSecret } from '../edge/same-secret.js';
 import { KeysError } from './ring.js';
 
 export interface CodecEndpointOptions {
@@ -75,7 +76,7 @@ export function codecEndpoint({
     if (method === 'OPTIONS') return { status: 204, headers: cors, body: '' };
     if (method !== 'POST') return said(405, 'this answers POST only\n');
     const given = inPath ?? /^Bearer (.+)$/i.exec(header('authorization') ?? '')?.[1];
-    if (given === undefined || !same(given, token))
+    if (given === undefined || !sameSecret(given, token))
       return said(401, 'the token is missing or wrong: it stands in codec-token of the state directory\n');
     let payloads: Payload[];
     try {
@@ -135,12 +136,6 @@ const wire = ({ metadata, data }: Payload): WirePayload => ({
   metadata: Object.fromEntries(Object.entries(metadata ?? {}).map(([name, bytes]) => [name, base64(bytes)])),
   data: base64(data),
 });
-
-/** Takes as long for any two texts. */
-function same(a: string, b: string): boolean {
-  const hash = (text: string): Buffer => createHash('sha256').update(text).digest();
-  return timingSafeEqual(hash(a), hash(b));
-}
 
 /**
  * @returns the token of a state directory's codec endpoint, made when there is none: it stays, since it is typed into

@@ -1,6 +1,7 @@
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { Mutex } from 'async-mutex';
 import type { Ports } from '../contract/index.js';
 import { AttemptDir, inspectAttempt, processAlive, processStartTime } from '../runner/index.js';
 import type { PortBlock } from '../runner/index.js';
@@ -17,7 +18,7 @@ interface Claim extends PortBlock {
 const folderOf = (home: string): string => join(home, 'ports');
 
 /** A host has one worker, whose calls take turns: what one has found free no other takes before it is written down. */
-const turns = new Map<string, Promise<unknown>>();
+const turns = new Map<string, Mutex>();
 
 /**
  * Gives an attempt, or the checks of a merge, ports that nobody else of this host has as long as it lives. A block is a
@@ -27,14 +28,9 @@ const turns = new Map<string, Promise<unknown>>();
  * @throws Error when there is none left.
  */
 export async function takePorts(home: string, wanted: Ports, holder: PortHolder): Promise<PortBlock> {
-  const before = turns.get(home) ?? Promise.resolve();
-  const taken = before.then(() => take(home, wanted, holder));
-  const settled = taken.then(
-    () => undefined,
-    () => undefined,
-  );
-  turns.set(home, settled);
-  return taken;
+  const turn = turns.get(home) ?? new Mutex();
+  turns.set(home, turn);
+  return turn.runExclusive(() => take(home, wanted, holder));
 }
 
 /** Gives back what checks had; that of an attempt is free once it has ended. */
