@@ -82,14 +82,17 @@ export async function lookAtTown(
   };
 }
 
-/** @returns what each bead says of itself, in the same order; undefined for one that does not answer. */
+/**
+ * Asks beads for a sum, where one that is left out makes the figure wrong: each is given the whole deadline.
+ * @returns what each bead says of itself, in the same order; undefined for one that does not answer.
+ */
 export function viewsOf(
   town: Town,
   beads: readonly { bead: string }[],
   deadline: number,
 ): Promise<(BeadView | undefined)[]> {
   const client = new BeadClient(town, { deadline });
-  return eachOf(beads, askedAtOnce, ({ bead }) => answerOf(() => client.view(bead, Math.min(deadline, answerWithin))));
+  return eachOf(beads, askedAtOnce, ({ bead }) => answerOf(() => client.view(bead)));
 }
 
 /** @returns whether the worker of a host polls the queue that is its own. */

@@ -81,8 +81,10 @@ const heard: string[] = [];
 const ran = new Set<string>();
 const mark = randomBytes(4).toString('hex');
 const queue = `docs-${mark}`;
-const [rig, convoy] = [`app-${mark}`, `checkout-${mark}`];
-const id = (name: string): string => `${name}-${mark}`;
+// A second try of a failed test finds the town as the first has left it, so that its ids are others.
+let tries = 0;
+const unique = (name: string): string => `${name}-${mark}-${++tries}`;
+let [rig, works, convoy] = ['', '', ''];
 
 /**
  * Runs a command as its page has it, in a shell in the repository, with what a reader would put in the place of the
@@ -102,12 +104,12 @@ const fine = async (command: string, places: Record<string, string> = {}): Promi
   expect(code, `${command}: ${stdout}${stderr}`).toBe(0);
   return stdout;
 };
-const sling = (name: string, command: string, ...more: string[]): Promise<Ran> =>
+const sling = (bead: string, command: string, ...more: string[]): Promise<Ran> =>
   cli.run([
     'sling',
-    `Title of ${name}`,
+    `Title of ${bead}`,
     '--id',
-    id(name),
+    bead,
     ...(more.includes('--rig') ? [] : ['--repo', repository.path]),
     '--command',
     command,
@@ -230,13 +232,14 @@ test('an agent of the settings file; budgets', async () => {
 
 describe('what an operator does', () => {
   test.concurrent('with a bead at work: why, its story, its log, a hint', async () => {
+    const BEAD = unique('works');
+    works = BEAD;
     await sling(
-      'works',
+      BEAD,
       'echo at work; until heartbead agent messages | grep -q "a hint"; do sleep 0.2; done; heartbead agent ' +
         'messages --ack; touch x && git add . && git commit -qm x && heartbead agent done x',
     );
-    await seen(id('works'), 'works', ({ agent }) => agent === 'working');
-    const BEAD = id('works');
+    await seen(BEAD, 'works', ({ agent }) => agent === 'working');
     expect(await fine('heartbead explain BEAD', { BEAD })).toMatch(/running: yes/);
     expect(await fine('heartbead history BEAD', { BEAD })).toContain('was started on host');
     await until(
@@ -248,7 +251,7 @@ describe('what an operator does', () => {
     const following = doc('heartbead logs BEAD -f', { BEAD });
     await fine('heartbead nudge BEAD "a hint"', { BEAD });
     expect(await following).toMatchObject({ code: 0, stdout: expect.stringContaining('at work') as string });
-    expect(await fine('heartbead show BEAD', { BEAD })).toContain('Title of works');
+    expect(await fine('heartbead show BEAD', { BEAD })).toContain(`Title of ${BEAD}`);
     expect(JSON.parse(await fine('heartbead show BEAD --json', { BEAD }))).toMatchObject({ bead: BEAD });
     expect(await fine('heartbead costs')).toContain(BEAD);
   });
@@ -258,10 +261,10 @@ describe('what an operator does', () => {
   });
 
   test.concurrent('with a blocked bead: what is wrong, an answer, a retry; with a paused one: resume', async () => {
-    const [one, other] = [id('blocked'), id('blocked2')];
+    const [one, other] = [unique('blocked'), unique('blocked')];
     await Promise.all([
-      sling('blocked', 'true', '--base', 'nosuch', '--wait'),
-      sling('blocked2', 'true', '--base', 'nosuch', '--wait'),
+      sling(one, 'true', '--base', 'nosuch', '--wait'),
+      sling(other, 'true', '--base', 'nosuch', '--wait'),
     ]);
     // Both by one cause, so they are one problem of their host.
     expect(await fine('heartbead problems')).toMatch(new RegExp(`beads are blocked on host .*\\n.*${one}`));
@@ -279,24 +282,26 @@ describe('what an operator does', () => {
   });
 
   test.concurrent('with a rig whose work waits for a person', async () => {
+    rig = unique('app');
+    const [approved, changed] = [unique('approved'), unique('changed')];
     const add = documented.find(({ command }) => command.startsWith('heartbead rig add app'))?.command ?? '';
     await fine(add, { ' app ': ` ${rig} `, 'https://example.org/app.git': repository.path });
     const work =
       'echo "$HEARTBEAD_ATTEMPT" > "$HEARTBEAD_BEAD.txt"; git add . && git commit -qm work && heartbead agent ' +
       'done work';
-    await Promise.all([sling('approved', work, '--rig', rig), sling('changed', work, '--rig', rig)]);
+    await Promise.all([sling(approved, work, '--rig', rig), sling(changed, work, '--rig', rig)]);
     const waits = (bead: string, attempt: number): Promise<BeadView> =>
       seen(
         bead,
         'waits for approval',
         ({ wait, attemptCount }) => wait?.for === 'approval' && attemptCount === attempt,
       );
-    await Promise.all([waits(id('approved'), 1), waits(id('changed'), 1)]);
-    await fine('heartbead approve BEAD', { BEAD: id('approved') });
-    await fine('heartbead request-changes BEAD "what is missing"', { BEAD: id('changed') });
-    await seen(id('approved'), 'is closed', ({ status }) => status === 'closed');
-    await waits(id('changed'), 2);
-    expect(await fine('heartbead queue RIG', { RIG: rig })).toContain(id('approved'));
+    await Promise.all([waits(approved, 1), waits(changed, 1)]);
+    await fine('heartbead approve BEAD', { BEAD: approved });
+    await fine('heartbead request-changes BEAD "what is missing"', { BEAD: changed });
+    await seen(approved, 'is closed', ({ status }) => status === 'closed');
+    await waits(changed, 2);
+    expect(await fine('heartbead queue RIG', { RIG: rig })).toContain(approved);
     expect(await fine('heartbead rig show RIG', { RIG: rig })).toContain(repository.path);
     expect((await cli.run(['rig', 'pause', rig])).code).toBe(0);
     await fine('heartbead rig resume RIG', { RIG: rig });
@@ -306,6 +311,7 @@ describe('what an operator does', () => {
   });
 
   test('with a convoy, as the page has its file: start, a bead that was cancelled, resume', async () => {
+    convoy = unique('checkout');
     const file = join(cli.home, 'convoy.yaml');
     writeFileSync(
       file,
@@ -340,7 +346,7 @@ describe('what an operator does', () => {
     await fine('heartbead notify test');
     expect(heard.at(-1)).toMatch(/^v1=[0-9a-f]{64}$/);
     expect(readFileSync(join(cli.home, 'bell'), 'utf8')).toContain('this is a test');
-    const workflow = `bead-${id('works')}`;
+    const workflow = `bead-${works}`;
     await fine('temporal workflow show --workflow-id bead-fix-typo-k3j9 --output json > bead.json', {
       'bead-fix-typo-k3j9': workflow,
     });
