@@ -152,7 +152,9 @@ test('what a worker counts is what the dashboard and the alerts read; a bead is 
   expect(whole.map(({ name, parentSpanId }) => [name, parentSpanId])).toEqual(
     expect.arrayContaining([
       ['sling bead', undefined],
+      ['startAgent', spanId],
       ['agent counts', spanId],
+      ['verifyWork', spanId],
       ['merge', spanId],
       ['check fine', merge?.spanId],
     ]),

@@ -3,14 +3,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, inject, it, onTestFinished } from 'vitest';
-import { Keys, PayloadSeal } from '../../src/codec/index.js';
+import { Keys, PayloadSeal, opened, sealedWith } from '../../src/codec/index.js';
 import { beadWorkflowId } from '../../src/contract/index.js';
 import { Cli } from '../cli/support/cli.js';
 import { scratchFolder } from '../support/scratch.js';
-import { Town, generous, told } from './support/town.js';
+import { Town, generous, told, until } from './support/town.js';
 
 /** What nobody may read at the server. */
-const secrets = ['Topsecret title', 'topsecret prompt', 'topsecret note', 'topsecret failure'];
+const secrets = ['Topsecret title', 'topsecret prompt', 'topsecret note', 'topsecret failure', 'topsecret-branch'];
 
 /** A text with all that stands in it in base64 beside it: as the server's JSON holds payloads. */
 const readable = (text: string): string =>
@@ -27,7 +27,8 @@ it(
     const [first, second] = [randomBytes(32).toString('base64'), randomBytes(32).toString('base64')];
     const ring = (current: string, keys: object): void => writeFileSync(file, JSON.stringify({ current, keys }));
     ring('first', { first });
-    const town = await Town.open(server, onTestFinished, [new PayloadSeal(new Keys({ file }))]);
+    const seal = new PayloadSeal(new Keys({ file }));
+    const town = await Town.open(server, onTestFinished, [seal]);
     const env = { HEARTBEAD_KEYS_FILE: file };
     const host = await town.host(server.address, { env, args: ['--codec-port', '0'] });
     const cli = new Cli({
@@ -47,6 +48,13 @@ it(
 
     // Nobody is restarted: the worker, the runner and the test read the ring again.
     ring('second', { first, second });
+    const handle = town.client.workflow.getHandle(beadWorkflowId(bead));
+    await until('the runner beats with the new key', async () => {
+      const { pendingActivities } = (await handle.describe()).raw;
+      return pendingActivities?.some(({ heartbeatDetails }) =>
+        heartbeatDetails?.payloads?.some((payload) => sealedWith(payload) === 'second'),
+      );
+    });
     writeFileSync(join(town.folder, 'go'), '');
     const closed = await town.closed(bead);
     expect(
@@ -69,8 +77,36 @@ it(
       ).stdout;
     const sealed = await show();
     expect(leaked(sealed)).toEqual([]);
-    const described = await town.client.workflow.getHandle(beadWorkflowId(bead)).describe();
-    expect(leaked(JSON.stringify(described.raw))).toEqual([]);
+    const { raw } = await handle.describe();
+    expect(leaked(JSON.stringify(raw))).toEqual([]);
+    expect(Object.keys(raw.workflowExecutionInfo?.memo?.fields ?? {})).toEqual(['agent']);
+    expect(raw.executionConfig?.userMetadata?.summary ?? undefined).toBeUndefined();
+    expect(raw.executionConfig?.userMetadata?.details ?? undefined).toBeUndefined();
+
+    // With titles in memo and summary, and with an activity that fails: sealed, each of them.
+    const failing = await town.sling(
+      {},
+      { bead: `failing-${bead}`, title: 'Topsecret title', base: 'topsecret-branch' },
+    );
+    await town.seen(failing, 'has no branch to begin from', (view) =>
+      JSON.stringify(view).includes('the repository has no branch'),
+    );
+    const { raw: open } = await town.client.workflow.getHandle(beadWorkflowId(failing)).describe();
+    const memo = open.workflowExecutionInfo?.memo?.fields ?? {};
+    expect(Object.keys(memo).sort()).toEqual(['agent', 'repo', 'title']);
+    const { summary, details } = open.executionConfig?.userMetadata ?? {};
+    expect([...Object.values(memo), summary, details].map((payload) => sealedWith(payload ?? {}))).toEqual(
+      Array.from({ length: 5 }, () => 'second'),
+    );
+    const { history: recorded } = await town.client.workflowService.getWorkflowExecutionHistory({
+      namespace: town.namespace,
+      execution: { workflowId: beadWorkflowId(failing) },
+    });
+    expect(leaked(JSON.stringify([open, recorded]))).toEqual([]);
+    const failed = recorded?.events?.find((event) => event.activityTaskFailedEventAttributes)
+      ?.activityTaskFailedEventAttributes?.failure;
+    expect([failed?.message, failed?.stackTrace ?? '']).toEqual(['Encoded failure', '']);
+    expect((await opened({ failed }, [seal])).failed?.message).toContain('topsecret-branch');
     const { codecPort } = JSON.parse(readFileSync(join(host.home, 'worker-state.json'), 'utf8')) as {
       codecPort: number;
     };
