@@ -1,5 +1,5 @@
 import { clip } from './limits.js';
-import type { CauseGone, Granted, MergeEnded } from './rig.js';
+import type { CauseGone, Granted, MergeEnded, SlotRefused } from './rig.js';
 
 const record = (value: unknown): Record<string, unknown> | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
@@ -21,6 +21,13 @@ export function readGranted(payload: unknown): Granted | string {
 export function readCauseGone(payload: unknown): CauseGone | string {
   const bead = record(payload)?.['bead'];
   return typeof bead === 'string' ? { bead } : 'not the end of a cause';
+}
+
+/** Reads a `slotRefused` signal, likewise. */
+export function readSlotRefused(payload: unknown): SlotRefused | string {
+  const p = record(payload);
+  if (typeof p?.['bead'] !== 'string' || typeof p['reason'] !== 'string') return 'not the refusal of a slot';
+  return { bead: p['bead'], reason: clip(p['reason'], 500) };
 }
 
 /** Reads a `mergeEnded` signal, likewise. @returns the answer, or what is wrong with it as text. */

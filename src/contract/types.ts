@@ -488,7 +488,6 @@ export interface CurrentAttempt {
   /** Since when its runner ends at the fence because it does not reach the server. Only before the spawn. */
   fencedOutSince?: number;
   stalledAt?: number;
-  nudgedAt?: number;
   /** Set while clocks stand still. */
   pausedAt?: number;
   /** Pauses up to now; deadlines move by it. */
@@ -506,8 +505,6 @@ export interface CurrentAttempt {
   checkpoint?: Checkpoint;
   /** Work of this attempt has been saved. */
   saved?: boolean;
-  /** The commit it started from. */
-  baseSha?: string;
   /** Why saves of its work do not get to the remote; they lie on its host then. */
   saveProblem?: string;
   /** By which its runner's word on finished work is known; the first one told counts. */

@@ -31,6 +31,7 @@ import {
   readHeartbeat,
   readMergeEnded,
   readNote,
+  readSlotRefused,
 } from '../contract/index.js';
 import type { BeadInput, BeadResult, BeadState, BeadView } from '../contract/index.js';
 import {
@@ -80,6 +81,7 @@ import {
   requestChangesUpdate,
   resumeUpdate,
   retryUpdate,
+  slotRefusedSignal,
   stateQuery,
 } from './messages.js';
 import { lengthOfRun } from './run-length.js';
@@ -323,6 +325,13 @@ class Bead implements AttemptOwner {
         readGranted,
         (grant) => ({ type: 'granted', grant }),
         'The rig grants one attempt, with its settings. Sent by the rig.',
+      );
+      listener.signal(
+        slotRefusedSignal,
+        readSlotRefused,
+        (refused) => ({ type: 'slotRefused', refused }),
+        'The rig has no place for this bead any more. Sent by the rig.',
+        () => patched('a-refused-slot-is-heard'),
       );
       listener.signal(
         causeGoneSignal,

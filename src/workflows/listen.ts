@@ -38,15 +38,18 @@ export class Listener<E> {
   /**
    * Handlers of signals never throw and never trust their payload: a throw would wedge the workflow.
    * @param reader the value, or what is wrong with it.
+   * @param known whether this run knows the signal: a run of before takes it as one that nobody knows.
    */
   signal<P, T>(
     definition: SignalDefinition<[P]>,
     reader: (payload: unknown) => T | string,
     event: (value: T) => E,
     description: string,
+    known: () => boolean = () => true,
   ): void {
     const { name } = definition;
     const take = (payload?: unknown): void => {
+      if (!known()) return this.#unknown(name);
       this.#signals += 1;
       const value = reader(payload);
       if (typeof value !== 'string') return this.apply(event(value));
@@ -59,11 +62,13 @@ export class Listener<E> {
   /** To be called after the last `signal`: the word of another version, and whatever nobody knows. */
   others(): void {
     listenForVersion(() => (this.#signals += 1));
-    setDefaultSignalHandler((name) => {
-      if (this.countsUnknown()) this.#signals += 1;
-      log.warn(`a signal that no ${this.whose} knows was dropped`, { name });
-      this.apply({ type: 'malformed', message: name, problem: 'unknown signal' });
-    });
+    setDefaultSignalHandler((name) => this.#unknown(name));
+  }
+
+  #unknown(name: string): void {
+    if (this.countsUnknown()) this.#signals += 1;
+    log.warn(`a signal that no ${this.whose} knows was dropped`, { name });
+    this.apply({ type: 'malformed', message: name, problem: 'unknown signal' });
   }
 
   /**

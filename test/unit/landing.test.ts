@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readMergeEnded } from '../../src/contract/index.js';
+import { readMergeEnded, readSlotRefused } from '../../src/contract/index.js';
 import type { AttemptResult, BeadInput, BeadState, Granted, MergeOutcome } from '../../src/contract/index.js';
 import { initialBead, wordToRig, mayDispatch, mayOfferAgain, stepBead, waitingFor } from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
@@ -299,5 +299,24 @@ describe('a bead with a rig', () => {
       new Story().apply({ type: 'askedSlot' }, { type: 'rigGone', text: 'rig r1 does not exist (any more)' }).state
         .status,
     ).toBe('blocked');
+  });
+
+  it('asks a person when its rig refuses it, unless it has its place or has taken its question back', () => {
+    const refused = readSlotRefused({ bead: 'b', reason: 'rig r1 is being removed' });
+    if (typeof refused === 'string') throw new Error(refused);
+    const story = new Story().apply({ type: 'askedSlot' }, { type: 'slotRefused', refused });
+    expect([story.state.status, story.state.landing?.slot]).toEqual(['blocked', 'none']);
+    expect(story.state.wait).toMatchObject({
+      for: 'person',
+      text: 'rig r1 is being removed',
+      fix: 'add the rig r1 (heartbead rig add), then retry the bead',
+    });
+    expect(wordToRig(story.state)).toBeUndefined();
+    expect(wordToRig(story.apply({ type: 'retry', now: false }).state)).toBe('askSlot');
+    for (const late of [new Story(), new Story().granted()]) {
+      const before = late.state;
+      expect(late.apply({ type: 'slotRefused', refused }).state).toEqual(before);
+    }
+    expect(readSlotRefused({ bead: 'b' })).toBe('not the refusal of a slot');
   });
 });

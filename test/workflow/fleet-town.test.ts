@@ -42,4 +42,18 @@ describe('beads, rig and convoy together, as they ship', () => {
     expect(town.census.maxInAll).toBeLessThanOrEqual(2);
     for (const id of ['top', 'left', 'end']) expectOneAgent(town.bead(`ring-${id}`));
   });
+
+  it('a rig that is removed by force tells the beads that wait for it, and they wait for a person', async () => {
+    const town = await world.town({ agent: { works: '10m' } });
+    const rig = await town.rig('doomed', { maxAgents: 1 });
+    const runs = await town.sling({ rig: 'doomed' });
+    await runs.until('works', ({ agent }) => agent === 'working');
+    const waits = await town.sling({ rig: 'doomed' });
+    await rig.until('one waits', ({ waiting }) => waiting.length === 1);
+    await rig.update('remove', { force: true });
+    await waits.until('was told', ({ status }) => status === 'blocked');
+    const told = await waits.state();
+    expect([told.reason, told.malformed]).toEqual(['rig doomed is being removed', 0]);
+    expect(told.wait).toMatchObject({ for: 'person', fix: expect.stringContaining('heartbead rig add') as string });
+  });
 });

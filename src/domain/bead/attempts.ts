@@ -177,7 +177,6 @@ export class AttemptRules {
     if (attempt.stalledAt !== undefined) {
       this.draft.tell(`working again after ${minutes(now - attempt.stalledAt)} stalled`);
       delete attempt.stalledAt;
-      delete attempt.nudgedAt;
       if (s.attention === 'stalled') delete s.attention;
     }
   }
@@ -227,7 +226,6 @@ export class AttemptRules {
       this.stop(attempt, 'stalled', `no progress for ${minutes(s.clocks.stopSilentAfter)}`);
     } else if (attempt.stalledAt === undefined && reached(stalledDeadline(s, attempt))) {
       attempt.stalledAt = now;
-      attempt.nudgedAt = now;
       s.attention ??= 'stalled';
       s.reason = `attempt ${attempt.number} shows no progress`;
       this.draft.tell(`attempt ${attempt.number} stalled: nudged`);

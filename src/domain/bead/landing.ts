@@ -14,6 +14,7 @@ import type {
   MergeEnded,
   ReturnSlot,
   SharedCause,
+  SlotRefused,
   SlotRequest,
 } from '../../contract/index.js';
 import { mergeBudgets, mergeClocks } from '../clocks.js';
@@ -28,6 +29,7 @@ export type LandingEvent =
   /** Its rig has seen that what had blocked it, and others, is mended. */
   | { type: 'causeGone' }
   | { type: 'rigGone'; text: string }
+  | { type: 'slotRefused'; refused: SlotRefused }
   | { type: 'enqueued'; sha: string }
   | { type: 'withdrawTold' }
   | { type: 'mergeEnded'; ended: MergeEnded }
@@ -181,6 +183,11 @@ export function stepLanding(draft: BeadDraft, landing: Landing, event: LandingEv
       if (s.cancelling)
         return draft.finish('cancelled', 'cancelled by an operator; its rig is gone, nothing was merged');
       return draft.block(event.text, `add the rig ${s.rig ?? ''} (heartbead rig add), then retry the bead`);
+    case 'slotRefused':
+      // A late answer, about a request that the bead has taken back.
+      if (landing.slot !== 'asked' || s.cancelling) return;
+      landing.slot = 'none';
+      return draft.block(event.refused.reason, `add the rig ${s.rig ?? ''} (heartbead rig add), then retry the bead`);
     case 'enqueued':
       landing.queuedSha = event.sha;
       return;
@@ -363,13 +370,11 @@ export function mayOfferAgain(s: BeadState): boolean {
  * The rule before the patch `a-retry-offers-verified-work`, kept so that older histories replay: an attempt that ended
  * with a checkpoint at its last commit, as most do, was taken for one to rework.
  */
-export function retryLanding(draft: BeadDraft, landing: Landing): boolean {
+export function retryLanding(draft: BeadDraft, landing: Landing): void {
   const { s } = draft;
   const last = s.attempts.at(-1);
-  if (s.sha === undefined || s.branch === undefined || last?.outcome !== 'done' || s.checkpoint?.sha === s.sha)
-    return false;
-  if (landing.mergedSha !== undefined) return false;
+  if (s.sha === undefined || s.branch === undefined || last?.outcome !== 'done' || s.checkpoint?.sha === s.sha) return;
+  if (landing.mergedSha !== undefined) return;
   s.status = 'in_review';
   toQueue(draft);
-  return true;
 }

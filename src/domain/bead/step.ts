@@ -147,6 +147,7 @@ class BeadStep {
       case 'askedSlot':
       case 'granted':
       case 'rigGone':
+      case 'slotRefused':
       case 'enqueued':
       case 'withdrawTold':
       case 'mergeEnded':

@@ -433,14 +433,7 @@ function rigProblems(rig: string, view: RigView): Problem[] {
     });
   }
   if (view.paused)
-    found.push({
-      kind: 'rig-paused',
-      severity: 'know',
-      about: rig,
-      what: `rig ${rig} is paused`,
-      why: `by an operator; ${view.waiting.length} wait for an agent, ${view.queue.length} for a merge`,
-      fix: `heartbead rig resume ${rig}`,
-    });
+    found.push(pausedProblem('rig', rig, `${view.waiting.length} wait for an agent, ${view.queue.length} for a merge`));
   if (view.attention === 'merge') {
     const last = view.notMerged.at(-1);
     found.push({
@@ -475,15 +468,7 @@ function convoyProblems(convoy: string, view: ConvoyView): Problem[] {
           },
         ];
   if (view.endedAt !== undefined || view.ending !== undefined) return found;
-  if (view.paused)
-    found.push({
-      kind: 'convoy-paused',
-      severity: 'know',
-      about: convoy,
-      what: `convoy ${convoy} is paused`,
-      why: `by an operator; ${view.progress.pending} beads wait`,
-      fix: `heartbead convoy resume ${convoy}`,
-    });
+  if (view.paused) found.push(pausedProblem('convoy', convoy, `${view.progress.pending} beads wait`));
   if (view.staged)
     found.push({
       kind: 'convoy-staged',
@@ -504,3 +489,13 @@ function convoyFix(convoy: string, view: ConvoyView): string {
   const blocked = view.beads.find(({ status, bead }) => status === 'running' && bead === 'blocked');
   return blocked === undefined ? `heartbead convoy show ${convoy}` : `heartbead explain ${convoy}-${blocked.id}`;
 }
+
+/** What an operator has paused waits for an operator. */
+const pausedProblem = (what: 'rig' | 'convoy', name: string, waits: string): Problem => ({
+  kind: `${what}-paused`,
+  severity: 'know',
+  about: name,
+  what: `${what} ${name} is paused`,
+  why: `by an operator; ${waits}`,
+  fix: `heartbead ${what} resume ${name}`,
+});
