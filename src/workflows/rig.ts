@@ -29,18 +29,11 @@ import {
   readWithdrawMerge,
   rigMessages,
 } from '../contract/index.js';
-import type {
-  Granted,
-  RefineryActivities,
-  RigInput,
-  RigResult,
-  RigState,
-  RigView,
-  RunningMerge,
-} from '../contract/index.js';
+import type { RefineryActivities, RigInput, RigResult, RigState, RigView, RunningMerge } from '../contract/index.js';
 import {
   carriedRig,
   configureProblem,
+  grantedBy,
   initialRig,
   mergeKey,
   mergesToInterrupt,
@@ -58,7 +51,6 @@ import {
   rigOver,
   rigPanel,
   rigStatus,
-  settingsForAnyBuild,
   stepRig,
 } from '../domain/index.js';
 import { checksOf, workspaceOf } from '../domain/rig/settings.js';
@@ -178,11 +170,9 @@ class Rig {
     }
   }
 
-  #grant({ bead, workflowId, probe, ahead }: Extract<RigEffect, { do: 'grant' }>): Promise<void> {
-    const { version } = this.state;
-    const settings = settingsForAnyBuild(this.state.settings);
-    const granted: Granted = { bead, version, settings, probe: probe ? true : undefined, ahead };
-    return this.#signal(workflowId, rigMessages.granted, granted, (delivered) =>
+  #grant(grant: Extract<RigEffect, { do: 'grant' }>): Promise<void> {
+    const { bead, workflowId } = grant;
+    return this.#signal(workflowId, rigMessages.granted, grantedBy(this.state, grant), (delivered) =>
       this.apply({ type: 'grantTold', bead, delivered }),
     );
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { readInput } from '../../src/activities/input.js';
 import { clockOptions } from '../../src/cli/args.js';
+import { BeadClient } from '../../src/client/beads.js';
 import { formerClocks, readClocks } from '../../src/contract/index.js';
 import type { BeadInput, BeadState, Clocks, CurrentAttempt, RigSettings, RigState } from '../../src/contract/index.js';
 import {
@@ -11,6 +12,7 @@ import {
   carriedRig,
   changeSettings,
   defaultClocks,
+  grantedBy,
   initialBead,
   initialRig,
   nextBeadInput,
@@ -44,6 +46,7 @@ it('former names of clocks are read, a new name beside one counts, and what nobo
   expect(readClocks(given)).toEqual(read);
   expect(readClocks({ ...given, leaseFor: 5 })).toEqual({ ...read, leaseFor: 5 });
   expect(readClocks({ whatever: 5 } as never)).toEqual({ whatever: 5 });
+  expect(Object.keys(formerClocks({ beatEvery: 5 }))).toEqual(['beatEvery']);
 });
 
 it('the input of a bead may have them', () => {
@@ -81,12 +84,13 @@ it('the settings of a rig may have them: its input, what it carries, a change of
   expect([grant(given).clocks, grant(read).clocks]).toEqual([mixed, mixed]);
 });
 
-it('a rig hands its settings on by names that an earlier build knows, since that refuses all others', () => {
+it('a rig hands its settings on, and to beads, by names that an earlier build knows, since that refuses all others', () => {
   const state = initialRig({ rig: 'r', settings: settings({ clocks: { ...read, beatEvery: 9_000 } }) }, 0);
   const next = sent(nextRigInput({ rig: 'r', settings: state.settings }, state));
   for (const { clocks = {} } of [next.settings, next.carried?.settings ?? settings()])
     expect(Object.keys(clocks).filter((name) => !oldBuildKnows.includes(name))).toEqual([]);
   expect(next.settings.clocks).toEqual({ ...given, beatEvery: 9_000 });
+  expect(grantedBy(state, { bead: 'b', probe: false }).settings).toEqual(next.settings);
   expect(next.carried && carriedRig(next.carried)).toEqual(sent(state));
 });
 
@@ -107,6 +111,16 @@ it('the files of an attempt whose runner is of an earlier build are read', async
   const clocks = formerClocks(readClocks(start.clocks));
   await writeFile(join(dir.path, 'input.json'), JSON.stringify({ ...start, clocks }));
   expect((await dir.readInput())?.clocks).toEqual({ ...defaultClocks, ...read });
+});
+
+it('what a worker of an earlier build says of a bead is read', async () => {
+  const state = initialBead(input, 0);
+  const client = {
+    withDeadline: (_: Date, ask: () => Promise<unknown>) => ask(),
+    workflow: { getHandle: () => ({ query: () => Promise.resolve(sent(byFormerNames(state))) }) },
+  };
+  const view = await new BeadClient({ client } as never).view('b');
+  expect(view.clocks).toEqual({ ...defaultClocks, ...read });
 });
 
 it('the command line takes them, and tells of the new ones only', () => {

@@ -1,5 +1,5 @@
 import { formerClocks } from '../../contract/index.js';
-import type { RigInput, RigSettings, RigState } from '../../contract/index.js';
+import type { Grant, Granted, RigInput, RigSettings, RigState } from '../../contract/index.js';
 import { closedBreaker } from './breaker.js';
 import { readSettings } from './settings.js';
 import { inForce } from './stops.js';
@@ -34,8 +34,14 @@ export const carriedRig = (state: RigState): RigState => ({ ...state, settings: 
  * @returns settings as a bead or rig of an earlier build reads them: it refuses names of clocks that it does not know,
  * and an upgrade can be rolled back.
  */
-export const settingsForAnyBuild = (settings: RigSettings): RigSettings =>
+const settingsForAnyBuild = (settings: RigSettings): RigSettings =>
   settings.clocks === undefined ? settings : { ...settings, clocks: formerClocks(settings.clocks) };
+
+/** @returns what a bead is told of its grant. */
+export const grantedBy = (
+  { version, settings }: RigState,
+  { bead, probe, ahead }: Pick<Grant, 'bead' | 'probe' | 'ahead'>,
+): Granted => ({ bead, version, settings: settingsForAnyBuild(settings), probe: probe ? true : undefined, ahead });
 
 export function nextRigInput({ rig }: RigInput, state: RigState): RigInput {
   const settings = settingsForAnyBuild(state.settings);
