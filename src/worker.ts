@@ -64,7 +64,8 @@ export async function runWorker(
   logger: Logger = logToStandardError(),
 ): Promise<number> {
   try {
-    const found = await connectionSettings(settings.home === undefined ? {} : { home: settings.home });
+    const place = settings.home === undefined ? {} : { home: settings.home };
+    const found = await connectionSettings(place);
     keepAllocatorToOurselves();
     const metrics =
       metricsPort === undefined ? undefined : { port: metricsPort, host: metricsHost, corePort: await freePort([]) };
@@ -73,6 +74,9 @@ export async function runWorker(
       ...settings,
       home: settings.home ?? found.home,
       connection: found.options,
+      ...(found.source === 'configured'
+        ? { readConnection: async () => (await connectionSettings(place)).options }
+        : {}),
       namespace: found.namespace,
       keySource: found.keySource,
       privateNames: found.privateNames,

@@ -8,10 +8,10 @@ export interface ActivityDeps {
   /** For explicit beats, signals and queries. An ordinary connection: its errors tell a refusal from an outage. */
   client: Client;
   /**
-   * How the runners of this host reach the server. Goes into each attempt's folder, never into argv or an agent's
-   * environment.
+   * How the runners of this host reach the server, as it is now. Goes into each attempt's folder, never into argv or an
+   * agent's environment.
    */
-  connection: RunnerConnection;
+  connection: () => RunnerConnection;
   /** The queue whose worker polls only while there is a free place. */
   agentsQueue: string;
   /** Variables by which adapters look for their programs; `process.env` when absent. */

@@ -3,8 +3,11 @@ import { join } from 'node:path';
 import { freePort } from '../operator/free-port.js';
 import { readRecord, writeRecord } from '../client/records.js';
 import type { BoardRecord } from '../client/records.js';
+import type { HttpServer } from '../edge/serve-http.js';
 import { packageRoot } from '../package/compiled.js';
 import { processStartTime } from '../runner/processes/process.js';
+import { PayloadSeal, Keys, codecOrigins, codecToken, keySource } from '../codec/index.js';
+import { serveCodec } from '../codec/serve.js';
 import { serveBoard } from './serve.js';
 import type { ServedBoard } from './serve.js';
 
@@ -16,6 +19,8 @@ export interface RunOptions {
   host?: string;
   readOnly?: boolean;
   trustProxy?: boolean;
+  /** Opens encrypted payloads for the Web UI and the `temporal` CLI on the loopback interface; 0 takes a free port. */
+  codecPort?: number;
   /** Where its output goes, for its record. */
   logFile: string;
   log: (line: string) => void;
@@ -29,12 +34,20 @@ const usualPort = 8234;
  * stay good over a restart since it takes its port again. The record outlives
  * the board for that.
  */
-export async function runBoard(options: RunOptions): Promise<ServedBoard & { record: BoardRecord }> {
-  const { home, env, host = '127.0.0.1', readOnly = false, trustProxy = false, logFile, log } = options;
+export async function runBoard(
+  options: RunOptions,
+): Promise<ServedBoard & { record: BoardRecord; codecPort: number | undefined }> {
+  const { home, env, host = '127.0.0.1', readOnly = false, trustProxy = false, codecPort, logFile, log } = options;
   const before = await readRecord(home, 'board');
   const port = options.port ?? (await freePort(preferred(portOf(before?.url))));
   const { version } = JSON.parse(await readFile(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
-  const board = await serveBoard({ home, env, port, host, readOnly, trustProxy, version, log });
+  const codec = codecPort === undefined ? undefined : await serveTownCodec(codecPort, { home, env });
+  const board = await serveBoard({ home, env, port, host, readOnly, trustProxy, version, log }).catch(
+    async (error: unknown) => {
+      await codec?.close();
+      throw error;
+    },
+  );
   const record: BoardRecord = {
     pid: process.pid,
     startTime: processStartTime(process.pid) ?? '',
@@ -44,7 +57,22 @@ export async function runBoard(options: RunOptions): Promise<ServedBoard & { rec
     readOnly,
   };
   await writeRecord(home, 'board', record);
-  return { ...board, record };
+  const close = async (): Promise<void> => {
+    await codec?.close();
+    await board.close();
+  };
+  return { ...board, record, codecPort: codec?.port, close };
+}
+
+/** The board may run where no worker does: beside the Web UI of a server elsewhere, say. */
+async function serveTownCodec(port: number, { home, env }: Pick<RunOptions, 'home' | 'env'>): Promise<HttpServer> {
+  const source = keySource(env, home);
+  const server = await readRecord(home, 'server');
+  return serveCodec(port, {
+    codec: new PayloadSeal(source === undefined ? undefined : new Keys(source)),
+    token: await codecToken(home),
+    origins: codecOrigins(env, server?.uiAddress),
+  });
 }
 
 function portOf(url: string | undefined): number | undefined {

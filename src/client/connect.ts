@@ -1,7 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { DEFAULT_TASK_QUEUE } from '../contract/index.js';
-import { Keys, PayloadSeal, keySource } from '../codec/index.js';
+import { Keys, keySource, sealingConverter } from '../codec/index.js';
 import type { KeySource } from '../codec/index.js';
 import { processAlive } from '../runner/processes/process.js';
 import { clientSpans } from '../traces/client-spans.js';
@@ -121,7 +121,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Town> {
   const client = new Client({
     connection,
     namespace: settings.namespace,
-    dataConverter: { payloadCodecs: [new PayloadSeal(keys)] },
+    dataConverter: sealingConverter(keys),
     interceptors: {
       workflow: [
         ...(tracer === undefined ? [] : [clientSpans(tracer, settings.namespace)]),

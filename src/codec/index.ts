@@ -3,6 +3,7 @@
  * runners and the codec endpoint alike.
  * @module
  */
+export * from './data-converter.js';
 export * from './endpoint.js';
 export * from './keys.js';
 export * from './opened.js';

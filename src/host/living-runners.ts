@@ -42,6 +42,10 @@ export class LivingRunners {
     return this.#entries.size;
   }
 
+  get dirs(): AttemptDir[] {
+    return [...this.#entries.values()].map(({ dir }) => dir);
+  }
+
   has(dir: AttemptDir): boolean {
     return this.#entries.has(basename(dir.path));
   }

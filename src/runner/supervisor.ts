@@ -302,6 +302,11 @@ export class Supervisor implements ControlHandlers {
     return { adopted: false, result: this.#result };
   }
 
+  /** Of an attempt that has ended nothing is left to be sent. */
+  async reconnect(connection: RunnerConnection): Promise<void> {
+    if (this.#result === undefined) await this.#leaseKeeper.reconnect(connection);
+  }
+
   /** The host shuts down: what is saved now is not lost. */
   shutDown(): void {
     this.#endSoon('the host shuts down');

@@ -1,5 +1,5 @@
-import { serveHttp } from './serve-http.js';
-import type { HttpServer } from './serve-http.js';
+import { serveHttp } from '../edge/serve-http.js';
+import type { HttpServer } from '../edge/serve-http.js';
 
 /** What a probe is told. */
 export interface Health {

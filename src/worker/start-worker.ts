@@ -8,21 +8,24 @@ import { createHostActivities } from '../activities/index.js';
 import { prepareRefinery, refineryWorkerOptions } from '../activities/refinery/index.js';
 import { describeCell } from '../cell/index.js';
 import type { ConnectionSettings } from '../client/connect.js';
+import { LivingConnection } from '../client/living-connection.js';
 import { checkSeal } from '../client/seal-guard.js';
-import { Keys, PayloadSeal, codecToken } from '../codec/index.js';
+import { Keys, PayloadSeal, codecToken, sealingConverter } from '../codec/index.js';
 import type { KeySource } from '../codec/index.js';
+import { serveCodec } from '../codec/serve.js';
 import { NoServerError } from '../client/errors.js';
 import { DEFAULT_TASK_QUEUE, taskQueues, workerIdentity } from '../contract/index.js';
 import { onMirrorNews } from '../git/index.js';
 import { acquireWorkerLock, defaultDiskFloor, Host, HostWatch, openStateDirectory } from '../host/index.js';
 import { Notifier } from '../notify/index.js';
 import { connectionRecord } from '../runner/index.js';
+import type { RunnerConnection } from '../runner/index.js';
 import { TownDeployment, versionsSupported } from '../client/deployment.js';
 import { clientSpans } from '../traces/client-spans.js';
 import { Tracer } from '../traces/tracer.js';
 import { keepBuild } from './builds.js';
 import { builtWorkflowBundle } from './bundle.js';
-import { serveCodec } from './codec-server.js';
+import { ConnectionWatch } from './connection-watch.js';
 import { serveHealth } from './health-server.js';
 import { workerMetrics } from './watched/metrics.js';
 import { serveMetrics } from './watched/metrics-server.js';
@@ -36,6 +39,11 @@ import { createWorkers } from './workers.js';
 export interface StartWorkerOptions {
   /** As `connectionSettings` (`src/client`) finds it: address, TLS, API key, metadata. */
   connection: ConnectionSettings['options'];
+  /**
+   * Reads `connection` anew, since certificates and keys are replaced from time to time; what it finds is taken by the
+   * living worker and its runners. Absent: they never change.
+   */
+  readConnection?: () => Promise<ConnectionSettings['options']>;
   /** Where the keys of the town's payloads come from; undefined where they are not encrypted. */
   keySource?: KeySource | undefined;
   /** Titles stand in no memo and no summary. */
@@ -114,17 +122,18 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     await stateFile.write('starting');
     closers.push(() => stateFile.write('stopped'));
 
-    const { address, tls, apiKey, metadata } = options.connection;
-    const shared = {
-      address,
-      tls,
-      apiKey,
-      metadata,
-    };
-    const connection = await reach(address, Connection.connect({ ...shared, connectTimeout: connectWithin }));
-    closers.push(() => connection.close());
-    const native = await reach(address, NativeConnection.connect(shared));
-    closers.push(() => native.close());
+    const { address } = options.connection;
+    const line = new LivingConnection(
+      await reach(address, Connection.connect({ ...credentials(options.connection), connectTimeout: connectWithin })),
+      (error) => logger.warn({ err: error }, 'a former connection could not be closed'),
+    );
+    closers.push(() => line.close());
+    const { connection } = line;
+    let native = await reach(address, NativeConnection.connect(credentials(options.connection)));
+    const natives = [native];
+    closers.push(async () => {
+      for (const one of natives) await one.close();
+    });
 
     const { keySource } = options;
     const keys =
@@ -133,7 +142,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
         : new Keys(keySource, { onTrouble: (error) => logger.warn(`the last good keys go on: ${error.message}`) });
     await keys?.ring();
     await checkSeal({ connection, namespace, taskQueue, keys, starting: true });
-    const seal = new PayloadSeal(keys, { unreadable: 'keep' });
+    const dataConverter = sealingConverter(keys, { unreadable: 'keep' });
     const identity = workerIdentity({ hostId, pid: process.pid, keyed: keys !== undefined });
     const tracer = Tracer.from(process.env, 'heartbead-worker', (what) => logger.warn(what));
     if (tracer !== undefined) closers.push(() => tracer.flush());
@@ -141,16 +150,20 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       connection,
       namespace,
       identity,
-      dataConverter: { payloadCodecs: [seal] },
+      dataConverter,
       interceptors: { workflow: tracer === undefined ? [] : [clientSpans(tracer, namespace)] },
     });
     const unhear = onMirrorNews(({ mirror, what }) => logger.warn({ mirror }, what));
     closers.push(() => Promise.resolve(unhear()));
     const host = new Host({ home, hostId, maxAgents, diskFloor, logger });
+    const recordOf = (from: ConnectionSettings['options']): RunnerConnection =>
+      connectionRecord({ ...credentials(from), namespace, keySource });
+    const first = recordOf(options.connection);
+    let connectionWatch: ConnectionWatch<ConnectionSettings['options']> | undefined;
     const { activities, sweep, tidy } = createHostActivities({
       host,
       client,
-      connection: connectionRecord({ ...shared, namespace, keySource }),
+      connection: () => connectionWatch?.record ?? first,
       agentsQueue: taskQueues.agents(taskQueue),
     });
     const cell = describeCell(home, process.env);
@@ -181,7 +194,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     }
     const build = versioning === 'off' ? undefined : await keepBuild(home, workflowBundle.codePath);
     const { all: workers, ofEarlierBuild } = await createWorkers({
-      connection: native,
+      connection: () => native,
       namespace,
       taskQueue,
       host,
@@ -191,8 +204,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       identity,
       workflowBundle,
       build: build?.id,
-      seal,
-      sealsFailures: keys !== undefined,
+      dataConverter,
       tracer,
     });
     const running = run(workers, logger);
@@ -211,6 +223,37 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     if (versionWatch !== undefined) {
       closers.push(() => versionWatch.stop());
       await versionWatch.start(versions);
+    }
+    const { readConnection } = options;
+    if (readConnection !== undefined) {
+      connectionWatch = new ConnectionWatch({
+        first,
+        read: async () => {
+          const read = await readConnection();
+          return { record: recordOf(read), options: read };
+        },
+        take: async (read) => {
+          const to = { ...credentials(read), address };
+          const next = await Connection.connect({ ...to, connectTimeout: connectWithin });
+          try {
+            native = await NativeConnection.connect(to);
+          } catch (error) {
+            await next.close();
+            throw error;
+          }
+          natives.push(native);
+          line.use(next);
+        },
+        settle: () => {
+          for (const worker of [...workers, ...(versionWatch?.workers() ?? [])])
+            if (worker.getState() === 'RUNNING' && worker.connection !== native) worker.connection = native;
+        },
+        runners: host.runners,
+        logger,
+      });
+      connectionWatch.start();
+      const watched = connectionWatch;
+      closers.push(() => watched.stop());
     }
     const notifier = new Notifier({ town: { client, namespace, taskQueue }, home, logger });
     notifier.start();
@@ -288,6 +331,14 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     throw error;
   }
 }
+
+/** What both kinds of connections of the SDK know. */
+const credentials = ({ address, tls, apiKey, metadata }: ConnectionSettings['options']) => ({
+  address,
+  tls,
+  apiKey,
+  metadata,
+});
 
 /** The SDK's own error does not say which server it means. */
 async function reach<C>(address: string, connecting: Promise<C>): Promise<C> {

@@ -59,6 +59,11 @@ export class VersionWatch {
     return [...this.#served.values()].map(({ worker }) => worker.getState());
   }
 
+  /** Those of earlier builds that run now. */
+  workers(): Worker[] {
+    return [...this.#served.values()].map(({ worker }) => worker);
+  }
+
   /** To be called when the worker of the own build polls. @param before the versions as they were before it did. */
   async start(before: TownVersions | undefined): Promise<void> {
     const { own, versioning, logger } = this.options;

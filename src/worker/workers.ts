@@ -5,20 +5,19 @@ import type {
   WorkflowBundleOption,
   WorkerOptions,
 } from '@temporalio/worker';
-import { join } from 'node:path';
+import type { DataConverter } from '@temporalio/common';
 import { deploymentOf, taskQueues } from '../contract/index.js';
 import type { RefineryWorkerOptions } from '../activities/refinery/index.js';
 import type { Activities, FleetActivities, HostAnswers } from '../contract/index.js';
-import type { PayloadSeal } from '../codec/index.js';
 import type { Host } from '../host/index.js';
-import { packageRoot } from '../package/compiled.js';
 import { activitySpans } from '../traces/activity-spans.js';
 import type { Tracer } from '../traces/tracer.js';
 import { agentSlotSupplier } from './slot-supplier.js';
 import { beadInLogs } from './watched/log-attributes.js';
 
 export interface CreateWorkersOptions {
-  connection: NativeConnection;
+  /** As it is now: what is made later than the others takes a later one. */
+  connection: () => NativeConnection;
   namespace: string;
   /** The town's main task queue; the others are derived from it. */
   taskQueue: string;
@@ -31,9 +30,7 @@ export interface CreateWorkersOptions {
   /** Of the workflows; absent: their worker takes no part in the town's versions. */
   build?: string;
   identity: string;
-  seal: PayloadSeal;
-  /** Whether what failures say is put into payloads, so that it is sealed too. */
-  sealsFailures: boolean;
+  dataConverter: DataConverter;
   /** Present where spans are exported. */
   tracer?: Tracer | undefined;
 }
@@ -64,20 +61,16 @@ export async function createWorkers({
   workflowBundle,
   build,
   identity,
-  seal,
-  sealsFailures,
+  dataConverter,
   tracer,
 }: CreateWorkersOptions): Promise<Workers> {
   const { startAgent, verifyWork, stopAttempt, pauseAttempt, deliverMessage, offerWork, readAttempt } = activities;
   const common: WorkerOptions = {
-    connection,
+    connection: connection(),
     namespace,
     identity,
     taskQueue,
-    dataConverter: {
-      payloadCodecs: [seal],
-      failureConverterPath: sealsFailures ? join(packageRoot, 'dist/codec/failure-converter.cjs') : undefined,
-    },
+    dataConverter,
     interceptors: { activity: [beadInLogs, ...(tracer === undefined ? [] : [activitySpans(tracer)])] },
     // A cancel, a pause and the news that a token is void reach an activity only with the answer to a beat; the default
     // would hold beats back for up to 60 s. Two seconds are what a stop may take to be heard, and a beat costs no
@@ -97,6 +90,7 @@ export async function createWorkers({
   const main = (bundle: WorkflowBundleOption, of: string | undefined): Promise<Worker> =>
     Worker.create({
       ...common,
+      connection: connection(),
       taskQueue: taskQueues.main(taskQueue),
       workflowBundle: bundle,
       activities: { verifyWork, ...fleet },

@@ -45,7 +45,7 @@ const notRunHere: Record<string, string> = {
   'npm i -g ./heartbead-0.1.0.tgz': 'test/scripts/package.test.ts',
   'heartbead service install': "writes into the user's home: test/unit/cli/service.test.ts",
   'heartbead worker --metrics-port 9464': 'a worker with this option: test/cli/watched.test.ts',
-  'heartbead worker --codec-port 8234': 'a worker with this option: test/process/encrypted.test.ts',
+  'heartbead worker --codec-port 8299': 'a worker with this option: test/process/encrypted.test.ts',
   'heartbead up --metrics-port 9464': 'with another port: test/cli/up-down.test.ts',
   'heartbead up --versioning auto': 'a worker with this flag: test/process/upgrade.test.ts',
   'heartbead upgrade to BUILD': 'needs two builds: test/process/upgrade.test.ts',

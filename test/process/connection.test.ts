@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { startDevServer } from '../../src/server/dev-server.js';
 import type { DevServer } from '../../src/server/dev-server.js';
 import { scratchFolder } from '../support/scratch.js';
-import { KeyedProxy } from './support/keyed-proxy.js';
+import { KeyedProxy, selfSigned } from './support/keyed-proxy.js';
 import { Town, generous, processState, told, until } from './support/town.js';
 
 const seconds = (from: number): string => `${((performance.now() - from) / 1_000).toFixed(1)} s`;
@@ -76,5 +77,77 @@ describe('an adoption hands over the connection', { timeout: 4 * generous }, () 
     const closed = await after.closed(bead);
     expect(closed.attempts, told(closed)).toMatchObject([{ id: view.current?.id, outcome: 'done' }]);
     expect(await dir.readConnection()).toMatchObject({ address: server.address });
+  });
+});
+
+describe('certificates and keys are replaced in their files', { timeout: 4 * generous }, () => {
+  it('the living worker and its runner take them: no restart, no adoption, and a half-written pair changes nothing', async () => {
+    const server = inject('devServer');
+    const town = await Town.open(server);
+    const [first, second] = await Promise.all(['first', 'second'].map((name) => selfSigned(town.folder, name)));
+    if (first === undefined || second === undefined) throw new Error('openssl has made no certificates');
+    const text = (file: string): string => readFileSync(file, 'utf8');
+    const proxy = await KeyedProxy.to(server.address, 'first-key', town.folder, [
+      text(first.certificate),
+      text(second.certificate),
+    ]);
+    const [certificate, privateKey, config] = ['client.pem', 'client.key', 'temporal.toml'].map((name) =>
+      join(town.folder, name),
+    ) as [string, string, string];
+    const put = (file: string, content: string): void => {
+      writeFileSync(`${file}.new`, content, { mode: 0o600 });
+      renameSync(`${file}.new`, file);
+    };
+    const configure = (key: string): void =>
+      put(
+        config,
+        [
+          ['[profile.default]', `api_key = "${key}"`, '[profile.default.tls]', `client_cert_path = "${certificate}"`],
+          [`client_key_path = "${privateKey}"`, `server_ca_cert_path = "${proxy.certificate}"`, ''],
+        ]
+          .flat()
+          .join('\n'),
+      );
+    put(certificate, text(first.certificate));
+    put(privateKey, text(first.privateKey));
+    configure('first-key');
+    const host = await town.host(proxy.address, { env: { TEMPORAL_CONFIG_FILE: config } });
+    const { pid } = host;
+    const go = join(town.folder, 'go');
+    const command = `while [ ! -e ${go} ]; do echo at work; sleep 0.2; done; echo work > work.txt && git add -A && git -c user.name=A -c user.email=a@localhost commit -qm work && heartbead agent done 'it is done'`;
+    const bead = await town.sling({}, { agent: { adapter: 'shell', command } });
+    const { runner, dir, view } = await until('its agent is known', () => town.working(bead, host));
+
+    put(certificate, text(second.certificate));
+    await until('the half of a new pair is not taken', () =>
+      Promise.resolve(/the last good ones go on/.test(host.log)),
+    );
+    put(privateKey, text(second.privateKey));
+    proxy.formerKey = 'first-key';
+    proxy.key = 'second-key';
+    configure('second-key');
+    const record = await until('the runner has the new way', async () => {
+      const now = await dir.readConnection();
+      return now?.apiKey === 'second-key' ? now : undefined;
+    });
+    expect(record.tls).toMatchObject({
+      clientCertPair: { crt: Buffer.from(text(second.certificate)).toString('base64') },
+    });
+    // What was asked with the former ones is answered by now; from here on they are worth nothing.
+    proxy.formerKey = undefined;
+    proxy.trustOnly([text(second.certificate)]);
+    writeFileSync(go, '');
+    const closed = await town.closed(bead);
+    expect(closed.attempts, told(closed)).toMatchObject([{ id: view.current?.id, outcome: 'done' }]);
+    expect(closed.used).toEqual({ agentFailures: 0, infraLosses: 0, reworkRounds: 0 });
+    expect((await dir.readRunner())?.pid).toBe(runner.pid);
+    expect(JSON.stringify(closed.story)).not.toContain('adopt');
+    // Each queue of the worker is polled over the new way: a bead goes through.
+    const after = await town.closed(await town.sling());
+    expect(after.attempts, told(after)).toMatchObject([{ outcome: 'done' }]);
+    expect(host.pid).toBe(pid);
+    expect(processState(pid)).not.toBeUndefined();
+    const history = await town.client.workflow.getHandle(`bead-${bead}`).fetchHistory();
+    expect(JSON.stringify(history) + text(dir.runnerLog) + host.log).not.toMatch(/first-key|second-key|PRIVATE KEY/);
   });
 });

@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { Keys, PayloadSeal, opened, sealedWith } from '../../src/codec/index.js';
 import { beadWorkflowId } from '../../src/contract/index.js';
-import { Cli } from '../cli/support/cli.js';
+import { Cli, lineOf } from '../cli/support/cli.js';
 import { scratchFolder } from '../support/scratch.js';
 import { Town, generous, told, until } from './support/town.js';
 
@@ -113,6 +113,13 @@ it(
     const token = readFileSync(join(host.home, 'codec-token'), 'utf8').trim();
     const endpoint = ['--codec-endpoint', `http://127.0.0.1:${codecPort}`, '--codec-auth', `Bearer ${token}`];
     expect(leaked(await show(...endpoint))).toEqual(expect.arrayContaining(secrets.slice(0, 3)));
+    // The board does the same where there is no worker.
+    const board = cli.start(['board', '--codec-port', '0', '--json'], { env });
+    const boardAt = /\d+/.exec(await lineOf(board, 'stdout', /"codecPort"/))?.[0];
+    const boardToken = readFileSync(join(cli.home, 'codec-token'), 'utf8').trim();
+    const byBoard = ['--codec-endpoint', `http://127.0.0.1:${boardAt}`, '--codec-auth'];
+    expect(leaked(await show(...byBoard, `Bearer ${boardToken}`))).toEqual(expect.arrayContaining(secrets.slice(0, 3)));
+    expect(await cli.run(['board', '--codec-port', '0'], { env })).toMatchObject({ code: 2 });
 
     // The recorded history, encrypted as it is, replays for who has the keys.
     const history = join(town.folder, 'history.json');

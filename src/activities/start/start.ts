@@ -144,7 +144,7 @@ export class Start {
     await this.lease.confirm();
     this.lease.quiet();
     try {
-      const answer = await new RunnerControl(this.#dir).adopt(this.lease.token, this.deps.connection);
+      const answer = await new RunnerControl(this.#dir).adopt(this.lease.token, this.deps.connection());
       if (!answer.adopted) return answer.result;
     } catch (error) {
       this.lease.resume();
@@ -175,7 +175,7 @@ export class Start {
       runner = bootRunner(this.#dir);
       await this.#prepare();
       await this.#dir.writeToken(this.lease.token);
-      await this.#dir.writeConnection(this.deps.connection);
+      await this.#dir.writeConnection(this.deps.connection());
       this.lease.say('fencing', 'the runner goes to the fence');
       await this.lease.confirm();
       // From here on the call cannot be interrupted: the fence decides, and whatever comes reaches the runner by its

@@ -5,6 +5,7 @@ import { readRecord } from '../../client/records.js';
 import { parseArgs, wholeNumber } from '../args.js';
 import { action } from '../context.js';
 import { exitCodes, failure, usageError } from '../exit.js';
+import { workerFlags } from '../../worker/settings.js';
 import { untilInterrupted } from '../../operator/interrupt.js';
 
 const options = z.object({
@@ -13,6 +14,7 @@ const options = z.object({
   open: z.boolean().default(false),
   readOnly: z.boolean().default(false),
   trustProxy: z.boolean().default(false),
+  codecPort: wholeNumber('--codec-port', 0, 65_535).optional(),
 });
 
 export function board(program: Command): void {
@@ -24,16 +26,17 @@ export function board(program: Command): void {
     .option('--open', 'open it in the browser of this machine')
     .option('--read-only', 'it shows, and changes nothing')
     .option('--trust-proxy', 'a proxy in front has its own login (docs/board.md)')
+    .option('--codec-port <port>', workerFlags.codecPort.says)
     .option('--json', 'print JSON')
     .action(
       action(async (context, given: unknown) => {
-        const { port, host, open, readOnly, trustProxy } = parseArgs(options, given, 'board');
+        const { port, host, open, readOnly, trustProxy, codecPort } = parseArgs(options, given, 'board');
         const home = stateDirectory(context.io.env);
         const { isAlive } = await import('../town/processes.js');
         const { addressWithToken } = await import('../../board/serve.js');
         const before = await readRecord(home, 'board');
         if (before !== undefined && isAlive(before)) {
-          if (port !== undefined || host !== undefined || readOnly || trustProxy)
+          if (port !== undefined || host !== undefined || readOnly || trustProxy || codecPort !== undefined)
             throw usageError(
               `a board of ${home} runs already, at ${before.url} (pid ${before.pid})`,
               'leave the options away to get its address, or end it first (heartbead down, or Ctrl-C where it runs)',
@@ -55,15 +58,23 @@ export function board(program: Command): void {
           host,
           readOnly,
           trustProxy,
+          codecPort,
           logFile: 'its own standard error',
           log: (line) => context.note(line),
         }).catch((error: unknown) => {
-          if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+          const { message, cause, code } = error as NodeJS.ErrnoException;
+          if ((cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE')
+            throw failure(message, 'or leave it away', error);
+          if (code !== 'EADDRINUSE') throw error;
           throw failure(`port ${port ?? ''} is taken`, 'choose another --port, or leave it away', error);
         });
         try {
           const url = addressWithToken(served);
-          context.print({ state: 'started', url, pid: process.pid }, `board   ${url}`);
+          const { codecPort: opensAt } = served;
+          context.print(
+            { state: 'started', url, pid: process.pid, codecPort: opensAt },
+            `board   ${url}${opensAt === undefined ? '' : `\ncodec   http://127.0.0.1:${opensAt}`}`,
+          );
           context.note('Ctrl-C ends it; whoever has this address may do what the board may do');
           if (open) await openInBrowser(url);
           const lost = await untilLost(home, served.record, stop);

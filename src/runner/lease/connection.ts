@@ -1,7 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import type { TLSConfig } from '@temporalio/client';
 import { isDeepStrictEqual } from 'node:util';
-import { Keys, PayloadSeal } from '../../codec/index.js';
+import { Keys, sealingConverter } from '../../codec/index.js';
 import type { KeySource } from '../../codec/index.js';
 import type { RunnerConnection } from '../types.js';
 
@@ -124,7 +124,7 @@ export function connectRunner(
       connection,
       namespace: record.namespace,
       identity,
-      dataConverter: { payloadCodecs: [new PayloadSeal(keys)] },
+      dataConverter: sealingConverter(keys),
     }),
     close: () => connection.close(),
   };

@@ -135,12 +135,7 @@ export class LeaseKeeper implements Part {
     if (!taken) redialled?.hangUp();
     if (answer === 'refused') throw new RequestRefused(409, 'the new task token is void');
     if (!taken) throw new RequestRefused(503, 'the server cannot be reached to try the new task token');
-    if (redialled !== undefined && connection !== undefined && link.use(redialled)) {
-      this.options.log('goes on over another connection', { address: connection.address });
-      await this.options
-        .saveConnection(connection)
-        .catch((error: unknown) => this.options.log('the new connection could not be written', { err: error }));
-    }
+    if (redialled !== undefined && connection !== undefined) await this.#goOver(redialled, connection);
     this.token = token;
     // On disk it serves the host that reports for a dead runner; a disk that does not take it must not cost the
     // adoption.
@@ -152,6 +147,35 @@ export class LeaseKeeper implements Part {
     this.#answered(answer, sentAt);
     this.options.signaller.life('adopted');
     this.#beater.use(token);
+  }
+
+  /**
+   * Takes another way to the server (a new certificate, a new key) while the token stays: once a beat got through on it.
+   * @throws RequestRefused 503 when none did; the old way goes on.
+   */
+  async reconnect(connection: RunnerConnection): Promise<void> {
+    const { link } = this.options;
+    const redialled = link.redial(connection);
+    if (redialled === undefined) return;
+    const { token } = this;
+    const sentAt = this.options.time.now();
+    const answer = await this.#beater.try(token, redialled);
+    if (answer === 'unreachable') {
+      redialled.hangUp();
+      throw new RequestRefused(503, 'the server cannot be reached over the new connection');
+    }
+    await this.#goOver(redialled, connection);
+    // An adoption may have brought another token meanwhile: of that one the answer tells nothing.
+    if (token === this.token) this.#answered(answer, sentAt);
+  }
+
+  async #goOver(redialled: BeadLink, connection: RunnerConnection): Promise<void> {
+    const { link, log, saveConnection } = this.options;
+    if (!link.use(redialled)) return;
+    log('goes on over another connection', { address: connection.address });
+    await saveConnection(connection).catch((error: unknown) =>
+      log('the new connection could not be written', { err: error }),
+    );
   }
 
   /** What the answer to a beat with the token in use means. */

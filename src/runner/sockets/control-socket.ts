@@ -11,6 +11,7 @@ export interface ControlHandlers {
   status(): RunnerStatus;
   /** @param connection how the host reaches the server now; absent from a host of an earlier version. */
   adopt(token: Uint8Array, connection?: RunnerConnection): Promise<AdoptOutcome>;
+  reconnect(connection: RunnerConnection): Promise<void>;
   stop(request: StopRequest): Promise<AttemptResult>;
   pause(paused: boolean): void;
   deliver(message: Message): void;
@@ -66,6 +67,7 @@ export const openControlSocket = (
       'POST /adopt': route(adoptBody, ({ token, connection }) =>
         handlers.adopt(new Uint8Array(Buffer.from(token, 'base64')), connection),
       ),
+      'POST /connection': route(connectionShape, (connection) => handlers.reconnect(connection)),
       'POST /stop': route(stopBody, (request) => handlers.stop(request)),
       'POST /pause': route(pauseBody, ({ paused }) => handlers.pause(paused)),
       'POST /deliver': route(messageBody, (message) => handlers.deliver(message)),

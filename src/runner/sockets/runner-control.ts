@@ -54,6 +54,11 @@ export class RunnerControl {
     }
   }
 
+  /** Hands over how the server is reached from now on, and leaves the token. One of an earlier version answers 404. */
+  async reconnect(connection: RunnerConnection): Promise<void> {
+    await this.#ask('POST', '/connection', connection, adoptWithinMs);
+  }
+
   /**
    * Stops the attempt and resolves when no process of it is left and its work is saved.
    * @returns the recorded result; an attempt that has ended already keeps the result it has.

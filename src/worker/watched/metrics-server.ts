@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client';
-import { serveHttp } from '../serve-http.js';
-import type { HttpServer } from '../serve-http.js';
+import { serveHttp } from '../../edge/serve-http.js';
+import type { HttpServer } from '../../edge/serve-http.js';
 
 /** Where metrics are served, and where Core serves its own. */
 export interface MetricsPlace {

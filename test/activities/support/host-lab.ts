@@ -10,7 +10,6 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { inject } from 'vitest';
-import { PayloadSeal } from '../../../src/codec/index.js';
 import { createFleetActivities } from '../../../src/activities/fleet/index.js';
 import { createHostActivities } from '../../../src/activities/index.js';
 import { refineryWorkerOptions } from '../../../src/activities/refinery/index.js';
@@ -239,7 +238,7 @@ export class HostLab extends Lab {
     this.hostActivities = createHostActivities({
       host: this.host,
       client: this.client,
-      connection: connectionRecord({ address, namespace }),
+      connection: () => connectionRecord({ address, namespace }),
       agentsQueue: taskQueues.agents(this.town),
     });
     const { activities, sweep } = this.hostActivities;
@@ -253,7 +252,7 @@ export class HostLab extends Lab {
     });
     const refinery = refineryWorkerOptions({ home, hostId, town: this.town });
     const { all: workers } = await createWorkers({
-      connection: this.native,
+      connection: () => this.native,
       fleet,
       refinery,
       namespace,
@@ -262,8 +261,7 @@ export class HostLab extends Lab {
       activities,
       workflowBundle: await deskBundle(),
       identity: `heartbead@${hostId} ${process.pid}`,
-      seal: new PayloadSeal(undefined),
-      sealsFailures: false,
+      dataConverter: {},
     });
     const runs = workers.map((worker) => worker.run());
     this.closers.unshift(

@@ -3,7 +3,7 @@ import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Keys, PayloadSeal, codecOrigins, codecToken } from '../../../src/codec/index.js';
-import { serveCodec } from '../../../src/worker/codec-server.js';
+import { serveCodec } from '../../../src/codec/serve.js';
 import { scratchFolder } from '../../support/scratch.js';
 import { onTestFinished } from 'vitest';
 

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
-import { codecEndpoint } from '../codec/index.js';
-import type { CodecEndpointOptions } from '../codec/index.js';
-import { serveHttp } from './serve-http.js';
-import type { HttpServer } from './serve-http.js';
+import { codecEndpoint } from './endpoint.js';
+import type { CodecEndpointOptions } from './endpoint.js';
+import { serveHttp } from '../edge/serve-http.js';
+import type { HttpServer } from '../edge/serve-http.js';
 
 /**
  * Serves the codec endpoint on the loopback interface.

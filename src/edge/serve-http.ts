@@ -3,14 +3,14 @@ import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What a worker tells of itself over HTTP. */
+/** What a process tells over HTTP beside its work. */
 export interface HttpServer {
   port: number;
   close(): Promise<void>;
 }
 
 /**
- * Answers requests for as long as the worker lives.
+ * Answers requests for as long as the process lives.
  * @param port 0 takes a free one.
  * @param problemOf what a code of the system's means to whoever chose the port; what it leaves out is thrown as it is.
  * @throws Error when it cannot listen there.
