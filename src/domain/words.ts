@@ -1,10 +1,10 @@
 import type { AttemptCell } from '../contract/index.js';
 import { plainLine } from '../contract/index.js';
 
-/** @returns a duration in plain words, rounded to what a person needs: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`. */
+/** @returns a duration in plain words, rounded to what a person needs: `under 1 s`, `45 s`, `12 min`, `3 h 20 min`. */
 export function minutes(ms: number): string {
   const s = Math.round(Math.max(ms, 0) / 1_000);
-  if (s < 120) return ms < 1_000 && ms > 0 ? `${Math.round(ms)} ms` : `${s} s`;
+  if (s < 120) return ms < 1_000 && ms > 0 ? 'under 1 s' : `${s} s`;
   const m = Math.round(s / 60);
   if (m < 120) return `${m} min`;
   const h = Math.floor(m / 60);

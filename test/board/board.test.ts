@@ -89,6 +89,8 @@ describe('beads on their way, in a real browser', () => {
     const problem = tab.locator('.needs .problem', { hasText: bead });
     await problem.getByRole('link', { name: 'See the diff' }).click();
     await tab.locator('.diff .file', { hasText: 'greeting.txt' }).waitFor();
+    // Nothing is left out above the first line of a new file.
+    expect(await tab.locator('.diff .hunk').count()).toBe(0);
     await button(tab, 'comment line 2').click();
     await tab.getByLabel('comment on this line').fill('louder');
     await button(tab, 'Comment').click();
@@ -326,25 +328,37 @@ describe('a town that is looked at', () => {
   });
 
   test.each(['light', 'dark'] as const)(
-    'no page has a serious finding of axe (%s), and none is wider than a desk or a phone',
+    'each page is there by its address alone, without a serious finding of axe (%s), no wider than a desk or a phone',
     async (colorScheme) => {
       const tab = await browser.opened(board, { colorScheme });
       const bead = landed.greeting ?? 'there-is-none';
+      const convoy = landed.convoy ?? 'there-is-none';
+      const [first] = (await town.beads.view(bead)).attempts;
+      const everywhere = {
+        [`/bead/${bead}?tab=diff`]: 'HELLO',
+        [`/bead/${bead}?tab=story`]: 'merged into main',
+        [`/convoy/${convoy}`]: '3 of 3 merged',
+        [`/rig/${app}`]: 'Merge queue',
+        '/charts': 'The last day',
+      };
       // What the colours decide is on few of them.
-      const tabs =
-        colorScheme === 'light' ? ['story', 'diff', 'log', 'checks', 'messages', 'details'] : ['diff', 'story'];
-      const pages = [
-        '/',
-        ...tabs.map((name) => `/bead/${bead}?tab=${name}`),
-        `/convoy/${landed.convoy ?? 'there-is-none'}`,
-        `/rig/${app}`,
-        '/charts',
-        ...(colorScheme === 'light' ? ['/sling', '/bead/there-is-none', '/nowhere'] : []),
-      ];
+      const lightAlone = {
+        '/': 'Landed today',
+        [`/?text=${bead}`]: 'Greet whoever comes back',
+        [`/bead/${bead}?tab=diff&attempt=${first?.id ?? ''}`]: /attempt 1:/,
+        [`/bead/${bead}?tab=log`]: /follow|has not written/,
+        [`/bead/${bead}?tab=checks`]: 'no checks',
+        [`/bead/${bead}?tab=messages`]: 'Notes for the next attempt',
+        [`/bead/${bead}?tab=details`]: 'merged as',
+        '/charts?days=7': 'The last week',
+        '/sling': 'Make the draft',
+        '/bead/there-is-none': 'there-is-none',
+        '/nowhere': 'There is no such page',
+      };
       const findings: string[] = [];
-      for (const path of pages) {
+      for (const [path, words] of Object.entries({ ...everywhere, ...(colorScheme === 'light' ? lightAlone : {}) })) {
         await tab.goto(at(path));
-        await tab.locator('main :is(article, section, form, .empty, .trouble)').first().waitFor();
+        await tab.locator('main').getByText(words).first().waitFor();
         await soon(() => tab.locator('.loading').count()).toBe(0);
         for (const found of await axeFindings(tab)) findings.push(`${path}: ${found}`);
         for (const [name, size] of Object.entries({ phone, desk })) {
@@ -357,6 +371,45 @@ describe('a town that is looked at', () => {
       expect(findings).toEqual([]);
     },
   );
+
+  test('an address that somebody was sent opens where it points; Back, Forward and a reload keep the place', async () => {
+    const tab = await browser.tab();
+    const bead = landed.greeting ?? 'there-is-none';
+    const place = (): string => tab.url().slice(new URL(board.url).origin.length);
+    const shows = async (path: string, words: string): Promise<void> => {
+      await tab.locator('main').getByText(words).first().waitFor();
+      await soon(place).toBe(path);
+    };
+    const visits: [path: string, words: string, go: () => Promise<unknown>][] = [
+      [`/bead/${bead}?tab=diff`, 'HELLO', () => tab.goto(`${at(`/bead/${bead}?tab=diff`)}#token=${board.token}`)],
+      [`/bead/${bead}?tab=story`, 'merged into main', () => tab.getByRole('tab', { name: 'Story' }).click()],
+      ['/charts', 'The last day', () => tab.getByRole('link', { name: 'Charts' }).click()],
+      ['/charts?days=7', 'The last week', () => tab.getByRole('link', { name: 'Week' }).click()],
+      ['/', 'Landed today', () => tab.getByRole('link', { name: 'Fleet' }).click()],
+    ];
+    for (const [path, words, go] of visits) {
+      await go();
+      await shows(path, words);
+    }
+    // The filter is a part of the place, not a step of the way.
+    await tab.locator('.filters input').fill(bead);
+    const filtered = `/?text=${bead}`;
+    await shows(filtered, 'Greet whoever comes back');
+    await tab.reload();
+    await shows(filtered, 'Greet whoever comes back');
+    expect(await tab.locator('.filters input').inputValue()).toBe(bead);
+    for (const [path, words] of visits.slice(0, -1).reverse()) {
+      await tab.goBack();
+      await shows(path, words);
+    }
+    await tab.reload();
+    await shows(`/bead/${bead}?tab=diff`, 'HELLO');
+    for (const [path, words] of [...visits.slice(1, -1), [filtered, 'Greet whoever comes back'] as const]) {
+      await tab.goForward();
+      await shows(path, words);
+    }
+    await tab.context().close();
+  });
 
   test('the browser has complained about nothing', () => {
     expect(browser.complaints).toEqual([]);

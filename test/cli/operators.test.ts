@@ -110,7 +110,7 @@ describe('with a worker', () => {
     await sling('waits', '--command', goodAgent);
     await expect
       .poll(() => explain('waits'), { timeout: 30_000, interval: 500 })
-      .toMatch(/^running: no, no host has taken it since/m);
+      .toMatch(/^running: no, no host has taken it for/m);
   });
 
   test('top on a pipe is a plain page of beads, problems, hosts and queues', async () => {

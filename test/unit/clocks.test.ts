@@ -56,7 +56,7 @@ describe('the input of a bead', () => {
 
 describe('durations in words', () => {
   it.each([
-    [500, '500 ms'],
+    [807, 'under 1 s'],
     [45_000, '45 s'],
     [12 * 60_000, '12 min'],
     [200 * 60_000, '3 h 20 min'],

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { BeadPage, DiffAnswer, DiffFile, DiffLine } from '../api-types.js';
+import type { BeadPage, DiffAnswer, DiffFile, DiffHunk, DiffLine } from '../api-types.js';
 import type { LineComment } from '../line-comments.js';
 import { Refusal, get } from './api.js';
 import { attemptNumber, plural, visible } from './text.js';
@@ -15,6 +15,9 @@ const sources = {
   live: 'the working tree as it is now against its base',
   landed: 'what its merge brought onto the target',
 } as const;
+
+/** @returns whether nothing is left out above a hunk: it begins with the first line, as that of an added file does. */
+const beginsFile = ({ lines: [first] }: DiffHunk): boolean => (first?.new ?? first?.old) === 1;
 
 type Draft = LineComment & { key: string };
 const keyOf = (path: string, { kind, old, new: after }: DiffLine): string =>
@@ -182,11 +185,13 @@ function FileView({ file, ...commenting }: { file: DiffFile } & Commenting): JSX
           </colgroup>
           <tbody>
             {file.hunks.map((hunk, at) => [
-              <tr key={`head ${at}`} class="hunk">
-                <td colSpan={3}>
-                  <Words text={hunk.head === '' ? '…' : `… ${hunk.head}`} />
-                </td>
-              </tr>,
+              !beginsFile(hunk) && (
+                <tr key={`head ${at}`} class="hunk">
+                  <td colSpan={3}>
+                    <Words text={hunk.head === '' ? '…' : `… ${hunk.head}`} />
+                  </td>
+                </tr>
+              ),
               ...hunk.lines.map((line) => (
                 <LineView key={keyOf(file.path, line)} file={file} line={line} {...commenting} />
               )),

@@ -337,7 +337,7 @@ function beadProblems(view: BeadView, now: number, { listed, once }: { listed: b
       'stalled',
       'look',
       `the agent of bead ${bead} shows no progress`,
-      `none since ${minutes(now - (current.lastProgressAt ?? current.spawnedAt ?? current.stalledAt))}; at ${minutes(clocks.stopSilentAfter)} the attempt is stopped, its work saved`,
+      `none for ${minutes(now - (current.lastProgressAt ?? current.spawnedAt ?? current.stalledAt))}; at ${minutes(clocks.stopSilentAfter)} the attempt is stopped, its work saved`,
       `heartbead logs ${bead}`,
       { advice: `heartbead nudge ${bead} "…" gives it a hint`, since: current.stalledAt },
     );

@@ -56,7 +56,7 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
     if (current.acceptedAt === undefined) return no(...slotReason(around, now - current.startedAt));
     if (current.spawnedAt === undefined)
       return [
-        `running: not yet, host ${host} prepares its workspace since ${minutes(now - current.acceptedAt)}`,
+        `running: not yet, host ${host} has been preparing its workspace for ${minutes(now - current.acceptedAt)}`,
         ...silent,
         ...nobody,
       ];
@@ -73,7 +73,7 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
       return no(`it is blocked and waits for a person: ${wait.fix}; then heartbead retry ${state.bead}`);
     case 'approval':
       return no(
-        `its work is done and waits for approval since ${minutes(now - wait.since)}: heartbead approve ` +
+        `its work is done and has waited for approval for ${minutes(now - wait.since)}: heartbead approve ` +
           `${state.bead}, or heartbead request-changes ${state.bead}`,
       );
     case 'backoff':
@@ -95,8 +95,8 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
 
 /** An attempt that no host has taken yet. */
 function slotReason({ hosts }: Surroundings, waited: number): [string, ...string[]] {
-  const since = `no host has taken it since ${minutes(waited)}`;
-  if (hosts === undefined || hosts.up.length === 0) return [since];
+  const unclaimed = `no host has taken it for ${minutes(waited)}`;
+  if (hosts === undefined || hosts.up.length === 0) return [unclaimed];
   const queued =
     hosts.queued === undefined || hosts.queued === 0
       ? []
@@ -106,11 +106,11 @@ function slotReason({ hosts }: Surroundings, waited: number): [string, ...string
         ];
   if (hosts.free.length === 0)
     return [
-      `${since}: all hosts are full (${hosts.up.join(', ')}: at their limit of agents, or below their floor ` +
+      `${unclaimed}: all hosts are full (${hosts.up.join(', ')}: at their limit of agents, or below their floor ` +
         'of free disk)',
       ...queued,
     ];
-  return [`${since}, though a place is free on ${hosts.free.join(', ')}: it is taken within moments`, ...queued];
+  return [`${unclaimed}, though a place is free on ${hosts.free.join(', ')}: it is taken within moments`, ...queued];
 }
 
 /** The rig has not given it leave to run an agent. */

@@ -67,7 +67,7 @@ describe('why is this not running?', () => {
       current: currentAttempt({ host: undefined, acceptedAt: undefined, spawnedAt: undefined }),
     };
     expect(answer(queued, { hosts: { ...everyone, free: [], queued: 7 } })).toBe(
-      'running: no, no host has taken it since 4 min: all hosts are full (alpha-1, beta-2: at their limit of ' +
+      'running: no, no host has taken it for 4 min: all hosts are full (alpha-1, beta-2: at their limit of ' +
         'agents, or below their floor of free disk)\nabout 7 attempts wait in the agents queue, best priority ' +
         'first, then age',
     );
