@@ -27,7 +27,7 @@ export function readCauseGone(payload: unknown): CauseGone | string {
 export function readSlotRefused(payload: unknown): SlotRefused | string {
   const p = record(payload);
   if (typeof p?.['bead'] !== 'string' || typeof p['reason'] !== 'string') return 'not the refusal of a slot';
-  return { bead: p['bead'], reason: clip(p['reason'], 500) };
+  return { bead: p['bead'], reason: clip(p['reason'], 500), full: p['full'] === true };
 }
 
 /** Reads a `mergeEnded` signal, likewise. @returns the answer, or what is wrong with it as text. */

@@ -274,7 +274,7 @@ export const rigMessages = {
   /** Signals to beads and convoys. */
   granted: 'granted',
   mergeEnded: 'mergeEnded',
-  /** To a bead that waits for a slot: it will not get one, since the rig is being removed. */
+  /** To a bead that asks for a slot: it will not get one, since the rig is being removed, or too many wait. */
   slotRefused: 'slotRefused',
   /** To a bead that is blocked by a cause which other beads had, too: it is mended. */
   causeGone: 'causeGone',
@@ -337,6 +337,8 @@ export interface CauseGone {
 export interface SlotRefused {
   bead: string;
   reason: string;
+  /** Too many wait; otherwise the rig is being removed. */
+  full?: boolean;
 }
 /** Payload of the `configure` update. Absent keys stay as they are. */
 export type RigChange = { [K in keyof RigSettings]?: RigSettings[K] | null };

@@ -28,6 +28,7 @@ export * from './rig/merges.js';
 export * from './rig/order-problems.js';
 export * from './rig/panel.js';
 export * from './rig/queue.js';
+export * from './rig/room.js';
 export * from './rig/settings.js';
 export * from './rig/state.js';
 export * from './rig/step.js';

@@ -15,6 +15,7 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   log,
+  patched,
   proxyActivities,
   setHandler,
   sleep,
@@ -36,6 +37,7 @@ import {
   grantedBy,
   initialRig,
   mergeKey,
+  mergeQueueIsFull,
   mergesToInterrupt,
   nextRigDeadline,
   nextRigInput,
@@ -46,6 +48,7 @@ import {
   rigEffects,
   rigHolders,
   rigInputProblem,
+  rigIsFull,
   rigLookEvery,
   rigMeasures,
   rigOver,
@@ -261,10 +264,12 @@ class Rig {
 
   #listenToWorkflows(): void {
     const listener = this.#listener;
+    // The patch: runs of before took as many as came.
+    const refuses = (): boolean => patched('a-full-rig-refuses');
     listener.signal(
       askSlotSignal,
       readSlotRequest,
-      (request) => ({ type: 'asked', request }),
+      (request) => ({ type: 'asked', request, full: rigIsFull(this.state, request) && refuses() }),
       'A bead asks for leave to run an agent. Asking again changes nothing.',
     );
     listener.signal(
@@ -282,7 +287,7 @@ class Rig {
     listener.signal(
       enqueueMergeSignal,
       readMergeRequest,
-      (request) => ({ type: 'enqueued', request }),
+      (request) => ({ type: 'enqueued', request, full: mergeQueueIsFull(this.state, request) && refuses() }),
       'A bead or a convoy wants a commit merged. The same commit twice is one entry.',
     );
     listener.signal(

@@ -1,8 +1,22 @@
 import { expect, it } from 'vitest';
-import { limits } from '../../src/contract/index.js';
-import { mergeKey, mergesToInterrupt, rigEffects, rigHolders, runLength } from '../../src/domain/index.js';
+import { limits, readSlotRefused } from '../../src/contract/index.js';
+import type { MergeRequest, QueuedMerge, RigInput, SlotRequest } from '../../src/contract/index.js';
+import {
+  beadEffects,
+  initialBead,
+  mergeKey,
+  mergeQueueIsFull,
+  mergesToInterrupt,
+  nextRigInput,
+  rigEffects,
+  rigHolders,
+  rigIsFull,
+  runLength,
+  stepBead,
+  stepRig,
+} from '../../src/domain/index.js';
 import type { MergeUnderWay, RunLength } from '../../src/domain/index.js';
-import { RigStory } from './support/rig-story.js';
+import { RigStory, settings } from './support/rig-story.js';
 
 const asked = (rig: RigStory, length: RunLength = 'fine', merges: MergeUnderWay[] = []): string[] =>
   rigEffects(rig.state, rig.now, { length, merges }).map(({ do: what }) => what);
@@ -71,4 +85,116 @@ it('a run is long by its events, its signals, the advice of the server or anothe
     'fine',
   ]);
   expect(runLength({ ...short, signals: signalsPerRun + 1 }, signalsPerRun)).toBe('now');
+});
+
+const asking = (n: number, letters: number): SlotRequest => {
+  const id = `b${n}`.padEnd(letters, 'x');
+  return { bead: id, workflowId: `bead-${id}`, priority: 3, since: 1_764_356_000_000 + n, agent: 'rig' };
+};
+
+it.each([10, 60])('a rig takes beads with ids of %d letters as long as they fit, and refuses the next', (letters) => {
+  const waiting: SlotRequest[] = [];
+  while (!rigIsFull({ waiting, grants: [] }, asking(waiting.length, letters)))
+    waiting.push(...Array.from({ length: 50 }, (_, n) => asking(waiting.length + n, letters)));
+  expect(waiting.length).toBeGreaterThan(letters === 10 ? 6_500 : 3_400);
+  const room = 768 * 1024;
+  const bytes = JSON.stringify(waiting).length;
+  expect([bytes < 1.02 * room, bytes > 0.9 * room]).toEqual([true, true]);
+  // One that has its place keeps it, also when it asks again.
+  const [first = asking(0, letters)] = waiting;
+  expect(rigIsFull({ waiting, grants: [] }, first)).toBe(false);
+  const holds = { ...asking(-1, letters), grantedAt: 0, probe: false };
+  expect([rigIsFull({ waiting, grants: [holds] }, holds), rigIsFull({ waiting, grants: [] }, holds)]).toEqual([
+    false,
+    true,
+  ]);
+});
+
+it('the merge queue takes what fits, and refuses the next with a sentence', () => {
+  const merge = (n: number): MergeRequest => ({
+    item: `i${n}`.padEnd(60, 'x'),
+    workflowId: `bead-i${n}`.padEnd(65, 'x'),
+    branch: `heartbead/i${n}/1-aaaaaaaa`.padEnd(200, 'x'),
+    sha: 'a'.repeat(40),
+    target: 'main',
+    priority: 3,
+    since: 1_764_356_000_000,
+    title: '€'.repeat(200),
+  });
+  const queue: QueuedMerge[] = [];
+  while (!mergeQueueIsFull({ queue }, merge(queue.length)))
+    queue.push({ ...merge(queue.length), queuedAt: 1_764_356_000_000, tries: 0 });
+  const bytes = Buffer.byteLength(JSON.stringify(queue));
+  expect([queue.length > 400, bytes < 640 * 1024, bytes > 560 * 1024]).toEqual([true, true, true]);
+  expect(mergeQueueIsFull({ queue }, merge(0))).toBe(false);
+  const rig = new RigStory().apply({ type: 'enqueued', request: merge(1), full: true });
+  expect([rig.queued, rig.answers]).toEqual([[], [[merge(1).item, 'error']]]);
+});
+
+it('requests stand in the order of priority, then age, in whatever order they come or come again', () => {
+  const rig = new RigStory({ maxAgents: 1 }).ask('holds');
+  for (const [bead, priority, since] of [
+    ['d', 3, 9],
+    ['a', 1, 5],
+    ['c', 3, 2],
+    ['b', 1, 5],
+    ['d', 2, 1],
+    ['a', 4, 1],
+  ] as const)
+    rig.ask(bead, priority, since);
+  expect(rig.state.waiting.map(({ bead }) => bead)).toEqual(['b', 'd', 'c', 'a']);
+  const mixed = { ...rig.state, waiting: rig.state.waiting.toReversed() };
+  expect(stepRig(mixed, { type: 'renewed' }, rig.now).waiting).toEqual(rig.state.waiting);
+});
+
+it('a refused bead waits for a person with a next step, and is asked for again by a retry', () => {
+  const rig = new RigStory();
+  rig.apply({ type: 'asked', request: asking(1, 10), full: true });
+  const [news] = rig.state.news;
+  expect([news?.signal, rig.state.waiting]).toEqual(['slotRefused', []]);
+  const refused = readSlotRefused(news?.payload);
+  if (typeof refused === 'string') throw new Error(refused);
+  const input = { bead: 'b1', title: 'A bead', repo: '/r', agent: { adapter: 'rig' }, rig: 'r' };
+  const asks = stepBead(initialBead(input, 0), { type: 'askedSlot' }, 1);
+  const told = stepBead(asks, { type: 'slotRefused', refused }, 2);
+  expect([told.status, told.attention]).toEqual(['blocked', 'blocked']);
+  expect(told.wait).toMatchObject({
+    for: 'person',
+    text: 'rig r has no room for one more bead: 0 wait for it',
+    fix: expect.stringContaining('heartbead retry b1') as string,
+  });
+  expect(beadEffects(told)).toEqual([]);
+  expect(beadEffects(stepBead(told, { type: 'retry', now: false }, 3))).toMatchObject([{ word: 'askSlot' }]);
+  // A late answer, after the bead has got its place by asking again.
+  const granted = stepBead(asks, { type: 'granted', grant: { bead: 'b1', version: 1, settings: settings() } }, 2);
+  expect(stepBead(granted, { type: 'slotRefused', refused }, 3).status).toBe(granted.status);
+  expect(readSlotRefused({ bead: 1 })).toBe('not the refusal of a slot');
+});
+
+it('a rig that is full of everything, with a thousand refusals still to be told, is carried in one payload', () => {
+  const merge = (n: number): QueuedMerge => ({
+    item: `i${n}`.padEnd(60, 'x'),
+    workflowId: `bead-i${n}`.padEnd(65, 'x'),
+    branch: `heartbead/i${n}/1-aaaaaaaa`.padEnd(100, 'x'),
+    sha: 'a'.repeat(40),
+    target: 'main',
+    priority: 3,
+    since: 1_764_356_000_000,
+    title: '€'.repeat(200),
+    queuedAt: 1_764_356_000_000,
+    tries: 1,
+    lastReason: '€'.repeat(200),
+  });
+  const waiting: SlotRequest[] = [];
+  while (!rigIsFull({ waiting, grants: [] }, asking(waiting.length, 60))) waiting.push(asking(waiting.length, 60));
+  const queue: QueuedMerge[] = [];
+  while (!mergeQueueIsFull({ queue }, merge(queue.length))) queue.push(merge(queue.length));
+  const rig = new RigStory({ maxAgents: 1 });
+  rig.state = { ...rig.state, paused: true, waiting, queue };
+  for (let n = 0; n < 1_000; n += 1)
+    rig.state = stepRig(rig.state, { type: 'asked', request: asking(20_000 + n, 60), full: true }, rig.now);
+  expect([rig.state.waiting.length, rig.state.news.length]).toEqual([waiting.length, 1_000]);
+  expect(Buffer.byteLength(JSON.stringify(nextRigInput({ rig: 'r' } as RigInput, rig.state)))).toBeLessThan(
+    2 * 1024 * 1024 - 128 * 1024,
+  );
 });

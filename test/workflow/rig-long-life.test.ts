@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { beadWorkflowId } from '../../src/contract/index.js';
+import { beadWorkflowId, limits, rigMessages, rigWorkflowId } from '../../src/contract/index.js';
+import type { RigSettings, SlotRequest } from '../../src/contract/index.js';
+import { initialRig, rigIsFull } from '../../src/domain/index.js';
 import { FleetWorld, gate } from './support/fleet-world.js';
 import { mostAtOnce } from './support/most-at-once.js';
 
@@ -54,6 +56,50 @@ describe('a long life of a rig', () => {
       expect([grants.map(({ bead }) => bead), runs >= 2]).toEqual([['old-hangs'], true]);
       await world.client.workflow.getHandle(beadWorkflowId('old-hangs')).signal('go', {});
       await world.untilRig('old', 'all is given back', (state) => state.grants.length === 0);
+    },
+  );
+
+  it(
+    'full of waiting beads it goes on in a new run, and refuses the next bead with a next step',
+    { timeout: 600_000 },
+    async ({ onTestFinished }) => {
+      const world = await FleetWorld.open();
+      onTestFinished(() => world.close());
+      const asking = (n: number): SlotRequest => {
+        const id = `full-${n}`.padEnd(60, 'x');
+        return { bead: id, workflowId: beadWorkflowId(id), priority: 3, since: n, agent: 'rig' };
+      };
+      const settings: RigSettings = {
+        repo: '/srv/r.git',
+        base: 'main',
+        agent: { adapter: 'demo' },
+        maxAgents: 1,
+        checks: [],
+        strategy: 'merge',
+        approval: false,
+      };
+      const waiting: SlotRequest[] = [];
+      while (!rigIsFull({ waiting, grants: [] }, asking(waiting.length))) waiting.push(asking(waiting.length));
+      const carried = { ...initialRig({ rig: 'full', settings }, 0), paused: true, waiting };
+      const handle = await world.client.workflow.start('rig', {
+        workflowId: rigWorkflowId('full'),
+        taskQueue: world.queue,
+        args: [{ rig: 'full', settings, carried }],
+      });
+      // As long a name as theirs: a shorter one would still fit.
+      const late = 'late'.padEnd(60, 'x');
+      await world.bead(late, 'full', {});
+      await world.untilBead(late, 'it is refused', ({ status }) => status === 'blocked');
+      expect((await world.beadState(late)).reason).toContain('no room for one more bead');
+      // Each that waits may ask again. So many signals make the run long.
+      for (let sent = 0; sent <= limits.signalsPerRun / 2; sent += 100)
+        await Promise.all(
+          Array.from({ length: 100 }, (_, n) =>
+            handle.signal(rigMessages.askSlot, waiting[(sent + n) % waiting.length]),
+          ),
+        );
+      const next = await world.untilRig('full', 'it went on in a new run', ({ runs }) => runs >= 3);
+      expect(next.waiting.length).toBe(waiting.length);
     },
   );
 });

@@ -149,6 +149,12 @@ function toQueue({ s, now }: BeadDraft): void {
   s.reason = `${s.branch ?? 'its branch'} waits for the refinery of rig ${s.rig ?? ''}`;
 }
 
+/** What a person may do about a rig that refuses a place. */
+const refusalFix = ({ rig = '', bead }: BeadState, { full }: SlotRefused): string =>
+  full === true
+    ? `wait until some of them have begun, or give rig ${rig} more agents (heartbead rig set ${rig} --max-agents N), then heartbead retry ${bead}`
+    : `add the rig ${rig} (heartbead rig add), then retry the bead`;
+
 /** One event of the landing. The caller has made sure that the bead has not ended. */
 export function stepLanding(draft: BeadDraft, landing: Landing, event: LandingEvent): void {
   const { s, now } = draft;
@@ -187,7 +193,7 @@ export function stepLanding(draft: BeadDraft, landing: Landing, event: LandingEv
       // A late answer, about a request that the bead has taken back.
       if (landing.slot !== 'asked' || s.cancelling) return;
       landing.slot = 'none';
-      return draft.block(event.refused.reason, `add the rig ${s.rig ?? ''} (heartbead rig add), then retry the bead`);
+      return draft.block(event.refused.reason, refusalFix(s, event.refused));
     case 'enqueued':
       landing.queuedSha = event.sha;
       return;

@@ -12,13 +12,15 @@ import type {
 export type RigEvent =
   /** The clock was looked at. */
   | { type: 'tick' }
-  | { type: 'asked'; request: SlotRequest }
+  /** `full`: there is no room for it (`rigIsFull`); earlier builds took it all the same. */
+  | { type: 'asked'; request: SlotRequest; full?: boolean }
   | { type: 'returned'; end: ReturnSlot }
   | { type: 'progressed'; progress: ProbeProgress }
   /** The bead has its `granted`, or is gone. */
   | { type: 'grantTold'; bead: string; delivered: boolean }
   | { type: 'newsTold'; id: number; delivered: boolean }
-  | { type: 'enqueued'; request: MergeRequest }
+  /** `full`: likewise (`mergeQueueIsFull`). */
+  | { type: 'enqueued'; request: MergeRequest; full?: boolean }
   | { type: 'withdrawn'; withdrawal: Required<WithdrawMerge> }
   | { type: 'mergeStarted'; workflowId: string; sha: string }
   | { type: 'mergeEnded'; workflowId: string; sha: string; outcome: MergeOutcome }

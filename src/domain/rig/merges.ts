@@ -25,7 +25,8 @@ const standAside = (tries: number): number => Math.min(30_000 * 2 ** (tries - 1)
 export class MergeRules {
   constructor(private readonly draft: RigDraft) {}
 
-  enqueued(given: MergeRequest): void {
+  /** @param full there is no room for it. */
+  enqueued(given: MergeRequest, full = false): void {
     const { s, now } = this.draft;
     const request: MergeRequest = { ...given, target: given.target === '' ? (s.settings.base ?? '') : given.target };
     const same = (other: MergeRequest): boolean => other.workflowId === request.workflowId && other.sha === request.sha;
@@ -44,10 +45,10 @@ export class MergeRules {
       this.#finish(older, { outcome: 'error', reason: `${request.sha.slice(0, 12)} has taken its place in the queue` });
     }
     s.queue = s.queue.filter(({ workflowId }) => workflowId !== request.workflowId);
-    if (s.queue.length >= maxQueued)
+    if (full || s.queue.length >= maxQueued)
       return this.#answer(request, {
         outcome: 'error',
-        reason: `the merge queue of rig ${s.rig} is full (${maxQueued}); retry when it has become shorter`,
+        reason: `the merge queue of rig ${s.rig} is full (${s.queue.length}); retry when it has become shorter`,
       });
     s.queue.push({ ...request, queuedAt: now, tries: 0 });
   }

@@ -12,6 +12,18 @@ const compare = (a: number | string, b: number | string): number => (a < b ? -1 
 export const bySlotOrder = (a: SlotRequest, b: SlotRequest): number =>
   compare(a.priority, b.priority) || compare(a.since, b.since) || compare(a.bead, b.bead);
 
+/** Puts a request into its place among others, which are in order. Sorting thousands for each signal takes too long. */
+export function insertRequest(waiting: SlotRequest[], request: SlotRequest): void {
+  let [from, to] = [0, waiting.length];
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    const other = waiting[middle];
+    if (other !== undefined && bySlotOrder(other, request) <= 0) from = middle + 1;
+    else to = middle;
+  }
+  waiting.splice(from, 0, request);
+}
+
 /**
  * A merge that waits gets more urgent: every full hour in the queue counts as one level of priority. So the last
  * becomes the first after at most four hours, and nothing starves behind a stream of urgent work.

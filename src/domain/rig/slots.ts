@@ -1,7 +1,7 @@
 import type { ProbeProgress, ReturnSlot, RigSettings, SlotRequest } from '../../contract/index.js';
 import { breakerAfter } from './breaker.js';
 import type { RigDraft } from './draft.js';
-import { bySlotOrder } from './queue.js';
+import { bySlotOrder, insertRequest } from './queue.js';
 import { StopRules } from './stops.js';
 
 /** Settings whose change may mend what beads have failed by in common. */
@@ -56,9 +56,11 @@ export class SlotRules {
     this.draft.tell(`${(held ?? first)?.bead ?? ''} probes the infrastructure`);
   }
 
-  asked({ retried, ...request }: SlotRequest): void {
+  /** @param full there is no room for it. */
+  asked({ retried, ...request }: SlotRequest, full = false): void {
     const { s } = this.draft;
     if (s.removed) return this.#refuse(request);
+    if (full) return this.#refuseForNow(request);
     this.#take(request);
     // Whoever retries a bead has looked after things: the others need no word of their own.
     if (retried === true) this.#stops.forgive(request.agent ?? 'rig');
@@ -74,13 +76,23 @@ export class SlotRules {
       s.grants[held] = { ...holder, workflowId: request.workflowId, told: false };
       return;
     }
-    s.waiting = [...s.waiting.filter(({ bead }) => bead !== request.bead), request];
+    const waits = s.waiting.findIndex(({ bead }) => bead === request.bead);
+    if (waits !== -1) s.waiting.splice(waits, 1);
+    insertRequest(s.waiting, request);
   }
 
   #refuse({ bead, workflowId }: SlotRequest): void {
     this.draft.say(workflowId, {
       signal: 'slotRefused',
       payload: { bead, reason: `rig ${this.draft.s.rig} is being removed` },
+    });
+  }
+
+  #refuseForNow({ bead, workflowId }: SlotRequest): void {
+    const { rig, waiting } = this.draft.s;
+    this.draft.say(workflowId, {
+      signal: 'slotRefused',
+      payload: { bead, reason: `rig ${rig} has no room for one more bead: ${waiting.length} wait for it`, full: true },
     });
   }
 

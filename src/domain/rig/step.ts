@@ -51,7 +51,6 @@ class RigStep {
     const { s, now } = this.draft;
     this.#apply(event);
     this.#merges.ripen();
-    s.waiting.sort(bySlotOrder);
     s.queue.sort(byMergeOrder(now));
     this.#slots.grant();
     this.#derive();
@@ -64,12 +63,13 @@ class RigStep {
         return;
       case 'renewed':
         s.runs += 1;
+        s.waiting.sort(bySlotOrder);
         return;
       case 'malformed':
         s.malformed += 1;
         return;
       case 'asked':
-        return this.#slots.asked(event.request);
+        return this.#slots.asked(event.request, event.full);
       case 'returned':
         return this.#slots.returned(event.end);
       case 'progressed':
@@ -79,7 +79,7 @@ class RigStep {
       case 'newsTold':
         return this.#newsTold(event.id, event.delivered);
       case 'enqueued':
-        return this.#merges.enqueued(event.request);
+        return this.#merges.enqueued(event.request, event.full);
       case 'withdrawn':
         return this.#merges.withdrawn(event.withdrawal);
       case 'mergeStarted':

@@ -15,6 +15,7 @@ import type {
   SpentMinute,
 } from '../../contract/index.js';
 import type { RigDraft } from './draft.js';
+import { insertRequest } from './queue.js';
 import { counted, minutes } from '../words.js';
 
 const minute = 60_000;
@@ -226,9 +227,8 @@ export class StopRules {
     // Whoever has not heard of its grant waits with the others.
     const back = s.grants.filter(({ told, agent, probe }) => told !== true && !probe && concerns(stop, agent));
     s.grants = s.grants.filter((grant) => !back.includes(grant));
-    s.waiting.push(
-      ...back.map(({ bead, workflowId, priority, since, agent }) => ({ bead, workflowId, priority, since, agent })),
-    );
+    for (const { bead, workflowId, priority, since, agent } of back)
+      insertRequest(s.waiting, { bead, workflowId, priority, since, agent });
   }
 
   #spend({ fruitless, usd }: SlotEnd): void {

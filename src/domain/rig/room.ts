@@ -1,0 +1,46 @@
+/** How much may wait for a rig. @module */
+import type { MergeRequest, RigState, SlotRequest } from '../../contract/index.js';
+
+/**
+ * A rig carries its state into the next run in one payload, and the server refuses payloads over 2 MiB: a rig that came
+ * to hold more could not continue any more. So much is for beads that wait: some 6,900 with ids of ten letters, 3,600
+ * with the longest.
+ */
+const waitingBytes = 768 * 1024;
+/** And so much for merges that wait. What is left is for settings, grants, records and what is still to be told. */
+const queueBytes = 640 * 1024;
+/** Of a request as JSON, besides its names: measured 73. */
+const besideNames = 80;
+/** Of a queued merge as JSON, besides its texts: measured 190, with a commit of 40 characters. */
+const besideTexts = 220;
+/** So few are never too many, whatever their names: each of the three has at most 255 characters. */
+const alwaysFit = { waiting: 800, queue: 200 };
+/** Names are ASCII; of a title each character may have up to three bytes. */
+const mostBytesOfLetter = 3;
+
+const slotBytes = ({ bead, workflowId, agent = '' }: SlotRequest): number =>
+  besideNames + bead.length + workflowId.length + agent.length;
+
+const mergeBytes = (merge: MergeRequest & { lastReason?: string }): number => {
+  const { item, workflowId, branch, target, title, lastReason = '' } = merge;
+  const names = item.length + workflowId.length + branch.length + target.length;
+  return besideTexts + names + mostBytesOfLetter * (title.length + lastReason.length);
+};
+
+/** @returns whether there is no room for one more bead that waits. One that has its place keeps it. */
+export function rigIsFull({ waiting, grants }: Pick<RigState, 'waiting' | 'grants'>, request: SlotRequest): boolean {
+  if (waiting.length < alwaysFit.waiting) return false;
+  let bytes = slotBytes(request);
+  for (const other of waiting) bytes += slotBytes(other);
+  if (bytes <= waitingBytes) return false;
+  const same = ({ bead }: SlotRequest): boolean => bead === request.bead;
+  return !waiting.some(same) && !grants.some(same);
+}
+
+/** @returns whether there is no room for one more merge that waits. One that has its place, or an older one, keeps it. */
+export function mergeQueueIsFull({ queue }: Pick<RigState, 'queue'>, request: MergeRequest): boolean {
+  if (queue.length < alwaysFit.queue) return false;
+  let bytes = mergeBytes(request);
+  for (const other of queue) bytes += mergeBytes(other);
+  return bytes > queueBytes && !queue.some(({ workflowId }) => workflowId === request.workflowId);
+}
