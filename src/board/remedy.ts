@@ -9,8 +9,11 @@ export function remedyOf({ fix }: Pick<Problem, 'fix'>): Remedy {
   const [program, verb, a = '', b = '', c = ''] = fix.split(' ');
   if (program !== 'heartbead' || a === '') return { do: 'type', command: fix, label: fix };
   switch (verb) {
-    case 'retry':
     case 'approve':
+      // A signature is made where the key is, and that is not here.
+      if (b === '--key') return { do: 'type', command: fix, label: fix };
+      return { do: verb, bead: a, label: 'Approve' };
+    case 'retry':
     case 'resume':
       return { do: verb, bead: a, label: verb[0]?.toUpperCase() + verb.slice(1) };
     case 'nudge':

@@ -146,9 +146,13 @@ export class BeadClient {
     return this.#update(bead, messages.resume, {});
   }
 
-  /** Lets the verified work be merged. @returns the bead's sentence. */
-  approve(bead: string, by?: string): Promise<string> {
-    return this.#update(bead, messages.approve, by === undefined ? {} : { by });
+  /**
+   * Lets the verified work be merged.
+   * @param signature by an approver's key, over `beadApprovalText`; needed where the rig has approvers.
+   * @returns the bead's sentence.
+   */
+  approve(bead: string, by?: string, signature?: string): Promise<string> {
+    return this.#update(bead, messages.approve, { by, signature });
   }
 
   /** Sends the work back with advice. @param by who asks. @returns the bead's sentence. */

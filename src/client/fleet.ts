@@ -11,11 +11,11 @@ import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/commo
 import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId, searchAttributes } from '../contract/index.js';
 import type {
   AddBead,
+  ConfigureRig,
   ConvoySpec,
   ConvoyView,
   RemoveBead,
   RemoveRig,
-  RigChange,
   RigSettings,
   RigView,
 } from '../contract/index.js';
@@ -120,7 +120,7 @@ export class FleetClient {
     );
   }
 
-  configureRig = (rig: string, change: RigChange): Promise<string> =>
+  configureRig = (rig: string, change: ConfigureRig): Promise<string> =>
     this.#update('rig', rig, rigMessages.configure, change);
   pauseRig = (rig: string): Promise<string> => this.#update('rig', rig, rigMessages.pause, {});
   resumeRig = (rig: string): Promise<string> => this.#update('rig', rig, rigMessages.resume, {});

@@ -6,7 +6,15 @@ import { beadWorkflowId } from './names.js';
 import { branchProblem, shaProblem } from './problems.js';
 import { clip, limits } from './limits.js';
 import type { BeadReport } from './convoy.js';
-import type { MergeRequest, ProbeProgress, ReturnSlot, SlotEnd, SlotRequest, WithdrawMerge } from './rig.js';
+import type {
+  MergeRequest,
+  ProbeProgress,
+  ReturnSlot,
+  SignedApproval,
+  SlotEnd,
+  SlotRequest,
+  WithdrawMerge,
+} from './rig.js';
 import { beadStatuses, outcomes } from './types.js';
 import type { Decided } from './types.js';
 
@@ -72,6 +80,13 @@ export function readProbeProgress(payload: unknown): Decided<ProbeProgress> | st
     : 'not the progress of a bead';
 }
 
+/** A signature that is none at all is as good as absent; whether it holds is the rig's to say. */
+function signedApproval(p: Record<string, unknown> | undefined): SignedApproval | undefined {
+  const { signature, found } = p ?? {};
+  if (typeof signature !== 'string' || signature.length > limits.signatureChars) return undefined;
+  return { signature, found: typeof found === 'string' && shaProblem(found) === undefined ? found : undefined };
+}
+
 /** Reads an `enqueueMerge` signal. An empty target is the rig's base. */
 export function readMergeRequest(payload: unknown): Decided<MergeRequest> | string {
   const p = record(payload);
@@ -91,6 +106,7 @@ export function readMergeRequest(payload: unknown): Decided<MergeRequest> | stri
     priority: priorityOf(p['priority']),
     since: instant(p['since']) ? p['since'] : 0,
     title: clip(typeof p['title'] === 'string' ? p['title'] : p['item'], limits.titleChars),
+    approval: signedApproval(record(p['approval'])),
   };
 }
 

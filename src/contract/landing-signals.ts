@@ -30,6 +30,9 @@ export function readSlotRefused(payload: unknown): SlotRefused | string {
   return { bead: p['bead'], reason: clip(p['reason'], 500), full: p['full'] === true };
 }
 
+const keysOf = (value: unknown): string[] | undefined =>
+  Array.isArray(value) && value.every((key) => typeof key === 'string') ? value : undefined;
+
 /** Reads a `mergeEnded` signal, likewise. @returns the answer, or what is wrong with it as text. */
 export function readMergeEnded(payload: unknown): MergeEnded | string {
   const p = record(payload);
@@ -57,6 +60,7 @@ export function readMergeEnded(payload: unknown): MergeEnded | string {
         result: {
           ...(result as unknown as { outcome: 'error' }),
           reason: clip(String(result['reason'] ?? 'no reason given')),
+          approvers: keysOf(result['approvers']),
         } as MergeEnded['result'],
       };
     default:

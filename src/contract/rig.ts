@@ -50,6 +50,11 @@ export interface RigSettings extends Workspace {
   strategy: MergeStrategy;
   /** Whether a person must approve each bead before it is merged. */
   approval: boolean;
+  /**
+   * Public keys (`ssh-ed25519 AAAA…`), by one of which an approval has to be signed. Once there are some, a change of
+   * them is signed by one of them, too.
+   */
+  approvers?: string[];
   clocks?: Partial<Clocks>;
   budgets?: Partial<Budgets>;
   /** So many paid starts within an hour may lead to no verified work; then the rig starts no more. */
@@ -146,6 +151,15 @@ export interface MergeRequest {
   priority: number;
   since: number;
   title: string;
+  /** Where a person has signed the approval. */
+  approval?: SignedApproval;
+}
+
+/** A signature of OpenSSH over what `beadApprovalText` says. */
+export interface SignedApproval {
+  signature: string;
+  /** The commit of the target that had the work already when it was approved. */
+  found?: string;
 }
 
 /** One entry of the merge queue, as the rig keeps it. */
@@ -179,7 +193,8 @@ export type MergeOutcome =
   | { outcome: 'changes_requested'; url: string; text: string }
   /** The target moved again and again, or the remote refuses the push; `retry` says whether trying again can help. */
   | { outcome: 'push_rejected'; reason: string; retry: boolean }
-  | { outcome: 'error'; reason: string };
+  /** `approvers`: it lacks the approval of one of these keys, and nothing else. */
+  | { outcome: 'error'; reason: string; approvers?: string[] };
 
 export interface MergeInput {
   rig: string;
@@ -342,6 +357,8 @@ export interface SlotRefused {
 }
 /** Payload of the `configure` update. Absent keys stay as they are. */
 export type RigChange = { [K in keyof RigSettings]?: RigSettings[K] | null };
+/** What the update takes: `signature` is that of a present approver, where approvers change. */
+export type ConfigureRig = RigChange & { signature?: string };
 /** Bead or convoy → rig. `workflowId` is where the answer goes; the bead's own when absent. */
 export interface WithdrawMerge {
   item: string;

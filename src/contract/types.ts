@@ -3,6 +3,7 @@
  * instants are milliseconds since the epoch, of the workflow's clock unless it says otherwise.
  * @module
  */
+import type { SignedApproval } from './rig.js';
 
 /**
  * Every field of T, also those that may be undefined. A reader of foreign data that answers with this type does not
@@ -557,6 +558,10 @@ export interface Landing {
   approval: boolean;
   /** The commit a person has approved. */
   approvedSha?: string;
+  /** By which keys the rig wants approvals signed, as far as the bead knows. */
+  approvers?: string[];
+  /** How the approval of `approvedSha` is signed. */
+  signed?: SignedApproval;
   /** A commit of the target that has the work without the refinery; whoever approves from then on knows of it. */
   foreignSha?: string;
   /** The rig has this commit in its merge queue. */

@@ -3,6 +3,7 @@ export * from './clocks.js';
 export * from './measures.js';
 export * from './run-length.js';
 export * from './words.js';
+export * from './approval/index.js';
 export * from './bead/accounts.js';
 export * from './bead/deadline.js';
 export * from './bead/effects.js';

@@ -36,6 +36,7 @@ import {
 import type { BeadInput, BeadResult, BeadState, BeadView } from '../contract/index.js';
 import {
   approveProblem,
+  approverOf,
   beadEffects,
   beadInputProblem,
   beadMeasures,
@@ -382,12 +383,21 @@ class Bead implements AttemptOwner {
     );
     listener.update(
       approveUpdate,
-      'Approve the work at its verified commit, so that it is merged: {"by": "…"}.',
-      () => approveProblem(this.state),
+      'Approve the work at its verified commit, so that it is merged: {"by": "…", "signature": "…"}. Where the rig has approvers, one of them signs: `heartbead approve BEAD --key FILE`.',
+      // From a form in the Web UI it may come without anything.
+      (given) =>
+        approveProblem(
+          this.state,
+          (given as { signature?: unknown } | null | undefined)?.signature,
+          workflowInfo().namespace,
+        ),
       (given) => {
         // From a form in the Web UI it may come without anything.
         const by: unknown = (given as { by?: unknown } | null | undefined)?.by;
-        this.apply({ type: 'approve', by: typeof by === 'string' && by.trim() !== '' ? clip(by, 100) : 'an operator' });
+        const name = typeof by === 'string' && by.trim() !== '' ? clip(by, 100) : 'an operator';
+        const signature = given?.signature ?? undefined;
+        const key = signature && approverOf(this.state, signature, workflowInfo().namespace);
+        this.apply({ type: 'approve', by: key === undefined ? name : `${name}, with the key ${key}`, signature });
         return { text: `approved at ${this.state.sha?.slice(0, 12) ?? ''}; it is in the merge queue` };
       },
     );

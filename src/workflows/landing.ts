@@ -5,7 +5,7 @@
 import { getExternalWorkflowHandle, isCancellation, log, workflowInfo } from '@temporalio/workflow';
 import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId } from '../contract/index.js';
 import type { BeadReport, BeadState, MergeRequest, ProbeProgress, ReturnSlot, SlotRequest } from '../contract/index.js';
-import { slotRequest, slotReturn } from '../domain/index.js';
+import { landsOn, slotRequest, slotReturn } from '../domain/index.js';
 import type { BeadEvent, RigWord } from '../domain/index.js';
 
 /** Says one word to the rig; a rig that is gone is an event of its own, never an endless wait. */
@@ -35,10 +35,11 @@ export async function tellRig(state: BeadState, word: RigWord, apply: (event: Be
           workflowId,
           branch: state.branch ?? '',
           sha,
-          target: state.landing?.target ?? state.base ?? '',
+          target: landsOn(state),
           priority: state.priority,
           since: state.createdAt,
           title: state.title,
+          approval: state.landing?.signed,
         });
       }
       case 'withdraw':

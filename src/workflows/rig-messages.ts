@@ -1,11 +1,11 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import { rigMessages } from '../contract/index.js';
 import type {
+  ConfigureRig,
   MergeRequest,
   ProbeProgress,
   RemoveRig,
   ReturnSlot,
-  RigChange,
   RigView,
   SlotRequest,
   WithdrawMerge,
@@ -18,7 +18,7 @@ export const probeProgressSignal = defineSignal<[ProbeProgress]>(rigMessages.pro
 export const enqueueMergeSignal = defineSignal<[MergeRequest]>(rigMessages.enqueueMerge);
 export const withdrawMergeSignal = defineSignal<[WithdrawMerge]>(rigMessages.withdrawMerge);
 export const rigStateQuery = defineQuery<RigView>(rigMessages.state);
-export const configureUpdate = defineUpdate<UpdateAnswer, [RigChange]>(rigMessages.configure);
+export const configureUpdate = defineUpdate<UpdateAnswer, [ConfigureRig]>(rigMessages.configure);
 export const pauseRigUpdate = defineUpdate<UpdateAnswer, [Nothing]>(rigMessages.pause);
 export const resumeRigUpdate = defineUpdate<UpdateAnswer, [Nothing]>(rigMessages.resume);
 export const removeRigUpdate = defineUpdate<UpdateAnswer, [RemoveRig]>(rigMessages.remove);

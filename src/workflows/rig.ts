@@ -19,6 +19,7 @@ import {
   proxyActivities,
   setHandler,
   sleep,
+  workflowInfo,
 } from '@temporalio/workflow';
 import {
   clip,
@@ -55,6 +56,7 @@ import {
   rigPanel,
   rigStatus,
   stepRig,
+  unapproved,
 } from '../domain/index.js';
 import { checksOf, workspaceOf } from '../domain/rig/settings.js';
 import type { MergeUnderWay, RigEffect, RigEvent, RigRun, RunLength } from '../domain/index.js';
@@ -196,13 +198,24 @@ class Rig {
     const scope = new CancellationScope();
     const key = mergeKey(merge);
     const { settings, rig } = this.state;
-    const { item, workflowId, branch, sha, target, priority, since, title, withdrawn } = merge;
+    const { item, workflowId, branch, sha, target, priority, since, title, approval, withdrawn } = merge;
+    // Here, where the keys are those of this moment: what was queued before there were any is held against them, too.
+    const refused =
+      withdrawn === true
+        ? undefined
+        : unapproved(
+            settings.approvers ?? [],
+            `an approver of rig ${rig}`,
+            { namespace: workflowInfo().namespace, rig },
+            merge,
+          );
+    if (refused !== undefined) return this.apply({ type: 'mergeEnded', workflowId, sha, outcome: refused });
     this.#merges.set(key, { key, scope, withdrawn: withdrawn === true, strategy: merge.strategy });
     try {
       const input = {
         rig,
         repo: settings.repo,
-        request: { item, workflowId, branch, sha, target, priority, since, title },
+        request: { item, workflowId, branch, sha, target, priority, since, title, approval },
         strategy: merge.strategy,
         checks: checksOf(settings),
         workspace: workspaceOf(settings),
@@ -306,9 +319,9 @@ class Rig {
     const listener = this.#listener;
     listener.update(
       configureUpdate,
-      'Change settings: {"maxAgents": 3, "checks": […], "base": null, …}. What is absent stays; null takes an optional one away.',
-      (change) => configureProblem(this.state, change),
-      (change) => {
+      'Change settings: {"maxAgents": 3, "checks": […], "base": null, …}. What is absent stays; null takes an optional one away. A change of approvers carries the "signature" of a present one.',
+      (change) => configureProblem(this.state, change, workflowInfo().namespace),
+      ({ signature: _, ...change }) => {
         const { version } = this.state;
         this.apply({ type: 'configured', change });
         return {

@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { approversText, beadApprovalText } from '../../src/domain/index.js';
+import { ApproverKeys } from '../support/approver-keys.js';
 import { useWorld } from './support/use-world.js';
 
 const world = useWorld();
@@ -40,5 +42,53 @@ describe('from a form in the Web UI, where anything may be typed', () => {
       '2h',
     );
     expect(again.used.reworkRounds).toBe(1);
+  });
+});
+
+describe('a rig with approvers', () => {
+  const keys = new ApproverKeys();
+  afterAll(() => keys.remove());
+  const refusal = (words: RegExp): object => ({ cause: { message: expect.stringMatching(words) as string } });
+
+  it('merges what one of them has signed, and nothing that others approve or put into its queue', async () => {
+    const town = await world.town({ agent: { works: '2m' }, beatStep: '30s' });
+    const approvers = [keys.public('ada')];
+    const rig = await town.rig('signed', { approval: true, approvers });
+    const bead = await town.sling({ rig: 'signed' });
+    const view = await bead.until('waits for approval', ({ wait }) => wait?.for === 'approval', '2h');
+    await expect(bead.update('approve', { by: 'an agent' })).rejects.toMatchObject(refusal(/by key only/));
+    await expect(rig.update('configure', { approvers: null, approval: false })).rejects.toMatchObject(
+      refusal(/changed by one of them/),
+    );
+
+    // Whoever reaches the server speaks to the rig as the bead does.
+    await town.signalWorkflow('rig-signed', 'enqueueMerge', {
+      item: bead.id,
+      workflowId: bead.workflowId,
+      branch: view.branch,
+      sha: view.sha,
+      target: 'main',
+    });
+    await town.settle();
+    expect((await rig.state()).notMerged).toMatchObject([
+      { outcome: 'error', reason: expect.stringMatching(/there is no signature/) as string },
+    ]);
+
+    // A key that is none of the rig's own: the bead asks again.
+    const text = beadApprovalText(view, 'default');
+    await bead.update('approve', { by: 'Mallory', signature: await keys.sign('mallory', text) });
+    const again = await bead.until('is refused', ({ reason }) => reason.includes('its key is SHA256:'), '1h');
+    expect([again.wait?.for, again.landing?.signed]).toEqual(['approval', undefined]);
+    expect(town.refinery.merges).toEqual([]);
+
+    await bead.update('approve', { by: 'Ada', signature: await keys.sign('ada', text) });
+    const closed = await bead.untilEnded('1h');
+    expect([closed.status, town.refinery.merges.length]).toEqual(['closed', 1]);
+
+    const { version } = await rig.state();
+    const wanted = [keys.public('grace')];
+    const signature = await keys.sign('ada', approversText({ namespace: 'default', rig: 'signed' }, version, wanted));
+    await rig.update('configure', { approvers: wanted, signature });
+    expect((await rig.state()).settings).toMatchObject({ approvers: wanted, approval: true });
   });
 });

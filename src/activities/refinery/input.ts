@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { limits, mergeStrategies } from '../../contract/index.js';
-import type { Check, EnsureBranchInput, MergeInput, MergeRequest, RefineryActivities } from '../../contract/index.js';
+import type {
+  Check,
+  EnsureBranchInput,
+  MergeInput,
+  MergeRequest,
+  RefineryActivities,
+  SignedApproval,
+} from '../../contract/index.js';
 import { branch, repo, sha, timeLimit, variableName, workspace } from '../../edge/schemas.js';
 import type { Fields } from '../../edge/schemas.js';
 import { inputReader } from '../read-input.js';
@@ -21,6 +28,11 @@ const check: z.ZodType<Check> = z.object({
   timeout: timeLimit,
 } satisfies Fields<Check>);
 
+const signedApproval: z.ZodType<SignedApproval> = z.object({
+  signature: z.string().max(limits.signatureChars),
+  found: sha.optional(),
+} satisfies Fields<SignedApproval>);
+
 const request: z.ZodType<MergeRequest> = z.object({
   // `convoy-` and a convoy's id, at the longest.
   item: name(limits.beadIdChars + 20),
@@ -32,6 +44,7 @@ const request: z.ZodType<MergeRequest> = z.object({
   priority: z.number(),
   since: z.number(),
   title: z.string().max(limits.titleChars * 2),
+  approval: signedApproval.optional(),
 } satisfies Fields<MergeRequest>);
 
 const merge: z.ZodType<MergeInput> = z.object({

@@ -12,12 +12,14 @@ import {
   tellWithdrawn,
 } from '../../git/merge/index.js';
 import type { MergeContext, MergeStep, PullRequests } from '../../git/merge/index.js';
+import { unapproved } from '../../domain/approval/index.js';
 import { checksIn, returnPorts, takePorts } from '../../host/index.js';
 import type { Tracer } from '../../traces/tracer.js';
 import { copyFiles } from '../workspace-files.js';
 import { CheckLog } from './check-log.js';
 import { outcomeOf } from './failures.js';
 import { readInput } from './input.js';
+import { approversHere } from './approvers.js';
 import { KeyedLock } from './keyed-lock.js';
 import { MergeBeats } from './merge-beats.js';
 import { endChecks } from './run-check.js';
@@ -58,6 +60,9 @@ export function makeMerge(deps: RefineryDeps): RefineryActivities['merge'] {
     const input = readInput('merge', given);
     const { cancellationSignal: signal } = Context.current();
     const { item } = input.request;
+    // What the server says of a rig is the word of everybody who reaches it; the file is this host's own.
+    const refused = input.withdrawn === true ? undefined : refusedHere(deps.home, input);
+    if (refused !== undefined) return refused;
     const scratch = join(refineryFolder(deps.home), input.rig, item);
     const beats = new MergeBeats({ host: deps.hostId, item });
     let pushing = false;
@@ -91,6 +96,12 @@ export function makeMerge(deps: RefineryDeps): RefineryActivities['merge'] {
       beats.end();
     }
   };
+}
+
+/** @returns how an item ends that no approver of this host has signed, or undefined. */
+function refusedHere(home: string, { rig, request }: MergeInput): MergeOutcome | undefined {
+  const { namespace } = Context.current().info;
+  return unapproved(approversHere(home), `an approver of the refinery's host`, { namespace, rig }, request);
 }
 
 /** One merge of one item, with its log. */

@@ -106,7 +106,7 @@ function ActionRow({ page, actions }: { page: Bead; actions: Actions }): JSX.Ele
   const { bead, refusals, problems } = page;
   const shell = useShell();
   const act = useAct();
-  const offered = refusals.approve === undefined;
+  const reviewed = refusals['request-changes'] === undefined;
   const helps = new Set(problems.map(({ remedy }) => remedy.do));
   return (
     <div class="row wrap actions" role="group" aria-label="actions">
@@ -123,8 +123,8 @@ function ActionRow({ page, actions }: { page: Bead; actions: Actions }): JSX.Ele
         onPress={actions.retry}
         keys="r"
       />
-      {offered && <Button label="Approve" kind="main" onPress={actions.approve} keys="a" />}
-      {offered && (
+      {reviewed && <Button label="Approve" kind="main" off={refusals.approve} onPress={actions.approve} keys="a" />}
+      {reviewed && (
         <Button
           label="Request changes …"
           onPress={() =>

@@ -3,6 +3,7 @@ import type { MergeAtWork } from '../../client/fleet.js';
 import type { AgentCell, RigView, SavePolicy, Saves } from '../../contract/index.js';
 import { defaultStartsPerHour, heldBy, inForce, spentOf, stopText } from '../../domain/rig/stops.js';
 import { counted, minutes } from '../../domain/words.js';
+import { fingerprint } from '../../domain/approval/ssh-signature.js';
 import { rigVerdict } from '../../domain/rig/panel.js';
 import { oneLine, shortSha, table } from './format.js';
 
@@ -19,6 +20,11 @@ function reachWords(network: readonly string[] | undefined): string {
   return `; in it they reach their provider${hosts} and nothing else`;
 }
 
+function approvalWords({ approval, approvers = [] }: RigView['settings']): string {
+  if (approvers.length > 0) return `, approval signed by one of ${counted(approvers.length, 'key')}`;
+  return approval ? ', approval by a person' : '';
+}
+
 /**
  * @param now by the reader's clock: a rig that has nothing to do answers with the instant of its last event.
  * @returns the settings and the state of a rig as text.
@@ -29,7 +35,7 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
     `${c.bold(view.rig)}  ${rigVerdict(view)}`,
     `repository ${s.repo}${s.base === undefined ? '' : `, base ${s.base}`}`,
     `settings version ${view.version}: agent ${s.agent.adapter}, at most ${s.maxAgents} agents, strategy ` +
-      `${s.strategy}${s.approval ? ', approval by a person' : ''}, ` +
+      `${s.strategy}${approvalWords(s)}, ` +
       (s.checks.length === 0 ? 'no checks' : `checks ${s.checks.map(({ name }) => name).join(', ')}`),
     ...((s.setup?.length ?? 0) + (s.copy?.length ?? 0) === 0
       ? []
@@ -41,6 +47,7 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
             ].join(', '),
         ]),
   ];
+  for (const key of s.approvers ?? []) lines.push(`approver ${fingerprint(key)}  ${oneLine(key, 200)}`);
   lines.push(`agents run ${askedWords(s.agent.cell)}${reachWords(s.agent.network)}`);
   lines.push(`limits of an hour: ${spendLimits(view, now)}`);
   for (const stop of (view.stops ?? []).filter(inForce))

@@ -1,13 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { basename, isAbsolute, normalize, resolve } from 'node:path';
 import { z } from 'zod';
 import type { FleetClient } from '../../client/fleet.js';
 import type { Check, CopiedFile, RigChange, RigSettings, Saves, SetupStep } from '../../contract/index.js';
 import { savePolicies } from '../../contract/index.js';
-import { rigNameProblem, rigSettingsProblem } from '../../domain/index.js';
+import { approversText, keyProblem, rigNameProblem, rigSettingsProblem } from '../../domain/index.js';
 import { agentSpec } from '../../operator/agent-spec.js';
 import { wholeNumber } from '../args.js';
 import { durationOf } from '../duration.js';
 import { exitCodes, usageError } from '../exit.js';
+import { sshSign } from '../../operator/ssh-sign.js';
+import type { Context } from '../context.js';
 import type { Verb } from '../program.js';
 import { elsewhereNotes, requireLandable } from '../../operator/local-repository.js';
 import { namedRepository } from '../../operator/repo.js';
@@ -99,6 +102,12 @@ const settings = {
   ),
   strategy,
   approval: option('--approval', 'a person approves each bead before it is merged', z.boolean().optional()),
+  approver: repeatable(
+    '--approver <key>',
+    'an ed25519 public key of OpenSSH, or its file: approvals are signed by one of these keys ' +
+      '(`heartbead approve --key`), and so are changes of them; "" takes all away',
+    z.array(z.string()).optional(),
+  ),
   noApproval: option('--no-approval', 'no approval', z.boolean().optional()),
   clock,
 };
@@ -161,8 +170,36 @@ function portsOf(text: string | undefined): RigChange['ports'] {
   return { base: Number(base), count: Number(count) };
 }
 
+/** Keys, or files that have one; one that is empty takes all away. @throws CliError (usage) */
+function approversOf(given: string[] | undefined): string[] | null | undefined {
+  const keys = given
+    ?.filter((key) => key !== '')
+    .map((key) => (keyProblem(key) === undefined ? key.trim() : keyIn(key)));
+  return keys?.length === 0 ? null : keys;
+}
+
+function keyIn(file: string): string {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw usageError(
+      `--approver ${JSON.stringify(file)} is neither an ed25519 public key nor a file that can be read ` +
+        `(${(error as NodeJS.ErrnoException).code ?? String(error)})`,
+      'give ~/.ssh/id_ed25519.pub, or make a key by `ssh-keygen -t ed25519`',
+    );
+  }
+  if (keyProblem(text) === undefined) return text;
+  // Its text is not told: it may be a private key.
+  throw usageError(
+    `${file} is no ed25519 public key of OpenSSH`,
+    'give the .pub file of a key that `ssh-keygen -t ed25519` has made',
+  );
+}
+
 /** The settings that were given, as a change. */
 function changeOf(given: Settings, verb: string): RigChange {
+  const approvers = approversOf(given.approver);
   return definedOnly({
     base: given.base === undefined ? undefined : given.base === '' ? null : given.base,
     agent: given.agent === undefined && given.command === undefined ? undefined : agentSpec(given, `rig ${verb}`),
@@ -175,7 +212,8 @@ function changeOf(given: Settings, verb: string): RigChange {
     allowPush: given.allowPush,
     ports: portsOf(given.portBase),
     strategy: given.strategy,
-    approval: given.approval,
+    approval: given.approval ?? ((approvers?.length ?? 0) > 0 ? true : undefined),
+    approvers,
     clocks: given.clock,
     startsPerHour: given.startLimit,
     usdPerHour: given.spendLimit === 0 ? null : given.spendLimit,
@@ -201,7 +239,7 @@ const add = verb({
   options: { repo: option('--repo <url>', 'the repository', z.string().optional()), ...settings, taskQueue },
   run: async (context, [rig], { taskQueue: queue, ...given }) => {
     if (given.repo === undefined) throw usageError('a rig needs a repository', 'give --repo URL');
-    const { clocks, base, usdPerHour, ports, ...change } = changeOf(given, 'add');
+    const { clocks, base, usdPerHour, ports, approvers, ...change } = changeOf(given, 'add');
     const { repo, local } = await namedRepository(given.repo, process.cwd());
     const landing = given.strategy ?? 'merge';
     if (local !== undefined) requireLandable(local, landing, base ?? undefined);
@@ -219,6 +257,7 @@ const add = verb({
       clocks: clocks ?? undefined,
       usdPerHour: usdPerHour ?? undefined,
       ports: ports ?? undefined,
+      approvers: approvers ?? undefined,
     };
     const problem = rigSettingsProblem(all);
     if (problem !== undefined) throw usageError(problem, 'see `heartbead rig add --help`');
@@ -229,16 +268,37 @@ const add = verb({
   },
 });
 
+/** Signs the approvers that a rig gets, in place of those that it has. */
+async function signedChange(context: Context, rig: string, { approvers }: RigChange, key: string): Promise<string> {
+  if (approvers === undefined)
+    throw usageError(
+      '--key signs a change of approvers, and none is given',
+      'give --approver with each key, or leave it',
+    );
+  const [town, fleet] = await Promise.all([context.town(), context.fleet()]);
+  const { version } = await fleet.rig(rig);
+  return sshSign(
+    key,
+    approversText({ namespace: town.client.options.namespace, rig }, version, approvers ?? undefined),
+  );
+}
+
 const set = verb({
   name: 'set',
   description: 'change settings; they apply to the next attempt and the next merge',
   arguments: [name],
-  options: { repo: option('--repo <url>', 'another repository', z.string().optional()), ...settings },
-  run: async (context, [rig], given) => {
+  options: {
+    repo: option('--repo <url>', 'another repository', z.string().optional()),
+    ...settings,
+    key: option('--key <file>', 'the key of a present approver, where approvers change', z.string().min(1).optional()),
+  },
+  run: async (context, [rig], { key, ...given }) => {
     const change = definedOnly<RigChange>({ ...changeOf(given, 'set'), repo: await changedRepo(given) });
     if (Object.keys(change).length === 0)
       throw usageError('nothing is to be changed', 'see `heartbead rig set --help`');
-    const text = await (await context.fleet()).configureRig(rig, change);
+    const fleet = await context.fleet();
+    const signature = key === undefined ? undefined : await signedChange(context, rig, change, key);
+    const text = await fleet.configureRig(rig, { ...change, signature });
     context.print({ rig, text }, text);
     return exitCodes.fine;
   },

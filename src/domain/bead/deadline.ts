@@ -1,5 +1,6 @@
 import { isFinal } from '../../contract/index.js';
 import type { BeadState, CurrentAttempt, Deadline } from '../../contract/index.js';
+import { needsKey } from '../approval/needs-key.js';
 
 /**
  * Since when the agent has shown no progress: its last sign, or its spawn; pauses are taken out. Undefined before the
@@ -157,7 +158,9 @@ function wantedBy(state: BeadState): string {
     case 'grant':
       return `rig ${state.rig ?? ''}, to grant an agent`;
     case 'approval':
-      return 'a person: heartbead approve, or heartbead request-changes';
+      return needsKey(state)
+        ? 'an approver with a key: heartbead approve --key FILE, or heartbead request-changes'
+        : 'a person: heartbead approve, or heartbead request-changes';
     case 'merge':
       return state.cancelling
         ? 'the refinery, to say whether it had merged already'

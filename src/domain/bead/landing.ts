@@ -17,6 +17,7 @@ import type {
   SlotRefused,
   SlotRequest,
 } from '../../contract/index.js';
+import { needsKey } from '../approval/needs-key.js';
 import { mergeBudgets, mergeClocks } from '../clocks.js';
 import type { BeadDraft } from './draft.js';
 import { workspaceOf } from '../rig/settings.js';
@@ -33,7 +34,7 @@ export type LandingEvent =
   | { type: 'enqueued'; sha: string }
   | { type: 'withdrawTold' }
   | { type: 'mergeEnded'; ended: MergeEnded }
-  | { type: 'approve'; by: string }
+  | { type: 'approve'; by: string; signature?: string | undefined }
   | { type: 'requestChanges'; feedback: string }
   /** After a retry by a person: the verified work that could not be merged goes back into the queue. */
   | { type: 'offeredAgain' };
@@ -135,7 +136,8 @@ export function beginLanding(
   delete landing.toRework;
   draft.tell(`verified on the remote: ${evidence.branch} at ${evidence.sha.slice(0, 12)}, ${evidence.ahead} ahead`);
   if (landing.approval && landing.approvedSha !== evidence.sha) {
-    s.wait = { for: 'approval', since: now, text: 'a person has to approve the work before it is merged' };
+    const who = needsKey(s) ? 'an approver has to sign the work' : 'a person has to approve the work';
+    s.wait = { for: 'approval', since: now, text: `${who} before it is merged` };
     s.reason = `${evidence.branch} at ${evidence.sha.slice(0, 12)} waits for approval`;
     s.attention = 'approval';
     return;
@@ -174,6 +176,7 @@ export function stepLanding(draft: BeadDraft, landing: Landing, event: LandingEv
       landing.slot = 'held';
       landing.version = event.grant.version;
       landing.approval = event.grant.settings.approval;
+      landing.approvers = event.grant.settings.approvers;
       landing.ahead = event.grant.ahead;
       applySettings(s, event.grant);
       if (s.wait?.for === 'grant') delete s.wait;
@@ -203,6 +206,8 @@ export function stepLanding(draft: BeadDraft, landing: Landing, event: LandingEv
     case 'approve':
       if (s.wait?.for !== 'approval' || s.sha === undefined) return;
       landing.approvedSha = s.sha;
+      landing.signed =
+        event.signature === undefined ? undefined : { signature: event.signature, found: landing.foreignSha };
       draft.tell(`approved by ${event.by}`);
       return toQueue(draft);
     case 'requestChanges':
@@ -243,6 +248,7 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
       // What was approved was a merge by the refinery; that it is there already is news to whoever approved.
       landing.foreignSha = result.sha;
       delete landing.approvedSha;
+      delete landing.signed;
       const where = `${result.target} has it already as ${result.sha.slice(0, 12)}, and not by the refinery`;
       s.wait = { for: 'approval', since: draft.now, text: `${where}: a person has to say that it may stay` };
       s.reason = `${where} (its agent, or somebody else, pushed or merged it): look at it, then approve the bead, or mend the branch and request changes`;
@@ -261,6 +267,17 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
     );
   }
   if (s.cancelling) return draft.finish('cancelled', 'cancelled by an operator before its merge; its branch is kept');
+  if (result.outcome === 'error' && result.approvers !== undefined) {
+    // The keys may be newer than the bead's grant: from now on it asks for one of these.
+    landing.approval = true;
+    landing.approvers = result.approvers;
+    delete landing.approvedSha;
+    delete landing.signed;
+    s.wait = { for: 'approval', since: draft.now, text: 'an approver has to sign the work before it is merged' };
+    s.reason = result.reason;
+    s.attention = 'approval';
+    return draft.tell(`not merged: ${result.reason}`);
+  }
   delete s.wait;
   switch (result.outcome) {
     case 'conflict': {
@@ -327,6 +344,7 @@ function rework(draft: BeadDraft, landing: Landing, why: string, advice: string)
   if (s.sha !== undefined && last !== undefined)
     s.checkpoint = { sha: s.sha, ref: attemptRefs.branchRef(s.bead, last.id), wip: false };
   delete landing.approvedSha;
+  delete landing.signed;
   landing.toRework = true;
   draft.tell(`rework ${s.used.reworkRounds}: ${why}`);
   s.messages = [

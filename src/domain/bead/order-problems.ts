@@ -1,6 +1,7 @@
 /** Why an order of an operator makes no sense to a bead now. @module */
 import { isFinal, limits, nulProblem } from '../../contract/index.js';
 import type { BeadState } from '../../contract/index.js';
+import { signedApprovalProblem } from '../approval/approval.js';
 
 /** @returns why a bead takes no orders any more, or undefined. */
 export function orderProblem(s: BeadState): string | undefined {
@@ -40,12 +41,19 @@ export function retryBeadProblem(s: BeadState, now: boolean): string | undefined
     : `the bead is ${s.status}; there is nothing to retry`;
 }
 
-export const approveProblem = (s: BeadState): string | undefined =>
+export const reviewProblem = (s: BeadState): string | undefined =>
   orderProblem(s) ?? (s.wait?.for === 'approval' ? undefined : `the bead does not wait for approval: ${s.reason}`);
+
+/**
+ * @param signature unchecked: it may come from anybody.
+ * @param namespace the server's, which a signature names.
+ */
+export const approveProblem = (s: BeadState, signature: unknown, namespace: string): string | undefined =>
+  reviewProblem(s) ?? signedApprovalProblem(s, signature, namespace);
 
 /** @param feedback unchecked: it may come from anybody. */
 export const requestChangesProblem = (s: BeadState, feedback: unknown): string | undefined =>
-  approveProblem(s) ?? textProblem(feedback, 'a request for changes', 'a feedback: {"feedback": "…"}', 'a feedback');
+  reviewProblem(s) ?? textProblem(feedback, 'a request for changes', 'a feedback: {"feedback": "…"}', 'a feedback');
 
 function textProblem(text: unknown, what: string, needs: string, name = what): string | undefined {
   if (typeof text !== 'string' || text.trim() === '') return `${what} needs ${needs}`;

@@ -1,5 +1,6 @@
 /** Why an order of an operator makes no sense to a rig now. @module */
-import type { RigChange, RigState } from '../../contract/index.js';
+import type { ConfigureRig, RigState } from '../../contract/index.js';
+import { approversChangeProblem } from '../approval/approval.js';
 import { changeSettings, rigSettingsProblem } from './settings.js';
 import { rigStatus } from './state.js';
 
@@ -15,14 +16,18 @@ export const resumeRigProblem = (s: RigState): string | undefined =>
   orderProblem(s) ??
   (rigStatus(s) === 'active' ? 'the rig is neither paused nor stopped, and its breaker is closed' : undefined);
 
-/** @param change unchecked: it may come from anybody. */
-export function configureProblem(s: RigState, change: unknown): string | undefined {
+/**
+ * @param change unchecked: it may come from anybody.
+ * @param namespace the server's, which a signature names.
+ */
+export function configureProblem(s: RigState, change: unknown, namespace: string): string | undefined {
   const removed = orderProblem(s);
   if (removed !== undefined) return removed;
   if (typeof change !== 'object' || change === null || Array.isArray(change))
     return 'settings are changed by one object: {"maxAgents": 3, …}';
-  const wanted = change as RigChange;
-  const problem = rigSettingsProblem(changeSettings(s.settings, wanted));
+  const { signature, ...wanted } = change as ConfigureRig;
+  const after = changeSettings(s.settings, wanted);
+  const problem = rigSettingsProblem(after) ?? approversChangeProblem(s, after.approvers, signature, namespace);
   if (problem !== undefined) return problem;
   return wanted.repo !== undefined && wanted.repo !== s.settings.repo && inUse(s)
     ? 'the repository can only be changed while no bead runs, waits or is to be merged; add another rig for the new one'

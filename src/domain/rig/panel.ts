@@ -40,7 +40,7 @@ export function rigPanel(s: RigState): string {
   ];
   rows.push([
     'settings',
-    `version ${s.version}: ${s.settings.strategy}, ${s.settings.checks.length === 0 ? 'no checks' : `checks ${s.settings.checks.map(({ name }) => name).join(', ')}`}${s.settings.approval ? ', with approval' : ''}`,
+    `version ${s.version}: ${s.settings.strategy}, ${s.settings.checks.length === 0 ? 'no checks' : `checks ${s.settings.checks.map(({ name }) => name).join(', ')}`}${s.settings.approvers !== undefined ? ', with approval by key' : s.settings.approval ? ', with approval' : ''}`,
   ]);
   const next = nextRigDeadline(s);
   if (next !== undefined) rows.push(['next', `${instant(next.at)}: ${markdownText(next.text)}`]);

@@ -23,6 +23,7 @@ import type {
   SetupStep,
   Workspace,
 } from '../../contract/index.js';
+import { keyProblem } from '../approval/ssh-signature.js';
 import { budgetsProblem, clocksProblem, mergeBudgets, mergeClocks } from '../clocks.js';
 
 /** More agents of one rig than this are a slip of the keyboard. */
@@ -31,6 +32,7 @@ const mostAgents = 1_000;
 const mostStartsPerHour = 36_000;
 const mostChecks = 20;
 const mostCopied = 50;
+const mostApprovers = 20;
 /** They go out with every grant, so they stay small. */
 const mostChars = 60_000;
 /** A check gets at least a second, and at most a day. */
@@ -44,6 +46,7 @@ const settingKinds: Record<keyof RigSettings, 'required' | 'optional'> = {
   checks: 'required',
   strategy: 'required',
   approval: 'required',
+  approvers: 'optional',
   clocks: 'optional',
   budgets: 'optional',
   startsPerHour: 'optional',
@@ -84,6 +87,7 @@ export function rigSettingsProblem(given: unknown): string | undefined {
       ? undefined
       : `the strategy is one of ${mergeStrategies.join(', ')}`) ??
     (typeof s.approval === 'boolean' ? undefined : 'approval is true or false') ??
+    approversProblem(s) ??
     clocksProblem(mergeClocks(s.clocks)) ??
     budgetsProblem(mergeBudgets(s.budgets)) ??
     spendLimitProblem(s) ??
@@ -119,6 +123,17 @@ function checksProblem(checks: unknown): string | undefined {
       return `check ${check.name} needs a timeout in milliseconds, from a second to a day`;
   }
   return undefined;
+}
+
+function approversProblem({ approvers, approval }: Partial<RigSettings>): string | undefined {
+  if (approvers === undefined) return undefined;
+  if (!Array.isArray(approvers) || approvers.length === 0 || approvers.length > mostApprovers)
+    return `approvers are a list of 1 to ${mostApprovers} public keys; null takes them away`;
+  const problem = approvers.map(keyProblem).find((found) => found !== undefined);
+  if (problem !== undefined) return problem;
+  return approval === true
+    ? undefined
+    : 'a rig with approvers wants approval: take its keys away first (`heartbead rig set RIG --approver ""`)';
 }
 
 /** What is not counted in starts cannot be limited by them: a rig without any limit is not offered. */

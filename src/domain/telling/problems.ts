@@ -5,6 +5,7 @@ import { sharedCauseOf } from '../bead/landing.js';
 import { bareReason, heldBy, inForce, stopText } from '../rig/stops.js';
 import type { DamagedFact, TownFacts } from './town-facts.js';
 import { minutes } from '../words.js';
+import { approveCommand } from '../approval/needs-key.js';
 
 /** Everything that needs a person. Closed union; `docs/operators.md` has a section for each. */
 export type ProblemKind =
@@ -271,7 +272,7 @@ function beadProblems(view: BeadView, now: number, { listed, once }: { listed: b
       { advice: `first: ${fix}`, since, once },
     );
   } else if (view.wait?.for === 'approval') {
-    add('approval', 'stuck', `bead ${bead} waits for approval`, view.reason, `heartbead approve ${bead}`, {
+    add('approval', 'stuck', `bead ${bead} waits for approval`, view.reason, approveCommand(view), {
       advice: `look at ${view.branch ?? 'its branch'} first; heartbead request-changes sends it back`,
       since: view.wait.since,
     });

@@ -4,6 +4,7 @@ import { agedPriority, bySlotOrder } from '../rig/queue.js';
 import type { TownHosts } from './town-facts.js';
 import { stopsOf, stopText } from '../rig/stops.js';
 import { minutes } from '../words.js';
+import { approveCommand } from '../approval/needs-key.js';
 
 /** What stands around a bead and keeps it waiting, as far as it could be asked. */
 export interface Surroundings {
@@ -73,8 +74,8 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
       return no(`it is blocked and waits for a person: ${wait.fix}; then heartbead retry ${state.bead}`);
     case 'approval':
       return no(
-        `its work is done and has waited for approval for ${minutes(now - wait.since)}: heartbead approve ` +
-          `${state.bead}, or heartbead request-changes ${state.bead}`,
+        `its work is done and has waited for approval for ${minutes(now - wait.since)}: ` +
+          `${approveCommand(state)}, or heartbead request-changes ${state.bead}`,
       );
     case 'backoff':
       return no(
