@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -10,6 +10,7 @@ import { BeadClient, FleetClient } from '../../src/client/index.js';
 import type { BeadView } from '../../src/contract/index.js';
 import type { Problem } from '../../src/domain/telling/problems.js';
 import type { Notification } from '../../src/notify/index.js';
+import { ApproverKeys } from '../support/approver-keys.js';
 import { until } from '../support/until.js';
 import { Cli, lineOf } from './support/cli.js';
 import { Repository } from './support/repository.js';
@@ -19,6 +20,7 @@ let repository: Repository;
 let connection: Connection;
 let client: Client;
 let receiver: Server;
+const keys = new ApproverKeys();
 /** What the webhook got, each with whether its signature is right; every event's first try is answered with 500. */
 const posted: { notification: Notification; signed: boolean; status: number }[] = [];
 const secret = 'known to two';
@@ -128,6 +130,7 @@ afterAll(async () => {
   await cli.end();
   await connection.close();
   repository.remove();
+  keys.remove();
 });
 
 describe('each problem is told with a command, and the command helps', () => {
@@ -167,6 +170,53 @@ describe('each problem is told with a command, and the command helps', () => {
     await follow(found);
     await seen(id('approve'), 'is closed', ({ status }) => status === 'closed');
     expect(repository.git('ls-tree', '--name-only', 'main')).toContain(`${id('approve')}.txt`);
+  });
+
+  test('approval by key: approve says what it lacks, and merges what a key of the rig and of the host has signed', async () => {
+    const [rig, bead] = [id('keyed'), id('signed')];
+    await fine(
+      'rig',
+      'add',
+      rig,
+      '--repo',
+      repository.path,
+      '--command',
+      agent,
+      '--approver',
+      keys.file('ada') + '.pub',
+    );
+    expect(await fine('rig', 'show', rig)).toMatch(
+      /approval signed by one of 1 key[^]*approver SHA256:\S+ +ssh-ed25519 \S+ ada/,
+    );
+    await sling('signed', '--rig', rig);
+    const found = await problem('approval', bead);
+    expect(found.fix).toBe(`heartbead approve ${bead} --key FILE`);
+    for (const [args, words] of [
+      [[], /takes approvals by key only/],
+      [['--key', keys.file('mallory')], new RegExp(`is no approver of rig ${rig}`)],
+      [['--key', join(cli.home, 'nobody')], /nobody signs nothing: /],
+    ] as const)
+      expect((await cli.run(['approve', bead, ...args])).stderr).toMatch(words);
+
+    // The host that merges has a word of its own, whatever the rig's keys are.
+    const pins = join(cli.home, 'approvers.json');
+    writeFileSync(pins, JSON.stringify({ keys: [keys.public('grace')] }));
+    const before = repository.git('rev-parse', 'main');
+    await fine('approve', bead, '--key', keys.file('ada'));
+    await seen(bead, 'is refused by the host', ({ reason }) => reason.includes("approver of the refinery's host"));
+    expect(repository.git('rev-parse', 'main')).toBe(before);
+
+    writeFileSync(pins, JSON.stringify({ keys: [keys.public('grace'), keys.public('ada')] }));
+    await fine('approve', bead, '--key', keys.file('ada'));
+    await seen(bead, 'is closed', ({ status }) => status === 'closed');
+    rmSync(pins);
+
+    const set = ['rig', 'set', rig, '--approver', keys.public('grace')];
+    expect(await cli.run(set)).toMatchObject({
+      code: 4,
+      stderr: expect.stringMatching(/changed by one of them/) as string,
+    });
+    await fine(...set, '--key', keys.file('ada'));
   });
 
   test('breaker: a rig whose repository is out of reach starts no more agents, and its page says why', async () => {
