@@ -4,6 +4,7 @@ import { remedyOf } from '../../../src/board/remedy.js';
 test.each([
   ['heartbead retry docs', { do: 'retry', bead: 'docs' }],
   ['heartbead approve docs', { do: 'approve', bead: 'docs' }],
+  ['heartbead approve docs --key FILE', { do: 'type', command: 'heartbead approve docs --key FILE' }],
   ['heartbead resume docs', { do: 'resume', bead: 'docs' }],
   ['heartbead nudge docs "your answer"', { do: 'nudge', bead: 'docs' }],
   ['heartbead logs docs', { do: 'open', path: '/bead/docs?tab=log' }],
