@@ -37,6 +37,16 @@ export const serverSettings: Readonly<Record<string, boolean | number>> = {
  */
 const closedHttpApi = { 'frontend.httpAllowedHosts': '["none.invalid"]' } as const;
 
+/**
+ * Of the embedded server alone, as JSON. What a client deletes, such as an answered question to a host, goes when the
+ * server's queues have written down how far they are, which they do every 30 s and 10 s by themselves, and ask each
+ * other at growing distances: 5 s instead of 37 s for five workflows (measured on 1.32.0).
+ */
+const soonDeleted = {
+  'history.transferProcessorUpdateAckInterval': '"5s"',
+  'history.visibilityProcessorUpdateAckInterval': '"5s"',
+} as const;
+
 export interface DevServerOptions {
   /**
    * The server's database; without it everything is forgotten when the server ends. Its folder is made when missing.
@@ -147,7 +157,7 @@ function commandLine({ port, uiPort, dbFile, namespace }: CommandLine): string[]
     'json',
     ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort)]),
     ...(dbFile === undefined ? [] : ['--db-filename', dbFile]),
-    ...Object.entries({ ...serverSettings, ...closedHttpApi }).flatMap(([key, value]) => [
+    ...Object.entries({ ...serverSettings, ...closedHttpApi, ...soonDeleted }).flatMap(([key, value]) => [
       '--dynamic-config-value',
       `${key}=${value}`,
     ]),
