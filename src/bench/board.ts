@@ -66,12 +66,14 @@ async function withBeads(server: DevServer, beads: BeadClient, browser: Browser,
   const { child, record } = await startBoard(server, home, queue);
   try {
     const idle = await requestsAMinute(record);
-    const page = await opened(browser, record);
+    const page = await newTab(browser);
+    const firstCardAfter = await opened(page, record);
     const seen = await firstView(page);
     const filter = await interaction(page);
     const delays = await delaysOf(page, size, sling);
     const one = await requestsAMinute(record);
-    const others = await Promise.all([1, 2, 3, 4].map(() => opened(browser, record)));
+    const others = await Promise.all([1, 2, 3, 4].map(() => newTab(browser)));
+    await Promise.all(others.map((tab) => opened(tab, record)));
     const five = await requestsAMinute(record);
     const { memory } = await about(record);
     for (const tab of [page, ...others]) await tab.context().close();
@@ -86,9 +88,15 @@ async function withBeads(server: DevServer, beads: BeadClient, browser: Browser,
       },
       {
         name: name('first_card_ms'),
-        value: seen.card,
+        value: firstCardAfter,
         unit: 'ms',
         how: `${at}: to the first card, from a board that nobody looked at before`,
+      },
+      {
+        name: name('first_card_again_ms'),
+        value: seen.card,
+        unit: 'ms',
+        how: `${at}: to the first card of a page that is loaded again`,
       },
       {
         name: name('filter_ms'),
@@ -172,12 +180,18 @@ async function requestsAMinute(record: BoardRecord): Promise<number> {
   return ((await about(record)).requests - before.requests) / ((performance.now() - from) / 60_000);
 }
 
-async function opened(browser: Browser, record: BoardRecord): Promise<Page> {
-  const page = await (await browser.newContext({ viewport: { width: 1_280, height: 800 } })).newPage();
-  page.setDefaultTimeout(patience);
-  await page.goto(addressWithToken(record));
-  await firstCard(page);
-  return page;
+async function newTab(browser: Browser): Promise<Page> {
+  const tab = await (await browser.newContext({ viewport: { width: 1_280, height: 800 } })).newPage();
+  tab.setDefaultTimeout(patience);
+  return tab;
+}
+
+/** @returns after how many milliseconds its first card was there. */
+async function opened(tab: Page, record: BoardRecord): Promise<number> {
+  const from = Date.now();
+  await tab.goto(addressWithToken(record));
+  await firstCard(tab);
+  return Date.now() - from;
 }
 
 /** @throws Error with what the page says instead. */

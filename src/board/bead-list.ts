@@ -7,12 +7,14 @@ import { beadWorkflowId, searchAttributes, workflowTypes } from '../contract/ind
 const mostBeads = 5_000;
 const mostEnded = 1_000;
 /**
- * Of one page while all are read. A server may do one thing at a time with its visibility (SQLite does), and a large
- * page would hold up the looks, and whatever else is asked, for seconds.
+ * Of one page while all are read. A server may do one thing at a time with its visibility (SQLite does, and takes about
+ * a millisecond of its processor for each row), and a large page would hold up the looks, and whatever else is asked.
  */
-const pageSize = 200;
+const pageSize = 100;
 /** What moves is looked at with every look; all else so often, and for no more than a part of the time. */
-const sweepEvery = 15_000;
+const sweepEvery = 30_000;
+/** What was known this long ago is a beginning: the next look finds what has changed since. */
+const knownFor = 600_000;
 const sweepPart = 1 / 10;
 /** All pages together: thousands of beads of a busy server take a while, and failing would show none of them. */
 const sweepDeadline = 60_000;
@@ -47,6 +49,8 @@ export class BeadList {
   #ahead: number | undefined;
   /** Our clock when the last look that succeeded began, or the reading of all pages since everything was forgotten. */
   #lookedAt = 0;
+  /** The look under way, for which the pages make room. */
+  #looking: Promise<unknown> = Promise.resolve();
 
   /** @param clock a clock that never jumps, in milliseconds */
   constructor(clock: () => number = () => performance.now()) {
@@ -65,8 +69,9 @@ export class BeadList {
     return !this.#complete;
   }
 
-  /** The next look reads everything again. */
-  forget(): void {
+  /** Somebody looks after a time without anybody: when that was long, the next look reads everything again. */
+  resume(): void {
+    if (this.#complete && this.#clock() - this.#lookedAt < knownFor) return;
     // What is being read right now is as it is now.
     if (this.#complete) this.#beads = new Map();
     this.#complete = false;
@@ -86,6 +91,14 @@ export class BeadList {
       await Promise.race([this.#firstPage, this.#sweeping]);
       this.#tellFailure();
     }
+    const news = this.#takeNews(town, deadline, now);
+    // One that fails holds no page up either.
+    this.#looking = news.catch(() => undefined);
+    await news;
+    this.#lookedAt = began;
+  }
+
+  async #takeNews(town: Town, deadline: number, now: number): Promise<void> {
     const base = ofTown(town);
     const since = iso(this.#since(now));
     const looked = await beadsMatching(
@@ -110,7 +123,6 @@ export class BeadList {
       this.#take(bead);
       if (this.#sweeping !== undefined) this.#meanwhile.set(bead.bead, bead);
     }
-    this.#lookedAt = began;
   }
 
   /**
@@ -159,17 +171,18 @@ export class BeadList {
       left -= 1;
       if (left === 0) firstPage();
     };
-    const [open, ended] = await Promise.all([
-      beadsMatching(town, `${base} AND ExecutionStatus = 'Running'`, { limit: mostBeads, deadline, pageSize, onBead }),
-      beadsMatching(
-        town,
-        `${base} AND ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew' AND CloseTime > '${iso(midnight)}'`,
-        { limit: mostEnded, deadline, pageSize, onBead },
-      ),
-    ]);
+    // One page at a time, and none while a look is under way: what changes is seen as soon as where little is read.
+    const options = { deadline, pageSize, onBead, betweenPages: () => this.#looking };
+    const open = await beadsMatching(town, `${base} AND ExecutionStatus = 'Running'`, { ...options, limit: mostBeads });
+    const ended = await beadsMatching(
+      town,
+      `${base} AND ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew' AND CloseTime > '${iso(midnight)}'`,
+      { ...options, limit: mostEnded },
+    );
     const meanwhile = [...this.#meanwhile.values()];
     this.#beads = new Map();
-    for (const bead of [...ended.beads, ...open.beads, ...meanwhile]) this.#take(bead);
+    // What was read later is newer: one that has ended between the two is in both.
+    for (const bead of [...open.beads, ...ended.beads, ...meanwhile]) this.#take(bead);
     this.#more = open.more || ended.more;
     this.#complete = true;
   }

@@ -77,8 +77,8 @@ export class FleetWatch {
   }
 
   #begin(listeners: Listeners<FleetNews>): () => Promise<number> {
-    // Who came back after a while without anybody looking begins with what is true now.
-    this.#list.forget();
+    // Who loads the page again, or comes back, begins with what is known, and with what has changed since.
+    this.#list.resume();
     this.#asked.forget();
     const news = (this.#news = new FrontNews());
     let troubled = false;

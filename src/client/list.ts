@@ -51,18 +51,23 @@ export interface ReadOptions extends Pick<ListOptions, 'limit' | 'deadline'> {
   pageSize?: number;
   /** Called with each bead as soon as its page is there. */
   onBead?: (bead: BeadSummary) => void;
+  /** Awaited between two pages. */
+  betweenPages?: () => Promise<unknown>;
 }
 
 /** @returns the beads that a visibility query finds, newest first, and whether there are more than the limit. */
 export async function beadsMatching(
   town: Pick<Town, 'client'>,
   query: string,
-  { limit, deadline = defaultDeadline, pageSize = 1_000, onBead }: ReadOptions,
+  { limit, deadline = defaultDeadline, pageSize = 1_000, onBead, betweenPages }: ReadOptions,
 ): Promise<{ beads: BeadSummary[]; more: boolean }> {
   const beads: BeadSummary[] = [];
+  const ofPage = Math.min(limit + 1, pageSize);
+  let rows = 0;
   try {
     return await within(town.client, deadline, async () => {
-      for await (const found of town.client.workflow.list({ query, pageSize: Math.min(limit + 1, pageSize) })) {
+      for await (const found of town.client.workflow.list({ query, pageSize: ofPage })) {
+        rows += 1;
         const bead = beadOfWorkflowId(found.workflowId);
         // Whoever can start a workflow chooses its id: one that is no bead's id is no bead.
         if (bead === undefined || beadIdProblem(bead) !== undefined) continue;
@@ -70,6 +75,8 @@ export async function beadsMatching(
         const summary = summaryOf(bead, found);
         beads.push(summary);
         onBead?.(summary);
+        // The client asks for the next page when this one has been read to its end.
+        if (rows % ofPage === 0) await betweenPages?.();
       }
       return { beads, more: false };
     });

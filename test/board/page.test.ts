@@ -288,6 +288,13 @@ test('who has no token is told what to do; a token of another start is none', as
   await tab.locator('.columns').waitFor();
   expect(tab.url()).not.toContain('token');
   expect(await tab.context().cookies()).toEqual([expect.objectContaining({ httpOnly: true, sameSite: 'Strict' })]);
+  // The files of the first view, as they went over the wire.
+  const bytes =
+    await tab.evaluate(`[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+    .filter(({ name }) => !name.includes('/api/'))
+    .reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)`);
+  expect(bytes).toBeGreaterThan(10_000);
+  expect(bytes).toBeLessThanOrEqual(300_000);
   await tab.context().close();
 });
 

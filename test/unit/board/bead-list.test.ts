@@ -8,6 +8,7 @@ interface Row {
   fresh?: boolean;
   agent: string;
   startedAt?: number;
+  closedAt?: number;
 }
 
 /** A visibility store as the client sees it; counts the pages that are read of it. */
@@ -18,17 +19,19 @@ class Store {
   /** Waited for before the page that begins with this row is read, when there are several. */
   reading: (() => Promise<void>) | undefined;
   readingFrom = 0;
+  /** Waited for by each look. */
+  looking: (() => Promise<void>) | undefined;
 
   town(): Town {
     const list = async function* (this: Store, { query, pageSize }: { query: string; pageSize: number }) {
       this.queries.push(query);
       const open = !query.includes("ExecutionStatus != 'Running'");
+      const look = query.includes('StartTime >');
+      if (look) await this.looking?.();
       // What moves, and what is new; all other rows are older than the look before.
-      const wanted = query.includes('StartTime >')
+      const wanted = look
         ? this.rows.filter(({ fresh, agent }) => fresh === true || agent !== 'none')
-        : open
-          ? [...this.rows]
-          : [];
+        : this.rows.filter(({ closedAt }) => (closedAt === undefined) === open);
       this.pages += Math.max(1, Math.ceil(wanted.length / pageSize));
       for (const [at, row] of wanted.entries()) {
         if (open && wanted.length > pageSize && at === this.readingFrom) await this.reading?.();
@@ -36,8 +39,9 @@ class Store {
           workflowId: row.workflowId,
           searchAttributes: { AgentStatus: [row.agent] },
           memo: {},
-          status: { name: 'RUNNING' },
+          status: { name: row.closedAt === undefined ? 'RUNNING' : 'COMPLETED' },
           startTime: new Date(row.startedAt ?? 0),
+          closeTime: row.closedAt === undefined ? undefined : new Date(row.closedAt),
         };
       }
     }.bind(this);
@@ -58,15 +62,15 @@ test('5,000 beads cost a bounded number of pages, and a look at what has not cha
     return store.pages - before;
   };
   const now = Date.now();
-  // 25 of the open ones, one of those that have ended, and the look.
-  expect(await pagesOf(now)).toBe(27);
+  // 50 of the open ones, one of those that have ended, and the look.
+  expect(await pagesOf(now)).toBe(52);
   expect(list.beads.size).toBe(5_000);
   expect(list.more).toBe(false);
   expect(await pagesOf(now + 500)).toBe(1);
   // Everything is read again by and by, since what was missed once must not be missed for ever.
-  expect(await pagesOf(now + 16_000)).toBe(27);
+  expect(await pagesOf(now + 31_000)).toBe(52);
   store.rows.push({ workflowId: 'bead-one-more', agent: 'none' });
-  expect(await pagesOf(now + 32_000)).toBeLessThanOrEqual(28);
+  expect(await pagesOf(now + 62_000)).toBeLessThanOrEqual(53);
   expect(list.beads.size).toBe(5_000);
   expect(list.more).toBe(true);
 });
@@ -80,11 +84,11 @@ test('the first page and what moves are there before the others are read, which 
   const town = store.town();
   const list = new BeadList(() => 0);
   const gate: { open?: () => void } = {};
-  store.readingFrom = 200;
+  store.readingFrom = 100;
   store.reading = () => new Promise<void>((resolve) => (gate.open = resolve));
   await list.look(town, 1_000);
   expect(list.reading).toBe(true);
-  expect([...list.beads.keys()].length).toBe(201);
+  expect([...list.beads.keys()].length).toBe(101);
   expect(list.beads.get('b900')?.agent).toBe('working');
   gate.open?.();
   await list.settled();
@@ -131,7 +135,58 @@ test('pages are read again for no more than a tenth of the time', async () => {
   };
   await pagesOf(now);
   expect(await pagesOf(now + 59_000)).toBe(1);
-  expect(await pagesOf(now + 61_000)).toBe(7);
+  expect(await pagesOf(now + 61_000)).toBe(12);
+});
+
+test('a look waits for one page at most: none is asked for while it is under way', async () => {
+  const store = new Store();
+  store.rows = Array.from({ length: 300 }, (_, at) => ({ workflowId: `bead-b${at}`, agent: 'none' }));
+  const town = store.town();
+  const list = new BeadList(() => 0);
+  const page: { come?: () => void } = {};
+  store.readingFrom = 100;
+  store.reading = () => new Promise<void>((resolve) => (page.come = resolve));
+  await list.look(town, 1_000);
+  const answer: { come?: () => void } = {};
+  store.looking = () => new Promise<void>((resolve) => (answer.come = resolve));
+  const look = list.look(town, 1_000);
+  page.come?.();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(list.beads.size).toBe(200);
+  answer.come?.();
+  await look;
+  await list.settled();
+  expect(list.beads.size).toBe(300);
+});
+
+test('who comes back soon begins with what is known; after a long time all of it is read again', async () => {
+  const store = new Store();
+  store.rows = Array.from({ length: 300 }, (_, at) => ({ workflowId: `bead-b${at}`, agent: 'none' }));
+  let clock = 0;
+  const town = store.town();
+  const list = new BeadList(() => clock);
+  const now = Date.now();
+  await list.look(town, 1_000, now);
+  await list.settled();
+  clock += 500_000;
+  list.resume();
+  expect([list.beads.size, list.reading]).toEqual([300, false]);
+  const { pages } = store;
+  await list.look(town, 1_000, now);
+  expect(store.pages - pages).toBe(1);
+  clock += 700_000;
+  list.resume();
+  expect([list.beads.size, list.reading]).toEqual([0, true]);
+});
+
+test('a bead that ends between the reading of the open ones and of the ended ones has ended', async () => {
+  const store = new Store();
+  const bead = { workflowId: 'bead-one', agent: 'none', startedAt: 1 };
+  store.rows = [bead, { ...bead, closedAt: 2 }];
+  const list = new BeadList(() => 0);
+  await list.look(store.town(), 1_000);
+  await list.settled();
+  expect(list.beads.get('one')?.closedAt).toBe(2);
 });
 
 test('while all pages are read, looks go on, and what they find is not lost', async () => {
@@ -144,9 +199,9 @@ test('while all pages are read, looks go on, and what they find is not lost', as
   await list.settled();
   const gate: { open?: () => void } = {};
   store.reading = () => new Promise<void>((resolve) => (gate.open = resolve));
-  await list.look(town, 1_000, now + 16_000);
+  await list.look(town, 1_000, now + 31_000);
   store.rows.push({ workflowId: 'bead-new', agent: 'none', fresh: true });
-  await list.look(town, 1_000, now + 16_500);
+  await list.look(town, 1_000, now + 31_500);
   expect(list.beads.has('new')).toBe(true);
   gate.open?.();
   await list.settled();
@@ -162,9 +217,9 @@ test('a reading of all pages that failed is told by the next look, and those aft
   await list.look(town, 1_000, now);
   await list.settled();
   store.reading = () => Promise.reject(new Error('the server is slow'));
-  await list.look(town, 1_000, now + 16_000);
+  await list.look(town, 1_000, now + 31_000);
   await list.settled();
-  await expect(list.look(town, 1_000, now + 16_500)).rejects.toThrow('the server is slow');
-  await list.look(town, 1_000, now + 17_000);
+  await expect(list.look(town, 1_000, now + 31_500)).rejects.toThrow('the server is slow');
+  await list.look(town, 1_000, now + 32_000);
   expect(list.beads.size).toBe(3_000);
 });
