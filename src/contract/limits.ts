@@ -8,7 +8,7 @@ export const limits = {
   /** Characters of a reason, note or message that enters history. */
   textChars: 2_000,
   /** Characters of an armoured signature: that of an ed25519 key has some 300. */
-  signatureChars: 4_000,
+  signatureChars: 1_000,
   /** Characters of an agent's command line: one argument of a program has at most 128 KiB, whatever the letters. */
   commandChars: 20_000,
   /** Characters of a bead id: `bead-<id>` must stay below 255 (SQL visibility), and refs and paths are made of it. */

@@ -184,6 +184,7 @@ it('a rig that is full of everything, with a thousand refusals still to be told,
     queuedAt: 1_764_356_000_000,
     tries: 1,
     lastReason: '€'.repeat(200),
+    approval: { signature: 's'.repeat(1_000), found: 'b'.repeat(40) },
   });
   const waiting: SlotRequest[] = [];
   while (!rigIsFull({ waiting, grants: [] }, asking(waiting.length, 60))) waiting.push(asking(waiting.length, 60));

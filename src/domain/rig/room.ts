@@ -22,9 +22,10 @@ const slotBytes = ({ bead, workflowId, agent = '' }: SlotRequest): number =>
   besideNames + bead.length + workflowId.length + agent.length;
 
 const mergeBytes = (merge: MergeRequest & { lastReason?: string }): number => {
-  const { item, workflowId, branch, target, title, lastReason = '' } = merge;
+  const { item, workflowId, branch, target, title, lastReason = '', approval } = merge;
   const names = item.length + workflowId.length + branch.length + target.length;
-  return besideTexts + names + mostBytesOfLetter * (title.length + lastReason.length);
+  const signed = approval === undefined ? 0 : besideNames + approval.signature.length;
+  return besideTexts + names + signed + mostBytesOfLetter * (title.length + lastReason.length);
 };
 
 /** @returns whether there is no room for one more bead that waits. One that has its place keeps it. */
