@@ -117,9 +117,11 @@ export function importBeads(
   const within = new Map<string, Issue[]>();
   for (const issue of live)
     for (const parent of new Set(issue.parents)) within.set(parent, [...(within.get(parent) ?? []), issue]);
-  const holdsWork = (id: string, seen = new Set<string>()): boolean =>
-    !seen.has(id) &&
-    (within.get(id) ?? []).some((child) => worked.has(child.id) || holdsWork(child.id, new Set([...seen, id])));
+  const holdsWork = (id: string, seen = new Set<string>()): boolean => {
+    if (seen.has(id)) return false;
+    seen.add(id);
+    return (within.get(id) ?? []).some((child) => worked.has(child.id) || holdsWork(child.id, seen));
+  };
   const children = (id: string): Issue[] =>
     (within.get(id) ?? []).filter((child) => worked.has(child.id) || holdsWork(child.id));
   const containers = new Set(
