@@ -7,7 +7,7 @@ import { lookAt } from '../client/look.js';
 import type { BeadLook } from '../client/look.js';
 import { beadWorkflowId, isFinal } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
-import { approveCommand, needsKey } from '../domain/approval/needs-key.js';
+import { keyMissing } from '../domain/approval/needs-key.js';
 import { nextBeadDeadline, waitingFor } from '../domain/bead/deadline.js';
 import { explain, verdict } from '../domain/bead/explain.js';
 import { problemsOf } from '../domain/telling/problems.js';
@@ -150,9 +150,7 @@ function refusalsOf(status: BeadPage['status'], running: boolean, view: BeadView
     pause: view.paused ? 'it is paused already' : view.cancelling ? 'it is being cancelled' : undefined,
     resume: view.paused ? undefined : 'it is not paused',
     retry: retries ? undefined : 'nothing of it waits for another try',
-    approve:
-      approval ??
-      (needsKey(view) ? `rig ${view.rig ?? ''} takes approvals by key only: ${approveCommand(view)}` : undefined),
+    approve: approval ?? keyMissing(view),
     'request-changes': approval,
     cancel: view.cancelling ? 'it is being cancelled' : undefined,
   };

@@ -4,7 +4,7 @@
  * @module
  */
 import type { BeadState, MergeOutcome, MergeRequest, RigState } from '../../contract/index.js';
-import { approveCommand, needsKey } from './needs-key.js';
+import { approveCommand, keyMissing } from './needs-key.js';
 import { fingerprint, plainKey, signerOf } from './ssh-signature.js';
 
 /** Where names are the same, the namespace of the server tells two towns apart. */
@@ -45,8 +45,7 @@ export const beadApprovalText = (s: BeadState, namespace: string): string =>
  * grant. @returns what is wrong with the signature of an approval, or undefined.
  */
 export function signedApprovalProblem(s: BeadState, signature: unknown, namespace: string): string | undefined {
-  if (signature === undefined || signature === null)
-    return needsKey(s) ? `rig ${s.rig ?? ''} takes approvals by key only: ${approveCommand(s)}` : undefined;
+  if (signature === undefined || signature === null) return keyMissing(s);
   const signer = signerOf(beadApprovalText(s, namespace), signature);
   return 'key' in signer
     ? undefined

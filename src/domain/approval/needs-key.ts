@@ -7,3 +7,7 @@ export const needsKey = ({ landing }: Pick<BeadState, 'landing'>): boolean => (l
 /** @returns the command by which a person approves. */
 export const approveCommand = (s: Pick<BeadState, 'bead' | 'landing'>): string =>
   `heartbead approve ${s.bead}${needsKey(s) ? ' --key FILE' : ''}`;
+
+/** @returns why an approval of the bead without a signature is refused, or undefined. */
+export const keyMissing = (s: Pick<BeadState, 'bead' | 'rig' | 'landing'>): string | undefined =>
+  needsKey(s) ? `rig ${s.rig ?? ''} takes approvals by key only: ${approveCommand(s)}` : undefined;

@@ -129,18 +129,15 @@ export function beginLanding(
   landing: Landing,
   evidence: Extract<Evidence, { verdict: 'verified' }>,
 ): void {
-  const { s, now } = draft;
+  const { s } = draft;
   s.branch = evidence.branch;
   s.sha = evidence.sha;
   s.baseSha = evidence.baseSha;
   delete landing.toRework;
   draft.tell(`verified on the remote: ${evidence.branch} at ${evidence.sha.slice(0, 12)}, ${evidence.ahead} ahead`);
   if (landing.approval && landing.approvedSha !== evidence.sha) {
-    const who = needsKey(s) ? 'an approver has to sign the work' : 'a person has to approve the work';
-    s.wait = { for: 'approval', since: now, text: `${who} before it is merged` };
-    s.reason = `${evidence.branch} at ${evidence.sha.slice(0, 12)} waits for approval`;
-    s.attention = 'approval';
-    return;
+    const reason = `${evidence.branch} at ${evidence.sha.slice(0, 12)} waits for approval`;
+    return awaitApproval(draft, beforeMerge(s), reason);
   }
   toQueue(draft);
 }
@@ -149,6 +146,17 @@ function toQueue({ s, now }: BeadDraft): void {
   if (s.attention === 'approval') delete s.attention;
   s.wait = { for: 'merge', since: now, text: 'waits for the refinery' };
   s.reason = `${s.branch ?? 'its branch'} waits for the refinery of rig ${s.rig ?? ''}`;
+}
+
+/** What has to be done before work without approval is merged. */
+const beforeMerge = (s: BeadState): string =>
+  `${needsKey(s) ? 'an approver has to sign the work' : 'a person has to approve the work'} before it is merged`;
+
+/** @param text what has to be done. @param reason why it waits. */
+function awaitApproval({ s, now }: BeadDraft, text: string, reason: string): void {
+  s.wait = { for: 'approval', since: now, text };
+  s.reason = reason;
+  s.attention = 'approval';
 }
 
 /** What a person may do about a rig that refuses a place. */
@@ -250,9 +258,11 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
       delete landing.approvedSha;
       delete landing.signed;
       const where = `${result.target} has it already as ${result.sha.slice(0, 12)}, and not by the refinery`;
-      s.wait = { for: 'approval', since: draft.now, text: `${where}: a person has to say that it may stay` };
-      s.reason = `${where} (its agent, or somebody else, pushed or merged it): look at it, then approve the bead, or mend the branch and request changes`;
-      s.attention = 'approval';
+      awaitApproval(
+        draft,
+        `${where}: a person has to say that it may stay`,
+        `${where} (its agent, or somebody else, pushed or merged it): look at it, then approve the bead, or mend the branch and request changes`,
+      );
       return draft.tell(`not taken as approved: ${where}`);
     }
     landing.mergedSha = result.sha;
@@ -273,9 +283,7 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
     landing.approvers = result.approvers;
     delete landing.approvedSha;
     delete landing.signed;
-    s.wait = { for: 'approval', since: draft.now, text: 'an approver has to sign the work before it is merged' };
-    s.reason = result.reason;
-    s.attention = 'approval';
+    awaitApproval(draft, beforeMerge(s), result.reason);
     return draft.tell(`not merged: ${result.reason}`);
   }
   delete s.wait;
