@@ -1,10 +1,12 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Connection } from '@temporalio/client';
 import { execa } from 'execa';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { Keys, PayloadSeal, opened, sealedWith } from '../../src/codec/index.js';
 import { beadWorkflowId } from '../../src/contract/index.js';
+import { prepareNamespace } from '../../src/server/prepare-namespace.js';
 import { Cli, lineOf } from '../cli/support/cli.js';
 import { scratchFolder } from '../support/scratch.js';
 import { Town, generous, told, until } from './support/town.js';
@@ -22,7 +24,11 @@ it(
   'an encrypted town: the server shows nothing that beads are about, keys are rotated under a living agent, and whoever has no keys is told so',
   { timeout: 4 * generous },
   async () => {
-    const server = inject('devServer');
+    // A namespace of its own: whoever lists the beads of one where some are encrypted needs the keys.
+    const server = { address: inject('devServer').address, namespace: `sealed-${randomUUID().slice(0, 8)}` };
+    const connection = await Connection.connect({ address: server.address });
+    onTestFinished(() => connection.close());
+    await prepareNamespace(connection, server.namespace);
     const file = join(scratchFolder('keys'), 'keys.json');
     const [first, second] = [randomBytes(32).toString('base64'), randomBytes(32).toString('base64')];
     const ring = (current: string, keys: object): void => writeFileSync(file, JSON.stringify({ current, keys }));
