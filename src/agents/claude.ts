@@ -80,7 +80,8 @@ function parser(): AgentParser {
       turns: numberAt(line, 'num_turns') ?? 0,
     };
     const words = textAt(line, 'stop_reason') === 'refusal' ? `the model refuses the task: ${text}` : text;
-    return [...session(line), usage, ...(refused ? [refused] : []), { kind: 'end', ok, text: words }];
+    const said: AgentEvent[] = ok ? [{ kind: 'said', text }] : [];
+    return [...session(line), usage, ...said, ...(refused ? [refused] : []), { kind: 'end', ok, text: words }];
   };
   return jsonLines((line) => {
     switch (textAt(line, 'type')) {

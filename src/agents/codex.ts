@@ -18,7 +18,7 @@ const toml = (value: unknown): string =>
         .join(',')}}`
     : JSON.stringify(value);
 
-function item(line: Line): AgentEvent | undefined {
+function item(line: Line): AgentEvent | AgentEvent[] | undefined {
   const entry = line['item'];
   switch (textAt(entry, 'type')) {
     case 'command_execution':
@@ -36,6 +36,13 @@ function item(line: Line): AgentEvent | undefined {
       return { kind: 'life', activity: textAt(entry, 'message') ?? '' };
     case undefined:
       return undefined;
+    case 'agent_message': {
+      const text = textAt(entry, 'text') ?? '';
+      return [
+        { kind: 'progress', activity: text },
+        { kind: 'said', text },
+      ];
+    }
     default: {
       const text = textAt(entry, 'text');
       return { kind: 'progress', activity: text };

@@ -29,7 +29,7 @@ function lineEvents(line: Line, raw: string, fields: Fields, usage: 'each' | 'to
   const tool = words('tool');
   const text = words('text');
   if (tool !== undefined) events.push({ kind: 'progress', tool: true, activity: tool });
-  else if (text !== undefined) events.push({ kind: 'progress', activity: text });
+  else if (text !== undefined) events.push({ kind: 'progress', activity: text }, { kind: 'said', text });
   const used = {
     inputTokens: number('inputTokens'),
     outputTokens: number('outputTokens'),
@@ -199,6 +199,7 @@ export function customAgent(name: string, definition: CustomDefinition): AgentAd
           : { kind: refused.as, text };
       };
     },
+    hasSpoken: definition.resume === undefined ? undefined : ({ code }) => code === 0,
     classify: (exit, events) => {
       const verdict = verdictOf(exit, events);
       return verdict?.outcome === 'auth_failed' && definition.login !== undefined

@@ -21,17 +21,22 @@ function complaint(line: string): ReturnType<AgentParser> {
 }
 
 function parser(): AgentParser {
+  // It tells of its words in pieces.
+  let said = '';
   const lines = jsonLines((line) => {
     switch (textAt(line, 'type')) {
       case 'init': {
         const id = textAt(line, 'session_id');
         return id === undefined ? undefined : { kind: 'session', id };
       }
-      case 'message':
-        return textAt(line, 'role') === 'assistant'
-          ? { kind: 'progress', activity: textAt(line, 'content') ?? '' }
-          : undefined;
+      case 'message': {
+        if (textAt(line, 'role') !== 'assistant') return undefined;
+        const activity = textAt(line, 'content') ?? '';
+        said += activity;
+        return { kind: 'progress', activity };
+      }
       case 'tool_use':
+        said = '';
         return {
           kind: 'progress',
           tool: true,
@@ -53,6 +58,7 @@ function parser(): AgentParser {
             outputTokens: numberAt(line, 'stats', 'output_tokens') ?? 0,
             cachedTokens: numberAt(line, 'stats', 'cached') ?? 0,
           },
+          ...(ok ? [{ kind: 'said', text: said } as const] : []),
           ...(refused ? [refused] : []),
           { kind: 'end', ok, text },
         ];
@@ -111,8 +117,9 @@ async function makeHome(context: AgentContext): Promise<string> {
   );
   await writeFile(join(inner, 'projects.json'), JSON.stringify({ projects: { [context.worktree]: project } }));
   await writeFile(join(inner, 'tmp', project, '.project_root'), context.worktree);
-  if (context.resume !== undefined)
-    await cp(context.resume.from, join(inner, 'tmp', project, 'chats'), { recursive: true });
+  const chats = join(inner, 'tmp', project, 'chats');
+  if (context.resume !== undefined && context.resume.from !== chats)
+    await cp(context.resume.from, chats, { recursive: true });
   return home;
 }
 

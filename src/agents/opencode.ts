@@ -31,6 +31,10 @@ function eventsOf(line: Line): AgentEvent[] {
     case 'step_start':
       return [{ kind: 'progress' }];
     case 'text':
+      return [
+        { kind: 'progress', activity: textAt(part, 'text') ?? '' },
+        { kind: 'said', text: textAt(part, 'text') ?? '' },
+      ];
     case 'reasoning':
       return [{ kind: 'progress', activity: textAt(part, 'text') ?? '' }];
     case 'tool_use':
@@ -110,7 +114,7 @@ export const opencode = realAgent({
   },
   parser,
   findSession: async (session, context) =>
-    (await moveSession(session.id, context)) ? { ...session, from: session.id } : undefined,
+    context.inPlace === true || (await moveSession(session.id, context)) ? { ...session, from: session.id } : undefined,
   command: async (context) => {
     const { model, permissions: given, args = [], program = 'opencode' } = optionsOf(context.spec);
     const { command, args: serverArgs, env } = mcpServer(context);

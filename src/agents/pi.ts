@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { jsonLines, numberAt, textAt, toolActivity } from './json-lines.js';
+import { jsonLines, listAt, numberAt, textAt, toolActivity } from './json-lines.js';
 import type { Line } from './json-lines.js';
 import { optionsOf, realAgent } from './real-agent.js';
 import { refusal } from './refusals.js';
@@ -29,7 +29,17 @@ function answered(message: unknown): AgentEvent[] {
       return [...(refused ? [refused] : []), { kind: 'end', ok: false, text }];
     }
     case 'stop':
-      return [usage, { kind: 'progress' }, { kind: 'end', ok: true }];
+      return [
+        usage,
+        { kind: 'progress' },
+        {
+          kind: 'said',
+          text: listAt(message, 'content')
+            .map((part) => textAt(part, 'text') ?? '')
+            .join(''),
+        },
+        { kind: 'end', ok: true },
+      ];
     default:
       return [usage, { kind: 'progress' }];
   }

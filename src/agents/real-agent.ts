@@ -3,7 +3,7 @@ import type { AgentSpec } from '../contract/index.js';
 import { findProgram } from './find-program.js';
 import { agentPrograms, installCommand } from './programs.js';
 import type { AgentAdapter, AgentContext, AgentEvent, AgentParser, ParserContext } from './types.js';
-import { verdictOf } from './verdict.js';
+import { endedWell, verdictOf } from './verdict.js';
 
 const argument = z.string().min(1).max(4_000);
 
@@ -86,6 +86,7 @@ export function realAgent(parts: Parts): AgentAdapter {
       };
     },
     classify: verdictOf,
+    hasSpoken: endedWell,
   };
 }
 

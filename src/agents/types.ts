@@ -9,6 +9,8 @@ export type AgentEvent =
   | { kind: 'progress'; activity?: string; tool?: boolean }
   | { kind: 'life'; activity?: string }
   | { kind: 'session'; id: string }
+  /** What the program's model says to whoever it takes to be reading. */
+  | { kind: 'said'; text: string }
   /** `total`: of the whole run up to now, in place of all that was told before; else one more. */
   | ({ kind: 'usage'; total?: boolean } & Partial<Usage>)
   | { kind: 'rate_limited'; text: string; retryAfterMs?: number }
@@ -60,6 +62,8 @@ export interface SessionContext {
   scratch: string;
   /** The new attempt's worktree. */
   worktree: string;
+  /** It goes on in the very attempt that had it: nothing has to be moved. */
+  inPlace?: boolean;
   signal?: AbortSignal;
 }
 
@@ -164,4 +168,9 @@ export interface AgentAdapter {
    * agent_failed).
    */
   classify?(exit: AgentExit, events: readonly AgentEvent[]): ExitClass | undefined;
+  /**
+   * @returns whether the program has come to an end of its own accord, as one does whose model says its last word: it
+   * can be answered in its conversation. Absent: its end is never answered.
+   */
+  hasSpoken?(exit: AgentExit, events: readonly AgentEvent[]): boolean;
 }

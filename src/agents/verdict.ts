@@ -1,6 +1,10 @@
 import { isRefusal } from './types.js';
 import type { AgentEvent, AgentExit, ExitClass } from './types.js';
 
+/** @returns whether a program that tells of its end has told a good one. */
+export const endedWell = ({ code }: AgentExit, events: readonly AgentEvent[]): boolean =>
+  code === 0 && events.findLast((event) => event.kind === 'end')?.ok === true;
+
 /**
  * The verdict on the end of a program that tells how it ended. Its exit status says nothing: of seven programs tried,
  * four end with 0 on failures. What its provider refused counts as long as no progress came after it (the watch forgets

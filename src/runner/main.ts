@@ -190,7 +190,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     // On disk before the spawn: whoever finds a dead runner must know that there may be an agent.
     await record.update({ state: 'spawning' });
     const spawnedAt = Date.now();
-    const supervised = supervisor.supervise(fence.lease, launch);
+    const supervised = supervisor.supervise(fence.lease, launch.start, launch.answer);
     answer({ fenced: true, pid: process.pid });
     await supervised.catch(crash);
     await traceAgent({ dir, namespace: connection.namespace, adapter: adapter.name, spawnedAt, log });

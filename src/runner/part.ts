@@ -18,6 +18,8 @@ export interface Part {
    * supervisor waits after {@link reported}.
    */
   spawned?(agent: RunningAgent, lease: Lease): Promise<void> | void;
+  /** Its program had ended without a report and was answered: this is the run that goes on in its conversation. */
+  answered?(agent: RunningAgent): void;
   /** The attempt is being ended, for whatever cause: its processes are ended next. */
   ending?(): void;
   /** No process of the attempt is left. */
@@ -29,4 +31,4 @@ export interface Part {
 }
 
 /** A moment of which every part is told, without anything to tell about it. */
-export type Moment = Exclude<keyof Part, 'spawned'>;
+export type Moment = Exclude<keyof Part, 'spawned' | 'answered'>;

@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
-import type { AgentAdapter } from '../agents/types.js';
+import type { AgentAdapter, AgentExit } from '../agents/types.js';
 import { cellKind } from '../cell/index.js';
 import type { CellPlan } from '../cell/index.js';
-import { plainLine } from '../contract/index.js';
+import { clip, plainLine } from '../contract/index.js';
 import type { AttemptResult, BeadView, BeatDetails, Message, StartAgentInput } from '../contract/index.js';
+import { answerText, mostAnswers } from './agent/answer.js';
 import { AgentWatch } from './agent/agent-watch.js';
 import { MessageBox } from './agent/message-box.js';
 import { NoteQueue } from './agent/note-queue.js';
@@ -14,7 +15,7 @@ import type { AttemptLock } from './attempt/attempt-lock.js';
 import type { RecordKeeper } from './attempt/record-keeper.js';
 import { deferred } from './deferred.js';
 import type { AttemptWork, WorkEvents } from './end/attempt-work.js';
-import { endAttempt } from './end/end-attempt.js';
+import { endAttempt, litterGraceMs } from './end/end-attempt.js';
 import type { EndCause } from './end/end-attempt.js';
 import type { StopCause } from './end/judge-end.js';
 import { LastWordWatch } from './end/last-word-watch.js';
@@ -66,6 +67,9 @@ export interface SupervisorOptions extends SupervisorPorts {
   token: Uint8Array;
 }
 
+/** Makes ready a run that goes on in the agent's conversation; undefined when there is none any more. */
+export type AnswerAgent = (session: string, text: string) => Promise<(() => RunningAgent) | undefined>;
+
 /**
  * After `done` the agent has a while to end by itself, 30 s with the default `stopGrace`: it may have a last word to
  * say, but nothing more to do.
@@ -96,6 +100,7 @@ export class Supervisor implements ControlHandlers {
   #stopAtFence: StopRequest | undefined;
   #agent: RunningAgent | undefined;
   #spawnedAt: number | undefined;
+  #answers = 0;
   #cause: EndCause | undefined;
   #cancelled = false;
   #settled = false;
@@ -229,22 +234,16 @@ export class Supervisor implements ControlHandlers {
   /**
    * Spawns the agent and supervises it to its end; called at once after the fence.
    * @param spawn starts the agent's process.
+   * @param answer makes ready a run that goes on in its conversation, when it has ended without a report.
    * Resolves when the result is on disk and has been reported, or when reporting was given up for now.
    */
-  async supervise(lease: Lease, spawn: () => RunningAgent): Promise<AttemptResult> {
-    const { record, log, time } = this.options;
+  async supervise(lease: Lease, spawn: () => RunningAgent, answer?: AnswerAgent): Promise<AttemptResult> {
+    const { log, time } = this.options;
     const agent = spawn();
-    this.#agent = agent;
     this.#spawnedAt = time.now().wall;
-    if (agent.group !== undefined)
-      this.#note('runner.json', record.update({ agent: { ...agent.group, spawnedAt: this.#spawnedAt } }));
-    log.info({ agent: agent.group }, 'agent spawned');
-    this.#changed();
+    this.#runs(agent, this.#spawnedAt);
     const loops = this.#parts.map(async (part) => part.spawned?.(agent, lease));
-    void agent.exit.then((exit) => {
-      log.info({ exit }, 'agent ended');
-      this.#end({ by: 'agent', exit });
-    });
+    void this.#follow(agent, answer);
     if (this.#stopAtFence !== undefined) this.#end({ by: 'stop', ...this.#stopAtFence });
 
     const result = await this.#recorded.promise;
@@ -257,6 +256,61 @@ export class Supervisor implements ControlHandlers {
     await Promise.all(loops);
     log.info({ result, reported }, 'runner ends');
     return result;
+  }
+
+  #runs(agent: RunningAgent, spawnedAt: number): void {
+    const { record, log } = this.options;
+    this.#agent = agent;
+    if (agent.group !== undefined) this.#note('runner.json', record.update({ agent: { ...agent.group, spawnedAt } }));
+    log.info({ agent: agent.group }, 'agent spawned');
+    this.#changed();
+  }
+
+  /** Waits for the end of the agent's program, and answers one that ends without a report. */
+  async #follow(first: RunningAgent, answer: AnswerAgent | undefined): Promise<void> {
+    let running = first;
+    for (;;) {
+      const exit = await running.exit;
+      this.options.log.info({ exit }, 'agent ended');
+      const next = answer && (await this.#answered(running, exit, answer));
+      if (next === undefined) return this.#end({ by: 'agent', exit });
+      running = next;
+    }
+  }
+
+  /** @returns the run in which the agent goes on after an answer; undefined when this end is the attempt's. */
+  async #answered(agent: RunningAgent, exit: AgentExit, answer: AnswerAgent): Promise<RunningAgent | undefined> {
+    const { adapter, input, processes, time, log } = this.options;
+    const { session, said, events } = this.watch;
+    const spoken = adapter.hasSpoken?.(exit, events) === true && adapter.classify?.(exit, events) === undefined;
+    const open = (): boolean =>
+      this.#cause === undefined && this.#work.report === undefined && this.#work.kept === undefined;
+    if (!spoken || !open() || session === undefined || this.#answers >= mostAnswers) return undefined;
+    try {
+      // What it has left in the background would be nobody's: the next run has a group of its own.
+      await processes.end({ ...this.#processes(), graceMs: Math.min(litterGraceMs, input.clocks.stopGrace) });
+      await agent.close();
+      const text = answerText(this.#answers + 1, this.#box.unacknowledged());
+      const spawn = await answer(session, text);
+      // Like the first one it is spawned under a lease only; and what was ordered meanwhile counts.
+      if (spawn === undefined || !open() || this.#freezer.has('lease')) return undefined;
+      this.#answers += 1;
+      this.watch.again();
+      const next = spawn();
+      this.#runs(next, time.now().wall);
+      for (const part of this.#parts) part.answered?.(next);
+      this.#notes.push({
+        attempt: input.attempt,
+        kind: 'note',
+        text:
+          `the agent ended without a report, and was asked for one in its conversation (${this.#answers} of ` +
+          `${mostAnswers})${said === undefined ? '' : `; it had said: ${clip(plainLine(said), 300)}`}`,
+      });
+      return next;
+    } catch (error) {
+      log.warn({ err: error }, 'the agent could not be answered');
+      return undefined;
+    }
   }
 
   /** The last act of a crashing runner: nothing may go on unsupervised. */
@@ -375,6 +429,7 @@ export class Supervisor implements ControlHandlers {
       watch: this.watch,
       keeper: this.#work,
       box: this.#box,
+      answers: this.#answers,
       processes: this.#processes(),
       trouble: this.#trouble,
       onProcessesEnded: () => this.#tell('ended'),

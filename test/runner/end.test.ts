@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { attemptRefs } from '../../src/contract/index.js';
 import type { AttemptResult } from '../../src/contract/index.js';
@@ -125,6 +126,76 @@ describe('how an agent ends by itself', () => {
     const { result } = await attempt.ended();
     expect(result?.outcome).toBe('done');
     expect(processesOf(attempt)).toEqual([]);
+  });
+});
+
+/** A program with conversations, in which `again` runs after its first end. */
+const talker = (first: string, again: string): AttemptOptions => ({
+  agent: { adapter: 'talker' },
+  home: async (path) => {
+    const script = 'if [ "$1" = --again ]; then ANSWER=$(cat); ' + again + '\nelse ' + first + '\nfi';
+    const entry = {
+      command: ['sh', '-c', script, 'talker'],
+      prompt: 'stdin',
+      output: { format: 'json-lines', usage: 'total', fields: { session: 'id', text: 'says', outputTokens: 'tokens' } },
+      resume: ['--again', '{session}'],
+    };
+    await writeFile(join(path, 'agents.yaml'), JSON.stringify({ agents: { talker: entry } }));
+    return () => Promise.resolve();
+  },
+});
+
+describe('an agent that ends and has not reported', () => {
+  test('is answered in its conversation, and goes on: what it left in the background is gone, what it used counts', async () => {
+    const { attempt, result } = await run(
+      talker(
+        'cat > /dev/null; echo kept > note; sleep 600 & echo \'{"id":"c1","says":"The build runs.","tokens":7}\'',
+        'echo "$2" > talk; echo "$ANSWER" > answer; git add --all; git commit -qm work; ' +
+          'echo \'{"id":"c1","says":"Reported.","tokens":5}\'; heartbead agent done "after an answer"',
+      ),
+    );
+    expect(result).toMatchObject({
+      outcome: 'done',
+      summary: 'after an answer',
+      session: 'c1',
+      usage: { outputTokens: 12 },
+    });
+    const show = (file: string): Promise<string> => git(attempt.origin, 'show', `${result?.sha ?? ''}:${file}`);
+    expect([await show('talk'), await show('note')]).toEqual(['c1', 'kept']);
+    expect(await show('answer')).toMatch(/not reported[\s\S]*background: it was ended with you[\s\S]*agent escalate/);
+    expect(await attempt.notes()).toMatchObject([
+      { kind: 'note', text: expect.stringMatching(/asked for one .*1 of 2.*The build runs/) as string },
+    ]);
+  });
+
+  test("is answered twice and no more; a question that stays is a person's", async () => {
+    const { attempt, result } = await run(
+      talker(
+        'cat > /dev/null; echo \'{"id":"c2","says":"I have begun."}\'',
+        'echo x >> rounds; printf "%s\\n" \'{"says":"Both are there.\\n\\nTabs, or spaces?"}\'',
+      ),
+    );
+    expect(result).toMatchObject({
+      outcome: 'escalated',
+      reason: 'the agent asks for a person: Tabs, or spaces?',
+      checkpoint: { wip: true },
+    });
+    expect(await git(attempt.origin, 'show', `${wipOf(attempt)}:rounds`)).toBe('x\nx');
+  });
+
+  test('is not answered when it has reported, failed, or cannot go on in a conversation', async () => {
+    const done =
+      'echo \'{"id":"c3","says":"Shall I go on?"}\'; git commit -q --allow-empty -m e; heartbead agent escalate why';
+    const [reported, failed, mute] = await Promise.all([
+      run(talker(done, 'touch again')),
+      run(talker('echo \'{"id":"c4","says":"Cannot."}\'; exit 3', 'touch again')),
+      run(talker('echo \'{"says":"No id."}\'', 'touch again')),
+    ]);
+    expect(reported.result).toMatchObject({ outcome: 'escalated', reason: expect.stringContaining('why') as string });
+    expect(failed.result).toMatchObject({ outcome: 'agent_failed', exitCode: 3 });
+    expect(mute.result).toMatchObject({ outcome: 'unreported' });
+    for (const { attempt } of [reported, failed, mute])
+      expect((await attempt.notes()).filter(({ kind }) => kind === 'note')).toEqual([]);
   });
 });
 

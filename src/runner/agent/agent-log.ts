@@ -22,6 +22,7 @@ export class AgentLog {
   #stream: RotatingFileStream | undefined;
   #brokenAt = -Infinity;
   #waiting: (() => void)[] = [];
+  #closed: Promise<void> | undefined;
 
   constructor(
     private readonly path: string,
@@ -44,6 +45,11 @@ export class AgentLog {
 
   /** Resolves when all is on disk, or cannot be brought there. */
   close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  #close(): Promise<void> {
     const stream = this.#stream;
     if (stream === undefined) return Promise.resolve();
     return new Promise((resolve) => {

@@ -223,12 +223,12 @@ async function runOnce(
         sheet.lines += 1;
         const events = [parse(line, stream) ?? []].flat();
         if (events.length === 0) note(sheet, 'nothing', line);
-        for (const { kind } of events) note(sheet, kind, line);
+        for (const { kind } of events) if (kind !== 'said') note(sheet, kind, line);
         watch.line(line, stream);
       },
       onTrouble: (what, error) => note(sheets.stderr, 'nothing', `${what}: ${error.message}`),
     });
-    const agent = launch();
+    const agent = launch.start();
     await Promise.race([agent.exit, ended]);
     const { ended: leftProcesses } = await endProcesses({ attempt, group: agent.group, graceMs: 5_000 });
     const exit = await agent.exit;

@@ -29,6 +29,11 @@ export class AgentWatch {
   activity: string | undefined;
   session: string | undefined;
   usage: Usage | undefined;
+  /** What the agent has said last, with nothing done since. */
+  said: string | undefined;
+  /** Used by programs of this attempt that have ended. */
+  #usedBefore: Usage | undefined;
+  #context: ParserContext | undefined;
   #parse: AgentParser;
   #kept: AgentEvent[] = [];
 
@@ -50,7 +55,19 @@ export class AgentWatch {
 
   /** Before the agent's first line: what its parser needs to know of this run. */
   begin(context: ParserContext): void {
+    this.#context = context;
     this.#parse = this.adapter.parser(context);
+  }
+
+  /** The attempt goes on with another run of the program, which tells of its own end and counts what it uses anew. */
+  again(): void {
+    this.#kept = [];
+    this.said = undefined;
+    this.#usedBefore = this.usage;
+    if (this.#context === undefined) return;
+    const usedBefore =
+      this.usage === undefined ? this.#context.usedBefore : addUsage(this.#context.usedBefore, this.usage);
+    this.#parse = this.adapter.parser({ ...this.#context, usedBefore });
   }
 
   /** Events that matter for the verdict, oldest first. */
@@ -86,7 +103,11 @@ export class AgentWatch {
           this.#kept = this.#kept.filter((kept) => !isRefusal(kept));
           this.tell.onRefused?.(undefined);
         }
+        if (event.tool === true) this.said = undefined;
         return this.progress(event.tool === true ? 'tool' : 'output', event.activity);
+      case 'said':
+        if (event.text.trim() !== '') this.said = event.text;
+        return;
       case 'life':
         if (event.activity !== undefined) this.activity = oneLine(event.activity);
         return;
@@ -97,7 +118,7 @@ export class AgentWatch {
         return;
       case 'usage': {
         const { kind: _, total, ...used } = event;
-        this.usage = addUsage(total === true ? undefined : this.usage, used);
+        this.usage = addUsage(total === true ? this.#usedBefore : this.usage, used);
         this.tell.onFacts?.();
         return;
       }

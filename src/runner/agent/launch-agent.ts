@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { agentEnvironmentFrom, portVariables } from '../../agents/environment.js';
-import type { AgentAdapter, FoundSession } from '../../agents/types.js';
+import type { AgentAdapter, AgentContext, FoundSession } from '../../agents/types.js';
 import { launch, packageRooms, roomsOfFolder } from '../../cell/index.js';
 import type { CellPlan } from '../../cell/index.js';
 import { agentEnvironment } from '../../contract/index.js';
@@ -31,6 +31,18 @@ export interface LaunchOptions extends Pick<AgentProcessOptions, 'onLine' | 'onT
   gate?: string | undefined;
 }
 
+/** What starts an agent's program, and goes on with it. */
+export interface Launcher {
+  start(): AgentProcess;
+  /**
+   * Makes ready another run of the program, in the conversation that its last run had.
+   * @param session the conversation's id.
+   * @param text what its agent is told.
+   * @returns what starts it, or undefined when the conversation cannot go on.
+   */
+  answer(session: string, text: string): Promise<(() => AgentProcess) | undefined>;
+}
+
 /**
  * All that an agent needs beside its worktree, made ready before the fence, so that nothing slow lies between the fence
  * and the spawn.
@@ -46,7 +58,7 @@ export async function readyToLaunch({
   gate,
   onLine,
   onTrouble,
-}: LaunchOptions): Promise<() => AgentProcess> {
+}: LaunchOptions): Promise<Launcher> {
   await writeShim(dir.shim);
   const { agent: spec, bead, attempt, number } = input;
   const env = agentEnvironmentFrom(process.env, [...(adapter.environment ?? []), ...(spec.env ?? [])], {
@@ -59,19 +71,6 @@ export async function readyToLaunch({
   env['PATH'] = `${dir.shim}${delimiter}${env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'}`;
   const prompt = buildPrompt(input, { mcp: adapter.mcp === true, resumed: resumed !== undefined });
   await dir.writePrompt(prompt);
-  const command = await adapter.command({
-    spec,
-    bead,
-    attempt,
-    number,
-    prompt,
-    promptFile: dir.prompt,
-    worktree: dir.worktree,
-    folder: dir.path,
-    heartbead: shimPath(dir.shim),
-    env,
-    resume: resumed,
-  });
   // What is ours stays ours: neither adapter nor settings file may point the agent elsewhere.
   const own = {
     PATH: env['PATH'],
@@ -80,29 +79,56 @@ export async function readyToLaunch({
     [agentEnvironment.attempt]: attempt,
     [agentEnvironment.socket]: socket,
   };
-  const rooms = roomsOfFolder(dir.path, await readdir(dir.path));
   // By the variables of the host: what the adapter sets is about the attempt's own folder.
   const login = adapter.login?.(env);
-  const walled = launch(cell, {
-    command: { file: command.file, args: command.args },
-    env: { ...env, ...command.env, ...own },
-    worktree: dir.worktree,
-    home: dir.home,
-    ...login,
-    read: [...packageRooms(packageRoot), ...rooms.read, ...userGit(env), ...(login?.read ?? [])],
-    write: [socket, ...rooms.write, ...(login?.write ?? [])],
-    rooms: dir.rooms,
-    gate,
-  });
-  return () =>
-    new AgentProcess({
-      command: walled,
-      stdin: command.stdin,
-      cwd: dir.worktree,
-      logPath: dir.agentLog,
-      onLine,
-      onTrouble,
+  const ready = async (
+    said: Pick<AgentContext, 'prompt' | 'promptFile'>,
+    resume: FoundSession | undefined,
+  ): Promise<() => AgentProcess> => {
+    const command = await adapter.command({
+      spec,
+      bead,
+      attempt,
+      number,
+      ...said,
+      worktree: dir.worktree,
+      folder: dir.path,
+      heartbead: shimPath(dir.shim),
+      env,
+      resume,
     });
+    const rooms = roomsOfFolder(dir.path, await readdir(dir.path));
+    const walled = launch(cell, {
+      command: { file: command.file, args: command.args },
+      env: { ...env, ...command.env, ...own },
+      worktree: dir.worktree,
+      home: dir.home,
+      ...login,
+      read: [...packageRooms(packageRoot), ...rooms.read, ...userGit(env), ...(login?.read ?? [])],
+      write: [socket, ...rooms.write, ...(login?.write ?? [])],
+      rooms: dir.rooms,
+      gate,
+    });
+    return () =>
+      new AgentProcess({
+        command: walled,
+        stdin: command.stdin,
+        cwd: dir.worktree,
+        logPath: dir.agentLog,
+        onLine,
+        onTrouble,
+      });
+  };
+  return {
+    start: await ready({ prompt, promptFile: dir.prompt }, resumed),
+    answer: async (id, text) => {
+      const found = await adapter.findSession?.(
+        { id, adapter: adapter.name, attempt, host: 'here' },
+        { spec, env, folder: dir.path, scratch: dir.path, worktree: dir.worktree, inPlace: true },
+      );
+      return found && ready({ prompt: text, promptFile: await dir.writeAnswer(text) }, found);
+    },
+  };
 }
 
 /** Who the user is to git, and what he likes; not his credentials. */

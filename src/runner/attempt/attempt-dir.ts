@@ -214,6 +214,12 @@ export class AttemptDir {
     await this.#write('prompt.md', prompt);
   }
 
+  /** What an agent that had ended without a report is told. @returns its path. */
+  async writeAnswer(text: string): Promise<string> {
+    await this.#write('answer.md', text);
+    return this.file('answer.md');
+  }
+
   async #write(name: string, text: string): Promise<void> {
     await writeFileAtomic(this.file(name), text, { mode: 0o600 });
   }

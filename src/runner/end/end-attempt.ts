@@ -36,13 +36,15 @@ export interface EndOptions {
   watch: AgentWatch;
   keeper: AttemptWork;
   box: MessageBox;
+  /** How often its program was answered, having ended without a report. */
+  answers: number;
   /** No process of the attempt is left. */
   onProcessesEnded(): void;
   trouble(what: string, error: unknown): void;
 }
 
 /** For what an agent that has ended by itself leaves behind: a helper has nothing left to help with. */
-const litterGraceMs = 2_000;
+export const litterGraceMs = 2_000;
 /** A process that cannot be ended (a dead network disk) may be so later; nothing is reported before. */
 const endAgainMs = 5_000;
 /** A disk that is full for a moment: half a minute. */
@@ -79,6 +81,8 @@ export async function endAttempt(options: EndOptions): Promise<AttemptResult> {
         }
       : {}),
     verdict,
+    said: watch.said,
+    answers: options.answers,
     ...watch.facts,
     acknowledged: box.acknowledged(),
   });

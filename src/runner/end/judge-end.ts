@@ -1,4 +1,4 @@
-import { clip, limits } from '../../contract/index.js';
+import { clip, limits, plainLine } from '../../contract/index.js';
 import type { AttemptResult, Checkpoint, Outcome, Usage } from '../../contract/index.js';
 import type { AgentExit, ExitClass } from '../../agents/types.js';
 import type { AgentReport, KeptWork } from '../types.js';
@@ -29,6 +29,10 @@ export interface EndFacts {
   exit?: AgentExit;
   /** The adapter's verdict on that end. */
   verdict?: ExitClass;
+  /** What it said last, where its program tells. */
+  said?: string | undefined;
+  /** How often it was answered in its conversation, having ended without a report. */
+  answers?: number;
   acknowledged?: string[];
   session?: string;
   usage?: Usage;
@@ -59,7 +63,19 @@ function exitText({ code, signal, spawnError, lastLines }: AgentExit): string {
 const killedByOthers = ({ code, signal }: AgentExit): boolean =>
   signal === 'SIGKILL' || signal === 'SIGTERM' || code === 137 || code === 143;
 
-function judge({ report, kept, stop, exit, verdict }: EndFacts): {
+const questionChars = 600;
+
+/** @returns the question that a text ends with: its last paragraph; undefined when it ends with none. */
+export function questionIn(said: string | undefined): string | undefined {
+  const text = said?.trim().replace(/[*_"'`)\]]+$/, '') ?? '';
+  if (!/[?？]$/.test(text)) return undefined;
+  return clip(plainLine(text.split(/\n\s*\n/).at(-1) ?? text), questionChars);
+}
+
+const afterAnswers = (answers: number): string =>
+  answers === 0 ? '' : `, though it was asked for one ${answers === 1 ? 'once' : `${answers} times`}`;
+
+function judge({ report, kept, stop, exit, verdict, said, answers = 0 }: EndFacts): {
   outcome: Outcome;
   reason: string;
   retryAfterMs?: number;
@@ -99,8 +115,15 @@ function judge({ report, kept, stop, exit, verdict }: EndFacts): {
       outcome: 'lost',
       reason: `${exitText(exit)}; nobody of Heartbead sent that (the host may be out of memory, or shutting down)`,
     };
-  if (exit.code === 0)
-    return { outcome: 'unreported', reason: `${exitText({ ...exit, lastLines: [] })}, but without a report` };
+  if (exit.code === 0) {
+    const question = questionIn(said);
+    // Nothing has failed: it waits for an answer that only a person can give.
+    if (question !== undefined) return { outcome: 'escalated', reason: `the agent asks for a person: ${question}` };
+    return {
+      outcome: 'unreported',
+      reason: `${exitText({ ...exit, lastLines: [] })}, but without a report${afterAnswers(answers)}`,
+    };
+  }
   return { outcome: 'agent_failed', reason: exitText(exit) };
 }
 

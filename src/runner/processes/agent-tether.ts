@@ -17,6 +17,12 @@ export class AgentTether implements Part {
     this.#tether = this.control.tether({ pgid: group.pgid, attempt: this.attempt }, this.onTrouble);
   }
 
+  answered(agent: RunningAgent): void {
+    this.#tether?.release();
+    this.#tether = undefined;
+    this.spawned(agent);
+  }
+
   ended(): void {
     this.#tether?.release();
   }

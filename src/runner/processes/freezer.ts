@@ -36,6 +36,11 @@ export class Freezer implements Part {
     if (this.#reasons.size > 0) this.control.freeze(this.processes());
   }
 
+  /** What was asked for while no agent ran. */
+  answered(): void {
+    this.spawned();
+  }
+
   has(reason: FreezeReason): boolean {
     return this.#reasons.has(reason);
   }

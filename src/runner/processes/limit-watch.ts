@@ -31,6 +31,7 @@ const measureEvery = 60_000;
  */
 export class LimitWatch implements Part {
   #cancel: Cancel | undefined;
+  #agent: RunningAgent | undefined;
   #over = false;
   #measured: { at: number; tookMs: number; diskMb: number; freeMb: number } | undefined;
 
@@ -39,7 +40,12 @@ export class LimitWatch implements Part {
   spawned(agent: RunningAgent): void {
     // The numbers of processes are read where only Linux has them.
     if (process.platform !== 'linux' || Object.keys(this.options.limits).length === 0) return;
-    this.#arm(agent);
+    this.#agent = agent;
+    this.#arm();
+  }
+
+  answered(agent: RunningAgent): void {
+    this.#agent = agent;
   }
 
   ending(): void {
@@ -47,17 +53,18 @@ export class LimitWatch implements Part {
     this.#cancel?.();
   }
 
-  #arm(agent: RunningAgent): void {
+  #arm(): void {
     this.#cancel = this.options.time.timer(lookEvery, () => {
-      this.#look(agent)
+      this.#look()
         .catch((error: unknown) => this.options.trouble('limits', error))
         .finally(() => {
-          if (!this.#over) this.#arm(agent);
+          if (!this.#over) this.#arm();
         });
     });
   }
 
-  async #look({ group }: RunningAgent): Promise<void> {
+  async #look(): Promise<void> {
+    const group = this.#agent?.group;
     const { limits, attempt, sandbox, onOver } = this.options;
     const pids = pidsOf({ attempt, group }, sandbox);
     const use: AttemptUse = { ...processUse(pids, limits.memoryMb), diskMb: await this.#disk() };

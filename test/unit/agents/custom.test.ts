@@ -109,6 +109,7 @@ agents:
     expect(read({ id: 's', message: { parts: [{ text: 'hello' }] } })).toEqual([
       { kind: 'session', id: 's' },
       { kind: 'progress', activity: 'hello' },
+      { kind: 'said', text: 'hello' },
     ]);
     expect(read({ call: { name: 'edit' }, usage: { in: 7, usd: 0.1 } })).toEqual([
       { kind: 'progress', tool: true, activity: 'edit' },

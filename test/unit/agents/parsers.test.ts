@@ -310,6 +310,79 @@ describe('pi', () => {
   });
 });
 
+describe('the last word of a program that ends well', () => {
+  const question = 'Tabs, or spaces?';
+  const ways: [string, AgentAdapter, string[], string[]][] = [
+    [
+      'claude',
+      claude,
+      [`{"type":"result","subtype":"success","is_error":false,"result":"${question}","session_id":"s"}`],
+      ['{"type":"result","subtype":"success","is_error":true,"result":"500"}'],
+    ],
+    [
+      'codex',
+      codex,
+      [
+        `{"type":"item.completed","item":{"id":"i","type":"agent_message","text":"${question}"}}`,
+        '{"type":"turn.completed","usage":{}}',
+      ],
+      ['{"type":"turn.failed","error":{"message":"stream disconnected"}}'],
+    ],
+    [
+      'opencode',
+      opencode,
+      [
+        `{"type":"text","sessionID":"s","part":{"type":"text","text":"${question}"}}`,
+        '{"type":"step_finish","sessionID":"s","part":{"reason":"stop","tokens":{}}}',
+      ],
+      ['{"type":"error","sessionID":"s","error":{"name":"APIError","data":{"message":"gone"}}}'],
+    ],
+    [
+      'gemini',
+      gemini,
+      [
+        '{"type":"message","role":"assistant","content":"Before a tool.","delta":true}',
+        '{"type":"tool_use","tool_name":"t","parameters":{}}',
+        '{"type":"message","role":"assistant","content":"Tabs, or ","delta":true}',
+        '{"type":"message","role":"assistant","content":"spaces?","delta":true}',
+        '{"type":"result","status":"success","stats":{}}',
+      ],
+      [],
+    ],
+    [
+      'pi',
+      pi,
+      [
+        '{"type":"message_end","message":{"role":"assistant","content":[{"type":"text","text":"Tabs, or "},' +
+          '{"type":"text","text":"spaces?"}],"usage":{},"stopReason":"stop"}}',
+      ],
+      ['{"type":"message_end","message":{"role":"assistant","content":[],"stopReason":"error","errorMessage":"x"}}'],
+    ],
+  ];
+  test.each(ways)('%s', (_name, adapter, good, bad) => {
+    const ended = run(adapter, good).watch;
+    expect(ended.said).toBe(question);
+    expect(adapter.hasSpoken?.({ code: 0, lastLines: [] }, ended.events)).toBe(true);
+    expect(adapter.hasSpoken?.({ code: 1, lastLines: [] }, ended.events)).toBe(false);
+    expect(adapter.hasSpoken?.({ code: 0, lastLines: [] }, run(adapter, bad).watch.events)).toBe(false);
+  });
+
+  test('what it said before it did something is not its last word', () => {
+    const tool = '{"type":"tool_use","sessionID":"s","part":{"type":"tool","tool":"bash","state":{"input":{}}}}';
+    expect(run(opencode, [...(ways[2]?.[2] ?? []), tool]).watch.said).toBeUndefined();
+  });
+
+  test('another run of a program counts what it uses anew, and ends for itself', () => {
+    const { watch } = run(claude, [
+      '{"type":"result","subtype":"success","is_error":false,"result":"?","usage":{"output_tokens":3},"num_turns":1}',
+    ]);
+    watch.again();
+    expect([watch.said, watch.events]).toEqual([undefined, []]);
+    watch.line('{"type":"result","subtype":"success","usage":{"output_tokens":4},"num_turns":2}', 'stdout');
+    expect(watch.usage).toMatchObject({ outputTokens: 7, turns: 3 });
+  });
+});
+
 test.each([claude, codex, opencode, gemini, pi])('$name: noise means nothing and breaks nothing', (adapter) => {
   expect(
     events(

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { AgentExit } from '../../../src/agents/types.js';
-import { judgeEnd } from '../../../src/runner/end/judge-end.js';
+import { judgeEnd, questionIn } from '../../../src/runner/end/judge-end.js';
 import type { EndFacts } from '../../../src/runner/end/judge-end.js';
 import type { AgentReport } from '../../../src/runner/types.js';
 
@@ -68,6 +68,24 @@ describe('the outcome of an attempt', () => {
     const result = judge(facts);
     expect(result.outcome).toBe(outcome);
     expect(result.reason).not.toBe('');
+  });
+
+  test.each([
+    ['Shall I go on?', 'Shall I go on?'],
+    ['I have done it.\n\nShall I **also** push?**', 'Shall I **also** push?'],
+    ['Tabs or spaces？', 'Tabs or spaces？'],
+    ['Why? Because. Done.', undefined],
+    ['', undefined],
+    [undefined, undefined],
+  ])('the question of %j is %j', (said, question) => expect(questionIn(said)).toBe(question));
+
+  test('an end with a question is no failure; one without a report, after answers, says so', () => {
+    expect(judge({ exit: exit({ code: 0 }), said: 'Tabs, or spaces?', answers: 2 })).toMatchObject({
+      outcome: 'escalated',
+      reason: 'the agent asks for a person: Tabs, or spaces?',
+    });
+    expect(judge({ exit: exit({ code: 3 }), said: 'Tabs, or spaces?' }).outcome).toBe('agent_failed');
+    expect(judge({ exit: exit({ code: 0 }), said: 'Ready.', answers: 2 }).reason).toMatch(/asked for one 2 times/);
   });
 
   test('a stopped attempt still names the branch that it had pushed', () => {
