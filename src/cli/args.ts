@@ -109,9 +109,6 @@ export function parseArgs<S extends z.ZodType>(schema: S, value: unknown, comman
   );
 }
 
-/** For options that may be given more than once. */
-export const collect = (value: string, before: string[] = []): string[] => [...before, value];
-
 /** Hosts with commas between; `none` is a list of none. */
 export const networkArgument = z.string().transform((given, context) => {
   const entries = given === 'none' ? [] : given.split(',').map((entry) => entry.trim());

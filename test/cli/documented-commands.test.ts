@@ -16,7 +16,7 @@ import { script } from '../support/scratch.js';
 import { until } from '../support/until.js';
 import { Cli, finished, main } from './support/cli.js';
 import type { Ran } from './support/cli.js';
-import { blocksOf, commandsOf, headingsOf } from './support/documented.js';
+import { blocksOf, commandsOf, headingsOf, writtenPart } from './support/documented.js';
 import { Repository } from './support/repository.js';
 
 const pages = ['README.md', 'docs/agents.md', 'docs/operators.md', 'docs/security.md', 'docs/cli.md'];
@@ -411,7 +411,7 @@ describe('the reference', () => {
           ).toContain(option);
       }
     }
-    const text = readFileSync('docs/cli.md', 'utf8');
+    const text = writtenPart('docs/cli.md');
     expect(
       [...known.keys()].filter(
         (name) =>

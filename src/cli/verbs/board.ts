@@ -1,92 +1,91 @@
-import type { Command } from 'commander';
 import { z } from 'zod';
 import { stateDirectory } from '../../client/home.js';
 import { readRecord } from '../../client/records.js';
-import { parseArgs, wholeNumber } from '../args.js';
-import { action } from '../context.js';
+import { wholeNumber } from '../args.js';
 import { exitCodes, failure, usageError } from '../exit.js';
 import { workerFlags } from '../../worker/settings.js';
 import { untilInterrupted } from '../../operator/interrupt.js';
+import { flag, option, verb } from '../verb.js';
 
-const options = z.object({
-  port: wholeNumber('--port', 1, 65_535).optional(),
-  host: z.string().min(1).max(200).optional(),
-  open: z.boolean().default(false),
-  readOnly: z.boolean().default(false),
-  trustProxy: z.boolean().default(false),
-  codecPort: wholeNumber('--codec-port', 0, 65_535).optional(),
+export const board = verb({
+  name: 'board',
+  description: 'serve the board, a page that shows the fleet and steers it; prints its address',
+  options: {
+    port: option(
+      '--port <port>',
+      'of the page (default: the one it had before, else 8234, or another when that is taken)',
+      wholeNumber('--port', 1, 65_535).optional(),
+    ),
+    host: option(
+      '--host <address>',
+      'listen there (default: 127.0.0.1, which only this machine reaches)',
+      z.string().min(1).max(200).optional(),
+    ),
+    open: flag('--open', 'open it in the browser of this machine'),
+    readOnly: flag('--read-only', 'it shows, and changes nothing'),
+    trustProxy: flag('--trust-proxy', 'a proxy in front has its own login (docs/board.md)'),
+    codecPort: option(
+      '--codec-port <port>',
+      workerFlags.codecPort.says,
+      wholeNumber('--codec-port', 0, 65_535).optional(),
+    ),
+  },
+  run: async (context, _, { port, host, open, readOnly, trustProxy, codecPort }) => {
+    const home = stateDirectory(context.io.env);
+    const { isAlive } = await import('../town/processes.js');
+    const { addressWithToken } = await import('../../board/serve.js');
+    const before = await readRecord(home, 'board');
+    if (before !== undefined && isAlive(before)) {
+      if (port !== undefined || host !== undefined || readOnly || trustProxy || codecPort !== undefined)
+        throw usageError(
+          `a board of ${home} runs already, at ${before.url} (pid ${before.pid})`,
+          'leave the options away to get its address, or end it first (heartbead down, or Ctrl-C where it runs)',
+        );
+      const url = addressWithToken(before);
+      context.print({ state: 'running', url, pid: before.pid }, `board   already up: ${url}`);
+      if (open) await openInBrowser(url);
+      return exitCodes.fine;
+    }
+    const { runBoard } = await import('../../board/run.js');
+    const { untilLost } = await import('../../board/place.js');
+    const { mkdir } = await import('node:fs/promises');
+    await mkdir(home, { recursive: true, mode: 0o700 });
+    const stop = untilInterrupted();
+    const served = await runBoard({
+      home,
+      env: context.io.env,
+      port,
+      host,
+      readOnly,
+      trustProxy,
+      codecPort,
+      logFile: 'its own standard error',
+      log: (line) => context.note(line),
+    }).catch((error: unknown) => {
+      const { message, cause, code } = error as NodeJS.ErrnoException;
+      if ((cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE')
+        throw failure(message, 'or leave it away', error);
+      if (code !== 'EADDRINUSE') throw error;
+      throw failure(`port ${port ?? ''} is taken`, 'choose another --port, or leave it away', error);
+    });
+    try {
+      const url = addressWithToken(served);
+      const { codecPort: opensAt } = served;
+      context.print(
+        { state: 'started', url, pid: process.pid, codecPort: opensAt },
+        `board   ${url}${opensAt === undefined ? '' : `\ncodec   http://127.0.0.1:${opensAt}`}`,
+      );
+      context.note('Ctrl-C ends it; whoever has this address may do what the board may do');
+      if (open) await openInBrowser(url);
+      const lost = await untilLost(home, served.record, stop);
+      if (lost !== undefined)
+        throw failure(`the board has ended: ${lost}`, 'start it again with `heartbead board` if it is wanted');
+    } finally {
+      await served.close();
+    }
+    return exitCodes.fine;
+  },
 });
-
-export function board(program: Command): void {
-  program
-    .command('board')
-    .description('serve the board, a page that shows the fleet and steers it; prints its address')
-    .option('--port <port>', 'of the page (default: the one it had before, else 8234, or another when that is taken)')
-    .option('--host <address>', 'listen there (default: 127.0.0.1, which only this machine reaches)')
-    .option('--open', 'open it in the browser of this machine')
-    .option('--read-only', 'it shows, and changes nothing')
-    .option('--trust-proxy', 'a proxy in front has its own login (docs/board.md)')
-    .option('--codec-port <port>', workerFlags.codecPort.says)
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context, given: unknown) => {
-        const { port, host, open, readOnly, trustProxy, codecPort } = parseArgs(options, given, 'board');
-        const home = stateDirectory(context.io.env);
-        const { isAlive } = await import('../town/processes.js');
-        const { addressWithToken } = await import('../../board/serve.js');
-        const before = await readRecord(home, 'board');
-        if (before !== undefined && isAlive(before)) {
-          if (port !== undefined || host !== undefined || readOnly || trustProxy || codecPort !== undefined)
-            throw usageError(
-              `a board of ${home} runs already, at ${before.url} (pid ${before.pid})`,
-              'leave the options away to get its address, or end it first (heartbead down, or Ctrl-C where it runs)',
-            );
-          const url = addressWithToken(before);
-          context.print({ state: 'running', url, pid: before.pid }, `board   already up: ${url}`);
-          if (open) await openInBrowser(url);
-          return exitCodes.fine;
-        }
-        const { runBoard } = await import('../../board/run.js');
-        const { untilLost } = await import('../../board/place.js');
-        const { mkdir } = await import('node:fs/promises');
-        await mkdir(home, { recursive: true, mode: 0o700 });
-        const stop = untilInterrupted();
-        const served = await runBoard({
-          home,
-          env: context.io.env,
-          port,
-          host,
-          readOnly,
-          trustProxy,
-          codecPort,
-          logFile: 'its own standard error',
-          log: (line) => context.note(line),
-        }).catch((error: unknown) => {
-          const { message, cause, code } = error as NodeJS.ErrnoException;
-          if ((cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE')
-            throw failure(message, 'or leave it away', error);
-          if (code !== 'EADDRINUSE') throw error;
-          throw failure(`port ${port ?? ''} is taken`, 'choose another --port, or leave it away', error);
-        });
-        try {
-          const url = addressWithToken(served);
-          const { codecPort: opensAt } = served;
-          context.print(
-            { state: 'started', url, pid: process.pid, codecPort: opensAt },
-            `board   ${url}${opensAt === undefined ? '' : `\ncodec   http://127.0.0.1:${opensAt}`}`,
-          );
-          context.note('Ctrl-C ends it; whoever has this address may do what the board may do');
-          if (open) await openInBrowser(url);
-          const lost = await untilLost(home, served.record, stop);
-          if (lost !== undefined)
-            throw failure(`the board has ended: ${lost}`, 'start it again with `heartbead board` if it is wanted');
-        } finally {
-          await served.close();
-        }
-        return exitCodes.fine;
-      }),
-    );
-}
 
 /** The address goes by a file of its own: what stands in a command line can be read by everybody on the machine. */
 async function openInBrowser(url: string): Promise<void> {

@@ -1,41 +1,43 @@
-import type { Command } from 'commander';
+import { z } from 'zod';
 import { beadIdProblem } from '../../contract/index.js';
 import { completionScript, idKinds, shells } from '../completion.js';
 import type { IdKind } from '../completion.js';
-import { action } from '../context.js';
 import type { Context } from '../context.js';
 import { exitCodes, usageError } from '../exit.js';
+import { argument, verb } from '../verb.js';
 
 /** Somebody waits at a prompt: what has not come by then is not completed. */
 const within = 2_000;
 /** The newest ones; a shell that lists more helps nobody. */
 const most = 200;
 
-export function completion(program: Command): void {
-  program
-    .command('completion')
-    .description('a completion script for your shell: source <(heartbead completion bash)')
-    .argument('<shell>', `${shells.join(', ')}; or, for what such a script asks: ${idKinds.join(', ')}`)
-    .action(
-      action(async (context, given: string) => {
-        const kind = idKinds.find((known) => known === given);
-        if (kind !== undefined) {
-          // A shell puts these on a command line: whatever else a server says is no id.
-          const ids = (await idsOf(context, kind).catch(() => [])).filter((id) => beadIdProblem(id) === undefined);
-          if (ids.length > 0) context.io.out(ids.join('\n'));
-          return exitCodes.fine;
-        }
-        const shell = shells.find((known) => known === given);
-        if (shell === undefined)
-          throw usageError(
-            `there is no completion for ${JSON.stringify(given)}; there is one for ${shells.join(', ')}`,
-            'see `heartbead completion --help`',
-          );
-        context.io.out(completionScript(program, shell).trimEnd());
-        return exitCodes.fine;
-      }),
-    );
-}
+export const completion = verb({
+  name: 'completion',
+  description: 'a completion script for your shell: source <(heartbead completion bash)',
+  arguments: [
+    argument('<shell>', `${shells.join(', ')}; or, for what such a script asks: ${idKinds.join(', ')}`, z.string()),
+  ],
+  json: false,
+  run: async (context, [given]) => {
+    const kind = idKinds.find((known) => known === given);
+    if (kind !== undefined) {
+      // A shell puts these on a command line: whatever else a server says is no id.
+      const ids = (await idsOf(context, kind).catch(() => [])).filter((id) => beadIdProblem(id) === undefined);
+      if (ids.length > 0) context.io.out(ids.join('\n'));
+      return exitCodes.fine;
+    }
+    const shell = shells.find((known) => known === given);
+    if (shell === undefined)
+      throw usageError(
+        `there is no completion for ${JSON.stringify(given)}; there is one for ${shells.join(', ')}`,
+        'see `heartbead completion --help`',
+      );
+    // Loaded here, since this verb is one of them.
+    const [{ createProgram }, { verbs }] = await Promise.all([import('../program.js'), import('./index.js')]);
+    context.io.out(completionScript(createProgram(verbs), shell).trimEnd());
+    return exitCodes.fine;
+  },
+});
 
 /** @throws Error when no server answers in time: then there is nothing to complete, and nothing to say at a prompt. */
 async function idsOf({ io }: Context, kind: IdKind): Promise<string[]> {

@@ -1,6 +1,4 @@
-import type { Command } from 'commander';
 import { stateDirectory } from '../../client/home.js';
-import { action } from '../context.js';
 import type { Context } from '../context.js';
 import { checkAgents } from '../doctor/agent-checks.js';
 import { checkCell, checkEscapes } from '../doctor/cell-checks.js';
@@ -20,22 +18,21 @@ import {
 import { checkLogout } from '../doctor/logout-check.js';
 import { exitCodes, reportOf } from '../exit.js';
 import { doctorPage } from '../render/doctor-page.js';
+import { flag, verb } from '../verb.js';
 
-export function doctor(program: Command): void {
-  program
-    .command('doctor')
-    .description('check this host, the server and the workers; each finding with its next step')
-    .option('--sandbox', 'try to break out of a sandbox of this host instead, in every way that is known')
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context, { sandbox }: { sandbox?: boolean }) => {
-        const checks = sandbox === true ? await examineSandbox(context) : await examine(context);
-        const healthy = checks.every(({ verdict }) => verdict !== 'fail');
-        context.print({ ok: healthy, checks }, doctorPage(checks, context.io.colors));
-        return healthy ? exitCodes.fine : exitCodes.failed;
-      }),
-    );
-}
+export const doctor = verb({
+  name: 'doctor',
+  description: 'check this host, the server and the workers; each finding with its next step',
+  options: {
+    sandbox: flag('--sandbox', 'try to break out of a sandbox of this host instead, in every way that is known'),
+  },
+  run: async (context, _, { sandbox }) => {
+    const checks = sandbox ? await examineSandbox(context) : await examine(context);
+    const healthy = checks.every(({ verdict }) => verdict !== 'fail');
+    context.print({ ok: healthy, checks }, doctorPage(checks, context.io.colors));
+    return healthy ? exitCodes.fine : exitCodes.failed;
+  },
+});
 
 async function examineSandbox({ io }: Context): Promise<Check[]> {
   const home = stateDirectory(io.env);

@@ -1,119 +1,112 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Command } from 'commander';
 import { z } from 'zod';
 import { colouredLine, isFinal } from '../../contract/index.js';
 import type { BeadView } from '../../contract/index.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { askBead, homes, known, newestHere, placeOf } from '../attempt-place.js';
 import type { Elsewhere } from '../attempt-place.js';
-import { attemptArgument, beadArgument, parseArgs } from '../args.js';
-import { action } from '../context.js';
 import type { Context } from '../context.js';
 import { exitCodes, failure, usageError } from '../exit.js';
 import { FileFollower, fileExists } from '../follow-file.js';
 import { untilInterrupted } from '../../operator/interrupt.js';
-
-const options = z.object({
-  attempt: attemptArgument.optional(),
-  check: z.union([z.literal(true), z.string().min(1).max(200)]).optional(),
-  follow: z.boolean().default(false),
-  raw: z.boolean().default(false),
-});
+import { attempt as attemptOption, oneBead } from '../shared-options.js';
+import { flag, option, verb } from '../verb.js';
 
 /** How often a followed log is looked at, and every how many looks the bead is asked for a next attempt. */
 const lookEvery = 300;
 const askEvery = 7;
 
-export function logs(program: Command): void {
-  program
-    .command('logs')
-    .description("the output of a bead's agent, from any machine that reaches the server")
-    .argument('<bead>', 'id of the bead')
-    .option(
+export const logs = verb({
+  name: 'logs',
+  description: "the output of a bead's agent, from any machine that reaches the server",
+  arguments: [oneBead],
+  options: {
+    follow: flag(
       '-f, --follow',
       'go on as the agent writes, over its attempts, until the bead has ended or waits for a person',
-    )
-    .option('--attempt <id>', 'of this attempt (default: the newest)')
-    .option('--check [name]', 'instead: what this check, or all of them, printed when its work was merged')
-    .option('--raw', 'on a terminal too: everything that the agent wrote, orders to the terminal included')
-    .option('--json', 'print one JSON object per line')
-    .action(
-      action(async (context, givenBead: string, given: unknown) => {
-        const bead = parseArgs(beadArgument, givenBead, 'logs');
-        const { attempt, check, follow, raw: asked } = parseArgs(options, given, 'logs');
-        // A pipe gets the bytes; what an agent wrote must not steer the terminal of who reads it.
-        const raw = asked || !context.io.terminal;
-        const account = await askBead(context, bead);
-        if (check !== undefined) {
-          if (attempt !== undefined)
-            throw usageError('--check and --attempt: the output of checks is one for all attempts of a bead');
-          if (account.view === undefined) throw account.problem;
-          const name = check === true ? undefined : check;
-          await checks(context, account.view, { name, follow, raw, stop: untilInterrupted() });
-          return exitCodes.fine;
-        }
-        const place = await placeOf(context, bead, attempt, account, 'log');
-        if (!(place instanceof AttemptDir)) {
-          await remote(context, bead, place, { follow, raw, only: attempt !== undefined, stop: untilInterrupted() });
-          return exitCodes.fine;
-        }
-        const current = account.view?.current?.id ?? place.attempt;
-        // An agent that is not up yet has a log that begins empty.
-        if (current !== place.attempt && !(await fileExists(place.agentLog)))
-          throw failure(
-            `attempt ${place.attempt} of bead ${bead} has no log: its agent was never started`,
-            `see why with \`heartbead show ${bead}\``,
-          );
-        let dir = place;
-        let follower = new FileFollower(dir.agentLog);
-        const print = (lines: string[]): void => {
-          for (const line of lines)
-            if (context.json) context.printJsonLine({ attempt: dir.attempt, line });
-            else context.io.out(raw ? line : colouredLine(line));
-        };
-        print(await follower.newLines());
-        const stop = untilInterrupted();
-        for (let look = 1; follow && !stop.aborted; look += 1) {
-          await sleep(lookEvery, undefined, { signal: stop }).catch((error: unknown) => {
-            if (!stop.aborted) throw error;
-          });
-          // Looked up before the read: what was written before the end is then read in any case.
-          const ended = (await dir.readResult()) !== undefined;
-          print(await follower.newLines());
-          if (!ended && look % askEvery !== 0) continue;
-          if (attempt !== undefined && ended) break;
-          if (attempt !== undefined) continue;
-          const next = await newestHere(homes(context), bead);
-          if (next !== undefined && next.attempt !== dir.attempt) {
-            print(follower.leftover());
-            context.note(`attempt ${dir.attempt} has ended; now attempt ${next.attempt}`);
-            dir = next;
-            follower = new FileFollower(dir.agentLog);
-            continue;
-          }
-          if (!ended) continue;
-          const now = await askBead(context, bead);
-          // Without an answer nobody knows of a next attempt: the log is complete as far as it goes here.
-          if (now.view === undefined || isFinal(now.view.status) || now.view.status === 'blocked') break;
-          const current = now.view.current;
-          if (
-            current !== undefined &&
-            current.id !== dir.attempt &&
-            current.spawnedAt !== undefined &&
-            !(await known(homes(context), bead, current.id))
-          ) {
-            if (current.host === undefined) continue;
-            print(follower.leftover());
-            context.note(`the next attempt (${current.id}) runs on host ${current.host}`);
-            await remote(context, bead, { id: current.id, host: current.host }, { follow, raw, only: false, stop });
-            return exitCodes.fine;
-          }
-        }
+    ),
+    attempt: attemptOption('of this attempt (default: the newest)'),
+    check: option(
+      '--check [name]',
+      'instead: what this check, or all of them, printed when its work was merged',
+      z.union([z.literal(true), z.string().min(1).max(200)]).optional(),
+    ),
+    raw: flag('--raw', 'on a terminal too: everything that the agent wrote, orders to the terminal included'),
+  },
+  json: 'print one JSON object per line',
+  run: async (context, [bead], { attempt, check, follow, raw: asked }) => {
+    // A pipe gets the bytes; what an agent wrote must not steer the terminal of who reads it.
+    const raw = asked || !context.io.terminal;
+    const account = await askBead(context, bead);
+    if (check !== undefined) {
+      if (attempt !== undefined)
+        throw usageError('--check and --attempt: the output of checks is one for all attempts of a bead');
+      if (account.view === undefined) throw account.problem;
+      const name = check === true ? undefined : check;
+      await checks(context, account.view, { name, follow, raw, stop: untilInterrupted() });
+      return exitCodes.fine;
+    }
+    const place = await placeOf(context, bead, attempt, account, 'log');
+    if (!(place instanceof AttemptDir)) {
+      await remote(context, bead, place, { follow, raw, only: attempt !== undefined, stop: untilInterrupted() });
+      return exitCodes.fine;
+    }
+    const current = account.view?.current?.id ?? place.attempt;
+    // An agent that is not up yet has a log that begins empty.
+    if (current !== place.attempt && !(await fileExists(place.agentLog)))
+      throw failure(
+        `attempt ${place.attempt} of bead ${bead} has no log: its agent was never started`,
+        `see why with \`heartbead show ${bead}\``,
+      );
+    let dir = place;
+    let follower = new FileFollower(dir.agentLog);
+    const print = (lines: string[]): void => {
+      for (const line of lines)
+        if (context.json) context.printJsonLine({ attempt: dir.attempt, line });
+        else context.io.out(raw ? line : colouredLine(line));
+    };
+    print(await follower.newLines());
+    const stop = untilInterrupted();
+    for (let look = 1; follow && !stop.aborted; look += 1) {
+      await sleep(lookEvery, undefined, { signal: stop }).catch((error: unknown) => {
+        if (!stop.aborted) throw error;
+      });
+      // Looked up before the read: what was written before the end is then read in any case.
+      const ended = (await dir.readResult()) !== undefined;
+      print(await follower.newLines());
+      if (!ended && look % askEvery !== 0) continue;
+      if (attempt !== undefined && ended) break;
+      if (attempt !== undefined) continue;
+      const next = await newestHere(homes(context), bead);
+      if (next !== undefined && next.attempt !== dir.attempt) {
         print(follower.leftover());
+        context.note(`attempt ${dir.attempt} has ended; now attempt ${next.attempt}`);
+        dir = next;
+        follower = new FileFollower(dir.agentLog);
+        continue;
+      }
+      if (!ended) continue;
+      const now = await askBead(context, bead);
+      // Without an answer nobody knows of a next attempt: the log is complete as far as it goes here.
+      if (now.view === undefined || isFinal(now.view.status) || now.view.status === 'blocked') break;
+      const current = now.view.current;
+      if (
+        current !== undefined &&
+        current.id !== dir.attempt &&
+        current.spawnedAt !== undefined &&
+        !(await known(homes(context), bead, current.id))
+      ) {
+        if (current.host === undefined) continue;
+        print(follower.leftover());
+        context.note(`the next attempt (${current.id}) runs on host ${current.host}`);
+        await remote(context, bead, { id: current.id, host: current.host }, { follow, raw, only: false, stop });
         return exitCodes.fine;
-      }),
-    );
-}
+      }
+    }
+    print(follower.leftover());
+    return exitCodes.fine;
+  },
+});
 
 /** Reads from the hosts that the bead names, attempt after attempt, until it has ended or waits for a person. */
 async function remote(

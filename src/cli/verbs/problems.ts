@@ -1,35 +1,30 @@
-import type { Command } from 'commander';
-import { action } from '../context.js';
 import { exitCodes } from '../exit.js';
+import { verb } from '../verb.js';
 
-export function problems(program: Command): void {
-  program
-    .command('problems')
-    .description('everything that needs a person: what, why, and the command that helps')
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context) => {
-        const { lookAtTown } = await import('../../operator/town-facts.js');
-        const { problemsOf } = await import('../../domain/telling/problems.js');
-        const { problemsPage } = await import('../render/problems-page.js');
-        const { damagedHere } = await import('../operators/attempts-here.js');
-        const town = await context.town();
-        const { facts } = await lookAtTown(town, { deadline: context.deadline });
-        const found = problemsOf({ ...facts, damaged: await damagedHere(town.home) });
-        if (facts.more) context.note(`only the newest ${facts.beads.length} open beads were looked at`);
-        context.print(
-          {
-            problems: found,
-            lookedAt: {
-              beads: facts.beads.length,
-              rigs: facts.rigs.length,
-              convoys: facts.convoys.length,
-              hosts: facts.hosts,
-            },
-          },
-          problemsPage(found, facts.now, context.io.colors),
-        );
-        return exitCodes.fine;
-      }),
+export const problems = verb({
+  name: 'problems',
+  description: 'everything that needs a person: what, why, and the command that helps',
+  run: async (context) => {
+    const { lookAtTown } = await import('../../operator/town-facts.js');
+    const { problemsOf } = await import('../../domain/telling/problems.js');
+    const { problemsPage } = await import('../render/problems-page.js');
+    const { damagedHere } = await import('../operators/attempts-here.js');
+    const town = await context.town();
+    const { facts } = await lookAtTown(town, { deadline: context.deadline });
+    const found = problemsOf({ ...facts, damaged: await damagedHere(town.home) });
+    if (facts.more) context.note(`only the newest ${facts.beads.length} open beads were looked at`);
+    context.print(
+      {
+        problems: found,
+        lookedAt: {
+          beads: facts.beads.length,
+          rigs: facts.rigs.length,
+          convoys: facts.convoys.length,
+          hosts: facts.hosts,
+        },
+      },
+      problemsPage(found, facts.now, context.io.colors),
     );
-}
+    return exitCodes.fine;
+  },
+});

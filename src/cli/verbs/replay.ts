@@ -1,10 +1,10 @@
-import type { Command } from 'commander';
+import { z } from 'zod';
 import { stateDirectory } from '../../client/home.js';
 import { Keys, PayloadSeal, keySource } from '../../codec/index.js';
-import { action } from '../context.js';
 import type { Context } from '../context.js';
 import { exitCodes, usageError } from '../exit.js';
 import { readText } from '../read-text.js';
+import { argument, verb } from '../verb.js';
 import { NoHistoryError, readHistory } from '../replay/read-history.js';
 import type { RecordedHistory } from '../replay/read-history.js';
 import type { ReplayVerdict } from '../replay/replay-history.js';
@@ -25,60 +25,54 @@ type FileVerdict = {
   events: number;
 } & ReplayVerdict & { next?: string };
 
-export function replay(program: Command): void {
-  program
-    .command('replay')
-    .description(
-      "replay recorded workflow histories with this version's workflows, without a server: does this version " +
-        'go on where another one was?',
-    )
-    .argument(
+export const replay = verb({
+  name: 'replay',
+  description:
+    "replay recorded workflow histories with this version's workflows, without a server: does this version go on " +
+    'where another one was?',
+  arguments: [
+    argument(
       '<files...>',
       'histories as `temporal workflow show --output json` and the Web UI write them; - reads one from stdin',
-    )
-    .option('--json', 'print JSON')
-    .action(
-      action(async (context, files: string[]) => {
-        // All are read before the first is replayed: what cannot be meant is refused as a whole.
-        const histories: { file: string; history: RecordedHistory }[] = [];
-        for (const file of files) histories.push({ file: file === '-' ? 'stdin' : file, history: await read(file) });
-        const [{ default: pino }, { installRuntime }, { builtWorkflowBundle }, { replayHistories }] = await Promise.all(
-          [
-            import('pino'),
-            import('../../worker/runtime.js'),
-            import('../../worker/bundle.js'),
-            import('../replay/replay-history.js'),
-          ],
-        );
-        // The SDK would tell the same once more, in its own words.
-        installRuntime(pino({ level: 'silent' }));
-        const source = keySource(context.io.env, stateDirectory(context.io.env));
-        const keys = source === undefined ? undefined : new Keys(source);
-        const verdicts = await replayHistories(
-          histories.map(({ history }) => history),
-          { workflowBundle: builtWorkflowBundle(), dataConverter: { payloadCodecs: [new PayloadSeal(keys)] } },
-        );
-        const told = histories.map(
-          ({ file, history: { workflowType, workflowId, runId, events } }, index): FileVerdict => {
-            const verdict = verdicts[index] as ReplayVerdict;
-            return {
-              file,
-              workflowType,
-              workflowId,
-              runId,
-              events: events.length,
-              ...verdict,
-              next: verdict.replays ? undefined : whatToDo,
-            };
-          },
-        );
-        const replays = verdicts.every((verdict) => verdict.replays);
-        if (context.json) context.print({ replays, files: told }, '');
-        else for (const verdict of told) print(context, verdict);
-        return replays ? exitCodes.fine : exitCodes.failed;
-      }),
+      z.array(z.string()),
+    ),
+  ],
+  run: async (context, [files]) => {
+    // All are read before the first is replayed: what cannot be meant is refused as a whole.
+    const histories: { file: string; history: RecordedHistory }[] = [];
+    for (const file of files) histories.push({ file: file === '-' ? 'stdin' : file, history: await read(file) });
+    const [{ default: pino }, { installRuntime }, { builtWorkflowBundle }, { replayHistories }] = await Promise.all([
+      import('pino'),
+      import('../../worker/runtime.js'),
+      import('../../worker/bundle.js'),
+      import('../replay/replay-history.js'),
+    ]);
+    // The SDK would tell the same once more, in its own words.
+    installRuntime(pino({ level: 'silent' }));
+    const source = keySource(context.io.env, stateDirectory(context.io.env));
+    const keys = source === undefined ? undefined : new Keys(source);
+    const verdicts = await replayHistories(
+      histories.map(({ history }) => history),
+      { workflowBundle: builtWorkflowBundle(), dataConverter: { payloadCodecs: [new PayloadSeal(keys)] } },
     );
-}
+    const told = histories.map(({ file, history: { workflowType, workflowId, runId, events } }, index): FileVerdict => {
+      const verdict = verdicts[index] as ReplayVerdict;
+      return {
+        file,
+        workflowType,
+        workflowId,
+        runId,
+        events: events.length,
+        ...verdict,
+        next: verdict.replays ? undefined : whatToDo,
+      };
+    });
+    const replays = verdicts.every((verdict) => verdict.replays);
+    if (context.json) context.print({ replays, files: told }, '');
+    else for (const verdict of told) print(context, verdict);
+    return replays ? exitCodes.fine : exitCodes.failed;
+  },
+});
 
 async function read(file: string): Promise<RecordedHistory> {
   const text = await readText(file, fileBytes, 'a history');

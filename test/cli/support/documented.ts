@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { beginning } from '../../unit/support/verb-pages.js';
 
 /** A command that a page tells its reader to type. */
 export interface Documented {
@@ -12,8 +13,11 @@ const shells = ['sh', 'bash', 'console'];
 /** Code within a sentence that is a command, not a name. */
 const command = /^(?:npx |npm |heartbead |source |docker |temporal )/;
 
-const read = (page: string): string[] =>
-  readFileSync(fileURLToPath(new URL(`../../../${page}`, import.meta.url)), 'utf8').split('\n');
+/** Without what is made of the verbs themselves, and held against them by test/unit/cli/reference.test.ts. */
+export const writtenPart = (page: string): string =>
+  readFileSync(fileURLToPath(new URL(`../../../${page}`, import.meta.url)), 'utf8').split(beginning)[0] ?? '';
+
+const read = (page: string): string[] => writtenPart(page).split('\n');
 
 /** @returns the text without its comment, and without `npx`: it is the same program. */
 const bare = (text: string): string =>
