@@ -18,8 +18,15 @@ const knownFor = 600_000;
 const sweepPart = 1 / 10;
 /** All pages together: thousands of beads of a busy server take a while, and failing would show none of them. */
 const sweepDeadline = 60_000;
-/** Visibility is a moment late. */
+/** Visibility is a moment late: a look asks for what began or ended by so much before the look before it. */
 const margin = 15_000;
+/**
+ * After a burst that would bring thousands of known beads again with each look, a second or more each: of them no more
+ * than this many, as long as `leastMargin` is kept. What comes to be seen later than that is found when it moves, or
+ * when all pages are read.
+ */
+const mostAgain = 100;
+const leastMargin = 2_000;
 /** Until a bead has told the server's time, its clock and ours are taken to differ by less than this. */
 const clocksDiffer = 15_000;
 /** Workflow ids in one query. */
@@ -131,7 +138,11 @@ export class BeadList {
    */
   #since(now: number): number {
     if (this.#ahead === undefined) return now - sweepEvery - clocksDiffer - margin;
-    return this.#lookedAt + this.#ahead - margin;
+    const lookedAt = this.#lookedAt + this.#ahead;
+    const again = [...this.#beads.values()].map(newsOf).filter((at) => at > lookedAt - margin);
+    if (again.length < mostAgain) return lookedAt - margin;
+    again.sort((a, b) => b - a);
+    return Math.min(again[mostAgain - 1] ?? lookedAt, lookedAt - leastMargin);
   }
 
   #tellFailure(): void {
@@ -189,10 +200,13 @@ export class BeadList {
 
   #take(bead: BeadSummary): void {
     keepNewest(this.#beads, bead);
-    const ahead = Math.max(bead.startedAt, bead.closedAt ?? 0) - this.#clock();
+    const ahead = newsOf(bead) - this.#clock();
     if (this.#ahead === undefined || ahead > this.#ahead) this.#ahead = ahead;
   }
 }
+
+/** @returns when a bead began or ended last, by the server's clock. */
+const newsOf = ({ startedAt, closedAt }: BeadSummary): number => Math.max(startedAt, closedAt ?? 0);
 
 /** An id may be used again after a cancel: the newest run is the bead. */
 function keepNewest(beads: Map<string, BeadSummary>, bead: BeadSummary): void {

@@ -115,6 +115,42 @@ test('what is new is asked for since the last look, by the clock of the server',
   expect(Date.parse(since) - serverNow).toBe(600_000 - 15_000);
 });
 
+test('after a burst a look brings no thousands again, and as soon as it is over visibility may be as late as ever', async () => {
+  const store = new Store();
+  const [count, newest] = [3_000, Date.now()];
+  // 200 a second, the last of them just now; visibility has the newest ones first.
+  store.rows = Array.from({ length: count }, (_, at) => ({
+    workflowId: `bead-b${at}`,
+    agent: 'none',
+    startedAt: newest - at * 5,
+  }));
+  let clock = 0;
+  const town = store.town();
+  const list = new BeadList(() => clock);
+  /** By how much before the newest bead the last look has asked, in milliseconds. */
+  const before = (): number =>
+    newest -
+    Date.parse(
+      /StartTime > '([^']+)'/.exec(store.queries.findLast((query) => query.includes('StartTime >')) ?? '')?.[1] ?? '',
+    );
+  await list.look(town, 1_000);
+  // Only the first page is known, and is enough.
+  expect(before()).toBe(2_000);
+  await list.settled();
+  clock += 300;
+  await list.look(town, 1_000);
+  expect(before()).toBe(2_000);
+  clock += 9_700;
+  await list.look(town, 1_000);
+  await list.look(town, 1_000);
+  // Ten seconds later: no more than the hundred newest ones, though visibility is not as late as that by far.
+  expect(before()).toBe(99 * 5);
+  clock += 60_000;
+  await list.look(town, 1_000);
+  await list.look(town, 1_000);
+  expect(before()).toBe(-55_000);
+});
+
 test('pages are read again for no more than a tenth of the time', async () => {
   const store = new Store();
   store.rows = Array.from({ length: 1_000 }, (_, at) => ({ workflowId: `bead-b${at}`, agent: 'none' }));
