@@ -30,6 +30,7 @@ const notRunHere: Record<string, string> = {
   'npm start': 'the demo: test/cli/demo.test.ts',
   'npm start -- --exit': 'the demo: test/cli/demo.test.ts',
   'npm test': 'this very run',
+  'npm run test:production': 'needs root, PostgreSQL and Go; its figures stand on the page',
   'npm run escapes': 'the same catalogue: test/cell/escapes.test.ts',
   'heartbead doctor --sandbox': 'the same catalogue: test/cell/escapes.test.ts',
   'npm run race': 'test/unit/race.test.ts',
