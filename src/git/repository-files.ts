@@ -11,10 +11,11 @@ import { runGit } from './run-git.js';
  * refs, stash and HEAD are its own, so whatever is done to them stays in it.
  *
  * It borrows (`objects/info/alternates`) what the vault must therefore never drop. The vault is only ever packed by
- * `packMirror`, which keeps every object whether a ref reaches it or not, and nobody runs `git gc`, `git prune` or
- * `git repack -a` there: a borrowed commit may be on no branch any more (its branch was rewritten on the remote, and
- * the vault's own refs follow). Who wants to shrink a vault makes a new one beside it and keeps the old objects as an
- * alternate for as long as any attempt's folder exists, as `replaceMirror` does.
+ * `packMirror` and `packWhole`, which keep every object whether a ref reaches it or not, and nobody runs `git gc`,
+ * `git prune` or a `git repack -a` that drops something there: a borrowed commit may be on no branch any more (its
+ * branch was rewritten on the remote, and the vault's own refs follow). Who wants to shrink a vault makes a new one
+ * beside it and keeps the old objects as an alternate for as long as any attempt's folder exists, as `replaceMirror`
+ * does.
  * @param gitDir - must not be there yet.
  * @param head - the content of HEAD.
  * @param refs - full name to commit.

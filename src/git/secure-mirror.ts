@@ -49,7 +49,7 @@ export async function secureMirror(mirror: string, repo?: string): Promise<void>
 /**
  * `origin` is there for the `git fetch` and `git push` of those who work in its worktrees. Nothing is ever collected: a
  * wip commit that was fetched by its id, or whose ref has moved on, may have no ref, and a worktree's folder may be
- * away for a while; what accumulates is packed by `packMirror` without dropping anything.
+ * away for a while; what accumulates is packed (`pack-mirror.ts`) without dropping anything.
  */
 async function configurationOf(mirror: string, repo: string | undefined): Promise<string> {
   const sha256 = (await objectFormat(mirror)) === 'sha256';

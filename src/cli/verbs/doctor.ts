@@ -16,6 +16,7 @@ import {
   checkStateDirectory,
 } from '../doctor/host-checks.js';
 import { checkLogout } from '../doctor/logout-check.js';
+import { checkSizes } from '../doctor/size-check.js';
 import { exitCodes, reportOf } from '../exit.js';
 import { doctorPage } from '../render/doctor-page.js';
 import { flag, verb } from '../verb.js';
@@ -51,6 +52,7 @@ async function examine(context: Context): Promise<Check[]> {
     return [
       ...checks,
       await checkStateDirectory(home),
+      await guarded('sizes', () => checkSizes(home)),
       await checkAgents(env, home),
       checkCell(env, home),
       checkClock([]),
@@ -65,7 +67,12 @@ async function examine(context: Context): Promise<Check[]> {
   const { probePriorities } = await import('../../server/index.js');
   const { connection, namespace, home } = town;
   const { deadline } = context;
-  checks.push(await checkStateDirectory(home), await checkAgents(env, home), checkCell(env, home));
+  checks.push(
+    await checkStateDirectory(home),
+    await guarded('sizes', () => checkSizes(home)),
+    await checkAgents(env, home),
+    checkCell(env, home),
+  );
   checks.push(await guarded('server', () => server.checkServer(town, deadline)));
   const inNamespace = await guarded('namespace', () => server.checkNamespace(town, deadline));
   checks.push(inNamespace);

@@ -4,12 +4,13 @@ import type { FleetClient } from '../../client/fleet.js';
 import { beadIdProblem } from '../../contract/index.js';
 import { endedBead } from '../../domain/bead/ended.js';
 import { counted } from '../../domain/words.js';
-import type { RepositorySurvey, SurveyOptions, SurveyedRef } from '../../git/index.js';
+import type { PackedMirror, RepositorySurvey, SurveyOptions, SurveyedRef } from '../../git/index.js';
 import { confirmed } from '../confirmed.js';
 import type { Context } from '../context.js';
 import { exitCodes, reportOf } from '../exit.js';
 import type { ErrorReport } from '../exit.js';
 import { oneLine, table } from '../render/format.js';
+import { inMebibytes } from '../render/sizes.js';
 import { rigName } from '../shared-options.js';
 import { flag, option, verb } from '../verb.js';
 
@@ -17,7 +18,8 @@ type Left = { repo: string; error: ErrorReport };
 
 export const tidy = verb({
   name: 'tidy',
-  description: 'remove the refs that landed beads have left: in the mirrors of this host, and on the remotes',
+  description:
+    'remove the refs that landed beads have left, in the mirrors of this host and on the remotes, and pack the mirrors',
   options: {
     remote: flag('--remote', 'on the remotes too'),
     dryRun: flag('--dry-run', 'only say what would be removed, and what stays'),
@@ -46,15 +48,27 @@ export const tidy = verb({
       const refs = surveys.flatMap((survey) => survey.refs.map((ref) => ({ repo: survey.repo, ...ref })));
       const spent = refs.filter(({ spent: is }) => is);
       if (!context.json) context.io.out(page(refs, context));
-      for (const { repo, error } of unanswered) context.note(`${repo} was left alone: ${oneLine(error.message, 300)}`);
+      const tell = (some: readonly Left[]): void => {
+        for (const { repo, error } of some) context.note(`${repo} was left alone: ${oneLine(error.message, 300)}`);
+      };
+      tell(unanswered);
+      const told = unanswered.length;
       const go =
         !dryRun && spent.length > 0 && (yes || (await confirmed(context, `Remove ${counted(spent.length, 'ref')}?`)));
       const done = [];
       if (go) for (const survey of surveys) done.push({ repo: survey.repo, ...(await survey.remove()) });
       const removed = done.reduce((sum, { deleted, here }) => sum + deleted.length + here.length, 0);
       const refused = done.flatMap((one) => one.refused);
-      if (context.json) context.print({ refs, done, unanswered }, '');
+      // It loses nothing, so nobody is asked; whoever says no wants all left as it is.
+      const packed = dryRun || (spent.length > 0 && !go) ? [] : await packAll(mirrors, { surveys, unanswered });
+      tell(unanswered.slice(told));
+      if (context.json) context.print({ refs, done, packed, unanswered }, '');
       else if (go) context.print({}, `removed ${counted(removed, 'ref')}`);
+      for (const { repo, before, after } of context.json ? [] : packed)
+        context.print(
+          {},
+          `packed the mirror of ${oneLine(repo, 60)}: ${inMebibytes(before)}, now ${inMebibytes(after)}`,
+        );
       for (const { ref, reason } of context.json ? [] : refused)
         context.note(`the remote does not let ${ref} go: ${oneLine(reason, 300)}`);
       return unanswered.length > 0 ? exitCodes.failed : exitCodes.fine;
@@ -63,6 +77,23 @@ export const tidy = verb({
     }
   },
 });
+
+/** @param of.unanswered takes the repositories whose mirror could not be packed. */
+export async function packAll(
+  mirrors: string,
+  { surveys, unanswered }: { surveys: readonly { repo: string }[]; unanswered: Left[] },
+): Promise<({ repo: string } & PackedMirror)[]> {
+  const { packWhole } = await import('../../git/index.js');
+  const packed = [];
+  for (const { repo } of surveys)
+    try {
+      const sizes = await packWhole(mirrors, repo);
+      if (sizes !== undefined) packed.push({ repo, ...sizes });
+    } catch (error) {
+      unanswered.push({ repo: `the mirror of ${repo}`, error: reportOf(error) });
+    }
+  return packed;
+}
 
 /** @param of.unanswered takes the rigs that could not be asked: they keep no other repository from being tidied. */
 export async function repositories(

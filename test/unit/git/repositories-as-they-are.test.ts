@@ -1,10 +1,12 @@
 import { appendFile, mkdir, readFile, readdir, stat, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createWorktree, resolveBase, saveWip, worktreeStatus } from '../../../src/git/index.js';
 import { openKeeper } from '../../../src/git/keeper.js';
 import { withIndexCopy } from '../../../src/git/snapshot.js';
+import { noCellHere } from '../../support/bubblewrap.js';
 import { commit, commitToOrigin, git, has, mirrorOf, put, useLab } from './lab.js';
 
 const lab = useLab();
@@ -162,3 +164,35 @@ it('branches that differ in case only are two', async () => {
   await createWorktree({ mirror, path, branch, at: upper });
   expect(await git(path, 'rev-parse', 'origin/Feature', 'origin/feature')).toBe(`${upper}\n${lower}`);
 });
+
+it.skipIf(noCellHere() !== undefined)(
+  'a tree that is mounted into a container works there, under any path, with what it borrows beside it',
+  async () => {
+    const { base } = await fresh();
+    const borrowed = (await readFile(join(path, '.git', 'objects', 'info', 'alternates'), 'utf8')).trim();
+    /** Runs git where this host's temporary files are not: only the tree is, under another path, and what is named. */
+    const within = async (args: string[], ...mounted: string[]): Promise<{ failed: boolean; stdout: string }> =>
+      execa(
+        'bwrap',
+        [
+          ...['--ro-bind', '/', '/', '--dev', '/dev', '--tmpfs', tmpdir()],
+          ...mounted.flatMap((folder) => ['--ro-bind', folder, folder]),
+          ...['--bind', path, join(tmpdir(), 'w'), '--chdir', join(tmpdir(), 'w')],
+          ...['git', '-c', 'user.name=a', '-c', 'user.email=a@b', ...args],
+        ],
+        { reject: false },
+      );
+    expect((await within(['log', '-1', '--format=%H'])).failed).toBe(true);
+    expect(await within(['log', '-1', '--format=%H'], borrowed)).toMatchObject({ failed: false, stdout: base });
+    expect(await within(['status', '--porcelain'], borrowed)).toMatchObject({ failed: false, stdout: '' });
+    expect(await within(['commit', '--quiet', '--allow-empty', '-m', 'within'], borrowed)).toMatchObject({
+      failed: false,
+    });
+    const saved = await saveWip({ worktree: path, bead: 'a', attempt: '1-abcd', push: true, remote: lab.origin });
+    expect(saved).toMatchObject({
+      pushed: true,
+      checkpoint: { wip: false, sha: await git(path, 'rev-parse', 'HEAD') },
+    });
+    expect(await git(lab.origin, 'log', '-1', '--format=%s', saved.checkpoint.sha)).toBe('within');
+  },
+);
