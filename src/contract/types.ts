@@ -282,6 +282,8 @@ export interface Workspace {
   saves?: Saves;
   /** The agent may push to `origin` by itself; else its repository refuses, and says that Heartbead pushes. */
   allowPush?: boolean;
+  /** Every commit carries a `Signed-off-by` (DCO): the agent's, saves and merges. */
+  signoff?: boolean;
   ports?: Ports;
 }
 

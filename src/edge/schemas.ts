@@ -75,6 +75,7 @@ export const workspace: z.ZodType<Workspace> = z.object({
     } satisfies Fields<Saves>)
     .optional(),
   allowPush: z.boolean().optional(),
+  signoff: z.boolean().optional(),
   ports: z
     .object({
       base: z.number().int().min(portLimits.least).max(portLimits.most),

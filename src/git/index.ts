@@ -9,6 +9,7 @@ export type { DiscardWorktreeOptions } from './discard-worktree.js';
 export { ensureCommit } from './ensure-commit.js';
 export { gitEnv } from './git-env.js';
 export { heavyFiles } from './heavy-files.js';
+export { notSignedOff } from './signoff.js';
 export type { HeavyFiles } from './heavy-files.js';
 export { GitError } from './git-error.js';
 export type { GitErrorKind } from './git-error.js';

@@ -30,6 +30,8 @@ export interface SaveWipOptions {
   signal?: AbortSignal | undefined;
   /** What is left out; the usual rules when absent. */
   rules?: SaveRules | undefined;
+  /** Whether snapshots carry a `Signed-off-by`. */
+  signoff?: boolean | undefined;
   /** What the attempt began with; the checkpoint then says whether it holds anything else (`gained`). */
   since?: string;
 }
@@ -63,7 +65,19 @@ export async function saveWip(options: SaveWipOptions): Promise<SavedWip> {
 }
 
 async function save(options: SaveWipOptions): Promise<SavedWip> {
-  const { worktree, bead, attempt, push, remote, known, base, since, signal, rules = usualSaveRules } = options;
+  const {
+    worktree,
+    bead,
+    attempt,
+    push,
+    remote,
+    known,
+    base,
+    since,
+    signal,
+    signoff,
+    rules = usualSaveRules,
+  } = options;
   checkedIds(bead, attempt);
   const url = checkedRepo(remote);
   const keeper = await openKeeper(checkedPath(worktree));
@@ -81,6 +95,7 @@ async function save(options: SaveWipOptions): Promise<SavedWip> {
     bead,
     attempt,
     rules,
+    signoff,
     signal,
   });
   const begunWith = since === undefined ? undefined : await treeOf(vault, since, signal);
@@ -117,6 +132,7 @@ interface Saving {
   bead: string;
   attempt: string;
   rules: SaveRules;
+  signoff: boolean | undefined;
   signal: AbortSignal | undefined;
 }
 
@@ -176,7 +192,7 @@ async function saveIntoVault(keeper: Keeper, saving: Saving): Promise<InVault> {
 
 async function store(
   keeper: Keeper,
-  { last, ref, bead, attempt, signal }: Saving,
+  { last, ref, bead, attempt, signoff, signal }: Saving,
   { parent, tree, unsaved }: { parent: string | undefined; tree: string; unsaved: string[] },
 ): Promise<InVault> {
   const place = lookingThrough(keeper);
@@ -189,6 +205,7 @@ async function store(
         parent,
         subject: `Work in progress of bead ${bead}, attempt ${attempt}`,
         attempt,
+        signoff,
         signal,
       })));
   // The ref keeps the commit findable, and is what the next save is compared with.

@@ -3,7 +3,7 @@ import { attemptRefs } from '../contract/index.js';
 import { ensureCommit } from './ensure-commit.js';
 import { runGit } from './run-git.js';
 import type { GitPlace } from './run-git.js';
-import { ownIdentity } from './wip-commit.js';
+import { ownIdentity, ownSignoff } from './wip-commit.js';
 
 /** The trailer that holds a runner's signature. */
 const trailer = 'Heartbead-Vouched';
@@ -21,7 +21,8 @@ export class Voucher {
   readonly key: string;
   readonly #sign: (text: Buffer) => Buffer;
 
-  constructor() {
+  /** @param signoff whether its commits carry a `Signed-off-by`. */
+  constructor(private readonly signoff = false) {
     const { publicKey, privateKey } = generateKeyPairSync('ed25519');
     const { x } = publicKey.export({ format: 'jwk' });
     if (x === undefined) throw new Error('the key that was made has no public half');
@@ -40,7 +41,7 @@ export class Voucher {
       doing: 'vouching for the finished work',
       signal,
       env: ownIdentity,
-      input: `Bead ${bead}: attempt ${attempt} is done\n\n${trailer}: ${signature}\n`,
+      input: `Bead ${bead}: attempt ${attempt} is done\n\n${trailer}: ${signature}\n${this.signoff ? `${ownSignoff}\n` : ''}`,
     });
     return stdout.trim();
   }

@@ -1,5 +1,6 @@
 import { runGit } from './run-git.js';
 import type { GitPlace } from './run-git.js';
+import { signoffOf } from './signoff.js';
 
 /** The trailer by which a snapshot of uncommitted work is told from a commit of the agent's. */
 export const wipTrailer = 'Heartbead-Wip';
@@ -12,6 +13,9 @@ export const ownIdentity = {
   GIT_COMMITTER_EMAIL: 'heartbead@localhost',
 };
 
+/** For remotes that take no commit without one (DCO); it names the author of the commit, as they want it. */
+export const ownSignoff = signoffOf(ownIdentity);
+
 /** Makes a commit of a tree without touching any branch, index or working tree. @returns its id. */
 export async function commitTree(
   place: GitPlace,
@@ -20,15 +24,23 @@ export async function commitTree(
     parent,
     subject,
     attempt,
+    signoff = false,
     signal,
-  }: { tree: string; parent?: string | undefined; subject: string; attempt: string; signal?: AbortSignal | undefined },
+  }: {
+    tree: string;
+    parent?: string | undefined;
+    subject: string;
+    attempt: string;
+    signoff?: boolean | undefined;
+    signal?: AbortSignal | undefined;
+  },
 ): Promise<string> {
   const args = ['commit-tree', '--no-gpg-sign', ...(parent === undefined ? [] : ['-p', parent]), tree];
   const { stdout } = await runGit(place, args, {
     doing: 'saving work in progress',
     signal,
     env: ownIdentity,
-    input: `${subject}\n\n${wipTrailer}: ${attempt}\n`,
+    input: `${subject}\n\n${wipTrailer}: ${attempt}\n${signoff ? `${ownSignoff}\n` : ''}`,
   });
   return stdout.trim();
 }

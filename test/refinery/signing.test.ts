@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { execa, execaSync } from 'execa';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { MergeStrategy } from '../../src/contract/index.js';
-import { bead, git, leftovers, merge, originSha, othersCommit, useLab } from './support/lab.js';
+import { demandSignoff } from '../unit/git/lab.js';
+import { bead, git, inputOf, leftovers, merge, originSha, othersCommit, start, useLab } from './support/lab.js';
 
 const lab = useLab();
 /** Where a program is not installed, what needs it is skipped. */
@@ -93,3 +94,22 @@ test.skipIf(lacks('gpg'))('merges are signed by OpenPGP, with the keys of the us
     await execa('gpgconf', ['--kill', 'all']);
   }
 });
+
+test.each<MergeStrategy>(['merge', 'squash', 'rebase'])(
+  'what a rig wants signed off is so by the refinery as well, with %s',
+  async (strategy) => {
+    const request = await bead(lab, 'lamp', [{ a: '1\n' }]);
+    await othersCommit(lab, { b: '1\n' });
+    await demandSignoff(lab.origin);
+    expect(await merge(lab, request, { strategy })).toMatchObject({
+      outcome: 'push_rejected',
+      reason: expect.stringMatching(/is not signed off/) as string,
+    });
+    const input = { ...inputOf(lab, request, { strategy }), workspace: { signoff: true } };
+    expect(await start(lab, input).outcome).toMatchObject({ outcome: 'merged' });
+    expect(await git(lab.origin, 'log', '-1', '--format=%(trailers:only)', 'main')).toBe(
+      `Heartbead-Item: lamp\nHeartbead-Branch-Sha: ${request.sha}\n` +
+        'Signed-off-by: Heartbead Refinery <heartbead@localhost>',
+    );
+  },
+);

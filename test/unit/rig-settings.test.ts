@@ -34,6 +34,7 @@ test('what makes a tree ready also runs before checks, and only where there are 
     allowPush: true,
     saves: { policy: 'host' },
   });
+  expect(workspaceOf({ ...settings, signoff: true })).toEqual({ signoff: true });
   const ports = { base: 20_000, count: 10 };
   expect(workspaceOf({ ...settings, ports })).toEqual({ ports });
 });
@@ -48,6 +49,7 @@ test.each([
   [{ ports: { base: 65_530, count: 10 } }, /begin between 1024 and 65526/],
   [{ ports: { base: 20_000, count: 0 } }, /from 1 to 1000 ports, not 0/],
   [{ allowPush: 'yes' }, /allowPush is true or false/],
+  [{ signoff: 1 }, /signoff is true or false/],
   [{ copy: [{ from: '.env', to: '.env' }] }, /absolute path/],
   [{ copy: [{ from: '/a/.env', to: '../.env' }] }, /goes down from its top/],
   [{ copy: [{ from: '/a/hook', to: '.GIT/hooks/pre-commit' }] }, /not into \.git/],

@@ -166,6 +166,7 @@ class Landing {
       mirrors: join(this.deps.home, 'mirrors'),
       item: request,
       sign: signingOf(this.deps.home, this.input.rig),
+      signoff: workspace?.signoff,
       say: (text) => this.beats.say(clip(text, 300)),
       warn: (text, error) => this.#warn(text, error),
       observe: this.observe,

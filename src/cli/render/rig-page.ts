@@ -63,6 +63,7 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
     `work in progress is saved ${savesText(s.saves)}; agents ` +
       `${s.allowPush === true ? 'may push' : 'do not push'} by themselves`,
   );
+  if (s.signoff === true) lines.push('every commit is signed off');
   if (s.ports !== undefined) lines.push(`each attempt gets ${s.ports.count} ports of its own, from ${s.ports.base} on`);
   if (view.grants.length > 0)
     lines.push(

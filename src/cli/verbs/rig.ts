@@ -93,6 +93,12 @@ const settings = {
     wholeNumber('--save-limit-all', 0, 1_000_000).optional(),
   ),
   allowPush: option('--allow-push', 'agents may push to origin by themselves', z.boolean().optional()),
+  signoff: option(
+    '--signoff',
+    'every commit has a Signed-off-by: agents are asked for theirs, saves and merges get one',
+    z.boolean().optional(),
+  ),
+  noSignoff: option('--no-signoff', 'nobody asks for a Signed-off-by', z.boolean().optional()),
   noAllowPush: option('--no-allow-push', 'Heartbead pushes for them', z.boolean().optional()),
   portBase: option(
     '--port-base <n>',
@@ -210,6 +216,7 @@ function changeOf(given: Settings, verb: string): RigChange {
     copy: given.copy?.filter((file) => file !== '').map(copiedFileOf),
     saves: savesOf(given),
     allowPush: given.allowPush,
+    signoff: given.signoff,
     ports: portsOf(given.portBase),
     strategy: given.strategy,
     approval: given.approval ?? ((approvers?.length ?? 0) > 0 ? true : undefined),

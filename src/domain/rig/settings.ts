@@ -55,6 +55,7 @@ const settingKinds: Record<keyof RigSettings, 'required' | 'optional'> = {
   copy: 'optional',
   saves: 'optional',
   allowPush: 'optional',
+  signoff: 'optional',
   ports: 'optional',
 };
 const keys = Object.keys(settingKinds) as (keyof RigSettings)[];
@@ -149,7 +150,7 @@ function spendLimitProblem({ startsPerHour, usdPerHour }: Partial<RigSettings>):
 }
 
 /** A set-up step has no name of its own: it is called by its command. */
-function workspaceProblem({ setup = [], copy = [], saves, allowPush, ports }: Workspace): string | undefined {
+function workspaceProblem({ setup = [], copy = [], saves, allowPush, signoff, ports }: Workspace): string | undefined {
   if (!Array.isArray(setup) || !Array.isArray(copy)) return 'set-up steps and copied files are lists';
   if (setup.length > mostChecks) return `a rig has at most ${mostChecks} set-up steps, these are ${setup.length}`;
   if (copy.length > mostCopied) return `a rig copies at most ${mostCopied} files, these are ${copy.length}`;
@@ -165,6 +166,7 @@ function workspaceProblem({ setup = [], copy = [], saves, allowPush, ports }: Wo
     if (problem !== undefined) return problem;
   }
   if (allowPush !== undefined && typeof allowPush !== 'boolean') return 'allowPush is true or false';
+  if (signoff !== undefined && typeof signoff !== 'boolean') return 'signoff is true or false';
   return (saves === undefined ? undefined : savesProblem(saves)) ?? (ports && portsProblem(ports));
 }
 
@@ -190,12 +192,13 @@ function savesProblem(saves: unknown): string | undefined {
 }
 
 /** @returns what the trees of this rig are to be, or undefined where they are as usual and nothing has to be done. */
-export function workspaceOf({ setup, copy, saves, allowPush, ports }: RigSettings): Workspace | undefined {
+export function workspaceOf({ setup, copy, saves, allowPush, signoff, ports }: RigSettings): Workspace | undefined {
   const usual =
     (setup?.length ?? 0) + (copy?.length ?? 0) + Object.keys(saves ?? {}).length === 0 &&
     allowPush !== true &&
+    signoff !== true &&
     ports === undefined;
-  return usual ? undefined : { setup, copy, saves, allowPush, ports };
+  return usual ? undefined : { setup, copy, saves, allowPush, signoff, ports };
 }
 
 /** @returns the set-up steps as what runs before the checks; without checks nothing has to be set up. */

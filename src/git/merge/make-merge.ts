@@ -2,6 +2,7 @@ import type { MergeStrategy } from '../../contract/index.js';
 import { commitOf, isAncestor, mergeBase, treeOf } from '../commits.js';
 import { GitError } from '../git-error.js';
 import { runGit } from '../run-git.js';
+import { signoffOf } from '../signoff.js';
 import { refineryIdentity } from './identity.js';
 import { mergeMessage, squashMessage, withTrailers } from './merge-record.js';
 import type { SquashedCommit } from './merge-record.js';
@@ -26,6 +27,8 @@ export interface Making {
   item: MergeItem;
   strategy: LocalStrategy;
   sign?: Signing | undefined;
+  /** Whether a `Signed-off-by` of the refinery's identity stands in its message. */
+  signoff?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -63,7 +66,11 @@ export async function makeMerge(making: Making): Promise<Made> {
       return (
         (await mergedInto(making, identity)) ?? {
           kind: 'made',
-          sha: await commit(making, { message: mergeMessage(item), parents: [target, item.sha], env: identity }),
+          sha: await commit(making, {
+            message: mergeMessage(item, signoffBy(making, identity)),
+            parents: [target, item.sha],
+            env: identity,
+          }),
         }
       );
     case 'squash':
@@ -125,13 +132,15 @@ async function squash(given: Making, identity: Record<string, string>): Promise<
   // The work stays its author's.
   const author = await authorOf(scratch, item.sha, signal);
   const { GIT_AUTHOR_NAME: name, GIT_AUTHOR_EMAIL: email } = author;
-  const message = squashMessage(
-    item,
-    squashedCommits(stdout),
-    name === undefined ? undefined : `${name} <${email ?? ''}>`,
-  );
+  const message = squashMessage(item, squashedCommits(stdout), {
+    author: name === undefined ? undefined : `${name} <${email ?? ''}>`,
+    signoff: signoffBy(given, identity),
+  });
   return { kind: 'made', sha: await commit(given, { message, parents: [target], env: { ...identity, ...author } }) };
 }
+
+const signoffBy = ({ signoff }: Making, identity: Record<string, string>): string | undefined =>
+  signoff === true ? signoffOf(identity) : undefined;
 
 /** Reads records of `author, subject, trailers, body`. */
 function squashedCommits(log: string): SquashedCommit[] {
@@ -189,7 +198,7 @@ async function rebase(given: Making, identity: Record<string, string>): Promise<
   const [parent = target] = (
     await runGit(place, ['rev-parse', '--verify', '--end-of-options', `${tip}^`], { doing, signal })
   ).stdout.split('\n');
-  const recorded = await withTrailers(place, message, item, signal);
+  const recorded = await withTrailers(place, message, item, { signoff: signoffBy(given, identity), signal });
   return {
     kind: 'made',
     sha: await commit(given, {

@@ -77,7 +77,8 @@ async function attempt(
   const { item, scratch, say, observe, confirm, signal } = context;
   say(`merging ${item.branch} into ${item.target} (${strategy})`);
   await makeScratch(ground.mirror, scratch, ground.target, signal, { merging: [item.sha] });
-  const made = await makeMerge({ scratch, target: ground.target, item, strategy, sign: context.sign, signal });
+  const { sign, signoff } = context;
+  const made = await makeMerge({ scratch, target: ground.target, item, strategy, sign, signoff, signal });
   const merged = (sha: string): MergeOutcome => ({ outcome: 'merged', sha, target: item.target, strategy });
   if (made.kind === 'conflict')
     return { outcome: 'conflict', paths: made.paths, target: item.target, targetSha: ground.target };

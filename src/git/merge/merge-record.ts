@@ -21,10 +21,15 @@ const trailersOf = ({ item, sha }: Merged): string[] => [`${itemTrailer}: ${item
 /** A title comes from people and agents; in a commit's subject it is one line of a length that tools can show. */
 const subjectOf = (title: string): string => clip(title.replace(/\s+/g, ' ').trim(), 200);
 
-/** @returns the message of a merge commit; the same for the same request. */
-export const mergeMessage = (item: MergeItem): string =>
+/**
+ * @param signoff the line that ends it, where the rig wants one.
+ * @returns the message of a merge commit; the same for the same request.
+ */
+export const mergeMessage = (item: MergeItem, signoff?: string): string =>
   `Merge ${item.item}: ${subjectOf(item.title)}\n\nFrom branch ${item.branch} into ${item.target}.\n\n` +
-  `${trailersOf(item).join('\n')}\n`;
+  `${[...trailersOf(item), ...listed(signoff)].join('\n')}\n`;
+
+const listed = (line: string | undefined): string[] => (line === undefined ? [] : [line]);
 
 /** A commit of a branch that lands as one. */
 export interface SquashedCommit {
@@ -42,11 +47,16 @@ const squashLimits = { commits: 100, bodyChars: 2_000, allChars: 20_000, trailer
 
 /**
  * @param commits of the branch, oldest first.
- * @param author of the commit that is made: the others are named beside it.
+ * @param by.author of the commit that is made: the others are named beside it.
+ * @param by.signoff the line of who makes it, where the rig wants one.
  * @returns the message of a commit that holds a whole branch: nothing that its commits say, and nobody who wrote them,
  * is lost.
  */
-export function squashMessage(item: MergeItem, commits: readonly SquashedCommit[], author: string | undefined): string {
+export function squashMessage(
+  item: MergeItem,
+  commits: readonly SquashedCommit[],
+  { author, signoff }: { author: string | undefined; signoff?: string | undefined },
+): string {
   const kept = commits.slice(0, squashLimits.commits);
   // Behind a bullet nothing that an agent wrote reads as a trailer, and the paragraphs are not the last one anyway.
   const told = kept.map(({ subject, body }) => {
@@ -58,15 +68,22 @@ export function squashMessage(item: MergeItem, commits: readonly SquashedCommit[
   const texts = told.filter((text) => text !== '');
   const long = (text: string | undefined): boolean => text?.includes('\n') === true;
   // Bullets without a text between them read as one list.
-  const listed = texts
+  const list = texts
     .flatMap((text, index) => (index > 0 && (long(text) || long(texts[index - 1])) ? ['', text] : [text]))
     .join('\n');
   return `${[
     subjectOf(item.title),
-    ...(listed === '' ? [] : [clipStart(listed, squashLimits.allChars)]),
-    [...gatheredTrailers(commits, author), ...trailersOf(item)].join('\n'),
+    ...(list === '' ? [] : [clipStart(list, squashLimits.allChars)]),
+    trailersWith(gatheredTrailers(commits, author), trailersOf(item), signoff).join('\n'),
   ].join('\n\n')}\n`;
 }
+
+/** A person who has signed off already does not do so twice. */
+const trailersWith = (gathered: readonly string[], own: readonly string[], signoff: string | undefined): string[] => [
+  ...gathered,
+  ...own,
+  ...listed(signoff).filter((line) => !gathered.includes(line)),
+];
 
 const indented = (text: string): string => text.replace(/^(?=.)/gm, '  ');
 
@@ -95,7 +112,7 @@ export async function withTrailers(
   place: GitPlace,
   message: string,
   merged: Merged,
-  signal?: AbortSignal,
+  { signoff, signal }: { signoff?: string | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<string> {
   const args = [
     'interpret-trailers',
@@ -104,6 +121,8 @@ export async function withTrailers(
     '--if-missing=add',
     '--where=end',
     ...trailersOf(merged).map((trailer) => `--trailer=${trailer}`),
+    // Others' sign-offs stay beside it.
+    ...listed(signoff).flatMap((line) => ['--if-exists=addIfDifferent', `--trailer=${line}`]),
   ];
   return (await runGit(place, args, { doing: 'writing the message of a merge', signal, input: message })).stdout;
 }

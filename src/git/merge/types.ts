@@ -41,6 +41,8 @@ export interface MergeContext {
   item: MergeItem;
   /** Absent: commits are not signed. */
   sign?: Signing | undefined;
+  /** Whether the commit that is made carries a `Signed-off-by` of the refinery's identity. */
+  signoff?: boolean | undefined;
   /** Runs the rig's checks in a tree. @returns the first that failed. */
   runChecks: (tree: string) => Promise<FailedCheck | undefined>;
   /** Says in a few words what is going on. */

@@ -25,8 +25,9 @@ export function buildPrompt(input: StartAgentInput, { mcp = false, resumed = fal
       '## How to work here',
       '',
       `You work on bead ${bead}, attempt ${attempt}, in a git worktree of your own; the branch is ` +
-        `${attemptRefs.branch(bead, attempt)}. Commit your work on it. Do not push: that is done for you. There is ` +
-        'nobody to answer questions at a prompt.',
+        `${attemptRefs.branch(bead, attempt)}. Commit your work on it. Do not push: that is done for you. ` +
+        (input.workspace?.signoff === true ? 'Sign each commit off (`git commit --signoff`). ' : '') +
+        'There is nobody to answer questions at a prompt.',
       '',
       'Commands for you (from the working directory):',
       '- `heartbead agent heartbeat "what you are doing"` from time to time during long steps',

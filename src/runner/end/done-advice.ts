@@ -67,6 +67,21 @@ export async function leftBehind(
   };
 }
 
+/**
+ * @param found.commits those without a sign-off, oldest first.
+ * @param found.onto what they can be rebased on.
+ * @returns why they are no end where the rig wants them signed off, with the command that mends it.
+ */
+export function signoffProblem({ commits, onto }: { commits: readonly string[]; onto: string }): string | undefined {
+  const [first] = commits;
+  if (first === undefined) return undefined;
+  const many = commits.length === 1 ? 'a commit of yours has' : `${commits.length} commits of yours have`;
+  return (
+    `${many} no Signed-off-by (${first.slice(0, 12)}${commits.length === 1 ? '' : ' and after'}), and this ` +
+    `repository takes none without: \`git rebase --signoff ${onto.slice(0, 12)}\``
+  );
+}
+
 const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MB`;
 
 /** @returns what the remote may refuse of finished commits, with the commands that mend it. */

@@ -7,6 +7,7 @@ import {
   descendsFrom,
   GitError,
   heavyFiles,
+  notSignedOff,
   pushBranch,
   pushRefusal,
   saveRulesOf,
@@ -15,7 +16,7 @@ import {
   worktreeStatus,
 } from '../../git/index.js';
 import type { Checkpoint, Saves, StartAgentInput } from '../../contract/index.js';
-import { heavyProblem, leftBehind, meantEntries, uncommittedProblem } from './done-advice.js';
+import { heavyProblem, leftBehind, meantEntries, signoffProblem, uncommittedProblem } from './done-advice.js';
 import type { AttemptWork, WorkEvents } from './attempt-work.js';
 import { RequestRefused } from '../sockets/request-refused.js';
 import type { AttemptDir } from '../attempt/attempt-dir.js';
@@ -29,6 +30,8 @@ export interface WorkPlace {
   remote: string;
   /** How the rig wants work in progress saved. */
   saves?: Saves | undefined;
+  /** Whether every commit has to carry a `Signed-off-by`. */
+  signoff?: boolean | undefined;
   /** Commits count when they are ahead of this one. */
   baseSha: string;
   /** The saved work of an earlier attempt that this one goes on from. */
@@ -44,6 +47,7 @@ export const workPlaceOf = (dir: AttemptDir, input: StartAgentInput, setup: Atte
   worktree: dir.worktree,
   remote: input.repo,
   saves: input.workspace?.saves,
+  signoff: input.workspace?.signoff,
   baseSha: setup.baseSha,
   rootSha: setup.rootSha ?? setup.baseSha,
   goesOnFrom: setup.goesOnFrom ?? input.checkpoint?.sha,
@@ -68,7 +72,7 @@ export class WorkKeeper implements AttemptWork {
   kept: KeptWork | undefined;
   /** What the agent has been asked already: commits, and what about them. */
   readonly #asked = new Set<string>();
-  readonly #voucher = new Voucher();
+  readonly #voucher: Voucher;
   readonly #turn = new Mutex();
   /** A save that waits for its turn: another one asked for meanwhile would find the same. */
   #next: Promise<CheckpointAnswer | undefined> | undefined;
@@ -76,7 +80,9 @@ export class WorkKeeper implements AttemptWork {
   constructor(
     private readonly place: WorkPlace,
     private readonly events: WorkEvents,
-  ) {}
+  ) {
+    this.#voucher = new Voucher(place.signoff);
+  }
 
   hasWorktree(): boolean {
     return existsSync(this.place.worktree);
@@ -97,7 +103,7 @@ export class WorkKeeper implements AttemptWork {
       this.#next = undefined;
       try {
         const signal = AbortSignal.timeout(withinMs);
-        const { bead, attempt, worktree, remote, baseSha, goesOnFrom, saves } = this.place;
+        const { bead, attempt, worktree, remote, baseSha, goesOnFrom, saves, signoff } = this.place;
         const hostOnly = saves?.policy === 'host';
         const { checkpoint, pushed, pushProblem, unsaved, trouble } = await saveWip({
           worktree,
@@ -107,6 +113,7 @@ export class WorkKeeper implements AttemptWork {
           base: baseSha,
           push: !hostOnly,
           rules: saveRulesOf(saves),
+          signoff,
           known: this.checkpoint?.ref === attemptRefs.wip(bead, attempt) ? this.checkpoint.sha : undefined,
           signal,
           since: goesOnFrom ?? baseSha,
@@ -139,7 +146,7 @@ export class WorkKeeper implements AttemptWork {
    */
   done(summary: string | undefined): Promise<DoneAnswer> {
     return this.#turn.runExclusive(async () => {
-      const { bead, attempt, worktree, baseSha, rootSha } = this.place;
+      const { bead, attempt, worktree, baseSha, rootSha, signoff } = this.place;
       // The verdict and the list that explains it are answers to one question.
       const { head, entries } = await worktreeStatus(worktree);
       const uncommitted = uncommittedProblem(worktree, meantEntries(entries));
@@ -151,6 +158,10 @@ export class WorkKeeper implements AttemptWork {
         if (left !== undefined) this.#askOnce(left.sha, left.advice);
         await this.reported({ kind: 'no_changes', sha: head, ...said, at: Date.now() });
         return { outcome: 'no_changes', sha: head };
+      }
+      if (signoff === true) {
+        const unsigned = signoffProblem(await notSignedOff(worktree, { from: baseSha, to: head }));
+        if (unsigned !== undefined) throw new RequestRefused(409, `${unsigned}, then report done again`);
       }
       const marked = await conflictMarkers(worktree, baseSha, head);
       if (marked.length > 0)

@@ -66,9 +66,11 @@ test('a rig shows how work in progress is saved, and whether its agents push', (
     ...view.settings,
     saves: { policy: 'tracked' as const, fileBytes: 5 * 1024 * 1024 },
     allowPush: true,
+    signoff: true,
   };
   expect(rigPage({ ...view, settings }, now, createColors(false))).toContain(
-    'saved on the remote, without untracked files (untracked files up to 5 MB a file); agents may push by themselves',
+    'saved on the remote, without untracked files (untracked files up to 5 MB a file); agents may push by themselves\n' +
+      'every commit is signed off',
   );
 });
 

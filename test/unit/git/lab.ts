@@ -54,6 +54,25 @@ export async function put(cwd: string, files: Record<string, string | undefined>
   }
 }
 
+/** Has a remote refuse every commit without a `Signed-off-by`, merges and refs of all kinds included. */
+export async function demandSignoff(origin: string): Promise<void> {
+  const hook = join(origin, 'hooks', 'update');
+  await mkdir(dirname(hook), { recursive: true });
+  await writeFile(
+    hook,
+    [
+      '#!/bin/sh',
+      'case $3 in *[!0]*) ;; *) exit 0;; esac',
+      'for sha in $(git rev-list "$3" --not --all); do',
+      '  git log -1 --format="%(trailers:key=Signed-off-by,valueonly)" "$sha" | grep -q . && continue',
+      '  echo "$sha is not signed off" >&2; exit 1',
+      'done',
+      '',
+    ].join('\n'),
+  );
+  await chmod(hook, 0o755);
+}
+
 /** Commits to a branch of origin. @returns the commit. */
 export async function commitToOrigin(
   lab: Lab,

@@ -1,11 +1,11 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { conflictMarkers, createWorktree, heavyFiles, resolveBase, worktreeStatus } from '../../../src/git/index.js';
 import { heavyProblem, leftBehind, meantEntries, uncommittedProblem } from '../../../src/runner/end/done-advice.js';
 import { WorkKeeper } from '../../../src/runner/end/work-keeper.js';
-import { commit, git, mirrorOf, put, remoteSha, useLab } from '../git/lab.js';
+import { commit, commitToOrigin, demandSignoff, git, mirrorOf, put, remoteSha, useLab } from '../git/lab.js';
 
 const lab = useLab();
 let path = '';
@@ -75,6 +75,51 @@ describe('commits that are not part of HEAD', () => {
     await git(path, 'merge', '--quiet', sha);
     expect(await left()).toBeUndefined();
   });
+});
+
+it('a repository that wants sign-offs gets them: with saves, with the word of the runner, and asked for of the agent', async () => {
+  const mirror = await mirrorOf(lab);
+  const begun = (await resolveBase(mirror)).sha;
+  await demandSignoff(lab.origin);
+  const worktree = join(lab.dir, 'signed');
+  await createWorktree({ mirror, path: worktree, branch: 'heartbead/a/1-abcd', at: begun });
+  const troubles: string[] = [];
+  const keeper = (signoff?: true): WorkKeeper =>
+    new WorkKeeper(
+      { bead: 'a', attempt: '1-abcd', worktree, remote: lab.origin, baseSha: begun, rootSha: begun, signoff },
+      {
+        record: () => Promise.resolve(),
+        changed: () => undefined,
+        kept: () => Promise.resolve(),
+        trouble: (what, error) => void troubles.push(`${what}: ${String(error)}`),
+      },
+    );
+  await put(worktree, { 'new.txt': 'x\n' });
+  expect(await keeper().save()).toMatchObject({ pushed: false });
+  expect(troubles.splice(0).join()).toMatch(/is not signed off/);
+  await put(worktree, { 'new.txt': 'y\n' });
+  expect(await keeper(true).save()).toMatchObject({ pushed: true });
+
+  // Others' commits that came by way of the target are not the agent's to sign.
+  await rm(join(lab.origin, 'hooks', 'update'));
+  await commitToOrigin(lab, 'main', { 'theirs.txt': 'x\n' });
+  await demandSignoff(lab.origin);
+  await mirrorOf(lab);
+  const first = await commit(worktree, {});
+  await git(worktree, 'pull', '--quiet', '--no-rebase', lab.origin, 'main');
+  await commit(worktree, { 'more.txt': 'x\n' }, 'more\n\nSigned-off-by: Ada <ada@example.org>');
+  const asked = await keeper(true)
+    .done(undefined)
+    .catch((error: unknown) => String(error));
+  expect(asked).toMatch(
+    `a commit of yours has no Signed-off-by (${first.slice(0, 12)}), and this repository takes none without: `,
+  );
+  const [, command = ''] = /`(git [^`]*)`/.exec(String(asked)) ?? [];
+  await execa('sh', ['-c', command], { cwd: worktree, env: { GIT_COMMITTER_NAME: 'A', GIT_COMMITTER_EMAIL: 'a@b' } });
+  expect(await keeper(true).done(undefined)).toMatchObject({ outcome: 'done' });
+  expect(await remoteSha(lab, 'refs/heads/heartbead/a/1-abcd')).toBe(await git(worktree, 'rev-parse', 'HEAD'));
+  expect(await remoteSha(lab, 'refs/heartbead/a/1-abcd/done')).not.toBe('');
+  expect(troubles).toEqual([]);
 });
 
 describe('what a remote may refuse', () => {
