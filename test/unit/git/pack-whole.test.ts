@@ -57,7 +57,7 @@ it('a mirror that is packed gets smaller, and an attempt that borrows what no re
   expect(packed?.after).toBeLessThan((packed?.before ?? 0) / 2);
   expect([await count(mirror, 'count'), await count(mirror, 'packs')]).toEqual([0, 1]);
   expect(await objects(mirror)).toBe(before);
-  expect(await readdir(join(mirror, 'refs', 'remotes', 'origin')).catch(() => [])).not.toContain('main');
+  expect(await readdir(join(mirror, 'refs', 'heartbead', 'a', '1-abcd')).catch(() => [])).not.toContain('wip');
 
   await git(living, 'fsck', '--full', '--strict');
   expect(await git(living, 'log', '-2', '--format=%H')).toBe(`${own}\n${base}`);

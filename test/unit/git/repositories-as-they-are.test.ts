@@ -3,7 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createWorktree, resolveBase, saveWip, worktreeStatus } from '../../../src/git/index.js';
+import {
+  createWorktree,
+  pushBranch,
+  resolveBase,
+  saveWip,
+  updateMirror,
+  verifyRemote,
+  worktreeStatus,
+} from '../../../src/git/index.js';
+import { mergeItem } from '../../../src/git/merge/merge-item.js';
 import { openKeeper } from '../../../src/git/keeper.js';
 import { withIndexCopy } from '../../../src/git/snapshot.js';
 import { noCellHere } from '../../support/bubblewrap.js';
@@ -142,6 +151,61 @@ it('a path with spaces and letters of all kinds, for the tree and in it', async 
   const saved = await saveWip({ worktree: path, bead: 'a', attempt: '1-abcd', push: false, remote: lab.origin });
   expect(await git(mirror, 'show', `${saved.checkpoint.sha}:日本/語`)).toBe('3');
 });
+
+it.skipIf(process.platform !== 'linux')(
+  'spaces, letters of all kinds and names that differ in case only, everywhere: from a fresh tree to landed',
+  async () => {
+    const origin = join(lab.dir, 'das Repo é 日本.git');
+    const target = 'zweig/größe-日本';
+    await commitToOrigin(lab, 'main', { README: 'a\n', readme: 'b\n', 'Dir/x': '1\n', 'ü b/"q"\t.txt': '2\n' });
+    await git(lab.dir, 'clone', '--quiet', '--bare', lab.origin, origin);
+    for (const name of [target, 'Zweig', 'ZWEIG']) await git(origin, 'branch', name, 'main');
+    const state = join(lab.dir, 'Zustand ü');
+    const root = join(state, 'mirrors');
+    await mkdir(root, { recursive: true });
+    const { path: mirror } = await updateMirror({ root, repo: origin });
+    path = join(state, 'attempts', '1-abcd__a', 'a-1-abcd');
+    await createWorktree({ mirror, path, branch, at: (await resolveBase(mirror, target)).sha });
+    expect((await worktreeStatus(path)).entries).toEqual([]);
+    await put(path, { README: 'A\n', readme: 'B\n', 'neu é/ä ö': '3\n', 'dir/X': '4\n' });
+    const ids = { worktree: path, bead: 'a', attempt: '1-abcd', remote: origin };
+    expect(await saveWip({ ...ids, push: true })).toMatchObject({ pushed: true });
+    await commit(path, {}, 'Größe: é');
+    const { sha } = await pushBranch(ids);
+    expect(await verifyRemote({ root, repo: origin, branch, sha, base: target })).toMatchObject({
+      verdict: 'verified',
+    });
+    const outcome = await mergeItem(
+      {
+        repo: origin,
+        mirrors: root,
+        scratch: join(state, 'refinery', 'rig', 'a'),
+        item: { item: 'a', branch, sha, target, title: 'Größe "é"' },
+        runChecks: () => Promise.resolve(undefined),
+        say: () => undefined,
+        warn: (text, error) => expect([text, error]).toBeUndefined(),
+        observe: () => undefined,
+        confirm: () => undefined,
+      },
+      'squash',
+    );
+    expect(outcome).toMatchObject({ outcome: 'merged', target });
+    expect((await git(origin, 'ls-tree', '-r', '-z', '--name-only', target)).split('\0').filter(Boolean)).toEqual([
+      'Dir/x',
+      'README',
+      'README.md',
+      'dir/X',
+      'neu é/ä ö',
+      'readme',
+      'ü b/"q"\t.txt',
+    ]);
+    for (const [name, text] of [
+      ['README', 'A'],
+      ['readme', 'B'],
+    ])
+      expect(await git(origin, 'show', `${target}:${name}`)).toBe(text);
+  },
+);
 
 it('the copy of an index is as old as the index: a file that changed in the moment of its checkout is looked into', async () => {
   await fresh();

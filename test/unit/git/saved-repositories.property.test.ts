@@ -62,7 +62,8 @@ type Step =
   | { do: 'remove'; pick: number }
   | { do: 'rename'; pick: number; to: Path }
   | { do: 'mode'; pick: number }
-  | { do: 'stage' | 'commit' | 'merge' | 'save' };
+  | { do: 'stage' | 'commit' | 'merge' }
+  | { do: 'save' };
 
 const path = fc.constantFrom(...paths);
 const pick = fc.nat(1_000);

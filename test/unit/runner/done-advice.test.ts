@@ -102,7 +102,7 @@ it('a repository that wants sign-offs gets them: with saves, with the word of th
 
   // Others' commits that came by way of the target are not the agent's to sign.
   await rm(join(lab.origin, 'hooks', 'update'));
-  await commitToOrigin(lab, 'main', { 'theirs.txt': 'x\n' });
+  const theirs = await commitToOrigin(lab, 'main', { 'theirs.txt': 'x\n' });
   await demandSignoff(lab.origin);
   await mirrorOf(lab);
   const first = await commit(worktree, {});
@@ -116,6 +116,7 @@ it('a repository that wants sign-offs gets them: with saves, with the word of th
   );
   const [, command = ''] = /`(git [^`]*)`/.exec(String(asked)) ?? [];
   await execa('sh', ['-c', command], { cwd: worktree, env: { GIT_COMMITTER_NAME: 'A', GIT_COMMITTER_EMAIL: 'a@b' } });
+  await git(worktree, 'merge-base', '--is-ancestor', theirs, 'HEAD');
   expect(await keeper(true).done(undefined)).toMatchObject({ outcome: 'done' });
   expect(await remoteSha(lab, 'refs/heads/heartbead/a/1-abcd')).toBe(await git(worktree, 'rev-parse', 'HEAD'));
   expect(await remoteSha(lab, 'refs/heartbead/a/1-abcd/done')).not.toBe('');
