@@ -21,7 +21,7 @@ const save = (path: string): Promise<SavedWip> => saveWip({ worktree: path, ...i
 /** The files of a tree that is worked on, of all sizes. */
 const files = (change: string): Record<string, string> =>
   Object.fromEntries(
-    Object.entries(bulk(20, 30_000)).map(([name, text], n) => [name, `${change}${text.slice(0, 5_000 + 1_200 * n)}`]),
+    Object.entries(bulk(8, 30_000)).map(([name, text], n) => [name, `${change}${text.slice(0, 5_000 + 3_000 * n)}`]),
   );
 const objects = (repository: string): Promise<string> =>
   git(repository, 'cat-file', '--batch-all-objects', '--unordered', '--batch-check').then((text) =>
@@ -43,7 +43,7 @@ it('a mirror that is packed gets smaller, and an attempt that borrows what no re
   mirror = await mirrorOf(lab);
   await createWorktree({ mirror, path, branch, at: (await resolveBase(mirror)).sha });
   const saves: string[] = [];
-  for (let n = 0; n < 4; n += 1) {
+  for (let n = 0; n < 3; n += 1) {
     await put(path, files(`${n}`));
     saves.push((await save(path)).checkpoint.sha);
   }
@@ -81,7 +81,7 @@ it('what is saved, fetched and read meanwhile is neither lost nor disturbed', as
   })();
   const made: string[] = [];
   try {
-    for (let n = 0; n < 3; n += 1) {
+    for (let n = 0; n < 2; n += 1) {
       made.push(await commit(path, bulk(3, 3_000 + n)));
       await put(path, { [`loose-${n}`]: `${n}` });
       const saved = await save(path);
