@@ -74,17 +74,14 @@ export async function runWorker(
       ...settings,
       home: settings.home ?? found.home,
       connection: found.options,
-      ...(found.source === 'configured'
-        ? { readConnection: async () => (await connectionSettings(place)).options }
-        : {}),
+      readConnection: found.source === 'configured' ? async () => (await connectionSettings(place)).options : undefined,
       namespace: found.namespace,
       keySource: found.keySource,
       privateNames: found.privateNames,
       taskQueue: taskQueue ?? found.taskQueue,
       metrics,
-      ...(codecPort === undefined
-        ? {}
-        : { codec: { port: codecPort, origins: codecOrigins(process.env, found.uiAddress) } }),
+      codec:
+        codecPort === undefined ? undefined : { port: codecPort, origins: codecOrigins(process.env, found.uiAddress) },
       logger,
     });
     let stopping = false;

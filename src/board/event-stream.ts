@@ -21,12 +21,13 @@ export class EventStream {
   }
 
   get headers(): Record<string, string> {
-    return {
+    const headers: Record<string, string> = {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store, no-transform',
       'x-accel-buffering': 'no',
-      ...(this.#gzip === undefined ? {} : { 'content-encoding': 'gzip' }),
     };
+    if (this.#gzip !== undefined) headers['content-encoding'] = 'gzip';
+    return headers;
   }
 
   get body(): ReadableStream<Uint8Array> {

@@ -39,16 +39,15 @@ export class PageFiles {
     const plain = this.#files.get(name);
     if (plain === undefined) return undefined;
     const encoding = /\bbr\b/.test(accepts) ? 'br' : /\bgzip\b/.test(accepts) ? 'gzip' : undefined;
-    return {
-      body: new Uint8Array(encoding === undefined ? plain : await this.#pack(name, plain, encoding)),
-      headers: {
-        'content-type': types[extname(name)] ?? 'application/octet-stream',
-        // All but the page itself carry the hash of their content in their name.
-        'cache-control': /-[A-Z0-9]{8}\.\w+$/.test(name) ? 'public, max-age=31536000, immutable' : 'no-store',
-        vary: 'accept-encoding',
-        ...(encoding === undefined ? {} : { 'content-encoding': encoding }),
-      },
+    const headers: Record<string, string> = {
+      'content-type': types[extname(name)] ?? 'application/octet-stream',
+      // All but the page itself carry the hash of their content in their name.
+      'cache-control': /-[A-Z0-9]{8}\.\w+$/.test(name) ? 'public, max-age=31536000, immutable' : 'no-store',
+      vary: 'accept-encoding',
     };
+    if (encoding === undefined) return { body: new Uint8Array(plain), headers };
+    headers['content-encoding'] = encoding;
+    return { body: new Uint8Array(await this.#pack(name, plain, encoding)), headers };
   }
 
   #pack(name: string, plain: Buffer, encoding: 'br' | 'gzip'): Promise<Buffer> {

@@ -228,7 +228,7 @@ export function importBeads(
     beads.push({
       id: names.get(issue.id) as string,
       title: clip(issue.title, limits.titleChars),
-      ...(issue.body === '' ? {} : { body: issue.body }),
+      body: issue.body === '' ? undefined : issue.body,
       needs: [...needs],
       priority: issue.priority,
     });

@@ -78,7 +78,7 @@ export async function createWorktree({
             vault: mirror,
             head: `ref: refs/heads/${branch}`,
             refs: { [`refs/heads/${branch}`]: at },
-            ...(allowPush ? {} : { pushUrl: refusingPushUrl }),
+            pushUrl: allowPush ? undefined : refusingPushUrl,
           },
           signal,
         );

@@ -156,13 +156,8 @@ export async function runGit(place: GitPlace, args: readonly string[], options: 
       `git was ended by ${ended.signal} while ${options.doing}: trying again may help`,
       stderr,
     );
-  throw gitFailure(
-    {
-      ...options,
-      ...(place !== 'nowhere' && 'worktree' in place && !('keeper' in place) ? { worktree: place.worktree } : {}),
-    },
-    stderr === '' ? result.stdout : stderr,
-  );
+  const worktree = place !== 'nowhere' && 'worktree' in place && !('keeper' in place) ? place.worktree : undefined;
+  throw gitFailure({ ...options, worktree }, stderr === '' ? result.stdout : stderr);
 }
 
 function placed(place: GitPlace): { cwd: string; prefix: string[]; env: Record<string, string> } {

@@ -101,11 +101,11 @@ async function save(options: SaveWipOptions): Promise<SavedWip> {
   const begunWith = since === undefined ? undefined : await treeOf(vault, since, signal);
   const gained = begunWith !== undefined && begunWith !== tree;
   const saved: SavedWip = {
-    checkpoint: { sha, ref, wip, ...(gained ? { gained } : {}) },
+    checkpoint: { sha, ref, wip, gained: gained || undefined },
     pushed: false,
     changed: sha !== last,
-    ...(unsaved.length > 0 ? { unsaved } : {}),
-    ...(trouble === undefined ? {} : { trouble }),
+    unsaved: unsaved.length > 0 ? unsaved : undefined,
+    trouble,
   };
   // The caller's memory, not a ref: whatever writes refs here could claim a push that never was.
   if (known === sha) return { ...saved, pushed: true };

@@ -46,7 +46,7 @@ function lineOf(line: string): Line {
   return {
     kind: letter === 'u' ? 'unmerged' : letter === '?' ? 'untracked' : 'changed',
     path,
-    ...(letter === '1' && onlyWritten ? { blob } : {}),
+    blob: letter === '1' && onlyWritten ? blob : undefined,
   };
 }
 
@@ -158,7 +158,7 @@ export async function worktreeStatus(path: string, signal?: AbortSignal): Promis
     head: sha ?? '',
     dirty: entries.length > 0,
     entries,
-    ...(head.branch === undefined ? {} : { branch: head.branch }),
+    branch: head.branch,
   };
 }
 

@@ -176,10 +176,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
       onLine: (line, stream) => supervisor.watch.line(line, stream),
       onTrouble: trouble,
     });
-    supervisor.watch.begin({
-      spec: input.agent,
-      ...(setup.resume?.usage === undefined ? {} : { usedBefore: setup.resume.usage }),
-    });
+    supervisor.watch.begin({ spec: input.agent, usedBefore: setup.resume?.usage });
     log.info({ adapter: adapter.name, resumed: setup.resume?.id }, 'runner begins');
     const fence = await supervisor.fence();
     if (!('lease' in fence)) {

@@ -50,7 +50,7 @@ export function detailsOf(facts: DetailFacts, now: number): BeatDetails {
     phase,
     orphan,
     runningMs: now - spawnedAt,
-    ...(watch.lastProgressAt === undefined ? {} : { silentMs: now - watch.lastProgressAt }),
+    silentMs: watch.lastProgressAt === undefined ? undefined : now - watch.lastProgressAt,
     activity: watch.activity,
     pushProblem: keeper.pushProblem,
   });

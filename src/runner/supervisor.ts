@@ -337,9 +337,10 @@ export class Supervisor implements ControlHandlers {
       frozenBy: this.#freezer.list(),
       leaseAgeMs: leaseKeeper.age,
       unacknowledged: this.#box.unacknowledged().length,
-      ...(agent?.group && this.#spawnedAt !== undefined
-        ? { agent: { pid: agent.group.pid, pgid: agent.group.pgid, spawnedAt: this.#spawnedAt } }
-        : {}),
+      agent:
+        agent?.group === undefined || this.#spawnedAt === undefined
+          ? undefined
+          : { pid: agent.group.pid, pgid: agent.group.pgid, spawnedAt: this.#spawnedAt },
       lastProgressAt: watch.lastProgressAt,
       activity: watch.activity,
       checkpoint: work.checkpoint,

@@ -176,7 +176,7 @@ function agent(whole: (low: number, high: number) => number, pick: <T>(list: rea
   if (pick([false, false, true]))
     script.silence = {
       from: whole(0, 10 * minute),
-      ...(pick([true, false]) ? { until: whole(10 * minute, 40 * minute) } : {}),
+      until: pick([true, false]) ? whole(10 * minute, 40 * minute) : undefined,
     };
   return script;
 }

@@ -64,7 +64,7 @@ export function planOf(script: AgentScript): AgentPlan {
     heedsMessages: script.heedsMessages ?? false,
     ignoresSigterm: script.ignoresSigterm ?? false,
     changesNothing: script.changesNothing ?? false,
-    ...(script.retryAfter === undefined ? {} : { retryAfter: milliseconds(script.retryAfter) }),
+    retryAfter: script.retryAfter === undefined ? undefined : milliseconds(script.retryAfter),
   };
 }
 

@@ -391,7 +391,7 @@ export class FakeRunner {
       host: this.host.id,
       kind,
       checkpoint,
-      ...(acknowledged.length > 0 ? { acknowledged: [...acknowledged] } : {}),
+      acknowledged: acknowledged.length > 0 ? [...acknowledged] : undefined,
     };
     await this.#signal(bead, 'heartbeat', signal);
     this.host.note(bead, 'signal', kind);

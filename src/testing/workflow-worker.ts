@@ -18,7 +18,7 @@ export class WorkflowWorker {
       taskQueue: queue,
       workflowBundle: world.workflowBundle,
       dataConverter: { payloadCodecs: [...world.client.options.loadedDataConverter.payloadCodecs] },
-      ...(world.client.options.namespace ? { namespace: world.client.options.namespace } : {}),
+      namespace: world.client.options.namespace,
     });
     const running = worker.run();
     // A worker that dies makes every later step hang; its error says more than a time-out.

@@ -20,9 +20,9 @@ export function sdkLogger(logger: Logger): SdkLogger {
     const bead = typeof rest['workflowId'] === 'string' ? beadOfWorkflowId(rest['workflowId']) : undefined;
     logger[levels[level]](
       {
-        ...(bead === undefined ? {} : { bead }),
+        bead,
         ...printable(rest),
-        ...(error === undefined ? {} : { err: error as Error }),
+        err: error as Error | undefined,
       },
       message,
     );

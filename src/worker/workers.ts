@@ -95,7 +95,7 @@ export async function createWorkers({
       workflowBundle: bundle,
       activities: { verifyWork, ...fleet },
       maxConcurrentActivityTaskExecutions: lookUpsAtOnce,
-      ...(of === undefined ? {} : { workerDeploymentOptions: versionOf(taskQueue, of) }),
+      workerDeploymentOptions: of === undefined ? undefined : versionOf(taskQueue, of),
     });
   const all = await Promise.all([
     main(workflowBundle, build),

@@ -25,7 +25,7 @@ export function startAgentOptions(
     // adoption must not restart it.
     startToCloseTimeout: '60 days',
     heartbeatTimeout: clocks.heartbeatTimeout,
-    ...(place.adopt ? { scheduleToStartTimeout: clocks.adoptWithin } : {}),
+    scheduleToStartTimeout: place.adopt ? clocks.adoptWithin : undefined,
     retry: { maximumAttempts: 1 },
     // The bead may not go on while its agent still writes. (The SDK's effective default is TRY_CANCEL.)
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

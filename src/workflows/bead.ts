@@ -449,7 +449,6 @@ class Bead implements AttemptOwner {
   }
 
   #view(): BeadView {
-    const deadline = nextBeadDeadline(this.state);
-    return { ...this.state, now: Date.now(), ...(deadline ? { deadline } : {}) };
+    return { ...this.state, now: Date.now(), deadline: nextBeadDeadline(this.state) };
   }
 }

@@ -148,7 +148,7 @@ class Convoy {
       notMerged: beads
         .filter((bead) => bead.status !== 'merged')
         .map((bead) => ({ id: bead.id, status: bead.status, reason: bead.reason ?? '' })),
-      ...(status === 'landed' && landing?.sha !== undefined ? { sha: landing.sha } : {}),
+      sha: status === 'landed' ? landing?.sha : undefined,
     };
   }
 

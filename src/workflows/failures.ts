@@ -46,7 +46,7 @@ export function eventOfFailure(
         return {
           type: 'silent',
           attempt,
-          ...(isDetails(cause.lastHeartbeatDetails) ? { details: cause.lastHeartbeatDetails } : {}),
+          details: isDetails(cause.lastHeartbeatDetails) ? cause.lastHeartbeatDetails : undefined,
         };
       case 'SCHEDULE_TO_START':
         return { type: 'unreachable', attempt, text: `no worker of host ${host ?? '(unknown)'} took up the adoption` };

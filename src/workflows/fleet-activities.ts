@@ -34,7 +34,7 @@ export async function lookAt(workflowIds: string[], reports = false): Promise<Wo
   try {
     return await lookAtWorkflows.executeWithOptions(
       { summary: `look at ${workflowIds.length} workflow${workflowIds.length === 1 ? '' : 's'}` },
-      [{ workflowIds, ...(reports ? { reports } : {}) }],
+      [{ workflowIds, reports: reports || undefined }],
     );
   } catch (error) {
     if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
@@ -84,7 +84,7 @@ export function mergeOptions(merge: RunningMerge, settings: RigSettings): Activi
       initialInterval: 5_000,
       backoffCoefficient: 2,
       maximumInterval: 2 * minute,
-      ...(mergedBy(merge.strategy) === 'forge' ? {} : { maximumAttempts: 20 }),
+      maximumAttempts: mergedBy(merge.strategy) === 'forge' ? undefined : 20,
     },
     // Whether the push came first decides what a cancel means.
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

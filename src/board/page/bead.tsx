@@ -7,6 +7,7 @@ import { ChecksTab, DetailsTab, MessagesTab, StoryTab } from './bead-tabs.js';
 import { DiffTab } from './diff.js';
 import { useListening } from './live.js';
 import { LogTab, joined } from './log.js';
+import { searchOf } from './text.js';
 import { Trouble, useAct, useKeys, useShell } from './ui.js';
 
 const tabs = [
@@ -41,9 +42,7 @@ export function BeadView({ bead, search }: { bead: string; search: string }): JS
   useEffect(() => heading.current?.focus(), [bead]);
 
   const show = (to: Tab, more: Record<string, string> = {}): void =>
-    shell.go(
-      `/bead/${bead}?${new URLSearchParams({ tab: to, ...(attempt === '' ? {} : { attempt }), ...more }).toString()}`,
-    );
+    shell.go(`/bead/${bead}?${searchOf({ tab: to, attempt, ...more }).toString()}`);
   const actions = beadActions(bead, page?.title ?? bead, act, shell.ask);
   useKeys({
     ...Object.fromEntries(tabs.map(({ id, key }) => [key, () => show(id)])),

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { BeadPage, DiffAnswer, DiffFile, DiffHunk, DiffLine } from '../api-types.js';
 import type { LineComment } from '../line-comments.js';
 import { Refusal, get } from './api.js';
-import { attemptNumber, plural, visible } from './text.js';
+import { attemptNumber, plural, searchOf, visible } from './text.js';
 import { Button, Empty, Trouble, Words, useAct } from './ui.js';
 
 /** A longer file is folded at first. */
@@ -36,7 +36,7 @@ export function DiffTab({ page, attempt }: { page: BeadPage; attempt: string }):
   const key = `${attempt} ${state?.attemptCount ?? 0} ${state?.sha ?? ''} ${state?.current?.checkpoint?.sha ?? ''} ${state?.current === undefined} ${state?.landing?.mergedSha ?? ''}`;
   useEffect(() => {
     const stop = new AbortController();
-    const query = new URLSearchParams({ ...(attempt === '' ? {} : { attempt }), ...(fetch ? { fetch: '1' } : {}) });
+    const query = searchOf({ attempt, fetch: fetch ? '1' : '' });
     get<DiffAnswer>(`/beads/${page.bead}/diff?${query.toString()}`, stop.signal).then(
       (found) => {
         setDiff(found);

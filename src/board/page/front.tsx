@@ -8,6 +8,7 @@ import type { Column, Filters } from './columns.js';
 import { useFleet } from './fleet-state.js';
 import { NeedsMe } from './needs.js';
 import { Convoys, Hosts, Rigs } from './side.js';
+import { searchOf } from './text.js';
 import { Empty, Trouble, useAct, useKeys, useShell } from './ui.js';
 
 export function FrontPage(): JSX.Element {
@@ -22,7 +23,7 @@ export function FrontPage(): JSX.Element {
   const change = (more: Partial<Filters>): void => {
     const next = { ...filters, ...more };
     setFilters(next);
-    const query = new URLSearchParams(Object.entries(next).filter(([, value]) => value !== ''));
+    const query = searchOf({ ...next });
     history.replaceState(null, '', query.size === 0 ? '/' : `/?${query.toString()}`);
   };
   const sorted = useMemo(() => {

@@ -37,6 +37,10 @@ export function tokens(count: number): string {
 /** @returns the number of an attempt, by which a person knows it; its id begins with that. */
 export const attemptNumber = (id: string): string => id.split('-')[0] ?? id;
 
+/** @returns the search part of an address, of those names that have a value. */
+export const searchOf = (values: Record<string, string>): URLSearchParams =>
+  new URLSearchParams(Object.entries(values).filter(([, value]) => value !== ''));
+
 export const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
 
 export const statusWords: Record<string, string> = {

@@ -354,17 +354,17 @@ export class AttemptRules {
       countedAs: account,
       heartbeats: attempt.heartbeats,
       adoptions: attempt.adoptions,
-      ...(result.host !== 'unknown' ? { host: result.host } : attempt.host !== undefined ? { host: attempt.host } : {}),
-      ...(attempt.spawnedAt !== undefined ? { spawnedAt: attempt.spawnedAt } : {}),
-      ...(attempt.checkpoint ? { checkpoint: attempt.checkpoint } : {}),
-      ...(result.branch !== undefined ? { branch: result.branch } : {}),
-      ...(result.sha !== undefined ? { sha: result.sha } : {}),
-      ...(attempt.firstProgressAt !== undefined ? { progress: true } : {}),
-      ...(attempt.saved === true ? { saved: true } : {}),
-      ...(s.landing?.version !== undefined ? { rigVersion: s.landing.version } : {}),
-      ...(attempt.cell !== undefined ? { cell: attempt.cell } : {}),
-      ...(usage ? { usage } : {}),
-      ...(result.session !== undefined ? { session: clip(result.session, 200) } : {}),
+      host: result.host === 'unknown' ? attempt.host : result.host,
+      spawnedAt: attempt.spawnedAt,
+      checkpoint: attempt.checkpoint,
+      branch: result.branch,
+      sha: result.sha,
+      progress: attempt.firstProgressAt === undefined ? undefined : true,
+      saved: attempt.saved,
+      rigVersion: s.landing?.version,
+      cell: attempt.cell,
+      usage,
+      session: result.session === undefined ? undefined : clip(result.session, 200),
     };
     s.attempts = [...s.attempts, record].slice(-limits.attemptsKept);
     delete s.current;
@@ -394,7 +394,7 @@ export class AttemptRules {
       s.salvage = {
         attempt: attempt.id,
         branch: attemptRefs.branch(s.bead, attempt.id),
-        ...(attempt.vouchKey !== undefined ? { vouchKey: attempt.vouchKey } : {}),
+        vouchKey: attempt.vouchKey,
       };
     if (outcome === 'push_refused' && result.branch !== undefined && result.sha !== undefined)
       s.unpushed = {

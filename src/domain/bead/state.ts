@@ -17,16 +17,10 @@ export function initialBead(input: BeadInput, now: number): BeadState {
     budgets: mergeBudgets(input.budgets),
     ownClocks: input.clocks && readClocks(input.clocks),
     ownBudgets: input.budgets,
-    ...(input.rig !== undefined
-      ? {
-          landing: {
-            slot: 'none' as const,
-            approval: false,
-            target: input.target,
-            startSha: input.baseSha,
-          },
-        }
-      : {}),
+    landing:
+      input.rig === undefined
+        ? undefined
+        : { slot: 'none', approval: false, target: input.target, startSha: input.baseSha },
     createdAt: now,
     status: 'open',
     agent: 'none',

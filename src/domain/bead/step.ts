@@ -25,8 +25,8 @@ export function stepBead(state: BeadState, event: BeadEvent, now: number): BeadS
     messages: [...state.messages],
     notes: [...state.notes],
     story: [...state.story],
-    ...(state.current ? { current: { ...state.current } } : {}),
-    ...(state.landing ? { landing: { ...state.landing } } : {}),
+    current: state.current && { ...state.current },
+    landing: state.landing && { ...state.landing },
   };
   new BeadStep(new BeadDraft(draft, now)).take(event);
   return draft;

@@ -154,7 +154,7 @@ export class WorkRules {
     return this.goOn({
       outcome: 'push_refused',
       reason: clip(answer.reason),
-      ...(answer.mayPass ? { retryAfterMs: backoff(tries) } : {}),
+      retryAfterMs: answer.mayPass ? backoff(tries) : undefined,
     });
   }
 }

@@ -23,7 +23,7 @@ export function stepConvoy(state: ConvoyState, event: ConvoyEvent, now: number):
     ...state,
     beads: state.beads.map((bead) => ({ ...bead })),
     story: [...state.story],
-    ...(state.landing ? { landing: { ...state.landing } } : {}),
+    landing: state.landing && { ...state.landing },
   };
   new ConvoyStep(new ConvoyDraft(draft, now)).take(event);
   return draft;

@@ -447,7 +447,7 @@ function rigProblems(rig: string, view: RigView): Problem[] {
           ? (view.queue.find(({ lastReason }) => lastReason !== undefined)?.lastReason ?? 'see its queue')
           : `${last.item}: ${last.reason}`,
       fix: `heartbead queue ${rig}`,
-      ...(last === undefined ? {} : { since: last.at }),
+      since: last?.at,
     });
   }
   return found;

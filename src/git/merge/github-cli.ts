@@ -255,8 +255,8 @@ export function githubCli(env: NodeJS.ProcessEnv = process.env): PullRequests {
         case 'MERGED':
           return {
             state: 'merged',
-            ...(found.mergeCommit == null ? {} : { sha: found.mergeCommit.oid }),
-            ...(found.mergedAt == null ? {} : { at: Date.parse(found.mergedAt) }),
+            sha: found.mergeCommit?.oid,
+            at: found.mergedAt == null ? undefined : Date.parse(found.mergedAt),
           };
         case 'CLOSED':
           return { state: 'closed' };

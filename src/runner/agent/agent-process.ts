@@ -91,7 +91,7 @@ export class AgentProcess {
           clearTimeout(timer);
           const spawnError = command.failure(code ?? undefined, this.#lastLines);
           if (spawnError !== undefined) return end({ spawnError });
-          end({ ...(code === null ? {} : { code }), ...(signal === null ? {} : { signal }) });
+          end({ code: code ?? undefined, signal: signal ?? undefined });
         };
         const timer = setTimeout(ended, drainMs);
         child.once('close', ended);

@@ -50,9 +50,7 @@ export class ProviderRefusalWatch implements Part {
     this.end({
       outcome: refusal.kind,
       reason: refusal.text,
-      ...(refusal.kind === 'rate_limited' && refusal.retryAfterMs !== undefined
-        ? { retryAfterMs: refusal.retryAfterMs }
-        : {}),
+      retryAfterMs: refusal.kind === 'rate_limited' ? refusal.retryAfterMs : undefined,
     });
   }
 }

@@ -71,15 +71,10 @@ export async function endAttempt(options: EndOptions): Promise<AttemptResult> {
     checkpoint: keeper.checkpoint,
     report: keeper.report,
     kept: keeper.kept,
-    ...(cause.by === 'stop'
-      ? {
-          stop: {
-            outcome: cause.outcome,
-            reason: cause.reason,
-            retryAfterMs: cause.retryAfterMs,
-          },
-        }
-      : {}),
+    stop:
+      cause.by === 'stop'
+        ? { outcome: cause.outcome, reason: cause.reason, retryAfterMs: cause.retryAfterMs }
+        : undefined,
     verdict,
     said: watch.said,
     answers: options.answers,

@@ -101,7 +101,7 @@ function judge({ report, kept, stop, exit, verdict, said, answers = 0 }: EndFact
     return {
       outcome: 'push_refused',
       reason: `the agent has finished, but its commits could not be pushed: ${kept.reason}`,
-      ...(kept.mayPass ? { retryAfterMs: pushAgainMs } : {}),
+      retryAfterMs: kept.mayPass ? pushAgainMs : undefined,
     };
   if (stop !== undefined) return stop;
   if (exit?.spawnError === 'ENOENT' && verdict === undefined)
@@ -134,6 +134,8 @@ function judge({ report, kept, stop, exit, verdict, said, answers = 0 }: EndFact
 export function judgeEnd(facts: EndFacts): AttemptResult {
   const { outcome, reason, retryAfterMs } = judge(facts);
   const { report, kept, exit } = facts;
+  const done = report?.kind === 'done' ? report : undefined;
+  const finished = outcome === 'push_refused' ? (kept ?? done) : done;
   const summary = report === undefined ? kept?.summary : report.kind === 'escalated' ? undefined : report.summary;
   return {
     attempt: facts.attempt,
@@ -141,16 +143,17 @@ export function judgeEnd(facts: EndFacts): AttemptResult {
     reason: clip(reason),
     host: facts.host,
     baseSha: facts.baseSha,
-    ...(report?.kind === 'done' ? { branch: report.branch, sha: report.sha } : {}),
-    ...(outcome === 'push_refused' && kept !== undefined ? { branch: kept.branch, sha: kept.sha } : {}),
+    branch: finished?.branch,
+    sha: finished?.sha,
     checkpoint: facts.checkpoint,
-    ...(exit?.code === undefined ? {} : { exitCode: exit.code }),
-    ...(exit?.signal === undefined ? {} : { signal: exit.signal }),
+    exitCode: exit?.code,
+    signal: exit?.signal,
     retryAfterMs,
-    ...(summary === undefined ? {} : { summary: clip(summary) }),
-    ...(facts.acknowledged === undefined || facts.acknowledged.length === 0
-      ? {}
-      : { acknowledged: facts.acknowledged.slice(-2 * limits.messagesKept) }),
+    summary: summary === undefined ? undefined : clip(summary),
+    acknowledged:
+      facts.acknowledged === undefined || facts.acknowledged.length === 0
+        ? undefined
+        : facts.acknowledged.slice(-2 * limits.messagesKept),
     session: facts.session,
     usage: facts.usage,
   };

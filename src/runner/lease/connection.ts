@@ -15,7 +15,33 @@ export interface ConnectionSource {
   keySource?: KeySource | undefined;
 }
 
-/** @returns what goes into `connection.json`, so that the runner reaches the same server as the worker. */
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
+
+type TlsRecord = Exclude<RunnerConnection['tls'], boolean | undefined>;
+
+function tlsRecord({ serverNameOverride, serverRootCACertificate: root, clientCertPair: pair }: TLSConfig): TlsRecord {
+  const record: TlsRecord = {};
+  if (serverNameOverride !== undefined) record.serverNameOverride = serverNameOverride;
+  if (root) record.serverRootCACertificate = base64(root);
+  if (pair) record.clientCertPair = { crt: base64(pair.crt), key: base64(pair.key) };
+  return record;
+}
+
+const tlsOptions = ({
+  serverNameOverride,
+  serverRootCACertificate: root,
+  clientCertPair: pair,
+}: TlsRecord): TLSConfig => ({
+  serverNameOverride,
+  serverRootCACertificate: root === undefined ? undefined : bytes(root),
+  clientCertPair: pair && { crt: bytes(pair.crt), key: bytes(pair.key) },
+});
+
+/**
+ * @returns what goes into `connection.json`, so that the runner reaches the same server as the worker. It is compared
+ * with what is read from there, so what is not given is no key of it.
+ */
 export function connectionRecord({
   address,
   namespace,
@@ -24,33 +50,15 @@ export function connectionRecord({
   metadata,
   keySource,
 }: ConnectionSource): RunnerConnection {
-  const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
   const texts = Object.entries(metadata ?? {}).filter(
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
-  return {
-    address: address ?? '127.0.0.1:7233',
-    namespace,
-    ...(apiKey === undefined ? {} : { apiKey: typeof apiKey === 'function' ? apiKey() : apiKey }),
-    ...(keySource === undefined ? {} : { keySource }),
-    ...(texts.length > 0 ? { metadata: Object.fromEntries(texts) } : {}),
-    ...(tls === undefined || tls === null
-      ? {}
-      : {
-          tls:
-            typeof tls === 'boolean'
-              ? tls
-              : {
-                  serverNameOverride: tls.serverNameOverride,
-                  ...(tls.serverRootCACertificate
-                    ? { serverRootCACertificate: base64(tls.serverRootCACertificate) }
-                    : {}),
-                  ...(tls.clientCertPair
-                    ? { clientCertPair: { crt: base64(tls.clientCertPair.crt), key: base64(tls.clientCertPair.key) } }
-                    : {}),
-                },
-        }),
-  };
+  const record: RunnerConnection = { address: address ?? '127.0.0.1:7233', namespace };
+  if (apiKey !== undefined) record.apiKey = typeof apiKey === 'function' ? apiKey() : apiKey;
+  if (keySource !== undefined) record.keySource = keySource;
+  if (texts.length > 0) record.metadata = Object.fromEntries(texts);
+  if (tls !== undefined && tls !== null) record.tls = typeof tls === 'boolean' ? tls : tlsRecord(tls);
+  return record;
 }
 
 /** What a runner asks of the server: the SDK's client on a host. */
@@ -92,28 +100,12 @@ export function connectRunner(
   identity: string,
   onTrouble?: (error: Error) => void,
 ): RunnerLine {
-  const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
   const { tls } = record;
   const connection = Connection.lazy({
     address: record.address,
     apiKey: record.apiKey,
     metadata: record.metadata,
-    ...(tls === undefined
-      ? {}
-      : {
-          tls:
-            typeof tls === 'boolean'
-              ? tls
-              : {
-                  serverNameOverride: tls.serverNameOverride,
-                  ...(tls.serverRootCACertificate === undefined
-                    ? {}
-                    : { serverRootCACertificate: bytes(tls.serverRootCACertificate) }),
-                  ...(tls.clientCertPair
-                    ? { clientCertPair: { crt: bytes(tls.clientCertPair.crt), key: bytes(tls.clientCertPair.key) } }
-                    : {}),
-                },
-        }),
+    tls: typeof tls === 'object' ? tlsOptions(tls) : tls,
     // gRPC's own back-off grows to two minutes: after an outage that alone could outlast a heartbeat timeout.
     channelArgs: { 'grpc.initial_reconnect_backoff_ms': 250, 'grpc.max_reconnect_backoff_ms': 2_000 },
   });

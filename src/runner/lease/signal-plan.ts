@@ -81,7 +81,7 @@ export function planAccepted(plan: SignalPlan, sent: SignalPlan, kind: Heartbeat
     ...rest,
     life: isLife ? plan.life.slice(1) : plan.life,
     acknowledged: plan.acknowledged.filter((id) => !told.has(id)),
-    ...(progress === undefined || progressTold ? {} : { progress }),
-    ...(isLife ? {} : { sentAt }),
+    progress: progressTold ? undefined : progress,
+    sentAt: isLife ? rest.sentAt : sentAt,
   };
 }

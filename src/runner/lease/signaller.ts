@@ -106,11 +106,12 @@ export class Signaller implements Part {
       host,
       kind,
       // Once accepted it is known; the fence lets no agent start before.
-      ...(kind === 'start' ? { vouchKey: this.options.vouchKey, cell: this.options.cell } : {}),
-      ...(plan.progress?.activity === undefined ? {} : { activity: plan.progress.activity }),
+      vouchKey: kind === 'start' ? this.options.vouchKey : undefined,
+      cell: kind === 'start' ? this.options.cell : undefined,
+      activity: plan.progress?.activity,
       checkpoint,
       saveProblem,
-      ...(plan.acknowledged.length > 0 ? { acknowledged: [...plan.acknowledged] } : {}),
+      acknowledged: plan.acknowledged.length > 0 ? [...plan.acknowledged] : undefined,
     };
   }
 

@@ -106,8 +106,7 @@ export class ModelBead {
   }
 
   view(): BeadView {
-    const deadline = nextBeadDeadline(this.life);
-    return { ...this.life, now: this.town.clock.now(), ...(deadline === undefined ? {} : { deadline }) };
+    return { ...this.life, now: this.town.clock.now(), deadline: nextBeadDeadline(this.life) };
   }
 
   /** The only place where the state changes; the rules are looked at after every step. */
@@ -279,7 +278,7 @@ export class ModelBead {
         },
         queue: adopt ? taskQueues.host(adoptOn, this.town.queue) : taskQueues.agents(this.town.queue),
         heartbeatTimeout,
-        ...(adopt ? { scheduleToStart: adoptWithin } : {}),
+        scheduleToStart: adopt ? adoptWithin : undefined,
       },
       (end) => {
         if (this.#watch?.activity === activity) this.#watch = undefined;

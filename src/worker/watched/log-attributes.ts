@@ -20,11 +20,7 @@ export const beadInLogs: ActivityInterceptorsFactory = () => {
       },
     },
     outbound: {
-      getLogAttributes: (input, next) => ({
-        ...next(input),
-        ...(bead === undefined ? {} : { bead }),
-        ...(attempt === undefined ? {} : { attempt }),
-      }),
+      getLogAttributes: (input, next) => ({ ...next(input), bead, attempt }),
     },
   };
 };
