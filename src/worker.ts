@@ -2,8 +2,8 @@
  * Entry point of a worker: `node dist/worker.js [--max-agents N] [--home DIR] [--task-queue Q] [--disk-floor MIB]
  * [--health-port PORT] [--metrics-port PORT] [--metrics-host ADDRESS] [--codec-port PORT]
  * [--versioning auto|manual|off]`. The server comes from `@temporalio/envconfig` (TEMPORAL_ADDRESS and its like), or is
- * the one that `heartbead up` has started in the state directory. Logs are JSON lines on stderr. SIGINT, SIGTERM and SIGHUP end
- * it; its agents live on. Exit codes: 0 stopped, 1 failed, 2 usage.
+ * the one that `heartbead up` has started in the state directory. Logs are JSON lines on stderr. SIGINT, SIGTERM and
+ * SIGHUP end it; its agents live on. Exit codes: 0 stopped, 1 failed, 2 usage.
  * @module
  */
 import { realpathSync } from 'node:fs';

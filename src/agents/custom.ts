@@ -153,7 +153,9 @@ export function customAgent(name: string, definition: CustomDefinition): AgentAd
           ? undefined
           : {
               kind: 'not_installed',
-              problem: `the program ${program} of the agent ${name} is not on this host (it is looked for on the worker's PATH)`,
+              problem:
+                `the program ${program} of the agent ${name} is not on this host (it is looked for on the worker's ` +
+                'PATH)',
             },
       ),
     findSession:

@@ -55,7 +55,9 @@ export async function checkAgent(
     if (adapter === undefined)
       return {
         kind: 'bad_options',
-        problem: `there is no agent ${JSON.stringify(clip(spec.adapter, 60))}; there are ${Object.keys(allAdapters(home)).join(', ')}`,
+        problem:
+          `there is no agent ${JSON.stringify(clip(spec.adapter, 60))}; there are ` +
+          `${Object.keys(allAdapters(home)).join(', ')}`,
       };
   } catch (error) {
     if (!(error instanceof CustomAgentsError)) throw error;

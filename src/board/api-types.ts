@@ -213,8 +213,8 @@ export interface DiffFile {
 export interface DiffAnswer {
   attempt: string;
   /**
-   * `branch`: what was pushed; `saved`: the newest saved work; `live`: the working tree as it is now; `landed`: what its
-   * merge brought onto the target.
+   * `branch`: what was pushed; `saved`: the newest saved work; `live`: the working tree as it is now; `landed`: what
+   * its merge brought onto the target.
    */
   source: 'branch' | 'saved' | 'live' | 'landed';
   /** The other host that told its working tree. */

@@ -30,7 +30,10 @@ import { troubleOf } from './town-link.js';
 import type { TownLink } from './town-link.js';
 
 const deadline = 10_000;
-/** From the beginning of one look to the next: with what a look takes, a page about one thing is less than a second behind. */
+/**
+ * From the beginning of one look to the next: with what a look takes, a page about one thing is less than a second
+ * behind.
+ */
 const lookEvery = 500;
 /** No request of the page is larger; a convoy's file is the largest. */
 const bodyBytes = 5 * 1024 * 1024;
@@ -246,7 +249,10 @@ export class Board {
     return c.json(answer);
   }
 
-  /** One stream for all that a page shows: `watch=front`, `watch=bead:ID`, `watch=convoy:ID`, `watch=rig:NAME`, `watch=log:BEAD[:ATTEMPT]`. */
+  /**
+   * One stream for all that a page shows: `watch=front`, `watch=bead:ID`, `watch=convoy:ID`, `watch=rig:NAME`,
+   * `watch=log:BEAD[:ATTEMPT]`.
+   */
   #events(c: C): Response {
     const stream = new EventStream(/\bgzip\b/.test(c.req.header('accept-encoding') ?? ''));
     const stops: (() => void)[] = [];

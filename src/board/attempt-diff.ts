@@ -28,8 +28,8 @@ export interface DiffWanted {
 }
 
 /**
- * @returns what an attempt has changed: its working tree where that is, here or on another host, else what was pushed or
- * saved last.
+ * @returns what an attempt has changed: its working tree where that is, here or on another host, else what was pushed
+ * or saved last.
  */
 export async function attemptDiff({ town, view, place, fetch, signal }: DiffWanted): Promise<DiffAnswer> {
   const { home } = town;

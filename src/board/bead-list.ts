@@ -110,7 +110,9 @@ export class BeadList {
     const since = iso(this.#since(now));
     const looked = await beadsMatching(
       town,
-      `${base} AND ((ExecutionStatus = 'Running' AND (${beadStatus} IN ('in_progress', 'in_review', 'blocked') OR ${agentStatus} != 'none')) OR (ExecutionStatus != 'ContinuedAsNew' AND (StartTime > '${since}' OR CloseTime > '${since}')))`,
+      `${base} AND ((ExecutionStatus = 'Running' AND (${beadStatus} IN ('in_progress', 'in_review', 'blocked') ` +
+        `OR ${agentStatus} != 'none')) OR (ExecutionStatus != 'ContinuedAsNew' AND (StartTime > '${since}' OR ` +
+        `CloseTime > '${since}')))`,
       { limit: mostBeads + mostEnded, deadline },
     );
     const found = new Map<string, BeadSummary>();
@@ -187,7 +189,8 @@ export class BeadList {
     const open = await beadsMatching(town, `${base} AND ExecutionStatus = 'Running'`, { ...options, limit: mostBeads });
     const ended = await beadsMatching(
       town,
-      `${base} AND ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew' AND CloseTime > '${iso(midnight)}'`,
+      `${base} AND ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew' AND CloseTime > ` +
+        `'${iso(midnight)}'`,
       { ...options, limit: mostEnded },
     );
     const meanwhile = [...this.#meanwhile.values()];

@@ -86,7 +86,8 @@ export class BeadLooks {
       workflowUrl:
         town.uiAddress === undefined
           ? undefined
-          : `${town.uiAddress}/namespaces/${encodeURIComponent(town.namespace)}/workflows/${beadWorkflowId(this.#bead)}`,
+          : `${town.uiAddress}/namespaces/${encodeURIComponent(town.namespace)}/workflows/` +
+            beadWorkflowId(this.#bead),
     };
   }
 

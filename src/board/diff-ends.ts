@@ -72,7 +72,8 @@ async function commitOf(
   } catch (error) {
     if (!(error instanceof GitError) || error.kind !== 'no_such_ref') throw error;
     throw new NoDiffError(
-      `the work of attempt ${place.attempt} is not on this machine, and no longer on the remote: what a bead has left there goes once it has landed`,
+      `the work of attempt ${place.attempt} is not on this machine, and no longer on the remote: what a bead has ` +
+        'left there goes once it has landed',
       view.landing?.mergedSha === undefined
         ? `open the board of the host that ran it${place.host === undefined ? '' : ` (${place.host})`}`
         : 'look at the newest attempt: what it did is on the target',
@@ -92,7 +93,8 @@ async function landedEnds(
     await updateMirror({ root: join(home, 'mirrors'), repo: view.repo, signal });
   if (!(await hasCommit(place, merged, signal)))
     throw new NoDiffError(
-      `it was merged as ${merged.slice(0, 12)}, and no branch of the remote has that any more: the target was rewritten`,
+      `it was merged as ${merged.slice(0, 12)}, and no branch of the remote has that any more: the target was ` +
+        'rewritten',
       'the machine of the host that merged it may still have it: open the board there',
     );
   const [before, branch] = await parentsOf(place, merged, signal);
@@ -100,7 +102,8 @@ async function landedEnds(
   const landed = { source: 'landed', head: merged } as const;
   // A merge and a squash brought everything in one commit.
   if (branch !== undefined || (await squashed(mirror, merged, pushed, signal))) return { ...landed, base: before };
-  // The commits of the branch stand on the target one by one. Most servers still give the branch's last one by its name.
+  // The commits of the branch stand on the target one by one. Most servers still give the branch's last one by its
+  // name.
   const base = view.baseSha;
   if (base !== undefined && (await hasCommit(place, base, signal))) {
     if (merged === pushed) return { ...landed, base };

@@ -15,7 +15,9 @@ import { shown } from './remedy.js';
 import { troubleOf } from './town-link.js';
 import type { TownLink } from './town-link.js';
 
-/** From the beginning of one look to the next: a page is less than a second behind also where looks take most of this. */
+/**
+ * From the beginning of one look to the next: a page is less than a second behind also where looks take most of this.
+ */
 const lookEvery = 300;
 const deadline = 8_000;
 /** Beads in need of a person whose reason is asked for, the oldest first; the others stand in their column. */

@@ -358,6 +358,14 @@ export const escapes: readonly Escape[] = [
   },
 ];
 
+/** The first message of a client of MCP. */
+const hello = {
+  jsonrpc: '2.0',
+  id: 1,
+  method: 'initialize',
+  params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'a', version: '1' } },
+};
+
 /** What an agent needs, and so must work in its cell: the same kind of script. */
 export const comforts: readonly Pick<Escape, 'id' | 'what' | 'script'>[] = [
   { id: 'work', what: 'reads and writes its work tree', script: 'cat file.txt && echo more >> file.txt' },
@@ -374,7 +382,7 @@ export const comforts: readonly Pick<Escape, 'id' | 'what' | 'script'>[] = [
   {
     id: 'mcp',
     what: 'reports by MCP',
-    script: `echo '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"a","version":"1"}}}' | heartbead mcp | grep -q serverInfo`,
+    script: `echo '${JSON.stringify(hello)}' | heartbead mcp | grep -q serverInfo`,
   },
   { id: 'children', what: 'starts, sees and ends processes of its own', script: 'sleep 60 & kill $! && ! wait $!' },
 ];

@@ -18,7 +18,9 @@ export interface Gate {
 }
 
 export interface GateOptions {
-  /** Host names, `*.example.org` for all below one, `*` for every host of the internet; each with `:port` or without. */
+  /**
+   * Host names, `*.example.org` for all below one, `*` for every host of the internet; each with `:port` or without.
+   */
   allow: readonly string[];
   /** Hears of each refused host once, as `host:port`. */
   onRefused(destination: string): void;
@@ -31,8 +33,8 @@ const refusedKept = 100;
 const connectWithin = 30_000;
 
 /**
- * What a name must not lead to that only a pattern allows: the server of the town listens on loopback, and a provider of
- * clouds hands out keys at a link-local address.
+ * What a name must not lead to that only a pattern allows: the server of the town listens on loopback, and a provider
+ * of clouds hands out keys at a link-local address.
  */
 const inner = new BlockList();
 for (const [net, prefix] of [
@@ -120,7 +122,8 @@ async function listen({ allow, onRefused, env }: GateOptions): Promise<Gate> {
     tunnel(req.url ?? '', client, head, wayTo, kept).catch((error: unknown) => {
       if (error instanceof Refused) refuse(error.destination);
       client.end(
-        `HTTP/1.1 ${error instanceof Refused ? '403 Forbidden' : '502 Bad Gateway'}\r\ncontent-type: text/plain\r\n\r\n${wordsOf(error)}\n`,
+        `HTTP/1.1 ${error instanceof Refused ? '403 Forbidden' : '502 Bad Gateway'}\r\ncontent-type: ` +
+          `text/plain\r\n\r\n${wordsOf(error)}\n`,
       );
     });
   });

@@ -1,4 +1,8 @@
-/** `npm run escapes`: tries every way out that we know, in a cell and without one, and prints what came of it. @module */
+/**
+ * `npm run escapes`: tries every way out that we know, in a cell and without one, and prints what came of it.
+ *
+ * @module
+ */
 import { EscapeGround } from './escape-lab.js';
 import type { EscapeFindings } from './escape-lab.js';
 import { comforts, escapes } from './escapes.js';
@@ -26,7 +30,8 @@ const failed = comforts.filter(({ id }) => cell.works[id] !== true);
 const surprises = escapes.filter(({ id }) => cell.out[id] === true);
 const count = (found: EscapeFindings): number => Object.values(found.out).filter(Boolean).length;
 console.log(
-  `\n${escapes.length} ways: ${count(cell)} lead out of the cell, ${count(none)} without one; ${comforts.length - failed.length} of ${comforts.length} needs of an agent are met in it`,
+  `\n${escapes.length} ways: ${count(cell)} lead out of the cell, ${count(none)} without one; ` +
+    `${comforts.length - failed.length} of ${comforts.length} needs of an agent are met in it`,
 );
 for (const { id, what } of failed) console.log(`  not met: an agent ${what} (${id})`);
 process.exitCode = failed.length + surprises.length === 0 ? 0 : 1;

@@ -13,8 +13,8 @@ export interface ParentProxy {
 type Environment = Readonly<Partial<Record<string, string>>>;
 
 /**
- * @returns the proxy by which a destination is reached, as the variables of a worker name it (`HTTPS_PROXY` for tunnels,
- * `HTTP_PROXY` for plain requests; `NO_PROXY` lists what goes without), or undefined. Pure.
+ * @returns the proxy by which a destination is reached, as the variables of a worker name it (`HTTPS_PROXY` for
+ * tunnels, `HTTP_PROXY` for plain requests; `NO_PROXY` lists what goes without), or undefined. Pure.
  */
 export function parentProxy(
   kind: 'http' | 'https',

@@ -26,8 +26,8 @@ export interface CellSettings {
 }
 
 /**
- * What holds where nothing is said. A program that forks without end is stopped before the host has no process left, one
- * that eats memory before the kernel picks a victim: which may be its neighbour, or the worker.
+ * What holds where nothing is said. A program that forks without end is stopped before the host has no process left,
+ * one that eats memory before the kernel picks a victim: which may be its neighbour, or the worker.
  */
 export const defaultLimits = (): CellLimits => ({
   memoryMb: Math.floor((0.8 * (process.constrainedMemory() || totalmem())) / 2 ** 20),

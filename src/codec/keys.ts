@@ -119,7 +119,8 @@ export class Keys {
 
 /** What to do where a program has no keys. */
 export const howToGiveKeys =
-  'name the file of its keys in HEARTBEAD_KEYS_FILE, or a command that prints it in HEARTBEAD_KEYS_COMMAND (docs/security.md)';
+  'name the file of its keys in HEARTBEAD_KEYS_FILE, or a command that prints it in HEARTBEAD_KEYS_COMMAND ' +
+  '(docs/security.md)';
 
 /** @returns the one sentence about a key that is not there. */
 export const missingKey = (id: string, place: string, there: readonly string[]): KeysError =>

@@ -80,7 +80,8 @@ export class PayloadSeal implements PayloadCodec {
     } catch (error) {
       if (this.#unreadable === 'keep') return payload;
       throw new KeysError(
-        `a payload that names key ${id} is not opened by the key of that id from ${this.#keys.place}: it was changed, or another key had this id`,
+        `a payload that names key ${id} is not opened by the key of that id from ${this.#keys.place}: it was ` +
+          'changed, or another key had this id',
         `compare key ${id} with that of the town's other hosts`,
         { cause: error },
       );

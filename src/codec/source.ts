@@ -8,8 +8,8 @@ export type KeySource = { file: string } | { command: string };
 export const keysFile = 'payload-keys.json';
 
 /**
- * @returns where the keys of a town come from: `HEARTBEAD_KEYS_COMMAND`, `HEARTBEAD_KEYS_FILE`, or the file in its state
- * directory. Undefined: its payloads are not encrypted.
+ * @returns where the keys of a town come from: `HEARTBEAD_KEYS_COMMAND`, `HEARTBEAD_KEYS_FILE`, or the file in its
+ * state directory. Undefined: its payloads are not encrypted.
  */
 export function keySource(env: NodeJS.ProcessEnv, home: string): KeySource | undefined {
   const command = env['HEARTBEAD_KEYS_COMMAND'];

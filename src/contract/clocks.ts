@@ -29,7 +29,9 @@ export function readClocks<C extends Partial<Clocks>>(given: C): C {
   return clocks as C;
 }
 
-/** @returns the clocks by former names: what a build of before 0.2 accepts, which refuses names that it does not know. */
+/**
+ * @returns the clocks by former names: what a build of before 0.2 accepts, which refuses names that it does not know.
+ */
 export function formerClocks<C extends Partial<Clocks>>(clocks: C): Partial<Clocks> & Partial<Former> {
   const renamed: Record<string, unknown> = { ...clocks };
   for (const [old, name] of former) {

@@ -12,7 +12,10 @@ export function beadIdProblem(id: unknown): string | undefined {
   if (id.length > limits.beadIdChars)
     return `a bead id has at most ${limits.beadIdChars} characters, this one has ${id.length}`;
   if (!/^[a-z0-9][a-z0-9-]*$/.test(id))
-    return `a bead id has only lower-case letters, digits and dashes, and begins with a letter or digit: ${JSON.stringify(id)}`;
+    return (
+      'a bead id has only lower-case letters, digits and dashes, and begins with a letter or digit: ' +
+      `${JSON.stringify(id)}`
+    );
   return undefined;
 }
 
@@ -48,13 +51,18 @@ export function repoProblem(url: unknown): string | undefined {
   if (url.startsWith('-')) return `a repository URL cannot begin with a dash: ${JSON.stringify(url)}`;
   if (/[\x00-\x1f\x7f]/.test(url)) return 'a repository URL cannot hold control characters';
   if (/^[a-z0-9+.-]*::/i.test(url))
-    return `this kind of repository URL can run commands and is refused: ${JSON.stringify(url)}; use https, ssh, git, file or a path`;
+    return (
+      `this kind of repository URL can run commands and is refused: ${JSON.stringify(url)}; use https, ssh, git, ` +
+      'file or a path'
+    );
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1]?.toLowerCase();
   if (scheme !== undefined) {
     if (!['https', 'http', 'ssh', 'git', 'file'].includes(scheme))
       return `the protocol ${scheme} is not allowed; use https, ssh, git, file or a path`;
     if (/^[a-z]+:\/\/[^/@]*:[^/@]*@/i.test(url))
-      return 'a repository URL must not carry a password (it would stay in history); use a git credential helper or ssh';
+      return (
+        'a repository URL must not carry a password (it would stay in history); ' + 'use a git credential helper or ssh'
+      );
     return undefined;
   }
   if (url.startsWith('/') || url.startsWith('./') || url.startsWith('../')) return undefined;
@@ -89,7 +97,10 @@ export function shaProblem(sha: unknown): string | undefined {
 export function titleProblem(title: unknown): string | undefined {
   if (typeof title !== 'string' || title.trim() === '') return 'a bead needs a title';
   if (title.length > limits.titleChars)
-    return `a title has at most ${limits.titleChars} characters, this one has ${title.length}; put the rest into the body`;
+    return (
+      `a title has at most ${limits.titleChars} characters, this one has ${title.length}; put the rest into the ` +
+      'body'
+    );
   return nulProblem(title, 'a title');
 }
 
@@ -97,7 +108,10 @@ export function titleProblem(title: unknown): string | undefined {
 export function bodyProblem(body: unknown, bytes: number): string | undefined {
   if (typeof body !== 'string') return 'a body must be a text';
   if (bytes > limits.bodyBytes)
-    return `a body has at most ${limits.bodyBytes} bytes, this one has ${bytes}; put long material into the repository and name the file`;
+    return (
+      `a body has at most ${limits.bodyBytes} bytes, this one has ${bytes}; put long material into the repository ` +
+      'and name the file'
+    );
   return nulProblem(body, 'a body');
 }
 
@@ -105,7 +119,10 @@ export function bodyProblem(body: unknown, bytes: number): string | undefined {
 export function commandProblem(command: unknown): string | undefined {
   if (typeof command !== 'string' || command.trim() === '') return 'a command must be a non-empty text';
   if (command.length > limits.commandChars)
-    return `a command has at most ${limits.commandChars} characters, this one has ${command.length}; put a longer one into a script`;
+    return (
+      `a command has at most ${limits.commandChars} characters, this one has ${command.length}; put a longer one ` +
+      'into a script'
+    );
   return nulProblem(command, 'a command');
 }
 
@@ -131,8 +148,8 @@ export function treePathProblem(path: unknown): string | undefined {
 }
 
 /**
- * What an agent may be let out to: `api.example.org`, `*.example.org`, `*`, each with `:443` or without, or `@name` for a
- * group of them that the host's own settings have.
+ * What an agent may be let out to: `api.example.org`, `*.example.org`, `*`, each with `:443` or without, or `@name` for
+ * a group of them that the host's own settings have.
  * @returns what is wrong with it, or undefined.
  */
 export const destinationProblem = (entry: string): string | undefined =>

@@ -183,7 +183,9 @@ export interface RunningMerge extends QueuedMerge {
 
 /** Closed union: how the merge of one item ended. */
 export type MergeOutcome =
-  /** `foreign`: it was there already, and nothing says that the refinery brought it: somebody else pushed or merged it. */
+  /**
+   * `foreign`: it was there already, and nothing says that the refinery brought it: somebody else pushed or merged it.
+   */
   | { outcome: 'merged'; sha: string; target: string; strategy: MergeStrategy; foreign?: boolean }
   | { outcome: 'conflict'; paths: string[]; target: string; targetSha: string }
   /** Branch and target have no commit in common: there is nothing that could be merged. */

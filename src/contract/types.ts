@@ -24,7 +24,8 @@ export const isFinal = (status: BeadStatus): boolean =>
   status === 'closed' || status === 'failed' || status === 'cancelled';
 
 /**
- * How an attempt ended. Closed list: a new outcome does not compile until `domain/bead/accounts.ts` has decided about it.
+ * How an attempt ended. Closed list: a new outcome does not compile until `domain/bead/accounts.ts` has decided about
+ * it.
  *
  * - `done`: the agent reported done and its branch is pushed (evidence is still to be verified).
  * - `no_changes`: reported done, but there is no commit ahead of the base.
@@ -35,8 +36,8 @@ export const isFinal = (status: BeadStatus): boolean =>
  * - `setup_failed`: the workspace cannot be made, and trying again cannot help (no such branch, refused URL).
  * - `escalated`: the agent asked for a person and ended.
  * - `lost`: infrastructure (host, runner, network, repository out of reach); never the agent's failure.
- * - `out_of_memory`, `too_many_processes`, `disk_full`: its processes used more than their host allows one attempt; they
- * were ended, before others had to suffer.
+ * - `out_of_memory`, `too_many_processes`, `disk_full`: its processes used more than their host allows one attempt;
+ *   they were ended, before others had to suffer.
  * - `stalled`: no progress for `stopSilentAfter`.
  * - `timed_out`: `maxRuntime` is over.
  * - `push_refused`: the agent has finished, but the remote did not take its commits; its host keeps them.
@@ -258,8 +259,8 @@ export interface SetupStep {
 }
 
 /**
- * Where work in progress is saved: on the remote, where each host finds it; on the attempt's host only; or on the remote
- * without the files that git does not track.
+ * Where work in progress is saved: on the remote, where each host finds it; on the attempt's host only; or on the
+ * remote without the files that git does not track.
  */
 export const savePolicies = ['pushed', 'host', 'tracked'] as const;
 export type SavePolicy = (typeof savePolicies)[number];
@@ -326,14 +327,18 @@ export interface AttemptResult {
   host: string;
   /** The commit that the attempt started from. */
   baseSha?: string;
-  /** Pushed branch and its commit; present when the agent reported done. With `push_refused` they are on the host only. */
+  /**
+   * Pushed branch and its commit; present when the agent reported done. With `push_refused` they are on the host only.
+   */
   branch?: string;
   sha?: string;
   /** Newest saved work; the next attempt goes on from here. */
   checkpoint?: Checkpoint;
   exitCode?: number;
   signal?: string;
-  /** With `rate_limited`: when the provider may be asked again. With `push_refused`: the push may pass after so long. */
+  /**
+   * With `rate_limited`: when the provider may be asked again. With `push_refused`: the push may pass after so long.
+   */
   retryAfterMs?: number;
   /** The agent's own words on what it did. */
   summary?: string;
@@ -365,8 +370,8 @@ const agentMayExist = {
   cloning: false,
   worktree: false,
   /**
-   * The host's last word before its runner has the token. Beads of before do not know it and wait as for an agent; those
-   * of today read it by a rule of its own (`readByRules`).
+   * The host's last word before its runner has the token. Beads of before do not know it and wait as for an agent;
+   * those of today read it by a rule of its own (`readByRules`).
    */
   fencing: true,
   /** The runner's beat at the fence. */
@@ -578,7 +583,9 @@ export interface Landing {
   mergedSha?: string;
 }
 
-/** Why a person should look at a bead: its agent asks for help, it is blocked or stalled, or its work wants approval. */
+/**
+ * Why a person should look at a bead: its agent asks for help, it is blocked or stalled, or its work wants approval.
+ */
 export const attentions = ['escalation', 'blocked', 'stalled', 'approval'] as const;
 export type Attention = (typeof attentions)[number];
 

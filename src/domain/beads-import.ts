@@ -1,6 +1,7 @@
 /** From the issue tracker "beads" (one JSON object a line, `.beads/issues.jsonl`) to a convoy. @module */
 import { clip, limits } from '../contract/index.js';
 import type { ConvoyBead } from '../contract/index.js';
+import { firstOf } from './words.js';
 
 /** How its lines become beads. */
 export interface ImportOptions {
@@ -239,8 +240,8 @@ export function importBeads(
 }
 
 /**
- * A step of a template is one as well, and so is what hangs on a wisp, or on what is on ice: the tracker sets the flag at
- * the root alone.
+ * A step of a template is one as well, and so is what hangs on a wisp, or on what is on ice: the tracker sets the flag
+ * at the root alone.
  */
 function flagOf(issue: Issue, issues: ReadonlyMap<string, Issue>, seen = new Set<string>()): Issue['flag'] {
   if (issue.flag !== undefined || seen.has(issue.id)) return issue.flag;
@@ -261,10 +262,7 @@ function statusQuestion(unknown: readonly Issue[]): string {
   const statuses = [...new Set(unknown.map(({ status }) => status))];
   const told = statuses.slice(0, statusesNamed).map((status) => {
     const ids = unknown.filter((issue) => issue.status === status).map(({ id }) => id);
-    return (
-      `${JSON.stringify(clip(status, 60))} ` +
-      `(${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ` and ${ids.length - 3} more` : ''})`
-    );
+    return `${JSON.stringify(clip(status, 60))} ` + `(${firstOf(ids, 3)})`;
   });
   const more = statuses.length > told.length ? ` and ${statuses.length - told.length} more` : '';
   return (

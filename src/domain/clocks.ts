@@ -77,15 +77,18 @@ export function clocksProblem(clocks: Clocks): string | undefined {
   return (
     rule(
       c.beatEvery * 2 <= c.heartbeatTimeout,
-      `heartbeatTimeout (${c.heartbeatTimeout} ms) must be at least twice beatEvery (${c.beatEvery} ms), or one late beat is a silence`,
+      `heartbeatTimeout (${c.heartbeatTimeout} ms) must be at least twice beatEvery (${c.beatEvery} ms), or one ` +
+        'late beat is a silence',
     ) ??
     rule(
       c.signalEvery * 2 <= c.stalledAfter,
-      `signalEvery (${c.signalEvery} ms) must be at most half of stalledAfter (${c.stalledAfter} ms), or a working agent looks stalled`,
+      `signalEvery (${c.signalEvery} ms) must be at most half of stalledAfter (${c.stalledAfter} ms), or a ` +
+        'working agent looks stalled',
     ) ??
     rule(
       c.stalledAfter < c.stopSilentAfter,
-      `stopSilentAfter (${c.stopSilentAfter} ms) must exceed stalledAfter (${c.stalledAfter} ms), or the agent is stopped before it is nudged`,
+      `stopSilentAfter (${c.stopSilentAfter} ms) must exceed stalledAfter (${c.stalledAfter} ms), or the agent ` +
+        'is stopped before it is nudged',
     ) ??
     rule(
       c.firstProgressWithin < c.stopSilentAfter,
@@ -93,11 +96,13 @@ export function clocksProblem(clocks: Clocks): string | undefined {
     ) ??
     rule(
       c.giveUpAfter >= c.leaseFor + Math.min(graceMargin, c.leaseFor),
-      `giveUpAfter (${c.giveUpAfter} ms) must exceed leaseFor (${c.leaseFor} ms) by ${Math.min(graceMargin, c.leaseFor)} ms, or a second agent could start while the first still runs`,
+      `giveUpAfter (${c.giveUpAfter} ms) must exceed leaseFor (${c.leaseFor} ms) by ` +
+        `${Math.min(graceMargin, c.leaseFor)} ms, or a second agent could start while the first still runs`,
     ) ??
     rule(
       c.heartbeatTimeout < c.leaseFor,
-      `leaseFor (${c.leaseFor} ms) must exceed heartbeatTimeout (${c.heartbeatTimeout} ms), or agents freeze before anybody has missed them`,
+      `leaseFor (${c.leaseFor} ms) must exceed heartbeatTimeout (${c.heartbeatTimeout} ms), or agents freeze ` +
+        'before anybody has missed them',
     )
   );
 }
@@ -111,7 +116,10 @@ export function budgetsProblem(budgets: Budgets): string | undefined {
       continue;
     }
     if (!(name in defaultBudgets))
-      return `there is no budget named ${name}; there are ${[...Object.keys(defaultBudgets), ...usageBudgets].join(', ')}`;
+      return (
+        `there is no budget named ${name}; there are ` +
+        `${[...Object.keys(defaultBudgets), ...usageBudgets].join(', ')}`
+      );
     if (!Number.isInteger(value) || value < 1 || value > 1_000)
       return `the budget ${name} must be a whole number from 1 to 1,000, not ${String(value)}`;
   }

@@ -1,9 +1,9 @@
 import { limits } from '../contract/index.js';
 
 /**
- * How urgent it is for a run to continue as new: `soon` when it is long, or another build of the code is the town's, and
- * it should happen as soon as nothing is in the way; `now` when waiting for long work would come near to the server's own
- * limits (51,200 events, 10,000 signals).
+ * How urgent it is for a run to continue as new: `soon` when it is long, or another build of the code is the town's,
+ * and it should happen as soon as nothing is in the way; `now` when waiting for long work would come near to the
+ * server's own limits (51,200 events, 10,000 signals).
  */
 export type RunLength = 'fine' | 'soon' | 'now';
 

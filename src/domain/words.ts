@@ -16,6 +16,10 @@ export function minutes(ms: number): string {
 /** @returns `1 bead`, `2 beads`: a count with its noun, which takes an s. */
 export const counted = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
 
+/** @returns `a, b and 3 more`: the first few of many names. */
+export const firstOf = (names: readonly string[], few: number): string =>
+  `${names.slice(0, few).join(', ')}${names.length > few ? ` and ${names.length - few} more` : ''}`;
+
 /** @returns the length of a text in UTF-8; plain code, since the workflow counts too. */
 export function utf8Bytes(text: string): number {
   let bytes = 0;

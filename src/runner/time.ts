@@ -5,8 +5,8 @@ import type { Instant } from './instant.js';
 export type Cancel = () => void;
 
 /**
- * The runner's time. Everything in it that waits or asks for the hour does so by this interface: on a host it is that of
- * the system, in the test kit and the simulation that of a fake host under virtual time.
+ * The runner's time. Everything in it that waits or asks for the hour does so by this interface: on a host it is that
+ * of the system, in the test kit and the simulation that of a fake host under virtual time.
  */
 export interface Time {
   /** This moment by both clocks. */
@@ -14,8 +14,8 @@ export interface Time {
   /** Runs something once, after so many milliseconds. */
   timer(ms: number, run: () => void): Cancel;
   /**
-   * Runs something once, as soon as so many milliseconds have passed since `from` by either clock. No plain timer can do
-   * that: it knows nothing of a clock on the wall that is set, or that went on while the machine slept.
+   * Runs something once, as soon as so many milliseconds have passed since `from` by either clock. No plain timer can
+   * do that: it knows nothing of a clock on the wall that is set, or that went on while the machine slept.
    */
   alarm(from: Instant, ms: number, run: () => void): Cancel;
 }

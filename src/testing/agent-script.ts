@@ -3,8 +3,8 @@ import { milliseconds } from './duration.js';
 import type { Duration } from './duration.js';
 
 /**
- * How an agent's process ends by itself. `crashed` is a signal of its own, `killed` one from outside (SIGKILL by a kernel
- * without memory, say), `silently` a status 0 without a report.
+ * How an agent's process ends by itself. `crashed` is a signal of its own, `killed` one from outside (SIGKILL by a
+ * kernel without memory, say), `silently` a status 0 without a report.
  */
 export type AgentEnd =
   'done' | 'no_changes' | 'escalated' | 'rate_limited' | 'auth_failed' | 'crashed' | 'killed' | 'silently';

@@ -12,8 +12,8 @@ export class FakeRemote {
   /** Out of reach for `verifyWork`, as long as it is true; hosts have their own partitions. */
   away = false;
   /**
-   * It takes no finished branch: by a rule of its own, or because its disk is full, which may pass. Saves go to other refs,
-   * and are taken.
+   * It takes no finished branch: by a rule of its own, or because its disk is full, which may pass. Saves go to other
+   * refs, and are taken.
    */
   refuses: 'by a rule' | 'for now' | undefined;
 

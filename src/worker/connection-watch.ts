@@ -95,7 +95,8 @@ export class ConnectionWatch<O> {
         if (!isDeepStrictEqual(this.#told, record))
           logger.warn(
             { problem: (error as Error).message },
-            'the certificates or keys have changed, and the server is not reached with the new ones: the last good ones go on',
+            'the certificates or keys have changed, and the server is not reached with the new ones: the last ' +
+              'good ones go on',
           );
         this.#told = record;
       }

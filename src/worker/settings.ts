@@ -82,14 +82,18 @@ export const workerFlags = {
   codecPort: {
     flag: '--codec-port',
     takes: 'port',
-    says: 'open encrypted payloads for the Web UI and the temporal CLI on this port of the loopback interface (default: none)',
+    says:
+      'open encrypted payloads for the Web UI and the temporal CLI on this port of the loopback interface ' +
+      '(default: none)',
     least: 0,
     most: 65_535,
   },
   versioning: {
     flag: '--versioning',
     takes: versionings.join('|'),
-    says: 'whether its build of the workflows is a version of the town, and takes over by itself when it is new (default: as the town does)',
+    says:
+      'whether its build of the workflows is a version of the town, and takes over by itself when it is new ' +
+      '(default: as the town does)',
     words: versionings,
   },
 } as const satisfies {

@@ -261,7 +261,9 @@ class Bead implements AttemptOwner {
       if (typeof answer === 'object') this.apply({ type: 'offered', answer });
     } catch (error) {
       if (isCancellation(error)) return;
-      const reason = `host ${unpushed.host}, which keeps the finished commits, could not push them: ${clip(rootCause(error) ?? String(error), 300)}`;
+      const reason =
+        `host ${unpushed.host}, which keeps the finished commits, could not push them: ` +
+        `${clip(rootCause(error) ?? String(error), 300)}`;
       this.apply({ type: 'offered', answer: { pushed: false, reason, mayPass: true } });
     } finally {
       scope.cancel();
@@ -372,7 +374,8 @@ class Bead implements AttemptOwner {
     );
     listener.update(
       retryUpdate,
-      'Try a blocked or backing-off bead again at once. {"now": true} also gives up a suspect attempt: its agent may still run on a host out of reach, frozen by its lease at the latest after leaseFor.',
+      'Try a blocked or backing-off bead again at once. {"now": true} also gives up a suspect attempt: its agent ' +
+        'may still run on a host out of reach, frozen by its lease at the latest after leaseFor.',
       (given) => retryBeadProblem(this.state, given?.now === true),
       (given) => {
         this.apply({ type: 'retry', now: given?.now === true });
@@ -383,7 +386,8 @@ class Bead implements AttemptOwner {
     );
     listener.update(
       approveUpdate,
-      'Approve the work at its verified commit, so that it is merged: {"by": "…", "signature": "…"}. Where the rig has approvers, one of them signs: `heartbead approve BEAD --key FILE`.',
+      'Approve the work at its verified commit, so that it is merged: {"by": "…", "signature": "…"}. Where the ' +
+        'rig has approvers, one of them signs: `heartbead approve BEAD --key FILE`.',
       // From a form in the Web UI it may come without anything.
       (given) =>
         approveProblem(

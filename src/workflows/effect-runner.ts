@@ -1,8 +1,8 @@
 import { condition } from '@temporalio/workflow';
 
 /**
- * Carries out what a state asks for besides the main loop of its workflow: each effect by its key, and each key once at a
- * time. An error that an effect does not handle is a bug, and comes out of `orWhen`.
+ * Carries out what a state asks for besides the main loop of its workflow: each effect by its key, and each key once at
+ * a time. An error that an effect does not handle is a bug, and comes out of `orWhen`.
  */
 export class EffectRunner {
   readonly #underWay = new Set<string>();

@@ -29,8 +29,8 @@ export class Publisher {
   #due: (() => string) | undefined;
 
   /**
-   * @param panel is asked once for all that happens in the same moment: a burst of a thousand signals must not build the
-   * panel a thousand times, and outlast its workflow task.
+   * @param panel is asked once for all that happens in the same moment: a burst of a thousand signals must not build
+   * the panel a thousand times, and outlast its workflow task.
    */
   publish(now: Shown, panel: () => string): void {
     const attributes = keys
@@ -49,8 +49,9 @@ export class Publisher {
   /**
    * The SDK breaks off an activation that computes for too long (five seconds), and all workflows of a thread share one
    * V8 context: what was still deferred runs after the next call into that context. That is the end of this workflow
-   * there, after which there is no workflow (a throw would end the thread), or the activation of another one, which would
-   * show this one's panel as its own. Nothing is lost: the workflow is taken from its history again, and publishes anew.
+   * there, after which there is no workflow (a throw would end the thread), or the activation of another one, which
+   * would show this one's panel as its own. Nothing is lost: the workflow is taken from its history again, and
+   * publishes anew.
    */
   #show(): void {
     const panel = this.#due;

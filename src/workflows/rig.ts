@@ -319,7 +319,8 @@ class Rig {
     const listener = this.#listener;
     listener.update(
       configureUpdate,
-      'Change settings: {"maxAgents": 3, "checks": […], "base": null, …}. What is absent stays; null takes an optional one away. A change of approvers carries the "signature" of a present one.',
+      'Change settings: {"maxAgents": 3, "checks": […], "base": null, …}. What is absent stays; null takes an ' +
+        'optional one away. A change of approvers carries the "signature" of a present one.',
       (change) => configureProblem(this.state, change, workflowInfo().namespace),
       ({ signature: _, ...change }) => {
         const { version } = this.state;
@@ -339,7 +340,9 @@ class Rig {
       () => {
         this.apply({ type: 'paused' });
         return {
-          text: `paused: no new attempts and merges; ${this.state.grants.length} agents and ${this.state.merging.length} merges go on`,
+          text:
+            `paused: no new attempts and merges; ${this.state.grants.length} agents and ` +
+            `${this.state.merging.length} merges go on`,
         };
       },
     );

@@ -31,7 +31,8 @@ function useAnswer<T>(path: string, key: string): { answer: T | undefined; refus
 
 /** What a bead looks like from the outside: when it changes, its story has gone on. */
 const changes = ({ state, status }: Bead): string =>
-  `${status} ${state?.agent ?? ''} ${state?.attemptCount ?? 0} ${state?.story.length ?? 0} ${state?.story.at(-1)?.at ?? 0} ${state?.messages.length ?? 0} ${state?.notes.length ?? 0}`;
+  `${status} ${state?.agent ?? ''} ${state?.attemptCount ?? 0} ${state?.story.length ?? 0} ` +
+  `${state?.story.at(-1)?.at ?? 0} ${state?.messages.length ?? 0} ${state?.notes.length ?? 0}`;
 
 export function StoryTab({ page }: { page: Bead }): JSX.Element {
   const { answer, refusal } = useAnswer<StoryAnswer>(`/beads/${page.bead}/story`, changes(page));
@@ -236,7 +237,8 @@ export function DetailsTab({ page }: { page: Bead }): JSX.Element {
             'tokens',
             page.usage === undefined
               ? undefined
-              : `${page.usage.inputTokens} in (${page.usage.cachedTokens} from a cache), ${page.usage.outputTokens} out, ${page.usage.turns} turns`,
+              : `${page.usage.inputTokens} in (${page.usage.cachedTokens} from a cache), ` +
+                `${page.usage.outputTokens} out, ${page.usage.turns} turns`,
           ],
           ['cost', page.usage === undefined || page.costUsd === 0 ? undefined : money(page.costUsd)],
         ];

@@ -66,6 +66,7 @@ export function ConvoyPage({ convoy }: { convoy: string }): JSX.Element {
     return trouble === undefined ? <p class="loading">Asking {convoy} …</p> : <Trouble {...trouble} />;
   const path = `/convoys/${convoy}`;
   const over = view.endedAt !== undefined;
+  const held = view.paused || view.trouble !== undefined || view.landing?.step === 'stuck';
   const beads = new Map(view.beads.map((bead) => [bead.id, bead]));
   return (
     <article class="bead">
@@ -94,14 +95,7 @@ export function ConvoyPage({ convoy }: { convoy: string }): JSX.Element {
         <div class="row actions" role="group" aria-label="actions">
           {view.staged && <Button label="Start" kind="main" onPress={() => act(`${path}/start`)} />}
           {!over && (
-            <Button
-              label={view.paused || view.trouble !== undefined || view.landing?.step === 'stuck' ? 'Resume' : 'Pause'}
-              onPress={() =>
-                act(
-                  `${path}/${view.paused || view.trouble !== undefined || view.landing?.step === 'stuck' ? 'resume' : 'pause'}`,
-                )
-              }
-            />
+            <Button label={held ? 'Resume' : 'Pause'} onPress={() => act(`${path}/${held ? 'resume' : 'pause'}`)} />
           )}
           <Link class="button" to={`/?convoy=${convoy}`}>
             Its cards

@@ -33,7 +33,9 @@ export function DiffTab({ page, attempt }: { page: BeadPage; attempt: string }):
   const act = useAct();
   const { state } = page;
   // A push, a new save or a new attempt is something new to see; a working tree changes without a word.
-  const key = `${attempt} ${state?.attemptCount ?? 0} ${state?.sha ?? ''} ${state?.current?.checkpoint?.sha ?? ''} ${state?.current === undefined} ${state?.landing?.mergedSha ?? ''}`;
+  const key =
+    `${attempt} ${state?.attemptCount ?? 0} ${state?.sha ?? ''} ${state?.current?.checkpoint?.sha ?? ''} ` +
+    `${state?.current === undefined} ${state?.landing?.mergedSha ?? ''}`;
   useEffect(() => {
     const stop = new AbortController();
     const query = searchOf({ attempt, fetch: fetch ? '1' : '' });

@@ -2,7 +2,9 @@
 
 const invisible = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
 
-/** @returns a text in which nothing hides: control characters, and those that turn the direction of writing, are named. */
+/**
+ * @returns a text in which nothing hides: control characters, and those that turn the direction of writing, are named.
+ */
 export const visible = (text: string): string =>
   text.replace(invisible, (found) =>
     found === '\r' ? '' : `\\u${(found.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,

@@ -117,7 +117,8 @@ export function plainKey(text: unknown): string | undefined {
 /** @returns what is wrong with a public key, or undefined. */
 export const keyProblem = (text: unknown): string | undefined =>
   plainKey(text) === undefined
-    ? `an approver is an ed25519 public key in one line, "ssh-ed25519 AAAA… comment", as \`ssh-keygen -t ed25519\` makes it, not ${JSON.stringify(text)?.slice(0, 80)}`
+    ? 'an approver is an ed25519 public key in one line, "ssh-ed25519 AAAA… comment", as `ssh-keygen -t ed25519` ' +
+      `makes it, not ${JSON.stringify(text)?.slice(0, 80)}`
     : undefined;
 
 /** @returns the name that `ssh-keygen -l` gives a key. */

@@ -233,7 +233,9 @@ export class AttemptRules {
         id: `stalled-${attempt.id}-${s.heartbeats}`,
         from: 'heartbead',
         at: now,
-        text: 'No progress of yours has been seen for a while. Go on with the work, report with `heartbead agent heartbeat`, or ask for help with `heartbead agent escalate`.',
+        text:
+          'No progress of yours has been seen for a while. Go on with the work, report with `heartbead agent ' +
+          'heartbeat`, or ask for help with `heartbead agent escalate`.',
       });
     }
   }
@@ -264,7 +266,8 @@ export class AttemptRules {
     if (fenced === true)
       attempt.trouble = `host ${attempt.host ?? '(unknown)'} sent its runner to the fence, and nothing was heard of it`;
     if (byHost === true && attempt.unanswered === true)
-      attempt.trouble = `host ${attempt.host ?? '(unknown)'} takes up its adoptions, but its runner does not reach the server`;
+      attempt.trouble =
+        `host ${attempt.host ?? '(unknown)'} takes up its adoptions, but its runner ` + 'does not reach the server';
     this.#suspect(attempt, attempt.trouble ?? 'its activity heartbeat stopped');
   }
 
@@ -307,7 +310,8 @@ export class AttemptRules {
       outcome: stopping && attempt.spawnedAt === undefined ? stopping.outcome : 'lost',
       reason:
         stopping && attempt.spawnedAt !== undefined
-          ? `${stopping.reason}; ${why}, so that its end is not confirmed (its lease has frozen the agent, and it ends when the host returns)`
+          ? `${stopping.reason}; ${why}, so that its end is not confirmed (its lease has frozen the agent, and it ` +
+            'ends when the host returns)'
           : why,
       host: attempt.host ?? 'unknown',
     });

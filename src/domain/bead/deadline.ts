@@ -114,8 +114,8 @@ export const comesSooner = (state: BeadState, armed: Deadline | undefined): bool
   (nextBeadDeadline(state)?.at ?? Infinity) < (armed?.at ?? Infinity);
 
 /**
- * @returns for how long nobody could be heard, when the timer fired so late that heartbeats would have been lost too: an
- * agent that seemed silent may only have had nobody to report to.
+ * @returns for how long nobody could be heard, when the timer fired so late that heartbeats would have been lost too:
+ * an agent that seemed silent may only have had nobody to report to.
  */
 export function outageShown(state: BeadState, armed: Deadline, now: number): number | undefined {
   const late = now - armed.at;
@@ -123,8 +123,8 @@ export function outageShown(state: BeadState, armed: Deadline, now: number): num
 }
 
 /**
- * Whom or what a bead waits for when no instant ends its state. With `nextBeadDeadline` this covers every state that is not
- * final: none is without a next deadline or a stated wait.
+ * Whom or what a bead waits for when no instant ends its state. With `nextBeadDeadline` this covers every state that is
+ * not final: none is without a next deadline or a stated wait.
  * @returns undefined only when the bead has ended.
  */
 export const waitingFor = (state: BeadState): string | undefined =>

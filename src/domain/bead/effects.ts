@@ -1,6 +1,6 @@
 /**
- * What a bead's state asks of its workflow. The workflow carries it out, and so does the model of the simulation; neither
- * decides.
+ * What a bead's state asks of its workflow. The workflow carries it out, and so does the model of the simulation;
+ * neither decides.
  * @module
  */
 import { isFinal } from '../../contract/index.js';

@@ -29,8 +29,9 @@ export type BeadEvent =
   | { type: 'outage'; ms: number; suspected?: boolean }
   /**
    * The activity heartbeat of the attempt timed out, with the last details the server had accepted. `unheard`: it had
-   * not accepted any. `byHost`: those that it had accepted were the host's and not the attempt's own. `fenced`: the host
-   * had sent its runner to the fence, and not one beat of the runner arrived; false: after such a one another has beaten.
+   * not accepted any. `byHost`: those that it had accepted were the host's and not the attempt's own. `fenced`: the
+   * host had sent its runner to the fence, and not one beat of the runner arrived; false: after such a one another has
+   * beaten.
    */
   | {
       type: 'silent';

@@ -1,6 +1,6 @@
 import { isFinal } from '../../contract/index.js';
-import type { AttemptRecord, BeadState } from '../../contract/index.js';
-import { nextBeadDeadline, quietSince, waitingFor } from './deadline.js';
+import type { AttemptRecord, BeadState, CurrentAttempt } from '../../contract/index.js';
+import { nextBeadDeadline, waitingFor } from './deadline.js';
 import { usageText } from './usage.js';
 import { counted, minutes } from '../words.js';
 
@@ -17,7 +17,10 @@ export function attemptSentence(attempt: AttemptRecord): string {
       : attempt.countedAs === 'infra'
         ? 'counted as infrastructure'
         : 'counted as nothing';
-  return `attempt ${attempt.number} (${attempt.id}${attempt.host === undefined ? '' : ` on ${attempt.host}`}) ended ${attempt.outcome ?? 'unknown'}${ran}: ${attempt.reason ?? 'no reason'}; ${account}`;
+  return (
+    `attempt ${attempt.number} (${attempt.id}${attempt.host === undefined ? '' : ` on ${attempt.host}`}) ended ` +
+    `${attempt.outcome ?? 'unknown'}${ran}: ${attempt.reason ?? 'no reason'}; ${account}`
+  );
 }
 
 /** The verdict on a bead in a few words. */
@@ -44,6 +47,12 @@ export function verdict(state: BeadState): string {
   }
 }
 
+function progressText({ lastProgressAt, spawnedAt, activity }: CurrentAttempt, now: number): string {
+  const doing = activity === undefined ? '' : ` (${activity})`;
+  if (lastProgressAt !== undefined) return `last progress ${relative(lastProgressAt, now)}${doing}`;
+  return `${spawnedAt === undefined ? 'has not begun (no agent yet)' : 'no sign of the agent yet'}${doing}`;
+}
+
 /**
  * Why a bead is in its state, what it waits for, and what happens next, in plain words.
  * @param now milliseconds, of whoever asks.
@@ -58,20 +67,24 @@ export function explain(state: BeadState, now: number): string[] {
   else if (!isFinal(state.status)) lines.push('next: nothing happens by itself until then');
   const attempt = state.current;
   if (attempt) {
+    const up = attempt.spawnedAt === undefined ? '' : `, agent up ${relative(attempt.spawnedAt, now)}`;
     lines.push(
-      `attempt ${attempt.number} (${attempt.id}) on ${attempt.host ?? 'no host yet'}, dispatched ${relative(attempt.startedAt, now)}${attempt.spawnedAt === undefined ? '' : `, agent up ${relative(attempt.spawnedAt, now)}`}`,
+      `attempt ${attempt.number} (${attempt.id}) on ${attempt.host ?? 'no host yet'}, ` +
+        `dispatched ${relative(attempt.startedAt, now)}${up}`,
     );
+    const silence =
+      attempt.suspectSince === undefined
+        ? `in order (silence is noticed within ${minutes(state.clocks.heartbeatTimeout)})`
+        : `silent since ${relative(attempt.suspectSince, now)}`;
     lines.push(
-      `process clock: ${attempt.suspectSince === undefined ? `in order (silence is noticed within ${minutes(state.clocks.heartbeatTimeout)})` : `silent since ${relative(attempt.suspectSince, now)}`}; ${attempt.heartbeats} heartbeat signals, ${attempt.adoptions} adoptions`,
-    );
-    const quiet = quietSince(attempt);
-    lines.push(
-      `progress clock: ${attempt.lastProgressAt === undefined ? (quiet === undefined ? 'has not begun (no agent yet)' : 'no sign of the agent yet') : `last progress ${relative(attempt.lastProgressAt, now)}`}${attempt.activity === undefined ? '' : ` (${attempt.activity})`}`,
+      `process clock: ${silence}; ${attempt.heartbeats} heartbeat signals, ${attempt.adoptions} adoptions`,
+      `progress clock: ${progressText(attempt, now)}`,
     );
     if (attempt.pausedAt !== undefined) lines.push(`the clocks stand still since ${relative(attempt.pausedAt, now)}`);
   }
   lines.push(
-    `used up: ${state.used.agentFailures} of ${state.budgets.agentFailures} agent failures, ${state.used.infraLosses} of ${state.budgets.infraLosses} losses in a row without saved work`,
+    `used up: ${state.used.agentFailures} of ${state.budgets.agentFailures} agent failures, ` +
+      `${state.used.infraLosses} of ${state.budgets.infraLosses} losses in a row without saved work`,
   );
   if (state.usage) lines.push(`usage of its ended attempts: ${usageText(state.usage)}`);
   for (const ended of state.attempts) lines.push(attemptSentence(ended));

@@ -21,6 +21,7 @@ import { needsKey } from '../approval/needs-key.js';
 import { mergeBudgets, mergeClocks } from '../clocks.js';
 import type { BeadDraft } from './draft.js';
 import { workspaceOf } from '../rig/settings.js';
+import { firstOf } from '../words.js';
 import { usageProblem } from './usage.js';
 
 export type LandingEvent =
@@ -162,7 +163,8 @@ function awaitApproval({ s, now }: BeadDraft, text: string, reason: string): voi
 /** What a person may do about a rig that refuses a place. */
 const refusalFix = ({ rig = '', bead }: BeadState, { full }: SlotRefused): string =>
   full === true
-    ? `wait until some of them have begun, or give rig ${rig} more agents (heartbead rig set ${rig} --max-agents N), then heartbead retry ${bead}`
+    ? `wait until some of them have begun, or give rig ${rig} more agents (heartbead rig set ${rig} --max-agents ` +
+      `N), then heartbead retry ${bead}`
     : `add the rig ${rig} (heartbead rig add), then retry the bead`;
 
 /** One event of the landing. The caller has made sure that the bead has not ended. */
@@ -175,7 +177,9 @@ export function stepLanding(draft: BeadDraft, landing: Landing, event: LandingEv
       s.wait = {
         for: 'grant',
         since: now,
-        text: `rig ${s.rig ?? ''} has not granted an agent yet (its limit, its pause, its breaker, or a cause that stops it)`,
+        text:
+          `rig ${s.rig ?? ''} has not granted an agent yet (its limit, its pause, its breaker, or a cause that ` +
+          'stops it)',
       };
       s.reason = `waits for rig ${s.rig ?? ''} to grant an agent`;
       return;
@@ -261,7 +265,8 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
       awaitApproval(
         draft,
         `${where}: a person has to say that it may stay`,
-        `${where} (its agent, or somebody else, pushed or merged it): look at it, then approve the bead, or mend the branch and request changes`,
+        `${where} (its agent, or somebody else, pushed or merged it): look at it, then approve the bead, or mend ` +
+          'the branch and request changes',
       );
       return draft.tell(`not taken as approved: ${where}`);
     }
@@ -272,7 +277,8 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
       mergedBy(result.strategy) === 'nobody'
         ? `pushed as ${s.branch ?? 'its branch'}; this rig merges nothing${late}`
         : result.foreign === true
-          ? `${result.target} had it already as ${result.sha.slice(0, 12)}, not by the refinery; the checks pass there${late}`
+          ? `${result.target} had it already as ${result.sha.slice(0, 12)}, not by the refinery; the checks pass ` +
+            `there${late}`
           : `merged into ${result.target} as ${result.sha.slice(0, 12)}${late}`,
     );
   }
@@ -294,7 +300,9 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
         draft,
         landing,
         `conflict with ${result.target} in ${paths}`,
-        `Your branch conflicts with ${result.target} (at ${result.targetSha.slice(0, 12)}). Run \`git merge origin/${result.target}\` (it is there as it was when this attempt began), resolve the conflicts, commit, and report done. The conflicts are in: ${paths}.`,
+        `Your branch conflicts with ${result.target} (at ${result.targetSha.slice(0, 12)}). Run \`git merge ` +
+          `origin/${result.target}\` (it is there as it was when this attempt began), resolve the conflicts, ` +
+          `commit, and report done. The conflicts are in: ${paths}.`,
       );
     }
     case 'unrelated':
@@ -302,7 +310,9 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
         draft,
         landing,
         `no commit in common with ${result.target}`,
-        `Your work (${s.sha ?? '?'}) has no commit in common with ${result.target} (at ${result.targetSha.slice(0, 12)}), so that it cannot be merged. The next attempt begins at the base: bring your changes there (\`git checkout ${s.sha ?? 'COMMIT'} -- PATH\`), commit, and report done.`,
+        `Your work (${s.sha ?? '?'}) has no commit in common with ${result.target} (at ` +
+          `${result.targetSha.slice(0, 12)}), so that it cannot be merged. The next attempt begins at the base: ` +
+          `bring your changes there (\`git checkout ${s.sha ?? 'COMMIT'} -- PATH\`), commit, and report done.`,
       );
     case 'checks_failed': {
       const how = result.timedOut ? 'did not end in time' : 'failed';
@@ -315,7 +325,9 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
       );
     }
     case 'changes_requested': {
-      const said = `A reviewer has requested changes at ${result.url}. Make them on top of your work, commit, and report done. What reviewers say there:\n`;
+      const said =
+        `A reviewer has requested changes at ${result.url}. Make them on top of your work, commit, and report ` +
+        'done. What reviewers say there:\n';
       return rework(
         draft,
         landing,
@@ -338,10 +350,10 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
 
 /** Paths for people and prompts: twenty are enough to begin with, and git itself names the others. */
 const some = (paths: readonly string[]): string =>
-  `${paths
-    .slice(0, 20)
-    .map((path) => clipStart(path, 80))
-    .join(', ')}${paths.length > 20 ? ` and ${paths.length - 20} more` : ''}`;
+  firstOf(
+    paths.map((path) => clipStart(path, 80)),
+    20,
+  );
 
 /** Round again, on the same line of commits: the next attempt goes on from the branch as it was verified. */
 function rework(draft: BeadDraft, landing: Landing, why: string, advice: string): void {

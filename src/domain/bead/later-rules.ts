@@ -34,7 +34,8 @@ function heardFromHostOnly(state: BeadState, event: BeadEvent): BeadEvent | unde
 }
 
 /**
- * A host that sends one runner after the other to the fence, none of which can say a word, must not be believed for ever.
+ * A host that sends one runner after the other to the fence, none of which can say a word, must not be believed for
+ * ever.
  * @returns the event as this rule reads it, or undefined when it makes no difference.
  */
 function neverPastTheFence({ current, status }: BeadState, event: BeadEvent): BeadEvent | undefined {

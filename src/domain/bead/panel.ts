@@ -21,18 +21,18 @@ export function beadPanel(state: BeadState): string {
   const attempt = state.current;
   if (attempt) {
     rows.push(['attempt', `${attempt.number} (\`${attempt.id}\`) on ${attempt.host ?? 'no host yet'}`]);
-    if (attempt.lastProgressAt !== undefined)
-      rows.push([
-        'last progress',
-        `${instant(attempt.lastProgressAt)}${attempt.activity === undefined ? '' : ` (${markdownText(attempt.activity)})`}`,
-      ]);
+    if (attempt.lastProgressAt !== undefined) {
+      const activity = attempt.activity === undefined ? '' : ` (${markdownText(attempt.activity)})`;
+      rows.push(['last progress', `${instant(attempt.lastProgressAt)}${activity}`]);
+    }
   }
   if (state.branch !== undefined)
     rows.push(['branch', `\`${state.branch}\`${state.sha === undefined ? '' : ` at \`${state.sha.slice(0, 12)}\``}`]);
   if (state.checkpoint) rows.push(['checkpoint', `\`${state.checkpoint.sha.slice(0, 12)}\``]);
   rows.push([
     'used up',
-    `${state.used.agentFailures}/${state.budgets.agentFailures} agent failures, ${state.used.infraLosses}/${state.budgets.infraLosses} losses in a row`,
+    `${state.used.agentFailures}/${state.budgets.agentFailures} agent failures, ` +
+      `${state.used.infraLosses}/${state.budgets.infraLosses} losses in a row`,
   ]);
   if (state.usage) rows.push(['usage', usageText(state.usage)]);
   const table = ['| | |', '|---|---|', ...rows.map(([name, text]) => `| **${name}** | ${cell(text)} |`)];

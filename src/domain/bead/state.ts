@@ -46,8 +46,8 @@ export function initialBead(input: BeadInput, now: number): BeadState {
 export const carriedBead = (state: BeadState): BeadState => withClocks(state, readClocks);
 
 /**
- * @returns the input of the next run, which may be one of an earlier build: an upgrade can be rolled back. The clocks of
- * the first input are in the state, and an earlier build would refuse names there that it does not know.
+ * @returns the input of the next run, which may be one of an earlier build: an upgrade can be rolled back. The clocks
+ * of the first input are in the state, and an earlier build would refuse names there that it does not know.
  */
 export const nextBeadInput = (input: BeadInput, state: BeadState): BeadInput => ({
   ...input,

@@ -26,8 +26,8 @@ export type ConvoyEffect =
 const freshRun: ConvoyRun = { length: 'fine', underWay: new Set() };
 
 /**
- * @returns what the state asks for and is not under way. A run that is to end begins nothing: all effects are short, and
- * what is not begun is in the state and begun by the next run.
+ * @returns what the state asks for and is not under way. A run that is to end begins nothing: all effects are short,
+ * and what is not begun is in the state and begun by the next run.
  */
 export function convoyEffects(s: ConvoyState, { length, underWay }: ConvoyRun = freshRun): ConvoyEffect[] {
   if (length !== 'fine') return [];

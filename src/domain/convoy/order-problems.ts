@@ -55,7 +55,10 @@ export function removeProblem(s: ConvoyState, id: unknown, release: boolean): st
   if (bead.removing === true) return `${bead.id} is being removed already`;
   const needing = s.beads.filter(({ status, needs }) => status === 'pending' && needs.includes(bead.id));
   if (needing.length > 0 && !release)
-    return `${needing.map((other) => other.id).join(', ')} ${needing.length === 1 ? 'needs' : 'need'} it; remove those first, or release them from their need`;
+    return (
+      `${needing.map((other) => other.id).join(', ')} ${needing.length === 1 ? 'needs' : 'need'} it; remove those ` +
+      'first, or release them from their need'
+    );
   return undefined;
 }
 
@@ -67,5 +70,6 @@ export function retryProblem(s: ConvoyState, id: unknown): string | undefined {
   if (bead === undefined) return `the convoy has no bead ${JSON.stringify(id)}`;
   return endedUnmerged(bead)
     ? undefined
-    : `${bead.id} is ${statusWords(bead)}; only a failed or cancelled bead is started again (retry a blocked one by itself)`;
+    : `${bead.id} is ${statusWords(bead)}; only a failed or cancelled bead is started again (retry a blocked one ` +
+        'by itself)';
 }

@@ -15,16 +15,24 @@ const order: Record<ConvoyBeadState['status'], number> = {
   merged: 6,
 };
 
+function landsOn({ rig, target, targetBranch, base }: ConvoyState): string {
+  const beads = targetBranch === undefined ? 'the base branch' : `\`${targetBranch}\``;
+  const whole = base === undefined ? 'its base' : `\`${base}\``;
+  return `${beads} by rig ${rig}${target === 'integration' ? `, then as a whole on ${whole}` : ''}`;
+}
+
+function landingText({ step, tries, lastReason }: NonNullable<ConvoyState['landing']>): string {
+  const last = lastReason === undefined ? '' : `; the last one: ${markdownText(lastReason)}`;
+  return `${step}${tries > 0 ? `, try ${tries}` : ''}${last}`;
+}
+
 /** The live panel of a convoy in the Web UI: what landed, what waits for what, what needs a person. Markdown. */
 export function convoyPanel(s: ConvoyState): string {
   const { merged, total } = convoyProgress(s);
   const rows = [
     ['state', `**${s.status}**: ${markdownText(s.reason)}`],
     ['progress', `${merged} of ${total} beads merged`],
-    [
-      'lands on',
-      `${s.targetBranch === undefined ? 'the base branch' : `\`${s.targetBranch}\``} by rig ${s.rig}${s.target === 'integration' ? `, then as a whole on ${s.base === undefined ? 'its base' : `\`${s.base}\``}` : ''}`,
-    ],
+    ['lands on', landsOn(s)],
     [
       'when a bead fails',
       {
@@ -33,14 +41,7 @@ export function convoyPanel(s: ConvoyState): string {
         stop: 'everything else is cancelled',
       }[s.policy],
     ],
-    ...(s.landing === undefined
-      ? []
-      : [
-          [
-            'landing',
-            `${s.landing.step}${s.landing.tries > 0 ? `, try ${s.landing.tries}` : ''}${s.landing.lastReason === undefined ? '' : `; the last one: ${markdownText(s.landing.lastReason)}`}`,
-          ],
-        ]),
+    ...(s.landing === undefined ? [] : [['landing', landingText(s.landing)]]),
   ];
   const needed = personNeeded(s);
   const beads = [...s.beads].sort((a, b) => order[a.status] - order[b.status]).slice(0, shown);

@@ -105,7 +105,8 @@ export function personNeeded(s: ConvoyState): string[] {
           .filter(endedUnmerged)
           .map(
             (bead) =>
-              `${bead.id} ${bead.status === 'failed' ? 'has failed' : 'was cancelled'}${why(bead)}: start it again, or remove it`,
+              `${bead.id} ${bead.status === 'failed' ? 'has failed' : 'was cancelled'}${why(bead)}: start it ` +
+              'again, or remove it',
           )
       : []),
   ];

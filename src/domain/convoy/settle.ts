@@ -30,7 +30,8 @@ export function settle(draft: ConvoyDraft): void {
     const { merged: landed, total } = convoyProgress(s);
     draft.end(
       'failed',
-      `${landed} of ${total} beads are merged; the others failed, were cancelled or skipped${s.target === 'integration' ? `, so ${s.targetBranch ?? 'its branch'} does not land` : ''}`,
+      `${landed} of ${total} beads are merged; the others failed, were cancelled or ` +
+        `skipped${s.target === 'integration' ? `, so ${s.targetBranch ?? 'its branch'} does not land` : ''}`,
     );
   }
 }
@@ -45,7 +46,8 @@ function applyPolicy(draft: ConvoyDraft): void {
     case 'stop':
       return draft.endAs(
         'failed',
-        `${lost[0]?.id ?? ''} ${lost[0]?.status === 'failed' ? 'has failed' : 'was cancelled'}, and the convoy's policy is to stop then`,
+        `${lost[0]?.id ?? ''} ${lost[0]?.status === 'failed' ? 'has failed' : 'was cancelled'}, and the convoy's ` +
+          'policy is to stop then',
       );
     case 'skip-dependants': {
       const causes = [...lost, ...s.beads.filter(({ status }) => status === 'skipped')];
@@ -87,10 +89,13 @@ export function deriveStatus(s: ConvoyState): void {
               ? 'landing'
               : 'running';
   if (s.ending !== undefined)
-    s.reason = `${s.ending.reason}; waits until ${running + starting} agents are gone${landing === 'queued' ? ' and the refinery has answered' : ''}`;
+    s.reason =
+      `${s.ending.reason}; waits until ${running + starting} agents are ` +
+      `gone${landing === 'queued' ? ' and the refinery has answered' : ''}`;
   else if (needed.length > 0)
     s.reason = clip(
-      `a person is needed: ${needed.slice(0, 3).join('; ')}${needed.length > 3 ? `; and ${needed.length - 3} more` : ''}`,
+      'a person is needed: ' +
+        `${needed.slice(0, 3).join('; ')}${needed.length > 3 ? `; and ${needed.length - 3} more` : ''}`,
       500,
     );
   else if (s.staged) s.reason = `${total} beads wait for the start`;

@@ -19,7 +19,9 @@ export function nextRigDeadline(s: RigState): { at: number; text: string } | und
   return soonest.sort((a, b) => a.at - b.at)[0];
 }
 
-/** A dead holder blocks a place for so long at most. About ten history events a look, and only while something is held. */
+/**
+ * A dead holder blocks a place for so long at most. About ten history events a look, and only while something is held.
+ */
 export const rigLookEvery = 60_000;
 /** Of one look; more are left to the next one. */
 const lookedAtOnce = 500;

@@ -2,7 +2,7 @@ import { clip } from '../../contract/index.js';
 import type { MergeOutcome, MergeRequest, QueuedMerge, RunningMerge, WithdrawMerge } from '../../contract/index.js';
 import type { RigDraft } from './draft.js';
 import { readyMerges } from './queue.js';
-import { minutes } from '../words.js';
+import { firstOf, minutes } from '../words.js';
 
 /**
  * Pushes that somebody else's were faster than: five times from the top, each of which is several tries of the
@@ -198,7 +198,7 @@ export class MergeRules {
 export function outcomeReason(outcome: Exclude<MergeOutcome, { outcome: 'merged' }>): string {
   switch (outcome.outcome) {
     case 'conflict':
-      return `conflict with ${outcome.target} in ${outcome.paths.slice(0, 5).join(', ')}${outcome.paths.length > 5 ? ` and ${outcome.paths.length - 5} more` : ''}`;
+      return `conflict with ${outcome.target} in ${firstOf(outcome.paths, 5)}`;
     case 'unrelated':
       return `no commit in common with ${outcome.target}`;
     case 'checks_failed':

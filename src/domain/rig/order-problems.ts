@@ -39,5 +39,8 @@ export function removeRigProblem(s: RigState, force: unknown): string | undefine
   const removed = orderProblem(s);
   if (removed !== undefined || force === true || !inUse(s)) return removed;
   const { grants, waiting, queue, merging } = s;
-  return `the rig is in use: agents that run: ${grants.length}; beads that wait for one: ${waiting.length}; to be merged: ${queue.length + merging.length}. Cancel them first, or remove it with force`;
+  return (
+    `the rig is in use: agents that run: ${grants.length}; beads that wait for one: ${waiting.length}; to be ` +
+    `merged: ${queue.length + merging.length}. Cancel them first, or remove it with force`
+  );
 }

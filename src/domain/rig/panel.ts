@@ -10,7 +10,9 @@ const more = (all: readonly unknown[]): string[] => (all.length > shown ? [`… 
 
 /** @returns what a rig is at, in one sentence. */
 export function rigVerdict(s: RigState): string {
-  const agents = `${s.grants.length} of ${s.settings.maxAgents} agents, ${s.waiting.length} waiting; ${s.merging.length} being merged, ${s.queue.length} in the queue`;
+  const agents =
+    `${s.grants.length} of ${s.settings.maxAgents} agents, ${s.waiting.length} waiting; ${s.merging.length} being ` +
+    `merged, ${s.queue.length} in the queue`;
   switch (rigStatus(s)) {
     case 'removed':
       return `is being removed: ${agents}`;
@@ -38,10 +40,10 @@ export function rigPanel(s: RigState): string {
     ['state', markdownText(rigVerdict(s))],
     ['repository', `\`${s.settings.repo}\`${s.settings.base === undefined ? '' : `, base \`${s.settings.base}\``}`],
   ];
-  rows.push([
-    'settings',
-    `version ${s.version}: ${s.settings.strategy}, ${s.settings.checks.length === 0 ? 'no checks' : `checks ${s.settings.checks.map(({ name }) => name).join(', ')}`}${s.settings.approvers !== undefined ? ', with approval by key' : s.settings.approval ? ', with approval' : ''}`,
-  ]);
+  const { strategy, checks, approvers, approval } = s.settings;
+  const checked = checks.length === 0 ? 'no checks' : `checks ${checks.map(({ name }) => name).join(', ')}`;
+  const approved = approvers !== undefined ? ', with approval by key' : approval ? ', with approval' : '';
+  rows.push(['settings', `version ${s.version}: ${strategy}, ${checked}${approved}`]);
   const next = nextRigDeadline(s);
   if (next !== undefined) rows.push(['next', `${instant(next.at)}: ${markdownText(next.text)}`]);
   const merge = (state: string, { item, target, branch, tries, lastReason, notBefore }: QueuedMerge): string[] => [

@@ -38,7 +38,9 @@ export function rigIsFull({ waiting, grants }: Pick<RigState, 'waiting' | 'grant
   return !waiting.some(same) && !grants.some(same);
 }
 
-/** @returns whether there is no room for one more merge that waits. One that has its place, or an older one, keeps it. */
+/**
+ * @returns whether there is no room for one more merge that waits. One that has its place, or an older one, keeps it.
+ */
 export function mergeQueueIsFull({ queue }: Pick<RigState, 'queue'>, request: MergeRequest): boolean {
   if (queue.length < alwaysFit.queue) return false;
   let bytes = mergeBytes(request);

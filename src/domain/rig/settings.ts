@@ -117,7 +117,10 @@ function checksProblem(checks: unknown): string | undefined {
     if (names.has(check.name)) return `two checks are named ${check.name}`;
     names.add(check.name);
     if (typeof check.command !== 'string' || check.command.trim() === '' || check.command.length > limits.textChars)
-      return `check ${check.name} needs a command of at most ${limits.textChars} characters; put a longer one into a script`;
+      return (
+        `check ${check.name} needs a command of at most ${limits.textChars} characters; put a longer one into a ` +
+        'script'
+      );
     if (check.command.includes('\0')) return nulProblem(check.command, `the command of check ${check.name}`);
     const { timeout } = check;
     if (typeof timeout !== 'number' || !(timeout >= checkTimeouts.least && timeout <= checkTimeouts.most))

@@ -4,7 +4,7 @@ import { personNeeded } from '../convoy/ready.js';
 import { sharedCauseOf } from '../bead/landing.js';
 import { bareReason, heldBy, inForce, stopText } from '../rig/stops.js';
 import type { DamagedFact, TownFacts } from './town-facts.js';
-import { minutes } from '../words.js';
+import { firstOf, minutes } from '../words.js';
 import { approveCommand } from '../approval/needs-key.js';
 
 /** Everything that needs a person. Closed union; `docs/operators.md` has a section for each. */
@@ -117,7 +117,9 @@ function townProblems({ beads, rigs, convoys, hosts, taskQueue, now }: TownFacts
             severity: 'stuck',
             about: taskQueue,
             what: `no worker polls ${taskQueue}`,
-            why: `${open} open ${open === 1 ? 'workflow waits' : 'workflows wait'} for one; agents that already run go on`,
+            why:
+              `${open} open ${open === 1 ? 'workflow waits' : 'workflows wait'} for one; agents that already run ` +
+              'go on',
             fix: 'heartbead up',
           },
         ];
@@ -136,8 +138,12 @@ function townProblems({ beads, rigs, convoys, hosts, taskQueue, now }: TownFacts
       kind: 'hosts-full',
       severity: 'look',
       about: taskQueue,
-      what: `${waiting.length} ${waiting.length === 1 ? 'attempt waits' : 'attempts wait'} for a place, and no host has one free`,
-      why: `${hosts.up.length} ${hosts.up.length === 1 ? 'host is' : 'hosts are'} up (${hosts.up.join(', ')}), all at their limit of agents or below their floor of free disk`,
+      what:
+        `${waiting.length} ${waiting.length === 1 ? 'attempt waits' : 'attempts wait'} for a place, and no host ` +
+        'has one free',
+      why:
+        `${hosts.up.length} ${hosts.up.length === 1 ? 'host is' : 'hosts are'} up (${hosts.up.join(', ')}), all at ` +
+        'their limit of agents or below their floor of free disk',
       fix: 'heartbead doctor',
       advice: 'start a worker on another host, or one with a higher --max-agents',
       since: longest,
@@ -187,7 +193,9 @@ function unanswered(bead: string, { hosts }: TownFacts): Problem[] {
           severity: 'look',
           about: bead,
           what: `bead ${bead} does not answer`,
-          why: 'a worker is up, but the bead did not answer in time: its workflow task fails again and again, or the worker is overloaded',
+          why:
+            'a worker is up, but the bead did not answer in time: its workflow task fails again and again, or the ' +
+            'worker is overloaded',
           fix: `heartbead show ${bead}`,
           advice: 'the log of the worker says why',
         },
@@ -238,7 +246,7 @@ function sharedProblem(cause: SharedCause, host: string, beads: readonly BeadVie
     severity: 'stuck',
     about: host,
     what: `${beads.length} beads are blocked on host ${host} by one cause`,
-    why: `${wait?.text ?? cause}; ${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`,
+    why: `${wait?.text ?? cause}; ` + firstOf(names, 5),
     fix: `heartbead retry --host ${host} --cause ${cause}`,
     advice: wait === undefined ? undefined : `first: ${wait.fix}`,
     since: wait?.since,
@@ -293,7 +301,8 @@ function beadProblems(view: BeadView, now: number, { listed, once }: { listed: b
       'losses',
       'look',
       `bead ${bead} has lost ${view.used.infraLosses} agents in a row`,
-      `none of them left saved work; at ${view.budgets.infraLosses} the bead is blocked; the last one: ${last?.reason ?? 'see its attempts'}`,
+      `none of them left saved work; at ${view.budgets.infraLosses} the bead is blocked; the last one: ` +
+        `${last?.reason ?? 'see its attempts'}`,
       `heartbead show ${bead}`,
       {
         advice: 'look at what ends them (memory, disk, network); heartbead logs shows their last words',
@@ -316,8 +325,10 @@ function beadProblems(view: BeadView, now: number, { listed, once }: { listed: b
       'look',
       `the agent of bead ${bead} is out of sight`,
       current.trouble === undefined
-        ? `host ${current.host ?? '(unknown)'} has been silent for ${minutes(now - current.suspectSince)}; it is not given up before ${minutes(clocks.giveUpAfter)} of silence`
-        : `${current.trouble}; it is given up after ${minutes(clocks.giveUpAfter)} without a sign of its own (the last one ${minutes(now - current.lastSignAt)} ago)`,
+        ? `host ${current.host ?? '(unknown)'} has been silent for ${minutes(now - current.suspectSince)}; it is ` +
+            `not given up before ${minutes(clocks.giveUpAfter)} of silence`
+        : `${current.trouble}; it is given up after ${minutes(clocks.giveUpAfter)} without a sign of its own (the ` +
+            `last one ${minutes(now - current.lastSignAt)} ago)`,
       `heartbead explain ${bead}`,
       {
         advice: `start the worker of host ${current.host ?? '(unknown)'} again: it adopts the attempt`,
@@ -329,7 +340,8 @@ function beadProblems(view: BeadView, now: number, { listed, once }: { listed: b
       'suspect',
       'look',
       `no agent of bead ${bead} can start on host ${current.host ?? '(unknown)'}`,
-      `${current.trouble ?? 'its runner does not reach the server'}; it is given up ${minutes(clocks.giveUpAfter)} after the first try`,
+      `${current.trouble ?? 'its runner does not reach the server'}; it is given up ` +
+        `${minutes(clocks.giveUpAfter)} after the first try`,
       'heartbead doctor',
       { advice: 'run it on that host: its runners need the same server as its worker', since: current.fencedOutSince },
     );
@@ -338,7 +350,8 @@ function beadProblems(view: BeadView, now: number, { listed, once }: { listed: b
       'stalled',
       'look',
       `the agent of bead ${bead} shows no progress`,
-      `none for ${minutes(now - (current.lastProgressAt ?? current.spawnedAt ?? current.stalledAt))}; at ${minutes(clocks.stopSilentAfter)} the attempt is stopped, its work saved`,
+      `none for ${minutes(now - (current.lastProgressAt ?? current.spawnedAt ?? current.stalledAt))}; at ` +
+        `${minutes(clocks.stopSilentAfter)} the attempt is stopped, its work saved`,
       `heartbead logs ${bead}`,
       { advice: `heartbead nudge ${bead} "…" gives it a hint`, since: current.stalledAt },
     );
@@ -403,13 +416,15 @@ const stopCures: Record<SharedCause, string> = {
 function rigProblems(rig: string, view: RigView): Problem[] {
   const found: Problem[] = [];
   if (view.breaker.open) {
+    const { reason = `${view.breaker.losses} losses in a row without progress`, probeAt } = view.breaker;
     const held = `${view.waiting.length} ${view.waiting.length === 1 ? 'bead waits' : 'beads wait'}`;
+    const next = probeAt === undefined || probeAt <= view.now ? '' : `, the next in ${minutes(probeAt - view.now)}`;
     found.push({
       kind: 'breaker',
       severity: 'look',
       about: rig,
       what: `rig ${rig} starts no agents: its breaker is open`,
-      why: `${view.breaker.reason ?? `${view.breaker.losses} losses in a row without progress`}; ${held}; one bead at a time tries whether things are better${view.breaker.probeAt === undefined || view.breaker.probeAt <= view.now ? '' : `, the next in ${minutes(view.breaker.probeAt - view.now)}`}`,
+      why: `${reason}; ${held}; one bead at a time tries whether things are better${next}`,
       fix: `heartbead rig show ${rig}`,
       advice: 'mend the hosts, the network or the repository: the first progress closes it',
       since: view.breaker.openedAt,

@@ -100,7 +100,11 @@ function sentence(event: StoryEvent): string | undefined {
     case 'began': {
       const rig = text(event.input, 'rig');
       const convoy = text(event.input, 'convoy');
-      return `slung: "${text(event.input, 'title') ?? 'without a title'}" on ${text(event.input, 'repo') ?? 'no repository'}${rig === undefined ? '' : `, rig ${rig}`}${convoy === undefined ? '' : `, convoy ${convoy}`}`;
+      return (
+        `slung: "${text(event.input, 'title') ?? 'without a title'}" ` +
+        `on ${text(event.input, 'repo') ?? 'no repository'}` +
+        `${rig === undefined ? '' : `, rig ${rig}`}${convoy === undefined ? '' : `, convoy ${convoy}`}`
+      );
     }
     case 'renewed':
       return 'its history was long: it went on in a new run, with all it knew';
@@ -119,7 +123,10 @@ function sentence(event: StoryEvent): string | undefined {
     case 'shown':
       return shown(event);
     case 'cancel':
-      return `its cancellation was asked for${by(event.by)}${event.reason === undefined || event.reason === '' ? '' : `: ${event.reason}`}`;
+      return (
+        'its cancellation was asked ' +
+        `for${by(event.by)}${event.reason === undefined || event.reason === '' ? '' : `: ${event.reason}`}`
+      );
     case 'stumbled':
       return undefined;
     case 'ended':
@@ -147,11 +154,15 @@ function answered(activity: string, input: unknown, result: unknown): string | u
   const attempt = text(input, 'attempt') ?? '?';
   switch (activity) {
     case 'startAgent':
-      return `attempt ${attempt}${on(result)} ended ${text(result, 'outcome') ?? '?'}: ${text(result, 'reason') ?? 'no reason'}`;
+      return (
+        `attempt ${attempt}${on(result)} ended ${text(result, 'outcome') ?? '?'}: ` +
+        `${text(result, 'reason') ?? 'no reason'}`
+      );
     case 'verifyWork': {
       const verdict = text(result, 'verdict');
       return verdict === 'verified'
-        ? `the work was found: ${text(result, 'branch') ?? '?'} at ${(text(result, 'sha') ?? '?').slice(0, 12)}, ${number(result, 'ahead') ?? '?'} ahead`
+        ? `the work was found: ${text(result, 'branch') ?? '?'} at ${(text(result, 'sha') ?? '?').slice(0, 12)}, ` +
+            `${number(result, 'ahead') ?? '?'} ahead`
         : `no evidence (${verdict ?? '?'}): ${text(result, 'reason') ?? 'no reason'}`;
     }
     case 'stopAttempt':
@@ -200,7 +211,10 @@ function signal(name: string, payload: unknown, sender?: string): string | undef
         ? `the agent asks for a person: ${text(payload, 'text') ?? ''}`
         : `the agent notes: ${text(payload, 'text') ?? ''}`;
     case 'granted':
-      return `its rig granted an agent${flag(payload, 'probe') === true ? ', to try whether the infrastructure works again' : ''}`;
+      return (
+        'its rig granted an ' +
+        `agent${flag(payload, 'probe') === true ? ', to try whether the infrastructure works again' : ''}`
+      );
     case 'causeGone':
       return 'its rig says that what had blocked it, and others, is mended';
     case 'slotRefused':
@@ -235,7 +249,10 @@ function update(name: string, payload: unknown, sender?: string): string {
     case 'nudge':
       return `an operator nudged the agent${by(sender)}: ${text(payload, 'text') ?? ''}`;
     case 'retry':
-      return `an operator asked for a retry${flag(payload, 'now') === true ? ' at once, giving the silent host up' : ''}${by(sender)}`;
+      return (
+        'an operator asked for a ' +
+        `retry${flag(payload, 'now') === true ? ' at once, giving the silent host up' : ''}${by(sender)}`
+      );
     case 'pause':
       return `an operator paused it${by(sender)}`;
     case 'resume':
@@ -289,7 +306,10 @@ function ended({ how, result, reason, by: sender }: Extract<StoryEvent, { kind: 
     case 'failed':
     case 'timed out':
     case 'terminated':
-      return `its workflow ${how === 'terminated' ? 'was terminated from outside' : how}${by(sender)}${reason === undefined || reason === '' ? '' : `: ${reason}`}`;
+      return (
+        `its workflow ${how === 'terminated' ? 'was terminated from outside' : how}${by(sender)}` +
+        `${reason === undefined || reason === '' ? '' : `: ${reason}`}`
+      );
   }
 }
 

@@ -50,7 +50,9 @@ async function plainWay(storage: string, oid: string): Promise<boolean> {
   return (await kindOf(file)) === 'file';
 }
 
-/** @returns whether the copy is what its name says. Where the disk can, it shares the blocks until one is written to. */
+/**
+ * @returns whether the copy is what its name says. Where the disk can, it shares the blocks until one is written to.
+ */
 async function copied(from: string, to: string, oid: string, size: number): Promise<boolean> {
   await mkdir(dirname(to), { recursive: true, mode: 0o700 });
   const half = `${to}.${randomBytes(4).toString('hex')}`;
@@ -155,7 +157,10 @@ async function fetchContents(
     .filter((line) => /error|missing|fatal|denied|refused/i.test(line));
   throw new GitError(
     'other',
-    `${named(missing)} is kept by Git LFS, and the remote's store did not give the contents (${said[0]?.trim().slice(0, 300) ?? `git-lfs ended with status ${code}`}): upload them from where they were made (\`git lfs push --all origin\`), or start the worker with GIT_LFS_SKIP_SMUDGE=1, and agents begin with the pointers`,
+    `${named(missing)} is kept by Git LFS, and the remote's store did not give the contents ` +
+      `(${said[0]?.trim().slice(0, 300) ?? `git-lfs ended with status ${code}`}): upload them from where they were ` +
+      'made (`git lfs push --all origin`), or start the worker with GIT_LFS_SKIP_SMUDGE=1, and agents begin with ' +
+      'the pointers',
     said.join('\n'),
   );
 }

@@ -57,8 +57,8 @@ export async function usesLfs(vault: string, commit: string, signal?: AbortSigna
 
 /**
  * @param has - what has the other pointers: a commit; the remote's branches, as far as they were fetched, when absent.
- * @returns the pointers that a push of a commit brings. None where the commit's attributes give nothing to Git LFS: such
- * a text is then a file like any other.
+ * @returns the pointers that a push of a commit brings. None where the commit's attributes give nothing to Git LFS:
+ * such a text is then a file like any other.
  */
 export async function newPointers(
   vault: string,

@@ -295,7 +295,8 @@ async function unless<T>(signal: AbortSignal | undefined, answer: Promise<T>): P
 const limited = (doing: string, until: number, cause?: unknown): PullRequestError =>
   new PullRequestError(
     'limited',
-    `while ${doing}, GitHub has counted too many requests of this user: nothing is asked before ${new Date(until).toISOString()}`,
+    `while ${doing}, GitHub has counted too many requests of this user: nothing is asked before ` +
+      `${new Date(until).toISOString()}`,
     { until, cause },
   );
 
@@ -333,7 +334,8 @@ function problem(
   if (code === 'ENOENT')
     return new PullRequestError(
       'not_installed',
-      'the merge strategy "pr" needs the GitHub CLI, and `gh` is not on the PATH of this worker: install it and run `gh auth login`, or choose another strategy for the rig',
+      'the merge strategy "pr" needs the GitHub CLI, and `gh` is not on the PATH of this worker: install it and ' +
+        'run `gh auth login`, or choose another strategy for the rig',
       { cause },
     );
   if (/HTTP 429|rate limit/i.test(stderr)) return limited(doing, Date.now() + restAfterBurst, cause);
@@ -347,7 +349,8 @@ function problem(
   if (/gh auth login|HTTP 401|HTTP 403|authentication|Bad credentials|Resource not accessible/i.test(stderr)) {
     return new PullRequestError(
       'auth',
-      `while ${doing}, GitHub refused access (${because}): run \`gh auth login\` as the user who runs the worker, or give it a GH_TOKEN`,
+      `while ${doing}, GitHub refused access (${because}): run \`gh auth login\` as the user who runs the ` +
+        'worker, or give it a GH_TOKEN',
       { cause },
     );
   }

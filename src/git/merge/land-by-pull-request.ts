@@ -189,7 +189,9 @@ async function stillOpen(
   if (found.headSha !== item.sha)
     return {
       outcome: 'error',
-      reason: `${url} is at ${found.headSha}, no longer at the verified commit ${item.sha}: somebody pushed to its branch, and what is there now was never verified`,
+      reason:
+        `${url} is at ${found.headSha}, no longer at the verified commit ${item.sha}: somebody pushed to its ` +
+        'branch, and what is there now was never verified',
     };
   if (found.changesRequested) {
     const text = await pulls.reviews({ repo: checkedRepo(context.repo), pullRequest: found, signal });

@@ -16,8 +16,8 @@ export interface PullRequests {
     signal?: AbortSignal | undefined;
   }): Promise<PullRequest>;
   /**
-   * @returns all that are open into `base`. Many items ask for one list: what was asked within the last minute is answered
-   * from there.
+   * @returns all that are open into `base`. Many items ask for one list: what was asked within the last minute is
+   * answered from there.
    */
   open(query: { repo: string; base: string; signal?: AbortSignal | undefined }): Promise<OpenPullRequest[]>;
   /** @returns what reviewers with a say in the repository have written, for the agent. */

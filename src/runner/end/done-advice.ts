@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { firstOf } from '../../domain/words.js';
 import { lastMoves } from '../../git/index.js';
 import type { HeavyFiles, StatusEntry } from '../../git/index.js';
 
@@ -19,9 +20,7 @@ const litter =
 export const meantEntries = (entries: readonly StatusEntry[]): StatusEntry[] =>
   entries.filter(({ kind, path }) => kind !== 'untracked' || !litter.test(path));
 
-const named = (paths: readonly string[]): string =>
-  `${paths.slice(0, pathsNamed).join(', ')}` +
-  `${paths.length > pathsNamed ? ` and ${paths.length - pathsNamed} more` : ''}`;
+const named = (paths: readonly string[]): string => firstOf(paths, pathsNamed);
 
 /** @returns why uncommitted work is no end, each kind with what mends it; undefined when there is none. */
 export function uncommittedProblem(worktree: string, entries: readonly StatusEntry[]): string | undefined {

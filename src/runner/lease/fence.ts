@@ -55,8 +55,8 @@ export function claimProblem(
 
 /**
  * How long a runner tries to reach a server or a bead that does not answer. Less than `heartbeatTimeout`: its host has
- * sent the last beat, and can only say why there is no agent while the token is good. A bead that never hears it asks for
- * one adoption after the other.
+ * sent the last beat, and can only say why there is no agent while the token is good. A bead that never hears it asks
+ * for one adoption after the other.
  */
 export const fencePatience = ({ heartbeatTimeout }: Pick<Clocks, 'heartbeatTimeout'>): number =>
   Math.round((2 / 3) * heartbeatTimeout);
@@ -97,8 +97,8 @@ export async function passFence(options: FenceOptions): Promise<{ lease: Lease }
       case 'accepted':
         break;
     }
-    // A bead that has taken the claim counts only signs of the attempt itself: an adoption that finds it waiting here, for
-    // the end of a pause, is answered by claiming again. Else the bead would give the attempt up.
+    // A bead that has taken the claim counts only signs of the attempt itself: an adoption that finds it waiting here,
+    // for the end of a pause, is answered by claiming again. Else the bead would give the attempt up.
     const adopted = claimedBy !== undefined && claimedBy !== token;
     if (options.paused() && !adopted) {
       goodAt = sentAt;

@@ -150,7 +150,8 @@ export class LeaseKeeper implements Part {
   }
 
   /**
-   * Takes another way to the server (a new certificate, a new key) while the token stays: once a beat got through on it.
+   * Takes another way to the server (a new certificate, a new key) while the token stays: once a beat got through on
+   * it.
    * @throws RequestRefused 503 when none did; the old way goes on.
    */
   async reconnect(connection: RunnerConnection): Promise<void> {
