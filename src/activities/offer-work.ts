@@ -12,11 +12,13 @@ export function makeOfferWork({ host }: Pick<ActivityDeps, 'host'>): Activities[
   return async (given) => {
     const input = readInput('offerWork', given);
     const { bead, attempt, repo, sha } = input;
-    const { worktree } = host.attemptDir(input);
+    const dir = host.attemptDir(input);
+    const { worktree } = dir;
     return withBeats(`pushes the finished commits of attempt ${attempt}`, async () => {
       try {
         // Its runner is gone, and nobody else can sign: the bead hears of this push by the answer.
-        const pushed = await pushBranch({ worktree, remote: repo, bead, attempt, sha });
+        const refPrefix = (await dir.readInput())?.workspace?.refPrefix;
+        const pushed = await pushBranch({ worktree, remote: repo, bead, attempt, sha, refPrefix });
         return { pushed: true as const, branch: pushed.branch };
       } catch (error) {
         if (!(error instanceof GitError)) throw error;

@@ -66,6 +66,7 @@ async function sweepWorktree(
   if (turn === undefined) return false;
   try {
     if ((await inspectAttempt(dir)).kind !== 'ended') return false;
+    const workspace = (await dir.readInput())?.workspace;
     const { removed, reason } = await removeWorktree({
       mirror: mirrorPath(host.mirrors, repo),
       path: dir.worktree,
@@ -73,7 +74,8 @@ async function sweepWorktree(
       bead: dir.bead,
       attempt: dir.attempt,
       ended: bead === undefined ? undefined : endedBead(bead),
-      savedHere: (await dir.readInput())?.workspace?.saves?.policy === 'host',
+      savedHere: workspace?.saves?.policy === 'host',
+      refPrefix: workspace?.refPrefix,
     });
     host.logger.info(
       { bead: dir.bead, attempt: dir.attempt, removed, reason },
@@ -88,7 +90,8 @@ async function sweepWorktree(
 /** @returns what was done, in words. */
 async function sweepRefs({ host }: ActivityDeps, dir: AttemptDir, repo: string, bead: EndedBead): Promise<string> {
   const remote = bead.attempt === dir.attempt;
-  const tidied = await tidyBead({ mirrors: host.mirrors, repo, bead, remote });
+  const refPrefix = (await dir.readInput())?.workspace?.refPrefix;
+  const tidied = await tidyBead({ mirrors: host.mirrors, repo, bead, remote, refPrefix });
   if (tidied === undefined) return 'there is no mirror here, so that nothing could be proven';
   const { deleted, here, refused, kept } = tidied;
   host.logger.info(

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { attemptRefs } from '../contract/index.js';
+import { refNames } from '../contract/index.js';
 import type { Host } from '../host/index.js';
 import { discardWorktree, mirrorPath } from '../git/index.js';
 import type { AttemptDir } from '../runner/index.js';
@@ -19,7 +19,7 @@ export async function discardWorkspace(
   await discardWorktree({
     mirror: mirrorPath(host.mirrors, repo),
     path: dir.worktree,
-    branch: attemptRefs.branch(dir.bead, dir.attempt),
+    branch: refNames((await dir.readInput())?.workspace?.refPrefix).branch(dir.bead, dir.attempt),
   });
   if (options.keepFolder === true) return rm(dir.file('setup.json'), { force: true });
   await dir.remove();

@@ -1,7 +1,7 @@
 /** Between which two states of a repository the diff of an attempt is shown. @module */
 import { join } from 'node:path';
 import { ClientError } from '../client/errors.js';
-import { attemptRefs } from '../contract/index.js';
+import { readAttemptRef, refNames } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
 import { GitError, ensureCommit, exists, updateMirror } from '../git/index.js';
 import { hasCommit, parentsOf } from '../git/commits.js';
@@ -36,7 +36,8 @@ export async function diffEnds(wanted: EndsWanted): Promise<DiffEnds> {
   const { mirror, view, place, signal } = wanted;
   const { attempt, dir, current } = place;
   const record = view.attempts.find(({ id }) => id === attempt);
-  const ref = attemptRefs.branchRef(view.bead, attempt);
+  const saved = current ? view.current?.checkpoint : record?.checkpoint;
+  const ref = refNames(prefixOf(view, saved?.ref)).branchRef(view.bead, attempt);
   const pushed =
     record?.sha ?? (current ? undefined : view.branch === ref.slice('refs/heads/'.length) ? view.sha : undefined);
   if (pushed !== undefined) {
@@ -52,7 +53,6 @@ export async function diffEnds(wanted: EndsWanted): Promise<DiffEnds> {
     const { tree } = await takeSnapshot(keeper, keeper.start, signal);
     return { source: 'live', at: keeper.dir, head: tree, base: await baseOf(wanted, keeper.start ?? tree) };
   }
-  const saved = current ? view.current?.checkpoint : record?.checkpoint;
   if (saved !== undefined) {
     const head = (await commitOf(wanted, saved)).sha;
     return { source: 'saved', head, base: await baseOf(wanted, head) };
@@ -62,6 +62,10 @@ export async function diffEnds(wanted: EndsWanted): Promise<DiffEnds> {
     current ? 'work is saved every few minutes, and pushed when the agent is done' : 'look at another attempt',
   );
 }
+
+/** A rig may have a prefix of its own, which the names of its bead's branches and saves tell. */
+const prefixOf = ({ branch }: BeadView, save: string | undefined): string | undefined =>
+  [save, branch && `refs/heads/${branch}`].map((ref) => readAttemptRef(ref ?? '')?.prefix).find(Boolean);
 
 async function commitOf(
   { mirror, view, place, signal }: EndsWanted,

@@ -102,19 +102,36 @@ export const agentEnvironment = {
   portCount: 'HEARTBEAD_PORT_COUNT',
 } as const;
 
-/** Refs of an attempt on the remote. An old and a new attempt never share one, so a zombie can spoil nothing. */
-export const attemptRefs = {
+/** What the names of our refs begin with on a remote, where a rig says nothing else; in a host's mirror always. */
+export const usualRefPrefix = 'heartbead';
+
+/** Refs of Heartbead. An old and a new attempt never share one, so a zombie can spoil nothing. */
+export interface OwnRefNames {
   /** The branch the agent works on; its runner pushes it when the agent has reported done. */
-  branch: (bead: string, attempt: string): string => `heartbead/${bead}/${attempt}`,
-  branchRef: (bead: string, attempt: string): string => `refs/heads/heartbead/${bead}/${attempt}`,
+  branch: (bead: string, attempt: string) => string;
+  branchRef: (bead: string, attempt: string) => string;
   /**
    * A commit on top of the finished one, signed by the runner that pushed both in one transaction. Anybody who may push
    * can make the branch; only that runner can make this.
    */
-  done: (bead: string, attempt: string): string => `refs/heartbead/${bead}/${attempt}/done`,
+  done: (bead: string, attempt: string) => string;
   /** Work in progress, saved by the runner every `checkpointEvery`; never touches the agent's index or branch. */
-  wip: (bead: string, attempt: string): string => `refs/heartbead/${bead}/${attempt}/wip`,
-};
+  wip: (bead: string, attempt: string) => string;
+  /** The refinery's record on the remote: it stands at the merge of commit `sha` of an item. */
+  merged: (item: string, sha: string) => string;
+}
+
+/** @param prefix the setting of a rig; as usual when absent. */
+export const refNames = (prefix: string = usualRefPrefix): OwnRefNames => ({
+  branch: (bead, attempt) => `${prefix}/${bead}/${attempt}`,
+  branchRef: (bead, attempt) => `refs/heads/${prefix}/${bead}/${attempt}`,
+  done: (bead, attempt) => `refs/${prefix}/${bead}/${attempt}/done`,
+  wip: (bead, attempt) => `refs/${prefix}/${bead}/${attempt}/wip`,
+  merged: (item, sha) => `refs/${prefix}/merged/${item}/${sha}`,
+});
+
+/** The refs of an attempt where its rig has no prefix of its own, and in each host's mirror. */
+export const attemptRefs = refNames();
 
 /** A ref that Heartbead itself has made on a remote or in a host's mirror, read by its name. */
 export type OwnRef =
@@ -123,19 +140,40 @@ export type OwnRef =
   /** The refinery's record: commit `sha` of an item (a bead, or `convoy-<id>`) is merged. */
   | { kind: 'merged'; item: string; sha: string };
 
-/** @returns what a ref of ours is for, or undefined when it is none of those that an ended bead leaves. */
-export function readOwnRef(ref: string): OwnRef | undefined {
-  const [, heads, bead = '', attempt = '', last] =
-    /^refs\/(heads\/)?heartbead\/([a-z0-9][a-z0-9-]*)\/(\d{1,6}-[a-z0-9]{4,32})(?:\/(wip|done))?$/.exec(ref) ?? [];
-  if (bead !== '' && (heads !== undefined) === (last === undefined))
+function readRefBelow(ref: string, prefix: string): OwnRef | undefined {
+  const heads = ref.startsWith(`refs/heads/${prefix}/`);
+  const under = heads ? `refs/heads/${prefix}/` : `refs/${prefix}/`;
+  if (!ref.startsWith(under)) return undefined;
+  const name = ref.slice(under.length);
+  const [, bead = '', attempt = '', last] =
+    /^([a-z0-9][a-z0-9-]*)\/(\d{1,6}-[a-z0-9]{4,32})(?:\/(wip|done))?$/.exec(name) ?? [];
+  if (bead !== '' && heads === (last === undefined))
     return { kind: (last ?? 'branch') as 'branch' | 'wip' | 'done', bead, attempt };
-  const [, item, sha] = /^refs\/heartbead\/merged\/([\w.-]+)\/([0-9a-f]{40}|[0-9a-f]{64})$/.exec(ref) ?? [];
-  if (item !== undefined && sha !== undefined) return { kind: 'merged', item, sha };
+  const [, item, sha] = /^merged\/([\w.-]+)\/([0-9a-f]{40}|[0-9a-f]{64})$/.exec(heads ? '' : name) ?? [];
+  return item === undefined || sha === undefined ? undefined : { kind: 'merged', item, sha };
+}
+
+/**
+ * @param prefixes what the names may begin with there; as usual when absent.
+ * @returns what a ref of ours is for, or undefined when it is none of those that an ended bead leaves.
+ */
+export function readOwnRef(ref: string, prefixes: readonly string[] = [usualRefPrefix]): OwnRef | undefined {
+  for (const prefix of prefixes) {
+    const own = readRefBelow(ref, prefix);
+    if (own !== undefined) return own;
+  }
   const [, memory, of, by] =
     /^refs\/heartbead-(finished|pushed)\/([a-z0-9][a-z0-9-]*)\/(\d{1,6}-[a-z0-9]{4,32})$/.exec(ref) ?? [];
   return of === undefined || by === undefined
     ? undefined
     : { kind: memory as 'finished' | 'pushed', bead: of, attempt: by };
+}
+
+/** @returns the attempt whose branch or save a ref is, and the prefix that its rig has, whatever that is. */
+export function readAttemptRef(ref: string): { prefix: string; attempt: string } | undefined {
+  const [, prefix, attempt] =
+    /^refs\/(?:heads\/)?(.+)\/[a-z0-9][a-z0-9-]*\/(\d{1,6}-[a-z0-9]{4,32})(?:\/wip)?$/.exec(ref) ?? [];
+  return prefix === undefined || attempt === undefined ? undefined : { prefix, attempt };
 }
 
 /** An attempt's id begins with its number. */

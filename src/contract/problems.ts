@@ -40,6 +40,40 @@ export function branchProblem(name: unknown): string | undefined {
   return bad ? `not a branch name that git accepts: ${JSON.stringify(name)}` : undefined;
 }
 
+export const litterLimits = { patterns: 50, chars: 200, wildcards: 5 } as const;
+
+/**
+ * A pattern without a slash names files and folders wherever they lie, one with a slash a path from the tree's top.
+ * `*` and `?` stand for anything but a slash.
+ * @returns what is wrong with a pattern of litter, or undefined.
+ */
+export function litterProblem(pattern: unknown): string | undefined {
+  if (typeof pattern !== 'string' || pattern.trim() === '' || pattern.length > litterLimits.chars)
+    return `a pattern of litter has 1 to ${litterLimits.chars} characters, such as *.log or tmp/cache`;
+  const said = JSON.stringify(pattern);
+  if (/[\x00-\x1f\x7f]/.test(pattern)) return `a pattern of litter cannot hold control characters: ${said}`;
+  if (/^[*?/]+$/.test(pattern)) return `a pattern of litter that names every file would let any work pass: ${said}`;
+  if (pattern.includes('**') || pattern.split('/').some((part) => part === '..' || part === '.'))
+    return `a pattern of litter has no ** and no . or .. in it: ${said}; without a slash it holds in every folder`;
+  return pattern.split('*').length > litterLimits.wildcards + 1
+    ? `a pattern of litter has at most ${litterLimits.wildcards} stars: ${said}`
+    : undefined;
+}
+
+/** Where refs have a meaning of their own, for git, for forges or for a host's mirror. */
+const takenPrefixes = /^(?:heads|tags|remotes|notes|pull|merge-requests|changes|replace|stash|bisect|heartbead-.*)$/i;
+
+/** @returns what is wrong with the prefix of our refs on a remote, or undefined. */
+export function refPrefixProblem(prefix: unknown): string | undefined {
+  if (typeof prefix !== 'string' || prefix.length > 80) return 'a ref prefix is a text of at most 80 characters';
+  const problem = branchProblem(prefix);
+  if (problem !== undefined) return `the ref prefix is ${problem.replace(/^a branch name /, 'a name that ')}`;
+  const [first = ''] = prefix.split('/');
+  return takenPrefixes.test(first)
+    ? `refs below refs/${first} have a meaning of their own: choose another ref prefix, such as bots/heartbead`
+    : undefined;
+}
+
 /**
  * Only protocols that move data: `ext::` and friends run commands. A bare path is a local repository.
  * Credentials do not belong in a URL: it is kept in history.

@@ -285,6 +285,10 @@ export interface Workspace {
   allowPush?: boolean;
   /** Every commit carries a `Signed-off-by` (DCO): the agent's, saves and merges. */
   signoff?: boolean;
+  /** What the names of our branches and refs on the remote begin with; `heartbead` when absent. */
+  refPrefix?: string;
+  /** Untracked files that tools leave beside the work, as patterns: no reason to refuse `done`. */
+  litter?: string[];
   ports?: Ports;
 }
 

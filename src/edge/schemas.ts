@@ -10,9 +10,12 @@ import {
   branchProblem,
   hostPathProblem,
   limits,
+  litterLimits,
+  litterProblem,
   messageSenders,
   nulProblem,
   portLimits,
+  refPrefixProblem,
   repoProblem,
   savePolicies,
   shaProblem,
@@ -76,6 +79,8 @@ export const workspace: z.ZodType<Workspace> = z.object({
     .optional(),
   allowPush: z.boolean().optional(),
   signoff: z.boolean().optional(),
+  refPrefix: guarded(refPrefixProblem).optional(),
+  litter: z.array(guarded(litterProblem)).max(litterLimits.patterns).optional(),
   ports: z
     .object({
       base: z.number().int().min(portLimits.least).max(portLimits.most),

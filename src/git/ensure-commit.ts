@@ -1,3 +1,4 @@
+import { readAttemptRef } from '../contract/index.js';
 import type { Checkpoint } from '../contract/index.js';
 import { hasCommit } from './commits.js';
 import { fetchCommits } from './fetch-commits.js';
@@ -48,7 +49,7 @@ export async function ensureCommit(
     // was never pushed.
     await fetchCommits(mirror, remote, [ref], { doing: `fetching ${ref}`, signal, onProgress });
     if (await hasCommit({ mirror }, sha, signal)) return found(sha);
-    if (/^refs\/(?:heads\/)?heartbead\//.test(ref)) return found(newest);
+    if (readAttemptRef(ref) !== undefined) return found(newest);
     throw new GitError(
       'no_such_ref',
       `commit ${sha} is not on ${ref} of the remote any more (that is at ${newest}): start again from the base branch`,

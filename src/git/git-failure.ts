@@ -79,7 +79,7 @@ export const cutOff = (repo: string | undefined, how: 'shallow' | 'partial'): st
 const refusalAdvice: Record<PushRefusal, string> = {
   commit: 'mend the commits as it says',
   access: 'give the user that runs the worker access to push there',
-  ref: 'allow refs/heads/heartbead/* and refs/heartbead/* there',
+  ref: 'allow refs/heads/heartbead/* and refs/heartbead/* there, or give the rig names that it allows (`--ref-prefix`)',
 };
 
 /**

@@ -1,4 +1,4 @@
-import { attemptNumber, attemptRefs } from '../contract/index.js';
+import { attemptNumber, readAttemptRef } from '../contract/index.js';
 import type { Checkpoint } from '../contract/index.js';
 import { checkedIds } from './git-input.js';
 import { runGit } from './run-git.js';
@@ -32,9 +32,9 @@ export async function newerLocalSave(
     .sort((a, b) => attemptNumber(b.of) - attemptNumber(a.of));
   const newest = saves[0];
   if (newest === undefined || newest.sha === checkpoint?.sha) return undefined;
-  const known = /^refs\/(?:heads\/)?heartbead\/[^/]+\/([^/]+)/.exec(checkpoint?.ref ?? '')?.[1];
+  const known = readAttemptRef(checkpoint?.ref ?? '')?.attempt;
   if (known !== undefined && attemptNumber(known) > attemptNumber(newest.of)) return undefined;
   // A branch of that attempt is what was finished; a save beside it holds no more than what was lying about.
-  if (known === newest.of && checkpoint?.ref !== attemptRefs.wip(bead, known)) return undefined;
+  if (known === newest.of && checkpoint?.ref.endsWith('/wip') !== true) return undefined;
   return { sha: newest.sha, ref: newest.ref, wip: await isWip({ mirror }, newest.sha, signal) };
 }

@@ -1,4 +1,4 @@
-import { attemptRefs } from '../contract/index.js';
+import { refNames } from '../contract/index.js';
 import { GitError } from './git-error.js';
 import { checkedIds, checkedPath, checkedRepo, checkedSha } from './git-input.js';
 import { bringIntoVault, headOf, openKeeper } from './keeper.js';
@@ -21,6 +21,8 @@ export interface PushBranchOptions {
   sha?: string | undefined;
   /** Gives the runner's word for it; absent when the bead hears of the push by the answer alone. */
   voucher?: Pick<Voucher, 'mark'> | undefined;
+  /** What the names of our refs on the remote begin with; as usual when absent. */
+  refPrefix?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -43,6 +45,7 @@ export async function pushBranch({
   attempt,
   sha: finished,
   voucher,
+  refPrefix,
   signal,
 }: PushBranchOptions): Promise<PushedBranch> {
   checkedIds(bead, attempt);
@@ -50,7 +53,8 @@ export async function pushBranch({
   if (finished !== undefined) checkedSha(finished);
   const keeper = await openKeeper(checkedPath(worktree));
   await secureMirror(keeper.vault, url);
-  const ref = attemptRefs.branchRef(bead, attempt);
+  const names = refNames(refPrefix);
+  const ref = names.branchRef(bead, attempt);
   const sha = finished ?? (await commitAtHead(keeper, signal));
   const unpushed = await unpushedWithin(keeper, signal);
   if (unpushed !== undefined)
@@ -59,7 +63,7 @@ export async function pushBranch({
   await takeNewContents(keeper, sha, signal);
   const marker = voucher && {
     sha: await voucher.mark({ mirror: keeper.vault }, bead, attempt, sha, signal),
-    ref: attemptRefs.done(bead, attempt),
+    ref: names.done(bead, attempt),
   };
   const push = (...refs: PushedRef[]): Promise<void> =>
     pushOwnRefs(keeper.vault, { remote: url, refs, doing: 'pushing the branch', signal });
@@ -78,7 +82,7 @@ export async function pushBranch({
         'or a mirror in front of the remote that changes refs',
     );
   }
-  return { branch: attemptRefs.branch(bead, attempt), sha };
+  return { branch: names.branch(bead, attempt), sha };
 }
 
 async function commitAtHead(keeper: Keeper, signal: AbortSignal | undefined): Promise<string> {

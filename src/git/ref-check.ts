@@ -1,4 +1,4 @@
-import { attemptRefs } from '../contract/index.js';
+import { refNames } from '../contract/index.js';
 import { commitOf } from './commits.js';
 import { GitError } from './git-error.js';
 import { gitFailure } from './git-failure.js';
@@ -14,11 +14,18 @@ import { askLimit, runGit } from './run-git.js';
  */
 export async function checkRefWritable(
   mirror: string,
-  { repo, bead, attempt, sha }: { repo: string; bead: string; attempt: string; sha: string },
+  {
+    repo,
+    bead,
+    attempt,
+    sha,
+    refPrefix,
+  }: { repo: string; bead: string; attempt: string; sha: string; refPrefix?: string | undefined },
   signal?: AbortSignal,
 ): Promise<void> {
   checkedIds(bead, attempt);
-  const branch = attemptRefs.branch(bead, attempt);
+  const names = refNames(refPrefix);
+  const branch = names.branch(bead, attempt);
   for (let end = branch.indexOf('/'); end > 0; end = branch.indexOf('/', end + 1)) {
     const above = branch.slice(0, end);
     if ((await commitOf({ mirror }, `refs/remotes/origin/${above}`, signal)) !== undefined)
@@ -29,7 +36,7 @@ export async function checkRefWritable(
   }
   const doing = 'looking whether the branch can be pushed';
   const args = ['push', '--dry-run', '--porcelain', '--no-verify', '--no-signed', '--no-follow-tags'];
-  const ref = attemptRefs.branchRef(bead, attempt);
+  const ref = names.branchRef(bead, attempt);
   const { code, stdout, stderr } = await runGit(
     { mirror },
     [...args, '--recurse-submodules=no', '--end-of-options', checkedRepo(repo), `+${checkedSha(sha)}:${ref}`],

@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { attemptRefs } from '../contract/index.js';
+import { attemptRefs, refNames } from '../contract/index.js';
 import type { EndedBead } from '../domain/bead/ended.js';
 import { findAgentGit } from './agent-git.js';
 import { commitOf, hasCommit, reachableFrom, treeOf } from './commits.js';
@@ -33,6 +33,8 @@ export interface RemoveWorktreeOptions {
   ended?: EndedBead | undefined;
   /** Its rig keeps saves on the host: then what is saved in this host's mirror is proof enough. */
   savedHere?: boolean | undefined;
+  /** What the names of our refs on the remote begin with; as usual when absent. */
+  refPrefix?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -60,6 +62,7 @@ async function remove({
   attempt,
   ended,
   savedHere,
+  refPrefix,
   signal,
 }: RemoveWorktreeOptions): Promise<Removal> {
   checkedIds(bead, attempt);
@@ -78,7 +81,7 @@ async function remove({
   let onRemote: ReadonlySet<string> = new Set();
   let branch: string | undefined;
   if (looked.verdict === 'ask') {
-    const proof = await prove({ mirror, path, repo, bead, attempt, ended, savedHere, signal });
+    const proof = await prove({ mirror, path, repo, bead, attempt, ended, savedHere, refPrefix, signal });
     if (!proof.proven) return { removed: false, reason: proof.reason };
     reason = proof.reason;
     onRemote = proof.onRemote;
@@ -133,6 +136,7 @@ async function prove({
   attempt,
   ended,
   savedHere,
+  refPrefix,
   signal,
 }: {
   mirror: string;
@@ -142,17 +146,19 @@ async function prove({
   attempt: string;
   ended: EndedBead | undefined;
   savedHere: boolean | undefined;
+  refPrefix: string | undefined;
   signal: AbortSignal | undefined;
 }): Promise<Proof> {
   const vault = { mirror };
-  const branchRef = attemptRefs.branchRef(bead, attempt);
-  const wipRef = attemptRefs.wip(bead, attempt);
+  const names = refNames(refPrefix);
+  const branchRef = names.branchRef(bead, attempt);
+  const wipRef = names.wip(bead, attempt);
   const { refs } = await remoteRefs(repo, ['refs/heads/*', wipRef], 'looking for the work on the remote', signal);
   const known = [
     ...(ended?.superseded.filter((one) => one.attempt === attempt).map(({ sha }) => sha) ?? []),
     ...(ended?.attempt === attempt ? [ended.sha] : []),
   ];
-  const here = savedHere === true ? await commitOf(vault, wipRef, signal) : undefined;
+  const here = savedHere === true ? await commitOf(vault, attemptRefs.wip(bead, attempt), signal) : undefined;
   const saves = [refs.get(wipRef), here, ...known].filter((sha) => sha !== undefined);
   // Its commit may have been pushed from here and still not be readable (the mirror was cloned again): then it is
   // fetched.

@@ -1,4 +1,4 @@
-import { attemptRefs } from '../contract/index.js';
+import { attemptRefs, refNames } from '../contract/index.js';
 import type { Checkpoint } from '../contract/index.js';
 import type { AgentHead } from './agent-git.js';
 import { commitOf, parentsOf, treeOf } from './commits.js';
@@ -32,6 +32,8 @@ export interface SaveWipOptions {
   rules?: SaveRules | undefined;
   /** Whether snapshots carry a `Signed-off-by`. */
   signoff?: boolean | undefined;
+  /** What the names of our refs on the remote begin with; as usual when absent. */
+  refPrefix?: string | undefined;
   /** What the attempt began with; the checkpoint then says whether it holds anything else (`gained`). */
   since?: string;
 }
@@ -76,6 +78,7 @@ async function save(options: SaveWipOptions): Promise<SavedWip> {
     since,
     signal,
     signoff,
+    refPrefix,
     rules = usualSaveRules,
   } = options;
   checkedIds(bead, attempt);
@@ -83,15 +86,16 @@ async function save(options: SaveWipOptions): Promise<SavedWip> {
   const keeper = await openKeeper(checkedPath(worktree));
   const vault = { mirror: keeper.vault };
   await secureMirror(keeper.vault, url);
-  const ref = attemptRefs.wip(bead, attempt);
-  const last = await commitOf(vault, ref, signal);
+  const here = attemptRefs.wip(bead, attempt);
+  const ref = refNames(refPrefix).wip(bead, attempt);
+  const last = await commitOf(vault, here, signal);
   // Where HEAD cannot be built upon: what the last save was built upon, else where the attempt began.
   const basis = (await agentsCommit(vault, last, signal)) ?? keeper.start ?? base;
 
   const { sha, tree, wip, unsaved, trouble } = await saveIntoVault(keeper, {
     last,
     basis,
-    ref,
+    ref: here,
     bead,
     attempt,
     rules,

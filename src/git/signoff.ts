@@ -1,3 +1,4 @@
+import { usualRefPrefix } from '../contract/index.js';
 import { lookingThrough, openKeeper } from './keeper.js';
 import { runGit } from './run-git.js';
 
@@ -16,7 +17,7 @@ export const signoffOf = ({ GIT_COMMITTER_NAME: name, GIT_COMMITTER_EMAIL: email
  */
 export async function notSignedOff(
   worktree: string,
-  { from, to }: { from: string; to: string },
+  { from, to, refPrefix = usualRefPrefix }: { from: string; to: string; refPrefix?: string | undefined },
   signal?: AbortSignal,
 ): Promise<{ commits: string[]; onto: string }> {
   const keeper = await openKeeper(worktree);
@@ -30,7 +31,7 @@ export async function notSignedOff(
   const others = refs
     .split('\n')
     .map((line) => line.split(' '))
-    .filter(([sha = '', branch = '']) => sha !== '' && !branch.startsWith('heartbead/'))
+    .filter(([sha = '', branch = '']) => sha !== '' && !branch.startsWith(`${refPrefix}/`))
     .map(([sha = '']) => `^${sha}`);
   const format = `--format=%H %(trailers:key=${signoffTrailer},valueonly,separator=%x2C)`;
   const task = { doing, signal, input: `${[to, `^${from}`, ...others].join('\n')}\n` };

@@ -1,4 +1,4 @@
-import { attemptRefs } from '../contract/index.js';
+import { refNames } from '../contract/index.js';
 import type { Evidence } from '../contract/index.js';
 import { hasCommit, mergeBase, treeOf } from './commits.js';
 import { ensureCommit } from './ensure-commit.js';
@@ -41,7 +41,9 @@ export async function verifyRemote(options: VerifyRemoteOptions): Promise<Eviden
 
   const ref = `refs/heads/${branch}`;
   const { runner } = options;
-  const doneRef = runner && attemptRefs.done(runner.bead, runner.attempt);
+  // Both stand below one prefix, which the name of the branch tells.
+  const prefix = runner && branch.slice(0, -`/${runner.bead}/${runner.attempt}`.length);
+  const doneRef = runner && refNames(prefix).done(runner.bead, runner.attempt);
   const asked = doneRef === undefined ? [ref] : [ref, doneRef];
   const { refs } = await remoteRefs(repo, asked, `looking for branch ${branch}`, signal);
   const found = refs.get(ref);
@@ -65,7 +67,7 @@ export async function verifyRemote(options: VerifyRemoteOptions): Promise<Eviden
         : await vouchProblem(
             mirror,
             repo,
-            { key: undefined, ...runner, sha: found, marker: refs.get(doneRef) },
+            { key: undefined, ...runner, sha: found, marker: refs.get(doneRef), ref: doneRef },
             signal,
           );
     if (unvouched === undefined) return evidence;

@@ -1,5 +1,4 @@
 import { createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
-import { attemptRefs } from '../contract/index.js';
 import { ensureCommit } from './ensure-commit.js';
 import { runGit } from './run-git.js';
 import type { GitPlace } from './run-git.js';
@@ -41,14 +40,16 @@ export class Voucher {
       doing: 'vouching for the finished work',
       signal,
       env: ownIdentity,
-      input: `Bead ${bead}: attempt ${attempt} is done\n\n${trailer}: ${signature}\n${this.signoff ? `${ownSignoff}\n` : ''}`,
+      input:
+        `Bead ${bead}: attempt ${attempt} is done\n\n${trailer}: ${signature}\n` +
+        (this.signoff ? `${ownSignoff}\n` : ''),
     });
     return stdout.trim();
   }
 }
 
 /**
- * @param marker where the attempt's `done` ref stands on the remote; undefined when it is not there.
+ * @param ref the attempt's `done` ref; `marker` is where it stands on the remote; undefined when it is not there.
  * @param key the runner's, as the bead keeps it; undefined when no runner has ever told one.
  * @returns why a pushed commit is not vouched for, in a few words; undefined when it is.
  * @throws GitError
@@ -60,9 +61,11 @@ export async function vouchProblem(
     bead,
     attempt,
     sha,
+    ref,
     marker,
     key,
   }: { bead: string; attempt: string; sha: string } & {
+    ref: string;
     marker: string | undefined;
     key: string | undefined;
   },
@@ -70,7 +73,6 @@ export async function vouchProblem(
 ): Promise<string | undefined> {
   if (key === undefined) return 'its runner has told no key by which its word could be known';
   if (marker === undefined) return 'its runner never said that the work is finished';
-  const ref = attemptRefs.done(bead, attempt);
   const found = await ensureCommit(mirror, repo, { sha: marker, ref, wip: false }, { signal });
   if (found.sha !== marker) return `${ref} moved while it was read`;
   const args = ['log', '-1', '--no-show-signature', `--format=%(trailers:key=${trailer},valueonly)`];

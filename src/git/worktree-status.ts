@@ -128,8 +128,16 @@ async function sameBytes(one: string, other: string): Promise<boolean> {
   }
 }
 
-/** Looks at a worktree through its keeper. @throws GitError when it is no worktree, or its HEAD cannot be read. */
-export async function worktreeStatus(path: string, signal?: AbortSignal): Promise<WorktreeStatus> {
+/**
+ * Looks at a worktree through its keeper.
+ * @param options.untracked `all` names each file of a folder that git knows nothing of: dearer, where there are many.
+ * @throws GitError when it is no worktree, or its HEAD cannot be read.
+ */
+export async function worktreeStatus(
+  path: string,
+  signal?: AbortSignal,
+  { untracked = 'normal' }: { untracked?: 'normal' | 'all' } = {},
+): Promise<WorktreeStatus> {
   const keeper = await openKeeper(checkedPath(path));
   const head = await headOf(keeper, signal);
   if (head.kind === 'unreadable')
@@ -142,7 +150,7 @@ export async function worktreeStatus(path: string, signal?: AbortSignal): Promis
   const entries = await withIndexCopy(keeper, sha, false, signal, async (env) => {
     const { stdout } = await runGit(
       lookingThrough(keeper),
-      ['status', '--porcelain=v2', '-z', '--untracked-files=normal', '--ignore-submodules=dirty', '--no-renames'],
+      ['status', '--porcelain=v2', '-z', `--untracked-files=${untracked}`, '--ignore-submodules=dirty', '--no-renames'],
       { doing: 'looking at the worktree', signal, env },
     );
     const lines = stdout

@@ -35,6 +35,11 @@ test('what makes a tree ready also runs before checks, and only where there are 
     saves: { policy: 'host' },
   });
   expect(workspaceOf({ ...settings, signoff: true })).toEqual({ signoff: true });
+  expect(workspaceOf({ ...settings, litter: [] })).toBeUndefined();
+  expect(workspaceOf({ ...settings, refPrefix: 'bots', litter: ['*.log'] })).toEqual({
+    refPrefix: 'bots',
+    litter: ['*.log'],
+  });
   const ports = { base: 20_000, count: 10 };
   expect(workspaceOf({ ...settings, ports })).toEqual({ ports });
 });
@@ -50,6 +55,18 @@ test.each([
   [{ ports: { base: 20_000, count: 0 } }, /from 1 to 1000 ports, not 0/],
   [{ allowPush: 'yes' }, /allowPush is true or false/],
   [{ signoff: 1 }, /signoff is true or false/],
+  [{ refPrefix: 'a b' }, /ref prefix is not a branch name that git accepts: "a b"/],
+  [{ refPrefix: 'bots/' }, /not a branch name that git accepts/],
+  [{ refPrefix: '-x' }, /cannot begin with a dash/],
+  [{ refPrefix: 'heads/x' }, /below refs\/heads have a meaning of their own/],
+  [{ refPrefix: 'heartbead-kept' }, /choose another ref prefix/],
+  [{ refPrefix: 'x'.repeat(81) }, /at most 80 characters/],
+  [{ litter: 'x' }, /litter is a list of patterns/],
+  [{ litter: Array.from({ length: 51 }, () => 'x') }, /at most 50 patterns of litter, these are 51/],
+  [{ litter: ['*'] }, /names every file/],
+  [{ litter: ['a/**'] }, /has no \*\* /],
+  [{ litter: ['../a'] }, /no \. or \.\. in it/],
+  [{ litter: ['*a*b*c*d*e*f'] }, /at most 5 stars/],
   [{ copy: [{ from: '.env', to: '.env' }] }, /absolute path/],
   [{ copy: [{ from: '/a/.env', to: '../.env' }] }, /goes down from its top/],
   [{ copy: [{ from: '/a/hook', to: '.GIT/hooks/pre-commit' }] }, /not into \.git/],

@@ -167,6 +167,7 @@ class Landing {
       item: request,
       sign: signingOf(this.deps.home, this.input.rig),
       signoff: workspace?.signoff,
+      refPrefix: workspace?.refPrefix,
       say: (text) => this.beats.say(clip(text, 300)),
       warn: (text, error) => this.#warn(text, error),
       observe: this.observe,

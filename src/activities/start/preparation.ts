@@ -1,4 +1,4 @@
-import { attemptRefs, failureTypes } from '../../contract/index.js';
+import { failureTypes, refNames } from '../../contract/index.js';
 import type { BeatPhase, Checkpoint, StartAgentInput } from '../../contract/index.js';
 import { planCell } from '../../cell/index.js';
 import { agentProvider, checkAgent, findAdapter } from '../../agents/index.js';
@@ -92,11 +92,12 @@ export async function prepareWorkspace(
   await endSetup(input);
   const { bead, attempt, repo } = input;
   // Side by side: the one waits for the network, the other for the disk.
-  const writable = checkRefWritable(mirror, { repo, bead, attempt, sha: begin }, signal);
+  const refPrefix = input.workspace?.refPrefix;
+  const writable = checkRefWritable(mirror, { repo, bead, attempt, sha: begin, refPrefix }, signal);
   const made = createWorktree({
     mirror,
     path: dir.worktree,
-    branch: attemptRefs.branch(bead, attempt),
+    branch: refNames(refPrefix).branch(bead, attempt),
     at: from.checkpoint?.sha ?? begin,
     wip: from.checkpoint?.wip,
     repo,

@@ -64,6 +64,9 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
       `${s.allowPush === true ? 'may push' : 'do not push'} by themselves`,
   );
   if (s.signoff === true) lines.push('every commit is signed off');
+  if (s.refPrefix !== undefined) lines.push(`its branches and refs on the remote begin with ${s.refPrefix}/`);
+  if (s.litter !== undefined && s.litter.length > 0)
+    lines.push(`litter, which keeps nobody from being done: ${s.litter.join(', ')}`);
   if (s.ports !== undefined) lines.push(`each attempt gets ${s.ports.count} ports of its own, from ${s.ports.base} on`);
   if (view.grants.length > 0)
     lines.push(

@@ -98,6 +98,17 @@ const settings = {
     'every commit has a Signed-off-by: agents are asked for theirs, saves and merges get one',
     z.boolean().optional(),
   ),
+  refPrefix: option(
+    '--ref-prefix <name>',
+    'what the names of its branches and refs on the remote begin with (default: heartbead); "" sets the default',
+    z.string().optional(),
+  ),
+  litter: repeatable(
+    '--litter <pattern>',
+    'untracked files that tools leave beside the work, such as *.log or tmp/cache: they keep no agent from being ' +
+      'done; "" takes all away',
+    z.array(z.string()).optional(),
+  ),
   noSignoff: option('--no-signoff', 'nobody asks for a Signed-off-by', z.boolean().optional()),
   noAllowPush: option('--no-allow-push', 'Heartbead pushes for them', z.boolean().optional()),
   portBase: option(
@@ -217,6 +228,8 @@ function changeOf(given: Settings, verb: string): RigChange {
     saves: savesOf(given),
     allowPush: given.allowPush,
     signoff: given.signoff,
+    refPrefix: given.refPrefix === '' ? null : given.refPrefix,
+    litter: given.litter?.filter((pattern) => pattern !== ''),
     ports: portsOf(given.portBase),
     strategy: given.strategy,
     approval: given.approval ?? ((approvers?.length ?? 0) > 0 ? true : undefined),
@@ -246,7 +259,7 @@ const add = verb({
   options: { repo: option('--repo <url>', 'the repository', z.string().optional()), ...settings, taskQueue },
   run: async (context, [rig], { taskQueue: queue, ...given }) => {
     if (given.repo === undefined) throw usageError('a rig needs a repository', 'give --repo URL');
-    const { clocks, base, usdPerHour, ports, approvers, ...change } = changeOf(given, 'add');
+    const { clocks, base, usdPerHour, ports, approvers, refPrefix, ...change } = changeOf(given, 'add');
     const { repo, local } = await namedRepository(given.repo, process.cwd());
     const landing = given.strategy ?? 'merge';
     if (local !== undefined) requireLandable(local, landing, base ?? undefined);
@@ -264,6 +277,7 @@ const add = verb({
       clocks: clocks ?? undefined,
       usdPerHour: usdPerHour ?? undefined,
       ports: ports ?? undefined,
+      refPrefix: refPrefix ?? undefined,
       approvers: approvers ?? undefined,
     };
     const problem = rigSettingsProblem(all);

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { BeadNotFoundError, FleetNotFoundError } from '../../client/errors.js';
 import type { FleetClient } from '../../client/fleet.js';
 import { beadIdProblem } from '../../contract/index.js';
+import type { RigSettings } from '../../contract/index.js';
 import { endedBead } from '../../domain/bead/ended.js';
 import { counted } from '../../domain/words.js';
 import type { PackedMirror, RepositorySurvey, SurveyOptions, SurveyedRef } from '../../git/index.js';
@@ -39,9 +40,9 @@ export const tidy = verb({
     try {
       const fleet = await context.fleet();
       const { taskQueue } = await context.town();
-      for (const repo of await repositories(fleet, { mirrors, taskQueue, rig, unanswered }))
+      for (const [repo, prefixes] of await repositories(fleet, { mirrors, taskQueue, rig, unanswered }))
         try {
-          surveys.push(await surveyRepository({ mirrors, repo, remote, endOf: await ends(context) }));
+          surveys.push(await surveyRepository({ mirrors, repo, remote, prefixes, endOf: await ends(context) }));
         } catch (error) {
           unanswered.push({ repo, error: reportOf(error) });
         }
@@ -95,18 +96,28 @@ export async function packAll(
   return packed;
 }
 
-/** @param of.unanswered takes the rigs that could not be asked: they keep no other repository from being tidied. */
+/**
+ * @returns each repository, and the prefixes that its rigs have set.
+ * @param of.unanswered takes the rigs that could not be asked: they keep no other repository from being tidied.
+ */
 export async function repositories(
   fleet: Pick<FleetClient, 'rig' | 'list'>,
   of: { mirrors: string; taskQueue: string; rig: string | undefined; unanswered: Left[] },
-): Promise<Set<string>> {
+): Promise<Map<string, string[]>> {
   const { mirrors, taskQueue, rig, unanswered } = of;
-  if (rig !== undefined) return new Set([(await fleet.rig(rig)).settings.repo]);
+  const found = new Map<string, string[]>();
+  const add = ({ repo, refPrefix }: Pick<RigSettings, 'repo' | 'refPrefix'>): void => {
+    found.set(repo, [...(found.get(repo) ?? []), ...(refPrefix === undefined ? [] : [refPrefix])]);
+  };
+  if (rig !== undefined) {
+    add((await fleet.rig(rig)).settings);
+    return found;
+  }
   const { knownRepositories } = await import('../../git/known-repositories.js');
-  const found = new Set((await knownRepositories(mirrors)).map(({ repo }) => repo));
+  for (const { repo } of await knownRepositories(mirrors)) add({ repo });
   for (const { id } of await fleet.list('rig', { all: false, limit: 500, taskQueue }))
     try {
-      found.add((await fleet.rig(id)).settings.repo);
+      add((await fleet.rig(id)).settings);
     } catch (error) {
       unanswered.push({ repo: `the repository of rig ${id}`, error: reportOf(error) });
     }

@@ -2,7 +2,7 @@
  * What the attempt under way means to its bead: its beats and its silence, its clocks, its end.
  * @module
  */
-import { addUsage, attemptRefs, clip, isFinal, limits, phaseMayHaveAgent, readUsage } from '../../contract/index.js';
+import { addUsage, refNames, clip, isFinal, limits, phaseMayHaveAgent, readUsage } from '../../contract/index.js';
 import type {
   AcceptedSignal,
   AttemptRecord,
@@ -397,7 +397,7 @@ export class AttemptRules {
     if (outcome === 'lost' && attempt.spawnedAt !== undefined)
       s.salvage = {
         attempt: attempt.id,
-        branch: attemptRefs.branch(s.bead, attempt.id),
+        branch: refNames(s.workspace?.refPrefix).branch(s.bead, attempt.id),
         vouchKey: attempt.vouchKey,
       };
     if (outcome === 'push_refused' && result.branch !== undefined && result.sha !== undefined)

@@ -4,7 +4,7 @@
  * without a rig has none of it.
  * @module
  */
-import { attemptRefs, clip, clipStart, isFinal, limits, mergedBy, sharedCauses } from '../../contract/index.js';
+import { clip, clipStart, isFinal, limits, mergedBy, refNames, sharedCauses } from '../../contract/index.js';
 import type {
   AgentSpec,
   BeadState,
@@ -362,7 +362,7 @@ function rework(draft: BeadDraft, landing: Landing, why: string, advice: string)
   s.used.reworkRounds += 1;
   const last = s.attempts.at(-1);
   if (s.sha !== undefined && last !== undefined)
-    s.checkpoint = { sha: s.sha, ref: attemptRefs.branchRef(s.bead, last.id), wip: false };
+    s.checkpoint = { sha: s.sha, ref: refNames(s.workspace?.refPrefix).branchRef(s.bead, last.id), wip: false };
   delete landing.approvedSha;
   delete landing.signed;
   landing.toRework = true;

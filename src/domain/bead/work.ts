@@ -2,7 +2,7 @@
  * What an attempt has left behind: whether it is evidence of finished work, and what follows when it is not.
  * @module
  */
-import { attemptRefs, clip } from '../../contract/index.js';
+import { clip, refNames } from '../../contract/index.js';
 import type { AttemptResult, Evidence, OfferWorkResult, Outcome } from '../../contract/index.js';
 import { nextAfter, nextPaidStart } from './accounts.js';
 import { backoff } from '../clocks.js';
@@ -128,8 +128,9 @@ export class WorkRules {
       `attempt ${attempt} was lost; ${reason}: it is not taken as finished work. Look at it and go on`,
     );
     // A save of the runner's own is at least as new, unless it never got to one.
-    if (s.checkpoint?.ref === attemptRefs.wip(s.bead, attempt)) return;
-    s.checkpoint = { sha: found, ref: attemptRefs.branchRef(s.bead, attempt), wip: false };
+    const names = refNames(s.workspace?.refPrefix);
+    if (s.checkpoint?.ref === names.wip(s.bead, attempt)) return;
+    s.checkpoint = { sha: found, ref: names.branchRef(s.bead, attempt), wip: false };
   }
 
   offered(answer: OfferWorkResult): void {

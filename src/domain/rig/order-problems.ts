@@ -29,8 +29,14 @@ export function configureProblem(s: RigState, change: unknown, namespace: string
   const after = changeSettings(s.settings, wanted);
   const problem = rigSettingsProblem(after) ?? approversChangeProblem(s, after.approvers, signature, namespace);
   if (problem !== undefined) return problem;
-  return wanted.repo !== undefined && wanted.repo !== s.settings.repo && inUse(s)
-    ? 'the repository can only be changed while no bead runs, waits or is to be merged; add another rig for the new one'
+  if (!inUse(s)) return undefined;
+  if (wanted.repo !== undefined && wanted.repo !== s.settings.repo)
+    return (
+      'the repository can only be changed while no bead runs, waits or is to be merged; add another rig for the ' +
+      'new one'
+    );
+  return after.refPrefix !== s.settings.refPrefix
+    ? 'the ref prefix can only be changed while no bead runs, waits or is to be merged'
     : undefined;
 }
 

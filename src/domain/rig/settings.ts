@@ -4,10 +4,13 @@ import {
   commandProblem,
   hostPathProblem,
   limits,
+  litterLimits,
+  litterProblem,
   mergeStrategies,
   nulProblem,
   portLimits,
   readClocks,
+  refPrefixProblem,
   repoProblem,
   savePolicies,
   treePathProblem,
@@ -56,6 +59,8 @@ const settingKinds: Record<keyof RigSettings, 'required' | 'optional'> = {
   saves: 'optional',
   allowPush: 'optional',
   signoff: 'optional',
+  refPrefix: 'optional',
+  litter: 'optional',
   ports: 'optional',
 };
 const keys = Object.keys(settingKinds) as (keyof RigSettings)[];
@@ -153,7 +158,8 @@ function spendLimitProblem({ startsPerHour, usdPerHour }: Partial<RigSettings>):
 }
 
 /** A set-up step has no name of its own: it is called by its command. */
-function workspaceProblem({ setup = [], copy = [], saves, allowPush, signoff, ports }: Workspace): string | undefined {
+function workspaceProblem(given: Workspace): string | undefined {
+  const { setup = [], copy = [], saves, allowPush, signoff, refPrefix, litter, ports } = given;
   if (!Array.isArray(setup) || !Array.isArray(copy)) return 'set-up steps and copied files are lists';
   if (setup.length > mostChecks) return `a rig has at most ${mostChecks} set-up steps, these are ${setup.length}`;
   if (copy.length > mostCopied) return `a rig copies at most ${mostCopied} files, these are ${copy.length}`;
@@ -170,7 +176,19 @@ function workspaceProblem({ setup = [], copy = [], saves, allowPush, signoff, po
   }
   if (allowPush !== undefined && typeof allowPush !== 'boolean') return 'allowPush is true or false';
   if (signoff !== undefined && typeof signoff !== 'boolean') return 'signoff is true or false';
-  return (saves === undefined ? undefined : savesProblem(saves)) ?? (ports && portsProblem(ports));
+  return (
+    (saves === undefined ? undefined : savesProblem(saves)) ??
+    (refPrefix === undefined ? undefined : refPrefixProblem(refPrefix)) ??
+    (litter === undefined ? undefined : litterListProblem(litter)) ??
+    (ports && portsProblem(ports))
+  );
+}
+
+function litterListProblem(litter: unknown): string | undefined {
+  if (!Array.isArray(litter)) return 'litter is a list of patterns such as *.log or tmp/cache';
+  if (litter.length > litterLimits.patterns)
+    return `a rig has at most ${litterLimits.patterns} patterns of litter, these are ${litter.length}`;
+  return litter.map(litterProblem).find((problem) => problem !== undefined);
 }
 
 function portsProblem({ base, count }: Partial<Ports>): string | undefined {
@@ -195,13 +213,15 @@ function savesProblem(saves: unknown): string | undefined {
 }
 
 /** @returns what the trees of this rig are to be, or undefined where they are as usual and nothing has to be done. */
-export function workspaceOf({ setup, copy, saves, allowPush, signoff, ports }: RigSettings): Workspace | undefined {
+export function workspaceOf(settings: RigSettings): Workspace | undefined {
+  const { setup, copy, saves, allowPush, signoff, refPrefix, litter, ports } = settings;
   const usual =
-    (setup?.length ?? 0) + (copy?.length ?? 0) + Object.keys(saves ?? {}).length === 0 &&
+    (setup?.length ?? 0) + (copy?.length ?? 0) + (litter?.length ?? 0) + Object.keys(saves ?? {}).length === 0 &&
     allowPush !== true &&
     signoff !== true &&
+    refPrefix === undefined &&
     ports === undefined;
-  return usual ? undefined : { setup, copy, saves, allowPush, signoff, ports };
+  return usual ? undefined : { setup, copy, saves, allowPush, signoff, refPrefix, litter, ports };
 }
 
 /** @returns the set-up steps as what runs before the checks; without checks nothing has to be set up. */

@@ -364,7 +364,9 @@ function beadProblems(view: BeadView, now: number, { listed, once }: { listed: b
       current.saveProblem,
       `heartbead explain ${bead}`,
       {
-        advice: 'allow refs/heartbead/* on the remote; until then a next attempt finds the saves on that host only',
+        advice:
+          'allow refs/heartbead/* on the remote, or give the rig names that it allows (`--ref-prefix`); until then a ' +
+          'next attempt finds the saves on that host only',
       },
     );
   if (view.paused)

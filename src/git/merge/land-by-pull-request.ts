@@ -1,5 +1,5 @@
 import type { MergeOutcome } from '../../contract/index.js';
-import { attemptRefs, clip } from '../../contract/index.js';
+import { clip, refNames } from '../../contract/index.js';
 import { GitError } from '../git-error.js';
 import { checkedRepo } from '../git-input.js';
 import { mirrorPath } from '../mirror-path.js';
@@ -121,11 +121,11 @@ async function open(context: MergeContext, pulls: PullRequests, repo: string): P
  * Each round of rework has a branch of its own, and so a pull request of its own: a reviewer is to find one per bead.
  */
 async function closeOfEarlierRounds(
-  { item, say, signal }: MergeContext,
+  { item, refPrefix, say, signal }: MergeContext,
   pulls: PullRequests,
   repo: string,
 ): Promise<void> {
-  const prefix = attemptRefs.branch(item.item, '');
+  const prefix = refNames(refPrefix).branch(item.item, '');
   if (!item.branch.startsWith(prefix)) return;
   const earlier = (await pulls.open({ repo, base: item.target, signal })).filter(({ head }) => head.startsWith(prefix));
   for (const pullRequest of earlier) {

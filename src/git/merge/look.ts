@@ -45,13 +45,13 @@ export async function targetBranch(repo: string, target: string, signal?: AbortS
  * Look before acting: asks the remote where target, branch and marker stand, and brings their commits into the mirror.
  * @throws GitError
  */
-export async function look({ repo: given, mirrors, item, say, signal }: MergeContext): Promise<Looked> {
+export async function look({ repo: given, mirrors, item, refPrefix, say, signal }: MergeContext): Promise<Looked> {
   const repo = checkedRepo(given);
   checkedSha(item.sha);
   const [targetRef, branchRef, marker] = [
     headsRef(checkedBranch(item.target)),
     headsRef(checkedBranch(item.branch)),
-    mergedRef(item),
+    mergedRef(item, refPrefix),
   ];
   say(`fetching ${item.target} and ${item.branch}`);
   const { refs } = await remoteRefs(repo, [targetRef, branchRef, marker], 'looking for the branches to merge', signal);

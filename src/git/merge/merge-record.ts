@@ -1,4 +1,4 @@
-import { clip, clipStart } from '../../contract/index.js';
+import { clip, clipStart, refNames } from '../../contract/index.js';
 import { commitOf } from '../commits.js';
 import { runGit } from '../run-git.js';
 import type { GitPlace } from '../run-git.js';
@@ -10,7 +10,7 @@ type Merged = Pick<MergeItem, 'item' | 'sha'>;
  * A ref on the remote that stands at the merged commit. Pushed together with the target, so the one is never there
  * without the other.
  */
-export const mergedRef = ({ item, sha }: Merged): string => `refs/heartbead/merged/${item}/${sha}`;
+export const mergedRef = ({ item, sha }: Merged, prefix?: string): string => refNames(prefix).merged(item, sha);
 
 /** The same record within the commit's message, for remotes that cannot take two refs at once, and for people. */
 export const itemTrailer = 'Heartbead-Item';

@@ -25,7 +25,7 @@ export type Pushed =
  * @throws GitError
  */
 export async function pushMerge(
-  { repo, item, say, warn, observe }: MergeContext,
+  { repo, item, refPrefix, say, warn, observe }: MergeContext,
   ground: Ground,
   sha: string,
 ): Promise<Pushed> {
@@ -36,7 +36,7 @@ export async function pushMerge(
       `the merged commit ${sha} does not descend from ${ground.target}, so it is not pushed: retry the merge`,
     );
   const target: LeasedRef = { ref: `refs/heads/${item.target}`, sha, expected: ground.target };
-  const marker: LeasedRef = { ref: mergedRef(item), sha, expected: ground.marker };
+  const marker: LeasedRef = { ref: mergedRef(item, refPrefix), sha, expected: ground.marker };
   const doing = `pushing ${item.target}`;
   say(doing);
   await observe('pushing');

@@ -43,6 +43,8 @@ export interface MergeContext {
   sign?: Signing | undefined;
   /** Whether the commit that is made carries a `Signed-off-by` of the refinery's identity. */
   signoff?: boolean | undefined;
+  /** What the names of our refs on the remote begin with; as usual when absent. */
+  refPrefix?: string | undefined;
   /** Runs the rig's checks in a tree. @returns the first that failed. */
   runChecks: (tree: string) => Promise<FailedCheck | undefined>;
   /** Says in a few words what is going on. */

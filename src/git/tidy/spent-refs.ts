@@ -1,4 +1,4 @@
-import { attemptNumber, attemptRefs, readOwnRef } from '../../contract/index.js';
+import { attemptNumber, readOwnRef, refNames, usualRefPrefix } from '../../contract/index.js';
 import type { EndedBead } from '../../domain/bead/ended.js';
 import { commitOf, hasCommit, isAncestor, parentsOf, reachableFrom } from '../commits.js';
 import { commitWithTrailers } from '../merge/merge-record.js';
@@ -21,6 +21,8 @@ export interface JudgeOptions {
   target: string | undefined;
   /** Whether the remote has the bead's own branch at the commit that it delivered. */
   delivered: boolean;
+  /** What the names of these refs may begin with; as usual when absent. */
+  prefixes?: readonly string[] | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -33,7 +35,7 @@ export interface JudgeOptions {
  */
 export async function judgeRefs(
   bead: EndedBead,
-  { place, refs, target, delivered, signal }: JudgeOptions,
+  { place, refs, target, delivered, prefixes = [usualRefPrefix], signal }: JudgeOptions,
 ): Promise<JudgedRef[]> {
   const onTarget = async (sha: string | undefined): Promise<boolean> =>
     sha !== undefined &&
@@ -41,7 +43,7 @@ export async function judgeRefs(
     (await hasCommit(place, sha, signal)) &&
     (await hasCommit(place, target, signal)) &&
     (await isAncestor(place, sha, target, signal));
-  const branch = attemptRefs.branchRef(bead.bead, bead.attempt);
+  const branches = prefixes.map((prefix) => refNames(prefix).branchRef(bead.bead, bead.attempt));
   const landed = (await onTarget(bead.mergedSha)) || (await onTarget(bead.sha));
   const stands = landed || delivered;
   const tips = [...(landed && target !== undefined ? [target] : []), ...(stands ? [bead.sha] : [])];
@@ -53,13 +55,13 @@ export async function judgeRefs(
   return judged;
 
   async function stays(ref: string, sha: string): Promise<string | undefined> {
-    const own = readOwnRef(ref);
+    const own = readOwnRef(ref, prefixes);
     if (own === undefined) return 'it is no ref of ours';
     if ((own.kind === 'merged' ? own.item : own.bead) !== bead.bead) return 'it belongs to another bead';
     if (!stands) return 'what its bead has delivered is neither on its target nor at its branch';
     if (!(await hasCommit(place, sha, signal))) return 'its commit could not be fetched';
     if (own.kind === 'merged') return (await onTarget(sha)) ? undefined : 'its target does not have that merge';
-    if (!landed && ref === branch) return 'it is what the bead has delivered, and is not merged';
+    if (!landed && branches.includes(ref)) return 'it is what the bead has delivered, and is not merged';
     const wip = own.kind === 'wip' && (await isWip(place, sha, signal));
     const core = wip || own.kind === 'done' ? (await parentsOf(place, sha, signal))[0] : sha;
     const earlier =
@@ -73,7 +75,7 @@ export async function judgeRefs(
   }
 
   async function saysSpent(ref: string, sha: string): Promise<string> {
-    if (readOwnRef(ref)?.kind === 'merged') return 'its bead has ended, and the merge is on the target';
+    if (readOwnRef(ref, prefixes)?.kind === 'merged') return 'its bead has ended, and the merge is on the target';
     return (await reachableFrom(place, sha, tips, signal))
       ? 'it is part of what landed'
       : 'what came after it has landed';
@@ -88,17 +90,17 @@ export async function judgeRefs(
  */
 export async function recordedEnd(
   bead: string,
-  { place, refs, target, signal }: Omit<JudgeOptions, 'delivered'>,
+  { place, refs, target, prefixes, signal }: Omit<JudgeOptions, 'delivered'>,
 ): Promise<EndedBead | undefined> {
   if (target === undefined || (await commitOf(place, target, signal)) === undefined) return undefined;
   const branches = [...refs]
-    .map(([ref, sha]) => ({ own: readOwnRef(ref), sha }))
+    .map(([ref, sha]) => ({ own: readOwnRef(ref, prefixes), sha }))
     .flatMap(({ own, sha }) =>
       (own?.kind === 'branch' || own?.kind === 'finished') && own.bead === bead ? [{ attempt: own.attempt, sha }] : [],
     )
     .sort((a, b) => attemptNumber(b.attempt) - attemptNumber(a.attempt));
   const merges = [...refs].flatMap(([ref, merge]) => {
-    const own = readOwnRef(ref);
+    const own = readOwnRef(ref, prefixes);
     return own?.kind === 'merged' && own.item === bead ? [{ sha: own.sha, merge }] : [];
   });
   const end = (attempt: string, sha: string, mergedSha?: string): EndedBead => ({

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { attemptRefs, readOwnRef } from '../../contract/index.js';
+import { readOwnRef } from '../../contract/index.js';
 import type { EndedBead } from '../../domain/bead/ended.js';
 import { exists } from '../files.js';
 import { checkedRepo } from '../git-input.js';
@@ -13,7 +13,7 @@ import { deleteRefs } from './delete-refs.js';
 import type { DeletedRefs } from './delete-refs.js';
 import { judgeRefs, recordedEnd } from './spent-refs.js';
 import type { JudgedRef } from './spent-refs.js';
-import { bringCommits, deleteLocalRefs, memories, refsBelow } from './tidy-bead.js';
+import { bringCommits, deleteLocalRefs, isDelivered, memories, prefixesOf, refsBelow } from './tidy-bead.js';
 
 export interface SurveyOptions {
   /** The folder of the mirrors. */
@@ -22,6 +22,8 @@ export interface SurveyOptions {
   repo: string;
   /** Whether refs of the remote are to go too; it is asked what has landed in any case. */
   remote: boolean;
+  /** What the names of our refs may begin with there, besides as usual: as its rigs are set. */
+  prefixes?: readonly string[] | undefined;
   /**
    * What became of a bead, or of `convoy-<id>`: its end; `kept` when it has not ended well, and its refs are wanted;
    * `unknown` when nobody remembers it, so that the remote's own record alone can prove that it landed.
@@ -84,17 +86,18 @@ export async function surveyRepository(options: SurveyOptions): Promise<Reposito
 }
 
 async function survey(
-  { repo, remote, endOf, signal }: SurveyOptions,
+  { repo, remote, prefixes: more = [], endOf, signal }: SurveyOptions,
   { scratch, mirror }: { scratch: string; mirror: string | undefined },
 ): Promise<SurveyedRef[]> {
   const place = { mirror: scratch };
-  const asked = ['HEAD', 'refs/heads/*', 'refs/heartbead/*'];
+  const prefixes = prefixesOf(...more);
+  const asked = ['HEAD', 'refs/heads/*', ...prefixes.map((prefix) => `refs/${prefix}/*`)];
   const { refs: there, head } = await remoteRefs(repo, asked, 'looking for refs of ended beads', signal);
   const here = mirror === undefined ? new Map<string, string>() : await refsBelow({ mirror }, memories, signal);
   const groups = new Map<string, { there: Map<string, string>; here: Map<string, string> }>();
   for (const [where, refs] of [['there', there] as const, ['here', here] as const])
     for (const [ref, sha] of refs) {
-      const own = readOwnRef(ref);
+      const own = readOwnRef(ref, prefixes);
       if (own === undefined) continue;
       const item = own.kind === 'merged' ? own.item : own.bead;
       const group = groups.get(item) ?? { there: new Map(), here: new Map() };
@@ -112,7 +115,7 @@ async function survey(
     if (landedOn !== undefined && target !== undefined) wanted.set(landedOn, target);
     await bringCommits(scratch, repo, wanted, signal);
     const all = new Map([...group.here, ...group.there]);
-    const bead = end === 'unknown' ? await recordedEnd(item, { place, refs: all, target, signal }) : end;
+    const bead = end === 'unknown' ? await recordedEnd(item, { place, refs: all, target, prefixes, signal }) : end;
     for (const [where, refs] of [['remote', group.there] as const, ['here', group.here] as const]) {
       if (where === 'remote' && !remote) continue;
       if (typeof bead !== 'object') {
@@ -123,8 +126,8 @@ async function survey(
         for (const [ref, sha] of refs) surveyed.push({ ref, sha, spent: false, why, where });
         continue;
       }
-      const delivered = there.get(attemptRefs.branchRef(bead.bead, bead.attempt)) === bead.sha;
-      const judged = await judgeRefs(bead, { place, refs, target, delivered, signal });
+      const delivered = isDelivered(there, bead, prefixes);
+      const judged = await judgeRefs(bead, { place, refs, target, delivered, prefixes, signal });
       surveyed.push(...judged.map((one) => ({ ...one, where })));
     }
   }

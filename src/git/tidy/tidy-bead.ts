@@ -1,4 +1,4 @@
-import { attemptRefs, readOwnRef } from '../../contract/index.js';
+import { readOwnRef, refNames, usualRefPrefix } from '../../contract/index.js';
 import type { EndedBead } from '../../domain/bead/ended.js';
 import { hasCommit } from '../commits.js';
 import { fetchCommits } from '../fetch-commits.js';
@@ -22,6 +22,8 @@ export interface TidyBeadOptions {
   bead: EndedBead;
   /** Whether its refs are removed from the remote as well, not from this host's mirror alone. */
   remote: boolean;
+  /** What the names of our refs on the remote begin with; as usual when absent. */
+  refPrefix?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -42,16 +44,18 @@ export async function tidyBead({
   repo: given,
   bead,
   remote,
+  refPrefix,
   signal,
 }: TidyBeadOptions): Promise<BeadTidied | undefined> {
   const repo = checkedRepo(given);
+  const prefixes = prefixesOf(refPrefix);
   const mirror = mirrorPath(mirrors, repo);
   if (!(await exists(mirror))) return undefined;
   const place = { mirror };
-  const found = await refsOfBead(repo, bead, signal);
+  const found = await refsOfBead(repo, bead, prefixes, signal);
   await bringCommits(mirror, repo, found.all, signal);
   const on = { place, target: found.target, delivered: found.delivered, signal };
-  const there = await judgeRefs(bead, { ...on, refs: found.ours });
+  const there = await judgeRefs(bead, { ...on, refs: found.ours, prefixes });
   const gone = remote
     ? await deleteRefs(
         place,
@@ -70,10 +74,23 @@ export async function tidyBead({
   };
 }
 
+/** @returns what the names of our refs may begin with on a remote: a rig may have been set since. */
+export const prefixesOf = (...set: (string | undefined)[]): string[] => [
+  ...new Set([usualRefPrefix, ...set.filter((prefix) => prefix !== undefined)]),
+];
+
+/** @returns whether the bead's own branch is where it delivered. */
+export const isDelivered = (
+  refs: ReadonlyMap<string, string>,
+  { bead, attempt, sha }: Pick<EndedBead, 'bead' | 'attempt' | 'sha'>,
+  prefixes: readonly string[],
+): boolean => prefixes.some((prefix) => refs.get(refNames(prefix).branchRef(bead, attempt)) === sha);
+
 /** What the remote has of a bead, and where the branch stands that it landed on. */
 async function refsOfBead(
   repo: string,
   { bead, attempt, sha, target }: EndedBead,
+  prefixes: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<{
   ours: Map<string, string>;
@@ -86,16 +103,18 @@ async function refsOfBead(
     [
       'HEAD',
       ...(target === undefined ? [] : [`refs/heads/${target}`]),
-      `refs/heads/heartbead/${bead}/*`,
-      `refs/heartbead/${bead}/*`,
-      `refs/heartbead/merged/${bead}/*`,
+      ...prefixes.flatMap((prefix) => [
+        `refs/heads/${prefix}/${bead}/*`,
+        `refs/${prefix}/${bead}/*`,
+        `refs/${prefix}/merged/${bead}/*`,
+      ]),
     ],
     `looking for the refs of bead ${bead}`,
     signal,
   );
   const ours = new Map(
     [...refs].filter(([ref]) => {
-      const own = readOwnRef(ref);
+      const own = readOwnRef(ref, prefixes);
       return own !== undefined && (own.kind === 'merged' ? own.item : own.bead) === bead;
     }),
   );
@@ -105,7 +124,7 @@ async function refsOfBead(
   const landedOn = named === undefined ? head : `refs/heads/${target ?? ''}`;
   const stands = named ?? refs.get('HEAD');
   if (landedOn !== undefined && stands !== undefined) all.set(landedOn, stands);
-  return { ours, all, target: stands, delivered: ours.get(attemptRefs.branchRef(bead, attempt)) === sha };
+  return { ours, all, target: stands, delivered: isDelivered(ours, { bead, attempt, sha }, prefixes) };
 }
 
 /** Nothing is removed from a remote whose commits are not here: what is proven here, and kept, is the thing itself. */

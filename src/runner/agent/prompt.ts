@@ -1,4 +1,4 @@
-import { attemptRefs } from '../../contract/index.js';
+import { refNames } from '../../contract/index.js';
 import type { StartAgentInput } from '../../contract/index.js';
 
 const list = (lines: readonly string[]): string => lines.map((line) => `- ${line.replaceAll('\n', '\n  ')}`).join('\n');
@@ -25,7 +25,8 @@ export function buildPrompt(input: StartAgentInput, { mcp = false, resumed = fal
       '## How to work here',
       '',
       `You work on bead ${bead}, attempt ${attempt}, in a git worktree of your own; the branch is ` +
-        `${attemptRefs.branch(bead, attempt)}. Commit your work on it. Do not push: that is done for you. ` +
+        `${refNames(input.workspace?.refPrefix).branch(bead, attempt)}. Commit your work on it. ` +
+        'Do not push: that is done for you. ' +
         (input.workspace?.signoff === true ? 'Sign each commit off (`git commit --signoff`). ' : '') +
         'There is nobody to answer questions at a prompt.',
       '',

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { firstOf } from '../../domain/words.js';
-import { lastMoves } from '../../git/index.js';
+import { lastMoves, worktreeStatus } from '../../git/index.js';
 import type { HeavyFiles, StatusEntry } from '../../git/index.js';
 
 /** Named in a refusal; more would not help anybody. */
@@ -16,9 +16,45 @@ const movesSeen = 500;
 const litter =
   /(?:^|\/)(?:\.aider[^/]*|\.DS_Store|Thumbs\.db|desktop\.ini|[^/]+\.sw[op]|[^/]+\.py[co]|__pycache__|\.(?:pytest|mypy|ruff|hypothesis)(?:_cache)?|\.ipynb_checkpoints|node_modules|\.pnpm-store|\.claude\/settings\.local\.json)(?:\/|$)/;
 
-/** @returns what has to be committed or removed before work is done. */
-export const meantEntries = (entries: readonly StatusEntry[]): StatusEntry[] =>
-  entries.filter(({ kind, path }) => kind !== 'untracked' || !litter.test(path));
+/** A pattern of a rig (see `litterProblem`) as one that a path is held against. */
+const litterPattern = (pattern: string): RegExp => {
+  const text = pattern
+    .replace(/^\/|\/$/g, '')
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '[^/]*')
+    .replaceAll('?', '[^/]');
+  return new RegExp(`${pattern.slice(0, -1).includes('/') ? '^' : '(?:^|/)'}${text}(?:/|$)`);
+};
+
+/**
+ * @param more what else is litter in this rig.
+ * @returns what has to be committed or removed before work is done.
+ */
+export function meantEntries(entries: readonly StatusEntry[], more: readonly string[] = []): StatusEntry[] {
+  const patterns = [litter, ...more.map(litterPattern)];
+  return entries.filter(({ kind, path }) => kind !== 'untracked' || !patterns.some((one) => one.test(path)));
+}
+
+/**
+ * The verdict and the list that explains it are answers to one question. A folder of which git knows nothing may hold
+ * litter alone: only then each of its files is asked for.
+ * @throws GitError
+ */
+export async function meantStatus(
+  worktree: string,
+  more: readonly string[] = [],
+): Promise<{ head: string; meant: StatusEntry[] }> {
+  const { head, entries } = await worktreeStatus(worktree);
+  const meant = meantEntries(entries, more);
+  const folders = meant.filter(({ kind, path }) => kind === 'untracked' && path.endsWith('/'));
+  if (folders.length === 0) return { head, meant };
+  const all = await worktreeStatus(worktree, undefined, { untracked: 'all' });
+  // A folder with work in it is told by its name, not by that of each file.
+  const told = meantEntries(all.entries, more).map(
+    (entry) => folders.find(({ kind, path }) => kind === entry.kind && entry.path.startsWith(path)) ?? entry,
+  );
+  return { head: all.head, meant: [...new Map(told.map((entry) => [entry.path, entry])).values()] };
+}
 
 const named = (paths: readonly string[]): string => firstOf(paths, pathsNamed);
 

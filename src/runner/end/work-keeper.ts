@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { Mutex } from 'async-mutex';
-import { attemptRefs } from '../../contract/index.js';
+import { refNames } from '../../contract/index.js';
 import {
   commitsAhead,
   conflictMarkers,
@@ -16,7 +16,7 @@ import {
   worktreeStatus,
 } from '../../git/index.js';
 import type { Checkpoint, Saves, StartAgentInput } from '../../contract/index.js';
-import { heavyProblem, leftBehind, meantEntries, signoffProblem, uncommittedProblem } from './done-advice.js';
+import { heavyProblem, leftBehind, meantStatus, signoffProblem, uncommittedProblem } from './done-advice.js';
 import type { AttemptWork, WorkEvents } from './attempt-work.js';
 import { RequestRefused } from '../sockets/request-refused.js';
 import type { AttemptDir } from '../attempt/attempt-dir.js';
@@ -32,6 +32,10 @@ export interface WorkPlace {
   saves?: Saves | undefined;
   /** Whether every commit has to carry a `Signed-off-by`. */
   signoff?: boolean | undefined;
+  /** What the names of our refs on the remote begin with; as usual when absent. */
+  refPrefix?: string | undefined;
+  /** Untracked files that are no reason to refuse `done`, beside those that are known. */
+  litter?: string[] | undefined;
   /** Commits count when they are ahead of this one. */
   baseSha: string;
   /** The saved work of an earlier attempt that this one goes on from. */
@@ -48,6 +52,8 @@ export const workPlaceOf = (dir: AttemptDir, input: StartAgentInput, setup: Atte
   remote: input.repo,
   saves: input.workspace?.saves,
   signoff: input.workspace?.signoff,
+  refPrefix: input.workspace?.refPrefix,
+  litter: input.workspace?.litter,
   baseSha: setup.baseSha,
   rootSha: setup.rootSha ?? setup.baseSha,
   goesOnFrom: setup.goesOnFrom ?? input.checkpoint?.sha,
@@ -103,7 +109,8 @@ export class WorkKeeper implements AttemptWork {
       this.#next = undefined;
       try {
         const signal = AbortSignal.timeout(withinMs);
-        const { bead, attempt, worktree, remote, baseSha, goesOnFrom, saves, signoff } = this.place;
+        const { bead, attempt, worktree, remote, baseSha, goesOnFrom, saves, signoff, refPrefix } = this.place;
+        const { wip } = refNames(refPrefix);
         const hostOnly = saves?.policy === 'host';
         const { checkpoint, pushed, pushProblem, unsaved, trouble } = await saveWip({
           worktree,
@@ -114,7 +121,8 @@ export class WorkKeeper implements AttemptWork {
           push: !hostOnly,
           rules: saveRulesOf(saves),
           signoff,
-          known: this.checkpoint?.ref === attemptRefs.wip(bead, attempt) ? this.checkpoint.sha : undefined,
+          refPrefix,
+          known: this.checkpoint?.ref === wip(bead, attempt) ? this.checkpoint.sha : undefined,
           signal,
           since: goesOnFrom ?? baseSha,
         });
@@ -146,10 +154,10 @@ export class WorkKeeper implements AttemptWork {
    */
   done(summary: string | undefined): Promise<DoneAnswer> {
     return this.#turn.runExclusive(async () => {
-      const { bead, attempt, worktree, baseSha, rootSha, signoff } = this.place;
-      // The verdict and the list that explains it are answers to one question.
-      const { head, entries } = await worktreeStatus(worktree);
-      const uncommitted = uncommittedProblem(worktree, meantEntries(entries));
+      const { bead, attempt, worktree, baseSha, rootSha, signoff, refPrefix, litter } = this.place;
+      const branch = refNames(refPrefix).branch(bead, attempt);
+      const { head, meant } = await meantStatus(worktree, litter);
+      const uncommitted = uncommittedProblem(worktree, meant);
       if (uncommitted !== undefined) throw new RequestRefused(409, `${uncommitted}, then report done again`);
       if (head === '' || !(await descendsFrom(worktree, head, rootSha))) throw this.#unrelated(head);
       const said = summary === undefined ? {} : { summary };
@@ -160,7 +168,7 @@ export class WorkKeeper implements AttemptWork {
         return { outcome: 'no_changes', sha: head };
       }
       if (signoff === true) {
-        const unsigned = signoffProblem(await notSignedOff(worktree, { from: baseSha, to: head }));
+        const unsigned = signoffProblem(await notSignedOff(worktree, { from: baseSha, to: head, refPrefix }));
         if (unsigned !== undefined) throw new RequestRefused(409, `${unsigned}, then report done again`);
       }
       const marked = await conflictMarkers(worktree, baseSha, head);
@@ -171,9 +179,9 @@ export class WorkKeeper implements AttemptWork {
         );
       const heavy = heavyProblem(await heavyFiles(worktree, { from: baseSha, to: head }), baseSha);
       if (heavy !== undefined) this.#askOnce(`heavy ${head}`, heavy);
-      const problem = await this.#push({ branch: attemptRefs.branch(bead, attempt), sha: head, ...said });
+      const problem = await this.#push({ branch, sha: head, ...said });
       if (problem !== undefined) throw problem;
-      return { outcome: 'done', branch: attemptRefs.branch(bead, attempt), sha: head };
+      return { outcome: 'done', branch, sha: head };
     });
   }
 
@@ -199,10 +207,10 @@ export class WorkKeeper implements AttemptWork {
     sha,
     summary,
   }: Pick<KeptWork, 'branch' | 'sha' | 'summary'>): Promise<RequestRefused | undefined> {
-    const { bead, attempt, worktree, remote } = this.place;
+    const { bead, attempt, worktree, remote, refPrefix } = this.place;
     const said = summary === undefined ? {} : { summary };
     try {
-      await pushBranch({ worktree, remote, bead, attempt, sha, voucher: this.#voucher });
+      await pushBranch({ worktree, remote, bead, attempt, sha, voucher: this.#voucher, refPrefix });
     } catch (error) {
       this.#failed('push', error);
       const reason = error instanceof Error ? error.message : String(error);
@@ -254,8 +262,8 @@ export class WorkKeeper implements AttemptWork {
   }
 
   #unrelated(head: string): RequestRefused {
-    const { bead, attempt, rootSha } = this.place;
-    const branch = attemptRefs.branch(bead, attempt);
+    const { bead, attempt, rootSha, refPrefix } = this.place;
+    const branch = refNames(refPrefix).branch(bead, attempt);
     const what = head === '' ? 'the branch that is checked out has no commit' : `HEAD (${head.slice(0, 12)})`;
     const advice =
       head === ''

@@ -2,8 +2,8 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { conflictMarkers, createWorktree, heavyFiles, resolveBase, worktreeStatus } from '../../../src/git/index.js';
-import { heavyProblem, leftBehind, meantEntries, uncommittedProblem } from '../../../src/runner/end/done-advice.js';
+import { conflictMarkers, createWorktree, heavyFiles, resolveBase } from '../../../src/git/index.js';
+import { heavyProblem, leftBehind, meantStatus, uncommittedProblem } from '../../../src/runner/end/done-advice.js';
 import { WorkKeeper } from '../../../src/runner/end/work-keeper.js';
 import { commit, commitToOrigin, demandSignoff, git, mirrorOf, put, remoteSha, useLab } from '../git/lab.js';
 
@@ -16,8 +16,7 @@ beforeEach(async () => {
   await createWorktree({ mirror, path, branch: 'work', at: (await resolveBase(mirror)).sha });
   base = await commit(path, { 'list.txt': 'one\n' });
 });
-const problem = async (): Promise<string | undefined> =>
-  uncommittedProblem(path, meantEntries((await worktreeStatus(path)).entries));
+const problem = async (): Promise<string | undefined> => uncommittedProblem(path, (await meantStatus(path)).meant);
 const left = async (): ReturnType<typeof leftBehind> =>
   leftBehind(path, { head: await git(path, 'rev-parse', 'HEAD'), baseSha: base });
 
@@ -37,6 +36,25 @@ describe('what keeps work from being done', () => {
     expect(await problem()).toBe(
       'there is uncommitted work: list.txt, with space.txt; commit what belongs to the task, remove or ignore the rest',
     );
+  });
+
+  it('is not what the rig calls litter, wherever it lies or from the top of the tree, as its pattern says', async () => {
+    const litter = ['*.log', 'tmp/cache', 'out?', '.tool+x/'];
+    const meant = async (): Promise<string[]> => (await meantStatus(path, litter)).meant.map((entry) => entry.path);
+    await put(path, {
+      'src/a.log': 'x',
+      'b.log/part': 'x',
+      'tmp/cache/deep/c': 'x',
+      'out1/c': 'x',
+      'src/.tool+x/c': 'x',
+    });
+    expect(await meant()).toEqual([]);
+    await put(path, { 'src/tmp/cache/c': 'x', 'tmp/other': 'x', 'a.logs': 'x', out: 'x', '.toolx/c': 'x' });
+    expect(await meant()).toEqual(['.toolx/', 'a.logs', 'out', 'src/', 'tmp/']);
+    // What git tracks is work, whatever its name.
+    await commit(path, { 'kept.log': 'x' });
+    await put(path, { 'kept.log': 'y' });
+    expect(await meant()).toEqual(['kept.log']);
   });
 
   it('is a merge that was not finished, with its conflicts', async () => {
