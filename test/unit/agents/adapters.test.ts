@@ -83,6 +83,15 @@ describe('the environment of an agent', () => {
       HEARTBEAD_BEAD: 'b',
     });
   });
+  test('has the way to the network that its host has, and nothing else of it', () => {
+    const ways = {
+      https_proxy: 'http://p:1',
+      HTTPS_PROXY: 'http://p:2',
+      no_proxy: 'localhost',
+      NODE_EXTRA_CA_CERTS: '/c',
+    };
+    expect(agentEnvironmentFrom({ ...ways, PROXY_PASSWORD: 'x' }, [], {})).toEqual(ways);
+  });
   test('holds no way to the server even when it is named', () => {
     expect(agentEnvironmentFrom(host, ['TEMPORAL_API_KEY'], {})).not.toHaveProperty('TEMPORAL_API_KEY');
     expect(environmentProblem(['MY_KEY'])).toBeUndefined();

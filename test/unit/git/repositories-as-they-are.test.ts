@@ -46,6 +46,33 @@ async function commitBytes(name: string, bytes: string): Promise<void> {
   await run(['update-ref', 'refs/heads/main', await run(['commit-tree', tree, '-p', 'main', '-m', 'bytes'])]);
 }
 
+it('a default branch without a commit is told with the branches that there are, and one of them can be named', async () => {
+  await git(lab.origin, 'symbolic-ref', 'HEAD', 'refs/heads/trunk');
+  await git(lab.seed, 'push', '--quiet', 'origin', 'HEAD:refs/heads/release');
+  const mirror = await mirrorOf(lab);
+  await expect(resolveBase(mirror)).rejects.toThrow(
+    'does not say which branch is its default one: name the base of the bead (there are main, release)',
+  );
+  const { branch: named, sha: base } = await resolveBase(mirror, 'release');
+  expect(named).toBe('release');
+  await createWorktree({ mirror, path, branch, at: base });
+  const sha = await commit(path, { work: 'x' });
+  await pushBranch({ worktree: path, remote: lab.origin, bead: 'a', attempt: '1-abcd' });
+  const evidence = { root: lab.root, repo: lab.origin, base: 'release', branch, sha };
+  expect(await verifyRemote(evidence)).toMatchObject({ verdict: 'verified', sha });
+  // Its first commit comes later: from then on it is the base.
+  await commitToOrigin(lab, 'trunk', { first: 'x' });
+  expect(await resolveBase(await mirrorOf(lab))).toMatchObject({ branch: 'trunk' });
+});
+
+it('a repository without any commit is told so', async () => {
+  const empty = join(lab.dir, 'empty.git');
+  await git(lab.dir, 'init', '--quiet', '--bare', empty);
+  await expect(resolveBase(await mirrorOf(lab, empty))).rejects.toThrow(
+    'the repository has no branch with a commit yet: push a first commit to it',
+  );
+});
+
 describe('line ends that nobody has normalized', () => {
   beforeEach(async () => {
     await commitToOrigin(lab, 'main', { '.gitattributes': '* text\n' });

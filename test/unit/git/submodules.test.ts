@@ -138,6 +138,17 @@ describe('a submodule is refused, and the tree is not made,', () => {
     await expect(stat(marker())).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
+  it('that leads back to the repository around it by way of another one: the whole circle is named', async () => {
+    const begin = await git(lab.seed, 'rev-parse', 'HEAD');
+    await another('middle');
+    const middle = await declare(section('back', 'back', lab.origin), { back: begin }, join(lab.dir, 'middle work'));
+    await declare(section('middle', 'middle', '../middle.git'), { middle });
+    expect(await failure(make())).toContain(
+      `the submodule "back" is the repository that it is in (${lab.origin} → ${join(lab.dir, 'middle.git')} → ` +
+        `${lab.origin}): take it out`,
+    );
+  });
+
   it('with a command in the place of a way to update: it is not run, and the submodule is filled', async () => {
     const sub = await another('sub');
     await declare(section('sub', 'sub', '../sub.git', `\tupdate = !touch ${marker()}\n`), { sub });

@@ -12,7 +12,7 @@ import {
   freezeProcesses,
   thawProcesses,
 } from '../../../src/runner/processes/end-processes.js';
-import { processAlive, processStartTime, processTable } from '../../../src/runner/processes/process.js';
+import { environmentOf, processAlive, processStartTime, processTable } from '../../../src/runner/processes/process.js';
 import { nearnessOf, ownPlace, ownProcess } from '../../../src/runner/processes/process-place.js';
 import { stateOf } from '../../runner/support/processes.js';
 import { until } from '../../support/until.js';
@@ -73,6 +73,26 @@ describe('a process', () => {
 });
 
 describe('all processes of an attempt', () => {
+  // As docs/agents.md says it.
+  test("a daemon that was started in nobody's name is neither frozen nor ended with the attempt, and one in its name is", async () => {
+    const attempt = mark();
+    const daemon = mark();
+    const child = await start(
+      attempt,
+      `env -u HEARTBEAD_ATTEMPT DAEMON=${daemon} setsid -f sleep 600; setsid -f sleep 600; echo up; exec sleep 600`,
+    );
+    const free = (): number | undefined =>
+      processTable().find(({ pid }) => environmentOf(pid, 'DAEMON') === daemon && leaderOf(pid) === pid)?.pid;
+    const pid = await until('the daemon', free);
+    onTestFinished(() => void process.kill(pid, 'SIGKILL'));
+    await until('the other one', () => findProcesses({ attempt, group: group(child) }).length === 2);
+    expect(freezeProcesses({ attempt, group: group(child) })).toBe(2);
+    expect(stateOf(pid)).toBe('S');
+    thawProcesses({ attempt, group: group(child) });
+    await endProcesses({ attempt, group: group(child), graceMs: 10_000 });
+    expect(processAlive(pid)).toBe(true);
+  });
+
   test('are ended: the group, what left it with the mark, and children that cleaned their environment', async () => {
     const attempt = mark();
     const other = await start(mark(), 'echo up; exec sleep 600');
