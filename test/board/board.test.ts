@@ -379,10 +379,14 @@ describe('a town that is looked at', () => {
     const shows = async (path: string, words: string): Promise<void> => {
       await tab.locator('main').getByText(words).first().waitFor();
       await soon(place).toBe(path);
+      if (path === line) expect(await tab.locator('.diff [aria-current=location]').innerText()).toContain('HELLO');
     };
+    const last = (await town.beads.view(bead)).attempts.at(-1)?.id ?? '?';
+    const line = `/bead/${bead}?tab=diff&attempt=${last}&line=greeting.txt%3A2`;
     const visits: [path: string, words: string, go: () => Promise<unknown>][] = [
       [`/bead/${bead}?tab=diff`, 'HELLO', () => tab.goto(`${at(`/bead/${bead}?tab=diff`)}#token=${board.token}`)],
       [`/bead/${bead}?tab=story`, 'merged into main', () => tab.getByRole('tab', { name: 'Story' }).click()],
+      [line, 'HELLO', () => tab.goto(at(line))],
       ['/charts', 'The last day', () => tab.getByRole('link', { name: 'Charts' }).click()],
       ['/charts?days=7', 'The last week', () => tab.getByRole('link', { name: 'Week' }).click()],
       ['/', 'Landed today', () => tab.getByRole('link', { name: 'Fleet' }).click()],

@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { addressWithToken } from '../../src/board/serve.js';
 import type { ServedBoard } from '../../src/board/serve.js';
-import type { About, Card, ChartsAnswer } from '../../src/board/api-types.js';
+import type { About, BeadPage, Card, ChartsAnswer, DiffAnswer, DiffLine } from '../../src/board/api-types.js';
 import { BoardTown } from './support/board-town.js';
 import {
   TestBrowser,
@@ -159,6 +159,102 @@ describe('the front', () => {
     expect(await time.getAttribute('datetime')).toBe(new Date(front.cards[6]?.closedAt ?? 0).toISOString());
     await tab.context().close();
   });
+});
+
+test('the address of one line of a diff marks it and brings it onto the screen, whatever comes live', async () => {
+  const bead = 'long-work';
+  const attempt = '1-aaaaaaaa';
+  const lines = (count: number): DiffLine[] =>
+    Array.from({ length: count }, (_, at) => ({ kind: '+', text: `line ${at + 1}`, new: at + 1 }));
+  const diffOf = (count: number): DiffAnswer => {
+    const file = { change: 'added', added: count, removed: 0, binary: false } as const;
+    return {
+      attempt,
+      source: 'branch',
+      base: 'a'.repeat(40),
+      head: 'b'.repeat(40),
+      // The longer one is folded at first.
+      files: [
+        { ...file, path: 'first.ts', hunks: [{ head: '', lines: lines(60) }] },
+        { ...file, path: 'src/far away: long.ts', hunks: [{ head: '', lines: lines(count) }] },
+      ],
+      moreFiles: 0,
+      added: count,
+      removed: 0,
+    };
+  };
+  const page = (sha: string): BeadPage => ({
+    now: Date.now(),
+    bead,
+    title: 'Long work',
+    status: 'in_review',
+    verdict: 'in review',
+    why: [],
+    details: [],
+    notes: [],
+    problems: [],
+    refusals: {},
+    state: {
+      sha,
+      attempts: [],
+      messages: [],
+      notes: [],
+      createdAt: 1,
+      agent: 'none',
+      priority: 1,
+    } as unknown as NonNullable<BeadPage['state']>,
+    costUsd: 0,
+  });
+  const tab = await browser.tab({}, scriptedEvents);
+  let count = 600;
+  await tab.route('**/api/v1/beads/*/diff?*', (route) => route.fulfill({ json: diffOf(count) }));
+  await tab.goto(addressWithToken(board));
+  const path = (name: string): string =>
+    `/bead/${bead}?${new URLSearchParams({ tab: 'diff', attempt, line: name }).toString()}`;
+  const marked = tab.locator('.diff [aria-current=location]');
+  const onScreen = async (): Promise<boolean> => {
+    const box = await marked.boundingBox();
+    return box !== null && box.y >= 0 && box.y + box.height <= desk.height;
+  };
+  const scrolled = (): Promise<unknown> => tab.evaluate('Math.round(scrollY)');
+  const open = async (name: string): Promise<void> => {
+    await tab.goto(new URL(path(name), board.url).href);
+    await tell(tab, 'bead', page('one'));
+  };
+  await open('src/far away: long.ts:500');
+  await soon(() => marked.innerText()).toContain('line 500');
+  await soon(onScreen).toBe(true);
+  expect(await scrolled()).toBeGreaterThan(5_000);
+  expect(await axeFindings(tab)).toEqual([]);
+
+  // Who has read on stays there when the diff is told anew; the mark stays too.
+  await tab.evaluate('scrollTo(0, 100)');
+  count = 601;
+  await tell(tab, 'bead', page('two'));
+  await tab.locator('.diff .code td', { hasText: /^.?line 601$/ }).waitFor();
+  await soon(() => marked.innerText()).toContain('line 500');
+  expect(await scrolled()).toBe(100);
+
+  // The number of a line is its link: what can be seen stays where it is.
+  await tab
+    .locator('.diff .file', { hasText: 'first.ts' })
+    .getByRole('link', { name: 'link to line 4', exact: true })
+    .click();
+  await soon(() => marked.innerText()).toMatch(/line 4$/);
+  expect(await scrolled()).toBe(100);
+  expect(new URL(tab.url()).searchParams.get('line')).toBe('first.ts:4');
+  await tab.goBack();
+  await soon(() => marked.innerText()).toContain('line 500');
+  await soon(onScreen).toBe(true);
+  await tab.reload();
+  await tell(tab, 'bead', page('two'));
+  await soon(() => marked.innerText()).toContain('line 500');
+  await soon(onScreen).toBe(true);
+
+  await open('first.ts:61');
+  await tab.getByText('is not in this diff').waitFor();
+  expect(await marked.count()).toBe(0);
+  await tab.context().close();
 });
 
 test('charts show the sums that the board tells, for a day and for a week by their own addresses', async () => {

@@ -1,6 +1,6 @@
 import type { Question } from './ui.js';
 
-/** What a key or button does to a bead; the letters are those of `heartbead top`. */
+/** What a key or button does to a bead. */
 export function beadActions(
   bead: string,
   title: string,

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { byLetter } from '../../operator/bead-keys.js';
 import type { BeadPage as Bead, LogLines } from '../api-types.js';
 import { BeadHead } from './bead-head.js';
 import { beadActions } from './bead-keys.js';
@@ -29,7 +30,8 @@ export function BeadView({ bead, search }: { bead: string; search: string }): JS
   const [page, setPage] = useState<Bead>();
   const [log, setLog] = useState<LogLines>();
   const tab = tabOf(search);
-  const attempt = new URLSearchParams(search).get('attempt') ?? '';
+  const query = new URLSearchParams(search);
+  const attempt = query.get('attempt') ?? '';
   const shell = useShell();
   const act = useAct();
   const heading = useRef<HTMLHeadingElement>(null);
@@ -46,13 +48,15 @@ export function BeadView({ bead, search }: { bead: string; search: string }): JS
   const actions = beadActions(bead, page?.title ?? bead, act, shell.ask);
   useKeys({
     ...Object.fromEntries(tabs.map(({ id, key }) => [key, () => show(id)])),
-    l: () => show('log'),
+    ...byLetter({
+      show: () => show('story'),
+      logs: () => show('log'),
+      nudge: () => void actions.nudge(),
+      pause: () => void (page?.state?.paused === true ? actions.resume() : actions.pause()),
+      retry: () => void actions.retry(),
+      cancel: () => void actions.cancel(),
+    }),
     d: () => show('diff'),
-    s: () => show('story'),
-    n: () => void actions.nudge(),
-    p: () => void (page?.state?.paused === true ? actions.resume() : actions.pause()),
-    r: () => void actions.retry(),
-    c: () => void actions.cancel(),
     a: () => page?.refusals.approve === undefined && void actions.approve(),
     Escape: () => shell.go('/'),
   });
@@ -69,7 +73,7 @@ export function BeadView({ bead, search }: { bead: string; search: string }): JS
       <TabList page={page} tab={tab} attempt={attempt} attempts={attempts} show={show} />
       <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab}`} class="panel">
         {tab === 'story' && <StoryTab page={page} />}
-        {tab === 'diff' && <DiffTab page={page} attempt={attempt} />}
+        {tab === 'diff' && <DiffTab page={page} attempt={attempt} marked={query.get('line') ?? undefined} />}
         {tab === 'log' && <LogTab log={log} page={page} />}
         {tab === 'checks' && <ChecksTab page={page} />}
         {tab === 'messages' && <MessagesTab page={page} />}

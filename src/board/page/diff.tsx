@@ -3,11 +3,15 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { BeadPage, DiffAnswer, DiffFile, DiffHunk, DiffLine } from '../api-types.js';
 import type { LineComment } from '../line-comments.js';
 import { Refusal, get } from './api.js';
+import { lineName, linePath, showsLine } from './line-name.js';
 import { attemptNumber, plural, searchOf, visible } from './text.js';
-import { Button, Empty, Trouble, Words, useAct } from './ui.js';
+import { Button, Empty, Link, Trouble, Words, useAct } from './ui.js';
 
 /** A longer file is folded at first. */
 const foldedAbove = 400;
+
+/** The heads of page and file cover so much of what scrolls below them. */
+const roomAbove = 90;
 
 const sources = {
   branch: 'the pushed branch against its base',
@@ -20,10 +24,17 @@ const sources = {
 const beginsFile = ({ lines: [first] }: DiffHunk): boolean => (first?.new ?? first?.old) === 1;
 
 type Draft = LineComment & { key: string };
-const keyOf = (path: string, { kind, old, new: after }: DiffLine): string =>
-  `${path}\n${kind === '-' ? `-${old ?? 0}` : `+${after ?? 0}`}`;
 
-export function DiffTab({ page, attempt }: { page: BeadPage; attempt: string }): JSX.Element {
+/** @param props `marked` is the name of the line that the address points to */
+export function DiffTab({
+  page,
+  attempt,
+  marked,
+}: {
+  page: BeadPage;
+  attempt: string;
+  marked: string | undefined;
+}): JSX.Element {
   const [diff, setDiff] = useState<DiffAnswer>();
   const [refusal, setRefusal] = useState<Refusal>();
   const [asked, setAsked] = useState(0);
@@ -31,6 +42,7 @@ export function DiffTab({ page, attempt }: { page: BeadPage; attempt: string }):
   const [drafts, setDrafts] = useDrafts(page.bead);
   const [open, setOpen] = useState<string>();
   const act = useAct();
+  const reach = useReached(marked);
   const { state } = page;
   // A push, a new save or a new attempt is something new to see; a working tree changes without a word.
   const key =
@@ -93,6 +105,11 @@ export function DiffTab({ page, attempt }: { page: BeadPage; attempt: string }):
           <Words text={diff.note} />
         </p>
       )}
+      {marked !== undefined && !diff.files.some((file) => showsLine(file, marked)) && (
+        <p class="warn">
+          the line <Words text={marked} /> that the address points to is not in this diff
+        </p>
+      )}
       {diff.files.length === 0 && <Empty>nothing differs from the base</Empty>}
       {diff.files.map((file) => (
         <FileView
@@ -101,6 +118,9 @@ export function DiffTab({ page, attempt }: { page: BeadPage; attempt: string }):
           drafts={drafts}
           open={open}
           mayComment={mayComment}
+          marked={marked}
+          reach={reach}
+          addressOf={(name) => linePath(page.bead, diff.attempt, name)}
           onOpen={setOpen}
           onSave={(draft) => {
             setDrafts([...drafts.filter((other) => other.key !== draft.key), ...(draft.text === '' ? [] : [draft])]);
@@ -148,6 +168,26 @@ function useDrafts(bead: string): [Draft[], (drafts: Draft[]) => void] {
   ];
 }
 
+/**
+ * @returns brings the marked line onto the screen, once: whoever reads on is not taken back when the diff is told anew,
+ * and a line that can be seen stays where it is.
+ */
+function useReached(marked: string | undefined): (line: HTMLElement) => void {
+  const reached = useRef<string | undefined>(undefined);
+  if (marked === undefined) reached.current = undefined;
+  return (line) => {
+    if (reached.current === marked) return;
+    reached.current = marked;
+    const { top, bottom } = line.getBoundingClientRect();
+    if (top < roomAbove || bottom > innerHeight) line.scrollIntoView({ block: 'center' });
+  };
+}
+
+interface Marking {
+  marked: string | undefined;
+  reach: (line: HTMLElement) => void;
+  addressOf: (name: string) => string;
+}
 interface Commenting {
   drafts: Draft[];
   open: string | undefined;
@@ -156,9 +196,13 @@ interface Commenting {
   onSave: (draft: Draft) => void;
 }
 
-function FileView({ file, ...commenting }: { file: DiffFile } & Commenting): JSX.Element {
+function FileView({ file, ...more }: { file: DiffFile } & Commenting & Marking): JSX.Element {
   const lines = file.hunks?.reduce((sum, hunk) => sum + hunk.lines.length, 0) ?? 0;
   const [unfolded, setUnfolded] = useState(lines <= foldedAbove);
+  const holdsMarked = more.marked !== undefined && showsLine(file, more.marked);
+  useEffect(() => {
+    if (holdsMarked) setUnfolded(true);
+  }, [holdsMarked, more.marked]);
   return (
     <details class="file" open={unfolded} onToggle={(event) => setUnfolded(event.currentTarget.open)}>
       <summary>
@@ -195,7 +239,7 @@ function FileView({ file, ...commenting }: { file: DiffFile } & Commenting): JSX
                 </tr>
               ),
               ...hunk.lines.map((line) => (
-                <LineView key={keyOf(file.path, line)} file={file} line={line} {...commenting} />
+                <LineView key={lineName(file.path, line)} file={file} line={line} {...more} />
               )),
             ])}
           </tbody>
@@ -211,15 +255,36 @@ function LineView({
   drafts,
   open,
   mayComment,
+  marked,
+  reach,
+  addressOf,
   onOpen,
   onSave,
-}: { file: DiffFile; line: DiffLine } & Commenting): JSX.Element {
-  const key = keyOf(file.path, line);
+}: { file: DiffFile; line: DiffLine } & Commenting & Marking): JSX.Element {
+  const key = lineName(file.path, line);
+  const row = useRef<HTMLTableRowElement>(null);
+  const isMarked = key === marked;
+  useEffect(() => {
+    if (isMarked && row.current !== null) reach(row.current);
+  }, [isMarked]);
   const draft = drafts.find((one) => one.key === key);
   const number = line.kind === '-' ? line.old : line.new;
   const rows = [
-    <tr key="line" class={line.kind === '+' ? 'added' : line.kind === '-' ? 'removed' : ''}>
-      <td class="number">{line.old}</td>
+    <tr
+      key="line"
+      ref={row}
+      class={`${line.kind === '+' ? 'added' : line.kind === '-' ? 'removed' : ''} ${isMarked ? 'marked' : ''}`}
+      aria-current={isMarked ? 'location' : undefined}
+    >
+      <td class="number">
+        <Link
+          to={addressOf(key)}
+          title="the address of this line"
+          aria-label={`link to ${line.kind === '-' ? 'old ' : ''}line ${number ?? 0}`}
+        >
+          {line.old ?? '·'}
+        </Link>
+      </td>
       <td class="number">
         {mayComment ? (
           <button

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
+import { byLetter, downKey, upKey } from '../../operator/bead-keys.js';
 import type { Card } from '../api-types.js';
 import { beadActions } from './bead-keys.js';
 import { CardView, moveFocus, useKeptFocus, useOnScreen } from './cards.js';
@@ -51,19 +52,21 @@ export function FrontPage(): JSX.Element {
     void run(card, beadActions(card.bead, card.title, act, shell.ask));
   };
   useKeys({
-    j: step(1, 0),
-    k: step(-1, 0),
+    [downKey]: step(1, 0),
+    [upKey]: step(-1, 0),
     ArrowDown: step(1, 0),
     ArrowUp: step(-1, 0),
     ArrowRight: step(0, 1),
     ArrowLeft: step(0, -1),
-    s: onCard(({ bead }) => shell.go(`/bead/${bead}`)),
-    l: onCard(({ bead }) => shell.go(`/bead/${bead}?tab=log`)),
+    ...byLetter({
+      show: onCard(({ bead }) => shell.go(`/bead/${bead}`)),
+      logs: onCard(({ bead }) => shell.go(`/bead/${bead}?tab=log`)),
+      nudge: onCard((_, { nudge }) => nudge()),
+      pause: onCard(({ agent }, { pause, resume }) => (agent === 'paused' ? resume() : pause())),
+      retry: onCard((_, { retry }) => retry()),
+      cancel: onCard((_, { cancel }) => cancel()),
+    }),
     d: onCard(({ bead }) => shell.go(`/bead/${bead}?tab=diff`)),
-    n: onCard((_, { nudge }) => nudge()),
-    p: onCard(({ agent }, { pause, resume }) => (agent === 'paused' ? resume() : pause())),
-    r: onCard((_, { retry }) => retry()),
-    c: onCard((_, { cancel }) => cancel()),
     '/': () => search.current?.focus(),
   });
 

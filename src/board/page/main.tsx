@@ -1,6 +1,7 @@
 import type { JSX } from 'preact';
 import { render } from 'preact';
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
+import { helpKeys } from '../../operator/bead-keys.js';
 import type { About } from '../api-types.js';
 import { Refusal, get, signIn } from './api.js';
 import { BeadView } from './bead.js';
@@ -8,6 +9,7 @@ import { ChartsPage } from './charts.js';
 import { ConvoyPage } from './convoy.js';
 import { SlingPage } from './forms.js';
 import { FrontPage } from './front.js';
+import { keys } from './keys.js';
 import { RigPage } from './rig.js';
 import './style.css';
 import { Ask, Empty, Link, ShellContext, Trouble, Words, useKeys } from './ui.js';
@@ -79,8 +81,7 @@ function App(): JSX.Element {
     [about],
   );
   useKeys({
-    '?': () => setHelp(true),
-    h: () => setHelp(true),
+    ...Object.fromEntries(helpKeys.map((key) => [key, () => setHelp(true)])),
     f: () => shell.go('/'),
     g: () => shell.go('/charts'),
     '+': () => shell.go('/sling'),
@@ -182,23 +183,6 @@ const Unknown = (): JSX.Element => (
     </p>
   </section>
 );
-
-const keys: [string, string][] = [
-  ['j k, arrows', 'down and up, to the next column'],
-  ['Enter, s', 'show the bead'],
-  ['l', 'its log'],
-  ['d', 'its diff'],
-  ['n', 'nudge its agent'],
-  ['p', 'pause it, or resume it'],
-  ['r', 'retry it'],
-  ['a', 'approve it (on its page)'],
-  ['c', 'cancel it (asks first)'],
-  ['1 to 6', 'the parts of a bead’s page'],
-  ['/', 'filter the cards'],
-  ['f g +', 'fleet, charts, sling'],
-  ['Escape', 'back to the fleet'],
-  ['? h', 'these keys'],
-];
 
 function Keys({ close }: { close: () => void }): JSX.Element {
   const open = useCallback((dialog: HTMLDialogElement | null) => {

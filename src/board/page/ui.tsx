@@ -82,6 +82,7 @@ export function Link({
   class?: string;
   title?: string | undefined;
   'aria-current'?: 'page' | undefined;
+  'aria-label'?: string;
   'data-bead'?: string;
 }): JSX.Element {
   const { go } = useShell();

@@ -6,6 +6,7 @@ import { inForce } from '../../domain/rig/stops.js';
 import type { BeadFact, TownFacts } from '../../domain/telling/town-facts.js';
 import { minutes } from '../../domain/words.js';
 import { oneLine, timeOfDay } from '../render/format.js';
+import { beadKeys, downKey, helpKeys, upKey } from '../../operator/bead-keys.js';
 import { doing } from '../../operator/doing.js';
 import { selectedOf, tabs } from './state.js';
 import type { Page, TopData, TopState } from './state.js';
@@ -133,21 +134,23 @@ function footer(state: TopState): Line {
     ];
   if (state.said !== undefined) return [{ text: oneLine(state.said, 300), color: 'yellow' }];
   if (state.page !== undefined) return dim('up/down scroll  q back');
-  return dim('s show  l logs  n nudge  p pause  r retry  c cancel  Tab lists  ? help  q quit');
+  const acts = Object.values(beadKeys).map(({ key, name }) => `${key} ${name}`);
+  return dim([...acts, 'Tab lists', `${helpKeys[0]} help`, 'q quit'].join('  '));
 }
 
 function helpLines(): Line[] {
-  return [
-    'up, down, j, k    choose a bead',
-    'Tab, 1 to 4       beads, problems, hosts, queue',
-    's, Enter          show: why it is where it is, and what comes next',
-    'l                 the end of the log of its agent, when that runs on this host',
-    'n                 nudge: a message to its agent',
-    'p                 pause, or resume',
-    'r                 retry: start a blocked bead again, or end its back-off',
-    'c                 cancel; asks first',
-    'q, Ctrl-C         quit; nothing else ends',
-  ].map(plain);
+  const { logs } = beadKeys;
+  const lines: (readonly [keys: string, what: string])[] = [
+    [`up, down, ${downKey}, ${upKey}`, 'choose a bead'],
+    ['Tab, 1 to 4', 'beads, problems, hosts, queue'],
+    ['Enter', 'show the bead'],
+    ...Object.values(beadKeys).map(
+      ({ key, what }) => [key, key === logs.key ? `${what}, when that runs on this host` : what] as const,
+    ),
+    [helpKeys.join(', '), 'these keys'],
+    ['q, Ctrl-C', 'quit; nothing else ends'],
+  ];
+  return lines.map(([keys, what]) => plain(`${keys.padEnd(17)} ${what}`));
 }
 
 function bodyLines(state: TopState, data: TopData, room: number, width: number): Line[] {

@@ -3,6 +3,7 @@ import type { BeadSummary } from '../../client/list.js';
 import { isFinal } from '../../contract/index.js';
 import type { Problem } from '../../domain/telling/problems.js';
 import type { BeadFact, TownFacts } from '../../domain/telling/town-facts.js';
+import { beadKeyAct, beadKeys, downKey, helpKeys, upKey } from '../../operator/bead-keys.js';
 
 export const tabs = ['beads', 'problems', 'hosts', 'queue'] as const;
 export type Tab = (typeof tabs)[number];
@@ -65,15 +66,15 @@ export function press(state: TopState, key: Key, data: TopData | undefined): { s
   const { said: _, ...quiet } = state;
   if (state.help) return { state: { ...quiet, help: false } };
   if (key.text === 'q') return { state: quiet, command: { do: 'quit' } };
-  if (key.text === '?' || key.text === 'h') return { state: { ...quiet, help: true } };
+  if (helpKeys.some((help) => help === key.text)) return { state: { ...quiet, help: true } };
   if (key.name === 'tab' || key.name === 'right') return { state: { ...quiet, tab: turned(state.tab, 1) } };
   if (key.name === 'left') return { state: { ...quiet, tab: turned(state.tab, -1) } };
   const number = tabs[Number(key.text) - 1];
   if (key.text !== '' && number !== undefined) return { state: { ...quiet, tab: number } };
   const step =
-    key.name === 'down' || key.text === 'j'
+    key.name === 'down' || key.text === downKey
       ? 1
-      : key.name === 'up' || key.text === 'k'
+      : key.name === 'up' || key.text === upKey
         ? -1
         : key.name === 'pageDown'
           ? 10
@@ -94,19 +95,24 @@ function moved(state: TopState, by: number, data: TopData | undefined): TopState
 }
 
 function onBead(state: TopState, key: Key, fact: BeadFact | undefined): { state: TopState; command?: TopCommand } {
-  const letter = key.name === 'return' ? 's' : key.text;
-  if (!['s', 'l', 'n', 'p', 'c', 'r'].includes(letter)) return { state };
+  const act = beadKeyAct(key.name === 'return' ? beadKeys.show.key : key.text);
+  if (act === undefined) return { state };
   if (fact === undefined) return { state: { ...state, said: 'there is no bead' } };
   const { bead, view } = fact;
   const chosen = { ...state, selected: bead };
-  if (letter === 's') return { state: chosen, command: { do: 'show', bead } };
-  if (letter === 'l') return { state: chosen, command: { do: 'logs', bead } };
+  if (act === 'show' || act === 'logs') return { state: chosen, command: { do: act, bead } };
   if (view !== undefined && isFinal(view.status))
     return { state: { ...chosen, said: `${bead} has ended (${view.status})` } };
-  if (letter === 'n') return { state: { ...chosen, nudge: { bead, text: '' } } };
-  if (letter === 'c') return { state: { ...chosen, confirm: { bead } } };
-  if (letter === 'r') return { state: chosen, command: { do: 'retry', bead } };
-  return { state: chosen, command: { do: view?.paused === true ? 'resume' : 'pause', bead } };
+  switch (act) {
+    case 'nudge':
+      return { state: { ...chosen, nudge: { bead, text: '' } } };
+    case 'cancel':
+      return { state: { ...chosen, confirm: { bead } } };
+    case 'retry':
+      return { state: chosen, command: { do: 'retry', bead } };
+    case 'pause':
+      return { state: chosen, command: { do: view?.paused === true ? 'resume' : 'pause', bead } };
+  }
 }
 
 function typing(
@@ -158,9 +164,9 @@ function confirming(state: TopState, bead: string, key: Key): { state: TopState;
 
 function reading(state: TopState, page: Page, key: Key): { state: TopState } {
   const step =
-    key.name === 'down' || key.text === 'j'
+    key.name === 'down' || key.text === downKey
       ? 1
-      : key.name === 'up' || key.text === 'k'
+      : key.name === 'up' || key.text === upKey
         ? -1
         : key.name === 'pageDown' || key.text === ' '
           ? 15
