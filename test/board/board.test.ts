@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { billedTokens } from '../../src/contract/index.js';
+import type { Usage } from '../../src/contract/index.js';
 import { addressWithToken } from '../../src/board/serve.js';
 import type { ServedBoard } from '../../src/board/serve.js';
-import type { StoryAnswer } from '../../src/board/api-types.js';
+import type { ChartsAnswer, StoryAnswer } from '../../src/board/api-types.js';
 import { BoardTown, commit } from './support/board-town.js';
 import {
   TestBrowser,
@@ -311,6 +313,42 @@ describe('a town that is looked at', () => {
     await far.close();
   });
 
+  test('the sums of the charts are those that Temporal and the command line tell of the same beads', async () => {
+    const [runs, costs, answer] = await Promise.all([
+      town.beadRuns(),
+      town.cli.json<{ rigs: { name: string; beads: number; usage: Usage }[] }>(['costs']),
+      fetch(at('/api/v1/charts?days=7'), { headers: { authorization: `Bearer ${board.token}` } }),
+    ]);
+    const charts = (await answer.json()) as ChartsAnswer;
+    expect([charts.asked, charts.beads]).toEqual([runs.length, runs.length]);
+    const sum = (parts: readonly number[]): number => parts.reduce((total, part) => total + part, 0);
+    expect(sum(charts.landed)).toBe(runs.filter(({ status }) => status === 'closed').length);
+    expect(sum(charts.landed)).toBeGreaterThan(3);
+    expect(
+      charts.costs
+        .filter(({ rig }) => rig !== 'without a rig')
+        .map(({ rig, beads }) => [rig, beads])
+        .sort(),
+    ).toEqual(costs.rigs.map(({ name, beads }) => [name, beads]).sort());
+    for (const { name, usage } of costs.rigs)
+      expect(charts.costs).toContainEqual(
+        expect.objectContaining({ rig: name, costUsd: usage.costUsd, tokens: billedTokens(usage) }),
+      );
+    // Each moment of a bead's life is in one part, and an agent at work is one part of them.
+    const views = await Promise.all(runs.map(({ bead }) => town.beads.view(bead)));
+    const lived = sum(views.map(({ createdAt }, index) => (runs[index]?.closedAt ?? charts.to) - createdAt));
+    expect(Math.abs(sum(Object.values(charts.shares)) - lived)).toBeLessThan(10 * runs.length);
+    const worked = sum(
+      views.flatMap(({ attempts }) =>
+        attempts.map(({ spawnedAt, endedAt }) =>
+          spawnedAt === undefined || endedAt === undefined ? 0 : endedAt - spawnedAt,
+        ),
+      ),
+    );
+    expect(Math.abs(charts.shares.working - worked)).toBeLessThan(10 * runs.length);
+    expect(Math.abs(sum(charts.agents) * charts.step - worked)).toBeLessThan(10 * runs.length);
+  });
+
   test('a server that goes away is told on the page, and its return is seen', async () => {
     const way = await Way.to(town.server.address);
     const own = await town.board({ env: town.cli.environment({ TEMPORAL_ADDRESS: way.address }) });
@@ -345,7 +383,7 @@ describe('a town that is looked at', () => {
       const lightAlone = {
         '/': 'Landed today',
         [`/?text=${bead}`]: 'Greet whoever comes back',
-        [`/bead/${bead}?tab=diff&attempt=${first?.id ?? ''}`]: /attempt 1:/,
+        [`/bead/${bead}?tab=diff&attempt=${first?.id ?? ''}&line=greeting.txt%3A2`]: /attempt 1:/,
         [`/bead/${bead}?tab=log`]: /follow|has not written/,
         [`/bead/${bead}?tab=checks`]: 'no checks',
         [`/bead/${bead}?tab=messages`]: 'Notes for the next attempt',

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { BeadClient } from '../../../src/client/beads.js';
 import { FleetClient } from '../../../src/client/fleet.js';
+import { searchAttributes, workflowTypes } from '../../../src/contract/index.js';
 import type { BeadView, RigSettings } from '../../../src/contract/index.js';
 import { readConvoyFile } from '../../../src/operator/convoy-file.js';
 import { serveBoard } from '../../../src/board/serve.js';
@@ -26,6 +27,7 @@ export class BoardTown {
   readonly fleet: FleetClient;
   readonly #server: TestServer;
   readonly #connection: Connection;
+  readonly #client: Client;
   readonly #boards = new Set<ServedBoard>();
   readonly #environment: Record<string, string>;
   readonly #far: Cli[] = [];
@@ -41,9 +43,9 @@ export class BoardTown {
       HEARTBEAD_TASK_QUEUE: this.queue,
     };
     this.cli = new Cli(this.#environment);
-    const client = new Client({ connection, namespace: server.namespace });
-    this.beads = new BeadClient({ client });
-    this.fleet = new FleetClient({ client });
+    this.#client = new Client({ connection, namespace: server.namespace });
+    this.beads = new BeadClient({ client: this.#client });
+    this.fleet = new FleetClient({ client: this.#client });
   }
 
   static async start(server: TestServer, { worker = true, maxAgents = 4 } = {}): Promise<BoardTown> {
@@ -146,6 +148,19 @@ export class BoardTown {
           `${bead} is still ${view?.status ?? 'unknown'}, agent ${view?.agent ?? '?'}: ${view?.reason ?? ''}`,
         );
     }
+  }
+
+  /** All runs of beads, by Temporal's own account. */
+  async beadRuns(): Promise<{ bead: string; status: string; closedAt?: number }[]> {
+    const runs: { bead: string; status: string; closedAt?: number }[] = [];
+    const query = `WorkflowType = '${workflowTypes.bead}' AND TaskQueue = '${this.queue}' AND ExecutionStatus != 'ContinuedAsNew'`;
+    for await (const run of this.#client.workflow.list({ query }))
+      runs.push({
+        bead: run.workflowId.replace(/^bead-/, ''),
+        status: String(run.searchAttributes[searchAttributes.beadStatus]?.[0]),
+        closedAt: run.closeTime?.getTime(),
+      });
+    return runs;
   }
 
   git(...args: string[]): string {
