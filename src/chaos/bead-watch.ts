@@ -29,6 +29,8 @@ const answerWithin = 4_000;
 /** Looks at all beads all the time, and remembers what they said they had. */
 export class BeadWatch {
   readonly beads = new Map<string, WatchedBead>();
+  /** Attempts that a remote refused, before or after they had finished, by id: their bead. */
+  readonly refused = new Map<string, string>();
   readonly #reported = new Map<string, Reported>();
   #running: Promise<void> | undefined;
 
@@ -103,7 +105,10 @@ export class BeadWatch {
     }
     bead.view = view;
     if (isFinal(view.status)) bead.closedAt ??= view.story.at(-1)?.at ?? Date.now();
-    for (const { id, checkpoint } of view.attempts) this.#remember(bead.id, id, checkpoint);
+    for (const { id, checkpoint, outcome } of view.attempts) {
+      this.#remember(bead.id, id, checkpoint);
+      if (outcome === 'push_refused') this.refused.set(id, bead.id);
+    }
     if (view.current !== undefined) this.#remember(bead.id, view.current.id, view.current.checkpoint);
   }
 

@@ -13,11 +13,13 @@ import { builtWorkflowBundle } from '../worker/bundle.js';
 import { AgentWatch } from './agent-watch.js';
 import { BeadWatch } from './bead-watch.js';
 import { ChaosServer } from './chaos-server.js';
-import { endProblems, leftTrees, lostWork, overlapProblems } from './checks.js';
+import { CommitWatch } from './commit-watch.js';
+import { endProblems, leftTrees, lostCommit, lostWork, overlapProblems } from './checks.js';
 import { Faults } from './faults.js';
 import type { Fault } from './faults.js';
 import { latenciesOf } from './latencies.js';
 import type { Latencies } from './latencies.js';
+import { Operator } from './operator.js';
 import { Origin } from './origins.js';
 import { chaosClocks } from './plan.js';
 import type { BeadPlan, ChaosPlan } from './plan.js';
@@ -50,6 +52,10 @@ export interface ChaosReport {
   adoptions: number;
   /** Reported commits and snapshots that were looked for on the origins. */
   reported: number;
+  /** Commits that were seen in the agents' own repositories and looked for at the end. */
+  commits: number;
+  /** Attempts that a remote refused, before or after they had finished. */
+  refused: number;
   /** Histories that were replayed. */
   histories: number;
   overlaps: string[];
@@ -88,6 +94,8 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
   const agents = new AgentWatch((bead) => ids.has(bead));
   const looking = new AbortController();
   let watch: BeadWatch | undefined;
+  let commits: CommitWatch | undefined;
+  let operator: Operator | undefined;
   let histories = 0;
   let failed = true;
   try {
@@ -124,8 +132,24 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
     say(`server ${server.pid} at ${address}; workers ${hosts.map(({ pid }) => pid).join(', ')}; all in ${folder}`);
     agents.start();
     watch.start();
+    commits = new CommitWatch(hosts, AbortSignal.any([stop, looking.signal]));
+    commits.start();
+    operator = new Operator({
+      beads,
+      watch,
+      resume: (repo) => {
+        const rig = rigOf(repo);
+        return rig === undefined ? Promise.resolve() : fleet.resumeRig(rig);
+      },
+      origins,
+      stop: AbortSignal.any([stop, looking.signal]),
+      say,
+    });
+    operator.start();
 
-    faults = new Faults({ server, hosts, stop, say, targetWithin });
+    const { beads: seen, refused } = watch;
+    const met = (repo: number): boolean => [...refused.values()].some((bead) => seen.get(bead)?.repo === repo);
+    faults = new Faults({ server, hosts, origins, met, stop, say, targetWithin });
     const slings = sling(plan, watch, { idOf, rigOf, origins, taskQueue, stop });
     await Promise.all([slings, faults.play(plan.faults)]);
     for (const host of hosts) host.start();
@@ -139,6 +163,10 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
         const result = view?.status === 'closed' ? (view.landing?.mergedSha ?? view.sha) : undefined;
         for (const reported of watch.reported.filter(({ bead }) => bead === id))
           problems.push(...(await lostWork(reported, origin, result)));
+        for (const seen of commits.seen.filter(({ bead }) => bead === id))
+          problems.push(
+            ...(await lostCommit(seen, { origin, hosts, result, finished: watch.refused.has(seen.attempt) })),
+          );
       }
       problems.push(...(await tidyProblems(hosts, agents, stop)));
       looking.abort();
@@ -157,6 +185,8 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
     looking.abort();
     agents.stop();
     await watch?.end();
+    await commits?.end();
+    await operator?.end();
     faults?.thawAll();
     await connection?.close();
     // Runners first lose their worker, then end; the server last, so that nobody waits for it.
@@ -179,6 +209,8 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
     attempts: attempts.length,
     adoptions: attempts.reduce((sum, { adoptions }) => sum + adoptions, 0),
     reported: watch.reported.length,
+    commits: commits?.seen.length ?? 0,
+    refused: watch.refused.size,
     histories,
     overlaps: agents.overlaps.map(
       ({ bead, attempts: [first, second], from, until }) => `${bead}: ${first} and ${second}, ${until - from} ms`,

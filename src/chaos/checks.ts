@@ -2,10 +2,13 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { attemptRefs } from '../contract/index.js';
+import { mirrorPath } from '../git/index.js';
 import { AttemptDir } from '../runner/index.js';
 import type { Overlap } from './agent-watch.js';
 import type { Reported, WatchedBead } from './bead-watch.js';
+import type { SeenCommit } from './commit-watch.js';
 import type { Fault } from './faults.js';
+import { reachableIn } from './origins.js';
 import type { Origin } from './origins.js';
 import type { WorkerHost } from './worker-host.js';
 
@@ -74,6 +77,29 @@ export async function lostWork(
       `${what}: its commit ${committed.slice(0, 12)} is not in what the bead delivered (${result.slice(0, 12)})`,
     );
   return problems;
+}
+
+/**
+ * No commit that an agent made is lost, whether a bead ever heard of it or not: it is part of what the bead delivered,
+ * a ref of the origin leads to it, or its host keeps it. Finished work that a remote refused is carried on: it is in
+ * what the bead delivered.
+ */
+export async function lostCommit(
+  { bead, attempt, sha }: SeenCommit,
+  {
+    origin,
+    hosts,
+    result,
+    finished,
+  }: { origin: Origin; hosts: readonly WorkerHost[]; result: string | undefined; finished: boolean },
+): Promise<string[]> {
+  if (result !== undefined && (await origin.isAncestor(sha, result))) return [];
+  const what = `${bead} ${attempt}: the commit ${sha.slice(0, 12)}`;
+  if (finished && result !== undefined)
+    return [`${what}, finished and refused by the remote, is not in what the bead delivered (${result.slice(0, 12)})`];
+  if (await origin.reachable(sha)) return [];
+  for (const { home } of hosts) if (await reachableIn(mirrorPath(join(home, 'mirrors'), origin.path), sha)) return [];
+  return [`${what} is on no host and not on the origin`];
 }
 
 /**

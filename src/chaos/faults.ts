@@ -1,9 +1,14 @@
 import { findProcesses, processAlive, processStartTime, processStopped, signalProcess } from '../runner/index.js';
 import type { ProcessIdentity } from '../runner/index.js';
 import type { ChaosServer } from './chaos-server.js';
+import type { Origin } from './origins.js';
+import { refusals } from './plan.js';
 import type { FaultPlan } from './plan.js';
 import { pause, seenWithin } from './until.js';
 import type { LivingAttempt, WorkerHost } from './worker-host.js';
+
+/** Milliseconds within which finished work meets a remote that refuses until then. */
+const meetWithin = 90_000;
 
 /** A fault that happened. */
 export interface Fault extends FaultPlan {
@@ -22,6 +27,9 @@ export interface Fault extends FaultPlan {
 export interface FaultsOptions {
   server: ChaosServer;
   hosts: WorkerHost[];
+  origins: readonly Origin[];
+  /** @returns whether finished work that was pushed to that origin has been refused. */
+  met: (origin: number) => boolean;
   stop: AbortSignal;
   say: (line: string) => void;
   /** Milliseconds that a fault waits for somebody whom it can befall. */
@@ -72,6 +80,21 @@ export class Faults {
         this.#note(plan, `server ${server.pid}`);
         const thaw = this.#freeze([server.pid]);
         return this.#later(plan, 'server', thaw);
+      }
+      case 'remote-refuses': {
+        const { origins } = this.options;
+        const place = plan.pick * origins.length;
+        const at = Math.min(origins.length - 1, Math.floor(place));
+        const origin = origins[at];
+        const how = pickOf(refusals, place - at);
+        if (origin === undefined || how === undefined || !this.#take(origin.path)) return this.#skip(plan);
+        this.#note(plan, `${origin.path}: ${how}`);
+        await origin.refuse(how);
+        return this.#later(plan, origin.path, async () => {
+          if (plan.untilMet === true)
+            await seenWithin(meetWithin, this.options.stop, () => (this.options.met(at) ? true : undefined));
+          await origin.takeAgain();
+        });
       }
       case 'worker-kill':
       case 'worker-freeze':

@@ -40,8 +40,14 @@ export const faultKinds = [
   'host-freeze',
   'server-kill',
   'server-freeze',
+  /** A remote takes no pushes: see `refusals`. */
+  'remote-refuses',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
+
+/** How a remote refuses: all that is pushed, whoever holds that token, names of ours, or by not being there. */
+export const refusals = ['read-only', 'token-expired', 'ref-restricted', 'gone'] as const;
+export type Refusal = (typeof refusals)[number];
 
 export interface FaultPlan {
   kind: FaultKind;
@@ -51,6 +57,8 @@ export interface FaultPlan {
   lasts: number;
   /** From 0 up to 1: which of those that are there when its time has come. */
   pick: number;
+  /** A remote that refuses does so until finished work of a bead has met it, however long that takes. */
+  untilMet?: boolean;
 }
 
 export interface BeadPlan {
@@ -103,6 +111,7 @@ const weights: Record<FaultKind, number> = {
   'host-freeze': 2,
   'server-kill': 2,
   'server-freeze': 1,
+  'remote-refuses': 5,
 };
 
 /** Faults take this part of the time; in the rest all comes to its end. */
@@ -170,6 +179,8 @@ function lasts(kind: FaultKind, between: (from: number, to: number) => number): 
     case 'server-kill':
     case 'server-freeze':
       return between(1_000, 20_000);
+    case 'remote-refuses':
+      return between(5_000, 40_000);
     case 'worker-kill':
     case 'host-kill':
       return between(500, 25_000);

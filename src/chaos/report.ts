@@ -14,6 +14,8 @@ export function reportOf(report: ChaosReport): string {
     attempts,
     adoptions,
     reported,
+    commits,
+    refused,
     histories,
     overlaps,
     mostAgents,
@@ -36,8 +38,9 @@ export function reportOf(report: ChaosReport): string {
     percentilesLine('fault to verdict', latencies.faultToVerdict),
     percentilesLine('fault to next spawn', latencies.faultToNextSpawn),
     percentilesLine('sling to closed', latencies.slingToClosed),
-    `looked for: ${reported} reported commits and snapshots on the origins, ${histories} histories replayed, ` +
-      `${looks} looks at the processes`,
+    `looked for: ${reported} reported commits and snapshots on the origins, ${commits} commits of agents, ` +
+      `${histories} histories replayed, ${looks} looks at the processes`,
+    `${refused} attempts met a remote that refused their work`,
     ...(overlaps.length === 0
       ? ['never two agents of one bead at once']
       : ['two attempts of one bead had running processes:', ...overlaps.map((line) => `  ${line}`)]),

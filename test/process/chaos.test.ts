@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { playChaos } from '../../src/chaos/chaos.js';
-import { planOf } from '../../src/chaos/plan.js';
-import type { BeadPlan, FaultKind } from '../../src/chaos/plan.js';
+import { planOf, refusals } from '../../src/chaos/plan.js';
+import type { BeadPlan, FaultKind, FaultPlan, Refusal } from '../../src/chaos/plan.js';
 import { reportOf } from '../../src/chaos/report.js';
 
 const bead = (name: string, repo: number): BeadPlan => ({
@@ -15,10 +15,15 @@ const bead = (name: string, repo: number): BeadPlan => ({
   ignoreSigterm: false,
 });
 // Each comes as soon as there is somebody whom it can befall.
-const fault = (kind: FaultKind, lasts: number, pick = 0) => ({ kind, at: 0, lasts, pick });
+const fault = (kind: FaultKind, lasts: number, pick = 0): FaultPlan => ({ kind, at: 0, lasts, pick });
+/** A remote refuses until finished work has met it. */
+const refusing = (repo: number, repos: number, how: Refusal): FaultPlan => ({
+  ...fault('remote-refuses', 0, (repo + (refusals.indexOf(how) + 0.5) / refusals.length) / repos),
+  untilMet: true,
+});
 
 it(
-  'a runner, a host and the server are killed under three beads: each still ends with one result, and nothing is lost or left over',
+  'a runner, a host and the server are killed under three beads while remotes refuse their work: each still ends with one result, and no commit is lost or left over',
   { timeout: 300_000 },
   async () => {
     const report = await playChaos({
@@ -30,17 +35,31 @@ it(
         rigs: 1,
         beads: [bead('merged', 0), bead('pushed', 1), bead('other', 0)],
         settleWithin: 180_000,
-        faults: [fault('runner-kill', 0), fault('host-kill', 500), fault('server-kill', 500)],
+        faults: [
+          refusing(0, 2, 'token-expired'),
+          refusing(1, 2, 'ref-restricted'),
+          fault('runner-kill', 0),
+          fault('host-kill', 500),
+          fault('server-kill', 500),
+        ],
       },
       stop: new AbortController().signal,
       say: () => undefined,
       targetWithin: 60_000,
     });
     expect(report.problems, reportOf(report)).toEqual([]);
-    expect(report.faults.map(({ kind }) => kind)).toEqual(['runner-kill', 'host-kill', 'server-kill']);
+    expect(report.faults.map(({ kind }) => kind)).toEqual([
+      'remote-refuses',
+      'remote-refuses',
+      'runner-kill',
+      'host-kill',
+      'server-kill',
+    ]);
     expect(report).toMatchObject({ closed: 3, skipped: 0, overlaps: [] });
     expect(report.attempts).toBeGreaterThan(3);
     expect(report.reported).toBeGreaterThan(0);
+    expect(report.commits).toBeGreaterThan(3);
+    expect(report.refused).toBeGreaterThanOrEqual(2);
   },
 );
 
