@@ -148,7 +148,7 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
     operator.start();
 
     const { beads: seen, refused } = watch;
-    const met = (repo: number): boolean => [...refused.values()].some((bead) => seen.get(bead)?.repo === repo);
+    const met = (repo: number): number => [...refused.values()].filter((bead) => seen.get(bead)?.repo === repo).length;
     faults = new Faults({ server, hosts, origins, met, stop, say, targetWithin });
     const slings = sling(plan, watch, { idOf, rigOf, origins, taskQueue, stop });
     await Promise.all([slings, faults.play(plan.faults)]);

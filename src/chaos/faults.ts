@@ -28,8 +28,8 @@ export interface FaultsOptions {
   server: ChaosServer;
   hosts: WorkerHost[];
   origins: readonly Origin[];
-  /** @returns whether finished work that was pushed to that origin has been refused. */
-  met: (origin: number) => boolean;
+  /** @returns how often finished work that was pushed to that origin has been refused. */
+  met: (origin: number) => number;
   stop: AbortSignal;
   say: (line: string) => void;
   /** Milliseconds that a fault waits for somebody whom it can befall. */
@@ -89,10 +89,11 @@ export class Faults {
         const how = pickOf(refusals, place - at);
         if (origin === undefined || how === undefined || !this.#take(origin.path)) return this.#skip(plan);
         this.#note(plan, `${origin.path}: ${how}`);
+        const { met, stop } = this.options;
+        const before = met(at);
         await origin.refuse(how);
         return this.#later(plan, origin.path, async () => {
-          if (plan.untilMet === true)
-            await seenWithin(meetWithin, this.options.stop, () => (this.options.met(at) ? true : undefined));
+          if (plan.untilMet === true) await seenWithin(meetWithin, stop, () => (met(at) > before ? true : undefined));
           await origin.takeAgain();
         });
       }

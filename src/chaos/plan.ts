@@ -57,7 +57,7 @@ export interface FaultPlan {
   lasts: number;
   /** From 0 up to 1: which of those that are there when its time has come. */
   pick: number;
-  /** A remote that refuses does so until finished work of a bead has met it, however long that takes. */
+  /** A remote that refuses does so until finished work of a bead has met it, at most 90 s longer. */
   untilMet?: boolean;
 }
 
@@ -128,7 +128,9 @@ export function planOf({ seed, minutes, beads, repos, hosts }: ChaosSize): Chaos
   const faults: FaultPlan[] = [];
   for (let at = between(4_000, 10_000); at < faultsFor; at += between(faultEvery * 0.4, faultEvery * 1.6)) {
     const kind = weighted(random());
-    faults.push({ kind, at, lasts: Math.min(lasts(kind, between), Math.max(2_000, faultsFor - at)), pick: random() });
+    const fault = { kind, at, lasts: Math.min(lasts(kind, between), Math.max(2_000, faultsFor - at)), pick: random() };
+    // Few agents end in half a minute: a remote that took pushes again by then would have refused nobody.
+    faults.push(kind === 'remote-refuses' ? { ...fault, untilMet: true } : fault);
   }
   // Work for all places through most of the faults: the time of an agent is that of a place, shared by the beads that
   // come to it.

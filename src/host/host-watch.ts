@@ -2,7 +2,7 @@ import { ActivityNotFoundError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import pRetry from 'p-retry';
 import { within } from '../client/deadline.js';
-import type { AttemptResult } from '../contract/index.js';
+import type { AttemptResult, Clocks } from '../contract/index.js';
 import { endLeftovers, inspectAttempt, processStopped, signalProcess } from '../runner/index.js';
 import type { AttemptDir, ProcessIdentity } from '../runner/index.js';
 import { defaultClocks } from '../domain/clocks.js';
@@ -28,7 +28,8 @@ export interface HostWatchOptions {
   /** Milliseconds between two looks at the disk; default 10 s. */
   diskEvery?: number;
   /**
-   * Milliseconds between two sweeps of one folder; default 10 min: longer than a preparation waits for its adoption.
+   * Milliseconds between two sweeps of one folder; default `giveUpAfter` of its attempt: no bead comes back for it
+   * after that.
    */
   sweepEvery?: number;
 }
@@ -49,7 +50,8 @@ const reportFor = 15 * 60_000;
 export class HostWatch {
   readonly #stop = new AbortController();
   readonly #again = new Map<string, number>();
-  readonly #swept = new Map<string, number>();
+  /** When folders of attempts that never started were looked at, and after how long that is due again. */
+  readonly #swept = new Map<string, { at: number; every: number }>();
   /** Since when runners stand still, of this process's clock, by folder. */
   readonly #stopped = new Map<string, number>();
   readonly #endedFor = new Map<string, string>();
@@ -144,7 +146,10 @@ export class HostWatch {
     for (const { dir, runner } of stopped) {
       const since = this.#stopped.get(dir.path) ?? performance.now();
       this.#stopped.set(dir.path, since);
-      if (performance.now() - since < (await this.#leaseOf(dir)) || !processStopped(runner.pid, runner.startTime))
+      if (
+        performance.now() - since < (await this.#clocksOf(dir)).leaseFor ||
+        !processStopped(runner.pid, runner.startTime)
+      )
         continue;
       this.host.logger.warn(
         { bead: dir.bead, attempt: dir.attempt, pid: runner.pid },
@@ -246,19 +251,24 @@ export class HostWatch {
     });
   }
 
-  /** @returns how long an attempt's lease is; an input that cannot be read has the clocks of most. */
-  async #leaseOf(dir: AttemptDir): Promise<number> {
+  /** @returns the clocks of an attempt; an input that cannot be read has those of most. */
+  async #clocksOf(dir: AttemptDir): Promise<Clocks> {
     const input = await dir.readInput().catch(() => undefined);
-    return input?.clocks.leaseFor ?? defaultClocks.leaseFor;
+    return input?.clocks ?? defaultClocks;
   }
 
   async #sweep(dir: AttemptDir): Promise<void> {
-    const { sweep, sweepEvery = 10 * 60_000 } = this.options;
+    const { sweep, sweepEvery } = this.options;
+    if (sweep === undefined) return;
     const before = this.#swept.get(dir.path);
     // The first time it is only remembered: an attempt that is just being prepared looks the same.
-    if (before === undefined) this.#swept.set(dir.path, Date.now());
-    if (sweep === undefined || before === undefined || Date.now() - before < sweepEvery) return;
-    this.#swept.set(dir.path, Date.now());
+    if (before === undefined) {
+      const every = sweepEvery ?? (await this.#clocksOf(dir)).giveUpAfter;
+      this.#swept.set(dir.path, { at: Date.now(), every });
+      return;
+    }
+    if (Date.now() - before.at < before.every) return;
+    before.at = Date.now();
     const turn = this.host.turns.tryTake(dir);
     if (turn === undefined) return;
     try {
