@@ -23,6 +23,7 @@ export type ProblemKind =
   | 'losses'
   | 'stalled'
   | 'saves-stay'
+  | 'work-stays'
   | 'suspect'
   | 'stopping'
   | 'paused'
@@ -66,6 +67,8 @@ export interface Problem {
  * within seconds.
  */
 const slotPatience = 5 * 60_000;
+/** Finished work that a remote has not taken for so long is worth a person's look: short trouble of it passes. */
+const offerPatience = 10 * 60_000;
 /** From the order to stop to a host's word, over and above the agent's own `stopGrace`. */
 const stopPatience = 60_000;
 
@@ -367,6 +370,30 @@ function beadProblems(view: BeadView, now: number, { listed, once }: { listed: b
         advice:
           'allow refs/heartbead/* on the remote, or give the rig names that it allows (`--ref-prefix`); until then a ' +
           'next attempt finds the saves on that host only',
+      },
+    );
+  const { unpushed } = view;
+  const finishedAt = view.attempts.find(({ id }) => id === unpushed?.attempt)?.endedAt;
+  if (
+    unpushed !== undefined &&
+    view.wait?.for !== 'person' &&
+    finishedAt !== undefined &&
+    now - finishedAt > offerPatience
+  )
+    add(
+      'work-stays',
+      'look',
+      `finished commits of bead ${bead} stay on host ${unpushed.host}`,
+      unpushed.tries === 0
+        ? 'that host has not answered since, and only it has them'
+        : `the remote did not take them in ${unpushed.tries + 1} tries: ${view.reason}`,
+      `heartbead explain ${bead}`,
+      {
+        advice:
+          unpushed.tries === 0
+            ? `start the worker of host ${unpushed.host} again: it pushes them`
+            : `they are pushed again by themselves, and at once by \`heartbead retry ${bead}\``,
+        since: finishedAt,
       },
     );
   if (view.paused)

@@ -22,6 +22,7 @@ const kinds: Record<ProblemKind, true> = {
   budget: true,
   stalled: true,
   'saves-stay': true,
+  'work-stays': true,
   suspect: true,
   stopping: true,
   paused: true,

@@ -6,7 +6,7 @@ import { problemsOf } from '../../../src/domain/telling/problems.js';
 import type { Problem } from '../../../src/domain/telling/problems.js';
 import type { TownFacts } from '../../../src/domain/telling/town-facts.js';
 import { notificationOf } from '../../../src/notify/event.js';
-import { aBead, currentAttempt, now } from '../cli/a-bead.js';
+import { aBead, currentAttempt, endedAttempt, now } from '../cli/a-bead.js';
 import { aConvoy, aRig, aTown, minute } from './facts.js';
 
 const withBead = (view: BeadView, more: Partial<TownFacts> = {}): Problem[] =>
@@ -55,6 +55,18 @@ const lostDocs = aConvoy({
   beads: [{ id: 'docs', title: 'Docs', needs: [], status: 'failed', reason: 'it was cancelled' }],
   attention: 'blocked',
 });
+
+/** Its finished commits are on its host alone. */
+const kept = (finished: number, tries: number, more: Partial<BeadView> = {}): BeadView =>
+  aBead({
+    status: 'open',
+    agent: 'none',
+    current: undefined,
+    reason: 'the remote cannot be reached',
+    attempts: [endedAttempt({ id: '1-aaaa', outcome: 'push_refused', endedAt: now - finished })],
+    unpushed: { attempt: '1-aaaa', host: 'alpha-1', branch: 'heartbead/fix-typo/1-aaaa', sha: 'a'.repeat(40), tries },
+    ...more,
+  });
 
 /** Every kind of problem, with what makes it. */
 const causes: [string, () => Problem[]][] = [
@@ -114,6 +126,7 @@ const causes: [string, () => Problem[]][] = [
   ['approval', () => withBead(approval)],
   ['losses', () => withBead(aBead({ used: { agentFailures: 0, infraLosses: 3, reworkRounds: 0 } }))],
   ['stalled', () => withBead(aBead({ agent: 'stalled', current: stalled, attention: 'stalled' }))],
+  ['work-stays', () => withBead(kept(11 * minute, 4))],
   ['suspect', () => withBead(aBead({ agent: 'suspect', current: suspect }))],
   [
     'stopping',
@@ -222,6 +235,32 @@ describe('what needs a person', () => {
     expect(problemsOf(aTown({ convoys: [{ convoy: 'release', view: lostDocs }] }))[0]).toMatchObject({
       fix: 'heartbead convoy retry release docs',
     });
+  });
+});
+
+describe('finished commits that the remote does not take', () => {
+  test('are told after ten minutes, with what it says, or with the host that does not answer', () => {
+    expect(withBead(kept(9 * minute, 4))).toEqual([]);
+    expect(withBead(kept(11 * minute, 4))).toMatchObject([
+      {
+        kind: 'work-stays',
+        severity: 'look',
+        what: 'finished commits of bead fix-typo stay on host alpha-1',
+        why: 'the remote did not take them in 5 tries: the remote cannot be reached',
+        advice: 'they are pushed again by themselves, and at once by `heartbead retry fix-typo`',
+        since: now - 11 * minute,
+      },
+    ]);
+    expect(withBead(kept(11 * minute, 0))).toMatchObject([
+      { why: 'that host has not answered since, and only it has them', advice: expect.stringContaining('alpha-1') },
+    ]);
+  });
+
+  test('are no second problem of a bead that waits for a person', () => {
+    const { status, attention, wait } = blocked();
+    expect(withBead(kept(60 * minute, 4, { status, attention, wait })).map(({ kind }) => kind)).toEqual([
+      'bead-blocked',
+    ]);
   });
 });
 
