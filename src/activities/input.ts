@@ -105,6 +105,7 @@ const startAgent: z.ZodType<StartAgentInput> = z.object({
   checkpoint: checkpoint.optional(),
   agent,
   rig: z.string().max(60).optional(),
+  retriedAt: z.number().optional(),
   clocks,
   notes: z.array(keptText).max(100),
   messages: z.array(message).max(limits.messagesKept * 2),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { environmentProblem } from './environment.js';
 import { refusalKinds } from './types.js';
 
 const argument = z.string().min(1).max(4_000);
@@ -110,6 +111,10 @@ export const customDefinition = z
      */
     prompt: z.enum(['arg', 'stdin', 'file']),
     output: output.default('text'),
+    /** Arguments that `--option NAME=VALUE` adds to the command; `{value}` in them is what was given. */
+    options: z
+      .record(z.string().regex(/^[A-Za-z][\w-]{0,39}$/, 'not the name of an option'), z.array(argument).min(1).max(10))
+      .default({}),
     /** Appended to the command when a conversation goes on; needs `{session}`, and `fields.session` in the output. */
     resume: z.array(template).min(1).max(20).optional(),
     mcp: z
@@ -178,12 +183,40 @@ export const customDefinition = z
   });
 export type CustomDefinition = z.output<typeof customDefinition>;
 
+/** A name in the settings file, of an agent or of an account. */
+const name = z
+  .string()
+  .regex(/^[a-z][\w-]{0,39}$/, 'a name begins with a small letter and has at most 40 letters, digits, - and _');
+
+/** Variables that an account gives its agent. */
+const given = <T extends z.ZodType<string>>(value: T): z.ZodRecord<typeof variable, T> =>
+  z.record(variable, value).superRefine((variables, context) => {
+    const message = environmentProblem(Object.keys(variables));
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
+
+/** One login of several; without variables it is the user's own. */
+const account = z.strictObject({
+  name,
+  /** Variables of the agent, each with the name of the host's variable that holds its value. */
+  env: given(variable).default({}),
+  /** Variables with their values, such as a folder that a login lies in; no secrets. `~/` is the user's home. */
+  set: given(z.string().max(4_000)).default({}),
+});
+export type AccountDefinition = z.output<typeof account>;
+
+const accounts = z
+  .array(account)
+  .min(1)
+  .max(20)
+  .superRefine((given, context) => {
+    const double = given.find(({ name: one }, at) => given.findIndex((other) => other.name === one) < at);
+    if (double !== undefined) context.addIssue({ code: 'custom', message: `two accounts are named ${double.name}` });
+  });
+
 /** The whole settings file. */
 export const customSettings = z.strictObject({
-  agents: z.record(
-    z
-      .string()
-      .regex(/^[a-z][\w-]{0,39}$/, 'a name begins with a small letter and has at most 40 letters, digits, - and _'),
-    customDefinition,
-  ),
+  agents: z.record(name, customDefinition).default({}),
+  /** Logins of an agent, also of a built-in one: the first that its provider does not refuse is used. */
+  accounts: z.record(name, accounts).default({}),
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
 import type { z } from 'zod';
 import { clip } from '../contract/index.js';
+import type { Account } from './accounts.js';
 import { customAgent } from './custom.js';
 import { customSettings } from './custom-definition.js';
 import type { AgentAdapter } from './types.js';
@@ -22,23 +23,42 @@ export class CustomAgentsError extends Error {
  * @throws CustomAgentsError
  */
 export function customAgents(home: string, taken: readonly string[]): Record<string, AgentAdapter> {
+  const { agents } = readSettings(home, taken);
+  return Object.fromEntries(Object.entries(agents).map(([name, definition]) => [name, customAgent(name, definition)]));
+}
+
+/**
+ * @param home the state directory.
+ * @param taken names of built-in agents.
+ * @returns the accounts of an agent by its host's settings file, in the order in which they are used.
+ * @throws CustomAgentsError
+ */
+export function accountsOf(agent: string, home: string, taken: readonly string[]): Account[] {
+  const { accounts } = readSettings(home, taken);
+  return Object.hasOwn(accounts, agent) ? (accounts[agent] ?? []) : [];
+}
+
+function readSettings(home: string, taken: readonly string[]): z.output<typeof customSettings> {
   const file = join(home, customAgentsFile);
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return {};
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      return { agents: {}, accounts: {} };
     throw new CustomAgentsError(`${file} cannot be read: ${(error as Error).message}`, { cause: error });
   }
   // A file in which nothing is said, or all is commented out, describes no agents.
-  const parsed = customSettings.safeParse(read(file, text) ?? { agents: {} });
+  const parsed = customSettings.safeParse(read(file, text) ?? {});
   if (!parsed.success) throw new CustomAgentsError(`${file}: ${clip(problems(parsed.error), 800)}`);
   const double = Object.keys(parsed.data.agents).find((name) => taken.includes(name));
   if (double !== undefined)
     throw new CustomAgentsError(`${file}: there is an agent ${double} already; give yours another name`);
-  return Object.fromEntries(
-    Object.entries(parsed.data.agents).map(([name, definition]) => [name, customAgent(name, definition)]),
+  const nobody = Object.keys(parsed.data.accounts).find(
+    (name) => !taken.includes(name) && !Object.hasOwn(parsed.data.agents, name),
   );
+  if (nobody !== undefined) throw new CustomAgentsError(`${file}: accounts.${nobody}: there is no agent ${nobody}`);
+  return parsed.data;
 }
 
 function read(file: string, text: string): unknown {

@@ -136,6 +136,17 @@ function loginOf(program: string, home: CustomDefinition['home'], folder: string
   };
 }
 
+const optionValue = z.union([z.string().min(1).max(4_000), z.number(), z.boolean()]);
+
+/** What `--option NAME=VALUE` adds to the command; `false` adds nothing. Braces in a value are the user's own. */
+function optionArguments(known: CustomDefinition['options'], given: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(known).flatMap(([name, template]) => {
+    const value = given[name];
+    if (value === undefined || value === false) return [];
+    return template.map((part) => part.replaceAll('{value}', () => String(value as string | number | true)));
+  });
+}
+
 /** An agent program that nobody but its user has heard of, described in a settings file. */
 export function customAgent(name: string, definition: CustomDefinition): AgentAdapter {
   const [program = name] = definition.command;
@@ -143,8 +154,12 @@ export function customAgent(name: string, definition: CustomDefinition): AgentAd
   return {
     name,
     description: definition.description ?? `${program} (from the settings file)`,
-    options: z.strictObject({}),
+    options: z.strictObject(
+      Object.fromEntries(Object.keys(definition.options).map((option) => [option, optionValue.optional()])),
+    ),
     environment: definition.env,
+    program,
+    version: definition.version,
     mcp: definition.mcp !== undefined,
     login: ({ HOME = '' }) => loginOf(program, definition.home, HOME),
     check: (_spec, env) =>
@@ -167,11 +182,12 @@ export function customAgent(name: string, definition: CustomDefinition): AgentAd
           mode: 0o600,
         });
       const args = [
-        ...definition.command.slice(1),
-        ...(definition.mcp?.args ?? []),
-        ...(context.resume === undefined ? [] : (definition.resume ?? [])),
+        ...fill(definition.command.slice(1), filled),
+        ...optionArguments(fill(definition.options, filled), context.spec.options ?? {}),
+        ...fill(definition.mcp?.args ?? [], filled),
+        ...(context.resume === undefined ? [] : fill(definition.resume ?? [], filled)),
       ];
-      const command = { file: program, args: fill(args, filled) };
+      const command = { file: program, args };
       return {
         ...(definition.onExit === undefined ? command : reportingOnExit(command, definition.onExit, context)),
         env: fill(
@@ -201,7 +217,8 @@ export function customAgent(name: string, definition: CustomDefinition): AgentAd
           : { kind: refused.as, text };
       };
     },
-    hasSpoken: definition.resume === undefined ? undefined : ({ code }) => code === 0,
+    hasSpoken:
+      definition.resume === undefined || definition.onExit !== undefined ? undefined : ({ code }) => code === 0,
     classify: (exit, events) => {
       const verdict = verdictOf(exit, events);
       return verdict?.outcome === 'auth_failed' && definition.login !== undefined

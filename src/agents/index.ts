@@ -2,11 +2,12 @@
  * The table of agent programs: how each is started, how its output is read, and what its end means.
  * @module
  */
+import { join } from 'node:path';
 import { clip } from '../contract/index.js';
 import type { AgentSpec } from '../contract/index.js';
 import { claude } from './claude.js';
 import { codex } from './codex.js';
-import { customAgents, CustomAgentsError } from './custom-settings.js';
+import { accountsOf as accountsIn, customAgents, customAgentsFile, CustomAgentsError } from './custom-settings.js';
 import { demo } from './demo.js';
 import { environmentProblem } from './environment.js';
 import { providerHosts } from './provider-hosts.js';
@@ -14,6 +15,7 @@ import { gemini } from './gemini.js';
 import { opencode } from './opencode.js';
 import { pi } from './pi.js';
 import { shell } from './shell.js';
+import type { Account } from './accounts.js';
 import type { AgentAdapter, AgentProblem } from './types.js';
 import { z } from 'zod';
 
@@ -54,14 +56,17 @@ export async function checkAgent(
     adapter = findAdapter(spec.adapter, home);
     if (adapter === undefined)
       return {
-        kind: 'bad_options',
+        kind: 'not_here',
         problem:
           `there is no agent ${JSON.stringify(clip(spec.adapter, 60))}; there are ` +
-          `${Object.keys(allAdapters(home)).join(', ')}`,
+          `${Object.keys(allAdapters(home)).join(', ')}` +
+          (home === undefined
+            ? ''
+            : `, and none but the built-in ones beside those in ${join(home, customAgentsFile)}`),
       };
   } catch (error) {
     if (!(error instanceof CustomAgentsError)) throw error;
-    return { kind: 'bad_options', problem: error.message };
+    return { kind: 'not_here', problem: error.message };
   }
   const options = adapter.options.safeParse(spec.options ?? {});
   if (!options.success)
@@ -74,6 +79,13 @@ export async function checkAgent(
   return adapter.check(spec, env);
 }
 
+/**
+ * @returns the accounts by which an agent may log in on a host, in the order in which they are used; none: it has the
+ * user's own login.
+ * @throws CustomAgentsError
+ */
+export const accountsOf = (agent: string, home: string): Account[] => accountsIn(agent, home, Object.keys(adapters));
+
 /** @returns where the models of an agent are, for the list of hosts of its sandbox. */
 export function agentProvider(spec: AgentSpec, env: NodeJS.ProcessEnv, home?: string): string[] {
   const names = [...(findAdapter(spec.adapter, home)?.environment ?? []), ...(spec.env ?? [])];
@@ -81,6 +93,10 @@ export function agentProvider(spec: AgentSpec, env: NodeJS.ProcessEnv, home?: st
 }
 
 export { customAgentsFile as CUSTOM_AGENTS_FILE, CustomAgentsError } from './custom-settings.js';
+export { accountEnvironment, accountVariables, missingVariables } from './accounts.js';
+export type { Account } from './accounts.js';
+export { Logins, refusedText } from './logins.js';
+export type { RefusedLogin } from './logins.js';
 export { agentEnvironmentFrom, environmentProblem } from './environment.js';
 export { findProgram } from './find-program.js';
 export { agentPrograms, installCommand } from './programs.js';

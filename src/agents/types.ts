@@ -92,9 +92,12 @@ export interface ExitClass {
   retryAfterMs?: number;
 }
 
-/** Why an agent cannot be started; found before anything is cloned. */
+/**
+ * Why an agent cannot be started; found before anything is cloned. `not_here`: this host lacks a setting that another
+ * one may have.
+ */
 export interface AgentProblem {
-  kind: 'not_installed' | 'bad_options';
+  kind: 'not_installed' | 'not_here' | 'bad_options';
   problem: string;
 }
 
@@ -148,6 +151,9 @@ export interface AgentAdapter {
   environment?: readonly string[];
   /** Absent: it needs nothing of the home. */
   login?(env: Readonly<Record<string, string>>): AgentLogin;
+  /** Of an agent of a settings file: its program, and the arguments that make it print its version. */
+  program?: string;
+  version?: readonly string[];
   /** Whether its command starts Heartbead's MCP server, so that the prompt may speak of tools. */
   mcp?: boolean;
   /** @returns what keeps this agent from starting on this host, or undefined. */

@@ -6,6 +6,7 @@ import { clip } from './limits.js';
 const record = (value: unknown): Record<string, unknown> | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
 
+const accountPattern = /^[a-z][\w-]{0,39}$/;
 const hostPattern = /^[\w.-]{1,100}$/;
 
 /** 32 bytes in base64url. */
@@ -52,6 +53,7 @@ export function readHeartbeat(payload: unknown): Decided<HeartbeatSignal> | stri
       : undefined,
     saveProblem: typeof p['saveProblem'] === 'string' ? clip(p['saveProblem'], 300) : undefined,
     cell: attemptCells.find((known) => known === p['cell']),
+    account: typeof p['account'] === 'string' && accountPattern.test(p['account']) ? p['account'] : undefined,
     vouchKey: typeof p['vouchKey'] === 'string' && vouchKeyPattern.test(p['vouchKey']) ? p['vouchKey'] : undefined,
   };
 }

@@ -33,6 +33,8 @@ export const isFinal = (status: BeadStatus): boolean =>
  * - `agent_failed`: the agent ended with another status or by a signal of its own.
  * - `rate_limited`: its provider refuses for now; uses up nothing.
  * - `auth_failed`, `out_of_credit`, `not_installed`: a person must act; the bead is blocked at once.
+ * - `declined`: its host cannot run this agent now, and gave the attempt back before anything began; another host may,
+ * or the same one later. Uses up nothing.
  * - `setup_failed`: the workspace cannot be made, and trying again cannot help (no such branch, refused URL).
  * - `escalated`: the agent asked for a person and ended.
  * - `lost`: infrastructure (host, runner, network, repository out of reach); never the agent's failure.
@@ -52,6 +54,7 @@ export const outcomes = [
   'auth_failed',
   'out_of_credit',
   'not_installed',
+  'declined',
   'setup_failed',
   'escalated',
   'lost',
@@ -231,6 +234,8 @@ export interface StartAgentInput {
   agent: AgentSpec;
   /** Whose settings a host's own files may add to. */
   rig?: string;
+  /** When an operator last retried the bead, in milliseconds of the workflow's clock. */
+  retriedAt?: number;
   clocks: Clocks;
   /** What earlier attempts left for this one: one line each, oldest first. */
   notes: string[];
@@ -341,7 +346,8 @@ export interface AttemptResult {
   exitCode?: number;
   signal?: string;
   /**
-   * With `rate_limited`: when the provider may be asked again. With `push_refused`: the push may pass after so long.
+   * With `rate_limited` and `declined`: when it may be tried again. With `push_refused`: the push may pass after
+   * so long.
    */
   retryAfterMs?: number;
   /** The agent's own words on what it did. */
@@ -416,6 +422,8 @@ export interface HeartbeatSignal {
   vouchKey?: string;
   /** With `start`: what the agent runs in. */
   cell?: AttemptCell;
+  /** With `start`: which of its host's accounts the agent uses, by its name. */
+  account?: string;
 }
 /** What an agent runs in on its host: nothing, a sandbox, or a command of the host's own settings. */
 export const attemptCells = ['sandbox', 'none', 'command'] as const;
@@ -463,6 +471,8 @@ export interface AttemptRecord {
   adoptions: number;
   /** What its agent ran in. */
   cell?: AttemptCell;
+  /** The account of its host that its agent used, where there are several. */
+  account?: string;
   checkpoint?: Checkpoint;
   branch?: string;
   sha?: string;
@@ -514,6 +524,8 @@ export interface CurrentAttempt {
   activity?: string;
   /** What its agent runs in; absent until it is spawned, and with a runner of before this was told. */
   cell?: AttemptCell;
+  /** The account of its host that its agent uses, where there are several. */
+  account?: string;
   checkpoint?: Checkpoint;
   /** Work of this attempt has been saved. */
   saved?: boolean;
@@ -636,8 +648,10 @@ export interface BeadState {
   attempts: AttemptRecord[];
   /** All attempts that were ever started. */
   attemptCount: number;
-  /** `logins`: refused logins in a row that were tried again. */
-  used: { agentFailures: number; infraLosses: number; reworkRounds: number; logins?: number };
+  /** `logins`: refused logins in a row that were tried again. `declines`: attempts in a row that hosts gave back. */
+  used: { agentFailures: number; infraLosses: number; reworkRounds: number; logins?: number; declines?: number };
+  /** When an operator last retried it: a host that holds its agent back lets it find out whether it still has to. */
+  retriedAt?: number;
   /** Paid starts since work was last verified, or an operator retried; and when the newest of them was. */
   paid?: { starts: number; at: number };
   /** `spaced`: paid starts without verified work in between get further and further apart. Absent in older beads. */
@@ -755,6 +769,7 @@ export interface Activities {
  * - `HeldElsewhere` (start): another host has claimed the attempt; details `[{host}]`. The answer is adoption there.
  * - `SetupFailed`: trying again cannot help (no such branch, refused URL, permission denied). → `setup_failed`
  * - `SetupUnreachable`: the repository or disk is out of order for now. → `lost`, tried again with backoff.
+ * - `HostDeclines`: → `declined`; details `[{retryAfterMs}]`.
  * - `AgentNotInstalled`: → `not_installed`. `BadAgentOptions`: → `setup_failed`.
  * - `RunnerRefused`: the runner ended at the fence: its token was no longer valid. No agent was spawned. → `lost`
  */
@@ -763,6 +778,7 @@ export const failureTypes = {
   heldElsewhere: 'HeldElsewhere',
   setupFailed: 'SetupFailed',
   setupUnreachable: 'SetupUnreachable',
+  hostDeclines: 'HostDeclines',
   agentNotInstalled: 'AgentNotInstalled',
   badAgentOptions: 'BadAgentOptions',
   runnerRefused: 'RunnerRefused',

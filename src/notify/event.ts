@@ -32,6 +32,7 @@ const events: Partial<Record<ProblemKind, [EventName, Notification['kind']]>> = 
   'convoy-blocked': ['blocked', 'convoy'],
   breaker: ['breaker', 'rig'],
   'shared-cause': ['blocked', 'rig'],
+  declined: ['blocked', 'rig'],
   spend: ['budget', 'rig'],
 };
 

@@ -19,6 +19,7 @@ import { complain, errorText } from './complain.js';
 import { connectRunner } from './lease/connection.js';
 import type { RunnerLine } from './lease/connection.js';
 import { openControlSocket } from './sockets/control-socket.js';
+import { AgentLogin } from './agent/agent-login.js';
 import { readyToLaunch } from './agent/launch-agent.js';
 import { processStartTime } from './processes/process.js';
 import { LimitWatch } from './processes/limit-watch.js';
@@ -111,6 +112,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
   });
   const dial = (record: RunnerConnection): RunnerLine =>
     connectRunner(record, `runner:${hostname()}:${process.pid}`, (error) => trouble('keys', error));
+  const login = new AgentLogin({ home: dir.home, input, setup, env: process.env });
   const link = new BeadLink(dial(connection), dir.bead, trouble, systemTime, dial);
   // An attempt that began before its host decided this goes on as it began.
   const cell = setup.cell ?? earlierPlan(input.agent.cell);
@@ -120,6 +122,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     adapter,
     cell,
     token,
+    login,
     time: systemTime,
     link,
     processes: hostProcesses,
@@ -173,6 +176,8 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
       ports: setup.ports,
       cell,
       gate: gate?.socket,
+      env: login.env,
+      loginVariables: login.variables,
       onLine: (line, stream) => supervisor.watch.line(line, stream),
       onTrouble: trouble,
     });

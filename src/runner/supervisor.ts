@@ -4,6 +4,7 @@ import { cellKind } from '../cell/index.js';
 import type { CellPlan } from '../cell/index.js';
 import { clip, plainLine } from '../contract/index.js';
 import type { AttemptResult, BeadView, BeatDetails, Message, StartAgentInput } from '../contract/index.js';
+import type { AgentLogin } from './agent/agent-login.js';
 import { answerText, mostAnswers } from './agent/answer.js';
 import { AgentWatch } from './agent/agent-watch.js';
 import { MessageBox } from './agent/message-box.js';
@@ -55,6 +56,8 @@ export interface SupervisorPorts {
   folder(onGone: () => void): Part;
   /** @returns the part that ends what uses more of its host than it may. Absent: there are no limits. */
   limits?(onOver: (cause: StopCause) => void): Part;
+  /** What the attempt's end says of the login that its agent uses. Absent: nobody asks. */
+  login?: Pick<AgentLogin, 'begins' | 'works' | 'ended'>;
   log: Pick<Logger, 'info' | 'warn'>;
 }
 
@@ -101,6 +104,7 @@ export class Supervisor implements ControlHandlers {
   #agent: RunningAgent | undefined;
   #spawnedAt: number | undefined;
   #answers = 0;
+  #gotOn = false;
   #cause: EndCause | undefined;
   #cancelled = false;
   #settled = false;
@@ -121,6 +125,7 @@ export class Supervisor implements ControlHandlers {
     this.#signaller = new Signaller({
       vouchKey: this.#work.vouchKey,
       cell: cellKind(options.cell),
+      account: setup.account,
       link,
       time,
       clocks,
@@ -167,7 +172,11 @@ export class Supervisor implements ControlHandlers {
     this.watch = new AgentWatch(
       adapter,
       {
-        onProgress: (kind, activity) => this.#signaller.progress(kind, activity),
+        onProgress: (kind, activity) => {
+          this.#gotOn = true;
+          if (kind === 'tool') this.#served();
+          this.#signaller.progress(kind, activity);
+        },
         onTrouble: this.#trouble,
         onFacts: () => this.#note('runner.json', record.update(this.watch.facts)),
         onRefused: (refusal) => refusals.heard(refusal),
@@ -176,6 +185,7 @@ export class Supervisor implements ControlHandlers {
     );
     this.desk = new AgentRequests({
       attempt,
+      listens: adapter.hasSpoken !== undefined || adapter.mcp === true,
       time,
       watch: this.watch,
       signaller: this.#signaller,
@@ -239,6 +249,7 @@ export class Supervisor implements ControlHandlers {
    */
   async supervise(lease: Lease, spawn: () => RunningAgent, answer?: AnswerAgent): Promise<AttemptResult> {
     const { log, time } = this.options;
+    this.options.login?.begins();
     const agent = spawn();
     this.#spawnedAt = time.now().wall;
     this.#runs(agent, this.#spawnedAt);
@@ -256,6 +267,15 @@ export class Supervisor implements ControlHandlers {
     await Promise.all(loops);
     log.info({ result, reported }, 'runner ends');
     return result;
+  }
+
+  /** The disk may be full: then others find out by themselves. */
+  #served(): void {
+    try {
+      this.options.login?.works();
+    } catch (error) {
+      this.#trouble('logins', error);
+    }
   }
 
   #runs(agent: RunningAgent, spawnedAt: number): void {
@@ -434,6 +454,7 @@ export class Supervisor implements ControlHandlers {
       processes: this.#processes(),
       trouble: this.#trouble,
       onProcessesEnded: () => this.#tell('ended'),
+      amend: (result) => this.options.login?.ended(result, this.#gotOn) ?? result,
     }).then(
       (result) => {
         this.#result = result;

@@ -44,6 +44,8 @@ export interface AttemptSetup {
   ports?: PortBlock;
   /** How its agent is run; absent in folders of before this was decided by the host. */
   cell?: CellPlan;
+  /** Of the accounts that its host has for the agent, the one that it uses; absent: the user's own login. */
+  account?: string;
 }
 
 /** A process of which we are sure: a bare pid may belong to somebody else by now. */

@@ -20,10 +20,16 @@ const setupOutcomes: Partial<Record<FailureType, Outcome>> = {
   [failureTypes.setupFailed]: 'setup_failed',
   [failureTypes.badAgentOptions]: 'setup_failed',
   [failureTypes.badInput]: 'setup_failed',
+  [failureTypes.hostDeclines]: 'declined',
   [failureTypes.agentNotInstalled]: 'not_installed',
   [failureTypes.setupUnreachable]: 'lost',
   [failureTypes.noSuchAttempt]: 'lost',
 };
+
+function retryAfter({ details }: ApplicationFailure): number | undefined {
+  const [given] = (details ?? []) as [{ retryAfterMs?: unknown }?];
+  return typeof given?.retryAfterMs === 'number' && given.retryAfterMs > 0 ? given.retryAfterMs : undefined;
+}
 
 /**
  * What the end of a `startAgent` activity by failure means for the bead.
@@ -80,7 +86,13 @@ export function eventOfFailure(
     const outcome = type === undefined ? undefined : setupOutcomes[type];
     return {
       type: 'ended',
-      result: { attempt, outcome: outcome ?? 'lost', reason: cause.message, host: host ?? 'unknown' },
+      result: {
+        attempt,
+        outcome: outcome ?? 'lost',
+        reason: cause.message,
+        host: host ?? 'unknown',
+        retryAfterMs: type === failureTypes.hostDeclines ? retryAfter(cause) : undefined,
+      },
     };
   }
   return { type: 'unwatched', attempt, text: error.message };

@@ -1,6 +1,10 @@
+import { execa } from 'execa';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { Logins } from '../../src/agents/index.js';
 import type { StartAgentInput } from '../../src/contract/index.js';
 import { HostLab, newAttempt } from './support/host-lab.js';
 import type { Desk, Running } from './support/host-lab.js';
@@ -10,6 +14,7 @@ beforeAll(async () => {
   lab = await HostLab.open();
 });
 afterAll(() => lab.close());
+afterEach(() => vi.unstubAllEnvs());
 
 /** A demo agent whose preparation takes so long that a test can act in the middle of it. */
 const slow = (prepareMs: number): Partial<StartAgentInput> => ({
@@ -96,7 +101,12 @@ describe('what cannot be prepared leaves nothing behind, and tells people why', 
       'SetupUnreachable',
       /reach|connect/i,
     ],
-    ['no such adapter', () => Promise.resolve({ agent: { adapter: 'clippy' } }), 'BadAgentOptions', /clippy/],
+    [
+      'no such adapter',
+      () => Promise.resolve({ agent: { adapter: 'clippy' } }),
+      'HostDeclines',
+      /clippy.*agents\.yaml/,
+    ],
     [
       'options that the agent does not know',
       () => Promise.resolve({ agent: { adapter: 'demo', options: { speed: 9 } } }),
@@ -248,3 +258,72 @@ async function closedPort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   return port;
 }
+
+describe('a host with several accounts of one program', () => {
+  /** Prints which account it was given, and is refused by the first for an hour. */
+  const program =
+    'echo "{\\"id\\":\\"c-$ACCOUNT\\",\\"says\\":\\"by $ACCOUNT\\"}"; ' +
+    'if [ "$ACCOUNT" = first ]; then echo "{\\"error\\":\\"usage limit reached\\",\\"status\\":429,\\"wait\\":3600000}"; exit 1; fi; ' +
+    '[ ${#TOKEN} = 24 ] || exit 9; tr "\\0" " " < /proc/$$/cmdline > ../seen; ' +
+    'git commit -q --allow-empty -m work && heartbead agent done';
+  const fields = { session: 'id', text: 'says', error: 'error', status: 'status', retryAfterMs: 'wait' };
+  const settings = {
+    agents: {
+      tool: { command: ['sh', '-c', program], prompt: 'stdin', output: { format: 'json-lines', fields } },
+    },
+    accounts: {
+      tool: [
+        { name: 'one', set: { ACCOUNT: 'first' } },
+        { name: 'two', set: { ACCOUNT: 'second' }, env: { TOKEN: 'TOKEN_OF_THE_SECOND' } },
+      ],
+    },
+  };
+
+  test('goes on at once with the next account, and with none while all are spent; no secret is written anywhere', async () => {
+    await writeFile(join(lab.home, 'agents.yaml'), JSON.stringify(settings));
+    vi.stubEnv('TOKEN_OF_THE_SECOND', 'the-secret-of-the-second');
+    const attempt = async (): Promise<{ desk: Desk; ending: Awaited<ReturnType<Running['ending']>> }> => {
+      const desk = await lab.desk();
+      const running = await desk.start(lab.input(desk, { agent: { adapter: 'tool', cell: 'none' }, rig: 'r' }));
+      return { desk, ending: await running.ending() };
+    };
+    const first = await attempt();
+    expect(first.ending).toMatchObject({
+      kind: 'result',
+      result: {
+        outcome: 'rate_limited',
+        retryAfterMs: 1_000,
+        reason: expect.stringMatching(
+          /^account one: usage limit reached; the next attempt uses account two$/,
+        ) as string,
+      },
+    });
+    const second = await attempt();
+    expect(second.ending).toMatchObject({ kind: 'result', result: { outcome: 'done', session: 'c-second' } });
+    expect((await second.desk.signals()).map(({ payload }) => payload)).toContainEqual(
+      expect.objectContaining({ kind: 'start', account: 'two' }),
+    );
+    const told =
+      JSON.stringify([first, second].map(({ ending }) => ending)) + JSON.stringify(await second.desk.signals());
+    expect(told).not.toContain('the-secret');
+    const folder = lab.dir(second.desk).path;
+    expect(await readFile(join(folder, 'seen'), 'utf8')).not.toContain('the-secret');
+    const { stdout } = await execa('grep', ['-rl', 'the-secret-of-the-second', lab.home], { reject: false });
+    expect(stdout).toBe('');
+
+    new Logins(lab.home).refuse(
+      { agent: 'tool', account: 'two', cause: 'rate_limited', reason: 'usage limit reached' },
+      { retryAfterMs: 60_000, began: Date.now() },
+    );
+    const third = await attempt();
+    expect(third.ending).toMatchObject({
+      kind: 'failure',
+      type: 'HostDeclines',
+      message: expect.stringMatching(/starts no tool for now: account one .* is spent.*account two/) as string,
+    });
+    const [{ retryAfterMs }] = (third.ending as unknown as { details: [{ retryAfterMs: number }] }).details;
+    expect(retryAfterMs).toBeGreaterThan(1_000);
+    expect(retryAfterMs).toBeLessThanOrEqual(60_000);
+    expect(await lab.leftovers(third.desk)).toEqual([]);
+  });
+});

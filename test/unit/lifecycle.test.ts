@@ -495,6 +495,32 @@ describe('the life of a bead', () => {
     expect(story.state.used.logins).toBeUndefined();
   });
 
+  it('what hosts give back goes to the queue again, further and further apart, and uses nothing up', () => {
+    const story = new Story().dispatch().end('declined');
+    expect(story.state).toMatchObject({ status: 'open', used: { agentFailures: 0, infraLosses: 0, declines: 1 } });
+    for (const apart of [10_000, 20_000, 40_000]) {
+      expect(nextBeadDeadline(story.state)?.at).toBe(story.now + apart);
+      story.tick(apart).dispatch().end('declined');
+    }
+    // The row is one record, and no agent hears of it; a host may know better when to come again.
+    expect(story.state.attempts.map(({ number }) => number)).toEqual([4]);
+    expect(story.state.notes).toEqual([]);
+    story
+      .tick(80_000)
+      .dispatch()
+      .end('declined', { retryAfterMs: 7 * minute });
+    expect(nextBeadDeadline(story.state)?.at).toBe(story.now + 7 * minute);
+    story
+      .tick(7 * minute)
+      .dispatch()
+      .beat(0)
+      .end('auth_failed', {}, true);
+    expect(story.state.used).toMatchObject({ logins: 1 });
+    expect(story.state.used.declines).toBeUndefined();
+    story.tick(minute).dispatch().end('declined');
+    expect(story.state.used).toMatchObject({ logins: 1, declines: 1 });
+  });
+
   it('a rate limit waits as long as the provider says and uses nothing up', () => {
     const story = working().end('rate_limited', { retryAfterMs: 7 * minute });
     expect(nextBeadDeadline(story.state)?.at).toBe(story.now + 7 * minute);

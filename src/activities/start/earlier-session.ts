@@ -10,7 +10,7 @@ import type { ActivityDeps } from '../deps.js';
  * @throws the signal's reason.
  */
 export async function earlierSession(
-  { host, env = process.env }: ActivityDeps,
+  { host, env }: Pick<ActivityDeps, 'host'> & { env: NodeJS.ProcessEnv },
   input: StartAgentInput,
   dir: AttemptDir,
   adapter: AgentAdapter,

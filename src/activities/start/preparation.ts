@@ -1,7 +1,7 @@
 import { failureTypes, refNames } from '../../contract/index.js';
 import type { BeatPhase, Checkpoint, StartAgentInput } from '../../contract/index.js';
 import { planCell } from '../../cell/index.js';
-import { agentProvider, checkAgent, findAdapter } from '../../agents/index.js';
+import { accountEnvironment, agentProvider, checkAgent, findAdapter } from '../../agents/index.js';
 import {
   checkRefWritable,
   createWorktree,
@@ -17,6 +17,7 @@ import { diskProblem, takePorts } from '../../host/index.js';
 import type { AttemptDir, PortBlock } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
+import { chosenLogin } from './chosen-login.js';
 import { earlierSession } from './earlier-session.js';
 import { endSetup, readyWorkspace } from './ready-workspace.js';
 
@@ -47,6 +48,8 @@ export async function prepareWorkspace(
 
   progress('accepted', `looks for the agent program (${input.agent.adapter})`);
   await checkedAgent(deps, input);
+  const login = chosenLogin(deps, input);
+  const env = accountEnvironment(deps.env ?? process.env, login.accounts, login.account);
 
   const onProgress =
     (phase: BeatPhase) =>
@@ -58,7 +61,7 @@ export async function prepareWorkspace(
     rig: input.rig,
     asked: input.agent.cell,
     network: input.agent.network,
-    provider: agentProvider(input.agent, deps.env ?? process.env, host.home),
+    provider: agentProvider(input.agent, env, host.home),
     env: deps.env ?? process.env,
   });
   if ('refused' in cell)
@@ -128,7 +131,7 @@ export async function prepareWorkspace(
     signal.throwIfAborted();
   }
   if (input.session !== undefined) progress('worktree', 'looks for the conversation of an earlier attempt');
-  const resume = adapter && (await earlierSession(deps, input, dir, adapter, signal));
+  const resume = adapter && (await earlierSession({ host, env }, input, dir, adapter, signal));
   signal.throwIfAborted();
   await dir.writeSetup({
     host: host.hostId,
@@ -139,6 +142,7 @@ export async function prepareWorkspace(
     resume,
     ports,
     cell,
+    account: login.account,
   });
   progress('worktree', 'worktree ready');
   return from.lost === undefined ? {} : { checkpointLost: from.lost };
@@ -209,6 +213,8 @@ async function checkedAgent({ host, env = process.env }: ActivityDeps, { agent }
       return;
     case 'not_installed':
       throw failure(failureTypes.agentNotInstalled, `on host ${host.hostId}: ${found.problem}`);
+    case 'not_here':
+      throw failure(failureTypes.hostDeclines, `host ${host.hostId} cannot run it: ${found.problem}`);
     case 'bad_options':
       throw failure(failureTypes.badAgentOptions, found.problem);
   }

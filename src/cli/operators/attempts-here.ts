@@ -1,5 +1,7 @@
 import { join } from 'node:path';
-import type { DamagedFact } from '../../domain/telling/town-facts.js';
+import { Logins } from '../../agents/logins.js';
+import { hostIdOf } from '../../client/home.js';
+import type { DamagedFact, RefusedAccountFact } from '../../domain/telling/town-facts.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { inspectAttempt } from '../../runner/attempt/inspect-attempt.js';
 import type { AttemptInspection } from '../../runner/types.js';
@@ -26,6 +28,16 @@ export async function damagedHere(home: string): Promise<DamagedFact[]> {
       ? [{ bead: dir.bead, attempt: dir.attempt, problem: found.problem, setAside: setAsideCommand(home, dir.path) }]
       : [],
   );
+}
+
+/** @returns accounts of agents on this host that providers refuse. A user's own login is told by its beads. */
+export async function refusedAccountsHere(home: string): Promise<RefusedAccountFact[]> {
+  const host = (await hostIdOf(home)) ?? 'this one';
+  return new Logins(home)
+    .all()
+    .flatMap(({ account, agent, cause, reason, since, until }) =>
+      account === undefined ? [] : [{ host, agent, account, cause, reason, since, until }],
+    );
 }
 
 /** @returns the command that puts a folder where nobody looks for attempts; nothing in it is lost. */

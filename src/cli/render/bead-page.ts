@@ -76,10 +76,10 @@ function attemptsTable(view: BeadView, now: number, c: Colors): string {
   return table(['ATTEMPT', 'HOST', 'BEGAN', 'TOOK', 'OUTCOME', 'COUNTED AS', 'REASON'], rows, c);
 }
 
-/** What the newest attempt's agent runs in; nobody knows before it is spawned. */
+/** What the newest attempt's agent runs in, and by which account; nobody knows before it is spawned. */
 function inWhichCell({ current, attempts }: BeadView): string {
-  const cell = (current ?? attempts.at(-1))?.cell;
-  return cell === undefined ? '' : `, ${cellWords[cell]}`;
+  const { cell, account } = current ?? attempts.at(-1) ?? {};
+  return `${cell === undefined ? '' : `, ${cellWords[cell]}`}${account === undefined ? '' : `, account ${account}`}`;
 }
 
 const endedRow = (attempt: AttemptRecord): string[] => [

@@ -1,6 +1,6 @@
 import { stateDirectory } from '../../client/home.js';
 import type { Context } from '../context.js';
-import { checkAgents } from '../doctor/agent-checks.js';
+import { checkAccounts, checkAgents } from '../doctor/agent-checks.js';
 import { checkCell, checkEscapes } from '../doctor/cell-checks.js';
 import { fail, ok, warn } from '../doctor/check.js';
 import type { Check } from '../doctor/check.js';
@@ -54,6 +54,7 @@ async function examine(context: Context): Promise<Check[]> {
       await checkStateDirectory(home),
       await guarded('sizes', () => checkSizes(home)),
       await checkAgents(env, home),
+      checkAccounts(env, home),
       checkCell(env, home),
       checkClock([]),
       await checkLeftovers(home, false),
@@ -71,6 +72,7 @@ async function examine(context: Context): Promise<Check[]> {
     await checkStateDirectory(home),
     await guarded('sizes', () => checkSizes(home)),
     await checkAgents(env, home),
+    checkAccounts(env, home),
     checkCell(env, home),
   );
   checks.push(await guarded('server', () => server.checkServer(town, deadline)));

@@ -8,10 +8,14 @@ export const problems = verb({
     const { lookAtTown } = await import('../../operator/town-facts.js');
     const { problemsOf } = await import('../../domain/telling/problems.js');
     const { problemsPage } = await import('../render/problems-page.js');
-    const { damagedHere } = await import('../operators/attempts-here.js');
+    const { damagedHere, refusedAccountsHere } = await import('../operators/attempts-here.js');
     const town = await context.town();
     const { facts } = await lookAtTown(town, { deadline: context.deadline });
-    const found = problemsOf({ ...facts, damaged: await damagedHere(town.home) });
+    const found = problemsOf({
+      ...facts,
+      damaged: await damagedHere(town.home),
+      refusedAccounts: await refusedAccountsHere(town.home),
+    });
     if (facts.more) context.note(`only the newest ${facts.beads.length} open beads were looked at`);
     context.print(
       {

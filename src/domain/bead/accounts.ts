@@ -19,6 +19,7 @@ export function accountOf(outcome: Outcome): Account {
     case 'auth_failed':
     case 'out_of_credit':
     case 'not_installed':
+    case 'declined':
     case 'setup_failed':
     case 'escalated':
     case 'push_refused':
@@ -93,6 +94,10 @@ export function nextAfter(
         reason,
         fix: 'install the agent program on the host (or sling the bead with another agent), then retry the bead',
       };
+    case 'declined': {
+      const delay = Math.min(Math.max(result.retryAfterMs ?? backoff(used.declines ?? 1), 1_000), maxRetryAfter);
+      return { do: 'again', delay, text: reason };
+    }
     case 'setup_failed':
       return {
         do: 'block',

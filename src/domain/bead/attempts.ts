@@ -102,6 +102,7 @@ export class AttemptRules {
     // A runner that died at the fence may have a successor: whoever claimed last is the one that spawns.
     if (signal.vouchKey !== undefined) attempt.vouchKey = signal.vouchKey;
     if (signal.cell !== undefined) attempt.cell = signal.cell;
+    if (signal.account !== undefined) attempt.account = signal.account;
     if (signal.checkpoint) this.#checkpoint(attempt, signal.checkpoint);
     if (signal.acknowledged?.length) {
       const acknowledged = new Set(signal.acknowledged);
@@ -333,8 +334,10 @@ export class AttemptRules {
       s.paid = { starts: (s.paid?.starts ?? 0) + 1, at: attempt.spawnedAt };
       if (outcome !== 'done') this.draft.fruitless();
     }
-    if (outcome !== 'auth_failed') delete s.used.logins;
-    else if (loginAgain) s.used.logins = (s.used.logins ?? 0) + 1;
+    if (outcome === 'auth_failed' && loginAgain) s.used.logins = (s.used.logins ?? 0) + 1;
+    else if (outcome !== 'auth_failed' && outcome !== 'declined') delete s.used.logins;
+    if (outcome === 'declined') s.used.declines = (s.used.declines ?? 0) + 1;
+    else delete s.used.declines;
     if (result.checkpoint) this.#checkpoint(attempt, result.checkpoint);
     const gotOn = s.lossRule === 'saved' ? attempt.saved === true : attempt.firstProgressAt !== undefined;
     if (account === 'infra' && !gotOn) s.used.infraLosses += 1;
@@ -367,15 +370,21 @@ export class AttemptRules {
       saved: attempt.saved,
       rigVersion: s.landing?.version,
       cell: attempt.cell,
+      account: attempt.account,
       usage,
       session: result.session === undefined ? undefined : clip(result.session, 200),
     };
-    s.attempts = [...s.attempts, record].slice(-limits.attemptsKept);
+    // Of a row that hosts gave back only the newest is kept: they say nothing, and those that worked are to stay.
+    const before =
+      outcome === 'declined' && s.attempts.at(-1)?.outcome === 'declined' ? s.attempts.slice(0, -1) : s.attempts;
+    s.attempts = [...before, record].slice(-limits.attemptsKept);
     delete s.current;
     delete s.wait;
     if (s.attention === 'stalled') delete s.attention;
     this.draft.tell(`attempt ${attempt.number} ended ${outcome}: ${reason}`);
-    if (outcome !== 'done') this.draft.leaveNote(`attempt ${attempt.number} ended ${outcome}: ${reason}`);
+    // No agent has to know of what never began.
+    if (outcome !== 'done' && outcome !== 'declined')
+      this.draft.leaveNote(`attempt ${attempt.number} ended ${outcome}: ${reason}`);
     if (result.summary !== undefined) s.summary = clip(result.summary);
     if (result.baseSha !== undefined) s.baseSha = result.baseSha;
 

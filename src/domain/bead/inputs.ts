@@ -24,6 +24,7 @@ export function startInput(s: BeadState, attempt: CurrentAttempt, mode: StartMod
     checkpoint: attempt.checkpoint,
     agent: s.agentSpec,
     rig: s.rig,
+    retriedAt: s.retriedAt,
     // Every host serves the runs of every build.
     clocks: clocksForAnyBuild(s.clocks),
     notes: s.notes,

@@ -78,7 +78,8 @@ export class OrderRules {
 
   /** From the beginning, with fresh accounts. */
   again(why: string): void {
-    const { s } = this.draft;
+    const { s, now } = this.draft;
+    s.retriedAt = now;
     s.used = { agentFailures: 0, infraLosses: 0, reworkRounds: 0 };
     delete s.paid;
     if (s.usage) s.usageAtRetry = s.usage;

@@ -3,8 +3,8 @@ import { lossesToOpen } from '../rig/breaker.js';
 import { personNeeded } from '../convoy/ready.js';
 import { sharedCauseOf } from '../bead/landing.js';
 import { bareReason, heldBy, inForce, stopText } from '../rig/stops.js';
-import type { DamagedFact, TownFacts } from './town-facts.js';
-import { firstOf, minutes } from '../words.js';
+import type { DamagedFact, RefusedAccountFact, TownFacts } from './town-facts.js';
+import { counted, firstOf, minutes } from '../words.js';
 import { approveCommand } from '../approval/needs-key.js';
 
 /** Everything that needs a person. Closed union; `docs/operators.md` has a section for each. */
@@ -15,6 +15,8 @@ export type ProblemKind =
   | 'host-silent'
   | 'attempt-damaged'
   | 'shared-cause'
+  | 'declined'
+  | 'account-refused'
   | 'spend'
   | 'bead-blocked'
   | 'escalation'
@@ -76,11 +78,16 @@ const order: Record<Severity, number> = { stuck: 0, look: 1, know: 2 };
 
 /** @returns all that needs a person: what stands still first, then the oldest. */
 export function problemsOf(town: TownFacts): Problem[] {
-  const shared = sharedByHost(town);
+  const declined = declinedByHost(town);
+  const shared = sharedByHost(town, declined);
   const inRigs = new Set(town.rigs.flatMap(({ view }) => (view?.stops ?? []).filter(inForce).flatMap(blockedBy)));
   const found = [
     ...townProblems(town),
-    ...shared.flatMap(({ beads, cause, host }) => (beads.length < 2 ? [] : [sharedProblem(cause, host, beads)])),
+    ...shared.flatMap((group) => (isAlone(group) ? [] : [sharedProblem(group)])),
+    ...declined.filter((group) => shared.every(({ waiting }) => waiting !== group)).map(declinedProblem),
+    ...(town.refusedAccounts ?? [])
+      .filter(({ until, cause }) => cause !== 'rate_limited' || until > town.now)
+      .map((fact) => accountProblem(fact, town.now)),
     ...(town.damaged ?? []).map(damagedProblem),
     ...town.rigs.flatMap(({ rig, view }) => (view === undefined ? [] : rigProblems(rig, view))),
     ...town.convoys.flatMap(({ convoy, view }) => (view === undefined ? [] : convoyProblems(convoy, view))),
@@ -92,9 +99,7 @@ export function problemsOf(town: TownFacts): Problem[] {
   function alone(view: BeadView): { listed: boolean; once?: string } {
     if (inRigs.has(view.bead)) return { listed: false };
     const group = shared.find(({ beads }) => beads.includes(view));
-    return group === undefined
-      ? { listed: true }
-      : { listed: group.beads.length < 2, once: onceOf(group.cause, group.host, group.beads) };
+    return group === undefined ? { listed: true } : { listed: isAlone(group), once: onceOf(group) };
   }
   return found
     .map((problem, index) => ({ problem, index }))
@@ -207,16 +212,86 @@ function unanswered(bead: string, { hosts }: TownFacts): Problem[] {
 
 const blockedBy = ({ met }: RigStop): string[] => met.map(({ bead }) => bead);
 
+/** Beads that one host gives back for the same reason. */
+interface DeclinedByHost {
+  host: string;
+  agent: string;
+  reason: string;
+  beads: { bead: string; since: number | undefined }[];
+}
+
+function declinedByHost({ beads }: TownFacts): DeclinedByHost[] {
+  const groups = new Map<string, DeclinedByHost>();
+  for (const { view } of beads) {
+    const last = view?.attempts.at(-1);
+    if (view?.wait?.for !== 'backoff' || last?.outcome !== 'declined' || last.host === undefined) continue;
+    const reason = last.reason ?? '';
+    const agent = view.agentSpec.adapter;
+    const key = JSON.stringify([last.host, agent, bareReason(reason)]);
+    const group = groups.get(key) ?? { host: last.host, agent, reason, beads: [] };
+    group.beads.push({ bead: view.bead, since: last.endedAt });
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}
+
+function declinedProblem({ host, reason, beads }: DeclinedByHost): Problem {
+  const names = beads.map(({ bead }) => bead);
+  return {
+    kind: 'declined',
+    of: 'host',
+    severity: 'look',
+    about: host,
+    what: `host ${host} gives ${counted(beads.length, 'bead')} back`,
+    why: `${reason}; ${firstOf(names, 5)}`,
+    fix: `heartbead retry --host ${host}`,
+    advice:
+      'first mend there what the reason names; until then they try again by themselves, and any host may take them',
+    since: Math.min(...beads.map(({ since }) => since ?? Infinity)),
+    once: `declined:${host}:${bareReason(reason)}`,
+  };
+}
+
+const accountCures: Record<RefusedAccountFact['cause'], string> = {
+  rate_limited: 'nothing has to be done: it is used again when its time is over',
+  auth_failed: 'log in again with it on that host; it is tried when no other account is free, and after a retry',
+  out_of_credit: 'add credit at its provider; it is tried when no other account is free, and after a retry',
+};
+
+function accountProblem(
+  { host, agent, account, cause, reason, since, until }: RefusedAccountFact,
+  now: number,
+): Problem {
+  const left = until > now ? ` for ${minutes(until - now)} yet` : '';
+  return {
+    kind: 'account-refused',
+    of: 'host',
+    severity: cause === 'rate_limited' ? 'know' : 'look',
+    about: host,
+    what: `account ${account} of ${agent} on host ${host} is left alone${left}`,
+    why: reason,
+    fix: 'heartbead doctor',
+    advice: accountCures[cause],
+    since,
+    once: `account-refused:${host}:${agent}:${account}:${cause}:${since}`,
+  };
+}
+
 /** Beads that the same thing blocks on one host. */
 interface SharedByHost {
   cause: SharedCause;
   host: string;
+  agent: string;
   /** The one that has been blocked for longest first. */
   beads: BeadView[];
+  /** Beads that the host does not even begin, because of these. */
+  waiting?: DeclinedByHost | undefined;
 }
 
+const isAlone = ({ beads, waiting }: SharedByHost): boolean => beads.length < 2 && waiting === undefined;
+
 /** Without a rig, what beads have in common is their host and their agent. */
-function sharedByHost({ beads }: TownFacts): SharedByHost[] {
+function sharedByHost({ beads }: TownFacts, declined: readonly DeclinedByHost[]): SharedByHost[] {
   const groups = new Map<string, SharedByHost>();
   for (const { view } of beads) {
     if (view === undefined || view.rig !== undefined) continue;
@@ -227,19 +302,24 @@ function sharedByHost({ beads }: TownFacts): SharedByHost[] {
     const what = cause === 'push_refused' ? view.repo : view.agentSpec.adapter;
     const reason = cause === 'setup_failed' || cause === 'push_refused' ? bareReason(last.reason ?? '') : '';
     const key = JSON.stringify([last.host, cause, what, reason]);
-    const group = groups.get(key) ?? { cause, host: last.host, beads: [] };
+    const group = groups.get(key) ?? { cause, host: last.host, agent: view.agentSpec.adapter, beads: [] };
     group.beads.push(view);
     groups.set(key, group);
   }
-  for (const { beads: of } of groups.values()) of.sort((a, b) => blockedSince(a) - blockedSince(b));
+  for (const group of groups.values()) {
+    group.beads.sort((a, b) => blockedSince(a) - blockedSince(b));
+    if (group.cause === 'auth_failed' || group.cause === 'out_of_credit')
+      group.waiting = declined.find(({ host, agent }) => host === group.host && agent === group.agent);
+  }
   return [...groups.values()];
 }
 const blockedSince = ({ wait }: BeadView): number => (wait?.for === 'person' ? wait.since : 0);
 
-const onceOf = (cause: SharedCause, host: string, beads: readonly BeadView[]): string =>
+const onceOf = ({ cause, host, beads }: SharedByHost): string =>
   `${cause}:${host}:${beads[0]?.bead ?? ''}:${beads[0] === undefined ? 0 : blockedSince(beads[0])}`;
 
-function sharedProblem(cause: SharedCause, host: string, beads: readonly BeadView[]): Problem {
+function sharedProblem(group: SharedByHost): Problem {
+  const { cause, host, beads, waiting } = group;
   const [first] = beads;
   const wait = first?.wait?.for === 'person' ? first.wait : undefined;
   const names = beads.map(({ bead }) => bead);
@@ -248,12 +328,16 @@ function sharedProblem(cause: SharedCause, host: string, beads: readonly BeadVie
     of: 'host',
     severity: 'stuck',
     about: host,
-    what: `${beads.length} beads are blocked on host ${host} by one cause`,
-    why: `${wait?.text ?? cause}; ` + firstOf(names, 5),
-    fix: `heartbead retry --host ${host} --cause ${cause}`,
+    what:
+      `${counted(beads.length, 'bead')} ${beads.length === 1 ? 'is' : 'are'} blocked on host ${host} by one cause` +
+      (waiting === undefined
+        ? ''
+        : `, and ${waiting.beads.length} more ${waiting.beads.length === 1 ? 'waits' : 'wait'} for it`),
+    why: `${wait?.text ?? cause}; ${firstOf(names, 5)}`,
+    fix: waiting === undefined ? `heartbead retry --host ${host} --cause ${cause}` : `heartbead retry --host ${host}`,
     advice: wait === undefined ? undefined : `first: ${wait.fix}`,
     since: wait?.since,
-    once: onceOf(cause, host, beads),
+    once: onceOf(group),
   };
 }
 

@@ -44,6 +44,18 @@ export interface DamagedFact {
   setAside: string;
 }
 
+/** An account of an agent on this host that its provider refuses. */
+export interface RefusedAccountFact {
+  host: string;
+  agent: string;
+  account: string;
+  cause: 'rate_limited' | 'auth_failed' | 'out_of_credit';
+  reason: string;
+  since: number;
+  /** When an attempt may try it again. */
+  until: number;
+}
+
 export interface TownFacts {
   /** Milliseconds, of whoever asks. */
   now: number;
@@ -56,4 +68,6 @@ export interface TownFacts {
   hosts: TownHosts;
   /** On the disk of whoever asks, who may have looked there. */
   damaged?: DamagedFact[];
+  /** Likewise. */
+  refusedAccounts?: RefusedAccountFact[];
 }

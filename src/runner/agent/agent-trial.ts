@@ -218,6 +218,8 @@ async function runOnce(
       socket: sockets.agent,
       cell,
       gate: gate?.socket,
+      env: process.env,
+      loginVariables: [],
       onLine: (line, stream) => {
         const sheet = sheets[stream];
         sheet.lines += 1;

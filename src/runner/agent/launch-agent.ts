@@ -29,6 +29,10 @@ export interface LaunchOptions extends Pick<AgentProcessOptions, 'onLine' | 'onT
   cell: CellPlan;
   /** The socket by which it gets out, where the plan lists hosts. */
   gate?: string | undefined;
+  /** The host's environment, with the login that the agent uses. */
+  env: NodeJS.ProcessEnv;
+  /** Names of the variables that this login is in. */
+  loginVariables: readonly string[];
 }
 
 /** What starts an agent's program, and goes on with it. */
@@ -56,12 +60,15 @@ export async function readyToLaunch({
   ports,
   cell,
   gate,
+  env: hostEnvironment,
+  loginVariables,
   onLine,
   onTrouble,
 }: LaunchOptions): Promise<Launcher> {
   await writeShim(dir.shim);
   const { agent: spec, bead, attempt, number } = input;
-  const env = agentEnvironmentFrom(process.env, [...(adapter.environment ?? []), ...(spec.env ?? [])], {
+  const names = [...(adapter.environment ?? []), ...(spec.env ?? []), ...loginVariables];
+  const env = agentEnvironmentFrom(hostEnvironment, names, {
     ...(await missingIdentity(dir.worktree, input)),
     [agentEnvironment.bead]: bead,
     [agentEnvironment.attempt]: attempt,

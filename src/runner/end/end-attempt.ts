@@ -40,6 +40,8 @@ export interface EndOptions {
   answers: number;
   /** No process of the attempt is left. */
   onProcessesEnded(): void;
+  /** @returns what becomes of a result where the host knows more of its agent's login. */
+  amend(result: AttemptResult): AttemptResult;
   trouble(what: string, error: unknown): void;
 }
 
@@ -63,7 +65,7 @@ export async function endAttempt(options: EndOptions): Promise<AttemptResult> {
   await agent.close();
   await saveLast(keeper, options.time);
   const verdict = cause.by === 'agent' ? adapter.classify?.(exit, watch.events) : undefined;
-  const result = judgeEnd({
+  const judged = judgeEnd({
     attempt: files.attempt,
     host: setup.host,
     baseSha: setup.baseSha,
@@ -81,8 +83,19 @@ export async function endAttempt(options: EndOptions): Promise<AttemptResult> {
     ...watch.facts,
     acknowledged: box.acknowledged(),
   });
+  const result = amended(options, judged);
   await record(options, result);
   return result;
+}
+
+/** What others are to know of the login is not worth the result. */
+function amended({ amend, trouble }: EndOptions, result: AttemptResult): AttemptResult {
+  try {
+    return amend(result);
+  } catch (error) {
+    trouble('logins', error);
+    return result;
+  }
 }
 
 /** On disk before it is reported; but a full disk must not keep the bead from hearing of the end. */

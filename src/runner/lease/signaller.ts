@@ -20,6 +20,8 @@ export interface SignallerOptions {
   vouchKey: string;
   /** What the agent runs in; told with the claim, too. */
   cell: AttemptCell;
+  /** Which of its host's accounts the agent uses. */
+  account?: string | undefined;
   /** The bead has ended. */
   onEnded(): void;
 }
@@ -108,6 +110,7 @@ export class Signaller implements Part {
       // Once accepted it is known; the fence lets no agent start before.
       vouchKey: kind === 'start' ? this.options.vouchKey : undefined,
       cell: kind === 'start' ? this.options.cell : undefined,
+      account: kind === 'start' ? this.options.account : undefined,
       activity: plan.progress?.activity,
       checkpoint,
       saveProblem,

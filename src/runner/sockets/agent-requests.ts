@@ -16,6 +16,8 @@ export interface AgentRequestsOptions {
   box: MessageBox;
   keeper: AttemptWork;
   time: Time;
+  /** A model is behind the calls, which can take a message up; a command line cannot. */
+  listens: boolean;
   /** Why calls that change something are refused now; undefined while all is well. */
   closed(): string | undefined;
   /** The agent has reported done: it has a while to end by itself. */
@@ -54,6 +56,7 @@ export class AgentRequests implements AgentCalls {
 
   async done(summary?: string): Promise<DoneAnswer> {
     this.#open('reports done');
+    if (this.options.listens) this.#unread();
     const answer = await this.options.keeper.done(summary);
     this.options.onDone();
     return answer;
@@ -67,6 +70,7 @@ export class AgentRequests implements AgentCalls {
   }
 
   messages(): MessagesAnswer {
+    this.options.box.show();
     return { messages: this.options.box.unacknowledged() };
   }
 
@@ -84,6 +88,18 @@ export class AgentRequests implements AgentCalls {
     if (closed() !== undefined || keeper.report !== undefined) return { messages: [] };
     watch.progress('agent');
     return { messages: box.show() };
+  }
+
+  /** What somebody has sent meanwhile may change the work: the agent that reports it done has read it, once. */
+  #unread(): void {
+    const fresh = this.options.box.show().filter(({ from }) => from === 'operator');
+    if (fresh.length === 0) return;
+    const texts = fresh.map(({ id, from, text }) => `(${id}, from ${from}) ${text}`).join('\n');
+    const what = fresh.length === 1 ? 'there is a message' : 'there are messages';
+    throw new RequestRefused(
+      409,
+      `nothing is reported yet: ${what} that you have not read:\n${texts}\nDo what it takes, then report done again`,
+    );
   }
 
   #open(activity?: string): void {

@@ -32,12 +32,16 @@ describe('the table of agents', () => {
     expect(findAdapter('__proto__')).toBeUndefined();
   });
 
-  test.each([
-    [
-      'an unknown agent',
-      { adapter: 'nobody' },
+  test('an agent that this host does not know may be known to another one: the file that it is missing in is named', async () => {
+    const found = await checkAgent({ adapter: 'nobody' }, {}, '/var/lib/hb');
+    expect(found?.kind).toBe('not_here');
+    expect(found?.problem).toMatch(
       /there is no agent "nobody"; there are shell, claude, codex, opencode, gemini, pi, demo/,
-    ],
+    );
+    expect(found?.problem).toContain('/var/lib/hb/agents.yaml');
+  });
+
+  test.each([
     ['a shell agent without a command', { adapter: 'shell' }, /needs a command/],
     ['a shell agent with a blank command', { adapter: 'shell', command: ' ' }, /needs a command/],
     ['options that the agent does not know', { adapter: 'demo', options: { stepz: 3 } }, /stepz/],

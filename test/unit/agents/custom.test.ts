@@ -284,7 +284,7 @@ agents:
     ['what is no YAML', 'agents: [', /agents\.yaml/],
   ])('%s is refused, with the place and the reason', async (_what, settings, problem) => {
     const found = await checkAgent({ adapter: 'mine' }, {}, homeWith(settings));
-    expect(found?.kind).toBe('bad_options');
+    expect(found?.kind).toBe('not_here');
     expect(found?.problem).toMatch(problem);
     expect(found?.problem).toContain('agents.yaml');
     // The built-in ones work all the same.

@@ -15,6 +15,8 @@ const kinds: Record<ProblemKind, true> = {
   'host-silent': true,
   'attempt-damaged': true,
   'shared-cause': true,
+  declined: true,
+  'account-refused': true,
   spend: true,
   'bead-blocked': true,
   escalation: true,

@@ -327,6 +327,51 @@ describe('a cause that beads without a rig share', () => {
     expect(new Set(told).size).toBe(1);
   });
 
+  test('and those that the host gives back for it belong to it; given back for another reason they are a problem of their own', () => {
+    const waits = (bead: string, reason: string, since = 0): BeadView => ({
+      ...blockedBy(bead, 'h1', since, { outcome: 'declined', reason, endedAt: since }),
+      status: 'open',
+      wait: { for: 'backoff', until: now + 1, text: reason },
+    });
+    const login = 'host h1 starts no claude for now: the login of claude is refused: 401';
+    expect(town(blockedBy('a', 'h1', 0), waits('b', login, 3), waits('c', login, 4))).toMatchObject([
+      {
+        kind: 'shared-cause',
+        about: 'h1',
+        what: expect.stringContaining('2 more wait') as string,
+        fix: 'heartbead retry --host h1',
+      },
+    ]);
+    const entry = town(
+      waits('b', 'host h1 cannot run it: there is no agent "mine"', 5),
+      waits('c', 'host h1 cannot run it: there is no agent "mine"', 2),
+    );
+    expect(entry).toMatchObject([
+      { kind: 'declined', about: 'h1', of: 'host', severity: 'look', since: 2, fix: 'heartbead retry --host h1' },
+    ]);
+    expect(entry[0]?.why).toMatch(/no agent "mine"; b, c$/);
+  });
+
+  test('an account that is refused is told with its instant; one whose limit is over is not', () => {
+    const account = { host: 'h1', agent: 'claude', reason: '5-hour limit', since: now - 5 } as const;
+    const found = problemsOf({
+      ...aTown({}),
+      refusedAccounts: [
+        { ...account, account: 'work', cause: 'rate_limited', until: now + 60_000 },
+        { ...account, account: 'over', cause: 'rate_limited', until: now },
+        { ...account, account: 'spare', cause: 'auth_failed', until: now - 1 },
+      ],
+    });
+    expect(found).toMatchObject([
+      { kind: 'account-refused', severity: 'look', what: 'account spare of claude on host h1 is left alone' },
+      {
+        kind: 'account-refused',
+        severity: 'know',
+        what: 'account work of claude on host h1 is left alone for 60 s yet',
+      },
+    ]);
+  });
+
   test('of another host, another cause or another reason is another problem', () => {
     const setup = (bead: string, reason: string): BeadView =>
       blockedBy(bead, 'h1', 0, { outcome: 'setup_failed', reason });
