@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { addressWithToken } from '../../src/board/serve.js';
 import type { ServedBoard } from '../../src/board/serve.js';
-import type { About, BeadPage, Card, ChartsAnswer, DiffAnswer, DiffLine } from '../../src/board/api-types.js';
+import type { About, BeadPage, Card, ChartsAnswer, DiffAnswer, DiffHunk, DiffLine } from '../../src/board/api-types.js';
 import { BoardTown } from './support/board-town.js';
 import {
   TestBrowser,
@@ -166,6 +166,11 @@ test('the address of one line of a diff marks it and brings it onto the screen, 
   const attempt = '1-aaaaaaaa';
   const lines = (count: number): DiffLine[] =>
     Array.from({ length: count }, (_, at) => ({ kind: '+', text: `line ${at + 1}`, new: at + 1 }));
+  /** More hunks than before: a line that is shown already is drawn anew. */
+  const hunksOf = (all: DiffLine[], first: number): DiffHunk[] =>
+    [all.slice(0, first), all.slice(first)]
+      .filter(({ length }) => length > 0)
+      .map((some) => ({ head: '', lines: some }));
   const diffOf = (count: number): DiffAnswer => {
     const file = { change: 'added', added: count, removed: 0, binary: false } as const;
     return {
@@ -176,7 +181,7 @@ test('the address of one line of a diff marks it and brings it onto the screen, 
       // The longer one is folded at first.
       files: [
         { ...file, path: 'first.ts', hunks: [{ head: '', lines: lines(60) }] },
-        { ...file, path: 'src/far away: long.ts', hunks: [{ head: '', lines: lines(count) }] },
+        { ...file, path: 'src/far away: long.ts', hunks: hunksOf(lines(count), count === 600 ? count : 300) },
       ],
       moreFiles: 0,
       added: count,
