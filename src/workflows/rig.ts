@@ -55,6 +55,7 @@ import {
   rigOver,
   rigPanel,
   rigStatus,
+  rigTellsInBatches,
   stepRig,
   unapproved,
 } from '../domain/index.js';
@@ -141,7 +142,7 @@ class Rig {
         continue;
       }
       for (const key of mergesToInterrupt(this.state, run)) this.#merges.get(key)?.scope.cancel();
-      if (rigDrains(run) && this.#effects.idle) await this.#renew();
+      if (rigDrains(this.state, run) && this.#effects.idle) await this.#renew();
       for (const effect of rigEffects(this.state, Date.now(), run))
         if (effect.do === 'takeMerge')
           this.apply({ type: 'mergeStarted', workflowId: effect.workflowId, sha: effect.sha });
@@ -157,7 +158,10 @@ class Rig {
   }
 
   #asRun(): RigRun {
-    return { length: this.#length(), merges: [...this.#merges.values()] };
+    const length = this.#length();
+    // The patch: runs of before told all at once.
+    const tellsAllAtOnce = rigTellsInBatches(this.state, length) && !patched('news-in-batches');
+    return { length, merges: [...this.#merges.values()], tellsAllAtOnce };
   }
 
   #carryOut(effect: Exclude<RigEffect, { do: 'takeMerge' }>): Promise<void> {

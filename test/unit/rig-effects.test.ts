@@ -8,6 +8,7 @@ import {
   mergeQueueIsFull,
   mergesToInterrupt,
   nextRigInput,
+  rigDrains,
   rigEffects,
   rigHolders,
   rigIsFull,
@@ -43,6 +44,37 @@ it('a run that is to end begins no merge, and nothing at all once none is under 
   rig.begin();
   expect(asked(rig, 'soon', underWay(rig))).toEqual(['grant']);
   expect(asked(rig, 'soon')).toEqual([]);
+});
+
+it('a flood of news is told in batches, and a run with more of it than can be carried over tells first', () => {
+  const rig = new RigStory({ maxAgents: 1_000 });
+  for (let n = 0; n < 300; n += 1) rig.ask(`granted-${n}`);
+  rig.apply({ type: 'removed', reason: 'gone' });
+  for (let n = 0; n < 2_000; n += 1) rig.ask(`late-${n}`);
+  expect(rig.state.news.length).toBe(2_300);
+  expect(asked(rig).length).toBe(500);
+  expect(new Set(rig.effects.map(({ key }) => key)).size).toBe(500);
+  // As a run of an earlier build did it, whose history has to be replayed.
+  expect(rigEffects(rig.state, rig.now, { length: 'fine', merges: [], tellsAllAtOnce: true }).length).toBe(2_300);
+  expect(asked(rig, 'now').length).toBe(500);
+  expect(rigDrains(rig.state, { length: 'now', merges: [] })).toBe(false);
+  let rounds = 0;
+  for (; asked(rig, 'now').length > 0 && rounds < 10; rounds += 1)
+    for (const effect of rigEffects(rig.state, rig.now, { length: 'now', merges: [] }))
+      if (effect.do === 'tell') rig.apply({ type: 'newsTold', id: effect.news.id, delivered: true });
+  expect(rig.state.news.length).toBeGreaterThan(0);
+  expect(JSON.stringify(rig.state.news).length).toBeLessThan(192 * 1024);
+  expect(rigDrains(rig.state, { length: 'now', merges: [] })).toBe(true);
+  // What was carried over is told by the next run.
+  expect(asked(rig).length).toBeGreaterThan(0);
+});
+
+it('the news of an outcome count with their bytes, not their letters', () => {
+  const rig = new RigStory().enqueue('a', 1);
+  rig.begin();
+  rig.end('a', 1, { outcome: 'error', reason: '語'.repeat(70_000) });
+  expect(JSON.stringify(rig.state.news).length).toBeLessThan(192 * 1024);
+  expect(rigDrains(rig.state, { length: 'now', merges: [] })).toBe(false);
 });
 
 it('a merge is interrupted when it is in the way of the next run or wanted no more, and only then', () => {

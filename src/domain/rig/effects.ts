@@ -3,6 +3,7 @@ import { mergedBy } from '../../contract/index.js';
 import type { MergeStrategy, RigNews, RigState, RunningMerge } from '../../contract/index.js';
 import type { RunLength } from '../run-length.js';
 import { readyMerges } from './queue.js';
+import { hasMuchToTell, newsToCarry, tellsAtOnce } from './room.js';
 
 /** What has to be done now. Each has a key; while one is under way it is not begun again. */
 export type RigEffect =
@@ -23,6 +24,8 @@ export interface MergeUnderWay {
 export interface RigRun {
   length: RunLength;
   merges: readonly MergeUnderWay[];
+  /** A run of an earlier build: it tells all news at once, and carries over however much there is. */
+  tellsAllAtOnce?: boolean;
 }
 
 const freshRun: RigRun = { length: 'fine', merges: [] };
@@ -33,28 +36,40 @@ const mayTell = (s: RigState, probe: boolean): boolean => !s.paused && !s.remove
 export const mergeKey = ({ workflowId, sha }: Pick<RunningMerge, 'workflowId' | 'sha'>): string =>
   `merge ${workflowId} ${sha}`;
 
+/** What the rig has to tell, grants first; the server takes only so many signals of one workflow at a time. */
+function thingsToTell(s: RigState, run: RigRun): RigEffect[] {
+  const effects: RigEffect[] = [];
+  for (const { told, probe, bead, workflowId, ahead } of s.grants)
+    if (told !== true && mayTell(s, probe))
+      effects.push({ do: 'grant', key: `grant ${workflowId}`, bead, workflowId, probe, ahead });
+  for (const news of s.news) effects.push({ do: 'tell', key: `news ${news.id}`, news });
+  return run.tellsAllAtOnce === true ? effects : effects.slice(0, tellsAtOnce);
+}
+
 /**
  * @returns what the state asks for. A run that is to end begins no merge; once its merges have ended it begins nothing
  * at all: what is not begun is in the state and begun by the next run, or under load something would always be under
- * way.
+ * way. Only of news it tells as many as are too much to be carried over.
  */
 export function rigEffects(s: RigState, now: number, run: RigRun = freshRun): RigEffect[] {
-  if (rigDrains(run)) return [];
+  if (rigDrains(s, run)) return [];
   const effects: RigEffect[] = [];
   const merges = run.length === 'fine';
   if (merges)
     for (const { workflowId, sha } of readyMerges(s, now))
       effects.push({ do: 'takeMerge', key: `take ${workflowId} ${sha}`, workflowId, sha });
-  for (const { told, probe, bead, workflowId, ahead } of s.grants)
-    if (told !== true && mayTell(s, probe))
-      effects.push({ do: 'grant', key: `grant ${workflowId}`, bead, workflowId, probe, ahead });
-  for (const news of s.news) effects.push({ do: 'tell', key: `news ${news.id}`, news });
+  effects.push(...thingsToTell(s, run));
   if (merges) for (const merge of s.merging) effects.push({ do: 'merge', key: mergeKey(merge), merge });
   return effects;
 }
 
-/** @returns whether the run is to end and no merge is in its way any more. */
-export const rigDrains = ({ length, merges }: RigRun): boolean => length !== 'fine' && merges.length === 0;
+/** @returns whether the run is to end, and neither a merge nor too much news is in its way any more. */
+export const rigDrains = (s: RigState, { length, merges, tellsAllAtOnce }: RigRun): boolean =>
+  length !== 'fine' && merges.length === 0 && (tellsAllAtOnce === true || newsToCarry(s) === 'fits');
+
+/** @returns whether it matters to a run if news are told in batches: only then has it to find out. */
+export const rigTellsInBatches = (s: RigState, length: RunLength): boolean =>
+  hasMuchToTell(s) || (length !== 'fine' && newsToCarry(s) !== 'fits');
 
 /**
  * @returns the keys of the merges to interrupt: one that nobody wants any more, and what is in the way of the next run.

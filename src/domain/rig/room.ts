@@ -1,5 +1,6 @@
 /** How much may wait for a rig. @module */
 import type { MergeRequest, RigState, SlotRequest } from '../../contract/index.js';
+import { utf8Bytes } from '../words.js';
 
 /**
  * A rig carries its state into the next run in one payload, and the server refuses payloads over 2 MiB: a rig that came
@@ -7,8 +8,15 @@ import type { MergeRequest, RigState, SlotRequest } from '../../contract/index.j
  * with the longest.
  */
 const waitingBytes = 768 * 1024;
-/** And so much for merges that wait. What is left is for settings, grants, records and what is still to be told. */
+/** And so much for merges that wait. What is left is for settings, grants and records. */
 const queueBytes = 640 * 1024;
+/** And so much for what is still to be told: a run with more tells it before it ends. */
+const newsBytes = 192 * 1024;
+/**
+ * So many signals are on their way at once. The server fails a workflow task that would bring its workflow to more than
+ * 2,000 that have not arrived, and whatever the task had done is done again.
+ */
+export const tellsAtOnce = 500;
 /** Of a request as JSON, besides its names: measured 73. */
 const besideNames = 80;
 /** Of a queued merge as JSON, besides its texts: measured 190, with a commit of 40 characters. */
@@ -46,4 +54,15 @@ export function mergeQueueIsFull({ queue }: Pick<RigState, 'queue'>, request: Me
   let bytes = mergeBytes(request);
   for (const other of queue) bytes += mergeBytes(other);
   return bytes > queueBytes && !queue.some(({ workflowId }) => workflowId === request.workflowId);
+}
+
+/** @returns whether more is to be told than may be on its way at once. */
+export const hasMuchToTell = ({ news, grants }: Pick<RigState, 'news' | 'grants'>): boolean =>
+  news.length + grants.filter(({ told }) => told !== true).length > tellsAtOnce;
+
+/** @returns whether what is still to be told has room in the payload that the next run begins with. */
+export function newsToCarry({ news }: Pick<RigState, 'news'>): 'fits' | 'too much' {
+  let bytes = 0;
+  for (const one of news) if ((bytes += utf8Bytes(JSON.stringify(one)) + 1) > newsBytes) return 'too much';
+  return 'fits';
 }
