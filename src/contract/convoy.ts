@@ -177,10 +177,10 @@ export interface BeadReport {
 }
 
 /** More beads than this in one convoy are refused: its state has to fit well into one payload. */
-export const maxConvoyBeads = 500;
+export const maxConvoyBeads = 1_000;
 /**
- * Bytes of all titles and bodies together: half of the server's 2 MiB for one payload, since names, reasons and needs
- * come on top.
+ * Bytes of all titles, bodies and needs together: half of the server's 2 MiB for one payload, since names, reasons and
+ * commits come on top.
  */
 export const maxConvoyBytes = 1_000_000;
 /** The branch on which the beads of a convoy with an integration branch land. */

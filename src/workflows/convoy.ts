@@ -14,6 +14,7 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   log,
+  patched,
   setHandler,
   sleep,
   workflowInfo,
@@ -77,12 +78,19 @@ import { goOn } from './version.js';
 
 /** A convoy: see the module's comment. */
 export async function convoy(input: ConvoyInput): Promise<ConvoyResult> {
-  const problem = input?.carried === undefined ? convoyProblem(input?.spec) : undefined;
+  const problem = input?.carried === undefined ? problemOf(input?.spec) : undefined;
   if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, failureTypes.badInput);
   const life = new Convoy(input);
   // A cancel is an order to the convoy: its beads have to be gone first.
   CancellationScope.current().cancelRequested.catch(() => life.apply({ type: 'cancel' }));
   return CancellationScope.nonCancellable(() => life.run());
+}
+
+/** The patch: convoys of before did not weigh the needs of their beads. */
+function problemOf(spec: unknown): string | undefined {
+  const before = convoyProblem(spec, false);
+  const now = convoyProblem(spec);
+  return before === now || patched('needs-have-weight') ? now : before;
 }
 
 class Convoy {

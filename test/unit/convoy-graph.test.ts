@@ -5,6 +5,14 @@ import type { ConvoyBead, ConvoySpec } from '../../src/contract/index.js';
 import { convoyProblem, dependantsOf, findCycle } from '../../src/domain/index.js';
 import { bead, diamond, spec } from './support/convoy-story.js';
 
+/** Each bead needs all before it. */
+const dense = Array.from({ length: maxConvoyBeads }, (_, n) =>
+  bead(
+    `b${n}`,
+    Array.from({ length: n }, (_need, need) => `b${need}`),
+  ),
+);
+
 describe('a convoy is refused before anything starts', () => {
   it.each<[string, unknown, RegExp]>([
     ['that is no object', 'x', /a convoy is one object/],
@@ -36,15 +44,24 @@ describe('a convoy is refused before anything starts', () => {
     [
       'with too many beads',
       spec(Array.from({ length: maxConvoyBeads + 1 }, (_, n) => bead(`b${n}`))),
-      /at most 500 beads, this one has 501/,
+      /at most 1000 beads, this one has 1001/,
     ],
     [
       'with more text than fits',
       spec(Array.from({ length: 20 }, (_, n) => bead(`b${n}`, [], { body: 'ä'.repeat(30_000) }))),
-      /at most 1000000 bytes together, these have 1200/,
+      /at most 1000000 bytes together, these have 1200.*long material/,
+    ],
+    [
+      'with more needs than fit',
+      spec(dense),
+      /at most 1000000 bytes together, these have 3.*what a bead needs directly/,
     ],
   ])('%s', (_, given, problem) => {
     expect(convoyProblem(given)).toMatch(problem);
+  });
+
+  it('and taken by a run of an earlier build, which did not weigh its needs', () => {
+    expect(convoyProblem(spec(dense), false)).toBeUndefined();
   });
 
   it('and taken when all is well: a diamond, and a chain as long as may be', () => {

@@ -307,14 +307,14 @@ describe('a big convoy', () => {
     expect((await beadOf('crowd', 'n199')).baseSha).toBe(state.beads[149]?.sha);
   });
 
-  it('1,000 are refused with the reason, before anything starts', async () => {
+  it('1,001 are refused with the reason, before anything starts', async () => {
     const convoy = await world.convoy(
       'horde',
       'big',
-      Array.from({ length: 1_000 }, (_, n) => scripted(`n${n}`)),
+      Array.from({ length: 1_001 }, (_, n) => scripted(`n${n}`)),
     );
     await expect(convoy.result()).rejects.toMatchObject({
-      cause: { type: 'BadInput', message: expect.stringContaining('500') },
+      cause: { type: 'BadInput', message: expect.stringContaining('at most 1000') },
     });
   });
 });

@@ -3,6 +3,9 @@ import type { ConvoyBeadState, ConvoyState } from '../../contract/index.js';
 import { Draft } from '../draft.js';
 import { isActive } from './ready.js';
 
+/** From here on reasons are kept short: the state of all beads together has to fit into one payload. */
+const manyBeads = 500;
+
 /** A convoy's state while one step works on it: it belongs to that step alone. */
 export class ConvoyDraft extends Draft<ConvoyState> {
   bead(id: string): ConvoyBeadState | undefined {
@@ -17,7 +20,7 @@ export class ConvoyDraft extends Draft<ConvoyState> {
   set(bead: ConvoyBeadState, status: ConvoyBeadState['status'], reason?: string): void {
     bead.status = status;
     if (reason === undefined || reason === '') delete bead.reason;
-    else bead.reason = clip(reason, 500);
+    else bead.reason = clip(reason, this.s.beads.length > manyBeads ? 200 : 500);
     if (status === 'pending' || isActive(status)) delete bead.endedAt;
     else bead.endedAt = this.now;
   }

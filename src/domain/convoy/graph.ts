@@ -21,9 +21,10 @@ export const convoyIdProblem = (id: unknown): string | undefined =>
 /**
  * Everything that can be said against a convoy before it starts; one rule for the CLI, the client and the workflow.
  * @param spec unchecked: it may come from anybody who can start a workflow.
+ * @param weighsNeeds as convoys of earlier builds did not: `false` is for their histories.
  * @returns one sentence, or undefined.
  */
-export function convoyProblem(spec: unknown): string | undefined {
+export function convoyProblem(spec: unknown, weighsNeeds = true): string | undefined {
   if (typeof spec !== 'object' || spec === null)
     return 'a convoy is one object: {convoy, title, rig, beads, policy, target, staged}';
   const s = spec as Partial<ConvoySpec>;
@@ -39,11 +40,11 @@ export function convoyProblem(spec: unknown): string | undefined {
     (Array.isArray(s.beads) ? undefined : 'the beads of a convoy are a list');
   if (problem !== undefined) return problem;
   if (s.beads?.length === 0) return 'a convoy needs at least one bead';
-  return beadsProblem(s.convoy ?? '', s.beads ?? []);
+  return beadsProblem(s.convoy ?? '', s.beads ?? [], weighsNeeds);
 }
 
 /** @returns what is wrong with the beads of a convoy, taken together, or undefined. */
-export function beadsProblem(convoy: string, beads: readonly ConvoyBead[]): string | undefined {
+export function beadsProblem(convoy: string, beads: readonly ConvoyBead[], weighsNeeds = true): string | undefined {
   if (beads.length > maxConvoyBeads)
     return `a convoy has at most ${maxConvoyBeads} beads, this one has ${beads.length}; split it into several`;
   for (const [index, bead] of beads.entries()) {
@@ -63,10 +64,15 @@ export function beadsProblem(convoy: string, beads: readonly ConvoyBead[]): stri
   const cycle = findCycle(beads);
   if (cycle !== undefined) return `these beads wait for each other: ${cycle.join(' needs ')}`;
   const bytes = beads.reduce((sum, { title, body }) => sum + utf8Bytes(title) + utf8Bytes(body ?? ''), 0);
-  if (bytes > maxConvoyBytes)
+  // Each with its quotation marks and a comma.
+  const ofNeeds = weighsNeeds ? beads.reduce((sum, { needs }) => sum + needs.join('","').length + 2, 0) : 0;
+  if (bytes + ofNeeds > maxConvoyBytes)
     return (
-      `the titles and bodies of a convoy have at most ${maxConvoyBytes} bytes together, these have ${bytes}; ` +
-      'put long material into the repository and name the files'
+      `the titles, bodies and needs of a convoy have at most ${maxConvoyBytes} bytes together, these have ` +
+      `${bytes + ofNeeds}; ` +
+      (ofNeeds > bytes
+        ? 'name only what a bead needs directly, or split the convoy'
+        : 'put long material into the repository and name the files')
     );
   return undefined;
 }
