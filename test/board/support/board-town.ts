@@ -18,6 +18,13 @@ export interface TestServer {
   namespace: string;
 }
 
+/** A run of a bead, by Temporal's own account. */
+export interface BeadRun {
+  bead: string;
+  status: string;
+  closedAt?: number;
+}
+
 /** A town with a worker of its own on a server of the tests, and the board that looks at it. */
 export class BoardTown {
   readonly queue = `board-${randomBytes(4).toString('hex')}`;
@@ -151,8 +158,8 @@ export class BoardTown {
   }
 
   /** All runs of beads, by Temporal's own account. */
-  async beadRuns(): Promise<{ bead: string; status: string; closedAt?: number }[]> {
-    const runs: { bead: string; status: string; closedAt?: number }[] = [];
+  async beadRuns(): Promise<BeadRun[]> {
+    const runs: BeadRun[] = [];
     const query = `WorkflowType = '${workflowTypes.bead}' AND TaskQueue = '${this.queue}' AND ExecutionStatus != 'ContinuedAsNew'`;
     for await (const run of this.#client.workflow.list({ query }))
       runs.push({
