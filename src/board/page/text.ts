@@ -1,14 +1,18 @@
 /** Words and times as the page shows them. */
 
-const invisible = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
+const invisible =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/gu;
 
 /**
- * @returns a text in which nothing hides: control characters, and those that turn the direction of writing, are named.
+ * @returns a text in which nothing hides: control characters, those that turn the direction of writing, and those that
+ * take no room, are named.
  */
 export const visible = (text: string): string =>
-  text.replace(invisible, (found) =>
-    found === '\r' ? '' : `\\u${(found.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  );
+  text.replace(invisible, (found) => {
+    if (found === '\r') return '';
+    const code = (found.codePointAt(0) ?? 0).toString(16);
+    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`;
+  });
 
 /** @returns `12 s`, `4 min`, `2 h 5 min`, `3 d`. */
 export function lasting(ms: number): string {
