@@ -20,8 +20,8 @@ export interface ConnectionWatchOptions<O> {
   read: () => Promise<ConnectionRead<O>>;
   /** Tries the new way and takes it; what it throws leaves the old one in force. */
   take: (options: O) => Promise<void>;
-  /** Lets workers that began meanwhile have the way that is in force. */
-  settle: () => void;
+  /** Lets workers that began meanwhile have the way that is in force, and closes former ones. */
+  settle: () => Promise<void>;
   runners: Pick<LivingRunners, 'dirs'>;
   logger: Logger;
 }
@@ -102,7 +102,7 @@ export class ConnectionWatch<O> {
       }
     }
     if (!this.#changed) return;
-    settle();
+    await settle();
     await Promise.all(this.options.runners.dirs.map((dir) => this.#handOver(dir)));
   }
 

@@ -31,6 +31,7 @@ import { workerMetrics } from './watched/metrics.js';
 import { serveMetrics } from './watched/metrics-server.js';
 import type { MetricsPlace } from './watched/metrics-server.js';
 import { WorkerStateFile } from './state-file.js';
+import { NativeWays } from './native-ways.js';
 import { versioningOf } from './version-plan.js';
 import type { Versioning } from './version-plan.js';
 import { VersionWatch } from './version-watch.js';
@@ -129,11 +130,11 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     );
     closers.push(() => line.close());
     const { connection } = line;
-    let native = await reach(address, NativeConnection.connect(credentials(options.connection)));
-    const natives = [native];
-    closers.push(async () => {
-      for (const one of natives) await one.close();
-    });
+    const ways = new NativeWays(
+      await reach(address, NativeConnection.connect(credentials(options.connection))),
+      logger,
+    );
+    closers.push(() => ways.close());
 
     const { keySource } = options;
     const keys =
@@ -194,7 +195,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     }
     const build = versioning === 'off' ? undefined : await keepBuild(home, workflowBundle.codePath);
     const { all: workers, ofEarlierBuild } = await createWorkers({
-      connection: () => native,
+      connection: () => ways.inForce,
       namespace,
       taskQueue,
       host,
@@ -236,17 +237,17 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
           const to = { ...credentials(read), address };
           const next = await Connection.connect({ ...to, connectTimeout: connectWithin });
           try {
-            native = await NativeConnection.connect(to);
+            ways.use(await NativeConnection.connect(to));
           } catch (error) {
             await next.close();
             throw error;
           }
-          natives.push(native);
           line.use(next);
         },
-        settle: () => {
+        settle: async () => {
           for (const worker of [...workers, ...(versionWatch?.workers() ?? [])])
-            if (worker.getState() === 'RUNNING' && worker.connection !== native) worker.connection = native;
+            if (worker.getState() === 'RUNNING' && worker.connection !== ways.inForce) worker.connection = ways.inForce;
+          await ways.leave();
         },
         runners: host.runners,
         logger,

@@ -133,6 +133,9 @@ describe('certificates and keys are replaced in their files', { timeout: 4 * gen
     expect(record.tls).toMatchObject({
       clientCertPair: { crt: Buffer.from(text(second.certificate)).toString('base64') },
     });
+    await until('no worker holds the former connection', () =>
+      Promise.resolve(/a former connection is closed/.test(host.log)),
+    );
     // What was asked with the former ones is answered by now; from here on they are worth nothing.
     proxy.formerKey = undefined;
     proxy.trustOnly([text(second.certificate)]);
