@@ -25,6 +25,8 @@ export interface ListOptions {
   status?: BeadStatus;
   /** Ended ones too. */
   all?: boolean;
+  /** Only those that say of themselves that somebody should look. */
+  attention?: boolean;
   /** Newest first, at most so many. */
   limit: number;
   /** Only of the town with this main queue. */
@@ -92,12 +94,14 @@ export const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'
 export function visibilityQuery({
   status,
   all = false,
+  attention = false,
   taskQueue,
   rig,
   convoy,
-}: Pick<ListOptions, 'status' | 'all' | 'taskQueue' | 'rig' | 'convoy'>): string {
+}: Pick<ListOptions, 'status' | 'all' | 'attention' | 'taskQueue' | 'rig' | 'convoy'>): string {
   const parts = [`WorkflowType = '${workflowTypes.bead}'`];
   if (status !== undefined) parts.push(`${searchAttributes.beadStatus} = '${status}'`);
+  if (attention) parts.push(`${searchAttributes.attention} IS NOT NULL`);
   if (taskQueue !== undefined) parts.push(`TaskQueue = ${quoted(taskQueue)}`);
   if (rig !== undefined) parts.push(`${searchAttributes.rig} = ${quoted(rig)}`);
   if (convoy !== undefined) parts.push(`${searchAttributes.convoy} = ${quoted(convoy)}`);

@@ -26,19 +26,28 @@ export interface TownLook {
 /**
  * Asks the server who works, and every open bead, rig and convoy of the town how it is.
  * @param limit beads that are looked at, newest first.
+ * @param attentive so many are looked at besides, however old, of those that ask for a person.
  */
 export async function lookAtTown(
   town: Town,
-  { deadline, limit = 500 }: { deadline: number; limit?: number },
+  { deadline, limit = 500, attentive = 0 }: { deadline: number; limit?: number; attentive?: number },
 ): Promise<TownLook> {
   const beads = new BeadClient(town, { deadline });
   const fleet = new FleetClient(town, deadline);
-  const [listed, rigIds, convoyIds, polled] = await Promise.all([
+  const [newest, asking, rigIds, convoyIds, polled] = await Promise.all([
     listBeads(town, { limit, deadline, taskQueue: town.taskQueue }),
+    attentive > 0
+      ? listBeads(town, { limit: attentive, deadline, taskQueue: town.taskQueue, attention: true })
+      : undefined,
     fleet.list('rig', { all: false, limit: 200, taskQueue: town.taskQueue }),
     fleet.list('convoy', { all: false, limit: 200, taskQueue: town.taskQueue }),
     hostsOf(town, deadline),
   ]);
+  const known = new Set(newest.beads.map(({ bead }) => bead));
+  const listed = {
+    beads: [...newest.beads, ...(asking?.beads ?? []).filter(({ bead }) => !known.has(bead))],
+    more: newest.more,
+  };
   // Without a worker nobody can answer: it would only be waited for.
   const someone = polled.up.length > 0;
   const patience = Math.min(deadline, answerWithin);

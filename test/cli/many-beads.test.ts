@@ -3,8 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { BeadClient } from '../../src/client/index.js';
+import { BeadClient, connect } from '../../src/client/index.js';
 import type { BeadView } from '../../src/contract/index.js';
+import { lookAtTown } from '../../src/operator/town-facts.js';
 import { until } from '../support/until.js';
 import { Cli, lineOf } from './support/cli.js';
 import { Repository } from './support/repository.js';
@@ -111,6 +112,25 @@ describe('many beads by one command', () => {
     expect(results.map(({ bead }) => bead)).toEqual([id('one'), id('two')]);
     expect((await state('two')).messages.map(({ text }) => text)).toContain('the branch is there now');
     expect((await state('three')).messages).toEqual([]);
+  });
+
+  test('a look at the newest bead alone finds the older ones too that ask for a person', async () => {
+    const { address, namespace } = inject('devServer');
+    const town = await connect({
+      env: { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, HEARTBEAD_TASK_QUEUE: queue },
+      home: repository.path,
+    });
+    try {
+      const look = async (attentive: number): Promise<[string[], boolean]> => {
+        const { facts } = await lookAtTown(town, { deadline: 30_000, limit: 1, attentive });
+        return [facts.beads.map(({ bead }) => bead), facts.more];
+      };
+      expect(await look(0)).toEqual([[id('three')], true]);
+      await expect.poll(async () => (await look(500))[0].length, { timeout: 30_000 }).toBe(3);
+      expect((await look(500))[1]).toBe(true);
+    } finally {
+      await town.close();
+    }
   });
 
   test('what cannot be meant is a usage error (2), and a filter that meets no bead is none', async () => {

@@ -10,13 +10,16 @@ export const problems = verb({
     const { problemsPage } = await import('../render/problems-page.js');
     const { damagedHere, refusedAccountsHere } = await import('../operators/attempts-here.js');
     const town = await context.town();
-    const { facts } = await lookAtTown(town, { deadline: context.deadline });
+    const { facts } = await lookAtTown(town, { deadline: context.deadline, attentive: 500 });
     const found = problemsOf({
       ...facts,
       damaged: await damagedHere(town.home),
       refusedAccounts: await refusedAccountsHere(town.home),
     });
-    if (facts.more) context.note(`only the newest ${facts.beads.length} open beads were looked at`);
+    if (facts.more)
+      context.note(
+        `only ${facts.beads.length} open beads were looked at: the newest, and the older ones that ask for a person`,
+      );
     context.print(
       {
         problems: found,
