@@ -47,6 +47,25 @@ describe('a thousand random days of the domain on the model', () => {
   }, 120_000);
 });
 
+it('a town of 500 hosts and 600 beads, of which twenty hosts die: one agent at once for each, and all end', async () => {
+  const script: Script = {
+    seed: 0,
+    hosts: 500,
+    maxAgents: 2,
+    beads: Array.from({ length: 600 }, () => [{ works: 20 * minute }]),
+    steps: Array.from({ length: 20 }, (_, n) => ({
+      after: n === 0 ? 5 * minute : 1_000,
+      fault: { do: 'die', host: n * 11 },
+    })),
+  };
+  const { attempts, statuses } = await playOnModel(script);
+  expect(statuses.length).toBe(600);
+  expect(new Set(statuses)).toEqual(new Set(['closed']));
+  // Some of the dead had agents: their beads took a second attempt, and no other did.
+  expect(attempts).toBeGreaterThan(600);
+  expect(attempts).toBeLessThan(660);
+}, 120_000);
+
 describe('stories that random days have found', () => {
   const host = { hosts: 1, maxAgents: 1 };
 
