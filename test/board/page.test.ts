@@ -181,7 +181,7 @@ test('the address of one line of a diff marks it and brings it onto the screen, 
       // The longer one is folded at first.
       files: [
         { ...file, path: 'first.ts', hunks: [{ head: '', lines: lines(60) }] },
-        { ...file, path: 'src/far away: long.ts', hunks: hunksOf(lines(count), count === 600 ? count : 300) },
+        { ...file, path: 'lib/far away: long.ts', hunks: hunksOf(lines(count), count === 600 ? count : 300) },
       ],
       moreFiles: 0,
       added: count,
@@ -226,7 +226,7 @@ test('the address of one line of a diff marks it and brings it onto the screen, 
     await tab.goto(new URL(path(name), board.url).href);
     await tell(tab, 'bead', page('one'));
   };
-  await open('src/far away: long.ts:500');
+  await open('lib/far away: long.ts:500');
   await soon(() => marked.innerText()).toContain('line 500');
   await soon(onScreen).toBe(true);
   expect(await scrolled()).toBeGreaterThan(5_000);
