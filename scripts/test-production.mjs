@@ -9,11 +9,12 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { chmodSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
+import { anotherBuild } from './another-build.mjs';
 import { playUpgrade } from './production-upgrade.mjs';
 import { setupOrExit } from './setup.mjs';
 
@@ -131,38 +132,6 @@ function network() {
     run('ip', ['-n', spaces[name], 'addr', 'add', `10.99.0.${place + 2}/24`, 'dev', 'town']);
     run('ip', ['-n', spaces[name], 'link', 'set', 'town', 'up']);
   }
-}
-
-/**
- * A build whose workflows give other commands, so that it could not go on with the histories of another.
- * @param name of no other of this run.
- */
-async function anotherBuild(name) {
-  const place = join(folder, `build-${name}`);
-  cpSync(at('dist'), join(place, 'dist'), { recursive: true });
-  cpSync(at('package.json'), join(place, 'package.json'));
-  symlinkSync(at('node_modules'), join(place, 'node_modules'));
-  const extra = join(place, 'dist/workflows/extra-timer.js');
-  writeFileSync(
-    extra,
-    `import { sleep } from '@temporalio/workflow';
-     const execute = (input, next) => {
-       void sleep('30 days', { summary: 'of build ${name}' }).catch(() => undefined);
-       return next(input);
-     };
-     export const interceptors = () => ({ inbound: [{ execute }] });`,
-  );
-  const { beadBundleOptions } = await import(pathToFileURL(at('dist/worker/bundle.js')).href);
-  const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
-  const options = beadBundleOptions((name) => join(place, `dist/workflows/${name}.js`));
-  const workflowInterceptorModules = [...options.workflowInterceptorModules, extra];
-  const { code } = await bundleWorkflowCode({
-    ...options,
-    workflowInterceptorModules,
-    logger: new DefaultLogger('WARN'),
-  });
-  writeFileSync(join(place, 'dist/workflow-bundle.js'), code);
-  return join(place, 'dist/worker.js');
 }
 
 async function main() {
@@ -327,7 +296,7 @@ async function main() {
     [
       'both workers are upgraded, one after the other',
       async () => {
-        const second = await anotherBuild('second');
+        const second = await anotherBuild(join(folder, 'build-second'), 'second');
         for (const name of ['a', 'b']) {
           programs[name] = second;
           await end(workers[name], 'SIGTERM');
@@ -382,7 +351,7 @@ async function main() {
       fail,
       homes: ['a', 'b'].map((name) => join(folder, name)),
       replaceWorkers: async () => {
-        const next = await anotherBuild('third');
+        const next = await anotherBuild(join(folder, 'build-third'), 'third');
         for (const name of ['a', 'b']) {
           programs[name] = next;
           await end(workers[name], 'SIGTERM');

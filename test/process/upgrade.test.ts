@@ -4,9 +4,9 @@ import { expect, inject, it, onTestFinished } from 'vitest';
 import type { TownBuilds } from '../../src/cli/town/builds.js';
 import { TownDeployment } from '../../src/client/index.js';
 import { beadWorkflowId, convoyWorkflowId, rigWorkflowId } from '../../src/contract/index.js';
+import { anotherBuild } from '../../scripts/another-build.mjs';
 import { Cli } from '../cli/support/cli.js';
 import { RigStory } from './support/rig-story.js';
-import { makeSecondBuild } from './support/second-build.js';
 import { Town, generous, processState, told, until } from './support/town.js';
 
 const work =
@@ -19,7 +19,7 @@ it(
   async () => {
     const { address } = inject('devServer');
     const town = await Town.open(inject('devServer'));
-    const second = await makeSecondBuild(join(town.folder, 'second-build'));
+    const second = await anotherBuild(join(town.folder, 'second-build'), 'second');
     const args = ['--versioning', 'auto'];
     const first = await town.host(address, { args });
     const deployment = new TownDeployment({
