@@ -7,8 +7,8 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { beadWorkflowId, clip, convoyBeadId, integrationBranch, rigMessages } from '../contract/index.js';
-import type { ConvoyState, MergeRequest, StartBeadInput, WithdrawMerge } from '../contract/index.js';
-import { landingItem, mergesNothing } from '../domain/index.js';
+import type { ConvoyState, MergeRequest, WithdrawMerge } from '../contract/index.js';
+import { beadStart, landingItem, landingRequest, mergesNothing } from '../domain/index.js';
 import type { ConvoyEffect, ConvoyEvent } from '../domain/index.js';
 import { lookAtBranch, readRig, refinery, startBead } from './fleet-activities.js';
 
@@ -21,7 +21,6 @@ export interface ConvoyContext {
     name: typeof rigMessages.enqueueMerge | typeof rigMessages.withdrawMerge,
     payload: MergeRequest | WithdrawMerge,
   ): Promise<boolean>;
-  landingRequest(sha: string): MergeRequest;
 }
 
 /**
@@ -117,20 +116,9 @@ export class ConvoyEffects {
     const bead = state.beads.find((other) => other.id === id);
     // Meanwhile it was paused, cancelled, or the bead was taken out.
     if (bead?.status !== 'starting') return;
-    const input: StartBeadInput = {
-      convoy: state.convoy,
-      bead: convoyBeadId(state.convoy, id),
-      title: bead.title,
-      body: bead.body,
-      agent: bead.agent ?? { adapter: 'rig' },
-      priority: bead.priority ?? 3,
-      rig: state.rig,
-      repo,
-      base: targetBranch,
-      target: targetBranch,
-      baseSha,
-    };
-    const { report } = await startBead.executeWithOptions({ summary: `start ${id}` }, [input]);
+    const { report } = await startBead.executeWithOptions({ summary: `start ${id}` }, [
+      beadStart(state, bead, baseSha),
+    ]);
     this.convoy.apply({ type: 'started', id, report });
   }
 
@@ -165,7 +153,12 @@ export class ConvoyEffects {
     // Applied first: the answer may come back before the signal's own answer does.
     this.convoy.apply({ type: 'landingQueued', sha });
     if (this.convoy.state.landing?.queuedSha !== sha) return;
-    if (!(await this.convoy.tellRig(rigMessages.enqueueMerge, this.convoy.landingRequest(sha))))
+    if (
+      !(await this.convoy.tellRig(
+        rigMessages.enqueueMerge,
+        landingRequest(this.convoy.state, workflowInfo().workflowId, sha),
+      ))
+    )
       stuck(`there is no rig ${this.convoy.state.rig}`);
   }
 

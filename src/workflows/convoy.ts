@@ -17,7 +17,6 @@ import {
   patched,
   setHandler,
   sleep,
-  workflowInfo,
 } from '@temporalio/workflow';
 import {
   beadOfWorkflowId,
@@ -46,7 +45,6 @@ import {
   convoyProblem,
   convoyProgress,
   initialConvoy,
-  landingItem,
   pauseConvoyProblem,
   removeProblem,
   resumeConvoyProblem,
@@ -287,21 +285,5 @@ class Convoy {
       return text === undefined ? [] : [{ id, text }];
     });
     return { ...state, now: Date.now(), progress: convoyProgress(state), waiting };
-  }
-
-  /** For the rig: the landing of the integration branch as one item of its queue. */
-  landingRequest(sha: string): MergeRequest {
-    const { convoy, targetBranch = '', base = '', beads, createdAt, title } = this.state;
-    return {
-      item: landingItem(convoy),
-      workflowId: workflowInfo().workflowId,
-      branch: targetBranch,
-      sha,
-      target: base,
-      // As urgent as its most urgent bead.
-      priority: Math.min(...beads.map(({ priority }) => priority ?? 3)),
-      since: createdAt,
-      title,
-    };
   }
 }

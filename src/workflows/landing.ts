@@ -5,7 +5,7 @@
 import { getExternalWorkflowHandle, isCancellation, log, workflowInfo } from '@temporalio/workflow';
 import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId } from '../contract/index.js';
 import type { BeadReport, BeadState, MergeRequest, ProbeProgress, ReturnSlot, SlotRequest } from '../contract/index.js';
-import { landsOn, slotRequest, slotReturn } from '../domain/index.js';
+import { mergeRequest, slotRequest, slotReturn } from '../domain/index.js';
 import type { BeadEvent, RigWord } from '../domain/index.js';
 
 /** Says one word to the rig; a rig that is gone is an event of its own, never an endless wait. */
@@ -28,19 +28,9 @@ export async function tellRig(state: BeadState, word: RigWord, apply: (event: Be
         return await toRig(rigMessages.returnSlot, slotReturn(state));
       }
       case 'enqueue': {
-        const sha = state.sha ?? '';
-        apply({ type: 'enqueued', sha });
-        return await toRig(rigMessages.enqueueMerge, {
-          item: state.bead,
-          workflowId,
-          branch: state.branch ?? '',
-          sha,
-          target: landsOn(state),
-          priority: state.priority,
-          since: state.createdAt,
-          title: state.title,
-          approval: state.landing?.signed,
-        });
+        const request = mergeRequest(state, workflowId);
+        apply({ type: 'enqueued', sha: request.sha });
+        return await toRig(rigMessages.enqueueMerge, request);
       }
       case 'withdraw':
         apply({ type: 'withdrawTold' });

@@ -37,6 +37,7 @@ import {
   configureProblem,
   grantedBy,
   initialRig,
+  mergeInput,
   mergeKey,
   mergeQueueIsFull,
   mergesToInterrupt,
@@ -59,7 +60,6 @@ import {
   stepRig,
   unapproved,
 } from '../domain/index.js';
-import { checksOf, workspaceOf } from '../domain/rig/settings.js';
 import type { MergeUnderWay, RigEffect, RigEvent, RigRun, RunLength } from '../domain/index.js';
 import { EffectRunner } from './effect-runner.js';
 import { lookAt, mergeOptions } from './fleet-activities.js';
@@ -202,7 +202,7 @@ class Rig {
     const scope = new CancellationScope();
     const key = mergeKey(merge);
     const { settings, rig } = this.state;
-    const { item, workflowId, branch, sha, target, priority, since, title, approval, withdrawn } = merge;
+    const { workflowId, sha, withdrawn } = merge;
     // Here, where the keys are those of this moment: what was queued before there were any is held against them, too.
     const refused =
       withdrawn === true
@@ -216,16 +216,7 @@ class Rig {
     if (refused !== undefined) return this.apply({ type: 'mergeEnded', workflowId, sha, outcome: refused });
     this.#merges.set(key, { key, scope, withdrawn: withdrawn === true, strategy: merge.strategy });
     try {
-      const input = {
-        rig,
-        repo: settings.repo,
-        request: { item, workflowId, branch, sha, target, priority, since, title, approval },
-        strategy: merge.strategy,
-        checks: checksOf(settings),
-        workspace: workspaceOf(settings),
-        env: settings.agent.env,
-        withdrawn: withdrawn === true ? true : undefined,
-      };
+      const input = mergeInput(this.state, merge);
       const outcome = await scope.run(() => mergeActivity.executeWithOptions(mergeOptions(merge, settings), [input]));
       this.apply({ type: 'mergeEnded', workflowId, sha, outcome });
     } catch (error) {

@@ -12,11 +12,13 @@ import type {
   Granted,
   Landing,
   MergeEnded,
+  MergeRequest,
   ReturnSlot,
   SharedCause,
   SlotRefused,
   SlotRequest,
 } from '../../contract/index.js';
+import { landsOn } from '../approval/approval.js';
 import { needsKey } from '../approval/needs-key.js';
 import { mergeBudgets, mergeClocks } from '../clocks.js';
 import type { BeadDraft } from './draft.js';
@@ -80,6 +82,19 @@ export function slotRequest(s: BeadState, workflowId: string): SlotRequest {
   const { bead, priority, createdAt: since, landing } = s;
   return { bead, workflowId, priority, since, agent: agentName(s), retried: landing?.retried };
 }
+
+/** @returns what the bead asks its rig to merge. */
+export const mergeRequest = (s: BeadState, workflowId: string): MergeRequest => ({
+  item: s.bead,
+  workflowId,
+  branch: s.branch ?? '',
+  sha: s.sha ?? '',
+  target: landsOn(s),
+  priority: s.priority,
+  since: s.createdAt,
+  title: s.title,
+  approval: s.landing?.signed,
+});
 
 /** @returns what the bead tells its rig of the attempt that its grant was spent on. Words alone are no progress. */
 export function slotReturn(s: BeadState): ReturnSlot {

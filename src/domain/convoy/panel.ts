@@ -15,7 +15,7 @@ const order: Record<ConvoyBeadState['status'], number> = {
   merged: 6,
 };
 
-function landsOn({ rig, target, targetBranch, base }: ConvoyState): string {
+function landingPlace({ rig, target, targetBranch, base }: ConvoyState): string {
   const beads = targetBranch === undefined ? 'the base branch' : `\`${targetBranch}\``;
   const whole = base === undefined ? 'its base' : `\`${base}\``;
   return `${beads} by rig ${rig}${target === 'integration' ? `, then as a whole on ${whole}` : ''}`;
@@ -32,7 +32,7 @@ export function convoyPanel(s: ConvoyState): string {
   const rows = [
     ['state', `**${s.status}**: ${markdownText(s.reason)}`],
     ['progress', `${merged} of ${total} beads merged`],
-    ['lands on', landsOn(s)],
+    ['lands on', landingPlace(s)],
     [
       'when a bead fails',
       {

@@ -1,4 +1,5 @@
-import type { ConvoyInput, ConvoyState } from '../../contract/index.js';
+import { convoyBeadId } from '../../contract/index.js';
+import type { ConvoyBeadState, ConvoyInput, ConvoyState, MergeRequest, StartBeadInput } from '../../contract/index.js';
 
 /** The name of a convoy's landing in the merge queue. */
 export const landingItem = (convoy: string): string => `convoy-${convoy}`;
@@ -24,3 +25,31 @@ export function initialConvoy({ spec }: ConvoyInput, now: number): ConvoyState {
     runs: 1,
   };
 }
+
+/** @returns what a bead of the convoy is started with. @param baseSha a commit that has all that it needs. */
+export const beadStart = (s: ConvoyState, bead: ConvoyBeadState, baseSha: string | undefined): StartBeadInput => ({
+  convoy: s.convoy,
+  bead: convoyBeadId(s.convoy, bead.id),
+  title: bead.title,
+  body: bead.body,
+  agent: bead.agent ?? { adapter: 'rig' },
+  priority: bead.priority ?? 3,
+  rig: s.rig,
+  repo: s.repo ?? '',
+  base: s.targetBranch,
+  target: s.targetBranch,
+  baseSha,
+});
+
+/** @returns the landing of the integration branch, as one item of the rig's queue. @param sha the branch's tip. */
+export const landingRequest = (s: ConvoyState, workflowId: string, sha: string): MergeRequest => ({
+  item: landingItem(s.convoy),
+  workflowId,
+  branch: s.targetBranch ?? '',
+  sha,
+  target: s.base ?? '',
+  // As urgent as its most urgent bead.
+  priority: Math.min(...s.beads.map(({ priority }) => priority ?? 3)),
+  since: s.createdAt,
+  title: s.title,
+});

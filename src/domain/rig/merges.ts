@@ -1,7 +1,16 @@
 import { clip } from '../../contract/index.js';
-import type { MergeOutcome, MergeRequest, QueuedMerge, RunningMerge, WithdrawMerge } from '../../contract/index.js';
+import type {
+  MergeInput,
+  MergeOutcome,
+  MergeRequest,
+  QueuedMerge,
+  RigState,
+  RunningMerge,
+  WithdrawMerge,
+} from '../../contract/index.js';
 import type { RigDraft } from './draft.js';
 import { readyMerges } from './queue.js';
+import { checksOf, workspaceOf } from './settings.js';
 import { firstOf, minutes } from '../words.js';
 
 /**
@@ -210,4 +219,19 @@ export function outcomeReason(outcome: Exclude<MergeOutcome, { outcome: 'merged'
     case 'error':
       return outcome.reason;
   }
+}
+
+/** @returns what the refinery is asked to do, by the settings of this moment. */
+export function mergeInput({ rig, settings }: RigState, merge: RunningMerge): MergeInput {
+  const { item, workflowId, branch, sha, target, priority, since, title, approval, withdrawn } = merge;
+  return {
+    rig,
+    repo: settings.repo,
+    request: { item, workflowId, branch, sha, target, priority, since, title, approval },
+    strategy: merge.strategy,
+    checks: checksOf(settings),
+    workspace: workspaceOf(settings),
+    env: settings.agent.env,
+    withdrawn: withdrawn === true ? true : undefined,
+  };
 }
