@@ -3,11 +3,12 @@
  * @module
  */
 import { isFinal, messages } from '../contract/index.js';
-import type { BeadView, Clocks } from '../contract/index.js';
+import type { BeadView, Clocks, ConvoyState, ConvoyStatus, RigState } from '../contract/index.js';
+import { personNeeded } from '../domain/index.js';
 import type { AgentLife, AgentScript, Duration, FakeHost, FakeRemote, Status, World } from '../testing/index.js';
 import { ModelTown } from './model/town.js';
-import { Broken, problemOf } from './rules.js';
-import type { Fault, Script } from './script.js';
+import { Broken, problemOf, restProblem } from './rules.js';
+import type { Fault, FleetFault, FleetScript, Script } from './script.js';
 
 /** A bead, as far as a script needs it: one of the test kit's (the real workflow on a server), or one of the model. */
 export interface PlayedBead {
@@ -31,17 +32,34 @@ export interface PlayedTown {
   readonly remote: Pick<FakeRemote, 'away' | 'refuses'>;
   /** Takes Temporal away, or brings it back; absent where that cannot be. */
   server?(away: boolean): Promise<void>;
+  readonly serverAway?: boolean;
+  /** Rig and convoy, and all beads, those of the convoy too; absent where they are not played. */
+  addFleet?(fleet: FleetScript): void;
+  readonly playedFleet?: PlayedFleet | undefined;
+  readonly beads?: readonly PlayedBead[];
+  lives?(workflowId: string): boolean;
   host(name: string): FakeHost;
   sling(options: { agent: readonly [AgentScript, ...AgentScript[]] }): Promise<PlayedBead>;
   advance(duration: Duration): Promise<void>;
   settle(): Promise<void>;
+  /** All faults are over: what was drawn by chance goes well from now on. */
+  mended?(): void;
   close(): Promise<void>;
+}
+
+export interface PlayedFleet {
+  readonly rig: { readonly state: RigState; pause(): void; resume(): void };
+  readonly convoy:
+    | (Record<'start' | 'pause' | 'resume' | 'cancel' | 'retryBead', () => void> & { readonly state: ConvoyState })
+    | undefined;
 }
 
 export interface Played {
   attempts: number;
   strays: number;
   statuses: string[];
+  /** How its convoy stands at the end. */
+  convoy?: ConvoyStatus;
 }
 
 const setting = { beatStep: 45_000, budgets: { agentFailures: 3 } };
@@ -76,7 +94,8 @@ export async function playOnServer(world: World, script: Script): Promise<Played
  * On the domain alone and a model of Temporal; the rules are looked at after every event. `steps`: how many those were.
  */
 export async function playOnModel(script: Script, clocks: Partial<Clocks> = {}): Promise<Played & { steps: number }> {
-  const town = new ModelTown({ hosts: hostsOf(script), maxAgents: script.maxAgents, clocks, ...setting });
+  const { seed, maxAgents } = script;
+  const town = new ModelTown({ hosts: hostsOf(script), maxAgents, clocks, seed, ...setting });
   return { ...(await play(town, script)), steps: town.steps };
 }
 
@@ -86,10 +105,12 @@ const settlesWithin = 48 * 3_600_000;
 /** @throws {Broken} when a rule does not hold. @returns what happened, for the sums at the end. */
 async function play(town: PlayedTown, script: Script): Promise<Played> {
   try {
-    const beads: PlayedBead[] = [];
+    if (script.fleet !== undefined) town.addFleet?.(script.fleet);
+    const slung: PlayedBead[] = [];
+    const beads = town.beads ?? slung;
     for (const agents of script.beads) {
       const [first = {}, ...more] = agents;
-      beads.push(await town.sling({ agent: [first, ...more] }));
+      slung.push(await town.sling({ agent: [first, ...more] }));
     }
     for (const { after, fault } of script.steps) {
       await town.advance(after);
@@ -104,13 +125,14 @@ async function play(town: PlayedTown, script: Script): Promise<Played> {
       attempts: views.reduce((sum, { attempts }) => sum + attempts.length, 0),
       strays: views.reduce((sum, { strays }) => sum + strays, 0),
       statuses: views.map(({ status }) => status),
+      convoy: town.playedFleet?.convoy?.state.status,
     };
   } finally {
     await town.close();
   }
 }
 
-async function cause(town: PlayedTown, beads: PlayedBead[], fault: Fault, script: Script): Promise<void> {
+async function cause(town: PlayedTown, beads: readonly PlayedBead[], fault: Fault, script: Script): Promise<void> {
   switch (fault.do) {
     case 'remoteAway':
     case 'remoteBack':
@@ -140,10 +162,40 @@ async function cause(town: PlayedTown, beads: PlayedBead[], fault: Fault, script
     case 'cutOffRunners':
     case 'loseNextReport':
       return void town.host(`host${fault.host}`)[fault.do]();
+    case 'pauseRig':
+    case 'resumeRig':
+    case 'startConvoy':
+    case 'pauseConvoy':
+    case 'resumeConvoy':
+    case 'retryConvoyBead':
+    case 'cancelConvoy':
+      if (town.playedFleet !== undefined && town.serverAway !== true) operate(town.playedFleet, fault.do);
+      return town.settle();
     default: {
       const bead = beads[fault.bead];
       if (bead !== undefined && !bead.ended) await meddle(town, bead, fault.do, script.hosts);
     }
+  }
+}
+
+function operate({ rig, convoy }: PlayedFleet, what: FleetFault): void {
+  switch (what) {
+    case 'pauseRig':
+      return rig.pause();
+    case 'resumeRig':
+      return rig.resume();
+    case 'startConvoy':
+      return convoy?.start();
+    case 'pauseConvoy':
+      return convoy?.pause();
+    case 'resumeConvoy':
+      return convoy?.resume();
+    case 'retryConvoyBead':
+      return convoy?.retryBead();
+    case 'cancelConvoy':
+      return convoy?.cancel();
+    default:
+      return what satisfies never;
   }
 }
 
@@ -183,7 +235,7 @@ async function meddle(
 }
 
 /** All faults are over: every machine is up and reachable, nobody is paused. */
-async function mend(town: PlayedTown, beads: PlayedBead[], script: Script): Promise<void> {
+async function mend(town: PlayedTown, beads: readonly PlayedBead[], script: Script): Promise<void> {
   town.remote.away = false;
   town.remote.refuses = undefined;
   await town.server?.(false);
@@ -193,25 +245,44 @@ async function mend(town: PlayedTown, beads: PlayedBead[], script: Script): Prom
     host.thawWorker();
     host.startWorker();
   }
+  if (town.playedFleet !== undefined) {
+    town.mended?.();
+    for (const what of ['resumeRig', 'startConvoy', 'resumeConvoy'] as const) operate(town.playedFleet, what);
+  }
   for (const bead of beads)
     if (!bead.ended && (await bead.state()).paused) await meddle(town, bead, 'resume', script.hosts);
   await town.settle();
 }
 
-async function finish(town: PlayedTown, beads: PlayedBead[]): Promise<void> {
+async function finish(town: PlayedTown, beads: readonly PlayedBead[]): Promise<void> {
   const until = town.clock.now() + settlesWithin;
-  for (;;) {
+  const fleet = town.playedFleet;
+  for (let rests = false; ;) {
     const views = await check(beads);
-    if (views.every(({ status }) => isFinal(status) || status === 'blocked')) break;
+    const rested = rests;
+    rests = views.every((view) => atRest(view, fleet)) && convoyRests(fleet);
+    // What is over stays over. A rig may find that a cause is mended, and then what it had blocked begins again.
+    if (rests && rested) break;
     if (town.clock.now() > until)
       throw new Broken(
         'two days after the last fault a bead is neither ended nor blocked: ' +
           JSON.stringify(views.map(({ bead, status, agent, reason, wait }) => ({ bead, status, agent, reason, wait }))),
       );
-    await town.advance('10m');
+    await town.advance(rests ? '1h' : '10m');
   }
-  // What is over stays over: no agent may be left, and no late word may change anything.
-  await town.advance('1h');
+  if (fleet !== undefined) {
+    // Of several with one id the last one counts: it was started anew.
+    const merged = new Map<string, string | undefined>();
+    for (const bead of beads) merged.set(bead.id, (await bead.state()).landing?.mergedSha);
+    const problem = restProblem(
+      fleet.rig.state,
+      fleet.convoy?.state,
+      (workflowId) => town.lives?.(workflowId) !== true,
+      (bead) => merged.get(bead),
+    );
+    if (problem !== undefined) throw new Broken(problem);
+  }
+  // No agent may be left.
   for (const bead of beads) {
     const living = bead.agents.filter(({ endedAt }) => endedAt === undefined);
     if (living.length > 0)
@@ -222,8 +293,21 @@ async function finish(town: PlayedTown, beads: PlayedBead[]): Promise<void> {
   }
 }
 
+/** Ended, or a person is needed: for the bead itself, or for the rig that starts nothing any more. */
+function atRest({ status, wait }: BeadView, fleet: PlayedFleet | undefined): boolean {
+  if (isFinal(status) || status === 'blocked') return true;
+  return wait?.for === 'grant' && fleet?.rig.state.attention === 'stopped';
+}
+
+/** Likewise: what has not begun waits for what a person has to mend. */
+function convoyRests(fleet: PlayedFleet | undefined): boolean {
+  const state = fleet?.convoy?.state;
+  if (fleet === undefined || state === undefined || state.endedAt !== undefined) return true;
+  return personNeeded(state).length > 0 || fleet.rig.state.attention === 'stopped';
+}
+
 /** What holds at every moment, whatever happens. */
-async function check(beads: PlayedBead[]): Promise<BeadView[]> {
+async function check(beads: readonly PlayedBead[]): Promise<BeadView[]> {
   return Promise.all(
     beads.map(async (bead) => {
       const view = await bead.state();

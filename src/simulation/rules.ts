@@ -1,9 +1,9 @@
 /**
  * What must hold whatever happens: after each step of a simulated day, and after each event of a modelled bead. @module
  */
-import { isFinal } from '../contract/index.js';
-import type { BeadState } from '../contract/index.js';
-import { nextBeadDeadline, waitingFor } from '../domain/index.js';
+import { convoyBeadId, isFinal } from '../contract/index.js';
+import type { BeadState, ConvoyState, RigState } from '../contract/index.js';
+import { mergedNeeds, nextBeadDeadline, waitingFor, wordToRig } from '../domain/index.js';
 import type { BeadEvent } from '../domain/index.js';
 import type { AgentLife, Status } from '../testing/index.js';
 
@@ -18,7 +18,7 @@ export function problemOf(
   if (bead.maxAgentsAtOnce > 1) return `${bead.maxAgentsAtOnce} agents ran at once`;
   const reset = bead.statuses.find(({ bead: shown, agent }) => shown === 'open' && agent === 'working');
   if (reset !== undefined) return 'open while its agent works';
-  // At rest; while something happens, a dispatch may be about to follow.
+  // At rest; while something happens, a dispatch may be about to follow, and a word to its rig may be on its way.
   const { status, current, wait, paused, cancelling, salvage, unpushed } = state;
   if (
     !isFinal(status) &&
@@ -27,7 +27,8 @@ export function problemOf(
     salvage === undefined &&
     unpushed === undefined &&
     !paused &&
-    !cancelling
+    !cancelling &&
+    wordToRig(state) === undefined
   )
     return `${status} with nothing to wait for`;
   return stateProblem(state);
@@ -128,4 +129,53 @@ export function eventProblem({
   if (record?.countedAs === 'infra' && after.used.agentFailures !== before.used.agentFailures)
     return `the loss of attempt ${current.id} used up the agent's budget`;
   return stateProblem(after);
+}
+
+/** @returns the rule that a rig has just broken. */
+export function rigRuleProblem(before: RigState, after: RigState): string | undefined {
+  const { grants, waiting, merging, queue, settings } = after;
+  if (grants.length > Math.max(before.grants.length, settings.maxAgents))
+    return `${grants.length} grants, of ${settings.maxAgents}`;
+  const holders = [...grants, ...waiting].map(({ bead }) => bead);
+  if (new Set(holders).size < holders.length) return `a bead holds two places: ${holders.join(', ')}`;
+  const targets = merging.filter(({ withdrawn }) => withdrawn !== true).map(({ target }) => target);
+  if (new Set(targets).size < targets.length) return `two merges into one target: ${targets.join(', ')}`;
+  const items = [...merging, ...queue].map(({ workflowId, sha }) => `${workflowId} ${sha}`);
+  if (new Set(items).size < items.length) return `one commit is to be merged twice: ${items.join(', ')}`;
+  return undefined;
+}
+
+/** @returns the rule that a convoy breaks. */
+export function convoyRuleProblem(s: ConvoyState): string | undefined {
+  const early = s.beads.find(
+    (bead) => (bead.status === 'running' || bead.status === 'starting') && mergedNeeds(s, bead) === undefined,
+  );
+  if (early !== undefined) return `${early.id} runs before what it needs is merged`;
+  const active = s.beads.filter(({ status }) => status === 'running' || status === 'starting');
+  if (s.endedAt !== undefined && active.length > 0) return `it is ${s.status}, and ${active[0]?.id ?? ''} still runs`;
+  const unmerged = s.beads.find(({ status }) => status !== 'merged');
+  if (s.status === 'landed' && unmerged !== undefined) return `it has landed, and ${unmerged.id} is ${unmerged.status}`;
+  if (s.reason === '' && s.status !== 'running') return `${s.status} without a reason`;
+  return undefined;
+}
+
+/** @returns what a rig and its convoy still wait for, although nothing will come. */
+export function restProblem(
+  rig: RigState,
+  convoy: ConvoyState | undefined,
+  ended: (workflowId: string) => boolean,
+  mergedAs: (bead: string) => string | undefined,
+): string | undefined {
+  const dead = [...rig.grants, ...rig.waiting, ...rig.queue, ...rig.merging].find(({ workflowId }) =>
+    ended(workflowId),
+  );
+  if (dead !== undefined) return `rig ${rig.rig} still holds something for ${dead.workflowId}, which has ended`;
+  if (rig.news.length > 0) return `rig ${rig.rig} has news that it does not tell`;
+  const untold = convoy?.beads.find(
+    ({ id, status, sha }) => (status === 'merged' ? sha : undefined) !== mergedAs(convoyBeadId(convoy.convoy, id)),
+  );
+  if (untold !== undefined) return `its convoy says that ${untold.id} is ${untold.status}, which the bead does not`;
+  if (convoy?.ending !== undefined && convoy.endedAt === undefined)
+    return `convoy ${convoy.convoy} is to end (${convoy.status}), and does not: ${convoy.reason}`;
+  return undefined;
 }

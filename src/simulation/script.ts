@@ -4,7 +4,20 @@
  * @module
  */
 import { seeded } from '../agents/seeded.js';
+import { convoyPolicies, convoyTargets } from '../contract/index.js';
+import type { ConvoyPolicy, ConvoyTarget } from '../contract/index.js';
 import type { AgentScript } from '../testing/index.js';
+
+const fleetFaults = [
+  'pauseRig',
+  'resumeRig',
+  'startConvoy',
+  'pauseConvoy',
+  'resumeConvoy',
+  'retryConvoyBead',
+  'cancelConvoy',
+] as const;
+export type FleetFault = (typeof fleetFaults)[number];
 
 /** What can go wrong with a host, and what an operator or the network can do, at an instant. */
 export type Fault =
@@ -32,7 +45,23 @@ export type Fault =
   /** Finished branches are refused: by a rule of the remote, or for now. */
   | { do: 'remoteRefuses'; mayPass: boolean }
   /** Temporal itself; only the model can lose it and have it again. */
-  | { do: 'serverAway' | 'serverBack' };
+  | { do: 'serverAway' | 'serverBack' }
+  /** What operators do to a rig and a convoy. */
+  | { do: FleetFault };
+
+/** A rig for all beads of the day, and perhaps a convoy; only the model plays them. */
+export interface FleetScript {
+  maxAgents: number;
+  convoy?: {
+    /** For each of its beads, the ones before it that it needs. */
+    needs: number[][];
+    /** For each, what its attempts do. */
+    agents: AgentScript[][];
+    policy: ConvoyPolicy;
+    target: ConvoyTarget;
+    staged: boolean;
+  };
+}
 
 export interface Step {
   /** Virtual milliseconds after the step before. */
@@ -46,12 +75,13 @@ export interface Script {
   maxAgents: number;
   /** For each bead, what its attempts do; the last one counts for all that follow. */
   beads: AgentScript[][];
+  fleet?: FleetScript;
   steps: Step[];
 }
 
 const minute = 60_000;
 
-type Drawn = Exclude<Fault['do'], 'remoteRefuses' | 'remoteTakes'>;
+type Drawn = Exclude<Fault['do'], 'remoteRefuses' | 'remoteTakes' | FleetFault>;
 const kinds: [Drawn, ...Drawn[]] = [
   'freezeWorker',
   'freezeWorker',
@@ -135,7 +165,42 @@ export function scriptOf(seed: number, { server = false }: { server?: boolean } 
     }
   });
   const maxAgents = whole(1, 3);
-  return { seed, hosts, maxAgents, beads, steps: withRefusals(seed, steps) };
+  const script: Script = { seed, hosts, maxAgents, beads, steps: withRefusals(seed, steps) };
+  return server ? withFleet(script) : script;
+}
+
+/** One day in three has a rig, and two in three of these a convoy; likewise drawn by numbers of their own. */
+function withFleet(script: Script): Script {
+  const next = seeded(script.seed ^ 0x2545f491);
+  const whole = (low: number, high: number): number => low + Math.floor(next() * (high - low + 1));
+  const pick = <T>(list: readonly [T, ...T[]]): T => list[Math.floor(next() * list.length)] ?? list[0];
+  if (next() >= 1 / 3) return script;
+  const fleet: FleetScript = { maxAgents: whole(1, 3) };
+  if (next() < 2 / 3) {
+    const needs = Array.from({ length: whole(1, 4) }, (_, n) =>
+      Array.from({ length: n }, (__, m) => m).filter(() => next() < 0.5),
+    );
+    const agents = needs.map(() =>
+      Array.from({ length: whole(1, 2) }, (): AgentScript => {
+        const drawn = agent(whole, pick);
+        return next() < 0.6 ? { ...drawn, ends: 'done', silence: undefined } : drawn;
+      }),
+    );
+    for (const list of agents) if (!mayEnd(list)) list.push({ works: minute, ends: 'done' });
+    fleet.convoy = { needs, agents, policy: pick(convoyPolicies), target: pick(convoyTargets), staged: next() < 0.2 };
+  }
+  const steps = [...script.steps];
+  // Those of the convoy come after the others.
+  const beads = script.beads.length + (fleet.convoy?.needs.length ?? 0);
+  for (let more = whole(0, 5); more > 0; more -= 1)
+    steps.splice(whole(0, steps.length), 0, {
+      after: pick([whole(0, minute), whole(minute, 40 * minute)]),
+      fault:
+        next() < 0.6
+          ? { do: pick(fleetFaults) }
+          : { do: pick(['cancel', 'cancel', 'pause', 'resume', 'retry', 'killRunner']), bead: whole(0, beads - 1) },
+    });
+  return { ...script, fleet, steps };
 }
 
 /** Drawn by numbers of their own: what else happens on the day of a seed stays what it was. */

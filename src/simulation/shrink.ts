@@ -29,7 +29,7 @@ export function sameRule(one: string, other: string | undefined): boolean {
 
 const ruleIn = (problem: string): string =>
   problem
-    .replace(/^bead [^:]+: /, '')
+    .replace(/^(?:bead|rig|convoy) [^:]+: /, '')
     .replace(/[:(][^]*$/, '')
     .replace(/\d[\w.:-]*/g, '#');
 
@@ -40,6 +40,17 @@ function* candidates(script: Script): Generator<Script> {
       at === index ? [] : at === index + 1 ? [{ ...one, after: one.after + step.after }] : [one],
     );
     yield { ...script, steps };
+  }
+  const { fleet } = script;
+  if (fleet !== undefined) yield { ...script, fleet: undefined };
+  if (fleet?.convoy !== undefined) {
+    yield { ...script, fleet: { ...fleet, convoy: undefined } };
+    const { needs, agents } = fleet.convoy;
+    if (needs.length > 1)
+      yield {
+        ...script,
+        fleet: { ...fleet, convoy: { ...fleet.convoy, needs: needs.slice(0, -1), agents: agents.slice(0, -1) } },
+      };
   }
   const last = script.beads.length - 1;
   if (last > 0 && !script.steps.some(({ fault }) => 'bead' in fault && fault.bead === last))

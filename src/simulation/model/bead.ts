@@ -8,9 +8,17 @@ import {
   isFinal,
   phaseMayHaveAgent,
   messages as names,
+  convoyMessages,
+  convoyWorkflowId,
   readAccepted,
+  readCauseGone,
+  readGranted,
   readHeartbeat,
+  readMergeEnded,
   readNote,
+  readSlotRefused,
+  rigMessages,
+  rigWorkflowId,
   taskQueues,
 } from '../../contract/index.js';
 import type {
@@ -33,21 +41,27 @@ import {
   hostAnswersWithin,
   hostInput,
   initialBead,
+  mayOfferAgain,
+  mergeRequest,
+  newlyReached,
   nextBeadDeadline,
   nudgeProblem,
   offerInput,
   outageShown,
   pauseProblem,
   readByRules,
+  reportOf,
   resumeProblem,
   retryBeadProblem,
   salvageInput,
+  slotRequest,
+  slotReturn,
   startInput,
   stepBead,
   tellAgainAfter,
   verifyInput,
 } from '../../domain/index.js';
-import type { BeadEffect, BeadEvent } from '../../domain/index.js';
+import type { BeadEffect, BeadEvent, RigWord } from '../../domain/index.js';
 import type { AgentLife, Status } from '../../testing/index.js';
 import { eventOfFailure } from '../../workflows/failures.js';
 import { Broken, eventProblem } from '../rules.js';
@@ -80,11 +94,16 @@ export class ModelBead {
   /** When a beat or a signal of the current attempt itself was accepted last. */
   #heardAt = 0;
   #messages = 0;
+  /** The last word to its convoy, as it was sent; the next one waits until it has arrived. */
+  #told: string | undefined;
+  #telling = false;
 
   constructor(
     private readonly town: ModelTown,
     readonly id: string,
     input: BeadInput,
+    /** Beads of this id before, which have ended. */
+    private readonly before = 0,
   ) {
     this.workflowId = `bead-${id}`;
     this.life = initialBead(input, town.clock.now());
@@ -93,6 +112,10 @@ export class ModelBead {
 
   get ended(): boolean {
     return isFinal(this.life.status);
+  }
+  /** Its workflow has ended: nothing is left to be said to its rig and its convoy. */
+  get gone(): boolean {
+    return this.ended && !this.#busy.has('rig') && beadEffects(this.life).length === 0 && this.#news() === this.#told;
   }
   get agents(): readonly AgentLife[] {
     return this.town.census.of(this.id);
@@ -136,7 +159,16 @@ export class ModelBead {
             thereSince: this.town.thereSince,
             heardAt: this.#heardAt,
           });
+    const crowd = state.rig === undefined ? undefined : this.town.crowdProblem();
     if (broken !== undefined) this.town.broken ??= new Broken(`bead ${this.id}: ${broken}`);
+    if (crowd !== undefined) this.town.broken ??= new Broken(crowd);
+    const reached = newlyReached(before, state);
+    if (reached !== undefined)
+      this.town.send(rigWorkflowId(state.rig ?? ''), rigMessages.probeProgress, {
+        bead: this.id,
+        spawned: reached === 'spawned' ? true : undefined,
+      });
+    this.#tellConvoy();
     if (this.#due) return;
     this.#due = true;
     this.town.clock.at(now, () =>
@@ -148,7 +180,7 @@ export class ModelBead {
   }
 
   receive(name: string, payload: unknown): void {
-    if (this.ended) throw new WorkflowNotFoundError('workflow execution already completed', this.workflowId, undefined);
+    if (this.gone) throw new WorkflowNotFoundError('workflow execution already completed', this.workflowId, undefined);
     const read = <T>(reader: (payload: unknown) => T | string, event: (value: T) => BeadEvent): void => {
       const value = reader(payload);
       this.apply(typeof value === 'string' ? { type: 'malformed', message: name, problem: value } : event(value));
@@ -156,7 +188,28 @@ export class ModelBead {
     if (name === names.heartbeat) read(readHeartbeat, (signal) => ({ type: 'heartbeat', signal }));
     else if (name === names.accepted) read(readAccepted, (signal) => ({ type: 'accepted', signal }));
     else if (name === names.note) read(readNote, (note) => ({ type: 'note', note }));
+    else if (name === rigMessages.granted) read(readGranted, (grant) => ({ type: 'granted', grant }));
+    else if (name === rigMessages.slotRefused) read(readSlotRefused, (refused) => ({ type: 'slotRefused', refused }));
+    else if (name === rigMessages.causeGone) read(readCauseGone, () => ({ type: 'causeGone' }));
+    else if (name === rigMessages.mergeEnded) read(readMergeEnded, (ended) => ({ type: 'mergeEnded', ended }));
     else this.apply({ type: 'malformed', message: name, problem: 'unknown signal' });
+  }
+
+  #news(): string | undefined {
+    const report = reportOf(this.life);
+    return report && JSON.stringify(report);
+  }
+
+  /** The convoy hears of each change that matters to it, in order, the end included. */
+  #tellConvoy(): void {
+    const news = this.#news();
+    if (this.#telling || news === undefined || news === this.#told) return;
+    this.#telling = true;
+    this.town.send(convoyWorkflowId(this.life.convoy ?? ''), convoyMessages.beadReport, reportOf(this.life), () => {
+      this.#telling = false;
+      this.#told = news;
+      this.#tellConvoy();
+    });
   }
 
   // ---- what an operator does
@@ -179,12 +232,16 @@ export class ModelBead {
   resume(): Promise<string> {
     return this.#update(resumeProblem(this.life), { type: 'resume' });
   }
-  retry(): Promise<string> {
-    return this.#update(retryBeadProblem(this.life, false), { type: 'retry', now: false });
+  async retry(): Promise<string> {
+    const answer = await this.#update(retryBeadProblem(this.life, false), { type: 'retry', now: false }, () => {
+      if (mayOfferAgain(this.life)) this.apply({ type: 'offeredAgain' });
+    });
+    return answer;
   }
-  async #update(problem: string | undefined, event: BeadEvent): Promise<string> {
+  async #update(problem: string | undefined, event: BeadEvent, then: () => void = () => undefined): Promise<string> {
     if (problem !== undefined || this.town.serverAway) throw new Refused(problem ?? 'the server is away');
     this.apply(event);
+    then();
     await this.town.settle();
     return '';
   }
@@ -212,7 +269,9 @@ export class ModelBead {
 
   /** Between attempts one thing is done after the other; only the end of the bead breaks off a look or an offer. */
   #between({ key }: BeadEffect): boolean {
-    return this.life.current === undefined && oneByOne.some((other) => other !== key && this.#busy.has(other));
+    return (
+      this.life.current === undefined && !this.ended && oneByOne.some((other) => other !== key && this.#busy.has(other))
+    );
   }
 
   #carryOut(effect: BeadEffect): void {
@@ -248,12 +307,46 @@ export class ModelBead {
       case 'offer':
         return this.#offer(key, effect.unpushed);
       case 'tellRig':
-        throw new Broken(`bead ${this.id} has no rig, and wants to tell it: ${effect.word}`);
+        return this.#tellRig(key, effect.word);
       case 'dispatch':
         this.#busy.delete(key);
-        return this.apply({ type: 'dispatched', attempt: `${state.attemptCount + 1}-${this.id.padEnd(8, '0')}` });
+        return this.apply({ type: 'dispatched', attempt: `${state.attemptCount + 1}-${this.#name()}` });
       default:
         return effect satisfies never;
+    }
+  }
+
+  /** Part of the ids of its attempts, which are no other bead's, and none of a bead of its id before. */
+  #name(): string {
+    const run = this.before === 0 ? '' : `r${this.before}`;
+    return `${this.id.replaceAll('-', '')}${run}`.padEnd(8, '0');
+  }
+
+  /** Says one word to the rig; what it means for the bead holds before the answer may come. */
+  #tellRig(key: string, word: RigWord): void {
+    const state = this.life;
+    const tell = (name: string, payload: object): void =>
+      this.town.send(rigWorkflowId(state.rig ?? ''), name, payload, (delivered) => {
+        this.#busy.delete(key);
+        this.apply(delivered ? { type: 'tick' } : { type: 'rigGone', text: `rig ${state.rig ?? ''} does not exist` });
+      });
+    switch (word) {
+      case 'askSlot':
+        this.apply({ type: 'askedSlot' });
+        return tell(rigMessages.askSlot, slotRequest(state, this.workflowId));
+      case 'returnSlot':
+        this.apply({ type: 'slotReturned' });
+        return tell(rigMessages.returnSlot, slotReturn(state));
+      case 'enqueue': {
+        const request = mergeRequest(state, this.workflowId);
+        this.apply({ type: 'enqueued', sha: request.sha });
+        return tell(rigMessages.enqueueMerge, request);
+      }
+      case 'withdraw':
+        this.apply({ type: 'withdrawTold' });
+        return tell(rigMessages.withdrawMerge, { item: state.bead, sha: state.landing?.queuedSha ?? '' });
+      default:
+        return word satisfies never;
     }
   }
 

@@ -1,12 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { initialBead, stepBead } from '../../../src/domain/index.js';
+import { initialBead, initialConvoy, initialRig, stepBead } from '../../../src/domain/index.js';
 import type { BeadEvent } from '../../../src/domain/index.js';
-import type { BeadState } from '../../../src/contract/index.js';
+import type { BeadState, ConvoyState, RigState } from '../../../src/contract/index.js';
 import { ModelClock } from '../../../src/simulation/model/clock.js';
 import { brokenOnModel } from '../../../src/simulation/on-model.js';
 import { playOnModel } from '../../../src/simulation/play.js';
 import type { Played } from '../../../src/simulation/play.js';
-import { eventProblem, stateProblem } from '../../../src/simulation/rules.js';
+import {
+  convoyRuleProblem,
+  eventProblem,
+  restProblem,
+  rigRuleProblem,
+  stateProblem,
+} from '../../../src/simulation/rules.js';
 import { scriptOf } from '../../../src/simulation/script.js';
 import type { Script } from '../../../src/simulation/script.js';
 
@@ -14,8 +20,8 @@ const minute = 60_000;
 const seeds = (from: number, count: number): number[] => Array.from({ length: count }, (_, n) => from + n);
 
 describe('a thousand random days of the domain on the model', () => {
-  it('break no rule, and are rich: every status, strays, losses', async () => {
-    const sums = { steps: 0, attempts: 0, strays: 0, statuses: new Set<string>() };
+  it('break no rule, and are rich: every status, strays, losses, rigs, convoys that land, fail and wait', async () => {
+    const sums = { steps: 0, attempts: 0, strays: 0, statuses: new Set<string>(), convoys: new Set<string>() };
     const broken: string[] = [];
     for (const seed of seeds(1, 1_000)) {
       try {
@@ -24,12 +30,14 @@ describe('a thousand random days of the domain on the model', () => {
         sums.attempts += played.attempts;
         sums.strays += played.strays;
         for (const status of played.statuses) sums.statuses.add(status);
+        if (played.convoy !== undefined) sums.convoys.add(played.convoy);
       } catch (error) {
         broken.push(`seed ${seed}: ${String(error)}`);
       }
     }
     expect(broken).toEqual([]);
-    expect([...sums.statuses].sort()).toEqual(['blocked', 'cancelled', 'closed']);
+    expect([...sums.statuses]).toEqual(expect.arrayContaining(['blocked', 'cancelled', 'closed']));
+    expect([...sums.convoys].sort()).toEqual(['cancelled', 'failed', 'landed', 'running']);
     expect(sums.steps).toBeGreaterThan(20_000);
     expect(sums.attempts).toBeGreaterThan(1_500);
     expect(sums.strays).toBeGreaterThan(50);
@@ -156,6 +164,36 @@ describe('stories that random days have found', () => {
     },
   );
 
+  it('a diamond lands as a whole, one agent after the other, though Temporal is away while it is merged', async () => {
+    const done = [{ coldStart: 1_000, works: 10 * minute }];
+    const script: Script = {
+      seed: 0,
+      ...host,
+      beads: [],
+      fleet: {
+        maxAgents: 1,
+        convoy: {
+          needs: [[], [0], [0], [1, 2]],
+          agents: [done, done, done, done],
+          policy: 'wait',
+          target: 'integration',
+          staged: true,
+        },
+      },
+      steps: [
+        { after: minute, fault: { do: 'startConvoy' } },
+        { after: 10 * minute, fault: { do: 'serverAway' } },
+        { after: 60 * minute, fault: { do: 'serverBack' } },
+        { after: minute, fault: { do: 'pauseRig' } },
+        { after: 30 * minute, fault: { do: 'resumeRig' } },
+      ],
+    };
+    expect(await playOnModel(script)).toMatchObject({
+      convoy: 'landed',
+      statuses: ['closed', 'closed', 'closed', 'closed'],
+    });
+  });
+
   it('Temporal away for a night costs no attempt', async () => {
     const script: Script = {
       seed: 0,
@@ -266,6 +304,111 @@ describe('the rules see', () => {
     ],
   ])('%s', (_, more, words) => {
     expect(eventProblem({ ...look, ...more })).toContain(words);
+  });
+});
+
+describe('the rules of rigs and convoys see', () => {
+  const rig = initialRig(
+    {
+      rig: 'r',
+      settings: {
+        repo: '/r',
+        agent: { adapter: 'demo' },
+        maxAgents: 1,
+        checks: [],
+        strategy: 'merge',
+        approval: false,
+      },
+    },
+    0,
+  );
+  const held = (bead: string) => ({
+    bead,
+    workflowId: `bead-${bead}`,
+    priority: 3,
+    since: 0,
+    grantedAt: 0,
+    probe: false,
+  });
+  const merge = (item: string) => ({
+    item,
+    workflowId: `bead-${item}`,
+    branch: item,
+    sha: item,
+    target: 'main',
+    priority: 3,
+    since: 0,
+    title: item,
+    queuedAt: 0,
+    tries: 0,
+    startedAt: 0,
+    strategy: 'merge' as const,
+  });
+  const bead = (id: string, ...needs: string[]) => ({ id, title: id, needs });
+  const convoy = initialConvoy(
+    {
+      spec: {
+        convoy: 'c',
+        title: 'c',
+        rig: 'r',
+        policy: 'wait',
+        target: 'base',
+        staged: false,
+        beads: [bead('a'), bead('b', 'a')],
+      },
+    },
+    0,
+  );
+  const [first, second] = convoy.beads;
+  if (first === undefined || second === undefined) throw new Error('a convoy of two has two');
+
+  it('nothing in a rig and a convoy at their start', () => {
+    expect(rigRuleProblem(rig, { ...rig, grants: [held('a')] })).toBeUndefined();
+    expect(convoyRuleProblem(convoy)).toBeUndefined();
+    expect(
+      restProblem(
+        rig,
+        convoy,
+        () => true,
+        () => undefined,
+      ),
+    ).toBeUndefined();
+  });
+
+  it.each<[string, Partial<RigState>, string]>([
+    ['more grants than agents', { grants: [held('a'), held('b')] }, '2 grants, of 1'],
+    ['a bead that holds a place and waits for one', { grants: [held('a')], waiting: [held('a')] }, 'two places'],
+    ['two merges into one target', { merging: [merge('a'), merge('b')] }, 'two merges into one target: main, main'],
+    ['a commit that is merged and waits', { merging: [merge('a')], queue: [merge('a')] }, 'to be merged twice'],
+  ])('%s', (_, more, words) => {
+    expect(rigRuleProblem(rig, { ...rig, ...more })).toContain(words);
+  });
+
+  it.each<[string, Partial<ConvoyState>, string]>([
+    ['a bead before what it needs', { beads: [first, { ...second, status: 'running' }] }, 'b runs before'],
+    ['an end while a bead runs', { endedAt: 1, beads: [{ ...first, status: 'running' }, second] }, 'a still runs'],
+    ['a landing without all beads', { status: 'landed', reason: 'all', endedAt: 1 }, 'it has landed, and a is pending'],
+    ['a state without a reason', { status: 'failed' }, 'failed without a reason'],
+  ])('%s', (_, more, words) => {
+    expect(convoyRuleProblem({ ...convoy, ...more })).toContain(words);
+  });
+
+  it('what is left when all is over: a place, news, an end that does not come, a merge that a convoy does not know', () => {
+    const rest = (more: Partial<RigState>, of: Partial<ConvoyState> = {}, merged?: string): string | undefined =>
+      restProblem(
+        { ...rig, ...more },
+        { ...convoy, ...of },
+        () => true,
+        (id) => (id === 'c-a' ? merged : undefined),
+      );
+    expect(rest({ waiting: [held('a')] })).toContain('still holds something for bead-a');
+    expect(
+      rest({
+        news: [{ id: 1, workflowId: 'bead-a', signal: 'causeGone', payload: { bead: 'a' } }],
+      }),
+    ).toContain('does not tell');
+    expect(rest({}, { ending: { as: 'cancelled', reason: 'x' }, status: 'cancelling' })).toContain('does not');
+    expect(rest({}, {}, 'abc')).toContain('a is pending, which the bead does not');
   });
 });
 
