@@ -4,7 +4,7 @@ import type { Usage } from '../contract/index.js';
 import { jsonLines, listAt, numberAt, textAt, toolActivity } from './json-lines.js';
 import type { Line } from './json-lines.js';
 import { hook, mcpServer, optionsOf, realAgent } from './real-agent.js';
-import { refusal } from './refusals.js';
+import { providerRefusal } from './provider-refusals.js';
 import type { AgentEvent, AgentParser } from './types.js';
 
 /** Edits and every tool that a coding agent needs, without the flag that root may not use. */
@@ -71,7 +71,8 @@ function parser(): AgentParser {
     const ok =
       line['is_error'] !== true && textAt(line, 'subtype') === 'success' && textAt(line, 'stop_reason') !== 'refusal';
     const status = numberAt(line, 'api_error_status');
-    const refused = line['is_error'] === true ? refusal({ text, status, retryAfterMs: untilReset() }) : undefined;
+    const refused =
+      line['is_error'] === true ? providerRefusal({ text, status, retryAfterMs: untilReset() }) : undefined;
     const usage: AgentEvent = {
       kind: 'usage',
       total: true,
@@ -93,7 +94,7 @@ function parser(): AgentParser {
           `${textAt(line, 'error') ?? 'the provider does not answer'}` +
           `${status === undefined ? '' : ` (${status})`}, try ${numberAt(line, 'attempt') ?? '?'}`;
         return (
-          refusal({ text, status, retryAfterMs: numberAt(line, 'retry_delay_ms') }) ?? {
+          providerRefusal({ text, status, retryAfterMs: numberAt(line, 'retry_delay_ms') }) ?? {
             kind: 'life',
             activity: `retries: ${text}`,
           }

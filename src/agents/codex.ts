@@ -4,7 +4,7 @@ import { noUsage, usageSince } from '../contract/index.js';
 import { jsonLines, numberAt, textAt, toolActivity } from './json-lines.js';
 import type { Line } from './json-lines.js';
 import { mcpServer, optionsOf, realAgent } from './real-agent.js';
-import { refusal } from './refusals.js';
+import { providerRefusal } from './provider-refusals.js';
 import type { AgentEvent, AgentParser, ParserContext } from './types.js';
 
 /** Its own sandbox keeps `.git` read-only, and no commit would work in it. */
@@ -65,11 +65,11 @@ function parser(context?: ParserContext): AgentParser {
       // Its own retries; the last one is followed by `turn.failed`.
       case 'error': {
         const text = textAt(line, 'message') ?? '';
-        return refusal({ text }) ?? { kind: 'life', activity: text };
+        return providerRefusal({ text }) ?? { kind: 'life', activity: text };
       }
       case 'turn.failed': {
         const text = textAt(line, 'error', 'message') ?? 'the turn failed';
-        const refused = refusal({ text });
+        const refused = providerRefusal({ text });
         return [...(refused ? [refused] : []), { kind: 'end', ok: false, text }];
       }
       case 'turn.completed': {

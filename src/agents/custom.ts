@@ -6,7 +6,7 @@ import type { CustomDefinition, Placeholder } from './custom-definition.js';
 import { findProgram } from './find-program.js';
 import { at, readLine, textAt } from './json-lines.js';
 import type { Line } from './json-lines.js';
-import { refusal, waitUntil } from './refusals.js';
+import { providerRefusal, waitUntil } from './provider-refusals.js';
 import type { AgentAdapter, AgentContext, AgentEvent, AgentLogin, AgentParser } from './types.js';
 import { verdictOf } from './verdict.js';
 
@@ -45,7 +45,7 @@ function lineEvents(line: Line, raw: string, fields: Fields, usage: 'each' | 'to
   const status = number('status');
   const error = errorWords(found('error'), fields.errorIf === undefined || found('errorIf') === true, status);
   if (error !== undefined) {
-    const refused = refusal({ text: error, status, retryAfterMs: number('retryAfterMs') });
+    const refused = providerRefusal({ text: error, status, retryAfterMs: number('retryAfterMs') });
     events.push(...(refused ? [refused] : []), { kind: 'end', ok: false, text: error });
   }
   if (events.length > 0) return events;

@@ -2,7 +2,7 @@ import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { jsonLines, numberAt, textAt, toolActivity } from './json-lines.js';
 import { hook, mcpServer, optionsOf, realAgent } from './real-agent.js';
-import { refusal } from './refusals.js';
+import { providerRefusal } from './provider-refusals.js';
 import type { AgentContext, AgentParser } from './types.js';
 
 const permissions = ['--approval-mode', 'yolo', '--skip-trust'];
@@ -17,7 +17,7 @@ const project = 'worktree';
 /** Retries and failures are told on stderr alone. */
 function complaint(line: string): ReturnType<AgentParser> {
   if (!/attempt \d+ failed|error|retry|exceeded|unauthor|quota/i.test(line)) return undefined;
-  return refusal({ text: line }) ?? { kind: 'life', activity: line };
+  return providerRefusal({ text: line }) ?? { kind: 'life', activity: line };
 }
 
 function parser(): AgentParser {
@@ -49,7 +49,7 @@ function parser(): AgentParser {
       case 'result': {
         const text = textAt(line, 'error', 'message');
         const ok = textAt(line, 'status') === 'success';
-        const refused = ok || text === undefined ? undefined : refusal({ text });
+        const refused = ok || text === undefined ? undefined : providerRefusal({ text });
         return [
           {
             kind: 'usage',

@@ -5,7 +5,7 @@ import type { Usage } from '../contract/index.js';
 import { jsonLines, numberAt, textAt, toolActivity } from './json-lines.js';
 import type { Line } from './json-lines.js';
 import { mcpServer, optionsOf, realAgent } from './real-agent.js';
-import { refusal } from './refusals.js';
+import { providerRefusal } from './provider-refusals.js';
 import type { AgentEvent, AgentParser, SessionContext } from './types.js';
 
 const permissions = ['--auto'];
@@ -58,7 +58,7 @@ function eventsOf(line: Line): AgentEvent[] {
     case 'error': {
       const text = textAt(line, 'error', 'data', 'message') ?? textAt(line, 'error', 'name') ?? 'an error';
       const seconds = Number(textAt(line, 'error', 'data', 'responseHeaders', 'retry-after'));
-      const refused = refusal({
+      const refused = providerRefusal({
         text,
         status: numberAt(line, 'error', 'data', 'statusCode'),
         retryAfterMs: seconds > 0 ? seconds * 1_000 : undefined,

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { jsonLines, listAt, numberAt, textAt, toolActivity } from './json-lines.js';
 import type { Line } from './json-lines.js';
 import { optionsOf, realAgent } from './real-agent.js';
-import { refusal } from './refusals.js';
+import { providerRefusal } from './provider-refusals.js';
 import type { AgentEvent, AgentParser } from './types.js';
 
 const sessionsFolder = 'pi-sessions';
@@ -25,7 +25,7 @@ function answered(message: unknown): AgentEvent[] {
     case 'error':
     case 'aborted': {
       const text = textAt(message, 'errorMessage') ?? 'the model gave no answer';
-      const refused = refusal({ text });
+      const refused = providerRefusal({ text });
       return [...(refused ? [refused] : []), { kind: 'end', ok: false, text }];
     }
     case 'stop':
@@ -68,7 +68,10 @@ function parser(): AgentParser {
       case 'auto_retry_start': {
         const text = textAt(line, 'errorMessage') ?? 'retries';
         return (
-          refusal({ text, retryAfterMs: numberAt(line, 'delayMs') }) ?? { kind: 'life', activity: `retries: ${text}` }
+          providerRefusal({ text, retryAfterMs: numberAt(line, 'delayMs') }) ?? {
+            kind: 'life',
+            activity: `retries: ${text}`,
+          }
         );
       }
       default:

@@ -147,7 +147,7 @@ export interface Front {
 }
 
 /** Why a button of a bead is not offered. Absent: it is. */
-export type Refusals = Partial<Record<BeadAction, string>>;
+export type ActionRefusals = Partial<Record<BeadAction, string>>;
 export type BeadAction = 'nudge' | 'pause' | 'resume' | 'retry' | 'approve' | 'request-changes' | 'cancel';
 
 /** A bead in full. */
@@ -168,7 +168,7 @@ export interface BeadPage {
   /** What a reader must know about this answer. */
   notes: string[];
   problems: ShownProblem[];
-  refusals: Refusals;
+  refusals: ActionRefusals;
   /** The bead's own account; absent when no worker answered. */
   state?: BeadView;
   /** What its host says of the attempt, without the bead being asked. */

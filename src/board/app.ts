@@ -8,7 +8,7 @@ import type { Town } from '../client/connect.js';
 import { ClientError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
 import { readHistory } from '../client/history.js';
-import { refusal } from '../client/refusals.js';
+import { asClientError } from '../client/as-client-error.js';
 import { beadIdProblem } from '../contract/index.js';
 import type { ConvoyView, RigView } from '../contract/index.js';
 import { storyOf } from '../domain/telling/story.js';
@@ -281,7 +281,7 @@ export class Board {
   }
 
   #failure(c: C, error: Error): Response {
-    const found = refusal(error);
+    const found = asClientError(error);
     const { message, next } = troubleOf(found, this.#options.log);
     return failed(c, found instanceof ClientError ? statusOf(found) : 500, message, next);
   }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { AttemptReader } from '../client/attempt-reader.js';
 import type { Town } from '../client/connect.js';
 import { AttemptUnreadableError, HostAwayError } from '../client/errors.js';
-import { refusal } from '../client/refusals.js';
+import { asClientError } from '../client/as-client-error.js';
 import type { BeadView } from '../contract/index.js';
 import { GitError, exists, mirrorPath, updateMirror } from '../git/index.js';
 import { runGit } from '../git/run-git.js';
@@ -40,7 +40,7 @@ export async function attemptDiff({ town, view, place, fetch, signal }: DiffWant
     try {
       return await remoteDiff(town, view, place, place.remote);
     } catch (error) {
-      const found = refusal(error);
+      const found = asClientError(error);
       if (!(found instanceof HostAwayError || found instanceof AttemptUnreadableError)) throw error;
       note = `its working tree cannot be read now: ${found.message}`;
     }

@@ -13,7 +13,7 @@ import { explain, verdict } from '../domain/bead/explain.js';
 import { problemsOf } from '../domain/telling/problems.js';
 import { whyNotRunning } from '../domain/telling/why-not.js';
 import type { Surroundings } from '../domain/telling/why-not.js';
-import type { BeadPage, Refusals } from './api-types.js';
+import type { BeadPage, ActionRefusals } from './api-types.js';
 import { shown } from './remedy.js';
 
 /** Who works for the town changes slowly: it is asked so often, and the bead itself with every look. */
@@ -130,7 +130,7 @@ function notStarted(bead: string, lines: string[]): BeadPage {
  * Which buttons would be refused by the bead: only what is plain from its state, to keep the page calm. The bead itself
  * has the last word, and its sentence is shown.
  */
-function refusalsOf(status: BeadPage['status'], running: boolean, view: BeadView | undefined): Refusals {
+function refusalsOf(status: BeadPage['status'], running: boolean, view: BeadView | undefined): ActionRefusals {
   if (!running || (view !== undefined && isFinal(view.status))) {
     const ended = `it has ended (${status})`;
     return {

@@ -5,7 +5,7 @@ import { checkOutput } from '../client/check-log.js';
 import { ClientError, FleetNotFoundError, NoWorkerError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
 import type { MergeAtWork } from '../client/fleet.js';
-import { refusal } from '../client/refusals.js';
+import { asClientError } from '../client/as-client-error.js';
 import type { BeadView, RigView } from '../contract/index.js';
 import { LineCutter } from './line-cutter.js';
 
@@ -88,7 +88,7 @@ async function outputElsewhere(town: Town, view: BeadView): Promise<Output> {
     const path = `refinery/${view.rig ?? ''}/${view.bead}.log`;
     return { output: { host, path, lines: cut ? lines.slice(1) : lines } };
   } catch (error) {
-    const found = refusal(error);
+    const found = asClientError(error);
     if (found instanceof ClientError) return { elsewhere: found.message };
     throw error;
   }

@@ -2,7 +2,7 @@ import { AttemptReader } from '../client/attempt-reader.js';
 import { BeadClient } from '../client/beads.js';
 import type { Town } from '../client/connect.js';
 import { AttemptUnreadableError, ClientError, HostAwayError, NoWorkerError } from '../client/errors.js';
-import { refusal } from '../client/refusals.js';
+import { asClientError } from '../client/as-client-error.js';
 import type { BeadView } from '../contract/index.js';
 import type { LogLines } from './api-types.js';
 import { attemptPlace } from './attempts-here.js';
@@ -78,7 +78,7 @@ const linesOf = ({ attempt, remote, elsewhere, current }: AttemptPlace): LogLine
 
 /** @returns why the log cannot be read now. @throws whatever is no answer of an attempt's host. */
 function whyUnread(error: unknown): string {
-  const found = refusal(error);
+  const found = asClientError(error);
   if (found instanceof HostAwayError || found instanceof AttemptUnreadableError || found instanceof NoWorkerError)
     return found.message;
   throw error;
@@ -159,7 +159,7 @@ class FollowedLog {
       return place === undefined ? lookEvery.here : await this.#read(town, place);
     } catch (error) {
       // The page that shows a log shows its bead too, and is told of trouble by the looks at that.
-      if (!(refusal(error) instanceof ClientError)) throw error;
+      if (!(asClientError(error) instanceof ClientError)) throw error;
       return againAfter / 5;
     }
   }

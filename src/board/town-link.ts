@@ -1,7 +1,7 @@
 import { ClientError, NoServerError } from '../client/errors.js';
 import { connect, connectionSettings } from '../client/connect.js';
 import type { ConnectOptions, Town } from '../client/connect.js';
-import { refusal } from '../client/refusals.js';
+import { asClientError } from '../client/as-client-error.js';
 
 /** The board's one connection: made when somebody looks, and made anew when the server has moved. */
 export class TownLink {
@@ -31,7 +31,7 @@ export class TownLink {
 
   /** After a failure: the connection comes back by itself, unless the server has come up at another address. */
   async look(error: unknown): Promise<void> {
-    if (!(refusal(error) instanceof NoServerError) || this.#opening === undefined) return;
+    if (!(asClientError(error) instanceof NoServerError) || this.#opening === undefined) return;
     const town = await this.#opening.catch(() => undefined);
     try {
       if ((await connectionSettings(this.#options)).address === town?.address) return;
@@ -62,7 +62,7 @@ export interface Trouble {
  * look may succeed.
  */
 export function troubleOf(error: unknown, log: (line: string) => void): Trouble {
-  const found = refusal(error);
+  const found = asClientError(error);
   if (found instanceof ClientError) return { message: found.message, next: found.next, name: found.name };
   log(found instanceof Error ? (found.stack ?? found.message) : String(found));
   return {

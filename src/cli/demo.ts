@@ -15,7 +15,7 @@ import { ClientError } from '../client/errors.js';
 import { demoDirectory, stateDirectory } from '../client/home.js';
 import { packageRoot } from '../package/compiled.js';
 import { printError } from './context.js';
-import { claimDemo, releaseDemo } from './demo/claim.js';
+import { takeDemoHome, releaseDemoHome } from './demo/demo-home.js';
 import { endAttempts } from './demo/kill.js';
 import { Live } from './demo/live.js';
 import { lookAtOrigin, makeOrigin } from './demo/origin.js';
@@ -46,7 +46,7 @@ async function main(io: Io): Promise<ExitCode> {
   const stop = untilInterrupted();
   const home = demoDirectory(stateDirectory(io.env));
   const say = (line: string): void => io.out(io.colors.dim(line));
-  await claimDemo(home);
+  await takeDemoHome(home);
   let up: TownUp | undefined;
   let beads: BeadClient | undefined;
   let fleet: FleetClient | undefined;
@@ -117,7 +117,7 @@ async function main(io: Io): Promise<ExitCode> {
     await up?.town.close();
     await bringDown(home);
     await endAttempts(home);
-    await releaseDemo(home);
+    await releaseDemoHome(home);
   }
 }
 

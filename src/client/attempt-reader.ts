@@ -6,7 +6,7 @@ import type { AttemptPart, AttemptPiece, HostQuestion } from '../contract/index.
 import type { Town } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
 import { AttemptUnreadableError, HostAwayError, NoWorkerError } from './errors.js';
-import { noWorkerAnswered, refusal } from './refusals.js';
+import { noWorkerAnswered, asClientError } from './as-client-error.js';
 
 /** Whose writing is read, and where it lies. */
 export interface AttemptSource {
@@ -85,7 +85,7 @@ export class AttemptReader {
     if (!(error instanceof WorkflowFailedError)) {
       return noWorkerAnswered(error)
         ? new NoWorkerError(`a question to host ${host}`, { cause: error })
-        : refusal(error);
+        : asClientError(error);
     }
     const failure = error.cause instanceof ActivityFailure ? error.cause.cause : error.cause;
     if (failure instanceof TimeoutFailure) return new HostAwayError(host, { cause: error });

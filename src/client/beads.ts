@@ -16,7 +16,7 @@ import { defaultDeadline, within } from './deadline.js';
 import { describeBead } from './describe.js';
 import type { BeadDescription } from './describe.js';
 import { BeadEndedError, BeadExistsError, BeadNotFoundError, BeadRefusedError, NoWorkerError } from './errors.js';
-import { noWorkerAnswered, refusal, unlessOvertaken } from './refusals.js';
+import { noWorkerAnswered, asClientError, unlessOvertaken } from './as-client-error.js';
 
 const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
 const keys = {
@@ -92,7 +92,7 @@ export class BeadClient {
     } catch (error) {
       if (error instanceof WorkflowExecutionAlreadyStartedError)
         throw new BeadExistsError(input.bead, await this.#statusWord(input.bead));
-      throw refusal(error);
+      throw asClientError(error);
     }
   }
 
@@ -108,7 +108,7 @@ export class BeadClient {
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) throw new BeadNotFoundError(bead);
       if (noWorkerAnswered(error)) throw new NoWorkerError(`bead ${bead}`, { cause: error });
-      throw refusal(error);
+      throw asClientError(error);
     }
   }
 
@@ -121,7 +121,7 @@ export class BeadClient {
       return await this.#limited(() => describeBead(this.town.client, bead));
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) throw new BeadNotFoundError(bead);
-      throw refusal(error);
+      throw asClientError(error);
     }
   }
 
@@ -172,7 +172,7 @@ export class BeadClient {
       await this.#limited(() => this.#handle(bead).cancel());
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) throw await this.#goneOrEnded(bead);
-      throw refusal(error);
+      throw asClientError(error);
     }
   }
 
@@ -205,7 +205,7 @@ export class BeadClient {
           { cause: error },
         );
       }
-      throw refusal(error);
+      throw asClientError(error);
     }
   }
 

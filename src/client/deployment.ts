@@ -8,7 +8,7 @@ import type { Town } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
 import { ServerRefusedError } from './errors.js';
 import { quoted } from './list.js';
-import { grpcError, isNotFound, refusal } from './refusals.js';
+import { grpcError, isNotFound, asClientError } from './as-client-error.js';
 
 /** In the order of the server's enumeration, of which the SDK exports types only. */
 export const versionStatuses = ['unknown', 'inactive', 'current', 'ramping', 'draining', 'drained', 'created'] as const;
@@ -94,7 +94,7 @@ export class TownDeployment {
       };
     } catch (error) {
       if (isNotFound(error) || grpcError(error)?.code === unimplemented) return undefined;
-      throw refusal(error);
+      throw asClientError(error);
     }
   }
 
@@ -143,7 +143,7 @@ export class TownDeployment {
         }
       });
     } catch (error) {
-      throw refusal(error);
+      throw asClientError(error);
     }
     return found;
   }
@@ -156,7 +156,7 @@ export class TownDeployment {
       );
       return count;
     } catch (error) {
-      throw refusal(error);
+      throw asClientError(error);
     }
   }
 
@@ -184,7 +184,7 @@ export class TownDeployment {
             'works for them',
           { cause: error },
         );
-      throw refusal(error);
+      throw asClientError(error);
     }
   }
 }

@@ -27,7 +27,7 @@ import { defaultDeadline, within } from './deadline.js';
 import { FleetEndedError, FleetExistsError, FleetNotFoundError, FleetRefusedError, NoWorkerError } from './errors.js';
 import type { FleetKind } from './errors.js';
 import { quoted } from './list.js';
-import { noWorkerAnswered, refusal, unlessOvertaken } from './refusals.js';
+import { noWorkerAnswered, asClientError, unlessOvertaken } from './as-client-error.js';
 
 const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
 const rigKey = keyword(searchAttributes.rig);
@@ -197,7 +197,7 @@ export class FleetClient {
       );
     } catch (error) {
       if (error instanceof WorkflowExecutionAlreadyStartedError) throw new FleetExistsError(kind, id);
-      throw refusal(error);
+      throw asClientError(error);
     }
   }
 
@@ -231,7 +231,7 @@ export class FleetClient {
         throw new FleetRefusedError(kind, id, error.cause?.message ?? error.message, { cause: error });
       if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || noWorkerAnswered(error))
         throw new NoWorkerError(`${kind} ${id}`, { cause: error });
-      throw refusal(error);
+      throw asClientError(error);
     }
   }
 

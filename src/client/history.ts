@@ -7,7 +7,7 @@ import type { StoryEvent } from '../domain/telling/story.js';
 import type { Town } from './connect.js';
 import { within } from './deadline.js';
 import { BeadNotFoundError } from './errors.js';
-import { isNotFound, refusal } from './refusals.js';
+import { isNotFound, asClientError } from './as-client-error.js';
 
 type Handle = ReturnType<Client['workflow']['getHandle']>;
 type History = Awaited<ReturnType<Handle['fetchHistory']>>;
@@ -50,7 +50,7 @@ export async function readHistory(
     }
   } catch (error) {
     // `fetchHistory` does not turn the server's answer into the SDK's own error.
-    if (!(error instanceof WorkflowNotFoundError) && !isNotFound(error)) throw refusal(error);
+    if (!(error instanceof WorkflowNotFoundError) && !isNotFound(error)) throw asClientError(error);
     if (runs.length === 0) throw new BeadNotFoundError(bead);
     cut = true;
   }

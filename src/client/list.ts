@@ -2,7 +2,7 @@ import { beadIdProblem, beadOfWorkflowId, beadStatuses, searchAttributes, workfl
 import type { AgentStatus, BeadStatus } from '../contract/index.js';
 import type { Town } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
-import { refusal } from './refusals.js';
+import { asClientError } from './as-client-error.js';
 
 /** A bead as the server's visibility store shows it: a moment late, but without asking any bead. */
 export interface BeadSummary {
@@ -83,7 +83,7 @@ export async function beadsMatching(
       return { beads, more: false };
     });
   } catch (error) {
-    throw refusal(error);
+    throw asClientError(error);
   }
 }
 

@@ -10,7 +10,7 @@ import { createDurably } from './durable-file.js';
 /** Who has a block: an attempt, until it has ended; or checks, as long as the worker lives that runs them. */
 export type PortHolder = { bead: string; attempt: string } | { pid: number; startTime: string; tree: string };
 
-interface Claim extends PortBlock {
+interface HeldBlock extends PortBlock {
   holder: PortHolder;
 }
 
@@ -47,9 +47,9 @@ export const checksIn = (tree: string): PortHolder => ({
 async function take(home: string, { base, count }: Ports, holder: PortHolder): Promise<PortBlock> {
   const folder = folderOf(home);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const held: Claim[] = [];
+  const held: HeldBlock[] = [];
   for (const name of await readdir(folder)) {
-    const claim = readClaim(await readFile(join(folder, name), 'utf8'));
+    const claim = readHeldBlock(await readFile(join(folder, name), 'utf8'));
     const mine = claim !== undefined && same(claim.holder, holder);
     if (mine && claim.from >= base && claim.count === count) return { from: claim.from, count };
     if (claim === undefined || mine || (await hasEnded(home, claim.holder)))
@@ -59,7 +59,7 @@ async function take(home: string, { base, count }: Ports, holder: PortHolder): P
   for (let from = base; from + count <= 65_536; from += count) {
     if (held.some((other) => from < other.from + other.count && other.from < from + count)) continue;
     if (!(await free(from, count))) continue;
-    const text = JSON.stringify({ from, count, holder } satisfies Claim);
+    const text = JSON.stringify({ from, count, holder } satisfies HeldBlock);
     if (await createDurably(join(folder, String(from)), text)) return { from, count };
   }
   throw new Error(
@@ -69,11 +69,11 @@ async function take(home: string, { base, count }: Ports, holder: PortHolder): P
 }
 
 /** One that a full disk has cut off is none. */
-function readClaim(text: string): Claim | undefined {
+function readHeldBlock(text: string): HeldBlock | undefined {
   try {
-    const claim = JSON.parse(text) as Partial<Claim>;
+    const claim = JSON.parse(text) as Partial<HeldBlock>;
     return Number.isInteger(claim.from) && Number.isInteger(claim.count) && typeof claim.holder === 'object'
-      ? (claim as Claim)
+      ? (claim as HeldBlock)
       : undefined;
   } catch {
     return undefined;

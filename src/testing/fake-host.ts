@@ -326,7 +326,7 @@ export class FakeHost {
       const answer = await this.call(() =>
         task.beat({ host: this.id, attempt: attempt.input.attempt, phase: 'accepted', text } satisfies BeatDetails),
       );
-      return answer === 'accepted' ? attempt.runner.adopt(task) : undefined;
+      return answer === 'recorded' ? attempt.runner.adopt(task) : undefined;
     }
     await this.#reap(attempt);
   }
@@ -353,7 +353,7 @@ export class FakeHost {
       text: phase === 'cloning' ? `cloning ${Math.round(share * 125)} %` : phase,
     };
     const answer = await this.call(() => attempt.task.beat(details));
-    if (answer === 'accepted') this.note(input.bead, 'beat', details.text);
+    if (answer === 'recorded') this.note(input.bead, 'beat', details.text);
     if (answer === 'refused') return this.#preparationEnded(attempt);
     if (answer === 'cancelled') return this.#brokenOff(attempt);
     const from = this.clock.now();

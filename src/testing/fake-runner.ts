@@ -20,7 +20,7 @@ import { beatRenews, judgeOrphan, leaseIsOver, orphanEvery, renewLease } from '.
 import type { BeatAnswer, Lease } from '../runner/lease/lease.js';
 import {
   emptyPlan,
-  planAccepted,
+  planDelivered,
   planAcknowledged,
   planLife,
   planProgress,
@@ -90,10 +90,10 @@ export class FakeRunner {
     return this.#task === undefined;
   }
 
-  /** Before anything is spawned: one accepted beat, then one accepted signal. */
+  /** Before anything is spawned: one recorded beat, then one delivered signal. */
   async fence(): Promise<'fenced' | 'refused' | 'cancelled' | 'unreachable'> {
     const answer = await this.#beat('spawning', 'takes the lease');
-    if (answer !== 'accepted') return answer === 'paused' ? 'unreachable' : answer;
+    if (answer !== 'recorded') return answer === 'paused' ? 'unreachable' : answer;
     try {
       await this.#send('start');
     } catch (error) {
@@ -339,9 +339,9 @@ export class FakeRunner {
       this.#task = undefined;
       this.#lastTry = 0;
     }
-    if (answer === 'accepted' && this.host.repeatsReport())
+    if (answer === 'recorded' && this.host.repeatsReport())
       this.host.note(this.attempt.input.bead, 'reported-again', await this.#call(() => task.complete(result)));
-    if (answer === 'accepted') this.process.kill();
+    if (answer === 'recorded') this.process.kill();
     else this.#arm();
   }
 
@@ -379,7 +379,7 @@ export class FakeRunner {
         if (error instanceof WorkflowNotFoundError) return this.#movedOn();
         throw error;
       }
-      this.#plan = planAccepted(this.#plan, sent, due.kind, at);
+      this.#plan = planDelivered(this.#plan, sent, due.kind, at);
     }
   }
 
@@ -455,7 +455,7 @@ export class FakeRunner {
 
 /** @returns what an answer of the client's `activity` methods means to a runner. */
 export function answerOf(error: unknown): BeatAnswer {
-  if (error === undefined) return 'accepted';
+  if (error === undefined) return 'recorded';
   if (error instanceof ActivityNotFoundError) return 'refused';
   if (error instanceof ActivityCancelledError) return 'cancelled';
   throw error;

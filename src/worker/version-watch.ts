@@ -5,7 +5,7 @@ import type { Town } from '../client/connect.js';
 import { TownDeployment } from '../client/deployment.js';
 import type { TownVersions } from '../client/deployment.js';
 import { ClientError } from '../client/errors.js';
-import { isNotFound } from '../client/refusals.js';
+import { isNotFound } from '../client/as-client-error.js';
 import { versionChanged } from '../contract/index.js';
 import { forgetBuild, keptBuilds } from './builds.js';
 import type { Build } from './builds.js';

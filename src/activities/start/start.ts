@@ -28,8 +28,8 @@ const looks = 20;
 const lookAgainAfter = 500;
 
 /**
- * One `startAgent` call that has been claimed: finds out where the attempt stands on this host and takes the one step
- * that fits.
+ * One `startAgent` call whose bead has been told: finds out where the attempt stands on this host and takes the one
+ * step that fits.
  */
 export class Start {
   readonly #dir: AttemptDir;

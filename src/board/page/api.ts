@@ -2,7 +2,7 @@
 import type { ApiError } from '../api-types.js';
 
 /** The board's answer was no; `next` is what to do. */
-export class Refusal extends Error {
+export class BoardError extends Error {
   constructor(
     readonly status: number,
     message: string,
@@ -16,7 +16,7 @@ async function answered(response: Response): Promise<unknown> {
   const body: unknown = await response.json().catch(() => undefined);
   if (response.ok) return body;
   const error = (body as ApiError | undefined)?.error;
-  throw new Refusal(response.status, error?.message ?? `the board answered ${response.status}`, error?.next);
+  throw new BoardError(response.status, error?.message ?? `the board answered ${response.status}`, error?.next);
 }
 
 /** A board that was ended is no fault of the page's: it says so in its own words. */
@@ -25,7 +25,7 @@ async function sent(path: string, init?: RequestInit): Promise<Response> {
     return await fetch(`/api/v1${path}`, init);
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
-    throw new Refusal(0, 'the board does not answer', 'start it again with heartbead up, or heartbead board');
+    throw new BoardError(0, 'the board does not answer', 'start it again with heartbead up, or heartbead board');
   }
 }
 
@@ -55,7 +55,7 @@ export const looker = Math.random().toString(36).slice(2);
 /** A board of another start does not know this page; loaded anew, the page says what to do. */
 function reloadIfUnknown(): void {
   get('/about').catch((error: unknown) => {
-    if (error instanceof Refusal && error.status === 401) location.reload();
+    if (error instanceof BoardError && error.status === 401) location.reload();
   });
 }
 

@@ -3,15 +3,15 @@ import { useEffect, useState } from 'preact/hooks';
 import { cellWords } from '../../domain/words.js';
 import type { BeadPage as Bead, StoryAnswer } from '../api-types.js';
 import type { ChecksAnswer } from '../checks.js';
-import { Refusal, get } from './api.js';
+import { BoardError, get } from './api.js';
 import { LogLine } from './log.js';
 import { exact, money, plural } from './text.js';
 import { Ago, Empty, For, Link, Trouble, Words } from './ui.js';
 
 /** Asks again whenever what it depends on has changed. */
-function useAnswer<T>(path: string, key: string): { answer: T | undefined; refusal: Refusal | undefined } {
+function useAnswer<T>(path: string, key: string): { answer: T | undefined; refusal: BoardError | undefined } {
   const [answer, setAnswer] = useState<T>();
-  const [refusal, setRefusal] = useState<Refusal>();
+  const [refusal, setRefusal] = useState<BoardError>();
   useEffect(() => {
     const stop = new AbortController();
     get<T>(path, stop.signal).then(
@@ -20,7 +20,7 @@ function useAnswer<T>(path: string, key: string): { answer: T | undefined; refus
         setRefusal(undefined);
       },
       (error: unknown) => {
-        if (error instanceof Refusal) setRefusal(error);
+        if (error instanceof BoardError) setRefusal(error);
         else if (!stop.signal.aborted) throw error;
       },
     );

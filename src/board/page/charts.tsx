@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ChartsAnswer } from '../api-types.js';
-import { Refusal, get } from './api.js';
+import { BoardError, get } from './api.js';
 import { lasting, money, plural, tokens } from './text.js';
 import { Empty, Link, Trouble, Words } from './ui.js';
 
@@ -10,7 +10,7 @@ const shareNames = { working: 'working', waiting: 'waiting', inReview: 'in revie
 export function ChartsPage({ search }: { search: string }): JSX.Element {
   const days = new URLSearchParams(search).get('days') === '7' ? 7 : 1;
   const [charts, setCharts] = useState<ChartsAnswer>();
-  const [refusal, setRefusal] = useState<Refusal>();
+  const [refusal, setRefusal] = useState<BoardError>();
   useEffect(() => {
     const stop = new AbortController();
     setCharts(undefined);
@@ -20,7 +20,7 @@ export function ChartsPage({ search }: { search: string }): JSX.Element {
         setRefusal(undefined);
       },
       (error: unknown) => {
-        if (error instanceof Refusal) setRefusal(error);
+        if (error instanceof BoardError) setRefusal(error);
         else if (!stop.signal.aborted) throw error;
       },
     );

@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { BeadPage, DiffAnswer, DiffFile, DiffHunk, DiffLine } from '../api-types.js';
 import type { LineComment } from '../line-comments.js';
-import { Refusal, get } from './api.js';
+import { BoardError, get } from './api.js';
 import { lineName, linePath, showsLine } from './line-name.js';
 import { attemptNumber, plural, searchOf, visible } from './text.js';
 import { Button, Empty, Link, Trouble, Words, useAct } from './ui.js';
@@ -36,7 +36,7 @@ export function DiffTab({
   marked: string | undefined;
 }): JSX.Element {
   const [diff, setDiff] = useState<DiffAnswer>();
-  const [refusal, setRefusal] = useState<Refusal>();
+  const [refusal, setRefusal] = useState<BoardError>();
   const [asked, setAsked] = useState(0);
   const [fetch, setFetch] = useState(false);
   const [drafts, setDrafts] = useDrafts(page.bead);
@@ -57,7 +57,7 @@ export function DiffTab({
         setRefusal(undefined);
       },
       (error: unknown) => {
-        if (error instanceof Refusal) setRefusal(error);
+        if (error instanceof BoardError) setRefusal(error);
         else if (!stop.signal.aborted) throw error;
       },
     );

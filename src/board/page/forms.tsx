@@ -1,7 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { RigNames } from '../api-types.js';
-import { Refusal, get, post } from './api.js';
+import { BoardError, get, post } from './api.js';
 import { Button, Trouble, useShell } from './ui.js';
 
 export function SlingPage({ search }: { search: string }): JSX.Element {
@@ -39,13 +39,13 @@ const Field = ({
 );
 
 /** Sends a form, and keeps why it was refused. */
-function useSend(make: () => Promise<void>): { send: () => Promise<void>; refusal: Refusal | undefined } {
-  const [refusal, setRefusal] = useState<Refusal>();
+function useSend(make: () => Promise<void>): { send: () => Promise<void>; refusal: BoardError | undefined } {
+  const [refusal, setRefusal] = useState<BoardError>();
   const send = async (): Promise<void> => {
     try {
       await make();
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
+      if (!(error instanceof BoardError)) throw error;
       setRefusal(error);
     }
   };

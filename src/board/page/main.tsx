@@ -3,7 +3,7 @@ import { render } from 'preact';
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { helpKeys } from '../../operator/bead-keys.js';
 import type { About } from '../api-types.js';
-import { Refusal, get, signIn } from './api.js';
+import { BoardError, get, signIn } from './api.js';
 import { BeadView } from './bead.js';
 import { ChartsPage } from './charts.js';
 import { ConvoyPage } from './convoy.js';
@@ -24,7 +24,7 @@ const here = (): Route => ({ path: location.pathname, search: location.search })
 function App(): JSX.Element {
   const [route, setRoute] = useState(here);
   const [about, setAbout] = useState<About>();
-  const [refusal, setRefusal] = useState<Refusal>();
+  const [refusal, setRefusal] = useState<BoardError>();
   const [question, setQuestion] = useState<Question>();
   const [said, setSaid] = useState<{ text: string; kind: 'fine' | 'wrong'; at: number }>();
   const [help, setHelp] = useState(false);
@@ -51,7 +51,7 @@ function App(): JSX.Element {
           setRefusal(undefined);
         },
         (error: unknown) => {
-          if (!(error instanceof Refusal)) throw error;
+          if (!(error instanceof BoardError)) throw error;
           setRefusal(error);
         },
       );

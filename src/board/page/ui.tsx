@@ -3,7 +3,7 @@ import type { ComponentChildren, JSX } from 'preact';
 import { createContext } from 'preact';
 import { useContext, useEffect, useRef, useState } from 'preact/hooks';
 import type { About, Remedy } from '../api-types.js';
-import { Refusal, post } from './api.js';
+import { BoardError, post } from './api.js';
 import { exact, lasting, relative, statusWords, visible } from './text.js';
 
 export interface Shell {
@@ -110,7 +110,7 @@ export function useAct(): (path: string, body?: object) => Promise<boolean> {
       say(text ?? 'done');
       return true;
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
+      if (!(error instanceof BoardError)) throw error;
       say(error.next === undefined ? error.message : `${error.message} (${error.next})`, 'wrong');
       return false;
     }

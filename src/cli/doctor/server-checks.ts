@@ -6,7 +6,7 @@ import { hostIdOf } from '../../client/home.js';
 import { readRecord } from '../../client/records.js';
 import { pollersOf } from '../../client/pollers.js';
 import type { Poller } from '../../client/pollers.js';
-import { grpcError, refusal } from '../../client/refusals.js';
+import { grpcError, asClientError } from '../../client/as-client-error.js';
 import { searchAttributes, taskQueues } from '../../contract/index.js';
 import { isDeadHere } from '../../operator/town-facts.js';
 import { listeningPorts, portsOpenToWebPages, usualHttpApiPort } from '../../server/http-api.js';
@@ -48,7 +48,7 @@ export async function checkNamespace(town: Connected, deadline: number): Promise
         `the server has no namespace ${town.namespace}`,
         'correct TEMPORAL_NAMESPACE, or have the namespace made',
       );
-    throw refusal(error);
+    throw asClientError(error);
   }
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { connect } from '../../client/connect.js';
 import type { Town } from '../../client/connect.js';
 import { within } from '../../client/deadline.js';
-import { refusal } from '../../client/refusals.js';
+import { asClientError } from '../../client/as-client-error.js';
 import { closeToOthers } from '../../host/state-directory.js';
 import { withFileLock } from '../../server/file-lock.mjs';
 import { registerSearchAttributes } from '../../server/index.js';
@@ -55,7 +55,7 @@ export async function bringUp(options: UpOptions): Promise<TownUp> {
         const registered = await within(town.connection, registerWithin, () =>
           registerSearchAttributes(town.connection, town.namespace),
         ).catch((error: unknown) => {
-          throw refusal(error);
+          throw asClientError(error);
         });
         const worker =
           options.worker === undefined ? undefined : await ensureWorker(town, { home, env, log, ...options.worker });

@@ -16,7 +16,7 @@ import type {
   Usage,
 } from '../../contract/index.js';
 import { accountOf } from './accounts.js';
-import { giveUpAt, lostDeadline, maxRuntimeDeadline, stalledDeadline } from './deadline.js';
+import { giveUpAt, stopSilentDeadline, maxRuntimeDeadline, stalledDeadline } from './deadline.js';
 import type { BeadDraft } from './draft.js';
 import type { BeadEvent } from './events.js';
 import type { WorkRules } from './work.js';
@@ -223,7 +223,7 @@ export class AttemptRules {
     const reached = (deadline: number | undefined): boolean => deadline !== undefined && now >= deadline;
     if (reached(maxRuntimeDeadline(s, attempt))) {
       this.stop(attempt, 'timed_out', `the attempt ran longer than ${minutes(s.clocks.maxRuntime)}`);
-    } else if (reached(lostDeadline(s, attempt))) {
+    } else if (reached(stopSilentDeadline(s, attempt))) {
       this.stop(attempt, 'stalled', `no progress for ${minutes(s.clocks.stopSilentAfter)}`);
     } else if (attempt.stalledAt === undefined && reached(stalledDeadline(s, attempt))) {
       attempt.stalledAt = now;

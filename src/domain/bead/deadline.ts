@@ -37,7 +37,7 @@ export function stalledDeadline(state: BeadState, attempt: CurrentAttempt): numb
 }
 
 /** When silence ends the attempt. */
-export function lostDeadline(state: BeadState, attempt: CurrentAttempt): number | undefined {
+export function stopSilentDeadline(state: BeadState, attempt: CurrentAttempt): number | undefined {
   const since = quietSince(attempt);
   return since === undefined ? undefined : since + state.clocks.stopSilentAfter;
 }
@@ -78,7 +78,7 @@ export function nextBeadDeadline(state: BeadState): Deadline | undefined {
       what: 'stalled',
       text: 'without progress until then the agent counts as stalled and is nudged',
     });
-  const lost = lostDeadline(state, attempt);
+  const lost = stopSilentDeadline(state, attempt);
   if (lost !== undefined)
     candidates.push({
       at: lost,

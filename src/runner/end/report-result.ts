@@ -20,7 +20,7 @@ export interface ReportOptions {
 }
 
 /**
- * Reports the recorded result until it is accepted, or settled otherwise, or `leaseFor` is over: the result is on
+ * Reports the recorded result until it is taken, or settled otherwise, or `leaseFor` is over: the result is on
  * disk, and the next adoption, or the host's worker, reports it from there.
  * @returns whether the server has taken it from us.
  */
@@ -43,7 +43,7 @@ export async function reportResult({
       const answer: ReportAnswer = await (cancelled()
         ? link.reportCancellation(used, result)
         : link.complete(used, result));
-      if (answer === 'accepted') return true;
+      if (answer === 'reported') return true;
       if (answer === 'refused') {
         refused = used;
         onRefused();

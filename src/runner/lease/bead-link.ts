@@ -14,9 +14,9 @@ import type { Time } from '../time.js';
 import type { RunnerConnection } from '../types.js';
 
 /** What became of a signal or a question. `ended`: there is no such bead any more. */
-export type Delivery = 'accepted' | 'ended' | 'unreachable';
+export type Delivery = 'delivered' | 'ended' | 'unreachable';
 /** What became of the report of a result. `refused`: the token is void. */
-export type ReportAnswer = 'accepted' | 'refused' | 'unreachable';
+export type ReportAnswer = 'reported' | 'refused' | 'unreachable';
 
 /** A signal or a question that takes longer tells us nothing that a later one would not. */
 const callWithinMs = 10_000;
@@ -85,7 +85,7 @@ export class BeadLink {
   async beat(token: Uint8Array, details: BeatDetails, deadlineMs: number): Promise<BeatAnswer> {
     try {
       await this.#within(deadlineMs, () => this.#client.activity.heartbeat(token, details));
-      return 'accepted';
+      return 'recorded';
     } catch (error) {
       if (error instanceof ActivityPausedError) return 'paused';
       if (error instanceof ActivityCancelledError) return 'cancelled';
@@ -106,7 +106,7 @@ export class BeadLink {
   }
 
   /** @returns the bead's state, or why it cannot be had. */
-  async view(): Promise<BeadView | Exclude<Delivery, 'accepted'>> {
+  async view(): Promise<BeadView | Exclude<Delivery, 'delivered'>> {
     try {
       return await this.#within(callWithinMs, () => this.#handle().query<BeadView>(messages.state));
     } catch (error) {
@@ -125,7 +125,7 @@ export class BeadLink {
   async #report(what: string, call: () => Promise<void>): Promise<ReportAnswer> {
     try {
       await this.#within(callWithinMs, call);
-      return 'accepted';
+      return 'reported';
     } catch (error) {
       if (error instanceof ActivityNotFoundError) return 'refused';
       this.onTrouble(what, error);
@@ -136,13 +136,13 @@ export class BeadLink {
   async #deliver(name: string, payload: HeartbeatSignal | NoteSignal): Promise<Delivery> {
     try {
       await this.#within(callWithinMs, () => this.#handle().signal(name, payload));
-      return 'accepted';
+      return 'delivered';
     } catch (error) {
       return this.#failed(name, error);
     }
   }
 
-  #failed(what: string, error: unknown): Exclude<Delivery, 'accepted'> {
+  #failed(what: string, error: unknown): Exclude<Delivery, 'delivered'> {
     if (error instanceof WorkflowNotFoundError) return 'ended';
     this.onTrouble(what, error);
     return 'unreachable';

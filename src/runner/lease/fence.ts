@@ -94,7 +94,7 @@ export async function passFence(options: FenceOptions): Promise<{ lease: Lease }
       case 'unreachable':
         if (left() <= tryEvery) return refuse('unreachable', `no beat was accepted within ${patience} ms`);
         continue;
-      case 'accepted':
+      case 'recorded':
         break;
     }
     // A bead that has taken the claim counts only signs of the attempt itself: an adoption that finds it waiting here,
@@ -104,9 +104,9 @@ export async function passFence(options: FenceOptions): Promise<{ lease: Lease }
       goodAt = sentAt;
       continue;
     }
-    const claim: Delivery = claimedBy === token ? 'accepted' : await options.claim();
+    const claim: Delivery = claimedBy === token ? 'delivered' : await options.claim();
     if (claim === 'ended') return refuse('bead', 'the bead has ended');
-    if (claim === 'accepted') claimedBy = token;
+    if (claim === 'delivered') claimedBy = token;
     const view = claimedBy === token ? await link.view() : 'unreachable';
     if (view === 'ended') return refuse('bead', 'the bead has ended');
     if (view === 'unreachable') {

@@ -186,7 +186,7 @@ export class LeaseKeeper implements Part {
     this.#last = answer;
     if (beatRenews(answer)) this.#renew(sentAt);
     switch (answer) {
-      case 'accepted':
+      case 'recorded':
         if (freezer.thaw('activity')) signaller.life('resumed');
         return;
       case 'paused':

@@ -25,8 +25,8 @@ export const leaseIsOver = (lease: Lease, now: Instant, { leaseFor }: Pick<Clock
 
 /** What the server said to a beat. */
 export type BeatAnswer =
-  /** Recorded, all is well. */
-  | 'accepted'
+  /** All is well. */
+  | 'recorded'
   /** Recorded, and an operator wants the activity to stand still. */
   | 'paused'
   /** Recorded, and the bead wants the attempt stopped. */
@@ -38,7 +38,7 @@ export type BeatAnswer =
 
 /** @returns whether a beat with this answer was recorded, which renews the lease. */
 export const beatRenews = (answer: BeatAnswer): boolean =>
-  answer === 'accepted' || answer === 'paused' || answer === 'cancelled';
+  answer === 'recorded' || answer === 'paused' || answer === 'cancelled';
 
 /**
  * @returns how long to wait for the answer to a beat: at most until the next beat is due, and at least 2 s, so that

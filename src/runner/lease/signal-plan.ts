@@ -72,7 +72,7 @@ export function signalDue(
 /**
  * @returns the plan after the bead's server accepted a signal that was made from `sent`; what came in meanwhile stays.
  */
-export function planAccepted(plan: SignalPlan, sent: SignalPlan, kind: HeartbeatKind, sentAt: Instant): SignalPlan {
+export function planDelivered(plan: SignalPlan, sent: SignalPlan, kind: HeartbeatKind, sentAt: Instant): SignalPlan {
   const isLife = sent.life[0] === kind;
   const told = new Set(sent.acknowledged);
   const { progress, ...rest } = plan;

@@ -1,7 +1,7 @@
 import type { AttemptCell, Checkpoint, Clocks, HeartbeatKind, HeartbeatSignal } from '../../contract/index.js';
 import type { BeadLink, Delivery } from './bead-link.js';
 import type { Time } from '../time.js';
-import { emptyPlan, planAccepted, planAcknowledged, planLife, planProgress, signalDue } from './signal-plan.js';
+import { emptyPlan, planDelivered, planAcknowledged, planLife, planProgress, signalDue } from './signal-plan.js';
 import type { LifeKind, ProgressKind, SignalPlan } from './signal-plan.js';
 import type { Part } from '../part.js';
 import { Waker } from '../waker.js';
@@ -68,7 +68,7 @@ export class Signaller implements Part {
         continue;
       }
       switch (await this.#send(due.kind)) {
-        case 'accepted':
+        case 'delivered':
           break;
         case 'unreachable':
           await this.#retry.sleep(clocks.beatEvery);
@@ -95,7 +95,7 @@ export class Signaller implements Part {
     const sent = this.#plan;
     const sentAt = this.options.time.now();
     const delivery = await this.options.link.signal(this.#payload(kind, sent));
-    if (delivery === 'accepted') this.#plan = planAccepted(this.#plan, sent, kind, sentAt);
+    if (delivery === 'delivered') this.#plan = planDelivered(this.#plan, sent, kind, sentAt);
     return delivery;
   }
 
@@ -107,7 +107,7 @@ export class Signaller implements Part {
       attempt,
       host,
       kind,
-      // Once accepted it is known; the fence lets no agent start before.
+      // Once delivered it is known; the fence lets no agent start before.
       vouchKey: kind === 'start' ? this.options.vouchKey : undefined,
       cell: kind === 'start' ? this.options.cell : undefined,
       account: kind === 'start' ? this.options.account : undefined,

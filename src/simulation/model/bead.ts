@@ -425,7 +425,7 @@ export class ModelBead {
     this.apply({ type: 'tick' });
   }
 
-  /** Keeps an errand from being begun again for a while. */
+  /** Keeps an effect from being begun again for a while. */
   #rest(key: string): void {
     this.#busy.add(key);
     this.town.clock.after(tellAgainAfter, () =>

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { inject, onTestFinished } from 'vitest';
 import type { CellPlan } from '../../../src/cell/index.js';
-import { unlessOvertaken } from '../../../src/client/refusals.js';
+import { unlessOvertaken } from '../../../src/client/as-client-error.js';
 import { attemptRefs, beadWorkflowId } from '../../../src/contract/index.js';
 import type {
   AgentSpec,

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { ServiceError } from '@temporalio/client';
-import { noWorkerAnswered, refusal, unlessOvertaken } from '../../../src/client/refusals.js';
+import { noWorkerAnswered, asClientError, unlessOvertaken } from '../../../src/client/as-client-error.js';
 
 /** As the SDK throws it; the words are those of server 1.32. */
 const refused = (details: string): ServiceError => {
@@ -32,7 +32,7 @@ it('one that is overtaken each time ends with the refusal of the server', async 
   const update = failing(Infinity, overtaken);
   const error: unknown = await unlessOvertaken(update.ask).catch((thrown: unknown) => thrown);
   expect(noWorkerAnswered(error)).toBe(false);
-  expect(refusal(error)).toMatchObject({ message: expect.stringContaining('workflow task failure') as string });
+  expect(asClientError(error)).toMatchObject({ message: expect.stringContaining('workflow task failure') as string });
 });
 
 it('one that no worker answered is not asked again', async () => {

@@ -22,7 +22,7 @@ function atTheFence(): {
   const link = {
     beat: async () => {
       beats += 1;
-      return 'accepted';
+      return 'recorded';
     },
     view: async () => ({ status: 'in_progress', paused, current }) as unknown as BeadView,
   } as unknown as BeadLink;
@@ -36,7 +36,7 @@ function atTheFence(): {
     details: () => ({ host: 'h', attempt: '1-a', phase: 'spawning', text: '' }),
     claim: async () => {
       claims += 1;
-      return 'accepted';
+      return 'delivered';
     },
     paused: () => onHost,
     stopped: () => undefined,
@@ -96,7 +96,7 @@ it.each<[string, (ms: number) => Promise<void>]>([
     host: 'h',
     token: () => new Uint8Array([1]),
     details: () => ({ host: 'h', attempt: '1-a', phase: 'spawning', text: '' }),
-    claim: () => Promise.resolve('accepted'),
+    claim: () => Promise.resolve('delivered'),
     paused: () => false,
     stopped: () => undefined,
     waker: new Waker(systemTime),

@@ -52,7 +52,7 @@ describe('the lease', () => {
   });
 
   test('what was recorded by the server renews it, what was not does not', () => {
-    expect((['accepted', 'paused', 'cancelled', 'refused', 'unreachable'] as const).map(beatRenews)).toEqual([
+    expect((['recorded', 'paused', 'cancelled', 'refused', 'unreachable'] as const).map(beatRenews)).toEqual([
       true,
       true,
       true,

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Instant } from '../../../src/runner/instant.js';
 import {
   emptyPlan,
-  planAccepted,
+  planDelivered,
   planAcknowledged,
   planLife,
   planProgress,
@@ -21,7 +21,7 @@ const kindAt = (plan: SignalPlan, ms: number): string | undefined => {
 const send = (plan: SignalPlan, ms: number): SignalPlan => {
   const due = signalDue(plan, at(ms), clocks);
   if (due === undefined || !('kind' in due)) throw new Error('nothing is due');
-  return planAccepted(plan, plan, due.kind, at(ms));
+  return planDelivered(plan, plan, due.kind, at(ms));
 };
 
 describe('when the bead is told of progress', () => {
@@ -44,7 +44,7 @@ describe('when the bead is told of progress', () => {
   test('the newest activity is told; what came while a signal was on its way is kept', () => {
     const sent = planProgress(emptyPlan, 'output', 'first');
     const meanwhile = planProgress(sent, 'tool', 'second');
-    expect(planAccepted(meanwhile, sent, 'output', at(0)).progress).toEqual({ kind: 'tool', activity: 'second' });
+    expect(planDelivered(meanwhile, sent, 'output', at(0)).progress).toEqual({ kind: 'tool', activity: 'second' });
     expect(planProgress(planProgress(emptyPlan, 'output', 'named'), 'output').progress?.activity).toBe('named');
   });
 
@@ -75,7 +75,7 @@ describe('what is told at once', () => {
   test('an event that comes while another is on its way is not lost', () => {
     const sent = planLife(emptyPlan, 'paused');
     const meanwhile = planLife(sent, 'resumed');
-    expect(planAccepted(meanwhile, sent, 'paused', at(0)).life).toEqual(['resumed']);
+    expect(planDelivered(meanwhile, sent, 'paused', at(0)).life).toEqual(['resumed']);
   });
 
   test('of a long row of pauses the first and the last state are told, and never more than a few', () => {
@@ -92,7 +92,7 @@ describe('what is told at once', () => {
   test('acknowledgements; those that come meanwhile stay', () => {
     const sent = planAcknowledged(emptyPlan, ['a', 'b']);
     expect(kindAt(sent, 0)).toBe('agent');
-    const left = planAccepted(planAcknowledged(sent, ['c']), sent, 'agent', at(0));
+    const left = planDelivered(planAcknowledged(sent, ['c']), sent, 'agent', at(0));
     expect(left.acknowledged).toEqual(['c']);
     expect(kindAt(left, 0)).toBe('agent');
   });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { resetInstant } from '../../../src/agents/reset-instant.js';
-import { refusal } from '../../../src/agents/refusals.js';
+import { providerRefusal } from '../../../src/agents/provider-refusals.js';
 
 /** A Saturday, 12:00 in UTC: 13:00 in Paris, 04:00 in Los Angeles. */
 const now = Date.UTC(2026, 10, 28, 12, 0, 0);
@@ -83,13 +83,13 @@ describe('what a provider refuses, in its own words', () => {
     ['Invalid API key · Please run /login', 401, { kind: 'auth_failed' }],
     ['Missing API key for OpenAI-compatible auth', undefined, { kind: 'auth_failed' }],
   ])('%s (%s)', (text, status, expected) => {
-    expect(refusal({ text, status, now })).toMatchObject({ text, ...expected });
+    expect(providerRefusal({ text, status, now })).toMatchObject({ text, ...expected });
   });
 
   test.each(['Prompt is too long', 'fetch failed: ECONNREFUSED', 'the context window is exceeded', 'tests failed'])(
     '%s: any other error',
     (text) => {
-      expect(refusal({ text, now })).toBeUndefined();
+      expect(providerRefusal({ text, now })).toBeUndefined();
     },
   );
 });

@@ -65,7 +65,12 @@ export interface ProviderError {
  * login, or for want of credit; or undefined for any other error. Only for what a program says of an error: never for
  * a model's words.
  */
-export function refusal({ text, status, retryAfterMs, now = Date.now() }: ProviderError): ProviderRefusal | undefined {
+export function providerRefusal({
+  text,
+  status,
+  retryAfterMs,
+  now = Date.now(),
+}: ProviderError): ProviderRefusal | undefined {
   const words = clip(text.trim(), 500);
   // OpenAI and others answer 429 for want of credit as well: the words decide there, since no wait would help.
   if (

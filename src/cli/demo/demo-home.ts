@@ -13,7 +13,7 @@ const file = 'demo.json';
  * running one is left alone.
  * @throws CliError (refused) while another demo runs there.
  */
-export async function claimDemo(home: string): Promise<void> {
+export async function takeDemoHome(home: string): Promise<void> {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const holder = await readHolder(home);
   if (holder !== undefined && processAlive(holder.pid, holder.startTime)) {
@@ -36,7 +36,7 @@ export async function claimDemo(home: string): Promise<void> {
 }
 
 /** Gives the directory back. */
-export async function releaseDemo(home: string): Promise<void> {
+export async function releaseDemoHome(home: string): Promise<void> {
   await rm(join(home, file), { force: true });
 }
 

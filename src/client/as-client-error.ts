@@ -70,7 +70,7 @@ function keysError(error: unknown): KeysError | ConfigurationError | undefined {
 }
 
 /** Turns an error of a request into one for people; what nobody foresaw comes back as it was. */
-export function refusal(error: unknown): unknown {
+export function asClientError(error: unknown): unknown {
   if (error instanceof ClientError) return error;
   const keys = keysError(error);
   if (keys !== undefined)
