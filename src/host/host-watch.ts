@@ -188,20 +188,20 @@ export class HostWatch {
         case 'missing':
         case 'unstarted':
           this.host.runners.forget(dir, false);
-          this.host.slots.wake();
+          this.host.places.wake();
           break;
         case 'running':
           this.host.runners.add(dir, found.record);
           break;
         case 'elsewhere':
           this.host.runners.forget(dir, false);
-          this.host.slots.wake();
+          this.host.places.wake();
           break;
         case 'damaged':
           // The next look finds it by its folder, and tells.
           if (!found.mayLive) await endLeftovers(dir);
           this.host.runners.forget(dir, false);
-          this.host.slots.wake();
+          this.host.places.wake();
           break;
         default:
           found satisfies never;
@@ -284,14 +284,14 @@ export class HostWatch {
   }
 
   async #lookAtDisk(): Promise<void> {
-    const { slots, home, diskFloor, logger } = this.host;
+    const { places, home, diskFloor, logger } = this.host;
     if (performance.now() - this.#diskLookedAt < (this.options.diskEvery ?? 10_000)) return;
     this.#diskLookedAt = performance.now();
     const problem = await diskProblem(home, diskFloor);
-    if (problem !== undefined && slots.obstacle === undefined)
+    if (problem !== undefined && places.obstacle === undefined)
       logger.warn({ problem }, 'this host takes no new attempts');
-    if (problem === undefined && slots.obstacle !== undefined)
+    if (problem === undefined && places.obstacle !== undefined)
       logger.info('there is room on the disk again: this host takes attempts');
-    if (problem !== slots.obstacle) slots.setObstacle(problem);
+    if (problem !== places.obstacle) places.setObstacle(problem);
   }
 }

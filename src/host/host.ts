@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { AttemptResult } from '../contract/index.js';
 import { AttemptDir, reapAttempt } from '../runner/index.js';
-import { AgentSlots } from './agent-slots.js';
+import { AgentPlaces } from './agent-places.js';
 import { AttemptTurns } from './attempt-turns.js';
 import { LivingRunners } from './living-runners.js';
 
@@ -27,7 +27,7 @@ export class Host {
   readonly diskFloor: number;
   readonly logger: Logger;
   readonly runners: LivingRunners;
-  readonly slots: AgentSlots;
+  readonly places: AgentPlaces;
   readonly turns = new AttemptTurns();
 
   constructor(options: HostOptions) {
@@ -36,7 +36,7 @@ export class Host {
     this.diskFloor = options.diskFloor;
     this.logger = options.logger.child({ host: options.hostId });
     this.runners = new LivingRunners(options.home);
-    this.slots = new AgentSlots({ max: options.maxAgents, living: () => this.runners.count });
+    this.places = new AgentPlaces({ max: options.maxAgents, living: () => this.runners.count });
   }
 
   /** The folder of the mirrors. */
@@ -66,6 +66,6 @@ export class Host {
   /** The attempt is over, and no process of it is left: its place goes to the next one. */
   free(dir: AttemptDir): void {
     this.runners.forget(dir);
-    this.slots.wake();
+    this.places.wake();
   }
 }

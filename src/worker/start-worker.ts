@@ -263,7 +263,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     if (healthPort !== undefined) {
       const health = await serveHealth(healthPort, () => {
         const states = [...workers.map((worker) => worker.getState()), ...(versionWatch?.states() ?? [])];
-        const { obstacle } = host.slots;
+        const { obstacle } = host.places;
         return {
           healthy: states.every((state) => state === 'RUNNING'),
           state: running.state(),

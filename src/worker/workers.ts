@@ -108,7 +108,7 @@ export async function createWorkers({
       activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
       tuner: {
         workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 2 },
-        activityTaskSlotSupplier: agentSlotSupplier(host.slots),
+        activityTaskSlotSupplier: agentSlotSupplier(host.places),
         localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
         nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
       },

@@ -88,9 +88,9 @@ describe('the watch over a host', () => {
     watch = new HostWatch(next, { client: here.client, lookEvery: 200 });
     await watch.start();
     expect(next.runners.count).toBe(1);
-    expect(next.slots.tryReserve()).toBeUndefined();
+    expect(next.places.tryReserve()).toBeUndefined();
     // Woken by the end of the runner and by nothing else.
-    const permit = next.slots.reserve(AbortSignal.timeout(patient.timeout));
+    const permit = next.places.reserve(AbortSignal.timeout(patient.timeout));
     expect(await running.ending()).toMatchObject({ kind: 'result', result: { outcome: 'done' } });
     await permit;
     expect(next.runners.count).toBe(0);
@@ -150,7 +150,7 @@ describe('the watch over a host', () => {
     });
     watch = new HostWatch(full, { client: here.client });
     await watch.start();
-    expect(full.slots.obstacle).toMatch(/MiB are free/);
-    expect(full.slots.tryReserve()).toBeUndefined();
+    expect(full.places.obstacle).toMatch(/MiB are free/);
+    expect(full.places.tryReserve()).toBeUndefined();
   });
 });

@@ -208,7 +208,7 @@ describe('an interrupted start on a host that has no free place', () => {
   let full: HostLab;
   beforeAll(async () => {
     full = await HostLab.open({ watch: false, maxAgents: 1 });
-    await full.host.slots.enter(false, new AbortController().signal);
+    await full.host.places.enter(false, new AbortController().signal);
   });
   afterAll(() => full.close());
 

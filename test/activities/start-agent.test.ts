@@ -226,7 +226,7 @@ describe('an attempt on a host with its watch', () => {
     await lab.dir(desk).writeToken(Buffer.from('a token of long ago'));
     expect(await resultOf(await desk.adopt(input))).toMatchObject({ outcome: 'done' });
     expect(await spawns(lab.dir(desk))).toBe(1);
-    await expect.poll(() => lab.host.slots.starting, patient).toBe(0);
+    await expect.poll(() => lab.host.places.starting, patient).toBe(0);
   });
 
   test('whose runner and agent are killed is reported lost within seconds, its work saved', async () => {

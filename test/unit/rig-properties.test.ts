@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RigState } from '../../src/contract/index.js';
-import { agedPriority, bySlotOrder, nextRigDeadline, rigEffects } from '../../src/domain/index.js';
+import { agedPriority, byGrantOrder, nextRigDeadline, rigEffects } from '../../src/domain/index.js';
 import { move, walk } from './support/rig-lives.js';
 import type { Move } from './support/rig-lives.js';
 
@@ -33,7 +33,7 @@ describe('whatever happens to a rig', () => {
         );
         // Nobody who goes on waiting is better than one who was granted in this step.
         for (const grant of granted)
-          for (const other of state.waiting) expect(bySlotOrder(grant, other)).toBeLessThan(0);
+          for (const other of state.waiting) expect(byGrantOrder(grant, other)).toBeLessThan(0);
         if (before.paused && event.type !== 'resumed') expect(granted).toEqual([]);
       });
     });

@@ -189,7 +189,7 @@ export class Start {
       throw error;
     } finally {
       // Not before the runner counts as living: else there would be a place too many for a moment.
-      this.deps.host.slots.leave(place);
+      this.deps.host.places.leave(place);
     }
   }
 
@@ -202,7 +202,7 @@ export class Start {
     const longEnough = AbortSignal.timeout(this.input.clocks.adoptWithin);
     this.lease.say('accepted', 'waits for a free place for an agent on this host');
     try {
-      return await host.slots.enter(
+      return await host.places.enter(
         this.lease.taskQueue === agentsQueue,
         AbortSignal.any([this.lease.signal, longEnough]),
       );

@@ -1,4 +1,4 @@
-/** Who comes first: for slots, and for merges. @module */
+/** Who comes first: for grants, and for merges. @module */
 import { mergedBy } from '../../contract/index.js';
 import type { QueuedMerge, RigState, SlotRequest } from '../../contract/index.js';
 
@@ -8,8 +8,8 @@ const pullRequestsAtOnce = 20;
 
 const compare = (a: number | string, b: number | string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** Slots go by priority, then age. The name decides between twins, so that a replay decides alike. */
-export const bySlotOrder = (a: SlotRequest, b: SlotRequest): number =>
+/** Grants go by priority, then age. The name decides between twins, so that a replay decides alike. */
+export const byGrantOrder = (a: SlotRequest, b: SlotRequest): number =>
   compare(a.priority, b.priority) || compare(a.since, b.since) || compare(a.bead, b.bead);
 
 /** Puts a request into its place among others, which are in order. Sorting thousands for each signal takes too long. */
@@ -18,7 +18,7 @@ export function insertRequest(waiting: SlotRequest[], request: SlotRequest): voi
   while (from < to) {
     const middle = (from + to) >>> 1;
     const other = waiting[middle];
-    if (other !== undefined && bySlotOrder(other, request) <= 0) from = middle + 1;
+    if (other !== undefined && byGrantOrder(other, request) <= 0) from = middle + 1;
     else to = middle;
   }
   waiting.splice(from, 0, request);

@@ -8,9 +8,9 @@ import type { RigChange, RigState } from '../../contract/index.js';
 import { RigDraft } from './draft.js';
 import type { RigEvent } from './events.js';
 import { MergeRules } from './merges.js';
-import { byMergeOrder, bySlotOrder } from './queue.js';
+import { byMergeOrder, byGrantOrder } from './queue.js';
 import { changedSettings, changeSettings } from './settings.js';
-import { SlotRules } from './slots.js';
+import { GrantRules } from './grants.js';
 import { inForce } from './stops.js';
 
 /** A merge that begins for the fourth time wants a person's look. */
@@ -39,11 +39,11 @@ export function stepRig(state: RigState, event: RigEvent, now: number): RigState
 
 /** Hands each event to those whose affair it is. */
 class RigStep {
-  readonly #slots: SlotRules;
+  readonly #grants: GrantRules;
   readonly #merges: MergeRules;
 
   constructor(private readonly draft: RigDraft) {
-    this.#slots = new SlotRules(draft);
+    this.#grants = new GrantRules(draft);
     this.#merges = new MergeRules(draft);
   }
 
@@ -52,7 +52,7 @@ class RigStep {
     this.#apply(event);
     this.#merges.ripen();
     s.queue.sort(byMergeOrder(now));
-    this.#slots.grant();
+    this.#grants.grant();
     this.#derive();
   }
 
@@ -63,19 +63,19 @@ class RigStep {
         return;
       case 'renewed':
         s.runs += 1;
-        s.waiting.sort(bySlotOrder);
+        s.waiting.sort(byGrantOrder);
         return;
       case 'malformed':
         s.malformed += 1;
         return;
       case 'asked':
-        return this.#slots.asked(event.request, event.full);
+        return this.#grants.asked(event.request, event.full);
       case 'returned':
-        return this.#slots.returned(event.end);
+        return this.#grants.returned(event.end);
       case 'progressed':
-        return this.#slots.progressed(event.progress);
+        return this.#grants.progressed(event.progress);
       case 'grantTold':
-        return this.#slots.grantTold(event.bead, event.delivered);
+        return this.#grants.grantTold(event.bead, event.delivered);
       case 'newsTold':
         return this.#newsTold(event.id, event.delivered);
       case 'enqueued':
@@ -95,7 +95,7 @@ class RigStep {
             `its workflow is gone (${status.toLowerCase().replaceAll('_', ' ')})`,
           ]),
         );
-        this.#slots.gone(gone, event.askedAt);
+        this.#grants.gone(gone, event.askedAt);
         return this.#merges.gone(gone, event.askedAt);
       }
       case 'configured':
@@ -108,12 +108,12 @@ class RigStep {
         if (s.breaker.open) s.breaker = { ...s.breaker, probeAt: now };
         s.paused = false;
         this.draft.tell('resumed by an operator');
-        return this.#slots.resumed();
+        return this.#grants.resumed();
       case 'removed':
         if (s.removed) return;
         s.removed = true;
         this.draft.tell(`is being removed: ${event.reason}`);
-        this.#slots.removed();
+        this.#grants.removed();
         return this.#merges.removed();
       default:
         event satisfies never;
@@ -145,6 +145,6 @@ class RigStep {
     s.settings = settings;
     s.version += 1;
     this.draft.tell(`version ${s.version} of the settings: changed ${changed.join(', ')}`);
-    this.#slots.configured(changed);
+    this.#grants.configured(changed);
   }
 }

@@ -1,6 +1,6 @@
 import { isFinal } from '../../contract/index.js';
 import type { BeadState, ConvoyView, RigView } from '../../contract/index.js';
-import { agedPriority, bySlotOrder } from '../rig/queue.js';
+import { agedPriority, byGrantOrder } from '../rig/queue.js';
 import type { TownHosts } from './town-facts.js';
 import { stopsOf, stopText } from '../rig/stops.js';
 import { minutes } from '../words.js';
@@ -120,7 +120,7 @@ function grantReason(state: BeadState, { rig, now }: Surroundings): [string, ...
   if (rig === undefined || rig === 'silent')
     return [`it waits for rig ${name}, which does not answer (heartbead rig show ${name})`];
   const { grants, waiting, settings, breaker } = rig;
-  const place = [...waiting].sort(bySlotOrder).findIndex(({ bead }) => bead === state.bead) + 1;
+  const place = [...waiting].sort(byGrantOrder).findIndex(({ bead }) => bead === state.bead) + 1;
   const where =
     place === 0
       ? 'its turn has come, or its question is on its way'

@@ -8,7 +8,7 @@ import { packageVersion } from '../../version.js';
 
 export interface WatchedParts {
   town: Pick<Town, 'client' | 'connection' | 'namespace' | 'taskQueue'>;
-  host: Pick<Host, 'hostId' | 'slots' | 'runners'>;
+  host: Pick<Host, 'hostId' | 'places' | 'runners'>;
   maxAgents: number;
 }
 
@@ -57,7 +57,7 @@ export function workerMetrics({ town, host, maxAgents }: WatchedParts): Registry
     labelNames: ['host'],
     registers,
     collect() {
-      this.labels(host.hostId).set(host.slots.obstacle === undefined ? 0 : 1);
+      this.labels(host.hostId).set(host.places.obstacle === undefined ? 0 : 1);
     },
   });
   townMetrics(town, registry);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { AgentSlots } from '../../src/host/index.js';
+import { AgentPlaces } from '../../src/host/index.js';
 import type { AgentPlace, PollPermit } from '../../src/host/index.js';
 
 const never = new AbortController().signal;
@@ -15,14 +15,14 @@ async function settled(promise: Promise<unknown>): Promise<boolean> {
   return done;
 }
 
-function slots(max: number, living = 0): { slots: AgentSlots; living: { count: number } } {
+function placesOf(max: number, living = 0): { places: AgentPlaces; living: { count: number } } {
   const counter = { count: living };
-  return { slots: new AgentSlots({ max, living: () => counter.count }), living: counter };
+  return { places: new AgentPlaces({ max, living: () => counter.count }), living: counter };
 }
 
 describe('the places for agents on a host', () => {
   test('living runners and starts together never exceed the limit', async () => {
-    const { slots: places, living } = slots(3, 1);
+    const { places, living } = placesOf(3, 1);
     const [first, second] = [await places.enter(true, never), await places.enter(false, never)];
     const third = places.enter(true, never);
     expect(await settled(third)).toBe(false);
@@ -36,7 +36,7 @@ describe('the places for agents on a host', () => {
   });
 
   test('a host that begins with more runners than its limit takes nothing until enough have ended', async () => {
-    const { slots: places, living } = slots(2, 4);
+    const { places, living } = placesOf(2, 4);
     const poll = places.reserve(never);
     const start = places.enter(false, never);
     living.count = 2;
@@ -49,7 +49,7 @@ describe('the places for agents on a host', () => {
   });
 
   test('an attempt that had begun before goes first', async () => {
-    const { slots: places } = slots(1);
+    const { places } = placesOf(1);
     const held = await places.enter(true, never);
     const order: string[] = [];
     const enter = async (name: string, polled: boolean): Promise<AgentPlace> => {
@@ -66,7 +66,7 @@ describe('the places for agents on a host', () => {
   });
 
   test('a place given back twice is free once', async () => {
-    const { slots: places } = slots(1);
+    const { places } = placesOf(1);
     const place = await places.enter(true, never);
     places.leave(place);
     await places.enter(true, never);
@@ -75,7 +75,7 @@ describe('the places for agents on a host', () => {
   });
 
   test("who gives up waiting leaves nothing behind and stands in nobody's way", async () => {
-    const { slots: places } = slots(1);
+    const { places } = placesOf(1);
     const held = await places.enter(true, never);
     const off = new AbortController();
     const gone = places.enter(true, off.signal);
@@ -91,7 +91,7 @@ describe('the places for agents on a host', () => {
 
 describe('the permits to ask for starts', () => {
   test('are as many as there are free places, counted once when the start that came by one has entered', async () => {
-    const { slots: places, living } = slots(3, 1);
+    const { places, living } = placesOf(3, 1);
     const first = places.tryReserve() as PollPermit;
     expect(places.tryReserve()).toBeDefined();
     expect(places.tryReserve()).toBeUndefined();
@@ -108,7 +108,7 @@ describe('the permits to ask for starts', () => {
   });
 
   test('that only wait for tasks do not keep an interrupted start out, and no permit is handed out for its place', async () => {
-    const { slots: places, living } = slots(2);
+    const { places, living } = placesOf(2);
     const idle = [places.tryReserve(), places.tryReserve()] as PollPermit[];
     expect(places.tryReserve()).toBeUndefined();
     await places.enter(false, never);
@@ -121,7 +121,7 @@ describe('the permits to ask for starts', () => {
   });
 
   test('given back twice count once', () => {
-    const { slots: places } = slots(1);
+    const { places } = placesOf(1);
     const permit = places.tryReserve() as PollPermit;
     places.release(permit);
     expect(places.tryReserve()).toBeDefined();
@@ -130,7 +130,7 @@ describe('the permits to ask for starts', () => {
   });
 
   test('are handed to the polls in order; one that is called off is skipped', async () => {
-    const { slots: places } = slots(1);
+    const { places } = placesOf(1);
     const held = places.tryReserve() as PollPermit;
     const off = new AbortController();
     const gone = places.reserve(off.signal);
@@ -143,7 +143,7 @@ describe('the permits to ask for starts', () => {
   });
 
   test('are not handed out while the disk is too full, and are when there is room again', async () => {
-    const { slots: places } = slots(2);
+    const { places } = placesOf(2);
     places.setObstacle('no room');
     const waiting = places.reserve(never);
     expect(places.tryReserve()).toBeUndefined();

@@ -1,14 +1,14 @@
 import type { ProbeProgress, ReturnSlot, RigSettings, SlotRequest } from '../../contract/index.js';
 import { breakerAfter } from './breaker.js';
 import type { RigDraft } from './draft.js';
-import { bySlotOrder, insertRequest } from './queue.js';
+import { byGrantOrder, insertRequest } from './queue.js';
 import { StopRules } from './stops.js';
 
 /** Settings whose change may mend what beads have failed by in common. */
 const cures = ['repo', 'base', 'agent', 'setup', 'copy'] satisfies readonly (keyof RigSettings)[] as readonly string[];
 
 /** Who may run an agent: the limit, the order, the breaker, and what beads have failed by in common. */
-export class SlotRules {
+export class GrantRules {
   readonly #stops: StopRules;
 
   constructor(private readonly draft: RigDraft) {
@@ -37,11 +37,11 @@ export class SlotRules {
   #probe(): void {
     const { s, now } = this.draft;
     if (now < (s.breaker.probeAt ?? 0) || s.grants.some(({ probe }) => probe)) return;
-    const held = [...s.grants].filter(({ told }) => told !== true).sort(bySlotOrder)[0];
+    const held = [...s.grants].filter(({ told }) => told !== true).sort(byGrantOrder)[0];
     const first = s.waiting.find((request) => this.#stops.lets(request) !== 'held');
     if (
       held !== undefined &&
-      (first === undefined || s.grants.length >= s.settings.maxAgents || bySlotOrder(held, first) < 0)
+      (first === undefined || s.grants.length >= s.settings.maxAgents || byGrantOrder(held, first) < 0)
     ) {
       s.grants = s.grants.map((grant) => (grant === held ? { ...grant, probe: true } : grant));
     } else if (first !== undefined && s.grants.length < s.settings.maxAgents) {

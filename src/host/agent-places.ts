@@ -13,7 +13,7 @@ export interface AgentPlace {
   readonly polled: boolean;
 }
 
-export interface AgentSlotsOptions {
+export interface AgentPlacesOptions {
   /** At most so many agents at once. */
   max: number;
   /** Agents that run already. */
@@ -32,7 +32,7 @@ interface Waiter {
  * - {@link reserve} keeps the worker from asking for a task that would have to wait here while another host is free.
  * The SDK keeps a permit or two in hand while its polls wait; an interrupted start passes those by.
  */
-export class AgentSlots {
+export class AgentPlaces {
   readonly #permits = new Set<number>();
   readonly #places = new Set<number>();
   #polledPlaces = 0;
@@ -41,7 +41,7 @@ export class AgentSlots {
   #next = 1;
   #obstacle: string | undefined;
 
-  constructor(private readonly options: AgentSlotsOptions) {}
+  constructor(private readonly options: AgentPlacesOptions) {}
 
   get max(): number {
     return this.options.max;
