@@ -13,7 +13,7 @@ import { makeReadAttempt } from './read-attempt.js';
 import { makeStartAgent } from './start-agent.js';
 import { Preparations } from './start/preparations.js';
 import { makeStopAttempt } from './stop-attempt.js';
-import { sweepEnded, sweepUnstarted } from './sweep.js';
+import { tidyEnded, sweepUnstarted } from './sweep.js';
 import { makeVerifyWork } from './verify-work.js';
 
 export type { ActivityDeps } from './deps.js';
@@ -39,6 +39,6 @@ export function createHostActivities(deps: ActivityDeps): {
       readAttempt: makeReadAttempt(deps),
     },
     sweep: (dir) => sweepUnstarted(deps, preparations, dir),
-    tidy: (dir) => sweepEnded(deps, dir),
+    tidy: (dir) => tidyEnded(deps, dir),
   };
 }

@@ -10,7 +10,7 @@ import { announceAttempt } from './start/announce-attempt.js';
 import { Preparations } from './start/preparations.js';
 import { Start } from './start/start.js';
 import { StartInterrupted, StartLease } from './start/start-lease.js';
-import { discardWorkspace } from './workspace.js';
+import { removeUnusedWorkspace } from './workspace.js';
 
 /**
  * `startAgent`: makes an attempt run on this host, or finds that it does, or finds how it ended. Idempotent by attempt:
@@ -93,7 +93,7 @@ async function announceKnown(deps: ActivityDeps, input: StartAgentInput, lease: 
     const turn = isNew && !(error instanceof StartInterrupted) ? host.turns.tryTake(dir) : undefined;
     try {
       if (turn !== undefined && (await inspectAttempt(dir)).kind === 'unstarted')
-        await discardWorkspace(host, dir, input.repo);
+        await removeUnusedWorkspace(host, dir, input.repo);
     } finally {
       turn?.end();
     }

@@ -4,7 +4,7 @@ import { withBeats } from './beats.js';
 import type { ActivityDeps } from './deps.js';
 import { readInput } from './input.js';
 import type { Preparations } from './start/preparations.js';
-import { discardWorkspace } from './workspace.js';
+import { removeUnusedWorkspace } from './workspace.js';
 
 /** A runner that has gone between look and call is looked at again; more often than that, something is wrong. */
 const looks = 5;
@@ -35,7 +35,7 @@ export function makeStopAttempt(
             case 'ended':
               return { confirmed: true, result: found.result };
             case 'unstarted':
-              await discardWorkspace(host, dir, input.repo);
+              await removeUnusedWorkspace(host, dir, input.repo);
               return { confirmed: true };
             case 'dead':
               return {

@@ -2,13 +2,13 @@ import { isFinal } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
 import { endedBead } from '../domain/bead/ended.js';
 import type { EndedBead } from '../domain/bead/ended.js';
-import { exists, mirrorPath, removeWorktree, tidyBead } from '../git/index.js';
+import { exists, mirrorPath, removeProvenWorktree, tidyBead } from '../git/index.js';
 import { inspectAttempt } from '../runner/index.js';
 import type { AttemptDir } from '../runner/index.js';
 import type { ActivityDeps } from './deps.js';
 import { askBead } from './start/announce-attempt.js';
 import type { Preparations } from './start/preparations.js';
-import { discardWorkspace } from './workspace.js';
+import { removeUnusedWorkspace } from './workspace.js';
 
 /**
  * Looks after an attempt that came here, never got an agent, and was left by everybody (a worker that died in
@@ -22,7 +22,7 @@ export async function sweepUnstarted(deps: ActivityDeps, preparations: Preparati
   await preparations.abandon(dir);
   const repo = (await dir.readInput())?.repo;
   if (repo === undefined) await dir.remove();
-  else await discardWorkspace(deps.host, dir, repo);
+  else await removeUnusedWorkspace(deps.host, dir, repo);
   deps.host.logger.info(
     { bead: dir.bead, attempt: dir.attempt },
     'removed what was prepared for an attempt that never started',
@@ -40,7 +40,7 @@ const refusingRemotes = new Set<string>();
  * @returns whether nothing is left to be done; false: it is to be tried again.
  * @throws what the server or the remote answers when they cannot tell.
  */
-export async function sweepEnded(deps: ActivityDeps, dir: AttemptDir): Promise<boolean> {
+export async function tidyEnded(deps: ActivityDeps, dir: AttemptDir): Promise<boolean> {
   // Whoever still reports its end has read them before.
   if ((await dir.readResult()) !== undefined) await dir.forgetSecrets();
   const repo = (await dir.readInput())?.repo;
@@ -67,7 +67,7 @@ async function sweepWorktree(
   try {
     if ((await inspectAttempt(dir)).kind !== 'ended') return false;
     const workspace = (await dir.readInput())?.workspace;
-    const { removed, reason } = await removeWorktree({
+    const { removed, reason } = await removeProvenWorktree({
       mirror: mirrorPath(host.mirrors, repo),
       path: dir.worktree,
       remote: repo,

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { refNames } from '../contract/index.js';
 import type { Host } from '../host/index.js';
-import { discardWorktree, mirrorPath } from '../git/index.js';
+import { removeUnusedWorktree, mirrorPath } from '../git/index.js';
 import type { AttemptDir } from '../runner/index.js';
 
 /**
@@ -10,13 +10,13 @@ import type { AttemptDir } from '../runner/index.js';
  * past the fence.
  * @param options.keepFolder the attempt itself stays known here, and may be begun anew.
  */
-export async function discardWorkspace(
+export async function removeUnusedWorkspace(
   host: Host,
   dir: AttemptDir,
   repo: string,
   options: { keepFolder?: boolean } = {},
 ): Promise<void> {
-  await discardWorktree({
+  await removeUnusedWorktree({
     mirror: mirrorPath(host.mirrors, repo),
     path: dir.worktree,
     branch: refNames((await dir.readInput())?.workspace?.refPrefix).branch(dir.bead, dir.attempt),

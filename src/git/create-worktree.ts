@@ -17,7 +17,7 @@ import { runGit } from './run-git.js';
 import { fillSubmodules } from './submodules/fill.js';
 import { takeSnapshot } from './snapshot.js';
 import { commitTree } from './wip-commit.js';
-import { dropWorktree, findAdmin } from './worktree-admin.js';
+import { deleteWorktreeFiles, findAdmin } from './worktree-admin.js';
 
 export interface CreateWorktreeOptions {
   mirror: string;
@@ -83,7 +83,7 @@ export async function createWorktree({
           signal,
         );
       } catch (error) {
-        await dropWorktree(path, undefined);
+        await deleteWorktreeFiles(path, undefined);
         throw error;
       }
       return start;
@@ -104,7 +104,7 @@ export async function createWorktree({
         await fillSubmodules({ tree: path, vault: mirror, repo, at, lenient: wip, signal, onProgress });
       await markReady(path);
     } catch (error) {
-      await dropWorktree(path, undefined);
+      await deleteWorktreeFiles(path, undefined);
       throw error;
     }
     return { head };
@@ -137,7 +137,7 @@ async function clearPlace(
     throw new GitError('bad_input', `there is ${what} at ${path}: move it away, or remove it`);
   }
   if (state?.ready === true && !state.removing && (await exists(path))) await keepWork(path, made, signal);
-  await dropWorktree(path, admin);
+  await deleteWorktreeFiles(path, admin);
 }
 
 async function keepWork(

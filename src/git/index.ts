@@ -4,8 +4,8 @@
  */
 export { createWorktree } from './create-worktree.js';
 export type { CreateWorktreeOptions } from './create-worktree.js';
-export { discardWorktree } from './discard-worktree.js';
-export type { DiscardWorktreeOptions } from './discard-worktree.js';
+export { removeUnusedWorktree } from './remove-unused-worktree.js';
+export type { RemoveUnusedWorktreeOptions } from './remove-unused-worktree.js';
 export { ensureCommit } from './ensure-commit.js';
 export { gitEnv } from './git-env.js';
 export { heavyFiles } from './heavy-files.js';
@@ -31,8 +31,8 @@ export { lfsProgram } from './lfs/program.js';
 export { fillSubmodules } from './submodules/fill.js';
 export { checkRefWritable } from './ref-check.js';
 export type { PushBranchOptions } from './push-branch.js';
-export { removeWorktree } from './remove-worktree.js';
-export type { Removal, RemoveWorktreeOptions } from './remove-worktree.js';
+export { removeProvenWorktree } from './remove-proven-worktree.js';
+export type { Removal, RemoveProvenWorktreeOptions } from './remove-proven-worktree.js';
 export { resolveBase } from './resolve-base.js';
 export { saveRulesOf } from './save-rules.js';
 export { saveWip } from './save-wip.js';

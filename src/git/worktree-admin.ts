@@ -35,7 +35,7 @@ export const markEntryRemoving = (admin: WorktreeAdmin): Promise<void> => writeF
  * Removes a worktree's folder, then its keeper and its entry: cut off in between, they still tell that it was being
  * removed or was half-made.
  */
-export async function dropWorktree(path: string, admin: WorktreeAdmin | undefined): Promise<void> {
+export async function deleteWorktreeFiles(path: string, admin: WorktreeAdmin | undefined): Promise<void> {
   await removeTree(path);
   await dropKeeper(path);
   if (admin !== undefined) await rm(admin.dir, { recursive: true, force: true });

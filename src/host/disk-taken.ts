@@ -8,7 +8,7 @@ export interface Taken {
   whole: boolean;
 }
 
-export interface LookLimits {
+export interface CountLimits {
   /** Whether there is time for another look; asked between a few hundred files. */
   goOn: () => boolean;
   /** Files with several names that were counted already; shared by looks that are to count each once. */
@@ -28,7 +28,7 @@ const passing = new Set([...gone, 'EACCES', 'EPERM']);
  * Adds up what a file or folder takes on its disk, by the blocks that it has there. A file with several names counts
  * once, links are not followed, and other disks that are mounted below are not looked into.
  */
-export async function diskTaken(path: string, { goOn, counted = new Set(), without }: LookLimits): Promise<Taken> {
+export async function diskTaken(path: string, { goOn, counted = new Set(), without }: CountLimits): Promise<Taken> {
   const taken: Taken = { bytes: 0, whole: true };
   let disk: number | undefined;
   /** @returns whether it is a folder to look into. */

@@ -1,7 +1,7 @@
 import type { BeatPhase, StartAgentInput } from '../../contract/index.js';
 import type { AttemptDir } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
-import { discardWorkspace } from '../workspace.js';
+import { removeUnusedWorkspace } from '../workspace.js';
 import { prepareWorkspace } from './preparation.js';
 import type { Prepared, Progress } from './preparation.js';
 
@@ -132,9 +132,9 @@ export class Preparations {
   async #tidy(input: StartAgentInput, dir: AttemptDir, how: Abandonment): Promise<void> {
     switch (how) {
       case 'unwanted':
-        return discardWorkspace(this.deps.host, dir, input.repo);
+        return removeUnusedWorkspace(this.deps.host, dir, input.repo);
       case 'forsaken':
-        return discardWorkspace(this.deps.host, dir, input.repo, { keepFolder: true });
+        return removeUnusedWorkspace(this.deps.host, dir, input.repo, { keepFolder: true });
       case 'shutdown':
         return;
     }

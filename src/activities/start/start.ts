@@ -15,7 +15,7 @@ import {
 import type { AttemptDir, BootedRunner, SpawnOutcome } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
-import { discardWorkspace } from '../workspace.js';
+import { removeUnusedWorkspace } from '../workspace.js';
 import { announceAttempt } from './announce-attempt.js';
 import type { Hold, Preparations } from './preparations.js';
 import { StartInterrupted } from './start-lease.js';
@@ -263,7 +263,7 @@ export class Start {
    */
   async #discard(): Promise<void> {
     const { host } = this.deps;
-    await discardWorkspace(host, this.#dir, this.input.repo).catch((left: unknown) =>
+    await removeUnusedWorkspace(host, this.#dir, this.input.repo).catch((left: unknown) =>
       host.logger.warn(
         { err: left, attempt: this.input.attempt },
         'the rest of an attempt that never started could not be removed',

@@ -4,7 +4,7 @@ import { counted } from '../../domain/words.js';
 import { GitError, keptHere, knownRepositories } from '../../git/index.js';
 import { defaultDiskFloor } from '../../host/disk-space.js';
 import { diskTaken } from '../../host/disk-taken.js';
-import type { LookLimits, Taken } from '../../host/disk-taken.js';
+import type { CountLimits, Taken } from '../../host/disk-taken.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { inMebibytes } from '../render/sizes.js';
 import { ok, warn } from './check.js';
@@ -67,7 +67,7 @@ export async function checkSizes(home: string, of: { goOn?: () => boolean; free?
   return warn('sizes', text, `the disk is nearly full, and the largest part here is ${largest}: ${smaller[largest]}`);
 }
 
-async function sum(paths: readonly string[], limits: LookLimits): Promise<Taken> {
+async function sum(paths: readonly string[], limits: CountLimits): Promise<Taken> {
   const all: Taken = { bytes: 0, whole: true };
   for (const path of paths) {
     const { bytes, whole } = await diskTaken(path, limits);

@@ -7,7 +7,7 @@ export type { EnsureBranchOptions } from './ensure-branch.js';
 export { githubCli } from './github-cli.js';
 export { landBranchOnly } from './land-branch-only.js';
 export { landByPullRequest } from './land-by-pull-request.js';
-export { targetBranch } from './look.js';
+export { targetBranch } from './survey.js';
 export { maxTries, mergeItem } from './merge-item.js';
 export { branchShaTrailer, itemTrailer, mergedRef } from './merge-record.js';
 export { PullRequestError, PullRequestPending, waitAfter } from './pull-requests.js';

@@ -3,7 +3,7 @@ import { hasCommit } from '../commits.js';
 import { checkedBranch, checkedRepo, checkedSha } from '../git-input.js';
 import { remoteRefs } from '../remote-refs.js';
 import { updateMirror } from '../update-mirror.js';
-import { branchProblem } from './look.js';
+import { branchProblem } from './survey.js';
 import { tidy } from './merge-item.js';
 import { pushRefs } from './push-refs.js';
 import { makeScratch } from './scratch-tree.js';

@@ -3,8 +3,8 @@ import { clip, refNames } from '../../contract/index.js';
 import { GitError } from '../git-error.js';
 import { checkedRepo } from '../git-input.js';
 import { mirrorPath } from '../mirror-path.js';
-import { look } from './look.js';
-import type { Ground, Looked } from './look.js';
+import { survey } from './survey.js';
+import type { Ground, Surveyed } from './survey.js';
 import { makeMerge } from './make-merge.js';
 import { tidy } from './merge-item.js';
 import { PullRequestError, PullRequestPending, waitAfter } from './pull-requests.js';
@@ -30,7 +30,7 @@ export async function landByPullRequest(context: MergeContext, pulls: PullReques
     // One list for all that wait there, and nothing else as long as it is open: git need not be asked.
     const waiting = (await pulls.open({ repo, base, signal })).find((one) => one.head === head);
     if (waiting !== undefined) return await stillOpen(context, pulls, waiting);
-    const looked = await look(context);
+    const looked = await survey(context);
     if (looked.kind === 'merged') return landed(context, looked.sha);
     say(`looking for the pull request of ${head}`);
     // Before the branch itself: forges delete it after the merge.
@@ -56,7 +56,7 @@ const landed = ({ item }: MergeContext, sha: string): MergeOutcome => ({
   strategy: 'pr',
 });
 
-function unusable(looked: Looked): MergeOutcome | undefined {
+function unusable(looked: Surveyed): MergeOutcome | undefined {
   if (looked.kind === 'unusable') return { outcome: 'error', reason: looked.reason };
   if (looked.kind === 'moved')
     throw new GitError('unreachable', 'the remote changed while it was looked at: trying again may help');
@@ -66,7 +66,7 @@ function unusable(looked: Looked): MergeOutcome | undefined {
 /**
  * Merges here, and runs the checks: what would not merge, or would break the target, is not worth a reviewer's time.
  */
-async function tryOut(context: MergeContext, looked: Looked): Promise<MergeOutcome | undefined> {
+async function tryOut(context: MergeContext, looked: Surveyed): Promise<MergeOutcome | undefined> {
   if (looked.kind !== 'ready') return undefined;
   const conflict = await conflictWith(context, looked.ground);
   if (conflict !== undefined) return conflict;
@@ -202,7 +202,7 @@ async function stillOpen(
     };
   }
   if (found.conflicting) {
-    const looked = await look(context);
+    const looked = await survey(context);
     if (looked.kind === 'merged') return landed(context, looked.sha);
     const conflict = looked.kind === 'ready' ? await conflictWith(context, looked.ground) : undefined;
     if (conflict !== undefined) return conflict;

@@ -1,8 +1,8 @@
 import type { MergeOutcome } from '../../contract/index.js';
 import { checkedRepo } from '../git-input.js';
 import { mirrorPath } from '../mirror-path.js';
-import { look } from './look.js';
-import type { Ground, Looked } from './look.js';
+import { survey } from './survey.js';
+import type { Ground, Surveyed } from './survey.js';
 import { makeMerge } from './make-merge.js';
 import type { LocalStrategy } from './make-merge.js';
 import { pushMerge } from './push-merge.js';
@@ -29,7 +29,7 @@ export async function mergeItem(context: MergeContext, strategy: LocalStrategy):
     for (let tried = 1; tried <= maxTries; tried += 1) {
       signal?.throwIfAborted();
       if (tried > 1) say(`${item.target} moved: from the top, try ${tried} of ${maxTries}`);
-      const looked = await look(context);
+      const looked = await survey(context);
       if (looked.kind === 'moved') continue;
       if (looked.kind === 'unusable') return { outcome: 'error', reason: looked.reason };
       if (looked.kind === 'merged') return await foundMerged(context, strategy, looked);
@@ -53,7 +53,7 @@ export async function mergeItem(context: MergeContext, strategy: LocalStrategy):
 async function foundMerged(
   { item, scratch, say, runChecks, signal }: MergeContext,
   strategy: LocalStrategy,
-  { sha, recorded, mirror }: Extract<Looked, { kind: 'merged' }>,
+  { sha, recorded, mirror }: Extract<Surveyed, { kind: 'merged' }>,
 ): Promise<MergeOutcome> {
   if (recorded) return { outcome: 'merged', sha, target: item.target, strategy };
   say(`${item.target} has it already, not by the refinery: checking it there`);

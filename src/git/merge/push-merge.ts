@@ -6,7 +6,7 @@ import { secureMirror } from '../secure-mirror.js';
 import { mergedRef } from './merge-record.js';
 import { pushRefs } from './push-refs.js';
 import type { LeasedRef } from './push-refs.js';
-import type { Ground } from './look.js';
+import type { Ground } from './survey.js';
 import type { MergeContext } from './types.js';
 
 export type Pushed =

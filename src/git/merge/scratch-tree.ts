@@ -10,7 +10,7 @@ import { mirrorPath } from '../mirror-path.js';
 import { makeRepository } from '../repository-files.js';
 import { runGit } from '../run-git.js';
 import { fillSubmodules } from '../submodules/fill.js';
-import { dropWorktree, findAdmin } from '../worktree-admin.js';
+import { deleteWorktreeFiles, findAdmin } from '../worktree-admin.js';
 
 /**
  * Makes a tree at a commit, in a repository of its own that borrows the mirror's objects: checks run in it what the
@@ -30,7 +30,7 @@ export async function makeScratch(
   checkedSha(at);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await withMirror(mirror, signal, async () => {
-    await dropWorktree(path, await findAdmin(mirror, path));
+    await deleteWorktreeFiles(path, await findAdmin(mirror, path));
     await makeRepository(join(path, '.git'), { vault: mirror, head: at, refs: {} }, signal);
   });
   // The files outside of the lock: a large tree must not hold up the starts of agents.
@@ -76,7 +76,7 @@ const mergingRef = (path: string): string =>
 /** Removes a scratch tree and what the mirror has for it. Nothing may be running in it any more. */
 export async function removeScratch(mirror: string, path: string): Promise<void> {
   await withMirror(mirror, undefined, async () => {
-    await dropWorktree(checkedPath(path), await findAdmin(mirror, path));
+    await deleteWorktreeFiles(checkedPath(path), await findAdmin(mirror, path));
     const ref = mergingRef(path);
     if (await exists(join(mirror, ref)))
       await runGit({ mirror }, ['update-ref', '-d', '--end-of-options', ref], { doing: `removing ${ref}` });
@@ -106,7 +106,7 @@ export async function removeLeftScratches(
         if (known) await removeScratch(mirror, path);
       }
       // Its mirror is gone, or never got an entry.
-      await dropWorktree(path, undefined);
+      await deleteWorktreeFiles(path, undefined);
       removed.push(path);
     }
   }

@@ -2,7 +2,7 @@ import { mergedBy } from '../../contract/index.js';
 import type { MergeOutcome, MergeStrategy } from '../../contract/index.js';
 import { checkedRepo } from '../git-input.js';
 import { mirrorPath } from '../mirror-path.js';
-import { look } from './look.js';
+import { survey } from './survey.js';
 import { tidy } from './merge-item.js';
 import type { PullRequest, PullRequests } from './pull-requests.js';
 import type { MergeContext } from './types.js';
@@ -23,7 +23,7 @@ export async function tellWithdrawn(
   say(`looking whether ${item.item} is on ${item.target} already`);
   const merged = (sha: string): MergeOutcome => ({ outcome: 'merged', sha, target: item.target, strategy });
   try {
-    const looked = await look(context);
+    const looked = await survey(context);
     if (looked.kind === 'merged') return merged(looked.sha);
     const open = mergedBy(strategy) === 'forge' ? await pullRequestOf(context, pulls) : undefined;
     if (open !== undefined && 'sha' in open) return merged(open.sha);

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import {
   createWorktree,
   pushBranch,
-  removeWorktree,
+  removeProvenWorktree,
   resolveBase,
   saveWip,
   updateMirror,
@@ -44,8 +44,8 @@ const save = (bead: string): ReturnType<typeof saveWip> =>
   saveWip({ worktree: treeOf(bead), bead, attempt, push: true, remote: repo });
 const push = (bead: string): ReturnType<typeof pushBranch> =>
   pushBranch({ worktree: treeOf(bead), remote: repo, bead, attempt });
-const remove = (bead: string): ReturnType<typeof removeWorktree> =>
-  removeWorktree({ mirror, path: treeOf(bead), remote: repo, bead, attempt });
+const remove = (bead: string): ReturnType<typeof removeProvenWorktree> =>
+  removeProvenWorktree({ mirror, path: treeOf(bead), remote: repo, bead, attempt });
 /** Lands what a bead has pushed, with a check that leaves its worst behind. */
 const land = (bead: string, sha: string, check: (tree: string) => Promise<void>): Promise<MergeOutcome> =>
   mergeItem(

@@ -6,7 +6,7 @@ import {
   ensureCommit,
   gitEnv,
   pushBranch,
-  removeWorktree,
+  removeProvenWorktree,
   resolveBase,
   saveWip,
   updateMirror,
@@ -74,7 +74,9 @@ describe('input that looks like an option or runs a command', () => {
       await expect(pushBranch({ worktree: lab.seed, remote: lab.origin, bead, attempt })).rejects.toMatchObject(
         refused,
       );
-      await expect(removeWorktree({ mirror, path, remote: lab.origin, bead, attempt })).rejects.toMatchObject(refused);
+      await expect(removeProvenWorktree({ mirror, path, remote: lab.origin, bead, attempt })).rejects.toMatchObject(
+        refused,
+      );
     }
   });
 

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   createWorktree,
-  discardWorktree,
+  removeUnusedWorktree,
   pushBranch,
-  removeWorktree,
+  removeProvenWorktree,
   resolveBase,
   saveWip,
   worktreeStatus,
@@ -48,7 +48,7 @@ describe('an attempt that was begun by an earlier version', () => {
     expect(await remoteSha(lab, `refs/heads/${branch}`)).toBe(sha);
     await mirrorOf(lab);
     expect(await git(path, 'status', '--porcelain')).toBe('');
-    expect(await removeWorktree({ mirror, path, remote: lab.origin, ...ids })).toMatchObject({ removed: true });
+    expect(await removeProvenWorktree({ mirror, path, remote: lab.origin, ...ids })).toMatchObject({ removed: true });
     expect([await has(path), await has(`${path}.keeper.git`)]).toEqual([false, false]);
     expect(await git(mirror, 'worktree', 'list', '--porcelain')).not.toContain(path);
     expect(await git(mirror, 'for-each-ref', 'refs/heads')).toBe('');
@@ -57,7 +57,7 @@ describe('an attempt that was begun by an earlier version', () => {
 
   it('is kept while something is not on the remote, and made anew as a repository of its own with its work kept', async () => {
     const own = await commit(path, { a: '1' });
-    expect(await removeWorktree({ mirror, path, remote: lab.origin, ...ids })).toMatchObject({ removed: false });
+    expect(await removeProvenWorktree({ mirror, path, remote: lab.origin, ...ids })).toMatchObject({ removed: false });
     await createWorktree({ mirror, path, branch, at: base });
     expect(await git(path, 'rev-parse', '--git-common-dir')).toBe('.git');
     expect(await git(mirror, 'for-each-ref', '--format=%(objectname)', 'refs/heartbead-kept')).not.toBe('');
@@ -65,7 +65,7 @@ describe('an attempt that was begun by an earlier version', () => {
   });
 
   it('that never had an agent is discarded with its branch', async () => {
-    await discardWorktree({ mirror, path, branch });
+    await removeUnusedWorktree({ mirror, path, branch });
     expect(await has(path)).toBe(false);
     expect(await git(mirror, 'for-each-ref', 'refs/heads')).toBe('');
     expect(await git(mirror, 'worktree', 'list', '--porcelain')).not.toContain(path);

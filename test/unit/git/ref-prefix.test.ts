@@ -5,7 +5,7 @@ import { readAttemptRef, readOwnRef, refNames } from '../../../src/contract/inde
 import {
   createWorktree,
   pushBranch,
-  removeWorktree,
+  removeProvenWorktree,
   resolveBase,
   saveWip,
   surveyRepository,
@@ -83,7 +83,7 @@ it('where a remote allows other names only, a bead goes from its first save to l
   expect(await refs()).toEqual([...all, 'refs/heads/bots/hb/a/1-abcd', 'refs/heads/main']);
 
   const ended = { ...ids, sha, mergedSha: outcome.sha, target: 'main', superseded: [] };
-  expect(await removeWorktree({ mirror, path, remote: lab.origin, ...ids, ended, refPrefix })).toMatchObject({
+  expect(await removeProvenWorktree({ mirror, path, remote: lab.origin, ...ids, ended, refPrefix })).toMatchObject({
     removed: true,
   });
   // Whoever tidies sees them, and nothing of ours is left.

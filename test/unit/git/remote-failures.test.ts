@@ -12,7 +12,7 @@ import {
   createWorktree,
   ensureCommit,
   pushBranch,
-  removeWorktree,
+  removeProvenWorktree,
   resolveBase,
   saveWip,
   updateMirror,
@@ -110,7 +110,7 @@ describe('a repository that cannot be had', () => {
     await expect(
       verifyRemote({ root: lab.root, repo: lab.origin, branch: 'heartbead/a/1-abcd', baseSha: sha }),
     ).rejects.toMatchObject({ kind: 'not_found' });
-    await expect(removeWorktree({ mirror, path, remote: lab.origin, ...ids })).rejects.toMatchObject({
+    await expect(removeProvenWorktree({ mirror, path, remote: lab.origin, ...ids })).rejects.toMatchObject({
       kind: 'not_found',
     });
     await expect(pushBranch({ worktree: path, remote: lab.origin, ...ids })).rejects.toMatchObject({
@@ -225,7 +225,7 @@ describe('over the network (git daemon)', () => {
       baseSha: base.sha,
       ahead: 1,
     });
-    expect(await removeWorktree({ mirror, path, remote: repo, ...ids })).toMatchObject({ removed: true });
+    expect(await removeProvenWorktree({ mirror, path, remote: repo, ...ids })).toMatchObject({ removed: true });
     expect((await failure(updateMirror({ root: lab.root, repo: `git://127.0.0.1:${port}/none.git` }))).kind).toBe(
       'not_found',
     );

@@ -6,7 +6,7 @@ import type { EndedBead } from '../../../src/domain/index.js';
 import {
   createWorktree,
   pushBranch,
-  removeWorktree,
+  removeProvenWorktree,
   resolveBase,
   saveWip,
   surveyRepository,
@@ -116,7 +116,7 @@ describe('a bead that has landed leaves no ref', () => {
     // What its tree holds is known to be superseded or landed, though the remote has it at no ref any more.
     for (const attempt of ['1-aaaa', '2-bbbb'])
       expect(
-        await removeWorktree({
+        await removeProvenWorktree({
           mirror,
           path: treeOf('a', attempt),
           remote: lab.origin,

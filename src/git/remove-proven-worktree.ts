@@ -18,9 +18,9 @@ import { lostWithin } from './repositories-within.js';
 import { runGit } from './run-git.js';
 import { usualSaveRules } from './save-rules.js';
 import { takeSnapshot } from './snapshot.js';
-import { dropWorktree, findAdmin, markEntryRemoving } from './worktree-admin.js';
+import { deleteWorktreeFiles, findAdmin, markEntryRemoving } from './worktree-admin.js';
 
-export interface RemoveWorktreeOptions {
+export interface RemoveProvenWorktreeOptions {
   mirror: string;
   path: string;
   /** URL or path of the repository. */
@@ -50,7 +50,7 @@ export interface Removal {
  * there. Ignored files go with it. When in doubt it stays, with the reason.
  * @throws GitError when the remote or the worktree could not be asked; nothing is removed then.
  */
-export async function removeWorktree(options: RemoveWorktreeOptions): Promise<Removal> {
+export async function removeProvenWorktree(options: RemoveProvenWorktreeOptions): Promise<Removal> {
   return tellingDiskFailures('removing the worktree', () => remove(options));
 }
 
@@ -64,7 +64,7 @@ async function remove({
   savedHere,
   refPrefix,
   signal,
-}: RemoveWorktreeOptions): Promise<Removal> {
+}: RemoveProvenWorktreeOptions): Promise<Removal> {
   checkedIds(bead, attempt);
   checkedPath(path);
   const repo = checkedRepo(remote);
@@ -94,7 +94,7 @@ async function remove({
     const admin = await findAdmin(mirror, path);
     if (admin?.ready === true) await markEntryRemoving(admin);
     if ((await keeperState(path))?.ready === true) await markRemoving(path);
-    await dropWorktree(path, admin);
+    await deleteWorktreeFiles(path, admin);
     await dropRefs(mirror, { bead, attempt, branch: admin === undefined ? undefined : branch, onRemote }, signal);
   });
   return { removed: true, reason };

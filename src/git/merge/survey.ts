@@ -16,7 +16,7 @@ export interface Ground {
   marker?: string | undefined;
 }
 
-export type Looked =
+export type Surveyed =
   /** `recorded`: the refinery brought it there; else somebody pushed or merged it. */
   | { kind: 'merged'; sha: string; recorded: boolean; mirror: string }
   | { kind: 'ready'; ground: Ground }
@@ -45,7 +45,7 @@ export async function targetBranch(repo: string, target: string, signal?: AbortS
  * Look before acting: asks the remote where target, branch and marker stand, and brings their commits into the mirror.
  * @throws GitError
  */
-export async function look({ repo: given, mirrors, item, refPrefix, say, signal }: MergeContext): Promise<Looked> {
+export async function survey({ repo: given, mirrors, item, refPrefix, say, signal }: MergeContext): Promise<Surveyed> {
   const repo = checkedRepo(given);
   checkedSha(item.sha);
   const [targetRef, branchRef, marker] = [

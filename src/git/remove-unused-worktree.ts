@@ -3,9 +3,9 @@ import { checkedBranch, checkedPath } from './git-input.js';
 import { exists } from './files.js';
 import { withMirror } from './mirror-lock.js';
 import { runGit } from './run-git.js';
-import { dropWorktree, findAdmin } from './worktree-admin.js';
+import { deleteWorktreeFiles, findAdmin } from './worktree-admin.js';
 
-export interface DiscardWorktreeOptions {
+export interface RemoveUnusedWorktreeOptions {
   mirror: string;
   path: string;
   /** The attempt's own branch, which goes too where it is the mirror's. */
@@ -15,19 +15,19 @@ export interface DiscardWorktreeOptions {
 /**
  * Removes a worktree in which provably no agent ever worked: there is nothing in it that was not made
  * by `createWorktree`, so no proof is asked for. Whoever calls this vouches for that; for all others there is
- * `removeWorktree`. Idempotent.
+ * `removeProvenWorktree`. Idempotent.
  * @throws GitError
  */
-export async function discardWorktree({ mirror, path, branch }: DiscardWorktreeOptions): Promise<void> {
+export async function removeUnusedWorktree({ mirror, path, branch }: RemoveUnusedWorktreeOptions): Promise<void> {
   checkedPath(path);
   checkedBranch(branch);
-  if (!(await exists(mirror))) return dropWorktree(path, undefined);
+  if (!(await exists(mirror))) return deleteWorktreeFiles(path, undefined);
   // Without waiting for a clone or fetch that holds the mirror: a repository of its own is not part of it.
   const admin = await findAdmin(mirror, path);
-  if (admin === undefined) return dropWorktree(path, undefined);
+  if (admin === undefined) return deleteWorktreeFiles(path, undefined);
   await withMirror(mirror, undefined, async () => {
     // A linked worktree, which an earlier version had begun.
-    await dropWorktree(path, admin);
+    await deleteWorktreeFiles(path, admin);
     const ref = `refs/heads/${branch}`;
     const sha = await commitOf({ mirror }, ref);
     if (sha !== undefined)

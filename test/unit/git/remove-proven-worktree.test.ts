@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createWorktree, pushBranch, removeWorktree, resolveBase, saveWip } from '../../../src/git/index.js';
+import { createWorktree, pushBranch, removeProvenWorktree, resolveBase, saveWip } from '../../../src/git/index.js';
 import { commit, commitToOrigin, git, has, mirrorOf, put, useLab } from './lab.js';
 
 const lab = useLab();
@@ -19,7 +19,8 @@ beforeEach(async () => {
 });
 
 const save = (push = true): ReturnType<typeof saveWip> => saveWip({ worktree: path, ...ids, push, remote: lab.origin });
-const remove = (): ReturnType<typeof removeWorktree> => removeWorktree({ mirror, path, remote: lab.origin, ...ids });
+const remove = (): ReturnType<typeof removeProvenWorktree> =>
+  removeProvenWorktree({ mirror, path, remote: lab.origin, ...ids });
 const localRefs = async (): Promise<string[]> =>
   (await git(mirror, 'for-each-ref', '--format=%(refname)'))
     .split('\n')
@@ -61,7 +62,7 @@ describe('a worktree is removed', () => {
     await put(path, { b: '2' });
     const { checkpoint } = await save(false);
     expect(await remove()).toMatchObject({ removed: false });
-    expect(await removeWorktree({ mirror, path, remote: lab.origin, ...ids, savedHere: true })).toMatchObject({
+    expect(await removeProvenWorktree({ mirror, path, remote: lab.origin, ...ids, savedHere: true })).toMatchObject({
       removed: true,
     });
     expect(await git(mirror, 'rev-parse', checkpoint.ref)).toBe(checkpoint.sha);
