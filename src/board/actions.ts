@@ -6,7 +6,7 @@ import { readConvoyFile } from '../operator/convoy-file.js';
 import { CliError } from '../operator/cli-error.js';
 import { repoOf } from '../operator/repo.js';
 import { BeadClient } from '../client/beads.js';
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { ClientError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
 import { limits } from '../contract/index.js';
@@ -56,13 +56,13 @@ function read<T>(schema: z.ZodType<T>, given: unknown): T {
 
 /** Carries out what a button asks for, by the same requests as the command line's. */
 export class Actions {
-  readonly #town: Town;
+  readonly #town: TownConnection;
   readonly #beads: BeadClient;
   readonly #fleet: FleetClient;
   readonly #by: string;
 
   /** @param by who acts: the server notes it with each request, and stories tell it. */
-  constructor(town: Town, deadline: number, by: string) {
+  constructor(town: TownConnection, deadline: number, by: string) {
     const asThem = { ...town, client: new Client({ ...town.client.options, identity: by }) };
     this.#town = town;
     this.#by = by;

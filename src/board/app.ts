@@ -4,7 +4,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { HttpBindings } from '@hono/node-server';
 import { adapters } from '../agents/index.js';
 import { BeadClient } from '../client/beads.js';
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { ClientError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
 import { readHistory } from '../client/history.js';
@@ -234,7 +234,7 @@ export class Board {
     };
   }
 
-  #view(town: Town, bead: string): ReturnType<BeadClient['view']> {
+  #view(town: TownConnection, bead: string): ReturnType<BeadClient['view']> {
     return new BeadClient(town, { deadline }).view(bead);
   }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { AttemptReader } from '../client/attempt-reader.js';
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { AttemptUnreadableError, HostAwayError } from '../client/errors.js';
 import { asClientError } from '../client/as-client-error.js';
 import type { BeadView } from '../contract/index.js';
@@ -19,7 +19,7 @@ const mostLines = 20_000;
 const mostLinesOfFile = 3_000;
 
 export interface DiffWanted {
-  town: Town;
+  town: TownConnection;
   view: BeadView;
   place: AttemptPlace;
   /** Clone the repository when this machine has no mirror of it. */
@@ -74,7 +74,12 @@ export async function attemptDiff({ town, view, place, fetch, signal }: DiffWant
 const mostPieces = 24;
 
 /** Asks the host of an attempt for its working tree. */
-async function remoteDiff(town: Town, view: BeadView, { attempt }: AttemptPlace, host: string): Promise<DiffAnswer> {
+async function remoteDiff(
+  town: TownConnection,
+  view: BeadView,
+  { attempt }: AttemptPlace,
+  host: string,
+): Promise<DiffAnswer> {
   const reader = new AttemptReader(town, { bead: view.bead, attempt, host, part: 'diff' });
   let pieces: Buffer[] = [];
   let more = true;

@@ -1,4 +1,4 @@
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { beadsMatching, quoted } from '../client/list.js';
 import type { BeadSummary } from '../client/list.js';
 import { beadWorkflowId, searchAttributes, workflowTypes } from '../contract/index.js';
@@ -90,7 +90,7 @@ export class BeadList {
     await this.#sweeping;
   }
 
-  async look(town: Town, deadline: number, now = Date.now()): Promise<void> {
+  async look(town: TownConnection, deadline: number, now = Date.now()): Promise<void> {
     this.#tellFailure();
     if (now >= this.#nextSweepAt && this.#sweeping === undefined) this.#beginSweep(town, deadline, now);
     const began = this.#clock();
@@ -105,7 +105,7 @@ export class BeadList {
     this.#lookedAt = began;
   }
 
-  async #takeNews(town: Town, deadline: number, now: number): Promise<void> {
+  async #takeNews(town: TownConnection, deadline: number, now: number): Promise<void> {
     const base = ofTown(town);
     const since = iso(this.#since(now));
     const looked = await beadsMatching(
@@ -153,7 +153,7 @@ export class BeadList {
     if (failure !== undefined) throw failure.error;
   }
 
-  #beginSweep(town: Town, deadline: number, now: number): void {
+  #beginSweep(town: TownConnection, deadline: number, now: number): void {
     const began = this.#clock();
     if (!this.#complete) this.#lookedAt = began;
     let firstPage = (): void => undefined;
@@ -173,7 +173,7 @@ export class BeadList {
       });
   }
 
-  async #sweep(town: Town, deadline: number, now: number, firstPage: () => void): Promise<void> {
+  async #sweep(town: TownConnection, deadline: number, now: number, firstPage: () => void): Promise<void> {
     this.#meanwhile.clear();
     const midnight = new Date(now).setHours(0, 0, 0, 0);
     const base = ofTown(town);
@@ -222,7 +222,7 @@ const isMoving = ({ status, agent, closedAt }: BeadSummary): boolean =>
   closedAt === undefined &&
   (status === 'in_progress' || status === 'in_review' || status === 'blocked' || agent !== 'none');
 
-const ofTown = ({ taskQueue }: Town): string =>
+const ofTown = ({ taskQueue }: TownConnection): string =>
   `WorkflowType = '${workflowTypes.bead}' AND TaskQueue = ${quoted(taskQueue)}`;
 
 const iso = (at: number): string => new Date(Math.max(at, 0)).toISOString();

@@ -1,7 +1,7 @@
 import { pendingSentence } from '../operator/doing.js';
 import { pendingInConvoy, surroundingsOf } from '../operator/surroundings.js';
 import { BeadClient, endedAs } from '../client/beads.js';
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { BeadNotFoundError } from '../client/errors.js';
 import { lookAt } from '../client/look.js';
 import type { BeadLook } from '../client/look.js';
@@ -29,7 +29,7 @@ export class BeadLooks {
   }
 
   /** @throws BeadNotFoundError and other errors of the client. */
-  async look(town: Town, deadline: number): Promise<BeadPage> {
+  async look(town: TownConnection, deadline: number): Promise<BeadPage> {
     const found = await lookAt(new BeadClient(town, { deadline }), this.#bead).catch(async (error: unknown) => {
       // A convoy starts its beads when their time has come: until then only the convoy knows of them.
       const lines = error instanceof BeadNotFoundError ? await pendingInConvoy(town, this.#bead, deadline) : undefined;
@@ -39,7 +39,7 @@ export class BeadLooks {
     return Array.isArray(found) ? notStarted(this.#bead, found) : this.#page(town, found, deadline);
   }
 
-  async #page(town: Town, { description, view, notes }: BeadLook, deadline: number): Promise<BeadPage> {
+  async #page(town: TownConnection, { description, view, notes }: BeadLook, deadline: number): Promise<BeadPage> {
     const running = description.execution === 'RUNNING';
     const around = running ? await this.#surroundings(town, view, deadline) : undefined;
     const now = Date.now();
@@ -91,7 +91,7 @@ export class BeadLooks {
     };
   }
 
-  async #surroundings(town: Town, view: BeadView | undefined, deadline: number): Promise<Surroundings> {
+  async #surroundings(town: TownConnection, view: BeadView | undefined, deadline: number): Promise<Surroundings> {
     const key = `${view?.status ?? ''} ${view?.agent ?? ''} ${view?.wait?.for ?? ''} ${view?.current?.id ?? ''}`;
     if (this.#around?.key === key && Date.now() - this.#around.at < surroundingsFresh)
       return { ...this.#around.value, now: Date.now() };

@@ -1,5 +1,5 @@
 import { BeadClient } from '../client/beads.js';
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import type { BeadSummary } from '../client/list.js';
 import { isFinal } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
@@ -27,7 +27,7 @@ export class BeadViews {
   readonly #kept = new Map<string, Kept>();
 
   /** Asks those whose answer is missing or old. @returns whether any answer is new. */
-  async refresh(town: Town, wanted: readonly BeadSummary[], deadline: number): Promise<boolean> {
+  async refresh(town: TownConnection, wanted: readonly BeadSummary[], deadline: number): Promise<boolean> {
     const now = Date.now();
     const due = inOrder(wanted).filter((summary) => {
       const kept = this.#kept.get(summary.bead);

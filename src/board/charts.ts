@@ -1,5 +1,5 @@
 import { BeadClient } from '../client/beads.js';
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { beadsMatching, quoted } from '../client/list.js';
 import { workflowTypes } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
@@ -20,7 +20,7 @@ const hour = 3_600_000;
 export class Charts {
   readonly #ended = new Map<string, BeadView>();
 
-  async ask(town: Town, days: 1 | 7, deadline: number): Promise<ChartsAnswer> {
+  async ask(town: TownConnection, days: 1 | 7, deadline: number): Promise<ChartsAnswer> {
     const to = Date.now();
     const from = to - days * 24 * hour;
     const { beads } = await beadsMatching(

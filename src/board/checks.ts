@@ -1,6 +1,6 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { checkOutput } from '../client/check-log.js';
 import { ClientError, FleetNotFoundError, NoWorkerError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
@@ -34,7 +34,7 @@ export interface ChecksAnswer {
 }
 
 /** What the refinery did and does with a bead. */
-export async function checksOf(town: Town, view: BeadView, deadline: number): Promise<ChecksAnswer> {
+export async function checksOf(town: TownConnection, view: BeadView, deadline: number): Promise<ChecksAnswer> {
   const { rig, bead } = view;
   if (rig === undefined) return { checks: [], ended: [] };
   const fleet = new FleetClient(town, deadline);
@@ -72,14 +72,14 @@ function endedOf({ merged, notMerged }: RigView, bead: string): ChecksAnswer['en
 
 type Output = Pick<ChecksAnswer, 'output' | 'elsewhere'>;
 
-async function outputHere({ home }: Town, rig: string, bead: string): Promise<Output | undefined> {
+async function outputHere({ home }: TownConnection, rig: string, bead: string): Promise<Output | undefined> {
   const path = join(home, 'refinery', rig, `${bead}.log`);
   const lines = await tailOf(path);
   return lines && { output: { path, lines } };
 }
 
 /** It lies on the host that ran the checks: all that merge are asked. */
-async function outputElsewhere(town: Town, view: BeadView): Promise<Output> {
+async function outputElsewhere(town: TownConnection, view: BeadView): Promise<Output> {
   try {
     const { host, bytes, cut } = await checkOutput(town, view);
     const cutter = new LineCutter();

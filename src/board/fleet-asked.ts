@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { FleetClient } from '../client/fleet.js';
 import type { FleetItem } from '../client/fleet.js';
 import { hostIdOf } from '../client/home.js';
@@ -51,7 +51,7 @@ export class FleetAsked {
     this.#at = { hosts: -Infinity, fleet: -Infinity, list: -Infinity };
   }
 
-  async askHosts(town: Town, deadline: number, now: number, attempts: () => AttemptHosts): Promise<void> {
+  async askHosts(town: TownConnection, deadline: number, now: number, attempts: () => AttemptHosts): Promise<void> {
     if (now - this.#at.hosts < hostsEvery) return;
     this.#at.hosts = now;
     this.#hosts = { ...(await hostsOf(town, deadline)), silent: this.#hosts.silent };
@@ -59,7 +59,7 @@ export class FleetAsked {
   }
 
   /** A host that has an attempt, does not poll the town's queues, and not its own either. */
-  async askSilent(town: Town, deadline: number, attempts: AttemptHosts): Promise<void> {
+  async askSilent(town: TownConnection, deadline: number, attempts: AttemptHosts): Promise<void> {
     const busy = [...attempts.keys()].filter((host) => !this.#hosts.up.includes(host));
     const silent = await eachOf(busy, askedAtOnce, async (host) =>
       (await hostAnswers(town, host, deadline)) ? [] : [host],
@@ -67,7 +67,7 @@ export class FleetAsked {
     this.#hosts = { ...this.#hosts, silent: silent.flat() };
   }
 
-  async askFleet(town: Town, deadline: number, now: number): Promise<void> {
+  async askFleet(town: TownConnection, deadline: number, now: number): Promise<void> {
     if (now - this.#at.list >= fleetListEvery) {
       this.#at.list = now;
       await this.#list(new FleetClient(town, deadline), town.taskQueue);
@@ -96,7 +96,7 @@ export class FleetAsked {
   }
 
   /** @returns the hosts as the front shows them. */
-  async hostsPart({ home, taskQueue }: Town, attempts: AttemptHosts): Promise<HostsPart> {
+  async hostsPart({ home, taskQueue }: TownConnection, attempts: AttemptHosts): Promise<HostsPart> {
     const here = await hostIdOf(home);
     const places = await placesHere(home);
     const { up, free, silent, queued } = this.#hosts;

@@ -1,4 +1,4 @@
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { ClientError } from '../client/errors.js';
 import type { BeadSummary } from '../client/list.js';
 import { problemsOf } from '../domain/telling/problems.js';
@@ -144,7 +144,7 @@ export class FleetWatch {
     return asking;
   }
 
-  async #askViews(town: Town): Promise<void> {
+  async #askViews(town: TownConnection): Promise<void> {
     const wanted = this.#wanted();
     this.#views.keepOnly(new Set(wanted.map(({ bead }) => bead)));
     // Without a worker nobody can answer: it would only be waited for.
@@ -179,7 +179,7 @@ export class FleetWatch {
     return hosts;
   }
 
-  #problems({ taskQueue }: Town): ShownProblem[] {
+  #problems({ taskQueue }: TownConnection): ShownProblem[] {
     return shown(
       problemsOf({
         now: Date.now(),

@@ -1,6 +1,6 @@
 import { AttemptReader } from '../client/attempt-reader.js';
 import { BeadClient } from '../client/beads.js';
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { AttemptUnreadableError, ClientError, HostAwayError, NoWorkerError } from '../client/errors.js';
 import { asClientError } from '../client/as-client-error.js';
 import type { BeadView } from '../contract/index.js';
@@ -39,7 +39,7 @@ class RemoteTail implements Source {
   readonly #cutter = new LineCutter();
   #begun = false;
 
-  constructor(town: Town, { bead, attempt, host }: { bead: string; attempt: string; host: string }) {
+  constructor(town: TownConnection, { bead, attempt, host }: { bead: string; attempt: string; host: string }) {
     this.#reader = new AttemptReader(town, { bead, attempt, host, part: 'agent-log' }, true);
   }
 
@@ -59,7 +59,7 @@ class RemoteTail implements Source {
   }
 }
 
-const sourceOf = (town: Town, bead: string, { attempt, dir, remote }: AttemptPlace): Source | undefined =>
+const sourceOf = (town: TownConnection, bead: string, { attempt, dir, remote }: AttemptPlace): Source | undefined =>
   dir !== undefined
     ? new LogTail(dir.agentLog)
     : remote === undefined
@@ -85,7 +85,11 @@ function whyUnread(error: unknown): string {
 }
 
 /** What an attempt has written so far, for whoever asks once. @returns undefined when there is no such attempt. */
-export async function logOnce(town: Town, view: BeadView, wanted: string | undefined): Promise<LogLines | undefined> {
+export async function logOnce(
+  town: TownConnection,
+  view: BeadView,
+  wanted: string | undefined,
+): Promise<LogLines | undefined> {
   const place = await attemptPlace(town.home, view, wanted);
   if (place === undefined) return undefined;
   const answer = linesOf(place);
@@ -139,7 +143,7 @@ class FollowedLog {
   readonly #listeners: Listeners<LogLines>;
   #view: BeadView | undefined;
   #askAgainAt = 0;
-  #tail: { town: Town; key: string; source: Source | undefined } | undefined;
+  #tail: { town: TownConnection; key: string; source: Source | undefined } | undefined;
   /** What whoever comes later is told first. */
   #shown: LogLines | undefined;
 
@@ -164,7 +168,7 @@ class FollowedLog {
     }
   }
 
-  async #asked(town: Town): Promise<BeadView> {
+  async #asked(town: TownConnection): Promise<BeadView> {
     if (this.#view === undefined || Date.now() > this.#askAgainAt) {
       this.#view = await askedOr(this.#view, () => new BeadClient(town, { deadline }).view(this.#bead, answerWithin));
       this.#askAgainAt = Date.now() + askEvery;
@@ -172,7 +176,7 @@ class FollowedLog {
     return this.#view;
   }
 
-  async #read(town: Town, place: AttemptPlace): Promise<number> {
+  async #read(town: TownConnection, place: AttemptPlace): Promise<number> {
     const key = `${place.attempt} ${place.dir === undefined ? (place.remote ?? '') : 'here'}`;
     const reset = this.#tail?.key !== key;
     if (reset || this.#tail?.town !== town) this.#tail = { town, key, source: sourceOf(town, this.#bead, place) };

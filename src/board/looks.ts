@@ -1,4 +1,4 @@
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { Listened, restOf } from './listened.js';
 import type { Listeners, Round } from './listened.js';
 import { troubleOf } from './town-link.js';
@@ -13,7 +13,7 @@ export interface LookedAt<T> {
   /** So often. */
   every: number;
   /** @returns how one of them is looked at, for as long as it is. */
-  looker: (id: string) => (town: Town) => Promise<T>;
+  looker: (id: string) => (town: TownConnection) => Promise<T>;
   /** @returns it without what changes with every look and is no news by itself. */
   stable: (data: T) => unknown;
 }
@@ -28,7 +28,7 @@ export class Looks<T> extends Listened<LookNews<T>> {
 function rounds<T>(
   link: TownLink,
   { every, stable }: LookedAt<T>,
-  look: (town: Town) => Promise<T>,
+  look: (town: TownConnection) => Promise<T>,
   listeners: Listeners<LookNews<T>>,
   log: (line: string) => void,
 ): Round {

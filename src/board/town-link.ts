@@ -1,12 +1,12 @@
 import { ClientError, NoServerError } from '../client/errors.js';
 import { connect, connectionSettings } from '../client/connect.js';
-import type { ConnectOptions, Town } from '../client/connect.js';
+import type { ConnectOptions, TownConnection } from '../client/connect.js';
 import { asClientError } from '../client/as-client-error.js';
 
 /** The board's one connection: made when somebody looks, and made anew when the server has moved. */
 export class TownLink {
   readonly #options: ConnectOptions;
-  #opening: Promise<Town> | undefined;
+  #opening: Promise<TownConnection> | undefined;
   /** Requests to Temporal so far. */
   requests = 0;
 
@@ -15,7 +15,7 @@ export class TownLink {
   }
 
   /** @throws ClientError when there is no server, or it does not answer. */
-  town(): Promise<Town> {
+  town(): Promise<TownConnection> {
     this.#opening ??= connect({
       connectTimeout: 5_000,
       ...this.#options,

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { BeadClient, FleetClient, Town } from '../client/index.js';
+import type { BeadClient, FleetClient, TownConnection } from '../client/index.js';
 import { escapedJson } from '../contract/index.js';
 import { defaultDeadline } from '../client/deadline.js';
 import { durationOf, durationProblem } from './duration.js';
@@ -15,7 +15,7 @@ export class Context {
   readonly json: boolean;
   /** Deadline of each request to the server, in milliseconds. */
   readonly deadline: number;
-  #opened: Town | undefined;
+  #opened: TownConnection | undefined;
 
   constructor(command: Command, io: Io = processIo()) {
     const given = command.optsWithGlobals<{ json?: boolean; timeout?: string }>();
@@ -28,7 +28,7 @@ export class Context {
   }
 
   /** Connects on first use: a command whose arguments are wrong never asks the server anything. */
-  async town(): Promise<Town> {
+  async town(): Promise<TownConnection> {
     if (this.#opened !== undefined) return this.#opened;
     const { connect } = await import('../client/connect.js');
     this.#opened = await connect({ env: this.io.env, connectTimeout: this.deadline });

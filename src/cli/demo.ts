@@ -31,9 +31,9 @@ import type { ExitCode } from './exit.js';
 import { untilInterrupted } from '../operator/interrupt.js';
 import { processIo } from './io.js';
 import type { Io } from './io.js';
-import { bringDown } from './town/down.js';
-import { bringUp } from './town/up.js';
-import type { TownUp } from './town/up.js';
+import { bringDown } from './local/down.js';
+import { bringUp } from './local/up.js';
+import type { TownUp } from './local/up.js';
 
 /** It takes less than a minute; a machine that is five times slower is still no failure. */
 const playWithin = 150_000;

@@ -3,7 +3,7 @@ import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio
 import { randomUUID } from 'node:crypto';
 import { hostQuestionId, hostQuestionType } from '../contract/index.js';
 import type { AttemptPart, AttemptPiece, HostQuestion } from '../contract/index.js';
-import type { Town } from './connect.js';
+import type { TownConnection } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
 import { AttemptUnreadableError, HostAwayError, NoWorkerError } from './errors.js';
 import { noWorkerAnswered, asClientError } from './as-client-error.js';
@@ -31,7 +31,7 @@ export class AttemptReader {
   #after: string | undefined;
 
   constructor(
-    private readonly town: Pick<Town, 'client' | 'taskQueue'>,
+    private readonly town: Pick<TownConnection, 'client' | 'taskQueue'>,
     readonly source: AttemptSource,
     /** Of a log only the end, and what is added to it. */
     private readonly fromEnd = false,

@@ -11,7 +11,7 @@ import { createHash } from 'node:crypto';
 import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
 import { beadWorkflowId, messages, readClocks, searchAttributes, workflowTypes } from '../contract/index.js';
 import type { BeadInput, BeadStatus, BeadView } from '../contract/index.js';
-import type { Town } from './connect.js';
+import type { TownConnection } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
 import { describeBead } from './describe.js';
 import type { BeadDescription } from './describe.js';
@@ -42,7 +42,7 @@ export class BeadClient {
   readonly #deadline: number;
 
   constructor(
-    private readonly town: Pick<Town, 'client'> & Partial<Pick<Town, 'privateNames'>>,
+    private readonly town: Pick<TownConnection, 'client'> & Partial<Pick<TownConnection, 'privateNames'>>,
     options: BeadClientOptions = {},
   ) {
     this.#deadline = options.deadline ?? defaultDeadline;

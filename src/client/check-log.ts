@@ -2,7 +2,7 @@ import type { AttemptSource } from './attempt-reader.js';
 import { AttemptReader } from './attempt-reader.js';
 import { taskQueues } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
-import type { Town } from './connect.js';
+import type { TownConnection } from './connect.js';
 import { AttemptUnreadableError, ClientError, HostAwayError, NoWorkerError } from './errors.js';
 import { pollersOf } from './pollers.js';
 
@@ -32,7 +32,7 @@ const mostHosts = 64;
  * @throws NoCheckOutputError when the bead has no rig or attempt, or none of the hosts has any.
  */
 export async function checkOutput(
-  town: Pick<Town, 'client' | 'connection' | 'namespace' | 'taskQueue'>,
+  town: Pick<TownConnection, 'client' | 'connection' | 'namespace' | 'taskQueue'>,
   { bead, rig, attempts, current }: Pick<BeadView, 'bead' | 'rig' | 'attempts' | 'current'>,
 ): Promise<CheckOutput> {
   const attempt = attempts.at(-1)?.id ?? current?.id;
@@ -74,7 +74,7 @@ export async function checkOutput(
   );
 }
 
-async function mergingHosts(town: Pick<Town, 'connection' | 'namespace' | 'taskQueue'>): Promise<string[]> {
+async function mergingHosts(town: Pick<TownConnection, 'connection' | 'namespace' | 'taskQueue'>): Promise<string[]> {
   const pollers = await pollersOf(town, taskQueues.merge(town.taskQueue), 'activity');
   return [...new Set(pollers.flatMap(({ identity }) => /^heartbead@(\S+) \d+$/.exec(identity)?.[1] ?? []))].sort();
 }

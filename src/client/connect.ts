@@ -100,7 +100,7 @@ export async function connectionSettings(options: ConnectOptions = {}): Promise<
 }
 
 /** A connection with what belongs to it. Close it: an open one keeps the process alive. */
-export interface Town extends ConnectionSettings {
+export interface TownConnection extends ConnectionSettings {
   client: Client;
   connection: Connection;
   /** Undefined where its payloads are not encrypted. */
@@ -113,7 +113,7 @@ export interface Town extends ConnectionSettings {
  * started.
  * @throws NoServerError when there is none, or it does not answer within `connectTimeout`.
  */
-export async function connect(options: ConnectOptions = {}): Promise<Town> {
+export async function connect(options: ConnectOptions = {}): Promise<TownConnection> {
   const settings = await connectionSettings(options);
   const connection = await open(settings, options.connectTimeout ?? defaultDeadline, options.onRequest);
   const keys = settings.keySource === undefined ? undefined : new Keys(settings.keySource);

@@ -4,7 +4,7 @@
  * @module
  */
 import { deploymentOf } from '../contract/index.js';
-import type { Town } from './connect.js';
+import type { TownConnection } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
 import { ServerRefusedError } from './errors.js';
 import { quoted } from './list.js';
@@ -47,7 +47,7 @@ const instant = (time: Timestamp | null | undefined): number | undefined =>
 const oldest = [1, 32] as const;
 
 /** @returns why the server cannot do what versions need, or undefined when it can. */
-export async function versionsSupported(connection: Town['connection']): Promise<string | undefined> {
+export async function versionsSupported(connection: TownConnection['connection']): Promise<string | undefined> {
   const { serverVersion } = await within(connection, defaultDeadline, () =>
     connection.workflowService.getSystemInfo({}),
   );
@@ -62,7 +62,7 @@ export class TownDeployment {
   readonly name: string;
 
   constructor(
-    private readonly town: Pick<Town, 'connection' | 'client' | 'namespace' | 'taskQueue'>,
+    private readonly town: Pick<TownConnection, 'connection' | 'client' | 'namespace' | 'taskQueue'>,
     private readonly deadline = defaultDeadline,
   ) {
     this.name = deploymentOf(town.taskQueue);
@@ -164,13 +164,13 @@ export class TownDeployment {
     return `TemporalWorkerDeploymentVersion = ${quoted(`${this.name}:${build}`)} AND ExecutionStatus = 'Running'`;
   }
 
-  #ask<R>(request: (service: Town['connection']['workflowService']) => Promise<R>): Promise<R> {
+  #ask<R>(request: (service: TownConnection['connection']['workflowService']) => Promise<R>): Promise<R> {
     return within(this.town.connection, this.deadline, () => request(this.town.connection.workflowService));
   }
 
   async #change(
     build: string | undefined,
-    request: (service: Town['connection']['workflowService']) => Promise<unknown>,
+    request: (service: TownConnection['connection']['workflowService']) => Promise<unknown>,
   ): Promise<void> {
     try {
       await this.#ask(request);

@@ -21,7 +21,7 @@ import type {
 } from '../contract/index.js';
 import { convoyIdProblem } from '../domain/convoy/graph.js';
 import { rigNameProblem } from '../domain/rig/settings.js';
-import type { Town } from './connect.js';
+import type { TownConnection } from './connect.js';
 import { pendingActivities } from './describe.js';
 import { defaultDeadline, within } from './deadline.js';
 import { FleetEndedError, FleetExistsError, FleetNotFoundError, FleetRefusedError, NoWorkerError } from './errors.js';
@@ -68,7 +68,7 @@ export interface MergeAtWork {
  */
 export class FleetClient {
   constructor(
-    private readonly town: Pick<Town, 'client'> & Partial<Pick<Town, 'privateNames'>>,
+    private readonly town: Pick<TownConnection, 'client'> & Partial<Pick<TownConnection, 'privateNames'>>,
     private readonly deadline = defaultDeadline,
   ) {}
 

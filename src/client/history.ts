@@ -4,7 +4,7 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import { opened } from '../codec/index.js';
 import { beadWorkflowId, searchAttributes } from '../contract/index.js';
 import type { StoryEvent } from '../domain/telling/story.js';
-import type { Town } from './connect.js';
+import type { TownConnection } from './connect.js';
 import { within } from './deadline.js';
 import { BeadNotFoundError } from './errors.js';
 import { isNotFound, asClientError } from './as-client-error.js';
@@ -24,7 +24,7 @@ const runsRead = 50;
  * @throws BeadNotFoundError
  */
 export async function readHistory(
-  town: Pick<Town, 'client'>,
+  town: Pick<TownConnection, 'client'>,
   bead: string,
   deadline: number,
 ): Promise<{ events: StoryEvent[]; runs: number; cut: boolean }> {

@@ -1,6 +1,6 @@
 import { beadIdProblem, beadOfWorkflowId, beadStatuses, searchAttributes, workflowTypes } from '../contract/index.js';
 import type { AgentStatus, BeadStatus } from '../contract/index.js';
-import type { Town } from './connect.js';
+import type { TownConnection } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
 import { asClientError } from './as-client-error.js';
 
@@ -41,7 +41,7 @@ export interface ListOptions {
  * decide by it.
  */
 export function listBeads(
-  town: Pick<Town, 'client'>,
+  town: Pick<TownConnection, 'client'>,
   options: ListOptions,
 ): Promise<{ beads: BeadSummary[]; more: boolean }> {
   return beadsMatching(town, visibilityQuery(options), options);
@@ -59,7 +59,7 @@ export interface ReadOptions extends Pick<ListOptions, 'limit' | 'deadline'> {
 
 /** @returns the beads that a visibility query finds, newest first, and whether there are more than the limit. */
 export async function beadsMatching(
-  town: Pick<Town, 'client'>,
+  town: Pick<TownConnection, 'client'>,
   query: string,
   { limit, deadline = defaultDeadline, pageSize = 1_000, onBead, betweenPages }: ReadOptions,
 ): Promise<{ beads: BeadSummary[]; more: boolean }> {
@@ -110,7 +110,7 @@ export function visibilityQuery({
   return parts.join(' AND ');
 }
 
-type Found = ReturnType<Town['client']['workflow']['list']> extends AsyncIterable<infer T> ? T : never;
+type Found = ReturnType<TownConnection['client']['workflow']['list']> extends AsyncIterable<infer T> ? T : never;
 
 function summaryOf(bead: string, found: Found): BeadSummary {
   const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);

@@ -1,4 +1,4 @@
-import type { Town } from './connect.js';
+import type { TownConnection } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
 
 /** A worker as the server sees it. */
@@ -20,7 +20,7 @@ const freshFor = 75_000;
  * @returns the workers that poll a task queue now. One that was killed within the last minute may still be among them.
  */
 export async function pollersOf(
-  town: Pick<Town, 'connection' | 'namespace'>,
+  town: Pick<TownConnection, 'connection' | 'namespace'>,
   queue: string,
   kind: keyof typeof queueTypes,
   deadline = defaultDeadline,

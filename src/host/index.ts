@@ -5,7 +5,7 @@
 export { openStateDirectory } from './state-directory.js';
 export type { StateDirectory } from './state-directory.js';
 export { acquireWorkerLock, WorkerLockHeldError } from './worker-lock.js';
-export type { LockHolder, WorkerLock, WorkerLockOptions } from './worker-lock.js';
+export type { WorkerLockHolder, WorkerLock, WorkerLockOptions } from './worker-lock.js';
 export { defaultDiskFloor, diskProblem } from './disk-space.js';
 export { AgentPlaces } from './agent-places.js';
 export type { AgentPlace, AgentPlacesOptions, PollPermit } from './agent-places.js';

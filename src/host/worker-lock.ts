@@ -6,7 +6,7 @@ import type { PlacedProcess } from '../runner/processes/process-place.js';
 import { createDurably } from './durable-file.js';
 
 /** Who holds a state directory. */
-export interface LockHolder extends Omit<PlacedProcess, 'startTime'> {
+export interface WorkerLockHolder extends Omit<PlacedProcess, 'startTime'> {
   startTime?: string;
   since: number;
   /** Given back; the file stays so that its number is never used again. */
@@ -19,7 +19,7 @@ export class WorkerLockHeldError extends Error {
   constructor(
     readonly home: string,
     /** Undefined when its file cannot be read. */
-    readonly holder: LockHolder | undefined,
+    readonly holder: WorkerLockHolder | undefined,
     file: string,
   ) {
     super(
@@ -34,7 +34,8 @@ export class WorkerLockHeldError extends Error {
 }
 
 /** @returns who holds a state directory, for people. */
-export const holderText = ({ pid, machine }: LockHolder): string => `pid ${pid} on ${machine ?? 'an unnamed machine'}`;
+export const holderText = ({ pid, machine }: WorkerLockHolder): string =>
+  `pid ${pid} on ${machine ?? 'an unnamed machine'}`;
 
 export interface WorkerLock {
   /** Gives the state directory back. Idempotent. */
@@ -66,7 +67,7 @@ const silentFor = 30_000;
 export async function acquireWorkerLock(home: string, options: WorkerLockOptions = {}): Promise<WorkerLock> {
   const folder = join(home, 'worker.lock');
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const own: LockHolder = { ...ownProcess(), since: Date.now() };
+  const own: WorkerLockHolder = { ...ownProcess(), since: Date.now() };
   for (;;) {
     const highest = await highestNumber(folder);
     const file = join(folder, String(highest));
@@ -87,7 +88,7 @@ export async function acquireWorkerLock(home: string, options: WorkerLockOptions
   }
 }
 
-function hold(folder: string, number: number, own: LockHolder, { onLost }: WorkerLockOptions): WorkerLock {
+function hold(folder: string, number: number, own: WorkerLockHolder, { onLost }: WorkerLockOptions): WorkerLock {
   const file = join(folder, String(number));
   let renewing = Promise.resolve();
   let done = false;
@@ -114,7 +115,9 @@ function hold(folder: string, number: number, own: LockHolder, { onLost }: Worke
       await renewing;
       if (done) return;
       done = true;
-      await writeFileAtomic(file, JSON.stringify({ ...own, released: true } satisfies LockHolder), { mode: 0o600 });
+      await writeFileAtomic(file, JSON.stringify({ ...own, released: true } satisfies WorkerLockHolder), {
+        mode: 0o600,
+      });
     },
   };
 }
@@ -140,7 +143,7 @@ async function lossOf(folder: string, number: number): Promise<string | undefine
 }
 
 /** @param holder undefined when the file cannot be read: then its age alone tells. */
-async function isAlive(holder: LockHolder | undefined, file: string): Promise<boolean> {
+async function isAlive(holder: WorkerLockHolder | undefined, file: string): Promise<boolean> {
   if (holder?.released === true) return false;
   if (holder !== undefined) return (await holderState(file, holder, silentFor)) !== 'dead';
   const touched = await touchedAt(file);
@@ -157,10 +160,12 @@ async function highestNumber(folder: string): Promise<number> {
  * @returns `gone` when a newer holder has removed the file meanwhile; undefined when nobody can be made out in it, as
  * after a power cut.
  */
-async function readHolder(file: string): Promise<LockHolder | undefined | 'gone'> {
+async function readHolder(file: string): Promise<WorkerLockHolder | undefined | 'gone'> {
   try {
-    const holder = JSON.parse(await readFile(file, 'utf8')) as Partial<LockHolder> | null;
-    return Number.isInteger(holder?.pid) && typeof holder?.since === 'number' ? (holder as LockHolder) : undefined;
+    const holder = JSON.parse(await readFile(file, 'utf8')) as Partial<WorkerLockHolder> | null;
+    return Number.isInteger(holder?.pid) && typeof holder?.since === 'number'
+      ? (holder as WorkerLockHolder)
+      : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'gone';

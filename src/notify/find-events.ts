@@ -1,5 +1,5 @@
 import { BeadClient } from '../client/beads.js';
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { within } from '../client/deadline.js';
 import { BeadNotFoundError, NoWorkerError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
@@ -12,12 +12,12 @@ import { notificationOf } from './event.js';
 import type { Notification } from './event.js';
 import type { EventName } from './settings.js';
 
-export type NotifyTown = Pick<Town, 'client' | 'namespace' | 'taskQueue'>;
+export type NotifyTown = Pick<TownConnection, 'client' | 'namespace' | 'taskQueue'>;
 
 const deadline = 10_000;
 /** One pass looks at so many at most; the rest comes with the next one. */
 const perPass = 200;
-type Found = ReturnType<Town['client']['workflow']['list']> extends AsyncIterable<infer T> ? T : never;
+type Found = ReturnType<TownConnection['client']['workflow']['list']> extends AsyncIterable<infer T> ? T : never;
 
 /**
  * Looks for what is to be told: what asks for attention now, and what has ended since.

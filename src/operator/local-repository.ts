@@ -30,7 +30,7 @@ export interface LocalRepository {
  * Looks at a repository on this machine. Costs a few git processes, and no network.
  * @throws GitError where git cannot read it.
  */
-export async function surveyRepository(path: string): Promise<LocalRepository> {
+export async function readLocalRepository(path: string): Promise<LocalRepository> {
   const git = async (args: string[]): Promise<string> => {
     const { stdout } = await runGit('nowhere', ['-C', path, ...args], {
       doing: `looking at the repository ${path}`,

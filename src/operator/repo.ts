@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { repoProblem, repoTokenProblem } from '../contract/index.js';
 import { usageError } from './cli-error.js';
-import { requireWhole, surveyRepository } from './local-repository.js';
+import { requireWhole, readLocalRepository } from './local-repository.js';
 import type { LocalRepository } from './local-repository.js';
 
 /** A repository as a person named it. */
@@ -21,7 +21,7 @@ export interface NamedRepository {
 export async function namedRepository(given: string, cwd: string): Promise<NamedRepository> {
   const repo = repoOf(given, cwd);
   if (!isAbsolute(repo)) return { repo };
-  const local = await surveyRepository(repo);
+  const local = await readLocalRepository(repo);
   requireWhole(local);
   return { repo, local };
 }

@@ -1,4 +1,4 @@
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { BeadNotFoundError, FleetNotFoundError, NoWorkerError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
 import type { BeadView, RigView } from '../contract/index.js';
@@ -7,7 +7,11 @@ import type { Surroundings } from '../domain/telling/why-not.js';
 import { hostAnswers, hostsOf } from './town-facts.js';
 
 /** Asks who works for the town, whether the host of the bead's attempt is there, and the bead's rig for its queues. */
-export async function surroundingsOf(town: Town, view: BeadView | undefined, deadline: number): Promise<Surroundings> {
+export async function surroundingsOf(
+  town: TownConnection,
+  view: BeadView | undefined,
+  deadline: number,
+): Promise<Surroundings> {
   const host = view?.current?.host;
   const [polled, silent, rig] = await Promise.all([
     hostsOf(town, deadline),
@@ -22,7 +26,7 @@ export async function surroundingsOf(town: Town, view: BeadView | undefined, dea
   };
 }
 
-async function rigOf(town: Town, rig: string, deadline: number): Promise<RigView | 'silent'> {
+async function rigOf(town: TownConnection, rig: string, deadline: number): Promise<RigView | 'silent'> {
   try {
     return await new FleetClient(town, deadline).rig(rig);
   } catch (error) {
@@ -38,7 +42,7 @@ async function rigOf(town: Town, rig: string, deadline: number): Promise<RigView
  */
 export async function orPending<T>(
   asked: Promise<T>,
-  town: Town,
+  town: TownConnection,
   bead: string,
   deadline: number,
 ): Promise<T | string[]> {
@@ -55,7 +59,11 @@ export async function orPending<T>(
  * A bead that its convoy has not started yet. @returns lines for a terminal; undefined when no open convoy has such a
  * bead.
  */
-export async function pendingInConvoy(town: Town, bead: string, deadline: number): Promise<string[] | undefined> {
+export async function pendingInConvoy(
+  town: TownConnection,
+  bead: string,
+  deadline: number,
+): Promise<string[] | undefined> {
   const fleet = new FleetClient(town, deadline);
   const convoys = (await fleet.list('convoy', { all: false, limit: 500, taskQueue: town.taskQueue })).filter(({ id }) =>
     bead.startsWith(`${id}-`),

@@ -1,5 +1,5 @@
 import { BeadClient } from '../client/beads.js';
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { within } from '../client/deadline.js';
 import { FleetClient } from '../client/fleet.js';
 import { listBeads } from '../client/list.js';
@@ -29,7 +29,7 @@ export interface TownLook {
  * @param attentive so many are looked at besides, however old, of those that ask for a person.
  */
 export async function lookAtTown(
-  town: Town,
+  town: TownConnection,
   { deadline, limit = 500, attentive = 0 }: { deadline: number; limit?: number; attentive?: number },
 ): Promise<TownLook> {
   const beads = new BeadClient(town, { deadline });
@@ -96,7 +96,7 @@ export async function lookAtTown(
  * @returns what each bead says of itself, in the same order; undefined for one that does not answer.
  */
 export function viewsOf(
-  town: Town,
+  town: TownConnection,
   beads: readonly { bead: string }[],
   deadline: number,
 ): Promise<(BeadView | undefined)[]> {
@@ -105,11 +105,11 @@ export function viewsOf(
 }
 
 /** @returns whether the worker of a host polls the queue that is its own. */
-export const hostAnswers = async (town: Town, host: string, deadline: number): Promise<boolean> =>
+export const hostAnswers = async (town: TownConnection, host: string, deadline: number): Promise<boolean> =>
   (await pollersAt(town, taskQueues.host(host, town.taskQueue), 'activity', deadline)).length > 0;
 
 /** @returns who polls the queues of the town now. */
-export async function hostsOf(town: Town, deadline: number): Promise<Omit<TownHosts, 'silent'>> {
+export async function hostsOf(town: TownConnection, deadline: number): Promise<Omit<TownHosts, 'silent'>> {
   const { taskQueue } = town;
   const [up, free, merging, queued] = await Promise.all([
     pollersAt(town, taskQueues.main(taskQueue), 'workflow', deadline),
@@ -121,7 +121,7 @@ export async function hostsOf(town: Town, deadline: number): Promise<Omit<TownHo
 }
 
 async function pollersAt(
-  town: Town,
+  town: TownConnection,
   queue: string,
   kind: 'workflow' | 'activity',
   deadline: number,
@@ -132,7 +132,7 @@ async function pollersAt(
 }
 
 /** Servers before 1.25 count nothing. */
-async function queuedIn(town: Town, queue: string, deadline: number): Promise<number | undefined> {
+async function queuedIn(town: TownConnection, queue: string, deadline: number): Promise<number | undefined> {
   const { stats } = await within(town.connection, deadline, () =>
     town.connection.workflowService.describeTaskQueue({
       namespace: town.namespace,

@@ -13,7 +13,7 @@ import { ClientError, NoServerError } from '../client/errors.js';
 import { defaultRetentionDays, retentionSeconds } from './retention.js';
 import { registerSearchAttributes } from './search-attributes.js';
 import type { Connection } from '@temporalio/client';
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 
 const code = { notFound: 5, alreadyExists: 6, unavailable: 14 } as const;
 /**
@@ -97,7 +97,7 @@ async function main(): Promise<void> {
       'HEARTBEAD_RETENTION_DAYS is a whole number of days, at least 1, not ' +
         JSON.stringify(process.env['HEARTBEAD_RETENTION_DAYS']),
     );
-  const town: Town = await patiently(() => connect());
+  const town: TownConnection = await patiently(() => connect());
   try {
     await prepareNamespace(town.connection, town.namespace, { retentionDays: days, log });
   } finally {

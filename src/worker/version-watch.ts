@@ -1,7 +1,7 @@
 import type { Worker } from '@temporalio/worker';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Town } from '../client/connect.js';
+import type { TownConnection } from '../client/connect.js';
 import { TownDeployment } from '../client/deployment.js';
 import type { TownVersions } from '../client/deployment.js';
 import { ClientError } from '../client/errors.js';
@@ -22,7 +22,7 @@ const emptyFor = 60_000;
 const pinnedAtOnce = 500;
 
 export interface VersionWatchOptions {
-  town: Pick<Town, 'connection' | 'client' | 'namespace' | 'taskQueue'>;
+  town: Pick<TownConnection, 'connection' | 'client' | 'namespace' | 'taskQueue'>;
   home: string;
   own: Build;
   versioning: Versioning;

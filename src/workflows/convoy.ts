@@ -66,7 +66,7 @@ import {
   startConvoyUpdate,
 } from './convoy-messages.js';
 import { EffectRunner } from './effect-runner.js';
-import { lookAt } from './fleet-activities.js';
+import { describeWorkflows } from './fleet-activities.js';
 import { Listener } from './listen.js';
 import { mergeEndedSignal } from './messages.js';
 import type { UpdateAnswer } from './messages.js';
@@ -174,7 +174,7 @@ class Convoy {
     const workflowIds = [...running.map(({ id }) => beadWorkflowId(convoyBeadId(state.convoy, id))), ...rig];
     if (workflowIds.length === 0) return;
     const askedAt = Date.now();
-    const looks = await lookAt(workflowIds, true);
+    const looks = await describeWorkflows(workflowIds, true);
     const ended = looks.filter((look) => !look.running);
     const gone = ended.flatMap(({ workflowId, status, report }) => {
       const bead = beadOfWorkflowId(workflowId);

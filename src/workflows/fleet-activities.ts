@@ -30,7 +30,7 @@ const { lookAtWorkflows, readRig } = proxyActivities<FleetActivities>({
 export { readRig };
 
 /** @returns how these workflows stand, or nothing when the question itself was refused: then nobody is judged by it. */
-export async function lookAt(workflowIds: string[], reports = false): Promise<WorkflowLook[]> {
+export async function describeWorkflows(workflowIds: string[], reports = false): Promise<WorkflowLook[]> {
   try {
     return await lookAtWorkflows.executeWithOptions(
       { summary: `look at ${workflowIds.length} workflow${workflowIds.length === 1 ? '' : 's'}` },

@@ -62,7 +62,7 @@ import {
 } from '../domain/index.js';
 import type { MergeUnderWay, RigEffect, RigEvent, RigRun, RunLength } from '../domain/index.js';
 import { EffectRunner } from './effect-runner.js';
-import { lookAt, mergeOptions } from './fleet-activities.js';
+import { describeWorkflows, mergeOptions } from './fleet-activities.js';
 import { Listener } from './listen.js';
 import { measure } from './measure.js';
 import { Publisher } from './publish.js';
@@ -255,7 +255,7 @@ class Rig {
       const workflowIds = rigHolders(this.state);
       if (workflowIds.length === 0 || this.#length() !== 'fine') continue;
       const askedAt = Date.now();
-      const gone = (await lookAt(workflowIds)).filter(({ running }) => !running);
+      const gone = (await describeWorkflows(workflowIds)).filter(({ running }) => !running);
       if (gone.length > 0) this.apply({ type: 'looked', askedAt, gone });
     }
   }

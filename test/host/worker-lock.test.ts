@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { acquireWorkerLock, WorkerLockHeldError } from '../../src/host/index.js';
-import type { LockHolder, WorkerLock } from '../../src/host/index.js';
+import type { WorkerLockHolder, WorkerLock } from '../../src/host/index.js';
 import { ownPlace } from '../../src/runner/index.js';
 
 const compiled = new URL('../../dist/host/worker-lock.js', import.meta.url).href;
@@ -163,12 +163,12 @@ describe('the lock on a state directory', () => {
   });
 });
 
-async function writeHolder(number: number, holder: LockHolder): Promise<void> {
+async function writeHolder(number: number, holder: WorkerLockHolder): Promise<void> {
   await mkdir(join(home, 'worker.lock'), { recursive: true });
   await writeFile(join(home, 'worker.lock', String(number)), JSON.stringify(holder));
 }
 
-async function namespace(): Promise<Pick<LockHolder, 'pidNamespace'>> {
+async function namespace(): Promise<Pick<WorkerLockHolder, 'pidNamespace'>> {
   const pidNamespace = await readlink('/proc/self/ns/pid').catch(() => undefined);
   return pidNamespace === undefined ? {} : { pidNamespace };
 }

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, inject, it, onTestFinished } from 'vitest';
-import type { TownBuilds } from '../../src/cli/town/builds.js';
+import type { TownBuilds } from '../../src/cli/local/builds.js';
 import { TownDeployment } from '../../src/client/index.js';
 import { beadWorkflowId, convoyWorkflowId, rigWorkflowId } from '../../src/contract/index.js';
 import { anotherBuild } from '../../scripts/another-build.mjs';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { processAlive, processStartTime } from '../../runner/processes/process.js';
 import { CliError, exitCodes } from '../exit.js';
-import { bringDown } from '../town/down.js';
+import { bringDown } from '../local/down.js';
 import { endAttempts } from './kill.js';
 
 const file = 'demo.json';

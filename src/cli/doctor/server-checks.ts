@@ -1,5 +1,5 @@
 import { KeysError, howToGiveKeys, missingKey } from '../../codec/index.js';
-import type { Town } from '../../client/connect.js';
+import type { TownConnection } from '../../client/connect.js';
 import { sealsSeen } from '../../client/seal-guard.js';
 import { within } from '../../client/deadline.js';
 import { hostIdOf } from '../../client/home.js';
@@ -12,13 +12,13 @@ import { isDeadHere } from '../../operator/town-facts.js';
 import { listeningPorts, portsOpenToWebPages, usualHttpApiPort } from '../../server/http-api.js';
 import { retentionDays } from '../../server/retention.js';
 import { counted } from '../../domain/words.js';
-import { buildsOf } from '../town/builds.js';
+import { buildsOf } from '../local/builds.js';
 import { fail, ok, warn } from './check.js';
 import type { Check } from './check.js';
 
-type Connected = Pick<Town, 'connection' | 'namespace' | 'address' | 'source' | 'taskQueue' | 'home'>;
+type Connected = Pick<TownConnection, 'connection' | 'namespace' | 'address' | 'source' | 'taskQueue' | 'home'>;
 
-const sourceText: Record<Town['source'], string> = {
+const sourceText: Record<TownConnection['source'], string> = {
   configured: 'configured by TEMPORAL_…',
   embedded: 'started by `heartbead up`',
   demo: 'of the running demo',
@@ -146,7 +146,10 @@ export async function checkWorkers(town: Connected, deadline: number): Promise<{
 }
 
 /** Whether workflows are where somebody runs them, and which builds nobody needs any more. */
-export async function checkVersions(town: Connected & Pick<Town, 'client'>, deadline: number): Promise<Check> {
+export async function checkVersions(
+  town: Connected & Pick<TownConnection, 'client'>,
+  deadline: number,
+): Promise<Check> {
   const name = 'versions';
   const { versioned, current, builds, unversioned } = await buildsOf(town, deadline);
   if (!versioned) return ok(name, 'the workflows have none: a change of their code has to suit those that run');
@@ -177,7 +180,10 @@ export async function checkVersions(town: Connected & Pick<Town, 'client'>, dead
 }
 
 /** Whether payloads are encrypted, and whether the keys of this host open what is there. */
-export async function checkEncryption(town: Connected & Pick<Town, 'keys'>, deadline: number): Promise<Check> {
+export async function checkEncryption(
+  town: Connected & Pick<TownConnection, 'keys'>,
+  deadline: number,
+): Promise<Check> {
   const name = 'encryption';
   const { connection, keys } = town;
   const seen = await within(connection, deadline, () => sealsSeen(town, workflowsLookedAt));

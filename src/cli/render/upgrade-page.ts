@@ -1,5 +1,5 @@
 import { counted } from '../../domain/words.js';
-import type { TownBuild, TownBuilds } from '../town/builds.js';
+import type { TownBuild, TownBuilds } from '../local/builds.js';
 import type { Colors } from 'picocolors/types.js';
 
 /** @returns what `heartbead upgrade status` prints. */

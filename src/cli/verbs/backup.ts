@@ -23,7 +23,7 @@ export const backup = verb({
     const { readRecord } = await import('../../client/records.js');
     const { backUp, BackupProblem } = await import('../../server/backup.js');
     const { packageVersion } = await import('../../version.js');
-    const { isAlive } = await import('../town/processes.js');
+    const { isAlive } = await import('../local/processes.js');
     const home = stateDirectory(context.io.env);
     const target = resolve(given);
     if (await there(target)) throw usageError(`${target} exists already`, 'name another file');
@@ -65,7 +65,7 @@ export const restore = verb({
     const { readRecord, writeRecord } = await import('../../client/records.js');
     const { BackupProblem, restoreInto } = await import('../../server/backup.js');
     const { openStateDirectory } = await import('../../host/index.js');
-    const { isAlive } = await import('../town/processes.js');
+    const { isAlive } = await import('../local/processes.js');
     const { withFileLock } = await import('../../server/file-lock.mjs');
     const source = resolve(given);
     const { home } = await openStateDirectory(stateDirectory(context.io.env));

@@ -32,7 +32,7 @@ export const board = verb({
   },
   run: async (context, _, { port, host, open, readOnly, trustProxy, codecPort }) => {
     const home = stateDirectory(context.io.env);
-    const { isAlive } = await import('../town/processes.js');
+    const { isAlive } = await import('../local/processes.js');
     const { addressWithToken } = await import('../../board/serve.js');
     const before = await readRecord(home, 'board');
     if (before !== undefined && isAlive(before)) {

@@ -9,7 +9,7 @@ export const down = verb({
     'the next `up`',
   run: async (context) => {
     const home = stateDirectory(context.io.env);
-    const { bringDown } = await import('../town/down.js');
+    const { bringDown } = await import('../local/down.js');
     const done = await bringDown(home, {}, ({ pid }) =>
       context.note(`waiting for \`heartbead up\` or a backup (pid ${pid})`),
     );

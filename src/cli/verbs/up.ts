@@ -7,7 +7,7 @@ import { wholeNumber } from '../args.js';
 import type { Context } from '../context.js';
 import { exitCodes, failure } from '../exit.js';
 import { untilInterrupted } from '../../operator/interrupt.js';
-import type { TownUp } from '../town/up.js';
+import type { TownUp } from '../local/up.js';
 import { flag, option, verb } from '../verb.js';
 import { workerOptions } from '../worker-options.js';
 
@@ -34,7 +34,7 @@ export const up = verb({
   },
   run: async (context, _, { worker, board, port, uiPort, taskQueue, foreground, ...ofWorker }) => {
     const { maxAgents } = ofWorker;
-    const { bringUp } = await import('../town/up.js');
+    const { bringUp } = await import('../local/up.js');
     const home = stateDirectory(context.io.env);
     const {
       server,
@@ -120,8 +120,8 @@ function page(
 }
 
 async function stay(context: Context, home: string, { server, worker, board }: Up): Promise<0> {
-  const { bringDown } = await import('../town/down.js');
-  const { isAlive } = await import('../town/processes.js');
+  const { bringDown } = await import('../local/down.js');
+  const { isAlive } = await import('../local/processes.js');
   const { setTimeout: sleep } = await import('node:timers/promises');
   const stop = untilInterrupted();
   context.note('Ctrl-C stops it');

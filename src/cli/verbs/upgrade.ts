@@ -28,7 +28,7 @@ const status = verb({
   description:
     'the builds of the workflow code: which one is current, how many workflows are pinned to each, who works for it',
   run: async (context) => {
-    const { buildsOf } = await import('../town/builds.js');
+    const { buildsOf } = await import('../local/builds.js');
     const { upgradePage } = await import('../render/upgrade-page.js');
     const found = await buildsOf(await context.town(), context.deadline);
     context.print(found, upgradePage(found, context.io.colors));

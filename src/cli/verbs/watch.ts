@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLogUpdate } from 'log-update';
 import type { BeadClient } from '../../client/beads.js';
-import type { Town } from '../../client/connect.js';
+import type { TownConnection } from '../../client/connect.js';
 import type { BeadSummary } from '../../client/list.js';
 import { exitCodes } from '../exit.js';
 import { untilInterrupted } from '../../operator/interrupt.js';
@@ -50,7 +50,7 @@ export const watch = verb({
  * answer.
  */
 async function look(
-  town: Town,
+  town: TownConnection,
   beads: BeadClient,
   limit: number,
   deadline: number,

@@ -3,7 +3,7 @@ import { backoff, defaultRetryAfter, maxRetryAfter } from '../clocks.js';
 import { counted } from '../words.js';
 
 /** Whose account an end goes to. */
-export type Account = 'nothing' | 'agent' | 'infra';
+export type CountedAs = 'nothing' | 'agent' | 'infra';
 
 /** What happens after an attempt has ended. */
 export type Next =
@@ -12,7 +12,7 @@ export type Next =
 /**
  * @returns whose account an outcome goes to. Infrastructure never uses up the agent's budget, nor the other way round.
  */
-export function accountOf(outcome: Outcome): Account {
+export function accountOf(outcome: Outcome): CountedAs {
   switch (outcome) {
     case 'done':
     case 'rate_limited':

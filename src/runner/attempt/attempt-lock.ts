@@ -13,7 +13,7 @@ export interface AttemptLock {
 }
 
 /** What the lock's file holds. */
-export interface LockHolder extends PlacedProcess {
+export interface AttemptLockHolder extends PlacedProcess {
   /** Milliseconds of silence after which the holder's right to act is over, wherever it runs. */
   leaseFor?: number;
 }
@@ -21,9 +21,9 @@ export interface LockHolder extends PlacedProcess {
 /** Whether anybody acts on an attempt. */
 export type LockState =
   | { state: 'free' }
-  | { state: 'held'; by: LockHolder }
+  | { state: 'held'; by: AttemptLockHolder }
   /** Its holder cannot be seen from here; it may live until its lease is over. */
-  | { state: 'unknown'; by: LockHolder; until: number };
+  | { state: 'unknown'; by: AttemptLockHolder; until: number };
 
 /** Of a lock that does not say: `leaseFor` is as long by default. */
 const defaultLease = 10 * 60_000;
@@ -33,10 +33,12 @@ const silentBeside = 30_000;
 const clockTolerance = 30_000;
 
 /** @returns undefined when there is no lock, or none that can be read: a holder that lives has written a whole one. */
-async function readHolder(path: string): Promise<LockHolder | undefined> {
+async function readHolder(path: string): Promise<AttemptLockHolder | undefined> {
   try {
-    const holder = JSON.parse(await readFile(path, 'utf8')) as Partial<LockHolder> | null;
-    return typeof holder?.pid === 'number' && typeof holder.startTime === 'string' ? (holder as LockHolder) : undefined;
+    const holder = JSON.parse(await readFile(path, 'utf8')) as Partial<AttemptLockHolder> | null;
+    return typeof holder?.pid === 'number' && typeof holder.startTime === 'string'
+      ? (holder as AttemptLockHolder)
+      : undefined;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
     throw error;
@@ -84,8 +86,11 @@ function isListening(path: string): Promise<boolean | undefined> {
  * see it.
  * @returns the lock, or who holds it.
  */
-export async function acquireLock(path: string, leaseFor: number): Promise<AttemptLock | { heldBy: LockHolder }> {
-  const me: LockHolder = { ...ownProcess(), leaseFor };
+export async function acquireLock(
+  path: string,
+  leaseFor: number,
+): Promise<AttemptLock | { heldBy: AttemptLockHolder }> {
+  const me: AttemptLockHolder = { ...ownProcess(), leaseFor };
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {
     const file = await open(draft, 'wx', 0o600);
@@ -124,13 +129,13 @@ async function moveStaleAway(path: string, draft: string): Promise<void> {
   await rm(stale);
 }
 
-const isMine = (holder: LockHolder | undefined, me: LockHolder): boolean =>
+const isMine = (holder: AttemptLockHolder | undefined, me: AttemptLockHolder): boolean =>
   holder?.pid === me.pid && holder.startTime === me.startTime && holder.boot === me.boot;
 
-async function renewLock(path: string, me: LockHolder): Promise<void> {
+async function renewLock(path: string, me: AttemptLockHolder): Promise<void> {
   if (isMine(await readHolder(path), me)) await utimes(path, new Date(), new Date());
 }
 
-async function releaseLock(path: string, me: LockHolder): Promise<void> {
+async function releaseLock(path: string, me: AttemptLockHolder): Promise<void> {
   if (isMine(await readHolder(path), me)) await rm(path, { force: true });
 }

@@ -1,13 +1,13 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { beadStatuses, isFinal, searchAttributes, taskQueues } from '../../contract/index.js';
 import { within } from '../../client/deadline.js';
-import type { Town } from '../../client/connect.js';
+import type { TownConnection } from '../../client/connect.js';
 import { visibilityQuery } from '../../client/list.js';
 import type { Host } from '../../host/index.js';
 import { packageVersion } from '../../version.js';
 
 export interface WatchedParts {
-  town: Pick<Town, 'client' | 'connection' | 'namespace' | 'taskQueue'>;
+  town: Pick<TownConnection, 'client' | 'connection' | 'namespace' | 'taskQueue'>;
   host: Pick<Host, 'hostId' | 'places' | 'runners'>;
   maxAgents: number;
 }

@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { endAttempts } from '../../../dist/cli/demo/kill.js';
-import { bringDown } from '../../../dist/cli/town/down.js';
+import { bringDown } from '../../../dist/cli/local/down.js';
 
 const home = process.env.TOWN_TO_END;
 await bringDown(home);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { attemptDiff } from '../../../src/board/attempt-diff.js';
 import type { DiffAnswer } from '../../../src/board/api-types.js';
-import type { Town } from '../../../src/client/connect.js';
+import type { TownConnection } from '../../../src/client/connect.js';
 import type { AttemptRecord, BeadView } from '../../../src/contract/index.js';
 import { initialBead } from '../../../src/domain/bead/state.js';
 import { updateMirror } from '../../../src/git/index.js';
@@ -68,7 +68,7 @@ async function diffOf(name: string, base: string, head: string, mergedSha: strin
   // Another machine than that of the agent, which has a mirror from before.
   const home = join(root, `home-${name}`);
   return attemptDiff({
-    town: { home } as Town,
+    town: { home } as TownConnection,
     view,
     place: { attempt: attempt.id, number: 1, host: 'far', remote: 'far', current: false },
     fetch: true,
@@ -130,7 +130,7 @@ test('an earlier attempt whose branch has gone says where to look', async () => 
   const attempt = { id: '1-aaaaaaaa', number: 1, host: 'far', outcome: 'done', sha: 'a'.repeat(40) } as AttemptRecord;
   await expect(
     attemptDiff({
-      town: { home: join(root, 'home-early') } as Town,
+      town: { home: join(root, 'home-early') } as TownConnection,
       view: {
         ...initialBead(input, 0),
         now: 1,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { BeadList } from '../../../src/board/bead-list.js';
-import type { Town } from '../../../src/client/connect.js';
+import type { TownConnection } from '../../../src/client/connect.js';
 
 interface Row {
   workflowId: string;
@@ -22,7 +22,7 @@ class Store {
   /** Waited for by each look. */
   looking: (() => Promise<void>) | undefined;
 
-  town(): Town {
+  town(): TownConnection {
     const list = async function* (this: Store, { query, pageSize }: { query: string; pageSize: number }) {
       this.queries.push(query);
       const open = !query.includes("ExecutionStatus != 'Running'");
@@ -46,7 +46,7 @@ class Store {
       }
     }.bind(this);
     const client = { workflow: { list }, withDeadline: <T>(_: unknown, ask: () => Promise<T>) => ask() };
-    return { taskQueue: 'town', client } as unknown as Town;
+    return { taskQueue: 'town', client } as unknown as TownConnection;
   }
 }
 

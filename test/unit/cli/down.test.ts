@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { bringDown } from '../../../src/cli/town/down.js';
+import { bringDown } from '../../../src/cli/local/down.js';
 import { writeRecord } from '../../../src/client/records.js';
 import { processAlive, processStartTime } from '../../../src/runner/processes/process.js';
 import { withFileLock } from '../../../src/server/file-lock.mjs';

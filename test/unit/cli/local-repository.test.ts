@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import {
   elsewhereNotes,
   requireLandable,
-  surveyRepository,
+  readLocalRepository,
   workingCopyNote,
 } from '../../../src/operator/local-repository.js';
 import { namedRepository } from '../../../src/operator/repo.js';
@@ -43,7 +43,7 @@ describe('a repository on this machine', () => {
       repo: copy,
       local: { checkedOut: 'main', uncommitted: 0, shallow: false, partial: false, unborn: false, origin },
     });
-    expect((await surveyRepository(origin)).checkedOut).toBeUndefined();
+    expect((await readLocalRepository(origin)).checkedOut).toBeUndefined();
   });
 
   test('that is a shallow clone is refused, with its origin', async () => {
@@ -79,21 +79,21 @@ describe('a repository on this machine', () => {
     const { copy } = lab();
     writeFileSync(join(copy, 'README'), 'mine\n');
     const head = git(copy, 'rev-parse', 'HEAD').slice(0, 12);
-    expect(workingCopyNote(await surveyRepository(copy))).toBe(
+    expect(workingCopyNote(await readLocalRepository(copy))).toBe(
       `the 1 uncommitted change of ${copy} is not part of it; agents begin at main (${head})`,
     );
     writeFileSync(join(copy, 'new'), 'mine\n');
-    expect(workingCopyNote(await surveyRepository(copy))).toContain('the 2 uncommitted changes of');
+    expect(workingCopyNote(await readLocalRepository(copy))).toContain('the 2 uncommitted changes of');
   });
 
   test('with Git LFS says what hosts need', async () => {
     const { copy } = lab();
-    expect(elsewhereNotes(await surveyRepository(copy))).toEqual([]);
+    expect(elsewhereNotes(await readLocalRepository(copy))).toEqual([]);
     mkdirSync(join(copy, 'deep'));
     writeFileSync(join(copy, 'deep', '.gitattributes'), '*.bin filter=lfs diff=lfs merge=lfs -text\n');
     git(copy, 'add', '--all');
     git(copy, 'commit', '-q', '-m', 'lfs');
-    expect(elsewhereNotes(await surveyRepository(copy))).toEqual([
+    expect(elsewhereNotes(await readLocalRepository(copy))).toEqual([
       expect.stringMatching(/Git LFS: hosts need the program git-lfs.*uploaded before it is pushed/),
     ]);
   });
@@ -103,7 +103,7 @@ describe('a repository on this machine', () => {
       'cannot be landed in by %s, and says how else',
       async (strategy) => {
         const { copy, origin } = lab();
-        const found = await surveyRepository(copy);
+        const found = await readLocalRepository(copy);
         expect(() => requireLandable(found, strategy, undefined)).toThrow(
           expect.objectContaining({
             code: 4,
@@ -115,12 +115,12 @@ describe('a repository on this machine', () => {
     );
     test('is fine for another branch, another strategy, or a copy that merges may update', async () => {
       const { copy } = lab();
-      const found = await surveyRepository(copy);
+      const found = await readLocalRepository(copy);
       expect(() => requireLandable(found, 'merge', 'release')).not.toThrow();
       expect(() => requireLandable(found, 'branch-only', undefined)).not.toThrow();
       expect(() => requireLandable(found, 'pr', undefined)).not.toThrow();
       git(copy, 'config', 'receive.denyCurrentBranch', 'updateInstead');
-      const updated = await surveyRepository(copy);
+      const updated = await readLocalRepository(copy);
       expect(() => requireLandable(updated, 'merge', undefined)).not.toThrow();
     });
   });

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Town } from '../../client/connect.js';
+import type { TownConnection } from '../../client/connect.js';
 import { pollersOf } from '../../client/pollers.js';
 import { readRecord, writeRecord } from '../../client/records.js';
 import type { WorkerRecord } from '../../client/records.js';
@@ -42,7 +42,10 @@ const lookEvery = 200;
  * its queues.
  * @throws CliError when it ends at once (with the end of its log) or does not poll in time.
  */
-export async function ensureWorker(town: Town, { home, env, log, ...flags }: WorkerOptions): Promise<TownWorker> {
+export async function ensureWorker(
+  town: TownConnection,
+  { home, env, log, ...flags }: WorkerOptions,
+): Promise<TownWorker> {
   const before = (await readRecord(home, 'worker')) ?? (await byHand(home));
   if (before !== undefined && isAlive(before)) return { state: 'running', record: before };
   const queue = town.taskQueue;
@@ -103,7 +106,7 @@ async function byHand(home: string): Promise<WorkerRecord | undefined> {
 }
 
 /** Both kinds of queue must be polled: a bead that is slung right after must find its worker. */
-async function polls(town: Town, queue: string, pid: number, since: number): Promise<boolean> {
+async function polls(town: TownConnection, queue: string, pid: number, since: number): Promise<boolean> {
   const [workflows, agents] = await Promise.all([
     pollersOf(town, queue, 'workflow'),
     pollersOf(town, taskQueues.agents(queue), 'activity'),

@@ -1,4 +1,4 @@
-import type { Town } from '../../client/connect.js';
+import type { TownConnection } from '../../client/connect.js';
 import { TownDeployment } from '../../client/deployment.js';
 import type { VersionStatus } from '../../client/deployment.js';
 import { hostIdOf } from '../../client/home.js';
@@ -30,7 +30,7 @@ export interface TownBuilds {
 
 /** @returns the builds of a town; those that nobody has needed for long are left out by the server itself. */
 export async function buildsOf(
-  town: Pick<Town, 'connection' | 'client' | 'namespace' | 'taskQueue' | 'home'>,
+  town: Pick<TownConnection, 'connection' | 'client' | 'namespace' | 'taskQueue' | 'home'>,
   deadline: number,
 ): Promise<TownBuilds> {
   const deployment = new TownDeployment(town, deadline);

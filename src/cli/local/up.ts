@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from '../../client/connect.js';
-import type { Town } from '../../client/connect.js';
+import type { TownConnection } from '../../client/connect.js';
 import { within } from '../../client/deadline.js';
 import { asClientError } from '../../client/as-client-error.js';
 import { closeToOthers } from '../../host/state-directory.js';
@@ -28,7 +28,7 @@ export interface TownUp {
   board?: TownBoard;
   /** Names that were registered by this call. */
   registered: string[];
-  town: Town;
+  town: TownConnection;
 }
 
 /** Registering waits until all parts of the server know the attributes, which takes up to 10 s on a real one. */
