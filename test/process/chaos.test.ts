@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { playChaos } from '../../src/chaos/chaos.js';
-import { planOf, refusals } from '../../src/chaos/plan.js';
-import type { BeadPlan, FaultKind, FaultPlan, Refusal } from '../../src/chaos/plan.js';
-import { reportOf } from '../../src/chaos/report.js';
+import { playChaos } from '../../src/lab/chaos/chaos.js';
+import { planOf, refusals } from '../../src/lab/chaos/plan.js';
+import type { BeadPlan, FaultKind, FaultPlan, Refusal } from '../../src/lab/chaos/plan.js';
+import { reportOf } from '../../src/lab/chaos/report.js';
 
 const bead = (name: string, repo: number): BeadPlan => ({
   bead: name,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findChromium, startChromium } from '../../src/bench/chromium.js';
+import { findChromium, startChromium } from '../../src/lab/bench/chromium.js';
 import { UiTown } from './support/town.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

@@ -1,10 +1,10 @@
 import { createColors } from 'picocolors';
 import { describe, expect, it } from 'vitest';
-import { OldDesign } from '../../src/race/old-design.js';
-import type { Lane } from '../../src/race/lane.js';
-import { svg } from '../../src/race/svg.js';
-import { stepOf, table } from '../../src/race/table.js';
-import { verdictOf } from '../../src/race/verdict.js';
+import { OldDesign } from '../../src/lab/race/old-design.js';
+import type { Lane } from '../../src/lab/race/lane.js';
+import { svg } from '../../src/lab/race/svg.js';
+import { stepOf, table } from '../../src/lab/race/table.js';
+import { verdictOf } from '../../src/lab/race/verdict.js';
 
 const second = 1_000;
 const minute = 60 * second;

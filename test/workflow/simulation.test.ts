@@ -1,7 +1,7 @@
 import { inject, it, expect } from 'vitest';
 import { World } from '../../src/testing/index.js';
-import { playOnModel, playOnServer } from '../../src/simulation/play.js';
-import { scriptOf } from '../../src/simulation/script.js';
+import { playOnModel, playOnServer } from '../../src/lab/simulation/play.js';
+import { scriptOf } from '../../src/lab/simulation/script.js';
 
 // Which seeds does not matter; these are short and contain a lost host, a partition, a hanging worker and operators.
 const seeds = [2, 3, 4, 6, 7, 8];

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { expect } from 'vitest';
-import { findChromium, startChromium } from '../../../src/bench/chromium.js';
+import { findChromium, startChromium } from '../../../src/lab/bench/chromium.js';
 import { addressWithToken } from '../../../src/board/serve.js';
 import type { ServedBoard } from '../../../src/board/serve.js';
 

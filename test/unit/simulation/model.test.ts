@@ -2,19 +2,19 @@ import { describe, expect, it } from 'vitest';
 import { initialBead, initialConvoy, initialRig, stepBead } from '../../../src/domain/index.js';
 import type { BeadEvent } from '../../../src/domain/index.js';
 import type { BeadState, ConvoyState, RigState } from '../../../src/contract/index.js';
-import { ModelClock } from '../../../src/simulation/model/clock.js';
-import { brokenOnModel } from '../../../src/simulation/on-model.js';
-import { playOnModel } from '../../../src/simulation/play.js';
-import type { Played } from '../../../src/simulation/play.js';
+import { ModelClock } from '../../../src/lab/simulation/model/clock.js';
+import { brokenOnModel } from '../../../src/lab/simulation/on-model.js';
+import { playOnModel } from '../../../src/lab/simulation/play.js';
+import type { Played } from '../../../src/lab/simulation/play.js';
 import {
   convoyRuleProblem,
   eventProblem,
   restProblem,
   rigRuleProblem,
   stateProblem,
-} from '../../../src/simulation/rules.js';
-import { scriptOf } from '../../../src/simulation/script.js';
-import type { Script } from '../../../src/simulation/script.js';
+} from '../../../src/lab/simulation/rules.js';
+import { scriptOf } from '../../../src/lab/simulation/script.js';
+import type { Script } from '../../../src/lab/simulation/script.js';
 
 const minute = 60_000;
 const seeds = (from: number, count: number): number[] => Array.from({ length: count }, (_, n) => from + n);

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { problemOf } from '../../../src/simulation/rules.js';
-import { playOnModel } from '../../../src/simulation/play.js';
-import { scriptOf } from '../../../src/simulation/script.js';
-import type { Script } from '../../../src/simulation/script.js';
-import { sameRule, shrink } from '../../../src/simulation/shrink.js';
+import { problemOf } from '../../../src/lab/simulation/rules.js';
+import { playOnModel } from '../../../src/lab/simulation/play.js';
+import { scriptOf } from '../../../src/lab/simulation/script.js';
+import type { Script } from '../../../src/lab/simulation/script.js';
+import { sameRule, shrink } from '../../../src/lab/simulation/shrink.js';
 import { aBead, endedAttempt } from '../cli/a-bead.js';
 
 describe('scripts', () => {

@@ -1,0 +1,64 @@
+import type { BeadClient } from '../../client/beads.js';
+import { ClientError } from '../../client/errors.js';
+import type { BeadWatch } from './bead-watch.js';
+import type { Origin } from './origins.js';
+import { pause } from './until.js';
+
+export interface OperatorOptions {
+  beads: BeadClient;
+  watch: BeadWatch;
+  /** Lets the rig of a repository start attempts again, where it has one. */
+  resume: (repo: number) => Promise<unknown>;
+  origins: readonly Origin[];
+  stop: AbortSignal;
+  say: (line: string) => void;
+}
+
+const lookEvery = 1_000;
+
+/**
+ * The person who mends a remote and then does what the beads that wait for it ask for: `retry`, and `rig resume`. A
+ * bead that waits for anything else is left as it is: nobody has promised that a person would help there.
+ */
+export class Operator {
+  #running: Promise<void> | undefined;
+
+  constructor(private readonly options: OperatorOptions) {}
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  /** Resolves when the last look has ended. */
+  async end(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { watch, origins, stop } = this.options;
+    while (!stop.aborted) {
+      for (const { id, repo, view } of watch.open) {
+        const outcome = view?.attempts.at(-1)?.outcome;
+        if (
+          view?.status === 'blocked' &&
+          (outcome === 'push_refused' || outcome === 'setup_failed') &&
+          origins[repo]?.refusing === undefined
+        )
+          await this.#retry(id, repo);
+      }
+      await pause(lookEvery, stop);
+    }
+  }
+
+  async #retry(bead: string, repo: number): Promise<void> {
+    const { beads, resume, say } = this.options;
+    // In this order: a rig that nothing has stopped refuses to be resumed, and the bead is to be retried all the same.
+    try {
+      say(`retry ${bead}: ${await beads.retry(bead)}`);
+      await resume(repo);
+    } catch (error) {
+      // No server, no worker, nothing to resume, or it has gone on meanwhile: the next look tells.
+      if (!(error instanceof ClientError)) throw error;
+    }
+  }
+}
