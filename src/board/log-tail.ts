@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { openIfThere } from '../operator/open-if-there.js';
 import { LineCutter } from './line-cutter.js';
 import type { TailLine } from './line-cutter.js';
 import { rotatedFiles } from './rotated.js';
@@ -67,14 +67,5 @@ export class LogTail {
       lines.push(...this.#cutter.take(buffer.subarray(0, bytesRead)));
     }
     this.#offset = at;
-  }
-}
-
-async function openIfThere(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
   }
 }

@@ -1,5 +1,6 @@
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { openIfThere } from '../operator/open-if-there.js';
 
 /** A log has at most so many older files beside it (`name.1`, the newest of them, and so on). */
 const mostOlder = 9;
@@ -69,15 +70,6 @@ export class FileFollower {
     const rest = this.#rest;
     this.#rest = '';
     return rest === '' ? [] : [rest];
-  }
-}
-
-async function openIfThere(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
   }
 }
 

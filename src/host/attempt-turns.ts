@@ -1,5 +1,6 @@
 import type { Outcome } from '../contract/index.js';
 import type { AttemptDir } from '../runner/index.js';
+import { orAborted } from './or-aborted.js';
 
 /** Why the holder of a turn is asked to give way. */
 export type GiveWay =
@@ -67,19 +68,5 @@ export class AttemptTurns {
       if (options.giveWay !== undefined) holder.controller.abort(options.giveWay);
       await orAborted(holder.ended, options.signal);
     }
-  }
-}
-
-async function orAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return promise;
-  let stop: () => void = () => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
   }
 }

@@ -1,3 +1,5 @@
+import { orAborted } from '../../host/or-aborted.js';
+
 /** One holder at a time per key, in the order of asking. */
 export class KeyedLock {
   readonly #last = new Map<string, Promise<void>>();
@@ -26,18 +28,5 @@ export class KeyedLock {
         if (this.#last.get(key) === mine) this.#last.delete(key);
       });
     }
-  }
-}
-
-async function orAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  let stop: () => void = () => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
   }
 }
