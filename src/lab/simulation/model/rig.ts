@@ -1,4 +1,7 @@
-/** A rig of the model: the decisions of `src/domain/rig`, carried out as `workflows/rig.ts` carries them out. @module */
+/**
+ * A rig of the model: the decisions of `src/domain/rig`, carried out as `workflows/rig.ts` carries them out.
+ * @module
+ */
 import {
   readMergeRequest,
   readProbeProgress,
