@@ -5,7 +5,7 @@ import { compiledFile } from '../package/compiled.js';
 import { cellFailure, inBubblewrap } from './bubblewrap.js';
 import { gitRooms, programRoom } from './git-rooms.js';
 import { systemRooms } from './host-rooms.js';
-import { probeCell } from './probe.js';
+import { findBubblewrap } from './probe.js';
 import { holds, programRooms } from './toolchains.js';
 import type { Cell, CellCommand, CellPlan } from './types.js';
 
@@ -60,8 +60,9 @@ export function launch(plan: CellPlan | { refused: string }, tenant: Tenant): La
     const [file = '', ...args] = kind.map((word) => filled(word, tenant));
     return { file, args: [...args, tenant.command.file, ...tenant.command.args], env, failure };
   }
-  const probe = probeCell(env);
-  if ('problem' in probe) return { ...tenant.command, env, failure, refused: probe.problem };
+  // Whoever made the plan has tried it; should it not work any more, its own words say so (`failure`).
+  const found = findBubblewrap(env);
+  if ('problem' in found) return { ...tenant.command, env, failure, refused: found.problem };
   for (const name of notInside) delete env[name];
   env['TMPDIR'] = '/tmp';
   let inside = tenant;
@@ -88,7 +89,7 @@ export function launch(plan: CellPlan | { refused: string }, tenant: Tenant): La
   }
   const limited = withProcessLimit(inside, plan.limits?.processes, env);
   return {
-    ...inBubblewrap(probe.program, furnished(limited, env, plan), limited.command),
+    ...inBubblewrap(found.program, furnished(limited, env, plan), limited.command),
     env,
     failure: cellFailure,
   };

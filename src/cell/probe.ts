@@ -8,12 +8,21 @@ export type CellProbe = { program: string } | { problem: string };
 
 const probeWithinMs = 20_000;
 
-/** @returns bubblewrap's path, or why there can be no cell here. */
-export function probeCell(env: NodeJS.ProcessEnv): CellProbe {
+/** @returns bubblewrap's path, or why there can be no cell here; without a try. */
+export function findBubblewrap(env: NodeJS.ProcessEnv): CellProbe {
   if (process.platform !== 'linux')
     return { problem: `the sandbox is made by bubblewrap, which is there for Linux only, not for ${process.platform}` };
   const program = findProgram('bwrap', env);
-  if (program === undefined) return { problem: 'bubblewrap (`bwrap`) is not installed: apt-get install bubblewrap' };
+  return program === undefined
+    ? { problem: 'bubblewrap (`bwrap`) is not installed: apt-get install bubblewrap' }
+    : { program };
+}
+
+/** @returns bubblewrap's path, or why there can be no cell here: it makes one. */
+export function probeCell(env: NodeJS.ProcessEnv): CellProbe {
+  const found = findBubblewrap(env);
+  if ('problem' in found) return found;
+  const { program } = found;
   const trial = inBubblewrap(
     program,
     { ...systemRooms(), write: [], fresh: ['/tmp'], own: [], cwd: '/', network: 'none' },

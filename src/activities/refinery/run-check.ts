@@ -13,6 +13,8 @@ import { processStartTime } from '../../runner/processes/process.js';
 /** The mark of a check's processes: its value is the scratch tree, which no two merges share. */
 export const checkMark = 'HEARTBEAD_MERGE_TREE';
 
+/** Lines of what walls complain of; one says it all. */
+const mostComplaints = 20;
 /** From SIGTERM to SIGKILL: 5 s, for a test run to remove what it has set up. */
 const endGrace = 5_000;
 /** A pipe that a process outside of our reach still holds open; all that the check itself wrote is read long before. */
@@ -104,7 +106,7 @@ export async function runCheck({
   const child = spawn(walled.file, walled.args, {
     cwd: tree,
     detached: true,
-    stdio: ['ignore', 'pipe', 'ignore'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: walled.env,
   });
   // Line by line only to take apart what came at once: a check may print without end.
@@ -121,6 +123,10 @@ export async function runCheck({
     child.stdout.pause();
     drained(() => child.stdout.resume());
   });
+  // The check's own errors go where its output goes: here only its walls speak.
+  const ofWalls: string[] = [];
+  const complaints = new LineSplitter((line) => void (ofWalls.length < mostComplaints && ofWalls.push(line)));
+  child.stderr.on('data', (chunk: Buffer) => complaints.push(chunk));
   const { pid } = child;
   const group = pid === undefined ? undefined : { pid, pgid: pid, startTime: processStartTime(pid) ?? 'gone' };
   const endAll = (): Promise<unknown> =>
@@ -134,6 +140,8 @@ export async function runCheck({
     await endAll();
     await atMost(closed, lingerLimit);
     child.stdout.destroy();
+    child.stderr.destroy();
+    complaints.end();
     lines.end();
     flush();
     signal.throwIfAborted();
@@ -145,6 +153,9 @@ export async function runCheck({
         how: `did not end within ${prettyMs(check.timeout)}, and was ended with all its processes`,
       };
     if (first === 'abort') throw signal.reason;
+    const wall = walled.failure(first.code ?? undefined, ofWalls);
+    if (wall !== undefined)
+      throw new Error(`check ${check.name} could not be begun in its sandbox: ${wall} (\`heartbead doctor\` tries it)`);
     return { ok: first.code === 0, timedOut: false, how: `${howItEnded(first)} after ${after}` };
   } finally {
     cut.clear();

@@ -2,6 +2,8 @@ import { execa } from 'execa';
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { approversFile, approversHere } from '../../activities/refinery/approvers.js';
+import { counted } from '../../domain/words.js';
 import { defaultDiskFloor } from '../../host/disk-space.js';
 import { gitVersionProblem, lfsProgram, oldestGit, readMirrorNews } from '../../git/index.js';
 import { forOthers } from '../../host/state-directory.js';
@@ -49,6 +51,22 @@ export async function checkLfs(): Promise<Check> {
     `${program.version}, ` +
       (program.smudges ? 'trees begin with the contents' : 'trees begin with the pointers, as this user has set it'),
   );
+}
+
+/** Whether this host merges only what somebody has signed, and whether its file that says so can be used. */
+export function checkApprovers(home: string): Check {
+  const name = 'approvers';
+  try {
+    const keys = approversHere(home);
+    return ok(
+      name,
+      keys.length === 0
+        ? `no ${approversFile} here: each rig says whose approval it wants`
+        : `what one of ${counted(keys.length, 'key')} has signed is merged here, and nothing else`,
+    );
+  } catch (error) {
+    return fail(name, (error as Error).message, 'correct the file: until then nothing is merged on this host');
+  }
 }
 
 const day = 24 * 60 * 60_000;

@@ -1,6 +1,6 @@
 /** The screen of `heartbead top` as lines of painted pieces: pure, for any size from 40×8 up. @module */
 import type { BeadSummary } from '../../client/list.js';
-import type { AgentStatus, BeadStatus } from '../../contract/index.js';
+import type { AgentStatus, BeadStatus, BeadView } from '../../contract/index.js';
 import type { Problem } from '../../domain/telling/problems.js';
 import { inForce } from '../../domain/rig/stops.js';
 import type { BeadFact, TownFacts } from '../../domain/telling/town-facts.js';
@@ -232,11 +232,14 @@ function beadLine(
       )} `,
     },
     {
-      text: view === undefined ? 'does not answer' : oneLine(doing(view)),
+      text: view === undefined ? 'does not answer' : `${unwalled(view)}${oneLine(doing(view))}`,
       dim: view === undefined,
     },
   ];
 }
+
+/** Only what is not as it should be is worth the room. */
+const unwalled = ({ current }: BeadView): string => (current?.cell === 'none' ? '(no sandbox) ' : '');
 
 function statusColor(status: BeadStatus | 'terminated'): Color | undefined {
   switch (status) {

@@ -35,7 +35,13 @@ const create = verb({
     for (const { id, agent } of spec.beads) if (agent !== undefined) checkAgent(agent, `bead ${id}: `);
     const fleet = await context.fleet();
     await fleet.needsRig(spec.rig);
+    const { approvers } = (await fleet.rig(spec.rig)).settings;
     await fleet.createConvoy(spec, queue ?? (await context.town()).taskQueue);
+    if (approvers !== undefined)
+      context.note(
+        `rig ${spec.rig} lands only what one of its approvers has signed, and nobody can sign a whole convoy: ` +
+          'its beads will be worked on, its landing refused',
+      );
     if (wait) return waitFor(context, fleet, spec.convoy);
     context.print(
       { convoy: spec.convoy, beads: spec.beads.length },

@@ -5,6 +5,7 @@ import { checkCell, checkEscapes } from '../doctor/cell-checks.js';
 import { fail, ok, warn } from '../doctor/check.js';
 import type { Check } from '../doctor/check.js';
 import {
+  checkApprovers,
   checkAttemptFolders,
   checkClock,
   checkGit,
@@ -56,6 +57,7 @@ async function examine(context: Context): Promise<Check[]> {
       await checkAgents(env, home),
       checkAccounts(env, home),
       checkCell(env, home),
+      checkApprovers(home),
       checkClock([]),
       await checkLeftovers(home, false),
       await guarded('logout', () => checkLogout(home, env)),

@@ -4,39 +4,48 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readyWorkspace } from '../../../src/activities/start/ready-workspace.js';
 import { copyFiles } from '../../../src/activities/workspace-files.js';
-import type { StartAgentInput, Workspace } from '../../../src/contract/index.js';
+import type { AgentCell, StartAgentInput, Workspace } from '../../../src/contract/index.js';
 import type { AttemptDir } from '../../../src/runner/index.js';
 import { processAlive } from '../../../src/runner/processes/process.js';
-import { scratchFolder } from '../../support/scratch.js';
+import { scratchFolder, script } from '../../support/scratch.js';
 
 /** A fresh tree in which `.env` and `node_modules` are ignored, and a folder of the host. */
 function lab(): {
   tree: string;
   host: string;
-  ready: (workspace: Workspace, signal?: AbortSignal) => Promise<void>;
+  ready: (workspace: Workspace, signal?: AbortSignal, cell?: AgentCell) => Promise<void>;
   said: string[];
+  /** A folder that is first on the PATH. */
+  programs: string;
 } {
   const folder = scratchFolder('workspace ü');
   const [tree, host] = [join(folder, 'tree'), join(folder, 'host')];
   mkdirSync(tree);
   mkdirSync(host);
+  const programs = join(folder, 'programs');
+  mkdirSync(programs);
   execFileSync('git', ['init', '-q'], { cwd: tree });
   writeFileSync(join(tree, '.gitignore'), '.env\nnode_modules/\nlink/\n');
   writeFileSync(join(host, 'app.env'), 'KEY=1\n');
   const said: string[] = [];
-  const ready = (workspace: Workspace, signal = new AbortController().signal): Promise<void> =>
+  const ready = (workspace: Workspace, signal = new AbortController().signal, cell?: AgentCell): Promise<void> =>
     readyWorkspace({
-      input: { attempt: '1-abcdabcd', agent: { adapter: 'shell', env: ['GIVEN'] }, workspace } as StartAgentInput,
+      input: { attempt: '1-abcdabcd', agent: { adapter: 'shell', env: ['GIVEN'], cell }, workspace } as StartAgentInput,
       ports: { from: 20_010, count: 5 },
       dir: { home: folder, worktree: tree, setupLog: join(folder, 'setup.log') } as AttemptDir,
-      env: { PATH: process.env['PATH'], GIVEN: 'yes', SECRET: 'no', HTTPS_PROXY: 'http://proxy:1' },
+      env: {
+        PATH: `${programs}:${process.env['PATH'] ?? ''}`,
+        GIVEN: 'yes',
+        SECRET: 'no',
+        HTTPS_PROXY: 'http://proxy:1',
+      },
       signal,
       say: (text) => said.push(text),
       warn: (text, error) => {
         throw new Error(text, { cause: error });
       },
     });
-  return { tree, host, ready, said };
+  return { tree, host, ready, said, programs };
 }
 const minute = 60_000;
 
@@ -102,4 +111,16 @@ test('a merged tree may have files that are not ignored: nothing is committed fr
   const { tree, host } = lab();
   await copyFiles([{ from: join(host, 'app.env'), to: 'deep/app.env' }], { tree, ignored: false });
   expect(readFileSync(join(tree, 'deep/app.env'), 'utf8')).toBe('KEY=1\n');
+});
+
+test('a sandbox that cannot be made any more is its host’s trouble, and no failure of the step', async () => {
+  const { ready, programs } = lab();
+  // It makes a sandbox for whoever tries whether it can, and none afterwards.
+  script(
+    join(programs, 'bwrap'),
+    'for last; do :; done; [ "$last" = true ] && exit; echo "bwrap: setting up uid map: Permission denied" >&2; exit 1',
+  );
+  await expect(ready({ setup: [{ command: 'echo never', timeout: minute }] }, undefined, 'sandbox')).rejects.toThrow(
+    /could not be begun in its sandbox: its cell: setting up uid map: Permission denied/,
+  );
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -19,7 +19,7 @@ import {
 import type { Cell, CellPlan, CellProbe, Launcher, LauncherSetting } from '../../../src/cell/index.js';
 import { programRooms } from '../../../src/cell/toolchains.js';
 import type { AgentCell } from '../../../src/contract/index.js';
-import { scratchFolder } from '../../support/scratch.js';
+import { scratchFolder, script } from '../../support/scratch.js';
 
 const cell: Cell = {
   read: ['/usr', '/home/me/state/bin'],
@@ -115,6 +115,22 @@ test('a launcher of the operator gets the command after its own words', () => {
   const tenant = { command, env: { PATH: '/bin' }, worktree, home: '/state', read: [], write: [] };
   const { file, args } = launch(planned(['systemd-run', '--scope', '-p', 'WorkingDirectory={worktree}']), tenant);
   expect([file, ...args]).toEqual(['systemd-run', '--scope', '-p', 'WorkingDirectory=/tree', 'agent', '--now']);
+});
+
+test('a sandbox that its plan has tried is not tried once more', () => {
+  const folder = scratchFolder('bwrap');
+  const called = join(folder, 'called');
+  script(join(folder, 'bwrap'), `echo called > ${called}`);
+  const tenant = {
+    command,
+    env: { PATH: `${folder}:/usr/bin:/bin` },
+    worktree: folder,
+    home: '/state',
+    read: [],
+    write: [],
+  };
+  expect(launch(planned('sandbox'), tenant).file).toBe(join(folder, 'bwrap'));
+  expect(existsSync(called)).toBe(false);
 });
 
 test('where there can be no sandbox, what asks for one is not run at all', () => {

@@ -2,7 +2,10 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Logins } from '../../../src/agents/index.js';
+import { checkAccounts, checkAgents } from '../../../src/cli/doctor/agent-checks.js';
 import {
+  checkApprovers,
   checkClock,
   checkGit,
   checkLeftovers,
@@ -76,4 +79,55 @@ test('an attempt whose runner died without a result is a leftover, and the next 
     next: expect.stringContaining('heartbead up'),
   });
   expect((await checkLeftovers(home, true)).next).toContain('the worker saves their work');
+});
+
+test('an agent of the settings file whose program, variable or account is not there is no agent of this host', async () => {
+  const settings = (text: string): void => writeFileSync(join(home, 'agents.yaml'), text);
+  const env = { PATH: `${home}:/bin:/usr/bin`, HOME: home };
+  writeFileSync(join(home, 'mine'), '#!/bin/sh\n[ "$1" = version ] && echo mine 4.2.0\n');
+  chmodSync(join(home, 'mine'), 0o755);
+  const mine = (rest: string): string => `agents: { mine: { command: [mine], prompt: stdin${rest} } }`;
+  settings(mine(', version: [version]'));
+  expect(await checkAgents(env, home)).toMatchObject({
+    verdict: 'ok',
+    text: expect.stringContaining('mine 4.2.0 (settings file)') as string,
+  });
+  settings(mine(', env: [MINE_KEY]'));
+  expect(await checkAgents(env, home)).toMatchObject({
+    verdict: 'warn',
+    text: expect.stringContaining('mine: MINE_KEY is not set here') as string,
+  });
+  settings('agents: { mine: { command: [/nonexistent/mine], prompt: stdin } }');
+  expect(await checkAgents(env, home)).toMatchObject({
+    verdict: 'warn',
+    text: expect.stringContaining('mine: its program /nonexistent/mine is not there') as string,
+  });
+
+  expect(checkAccounts(env, home).text).toMatch(/own login/);
+  settings(`${mine(', env: [MINE_KEY]')}\naccounts: { mine: [{ name: a, env: { MINE_KEY: KEY_A } }, { name: b }] }`);
+  expect((await checkAgents({ ...env, KEY_A: 'x' }, home)).verdict).toBe('ok');
+  expect(checkAccounts(env, home)).toMatchObject({ verdict: 'warn', text: 'account a of mine: KEY_A not set here' });
+  const now = Date.now();
+  const refuse = (cause: 'rate_limited' | 'auth_failed'): void =>
+    new Logins(home, () => now).refuse(
+      { agent: 'mine', account: 'a', cause, reason: 'by its provider' },
+      { retryAfterMs: 60_000, began: now },
+    );
+  refuse('rate_limited');
+  expect(checkAccounts({ ...env, KEY_A: 'x' }, home, now)).toMatchObject({
+    verdict: 'ok',
+    text: 'account a of mine is spent for now: by its provider (for 60 s yet)',
+  });
+  expect(checkAccounts({ ...env, KEY_A: 'x' }, home, now + 60_000).text).toBe('2 accounts, none refused');
+  refuse('auth_failed');
+  expect(checkAccounts({ ...env, KEY_A: 'x' }, home, now)).toMatchObject({ verdict: 'warn' });
+});
+
+test('a file of approvers that cannot be used is found before a merge is refused for it', () => {
+  const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEx1H8mPrbcsbhhWOySCaMf2vY7qQ7nO0u4m1m5xJ1Ex';
+  expect(checkApprovers(home)).toMatchObject({ verdict: 'ok', text: expect.stringContaining('no approvers.json') });
+  writeFileSync(join(home, 'approvers.json'), JSON.stringify({ keys: [key] }));
+  expect(checkApprovers(home)).toMatchObject({ verdict: 'ok', text: expect.stringContaining('1 key') });
+  writeFileSync(join(home, 'approvers.json'), JSON.stringify({ keys: ['ssh-rsa AAAA'] }));
+  expect(checkApprovers(home)).toMatchObject({ verdict: 'fail', text: expect.stringContaining('approvers.json') });
 });

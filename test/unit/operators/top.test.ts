@@ -15,6 +15,7 @@ const views = [
   aBead({
     bead: 'a-rather-long-name-of-a-bead-that-does-not-fit-into-its-column',
     current: currentAttempt({
+      cell: 'none',
       activity: 'reads a very long list of files, one after the other, and says so in a very long sentence',
     }),
   }),
@@ -61,7 +62,9 @@ describe('the screen at 80×24', () => {
     const shown = draw();
     expect(shown).toMatch(/^heartbead {2}\d\d:\d\d:\d\d {2}4 open, 2 agents, 1 host \(1 with room\), 2 problems/);
     expect(shown).toMatch(/^> fix-typo {13}in_progress working {2}2 {2}10 min writes the parser$/m);
-    expect(shown).toMatch(/^ {2}a-rather-long-name-… in_progress working {2}2 {2}10 min reads a very long list of…$/m);
+    expect(shown).toMatch(
+      /^ {2}a-rather-long-name-… in_progress working {2}2 {2}10 min \(no sandbox\) reads a very…$/m,
+    );
     expect(shown).toMatch(/^ {2}silent .* does not answer$/m);
     expect(shown).toMatch(/^stuck bead stuck is blocked \(5 min\): there is no branch named mian$/m);
     expect(shown).toMatch(/^ {6}heartbead retry stuck$/m);
