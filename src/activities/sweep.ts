@@ -6,7 +6,7 @@ import { exists, mirrorPath, removeProvenWorktree, tidyBead } from '../git/index
 import { inspectAttempt } from '../runner/index.js';
 import type { AttemptDir } from '../runner/index.js';
 import type { ActivityDeps } from './deps.js';
-import { askBead } from './start/announce-attempt.js';
+import { askBead, isUnknown } from './start/announce-attempt.js';
 import type { Preparations } from './start/preparations.js';
 import { removeUnusedWorkspace } from './workspace.js';
 
@@ -46,6 +46,8 @@ export async function tidyEnded(deps: ActivityDeps, dir: AttemptDir): Promise<bo
   const repo = (await dir.readInput())?.repo;
   if (repo === undefined || (await dir.tidied())) return true;
   const bead = await askBead(deps, dir.bead);
+  // A database that was restored, another namespace: nobody but this host knows of the work any more.
+  if (bead === undefined && (await isUnknown(deps, dir.bead))) await dir.markForgotten();
   if ((await exists(dir.worktree)) && !(await sweepWorktree(deps, dir, repo, bead))) return false;
   if (bead !== undefined && !isFinal(bead.status)) return false;
   const ended = bead === undefined ? undefined : endedBead(bead);

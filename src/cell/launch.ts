@@ -217,7 +217,7 @@ function ownPrograms(file: string, env: Readonly<Record<string, string>>, hidden
 
 /** Names in an attempt's folder that are the runner's and its host's alone. */
 const ofTheRunner =
-  /^(?:cell|connection\.json|token|control\.sock|input\.json|setup\.json|result\.json|report\.json|tidied|(?:runner|agent)\..*|.*\.log|.*\.keeper\.git|worktree|\..*)$/;
+  /^(?:cell|connection\.json|token|control\.sock|input\.json|setup\.json|result\.json|report\.json|tidied|forgotten|(?:runner|agent)\..*|.*\.log|.*\.keeper\.git|worktree|\..*)$/;
 
 /**
  * @param names of what lies in an attempt's folder right before its agent is spawned.

@@ -34,6 +34,20 @@ export async function askBead({ client }: Pick<ActivityDeps, 'client'>, bead: st
 }
 
 /**
+ * @returns whether the server knows nothing at all of a bead, neither of its work nor of its end.
+ * @throws what the server answers.
+ */
+export async function isUnknown({ client }: Pick<ActivityDeps, 'client'>, bead: string): Promise<boolean> {
+  try {
+    await within(client, requestWithin, () => client.workflow.getHandle(beadWorkflowId(bead)).describe());
+    return false;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return true;
+    throw error;
+  }
+}
+
+/**
  * Tells the bead that this host has taken the attempt, then asks it whether that is right. An operator's Reset of the
  * activity in the Web UI may send an attempt to a second host, and an old task may come up late: both end here, before
  * anything is prepared.

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Logins } from '../../agents/logins.js';
 import { hostIdOf } from '../../client/home.js';
-import type { DamagedFact, RefusedAccountFact } from '../../domain/telling/town-facts.js';
+import type { DamagedFact, ForgottenFact, RefusedAccountFact } from '../../domain/telling/town-facts.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { inspectAttempt } from '../../runner/attempt/inspect-attempt.js';
 import type { AttemptInspection } from '../../runner/types.js';
@@ -28,6 +28,15 @@ export async function damagedHere(home: string): Promise<DamagedFact[]> {
       ? [{ bead: dir.bead, attempt: dir.attempt, problem: found.problem, setAside: setAsideCommand(home, dir.path) }]
       : [],
   );
+}
+
+/** @returns the attempts on this host of whose beads the server knew nothing when their end was looked after. */
+export async function forgottenHere(home: string): Promise<ForgottenFact[]> {
+  const found: ForgottenFact[] = [];
+  for (const dir of await AttemptDir.list(home))
+    if (await dir.forgotten())
+      found.push({ bead: dir.bead, attempt: dir.attempt, setAside: setAsideCommand(home, dir.path) });
+  return found;
 }
 
 /** @returns accounts of agents on this host that providers refuse. A user's own login is told by its beads. */

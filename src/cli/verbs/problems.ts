@@ -8,12 +8,13 @@ export const problems = verb({
     const { lookAtTown } = await import('../../operator/town-facts.js');
     const { problemsOf } = await import('../../domain/telling/problems.js');
     const { problemsPage } = await import('../render/problems-page.js');
-    const { damagedHere, refusedAccountsHere } = await import('../operators/attempts-here.js');
+    const { damagedHere, forgottenHere, refusedAccountsHere } = await import('../operators/attempts-here.js');
     const town = await context.town();
     const { facts } = await lookAtTown(town, { deadline: context.deadline, attentive: 500 });
     const found = problemsOf({
       ...facts,
       damaged: await damagedHere(town.home),
+      forgotten: await forgottenHere(town.home),
       refusedAccounts: await refusedAccountsHere(town.home),
     });
     if (facts.more)

@@ -1,9 +1,10 @@
 import type { BeadView, ConvoyView, RigStop, RigView, SharedCause } from '../../contract/index.js';
 import { lossesToOpen } from '../rig/breaker.js';
 import { personNeeded } from '../convoy/ready.js';
+import { giveUpAt } from '../bead/deadline.js';
 import { sharedCauseOf } from '../bead/landing.js';
 import { bareReason, heldBy, inForce, stopText } from '../rig/stops.js';
-import type { DamagedFact, RefusedAccountFact, TownFacts } from './town-facts.js';
+import type { DamagedFact, ForgottenFact, RefusedAccountFact, TownFacts } from './town-facts.js';
 import { counted, firstOf, minutes } from '../words.js';
 import { approveCommand } from '../approval/needs-key.js';
 
@@ -14,6 +15,7 @@ export type ProblemKind =
   | 'no-refinery'
   | 'host-silent'
   | 'attempt-damaged'
+  | 'bead-unknown'
   | 'shared-cause'
   | 'declined'
   | 'account-refused'
@@ -89,10 +91,13 @@ export function problemsOf(town: TownFacts): Problem[] {
       .filter(({ until, cause }) => cause !== 'rate_limited' || until > town.now)
       .map((fact) => accountProblem(fact, town.now)),
     ...(town.damaged ?? []).map(damagedProblem),
+    ...unknownBeads(town.forgotten ?? []),
     ...town.rigs.flatMap(({ rig, view }) => (view === undefined ? [] : rigProblems(rig, view))),
     ...town.convoys.flatMap(({ convoy, view }) => (view === undefined ? [] : convoyProblems(convoy, view))),
     ...town.beads.flatMap(({ bead, view }) =>
-      view === undefined ? unanswered(bead, town) : beadProblems(view, town.now, alone(view)),
+      view === undefined
+        ? unanswered(bead, town)
+        : beadProblems(view, town.now, { ...alone(view), silent: town.hosts.silent }),
     ),
   ];
   /** @returns whether a blocked bead is a problem by itself, or one of many; and under which key it is told. */
@@ -168,19 +173,31 @@ function townProblems({ beads, rigs, convoys, hosts, taskQueue, now }: TownFacts
       fix: 'heartbead doctor',
     });
   for (const host of hosts.silent) {
-    const on = beads.flatMap(({ bead, view }) => (view?.current?.host === host ? [bead] : []));
+    const on = beads.flatMap(({ view }) => (view?.current?.host === host ? [view] : []));
+    const names = on.map(({ bead }) => bead);
+    const first = Math.min(...on.flatMap((view) => (view.current === undefined ? [] : [giveUpAt(view, view.current)])));
+    const another = hosts.up.find((other) => other !== host && machineOf(other) === machineOf(host));
     found.push({
       kind: 'host-silent',
       severity: 'look',
       about: host,
       what: `host ${host} is out of reach`,
-      why: `nobody polls its queue; it has an attempt of ${on.join(', ')}`,
-      fix: `heartbead explain ${on[0] ?? ''}`.trim(),
-      advice: 'start its worker again (heartbead up, there): it adopts what still runs',
+      why:
+        `nobody polls its queue; it has an attempt of ${firstOf(names, 20)}` +
+        (first > now && Number.isFinite(first) ? `, given up in ${minutes(first - now)} at the earliest` : ''),
+      fix: `heartbead explain ${names[0] ?? ''}`.trim(),
+      advice:
+        another === undefined
+          ? 'start its worker again (heartbead up, there): it adopts what still runs'
+          : `${another} is up on that machine with a state directory of its own: start a worker with the former one ` +
+            'too; if it is lost, its attempts are given up by themselves and go on from what the remote has',
     });
   }
   return found;
 }
+
+/** A host's id is the name of its machine, and what tells its state directory from others there. */
+const machineOf = (host: string): string => host.replace(/-[0-9a-f]+$/, '');
 
 const damagedProblem = ({ bead, attempt, problem, setAside }: DamagedFact): Problem => ({
   kind: 'attempt-damaged',
@@ -191,6 +208,27 @@ const damagedProblem = ({ bead, attempt, problem, setAside }: DamagedFact): Prob
   fix: setAside,
   advice: 'look first whether its worktree holds work that is nowhere else; the bead goes on with its next attempt',
 });
+
+/** One for each bead: the command is that of its newest attempt. */
+function unknownBeads(forgotten: readonly ForgottenFact[]): Problem[] {
+  const newest = new Map<string, ForgottenFact>();
+  const number = ({ attempt }: ForgottenFact): number => Number(attempt.split('-')[0]);
+  for (const fact of forgotten) {
+    const known = newest.get(fact.bead);
+    if (known === undefined || number(known) < number(fact)) newest.set(fact.bead, fact);
+  }
+  return [...newest.values()].map(({ bead, attempt, setAside }) => ({
+    kind: 'bead-unknown',
+    severity: 'look',
+    about: bead,
+    what: `the server knows nothing of bead ${bead}, whose attempt ${attempt} is on this host`,
+    why: 'its database was restored from before, or it is another namespace; the agent is ended and its work saved',
+    fix: setAside,
+    advice:
+      `first: look for its work on the remote (refs/heartbead/${bead}/${attempt}/wip, heartbead/${bead}/${attempt}) ` +
+      'or in its worktree here, and sling it again',
+  }));
+}
 
 function unanswered(bead: string, { hosts }: TownFacts): Problem[] {
   return hosts.up.length === 0
@@ -341,7 +379,15 @@ function sharedProblem(group: SharedByHost): Problem {
   };
 }
 
-function beadProblems(view: BeadView, now: number, { listed, once }: { listed: boolean; once?: string }): Problem[] {
+interface BeadContext {
+  /** Whether it is a problem by itself when it is blocked, and under which key. */
+  listed: boolean;
+  once?: string;
+  /** Hosts that are told by themselves. */
+  silent: readonly string[];
+}
+
+function beadProblems(view: BeadView, now: number, { listed, once, silent }: BeadContext): Problem[] {
   const { bead, current, clocks } = view;
   const found: Problem[] = [];
   const add = (
@@ -406,6 +452,8 @@ function beadProblems(view: BeadView, now: number, { listed, once }: { listed: b
       `heartbead explain ${bead}`,
       { advice: 'start the worker of that host again', since: current.stopping.at },
     );
+  } else if (current?.suspectSince !== undefined && silent.includes(current.host ?? '')) {
+    // Its host is told once, with all that it has.
   } else if (current?.suspectSince !== undefined && now - current.suspectSince > clocks.adoptWithin) {
     add(
       'suspect',

@@ -44,6 +44,14 @@ export interface DamagedFact {
   setAside: string;
 }
 
+/** An attempt on this host whose bead the server does not know. */
+export interface ForgottenFact {
+  bead: string;
+  attempt: string;
+  /** The command that puts its folder aside. */
+  setAside: string;
+}
+
 /** An account of an agent on this host that its provider refuses. */
 export interface RefusedAccountFact {
   host: string;
@@ -69,5 +77,6 @@ export interface TownFacts {
   /** On the disk of whoever asks, who may have looked there. */
   damaged?: DamagedFact[];
   /** Likewise. */
+  forgotten?: ForgottenFact[];
   refusedAccounts?: RefusedAccountFact[];
 }

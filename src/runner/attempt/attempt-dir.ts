@@ -194,6 +194,12 @@ export class AttemptDir {
     );
   }
 
+  /** @returns whether the server knew nothing of its bead when the attempt was looked after. */
+  forgotten = async (): Promise<boolean> => (await this.#readText('forgotten')) !== undefined;
+  async markForgotten(): Promise<void> {
+    await this.#write('forgotten', 'the server does not know its bead\n');
+  }
+
   /** @returns whether nothing that this attempt has left is to be looked after any more. */
   tidied = async (): Promise<boolean> => (await this.#readText('tidied')) !== undefined;
   /** @param what was found and done, for a person who wonders. */

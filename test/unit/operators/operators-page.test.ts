@@ -14,6 +14,7 @@ const kinds: Record<ProblemKind, true> = {
   'no-refinery': true,
   'host-silent': true,
   'attempt-damaged': true,
+  'bead-unknown': true,
   'shared-cause': true,
   declined: true,
   'account-refused': true,

@@ -238,6 +238,62 @@ describe('what needs a person', () => {
   });
 });
 
+describe('what is known after a host, its disk or the database was lost', () => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
+  const ten = names.map((bead, at) =>
+    aBead({
+      bead,
+      agent: 'suspect',
+      current: currentAttempt({
+        host: 'beta-2',
+        suspectSince: now - 4 * minute,
+        lastSignAt: now - ((5 + at) * minute) / 2,
+      }),
+    }),
+  );
+  const silent = (up: string[]): Problem[] =>
+    problemsOf(
+      aTown({
+        beads: ten.map((view) => ({ bead: view.bead, status: view.status, view })),
+        hosts: { up, free: up, merging: up, silent: ['beta-2'] },
+      }),
+    );
+
+  test('a reboot with ten agents is one problem, which names all of them and says until when', () => {
+    const [first, ...others] = silent(['alpha-1']);
+    expect(others).toEqual([]);
+    expect(first).toMatchObject({ kind: 'host-silent', about: 'beta-2', fix: 'heartbead explain a' });
+    expect(first?.why).toMatch(/a, b, c, d, e, f, g, h, i, j, given up in 4 min at the earliest$/);
+    expect(first?.advice).toContain('start its worker again');
+  });
+
+  test('a machine that comes back without its state directory is named as the host that it is now', () => {
+    expect(silent(['alpha-1', 'beta-3'])[0]?.advice).toMatch(
+      /^beta-3 is up on that machine with a state directory of its own/,
+    );
+  });
+
+  test('what a host has of beads that a restored database does not know is told, once for each bead', () => {
+    const found = problemsOf({
+      ...aTown(),
+      forgotten: [
+        { bead: 'x', attempt: '10-aaaa', setAside: 'mv ten' },
+        { bead: 'x', attempt: '9-bbbb', setAside: 'mv nine' },
+        { bead: 'y', attempt: '1-cccc', setAside: 'mv one' },
+      ],
+    });
+    expect(found).toMatchObject([
+      {
+        kind: 'bead-unknown',
+        about: 'x',
+        fix: 'mv ten',
+        advice: expect.stringContaining('refs/heartbead/x/10-aaaa/wip') as string,
+      },
+      { kind: 'bead-unknown', about: 'y', fix: 'mv one' },
+    ]);
+  });
+});
+
 describe('finished commits that the remote does not take', () => {
   test('are told after ten minutes, with what it says, or with the host that does not answer', () => {
     expect(withBead(kept(9 * minute, 4))).toEqual([]);
