@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { limits, outcomes } from '../../contract/index.js';
+import { limits } from '../../contract/index.js';
 import type { AttemptResult, Message } from '../../contract/index.js';
 import { messageOf } from '../../edge/schemas.js';
 import type { Fields } from '../../edge/schemas.js';
@@ -47,8 +47,13 @@ const adoptBody = z.object({
     .max(64 * 1024),
   connection: connectionShape.optional(),
 });
+/**
+ * As which a bead ends an attempt. Without a sandbox the agent reaches this socket too: it must not end itself as `done`,
+ * nor as what is nobody's failure.
+ */
+const orderedOutcomes = ['stopped', 'stalled', 'timed_out', 'lost'] as const;
 const stopBody: z.ZodType<StopRequest> = z.strictObject({
-  outcome: z.enum(outcomes),
+  outcome: z.enum(orderedOutcomes),
   reason: z.string().min(1).max(limits.textChars),
 } satisfies Fields<StopRequest>);
 const pauseBody = z.strictObject({ paused: z.boolean() });
