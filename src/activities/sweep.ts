@@ -8,6 +8,7 @@ import type { AttemptDir } from '../runner/index.js';
 import type { ActivityDeps } from './deps.js';
 import { askBead, isUnknown } from './start/announce-attempt.js';
 import type { Preparations } from './start/preparations.js';
+import { tearDown } from './tear-down.js';
 import { removeUnusedWorkspace } from './workspace.js';
 
 /**
@@ -33,7 +34,8 @@ export async function sweepUnstarted(deps: ActivityDeps, preparations: Preparati
 const refusingRemotes = new Set<string>();
 
 /**
- * Looks after an attempt that has ended: its credentials are removed at once, its worktree is removed once its bead has
+ * Looks after an attempt that has ended: its credentials are removed at once, what its rig wants done then is done, its
+ * worktree is removed once its bead has
  * gone on to another attempt, or has ended, and the remote has shown that nothing in it would be lost. Until then a
  * person may want to look at it. Once the bead is closed, the refs that it needs no more go from this host's mirror,
  * and from the remote by the host of the attempt that finished it. Logs and result stay.
@@ -42,9 +44,12 @@ const refusingRemotes = new Set<string>();
  */
 export async function tidyEnded(deps: ActivityDeps, dir: AttemptDir): Promise<boolean> {
   // Whoever still reports its end has read them before.
-  if ((await dir.readResult()) !== undefined) await dir.forgetSecrets();
+  const over = (await dir.readResult()) !== undefined;
+  if (over) await dir.forgetSecrets();
+  if (await dir.tidied()) return true;
+  if (over) await tearDown(deps, dir);
   const repo = (await dir.readInput())?.repo;
-  if (repo === undefined || (await dir.tidied())) return true;
+  if (repo === undefined) return true;
   const bead = await askBead(deps, dir.bead);
   // A database that was restored, another namespace: nobody but this host knows of the work any more.
   if (bead === undefined && (await isUnknown(deps, dir.bead))) await dir.markForgotten();

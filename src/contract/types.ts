@@ -283,6 +283,8 @@ export interface Saves {
 export interface Workspace {
   /** Run one after the other; the first that fails ends the attempt as `setup_failed`. */
   setup?: SetupStep[];
+  /** Run on the host of each attempt when that has ended, however it did. */
+  teardown?: SetupStep[];
   /** Copied before the set-up steps. */
   copy?: CopiedFile[];
   saves?: Saves;

@@ -66,6 +66,10 @@ export const workspace: z.ZodType<Workspace> = z.object({
     .array(z.object({ command: z.string().trim().min(1).max(20_000), timeout: timeLimit } satisfies Fields<SetupStep>))
     .max(20)
     .optional(),
+  teardown: z
+    .array(z.object({ command: z.string().trim().min(1).max(20_000), timeout: timeLimit } satisfies Fields<SetupStep>))
+    .max(20)
+    .optional(),
   copy: z
     .array(z.object({ from: guarded(hostPathProblem), to: guarded(treePathProblem) } satisfies Fields<CopiedFile>))
     .max(50)

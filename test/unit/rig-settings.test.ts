@@ -35,6 +35,8 @@ test('what makes a tree ready also runs before checks, and only where there are 
     saves: { policy: 'host' },
   });
   expect(workspaceOf({ ...settings, signoff: true })).toEqual({ signoff: true });
+  expect(workspaceOf({ ...settings, teardown: setup })).toEqual({ teardown: setup });
+  expect(checksOf({ ...settings, teardown: setup, checks: [check] })).toEqual([check]);
   expect(workspaceOf({ ...settings, litter: [] })).toBeUndefined();
   expect(workspaceOf({ ...settings, refPrefix: 'bots', litter: ['*.log'] })).toEqual({
     refPrefix: 'bots',
@@ -47,6 +49,8 @@ test('what makes a tree ready also runs before checks, and only where there are 
 test.each([
   [{ setup: [{ command: ' ', timeout: 60_000 }] }, /a set-up step needs a command/],
   [{ setup: [{ command: 'true', timeout: 1 }] }, /timeout in milliseconds/],
+  [{ teardown: [{ command: '', timeout: 60_000 }] }, /a set-up step needs a command/],
+  [{ teardown: 'x' }, /are lists/],
   [{ saves: { policy: 'nowhere' } }, /saves are one of pushed, host, tracked/],
   [{ saves: { fileBytes: -1 } }, /whole numbers of bytes/],
   [{ saves: { bytes: 1 } }, /saves have no setting "bytes"/],

@@ -63,6 +63,8 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
     `work in progress is saved ${savesText(s.saves)}; agents ` +
       `${s.allowPush === true ? 'may push' : 'do not push'} by themselves`,
   );
+  if ((s.teardown?.length ?? 0) > 0)
+    lines.push(`after each attempt: ${(s.teardown ?? []).map(({ command }) => `\`${oneLine(command)}\``).join(', ')}`);
   if (s.signoff === true) lines.push('every commit is signed off');
   if (s.refPrefix !== undefined) lines.push(`its branches and refs on the remote begin with ${s.refPrefix}/`);
   if (s.litter !== undefined && s.litter.length > 0)

@@ -19,6 +19,8 @@ import { argument, flag, option, repeatable, verb, verbGroup } from '../verb.js'
 import type { Given } from '../verb.js';
 
 const checkTimeout = 30 * 60_000;
+/** The next attempts of the host wait for what ends the things of the last one. */
+const teardownTimeout = 60_000;
 
 const name = argument(
   '<name>',
@@ -59,6 +61,12 @@ const settings = {
     '--setup <command>',
     'a command that makes a fresh tree ready, before the agent and before checks; 10m=command sets its time ' +
       'limit (default 30m; in this order)',
+    z.array(z.string()).optional(),
+  ),
+  teardown: repeatable(
+    '--teardown <command>',
+    'a command that ends what an attempt had others start (containers, units), on its host when it has ended; ' +
+      '5m=command sets its time limit (default 1m); "" takes all away',
     z.array(z.string()).optional(),
   ),
   copy: repeatable(
@@ -143,11 +151,14 @@ function checkOf(text: string): Check {
 }
 
 /** `command` or `10m=command`. @throws CliError (usage) */
-function stepOf(text: string): SetupStep {
+function stepOf(text: string, option = '--setup', usual = checkTimeout): SetupStep {
   const match = /^(\d+(?:ms|s|m|h|d))=(.+)$/s.exec(text);
-  const timeout = match === null ? checkTimeout : durationOf(match[1] as string);
+  const timeout = match === null ? usual : durationOf(match[1] as string);
   if (timeout === undefined)
-    throw usageError(`--setup ${JSON.stringify(text)} is not command or 10m=command`, 'see `heartbead rig add --help`');
+    throw usageError(
+      `${option} ${JSON.stringify(text)} is not command or 10m=command`,
+      'see `heartbead rig add --help`',
+    );
   return { command: match?.[2] ?? text, timeout };
 }
 
@@ -223,7 +234,8 @@ function changeOf(given: Settings, verb: string): RigChange {
     maxAgents: given.maxAgents,
     checks: given.check?.filter((check) => check !== '').map(checkOf),
     // An empty one takes all away, as with checks.
-    setup: given.setup?.filter((step) => step !== '').map(stepOf),
+    setup: given.setup?.filter((step) => step !== '').map((step) => stepOf(step)),
+    teardown: given.teardown?.filter((step) => step !== '').map((step) => stepOf(step, '--teardown', teardownTimeout)),
     copy: given.copy?.filter((file) => file !== '').map(copiedFileOf),
     saves: savesOf(given),
     allowPush: given.allowPush,

@@ -55,6 +55,7 @@ const settingKinds: Record<keyof RigSettings, 'required' | 'optional'> = {
   startsPerHour: 'optional',
   usdPerHour: 'optional',
   setup: 'optional',
+  teardown: 'optional',
   copy: 'optional',
   saves: 'optional',
   allowPush: 'optional',
@@ -159,11 +160,14 @@ function spendLimitProblem({ startsPerHour, usdPerHour }: Partial<RigSettings>):
 
 /** A set-up step has no name of its own: it is called by its command. */
 function workspaceProblem(given: Workspace): string | undefined {
-  const { setup = [], copy = [], saves, allowPush, signoff, refPrefix, litter, ports } = given;
-  if (!Array.isArray(setup) || !Array.isArray(copy)) return 'set-up steps and copied files are lists';
+  const { setup = [], teardown = [], copy = [], saves, allowPush, signoff, refPrefix, litter, ports } = given;
+  if (!Array.isArray(setup) || !Array.isArray(teardown) || !Array.isArray(copy))
+    return 'set-up steps, steps after an attempt, and copied files are lists';
   if (setup.length > mostChecks) return `a rig has at most ${mostChecks} set-up steps, these are ${setup.length}`;
   if (copy.length > mostCopied) return `a rig copies at most ${mostCopied} files, these are ${copy.length}`;
-  for (const step of setup as Partial<SetupStep>[]) {
+  if (teardown.length > mostChecks)
+    return `a rig has at most ${mostChecks} steps after an attempt, these are ${teardown.length}`;
+  for (const step of [...setup, ...teardown] as Partial<SetupStep>[]) {
     if (typeof step?.command !== 'string' || step.command.trim() === '' || step.command.length > limits.textChars)
       return `a set-up step needs a command of at most ${limits.textChars} characters; put a longer one into a script`;
     if (step.command.includes('\0')) return nulProblem(step.command, 'the command of a set-up step');
@@ -214,14 +218,14 @@ function savesProblem(saves: unknown): string | undefined {
 
 /** @returns what the trees of this rig are to be, or undefined where they are as usual and nothing has to be done. */
 export function workspaceOf(settings: RigSettings): Workspace | undefined {
-  const { setup, copy, saves, allowPush, signoff, refPrefix, litter, ports } = settings;
+  const { setup, teardown, copy, saves, allowPush, signoff, refPrefix, litter, ports } = settings;
   const usual =
-    (setup?.length ?? 0) + (copy?.length ?? 0) + (litter?.length ?? 0) + Object.keys(saves ?? {}).length === 0 &&
+    [setup, teardown, copy, litter, Object.keys(saves ?? {})].every((list) => (list?.length ?? 0) === 0) &&
     allowPush !== true &&
     signoff !== true &&
     refPrefix === undefined &&
     ports === undefined;
-  return usual ? undefined : { setup, copy, saves, allowPush, signoff, refPrefix, litter, ports };
+  return usual ? undefined : { setup, teardown, copy, saves, allowPush, signoff, refPrefix, litter, ports };
 }
 
 /** @returns the set-up steps as what runs before the checks; without checks nothing has to be set up. */

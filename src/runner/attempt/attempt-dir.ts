@@ -133,6 +133,10 @@ export class AttemptDir {
   get rooms(): string {
     return this.file('cell');
   }
+  /** What the steps after the attempt have written. */
+  get teardownLog(): string {
+    return this.file('teardown.log');
+  }
   /** Folder with the `heartbead` that an agent finds first on its PATH. */
   get shim(): string {
     return this.file('bin');
@@ -198,6 +202,13 @@ export class AttemptDir {
   forgotten = async (): Promise<boolean> => (await this.#readText('forgotten')) !== undefined;
   async markForgotten(): Promise<void> {
     await this.#write('forgotten', 'the server does not know its bead\n');
+  }
+
+  /** @returns whether what the rig wants done after the attempt was done. */
+  tornDown = async (): Promise<boolean> => (await this.#readText('torn-down')) !== undefined;
+  /** @param what came of it, for a person who wonders. */
+  async markTornDown(what: string): Promise<void> {
+    await this.#write('torn-down', `${what}\n`);
   }
 
   /** @returns whether nothing that this attempt has left is to be looked after any more. */

@@ -66,12 +66,14 @@ test('a rig shows how work in progress is saved, and whether its agents push', (
     ...view.settings,
     saves: { policy: 'tracked' as const, fileBytes: 5 * 1024 * 1024 },
     allowPush: true,
+    teardown: [{ command: 'docker rm x', timeout: 60_000 }],
     signoff: true,
     refPrefix: 'bots/hb',
     litter: ['*.log', 'tmp'],
   };
   expect(rigPage({ ...view, settings }, now, createColors(false))).toContain(
     'saved on the remote, without untracked files (untracked files up to 5 MB a file); agents may push by themselves\n' +
+      'after each attempt: `docker rm x`\n' +
       'every commit is signed off\n' +
       'its branches and refs on the remote begin with bots/hb/\n' +
       'litter, which keeps nobody from being done: *.log, tmp',
