@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- core|scale|board|all]`: the figures, as a table and as JSON (`bench/results.json`), written into
- * `docs/benchmarks.md`. Ratios are taken in one run; absolute times are of this machine and this moment.
+ * `npm run bench [-- core|scale|board|ground|all]`: the figures, as a table and as JSON (`bench/results.json`), written
+ * into `docs/benchmarks.md`. Ratios are taken in one run; absolute times are of this machine and this moment.
  * @module
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -10,6 +10,7 @@ import { startDevServer } from '../../server/index.js';
 import { quietRuntime } from '../../testing/quiet-runtime.js';
 import { boardFigures, boardSizes } from './board.js';
 import { chart } from './chart.js';
+import { groundFigures } from './ground.js';
 import { machine, round, table } from './figures.js';
 import type { Figure } from './figures.js';
 import { orchestration } from './orchestration.js';
@@ -17,48 +18,66 @@ import { processes } from './processes.js';
 import { scale } from './scale.js';
 import { virtual } from './virtual.js';
 
-const suites = ['core', 'scale', 'board', 'all'];
+const suites = ['core', 'scale', 'board', 'ground', 'all'];
 const [suite = 'all', ...flags] = process.argv.slice(2);
 if (!suites.includes(suite)) {
   console.error(`bench: there is no suite ${suite}; there are ${suites.join(', ')}\n  next: npm run bench -- core`);
   process.exit(2);
 }
+/** @returns the number behind a flag; undefined where it is not given. */
+const numberOf = (flag: string): number | undefined =>
+  flags.includes(flag) ? Number(flags[flags.indexOf(flag) + 1]) : undefined;
 /** `--beads N`: the suites scale and board go no further; the largest size takes minutes to start. */
-const mostBeads = Number(flags[flags.indexOf('--beads') + 1] ?? 5_000) || 5_000;
+const mostBeads = numberOf('--beads') ?? 5_000;
 // Without a worker nobody would shut it down again, and the process would stay; `scale` has its worker in another one.
-if (suite !== 'scale' && suite !== 'board') quietRuntime();
+if (suite === 'core' || suite === 'all') quietRuntime();
 const say = (text: string): void => console.error(`bench: ${text}`);
 
-const server = await startDevServer({ uiPort: false, log: say });
 const figures: Figure[] = [];
-/** Of the board, which have a table of their own. */
+/** Of the board and of the ground, which have tables of their own. */
 const board: Figure[] = [];
-try {
-  if (suite !== 'scale' && suite !== 'board') {
-    say('beads against a bare workflow');
-    figures.push(...(await orchestration(server)));
-    say('real processes: sling to spawn, death to respawn');
-    figures.push(...(await processes(server, { say })));
+const ground: Figure[] = [];
+// `--commits N`, `--files N`, `--landed N` set the sizes of the ground; 0 leaves that part out.
+if (suite === 'ground' || suite === 'all')
+  ground.push(
+    ...(await groundFigures({
+      say,
+      commits: numberOf('--commits'),
+      files: numberOf('--files'),
+      beads: numberOf('--landed'),
+    })),
+  );
+if (suite !== 'ground') await onServer();
+
+async function onServer(): Promise<void> {
+  const server = await startDevServer({ uiPort: false, log: say });
+  try {
+    if (suite === 'core' || suite === 'all') {
+      say('beads against a bare workflow');
+      figures.push(...(await orchestration(server)));
+      say('real processes: sling to spawn, death to respawn');
+      figures.push(...(await processes(server, { say })));
+    }
+    if (suite === 'board' || suite === 'all')
+      board.push(...(await boardFigures(server, { say, sizes: boardSizes.filter((size) => size <= mostBeads) })));
+    if (suite === 'scale' || suite === 'all')
+      figures.push(...(await scale(server, { say, sizes: [100, 1_000, 5_000].filter((size) => size <= mostBeads) })));
+  } finally {
+    await server.stop();
   }
-  if (suite === 'board' || suite === 'all')
-    board.push(...(await boardFigures(server, { say, sizes: boardSizes.filter((size) => size <= mostBeads) })));
-  if (suite !== 'core' && suite !== 'board')
-    figures.push(...(await scale(server, { say, sizes: [100, 1_000, 5_000].filter((size) => size <= mostBeads) })));
-} finally {
-  await server.stop();
 }
-if (suite !== 'scale' && suite !== 'board') {
+if (suite === 'core' || suite === 'all') {
   say('virtual time: events per agent-hour, detection, a slow start');
   figures.push(...(await virtual()));
 }
 
 const where = machine();
-console.log(`${table([...figures, ...board])}\n`);
+console.log(`${table([...figures, ...board, ...ground])}\n`);
 const results = {
   machine: where,
-  figures: [...figures, ...board],
+  figures: [...figures, ...board, ...ground],
   ...Object.fromEntries(
-    [...figures, ...board].map(({ name, value, ratio, report }) => [
+    [...figures, ...board, ...ground].map(({ name, value, ratio, report }) => [
       name,
       round(report === 'value' ? value : (ratio ?? value)),
     ]),
@@ -67,22 +86,26 @@ const results = {
 console.log(JSON.stringify(results, undefined, 2));
 const top = fileURLToPath(new URL('../../../', import.meta.url));
 const page = `${top}docs/benchmarks.md`;
-/** The board's figures: a section by itself, so that it can be measured by itself. */
-const boardHead = '## The board';
-const boardSection = [
-  boardHead,
-  '',
-  `Written by \`npm run bench -- board\` on ${where.date} at commit ${where.commit}: ${where.cores} cores, ` +
-    `${where.memoryGiB} GiB, Node ${where.node}; load average ${loadavg()[0]?.toFixed(1) ?? '?'} at its end.`,
-  '',
-  table(board),
-  '',
-  ...board.map(({ name, how }) => `- **${name}**: ${how}.`),
-  '',
-].join('\n');
-if (suite === 'board' && !flags.includes('--dry')) {
-  const [rest = ''] = readFileSync(page, 'utf8').split(boardHead);
-  writeFileSync(page, `${rest.trimEnd()}\n\n${boardSection}`);
+/** The figures of the board and of the ground: sections by themselves, so that they can be measured by themselves. */
+const heads = { board: '## The board', ground: '## The ground' };
+const sectionOf = (name: keyof typeof heads, own: readonly Figure[]): string =>
+  [
+    heads[name],
+    '',
+    `Written by \`npm run bench -- ${name}\` on ${where.date} at commit ${where.commit}: ${where.cores} cores, ` +
+      `${where.memoryGiB} GiB, Node ${where.node}; load average ${loadavg()[0]?.toFixed(1) ?? '?'} at its end.`,
+    '',
+    table(own),
+    '',
+    ...own.map(({ name, how }) => `- **${name}**: ${how}.`),
+    '',
+  ].join('\n');
+if ((suite === 'board' || suite === 'ground') && !flags.includes('--dry')) {
+  const section = sectionOf(suite, suite === 'board' ? board : ground);
+  const [before = '', after] = readFileSync(page, 'utf8').split(heads[suite]);
+  // What comes after it, from the next section on.
+  const rest = after === undefined || !after.includes('\n## ') ? '' : after.slice(after.indexOf('\n## '));
+  writeFileSync(page, `${before.trimEnd()}\n\n${section.trimEnd()}\n${rest}`);
   say('written: docs/benchmarks.md');
 }
 // A part of it would overwrite the rest.
@@ -104,7 +127,8 @@ if (suite === 'all' && !flags.includes('--dry')) {
       '',
       ...figures.map(({ name, how }) => `- **${name}**: ${how}.`),
       '',
-      boardSection,
+      sectionOf('board', board),
+      sectionOf('ground', ground),
     ].join('\n'),
   );
   writeFileSync(`${top}docs/images/benchmarks.svg`, chart(figures));

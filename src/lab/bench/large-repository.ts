@@ -40,3 +40,20 @@ function noise(seed: number): Buffer {
   for (let block = 0; block < 160; block += 1) blocks.push(createHash('sha512').update(`${seed}/${block}`).digest());
   return Buffer.concat(blocks);
 }
+
+/**
+ * A bare repository of one commit with so many small files, a hundred in a folder.
+ * @returns its path.
+ */
+export async function makeWideRepository(folder: string, files: number): Promise<string> {
+  const origin = join(folder, 'wide.git');
+  await execa('git', ['-c', 'init.defaultBranch=main', 'init', '--quiet', '--bare', origin]);
+  const lines = ['commit refs/heads/main', 'committer Bench <bench@localhost> 1600000000 +0000', 'data 4', 'wide'];
+  const folders = Math.max(10, Math.ceil(files / 100));
+  for (let n = 0; n < files; n += 1) {
+    const text = `file ${n}`;
+    lines.push(`M 100644 inline d${n % folders}/f${n}.txt`, `data ${text.length}`, text);
+  }
+  await execa('git', ['-C', origin, 'fast-import', '--quiet'], { input: `${lines.join('\n')}\n` });
+  return origin;
+}

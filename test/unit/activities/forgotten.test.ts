@@ -2,7 +2,7 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ActivityDeps } from '../../../src/activities/deps.js';
-import { sweepEnded } from '../../../src/activities/sweep.js';
+import { tidyEnded } from '../../../src/activities/sweep.js';
 import { forgottenHere } from '../../../src/cli/operators/attempts-here.js';
 import type { StartAgentInput } from '../../../src/contract/index.js';
 import { defaultClocks } from '../../../src/domain/clocks.js';
@@ -32,10 +32,10 @@ async function ended(home: string, bead: string): Promise<AttemptDir> {
 
 test('an attempt of a bead that the server does not know is remembered on its host', async () => {
   const home = scratchFolder('forgotten');
-  await sweepEnded(worker(gone, gone), await ended(home, 'unknown'));
+  await tidyEnded(worker(gone, gone), await ended(home, 'unknown'));
   // One that was terminated has a workflow still: somebody has wanted its end.
   const terminated = (): Promise<unknown> => Promise.resolve({ status: { name: 'TERMINATED' } });
-  await sweepEnded(worker(gone, terminated), await ended(home, 'terminated'));
+  await tidyEnded(worker(gone, terminated), await ended(home, 'terminated'));
   expect(await forgottenHere(home)).toEqual([
     { bead: 'unknown', attempt: '1-abcdabcd', setAside: expect.stringContaining('attempts-damaged') as string },
   ]);

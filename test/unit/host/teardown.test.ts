@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import type { ActivityDeps } from '../../../src/activities/deps.js';
-import { sweepEnded } from '../../../src/activities/sweep.js';
+import { tidyEnded } from '../../../src/activities/sweep.js';
 import type { StartAgentInput } from '../../../src/contract/index.js';
 import { defaultClocks } from '../../../src/domain/clocks.js';
 import { Host } from '../../../src/host/index.js';
@@ -45,7 +45,7 @@ test('what another daemon started for an attempt is ended as its rig says, once,
   const host = new Host({ home, hostId: 'here', maxAgents: 1, diskFloor: 0, logger });
   // No server: that its bead cannot be asked comes after what is tested here.
   const deps = { host, env: process.env } as unknown as ActivityDeps;
-  const sweep = (): Promise<unknown> => sweepEnded(deps, dir).catch(() => undefined);
+  const sweep = (): Promise<unknown> => tidyEnded(deps, dir).catch(() => undefined);
 
   // While nobody has written how it ended, it may still go on.
   await sweep();
