@@ -38,7 +38,7 @@ const refusingRemotes = new Set<string>();
  * worktree is removed once its bead has
  * gone on to another attempt, or has ended, and the remote has shown that nothing in it would be lost. Until then a
  * person may want to look at it. Once the bead is closed, the refs that it needs no more go from this host's mirror,
- * and from the remote by the host of the attempt that finished it. Logs and result stay.
+ * and from the remote by the host of the attempt that finished it. Logs and result stay for a month.
  * @returns whether nothing is left to be done; false: it is to be tried again.
  * @throws what the server or the remote answers when they cannot tell.
  */

@@ -8,6 +8,7 @@ import type { AttemptDir, ProcessIdentity } from '../runner/index.js';
 import { defaultClocks } from '../domain/clocks.js';
 import { diskProblem } from './disk-space.js';
 import type { Host } from './host.js';
+import { removeOldAttempts } from './old-attempts.js';
 import { Tidying } from './tidying.js';
 
 export interface HostWatchOptions {
@@ -36,6 +37,8 @@ export interface HostWatchOptions {
 
 /** A reaping that failed (a process that does not end, a disk that cannot be written) is tried again after so long. */
 const reapAgainAfter = 10_000;
+/** Milliseconds between two looks for folders of attempts that are of no use any more. */
+const oldEvery = 24 * 3_600_000;
 /**
  * After a quarter of an hour without a server the adoption that follows the heartbeat timeout will find the result on
  * disk.
@@ -60,6 +63,7 @@ export class HostWatch {
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
   #diskLookedAt = -Infinity;
+  #oldLookedAt = -Infinity;
 
   constructor(
     private readonly host: Host,
@@ -106,6 +110,7 @@ export class HostWatch {
 
   async #look(): Promise<void> {
     await this.#lookAtDisk();
+    await this.#lookAtOld();
     const { gone, stopped, unstarted, over, damaged } = await this.host.runners.look();
     await this.#lookAtStopped(stopped);
     await Promise.all(gone.map((dir) => this.#settle(dir)));
@@ -281,6 +286,14 @@ export class HostWatch {
     } finally {
       turn.end();
     }
+  }
+
+  /** Folders of attempts that are of no use any more: at the start, and once a day. */
+  async #lookAtOld(): Promise<void> {
+    if (performance.now() - this.#oldLookedAt < oldEvery) return;
+    this.#oldLookedAt = performance.now();
+    const removed = await removeOldAttempts(this.host);
+    if (removed.length > 0) this.host.logger.info({ removed }, 'old folders of attempts were removed');
   }
 
   async #lookAtDisk(): Promise<void> {

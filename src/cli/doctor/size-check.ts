@@ -21,7 +21,7 @@ const smaller = {
   attempts:
     'each goes by itself once its bead has gone on and its work is seen on the remote: look at blocked beads ' +
     '(`heartbead problems`), and retry or cancel them',
-  logs: 'those of checks go after 30 days; folders of attempts that have a file `tidied` hold nothing else any more',
+  logs: 'they go after 30 days; folders of attempts that have a file `tidied` hold nothing else, and may go before',
 };
 type Kind = keyof typeof smaller;
 
