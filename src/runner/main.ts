@@ -16,6 +16,7 @@ import { cappedLog } from './agent/agent-log.js';
 import { openAgentSocket } from './sockets/agent-socket.js';
 import { BeadLink } from './lease/bead-link.js';
 import { complain, errorText } from './complain.js';
+import { lookEvery } from './lease/lease.js';
 import { connectRunner } from './lease/connection.js';
 import type { RunnerLine } from './lease/connection.js';
 import { openControlSocket } from './sockets/control-socket.js';
@@ -130,7 +131,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     record,
     lock,
     work: (events) => new WorkKeeper(workPlaceOf(dir, input, setup), events),
-    folder: (onGone) => new FolderWatch(dir.path, input.clocks.beatEvery, systemTime, onGone),
+    folder: (onGone) => new FolderWatch(dir.path, lookEvery(input.clocks), systemTime, onGone),
     limits: (onOver) =>
       new LimitWatch({
         limits: cell.limits ?? {},
@@ -163,7 +164,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     log: (what, details) => log.warn(details, what),
     trouble,
   });
-  socketWatch.start(input.clocks.beatEvery);
+  socketWatch.start(lookEvery(input.clocks));
   const gate = await openGate(cell, (destination) => supervisor.refusedOut(destination));
   try {
     await record.update({});

@@ -26,6 +26,7 @@ import type { BeadLink } from './lease/bead-link.js';
 import { passFence } from './lease/fence.js';
 import type { FenceRefusal } from './lease/fence.js';
 import { LeaseKeeper } from './lease/lease-keeper.js';
+import { lookEvery } from './lease/lease.js';
 import type { Lease } from './lease/lease.js';
 import { Signaller } from './lease/signaller.js';
 import type { Moment, Part } from './part.js';
@@ -160,7 +161,7 @@ export class Supervisor implements ControlHandlers {
       onMovedOn: (view) => this.#movedOn(view),
       log: (what, details) => log.info({ ...details }, what),
     });
-    this.#notes = new NoteQueue(link, clocks.beatEvery, time);
+    this.#notes = new NoteQueue(link, lookEvery(clocks), time);
     const refusals = new ProviderRefusalWatch(
       clocks.stalledAfter,
       (cause) => this.#end({ by: 'stop', ...cause }),

@@ -5,6 +5,7 @@ import {
   clocksProblem,
   defaultBudgets,
   defaultClocks,
+  mergeClocks,
   minutes,
 } from '../../src/domain/index.js';
 
@@ -23,6 +24,15 @@ describe('the clocks guard each other', () => {
     [{ stalledAfter: Number.NaN }, 'stalledAfter'],
   ])('refuses %j and names %s', (wrong, name) => {
     expect(clocksProblem({ ...defaultClocks, ...wrong })).toContain(name);
+  });
+  it('fits the beats into a shorter heartbeat time-out, where only that is given', () => {
+    const short = mergeClocks({ heartbeatTimeout: 45_000 });
+    expect([short.beatEvery, clocksProblem(short)]).toEqual([20_000, undefined]);
+    expect(mergeClocks({ heartbeatTimeout: 600_000 }).beatEvery).toBe(defaultClocks.beatEvery);
+    expect(mergeClocks({ heartbeatTimeout: 45_000, beatEvery: 5_000 }).beatEvery).toBe(5_000);
+    // What makes no sense is still refused in its own words.
+    expect(clocksProblem(mergeClocks({ heartbeatTimeout: Number.NaN }))).toContain('the clock heartbeatTimeout');
+    expect(clocksProblem(mergeClocks({ heartbeatTimeout: 0 }))).toContain('the clock heartbeatTimeout');
   });
   it('names an unknown clock', () => {
     expect(clocksProblem({ ...defaultClocks, heartbeat: 1 } as never)).toContain('heartbeat');

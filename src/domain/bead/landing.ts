@@ -4,7 +4,16 @@
  * without a rig has none of it.
  * @module
  */
-import { clip, clipStart, isFinal, limits, mergedBy, refNames, sharedCauses } from '../../contract/index.js';
+import {
+  clip,
+  clipStart,
+  isFinal,
+  limits,
+  mergedBy,
+  readClocks,
+  refNames,
+  sharedCauses,
+} from '../../contract/index.js';
 import type {
   AgentSpec,
   BeadState,
@@ -258,7 +267,7 @@ function applySettings(s: BeadState, { settings }: Granted): void {
   if (s.landing && s.agentSpec.adapter === 'rig') s.landing.rigsAgent = true;
   if (s.landing?.rigsAgent === true) s.agentSpec = settings.agent;
   s.workspace = workspaceOf(settings);
-  if (settings.clocks !== undefined) s.clocks = { ...mergeClocks(settings.clocks), ...s.ownClocks };
+  if (settings.clocks !== undefined) s.clocks = mergeClocks({ ...readClocks(settings.clocks), ...s.ownClocks });
   if (settings.budgets !== undefined) s.budgets = { ...mergeBudgets(settings.budgets), ...s.ownBudgets };
 }
 

@@ -20,9 +20,10 @@ export function nextRigDeadline(s: RigState): { at: number; text: string } | und
 }
 
 /**
- * A dead holder blocks a place for so long at most. About ten history events a look, and only while something is held.
+ * A holder that was terminated blocks a place for so long at most; every other end is told. About ten history events a
+ * look, two of which are billable actions, and only while something is held.
  */
-export const rigLookEvery = 60_000;
+export const rigLookEvery = 3 * 60_000;
 /** Of one look; more are left to the next one. */
 const lookedAtOnce = 500;
 

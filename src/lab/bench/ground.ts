@@ -11,7 +11,7 @@ import { attemptRefs, readOwnRef } from '../../contract/index.js';
 import {
   createWorktree,
   pushBranch,
-  removeWorktree,
+  removeProvenWorktree,
   resolveBase,
   saveWip,
   tidyBead,
@@ -274,7 +274,7 @@ async function wideTree(ground: Ground, files: number, rounds: number): Promise<
     ]);
     await git(plain, 'reset', '--quiet', '--hard', 'HEAD~1');
     await git(plain, 'worktree', 'remove', '--force', linked);
-    await removeWorktree({ mirror: ground.mirror, path, remote: ground.origin, bead, attempt });
+    await removeProvenWorktree({ mirror: ground.mirror, path, remote: ground.origin, bead, attempt });
   }
   const against = {
     tree: 'git worktree add',
@@ -322,7 +322,7 @@ async function refsLeft(ground: Ground, beads: number): Promise<Figure> {
     const mergedSha = await ground.merge(bead, attempt, sha);
     made += await ours();
     const ended = { bead, attempt, sha, mergedSha, target: 'main', superseded: [] };
-    await removeWorktree({ mirror: ground.mirror, path, remote: ground.origin, bead, attempt, ended });
+    await removeProvenWorktree({ mirror: ground.mirror, path, remote: ground.origin, bead, attempt, ended });
     await tidyBead({ mirrors: ground.mirrors, repo: ground.origin, bead: ended, remote: true });
   }
   return {

@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- core|scale|board|ground|all]`: the figures, as a table and as JSON (`bench/results.json`), written
- * into `docs/benchmarks.md`. Ratios are taken in one run; absolute times are of this machine and this moment.
+ * `npm run bench [-- core|scale|board|actions|ground|all]`: the figures, as a table and as JSON
+ * (`bench/results.json`), written into `docs/benchmarks.md`. Ratios are taken in one run; absolute times are of this machine and this moment.
  * @module
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,8 @@ import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { startDevServer } from '../../server/index.js';
 import { quietRuntime } from '../../testing/quiet-runtime.js';
+import { World } from '../../testing/index.js';
+import { actionFigures } from './actions.js';
 import { boardFigures, boardSizes } from './board.js';
 import { chart } from './chart.js';
 import { groundFigures } from './ground.js';
@@ -18,7 +20,9 @@ import { processes } from './processes.js';
 import { scale } from './scale.js';
 import { virtual } from './virtual.js';
 
-const suites = ['core', 'scale', 'board', 'ground', 'all'];
+const suites = ['core', 'scale', 'board', 'actions', 'ground', 'all'];
+/** Those that have a section of their own on the page, so that they can be measured by themselves. */
+const heads = { actions: '## Billable actions', board: '## The board', ground: '## The ground' };
 const [suite = 'all', ...flags] = process.argv.slice(2);
 if (!suites.includes(suite)) {
   console.error(`bench: there is no suite ${suite}; there are ${suites.join(', ')}\n  next: npm run bench -- core`);
@@ -34,12 +38,11 @@ if (suite === 'core' || suite === 'all') quietRuntime();
 const say = (text: string): void => console.error(`bench: ${text}`);
 
 const figures: Figure[] = [];
-/** Of the board and of the ground, which have tables of their own. */
-const board: Figure[] = [];
-const ground: Figure[] = [];
+/** Those of the suites that have tables of their own. */
+const own: Record<keyof typeof heads, Figure[]> = { actions: [], board: [], ground: [] };
 // `--commits N`, `--files N`, `--landed N` set the sizes of the ground; 0 leaves that part out.
 if (suite === 'ground' || suite === 'all')
-  ground.push(
+  own.ground.push(
     ...(await groundFigures({
       say,
       commits: numberOf('--commits'),
@@ -47,7 +50,7 @@ if (suite === 'ground' || suite === 'all')
       beads: numberOf('--landed'),
     })),
   );
-if (suite !== 'ground') await onServer();
+if (suite !== 'ground' && suite !== 'actions') await onServer();
 
 async function onServer(): Promise<void> {
   const server = await startDevServer({ uiPort: false, log: say });
@@ -59,11 +62,20 @@ async function onServer(): Promise<void> {
       figures.push(...(await processes(server, { say })));
     }
     if (suite === 'board' || suite === 'all')
-      board.push(...(await boardFigures(server, { say, sizes: boardSizes.filter((size) => size <= mostBeads) })));
+      own.board.push(...(await boardFigures(server, { say, sizes: boardSizes.filter((size) => size <= mostBeads) })));
     if (suite === 'scale' || suite === 'all')
       figures.push(...(await scale(server, { say, sizes: [100, 1_000, 5_000].filter((size) => size <= mostBeads) })));
   } finally {
     await server.stop();
+  }
+}
+if (suite === 'actions' || suite === 'all') {
+  say('virtual time: what would be paid for on Temporal Cloud');
+  const world = await World.open();
+  try {
+    own.actions.push(...(await actionFigures(world)));
+  } finally {
+    await world.close();
   }
 }
 if (suite === 'core' || suite === 'all') {
@@ -72,42 +84,41 @@ if (suite === 'core' || suite === 'all') {
 }
 
 const where = machine();
-console.log(`${table([...figures, ...board, ...ground])}\n`);
+const all = [...figures, ...own.actions, ...own.board, ...own.ground];
+console.log(`${table(all)}\n`);
 const results = {
   machine: where,
-  figures: [...figures, ...board, ...ground],
+  figures: all,
   ...Object.fromEntries(
-    [...figures, ...board, ...ground].map(({ name, value, ratio, report }) => [
-      name,
-      round(report === 'value' ? value : (ratio ?? value)),
-    ]),
+    all.map(({ name, value, ratio, report }) => [name, round(report === 'value' ? value : (ratio ?? value))]),
   ),
 };
 console.log(JSON.stringify(results, undefined, 2));
 const top = fileURLToPath(new URL('../../../', import.meta.url));
 const page = `${top}docs/benchmarks.md`;
-/** The figures of the board and of the ground: sections by themselves, so that they can be measured by themselves. */
-const heads = { board: '## The board', ground: '## The ground' };
-const sectionOf = (name: keyof typeof heads, own: readonly Figure[]): string =>
+const sectionOf = (name: keyof typeof heads): string =>
   [
     heads[name],
     '',
     `Written by \`npm run bench -- ${name}\` on ${where.date} at commit ${where.commit}: ${where.cores} cores, ` +
       `${where.memoryGiB} GiB, Node ${where.node}; load average ${loadavg()[0]?.toFixed(1) ?? '?'} at its end.`,
     '',
-    table(own),
+    table(own[name]),
     '',
-    ...own.map(({ name, how }) => `- **${name}**: ${how}.`),
+    ...own[name].map(({ name: figure, how }) => `- **${figure}**: ${how}.`),
     '',
   ].join('\n');
-if ((suite === 'board' || suite === 'ground') && !flags.includes('--dry')) {
-  const section = sectionOf(suite, suite === 'board' ? board : ground);
-  const [before = '', after] = readFileSync(page, 'utf8').split(heads[suite]);
-  // What comes after it, from the next section on.
-  const rest = after === undefined || !after.includes('\n## ') ? '' : after.slice(after.indexOf('\n## '));
-  writeFileSync(page, `${before.trimEnd()}\n\n${section.trimEnd()}\n${rest}`);
+/** Puts a section into its place on the page, and leaves the others as they are. */
+function replaceSection(name: keyof typeof heads): void {
+  const parts = readFileSync(page, 'utf8')
+    .split(/^(?=## )/m)
+    .map((part) => part.trimEnd());
+  const [head = '', ...others] = parts.filter((part) => !part.startsWith(heads[name]));
+  const sections = [...others, sectionOf(name).trimEnd()].sort();
+  writeFileSync(page, `${[head, ...sections].join('\n\n')}\n`);
   say('written: docs/benchmarks.md');
 }
+if (!flags.includes('--dry') && suite in heads) replaceSection(suite as keyof typeof heads);
 // A part of it would overwrite the rest.
 if (suite === 'all' && !flags.includes('--dry')) {
   mkdirSync(`${top}bench`, { recursive: true });
@@ -127,8 +138,9 @@ if (suite === 'all' && !flags.includes('--dry')) {
       '',
       ...figures.map(({ name, how }) => `- **${name}**: ${how}.`),
       '',
-      sectionOf('board', board),
-      sectionOf('ground', ground),
+      sectionOf('actions'),
+      sectionOf('board'),
+      sectionOf('ground'),
     ].join('\n'),
   );
   writeFileSync(`${top}docs/images/benchmarks.svg`, chart(figures));

@@ -2,7 +2,7 @@ import type { BeatDetails, Clocks } from '../../contract/index.js';
 import type { BeadLink } from './bead-link.js';
 import type { Instant } from '../instant.js';
 import type { Time } from '../time.js';
-import { beatDeadline } from './lease.js';
+import { beatDeadline, nextBeatAfter } from './lease.js';
 import type { BeatAnswer } from './lease.js';
 import { Waker } from '../waker.js';
 
@@ -15,7 +15,10 @@ export interface BeaterOptions {
   onAnswer(answer: BeatAnswer, sentAt: Instant): void;
 }
 
-/** The process clock: a beat every `beatEvery` with the token in use, none without one. */
+/**
+ * The process clock: a beat every `beatEvery` with the token in use, none without one. One that nobody has answered is
+ * repeated sooner.
+ */
 export class Beater {
   #token: Uint8Array | undefined;
   readonly #waker: Waker;
@@ -44,7 +47,7 @@ export class Beater {
       const answer = await this.try(token);
       // An answer to a token that was replaced meanwhile says nothing about the one in use.
       if (this.#running && token === this.#token) onAnswer(answer, sentAt);
-      await this.#waker.sleep(Math.max(0, clocks.beatEvery - (time.now().mono - sentAt.mono)));
+      await this.#waker.sleep(Math.max(0, nextBeatAfter(answer, clocks) - (time.now().mono - sentAt.mono)));
     }
   }
 

@@ -3,7 +3,7 @@ import type { BeadView, BeatDetails, Clocks } from '../../contract/index.js';
 import type { BeadLink, Delivery } from './bead-link.js';
 import { elapsed } from '../instant.js';
 import type { Time } from '../time.js';
-import { beatDeadline } from './lease.js';
+import { beatDeadline, lookEvery } from './lease.js';
 import type { Lease } from './lease.js';
 import type { SpawnOutcome } from '../types.js';
 import type { Waker } from '../waker.js';
@@ -76,7 +76,7 @@ export async function passFence(options: FenceOptions): Promise<{ lease: Lease }
   let goodAt = time.now();
   const patience = fencePatience(clocks);
   const left = (): number => patience - elapsed(goodAt, time.now());
-  const tryEvery = Math.min(clocks.beatEvery, clocks.heartbeatTimeout / 4);
+  const tryEvery = Math.min(lookEvery(clocks), clocks.heartbeatTimeout / 4);
   for (; ; await waker.sleep(tryEvery)) {
     const stopped = options.stopped();
     if (stopped !== undefined) return refuse('bead', `stopped before the agent was spawned: ${stopped}`);

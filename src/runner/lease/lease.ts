@@ -41,11 +41,20 @@ export const beatRenews = (answer: BeatAnswer): boolean =>
   answer === 'recorded' || answer === 'paused' || answer === 'cancelled';
 
 /**
+ * @returns how soon a runner asks again what nobody has answered, and how often it looks after things of its own host:
+ * unlike a beat that gets through, neither costs anything.
+ */
+export const lookEvery = ({ beatEvery }: Pick<Clocks, 'beatEvery'>): number => Math.min(beatEvery, 10_000);
+
+/**
  * @returns how long to wait for the answer to a beat: at most until the next beat is due, and at least 2 s, so that
  * tests with tiny clocks do not fail on a slow machine.
  */
-export const beatDeadline = ({ beatEvery }: Pick<Clocks, 'beatEvery'>): number =>
-  Math.min(Math.max(beatEvery, 2_000), 10_000);
+export const beatDeadline = (clocks: Pick<Clocks, 'beatEvery'>): number => Math.max(lookEvery(clocks), 2_000);
+
+/** @returns the distance of two beats, the first of which got this answer. */
+export const nextBeatAfter = (answer: BeatAnswer, clocks: Pick<Clocks, 'beatEvery'>): number =>
+  answer === 'unreachable' ? lookEvery(clocks) : clocks.beatEvery;
 
 /** @returns how often an orphan asks for adoption and renews its lease by that: three tries fit into a lease. */
 export const orphanEvery = ({ signalEvery, leaseFor }: Pick<Clocks, 'signalEvery' | 'leaseFor'>): number =>

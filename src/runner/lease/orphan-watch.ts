@@ -2,7 +2,7 @@ import type { BeadView, Clocks } from '../../contract/index.js';
 import type { BeadLink, Delivery } from './bead-link.js';
 import type { Instant } from '../instant.js';
 import type { Time } from '../time.js';
-import { judgeOrphan, orphanEvery } from './lease.js';
+import { judgeOrphan, lookEvery, orphanEvery } from './lease.js';
 import { Waker } from '../waker.js';
 
 export interface OrphanWatchOptions {
@@ -52,7 +52,7 @@ export class OrphanWatch {
       if (!this.#active) await this.#waker.sleep();
       else if (await this.#look()) await this.#waker.sleep(orphanEvery(clocks));
       // Nobody answers: with the next tick it is tried again, since the lease runs.
-      else await this.#waker.sleep(Math.min(clocks.beatEvery, orphanEvery(clocks)));
+      else await this.#waker.sleep(Math.min(lookEvery(clocks), orphanEvery(clocks)));
     }
   }
 

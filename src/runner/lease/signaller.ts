@@ -1,5 +1,6 @@
 import type { AttemptCell, Checkpoint, Clocks, HeartbeatKind, HeartbeatSignal } from '../../contract/index.js';
 import type { BeadLink, Delivery } from './bead-link.js';
+import { lookEvery } from './lease.js';
 import type { Time } from '../time.js';
 import { emptyPlan, planDelivered, planAcknowledged, planLife, planProgress, signalDue } from './signal-plan.js';
 import type { LifeKind, ProgressKind, SignalPlan } from './signal-plan.js';
@@ -71,7 +72,7 @@ export class Signaller implements Part {
         case 'delivered':
           break;
         case 'unreachable':
-          await this.#retry.sleep(clocks.beatEvery);
+          await this.#retry.sleep(lookEvery(clocks));
           break;
         case 'ended':
           this.#running = false;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { defaultClocks } from '../../../src/domain/index.js';
 import type { BeadView } from '../../../src/contract/index.js';
 import { elapsed } from '../../../src/runner/instant.js';
 import type { Instant } from '../../../src/runner/instant.js';
@@ -8,6 +9,7 @@ import {
   beatRenews,
   judgeOrphan,
   leaseIsOver,
+  nextBeatAfter,
   orphanEvery,
   renewLease,
 } from '../../../src/runner/lease/lease.js';
@@ -69,6 +71,16 @@ describe('the lease', () => {
       beatDeadline({ beatEvery: 5_000 }),
       beatDeadline({ beatEvery: 60_000 }),
     ]).toEqual([2_000, 5_000, 10_000]);
+  });
+
+  test('a beat that nobody has answered is repeated in time for a hiccup of a minute, also with rare beats', () => {
+    expect(nextBeatAfter('accepted', { beatEvery: 40_000 })).toBe(40_000);
+    expect(nextBeatAfter('unreachable', { beatEvery: 40_000 })).toBe(10_000);
+    expect(nextBeatAfter('unreachable', { beatEvery: 500 })).toBe(500);
+    // The network is away from just after a beat on, for a minute: each try takes until its deadline.
+    let at = nextBeatAfter('accepted', defaultClocks);
+    while (at < 60_000) at += Math.max(nextBeatAfter('unreachable', defaultClocks), beatDeadline(defaultClocks));
+    expect(at).toBeLessThan(defaultClocks.heartbeatTimeout);
   });
 });
 
