@@ -53,8 +53,8 @@ export const defaultRetryAfter = minute;
 export const maxRetryAfter = 6 * hour;
 
 /**
- * @returns all clocks: the given ones over the defaults. Whoever shortens the heartbeat time-out alone has beats that fit
- * into it.
+ * @returns all clocks: the given ones over the defaults. A caller who shortens the heartbeat time-out alone has beats
+ * that fit into it.
  */
 export function mergeClocks(given: Partial<Clocks> | undefined): Clocks {
   const clocks = { ...defaultClocks, ...readClocks(given ?? {}) };

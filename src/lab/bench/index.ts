@@ -1,6 +1,7 @@
 /**
  * `npm run bench [-- core|scale|board|actions|ground|all]`: the figures, as a table and as JSON
- * (`bench/results.json`), written into `docs/benchmarks.md`. Ratios are taken in one run; absolute times are of this machine and this moment.
+ * (`bench/results.json`), written into `docs/benchmarks.md`. Ratios are taken in one run; absolute times are of this
+ * machine and this moment.
  * @module
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';

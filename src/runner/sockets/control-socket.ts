@@ -48,8 +48,8 @@ const adoptBody = z.object({
   connection: connectionShape.optional(),
 });
 /**
- * As which a bead ends an attempt. Without a sandbox the agent reaches this socket too: it must not end itself as `done`,
- * nor as what is nobody's failure.
+ * As which a bead ends an attempt. Without a sandbox the agent reaches this socket too: it must not end itself as
+ * `done`, nor as what is nobody's failure.
  */
 const orderedOutcomes = ['stopped', 'stalled', 'timed_out', 'lost'] as const;
 const stopBody: z.ZodType<StopRequest> = z.strictObject({
