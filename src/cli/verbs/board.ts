@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { stateDirectory } from '../../client/home.js';
 import { readRecord } from '../../client/records.js';
 import { wholeNumber } from '../args.js';
-import { exitCodes, failure, usageError } from '../exit.js';
+import { CliError, exitCodes, failure, usageError } from '../exit.js';
 import { workerFlags } from '../../worker/settings.js';
 import { untilInterrupted } from '../../operator/interrupt.js';
 import { flag, option, verb } from '../verb.js';
@@ -68,6 +68,7 @@ export const board = verb({
       if (code !== 'EADDRINUSE') throw error;
       throw failure(`port ${port ?? ''} is taken`, 'choose another --port, or leave it away', error);
     });
+    let opened: Opened | undefined;
     try {
       const url = addressWithToken(served);
       const { codecPort: opensAt } = served;
@@ -76,31 +77,50 @@ export const board = verb({
         `board   ${url}${opensAt === undefined ? '' : `\ncodec   http://127.0.0.1:${opensAt}`}`,
       );
       context.note('Ctrl-C ends it; whoever has this address may do what the board may do');
-      if (open) await openInBrowser(url);
+      // Whoever looks for it from another machine is not to lose the board for that.
+      if (open)
+        opened = await openInBrowser(url).catch((error: unknown) => {
+          if (!(error instanceof CliError)) throw error;
+          context.note(`${error.message}: ${error.next}`);
+          return undefined;
+        });
       const lost = await untilLost(home, served.record, stop);
       if (lost !== undefined)
         throw failure(`the board has ended: ${lost}`, 'start it again with `heartbead board` if it is wanted');
     } finally {
+      await opened?.forget();
       await served.close();
     }
     return exitCodes.fine;
   },
 });
 
-/** The address goes by a file of its own: what stands in a command line can be read by everybody on the machine. */
-async function openInBrowser(url: string): Promise<void> {
-  const [{ mkdtemp, writeFile }, { tmpdir }, { join }, { execa }] = await Promise.all([
+interface Opened {
+  /** Removes the file by which the browser got the address. */
+  forget: () => Promise<void>;
+}
+
+/**
+ * The address goes by a file of its own: what stands in a command line can be read by everybody on the machine.
+ * The file stays until it is forgotten, since the browser reads it some time after its program has returned.
+ */
+async function openInBrowser(url: string): Promise<Opened> {
+  const [{ mkdtemp, rm, writeFile }, { tmpdir }, { join }, { execa }] = await Promise.all([
     import('node:fs/promises'),
     import('node:os'),
     import('node:path'),
     import('execa'),
   ]);
-  const file = join(await mkdtemp(join(tmpdir(), 'heartbead-board-')), 'board.html');
+  const folder = await mkdtemp(join(tmpdir(), 'heartbead-board-'));
+  const forget = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  const file = join(folder, 'board.html');
   await writeFile(file, `<!doctype html><meta http-equiv="refresh" content="0;url=${url}">\n`, { mode: 0o600 });
   const program = process.platform === 'darwin' ? 'open' : 'xdg-open';
   try {
     await execa(program, [file], { stdio: 'ignore', timeout: 10_000 });
   } catch (error) {
+    await forget();
     throw failure(`no browser could be opened (${program})`, 'open the address above yourself', error);
   }
+  return { forget };
 }
