@@ -47,8 +47,16 @@ export interface PlayedTown {
   close(): Promise<void>;
 }
 
+interface PlayedRig {
+  readonly state: RigState;
+  pause(): void;
+  resume(): void;
+}
+
 export interface PlayedFleet {
-  readonly rig: { readonly state: RigState; pause(): void; resume(): void };
+  /** The first one, which operators turn to. */
+  readonly rig: PlayedRig;
+  readonly rigs: readonly PlayedRig[];
   readonly convoy:
     | (Record<'start' | 'pause' | 'resume' | 'cancel' | 'retryBead', () => void> & { readonly state: ConvoyState })
     | undefined;
@@ -274,13 +282,15 @@ async function finish(town: PlayedTown, beads: readonly PlayedBead[]): Promise<v
     // Of several with one id the last one counts: it was started anew.
     const merged = new Map<string, string | undefined>();
     for (const bead of beads) merged.set(bead.id, (await bead.state()).landing?.mergedSha);
-    const problem = restProblem(
-      fleet.rig.state,
-      fleet.convoy?.state,
-      (workflowId) => town.lives?.(workflowId) !== true,
-      (bead) => merged.get(bead),
-    );
-    if (problem !== undefined) throw new Broken(problem);
+    for (const rig of fleet.rigs) {
+      const problem = restProblem(
+        rig.state,
+        fleet.convoy?.state,
+        (workflowId) => town.lives?.(workflowId) !== true,
+        (bead) => merged.get(bead),
+      );
+      if (problem !== undefined) throw new Broken(problem);
+    }
   }
   // No agent may be left.
   for (const bead of beads) {
@@ -294,9 +304,9 @@ async function finish(town: PlayedTown, beads: readonly PlayedBead[]): Promise<v
 }
 
 /** Ended, or a person is needed: for the bead itself, or for the rig that starts nothing any more. */
-function atRest({ status, wait }: BeadView, fleet: PlayedFleet | undefined): boolean {
+function atRest({ status, wait, rig }: BeadView, fleet: PlayedFleet | undefined): boolean {
   if (isFinal(status) || status === 'blocked') return true;
-  return wait?.for === 'grant' && fleet?.rig.state.attention === 'stopped';
+  return wait?.for === 'grant' && fleet?.rigs.find(({ state }) => state.rig === rig)?.state.attention === 'stopped';
 }
 
 /** Likewise: what has not begun waits for what a person has to mend. */

@@ -49,9 +49,12 @@ export type Fault =
   /** What operators do to a rig and a convoy. */
   | { do: FleetFault };
 
-/** A rig for all beads of the day, and perhaps a convoy; only the model plays them. */
+/** Rigs for all beads of the day, and perhaps a convoy; only the model plays them. */
 export interface FleetScript {
+  /** Of each rig. */
   maxAgents: number;
+  /** How many share the beads out among themselves, and the first has the convoy; one when absent. */
+  rigs?: number;
   convoy?: {
     /** For each of its beads, the ones before it that it needs. */
     needs: number[][];

@@ -74,6 +74,44 @@ it('a town of 500 hosts and 600 beads, of which twenty hosts die: one agent at o
   expect(attempts).toBeLessThan(660);
 }, 120_000);
 
+it('a convoy of 1,000 beads, each of which needs others, lands as a whole with 60 agents at once', async () => {
+  const needs = Array.from({ length: 1_000 }, (_, n) => (n < 50 ? [] : n % 10 === 0 ? [n - 50, n - 49] : [n - 50]));
+  const script: Script = {
+    seed: 0,
+    hosts: 20,
+    maxAgents: 4,
+    beads: [],
+    fleet: {
+      maxAgents: 60,
+      convoy: {
+        needs,
+        agents: needs.map(() => [{ works: minute }]),
+        policy: 'wait',
+        target: 'integration',
+        staged: false,
+      },
+    },
+    steps: [],
+  };
+  const { attempts, convoy, statuses } = await playOnModel(script);
+  expect(convoy).toBe('landed');
+  expect([statuses.length, attempts]).toEqual([1_000, 1_000]);
+}, 240_000);
+
+it('200 rigs with 600 beads, one agent at once for each rig: none takes the place of another, and all merge', async () => {
+  const script: Script = {
+    seed: 0,
+    hosts: 100,
+    maxAgents: 4,
+    beads: Array.from({ length: 600 }, () => [{ works: 20 * minute }]),
+    fleet: { maxAgents: 1, rigs: 200 },
+    steps: [],
+  };
+  const { attempts, statuses } = await playOnModel(script);
+  expect([statuses.length, attempts]).toEqual([600, 600]);
+  expect(new Set(statuses)).toEqual(new Set(['closed']));
+}, 120_000);
+
 describe('stories that random days have found', () => {
   const host = { hosts: 1, maxAgents: 1 };
 

@@ -159,7 +159,7 @@ export class ModelBead {
             thereSince: this.town.thereSince,
             heardAt: this.#heardAt,
           });
-    const crowd = state.rig === undefined ? undefined : this.town.crowdProblem();
+    const crowd = state.rig === undefined ? undefined : this.town.crowdProblem(state.rig);
     if (broken !== undefined) this.town.broken ??= new Broken(`bead ${this.id}: ${broken}`);
     if (crowd !== undefined) this.town.broken ??= new Broken(crowd);
     const reached = newlyReached(before, state);

@@ -68,7 +68,8 @@ export class ModelRefinery {
   merge(input: MergeInput, end: (end: MergeEnd) => void): () => void {
     const task: Task = { input, tries: 0, pushed: false, interrupted: false, over: false, end };
     const rival = [...this.#atWork].find(
-      (other) => this.#target(other) === this.#target(task) && other.input.withdrawn !== true,
+      (other) =>
+        other.input.rig === input.rig && this.#target(other) === this.#target(task) && other.input.withdrawn !== true,
     );
     if (rival !== undefined && input.withdrawn !== true)
       this.town.broken ??= new Broken(

@@ -44,7 +44,7 @@ export class ModelTown implements HostSurroundings {
   steps = 0;
   readonly refinery: ModelRefinery;
   /** Of a town without a fleet nobody asks for these. */
-  playedFleet: { rig: ModelRig; convoy: ModelConvoy | undefined } | undefined;
+  playedFleet: { rig: ModelRig; rigs: readonly ModelRig[]; convoy: ModelConvoy | undefined } | undefined;
   readonly #hosts: FakeHost[];
   /** The beads by their ids; of several with one id, the newest. */
   readonly #byId = new Map<string, ModelBead>();
@@ -108,6 +108,7 @@ export class ModelTown implements HostSurroundings {
   async sling({ agent }: { agent: readonly AgentScript[] }): Promise<ModelBead> {
     const id = `b${this.beads.length + 1}`;
     this.#scripts.set(id, agent);
+    const rigs = this.playedFleet?.rigs ?? [];
     const bead = this.#start({
       bead: id,
       title: id,
@@ -115,16 +116,16 @@ export class ModelTown implements HostSurroundings {
       agent: { adapter: 'demo' },
       budgets: this.options.budgets,
       clocks: this.options.clocks,
-      rig: this.playedFleet?.rig.state.rig,
+      rig: rigs[this.beads.length % rigs.length]?.state.rig,
     });
     await this.settle();
     return bead;
   }
 
-  /** Adds a rig, whose agents all beads of this town are from now on, and the convoy of the script. */
-  addFleet({ maxAgents, convoy }: FleetScript): void {
-    const input = {
-      rig: 'model',
+  /** Adds rigs, among which all beads of this town are shared out from now on, and the convoy of the script. */
+  addFleet({ maxAgents, rigs: count = 1, convoy }: FleetScript): void {
+    const inputs = Array.from({ length: count }, (_, n) => ({
+      rig: n === 0 ? 'model' : `model-${n + 1}`,
       settings: {
         repo,
         base: 'main',
@@ -136,20 +137,26 @@ export class ModelTown implements HostSurroundings {
         budgets: this.options.budgets,
         clocks: this.options.clocks,
       },
-    };
-    const rig = new ModelRig(this, input);
-    this.playedFleet = { rig, convoy: undefined };
+    }));
+    for (const input of inputs) {
+      const problem = rigInputProblem(input);
+      if (problem !== undefined) throw new Error(problem);
+    }
+    const rigs = inputs.map((input) => new ModelRig(this, input));
+    const [rig] = rigs;
+    if (rig === undefined) throw new Error('a fleet has a rig');
+    this.playedFleet = { rig, rigs, convoy: undefined };
     if (convoy === undefined) return;
     const { agents, needs, ...how } = convoy;
     const id = (n: number): string => `c${n + 1}`;
     const spec = {
       convoy: 'model',
       title: 'a convoy',
-      rig: input.rig,
+      rig: rig.state.rig,
       ...how,
       beads: needs.map((of, n) => ({ id: id(n), title: id(n), needs: of.map(id) })),
     };
-    const problem = rigInputProblem(input) ?? convoyProblem(spec);
+    const problem = convoyProblem(spec);
     if (problem !== undefined) throw new Error(problem);
     for (const [n, list] of agents.entries()) this.#scripts.set(`model-${id(n)}`, list);
     this.playedFleet.convoy = new ModelConvoy(this, spec);
@@ -212,18 +219,20 @@ export class ModelTown implements HostSurroundings {
   }
 
   /** @returns how many agents of the rig run at this moment, when that is more than it allows. */
-  crowdProblem(): string | undefined {
-    if (this.playedFleet === undefined) return undefined;
-    const { rig } = this.playedFleet;
-    const running = this.census.lives.filter(({ endedAt, frozen }) => endedAt === undefined && !frozen).length;
+  crowdProblem(name: string): string | undefined {
+    const rig = this.playedFleet?.rigs.find(({ state }) => state.rig === name);
+    if (rig === undefined) return undefined;
+    const running = this.census.lives.filter(
+      ({ bead, endedAt, frozen }) => endedAt === undefined && !frozen && this.#bead(bead).life.rig === name,
+    ).length;
     const { maxAgents } = rig.state.settings;
-    return running > maxAgents ? `rig ${rig.state.rig}: ${running} agents run, of ${maxAgents}` : undefined;
+    return running > maxAgents ? `rig ${name}: ${running} agents run, of ${maxAgents}` : undefined;
   }
 
   #workflow(workflowId: string): ModelBead | ModelWorkflow | undefined {
     const bead = beadOfWorkflowId(workflowId);
     if (bead !== undefined) return this.#byId.get(bead);
-    return [this.playedFleet?.rig, this.playedFleet?.convoy].find((one) => one?.workflowId === workflowId);
+    return [...(this.playedFleet?.rigs ?? []), this.playedFleet?.convoy].find((one) => one?.workflowId === workflowId);
   }
 
   advance(duration: Duration): Promise<void> {
