@@ -74,8 +74,8 @@ it('a town of 500 hosts and 600 beads, of which twenty hosts die: one agent at o
   expect(attempts).toBeLessThan(660);
 }, 120_000);
 
-it('a convoy of 1,000 beads, each of which needs others, lands as a whole with 60 agents at once', async () => {
-  const needs = Array.from({ length: 1_000 }, (_, n) => (n < 50 ? [] : n % 10 === 0 ? [n - 50, n - 49] : [n - 50]));
+it('a convoy of 300 beads, each of which needs others, lands as a whole with 60 agents at once', async () => {
+  const needs = Array.from({ length: 300 }, (_, n) => (n < 50 ? [] : n % 10 === 0 ? [n - 50, n - 49] : [n - 50]));
   const script: Script = {
     seed: 0,
     hosts: 20,
@@ -95,8 +95,8 @@ it('a convoy of 1,000 beads, each of which needs others, lands as a whole with 6
   };
   const { attempts, convoy, statuses } = await playOnModel(script);
   expect(convoy).toBe('landed');
-  expect([statuses.length, attempts]).toEqual([1_000, 1_000]);
-}, 240_000);
+  expect([statuses.length, attempts]).toEqual([300, 300]);
+}, 120_000);
 
 it('200 rigs with 600 beads, one agent at once for each rig: none takes the place of another, and all merge', async () => {
   const script: Script = {
