@@ -151,14 +151,54 @@ async function settings(): Promise<string> {
     lines('interactive', { diffFilter: evil('diffFilter') }),
     lines('sequence', { editor: evil('sequence-editor') }),
     lines('trace2', { eventTarget: join(markers, 'trace2') }),
+    lines('trailer "evil"', {
+      key: 'Evil',
+      command: evil('trailer-command'),
+      cmd: evil('trailer-cmd'),
+      ifExists: 'add',
+    }),
+    lines('hook "evil"', { command: evil('hook-of-the-configuration'), event: 'post-index-change' }),
+    lines(`credential "${repo}"`, { helper: `!${evil('credential-of-url')}` }),
+    lines(`http "${repo}"`, { proxy: 'http://127.0.0.1:9' }),
+    lines('gpg "x509"', { program: await script('gpg-x509') }),
+    // What an object that is missing would be fetched from.
+    lines('remote "origin"', { promisor: 'true', partialCloneFilter: 'blob:none' }),
+    lines('extensions', { partialClone: 'origin', worktreeConfig: 'true', preciousObjects: 'true' }),
+    lines('bundle "evil"', { uri: `file://${mine}` }),
+    lines('fetch', { bundleURI: `file://${mine}`, recurseSubmodules: 'true' }),
+    lines('lfs', { url: `file://${mine}`, standaloneTransferAgent: 'evil', concurrentTransfers: '1' }),
+    lines('lfs "customtransfer.evil"', { path: await script('lfs-transfer'), args: '' }),
+    lines('lfs "extension.evil"', {
+      clean: evil('lfs-clean', 'cat'),
+      smudge: evil('lfs-smudge', 'cat'),
+      priority: '0',
+    }),
     lines('sendpack', { sideband: 'false' }),
     lines('pack', { packSizeLimit: '1' }),
   ].join('');
 }
 
+/**
+ * Each setting that the git of this machine knows, those of years to come included: most of them take no program, and
+ * then git would not get past its value.
+ */
+async function knownSettings(): Promise<string> {
+  const names = (await git(lab.dir, 'help', '--config'))
+    .split('\n')
+    .filter((name) => /^[a-z][\w-]*\..*[\w*>]$/i.test(name));
+  expect(names.length).toBeGreaterThan(500);
+  return names
+    .map((name) => {
+      const [, section = '', within, key = ''] = /^([^.]+)(?:\.(.+))?\.([^.]+)$/.exec(name) ?? [];
+      const of = within === undefined ? '' : ` "${within.replace(/<.*?>|\*/g, 'evil')}"`;
+      return `[${section}${of}]\n\t${key.replace(/<.*?>|\*/g, 'evil')} = "${evil(`known-${section}-${key.replace(/\W/g, '')}`)}"\n`;
+    })
+    .join('');
+}
+
 /** Everything at once, written as files, so that no command of the attacker's own has set a marker. */
-async function poison(gitDir: string): Promise<void> {
-  await appendFile(join(gitDir, 'config'), await settings());
+async function poison(gitDir: string, known = ''): Promise<void> {
+  await appendFile(join(gitDir, 'config'), known + (await settings()));
   const [main, other] = [
     await git(mirror, 'rev-parse', 'origin/main'),
     await commit(lab.seed, { 'backdoor.txt': 'x\n' }),
@@ -188,8 +228,9 @@ describe('every setting that runs a program or sends git elsewhere, set by one a
       const sha = await commit(path, { 'a.txt': 'mine\n', '.gitattributes': '* filter=evil diff=evil merge=evil\n' });
       await git(lab.dir, 'clone', '--quiet', lab.origin, join(path, 'inner'));
       await put(path, { 'b.txt': 'changed\n', 'new.txt': 'n\n' });
-      await poison(join(path, '.git'));
-      await poison(join(path, 'inner', '.git'));
+      const known = await knownSettings();
+      await poison(join(path, '.git'), known);
+      await poison(join(path, 'inner', '.git'), known);
       await put(path, { 'inner/a.txt': 'changed\n' });
 
       const saved = await save('attacker');
@@ -207,7 +248,7 @@ describe('every setting that runs a program or sends git elsewhere, set by one a
       await rm(join(path, 'inner'), { recursive: true });
       expect(await worktreeStatus(path)).toMatchObject({ entries: [{ path: 'b.txt' }, { path: 'new.txt' }] });
       // The check is the agent's own code: what it does to the tree that it runs in goes no further either.
-      const landed = await land('attacker', sha, (tree) => poison(join(tree, '.git')));
+      const landed = await land('attacker', sha, (tree) => poison(join(tree, '.git'), known));
       expect(landed).toMatchObject({ outcome: 'merged' });
 
       const other = await start('innocent');
@@ -240,7 +281,10 @@ describe('every setting that runs a program or sends git elsewhere, set by one a
     const config = await readFile(join(path, '.git', 'config'), 'utf8');
     await writeFile(
       join(path, '.git', 'config'),
-      config.replace(/\tworktree = .*\n|\tvcs = .*\n|\trequired = .*\n|\tprocess = .*\n/g, ''),
+      config.replace(
+        /\tworktree = .*\n|\tvcs = .*\n|\trequired = .*\n|\tprocess = .*\n|\[extensions\]\n(?:\t.*\n)*/g,
+        '',
+      ),
     );
     for (const args of [['status'], ['add', '--all'], ['commit', '-m', 'x'], ['push', repo, 'HEAD:refs/heads/x']])
       await execa('git', ['-C', path, ...args], { reject: false });
