@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { accountOf, explain, initialBead, waitingFor, wordToRig, stepBead } from '../../src/domain/index.js';
+import {
+  accountOf,
+  beadEffects,
+  explain,
+  initialBead,
+  nextBeadDeadline,
+  waitingFor,
+  wordToRig,
+  stepBead,
+} from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 import type { AttemptResult, BeadState, Evidence } from '../../src/contract/index.js';
 
@@ -75,6 +84,31 @@ describe('finished work that the remote refused', () => {
       wait: { for: 'backoff' },
       unpushed: { sha },
     });
+  });
+
+  it('is offered further and further apart while the remote is away, for days, and nobody is paid meanwhile', () => {
+    let [state, now, last] = [play(...begun, ended({ retryAfterMs: 30_000 })), 1_000_100, 0];
+    const gaps: number[] = [];
+    for (let offer = 0; offer < 1_000; offer += 1) {
+      // Nothing is offered before its time has come, and then nothing but the offer is done.
+      expect(beadEffects(state)).toEqual([]);
+      now = nextBeadDeadline(state)?.at ?? expect.fail('it waits for ever');
+      state = stepBead(state, { type: 'tick' }, now);
+      expect(beadEffects(state).map(({ do: what }) => what)).toEqual(['offer']);
+      state = stepBead(state, { type: 'offered', answer: { pushed: false, reason: 'away', mayPass: true } }, now);
+      if (last > 0) gaps.push(now - last);
+      last = now;
+    }
+    expect(gaps).toEqual([...gaps].sort((a, b) => a - b));
+    expect([gaps[0], gaps.at(-1), gaps.indexOf(10 * 60_000)]).toEqual([10_000, 10 * 60_000, 6]);
+    expect(state).toMatchObject({ attemptCount: 1, unpushed: { tries: 1_000 }, used: { infraLosses: 0 } });
+    expect(JSON.stringify(state).length).toBeLessThan(20_000);
+    const back = stepBead(state, { type: 'retry', now: false }, now + 1);
+    expect(beadEffects(back).map(({ do: what }) => what)).toEqual(['offer']);
+    // Refused for good: once for each word of a person.
+    const refused: BeadEvent = { type: 'offered', answer: { pushed: false, reason: 'no', mayPass: false } };
+    const blocked = stepBead(back, refused, now + 2);
+    expect([blocked.status, beadEffects(blocked), nextBeadDeadline(blocked)]).toEqual(['blocked', [], undefined]);
   });
 
   it('is left to a next attempt by retry --now', () => {

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
-import type { RigSettings } from '../../src/contract/index.js';
+import type { ConfigureRig, RigSettings, RigState } from '../../src/contract/index.js';
+import { configureProblem } from '../../src/domain/rig/order-problems.js';
 import { changeSettings, checksOf, rigSettingsProblem, workspaceOf } from '../../src/domain/rig/settings.js';
+import { initialRig } from '../../src/domain/rig/state.js';
 
 const settings: RigSettings = {
   repo: '/r',
@@ -20,6 +22,28 @@ test('null takes an optional setting away, and only that', () => {
   const { base: _, ...withoutBase } = settings;
   expect(changeSettings(settings, { base: null })).toStrictEqual(withoutBase);
   expect(changeSettings(settings, { maxAgents: null } as never)).toHaveProperty('maxAgents', null);
+});
+
+test('repository and ref prefix of a rig change only while nobody holds anything of it', () => {
+  const change = (state: RigState, wanted: ConfigureRig): string | undefined => configureProblem(state, wanted, 'town');
+  const idle = initialRig({ rig: 'web', settings }, 0);
+  const bots = initialRig({ rig: 'web', settings: { ...settings, refPrefix: 'bots' } }, 0);
+  const uses: Partial<RigState>[] = [
+    { grants: [{}] as RigState['grants'] },
+    { waiting: [{}] as RigState['waiting'] },
+    { queue: [{}] as RigState['queue'] },
+    { merging: [{}] as RigState['merging'] },
+  ];
+  for (const wanted of [{ refPrefix: 'ci' }, { refPrefix: null }, { repo: '/other' }]) {
+    expect(change(bots, wanted)).toBeUndefined();
+    for (const use of uses) expect(change({ ...bots, ...use }, wanted)).toMatch(/can only be changed while no bead/);
+  }
+  for (const use of uses) {
+    expect(change({ ...idle, ...use }, { refPrefix: 'bots' })).toMatch(/^the ref prefix can only be changed/);
+    // Nothing changes by these.
+    expect(change({ ...bots, ...use }, { refPrefix: 'bots', repo: settings.repo, maxAgents: 7 })).toBeUndefined();
+    expect(change({ ...idle, ...use }, { refPrefix: null })).toBeUndefined();
+  }
 });
 
 test('what makes a tree ready also runs before checks, and only where there are some', () => {

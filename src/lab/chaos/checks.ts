@@ -35,6 +35,10 @@ export async function endProblems({ id, rig, steps, view }: WatchedBead, origin:
   const done = view.attempts.filter(({ outcome }) => outcome === 'done');
   if (done.length !== 1 && view.used.reworkRounds === 0)
     problems.push(`${id} has ${done.length} attempts that are done`);
+  // The host that keeps such commits pushes them, and nobody is paid for them again, however much of them was saved.
+  for (const { id: attempt, outcome } of view.attempts)
+    if (outcome === 'push_refused')
+      problems.push(`${id}: what ${attempt} had finished was refused by the remote, and never offered again`);
   const files = await origin.files(result, `demo/${id}`);
   if (files.length !== steps) problems.push(`${id} delivered ${files.length} of ${steps} steps`);
   if (view.used.agentFailures > 0)

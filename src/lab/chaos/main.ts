@@ -9,7 +9,8 @@ import { untilInterrupted } from '../../operator/interrupt.js';
 import { readOptions } from '../../cli/tool-options.js';
 import { quietRuntime } from '../../testing/quiet-runtime.js';
 import { playChaos } from './chaos.js';
-import { chaosClocks, planOf } from './plan.js';
+import { chaosClocks, faultKinds, planOf } from './plan.js';
+import type { FaultKind } from './plan.js';
 import { reportOf } from './report.js';
 
 const number =
@@ -20,6 +21,15 @@ const number =
       throw new InvalidArgumentError(`a${whole ? ' whole' : ''} number from ${least} to ${most}, please.`);
     return value;
   };
+
+function kindsOf(text: string): FaultKind[] {
+  const names = text.split(',').map((name) => name.trim());
+  return names.map((name) => {
+    const kind = faultKinds.find((known) => known === name);
+    if (kind === undefined) throw new InvalidArgumentError(`there is no fault ${JSON.stringify(name)}.`);
+    return kind;
+  });
+}
 
 async function main(argv: string[]): Promise<number> {
   const command = new Command('npm run chaos --')
@@ -39,6 +49,7 @@ async function main(argv: string[]): Promise<number> {
     .option('--beads <n>', 'how many', number(1, 1_000, true), 30)
     .option('--repos <n>', 'repositories; half of them have a rig and are merged', number(1, 50, true), 5)
     .option('--hosts <n>', 'workers', number(1, 20, true), 3)
+    .option('--faults <kinds>', `only of these kinds, by commas: ${faultKinds.join(', ')}`, kindsOf)
     .option('--keep', 'keep the folder with the server, the hosts and the repositories');
   const options = readOptions<{
     minutes: number;
@@ -46,6 +57,7 @@ async function main(argv: string[]): Promise<number> {
     beads: number;
     repos: number;
     hosts: number;
+    faults?: FaultKind[];
     keep?: boolean;
   }>(command, argv);
   if (typeof options === 'number') return options;
@@ -53,10 +65,10 @@ async function main(argv: string[]): Promise<number> {
     console.error('chaos: only on Linux: elsewhere processes cannot be known by their marks');
     return 2;
   }
-  const { keep = false, ...size } = options;
+  const { keep = false, faults: kinds, ...size } = options;
   quietRuntime({ shutdownSignals: [] });
   const stop = untilInterrupted();
-  const plan = planOf(size);
+  const plan = planOf({ ...size, kinds });
   const began = Date.now();
   const say = (line: string): void =>
     console.error(`${String(Math.round((Date.now() - began) / 1_000)).padStart(5)} s  ${line}`);

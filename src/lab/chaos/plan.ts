@@ -96,6 +96,8 @@ export interface ChaosSize {
   beads: number;
   repos: number;
   hosts: number;
+  /** Faults of these kinds only; of all when absent. */
+  kinds?: readonly FaultKind[] | undefined;
 }
 
 /** How often which fault comes, among all. Attempts are what there is most of. */
@@ -121,13 +123,13 @@ const faultEvery = 7_000;
 const maxAgents = 4;
 
 /** @returns what is done in a run: the same for the same numbers. */
-export function planOf({ seed, minutes, beads, repos, hosts }: ChaosSize): ChaosPlan {
+export function planOf({ seed, minutes, beads, repos, hosts, kinds = faultKinds }: ChaosSize): ChaosPlan {
   const random = seeded(seed);
   const between = (from: number, to: number): number => Math.round(from + random() * (to - from));
   const faultsFor = minutes * 60_000 * faultyPart;
   const faults: FaultPlan[] = [];
   for (let at = between(4_000, 10_000); at < faultsFor; at += between(faultEvery * 0.4, faultEvery * 1.6)) {
-    const kind = weighted(random());
+    const kind = weighted(random(), kinds);
     const fault = { kind, at, lasts: Math.min(lasts(kind, between), Math.max(2_000, faultsFor - at)), pick: random() };
     // Few agents end in half a minute: a remote that took pushes again by then would have refused nobody.
     faults.push(kind === 'remote-refuses' ? { ...fault, untilMet: true } : fault);
@@ -160,13 +162,13 @@ export function planOf({ seed, minutes, beads, repos, hosts }: ChaosSize): Chaos
   };
 }
 
-function weighted(at: number): FaultKind {
-  let left = at * Object.values(weights).reduce((sum, weight) => sum + weight, 0);
-  for (const kind of faultKinds) {
+function weighted(at: number, kinds: readonly FaultKind[]): FaultKind {
+  let left = at * kinds.reduce((sum, kind) => sum + weights[kind], 0);
+  for (const kind of kinds) {
     left -= weights[kind];
     if (left < 0) return kind;
   }
-  return 'agent-kill';
+  return kinds[0] ?? 'agent-kill';
 }
 
 function lasts(kind: FaultKind, between: (from: number, to: number) => number): number {
