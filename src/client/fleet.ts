@@ -19,6 +19,7 @@ import type {
   RigSettings,
   RigView,
 } from '../contract/index.js';
+import { markingSealed } from '../codec/index.js';
 import { convoyIdProblem } from '../domain/convoy/graph.js';
 import { rigNameProblem } from '../domain/rig/settings.js';
 import type { TownConnection } from './connect.js';
@@ -153,7 +154,7 @@ export class FleetClient {
       'WorkflowType = ' +
       `'${kind}'${all ? '' : " AND ExecutionStatus = 'Running'"}` +
       `${taskQueue === undefined ? '' : ` AND TaskQueue = ${quoted(taskQueue)}`}`;
-    await this.#answered(kind, '', async () => {
+    const read = async (): Promise<void> => {
       for await (const execution of this.town.client.workflow.list({ query, pageSize: Math.min(limit, 200) })) {
         const { title } = (execution.memo ?? {}) as { title?: unknown };
         const id = execution.workflowId.slice(kind.length + 1);
@@ -167,7 +168,8 @@ export class FleetClient {
         });
         if (found.length >= limit) break;
       }
-    });
+    };
+    await this.#answered(kind, '', () => markingSealed(read));
     return found;
   }
 

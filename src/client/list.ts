@@ -1,5 +1,6 @@
 import { beadIdProblem, beadOfWorkflowId, beadStatuses, searchAttributes, workflowTypes } from '../contract/index.js';
 import type { AgentStatus, BeadStatus } from '../contract/index.js';
+import { markedAs, markingSealed } from '../codec/index.js';
 import type { TownConnection } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
 import { asClientError } from './as-client-error.js';
@@ -16,6 +17,8 @@ export interface BeadSummary {
   repo?: string;
   /** The agent program that it was slung with. */
   adapter?: string;
+  /** The key that it is encrypted with, which is not here: of its texts nothing is known then. */
+  sealedWith?: string;
   startedAt: number;
   closedAt?: number;
 }
@@ -67,7 +70,7 @@ export async function beadsMatching(
   const ofPage = Math.min(limit + 1, pageSize);
   let rows = 0;
   try {
-    return await within(town.client, deadline, async () => {
+    const read = async (): Promise<{ beads: BeadSummary[]; more: boolean }> => {
       for await (const found of town.client.workflow.list({ query, pageSize: ofPage })) {
         rows += 1;
         const bead = beadOfWorkflowId(found.workflowId);
@@ -81,7 +84,8 @@ export async function beadsMatching(
         if (rows % ofPage === 0) await betweenPages?.();
       }
       return { beads, more: false };
-    });
+    };
+    return await markingSealed(() => within(town.client, deadline, read));
   } catch (error) {
     throw asClientError(error);
   }
@@ -140,6 +144,9 @@ function summaryOf(bead: string, found: Found): BeadSummary {
     convoy,
     repo,
     adapter,
+    sealedWith: Object.values(found.memo ?? {})
+      .map(markedAs)
+      .find((key) => key !== undefined),
     startedAt: found.startTime.getTime(),
     closedAt: found.closeTime?.getTime(),
   };

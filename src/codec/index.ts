@@ -6,6 +6,7 @@
 export * from './data-converter.js';
 export * from './endpoint.js';
 export * from './keys.js';
+export * from './marked.js';
 export * from './opened.js';
 export * from './ring.js';
 export * from './seal.js';

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { Payload, PayloadCodec } from '@temporalio/common';
 import proto from '@temporalio/proto';
+import { markInstead } from './marked.js';
 import { KeysError } from './ring.js';
 import { howToGiveKeys } from './keys.js';
 import type { Keys } from './keys.js';
@@ -59,7 +60,17 @@ export class PayloadSeal implements PayloadCodec {
   async decode(payloads: Payload[]): Promise<Payload[]> {
     // Most towns seal nothing: they are to wait for nothing.
     if (!payloads.some((payload) => sealedWith(payload) !== undefined)) return payloads;
-    return Promise.all(payloads.map((payload) => this.#open(payload)));
+    return Promise.all(payloads.map((payload) => this.#openOrMark(payload)));
+  }
+
+  async #openOrMark(payload: Payload): Promise<Payload> {
+    try {
+      return await this.#open(payload);
+    } catch (error) {
+      const mark = error instanceof KeysError ? markInstead(sealedWith(payload) ?? '') : undefined;
+      if (mark === undefined) throw error;
+      return mark;
+    }
   }
 
   async #open(payload: Payload): Promise<Payload> {

@@ -8,11 +8,22 @@
 const sequences =
   /\x1b\[[0-?]*[ -/]*[@-~]|\x9b[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)/g;
 const colour = /^\x1b\[[0-9;:]*m$/;
-/** C0, DEL and C1, line and paragraph separators, and what embeds, overrides or isolates a direction. */
-const controls = /[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/;
-const runsOfControls = new RegExp(`${controls.source}+`, 'g');
+/**
+ * What deceives a reader without being seen: line and paragraph separators, everything that turns a direction (all of
+ * `Bidi_Control`), what takes no room, fillers that look like nothing, and tags, which are letters nobody sees. Both
+ * joiners stay, since scripts and emoji are written with them.
+ */
+const unseen =
+  '\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ufeff\\uffa0' +
+  '\\ufff9-\\ufffb\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}\\u{e0000}-\\u{e007f}';
+/** C0, DEL and C1 as well. */
+const runsOfControls = new RegExp(`[\\x00-\\x1f\\x7f-\\x9f${unseen}]+`, 'gu');
 /** The same but for the tab, and for the escape of colours that were kept. */
-const besideColours = /[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+|\x1b(?!\[[0-9;:]*m)/g;
+const besideColours = new RegExp(
+  `[\\x00-\\x08\\x0a-\\x1a\\x1c-\\x1f\\x7f-\\x9f${unseen}]+|\\x1b(?!\\[[0-9;:]*m)`,
+  'gu',
+);
+const besideAscii = new RegExp(`[\\x7f-\\x9f${unseen}]`, 'gu');
 
 /** @returns the text as it may stand on one line: no orders to a terminal; controls and line breaks become spaces. */
 export const plainLine = (text: string): string => text.replace(sequences, '').replace(runsOfControls, ' ').trim();
@@ -27,11 +38,11 @@ export function colouredLine(line: string): string {
 }
 
 /** @returns JSON that means the same, and orders a terminal nothing: what JSON leaves as it is, but we do not. */
-export const escapedJson = (json: string): string =>
-  json.replace(
-    /[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g,
-    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+export const escapedJson = (json: string): string => json.replace(besideAscii, escapedUnits);
+
+/** Of a character beyond the first plane JSON has two units. */
+const escapedUnits = (one: string): string =>
+  Array.from({ length: one.length }, (_, at) => `\\u${one.charCodeAt(at).toString(16).padStart(4, '0')}`).join('');
 
 /** @returns the text for a panel of Markdown: words, neither links nor emphasis nor markup, on one line. */
 export const markdownText = (text: string): string => plainLine(text).replace(/[\\`*_[\]<>|~]/g, '\\$&');

@@ -4,6 +4,7 @@ import { within } from '../client/deadline.js';
 import { BeadNotFoundError, NoWorkerError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
 import { quoted } from '../client/list.js';
+import { markingSealed } from '../codec/index.js';
 import { beadOfWorkflowId, searchAttributes, workflowTypes } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
 import { problemsOf } from '../domain/telling/problems.js';
@@ -43,12 +44,13 @@ export async function findEvents(town: NotifyTown, since: number): Promise<Notif
 
 async function list(town: NotifyTown, query: string): Promise<Found[]> {
   const found: Found[] = [];
-  await within(town.client, deadline, async () => {
+  const read = async (): Promise<void> => {
     for await (const execution of town.client.workflow.list({ query, pageSize: perPass })) {
       found.push(execution);
       if (found.length >= perPass) break;
     }
-  });
+  };
+  await markingSealed(() => within(town.client, deadline, read));
   return found;
 }
 

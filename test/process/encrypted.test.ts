@@ -144,6 +144,16 @@ it(
     const refused = await cli.run([...sling, '--id', `plain-${bead}`]);
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/has keys.*nothing was sent/)]);
     expect((await cli.run(['show', bead])).stderr).toMatch(/are encrypted \(key \w+\), and there are no keys here/);
+    // One bead that is encrypted takes none of the others away.
+    await until('it is listed', async () => {
+      const listed = await cli.run(['ls', '--all', '--json']);
+      expect(listed.code, listed.stderr).toBe(0);
+      const { beads } = JSON.parse(listed.stdout) as { beads: { bead: string; title: string; sealedWith?: string }[] };
+      return beads.some((row) => row.bead === bead && row.title === bead && row.sealedWith === 'first');
+    });
+    const listed = await cli.run(['ls', '--all']);
+    expect(listed.stdout).toMatch(new RegExp(`^${bead}.* encrypted with key first$`, 'm'));
+    expect(listed.stderr).toMatch(/2 beads of these cannot be read with the keys here .*HEARTBEAD_KEYS_FILE/);
     const others = join(town.folder, 'others.json');
     writeFileSync(others, JSON.stringify({ current: 'third', keys: { third: first } }));
     const foreign = await cli.run([...sling, '--id', `foreign-${bead}`], { env: { HEARTBEAD_KEYS_FILE: others } });

@@ -78,6 +78,10 @@ describe('what a check is given', () => {
       const another = await bead(lab, 'desk', [{ 'desk.txt': 'x\n' }]);
       const reads = check(`cat ${path('secret')}`);
       expect(await merge(lab, another, { checks: [reads] })).toMatchObject({ outcome: 'checks_failed' });
+      // What begins its sandbox complains to the same place: a check that speaks there has begun, and has failed.
+      const claims = check(`echo 'bwrap: setting up uid map: Permission denied' > /proc/1/fd/2; exit 1`);
+      expect(await merge(lab, another, { checks: [claims] })).toMatchObject({ outcome: 'checks_failed' });
+      expect(await checkLog(lab, 'desk')).not.toContain('begun');
     },
   );
 

@@ -19,16 +19,38 @@ const hostile: [string, string, string][] = [
   ['turns the direction (RLO)', 'a\u202eb', 'a b'],
   ['isolates a direction', 'a\u2066b\u2069c', 'a b c'],
   ['line and paragraph separators', 'a\u2028b\u2029c', 'a b c'],
+  ['marks a direction', 'a\u200eb\u200fc\u061cd', 'a b c d'],
+  ['parts a word by what takes no room', 'pay\u200bp\u2060a\ufeffl\u00ad.com', 'pay p a l .com'],
+  ['writes letters that nobody sees (tags)', 'ok\u{e0049}\u{e0067}\u{e006e}', 'ok'],
+  ['fills with what looks like nothing', 'a\u3164b\u115fc\uffa0d', 'a b c d'],
   ['other C1 controls', 'a\x85b\x8fc', 'a b c'],
 ];
 
 describe.each(hostile)('an agent that %s', (_, said, seen) => {
   test('is shown as text everywhere', () => {
     for (const shown of [plainLine(said), oneLine(said), activity(said), colouredLine(said)]) expect(shown).toBe(seen);
-    expect(escapedJson(JSON.stringify(said))).not.toMatch(/[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/);
+    expect(escapedJson(JSON.stringify(said))).toMatch(/^[\x20-\x7e]*$/);
     expect(JSON.parse(escapedJson(JSON.stringify(said)))).toBe(said);
   });
 });
+
+test('every character that turns a direction, and every one that is neither seen nor needed to write', () => {
+  const kept = ['\u200c', '\u200d'];
+  const every = Array.from({ length: 0x11_0000 }, (_, code) => (code < 0xd800 || code > 0xdfff ? code : 0x41));
+  const hidden = every
+    .map((code) => String.fromCodePoint(code))
+    .filter((one) => /\p{Bidi_Control}|\p{Cc}|\p{Zl}|\p{Zp}/u.test(one) || (/\p{Cf}/u.test(one) && isIgnorable(one)))
+    .filter((one) => !kept.includes(one));
+  expect(hidden.length).toBeGreaterThan(150);
+  for (const one of hidden) {
+    expect(plainLine(`a${one}b`), one.codePointAt(0)?.toString(16)).not.toContain(one);
+    if (one !== '\t') expect(colouredLine(`a${one}b`), one.codePointAt(0)?.toString(16)).not.toContain(one);
+  }
+  const json = escapedJson(JSON.stringify(hidden));
+  expect(json).toMatch(/^[\x20-\x7e]*$/);
+  expect(JSON.parse(json)).toEqual(hidden);
+});
+const isIgnorable = (one: string): boolean => /\p{Default_Ignorable_Code_Point}/u.test(one);
 
 test('colours of output stay, and end with their line', () => {
   expect(colouredLine('\x1b[1;31mred\x1b[0m\tplain')).toBe('\x1b[1;31mred\x1b[0m\tplain\x1b[0m');

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
@@ -82,9 +83,13 @@ export async function runCheck({
   signal.throwIfAborted();
   const startedAt = performance.now();
   const ownRooms = `${tree}.cell`;
+  // The first word from within, before anything of the check's own runs: whatever is said after it, by whatever way, is
+  // the check's. A command can write to what its walls complain to (`/proc/1/fd/2`).
+  const begun = `begun ${randomUUID()}`;
+  let hasBegun = false;
   // Both outputs through one pipe, so that the log has them in the order in which they were written.
   const tenant = {
-    command: { file: 'sh', args: ['-c', 'exec sh -c "$1" 2>&1', 'sh', check.command] },
+    command: { file: 'sh', args: ['-c', 'echo "$2"; exec sh -c "$1" 2>&1', 'sh', check.command, begun] },
     env: agentEnvironmentFrom(env, names, { [mark.variable]: mark.value, ...portVariables(ports) }),
     worktree: tree,
     home,
@@ -111,7 +116,10 @@ export async function runCheck({
   });
   // Line by line only to take apart what came at once: a check may print without end.
   let batch: string[] = [];
-  const lines = new LineSplitter((line) => void batch.push(line));
+  const lines = new LineSplitter((line) => {
+    if (hasBegun || line.trimEnd() !== begun) batch.push(line);
+    else hasBegun = true;
+  });
   const flush = (): boolean => {
     const taken = batch.length === 0 || onLines(batch);
     batch = [];
@@ -153,7 +161,7 @@ export async function runCheck({
         how: `did not end within ${prettyMs(check.timeout)}, and was ended with all its processes`,
       };
     if (first === 'abort') throw signal.reason;
-    const wall = walled.failure(first.code ?? undefined, ofWalls);
+    const wall = hasBegun ? undefined : walled.failure(first.code ?? undefined, ofWalls);
     if (wall !== undefined)
       throw new Error(`check ${check.name} could not be begun in its sandbox: ${wall} (\`heartbead doctor\` tries it)`);
     return { ok: first.code === 0, timedOut: false, how: `${howItEnded(first)} after ${after}` };

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Logins } from '../../agents/logins.js';
 import { hostIdOf } from '../../client/home.js';
+import { refNames } from '../../contract/index.js';
 import type { DamagedFact, ForgottenFact, RefusedAccountFact } from '../../domain/telling/town-facts.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { inspectAttempt } from '../../runner/attempt/inspect-attempt.js';
@@ -33,9 +34,17 @@ export async function damagedHere(home: string): Promise<DamagedFact[]> {
 /** @returns the attempts on this host of whose beads the server knew nothing when their end was looked after. */
 export async function forgottenHere(home: string): Promise<ForgottenFact[]> {
   const found: ForgottenFact[] = [];
-  for (const dir of await AttemptDir.list(home))
-    if (await dir.forgotten())
-      found.push({ bead: dir.bead, attempt: dir.attempt, setAside: setAsideCommand(home, dir.path) });
+  for (const dir of await AttemptDir.list(home)) {
+    if (!(await dir.forgotten())) continue;
+    // An input that cannot be read is told by itself (`damagedHere`).
+    const prefix = await dir.readInput().then(
+      (input) => input?.workspace?.refPrefix,
+      () => undefined,
+    );
+    const { branch, wip } = refNames(prefix);
+    const refs = [wip(dir.bead, dir.attempt), branch(dir.bead, dir.attempt)];
+    found.push({ bead: dir.bead, attempt: dir.attempt, refs, setAside: setAsideCommand(home, dir.path) });
+  }
   return found;
 }
 

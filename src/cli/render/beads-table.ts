@@ -13,7 +13,9 @@ export function beadsTable(beads: BeadSummary[], now: number, c: Colors): string
       paintAgent(bead.agent, c),
       bead.closedAt === undefined ? minutes(now - bead.startedAt) : `took ${minutes(bead.closedAt - bead.startedAt)}`,
       bead.attention === undefined ? c.dim('-') : c.yellow(oneLine(bead.attention, 30)),
-      oneLine(bead.title, 60),
+      bead.sealedWith === undefined
+        ? oneLine(bead.title, 60)
+        : c.dim(`encrypted with key ${oneLine(bead.sealedWith, 40)}`),
     ]),
     c,
   );

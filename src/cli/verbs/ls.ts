@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { counted, firstOf } from '../../domain/words.js';
 import { statusOption } from '../args.js';
 import { exitCodes } from '../exit.js';
 import { atMost, rigName } from '../shared-options.js';
@@ -37,6 +38,14 @@ export const ls = verb({
       context.note(
         `${found.more ? `the newest ${limit}; more with --limit. ` : ''}This list may be a moment late; ` +
           '`heartbead show BEAD` asks the bead itself.',
+      );
+    }
+    const sealed = found.beads.flatMap(({ bead, sealedWith }) => (sealedWith === undefined ? [] : [bead]));
+    if (sealed.length > 0) {
+      const { howToGiveKeys } = await import('../../codec/index.js');
+      context.note(
+        `${counted(sealed.length, 'bead')} of these cannot be read with the keys here (${firstOf(sealed, 3)}): ` +
+          howToGiveKeys,
       );
     }
     return exitCodes.fine;

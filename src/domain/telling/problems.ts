@@ -217,7 +217,7 @@ function unknownBeads(forgotten: readonly ForgottenFact[]): Problem[] {
     const known = newest.get(fact.bead);
     if (known === undefined || number(known) < number(fact)) newest.set(fact.bead, fact);
   }
-  return [...newest.values()].map(({ bead, attempt, setAside }) => ({
+  return [...newest.values()].map(({ bead, attempt, refs, setAside }) => ({
     kind: 'bead-unknown',
     severity: 'look',
     about: bead,
@@ -225,8 +225,7 @@ function unknownBeads(forgotten: readonly ForgottenFact[]): Problem[] {
     why: 'its database was restored from before, or it is another namespace; the agent is ended and its work saved',
     fix: setAside,
     advice:
-      `first: look for its work on the remote (refs/heartbead/${bead}/${attempt}/wip, heartbead/${bead}/${attempt}) ` +
-      'or in its worktree here, and sling it again',
+      `first: look for its work on the remote (${refs.join(', ')}) ` + 'or in its worktree here, and sling it again',
   }));
 }
 

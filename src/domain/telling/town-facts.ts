@@ -48,6 +48,8 @@ export interface DamagedFact {
 export interface ForgottenFact {
   bead: string;
   attempt: string;
+  /** Where its saves and its finished work are on the remote. */
+  refs: string[];
   /** The command that puts its folder aside. */
   setAside: string;
 }

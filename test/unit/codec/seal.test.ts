@@ -4,7 +4,17 @@ import { join } from 'node:path';
 import { defaultPayloadConverter, DefaultFailureConverter, ApplicationFailure } from '@temporalio/common';
 import type { Payload } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
-import { Keys, KeysError, PayloadSeal, keySource, opened, readRing, sealedWith } from '../../../src/codec/index.js';
+import {
+  Keys,
+  KeysError,
+  PayloadSeal,
+  keySource,
+  markedAs,
+  markingSealed,
+  opened,
+  readRing,
+  sealedWith,
+} from '../../../src/codec/index.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const key = (): string => randomBytes(32).toString('base64');
@@ -44,6 +54,11 @@ describe('a seal', () => {
     const [back] = await seal.decode([sealed as Payload]);
     expect(read(back)).toEqual({ title: 'Mend the parser' });
     expect(Buffer.from(back?.metadata?.['extra'] ?? []).toString()).toBe('x');
+    // A list is read with what there is, and whoever reads one thing is told what is missing.
+    const without = new PayloadSeal(undefined);
+    const listed = await markingSealed(() => without.decode([plain('open'), sealed as Payload]));
+    expect(listed.map(read).map(markedAs)).toEqual([undefined, 'a']);
+    await expect(without.decode([sealed as Payload])).rejects.toThrow(KeysError);
     // What was there before anything was encrypted stays readable.
     expect(read((await seal.decode([plain('of before')]))[0])).toBe('of before');
   });

@@ -277,9 +277,9 @@ describe('what is known after a host, its disk or the database was lost', () => 
     const found = problemsOf({
       ...aTown(),
       forgotten: [
-        { bead: 'x', attempt: '10-aaaa', setAside: 'mv ten' },
-        { bead: 'x', attempt: '9-bbbb', setAside: 'mv nine' },
-        { bead: 'y', attempt: '1-cccc', setAside: 'mv one' },
+        { bead: 'x', attempt: '10-aaaa', refs: ['refs/bots/x/10-aaaa/wip'], setAside: 'mv ten' },
+        { bead: 'x', attempt: '9-bbbb', refs: [], setAside: 'mv nine' },
+        { bead: 'y', attempt: '1-cccc', refs: [], setAside: 'mv one' },
       ],
     });
     expect(found).toMatchObject([
@@ -287,7 +287,7 @@ describe('what is known after a host, its disk or the database was lost', () => 
         kind: 'bead-unknown',
         about: 'x',
         fix: 'mv ten',
-        advice: expect.stringContaining('refs/heartbead/x/10-aaaa/wip') as string,
+        advice: expect.stringContaining('refs/bots/x/10-aaaa/wip') as string,
       },
       { kind: 'bead-unknown', about: 'y', fix: 'mv one' },
     ]);
