@@ -21,7 +21,7 @@ export const fewAgents = ['claude', 'pi'];
  * skipped, and say so.
  */
 export async function fetchAgents({ names, log = (line) => console.error(`setup: ${line}`) } = {}) {
-  const { agentPrograms, pythonAgents } = await load('agents/programs.js');
+  const { agentPrograms, pythonAgents, settingsFileAgents } = await load('agents/programs.js');
   const { cacheDirectory } = await load('server/cache.js');
   const problems = [];
   const failed = (name, version, problem) => {
@@ -36,7 +36,7 @@ export async function fetchAgents({ names, log = (line) => console.error(`setup:
     const problem = await fetchPython(folder, `${wanted}==${version}`, log);
     if (problem !== undefined) failed(name, version, problem);
   }
-  for (const [name, known] of Object.entries(agentPrograms)) {
+  for (const [name, known] of Object.entries({ ...agentPrograms, ...settingsFileAgents })) {
     if (names !== undefined && !names.includes(name)) continue;
     const folder = join(cacheDirectory(), 'agents', `${name}-${known.version}`);
     if (existsSync(folder)) continue;

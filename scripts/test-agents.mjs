@@ -15,7 +15,11 @@ const flags = process.argv.slice(2).filter((arg) => arg.startsWith('-'));
 await setupOrExit({ test: true });
 const problems = await fetchAgents(names.length === 0 ? {} : { names });
 // The other files have no test for an agent of a settings file, and a file without tests is a failure.
-const files = names.length > 0 && names.every((name) => name === 'aider') ? ['test/agents/aider.test.ts'] : [];
+const ofSettingsFiles = { aider: 'aider', qwen: 'settings-file', cline: 'settings-file' };
+const files =
+  names.length > 0 && names.every((name) => name in ofSettingsFiles)
+    ? [...new Set(names.map((name) => `test/agents/${ofSettingsFiles[name]}.test.ts`))]
+    : [];
 const child = spawn(
   process.execPath,
   ['node_modules/vitest/vitest.mjs', 'run', '--project', 'agents', ...files, ...flags],

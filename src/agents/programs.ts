@@ -57,6 +57,25 @@ export const agentPrograms = {
 } as const satisfies Record<string, AgentProgram>;
 
 /**
+ * Programs from npm with which entries of a settings file are tried end to end; nothing of them is known here but where
+ * they are.
+ */
+export const settingsFileAgents = {
+  qwen: {
+    program: 'qwen',
+    package: '@qwen-code/qwen-code',
+    version: '0.24.4',
+    files: ['.bin/qwen'],
+  },
+  cline: {
+    program: 'cline',
+    package: 'cline',
+    version: '3.0.65',
+    files: [`@cline/cli-${platform}/bin/cline`, '.bin/cline'],
+  },
+} as const satisfies Record<string, Omit<AgentProgram, 'login'>>;
+
+/**
  * Programs from the Python index with which the example of a settings file is tried: nothing of them is known here but
  * where they are.
  */

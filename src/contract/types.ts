@@ -577,8 +577,10 @@ export interface Landing {
   retried?: boolean;
   /** Its grant is to find out whether a shared cause still holds. */
   ahead?: boolean;
-  /** Paid starts without verified work that the rig does not know of yet. */
+  /** Paid starts without work that got on that the rig does not know of yet. */
   fruitless?: number;
+  /** Paid starts of the work that was verified last: should it have to go round again, they still count. */
+  unlanded?: { starts: number; at: number };
   /** Whether the rig wants a person's approval. */
   approval: boolean;
   /** The commit a person has approved. */
@@ -654,9 +656,12 @@ export interface BeadState {
   used: { agentFailures: number; infraLosses: number; reworkRounds: number; logins?: number; declines?: number };
   /** When an operator last retried it: a host that holds its agent back lets it find out whether it still has to. */
   retriedAt?: number;
-  /** Paid starts since work was last verified, or an operator retried; and when the newest of them was. */
+  /**
+   * Paid starts since work landed (of a bead without a rig: was verified), or an operator wanted more; and when the
+   * newest of them was.
+   */
   paid?: { starts: number; at: number };
-  /** `spaced`: paid starts without verified work in between get further and further apart. Absent in older beads. */
+  /** `spaced`: paid starts without work that got on in between get further and further apart. Absent in older beads. */
   paceRule?: 'spaced';
   /**
    * `saved`: losses count in a row until work is saved or verified, whatever the agents say. Absent in beads of earlier

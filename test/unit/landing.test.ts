@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { readMergeEnded, readSlotRefused } from '../../src/contract/index.js';
 import type { AttemptResult, BeadInput, BeadState, Granted, MergeOutcome } from '../../src/contract/index.js';
-import { initialBead, wordToRig, mayDispatch, mayOfferAgain, stepBead, waitingFor } from '../../src/domain/index.js';
+import {
+  initialBead,
+  mayDispatch,
+  mayOfferAgain,
+  readByRules,
+  slotReturn,
+  stepBead,
+  waitingFor,
+  wordToRig,
+} from '../../src/domain/index.js';
 import type { BeadEvent } from '../../src/domain/index.js';
 
 const input: BeadInput = {
@@ -70,11 +79,14 @@ class Story {
   }
   merge(result: MergeOutcome): this {
     const commit = this.state.sha ?? '';
-    return this.apply(
-      { type: 'enqueued', sha: commit },
-      { type: 'mergeEnded', ended: { item: 'b', sha: commit, result } },
-    );
+    this.apply({ type: 'enqueued', sha: commit });
+    const told: BeadEvent = { type: 'mergeEnded', ended: { item: 'b', sha: commit, result } };
+    return this.apply(readByRules(this.state, told, () => true));
   }
+}
+function tickAt(story: Story, at: number): BeadEvent[] {
+  story.now = at;
+  return [{ type: 'tick' }];
 }
 const conflict: MergeOutcome = { outcome: 'conflict', paths: ['a.txt'], target: 'main', targetSha: sha('9') };
 
@@ -111,6 +123,41 @@ describe('a bead with a rig', () => {
     expect(story.state.status).toBe('in_review');
     story.merge({ outcome: 'merged', sha: sha('7'), target: 'main', strategy: 'merge' });
     expect([story.state.status, story.state.landing?.mergedSha]).toEqual(['closed', sha('7')]);
+  });
+
+  it('that is verified and does not land is paid for at growing distances, and its rig counts these starts', () => {
+    const held = new Story();
+    held.state = { ...held.state, budgets: { ...held.state.budgets, reworkRounds: 8 } };
+    const starts: number[] = [];
+    const fruitless: (number | undefined)[] = [];
+    for (let n = 1; n <= 8; n += 1) {
+      held.granted();
+      starts.push(held.now);
+      held.attempt(String(n));
+      fruitless.push(slotReturn(held.state).end?.fruitless);
+      held.apply({ type: 'slotReturned' }).merge(conflict);
+      if (held.state.wait?.for === 'backoff') held.apply(...tickAt(held, held.state.wait.until));
+    }
+    const gaps = starts.slice(1).map((at, index) => Math.round((at - (starts[index] ?? 0)) / 10_000) * 10);
+    expect(gaps).toEqual([0, 10, 20, 40, 80, 160, 320]);
+    // The first has led to nothing yet when its slot goes back; each that follows tells of the one before.
+    expect(fruitless).toEqual([0, 1, 1, 1, 1, 1, 1, 1]);
+    // A person who asks for changes wants them now.
+    held.granted({ approval: true }).attempt('9').apply({ type: 'slotReturned' });
+    held.apply({ type: 'requestChanges', feedback: 'shorter' });
+    expect(held.state.wait?.for).not.toBe('backoff');
+  });
+
+  it('of an earlier version goes round at once, as its history has it', () => {
+    const story = new Story();
+    for (let n = 1; n <= 3; n += 1) {
+      story.granted().attempt(String(n)).apply({ type: 'slotReturned' });
+      const commit = story.state.sha ?? '';
+      story.apply({ type: 'enqueued', sha: commit });
+      const told: BeadEvent = { type: 'mergeEnded', ended: { item: 'b', sha: commit, result: conflict } };
+      story.apply(readByRules(story.state, told, () => false));
+      expect(story.state.wait).toBeUndefined();
+    }
   });
 
   it('takes no approval for what came onto the target past the refinery', () => {

@@ -48,8 +48,8 @@ export function accountOf(outcome: Outcome): CountedAs {
 export const loginAgainAfter: readonly number[] = [60_000, 5 * 60_000];
 
 /**
- * Whatever an agent says or saves, and whoever ends it: only verified work (or an operator) brings paid starts of one
- * bead close together again. The second follows at once, the third ten seconds after the second began, and so on to
+ * Whatever an agent says or saves, and whoever ends it: only landed work (verified work where nothing merges it) or an
+ * operator brings paid starts of one bead close together again. The second follows at once, the third ten seconds after the second began, and so on to
  * ten minutes; an attempt that ran for longer than that is followed at once.
  * @returns the earliest instant of the next one.
  */

@@ -21,6 +21,7 @@ import type {
   Granted,
   Landing,
   MergeEnded,
+  MergeOutcome,
   MergeRequest,
   ReturnSlot,
   SharedCause,
@@ -29,10 +30,11 @@ import type {
 } from '../../contract/index.js';
 import { landsOn } from '../approval/approval.js';
 import { needsKey } from '../approval/needs-key.js';
+import { nextPaidStart } from './accounts.js';
 import { mergeBudgets, mergeClocks } from '../clocks.js';
 import type { BeadDraft } from './draft.js';
 import { workspaceOf } from '../rig/settings.js';
-import { firstOf } from '../words.js';
+import { firstOf, minutes } from '../words.js';
 import { usageProblem } from './usage.js';
 
 export type LandingEvent =
@@ -45,7 +47,8 @@ export type LandingEvent =
   | { type: 'slotRefused'; refused: SlotRefused }
   | { type: 'enqueued'; sha: string }
   | { type: 'withdrawTold' }
-  | { type: 'mergeEnded'; ended: MergeEnded }
+  /** `spaced`: what goes round again waits like any other start that has led to nothing. */
+  | { type: 'mergeEnded'; ended: MergeEnded; spaced?: true }
   | { type: 'approve'; by: string; signature?: string | undefined }
   | { type: 'requestChanges'; feedback: string }
   /** After a retry by a person: the verified work that could not be merged goes back into the queue. */
@@ -255,7 +258,7 @@ export function stepLanding(draft: BeadDraft, landing: Landing, event: LandingEv
     case 'offeredAgain':
       return mayOfferAgain(s) ? toQueue(draft) : undefined;
     case 'mergeEnded':
-      return mergeEnded(draft, landing, event.ended);
+      return mergeEnded(draft, landing, event.ended, event.spaced);
   }
 }
 
@@ -271,7 +274,7 @@ function applySettings(s: BeadState, { settings }: Granted): void {
   if (settings.budgets !== undefined) s.budgets = { ...mergeBudgets(settings.budgets), ...s.ownBudgets };
 }
 
-function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void {
+function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded, spaced = false): void {
   const { s } = draft;
   // About a commit that the bead no longer offers: a late answer.
   if (ended.sha !== landing.queuedSha) return;
@@ -327,6 +330,7 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
         `Your branch conflicts with ${result.target} (at ${result.targetSha.slice(0, 12)}). Run \`git merge ` +
           `origin/${result.target}\` (it is there as it was when this attempt began), resolve the conflicts, ` +
           `commit, and report done. The conflicts are in: ${paths}.`,
+        spaced,
       );
     }
     case 'unrelated':
@@ -337,6 +341,7 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
         `Your work (${s.sha ?? '?'}) has no commit in common with ${result.target} (at ` +
           `${result.targetSha.slice(0, 12)}), so that it cannot be merged. The next attempt begins at the base: ` +
           `bring your changes there (\`git checkout ${s.sha ?? 'COMMIT'} -- PATH\`), commit, and report done.`,
+        spaced,
       );
     case 'checks_failed': {
       const how = result.timedOut ? 'did not end in time' : 'failed';
@@ -346,6 +351,7 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
         landing,
         `check ${result.check} ${how} on the merged tree`,
         said + clipStart(result.logTail, limits.textChars - said.length),
+        spaced,
       );
     }
     case 'changes_requested': {
@@ -357,6 +363,7 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded): void
         landing,
         `changes requested at ${result.url}`,
         said + clipStart(result.text, limits.textChars - said.length),
+        spaced,
       );
     }
     case 'push_rejected':
@@ -380,8 +387,14 @@ const some = (paths: readonly string[]): string =>
   );
 
 /** Round again, on the same line of commits: the next attempt goes on from the branch as it was verified. */
-function rework(draft: BeadDraft, landing: Landing, why: string, advice: string): void {
-  const { s } = draft;
+function rework(draft: BeadDraft, landing: Landing, why: string, advice: string, spaced = false): void {
+  const { s, now } = draft;
+  const { unlanded } = landing;
+  delete landing.unlanded;
+  if (spaced) {
+    s.paid = unlanded;
+    draft.fruitless();
+  }
   if (s.attention === 'approval') delete s.attention;
   s.used.reworkRounds += 1;
   const last = s.attempts.at(-1);
@@ -408,8 +421,23 @@ function rework(draft: BeadDraft, landing: Landing, why: string, advice: string)
       'look at what it was used for (heartbead show), then retry the bead: its budget counts anew from there',
     );
   delete s.wait;
-  s.reason = `rework ${s.used.reworkRounds} of ${s.budgets.reworkRounds}: ${why}`;
+  const round = `rework ${s.used.reworkRounds} of ${s.budgets.reworkRounds}: ${why}`;
+  const delay = nextPaidStart(s.paid) - now;
+  s.reason = delay > 0 ? `waits ${minutes(delay)} before ${round}` : round;
+  if (delay > 0) s.wait = { for: 'backoff', until: now + delay, text: round };
 }
+
+/** Ends of a merge after which an agent is paid for once more. */
+const goesRound: Partial<Record<MergeOutcome['outcome'], true>> = {
+  conflict: true,
+  unrelated: true,
+  checks_failed: true,
+  changes_requested: true,
+};
+
+/** @returns whether the answer sends the work that the bead offers round again. */
+export const toldToGoRound = ({ landing, cancelling }: BeadState, { sha, result }: MergeEnded): boolean =>
+  goesRound[result.outcome] === true && landing?.queuedSha === sha && !cancelling;
 
 /** @returns whether what was verified last may be merged as it is, and nothing else is under way. */
 export function mayOfferAgain(s: BeadState): boolean {

@@ -5,6 +5,7 @@
 import { isFinal, phaseMayHaveAgent } from '../../contract/index.js';
 import type { BeadState } from '../../contract/index.js';
 import type { BeadEvent } from './events.js';
+import { toldToGoRound } from './landing.js';
 
 /**
  * Only beats and signals of the attempt itself move the clock after which it is given up; a host's word of it does not.
@@ -55,6 +56,7 @@ export const laterRules = [
   'only-the-attempt-moves-its-clock',
   'an-outage-holds-its-suspicion',
   'a-word-of-the-host-is-no-agent',
+  'only-landed-work-brings-starts-close',
 ] as const;
 export type LaterRule = (typeof laterRules)[number];
 
@@ -69,6 +71,14 @@ export function readByRules(state: BeadState, told: BeadEvent, holds: (rule: Lat
   // In runs of before a suspicion that was told ahead of its outage left the outage in the agent's clocks.
   if (told.type === 'outage' && state.current?.suspectSince !== undefined && holds('an-outage-holds-its-suspicion'))
     return { ...told, suspected: true };
+  // In runs of before verified work let the next paid start follow at once, also when it did not land.
+  if (
+    told.type === 'mergeEnded' &&
+    state.landing?.unlanded !== undefined &&
+    toldToGoRound(state, told.ended) &&
+    holds('only-landed-work-brings-starts-close')
+  )
+    return { ...told, spaced: true };
   // In runs of before a host's word at the fence counted as one of its runner.
   const fenced = neverPastTheFence(state, told);
   if (fenced !== undefined && holds('a-word-of-the-host-is-no-agent')) return fenced;

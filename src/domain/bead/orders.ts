@@ -82,6 +82,7 @@ export class OrderRules {
     s.retriedAt = now;
     s.used = { agentFailures: 0, infraLosses: 0, reworkRounds: 0 };
     delete s.paid;
+    if (s.landing) delete s.landing.unlanded;
     if (s.usage) s.usageAtRetry = s.usage;
     delete s.wait;
     delete s.attention;

@@ -92,9 +92,11 @@ export class WorkRules {
   #close(evidence: Extract<Evidence, { verdict: 'verified' }>): void {
     const { s } = this.draft;
     this.draft.workIsSafe();
+    const { paid } = s;
     delete s.paid;
     if (s.landing) {
       s.status = 'in_review';
+      s.landing.unlanded = paid;
       return beginLanding(this.draft, s.landing, evidence);
     }
     s.branch = evidence.branch;

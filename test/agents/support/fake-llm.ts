@@ -34,7 +34,7 @@ export type Script = (situation: Situation) => Step | Promise<Step>;
 
 /** Every prompt of ours says this; all else that a program tells a model is its own. */
 const OURS = 'You work on bead ';
-const SHELLS = ['Bash', 'bash', 'exec_command', 'shell_command', 'run_shell_command', 'shell'];
+const SHELLS = ['Bash', 'bash', 'exec_command', 'shell_command', 'run_shell_command', 'run_commands', 'shell'];
 const tokens = { input: 1_000, output: 20, cached: 100 };
 
 /**
@@ -140,14 +140,15 @@ function play(step: Exclude<Step, { status: number }>, tools: OfferedTool[], id:
           ({ name, namespace = '' }) => `${namespace}${name}`.includes('heartbead') && name.endsWith(step.report),
         );
   if (tool === undefined) return { text: `no such tool among ${tools.map(({ name }) => name).join(', ')}` };
-  const given =
-    'shell' in step
-      ? {
-          [['command', 'cmd'].find((name) => name in ((tool.schema['properties'] ?? {}) as object)) ?? 'command']:
-            step.shell,
-        }
-      : (step.args ?? {});
+  const given = 'shell' in step ? shellArguments(tool.schema, step.shell) : (step.args ?? {});
   return { text: '', call: { id, tool, args: { ...required(tool.schema), ...given } } };
+}
+
+/** Most take one command; Cline takes a list. */
+function shellArguments(schema: Record<string, unknown>, command: string): Record<string, unknown> {
+  const properties = (schema['properties'] ?? {}) as object;
+  if ('commands' in properties) return { commands: [command] };
+  return { [['command', 'cmd'].find((name) => name in properties) ?? 'command']: command };
 }
 
 /** Something for each argument that the tool insists on, such as a description. */

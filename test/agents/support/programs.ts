@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { agentPrograms } from '../../../src/agents/index.js';
+import { settingsFileAgents } from '../../../src/agents/programs.js';
 import { cacheDirectory } from '../../../src/server/cache.js';
 
 export type AgentName = keyof typeof agentPrograms;
@@ -13,9 +14,14 @@ export const agentNames: AgentName[] = (Object.keys(agentPrograms) as AgentName[
   ),
 );
 
+export type SettingsFileAgent = keyof typeof settingsFileAgents;
+export const settingsFileNames: SettingsFileAgent[] = (Object.keys(settingsFileAgents) as SettingsFileAgent[]).filter(
+  (name) => asked === undefined || asked === 'all' || asked.split(',').includes(name),
+);
+
 /** @returns the fetched program, or why there is none. */
-export function installed(name: AgentName): { file: string } | { missing: string } {
-  const { version, files } = agentPrograms[name];
+export function installed(name: AgentName | SettingsFileAgent): { file: string } | { missing: string } {
+  const { version, files } = { ...agentPrograms, ...settingsFileAgents }[name];
   const modules = join(cacheDirectory(), 'agents', `${name}-${version}`, 'node_modules');
   const file = files.map((path) => join(modules, path)).find((path) => existsSync(path));
   return file === undefined
