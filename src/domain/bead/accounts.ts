@@ -49,8 +49,8 @@ export const loginAgainAfter: readonly number[] = [60_000, 5 * 60_000];
 
 /**
  * Whatever an agent says or saves, and whoever ends it: only landed work (verified work where nothing merges it) or an
- * operator brings paid starts of one bead close together again. The second follows at once, the third ten seconds after the second began, and so on to
- * ten minutes; an attempt that ran for longer than that is followed at once.
+ * operator brings paid starts of one bead close together again. The second follows at once, the third ten seconds after
+ * the second began, and so on to ten minutes; an attempt that ran for longer than that is followed at once.
  * @returns the earliest instant of the next one.
  */
 export const nextPaidStart = (paid: BeadState['paid']): number =>
