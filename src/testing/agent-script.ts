@@ -1,4 +1,3 @@
-import type { Outcome } from '../contract/index.js';
 import { milliseconds } from './duration.js';
 import type { Duration } from './duration.js';
 
@@ -78,26 +77,12 @@ export function nextOutput(plan: AgentPlan, since: number): number {
   return silence.until === Infinity ? Infinity : Math.max(silence.until, since + 1);
 }
 
-/** @returns the outcome that a runner gives to such an end. */
-export function outcomeOf(end: AgentEnd): { outcome: Outcome; reason: string; exitCode?: number; signal?: string } {
-  switch (end) {
-    case 'done':
-      return { outcome: 'done', reason: 'the agent reported done', exitCode: 0 };
-    case 'no_changes':
-      return { outcome: 'no_changes', reason: 'the agent reported done without a commit', exitCode: 0 };
-    case 'escalated':
-      return { outcome: 'escalated', reason: 'which of the two?', exitCode: 0 };
-    case 'rate_limited':
-      return { outcome: 'rate_limited', reason: 'too many requests', exitCode: 1 };
-    case 'auth_failed':
-      return { outcome: 'auth_failed', reason: 'not logged in', exitCode: 1 };
-    case 'crashed':
-      return { outcome: 'agent_failed', reason: 'the agent was ended by SIGSEGV', signal: 'SIGSEGV' };
-    case 'killed':
-      return { outcome: 'lost', reason: 'the agent was ended by SIGKILL, which nobody here sent', signal: 'SIGKILL' };
-    case 'silently':
-      return { outcome: 'unreported', reason: 'the agent ended with status 0 and no report', exitCode: 0 };
-    default:
-      return end satisfies never;
-  }
+/** @returns when it says something for the last time up to `until`, on its own clock; -Infinity for not at all. */
+export function lastOutput({ firstOutput, chatter, silence }: AgentPlan, until: number): number {
+  const upTo = (limit: number): number =>
+    limit < firstOutput ? -Infinity : firstOutput + Math.floor((limit - firstOutput) / chatter) * chatter;
+  const at = upTo(until);
+  if (at < silence.from || at >= silence.until) return at;
+  // Durations are whole milliseconds, and the first one of the silence is silent.
+  return upTo(silence.from - 1);
 }

@@ -3,6 +3,7 @@
  * that can go wrong with a machine is a method.
  * @module
  */
+import { ActivityCancelledError, ActivityNotFoundError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { attemptRefs, failureTypes, isFinal } from '../contract/index.js';
 import type {
@@ -19,7 +20,10 @@ import type {
   StopAttemptInput,
   StopAttemptResult,
 } from '../contract/index.js';
+import { judgeEnd } from '../runner/end/judge-end.js';
+import type { FenceRefusal } from '../runner/lease/fence.js';
 import type { BeatAnswer } from '../runner/lease/lease.js';
+import { RequestRefused } from '../runner/sockets/request-refused.js';
 import type { Clock } from './clock.js';
 import type { AgentCensus } from './agent-census.js';
 import { planOf } from './agent-script.js';
@@ -28,7 +32,9 @@ import type { FakeAttempt } from './fake-attempt.js';
 import { FakeProcess } from './fake-process.js';
 import type { FakeRemote } from './fake-remote.js';
 import type { TaskInHand } from './task-in-hand.js';
-import { answerOf, FakeRunner } from './fake-runner.js';
+import { outOfReach } from './fake-line.js';
+import { VirtualRunner } from './virtual-runner.js';
+import { FakeWork, refusedText } from './fake-work.js';
 
 /** What a host needs of the town it stands in. */
 export interface HostSurroundings {
@@ -43,11 +49,16 @@ export interface HostSurroundings {
   note(bead: string, kind: string, text: string): void;
   /** A host takes tasks again that it did not take before. */
   wake(): void;
+  /**
+   * Resolves when what an instant has set going has come to rest. Absent where calls take no time.
+   * @param calls those to the server that are under way on the host; others may follow.
+   */
+  rest?(calls: ReadonlySet<Promise<unknown>>): Promise<void>;
+  /** Hears of faults of the kit at once, where nothing is waited for. */
+  failed?(error: unknown): void;
   /** Temporal cannot be reached from anywhere. */
   readonly serverAway?: boolean;
 }
-
-class OutOfReach extends Error {}
 
 export class FakeHost {
   readonly attempts = new Map<string, FakeAttempt>();
@@ -64,6 +75,10 @@ export class FakeHost {
   #holdsPoll = false;
   #hangs = false;
   #runnersCutOff = false;
+  readonly #calls = new Set<Promise<unknown>>();
+  readonly #tokens = new WeakMap<TaskInHand, Uint8Array>();
+  readonly #tasks = new WeakMap<Uint8Array, TaskInHand>();
+  #trouble: unknown;
 
   constructor(
     readonly id: string,
@@ -73,7 +88,7 @@ export class FakeHost {
     this.clock = town.clock;
     this.census = town.census;
     this.remote = town.remote;
-    this.#worker = new FakeProcess(town.clock);
+    this.#worker = this.process();
   }
 
   /**
@@ -109,7 +124,7 @@ export class FakeHost {
   /** A new worker process on the same state directory. It finds the runners that died meanwhile. */
   startWorker(): void {
     this.killWorker();
-    this.#worker = new FakeProcess(this.clock);
+    this.#worker = this.process();
     this.#watchRunners();
     this.town.wake();
   }
@@ -220,6 +235,52 @@ export class FakeHost {
     return true;
   }
 
+  /** @returns a new process on it. */
+  process(): FakeProcess {
+    return new FakeProcess(this.clock, this.town.rest && (() => this.rest()));
+  }
+
+  /** @throws what has gone wrong meanwhile where nobody waits for an answer. */
+  async rest(): Promise<void> {
+    await this.town.rest?.(this.#calls);
+    const trouble = this.#trouble;
+    this.#trouble = undefined;
+    if (trouble !== undefined) throw trouble;
+  }
+
+  /** A fault of the kit or of its server; undefined for none. */
+  trouble(error: unknown): void {
+    if (error !== undefined) this.town.failed?.(error);
+    this.#trouble ??= error;
+  }
+
+  /** A call to the server, for which virtual time waits. */
+  track<T>(call: Promise<T>): Promise<T> {
+    if (this.town.rest === undefined) return call;
+    const over = (): boolean => this.#calls.delete(call);
+    this.#calls.add(call);
+    call.then(over, over);
+    return call;
+  }
+
+  /** @returns a task's token, always the same one. */
+  tokenOf(task: TaskInHand): Uint8Array {
+    let token = this.#tokens.get(task);
+    if (token === undefined) {
+      token = new Uint8Array(1);
+      this.#tokens.set(task, token);
+      this.#tasks.set(token, task);
+    }
+    return token;
+  }
+
+  /** @throws {Error} when nobody has ever had such a task here. */
+  taskOf(token: Uint8Array): TaskInHand {
+    const task = this.#tasks.get(token);
+    if (task === undefined) throw new Error('no task has this token');
+    return task;
+  }
+
   beatStep(clocks: Clocks): number {
     return this.town.beatStep(clocks);
   }
@@ -229,28 +290,33 @@ export class FakeHost {
   }
 
   async ask(bead: string): Promise<BeadView> {
-    if (!this.connected) throw new OutOfReach();
+    if (!this.connected) throw outOfReach;
     return this.town.ask(bead);
   }
 
   async signal(bead: string, name: string, payload: unknown): Promise<void> {
-    if (!this.connected) throw new OutOfReach();
+    if (!this.connected) throw outOfReach;
     await this.town.signal(bead, name, payload);
   }
 
   /** A call about an activity, as its answer means to a runner. */
   async call(run: () => Promise<void>): Promise<BeatAnswer> {
     if (!this.connected) return 'unreachable';
-    return run().then(() => answerOf(undefined), answerOf);
+    return this.track(run()).then(() => answerOf(undefined), answerOf);
   }
 
   /** Does a task of any of its queues. Longer things go on by appointment. */
   async serve(task: TaskInHand): Promise<void> {
+    await this.#serve(task);
+    await this.rest();
+  }
+
+  async #serve(task: TaskInHand): Promise<void> {
     if (this.#hangs) return;
     if (!this.#worker.running) {
       // A task that came into the hands of a frozen worker is looked at when it thaws.
       this.#holdsPoll = false;
-      this.#worker.at(this.clock.now(), () => this.serve(task));
+      this.#worker.at(this.clock.now(), () => this.#serve(task));
       return;
     }
     switch (task.type) {
@@ -264,7 +330,7 @@ export class FakeHost {
         );
       case 'deliverMessage':
         return this.#withRunner(task, task.input as DeliverInput, (runner) =>
-          runner.deliver((task.input as DeliverInput).message.id),
+          runner.deliver((task.input as DeliverInput).message),
         );
       case 'offerWork':
         return this.#answer(task, this.#offer(task.input as OfferWorkInput));
@@ -289,14 +355,9 @@ export class FakeHost {
     if (current.spawnedAt !== undefined && current.host !== undefined && current.host !== this.id) {
       return this.#refuse(task, failureTypes.heldElsewhere, `host ${current.host} holds it`, { host: current.host });
     }
-    const attempt: FakeAttempt = {
-      input,
-      plan: planOf(this.town.script(input)),
-      task,
-      prepared: 0,
-      preparing: false,
-      checkpoint: input.checkpoint,
-    };
+    const plan = planOf(this.town.script(input));
+    const work = new FakeWork(this, input, plan.ends === 'no_changes');
+    const attempt: FakeAttempt = { input, plan, work, task, prepared: 0, preparing: false };
     this.attempts.set(input.attempt, attempt);
     this.note(input.bead, 'accepted', `${input.attempt} on ${this.id}`);
     await this.#prepare(attempt, task);
@@ -305,15 +366,11 @@ export class FakeHost {
   /** Look before acting: whatever there is of the attempt is taken over, never doubled. */
   async #adopt(task: TaskInHand, attempt: FakeAttempt): Promise<void> {
     this.note(attempt.input.bead, 'adoption', `${attempt.input.attempt} on ${this.id}`);
-    if (attempt.result) {
-      attempt.runner?.process.kill();
-      return this.#answer(task, attempt.result);
-    }
+    if (attempt.result) return this.#answer(task, attempt.result);
     if (attempt.preparing) {
       attempt.waiting = task;
       return;
     }
-    attempt.task = task;
     if (attempt.runner === undefined) {
       // The bead hears that the start goes on, which no agent can tell it yet.
       if (this.connected)
@@ -326,9 +383,21 @@ export class FakeHost {
       const answer = await this.call(() =>
         task.beat({ host: this.id, attempt: attempt.input.attempt, phase: 'accepted', text } satisfies BeatDetails),
       );
-      return answer === 'recorded' ? attempt.runner.adopt(task) : undefined;
+      return answer === 'recorded' ? this.#handOver(task, attempt.runner) : undefined;
     }
+    attempt.task = task;
     await this.#reap(attempt);
+  }
+
+  /** Of a runner that does not take the token the bead hears no more than that; it asks again. */
+  async #handOver(task: TaskInHand, runner: VirtualRunner): Promise<void> {
+    try {
+      const answer = await runner.adopt(task);
+      if (!answer.adopted) await this.#answer(task, answer.result);
+    } catch (error) {
+      if (!(error instanceof RequestRefused)) throw error;
+      await this.#refuse(task, failureTypes.runnerRefused, error.message);
+    }
   }
 
   async #prepare(attempt: FakeAttempt, task: TaskInHand): Promise<void> {
@@ -385,25 +454,35 @@ export class FakeHost {
     );
   }
 
-  async #spawn(attempt: FakeAttempt): Promise<void> {
-    const runner = new FakeRunner(this, attempt);
-    const fenced = await runner.fence();
-    if (fenced === 'fenced') {
-      attempt.preparing = false;
-      attempt.runner = runner;
-      return;
+  /** Boots the runner. It outlives the worker, to which it tells only that there will be no agent. */
+  #spawn(attempt: FakeAttempt): void {
+    const worker = this.#worker;
+    const runner = new VirtualRunner(this, attempt);
+    attempt.preparing = false;
+    attempt.runner = runner;
+    const { waiting } = attempt;
+    delete attempt.waiting;
+    if (waiting !== undefined) worker.at(this.clock.now(), () => this.#adopt(waiting, attempt));
+    runner.run().then(
+      (refused) => refused && worker.at(this.clock.now(), () => this.#notStarted(attempt, refused)),
+      (error: unknown) => this.trouble(error),
+    );
+  }
+
+  async #notStarted(attempt: FakeAttempt, { because, refused }: FenceRefusal): Promise<void> {
+    delete attempt.runner;
+    const { attempt: id } = attempt.input;
+    switch (because) {
+      case 'cancelled':
+        return this.#brokenOff(attempt);
+      // Somebody may adopt it: the worktree is ready and stays.
+      case 'token':
+      case 'unreachable':
+        return this.#refuse(attempt.task, failureTypes.runnerRefused, refused, { fence: because });
+      default:
+        this.attempts.delete(id);
+        return this.#refuse(attempt.task, failureTypes.runnerRefused, refused);
     }
-    if (fenced === 'cancelled') return this.#brokenOff(attempt);
-    if (fenced === 'unreachable') {
-      // The worktree is ready and stays; an adoption finds it.
-      attempt.preparing = false;
-      if (this.connected)
-        await this.#refuse(attempt.task, failureTypes.runnerRefused, 'no beat of the runner was accepted', {
-          fence: 'unreachable',
-        });
-      return;
-    }
-    await this.#preparationEnded(attempt);
   }
 
   async #stopAttempt(task: TaskInHand, input: StopAttemptInput): Promise<void> {
@@ -420,7 +499,7 @@ export class FakeHost {
     const { runner } = attempt;
     // Not awaited here: it takes virtual time, and the clock waits for this answer.
     void runner
-      .stop(input.outcome, input.reason)
+      .stop({ outcome: input.outcome, reason: input.reason })
       .then((result) => this.clock.at(this.clock.now(), () => answer({ result })));
   }
 
@@ -430,12 +509,12 @@ export class FakeHost {
       return { pushed: false, reason: `there is no worktree of attempt ${attempt} any more`, mayPass: false };
     const { refuses } = this.remote;
     if (!this.remoteInReach || refuses !== undefined)
-      return { pushed: false, reason: `refused ${refuses ?? 'for now'}`, mayPass: refuses !== 'by a rule' };
+      return { pushed: false, reason: refusedText(refuses ?? 'for now'), mayPass: refuses !== 'by a rule' };
     this.remote.push(attemptRefs.branchRef(bead, attempt), sha);
     return { pushed: true, branch: attemptRefs.branch(bead, attempt) };
   }
 
-  async #withRunner(task: TaskInHand, input: HostAttemptInput, run: (runner: FakeRunner) => void): Promise<void> {
+  async #withRunner(task: TaskInHand, input: HostAttemptInput, run: (runner: VirtualRunner) => void): Promise<void> {
     const runner = this.attempts.get(input.attempt)?.runner;
     if (runner?.process.alive !== true)
       return this.#refuse(
@@ -443,7 +522,12 @@ export class FakeHost {
         failureTypes.noSuchAttempt,
         `no runner of attempt ${input.attempt} is alive on ${this.id}`,
       );
-    run(runner);
+    try {
+      run(runner);
+    } catch (error) {
+      if (!(error instanceof RequestRefused)) throw error;
+      return this.#refuse(task, failureTypes.runnerRefused, error.message);
+    }
     await this.#answer(task, undefined);
   }
 
@@ -460,15 +544,18 @@ export class FakeHost {
    * A runner died without a result: the work that lies in the worktree is saved, the end is told by the recorded token.
    */
   async #reap(attempt: FakeAttempt): Promise<void> {
-    attempt.runner?.saveLeft();
-    const { checkpoint, input } = attempt;
-    attempt.result = {
+    const { input, work } = attempt;
+    await work.pushKept();
+    await work.save();
+    attempt.result = judgeEnd({
       attempt: input.attempt,
-      outcome: 'lost',
-      reason: 'the runner died without a result',
       host: this.id,
-      checkpoint,
-    };
+      baseSha: this.remote.baseSha,
+      stop: { outcome: 'lost', reason: 'the runner died without a result' },
+      checkpoint: work.checkpoint,
+      report: work.report,
+      kept: work.kept,
+    });
     this.note(input.bead, 'reaped', input.attempt);
     await this.call(() => attempt.task.complete(attempt.result));
   }
@@ -480,4 +567,12 @@ export class FakeHost {
   async #refuse(task: TaskInHand, type: string, message: string, ...details: unknown[]): Promise<void> {
     await this.call(() => task.fail(ApplicationFailure.create({ type, message, nonRetryable: true, details })));
   }
+}
+
+/** @returns what an answer of the client's `activity` methods means to a worker. */
+function answerOf(error: unknown): BeatAnswer {
+  if (error === undefined) return 'recorded';
+  if (error instanceof ActivityNotFoundError) return 'refused';
+  if (error instanceof ActivityCancelledError) return 'cancelled';
+  throw error;
 }

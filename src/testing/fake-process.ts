@@ -8,7 +8,11 @@ export class FakeProcess {
   #state: 'running' | 'stopped' | 'dead' = 'running';
   readonly #backlog: (() => unknown)[] = [];
 
-  constructor(private readonly clock: Clock) {}
+  constructor(
+    private readonly clock: Clock,
+    /** Resolves when all that an instant has set going has come to rest. Absent when the clock sees to that. */
+    private readonly rest?: () => Promise<void>,
+  ) {}
 
   get running(): boolean {
     return this.#state === 'running';
@@ -20,17 +24,23 @@ export class FakeProcess {
 
   /** @returns a function that takes it back. */
   at(instant: number, run: () => unknown): () => void {
+    if (!this.alive) return () => undefined;
     let wanted = true;
-    const act = async (): Promise<void> => {
-      if (!wanted || this.#state === 'dead') return;
-      if (this.#state === 'stopped') this.#backlog.push(act);
-      else await run();
+    const act = (): unknown => {
+      if (!wanted || this.#state === 'dead') return undefined;
+      if (this.#state === 'stopped') return this.#backlog.push(act);
+      return this.rest === undefined ? run() : this.#runToRest(run, this.rest);
     };
     const cancel = this.clock.at(instant, act);
     return () => {
       wanted = false;
       cancel();
     };
+  }
+
+  async #runToRest(run: () => unknown, rest: () => Promise<void>): Promise<void> {
+    await run();
+    await rest();
   }
 
   /** SIGSTOP. */

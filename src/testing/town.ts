@@ -77,7 +77,7 @@ export interface SlingOptions extends Partial<
 export interface Fact {
   at: number;
   bead: string;
-  /** `accepted`, `spawn`, `beat`, `signal`, `adoption`, `freeze`, `thaw`, `end`, `reaped`, `moved-on` */
+  /** `accepted`, `spawn`, `beat`, `signal`, `adoption`, `freeze`, `thaw`, `end`, `reaped` */
   kind: string;
   text: string;
 }
@@ -262,6 +262,14 @@ export class Town implements HostSurroundings {
 
   note(bead: string, kind: string, text: string): void {
     this.facts.push({ at: this.clock.now(), bead, kind, text });
+  }
+
+  async rest(calls: ReadonlySet<Promise<unknown>>): Promise<void> {
+    do {
+      await Promise.allSettled(calls);
+      // A macrotask: all chains of promises, also those that nobody awaits, have come to rest or to a call by then.
+      await new Promise((resolve) => setImmediate(resolve));
+    } while (calls.size > 0);
   }
 
   wake(): void {

@@ -148,7 +148,7 @@ describe('how an agent ends', () => {
     const bead = await town.sling({ agent: [{ works: '10m', ends: 'silently' }, { works: '10m' }] });
     const closed = await bead.untilEnded();
     expect(closed.attempts).toMatchObject([{ outcome: 'unreported', countedAs: 'agent' }, { outcome: 'done' }]);
-    expect([...town.host().attempts.values()][1]?.input.notes.join()).toContain('no report');
+    expect([...town.host().attempts.values()][1]?.input.notes.join()).toContain('without a report');
   });
 
   it('by a crash, five times: a person is asked; the work is kept', async () => {

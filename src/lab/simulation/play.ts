@@ -70,7 +70,7 @@ export interface Played {
   convoy?: ConvoyStatus;
 }
 
-const setting = { beatStep: 45_000, budgets: { agentFailures: 3 } };
+const setting = { budgets: { agentFailures: 3 } };
 const hostsOf = (script: Script): string[] => Array.from({ length: script.hosts }, (_, n) => `host${n}`);
 
 /** The default clocks; a beat just before the timeout costs the fewest steps. */
@@ -103,7 +103,7 @@ export async function playOnServer(world: World, script: Script): Promise<Played
  */
 export async function playOnModel(script: Script, clocks: Partial<Clocks> = {}): Promise<Played & { steps: number }> {
   const { seed, maxAgents } = script;
-  const town = new ModelTown({ hosts: hostsOf(script), maxAgents, clocks, seed, ...setting });
+  const town = new ModelTown({ hosts: hostsOf(script), maxAgents, clocks, seed, ...setting, ...quick });
   return { ...(await play(town, script)), steps: town.steps };
 }
 

@@ -1,6 +1,7 @@
 import { ActivityCancelledError, ActivityNotFoundError } from '@temporalio/client';
 import { ActivityFailure, CancelledFailure, TimeoutFailure } from '@temporalio/common';
 import type { Clock, TaskInHand } from '../../../testing/index.js';
+import { nothingDone } from './clock.js';
 
 export interface ActivityOptions {
   type: string;
@@ -31,7 +32,7 @@ export class ModelActivity implements TaskInHand {
 
   /** @param onEnd called once, with the result or the failure that a workflow sees. */
   constructor(
-    private readonly temporal: { readonly clock: Clock; whenThere(run: () => void): void },
+    private readonly temporal: { readonly clock: Clock; whenThere(run: () => unknown): unknown },
     options: ActivityOptions,
     private readonly onEnd: (end: { result: unknown } | { failure: ActivityFailure }) => void,
   ) {
@@ -87,11 +88,11 @@ export class ModelActivity implements TaskInHand {
     });
   }
 
-  #at(instant: number, run: () => void): () => void {
+  #at(instant: number, run: () => unknown): () => void {
     return this.temporal.clock.at(instant, () =>
       this.temporal.whenThere(() => {
         // It may have been taken, or answered, at the very moment of the return.
-        if (this.#state !== 'closed') run();
+        return this.#state === 'closed' ? nothingDone : run();
       }),
     );
   }
@@ -101,8 +102,12 @@ export class ModelActivity implements TaskInHand {
     if (this.#heartbeatTimeout === undefined) return;
     const due = this.#beatenAt + this.#heartbeatTimeout;
     this.#disarm = this.#at(due, () => {
-      if (this.temporal.clock.now() < this.#beatenAt + (this.#heartbeatTimeout ?? 0)) this.#watch();
-      else this.#fail(new TimeoutFailure('no heartbeat', this.#details, 'HEARTBEAT'));
+      if (this.temporal.clock.now() < this.#beatenAt + (this.#heartbeatTimeout ?? 0)) {
+        this.#watch();
+        return nothingDone;
+      }
+      this.#fail(new TimeoutFailure('no heartbeat', this.#details, 'HEARTBEAT'));
+      return undefined;
     });
   }
 

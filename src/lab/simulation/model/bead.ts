@@ -97,6 +97,8 @@ export class ModelBead {
   /** The last word to its convoy, as it was sent; the next one waits until it has arrived. */
   #told: string | undefined;
   #telling = false;
+  /** The last one that was asked for. */
+  #view: { of: BeadState; view: BeadView } | undefined;
 
   constructor(
     private readonly town: ModelTown,
@@ -129,7 +131,12 @@ export class ModelBead {
   }
 
   view(): BeadView {
-    return { ...this.life, now: this.town.clock.now(), deadline: nextBeadDeadline(this.life) };
+    const now = this.town.clock.now();
+    const known = this.#view;
+    if (known?.of === this.life && known.view.now === now) return known.view;
+    const view: BeadView = { ...this.life, now, deadline: nextBeadDeadline(this.life) };
+    this.#view = { of: this.life, view };
+    return view;
   }
 
   /** The only place where the state changes; the rules are looked at after every step. */
@@ -511,7 +518,7 @@ export class ModelBead {
     tries: number,
     event: (evidence: Evidence | undefined) => BeadEvent | undefined,
   ): void {
-    const look = (nth: number): void =>
+    const look = (nth: number): unknown =>
       this.town.whenThere(() => {
         if (this.ended) return void this.#busy.delete(key);
         if (this.town.remote.away && nth < tries)

@@ -1,6 +1,9 @@
 import { milliseconds } from '../../../testing/index.js';
 import type { Clock, Duration } from '../../../testing/index.js';
 
+/** What an appointment returns that has found nothing to do: nothing has to come to rest after it. */
+export const nothingDone = Symbol('nothing done');
+
 interface Appointment {
   at: number;
   order: number;
@@ -45,7 +48,9 @@ export class ModelClock implements Clock {
       this.#pop();
       if (first.run === undefined) continue;
       this.#now = first.at;
-      await first.run();
+      const done = first.run();
+      if (done === nothingDone) continue;
+      if (done instanceof Promise) await done;
       await this.settle();
     }
     this.#now = target;

@@ -23,6 +23,9 @@ export interface Word {
   broken: { seed: number; problem: string }[];
 }
 
+// Where an error was made says nothing here, and half of them are answers of the model: it is costly to find out.
+Error.stackTraceLimit = 0;
+
 const { first, seeds, nth, of } = workerData as Share;
 const wordEvery = 250;
 

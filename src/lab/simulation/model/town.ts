@@ -11,12 +11,12 @@ import { beadOfWorkflowId, isFinal, taskQueues } from '../../../contract/index.j
 import { AgentCensus, FakeHost, FakeRemote } from '../../../testing/index.js';
 import type { AgentScript, Duration, HostSurroundings } from '../../../testing/index.js';
 import { convoyProblem, reportOf, rigInputProblem } from '../../../domain/index.js';
-import type { Broken } from '../rules.js';
+import { Broken } from '../rules.js';
 import type { FleetScript } from '../script.js';
 import { ModelActivity } from './activity.js';
 import type { ActivityOptions } from './activity.js';
 import { ModelBead } from './bead.js';
-import { ModelClock } from './clock.js';
+import { ModelClock, nothingDone } from './clock.js';
 import { ModelConvoy } from './convoy.js';
 import { ModelRefinery } from './refinery.js';
 import { ModelRig } from './rig.js';
@@ -51,7 +51,7 @@ export class ModelTown implements HostSurroundings {
   readonly #scripts = new Map<string, readonly AgentScript[]>();
   #waiting: ModelActivity[] = [];
   /** Set while Temporal is away. */
-  #held: (() => void)[] | undefined;
+  #held: (() => unknown)[] | undefined;
 
   constructor(
     private readonly options: {
@@ -74,9 +74,10 @@ export class ModelTown implements HostSurroundings {
   }
 
   /** What Temporal would do now; it does it when it is back. */
-  whenThere(run: () => void): void {
-    if (this.#held === undefined) run();
-    else this.#held.push(run);
+  whenThere(run: () => unknown): unknown {
+    if (this.#held === undefined) return run();
+    this.#held.push(run);
+    return nothingDone;
   }
 
   get serverAway(): boolean {
@@ -280,6 +281,10 @@ export class ModelTown implements HostSurroundings {
 
   note(): void {
     // The model keeps no facts: a script that breaks a rule is played again by the test kit, which does.
+  }
+
+  failed(error: unknown): void {
+    this.broken ??= new Broken(`a runner failed: ${error instanceof Error ? error.message : String(error)}`);
   }
 
   wake(): void {
