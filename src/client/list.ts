@@ -1,5 +1,5 @@
 import { beadIdProblem, beadOfWorkflowId, beadStatuses, searchAttributes, workflowTypes } from '../contract/index.js';
-import type { AgentStatus, BeadStatus } from '../contract/index.js';
+import type { AgentStatus, AttemptCell, BeadStatus } from '../contract/index.js';
 import { markedAs, markingSealed } from '../codec/index.js';
 import type { TownConnection } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
@@ -17,6 +17,8 @@ export interface BeadSummary {
   repo?: string;
   /** The agent program that it was slung with. */
   adapter?: string;
+  /** What its agent runs in, where somebody has asked (`cellsOf`). */
+  cell?: AttemptCell;
   /** The key that it is encrypted with, which is not here: of its texts nothing is known then. */
   sealedWith?: string;
   startedAt: number;

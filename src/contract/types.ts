@@ -375,6 +375,8 @@ export interface BeatDetails {
   text: string;
   pid?: number;
   checkpoint?: Checkpoint;
+  /** What the agent runs in. Beats of the host have none yet. */
+  cell?: AttemptCell;
 }
 /** The phases of an attempt, and whether an agent may exist once a heartbeat with that phase has been accepted. */
 const agentMayExist = {

@@ -1,4 +1,4 @@
-import type { BeatDetails, BeatPhase } from '../contract/index.js';
+import type { AttemptCell, BeatDetails, BeatPhase } from '../contract/index.js';
 import type { AgentWatch } from './agent/agent-watch.js';
 import { beatText } from './beat-text.js';
 import type { FreezeReason, RunnerState } from './types.js';
@@ -34,6 +34,7 @@ export function stateOf(facts: PhaseFacts & { recorded: boolean }): RunnerState 
 export interface DetailFacts extends PhaseFacts {
   host: string;
   attempt: string;
+  cell: AttemptCell;
   agentPid?: number | undefined;
   /** When the agent was spawned, by the host's clock (ms since the epoch). */
   spawnedAt?: number | undefined;
@@ -44,7 +45,7 @@ export interface DetailFacts extends PhaseFacts {
 
 /** @returns the details of a beat that is sent at `now`. */
 export function detailsOf(facts: DetailFacts, now: number): BeatDetails {
-  const { host, attempt, agentPid, spawnedAt = now, orphan, watch, keeper } = facts;
+  const { host, attempt, cell, agentPid, spawnedAt = now, orphan, watch, keeper } = facts;
   const phase = phaseOf(facts);
   const text = beatText({
     phase,
@@ -61,5 +62,6 @@ export function detailsOf(facts: DetailFacts, now: number): BeatDetails {
     text,
     pid: agentPid,
     checkpoint: keeper.checkpoint,
+    cell,
   };
 }

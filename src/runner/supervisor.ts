@@ -504,6 +504,7 @@ export class Supervisor implements ControlHandlers {
     return {
       host: this.options.setup.host,
       attempt: this.options.input.attempt,
+      cell: cellKind(this.options.cell),
       spawned: this.#agent !== undefined,
       ending: this.#cause !== undefined,
       frozenBy: this.#freezer.list(),

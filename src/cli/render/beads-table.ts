@@ -10,7 +10,7 @@ export function beadsTable(beads: BeadSummary[], now: number, c: Colors): string
     beads.map((bead) => [
       bead.bead,
       paintStatus(bead.status, c),
-      paintAgent(bead.agent, c),
+      `${paintAgent(bead.agent, c)}${bead.cell === 'none' ? c.yellow(' (no sandbox)') : ''}`,
       bead.closedAt === undefined ? minutes(now - bead.startedAt) : `took ${minutes(bead.closedAt - bead.startedAt)}`,
       bead.attention === undefined ? c.dim('-') : c.yellow(oneLine(bead.attention, 30)),
       bead.sealedWith === undefined

@@ -18,14 +18,11 @@ export const ls = verb({
   run: async (context, _, { status, rig, convoy, all, limit }) => {
     const { listBeads } = await import('../../client/list.js');
     const { beadsTable } = await import('../render/beads-table.js');
-    const found = await listBeads(await context.town(), {
-      all,
-      limit,
-      deadline: context.deadline,
-      status,
-      rig,
-      convoy,
-    });
+    const { cellsOf } = await import('../../client/cells.js');
+    const town = await context.town();
+    const listed = await listBeads(town, { all, limit, deadline: context.deadline, status, rig, convoy });
+    const cells = await cellsOf(town, listed.beads);
+    const found = { ...listed, beads: listed.beads.map((row) => ({ ...row, cell: cells.get(row.bead) })) };
     const none =
       status === undefined && rig === undefined && convoy === undefined && !all
         ? 'no open beads (`heartbead ls --all` shows ended ones; `heartbead sling` starts one)'

@@ -139,6 +139,17 @@ describe('lists', () => {
     expect(lines[2]?.split(/ {2,}/)).toEqual(['b', 'blocked', '-', '10 min', 'blocked', 'Other']);
   });
 
+  test('an agent without a sandbox is named as such, and an encrypted bead by its key', () => {
+    const shown = beadsTable(
+      [summary({ cell: 'none' }), summary({ cell: 'sandbox' }), summary({ sealedWith: 'autumn' })],
+      now,
+      plain,
+    ).split('\n');
+    expect(shown[1]).toContain('working (no sandbox)');
+    expect(shown[2]).not.toContain('no sandbox');
+    expect(shown[3]).toMatch(/encrypted with key autumn$/);
+  });
+
   test('the age of an ended bead is how long it took', () => {
     expect(beadsTable([summary({ status: 'closed', closedAt: now - 480_000 })], now, plain)).toMatch(/closed .* 2 min/);
   });

@@ -78,7 +78,17 @@ describe('what a runner says of itself', () => {
     const keeper = { checkpoint: { sha: 'a', ref: 'refs/x', wip: true }, pushProblem: undefined };
     expect(
       detailsOf(
-        { ...facts, host: 'h', attempt: '1-abcd', agentPid: 7, spawnedAt: 0, orphan: false, watch, keeper },
+        {
+          ...facts,
+          host: 'h',
+          attempt: '1-abcd',
+          cell: 'none',
+          agentPid: 7,
+          spawnedAt: 0,
+          orphan: false,
+          watch,
+          keeper,
+        },
         10_000,
       ),
     ).toEqual({
@@ -87,6 +97,7 @@ describe('what a runner says of itself', () => {
       phase: 'running',
       pid: 7,
       checkpoint: keeper.checkpoint,
+      cell: 'none',
       text: 'running for 10 s, last output 1 s ago (edits)',
     });
   });
