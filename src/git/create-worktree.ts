@@ -1,6 +1,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { kindOf } from './agent-git.js';
+import { bothSettled } from './both-settled.js';
 import { parentsOf, requireCommit, treeOf } from './commits.js';
 import { tellingDiskFailures } from './disk-failure.js';
 import { exists } from './files.js';
@@ -11,7 +12,7 @@ import { keepRefs } from './keep-refs.js';
 import { bringIntoVault, headOf, keeperState, lookingThrough, makeKeeper, markReady, openKeeper } from './keeper.js';
 import { noticingDamage } from './mirror-damage.js';
 import { withMirror } from './mirror-lock.js';
-import { makeRepository } from './repository-files.js';
+import { makeRepository, refsOf } from './repository-files.js';
 import { provideContents } from './lfs/contents.js';
 import { runGit } from './run-git.js';
 import { fillSubmodules } from './submodules/fill.js';
@@ -65,10 +66,10 @@ export async function createWorktree({
   const make = async (): Promise<{ head: string }> => {
     const gitDir = join(path, '.git');
     const head = await withMirror(mirror, signal, async () => {
-      await requireCommit({ mirror }, at, signal);
+      const [, borrowed] = await bothSettled(requireCommit({ mirror }, at, signal), refsOf(mirror, signal));
       // A snapshot made on a branch without any commit has no parent: then the snapshot itself is the start.
       const start = (wip ? (await parentsOf({ mirror }, at, signal))[0] : undefined) ?? at;
-      await clearPlace(mirror, path, { branch, head: start, tree: await treeOf({ mirror }, at, signal) }, signal);
+      await clearPlace(mirror, path, { branch, head: start, at }, signal);
       await mkdir(dirname(path), { recursive: true });
       await makeKeeper(path, { vault: mirror, start });
       try {
@@ -79,6 +80,7 @@ export async function createWorktree({
             head: `ref: refs/heads/${branch}`,
             refs: { [`refs/heads/${branch}`]: at },
             pushUrl: allowPush ? undefined : refusingPushUrl,
+            borrowed,
           },
           signal,
         );
@@ -123,7 +125,7 @@ const refusingPushUrl = 'heartbead::done';
 async function clearPlace(
   mirror: string,
   path: string,
-  made: { branch: string; head: string; tree: string },
+  made: { branch: string; head: string; at: string },
   signal: AbortSignal | undefined,
 ): Promise<void> {
   // A linked worktree was made by an earlier version.
@@ -136,13 +138,14 @@ async function clearPlace(
         : 'something that is no worktree of this mirror';
     throw new GitError('bad_input', `there is ${what} at ${path}: move it away, or remove it`);
   }
-  if (state?.ready === true && !state.removing && (await exists(path))) await keepWork(path, made, signal);
+  if (state?.ready === true && !state.removing && (await exists(path))) await keepWork(mirror, path, made, signal);
   await deleteWorktreeFiles(path, admin);
 }
 
 async function keepWork(
+  mirror: string,
   path: string,
-  { branch, head, tree }: { branch: string; head: string; tree: string },
+  { branch, head, at }: { branch: string; head: string; at: string },
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const keeper = await openKeeper(path);
@@ -150,7 +153,7 @@ async function keepWork(
   const parent = found.kind === 'commit' ? found.sha : keeper.start;
   const snapshot = await takeSnapshot(keeper, parent, signal, { distrustIndex: found.kind !== 'commit' });
   const under = `refs/heartbead-kept/${branch}/${new Date().toISOString().replace(/[-:.]/g, '')}`;
-  if (parent !== head || snapshot.tree !== tree) {
+  if (parent !== head || snapshot.tree !== (await treeOf({ mirror }, at, signal))) {
     const attempt = branch.split('/').at(-1) ?? branch;
     const kept = await commitTree(lookingThrough(keeper), {
       tree: snapshot.tree,

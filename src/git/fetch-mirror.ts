@@ -1,4 +1,7 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { bothSettled } from './both-settled.js';
+import { textOf } from './files.js';
 import { GitError } from './git-error.js';
 import type { GitProgress } from './git-progress.js';
 import { fetchFlags } from './fetch-commits.js';
@@ -42,12 +45,6 @@ export async function fetchMirror(
   await recordDefaultBranch(mirror, remote.head, signal);
 }
 
-/** Waits for both even when one fails: no git process may outlive the mirror's lock. */
-async function bothSettled<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([a, b]);
-  return [await a, await b];
-}
-
 /** An agent's own `git fetch` may hold a ref's lock for a moment. */
 async function fetchPatiently(fetch: () => Promise<GitAnswer>, signal: AbortSignal | undefined): Promise<GitAnswer> {
   const tries = 4;
@@ -70,10 +67,11 @@ async function recordDefaultBranch(
 ): Promise<void> {
   const doing = 'recording the default branch';
   const name = 'refs/remotes/origin/HEAD';
-  const known = await runGit({ mirror }, ['symbolic-ref', '--quiet', name], { doing, signal, accept: [0, 1] });
   const wanted =
     head?.startsWith('refs/heads/') === true ? `refs/remotes/origin/${head.slice('refs/heads/'.length)}` : undefined;
-  if (known.stdout.trim() === (wanted ?? '')) return;
+  // A ref that names another one is always a file; each start of a bead comes by here.
+  const known = /^ref: (.*)$/m.exec(await textOf(join(mirror, name)))?.[1]?.trim();
+  if (known === wanted) return;
   if (wanted !== undefined) await runGit({ mirror }, ['symbolic-ref', name, wanted], { doing, signal });
   else await runGit({ mirror }, ['symbolic-ref', '--delete', name], { doing, signal });
 }

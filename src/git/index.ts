@@ -2,6 +2,7 @@
  * Everything that Heartbead does with git: mirrors, worktrees, saved work, evidence. No Temporal here.
  * @module
  */
+export { bothSettled } from './both-settled.js';
 export { createWorktree } from './create-worktree.js';
 export type { CreateWorktreeOptions } from './create-worktree.js';
 export { removeUnusedWorktree } from './remove-unused-worktree.js';

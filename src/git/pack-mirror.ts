@@ -1,4 +1,5 @@
-import { exists } from './files.js';
+import { join } from 'node:path';
+import { exists, namesIn } from './files.js';
 import { checkedRepo } from './git-input.js';
 import { withMirror } from './mirror-lock.js';
 import { mirrorPath } from './mirror-path.js';
@@ -24,7 +25,7 @@ export async function packMirror(
   signal?: AbortSignal,
   limits = { loose: looseLimit, packs: packLimit },
 ): Promise<boolean> {
-  const { loose, packs } = await objectsIn(mirror, signal);
+  const { loose, packs } = await filesIn(join(mirror, 'objects'));
   if (loose < limits.loose && packs < limits.packs) return false;
   await repack(mirror, 2, signal);
   return true;
@@ -72,6 +73,14 @@ const repack = async (mirror: string, factor: number, signal: AbortSignal | unde
     limit: 'transfer',
     stallLimit,
   }));
+
+/** By the names alone, without a process: every update of a mirror asks. */
+async function filesIn(objects: string): Promise<{ loose: number; packs: number }> {
+  const folders = (await namesIn(objects)).filter((name) => /^[0-9a-f]{2}$/.test(name));
+  const loose = await Promise.all(folders.map(async (name) => (await namesIn(join(objects, name))).length));
+  const packs = (await namesIn(join(objects, 'pack'))).filter((name) => name.endsWith('.pack'));
+  return { loose: loose.reduce((sum, n) => sum + n, 0), packs: packs.length };
+}
 
 async function objectsIn(
   mirror: string,

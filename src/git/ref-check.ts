@@ -1,5 +1,5 @@
 import { refNames } from '../contract/index.js';
-import { commitOf } from './commits.js';
+import { bothSettled } from './both-settled.js';
 import { GitError } from './git-error.js';
 import { gitFailure } from './git-failure.js';
 import { checkedIds, checkedRepo, checkedSha } from './git-input.js';
@@ -26,17 +26,38 @@ export async function checkRefWritable(
   checkedIds(bead, attempt);
   const names = refNames(refPrefix);
   const branch = names.branch(bead, attempt);
-  for (let end = branch.indexOf('/'); end > 0; end = branch.indexOf('/', end + 1)) {
-    const above = branch.slice(0, end);
-    if ((await commitOf({ mirror }, `refs/remotes/origin/${above}`, signal)) !== undefined)
-      throw new GitError(
-        'rejected',
-        `the remote has a branch ${above}, so that none can be called ${branch}: rename or delete that branch there`,
-      );
-  }
+  await bothSettled(
+    noBranchAbove(mirror, branch, signal),
+    dryPush(mirror, { repo, sha, ref: names.branchRef(bead, attempt) }, signal),
+  );
+}
+
+/** A branch `heartbead` leaves no room for a branch `heartbead/BEAD/ATTEMPT`. */
+async function noBranchAbove(mirror: string, branch: string, signal: AbortSignal | undefined): Promise<void> {
+  const parts = branch.split('/').slice(0, -1);
+  const above = parts.map((_, n) => `refs/remotes/origin/${parts.slice(0, n + 1).join('/')}`);
+  const { stdout } = await runGit({ mirror }, ['for-each-ref', '--format=%(refname)', ...above], {
+    doing: 'looking for a branch in the way',
+    signal,
+  });
+  const found = stdout
+    .split('\n')
+    .find((ref) => above.includes(ref))
+    ?.slice('refs/remotes/origin/'.length);
+  if (found !== undefined)
+    throw new GitError(
+      'rejected',
+      `the remote has a branch ${found}, so that none can be called ${branch}: rename or delete that branch there`,
+    );
+}
+
+async function dryPush(
+  mirror: string,
+  { repo, sha, ref }: { repo: string; sha: string; ref: string },
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const doing = 'looking whether the branch can be pushed';
   const args = ['push', '--dry-run', '--porcelain', '--no-verify', '--no-signed', '--no-follow-tags'];
-  const ref = names.branchRef(bead, attempt);
   const { code, stdout, stderr } = await runGit(
     { mirror },
     [...args, '--recurse-submodules=no', '--end-of-options', checkedRepo(repo), `+${checkedSha(sha)}:${ref}`],

@@ -20,22 +20,26 @@ import { runGit } from './run-git.js';
  * @param head - the content of HEAD.
  * @param refs - full name to commit.
  * @param pushUrl - where `git push` goes instead of the repository.
+ * @param borrowed - the vault's refs (`refsOf`), where the caller has asked for them meanwhile.
  */
 export async function makeRepository(
   gitDir: string,
-  { vault, head, refs, pushUrl }: { vault: string; head: string; refs: Record<string, string>; pushUrl?: string },
+  {
+    vault,
+    head,
+    refs,
+    pushUrl,
+    borrowed,
+  }: {
+    vault: string;
+    head: string;
+    refs: Record<string, string>;
+    pushUrl?: string | undefined;
+    borrowed?: VaultRefs | undefined;
+  },
   signal?: AbortSignal,
 ): Promise<void> {
-  const { stdout } = await runGit(
-    { mirror: vault },
-    ['for-each-ref', '--format=%(objectname) %(refname) %(symref)', 'refs/remotes/origin', 'refs/tags'],
-    { doing: 'listing the branches of the mirror', signal },
-  );
-  const lines = stdout.split('\n').map((line) => line.split(' '));
-  const standard = lines.find(([, name]) => name === 'refs/remotes/origin/HEAD')?.[2];
-  const packed = lines
-    .filter(([, name, target]) => name !== undefined && (target ?? '') === '')
-    .map(([sha, name]) => `${sha} ${name}\n`);
+  const { standard, packed } = borrowed ?? (await refsOf(vault, signal));
   for (const folder of [
     'objects/info',
     'objects/pack',
@@ -47,15 +51,39 @@ export async function makeRepository(
   ])
     await mkdir(join(gitDir, folder), { recursive: true });
   await writeFile(join(gitDir, 'objects', 'info', 'alternates'), `${join(vault, 'objects')}\n`);
-  await writeFile(join(gitDir, 'packed-refs'), `# pack-refs with: sorted \n${packed.join('')}`);
-  if (standard !== undefined && standard !== '')
-    await writeFile(join(gitDir, 'refs', 'remotes', 'origin', 'HEAD'), `ref: ${standard}\n`);
+  await writeFile(join(gitDir, 'packed-refs'), `# pack-refs with: sorted \n${packed}`);
+  if (standard !== undefined) await writeFile(join(gitDir, 'refs', 'remotes', 'origin', 'HEAD'), `ref: ${standard}\n`);
   for (const [name, sha] of Object.entries(refs)) {
     await mkdir(join(gitDir, name, '..'), { recursive: true });
     await writeFile(join(gitDir, name), `${sha}\n`);
   }
   await writeFile(join(gitDir, 'config'), await configurationFor(vault, pushUrl));
   await writeFile(join(gitDir, 'HEAD'), `${head}\n`);
+}
+
+/** What a repository has of the remote from the start: its branches and tags, as a vault knows them. */
+export interface VaultRefs {
+  /** The ref of the default branch, where there is one. */
+  standard?: string | undefined;
+  /** Lines of a file `packed-refs`. */
+  packed: string;
+}
+
+export async function refsOf(vault: string, signal?: AbortSignal): Promise<VaultRefs> {
+  const { stdout } = await runGit(
+    { mirror: vault },
+    ['for-each-ref', '--format=%(objectname) %(refname) %(symref)', 'refs/remotes/origin', 'refs/tags'],
+    { doing: 'listing the branches of the mirror', signal },
+  );
+  let standard: string | undefined;
+  const packed: string[] = [];
+  for (const line of stdout.split('\n')) {
+    const [sha, name, target = ''] = line.split(' ');
+    if (name === undefined) continue;
+    if (target === '') packed.push(`${sha} ${name}\n`);
+    else if (name === 'refs/remotes/origin/HEAD') standard = target;
+  }
+  return { standard, packed: packed.join('') };
 }
 
 async function configurationFor(vault: string, pushUrl: string | undefined): Promise<string> {

@@ -12,10 +12,11 @@ const tracking = 'refs/remotes/origin/';
  * @throws GitError `no_such_ref` when there is no such branch, naming the default branch; `bad_input`.
  */
 export async function resolveBase(mirror: string, base?: string): Promise<{ branch: string; sha: string }> {
-  const standard = await defaultBranch(mirror);
+  const { branch: standard, sha } = await defaultBranch(mirror);
   if (base !== undefined) {
-    const sha = await commitOf({ mirror }, `${tracking}${checkedBranch(base)}`);
-    if (sha !== undefined && base !== 'HEAD') return { branch: base, sha };
+    if (base === standard && sha !== undefined) return { branch: base, sha };
+    const other = await commitOf({ mirror }, `${tracking}${checkedBranch(base)}`);
+    if (other !== undefined && base !== 'HEAD') return { branch: base, sha: other };
     throw new GitError(
       'no_such_ref',
       'the repository has no branch ' +
@@ -23,7 +24,6 @@ export async function resolveBase(mirror: string, base?: string): Promise<{ bran
         'correct the base of the bead',
     );
   }
-  const sha = standard === undefined ? undefined : await commitOf({ mirror }, `${tracking}${standard}`);
   if (standard !== undefined && sha !== undefined) return { branch: standard, sha };
   const { stdout } = await runGit({ mirror }, ['for-each-ref', '--count=5', '--format=%(refname:lstrip=3)', tracking], {
     doing: 'listing branches',
@@ -41,7 +41,20 @@ export async function resolveBase(mirror: string, base?: string): Promise<{ bran
   );
 }
 
-async function defaultBranch(mirror: string): Promise<string | undefined> {
+/** One process for both: each start of a bead waits for it. A remote without a default branch has neither. */
+async function defaultBranch(mirror: string): Promise<{ branch?: string; sha?: string }> {
+  const { stdout } = await runGit(
+    { mirror },
+    ['for-each-ref', '--format=%(objectname) %(objecttype) %(symref)', `${tracking}HEAD`],
+    { doing: 'reading the default branch' },
+  );
+  const [sha, type, name = ''] = stdout.trim().split(' ');
+  if (name.startsWith(tracking) && type === 'commit') return { branch: name.slice(tracking.length), sha };
+  return { branch: await namedDefault(mirror) };
+}
+
+/** It may name a branch that is gone: no ref then, but a name to tell. */
+async function namedDefault(mirror: string): Promise<string | undefined> {
   const { stdout } = await runGit({ mirror }, ['symbolic-ref', '--quiet', `${tracking}HEAD`], {
     doing: 'reading the default branch',
     accept: [0, 1],

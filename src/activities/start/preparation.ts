@@ -3,6 +3,7 @@ import type { BeatPhase, Checkpoint, StartAgentInput } from '../../contract/inde
 import { planCell } from '../../cell/index.js';
 import { accountEnvironment, agentProvider, checkAgent, findAdapter } from '../../agents/index.js';
 import {
+  bothSettled,
   checkRefWritable,
   createWorktree,
   ensureCommit,
@@ -108,9 +109,7 @@ export async function prepareWorkspace(
     signal,
     onProgress: onProgress('worktree'),
   });
-  await Promise.allSettled([writable, made]);
-  await writable;
-  await made;
+  await bothSettled(writable, made);
   const ports = await portsFor(deps, input);
   await readyWorkspace({
     input,

@@ -19,8 +19,11 @@ import {
   Voucher,
   worktreeStatus,
 } from '../../git/index.js';
+import { fetchFlags } from '../../git/fetch-commits.js';
 import { gitEnv } from '../../git/git-env.js';
 import { mergeItem } from '../../git/merge/index.js';
+import { runGit } from '../../git/run-git.js';
+import { trackedBranches } from '../../git/secure-mirror.js';
 import { median } from './figures.js';
 import type { Figure } from './figures.js';
 import { makeLargeRepository, makeWideRepository } from './large-repository.js';
@@ -33,7 +36,7 @@ export interface GroundOptions {
   files?: number | undefined;
   /** Beads that land, one after the other. */
   beads?: number | undefined;
-  rounds?: number;
+  rounds?: number | undefined;
 }
 
 const person = ['-c', 'user.name=Bench', '-c', 'user.email=bench@localhost'];
@@ -44,6 +47,10 @@ const timed = async (work: () => Promise<unknown>): Promise<number> => {
   await work();
   return performance.now() - began;
 };
+/** One after the other, and the other way round in every second round. */
+async function inTurn(round: number, works: (() => Promise<unknown>)[]): Promise<void> {
+  for (const work of round % 2 === 0 ? works : [...works].reverse()) await work();
+}
 /** Megabytes that folders take on the disk, without one within. */
 const diskOf = async (paths: readonly string[], without?: string): Promise<number> => {
   const { stdout } = await execa('du', [
@@ -74,6 +81,43 @@ class Ground {
   async update(): Promise<string> {
     this.mirror = (await updateMirror({ root: this.mirrors, repo: this.origin })).path;
     return this.mirror;
+  }
+
+  /**
+   * What a host did for an attempt when attempts shared the mirror: the same questions to the same remote, and a linked
+   * worktree. The commands are those of the last version that did so, in their order.
+   * @param mirror - one that no other tree is made of.
+   */
+  async shared(mirror: string, name: string): Promise<string> {
+    const path = this.next(name);
+    const [doing, branch] = ['making a linked worktree', `heartbead/${name}/1-aaaa`];
+    const within = async (...args: string[]): Promise<string> =>
+      (await runGit({ mirror }, args, { doing, accept: [0, 1], limit: 'transfer' })).stdout.trim();
+    const ask = (sha: string): Promise<unknown> =>
+      runGit({ mirror }, ['cat-file', '--batch-check=%(objecttype)'], { doing, input: `${sha}\n` });
+    await ask(await within('for-each-ref', '--format=%(objectname)', 'refs/remotes/origin'));
+    await Promise.all([
+      within('fetch', '--prune', '--tags', '--force', ...fetchFlags, this.origin, trackedBranches),
+      runGit('nowhere', ['ls-remote', '--symref', this.origin, 'HEAD'], { doing }),
+    ]);
+    await within('symbolic-ref', '--quiet', 'refs/remotes/origin/HEAD');
+    await within('count-objects', '-v');
+    const standard = await within('symbolic-ref', '--quiet', 'refs/remotes/origin/HEAD');
+    const sha = await within('rev-parse', '--verify', '--quiet', `${standard}^{commit}`);
+    await ask(sha);
+    await within('rev-parse', '--verify', `${sha}^{tree}`);
+    await within('worktree', 'prune', '--expire=1.day.ago');
+    await within('rev-parse', '--verify', '--quiet', `refs/heads/${branch}^{commit}`);
+    await within('worktree', 'add', '--lock', '--no-checkout', '--no-track', '-B', branch, '--', path, sha);
+    await runGit({ worktree: path }, ['checkout', '--force', '--progress', branch, '--'], { doing, limit: 'transfer' });
+    return path;
+  }
+
+  /** A copy of the host's mirror, for trees that share it. Its packs, which nothing changes, lie on the disk once. */
+  async secondMirror(): Promise<string> {
+    const path = join(this.folder, 'shared.git');
+    await execa('cp', ['--archive', '--link', await this.update(), path]);
+    return path;
   }
 
   /** A folder for a tree that was not there before. */
@@ -153,12 +197,22 @@ export async function groundFigures({
 async function longHistory(ground: Ground, commits: number, rounds: number): Promise<Figure[]> {
   const cold = await timed(() => ground.update());
   const bare = join(ground.folder, 'plain.git');
-  await git(ground.folder, 'clone', '--quiet', '--bare', `file://${ground.origin}`, bare);
-  const times: Record<'tree' | 'clone' | 'linked', number[]> = { tree: [], clone: [], linked: [] };
+  await git(ground.folder, 'clone', '--quiet', '--bare', ground.origin, bare);
+  const second = await ground.secondMirror();
+  const times: Record<'tree' | 'shared' | 'clone' | 'linked', number[]> = {
+    tree: [],
+    shared: [],
+    clone: [],
+    linked: [],
+  };
   let disk = { own: 0, clone: 0 };
   for (let round = 0; round < rounds; round += 1) {
     let path = '';
-    times.tree.push(await timed(async () => (path = await ground.tree(`long${round}`, '1-aaaa'))));
+    // Whoever comes second finds in memory what the first has read.
+    await inTurn(round, [
+      async () => times.tree.push(await timed(async () => (path = await ground.tree(`long${round}`, '1-aaaa')))),
+      async () => times.shared.push(await timed(() => ground.shared(second, `shared${round}`))),
+    ]);
     const clone = ground.next('clone');
     times.clone.push(await timed(() => git(ground.folder, 'clone', '--quiet', `file://${ground.origin}`, clone)));
     const linked = ground.next('linked');
@@ -172,8 +226,10 @@ async function longHistory(ground: Ground, commits: number, rounds: number): Pro
     const all = await diskOf([join(path, '..')]);
     const work = await diskOf([path], '.git');
     disk = { own: all - work, clone: await diskOf([join(clone, '.git')]) };
+    await rm(clone, { recursive: true, force: true });
   }
   const [tree, clone, linked] = [median(times.tree), median(times.clone), median(times.linked)];
+  const shared = median(times.shared);
   // Ten kilobytes each, which nothing compresses.
   const what = `a repository of ${commits} commits and ${(commits / 100_000).toFixed(1)} GB, 2,000 files`;
   const how = `${what}; ${rounds} times, in turn`;
@@ -183,6 +239,14 @@ async function longHistory(ground: Ground, commits: number, rounds: number): Pro
       value: cold,
       unit: 'ms',
       how: `the first clone of ${what} by a host, once for all its attempts`,
+    },
+    {
+      name: 'tree_vs_shared',
+      value: tree,
+      unit: 'ms',
+      against: { what: 'a tree that shares the mirror', value: shared },
+      ratio: tree / shared,
+      how: `${how}: fetch and tree on a warm mirror; against the commands by which Heartbead made linked worktrees`,
     },
     {
       name: 'tree_vs_clone',
@@ -216,8 +280,10 @@ async function wideTree(ground: Ground, files: number, rounds: number): Promise<
   await ground.update();
   const plain = ground.next('plain');
   await git(ground.folder, 'clone', '--quiet', `file://${ground.origin}`, plain);
-  const pairs: Record<'tree' | 'save' | 'status' | 'push' | 'merge', [number, number][]> = {
+  const second = await ground.secondMirror();
+  const pairs: Record<'tree' | 'shared' | 'save' | 'status' | 'push' | 'merge', [number, number][]> = {
     tree: [],
+    shared: [],
     save: [],
     status: [],
     push: [],
@@ -229,7 +295,12 @@ async function wideTree(ground: Ground, files: number, rounds: number): Promise<
   for (let round = 0; round < rounds; round += 1) {
     const [bead, attempt] = [`wide${round}`, '1-aaaa'];
     let path = '';
-    const made = await timed(async () => (path = await ground.tree(bead, attempt)));
+    let [made, shared] = [0, 0];
+    await inTurn(round, [
+      async () => (made = await timed(async () => (path = await ground.tree(bead, attempt)))),
+      async () => (shared = await timed(() => ground.shared(second, `shared${round}`))),
+    ]);
+    pairs.shared.push([made, shared]);
     const linked = ground.next('linked');
     pairs.tree.push([
       made,
@@ -278,13 +349,15 @@ async function wideTree(ground: Ground, files: number, rounds: number): Promise<
   }
   const against = {
     tree: 'git worktree add',
+    shared: 'a tree that shares the mirror',
     save: 'git add, commit and push',
     status: 'git status',
     push: 'git push',
     merge: 'git merge and push in a tree that is there',
   } as const;
   const how = {
-    tree: 'fetch and tree on a warm mirror',
+    tree: 'fetch and tree on a warm mirror, against a tree alone',
+    shared: 'the same, against the commands by which Heartbead made linked worktrees',
     save: 'ten new files, saved and pushed, read back',
     status: 'what `done` asks before anything is pushed',
     push: 'the finished branch with its mark, read back',

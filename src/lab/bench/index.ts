@@ -41,7 +41,7 @@ const say = (text: string): void => console.error(`bench: ${text}`);
 const figures: Figure[] = [];
 /** Those of the suites that have tables of their own. */
 const own: Record<keyof typeof heads, Figure[]> = { actions: [], board: [], ground: [] };
-// `--commits N`, `--files N`, `--landed N` set the sizes of the ground; 0 leaves that part out.
+// `--commits N`, `--files N`, `--landed N` set the sizes of the ground (0: not at all), `--rounds N` how often.
 if (suite === 'ground' || suite === 'all')
   own.ground.push(
     ...(await groundFigures({
@@ -49,6 +49,7 @@ if (suite === 'ground' || suite === 'all')
       commits: numberOf('--commits'),
       files: numberOf('--files'),
       beads: numberOf('--landed'),
+      rounds: numberOf('--rounds'),
     })),
   );
 if (suite !== 'ground' && suite !== 'actions') await onServer();

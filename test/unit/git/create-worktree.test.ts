@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   createWorktree,
   ensureCommit,
@@ -29,7 +29,41 @@ beforeEach(async () => {
 const kept = (): Promise<string> =>
   git(mirror, 'for-each-ref', '--format=%(refname) %(objectname)', 'refs/heartbead-kept');
 
+/** Has git write down from now on how it was called. @returns what it was called with since the last time. */
+async function countingGit(): Promise<() => Promise<string[]>> {
+  const bin = join(lab.dir, 'counting');
+  const log = join(lab.dir, 'commands');
+  await mkdir(bin, { recursive: true });
+  const real = (await execa('which', ['git'])).stdout.trim();
+  // One write each: some run side by side.
+  await writeFile(join(bin, 'git'), `#!/bin/sh\necho "$*" >> '${log}'\nexec '${real}' "$@"\n`, { mode: 0o755 });
+  vi.stubEnv('PATH', `${bin}:${process.env['PATH'] ?? ''}`);
+  return async () => {
+    const commands = (await readFile(log, 'utf8')).trim().split('\n');
+    await rm(log);
+    return commands;
+  };
+}
+
 describe('a new worktree', () => {
+  it('costs seven processes of git where the mirror is warm and nothing has changed', async () => {
+    const commands = await countingGit();
+    const start = async (bead: string): Promise<void> => {
+      await updateMirror({ root: lab.root, repo: lab.origin });
+      const { sha } = await resolveBase(mirror);
+      const at = { mirror, path: join(lab.dir, 'trees', bead), at: sha, repo: lab.origin };
+      await createWorktree({ ...at, branch: `heartbead/${bead}/1-abcd` });
+    };
+    await start('first');
+    await commands();
+    await start('second');
+    const names = (await commands()).map((line) => line.replace(/-c \S+ |--git-dir \S+ /g, '').split(' ')[0] ?? '');
+    // A host without git-lfs looks for it each time: it may have been installed meanwhile.
+    expect(names.filter((name) => name !== 'lfs').sort()).toEqual(
+      ['for-each-ref', 'fetch', 'ls-remote', 'for-each-ref', 'cat-file', 'for-each-ref', 'checkout'].sort(),
+    );
+  });
+
   it('is clean, at the commit, on its own branch, and knows the remote as origin', async () => {
     expect(await createWorktree({ mirror, path, branch, at: base })).toEqual({ head: base });
     expect(await worktreeStatus(path)).toMatchObject({ head: base, dirty: false, branch });
