@@ -210,9 +210,13 @@ describe('an attempt on a host with its watch', () => {
       .poll(async () => (await desk.pending()).map(({ details }) => details?.text), patient)
       .toEqual(['waits for the bead to answer', 'waits for the bead to answer']);
     await desk.setState({ status: 'in_progress', current });
-    // Both tokens count here, so that either may be the newer one; the other gives way.
+    // Both tokens count here, so that either may be the newer one. The other call gives way while it prepares; after that
+    // its runner has gone over to the newer token, and nobody says anything by the older one any more.
     const endings = await Promise.all([first.ending(), second.ending()]);
-    expect(endings).toContainEqual(expect.objectContaining({ kind: 'failure', type: 'RunnerRefused' }));
+    const other = endings.find(({ kind }) => kind !== 'result');
+    expect(['RunnerRefused', 'HEARTBEAT']).toContain(
+      other?.kind === 'failure' ? other.type : other?.kind === 'timeout' && other.timeout,
+    );
     expect(endings).toContainEqual({ kind: 'result', result: expect.objectContaining({ outcome: 'done' }) as object });
     expect(await spawns(lab.dir(desk))).toBe(1);
   });
