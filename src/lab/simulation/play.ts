@@ -292,9 +292,11 @@ async function finish(town: PlayedTown, beads: readonly PlayedBead[]): Promise<v
       if (problem !== undefined) throw new Broken(problem);
     }
   }
-  // No agent may be left.
+  // No agent may be left, but for one that finds out whether a cause still holds.
   for (const bead of beads) {
-    const living = bead.agents.filter(({ endedAt }) => endedAt === undefined);
+    const { status, current } = await bead.state();
+    const trying = isFinal(status) || status === 'blocked' ? undefined : current?.id;
+    const living = bead.agents.filter(({ endedAt, attempt }) => endedAt === undefined && attempt !== trying);
     if (living.length > 0)
       throw new Broken(
         `bead ${bead.id} has come to rest, and an agent of it still lives: ` +
@@ -304,9 +306,12 @@ async function finish(town: PlayedTown, beads: readonly PlayedBead[]): Promise<v
 }
 
 /** Ended, or a person is needed: for the bead itself, or for the rig that starts nothing any more. */
-function atRest({ status, wait, rig }: BeadView, fleet: PlayedFleet | undefined): boolean {
+function atRest({ bead, status, wait, rig }: BeadView, fleet: PlayedFleet | undefined): boolean {
   if (isFinal(status) || status === 'blocked') return true;
-  return wait?.for === 'grant' && fleet?.rigs.find(({ state }) => state.rig === rig)?.state.attention === 'stopped';
+  const state = fleet?.rigs.find((one) => one.state.rig === rig)?.state;
+  if (state?.attention !== 'stopped') return false;
+  // One of them finds out now and then whether the cause still holds.
+  return wait?.for === 'grant' || state.grants.some((grant) => grant.bead === bead && grant.ahead === true);
 }
 
 /** Likewise: what has not begun waits for what a person has to mend. */

@@ -55,6 +55,11 @@ describe('a thousand random days of the domain on the model', () => {
   }, 120_000);
 });
 
+it('a day after which a refused login is tried each half hour comes to rest, also while one bead tries', async () => {
+  const { statuses } = await playOnModel(scriptOf(9_738, { server: true }));
+  expect(statuses).toContain('in_progress');
+});
+
 it('a town of 500 hosts and 600 beads, of which twenty hosts die: one agent at once for each, and all end', async () => {
   const script: Script = {
     seed: 0,
