@@ -9,23 +9,22 @@ const sequences =
   /\x1b\[[0-?]*[ -/]*[@-~]|\x9b[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)/g;
 const colour = /^\x1b\[[0-9;:]*m$/;
 /**
- * What deceives a reader without being seen: line and paragraph separators, everything that turns a direction (all of
- * `Bidi_Control`), what takes no room, fillers that look like nothing, and tags, which are letters nobody sees. Both
- * joiners stay, since scripts and emoji are written with them.
+ * What deceives a reader without being seen, as the source of a regular expression with the flag `u`: line and paragraph
+ * separators, everything that turns a direction (all of `Bidi_Control`), what takes no room, fillers that look like
+ * nothing, and tags, which are letters nobody sees. Both joiners stay, since scripts and emoji are written with them.
+ * Those that combine with what stands before them are no members of the class.
  */
-const unseen =
-  '\\u00ad\\u061c\\u115f\\u1160\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ufeff\\uffa0' +
-  '\\ufff9-\\ufffb\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}\\u{e0000}-\\u{e007f}';
-/** Those that combine with what stands before them are no members of a class. */
-const unseenMarks = '\\u034f|\\u17b4|\\u17b5';
+export const unseen =
+  '(?:[\\u00ad\\u061c\\u115f\\u1160\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ufeff\\uffa0' +
+  '\\ufff9-\\ufffb\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}\\u{e0000}-\\u{e007f}]|\\u034f|\\u17b4|\\u17b5)';
 /** C0, DEL and C1 as well. */
-const runsOfControls = new RegExp(`(?:[\\x00-\\x1f\\x7f-\\x9f${unseen}]|${unseenMarks})+`, 'gu');
+const runsOfControls = new RegExp(`(?:[\\x00-\\x1f\\x7f-\\x9f]|${unseen})+`, 'gu');
 /** The same but for the tab, and for the escape of colours that were kept. */
 const besideColours = new RegExp(
-  `(?:[\\x00-\\x08\\x0a-\\x1a\\x1c-\\x1f\\x7f-\\x9f${unseen}]|${unseenMarks})+|\\x1b(?!\\[[0-9;:]*m)`,
+  `(?:[\\x00-\\x08\\x0a-\\x1a\\x1c-\\x1f\\x7f-\\x9f]|${unseen})+|\\x1b(?!\\[[0-9;:]*m)`,
   'gu',
 );
-const besideAscii = new RegExp(`[\\x7f-\\x9f${unseen}]|${unseenMarks}`, 'gu');
+const besideAscii = new RegExp(`[\\x7f-\\x9f]|${unseen}`, 'gu');
 
 /** @returns the text as it may stand on one line: no orders to a terminal; controls and line breaks become spaces. */
 export const plainLine = (text: string): string => text.replace(sequences, '').replace(runsOfControls, ' ').trim();

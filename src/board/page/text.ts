@@ -1,7 +1,8 @@
 /** Words and times as the page shows them. */
+import { unseen } from '../../contract/plain-text.js';
 
-const invisible =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/gu;
+/** Controls but for the tab and the end of a line, and what is not seen. */
+const invisible = new RegExp(`[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]|${unseen}`, 'gu');
 
 /**
  * @returns a text in which nothing hides: control characters, those that turn the direction of writing, and those that

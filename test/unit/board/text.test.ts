@@ -9,6 +9,7 @@ test.each([
     'pay\\u200bload \\ufeffpay\\u00adload \\u180e\\u2060',
   ],
   ['hides a text in one that is seen', `ok\u{e0041}\u{e007f}`, 'ok\\u{e0041}\\u{e007f}'],
+  ['looks like an empty place', 'pay\u3164load \u115fpay\u034fload', 'pay\\u3164load \\u115fpay\\u034fload'],
   ['ends a line where none ends', 'one\u2028two\u2029three', 'one\\u2028two\\u2029three'],
   ['orders a terminal about', '\u001b[2J\u0007\u009b1m\u0000', '\\u001b[2J\\u0007\\u009b1m\\u0000'],
 ])('what %s is named', (_, hostile, shown) => {
@@ -16,7 +17,7 @@ test.each([
 });
 
 test('what people write stays as it is: lines, tabs, umlauts, right to left, signs beside the first plane', () => {
-  const text = 'Grüße,\r\n\tשלום 你好 🙂 é';
+  const text = 'Grüße,\r\n\tשלום 你好 🙂 é 👩\u200d🔧 می\u200cخواهم';
   expect(visible(text)).toBe(text.replace('\r', ''));
 });
 
