@@ -42,6 +42,7 @@ const notRunHere: Record<string, string> = {
   'npm run coverage': 'plays the tests themselves',
   'npm run bench': 'measures; needs a quiet machine',
   'npm run test:agents': 'fetches the agent programs',
+  'npm run test:agents -- qwen cline': 'fetches the agent programs',
   'npm run package': 'what it makes is installed and used by test/scripts/package.test.ts',
   'npm i -g ./heartbead-0.1.0.tgz': 'test/scripts/package.test.ts',
   'heartbead service install': "writes into the user's home: test/unit/cli/service.test.ts",
