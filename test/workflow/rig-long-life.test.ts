@@ -37,6 +37,8 @@ describe('a long life of a rig', () => {
         step: 10 * minute,
       });
       await world.bead('old-merge', 'old', { free: true, works: 1 });
+      // Begun before the other is slung: on a busy machine either may reach the queue first.
+      await world.untilRig('old', 'its merge runs', ({ merging }) => merging[0]?.item === 'old-merge', { step: 1 });
       await world.bead('old-behind', 'old', { free: true, works: 1 });
       await world.until(
         'one is merged, one waits',
