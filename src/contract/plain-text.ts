@@ -9,10 +9,10 @@ const sequences =
   /\x1b\[[0-?]*[ -/]*[@-~]|\x9b[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)/g;
 const colour = /^\x1b\[[0-9;:]*m$/;
 /**
- * What deceives a reader without being seen, as the source of a regular expression with the flag `u`: line and paragraph
- * separators, everything that turns a direction (all of `Bidi_Control`), what takes no room, fillers that look like
- * nothing, and tags, which are letters nobody sees. Both joiners stay, since scripts and emoji are written with them.
- * Those that combine with what stands before them are no members of the class.
+ * What deceives a reader without being seen, as the source of a regular expression with the flag `u`: line and
+ * paragraph separators, everything that turns a direction (all of `Bidi_Control`), what takes no room, fillers that
+ * look like nothing, and tags, which are letters nobody sees. Both joiners stay, since scripts and emoji are written
+ * with them. Those that combine with what stands before them are no members of the class.
  */
 export const unseen =
   '(?:[\\u00ad\\u061c\\u115f\\u1160\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ufeff\\uffa0' +
