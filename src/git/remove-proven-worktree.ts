@@ -138,17 +138,7 @@ async function prove({
   savedHere,
   refPrefix,
   signal,
-}: {
-  mirror: string;
-  path: string;
-  repo: string;
-  bead: string;
-  attempt: string;
-  ended: EndedBead | undefined;
-  savedHere: boolean | undefined;
-  refPrefix: string | undefined;
-  signal: AbortSignal | undefined;
-}): Promise<Proof> {
+}: Omit<RemoveProvenWorktreeOptions, 'remote'> & { repo: string }): Promise<Proof> {
   const vault = { mirror };
   const names = refNames(refPrefix);
   const branchRef = names.branchRef(bead, attempt);

@@ -33,8 +33,9 @@ export async function removeOldAttempts(
   return removed;
 }
 
+/** A tree that cannot be looked at may be there: its folder stays. */
 const isThere = (path: string): Promise<boolean> =>
   stat(path).then(
     () => true,
-    () => false,
+    ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT',
   );

@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import { mkdir, readdir, utimes } from 'node:fs/promises';
+import { mkdir, readdir, symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
@@ -32,6 +32,9 @@ test('folders of attempts go a month after everything of them was looked after, 
   await utimes(open.file('prompt.md'), 1, 1);
   const withTree = await attempt(4, 400);
   await mkdir(withTree.worktree, { recursive: true });
+  // Whether a tree is there cannot be told: looking leads round in a circle.
+  const unseen = await attempt(6, 400);
+  await symlink(unseen.worktree, unseen.worktree);
   const host = new Host({ home, hostId: 'here', maxAgents: 1, diskFloor: 0, logger: pino({ level: 'silent' }) });
   const busy = await attempt(5, 31);
   const turn = host.turns.tryTake(busy);
@@ -40,8 +43,8 @@ test('folders of attempts go a month after everything of them was looked after, 
   const watch = new HostWatch(host, { client: {} as Client, lookEvery: 20 });
   onTestFinished(() => watch.stop());
   await watch.start();
-  const names = [young, open, withTree, busy].map(({ attempt: id, bead }) => `${id}__${bead}`);
-  await until('the old one to go', async () => (await readdir(join(home, 'attempts'))).length === 4);
+  const names = [young, open, withTree, busy, unseen].map(({ attempt: id, bead }) => `${id}__${bead}`);
+  await until('the old one to go', async () => (await readdir(join(home, 'attempts'))).length === 5);
   expect((await readdir(join(home, 'attempts'))).sort()).toEqual(names);
   turn?.end();
   expect(await removeOldAttempts(host)).toEqual([busy.path]);
