@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { attemptRefs } from '../../src/contract/index.js';
-import type { HeartbeatKind } from '../../src/contract/index.js';
+import type { BeadState, HeartbeatKind } from '../../src/contract/index.js';
 import { expectNeverOpenAgain, expectOneAgent, expectStatus } from '../../src/testing/index.js';
 import type { AgentScript, Town, TownBead } from '../../src/testing/index.js';
 import { useWorld } from './support/use-world.js';
@@ -93,6 +93,11 @@ describe('a heartbeat near the stale deadline', () => {
   });
 });
 
+/** The runner's own last signal may overtake its result or come after it: it is a stray then, beside the one sent here. */
+function expectStray(before: BeadState, after: BeadState): void {
+  expect(after.strays).toBeGreaterThan(before.strays);
+}
+
 describe('a heartbeat in every other state', () => {
   it('while suspect: working at once', async () => {
     const { town, bead, beat } = await workingBead({});
@@ -120,7 +125,7 @@ describe('a heartbeat in every other state', () => {
     await beat('output', attempt);
     await town.advance('1m');
     const after = await bead.state();
-    expect(after.strays).toBe(before.strays + 1);
+    expectStray(before, after);
     expect({ ...after, strays: 0, now: 0 }).toEqual({ ...before, strays: 0, now: 0 });
   });
 
@@ -135,8 +140,9 @@ describe('a heartbeat in every other state', () => {
     const { town, bead, attempt, beat } = await workingBead({ works: '1m' });
     town.remote.away = true;
     await bead.until('is in review', ({ status }) => status === 'in_review');
+    const before = await bead.state();
     await beat('output', attempt);
-    expect((await bead.state()).strays).toBe(1);
+    expectStray(before, await bead.state());
     await expectStatus(bead, 'in_review', 'none');
     town.remote.away = false;
     expect((await bead.untilEnded()).status).toBe('closed');
@@ -152,7 +158,7 @@ describe('a heartbeat in every other state', () => {
     const before = await bead.state();
     await beat('output', attempt);
     const after = await bead.state();
-    expect(after.strays).toBe(before.strays + 1);
+    expectStray(before, after);
     expect(after.current).toEqual(before.current);
     expect(after.used).toEqual(before.used);
     await town.advance('1m');
