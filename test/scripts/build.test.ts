@@ -37,7 +37,7 @@ test('what was compiled of a source that is gone goes too, and a bundle of the w
     "import { writeFileSync } from 'node:fs'; export const buildWorkflowBundle = (out) => writeFileSync(out, " +
       "'bundle');",
   );
-  await checkout.run(build);
+  await checkout.run([...build, '--check']);
   expect(checkout.has('dist/gone.js') && checkout.has('dist/gone.d.ts') && checkout.has('dist/gone.js.map')).toBe(true);
   expect(checkout.has('dist/workflow-bundle.js')).toBe(true);
   checkout.remove('src/gone.ts');
@@ -58,6 +58,28 @@ test('the workflows are bundled again only when something in them has changed', 
   expect((await checkout.run(build)).stderr).not.toContain('bundl');
   checkout.write('src/workflows/index.ts', 'export const a = 2;');
   expect((await checkout.run(build)).stderr).toContain('\nbundled\n');
+});
+
+test('after a build without types the next one with them writes every declaration again', async () => {
+  const checkout = new Checkout();
+  await checkout.run([...build, '--check']);
+  checkout.write('dist/.tsbuildinfo', 'what the compiler has written');
+  await checkout.run([...build, '--check']);
+  expect(checkout.has('dist/.tsbuildinfo')).toBe(true);
+  checkout.write('src/cli/main.ts', program('second'));
+  await checkout.run(build);
+  expect(checkout.has('dist/.tsbuildinfo')).toBe(false);
+});
+
+test('a line of a program without types is found by its map', async () => {
+  const checkout = new Checkout();
+  checkout.write(
+    'src/cli/main.ts',
+    'interface A {\n  a: string;\n}\nconst a: A = { a: "b" };\nthrow new Error(a.a);\n',
+  );
+  await checkout.run(build);
+  const { stderr } = await checkout.run(['--enable-source-maps', 'dist/cli/main.js']);
+  expect(stderr).toContain('src/cli/main.ts:5:7');
 });
 
 test('several at once build once', async () => {
