@@ -8,9 +8,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { readOptions } from '../../cli/tool-options.js';
-import { quietRuntime } from '../../testing/quiet-runtime.js';
 import { brokenOnModel, simulateOnModel } from './on-model.js';
-import { brokenOnServer, simulateOnServer } from './on-server.js';
 import type { Script } from './script.js';
 
 const whole = (text: string): number => {
@@ -41,15 +39,19 @@ async function main(argv: string[]): Promise<number> {
   const options = readOptions<Options>(command, argv);
   if (typeof options === 'number') return options;
   const { seeds, first, script: file, workflows = false, servers } = options;
+  // The SDK's worker takes a second to load, and the model does without it.
+  const onServer = workflows ? await import('./on-server.js') : undefined;
   // Signals are for this process: the runtime would wait for workers that nobody stops.
-  if (workflows) quietRuntime({ shutdownSignals: [] });
+  if (workflows) (await import('../../testing/quiet-runtime.js')).quietRuntime({ shutdownSignals: [] });
   if (file !== undefined) {
     const script = JSON.parse(await readFile(file, 'utf8')) as Script;
-    const problem = await (workflows ? brokenOnServer(script) : brokenOnModel(script));
+    const problem = await (onServer?.brokenOnServer ?? brokenOnModel)(script);
     console.log(problem ?? 'every rule held');
     return problem === undefined ? 0 : 1;
   }
-  const failed = await (workflows ? simulateOnServer(first, seeds, servers) : simulateOnModel(first, seeds));
+  const failed = await (onServer === undefined
+    ? simulateOnModel(first, seeds)
+    : onServer.simulateOnServer(first, seeds, servers));
   return failed === 0 ? 0 : 1;
 }
 

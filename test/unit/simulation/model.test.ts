@@ -60,6 +60,11 @@ it('a day after which a refused login is tried each half hour comes to rest, als
   expect(statuses).toContain('in_progress');
 });
 
+it('a day after which two beads are refused in turn, each after a while of work, comes to rest', async () => {
+  const { statuses } = await playOnModel(scriptOf(4_736, { server: true }));
+  expect(statuses.filter((status) => status === 'closed')).toHaveLength(4);
+});
+
 it('a town of 500 hosts and 600 beads, of which twenty hosts die: one agent at once for each, and all end', async () => {
   const script: Script = {
     seed: 0,

@@ -1,5 +1,5 @@
-import { milliseconds } from '../../../testing/index.js';
 import type { Clock, Duration } from '../../../testing/index.js';
+import { milliseconds } from '../../../testing/duration.js';
 
 /** What an appointment returns that has found nothing to do: nothing has to come to rest after it. */
 export const nothingDone = Symbol('nothing done');

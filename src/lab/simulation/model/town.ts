@@ -8,7 +8,10 @@ import type {
   StartBeadInput,
 } from '../../../contract/index.js';
 import { beadOfWorkflowId, isFinal, taskQueues } from '../../../contract/index.js';
-import { AgentCensus, FakeHost, FakeRemote } from '../../../testing/index.js';
+// Not the whole kit: its index loads the SDK's worker, which no thread of the model needs.
+import { AgentCensus } from '../../../testing/agent-census.js';
+import { FakeHost } from '../../../testing/fake-host.js';
+import { FakeRemote } from '../../../testing/fake-remote.js';
 import type { AgentScript, Duration, HostSurroundings } from '../../../testing/index.js';
 import { convoyProblem, reportOf, rigInputProblem } from '../../../domain/index.js';
 import { Broken } from '../rules.js';
