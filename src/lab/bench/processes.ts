@@ -165,7 +165,9 @@ export async function processes(
         unit: 's',
         against: { what: 'heartbeat time-out', value: defaultClocks.heartbeatTimeout / 1_000 },
         ratio: median(deaths) / defaultClocks.heartbeatTimeout,
-        how: `SIGKILL to a working agent, ${kills} times, default clocks; to the spawn of the next attempt's agent`,
+        how:
+          `SIGKILL to a working agent, ${kills} times, default clocks; to the spawn of the next attempt's agent, ` +
+          'for which a loss without saved work waits ten seconds',
         report: 'value',
       },
       ...(memory.length > 0
