@@ -20,9 +20,9 @@ export default defineConfig({
     // third of the processor's time is left.
     maxWorkers: 3,
     globalSetup: [],
-    // Most tests are about something else, and pass on machines that can make no sandbox: those that are about it ask
-    // for one.
-    env: { HEARTBEAD_SANDBOX: 'none' },
+    // Most tests are about something else, and pass on machines that can make no sandbox, and count their processes:
+    // those that are about either ask for it.
+    env: { HEARTBEAD_SANDBOX: 'none', HEARTBEAD_SPARE_RUNNER: 'none' },
     // The SDK tries a failed request again from a timer, and throws there, where nobody can catch it, when the
     // connection has been closed meanwhile.
     onUnhandledError: (error) =>

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { Host } from '../host/index.js';
-import type { RunnerConnection } from '../runner/index.js';
+import type { RunnerConnection, SpareRunner } from '../runner/index.js';
 
 /** What the activities of a host need; made once per worker. */
 export interface ActivityDeps {
@@ -14,6 +14,8 @@ export interface ActivityDeps {
   connection: () => RunnerConnection;
   /** The queue whose worker polls only while there is a free place. */
   agentsQueue: string;
+  /** Has a runner's process waiting; absent: each start loads its own. */
+  spare?: Pick<SpareRunner, 'boot'> | undefined;
   /** Variables by which adapters look for their programs; `process.env` when absent. */
   env?: NodeJS.ProcessEnv;
 }

@@ -1,7 +1,7 @@
 /**
- * The runner's program: `node main.js <folder of the attempt>`. Spawned by `bootRunner`, detached; begins at the word
- * on its standard input, tells on its fourth descriptor whether it has passed the fence, and lives as long as its
- * attempt.
+ * The runner's program: `node main.js <folder of the attempt>`, or `--spare`, which is told its folder later. Spawned
+ * by `bootRunner` or a `SpareRunner`, detached; begins at the word on its standard input, tells on its fourth
+ * descriptor whether it has passed the fence, and lives as long as its attempt.
  * @module
  */
 import { fstatSync, writeSync, closeSync } from 'node:fs';
@@ -30,7 +30,7 @@ import { WorkKeeper, workPlaceOf } from './end/work-keeper.js';
 import { RecordKeeper } from './attempt/record-keeper.js';
 import { SocketWatch } from './sockets/socket-watch.js';
 import { chooseSockets, removeSockets } from './sockets/sockets.js';
-import { beginWord } from './spawn-runner.js';
+import { beginWord, spareFlag } from './spawn-runner.js';
 import { Supervisor } from './supervisor.js';
 import { openGate } from '../cell/index.js';
 import type { CellPlan } from '../cell/index.js';
@@ -64,12 +64,20 @@ const refusal = (because: Extract<SpawnOutcome, { fenced: false }>['because'], r
 });
 
 /**
- * @returns whether this runner is wanted: its workspace is ready. Whoever has booted it may give it up, or die, before.
+ * @param argument the folder of its attempt, or that it is told on standard input.
+ * @returns the folder of the attempt whose workspace is ready; undefined when this runner is not wanted. Whoever has
+ * booted it may give it up, or die, before.
  */
-async function toldToBegin(): Promise<boolean> {
+async function folderToBegin(argument: string): Promise<string | undefined> {
   let said = '';
   for await (const chunk of process.stdin.setEncoding('utf8')) said += chunk as string;
-  return said === beginWord;
+  if (argument !== spareFlag) return said === beginWord ? argument : undefined;
+  // Cut off where the worker died: then the word is not there, or not whole.
+  if (!said.endsWith(`\n${beginWord}`)) return undefined;
+  const folder = JSON.parse(said.slice(0, -beginWord.length)) as string;
+  // Where one that was booted for the attempt has been from the beginning.
+  process.chdir(folder);
+  return folder;
 }
 
 async function run(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
@@ -257,10 +265,10 @@ function onSignals(supervisor: Supervisor): void {
 process.stderr.on('error', () => undefined);
 
 try {
-  const folder = process.argv[2];
-  if (folder === undefined) throw new Error('usage: node main.js <folder of the attempt>');
-  const dir = new AttemptDir(folder);
-  const refused = (await toldToBegin()) ? await run(dir) : undefined;
+  const argument = process.argv[2];
+  if (argument === undefined) throw new Error(`usage: node main.js <folder of the attempt> | ${spareFlag}`);
+  const folder = await folderToBegin(argument);
+  const refused = folder === undefined ? undefined : await run(new AttemptDir(folder));
   if (refused !== undefined) answer(refused);
   process.exit(0);
 } catch (error) {

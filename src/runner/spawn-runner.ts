@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { agentEnvironment } from '../contract/index.js';
@@ -32,50 +33,88 @@ export interface BootedRunner {
   dismiss(): void;
 }
 
+/** In place of the attempt's folder: it is told on standard input, on a line (JSON) before {@link beginWord}. */
+export const spareFlag = '--spare';
+/** What a runner writes of its crash, in the folder of its attempt. */
+export const crashLogName = 'runner.out';
+
+/** A runner's process that loads its program, or has. */
+export interface LoadedRunner {
+  readonly child: ChildProcess;
+  /** What it answers; undefined when it ends without an answer. */
+  readonly over: Promise<SpawnOutcome | undefined>;
+}
+
+/** @returns the variables of every runner of this process. */
+export function runnerEnvironment(): NodeJS.ProcessEnv {
+  const env = { ...process.env };
+  // The runner must not carry the mark by which the agent's processes are found and ended (a worker may itself run
+  // under an agent).
+  for (const name of Object.values(agentEnvironment)) delete env[name];
+  return env;
+}
+
+/** @returns the file of the runner's program. */
+export const runnerProgram = (): string => compiledFile('runner/main.bundle');
+
+/**
+ * Starts a runner's process: detached, in a session of its own.
+ * @param argument the attempt's folder, or {@link spareFlag}.
+ * @param out descriptor of its standard output and error; the caller closes it.
+ */
+export function loadRunner(argument: string, { cwd, out }: { cwd: string; out: number }): LoadedRunner {
+  const child = spawn(process.execPath, [...lean, runnerProgram(), argument], {
+    detached: true,
+    cwd,
+    env: runnerEnvironment(),
+    stdio: ['pipe', out, out, 'pipe'],
+  });
+  const answered = answerOf(child.stdio[3] as Readable);
+  const failed = new Promise<SpawnOutcome>((resolve) => {
+    child.once('error', (error) =>
+      resolve({ fenced: false, because: 'failed', refused: `the runner could not be started: ${error.message}` }),
+    );
+  });
+  const over = Promise.race([answered, failed]).finally(() => child.unref());
+  // What goes wrong before shows when it is told to begin; nobody asks after one that was dismissed.
+  over.catch(() => undefined);
+  child.stdin?.on('error', () => undefined);
+  return { child, over };
+}
+
+/**
+ * @param from where its words begin in the crash log.
+ * @param first what it is told before the word to begin.
+ * @returns a loaded runner as that of an attempt.
+ */
+export function runnerOf({ child, over }: LoadedRunner, dir: AttemptDir, from: number, first = ''): BootedRunner {
+  return {
+    begin: async () => {
+      child.stdin?.end(`${first}${beginWord}`);
+      const outcome = await over;
+      if (outcome !== undefined) return outcome;
+      const lines = readFileSync(dir.file(crashLogName), 'utf8').slice(from).trim().split('\n');
+      const said = lines.find((line) => /^(?:\w*Error\b|the runner failed)/.test(line)) ?? lines[0];
+      return {
+        fenced: false,
+        because: 'failed',
+        refused: `the runner ended before the fence${said ? `: ${said}` : ''}; see ${dir.runnerLog}`,
+      };
+    },
+    dismiss: () => void child.stdin?.end(),
+  };
+}
+
 /**
  * Boots the runner of an attempt, whose folder must exist: detached, in a session of its own. Once told to begin it is
  * deaf to the worker's end.
  */
 export function bootRunner(dir: AttemptDir): BootedRunner {
-  const env = { ...process.env };
-  // The runner must not carry the mark by which the agent's processes are found and ended (a worker may itself run
-  // under an agent).
-  for (const name of Object.values(agentEnvironment)) delete env[name];
-  const crashLog = dir.file('runner.out');
+  const crashLog = dir.file(crashLogName);
   const out = openSync(crashLog, 'a', 0o600);
   try {
-    const begin = statSync(crashLog).size;
-    const child = spawn(process.execPath, [...lean, compiledFile('runner/main.bundle'), dir.path], {
-      detached: true,
-      cwd: dir.path,
-      env,
-      stdio: ['pipe', out, out, 'pipe'],
-    });
-    const answered = answerOf(child.stdio[3] as Readable);
-    const failed = new Promise<SpawnOutcome>((resolve) => {
-      child.once('error', (error) =>
-        resolve({ fenced: false, because: 'failed', refused: `the runner could not be started: ${error.message}` }),
-      );
-    });
-    const over = Promise.race([answered, failed]).finally(() => child.unref());
-    // What goes wrong before shows when it is told to begin; nobody asks after one that was dismissed.
-    over.catch(() => undefined);
-    child.stdin?.on('error', () => undefined);
-    return {
-      begin: async () => {
-        child.stdin?.end(beginWord);
-        const outcome = await over;
-        if (outcome !== undefined) return outcome;
-        const lines = readFileSync(crashLog, 'utf8').slice(begin).trim().split('\n');
-        const said = lines.find((line) => /^(?:\w*Error\b|the runner failed)/.test(line)) ?? lines[0];
-        return {
-          fenced: false,
-          because: 'failed',
-          refused: `the runner ended before the fence${said ? `: ${said}` : ''}; see ${dir.runnerLog}`,
-        };
-      },
-      dismiss: () => void child.stdin?.end(),
-    };
+    const from = statSync(crashLog).size;
+    return runnerOf(loadRunner(dir.path, { cwd: dir.path, out }), dir, from);
   } finally {
     closeSync(out);
   }

@@ -18,7 +18,7 @@ import { DEFAULT_TASK_QUEUE, taskQueues, workerIdentity } from '../contract/inde
 import { onMirrorNews } from '../git/index.js';
 import { acquireWorkerLock, defaultDiskFloor, Host, HostWatch, openStateDirectory } from '../host/index.js';
 import { Notifier } from '../notify/index.js';
-import { connectionRecord } from '../runner/index.js';
+import { connectionRecord, SpareRunner, spareWanted } from '../runner/index.js';
 import type { RunnerConnection } from '../runner/index.js';
 import { TownDeployment, versionsSupported } from '../client/deployment.js';
 import { clientSpans } from '../traces/client-spans.js';
@@ -69,6 +69,8 @@ export interface StartWorkerOptions {
   workflowBundle?: { codePath: string };
   /** Default: as the town does. */
   versioning?: Versioning;
+  /** Whether a runner's process that has loaded waits for the next start; default: as the variables say. */
+  spareRunner?: boolean;
   logger: Logger;
 }
 
@@ -161,11 +163,14 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       connectionRecord({ ...credentials(from), namespace, keySource });
     const first = recordOf(options.connection);
     let connectionWatch: ConnectionWatch<ConnectionSettings['options']> | undefined;
+    const spare = (options.spareRunner ?? spareWanted(process.env)) ? new SpareRunner(home, host.logger) : undefined;
+    closers.push(() => Promise.resolve(spare?.close()));
     const { activities, sweep, tidy } = createHostActivities({
       host,
       client,
       connection: () => connectionWatch?.record ?? first,
       agentsQueue: taskQueues.agents(taskQueue),
+      spare,
     });
     const cell = describeCell(home, process.env);
     const say = { sandbox: cell.agents, next: cell.next };
@@ -290,6 +295,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
             origins: options.codec.origins,
           });
     if (codec !== undefined) closers.push(() => codec.close());
+    spare?.stock();
     await stateFile.write('running', { metricsPort: metrics?.port, codecPort: codec?.port });
     logger.info(
       {

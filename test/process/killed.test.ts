@@ -1,10 +1,20 @@
-import { execa } from 'execa';
+import { execa, execaSync } from 'execa';
 import { describe, expect, inject, it } from 'vitest';
 import { attemptRefs } from '../../src/contract/index.js';
 import { Town, generous, processState, told, until } from './support/town.js';
 
 const address = (): string => inject('devServer').address;
 const open = () => Town.open(inject('devServer'));
+
+/** Processes with the runner's program that a worker has started. */
+function childrenOf(worker: number): number[] {
+  const { stdout } = execaSync('ps', ['-eo', 'pid=,ppid=,args=']);
+  return stdout
+    .split('\n')
+    .map((line) => /^ *(\d+) +(\d+) .*runner\/main\.bundle\.js/.exec(line))
+    .filter((found) => found?.[2] === String(worker))
+    .map((found) => Number(found?.[1]));
+}
 
 describe('what is killed', { timeout: 3 * generous }, () => {
   it('a worker killed with SIGKILL while an agent works leaves the agent alone, and the bead closes with one attempt', async () => {
@@ -22,6 +32,33 @@ describe('what is killed', { timeout: 3 * generous }, () => {
       told(closed),
     ).toEqual([[view.current?.id, 'done']]);
     expect(await town.remote(`refs/heads/${closed.branch}`)).toBe(closed.sha);
+  });
+
+  it('a worker killed with SIGKILL takes the runner that waits with it, and leaves the one that had waited alone', async () => {
+    const town = await open();
+    const host = await town.host(address(), { env: { HEARTBEAD_SPARE_RUNNER: 'auto' } });
+    const waiting = (): Promise<number | undefined> => Promise.resolve(childrenOf(host.pid)[0]);
+    const first = await until('a runner waits', waiting);
+    const bead = await town.sling({ steps: 40, stepMs: 150 });
+    const { agent, runner, view } = await town.working(bead, host);
+    expect(runner.pid).toBe(first);
+    const next = await until('the next one waits', () =>
+      Promise.resolve(childrenOf(host.pid).find((pid) => pid !== first)),
+    );
+    await host.kill();
+    await until('the end of the one that waits', () => Promise.resolve(processState(next) === undefined));
+    expect(processState(agent)).toBeDefined();
+    expect(processState(runner.pid)).toBeDefined();
+    await host.start();
+    const closed = await town.closed(bead);
+    expect(
+      closed.attempts.map(({ id, outcome }) => [id, outcome]),
+      told(closed),
+    ).toEqual([[view.current?.id, 'done']]);
+    // The next start has the one that waits now; nobody waits when the worker has stopped.
+    const last = await until('a runner waits', waiting);
+    host.signal('SIGTERM');
+    await until('the end of the one that waits', () => Promise.resolve(processState(last) === undefined));
   });
 
   it('a runner and its agent killed with SIGKILL are noticed at once, and the next attempt goes on from the pushed work in progress', async () => {

@@ -171,8 +171,8 @@ export class Start {
       // yet.
       if (this.input.mode === 'adopt') await announceAttempt(this.deps, this.input, this.lease);
       await this.#dir.create();
-      // The runner loads while git works; otherwise that load would be half of a warm start.
-      runner = bootRunner(this.#dir);
+      // One that waits, or else one that loads while git works; otherwise that load would be half of a warm start.
+      runner = this.deps.spare?.boot(this.#dir) ?? bootRunner(this.#dir);
       await this.#prepare();
       await this.#dir.writeToken(this.lease.token);
       await this.#dir.writeConnection(this.deps.connection());
