@@ -56,18 +56,35 @@ export function inBubblewrap(program: string, cell: Cell, { file, args }: CellCo
 
 const depth = (path: string): number => path.split('/').filter((part) => part !== '').length;
 
-/** What bubblewrap prints when it cannot make the cell, or not find the program in it. */
+/** What bubblewrap prints when it cannot make the cell, or our shell when it does not find the program in it. */
 const complaint = /^(?:bwrap|gate): (?:execvp (.+): No such file or directory|(.+))$/;
-/** The program that sets a limit says the same of one that it cannot find, by a status of its own. */
-const notFound = /^prlimit: failed to execute .+: No such file or directory$/;
 
 /**
- * @param lastLines of the output of a program that ended with status 1.
+ * Whoever hears of the cell's own words has to know that nothing else can have said them (`sayingFirst`).
+ * @param lastLines of the output of a program that ended with status 1, and that has not begun.
  * @returns the error that kept the program from starting, if the cell did: `ENOENT`, or bubblewrap's words.
  */
 export function cellFailure(code: number | undefined, lastLines: readonly string[]): string | undefined {
-  if (code === 127 && notFound.test(lastLines.at(-1) ?? '')) return 'ENOENT';
   const said = complaint.exec(lastLines.at(-1) ?? '');
   if (code !== 1 || said === null) return undefined;
   return said[1] === undefined ? `its cell: ${said[2]}` : 'ENOENT';
 }
+
+/** In the cell, before anything of the agent's: is its program there, and may it be run? */
+const first =
+  'word=$1; shift; ' +
+  'no() { echo "bwrap: execvp $1: $2" >&2; exit 1; }; ' +
+  'case $1 in ' +
+  '*/*) [ -e "$1" ] || no "$1" "No such file or directory"; [ -x "$1" ] || no "$1" "Permission denied";; ' +
+  '*) command -v "$1" >/dev/null 2>&1 || no "$1" "No such file or directory";; esac; ' +
+  'echo "$word"; exec "$@"';
+
+/**
+ * @returns the command, which says the word on a line of its standard output before its program runs. What the program
+ * prints, by whatever way, comes after that line, and it cannot take it back: as long as nobody has said the word, only
+ * the cell has spoken.
+ */
+export const sayingFirst = (word: string, { file, args }: CellCommand): CellCommand => ({
+  file: '/bin/sh',
+  args: ['-c', first, 'sh', word, file, ...args],
+});

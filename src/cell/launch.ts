@@ -2,7 +2,7 @@ import { cpSync, existsSync, lstatSync, mkdirSync, realpathSync, rmSync } from '
 import { dirname, isAbsolute, join } from 'node:path';
 import { findProgram } from '../agents/find-program.js';
 import { compiledFile } from '../package/compiled.js';
-import { cellFailure, inBubblewrap } from './bubblewrap.js';
+import { cellFailure, inBubblewrap, sayingFirst } from './bubblewrap.js';
 import { gitRooms, programRoom } from './git-rooms.js';
 import { systemRooms } from './host-rooms.js';
 import { findBubblewrap } from './probe.js';
@@ -31,6 +31,8 @@ export interface Tenant {
   gate?: string | undefined;
   /** Where its home and its temporary files lie on the disk; in memory where no folder is named. */
   rooms?: string;
+  /** What a sandbox says on a line of standard output right before the program runs (`Launch.begun`). */
+  begun?: string;
 }
 
 /** How a program is spawned, behind its walls. */
@@ -38,7 +40,9 @@ export interface Launch extends CellCommand {
   env: Record<string, string>;
   /** Set when it cannot be run as it was asked for: it is not run at all then. */
   refused?: string;
-  /** @returns the error by which its walls kept it from starting, or undefined. */
+  /** The first line of its standard output when its program runs: what comes before that is the walls' own. */
+  begun?: string | undefined;
+  /** @returns the error by which its walls kept it from starting, or undefined. Of a program that has not begun. */
   failure(code: number | undefined, lastLines: readonly string[]): string | undefined;
 }
 
@@ -65,7 +69,14 @@ export function launch(plan: CellPlan | { refused: string }, tenant: Tenant): La
   if ('problem' in found) return { ...tenant.command, env, failure, refused: found.problem };
   for (const name of notInside) delete env[name];
   env['TMPDIR'] = '/tmp';
+  const { begun } = tenant;
   let inside = tenant;
+  if (begun !== undefined)
+    inside = {
+      ...tenant,
+      program: tenant.program ?? tenant.command.file,
+      command: sayingFirst(begun, tenant.command),
+    };
   if (typeof plan.network === 'object') {
     const { gate } = tenant;
     if (gate === undefined)
@@ -78,19 +89,20 @@ export function launch(plan: CellPlan | { refused: string }, tenant: Tenant): La
     const program = compiledFile('cell/gate-inside');
     for (const name of proxyVariables) env[name] = `http://127.0.0.1:${gatePort}`;
     Object.assign(env, { NO_PROXY: 'localhost,127.0.0.1', no_proxy: 'localhost,127.0.0.1', NODE_USE_ENV_PROXY: '1' });
-    const { file, args } = tenant.command;
+    const { file, args } = inside.command;
     inside = {
-      ...tenant,
-      program: tenant.program ?? file,
+      ...inside,
+      program: inside.program ?? file,
       command: { file: process.execPath, args: [program, gate, String(gatePort), file, ...args] },
-      read: [...tenant.read, program],
-      write: [...tenant.write, gate],
+      read: [...inside.read, program],
+      write: [...inside.write, gate],
     };
   }
   const limited = withProcessLimit(inside, plan.limits?.processes, env);
   return {
     ...inBubblewrap(found.program, furnished(limited, env, plan), limited.command),
     env,
+    begun,
     failure: cellFailure,
   };
 }

@@ -36,6 +36,8 @@ export class AgentProcess {
   readonly exit: Promise<AgentExit>;
   readonly #log: AgentLog;
   readonly #lastLines: string[] = [];
+  /** Its program runs: what is said from now on is the agent's, whoever it claims to be. */
+  #begun = false;
 
   constructor(private readonly options: AgentProcessOptions) {
     const { command, cwd } = options;
@@ -89,7 +91,7 @@ export class AgentProcess {
       child.once('exit', (code, signal) => {
         const ended = (): void => {
           clearTimeout(timer);
-          const spawnError = command.failure(code ?? undefined, this.#lastLines);
+          const spawnError = this.#begun ? undefined : command.failure(code ?? undefined, this.#lastLines);
           if (spawnError !== undefined) return end({ spawnError });
           end({ code: code ?? undefined, signal: signal ?? undefined });
         };
@@ -108,6 +110,11 @@ export class AgentProcess {
   }
 
   #take(line: string, name: 'stdout' | 'stderr', stream: Readable): void {
+    const { begun } = this.options.command;
+    if (!this.#begun && begun !== undefined && name === 'stdout' && line.trimEnd() === begun) {
+      this.#begun = true;
+      return;
+    }
     if (line.trim() !== '') {
       this.#lastLines.push(clip(line, lastLineChars));
       if (this.#lastLines.length > lastLinesKept) this.#lastLines.shift();

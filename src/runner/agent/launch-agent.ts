@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { agentEnvironmentFrom, portVariables } from '../../agents/environment.js';
@@ -115,6 +116,7 @@ export async function readyToLaunch({
       write: [socket, ...rooms.write, ...(login?.write ?? [])],
       rooms: dir.rooms,
       gate,
+      begun: `begun ${randomUUID()}`,
     });
     return () =>
       new AgentProcess({

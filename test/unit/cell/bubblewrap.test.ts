@@ -1,8 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { cellFailure } from '../../../src/cell/bubblewrap.js';
+import { cellFailure, sayingFirst } from '../../../src/cell/bubblewrap.js';
 import {
   cellOf,
   CellSettingsError,
@@ -67,9 +68,30 @@ test("what bubblewrap says when it fails is told apart from an agent's own end",
     "its cell: Can't mkdir /x: Permission denied",
   );
   expect(cellFailure(1, ['an error of its own'])).toBeUndefined();
-  expect(cellFailure(127, ['prlimit: failed to execute codex: No such file or directory'])).toBe('ENOENT');
   expect(cellFailure(127, ['sh: codex: not found'])).toBeUndefined();
   expect(cellFailure(0, ['bwrap: odd'])).toBeUndefined();
+});
+
+test('in a cell a word is said right before the program runs, and none when there is no program', () => {
+  const folder = scratchFolder('word');
+  const run = (file: string, ...args: string[]): { status: number | null; stdout: string; stderr: string } => {
+    const said = sayingFirst('the word', { file, args });
+    return spawnSync(said.file, said.args, { encoding: 'utf8', cwd: folder });
+  };
+  script(join(folder, 'agent'), 'printf "%s|" "$@"; exit 5\n');
+  writeFileSync(join(folder, 'plain'), '');
+  expect(run('./agent', 'a b', '', '$x')).toMatchObject({ status: 5, stdout: 'the word\na b||$x|' });
+  for (const [file, why] of [
+    ['./none', 'No such file or directory'],
+    ['no-such-program-anywhere', 'No such file or directory'],
+    ['./plain', 'Permission denied'],
+  ] as const) {
+    const { status, stdout, stderr } = run(file);
+    expect([status, stdout, stderr]).toEqual([1, '', `bwrap: execvp ${file}: ${why}\n`]);
+    expect(cellFailure(1, stderr.trim().split('\n'))).toBe(
+      why.startsWith('No') ? 'ENOENT' : `its cell: execvp ${file}: ${why}`,
+    );
+  }
 });
 
 test("what an adapter has put into the folder is shown, what is the runner's is not", () => {
