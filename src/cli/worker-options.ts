@@ -32,6 +32,7 @@ export const workerOptions = {
   home: text(workerFlags.home),
   taskQueue: text(workerFlags.taskQueue),
   diskFloor: number(workerFlags.diskFloor),
+  startLimit: number(workerFlags.startLimit),
   healthPort: number(workerFlags.healthPort),
   metricsPort: number(workerFlags.metricsPort),
   metricsHost: text(workerFlags.metricsHost),

@@ -19,8 +19,10 @@ export function readGranted(payload: unknown): Granted | string {
 
 /** Reads a `causeGone` signal, likewise. */
 export function readCauseGone(payload: unknown): CauseGone | string {
-  const bead = record(payload)?.['bead'];
-  return typeof bead === 'string' ? { bead } : 'not the end of a cause';
+  const p = record(payload);
+  const bead = p?.['bead'];
+  if (typeof bead !== 'string') return 'not the end of a cause';
+  return { bead, ordered: p?.['ordered'] === true ? true : undefined };
 }
 
 /** Reads a `slotRefused` signal, likewise. */

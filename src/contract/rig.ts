@@ -346,9 +346,10 @@ export interface ProbeProgress {
   bead: string;
   spawned?: boolean;
 }
-/** Rig → bead: what had blocked it, and others, is mended. */
+/** Rig → bead: what had blocked it, and others, is mended. `ordered`: an operator says so, or has changed the rig. */
 export interface CauseGone {
   bead: string;
+  ordered?: true | undefined;
 }
 /** Rig → bead. */
 export interface SlotRefused {

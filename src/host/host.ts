@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { AttemptResult } from '../contract/index.js';
+import { defaultStartsPerHour } from '../domain/rig/stops.js';
 import { AttemptDir, reapAttempt } from '../runner/index.js';
 import { AgentPlaces } from './agent-places.js';
 import { AttemptTurns } from './attempt-turns.js';
@@ -14,6 +15,8 @@ export interface HostOptions {
   maxAgents: number;
   /** Bytes that must be free before anything new is started. */
   diskFloor: number;
+  /** So many paid starts of beads without a rig within an hour may lead to nothing; default 120. */
+  startLimit?: number | undefined;
   logger: Logger;
 }
 
@@ -25,6 +28,7 @@ export class Host {
   readonly home: string;
   readonly hostId: string;
   readonly diskFloor: number;
+  readonly startLimit: number;
   readonly logger: Logger;
   readonly runners: LivingRunners;
   readonly places: AgentPlaces;
@@ -34,6 +38,7 @@ export class Host {
     this.home = options.home;
     this.hostId = options.hostId;
     this.diskFloor = options.diskFloor;
+    this.startLimit = options.startLimit ?? defaultStartsPerHour;
     this.logger = options.logger.child({ host: options.hostId });
     this.runners = new LivingRunners(options.home);
     this.places = new AgentPlaces({ max: options.maxAgents, living: () => this.runners.count });

@@ -5,6 +5,7 @@
  * @module
  */
 export { AttemptDir, DamagedFileError } from './attempt/attempt-dir.js';
+export { FruitlessStarts } from './attempt/fruitless-starts.js';
 export { inspectAttempt } from './attempt/inspect-attempt.js';
 export { bootRunner, spawnRunner } from './spawn-runner.js';
 export type { BootedRunner } from './spawn-runner.js';

@@ -21,6 +21,7 @@ import { connectRunner } from './lease/connection.js';
 import type { RunnerLine } from './lease/connection.js';
 import { openControlSocket } from './sockets/control-socket.js';
 import { AgentLogin } from './agent/agent-login.js';
+import { FruitlessStarts } from './attempt/fruitless-starts.js';
 import { readyToLaunch } from './agent/launch-agent.js';
 import { processStartTime } from './processes/process.js';
 import { LimitWatch } from './processes/limit-watch.js';
@@ -132,6 +133,7 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     cell,
     token,
     login,
+    starts: new FruitlessStarts(dir.home),
     time: systemTime,
     link,
     processes: hostProcesses,

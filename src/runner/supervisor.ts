@@ -5,6 +5,7 @@ import type { CellPlan } from '../cell/index.js';
 import { clip, plainLine } from '../contract/index.js';
 import type { AttemptResult, BeadView, BeatDetails, Message, StartAgentInput } from '../contract/index.js';
 import type { AgentLogin } from './agent/agent-login.js';
+import type { FruitlessStarts } from './attempt/fruitless-starts.js';
 import { answerText, mostAnswers } from './agent/answer.js';
 import { AgentWatch } from './agent/agent-watch.js';
 import { MessageBox } from './agent/message-box.js';
@@ -59,6 +60,8 @@ export interface SupervisorPorts {
   limits?(onOver: (cause: StopCause) => void): Part;
   /** What the attempt's end says of the login that its agent uses. Absent: nobody asks. */
   login?: Pick<AgentLogin, 'begins' | 'works' | 'ended'>;
+  /** Counts what has led to nothing. Absent: nobody does. */
+  starts?: Pick<FruitlessStarts, 'ended'>;
   log: Pick<Logger, 'info' | 'warn'>;
 }
 
@@ -455,7 +458,10 @@ export class Supervisor implements ControlHandlers {
       processes: this.#processes(),
       trouble: this.#trouble,
       onProcessesEnded: () => this.#tell('ended'),
-      amend: (result) => this.options.login?.ended(result, this.#gotOn) ?? result,
+      amend: (result) => {
+        this.options.starts?.ended(input, result);
+        return this.options.login?.ended(result, this.#gotOn) ?? result;
+      },
     }).then(
       (result) => {
         this.#result = result;

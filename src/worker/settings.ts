@@ -9,6 +9,7 @@ export interface WorkerSettings {
   maxAgents?: number;
   /** Bytes. */
   diskFloor?: number;
+  startLimit?: number;
   healthPort?: number;
   /** Serves metrics for Prometheus on this port; none when absent. */
   metricsPort?: number;
@@ -59,6 +60,15 @@ export const workerFlags = {
     least: 0,
     most: 1_000_000_000,
     times: 1024 * 1024,
+  },
+  startLimit: {
+    flag: '--start-limit',
+    takes: 'n',
+    says:
+      'start no more beads without a rig when so many paid starts within an hour have led to no finished work ' +
+      '(default: 120)',
+    least: 1,
+    most: 1_000_000,
   },
   healthPort: {
     flag: '--health-port',

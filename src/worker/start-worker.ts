@@ -59,6 +59,8 @@ export interface StartWorkerOptions {
   maxAgents?: number;
   /** Bytes that must be free before anything new is started; default 512 MiB. */
   diskFloor?: number;
+  /** So many paid starts of beads without a rig within an hour may lead to nothing; default 120. */
+  startLimit?: number;
   /** Serves `GET /` for probes on the loopback interface; 0 takes a free port. No probe when absent. */
   healthPort?: number;
   /** Serves metrics, Core's from its own port among them; the runtime was installed with that. None when absent. */
@@ -158,7 +160,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     });
     const unhear = onMirrorNews(({ mirror, what }) => logger.warn({ mirror }, what));
     closers.push(() => Promise.resolve(unhear()));
-    const host = new Host({ home, hostId, maxAgents, diskFloor, logger });
+    const host = new Host({ home, hostId, maxAgents, diskFloor, startLimit: options.startLimit, logger });
     const recordOf = (from: ConnectionSettings['options']): RunnerConnection =>
       connectionRecord({ ...credentials(from), namespace, keySource });
     const first = recordOf(options.connection);

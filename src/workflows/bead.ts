@@ -339,7 +339,7 @@ class Bead implements AttemptOwner {
       listener.signal(
         causeGoneSignal,
         readCauseGone,
-        () => ({ type: 'causeGone' }),
+        ({ ordered }) => ({ type: 'causeGone', ordered }),
         'What had blocked this bead and others is mended. Sent by the rig.',
       );
       listener.signal(

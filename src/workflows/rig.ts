@@ -50,6 +50,7 @@ import {
   rigEffects,
   rigHolders,
   rigInputProblem,
+  cameBack,
   rigIsFull,
   rigLookEvery,
   rigMeasures,
@@ -283,7 +284,8 @@ class Rig {
     listener.signal(
       returnSlotSignal,
       readReturnSlot,
-      (end) => ({ type: 'returned', end }),
+      // The patch: in runs of before the next bead was sent ahead at once, and so all of them round and round.
+      (end) => ({ type: 'returned', end, inVain: cameBack(this.state, end) && patched('a-try-in-vain-waits') }),
       'A bead gives its slot back, and says whether its attempt was lost to the infrastructure.',
     );
     listener.signal(

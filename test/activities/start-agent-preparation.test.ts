@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -258,6 +258,85 @@ async function closedPort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   return port;
 }
+
+describe('what one host lacks', () => {
+  const entry = (program: string): string =>
+    JSON.stringify({ agents: { late: { command: [program], prompt: 'stdin', onExit: 'commit and report' } } });
+  const start = async (over: Partial<StartAgentInput> = {}): Promise<[string, string]> => {
+    const desk = await lab.desk();
+    const running = await desk.start(lab.input(desk, { agent: { adapter: 'late', cell: 'none' }, ...over }));
+    const { type, message } = await failureOf(running);
+    expect(await lab.leftovers(desk)).toEqual([]);
+    return [type, message];
+  };
+
+  test('asks a person by one bead; the others are given back to the queue, until it is there or one is retried', async () => {
+    const program = join(lab.home, 'late-program');
+    await writeFile(join(lab.home, 'agents.yaml'), entry(program));
+    const lacks = /the program .*late-program of the agent late is not on this host/;
+    const [first, second, retried, after] = [
+      await start(),
+      await start(),
+      await start({ retriedAt: Date.now() + 1 }),
+      await start(),
+    ];
+    expect([first[0], second[0], retried[0], after[0]]).toEqual([
+      'AgentNotInstalled',
+      'HostDeclines',
+      'AgentNotInstalled',
+      'HostDeclines',
+    ]);
+    for (const [, message] of [first, second, retried, after]) expect(message).toMatch(lacks);
+    await writeFile(program, '#!/bin/sh\nexit 3\n', { mode: 0o755 });
+    const desk = await lab.desk();
+    const running = await desk.start(lab.input(desk, { agent: { adapter: 'late', cell: 'none' } }));
+    expect(await running.ending()).toMatchObject({ kind: 'result', result: { outcome: 'agent_failed' } });
+    await rm(program);
+    expect((await start())[0]).toBe('AgentNotInstalled');
+  });
+
+  test('walls that it cannot build are the same', async () => {
+    await writeFile(join(lab.home, 'cell.json'), 'no settings');
+    try {
+      const walled = { agent: { adapter: 'demo' } };
+      expect([await start(walled), await start(walled)]).toEqual([
+        ['SetupFailed', expect.stringMatching(/cannot be run as it has to be: .*cell\.json is not JSON/)],
+        ['HostDeclines', expect.stringMatching(/cannot be run as it has to be: .*cell\.json is not JSON/)],
+      ]);
+    } finally {
+      await rm(join(lab.home, 'cell.json'));
+    }
+  });
+});
+
+describe('a host whose beads without a rig cost too much for too little', () => {
+  let thrifty: HostLab;
+  beforeAll(async () => {
+    thrifty = await HostLab.open({ startLimit: 2 });
+  });
+  afterAll(() => thrifty.close());
+  const end = async (command: string, over: Partial<StartAgentInput> = {}): Promise<string> => {
+    const desk = await thrifty.desk();
+    const agent = { adapter: 'shell', command, cell: 'none' } as const;
+    const running = await desk.start(thrifty.input(desk, { agent, ...over }));
+    const ending = await running.ending();
+    if (ending.kind === 'result') return (ending.result as { outcome: string }).outcome;
+    return `${(ending as { type: string }).type}: ${(ending as { message: string }).message}`;
+  };
+  const works = 'git commit -q --allow-empty -m work && heartbead agent done';
+
+  test('starts no more of them, until an operator retries one; those of rigs have stops of their own', async () => {
+    expect(await end('exit 3')).toBe('agent_failed');
+    expect([await end(works), await end('exit 3', { rig: 'r' })]).toEqual(['done', 'agent_failed']);
+    // Killed with its runner, as by whoever tidies a machine up.
+    expect(await end('kill -9 $(ps -o ppid= -p $$ | tr -d " "); sleep 60')).toBe('lost');
+    const spent = /^HostDeclines: host \S+ starts nothing without a rig for now: 2 paid starts/;
+    expect([await end(works), await end(works)]).toEqual([expect.stringMatching(spent), expect.stringMatching(spent)]);
+    expect(await end(works, { rig: 'r' })).toBe('done');
+    expect(await end(works, { retriedAt: Date.now() + 1 })).toBe('done');
+    expect(await end(works)).toBe('done');
+  });
+});
 
 describe('a host with several accounts of one program', () => {
   /** Prints which account it was given, and is refused by the first for an hour. */

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { findAdapter } from '../../src/agents/index.js';
+import { findAdapter, Logins } from '../../src/agents/index.js';
 import { tryAgent } from '../../src/runner/agent/agent-trial.js';
 import type { TrialRun } from '../../src/runner/agent/agent-trial.js';
 import { Cli } from '../cli/support/cli.js';
@@ -89,4 +89,38 @@ test('heartbead agent-test: a page and JSON, 0 when it works, 1 when not, 2 for 
   const mute = await cli.run(['agent-test', 'mute']);
   expect([mute.code, mute.stdout]).toEqual([1, expect.stringMatching(/does not close a bead[\s\S]*unreported/)]);
   expect((await cli.run(['agent-test', 'nosuch'])).code).toBe(2);
+});
+
+test('heartbead agent-test --account: with the login of that account alone, and the host hears when it works again', async () => {
+  const cli = new Cli({ TEMPORAL_ADDRESS: '127.0.0.1:1', KEY_OF_TWO: 'second', KEY_OF_NONE: '' });
+  onTestFinished(() => cli.end());
+  const program = sh(
+    `[ "$KEY" = second ] || { echo '{"error":"no such key","code":401}'; exit 1; }; [ -z "$OTHER" ] || exit 9; ${work}`,
+    { output, onExit: 'commit and report' },
+  );
+  const accounts = {
+    keyed: [
+      { name: 'one', set: { KEY: 'first', OTHER: 'x' } },
+      { name: 'two', env: { KEY: 'KEY_OF_TWO' } },
+      { name: 'none', env: { KEY: 'KEY_OF_NONE' } },
+    ],
+  };
+  writeFileSync(join(cli.home, 'agents.yaml'), JSON.stringify({ agents: { keyed: program }, accounts }));
+  const logins = new Logins(cli.home);
+  for (const account of ['one', 'two'])
+    logins.refuse({ agent: 'keyed', account, cause: 'auth_failed', reason: '401' }, { began: Date.now() - 1 });
+  const one = await cli.run(['agent-test', 'keyed', '--account', 'one', '--json']);
+  expect([one.code, JSON.parse(one.stdout)]).toMatchObject([1, { account: 'one', runs: [{ outcome: 'auth_failed' }] }]);
+  expect(logins.all().map(({ account }) => account)).toEqual(['one', 'two']);
+  const two = await cli.run(['agent-test', 'keyed', '--account', 'two', '--json']);
+  expect([two.code, JSON.parse(two.stdout)]).toMatchObject([0, { account: 'two', fine: true }]);
+  expect(logins.all().map(({ account }) => account)).toEqual(['one']);
+  expect(await cli.run(['agent-test', 'keyed', '--account', 'three'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/no account "three".*one, two, none/s) as string,
+  });
+  expect(await cli.run(['agent-test', 'keyed', '--account', 'none'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/takes its secret from KEY_OF_NONE, which is not set/) as string,
+  });
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { readMergeEnded, readSlotRefused } from '../../src/contract/index.js';
 import type { AttemptResult, BeadInput, BeadState, Granted, MergeOutcome } from '../../src/contract/index.js';
 import {
+  beadEffects,
   initialBead,
   mayDispatch,
   mayOfferAgain,
@@ -146,6 +147,45 @@ describe('a bead with a rig', () => {
     held.granted({ approval: true }).attempt('9').apply({ type: 'slotReturned' });
     held.apply({ type: 'requestChanges', feedback: 'shorter' });
     expect(held.state.wait?.for).not.toBe('backoff');
+  });
+
+  it('that its rig lets go on keeps its accounts and the distance of its paid starts; an operator gives fresh ones', () => {
+    const refused = { outcome: 'auth_failed', reason: '401' } as const;
+    const story = new Story();
+    const starts: number[] = [];
+    const goOn = (ordered?: true): void => {
+      const told: BeadEvent = { type: 'causeGone', ordered };
+      story.apply(readByRules(story.state, told, () => true));
+    };
+    story.state = { ...story.state, used: { ...story.state.used, agentFailures: 3 } };
+    for (let n = 1; n <= 6; n += 1) {
+      story.granted();
+      starts.push(story.now);
+      story.attempt('1', refused);
+      expect([story.state.status, wordToRig(story.state)]).toEqual(['blocked', 'returnSlot']);
+      story.apply({ type: 'slotReturned' });
+      goOn();
+      expect(story.state.attention).toBeUndefined();
+      if (story.state.wait?.for === 'backoff') story.apply(...tickAt(story, story.state.wait.until));
+    }
+    const gaps = starts.slice(1).map((at, index) => Math.round((at - (starts[index] ?? 0)) / 10_000) * 10);
+    expect([gaps, story.state.used.agentFailures]).toEqual([[0, 10, 20, 40, 80], 3]);
+    story.granted().attempt('1', refused).apply({ type: 'slotReturned' });
+    goOn(true);
+    expect([story.state.wait, story.state.paid, story.state.used.agentFailures]).toEqual([undefined, undefined, 0]);
+  });
+
+  it('pushes its finished commits at once when its rig says that the remote takes them again', () => {
+    const story = new Story();
+    for (let n = 1; n <= 4; n += 1)
+      story
+        .granted()
+        .attempt('1', { outcome: 'lost', reason: 'x' })
+        .apply(...tickAt(story, story.now + 3_600_000), { type: 'slotReturned' });
+    story.granted().attempt('1', { outcome: 'push_refused', reason: 'no' }).apply({ type: 'slotReturned' });
+    expect(story.state.status).toBe('blocked');
+    story.apply(readByRules(story.state, { type: 'causeGone' }, () => true));
+    expect([story.state.wait, beadEffects(story.state)[0]?.do]).toEqual([undefined, 'offer']);
   });
 
   it('of an earlier version goes round at once, as its history has it', () => {

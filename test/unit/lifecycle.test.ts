@@ -521,6 +521,29 @@ describe('the life of a bead', () => {
     expect(story.state.used).toMatchObject({ logins: 1, declines: 1 });
   });
 
+  it('what one host gives back for long is soon offered to others, and never at a short distance again and again', () => {
+    const distances = (says: number, holds: boolean): number[] => {
+      const story = new Story();
+      return Array.from({ length: 8 }, () => {
+        story.dispatch();
+        const id = story.state.current?.id ?? '';
+        const result = { attempt: id, outcome: 'declined', reason: 'spent', host: 'h1', retryAfterMs: says } as const;
+        story.after(
+          0,
+          readByRules(story.state, { type: 'ended', result }, () => holds),
+        );
+        const wait = (nextBeadDeadline(story.state)?.at ?? 0) - story.now;
+        story.tick(wait);
+        return wait / 1_000;
+      });
+    };
+    expect(distances(5 * 60 * minute, true)).toEqual([10, 20, 40, 80, 160, 320, 640, 1_280]);
+    expect(distances(7 * minute, true)).toEqual([10, 20, 40, 80, 160, 320, 600, 600]);
+    expect(distances(1_000, true)).toEqual([10, 20, 40, 80, 160, 320, 600, 600]);
+    // As histories of before have it.
+    expect(distances(7 * minute, false)).toEqual(Array.from({ length: 8 }, () => 420));
+  });
+
   it('a rate limit waits as long as the provider says and uses nothing up', () => {
     const story = working().end('rate_limited', { retryAfterMs: 7 * minute });
     expect(nextBeadDeadline(story.state)?.at).toBe(story.now + 7 * minute);

@@ -42,6 +42,11 @@ class Fleet extends RigStory {
   get causeGone(): string[] {
     return this.state.news.flatMap((news) => (news.signal === 'causeGone' ? [news.payload.bead] : []));
   }
+  get ordered(): string[] {
+    return this.state.news.flatMap((news) =>
+      news.signal === 'causeGone' && news.payload.ordered === true ? [news.payload.bead] : [],
+    );
+  }
   get problems(): { kind: string; why: string; fix: string }[] {
     return problemsOf(aTown({ rigs: [{ rig: 'r', view: { ...this.state, now: this.now } }] }));
   }
@@ -86,6 +91,29 @@ describe('a cause that beads share', () => {
     rig.allEnd({});
     expect([rig.held, rig.stops, rig.problems.length]).toEqual([[], ['setup_failed'], 1]);
     expect(heldBy(rig.state, (rig.state.stops ?? [])[0] as never).length).toBe(99);
+  });
+
+  it('that one host has costs one bead: those it gives back go ahead one by one, further and further apart', () => {
+    const rig = new Fleet({ maxAgents: 5 }).askAs('first').tellAll();
+    for (let n = 0; n < 40; n += 1) rig.askAs(`b${n}`, 'rig');
+    const lacking = { outcome: 'not_installed', reason: 'on host h1: no claude', reached: 'nothing' } as const;
+    rig.tellAll().give('first', { end: endOf(lacking) });
+    const gaps: number[] = [];
+    for (let n = 0; n < 8; n += 1) {
+      // What had been granted before is at it as well.
+      if (n === 0) for (const bead of rig.held.slice(0, -1)) rig.give(bead, { end: endOf({ outcome: 'declined' }) });
+      expect(rig.held).toHaveLength(1);
+      rig.allEnd({ outcome: 'declined', reason: 'host h1 cannot run it: no claude' });
+      expect(rig.held).toEqual([]);
+      const at = nextRigDeadline(rig.state)?.at ?? 0;
+      gaps.push((at - rig.now) / 1_000);
+      rig.wait(at - rig.now).apply({ type: 'tick' });
+    }
+    expect(gaps).toEqual([10, 20, 40, 80, 160, 320, 600, 600]);
+    expect(rig.stops).toEqual(['not_installed']);
+    // Another host has it: all go on, and the first one waits for a person alone.
+    rig.tellAll().apply({ type: 'progressed', progress: { bead: rig.held[0] ?? '', spawned: true } });
+    expect([rig.stops, rig.held.length, rig.causeGone]).toEqual([[], 5, []]);
   });
 
   it('that another bead has nothing of was the first one’s own: it waits for a person alone', () => {
@@ -151,6 +179,8 @@ describe('a cause that beads share', () => {
     expect(rig.state.waiting).toEqual([]);
     rig.apply({ type: 'resumed' });
     expect(rig.causeGone).toEqual(['b000']);
+    // Whoever asked for that has looked at it; time, which heals too, has not.
+    expect(rig.ordered).toEqual(['b000']);
     rig.tellAll().askAs('b000', 'rig').tellAll().give('b000', { end: good });
     expect([rig.stops, rig.causeGone]).toEqual([[], ['b000', 'b001']]);
   });

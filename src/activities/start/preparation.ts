@@ -1,5 +1,5 @@
 import { failureTypes, refNames } from '../../contract/index.js';
-import type { BeatPhase, Checkpoint, StartAgentInput } from '../../contract/index.js';
+import type { BeatPhase, Checkpoint, FailureType, StartAgentInput } from '../../contract/index.js';
 import { planCell } from '../../cell/index.js';
 import { accountEnvironment, agentProvider, checkAgent, findAdapter } from '../../agents/index.js';
 import {
@@ -15,11 +15,14 @@ import {
 } from '../../git/index.js';
 import type { GitProgress } from '../../git/index.js';
 import { diskProblem, takePorts } from '../../host/index.js';
+import { FruitlessStarts } from '../../runner/index.js';
 import type { AttemptDir, PortBlock } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
 import { chosenLogin } from './chosen-login.js';
 import { earlierSession } from './earlier-session.js';
+import { HostTroubles } from './host-troubles.js';
+import type { HostTrouble } from './host-troubles.js';
 import { endSetup, readyWorkspace } from './ready-workspace.js';
 
 export interface Prepared {
@@ -47,6 +50,8 @@ export async function prepareWorkspace(
   if (space !== undefined)
     throw failure(failureTypes.setupUnreachable, `the host ${host.hostId} takes no new attempt: ${space}`);
 
+  checkSpent(deps, input);
+
   progress('accepted', `looks for the agent program (${input.agent.adapter})`);
   await checkedAgent(deps, input);
   const login = chosenLogin(deps, input);
@@ -66,10 +71,8 @@ export async function prepareWorkspace(
     env: deps.env ?? process.env,
   });
   if ('refused' in cell)
-    throw failure(
-      failureTypes.setupFailed,
-      `on host ${host.hostId}: the agent cannot be run as it has to be: ${cell.refused}`,
-    );
+    throw lacking(deps, input, 'walls', `the agent cannot be run as it has to be: ${cell.refused}`);
+  new HostTroubles(host.home).gone('walls', input.agent.adapter);
   progress('cloning', 'cloning');
   const { path: mirror } = await updateMirror({
     root: host.mirrors,
@@ -204,17 +207,47 @@ async function findCheckpoint(
   }
 }
 
+/** A rig stops its own beads when they cost too much for too little; for all others their host does. */
+function checkSpent({ host }: ActivityDeps, { rig, retriedAt }: StartAgentInput): void {
+  if (rig !== undefined) return;
+  if (new FruitlessStarts(host.home).enough(host.startLimit, retriedAt) === undefined) return;
+  throw failure(
+    failureTypes.hostDeclines,
+    `host ${host.hostId} starts nothing without a rig for now: ${host.startLimit} paid starts within an hour have ` +
+      'led to no finished work',
+  );
+}
+
 /** What cannot start is found out before anything is cloned. */
-async function checkedAgent({ host, env = process.env }: ActivityDeps, { agent }: StartAgentInput): Promise<void> {
-  const found = await checkAgent(agent, env, host.home);
+async function checkedAgent(deps: ActivityDeps, input: StartAgentInput): Promise<void> {
+  const { host, env = process.env } = deps;
+  const found = await checkAgent(input.agent, env, host.home);
   switch (found?.kind) {
     case undefined:
-      return;
+      return new HostTroubles(host.home).gone('program', input.agent.adapter);
     case 'not_installed':
-      throw failure(failureTypes.agentNotInstalled, `on host ${host.hostId}: ${found.problem}`);
+      throw lacking(deps, input, 'program', found.problem);
     case 'not_here':
       throw failure(failureTypes.hostDeclines, `host ${host.hostId} cannot run it: ${found.problem}`);
     case 'bad_options':
       throw failure(failureTypes.badAgentOptions, found.problem);
   }
+}
+
+const lackFailures: Record<HostTrouble['lack'], FailureType> = {
+  program: failureTypes.agentNotInstalled,
+  walls: failureTypes.setupFailed,
+};
+
+/** @returns what becomes of a bead whose host lacks something: the first one asks a person, another host may have it. */
+function lacking(
+  { host }: ActivityDeps,
+  { agent, bead, retriedAt }: StartAgentInput,
+  lack: HostTrouble['lack'],
+  reason: string,
+): Error {
+  const asks = new HostTroubles(host.home).met({ lack, agent: agent.adapter, bead, reason }, retriedAt) === 'asks';
+  return asks
+    ? failure(lackFailures[lack], `on host ${host.hostId}: ${reason}`)
+    : failure(failureTypes.hostDeclines, `host ${host.hostId} cannot run it: ${reason}`);
 }

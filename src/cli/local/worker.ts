@@ -16,7 +16,7 @@ import { isAlive, logTail, spawnDetached } from './processes.js';
 /** What `up` hands on to the worker that it starts. */
 export type WorkerFlags = Pick<
   WorkerSettings,
-  'maxAgents' | 'versioning' | 'metricsPort' | 'metricsHost' | 'codecPort'
+  'maxAgents' | 'startLimit' | 'versioning' | 'metricsPort' | 'metricsHost' | 'codecPort'
 >;
 
 export interface WorkerOptions extends WorkerFlags {

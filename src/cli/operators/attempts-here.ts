@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { accountsOf, CustomAgentsError } from '../../agents/index.js';
 import { Logins } from '../../agents/logins.js';
 import { hostIdOf } from '../../client/home.js';
 import { refNames } from '../../contract/index.js';
@@ -51,11 +52,23 @@ export async function forgottenHere(home: string): Promise<ForgottenFact[]> {
 /** @returns accounts of agents on this host that providers refuse. A user's own login is told by its beads. */
 export async function refusedAccountsHere(home: string): Promise<RefusedAccountFact[]> {
   const host = (await hostIdOf(home)) ?? 'this one';
-  return new Logins(home)
-    .all()
-    .flatMap(({ account, agent, cause, reason, since, until }) =>
-      account === undefined ? [] : [{ host, agent, account, cause, reason, since, until }],
-    );
+  return new Logins(home).all().flatMap(({ account, agent, cause, reason, since, until }) => {
+    if (account === undefined) return [];
+    const names = accountNames(agent, home);
+    // One that was taken out of the settings is nobody's problem any more.
+    if (names?.includes(account) === false) return [];
+    return [{ host, agent, account, of: names?.length ?? Infinity, cause, reason, since, until }];
+  });
+}
+
+/** @returns the accounts of an agent on this host; undefined when its settings cannot be read, which `doctor` tells. */
+function accountNames(agent: string, home: string): string[] | undefined {
+  try {
+    return accountsOf(agent, home).map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof CustomAgentsError) return undefined;
+    throw error;
+  }
 }
 
 /** @returns the command that puts a folder where nobody looks for attempts; nothing in it is lost. */

@@ -2,10 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { Logins } from '../../agents/logins.js';
+import type { Account } from '../../agents/index.js';
 import { stateDirectory } from '../../client/home.js';
 import { agentSpec } from '../../operator/agent-spec.js';
 import { durationOf } from '../duration.js';
-import { exitCodes, failure } from '../exit.js';
+import { exitCodes, failure, usageError } from '../exit.js';
 import { agentOptions } from '../shared-options.js';
 import { argument, option, verb } from '../verb.js';
 
@@ -24,6 +26,11 @@ export const agentTest = verb({
   arguments: [argument('<agent>', 'a built-in one, or one of agents.yaml', z.string().min(1))],
   options: {
     ...howItIsCalled,
+    account: option(
+      '--account <name>',
+      "one of the agent's accounts in agents.yaml, also one that its provider has refused",
+      z.string().min(1).optional(),
+    ),
     prompt: option('--prompt <text>', 'another task than to write hello.txt', z.string().min(1).optional()),
     timeout: option(
       '--timeout <duration>',
@@ -39,10 +46,11 @@ export const agentTest = verb({
         }),
     ),
   },
-  run: async (context, [name], { prompt, timeout, ...given }) => {
+  run: async (context, [name], { account, prompt, timeout, ...given }) => {
     const spec = agentSpec({ agent: name, ...given }, 'agent-test');
-    const { checkAgent, findAdapter } = await import('../../agents/index.js');
+    const { accountEnvironment, accountVariables, checkAgent, findAdapter } = await import('../../agents/index.js');
     const home = stateDirectory(process.env);
+    const login = account === undefined ? undefined : await loginOf(name, account, home);
     const adapter = findAdapter(name, home);
     const problem = await checkAgent(spec, process.env, home);
     if (adapter === undefined || problem !== undefined)
@@ -58,7 +66,11 @@ export const agentTest = verb({
     process.once('SIGINT', stop);
     process.once('SIGTERM', stop);
     try {
-      context.note(`${name} works in ${scratch}; this takes as long as it takes …`);
+      context.note(
+        `${name} works in ${scratch}${account === undefined ? '' : ` with its account ${account}`}; this takes as ` +
+          'long as it takes …',
+      );
+      const began = Date.now();
       const runs = await tryAgent({
         scratch,
         adapter,
@@ -67,9 +79,13 @@ export const agentTest = verb({
         ...(prompt === undefined ? task : { title: prompt.slice(0, 80), body: prompt }),
         timeout,
         signal: interrupt.signal,
+        env: login === undefined ? process.env : accountEnvironment(process.env, login.all, account),
+        loginVariables: login === undefined ? [] : accountVariables(login.chosen),
       });
       const fine = runs.every(({ outcome }) => outcome === 'done');
-      context.print({ agent: name, fine, runs }, agentTestPage(name, runs, context.io.colors));
+      // Whoever has mended an account need not wait until a bead finds that out.
+      if (fine && login !== undefined) new Logins(home).served({ agent: name, account }, began);
+      context.print({ agent: name, account, fine, runs }, agentTestPage(name, runs, context.io.colors));
       return fine ? exitCodes.fine : exitCodes.failed;
     } finally {
       process.off('SIGINT', stop);
@@ -78,3 +94,30 @@ export const agentTest = verb({
     }
   },
 });
+
+/** @throws CliError when there is no such account, or when a variable is not there by which it logs in. */
+async function loginOf(agent: string, name: string, home: string): Promise<{ all: Account[]; chosen: Account }> {
+  const { accountsOf, CustomAgentsError, missingVariables } = await import('../../agents/index.js');
+  let all: Account[];
+  try {
+    all = accountsOf(agent, home);
+  } catch (error) {
+    if (error instanceof CustomAgentsError) throw failure(error.message, 'see docs/agents.md');
+    throw error;
+  }
+  const chosen = all.find((account) => account.name === name);
+  if (chosen === undefined)
+    throw usageError(
+      `the agent ${agent} has no account ${JSON.stringify(name)} on this host`,
+      all.length === 0
+        ? 'agents.yaml names none (docs/agents.md, "Several accounts")'
+        : `it has ${all.map((account) => account.name).join(', ')}`,
+    );
+  const missing = missingVariables(chosen, process.env);
+  if (missing.length > 0)
+    throw failure(
+      `account ${name} of ${agent} takes its secret from ${missing.join(', ')}, which is not set`,
+      'set it',
+    );
+  return { all, chosen };
+}

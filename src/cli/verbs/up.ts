@@ -23,6 +23,7 @@ export const up = verb({
     worker: option('--no-worker', 'no worker', z.boolean().default(true)),
     board: option('--no-board', 'no board', z.boolean().default(true)),
     maxAgents: workerOptions.maxAgents,
+    startLimit: workerOptions.startLimit,
     port: portNumber('--port', 'of the server (default: 7233, or another when that is taken)'),
     uiPort: portNumber('--ui-port', 'of its Web UI (default: 8233, or another when that is taken)'),
     taskQueue: workerOptions.taskQueue,

@@ -57,13 +57,27 @@ export const nextPaidStart = (paid: BeadState['paid']): number =>
   paid === undefined || paid.starts <= 1 ? 0 : paid.at + backoff(paid.starts - 1);
 
 /**
+ * What one host cannot run another may: what it gives back is offered again soon, and then at growing distance, so that
+ * a host without work does not give one bead back again and again. What a provider says of its limit ends the growth.
+ * @param declines how often it was given back in a row.
+ * @param retryAfterMs what its host says.
+ * @returns milliseconds.
+ */
+function givenBackFor(declines: number, retryAfterMs = 0): number {
+  const growing = backoff(1) * 2 ** (Math.max(declines, 1) - 1);
+  return Math.max(backoff(declines), Math.min(retryAfterMs, growing, maxRetryAfter));
+}
+
+/**
  * What comes after an attempt, given the accounts as they stand *with* this end counted.
  * @param used the accounts after this end.
+ * @param spaced by the rule of `givenBackFor`.
  */
 export function nextAfter(
   result: Pick<AttemptResult, 'outcome' | 'reason' | 'retryAfterMs'>,
   used: BeadState['used'],
   budgets: BeadState['budgets'],
+  spaced = false,
 ): Next {
   const { outcome, reason } = result;
   switch (outcome) {
@@ -95,7 +109,9 @@ export function nextAfter(
         fix: 'install the agent program on the host (or sling the bead with another agent), then retry the bead',
       };
     case 'declined': {
-      const delay = Math.min(Math.max(result.retryAfterMs ?? backoff(used.declines ?? 1), 1_000), maxRetryAfter);
+      const delay = spaced
+        ? givenBackFor(used.declines ?? 1, result.retryAfterMs)
+        : Math.min(Math.max(result.retryAfterMs ?? backoff(used.declines ?? 1), 1_000), maxRetryAfter);
       return { do: 'again', delay, text: reason };
     }
     case 'setup_failed':

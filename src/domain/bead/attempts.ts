@@ -22,6 +22,9 @@ import type { BeadEvent } from './events.js';
 import type { WorkRules } from './work.js';
 import { minutes } from '../words.js';
 
+/** By which rules of today the end of an attempt is read. */
+type EndRules = Pick<Extract<BeadEvent, { type: 'ended' }>, 'loginAgain' | 'spaced'>;
+
 export class AttemptRules {
   constructor(
     private readonly draft: BeadDraft,
@@ -318,7 +321,7 @@ export class AttemptRules {
     });
   }
 
-  ended(attempt: CurrentAttempt, result: AttemptResult, loginAgain = false): void {
+  ended(attempt: CurrentAttempt, result: AttemptResult, rules: EndRules = {}): void {
     const { s, now } = this.draft;
     // What the bead ordered outranks how the host words it; a report of the agent's outranks both.
     const ordered =
@@ -334,7 +337,7 @@ export class AttemptRules {
       s.paid = { starts: (s.paid?.starts ?? 0) + 1, at: attempt.spawnedAt };
       if (outcome !== 'done') this.draft.fruitless();
     }
-    if (outcome === 'auth_failed' && loginAgain) s.used.logins = (s.used.logins ?? 0) + 1;
+    if (outcome === 'auth_failed' && rules.loginAgain === true) s.used.logins = (s.used.logins ?? 0) + 1;
     else if (outcome !== 'auth_failed' && outcome !== 'declined') delete s.used.logins;
     if (outcome === 'declined') s.used.declines = (s.used.declines ?? 0) + 1;
     else delete s.used.declines;
@@ -417,11 +420,7 @@ export class AttemptRules {
         sha: result.sha,
         tries: 0,
       };
-    this.work.goOn({
-      outcome,
-      reason,
-      retryAfterMs: result.retryAfterMs,
-    });
+    this.work.goOn({ outcome, reason, retryAfterMs: result.retryAfterMs }, rules.spaced);
   }
 
   /** A conversation that went on counts what it had used before. */

@@ -53,8 +53,11 @@ export type BeadEvent =
   | { type: 'adopting'; attempt: string }
   /** Another host holds the attempt. `mayHaveBeaten`: up to now it may have renewed its lease. */
   | { type: 'heldElsewhere'; attempt: string; host: string; mayHaveBeaten?: boolean }
-  /** `loginAgain`: a refused login is tried again before a person is asked; earlier versions asked at once. */
-  | { type: 'ended'; result: AttemptResult; loginAgain?: boolean }
+  /**
+   * `loginAgain`: a refused login is tried again before a person is asked; earlier versions asked at once. `spaced`:
+   * what a host gives back is offered again at growing distance, whatever that host says.
+   */
+  | { type: 'ended'; result: AttemptResult; loginAgain?: boolean; spaced?: boolean }
   | { type: 'evidence'; evidence: Evidence }
   | { type: 'salvaged'; evidence: Evidence | undefined }
   /** The host that keeps finished commits has offered them to the remote again. */

@@ -41,8 +41,11 @@ export type LandingEvent =
   | { type: 'askedSlot' }
   | { type: 'granted'; grant: Granted }
   | { type: 'slotReturned' }
-  /** Its rig has seen that what had blocked it, and others, is mended. */
-  | { type: 'causeGone' }
+  /**
+   * Its rig has seen that what had blocked it, and others, is mended; `ordered`: an operator says so. `keeps`: what it
+   * has used up, and how far apart its paid starts are, stays.
+   */
+  | { type: 'causeGone'; ordered?: true | undefined; keeps?: true }
   | { type: 'rigGone'; text: string }
   | { type: 'slotRefused'; refused: SlotRefused }
   | { type: 'enqueued'; sha: string }

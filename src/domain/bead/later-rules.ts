@@ -5,7 +5,7 @@
 import { isFinal, phaseMayHaveAgent } from '../../contract/index.js';
 import type { BeadState } from '../../contract/index.js';
 import type { BeadEvent } from './events.js';
-import { toldToGoRound } from './landing.js';
+import { sharedCauseOf, toldToGoRound } from './landing.js';
 
 /**
  * Only beats and signals of the attempt itself move the clock after which it is given up; a host's word of it does not.
@@ -57,6 +57,8 @@ export const laterRules = [
   'an-outage-holds-its-suspicion',
   'a-word-of-the-host-is-no-agent',
   'only-landed-work-brings-starts-close',
+  'a-cause-that-is-gone-forgives-nothing',
+  'a-try-given-back-waits',
 ] as const;
 export type LaterRule = (typeof laterRules)[number];
 
@@ -68,6 +70,14 @@ export function readByRules(state: BeadState, told: BeadEvent, holds: (rule: Lat
   // Runs of before asked a person at the first refusal.
   if (told.type === 'ended' && told.result.outcome === 'auth_failed' && holds('a-login-is-tried-again'))
     return { ...told, loginAgain: true };
+  // In runs of before a bead waited as long as the host said that gave it back, while another could have taken it.
+  if (
+    told.type === 'ended' &&
+    told.result.outcome === 'declined' &&
+    told.result.retryAfterMs !== undefined &&
+    holds('a-try-given-back-waits')
+  )
+    return { ...told, spaced: true };
   // In runs of before a suspicion that was told ahead of its outage left the outage in the agent's clocks.
   if (told.type === 'outage' && state.current?.suspectSince !== undefined && holds('an-outage-holds-its-suspicion'))
     return { ...told, suspected: true };
@@ -79,6 +89,14 @@ export function readByRules(state: BeadState, told: BeadEvent, holds: (rule: Lat
     holds('only-landed-work-brings-starts-close')
   )
     return { ...told, spaced: true };
+  // In runs of before a bead that its rig let go on had fresh accounts, and its next paid start followed at once.
+  if (
+    told.type === 'causeGone' &&
+    told.ordered !== true &&
+    sharedCauseOf(state) !== undefined &&
+    holds('a-cause-that-is-gone-forgives-nothing')
+  )
+    return { ...told, keeps: true };
   // In runs of before a host's word at the fence counted as one of its runner.
   const fenced = neverPastTheFence(state, told);
   if (fenced !== undefined && holds('a-word-of-the-host-is-no-agent')) return fenced;

@@ -3,9 +3,13 @@
  * @module
  */
 import type { BeadState } from '../../contract/index.js';
+import { nextPaidStart } from './accounts.js';
 import type { AttemptRules } from './attempts.js';
 import type { BeadDraft } from './draft.js';
 import { retryLanding } from './landing.js';
+import { minutes } from '../words.js';
+
+export const causeIsGone = 'its rig says that the cause is gone';
 
 export class OrderRules {
   constructor(
@@ -74,6 +78,22 @@ export class OrderRules {
       delete s.wait;
       this.draft.tell('retried by an operator');
     }
+  }
+
+  /** Nobody has looked at this bead: with the accounts that it has, and no sooner than its last paid start allows. */
+  goOn(): void {
+    const { s, now } = this.draft;
+    s.retriedAt = now;
+    delete s.used.logins;
+    delete s.wait;
+    delete s.attention;
+    s.reason = causeIsGone;
+    this.draft.tell(causeIsGone);
+    // Finished commits are pushed first, which costs nothing.
+    const delay = s.paceRule === 'spaced' && s.unpushed === undefined ? nextPaidStart(s.paid) - now : 0;
+    if (delay <= 0) return;
+    s.wait = { for: 'backoff', until: now + delay, text: causeIsGone };
+    s.reason = `waits ${minutes(delay)} before the next attempt: ${causeIsGone}`;
   }
 
   /** From the beginning, with fresh accounts. */

@@ -9,7 +9,7 @@ import { AttemptRules } from './attempts.js';
 import { BeadDraft } from './draft.js';
 import type { BeadEvent } from './events.js';
 import { sharedCauseOf, stepLanding } from './landing.js';
-import { OrderRules } from './orders.js';
+import { causeIsGone, OrderRules } from './orders.js';
 import { WorkRules } from './work.js';
 
 /**
@@ -119,9 +119,7 @@ class BeadStep {
           attempt.unanswered = true;
         });
       case 'ended':
-        return this.#ofCurrent(event.result.attempt, (attempt) =>
-          this.#attempts.ended(attempt, event.result, event.loginAgain),
-        );
+        return this.#ofCurrent(event.result.attempt, (attempt) => this.#attempts.ended(attempt, event.result, event));
       case 'delivered':
         for (const id of event.messages) {
           const index = s.messages.findIndex((message) => message.id === id);
@@ -142,8 +140,8 @@ class BeadStep {
         if (s.wait?.for === 'grant') delete s.wait;
         return;
       case 'causeGone':
-        if (!over && sharedCauseOf(s) !== undefined) this.#orders.again('its rig says that the cause is gone');
-        return;
+        if (over || sharedCauseOf(s) === undefined) return;
+        return event.keeps === true ? this.#orders.goOn() : this.#orders.again(causeIsGone);
       case 'askedSlot':
       case 'granted':
       case 'rigGone':

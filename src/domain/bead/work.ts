@@ -14,9 +14,9 @@ import { minutes } from '../words.js';
 export class WorkRules {
   constructor(private readonly draft: BeadDraft) {}
 
-  goOn(result: Pick<AttemptResult, 'outcome' | 'reason' | 'retryAfterMs'>): void {
+  goOn(result: Pick<AttemptResult, 'outcome' | 'reason' | 'retryAfterMs'>, spaced = false): void {
     const { s, now } = this.draft;
-    const next = nextAfter(result, s.used, s.budgets);
+    const next = nextAfter(result, s.used, s.budgets, spaced);
     switch (next.do) {
       case 'verify':
         s.status = 'in_review';

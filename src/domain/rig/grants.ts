@@ -96,7 +96,8 @@ export class GrantRules {
     });
   }
 
-  returned(end: ReturnSlot): void {
+  /** @param inVain its bead was sent ahead, and given back by its host (`cameBack`). */
+  returned(end: ReturnSlot, inVain = false): void {
     const { s } = this.draft;
     s.waiting = s.waiting.filter(({ bead }) => bead !== end.bead);
     const grant = s.grants.find(({ bead }) => bead === end.bead);
@@ -104,7 +105,9 @@ export class GrantRules {
     s.grants = s.grants.filter((other) => other !== grant);
     // One that was never sent was never used, whatever the bead says of the attempt before.
     this.#judge(grant.told === true ? end : { infraLoss: false, progress: false }, grant.probe);
-    if (grant.told === true && end.end !== undefined) this.#stops.ended(grant, end.end);
+    if (grant.told !== true || end.end === undefined) return;
+    if (inVain) this.#stops.triedInVain(grant);
+    this.#stops.ended(grant, end.end);
   }
 
   /** An operator says that things are mended. */

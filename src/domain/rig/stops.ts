@@ -6,6 +6,7 @@
 import { clip, sharedCauses } from '../../contract/index.js';
 import type {
   Grant,
+  ReturnSlot,
   RigSettings,
   RigState,
   RigStop,
@@ -16,6 +17,7 @@ import type {
 } from '../../contract/index.js';
 import type { RigDraft } from './draft.js';
 import { insertRequest } from './queue.js';
+import { backoff } from '../clocks.js';
 import { counted, minutes } from '../words.js';
 
 const minute = 60_000;
@@ -99,6 +101,10 @@ function mayTry(s: RigState, stop: RigStop, { bead }: SlotRequest): boolean {
 }
 const isOwn = ({ cause }: RigStop): boolean => cause !== 'spend' && mayBeItsOwn[cause];
 
+/** @returns whether a bead comes back that was sent ahead, and that its host did not even begin with. */
+export const cameBack = ({ grants }: RigState, { bead, end }: ReturnSlot): boolean =>
+  end?.outcome === 'declined' && grants.some((grant) => grant.bead === bead && grant.ahead === true);
+
 /** What has been spent in the hour before. */
 export function spentOf(s: RigState, now: number): { starts: number; usd: number } {
   const since = Math.floor((now - hour) / minute);
@@ -162,6 +168,17 @@ export class StopRules {
     if (cause !== undefined) return this.#met(grant, cause, end);
     const reached = end.outcome === 'done' ? 'pushed' : end.reached;
     this.reached(grant, reached);
+  }
+
+  /** A host gave back the bead that went ahead: another may take it, but nobody is sent after it at once. */
+  triedInVain({ agent }: Grant): void {
+    const { s, now } = this.draft;
+    const tried = stopsOf(s, agent).filter(({ cause }) => cause !== 'spend');
+    this.#keep(
+      this.#all.map((stop) =>
+        tried.includes(stop) ? { ...stop, probes: stop.probes + 1, probeAt: now + backoff(stop.probes + 1) } : stop,
+      ),
+    );
   }
 
   /** What an attempt has got to proves which causes gone, if it began after they were met. */
@@ -256,7 +273,11 @@ export class StopRules {
         this.draft.tell(`starts again after ${counted(stop.met.length, 'bead')} met ${stop.cause}: ${why}`);
       // What only one bead has met, and the next one did not, is its own: it waits for a person by itself.
       for (const { bead, workflowId, again } of stop.met)
-        if (stop.confirmed || again === true) this.draft.say(workflowId, { signal: 'causeGone', payload: { bead } });
+        if (stop.confirmed || again === true)
+          this.draft.say(workflowId, {
+            signal: 'causeGone',
+            payload: { bead, ordered: again === true ? true : undefined },
+          });
     }
   }
 
@@ -290,7 +311,7 @@ export class StopRules {
         s.grants.some(({ ahead, agent: of }) => ahead === true && concerns(stop, of));
       // With nobody in the queue, one of those that are blocked by it finds out.
       if (!somebody && first !== undefined)
-        this.draft.say(first.workflowId, { signal: 'causeGone', payload: { bead: first.bead } });
+        this.draft.say(first.workflowId, { signal: 'causeGone', payload: { bead: first.bead, ordered: true } });
     }
   }
 

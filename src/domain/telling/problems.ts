@@ -19,6 +19,7 @@ export type ProblemKind =
   | 'shared-cause'
   | 'declined'
   | 'account-refused'
+  | 'accounts-refused'
   | 'spend'
   | 'bead-blocked'
   | 'escalation'
@@ -82,14 +83,20 @@ const order: Record<Severity, number> = { stuck: 0, look: 1, know: 2 };
 export function problemsOf(town: TownFacts): Problem[] {
   const declined = declinedByHost(town);
   const shared = sharedByHost(town, declined);
+  const accounts = refusedByAgent(town, declined, shared);
+  const toldByAccounts = (group: SharedByHost): boolean => accounts.some(({ blocked }) => blocked.includes(group));
   const inRigs = new Set(town.rigs.flatMap(({ view }) => (view?.stops ?? []).filter(inForce).flatMap(blockedBy)));
   const found = [
     ...townProblems(town),
-    ...shared.flatMap((group) => (isAlone(group) ? [] : [sharedProblem(group)])),
-    ...declined.filter((group) => shared.every(({ waiting }) => waiting !== group)).map(declinedProblem),
-    ...(town.refusedAccounts ?? [])
-      .filter(({ until, cause }) => cause !== 'rate_limited' || until > town.now)
-      .map((fact) => accountProblem(fact, town.now)),
+    ...shared.flatMap((group) => (isAlone(group) || toldByAccounts(group) ? [] : [sharedProblem(group)])),
+    ...declined
+      .filter((group) => shared.every(({ waiting }) => waiting !== group) && !accounts.some(holds(group)))
+      .map(declinedProblem),
+    ...accounts.flatMap((refused) =>
+      areAll(refused)
+        ? [accountsProblem(refused, town.now)]
+        : refused.facts.map((fact) => accountProblem(fact, town.now)),
+    ),
     ...(town.damaged ?? []).map(damagedProblem),
     ...unknownBeads(town.forgotten ?? []),
     ...town.rigs.flatMap(({ rig, view }) => (view === undefined ? [] : rigProblems(rig, view))),
@@ -104,7 +111,8 @@ export function problemsOf(town: TownFacts): Problem[] {
   function alone(view: BeadView): { listed: boolean; once?: string } {
     if (inRigs.has(view.bead)) return { listed: false };
     const group = shared.find(({ beads }) => beads.includes(view));
-    return group === undefined ? { listed: true } : { listed: isAlone(group), once: onceOf(group) };
+    if (group === undefined) return { listed: true };
+    return { listed: isAlone(group) && !toldByAccounts(group), once: onceOf(group) };
   }
   return found
     .map((problem, index) => ({ problem, index }))
@@ -314,6 +322,82 @@ function accountProblem(
   };
 }
 
+/** What providers refuse of the accounts that a host has for one agent, and who waits for that. */
+interface RefusedByAgent {
+  host: string;
+  agent: string;
+  facts: RefusedAccountFact[];
+  /** Those that the host gives back, and those that met it; only where all accounts are refused. */
+  waiting: DeclinedByHost[];
+  blocked: SharedByHost[];
+}
+
+const areAll = ({ facts }: RefusedByAgent): boolean => facts.length >= (facts[0]?.of ?? Infinity);
+const holds =
+  (group: DeclinedByHost) =>
+  ({ waiting }: RefusedByAgent): boolean =>
+    waiting.includes(group);
+
+function refusedByAgent(
+  { refusedAccounts = [], now }: TownFacts,
+  declined: readonly DeclinedByHost[],
+  shared: readonly SharedByHost[],
+): RefusedByAgent[] {
+  const groups = new Map<string, RefusedByAgent>();
+  for (const fact of refusedAccounts) {
+    if (fact.cause === 'rate_limited' && fact.until <= now) continue;
+    const { host, agent } = fact;
+    const key = JSON.stringify([host, agent]);
+    const group = groups.get(key) ?? { host, agent, facts: [], waiting: [], blocked: [] };
+    group.facts.push(fact);
+    groups.set(key, group);
+  }
+  for (const group of [...groups.values()].filter(areAll)) {
+    const ofIt = ({ host, agent }: { host: string; agent: string }): boolean =>
+      host === group.host && agent === group.agent;
+    group.waiting = declined.filter((other) => ofIt(other) && /: account /.test(other.reason));
+    group.blocked = shared.filter(
+      (other) => ofIt(other) && (other.cause === 'auth_failed' || other.cause === 'out_of_credit'),
+    );
+  }
+  return [...groups.values()];
+}
+
+/** While none of them is left, they are one matter: whoever mends one lets all beads go on. */
+function accountsProblem({ host, agent, facts, waiting, blocked }: RefusedByAgent, now: number): Problem {
+  const beads = [
+    ...blocked.flatMap((group) => group.beads.map(({ bead }) => bead)),
+    ...waiting.flatMap((group) => group.beads.map(({ bead }) => bead)),
+  ];
+  const limited = facts.filter(({ cause }) => cause === 'rate_limited');
+  const soonest = Math.min(...limited.map(({ until }) => until));
+  const [mended] = facts.filter(({ cause }) => cause !== 'rate_limited');
+  const trial = `heartbead agent-test ${agent} --account ${(mended ?? facts[0])?.account ?? ''}`;
+  const since = Math.max(...facts.map((fact) => fact.since));
+  return {
+    kind: 'accounts-refused',
+    of: 'host',
+    severity: limited.length === 0 ? 'stuck' : beads.length === 0 ? 'know' : 'look',
+    about: host,
+    what:
+      `host ${host} starts no ${agent}: ` +
+      (facts.length === 1 ? 'its only account is refused' : `all ${facts.length} of its accounts are refused`),
+    why:
+      facts.map(({ account, reason }) => `${account}: ${reason}`).join('; ') +
+      (beads.length === 0
+        ? ''
+        : `; ${counted(beads.length, 'bead')} ${beads.length === 1 ? 'waits' : 'wait'}: ${firstOf(beads, 5)}`),
+    fix: `heartbead retry --host ${host}`,
+    advice:
+      limited.length === 0
+        ? `first: log in again with one of them on that host, or add credit (${trial} tries it)`
+        : `${limited.length === facts.length ? 'nothing has to be done' : 'it goes on by itself'}: the first of them ` +
+          `is used again in ${minutes(soonest - now)}`,
+    since,
+    once: `accounts-refused:${host}:${agent}:${since}`,
+  };
+}
+
 /** Beads that the same thing blocks on one host. */
 interface SharedByHost {
   cause: SharedCause;
@@ -345,11 +429,30 @@ function sharedByHost({ beads }: TownFacts, declined: readonly DeclinedByHost[])
   }
   for (const group of groups.values()) {
     group.beads.sort((a, b) => blockedSince(a) - blockedSince(b));
-    if (group.cause === 'auth_failed' || group.cause === 'out_of_credit')
-      group.waiting = declined.find(({ host, agent }) => host === group.host && agent === group.agent);
+    group.waiting = declined.find((given) => isOfSameCause(group, given));
   }
   return [...groups.values()];
 }
+
+/** What one bead was told in full, the next ones are given back by. */
+function isOfSameCause({ cause, host, agent, beads }: SharedByHost, given: DeclinedByHost): boolean {
+  if (given.host !== host || given.agent !== agent) return false;
+  switch (cause) {
+    case 'auth_failed':
+    case 'out_of_credit':
+      return true;
+    case 'not_installed':
+    case 'setup_failed':
+      return beads.some(({ attempts }) => saidOf(attempts.at(-1)?.reason ?? '') === saidOf(given.reason));
+    case 'push_refused':
+      return false;
+    default:
+      return cause satisfies never;
+  }
+}
+/** A reason without the words before it that name its host. */
+const saidOf = (reason: string): string => bareReason(reason.replace(/^(?:on )?host .*?: /, ''));
+
 const blockedSince = ({ wait }: BeadView): number => (wait?.for === 'person' ? wait.since : 0);
 
 const onceOf = ({ cause, host, beads }: SharedByHost): string =>

@@ -59,6 +59,8 @@ export interface RefusedAccountFact {
   host: string;
   agent: string;
   account: string;
+  /** How many accounts the agent has there. */
+  of: number;
   cause: 'rate_limited' | 'auth_failed' | 'out_of_credit';
   reason: string;
   since: number;

@@ -45,6 +45,10 @@ export interface TrialOptions {
   /** The agent is ended after so long. Milliseconds. */
   timeout: number;
   signal?: AbortSignal;
+  /** What the agent's environment is made of; that of this process when absent. */
+  env?: NodeJS.ProcessEnv;
+  /** Variables by which it logs in. */
+  loginVariables?: readonly string[];
 }
 
 /** What was read from the lines of one stream. */
@@ -117,7 +121,7 @@ export async function tryAgent(options: TrialOptions): Promise<TrialRun[]> {
 }
 
 async function runOnce(
-  { scratch, adapter, spec, title, body, cell, timeout, signal }: TrialOptions,
+  { scratch, adapter, spec, title, body, cell, timeout, signal, env = process.env, loginVariables = [] }: TrialOptions,
   session: { id: string; adapter: string; attempt: string; host: string } | undefined,
 ): Promise<TrialRun> {
   const attempt = `${session === undefined ? 1 : 2}-${randomBytes(4).toString('hex')}`;
@@ -195,7 +199,7 @@ async function runOnce(
   const interrupted = (): void => endBy({ outcome: 'stopped', reason: 'interrupted' });
   signal?.addEventListener('abort', interrupted, { once: true });
   try {
-    const resumed = session && (await found(adapter, session, { spec, dir, scratch }));
+    const resumed = session && (await found(adapter, session, { spec, dir, scratch, given: env }));
     const input: StartAgentInput = {
       bead,
       attempt,
@@ -218,8 +222,8 @@ async function runOnce(
       socket: sockets.agent,
       cell,
       gate: gate?.socket,
-      env: process.env,
-      loginVariables: [],
+      env,
+      loginVariables,
       onLine: (line, stream) => {
         const sheet = sheets[stream];
         sheet.lines += 1;
@@ -272,10 +276,10 @@ async function runOnce(
 function found(
   adapter: AgentAdapter,
   session: { id: string; adapter: string; attempt: string; host: string },
-  { spec, dir, scratch }: { spec: AgentSpec; dir: AttemptDir; scratch: string },
+  { spec, dir, scratch, given }: { spec: AgentSpec; dir: AttemptDir; scratch: string; given: NodeJS.ProcessEnv },
 ): Promise<FoundSession | undefined> {
   const env = Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+    Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );
   return (
     adapter.findSession?.(session, { spec, env, folder: scratch, scratch: dir.path, worktree: dir.worktree }) ??

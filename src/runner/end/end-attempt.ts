@@ -88,12 +88,12 @@ export async function endAttempt(options: EndOptions): Promise<AttemptResult> {
   return result;
 }
 
-/** What others are to know of the login is not worth the result. */
+/** What others are to know of it is not worth the result. */
 function amended({ amend, trouble }: EndOptions, result: AttemptResult): AttemptResult {
   try {
     return amend(result);
   } catch (error) {
-    trouble('logins', error);
+    trouble('what the host knows', error);
     return result;
   }
 }

@@ -1,6 +1,7 @@
 import { clip } from '../../contract/index.js';
 import type { AttemptResult } from '../../contract/index.js';
 import type { AttemptDir } from '../attempt/attempt-dir.js';
+import { FruitlessStarts } from '../attempt/fruitless-starts.js';
 import { acquireLock, lookAtLock } from '../attempt/attempt-lock.js';
 import { endProcesses } from '../processes/end-processes.js';
 import { judgeEnd } from './judge-end.js';
@@ -116,6 +117,11 @@ async function reap(
     usage: record.usage,
   });
   await dir.writeResult(result);
+  try {
+    if (record.agent !== undefined) new FruitlessStarts(dir.home).ended(input, result);
+  } catch (error) {
+    onTrouble('fruitless starts', error);
+  }
   const { sockets, ...rest } = record;
   await dir.writeRunner({ ...rest, state: 'ended' });
   if (sockets !== undefined) await removeSockets(dir, sockets);

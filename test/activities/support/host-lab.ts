@@ -214,6 +214,7 @@ export class Lab {
 export interface LabOptions {
   maxAgents?: number;
   diskFloor?: number;
+  startLimit?: number;
   /** False: dead runners stay where they are until an activity looks. */
   watch?: boolean;
 }
@@ -230,11 +231,11 @@ export class HostLab extends Lab {
     return lab;
   }
 
-  async #open({ maxAgents = 4, diskFloor = 0, watch = true }: LabOptions): Promise<void> {
+  async #open({ maxAgents = 4, diskFloor = 0, startLimit, watch = true }: LabOptions): Promise<void> {
     await this.openTown();
     const { address, namespace } = inject('devServer');
     const { home, hostId } = await openStateDirectory(this.home);
-    this.host = new Host({ home, hostId, maxAgents, diskFloor, logger: testLogger() });
+    this.host = new Host({ home, hostId, maxAgents, diskFloor, startLimit, logger: testLogger() });
     this.hostActivities = createHostActivities({
       host: this.host,
       client: this.client,

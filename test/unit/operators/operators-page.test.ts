@@ -18,6 +18,7 @@ const kinds: Record<ProblemKind, true> = {
   'shared-cause': true,
   declined: true,
   'account-refused': true,
+  'accounts-refused': true,
   spend: true,
   'bead-blocked': true,
   escalation: true,

@@ -4,7 +4,7 @@ import { problemsPage } from '../../../src/cli/render/problems-page.js';
 import type { AttemptRecord, BeadView } from '../../../src/contract/index.js';
 import { problemsOf } from '../../../src/domain/telling/problems.js';
 import type { Problem } from '../../../src/domain/telling/problems.js';
-import type { TownFacts } from '../../../src/domain/telling/town-facts.js';
+import type { RefusedAccountFact, TownFacts } from '../../../src/domain/telling/town-facts.js';
 import { notificationOf } from '../../../src/notify/event.js';
 import { aBead, currentAttempt, endedAttempt, now } from '../cli/a-bead.js';
 import { aConvoy, aRig, aTown, minute } from './facts.js';
@@ -408,8 +408,33 @@ describe('a cause that beads without a rig share', () => {
     expect(entry[0]?.why).toMatch(/no agent "mine"; b, c$/);
   });
 
+  test('those that lack what the first one asks for are one problem with it', () => {
+    const waits = (bead: string, reason: string): BeadView => ({
+      ...blockedBy(bead, 'h1', 1, { outcome: 'declined', reason, endedAt: 1 }),
+      status: 'open',
+      wait: { for: 'backoff', until: now + 1, text: reason },
+    });
+    const first = blockedBy('a', 'h1', 0, { outcome: 'not_installed', reason: 'on host h1: no program claude' });
+    const found = town(
+      first,
+      waits('b', 'host h1 cannot run it: no program claude'),
+      waits('c', 'host h1 cannot run it: no program claude'),
+    );
+    expect(found).toMatchObject([
+      {
+        kind: 'shared-cause',
+        what: expect.stringContaining('2 more wait') as string,
+        fix: 'heartbead retry --host h1',
+      },
+    ]);
+    expect(town(first, waits('b', 'host h1 cannot run it: another matter'))).toMatchObject([
+      { kind: 'bead-blocked' },
+      { kind: 'declined' },
+    ]);
+  });
+
   test('an account that is refused is told with its instant; one whose limit is over is not', () => {
-    const account = { host: 'h1', agent: 'claude', reason: '5-hour limit', since: now - 5 } as const;
+    const account = { host: 'h1', agent: 'claude', reason: '5-hour limit', since: now - 5, of: 4 } as const;
     const found = problemsOf({
       ...aTown({}),
       refusedAccounts: [
@@ -426,6 +451,77 @@ describe('a cause that beads without a rig share', () => {
         what: 'account work of claude on host h1 is left alone for 60 s yet',
       },
     ]);
+  });
+
+  describe('all accounts of an agent on a host', () => {
+    const refused = (account: string, more: Partial<RefusedAccountFact> = {}): RefusedAccountFact => ({
+      host: 'h1',
+      agent: 'claude',
+      account,
+      of: 2,
+      cause: 'auth_failed',
+      reason: '401',
+      since: now - 5,
+      until: now - 1,
+      ...more,
+    });
+    const waits = (bead: string, reason = 'host h1 starts no claude for now: account a of claude is refused: 401') => ({
+      ...blockedBy(bead, 'h1', 1, { outcome: 'declined', reason, endedAt: 1 }),
+      agentSpec: { adapter: 'claude' },
+      status: 'open' as const,
+      wait: { for: 'backoff' as const, until: now + 1, text: reason },
+    });
+    const found = (facts: RefusedAccountFact[], ...views: BeadView[]): Problem[] =>
+      problemsOf({
+        ...aTown({ beads: views.map((view) => ({ bead: view.bead, status: view.status, view })) }),
+        refusedAccounts: facts,
+      });
+
+    test('refused are one problem with the beads that it blocks and holds back, and the next step', () => {
+      const beads = [{ ...blockedBy('x', 'h1', 0), agentSpec: { adapter: 'claude' } }, waits('y'), waits('z')];
+      const problems = found([refused('a'), refused('b', { cause: 'out_of_credit', reason: '402' })], ...beads);
+      expect(problems).toMatchObject([
+        {
+          kind: 'accounts-refused',
+          severity: 'stuck',
+          about: 'h1',
+          of: 'host',
+          what: 'host h1 starts no claude: all 2 of its accounts are refused',
+          why: 'a: 401; b: 402; 3 beads wait: x, y, z',
+          fix: 'heartbead retry --host h1',
+          advice: expect.stringContaining('heartbead agent-test claude --account a') as string,
+        },
+      ]);
+    });
+
+    test('spent go on by themselves, and the first instant is told', () => {
+      const spent = { cause: 'rate_limited', reason: '5-hour limit' } as const;
+      const problems = found(
+        [refused('a', { ...spent, until: now + 60_000 }), refused('b', { ...spent, until: now + 600_000 })],
+        waits('y'),
+      );
+      expect(problems).toMatchObject([
+        { kind: 'accounts-refused', severity: 'look', advice: expect.stringMatching(/again in 60 s$/) as string },
+      ]);
+    });
+
+    test('but one are refused: each is told, and what else is given back by itself', () => {
+      const problems = found([refused('a')], waits('y', 'host h1 cannot run it: no walls'));
+      expect(problems.map(({ kind }) => kind).sort()).toEqual(['account-refused', 'declined']);
+      // A limit that is over counts as none.
+      const over = refused('b', { cause: 'rate_limited', until: now });
+      expect(found([refused('a'), over]).map(({ kind }) => kind)).toEqual(['account-refused']);
+    });
+
+    test('of another agent or host say nothing of this one', () => {
+      const other = { ...blockedBy('w', 'h2', 0), agentSpec: { adapter: 'claude' } };
+      const kinds = found([refused('a'), refused('b')], other, waits('y', 'host h1 cannot run it: no walls'));
+      expect(kinds.map(({ kind, about }) => `${kind} ${about}`).sort()).toEqual([
+        'accounts-refused h1',
+        'bead-blocked w',
+        'declined h1',
+      ]);
+    });
   });
 
   test('of another host, another cause or another reason is another problem', () => {

@@ -1,5 +1,5 @@
 import type { MergeOutcome, MergeRequest, ReturnSlot, RigSettings, RigState } from '../../../src/contract/index.js';
-import { initialRig, readyMerges, rigEffects, stepRig } from '../../../src/domain/index.js';
+import { cameBack, initialRig, readyMerges, rigEffects, stepRig } from '../../../src/domain/index.js';
 import type { RigEffect, RigEvent } from '../../../src/domain/index.js';
 
 export const minute = 60_000;
@@ -40,7 +40,8 @@ export class RigStory {
   }
 
   give(bead: string, end: Partial<ReturnSlot> = {}): this {
-    return this.apply({ type: 'returned', end: { bead, infraLoss: false, progress: false, ...end } });
+    const told = { bead, infraLoss: false, progress: false, ...end };
+    return this.apply({ type: 'returned', end: told, inVain: cameBack(this.state, told) });
   }
 
   enqueue(item: string, commit: number, more: Partial<MergeRequest> = {}): this {

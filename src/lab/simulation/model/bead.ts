@@ -197,7 +197,7 @@ export class ModelBead {
     else if (name === names.note) read(readNote, (note) => ({ type: 'note', note }));
     else if (name === rigMessages.granted) read(readGranted, (grant) => ({ type: 'granted', grant }));
     else if (name === rigMessages.slotRefused) read(readSlotRefused, (refused) => ({ type: 'slotRefused', refused }));
-    else if (name === rigMessages.causeGone) read(readCauseGone, () => ({ type: 'causeGone' }));
+    else if (name === rigMessages.causeGone) read(readCauseGone, ({ ordered }) => ({ type: 'causeGone', ordered }));
     else if (name === rigMessages.mergeEnded) read(readMergeEnded, (ended) => ({ type: 'mergeEnded', ended }));
     else this.apply({ type: 'malformed', message: name, problem: 'unknown signal' });
   }

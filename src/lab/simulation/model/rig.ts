@@ -27,6 +27,7 @@ import {
   rigDrains,
   rigEffects,
   rigHolders,
+  cameBack,
   rigIsFull,
   rigLookEvery,
   stepRig,
@@ -82,7 +83,7 @@ export class ModelRig extends ModelWorkflow {
       case rigMessages.askSlot:
         return read(readSlotRequest, (request) => ({ type: 'asked', request, full: rigIsFull(this.state, request) }));
       case rigMessages.returnSlot:
-        return read(readReturnSlot, (end) => ({ type: 'returned', end }));
+        return read(readReturnSlot, (end) => ({ type: 'returned', end, inVain: cameBack(this.state, end) }));
       case rigMessages.probeProgress:
         return read(readProbeProgress, (progress) => ({ type: 'progressed', progress }));
       case rigMessages.enqueueMerge:
