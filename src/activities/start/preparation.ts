@@ -239,7 +239,7 @@ const lackFailures: Record<HostTrouble['lack'], FailureType> = {
   walls: failureTypes.setupFailed,
 };
 
-/** @returns what becomes of a bead whose host lacks something: the first one asks a person, another host may have it. */
+/** @returns what becomes of a bead whose host lacks something: the first asks a person, the next go to another host. */
 function lacking(
   { host }: ActivityDeps,
   { agent, bead, retriedAt }: StartAgentInput,

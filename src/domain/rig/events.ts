@@ -14,7 +14,7 @@ export type RigEvent =
   | { type: 'tick' }
   /** `full`: there is no room for it (`rigIsFull`); earlier builds took it all the same. */
   | { type: 'asked'; request: SlotRequest; full?: boolean }
-  /** `inVain`: its bead was sent ahead, and given back by its host (`cameBack`); earlier builds sent the next at once. */
+  /** `inVain`: its bead was sent ahead and given back by its host (`cameBack`); earlier builds sent another at once. */
   | { type: 'returned'; end: ReturnSlot; inVain?: boolean }
   | { type: 'progressed'; progress: ProbeProgress }
   /** The bead has its `granted`, or is gone. */
