@@ -62,6 +62,8 @@ export function makeReadAttempt({ host }: Pick<ActivityDeps, 'host'>): HostAnswe
         return textPiece(dir, input.after, () => listOf(dir));
       case 'file':
         return filePiece(dir, input);
+      case 'teardown':
+        return wholePiece((await dir.failedTeardown()) ?? '');
       case 'agent-log':
       case 'runner-log':
         return logPiece(dir, input);
@@ -226,6 +228,15 @@ async function filePiece(dir: AttemptDir, { path = '', after }: ReadAttemptInput
     await file?.close();
   }
 }
+
+/** A text that is short, and does not change any more. */
+const wholePiece = (text: string): AttemptPiece => ({
+  data: Buffer.from(text).subarray(0, pieceBytes).toString('base64'),
+  next: '0:0',
+  more: false,
+  ended: true,
+  restarted: false,
+});
 
 async function inWorktree(dir: AttemptDir): Promise<AttemptSetup> {
   const setup = await dir.readSetup();

@@ -8,7 +8,7 @@ import { exists } from '../git/index.js';
 /**
  * Runs what a rig wants done after each attempt, once: what another daemon has started for it (a container, a unit of
  * systemd) is no process of the attempt, and only its rig knows how to find it. A step that fails is told in the log of
- * the worker and in the attempt's `teardown.log`, and keeps nothing from going on.
+ * the worker, in `show` and `problems`, and in the attempt's `teardown.log`; it keeps nothing from going on.
  */
 export async function tearDown({ host, env = process.env }: ActivityDeps, dir: AttemptDir): Promise<void> {
   const input = await dir.readInput();
@@ -46,6 +46,7 @@ export async function tearDown({ host, env = process.env }: ActivityDeps, dir: A
   } finally {
     await log.close();
   }
+  if (failed.length > 0) await dir.markTeardownFailed(failed.join('; '));
   await dir.markTornDown(failed.length === 0 ? 'all steps ended well' : failed.join('; '));
   if (failed.length > 0)
     host.logger.warn(

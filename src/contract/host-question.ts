@@ -13,9 +13,10 @@ export const hostQuestionId = (unique: string): string => `question-${unique}`;
 /**
  * What there is to read of an attempt: what its agent printed, what its runner noted, what it changed against its base
  * so far (untracked files are not in it), the list of its files (one JSON object a line: `path`, `bytes`), one of them,
- * and what the checks of its bead printed when the host merged it, over all attempts.
+ * what the checks of its bead printed when the host merged it, over all attempts, and which steps of its teardown
+ * failed (nothing when none did).
  */
-export const attemptParts = ['agent-log', 'runner-log', 'diff', 'files', 'file', 'check-log'] as const;
+export const attemptParts = ['agent-log', 'runner-log', 'diff', 'files', 'file', 'check-log', 'teardown'] as const;
 export type AttemptPart = (typeof attemptParts)[number];
 
 /** Bytes of a piece: with the third that base64 adds it stays below 256 kB. */

@@ -30,6 +30,8 @@ export interface AgentScript {
   retryAfter?: Duration;
   /** It talks and changes no file. Default false. */
   changesNothing?: boolean;
+  /** What it says at its end that it has cost, in dollars. Default: it does not say. */
+  costUsd?: number;
 }
 
 /** The same in milliseconds, with the defaults. */
@@ -44,6 +46,7 @@ export interface AgentPlan {
   ignoresSigterm: boolean;
   changesNothing: boolean;
   retryAfter?: number;
+  costUsd?: number;
 }
 
 export function planOf(script: AgentScript): AgentPlan {
@@ -64,6 +67,7 @@ export function planOf(script: AgentScript): AgentPlan {
     ignoresSigterm: script.ignoresSigterm ?? false,
     changesNothing: script.changesNothing ?? false,
     retryAfter: script.retryAfter === undefined ? undefined : milliseconds(script.retryAfter),
+    costUsd: script.costUsd,
   };
 }
 

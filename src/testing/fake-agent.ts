@@ -139,7 +139,8 @@ export class FakeAgent implements RunningAgent {
   /** Does what its script says that it does last. */
   async #finish(): Promise<void> {
     const { ways } = this.options;
-    const { ends, retryAfter } = this.#plan;
+    const { ends, retryAfter, costUsd } = this.#plan;
+    if (costUsd !== undefined) ways.line(lineOf({ kind: 'usage', total: true, costUsd }));
     switch (ends) {
       case 'done':
       case 'no_changes':

@@ -5,6 +5,7 @@ import {
   explain,
   initialBead,
   nextBeadDeadline,
+  readByRules,
   waitingFor,
   wordToRig,
   stepBead,
@@ -109,6 +110,71 @@ describe('finished work that the remote refused', () => {
     const refused: BeadEvent = { type: 'offered', answer: { pushed: false, reason: 'no', mayPass: false } };
     const blocked = stepBead(back, refused, now + 2);
     expect([blocked.status, beadEffects(blocked), nextBeadDeadline(blocked)]).toEqual(['blocked', [], undefined]);
+  });
+
+  describe('costs nothing to offer', () => {
+    const usage = { inputTokens: 10, cachedTokens: 0, outputTokens: 0, costUsd: 2, turns: 1 };
+    const away: BeadEvent = { type: 'offered', answer: { pushed: false, reason: 'away', mayPass: true } };
+    const spent = (...events: BeadEvent[]): BeadState =>
+      events.reduce(
+        (state, event) =>
+          stepBead(
+            state,
+            readByRules(state, event, () => true),
+            1_000_000,
+          ),
+        initialBead(
+          { bead: 'b', title: 'A bead', repo: '/r', agent: { adapter: 'demo' }, budgets: { maxCostUsd: 1 } },
+          1_000_000,
+        ),
+      );
+
+    it('so that a used-up budget does not hold it back, however often the remote is away', () => {
+      const waits = spent(...begun, ended({ retryAfterMs: 30_000, usage }));
+      expect(waits).toMatchObject({
+        status: 'open',
+        wait: { for: 'backoff', until: 1_030_000 },
+        usage: { costUsd: 2 },
+      });
+      expect(waits.reason).toContain('before the finished commits are offered again');
+      expect(nextBeadDeadline(waits)?.text).toContain('host h1 offers the finished commits again');
+      const again = stepBead(waits, { type: 'tick' }, 1_030_000);
+      expect(beadEffects(again).map(({ do: what }) => what)).toEqual(['offer']);
+      expect(
+        stepBead(
+          again,
+          readByRules(again, away, () => true),
+          1_030_000,
+        ),
+      ).toMatchObject({
+        status: 'open',
+        wait: { for: 'backoff' },
+        unpushed: { tries: 1 },
+      });
+    });
+
+    it('so that the pace of paid starts does not hold it back', () => {
+      const waits = stepBead(
+        { ...spent(...begun), paid: { starts: 7, at: 999_000 } },
+        readByRules(spent(...begun), ended({ retryAfterMs: 30_000 }), () => true),
+        1_000_000,
+      );
+      expect(waits.wait).toMatchObject({ for: 'backoff', until: 1_030_000 });
+    });
+
+    it('but in a run that began before this rule it blocks, as its history says', () => {
+      const state = spent(...begun);
+      const old = stepBead(
+        state,
+        readByRules(state, ended({ retryAfterMs: 30_000, usage }), () => false),
+        1_000_000,
+      );
+      expect(old).toMatchObject({ status: 'blocked', wait: { for: 'person' } });
+    });
+
+    it('and a person is still asked where a person has to help', () => {
+      expect(spent(...begun, ended({ usage }))).toMatchObject({ status: 'blocked', reason: 'secrets in line 3' });
+    });
   });
 
   it('is left to a next attempt by retry --now', () => {

@@ -219,3 +219,28 @@ describe('how an agent ends', () => {
     expect(bead.agents[0]?.endedAt).toBeDefined();
   });
 });
+
+describe('a budget that is used up', () => {
+  it('holds no finished work back that a full remote has not taken yet: it lands when the remote takes it', async () => {
+    const town = await world.town({ agent: { works: '5m', costUsd: 2 }, budgets: { maxCostUsd: 1 } });
+    town.remote.refuses = 'for now';
+    const bead = await town.sling();
+    await town.advance('20m');
+    expect(await bead.state()).toMatchObject({
+      status: 'open',
+      wait: { for: 'backoff' },
+      unpushed: { host: town.host().id },
+      usage: { costUsd: 2 },
+    });
+    town.remote.refuses = undefined;
+    expect(await bead.untilEnded('11m')).toMatchObject({ status: 'closed', attemptCount: 1 });
+    expect(bead.agents).toHaveLength(1);
+  });
+
+  it('keeps the next agent of a bead from starting', async () => {
+    const town = await world.town({ agent: { works: '5m', costUsd: 2, ends: 'silently' }, budgets: { maxCostUsd: 1 } });
+    const bead = await town.sling();
+    await town.advance('20m');
+    expect(await bead.state()).toMatchObject({ status: 'blocked', attemptCount: 1 });
+  });
+});

@@ -3,7 +3,7 @@ import { accountsOf, CustomAgentsError } from '../../agents/index.js';
 import { Logins } from '../../agents/logins.js';
 import { hostIdOf } from '../../client/home.js';
 import { refNames } from '../../contract/index.js';
-import type { DamagedFact, ForgottenFact, RefusedAccountFact } from '../../domain/telling/town-facts.js';
+import type { DamagedFact, ForgottenFact, RefusedAccountFact, TeardownFact } from '../../domain/telling/town-facts.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { inspectAttempt } from '../../runner/attempt/inspect-attempt.js';
 import type { AttemptInspection } from '../../runner/types.js';
@@ -47,6 +47,18 @@ export async function forgottenHere(home: string): Promise<ForgottenFact[]> {
     found.push({ bead: dir.bead, attempt: dir.attempt, refs, setAside: setAsideCommand(home, dir.path) });
   }
   return found;
+}
+
+/** @returns the attempts on this host after which a teardown failed, and to which no person has seen yet. */
+export async function failedTeardownsHere(home: string): Promise<TeardownFact[]> {
+  const found = await Promise.all(
+    (await AttemptDir.list(home)).map(async (dir) => {
+      const failed = await dir.failedTeardown();
+      const { bead, attempt, teardownLog: log } = dir;
+      return failed === undefined ? [] : [{ bead, attempt, failed, log, settle: `rm ${quoted(dir.teardownFailed)}` }];
+    }),
+  );
+  return found.flat();
 }
 
 /** @returns accounts of agents on this host that providers refuse. A user's own login is told by its beads. */

@@ -8,14 +8,15 @@ export const problems = verb({
     const { lookAtTown } = await import('../../operator/town-facts.js');
     const { problemsOf } = await import('../../domain/telling/problems.js');
     const { problemsPage } = await import('../render/problems-page.js');
-    const { damagedHere, forgottenHere, refusedAccountsHere } = await import('../operators/attempts-here.js');
+    const here = await import('../operators/attempts-here.js');
     const town = await context.town();
     const { facts } = await lookAtTown(town, { deadline: context.deadline, attentive: 500 });
     const found = problemsOf({
       ...facts,
-      damaged: await damagedHere(town.home),
-      forgotten: await forgottenHere(town.home),
-      refusedAccounts: await refusedAccountsHere(town.home),
+      damaged: await here.damagedHere(town.home),
+      forgotten: await here.forgottenHere(town.home),
+      teardowns: await here.failedTeardownsHere(town.home),
+      refusedAccounts: await here.refusedAccountsHere(town.home),
     });
     if (facts.more)
       context.note(

@@ -17,6 +17,10 @@ export const show = verb({
       context.print({ bead, partial: true, notes: lines, state: null, execution: null }, lines.join('\n'));
       return exitCodes.fine;
     }
+    if (look.view !== undefined) {
+      const { failedTeardowns } = await import('../operators/failed-teardowns.js');
+      look.notes.push(...(await failedTeardowns(context, look.view)));
+    }
     context.print(
       {
         bead,

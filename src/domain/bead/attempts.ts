@@ -23,7 +23,7 @@ import type { WorkRules } from './work.js';
 import { minutes } from '../words.js';
 
 /** By which rules of today the end of an attempt is read. */
-type EndRules = Pick<Extract<BeadEvent, { type: 'ended' }>, 'loginAgain' | 'spaced'>;
+type EndRules = Pick<Extract<BeadEvent, { type: 'ended' }>, 'loginAgain' | 'spaced' | 'freeOffer'>;
 
 export class AttemptRules {
   constructor(
@@ -420,7 +420,7 @@ export class AttemptRules {
         sha: result.sha,
         tries: 0,
       };
-    this.work.goOn({ outcome, reason, retryAfterMs: result.retryAfterMs }, rules.spaced);
+    this.work.goOn({ outcome, reason, retryAfterMs: result.retryAfterMs }, rules);
   }
 
   /** A conversation that went on counts what it had used before. */

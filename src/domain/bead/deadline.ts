@@ -57,7 +57,14 @@ export function nextBeadDeadline(state: BeadState): Deadline | undefined {
   const attempt = state.current;
   if (attempt === undefined) {
     return state.wait?.for === 'backoff' && !state.paused && !state.cancelling
-      ? { at: state.wait.until, what: 'backoff', text: `the next attempt starts: ${state.wait.text}` }
+      ? {
+          at: state.wait.until,
+          what: 'backoff',
+          text:
+            state.unpushed === undefined
+              ? `the next attempt starts: ${state.wait.text}`
+              : `host ${state.unpushed.host} offers the finished commits again: ${state.wait.text}`,
+        }
       : undefined;
   }
   if (attempt.suspectSince !== undefined || attempt.stopping !== undefined || attempt.fencedOutSince !== undefined) {

@@ -55,13 +55,14 @@ export type BeadEvent =
   | { type: 'heldElsewhere'; attempt: string; host: string; mayHaveBeaten?: boolean }
   /**
    * `loginAgain`: a refused login is tried again before a person is asked; earlier versions asked at once. `spaced`:
-   * what a host gives back is offered again at growing distance, whatever that host says.
+   * what a host gives back is offered again at growing distance, whatever that host says. `freeOffer`: commits that
+   * wait to be pushed cost nothing, so no budget and no pace of paid starts holds them back.
    */
-  | { type: 'ended'; result: AttemptResult; loginAgain?: boolean; spaced?: boolean }
+  | { type: 'ended'; result: AttemptResult; loginAgain?: boolean; spaced?: boolean; freeOffer?: boolean }
   | { type: 'evidence'; evidence: Evidence }
   | { type: 'salvaged'; evidence: Evidence | undefined }
-  /** The host that keeps finished commits has offered them to the remote again. */
-  | { type: 'offered'; answer: OfferWorkResult }
+  /** The host that keeps finished commits has offered them to the remote again. `freeOffer`: as in `ended`. */
+  | { type: 'offered'; answer: OfferWorkResult; freeOffer?: boolean }
   | { type: 'delivered'; attempt: string; messages: string[] }
   | { type: 'pauseTold'; attempt: string; paused: boolean }
   | { type: 'pause' }

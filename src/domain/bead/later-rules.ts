@@ -50,6 +50,12 @@ function neverPastTheFence({ current, status }: BeadState, event: BeadEvent): Be
   return phase === 'fencing' && current.unanswered === true ? { ...event, byHost: true } : undefined;
 }
 
+/** @returns whether finished commits wait for their host to push them, since the remote may take them later. */
+const offersAgain = (event: BeadEvent): event is Extract<BeadEvent, { type: 'ended' | 'offered' }> =>
+  event.type === 'offered'
+    ? !event.answer.pushed && event.answer.mayPass
+    : event.type === 'ended' && event.result.outcome === 'push_refused' && event.result.retryAfterMs !== undefined;
+
 /** Rules that came after histories had been written: the patch of each, asked for where the rule makes a difference. */
 export const laterRules = [
   'a-login-is-tried-again',
@@ -59,6 +65,7 @@ export const laterRules = [
   'only-landed-work-brings-starts-close',
   'a-cause-that-is-gone-forgives-nothing',
   'a-try-given-back-waits',
+  'an-offer-of-commits-is-free',
 ] as const;
 export type LaterRule = (typeof laterRules)[number];
 
@@ -78,6 +85,8 @@ export function readByRules(state: BeadState, told: BeadEvent, holds: (rule: Lat
     holds('a-try-given-back-waits')
   )
     return { ...told, spaced: true };
+  // In runs of before a used-up budget, or the pace of paid starts, held finished commits back.
+  if (offersAgain(told) && holds('an-offer-of-commits-is-free')) return { ...told, freeOffer: true };
   // In runs of before a suspicion that was told ahead of its outage left the outage in the agent's clocks.
   if (told.type === 'outage' && state.current?.suspectSince !== undefined && holds('an-outage-holds-its-suspicion'))
     return { ...told, suspected: true };

@@ -99,7 +99,7 @@ class BeadStep {
         if (!over) this.#work.salvaged(event.evidence);
         return;
       case 'offered':
-        if (!over) this.#work.offered(event.answer);
+        if (!over) this.#work.offered(event.answer, event.freeOffer);
         return;
       case 'silent':
         return this.#ofCurrent(event.attempt, (attempt) => this.#attempts.silent(attempt, event));

@@ -14,7 +14,14 @@ import { minutes } from '../words.js';
 export class WorkRules {
   constructor(private readonly draft: BeadDraft) {}
 
-  goOn(result: Pick<AttemptResult, 'outcome' | 'reason' | 'retryAfterMs'>, spaced = false): void {
+  /**
+   * @param rules.spaced as in the event `ended`.
+   * @param rules.freeOffer likewise.
+   */
+  goOn(
+    result: Pick<AttemptResult, 'outcome' | 'reason' | 'retryAfterMs'>,
+    { spaced = false, freeOffer = false }: { spaced?: boolean; freeOffer?: boolean } = {},
+  ): void {
     const { s, now } = this.draft;
     const next = nextAfter(result, s.used, s.budgets, spaced);
     switch (next.do) {
@@ -24,6 +31,8 @@ export class WorkRules {
         s.reason = 'the agent reported done; the evidence is being verified';
         return;
       case 'again': {
+        // Nobody is paid for what comes next: its host pushes commits that are finished.
+        if (freeOffer && s.unpushed !== undefined) return this.#waitToOffer(next);
         const usedUp = usageProblem(s);
         if (usedUp !== undefined)
           return this.draft.block(
@@ -41,6 +50,12 @@ export class WorkRules {
       case 'block':
         return this.draft.block(next.reason, next.fix);
     }
+  }
+
+  #waitToOffer({ delay, text }: { delay: number; text: string }): void {
+    const { s, now } = this.draft;
+    s.reason = `waits ${minutes(delay)} before the finished commits are offered again: ${text}`;
+    s.wait = { for: 'backoff', until: now + delay, text };
   }
 
   evidence(evidence: Evidence): void {
@@ -135,7 +150,7 @@ export class WorkRules {
     s.checkpoint = { sha: found, ref: names.branchRef(s.bead, attempt), wip: false };
   }
 
-  offered(answer: OfferWorkResult): void {
+  offered(answer: OfferWorkResult, freeOffer = false): void {
     const { s } = this.draft;
     const { unpushed } = s;
     if (unpushed === undefined || s.current !== undefined) return;
@@ -154,10 +169,13 @@ export class WorkRules {
     }
     const tries = unpushed.tries + 1;
     s.unpushed = { ...unpushed, tries };
-    return this.goOn({
-      outcome: 'push_refused',
-      reason: clip(answer.reason),
-      retryAfterMs: answer.mayPass ? backoff(tries) : undefined,
-    });
+    return this.goOn(
+      {
+        outcome: 'push_refused',
+        reason: clip(answer.reason),
+        retryAfterMs: answer.mayPass ? backoff(tries) : undefined,
+      },
+      { freeOffer },
+    );
   }
 }

@@ -4,7 +4,7 @@ import { personNeeded } from '../convoy/ready.js';
 import { giveUpAt } from '../bead/deadline.js';
 import { sharedCauseOf } from '../bead/landing.js';
 import { bareReason, heldBy, inForce, stopText } from '../rig/stops.js';
-import type { DamagedFact, ForgottenFact, RefusedAccountFact, TownFacts } from './town-facts.js';
+import type { DamagedFact, ForgottenFact, RefusedAccountFact, TeardownFact, TownFacts } from './town-facts.js';
 import { counted, firstOf, minutes } from '../words.js';
 import { approveCommand } from '../approval/needs-key.js';
 
@@ -16,6 +16,7 @@ export type ProblemKind =
   | 'host-silent'
   | 'attempt-damaged'
   | 'bead-unknown'
+  | 'teardown-failed'
   | 'shared-cause'
   | 'declined'
   | 'account-refused'
@@ -99,6 +100,7 @@ export function problemsOf(town: TownFacts): Problem[] {
     ),
     ...(town.damaged ?? []).map(damagedProblem),
     ...unknownBeads(town.forgotten ?? []),
+    ...(town.teardowns ?? []).map(teardownProblem),
     ...town.rigs.flatMap(({ rig, view }) => (view === undefined ? [] : rigProblems(rig, view))),
     ...town.convoys.flatMap(({ convoy, view }) => (view === undefined ? [] : convoyProblems(convoy, view))),
     ...town.beads.flatMap(({ bead, view }) =>
@@ -236,6 +238,16 @@ function unknownBeads(forgotten: readonly ForgottenFact[]): Problem[] {
       `first: look for its work on the remote (${refs.join(', ')}) ` + 'or in its worktree here, and sling it again',
   }));
 }
+
+const teardownProblem = ({ bead, attempt, failed, log, settle }: TeardownFact): Problem => ({
+  kind: 'teardown-failed',
+  severity: 'look',
+  about: bead,
+  what: `what attempt ${attempt} of bead ${bead} had others start may still run on this host`,
+  why: `its rig ends that after the attempt, and could not: ${failed}`,
+  fix: settle,
+  advice: `first: see in ${log} what was to be ended, and end it by hand; the command says that this is done`,
+});
 
 function unanswered(bead: string, { hosts }: TownFacts): Problem[] {
   return hosts.up.length === 0

@@ -44,6 +44,18 @@ export interface DamagedFact {
   setAside: string;
 }
 
+/** An attempt on this host after which a step of its rig's teardown failed. */
+export interface TeardownFact {
+  bead: string;
+  attempt: string;
+  /** Which steps failed, and how. */
+  failed: string;
+  /** The file with what they have printed. */
+  log: string;
+  /** The command that says that a person has seen to it. */
+  settle: string;
+}
+
 /** An attempt on this host whose bead the server does not know. */
 export interface ForgottenFact {
   bead: string;
@@ -82,5 +94,6 @@ export interface TownFacts {
   damaged?: DamagedFact[];
   /** Likewise. */
   forgotten?: ForgottenFact[];
+  teardowns?: TeardownFact[];
   refusedAccounts?: RefusedAccountFact[];
 }

@@ -211,6 +211,16 @@ export class AttemptDir {
     await this.#write('torn-down', `${what}\n`);
   }
 
+  /** There while a step after the attempt has failed and nobody has seen to what it was to end. */
+  get teardownFailed(): string {
+    return this.file('teardown-failed');
+  }
+  /** @returns which steps after the attempt failed, and how; undefined when none did, or a person has seen to them. */
+  failedTeardown = async (): Promise<string | undefined> => (await this.#readText('teardown-failed'))?.trim();
+  async markTeardownFailed(how: string): Promise<void> {
+    await this.#write('teardown-failed', `${how}\n`);
+  }
+
   /** @returns whether nothing that this attempt has left is to be looked after any more. */
   tidied = async (): Promise<boolean> => (await this.#readText('tidied')) !== undefined;
   /** @param what was found and done, for a person who wonders. */

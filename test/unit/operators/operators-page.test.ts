@@ -15,6 +15,7 @@ const kinds: Record<ProblemKind, true> = {
   'host-silent': true,
   'attempt-damaged': true,
   'bead-unknown': true,
+  'teardown-failed': true,
   'shared-cause': true,
   declined: true,
   'account-refused': true,
