@@ -46,9 +46,11 @@ export async function orchestration(
   const running = workers.map((worker) => worker.run());
   let count = 0;
   let last = '';
-  const oneBare = async (): Promise<void> => {
-    await client.workflow.execute('bare', { taskQueue: town, workflowId: (last = `${town}-bare-${(count += 1)}`) });
+  const bareOn = (activities: string) => async (): Promise<void> => {
+    last = `${town}-bare-${(count += 1)}`;
+    await client.workflow.execute('bare', { taskQueue: town, workflowId: last, args: [activities] });
   };
+  const [oneBare, oneNear] = [bareOn(taskQueues.agents(town)), bareOn(town)];
   /** Events and bytes of the history of the one that was started last. */
   const history = async (): Promise<{ events: number; bytes: number }> => {
     const { raw, historyLength } = await client.workflow.getHandle(last).describe();
@@ -86,11 +88,14 @@ export async function orchestration(
       ratios.push(bead / bare);
     }
     const [slow, fast, latencies]: [number[], number[], number[]] = [[], [], []];
+    const [near, nearLatencies]: [number[], number[]] = [[], []];
     for (let single = 0; single < singles; single += 1) {
       const [bare, bead] = [await milliseconds(oneBare), await milliseconds(oneBead)];
       fast.push(bare);
       slow.push(bead);
       latencies.push(bead / bare);
+      near.push(await milliseconds(oneNear));
+      nearLatencies.push(bead / (near.at(-1) ?? 1));
     }
     return [
       {
@@ -109,7 +114,17 @@ export async function orchestration(
         ratio: median(latencies),
         how:
           `${singles} single ones, in turn; median of the pairs. A bead has two activities one after the other ` +
-          'where the bare workflow has one',
+          "where the bare workflow has one, on the hosts' task queue as well",
+      },
+      {
+        name: 'latency_ratio_vs_near',
+        value: median(slow),
+        unit: 'ms',
+        against: { what: 'bare workflow, its activity in the same worker', value: median(near) },
+        ratio: median(nearLatencies),
+        how:
+          `the same ${singles}, against an activity that the server hands to the worker which asks for it (eager ` +
+          'start): it saves a round trip that no work on another machine can save',
       },
       {
         name: 'latency_p99_ratio_vs_bare',

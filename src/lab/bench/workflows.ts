@@ -3,10 +3,13 @@ import { condition, defineSignal, proxyActivities, setHandler, sleep } from '@te
 
 export { bead } from '../../workflows/bead.js';
 
-const { nothing } = proxyActivities<{ nothing: () => Promise<void> }>({ startToCloseTimeout: '1 minute' });
-
-/** The least that a durable piece of work can be: one workflow, one activity that does nothing. */
-export async function bare(): Promise<void> {
+/**
+ * The least that a durable piece of work can be: one workflow, one activity that does nothing.
+ * @param taskQueue of the activity: that of the hosts, as a bead's, or the workflow's own, where the server hands the
+ * activity to the very worker that asks for it (eager start), which no piece of work on another machine can have.
+ */
+export async function bare(taskQueue: string): Promise<void> {
+  const { nothing } = proxyActivities<{ nothing: () => Promise<void> }>({ startToCloseTimeout: '1 minute', taskQueue });
   await nothing();
 }
 
