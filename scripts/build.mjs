@@ -36,7 +36,7 @@ const programs = [
   { source: 'src/cli/main.ts', bundle: 'dist/programs/heartbead.js' },
   { source: 'src/cli/agent-main.ts', bundle: 'dist/programs/agent.js' },
   { source: 'src/board/main.ts', bundle: 'dist/programs/board.js' },
-  { source: 'src/agents/demo-agent.ts', bundle: 'dist/programs/demo-agent.js' },
+  { source: 'src/cli/demo/demo-agent.ts', bundle: 'dist/programs/demo-agent.js' },
 ];
 const programFolder = join(root, 'dist/programs/');
 const leftoverMs = 24 * 60 * 60 * 1000;

@@ -1,4 +1,5 @@
 import { agentEnvironment, clip } from '../contract/index.js';
+import { errorMessage } from '../edge/errors.js';
 import type { AttemptDir } from '../runner/index.js';
 import type { ActivityDeps } from './deps.js';
 import { CheckLog } from './refinery/check-log.js';
@@ -38,7 +39,7 @@ export async function tearDown({ host, env = process.env }: ActivityDeps, dir: A
         drained: (then) => log.drained(then),
       }).then(
         (end) => (end.ok ? undefined : end.how),
-        (error: unknown) => `could not be run: ${error instanceof Error ? error.message : String(error)}`,
+        (error: unknown) => `could not be run: ${errorMessage(error)}`,
       );
       log.say(how ?? 'ended well');
       if (how !== undefined) failed.push(`\`${clip(step.command, 200)}\` ${how}`);

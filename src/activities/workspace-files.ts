@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { copyFile, lstat, mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { CopiedFile } from '../contract/index.js';
+import { isMissing } from '../edge/errors.js';
 import { runGit } from '../git/run-git.js';
 
 /** A file cannot be copied; the message says which, why, and what to do. */
@@ -39,8 +40,8 @@ async function folderBelow(tree: string, path: string): Promise<string> {
   let folder = tree;
   for (const part of path.split('/').slice(0, -1)) {
     folder = join(folder, part);
-    const found = await lstat(folder).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
+    const found = await lstat(folder).catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
       throw error;
     });
     if (found === undefined) await mkdir(folder);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
 import type { z } from 'zod';
 import { clip } from '../contract/index.js';
+import { leadsNowhere } from '../edge/errors.js';
 import type { Account } from './accounts.js';
 import { customAgent } from './custom.js';
 import { customSettings } from './custom-definition.js';
@@ -44,7 +45,7 @@ function readSettings(home: string, taken: readonly string[]): z.output<typeof c
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
+    if (leadsNowhere(error))
       return { agents: {}, accounts: {} };
     throw new CustomAgentsError(`${file} cannot be read: ${(error as Error).message}`, { cause: error });
   }

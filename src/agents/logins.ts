@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { clip } from '../contract/index.js';
+import { isMissing } from '../edge/errors.js';
 import { refusalKinds } from './types.js';
 
 /** Its folder in the state directory. */
@@ -166,7 +167,7 @@ export class Logins {
     try {
       return readdirSync(this.#folder).filter((name) => name.endsWith('.json'));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      if (isMissing(error)) return [];
       throw error;
     }
   }
@@ -183,7 +184,7 @@ export class Logins {
       const read = refusedLogin.safeParse(JSON.parse(readFileSync(join(this.#folder, name), 'utf8')));
       return read.success ? read.data : undefined;
     } catch (error) {
-      if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      if (error instanceof SyntaxError || isMissing(error)) return undefined;
       throw error;
     }
   }

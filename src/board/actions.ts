@@ -9,7 +9,7 @@ import { BeadClient } from '../client/beads.js';
 import type { TownConnection } from '../client/connect.js';
 import { ClientError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
-import { limits } from '../contract/index.js';
+import { defaultPriority, limits } from '../contract/index.js';
 import type { BeadInput } from '../contract/index.js';
 import { beadInputProblem } from '../domain/bead/input.js';
 import { quoteChange } from './line-comments.js';
@@ -41,7 +41,7 @@ const slung = z.object({
   base: z.string().optional(),
   agent: z.string().optional(),
   command: z.string().optional(),
-  priority: z.int().min(1).max(5).default(3),
+  priority: z.int().min(1).max(5).default(defaultPriority),
 });
 const drafted = z.object({ file: z.string().max(4 * 1024 * 1024), staged: z.boolean().optional() });
 

@@ -7,6 +7,8 @@ import { FleetClient } from '../client/fleet.js';
 import type { MergeAtWork } from '../client/fleet.js';
 import { asClientError } from '../client/as-client-error.js';
 import type { BeadView, RigView } from '../contract/index.js';
+import { shortSha } from '../domain/words.js';
+import { isMissing } from '../edge/errors.js';
 import { LineCutter } from './line-cutter.js';
 
 /** Of the output of the checks so much is shown: its end. */
@@ -62,7 +64,7 @@ function endedOf({ merged, notMerged }: RigView, bead: string): ChecksAnswer['en
       .map(({ at, sha, target, strategy }) => ({
         at,
         merged: true,
-        text: `merged into ${target === '' ? 'the default branch' : target} (${strategy}) as ${sha.slice(0, 10)}`,
+        text: `merged into ${target === '' ? 'the default branch' : target} (${strategy}) as ${shortSha(sha)}`,
       })),
     ...notMerged
       .filter(({ item }) => item === bead)
@@ -113,7 +115,7 @@ async function tailOf(path: string): Promise<{ text: string; cut?: number }[] | 
       await file.close();
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

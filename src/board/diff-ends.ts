@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ClientError } from '../client/errors.js';
 import { readAttemptRef, refNames } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
+import { shortSha } from '../domain/words.js';
 import { GitError, ensureCommit, exists, updateMirror } from '../git/index.js';
 import { hasCommit, parentsOf } from '../git/commits.js';
 import { fetchCommits } from '../git/fetch-commits.js';
@@ -97,12 +98,12 @@ async function landedEnds(
     await updateMirror({ root: join(home, 'mirrors'), repo: view.repo, signal });
   if (!(await hasCommit(place, merged, signal)))
     throw new NoDiffError(
-      `it was merged as ${merged.slice(0, 12)}, and no branch of the remote has that any more: the target was ` +
+      `it was merged as ${shortSha(merged)}, and no branch of the remote has that any more: the target was ` +
         'rewritten',
       'the machine of the host that merged it may still have it: open the board there',
     );
   const [before, branch] = await parentsOf(place, merged, signal);
-  if (before === undefined) throw new NoDiffError(`${merged.slice(0, 12)} is the first commit of its repository`, '');
+  if (before === undefined) throw new NoDiffError(`${shortSha(merged)} is the first commit of its repository`, '');
   const landed = { source: 'landed', head: merged } as const;
   // A merge and a squash brought everything in one commit.
   if (branch !== undefined || (await squashed(mirror, merged, pushed, signal))) return { ...landed, base: before };

@@ -6,6 +6,7 @@ import type { FleetItem } from '../client/fleet.js';
 import { hostIdOf } from '../client/home.js';
 import type { ConvoyView, RigView } from '../contract/index.js';
 import type { TownHosts } from '../domain/telling/town-facts.js';
+import { isMissing } from '../edge/errors.js';
 import { answerOf, eachOf } from '../operator/asking.js';
 import { hostAnswers, hostsOf } from '../operator/town-facts.js';
 import type { HostsPart } from './api-types.js';
@@ -120,7 +121,7 @@ async function placesHere(home: string): Promise<number | undefined> {
     const told = JSON.parse(await readFile(join(home, 'worker-state.json'), 'utf8')) as { maxAgents?: unknown };
     return typeof told.maxAgents === 'number' ? told.maxAgents : undefined;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    if (isMissing(error) || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

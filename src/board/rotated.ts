@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { isMissing } from '../edge/errors.js';
 
 /** A log has at most so many older files beside it (`name.1`, the newest of them, and so on). */
 const mostOlder = 9;
@@ -9,7 +10,7 @@ export async function rotatedFiles(path: string, inode: number): Promise<string 
     try {
       if ((await stat(`${path}.${number}`)).ino === inode) return `${path}.${number}`;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      if (isMissing(error)) return undefined;
       throw error;
     }
   }

@@ -19,7 +19,7 @@ import { dirname, join } from 'node:path';
 import { agentEnvironment } from '../contract/index.js';
 import { createWorktree, resolveBase, updateMirror } from '../git/index.js';
 import { packageRoot } from '../package/compiled.js';
-import { shimPath, writeShim } from '../runner/agent/shim.js';
+import { shimPath, writeShim } from '../package/agent-shim.js';
 import { comforts, escapes } from './escapes.js';
 import type { Escape, EscapeLab } from './escapes.js';
 import { packageRooms } from './git-rooms.js';

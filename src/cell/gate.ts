@@ -6,6 +6,7 @@ import { BlockList, connect, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { errorMessage } from '../edge/errors.js';
 import { covers } from './destinations.js';
 import { parentProxy, tunnelBy } from './parent-proxy.js';
 import type { ParentProxy } from './parent-proxy.js';
@@ -113,7 +114,7 @@ async function listen({ allow, onRefused, env }: GateOptions): Promise<Gate> {
   const server = createServer((req, res) => {
     forward(req, res, wayTo).catch((error: unknown) => {
       if (error instanceof Refused) refuse(error.destination);
-      res.writeHead(error instanceof Refused ? 403 : 502, { 'content-type': 'text/plain' }).end(`${wordsOf(error)}\n`);
+      res.writeHead(error instanceof Refused ? 403 : 502, { 'content-type': 'text/plain' }).end(`${errorMessage(error)}\n`);
     });
   });
   server.on('connection', (made: Socket) => void kept(made));
@@ -123,7 +124,7 @@ async function listen({ allow, onRefused, env }: GateOptions): Promise<Gate> {
       if (error instanceof Refused) refuse(error.destination);
       client.end(
         `HTTP/1.1 ${error instanceof Refused ? '403 Forbidden' : '502 Bad Gateway'}\r\ncontent-type: ` +
-          `text/plain\r\n\r\n${wordsOf(error)}\n`,
+          `text/plain\r\n\r\n${errorMessage(error)}\n`,
       );
     });
   });
@@ -149,8 +150,6 @@ class Refused extends Error {
     this.destination = `${host}:${port}`;
   }
 }
-
-const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 type Way = { address: string } | { parent: ParentProxy };
 type WayTo = (kind: 'http' | 'https', host: string, port: number) => Promise<Way>;

@@ -3,6 +3,7 @@ import { homedir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { destinationProblem } from '../contract/index.js';
+import { isMissing } from '../edge/errors.js';
 import { cellNetworks } from './types.js';
 import type { CellLimits, CellNetwork, LauncherSetting } from './types.js';
 
@@ -128,7 +129,7 @@ function readFile(home: string): z.output<typeof settings> {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    if (isMissing(error)) return {};
     throw new CellSettingsError(`${file} cannot be read: ${(error as Error).message}`, { cause: error });
   }
   let given: unknown;

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { isMissing } from '../edge/errors.js';
 import { openIfThere } from '../operator/open-if-there.js';
 
 /** A log has at most so many older files beside it (`name.1`, the newest of them, and so on). */
@@ -78,7 +79,7 @@ export async function fileExists(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isFile();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }

@@ -9,7 +9,7 @@ import {
 import type { WorkflowHandle } from '@temporalio/client';
 import { createHash } from 'node:crypto';
 import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
-import { beadWorkflowId, messages, readClocks, searchAttributes, workflowTypes } from '../contract/index.js';
+import { beadWorkflowId, defaultPriority, messages, readClocks, searchAttributes, workflowTypes } from '../contract/index.js';
 import type { BeadInput, BeadStatus, BeadView } from '../contract/index.js';
 import type { TownConnection } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
@@ -79,7 +79,7 @@ export class BeadClient {
                 // returns.
                 memo: { title: input.title, repo: input.repo, agent: input.agent.adapter },
               }),
-          priority: { priorityKey: input.priority ?? 3, fairnessKey: fairnessKey(input) },
+          priority: { priorityKey: input.priority ?? defaultPriority, fairnessKey: fairnessKey(input) },
           typedSearchAttributes: [
             { key: keys.beadStatus, value: 'open' },
             { key: keys.agentStatus, value: 'none' },

@@ -1,6 +1,7 @@
 import envPaths from 'env-paths';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { isMissing } from '../edge/errors.js';
 
 /**
  * The host's state directory: server and worker records, mirrors, attempts, logs.
@@ -22,7 +23,7 @@ export async function hostIdOf(home: string): Promise<string | undefined> {
   try {
     return (await readFile(join(home, 'host-id'), 'utf8')).trim();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

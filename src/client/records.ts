@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
+import { isMissing } from '../edge/errors.js';
 
 /** A process that `heartbead up` started: found again by pid *and* start time, since pids are used again. */
 export interface ProcessRecord {
@@ -55,7 +56,7 @@ export async function readRecord<K extends keyof Records>(home: string, kind: K)
       ? (value as Records[K])
       : undefined;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    if (isMissing(error) || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Payload, PayloadCodec } from '@temporalio/common';
 import writeFileAtomic from 'write-file-atomic';
+import { isMissing } from '../edge/errors.js';
 import { sameSecret } from '../edge/same-secret.js';
 import { KeysError } from './ring.js';
 
@@ -147,7 +148,7 @@ export async function codecToken(home: string): Promise<string> {
     const kept = (await readFile(file, 'utf8')).trim();
     if (kept !== '') return kept;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (!isMissing(error)) throw error;
   }
   const token = randomBytes(24).toString('base64url');
   await writeFileAtomic(file, `${token}\n`, { mode: 0o600 });

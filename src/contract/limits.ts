@@ -25,6 +25,9 @@ export const limits = {
   signalsPerRun: 8_000,
 } as const;
 
+/** The priority of a bead that names none: the middle of 1 (first) to 5 (last), as the server takes it. */
+export const defaultPriority = 3;
+
 /** @returns the text cut to `max` characters, marked when it was cut. */
 export function clip(text: string, max: number = limits.textChars): string {
   return text.length <= max ? text : `${text.slice(0, max - 1)}…`;

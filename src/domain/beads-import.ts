@@ -1,5 +1,5 @@
 /** From the issue tracker "beads" (one JSON object a line, `.beads/issues.jsonl`) to a convoy. @module */
-import { clip, limits } from '../contract/index.js';
+import { clip, defaultPriority, limits } from '../contract/index.js';
 import type { ConvoyBead } from '../contract/index.js';
 import { firstOf } from './words.js';
 
@@ -314,7 +314,7 @@ function issueOf(line: string): Issue | { record: string } | string {
   const of = (...types: string[]): string[] =>
     dependencies.filter(({ type }) => types.includes(type)).map(({ on }) => on);
   // 0 is its most urgent, 4 its least, 2 its default.
-  const priority = typeof raw['priority'] === 'number' ? Math.min(Math.max(Math.round(raw['priority']), 0), 4) + 1 : 3;
+  const priority = typeof raw['priority'] === 'number' ? Math.min(Math.max(Math.round(raw['priority']), 0), 4) + 1 : defaultPriority;
   return {
     id,
     title: text('title'),

@@ -2,7 +2,7 @@ import type { AttemptCell } from '../contract/index.js';
 import { plainLine } from '../contract/index.js';
 
 /** @returns a duration in plain words, rounded to what a person needs: `under 1 s`, `45 s`, `12 min`, `3 h 20 min`. */
-export function minutes(ms: number): string {
+export function durationText(ms: number): string {
   const s = Math.round(Math.max(ms, 0) / 1_000);
   if (s < 120) return ms < 1_000 && ms > 0 ? 'under 1 s' : `${s} s`;
   const m = Math.round(s / 60);
@@ -12,6 +12,9 @@ export function minutes(ms: number): string {
   const d = Math.floor(h / 24);
   return h % 24 === 0 ? `${d} d` : `${d} d ${h % 24} h`;
 }
+
+/** A commit as people read it, the same wherever it is shown: 12 characters are one commit in any repository. */
+export const shortSha = (sha: string): string => sha.slice(0, 12);
 
 /** @returns `1 bead`, `2 beads`: a count with its noun, which takes an s. */
 export const counted = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
@@ -33,7 +36,7 @@ export function utf8Bytes(text: string): number {
 /** @returns `4 min ago`, `in 20 s`, `now`. */
 export function relative(at: number, now: number): string {
   if (Math.abs(at - now) < 1_000) return 'now';
-  return at > now ? `in ${minutes(at - now)}` : `${minutes(now - at)} ago`;
+  return at > now ? `in ${durationText(at - now)}` : `${durationText(now - at)} ago`;
 }
 
 /**

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { lstat, open, readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { branchProblem, shaProblem } from '../contract/index.js';
+import { leadsNowhere } from '../edge/errors.js';
 
 /** Where the git files of a tree lie that an agent works in. They are read as files and never given to git. */
 export interface AgentGit {
@@ -148,7 +149,7 @@ export async function kindOf(path: string): Promise<'folder' | 'file' | 'nothing
     const stat = await lstat(path);
     return stat.isDirectory() ? 'folder' : stat.isFile() ? 'file' : 'other';
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return 'nothing';
+    if (leadsNowhere(error)) return 'nothing';
     throw error;
   }
 }

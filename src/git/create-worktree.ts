@@ -1,5 +1,6 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { isMissing } from '../edge/errors.js';
 import { kindOf } from './agent-git.js';
 import { bothSettled } from './both-settled.js';
 import { parentsOf, requireCommit, treeOf } from './commits.js';
@@ -173,7 +174,7 @@ async function emptyOrAbsent(path: string): Promise<boolean> {
     await rm(path, { recursive: true });
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
+    if (isMissing(error)) return true;
     throw error;
   }
 }

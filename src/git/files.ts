@@ -1,15 +1,12 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
-
-/** Nothing is there: neither the file nor, perhaps, the folder it would be in. */
-const missing = (error: unknown): boolean =>
-  ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+import { leadsNowhere } from '../edge/errors.js';
 
 export async function exists(path: string): Promise<boolean> {
   try {
     await stat(path);
     return true;
   } catch (error) {
-    if (missing(error)) return false;
+    if (leadsNowhere(error)) return false;
     throw error;
   }
 }
@@ -19,7 +16,7 @@ export async function textOf(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (missing(error) || (error as NodeJS.ErrnoException).code === 'EISDIR') return '';
+    if (leadsNowhere(error) || (error as NodeJS.ErrnoException).code === 'EISDIR') return '';
     throw error;
   }
 }
@@ -29,7 +26,7 @@ export async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
   } catch (error) {
-    if (missing(error)) return [];
+    if (leadsNowhere(error)) return [];
     throw error;
   }
 }

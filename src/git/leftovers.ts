@@ -1,6 +1,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isMissing } from '../edge/errors.js';
 
 /**
  * Git holds a lock file for milliseconds. One that is 10 s old belongs to a process that was killed (or to a frozen
@@ -51,7 +52,7 @@ async function age(file: string): Promise<number> {
     const ms = Date.now() - (await stat(file)).mtimeMs;
     return ms < -staleLockAge ? Infinity : Math.max(0, ms);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return -1;
+    if (isMissing(error)) return -1;
     throw error;
   }
 }
@@ -61,7 +62,7 @@ async function list(folder: string, recursive: boolean): Promise<string[]> {
     return (await readdir(folder, { recursive })).map((name) => join(folder, name));
   } catch (error) {
     // A mirror without such a folder has no such leftovers; a ref's folder may go while an agent prunes.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if (isMissing(error)) return [];
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { cp, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { isMissing } from '../edge/errors.js';
 import { exists, textOf } from './files.js';
 import { GitError } from './git-error.js';
 import { runGit } from './run-git.js';
@@ -19,7 +20,7 @@ export async function markDamaged(mirror: string, error: GitError): Promise<void
     await writeFile(join(mirror, damageMark), `${error.message}\n${error.stderr}\n`);
   } catch (cause) {
     // No mirror at all needs no mark: the next update sees that by itself.
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+    if (!isMissing(cause)) throw cause;
   }
 }
 

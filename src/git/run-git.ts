@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { execa } from 'execa';
+import { errorMessage, isMissing } from '../edge/errors.js';
 import { gitEnv } from './git-env.js';
 import { GitError } from './git-error.js';
 import { gitFailure } from './git-failure.js';
@@ -196,7 +197,7 @@ function tooSlow(task: GitTask, ms: number, stderr: string): GitError {
 }
 
 function notStarted(task: GitTask, cwd: string, cause: unknown): GitError {
-  const missing = (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+  const missing = isMissing(cause);
   if (missing && !existsSync(cwd))
     return new GitError('other', `the folder ${cwd} is gone, so git could not be run for ${task.doing}`, '', { cause });
   if (missing)
@@ -205,7 +206,7 @@ function notStarted(task: GitTask, cwd: string, cause: unknown): GitError {
     });
   return new GitError(
     'other',
-    `git could not be started for ${task.doing}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    `git could not be started for ${task.doing}: ${errorMessage(cause)}`,
     '',
     { cause },
   );

@@ -1,5 +1,6 @@
 import { copyFile, mkdtemp, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isMissing } from '../edge/errors.js';
 import { findNestedGit, kindOf, readAgentHead } from './agent-git.js';
 import { namesIn } from './files.js';
 import { GitError } from './git-error.js';
@@ -227,7 +228,7 @@ async function copied(keeper: Keeper, gitDir: string, to: string): Promise<boole
         await copyFile(join(gitDir, name), join(keeper.dir, name));
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }
@@ -242,7 +243,7 @@ async function removeOldScratch(gitDir: string): Promise<void> {
       if (Date.now() - (await stat(path)).mtimeMs > scratchMaxAge) await rm(path, { recursive: true, force: true });
     } catch (error) {
       // Another save of this worktree has just ended.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (!isMissing(error)) throw error;
     }
   }
 }

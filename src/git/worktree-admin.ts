@@ -1,5 +1,6 @@
 import { chmod, readFile, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isMissing } from '../edge/errors.js';
 import { exists } from './files.js';
 import { dropKeeper } from './keeper.js';
 
@@ -64,7 +65,7 @@ async function canonical(path: string): Promise<string> {
   try {
     return join(await realpath(dirname(path)), basename(path));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return resolve(path);
+    if (isMissing(error)) return resolve(path);
     throw error;
   }
 }
@@ -74,7 +75,7 @@ async function list(folder: string): Promise<string[]> {
     return await readdir(folder);
   } catch (error) {
     // A mirror has no such folder before its first worktree.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if (isMissing(error)) return [];
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { isMissing } from '../edge/errors.js';
 import { AttemptDir } from '../runner/index.js';
 import type { Host } from './host.js';
 
@@ -37,5 +38,5 @@ export async function removeOldAttempts(
 const isThere = (path: string): Promise<boolean> =>
   stat(path).then(
     () => true,
-    ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT',
+    (error: unknown) => !isMissing(error),
   );

@@ -1,6 +1,7 @@
 import { mkdir, readFile, readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
+import { isMissing } from '../edge/errors.js';
 import { holderState, ownProcess, touchedAt } from '../runner/processes/process-place.js';
 import type { PlacedProcess } from '../runner/processes/process-place.js';
 import { createDurably } from './durable-file.js';
@@ -136,7 +137,7 @@ async function lossOf(folder: string, number: number): Promise<string | undefine
     const other = holder === undefined ? 'another worker' : `another worker (${holderText(holder)})`;
     return `${other} has taken the state directory over`;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (!isMissing(error)) throw error;
     // Made again it would keep nobody out who has come meanwhile.
     return `its lock ${file} was removed, so that another worker may come at any time`;
   }
@@ -168,7 +169,7 @@ async function readHolder(file: string): Promise<WorkerLockHolder | undefined | 
       : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'gone';
+    if (isMissing(error)) return 'gone';
     throw error;
   }
 }

@@ -2,6 +2,7 @@ import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
 import { limits } from '../contract/index.js';
+import { shortSha } from '../domain/words.js';
 import { AgentSocketError } from '../runner/sockets/agent-socket-client.js';
 import type { AgentSocketClient } from '../runner/sockets/agent-socket-client.js';
 
@@ -77,8 +78,8 @@ export function createMcpServer(runner: Reporter, version: string): McpServer {
       answer(async () => {
         const { checkpoint, pushed } = await runner.checkpoint(text);
         return pushed
-          ? `Saved and pushed as ${checkpoint.sha.slice(0, 12)}.`
-          : `Saved here as ${checkpoint.sha.slice(0, 12)}; the push failed and is tried again by itself. Go on.`;
+          ? `Saved and pushed as ${shortSha(checkpoint.sha)}.`
+          : `Saved here as ${shortSha(checkpoint.sha)}; the push failed and is tried again by itself. Go on.`;
       }),
   );
   server.registerTool(
@@ -94,7 +95,7 @@ export function createMcpServer(runner: Reporter, version: string): McpServer {
       answer(async () => {
         const result = await runner.done(summary);
         return result.outcome === 'done'
-          ? `Done: ${result.branch} is pushed at ${result.sha.slice(0, 12)}. End your session now.`
+          ? `Done: ${result.branch} is pushed at ${shortSha(result.sha)}. End your session now.`
           : 'Reported, but your branch has no commit ahead of its base. If you meant to deliver changes, commit ' +
               'them and call done again; else end your session.';
       }),

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
+import { isMissing } from '../edge/errors.js';
 import type { Notification } from './event.js';
 
 /** One notification on its way to one hook. */
@@ -59,7 +60,7 @@ export class Outbox {
         ...(JSON.parse(await readFile(path, 'utf8')) as Partial<Kept>),
       });
     } catch (error) {
-      if (!(error instanceof SyntaxError) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (!(error instanceof SyntaxError) && !isMissing(error)) throw error;
       return new Outbox(path, { since: now, known: {}, letters: [] });
     }
   }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { isMissing } from '../edge/errors.js';
 
 /** What is told. Names are part of the settings file. */
 export const eventNames = [
@@ -78,7 +79,7 @@ export async function readHooks(path: string): Promise<Hook[] | undefined> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isMissing(error)) return undefined;
     throw new NotificationSettingsError(
       path,
       `it cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`,

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { errorMessage } from '../edge/errors.js';
 import { deliver } from './deliver.js';
 import type { Notification } from './event.js';
 import { findEvents } from './find-events.js';
@@ -66,7 +67,7 @@ export class Notifier {
       await this.#send(hooks, this.#outbox);
       this.#lastProblem = '';
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = errorMessage(error);
       if (problem !== this.#lastProblem)
         logger.warn(
           error instanceof NotificationSettingsError ? { problem } : { err: error },

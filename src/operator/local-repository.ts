@@ -1,5 +1,6 @@
 import { mergedBy } from '../contract/index.js';
 import type { MergeStrategy } from '../contract/index.js';
+import { shortSha } from '../domain/words.js';
 import { runGit } from '../git/run-git.js';
 import { CliError, exitCodes, usageError } from './cli-error.js';
 
@@ -105,7 +106,7 @@ export function requireLandable(found: LocalRepository, strategy: MergeStrategy,
 export function workingCopyNote({ path, uncommitted, checkedOut, head }: LocalRepository): string | undefined {
   if (uncommitted === 0) return undefined;
   const changes = uncommitted === 1 ? 'the 1 uncommitted change' : `the ${uncommitted} uncommitted changes`;
-  const begin = head === undefined ? '' : `; agents begin at ${checkedOut ?? 'HEAD'} (${head.slice(0, 12)})`;
+  const begin = head === undefined ? '' : `; agents begin at ${checkedOut ?? 'HEAD'} (${shortSha(head)})`;
   return `${changes} of ${path} ${uncommitted === 1 ? 'is' : 'are'} not part of it${begin}`;
 }
 

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
+import { errorMessage } from '../edge/errors.js';
 import { findDevServer } from './find-dev-server.js';
 import { lengthenRetention } from './retention.js';
 import { registerSearchAttributes, searchAttributeNames } from './search-attributes.js';
@@ -214,7 +215,7 @@ async function readyProblem(address: string, namespace: string): Promise<string 
     return undefined;
   } catch (error) {
     // While it comes up, every kind of refusal is possible; the last one is told if it never does.
-    return error instanceof Error ? error.message : String(error);
+    return errorMessage(error);
   } finally {
     await connection?.close();
   }

@@ -1,3 +1,4 @@
+import { errorMessage } from '../edge/errors.js';
 import { ServerNotFound } from './found-binary.js';
 import type { BinaryCache, CachedBinary } from './binary-cache.js';
 import type { BinarySource, FindOptions, FoundBinary } from './found-binary.js';
@@ -61,7 +62,7 @@ async function fromOrigin({ cache, origins, what, advice, log, signal }: FetchOp
       return { path, source, version };
     } catch (error) {
       signal?.throwIfAborted();
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = errorMessage(error);
       failed.push(`${source}: ${reason}`);
       log(`${source} does not work here (${reason})`);
     }

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { isGrpcServiceError } from '@temporalio/client';
 import { connect } from '../client/connect.js';
 import { ClientError, NoServerError } from '../client/errors.js';
+import { errorMessage } from '../edge/errors.js';
 import { defaultRetentionDays, retentionSeconds } from './retention.js';
 import { registerSearchAttributes } from './search-attributes.js';
 import type { Connection } from '@temporalio/client';
@@ -111,7 +112,7 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLTo
   } catch (error) {
     console.error(
       'heartbead: ' +
-        `${error instanceof Error ? error.message : String(error)}` +
+        `${errorMessage(error)}` +
         `${error instanceof ClientError ? `; ${error.next}` : ''}`,
     );
     process.exitCode = 1;

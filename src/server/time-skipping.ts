@@ -6,6 +6,7 @@ import { defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/c
 import type { ConnectionPlugin } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import getPort from 'get-port';
+import { errorMessage } from '../edge/errors.js';
 import { endWithUs } from './end-with-us.js';
 import { findTestServer } from './find-test-server.js';
 import { KeepAliveProxy } from './keep-alive-proxy.js';
@@ -39,7 +40,7 @@ export async function startTimeSkipping({
     } catch (error) {
       if (attempt === tries)
         throw new Error(
-          `the time-skipping server ${path} does not start: ${error instanceof Error ? error.message : String(error)}`,
+          `the time-skipping server ${path} does not start: ${errorMessage(error)}`,
           { cause: error },
         );
     }
@@ -82,7 +83,7 @@ async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
     throw printed === ''
       ? error
       : new Error(
-          `${error instanceof Error ? error.message : String(error)}; it printed: ${printed.trim().slice(-500)}`,
+          `${errorMessage(error)}; it printed: ${printed.trim().slice(-500)}`,
           { cause: error },
         );
   }

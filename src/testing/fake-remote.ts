@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Evidence, VerifyWorkInput } from '../contract/index.js';
+import { shortSha } from '../domain/words.js';
 
 /** A made-up commit id: the same words give the same one. */
 export const fakeSha = (...words: readonly (string | number)[]): string =>
@@ -26,7 +27,7 @@ export class FakeRemote {
     const found = this.refs.get(`refs/heads/${input.branch}`);
     if (found === undefined) return { verdict: 'missing', reason: `there is no branch ${input.branch} on the remote` };
     if (input.sha !== undefined && input.sha !== found)
-      return { verdict: 'differs', reason: `${input.branch} is at ${found.slice(0, 12)}`, found };
+      return { verdict: 'differs', reason: `${input.branch} is at ${shortSha(found)}`, found };
     if (found === this.baseSha) return { verdict: 'no_changes', reason: `${input.branch} is not ahead of its base` };
     return { verdict: 'verified', branch: input.branch, sha: found, baseSha: this.baseSha, ahead: 1 };
   }

@@ -9,6 +9,7 @@ import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
+import { isMissing } from '../edge/errors.js';
 import { packageVersion } from '../version.js';
 
 export interface Build {
@@ -45,8 +46,8 @@ export async function keepBuild(home: string, codePath: string): Promise<Build> 
 
 /** @returns the builds that are kept here, whichever SDK they are of. */
 export async function keptBuilds(home: string): Promise<Build[]> {
-  const names = await readdir(folderOf(home)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
+  const names = await readdir(folderOf(home)).catch((error: unknown) => {
+    if (isMissing(error)) return [];
     throw error;
   });
   const found = await Promise.all(

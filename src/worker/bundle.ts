@@ -9,7 +9,11 @@ import { compiledFile } from '../package/compiled.js';
  * What goes into the bundle beside the workflows, in this order: modules of `src/workflows`. Every bundle of beads has
  * them, those of tests as well.
  */
-export const workflowInterceptors = ['early-news', 'readable-signals', 'shared-traces'] as const;
+export const workflowInterceptors = [
+  'interceptors/refuse-stale-query',
+  'interceptors/survive-bad-payloads',
+  'interceptors/share-stack-traces',
+] as const;
 
 /**
  * What the workflows as they ship are bundled with.
@@ -22,7 +26,7 @@ export function beadBundleOptions(
   return {
     workflowsPath: moduleOf('index'),
     workflowInterceptorModules: interceptors,
-    preloadModules: [moduleOf('shared'), moduleOf('index'), ...interceptors],
+    preloadModules: [moduleOf('preload'), moduleOf('index'), ...interceptors],
   };
 }
 

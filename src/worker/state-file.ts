@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
+import { isMissing } from '../edge/errors.js';
 import { processStartTime } from '../runner/index.js';
 
 /**
@@ -28,7 +29,7 @@ export async function readWorkerState(home: string): Promise<WorkerState | undef
   try {
     return JSON.parse(await readFile(join(home, 'worker-state.json'), 'utf8')) as WorkerState;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    if (isMissing(error) || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

@@ -64,6 +64,7 @@ import {
   waitsOtherwise,
 } from '../domain/index.js';
 import type { BeadEffect, BeadEvent } from '../domain/index.js';
+import { shortSha } from '../domain/words.js';
 import { hostActivities, lookForFinishedWork, verifyWork } from './activities.js';
 import { AttemptKeeper } from './keeper.js';
 import { tellConvoy, tellReached, tellRig } from './landing.js';
@@ -402,7 +403,7 @@ class Bead implements AttemptOwner {
         const signature = given?.signature ?? undefined;
         const key = signature && approverOf(this.state, signature, workflowInfo().namespace);
         this.apply({ type: 'approve', by: key === undefined ? name : `${name}, with the key ${key}`, signature });
-        return { text: `approved at ${this.state.sha?.slice(0, 12) ?? ''}; it is in the merge queue` };
+        return { text: `approved at ${shortSha(this.state.sha ?? '')}; it is in the merge queue` };
       },
     );
     listener.update(

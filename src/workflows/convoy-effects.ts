@@ -10,6 +10,7 @@ import { beadWorkflowId, clip, convoyBeadId, integrationBranch, rigMessages } fr
 import type { ConvoyState, MergeRequest, WithdrawMerge } from '../contract/index.js';
 import { beadStart, landingItem, landingRequest, mergesNothing } from '../domain/index.js';
 import type { ConvoyEffect, ConvoyEvent } from '../domain/index.js';
+import { shortSha } from '../domain/words.js';
 import { lookAtBranch, readRig, refinery, startBead } from './fleet-activities.js';
 
 /** What the effects need of the convoy that asks for them. */
@@ -105,7 +106,7 @@ export class ConvoyEffects {
         const reason =
           sha === undefined
             ? `the branch ${targetBranch ?? ''} is gone`
-            : `merged work that it needs (${missing.map((one) => one.slice(0, 12)).join(', ')}) is no longer on ` +
+            : `merged work that it needs (${missing.map((one) => shortSha(one)).join(', ')}) is no longer on ` +
               `${targetBranch ?? 'the base branch'}: was it rewritten?`;
         return this.convoy.apply({ type: 'notStarted', id, reason });
       }
@@ -184,7 +185,7 @@ export class ConvoyEffects {
         ? { type: 'landingVerified' }
         : {
             type: 'landingStuck',
-            reason: `the rig says that it landed as ${sha.slice(0, 12)}, but ${target} does not have that commit`,
+            reason: `the rig says that it landed as ${shortSha(sha)}, but ${target} does not have that commit`,
           },
     );
   }

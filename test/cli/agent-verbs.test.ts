@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { operatorVerbs } from '../../src/cli/operator-verbs.js';
 import { createProgram } from '../../src/cli/program.js';
 import { verbs } from '../../src/cli/verbs/index.js';
-import { shimPath, writeShim } from '../../src/runner/agent/shim.js';
+import { shimPath, writeShim } from '../../src/package/agent-shim.js';
 import { findProgram } from '../../src/agents/index.js';
 import { AttemptDir } from '../../src/runner/attempt/attempt-dir.js';
 import { Cli, finished, main } from './support/cli.js';

@@ -54,8 +54,8 @@ describe('the workflow bundle as it ships', () => {
   test('is loaded once for all workflows of a thread, the stack depth before everything else', async () => {
     const code = await readFile(inject('workflowBundle'), 'utf8');
     const preloaded = /function preloadModules\(\) \{([^}]*)\}/.exec(code)?.[1] ?? '';
-    expect([...preloaded.matchAll(/dist\/workflows\/([\w-]+)\.js"\)/g)].map(([, name]) => name)).toEqual([
-      'shared',
+    expect([...preloaded.matchAll(/dist\/workflows\/([\w/-]+)\.js"\)/g)].map(([, name]) => name)).toEqual([
+      'preload',
       'index',
       ...workflowInterceptors,
     ]);

@@ -6,7 +6,7 @@ import {
   defaultBudgets,
   defaultClocks,
   mergeClocks,
-  minutes,
+  durationText,
 } from '../../src/domain/index.js';
 
 describe('the clocks guard each other', () => {
@@ -72,6 +72,6 @@ describe('durations in words', () => {
     [200 * 60_000, '3 h 20 min'],
     [52 * 3_600_000, '2 d 4 h'],
   ])('%d ms is %s', (ms, words) => {
-    expect(minutes(ms)).toBe(words);
+    expect(durationText(ms)).toBe(words);
   });
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { failureTypes } from '../../contract/index.js';
 import { keyProblem } from '../../domain/approval/index.js';
+import { isMissing } from '../../edge/errors.js';
 
 /** Name of the settings file in the state directory of each host. */
 export const approversFile = 'approvers.json';
@@ -35,7 +36,7 @@ export function approversHere(home: string): readonly string[] {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if (isMissing(error)) return [];
     return refuse('cannot be read', error as Error);
   }
   let given: unknown;

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { join } from 'node:path';
 import { clip } from '../../contract/index.js';
 import type { MergeInput, MergeOutcome, RefineryActivities } from '../../contract/index.js';
+import { errorMessage } from '../../edge/errors.js';
 import {
   fillTree,
   githubCli,
@@ -133,7 +134,7 @@ class Landing {
       log.say(`ended: ${outcome.outcome}${'reason' in outcome ? `: ${outcome.reason}` : ''}`);
       return outcome;
     } catch (error) {
-      log.say(`broken off: ${error instanceof Error ? error.message : String(error)}`);
+      log.say(`broken off: ${errorMessage(error)}`);
       throw error;
     } finally {
       await log.close();

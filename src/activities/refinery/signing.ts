@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
+import { isMissing } from '../../edge/errors.js';
 import { GitError } from '../../git/index.js';
 import type { Signing } from '../../git/merge/index.js';
 
@@ -30,7 +31,7 @@ export function signingOf(home: string, rig: string): Signing | undefined {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isMissing(error)) return undefined;
     return refuse('cannot be read', error);
   }
   let given: unknown;

@@ -2,6 +2,7 @@ import { CompleteAsyncError } from '@temporalio/activity';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { failureTypes } from '../../contract/index.js';
 import type { AttemptResult, StartAgentInput } from '../../contract/index.js';
+import { errorMessage } from '../../edge/errors.js';
 import type { AgentPlace, GiveWay } from '../../host/index.js';
 import {
   bootRunner,
@@ -150,7 +151,7 @@ export class Start {
       this.lease.resume();
       if (error instanceof RunnerGoneError) return undefined;
       this.deps.host.logger.warn(
-        { attempt: this.input.attempt, problem: error instanceof Error ? error.message : String(error) },
+        { attempt: this.input.attempt, problem: errorMessage(error) },
         'the runner did not take the new task token',
       );
       // Whether a runner that did not answer in time has taken it, nobody knows: its lease may be renewed by it.

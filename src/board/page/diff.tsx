@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { shortSha } from '../../domain/words.js';
 import type { BeadPage, DiffAnswer, DiffFile, DiffHunk, DiffLine } from '../api-types.js';
 import type { LineComment } from '../line-comments.js';
 import { BoardError, get } from './api.js';
@@ -92,7 +93,7 @@ export function DiffTab({
         <span class="quiet">
           attempt {attemptNumber(diff.attempt)}
           {diff.host === undefined ? '' : ` on host ${diff.host}`}: {sources[diff.source]}{' '}
-          <code>{diff.base.slice(0, 10)}</code>
+          <code>{shortSha(diff.base)}</code>
         </span>
         <span class="grow" />
         <button type="button" class="button" onClick={() => setAsked(asked + 1)}>

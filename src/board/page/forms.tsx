@@ -1,5 +1,6 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { defaultPriority } from '../../contract/limits.js';
 import type { RigNames } from '../api-types.js';
 import { BoardError, get, post } from './api.js';
 import { Button, Trouble, useShell } from './ui.js';
@@ -91,7 +92,7 @@ function SlingForm({ rigs, rig: first }: { rigs: string[]; rig: string }): JSX.E
     base: '',
     agent: '',
     command: '',
-    priority: '3',
+    priority: String(defaultPriority),
   });
   const set =
     (name: keyof typeof form) =>

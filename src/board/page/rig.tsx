@@ -1,4 +1,5 @@
 import type { JSX } from 'preact';
+import { shortSha } from '../../domain/words.js';
 import { ItemLink } from './side.js';
 import { useLook } from './live.js';
 import { Ago, Button, Empty, For, Link, Trouble, Words, useAct } from './ui.js';
@@ -77,7 +78,7 @@ export function RigPage({ rig }: { rig: string }): JSX.Element {
               .reverse()
               .map(({ item, sha, at }) => (
                 <li key={`${item} ${sha}`}>
-                  <ItemLink item={item} title={item} /> <code>{sha.slice(0, 10)}</code> <Ago at={at} />
+                  <ItemLink item={item} title={item} /> <code>{shortSha(sha)}</code> <Ago at={at} />
                 </li>
               ))}
           </ul>

@@ -1,6 +1,7 @@
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
+import { isMissing } from '../../edge/errors.js';
 import { processAlive, processStartTime } from '../../runner/processes/process.js';
 import { CliError, exitCodes } from '../exit.js';
 import { bringDown } from '../local/down.js';
@@ -44,7 +45,7 @@ async function readHolder(home: string): Promise<{ pid: number; startTime?: stri
   try {
     return JSON.parse(await readFile(join(home, file), 'utf8')) as { pid: number; startTime?: string };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    if (isMissing(error) || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import type { Colors } from 'picocolors/types.js';
 import type { AttemptRecord } from '../../contract/index.js';
-import { counted, minutes } from '../../domain/words.js';
-import { oneLine, paintStatus, shortSha } from '../render/format.js';
+import { counted, durationText, shortSha } from '../../domain/words.js';
+import { oneLine, paintStatus } from '../render/format.js';
 import type { OnOrigin, Origin } from './origin.js';
 import { oldStyle } from './scenes.js';
 import { statusOf } from './stage.js';
@@ -27,7 +27,7 @@ function scene({ actor, onOrigin, wrong }: Ending, origin: Origin, c: Colors): s
     `${c.bold(played.name)}: ${played.promise}`,
     `  ${played.bead} is ` +
       paintStatus(statusOf(actor), c) +
-      (endedAt === undefined || startedAt === undefined ? '' : ` after ${minutes(endedAt - startedAt)}`) +
+      (endedAt === undefined || startedAt === undefined ? '' : ` after ${durationText(endedAt - startedAt)}`) +
       `, ${counted(view?.attemptCount ?? 0, 'attempt')}, ${counted(view?.heartbeats ?? 0, 'heartbeat')}`,
     ...(view?.attempts ?? []).map((attempt) => `  ${attemptLine(attempt, killed?.attempt)}`),
   ];

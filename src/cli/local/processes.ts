@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProcessRecord } from '../../client/records.js';
+import { isMissing } from '../../edge/errors.js';
 import { processAlive, processStartTime } from '../../runner/processes/process.js';
 import { failure } from '../exit.js';
 
@@ -74,7 +75,7 @@ export async function logTail(file: string, lines: number): Promise<string[]> {
   try {
     return (await readFile(file, 'utf8')).trimEnd().split('\n').slice(-lines);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if (isMissing(error)) return [];
     throw error;
   }
 }

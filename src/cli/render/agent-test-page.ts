@@ -1,6 +1,6 @@
 import type { Colors } from 'picocolors/types.js';
 import type { MatchedLines, TrialRun } from '../../runner/agent/agent-trial.js';
-import { counted, minutes } from '../../domain/words.js';
+import { counted, durationText } from '../../domain/words.js';
 import { oneLine, table } from './format.js';
 
 const meanings = {
@@ -58,7 +58,7 @@ function runPage(name: string, run: TrialRun, index: number, c: Colors): string 
     facts.push(['processes', `${counted(run.leftProcesses, 'process')} outlived it and was ended`]);
   return [
     `${c.bold(name)}${index === 0 ? '' : ', once more in the same conversation'}: ` +
-      `${good ? c.green('works') : c.red('does not close a bead')} (${minutes(run.took)})`,
+      `${good ? c.green('works') : c.red('does not close a bead')} (${durationText(run.took)})`,
     table(['', ''], facts, c),
     ...linesPage('stdout', run.stdout, c),
     ...linesPage('stderr', run.stderr, c),

@@ -3,9 +3,9 @@ import { endedAs } from '../../client/beads.js';
 import type { BeadDescription } from '../../client/describe.js';
 import type { BeadLook } from '../../client/look.js';
 import type { AttemptRecord, BeadView, CurrentAttempt } from '../../contract/index.js';
-import { cellWords, minutes } from '../../domain/words.js';
+import { cellWords, durationText, shortSha } from '../../domain/words.js';
 import { pendingSentence } from '../../operator/doing.js';
-import { dateTime, oneLine, paintAgent, paintStatus, relative, shortSha, table, timeOfDay } from './format.js';
+import { dateTime, oneLine, paintAgent, paintStatus, relative, table, timeOfDay } from './format.js';
 
 /**
  * @param now of whoever reads: the bead's own clock stands still between its events.
@@ -86,7 +86,7 @@ const endedRow = (attempt: AttemptRecord): string[] => [
   attempt.id,
   attempt.host ?? '-',
   timeOfDay(attempt.startedAt),
-  attempt.endedAt === undefined ? '-' : minutes(attempt.endedAt - attempt.startedAt),
+  attempt.endedAt === undefined ? '-' : durationText(attempt.endedAt - attempt.startedAt),
   attempt.outcome ?? '-',
   attempt.countedAs ?? '-',
   oneLine(attempt.reason ?? '', 100),
@@ -96,7 +96,7 @@ const currentRow = (attempt: CurrentAttempt, view: BeadView, now: number, c: Col
   attempt.id,
   attempt.host ?? '-',
   timeOfDay(attempt.startedAt),
-  minutes(now - attempt.startedAt),
+  durationText(now - attempt.startedAt),
   paintAgent(view.agent, c),
   '-',
   oneLine(attempt.activity ?? (attempt.acceptedAt === undefined ? 'waits for a slot' : ''), 100),

@@ -1,6 +1,6 @@
 import type { Colors } from 'picocolors/types.js';
 import type { BeadSummary } from '../../client/list.js';
-import { minutes } from '../../domain/words.js';
+import { durationText } from '../../domain/words.js';
 import { oneLine, paintAgent, paintStatus, table } from './format.js';
 
 /** @returns the list of beads as text. */
@@ -11,7 +11,7 @@ export function beadsTable(beads: BeadSummary[], now: number, c: Colors): string
       bead.bead,
       paintStatus(bead.status, c),
       `${paintAgent(bead.agent, c)}${bead.cell === 'none' ? c.yellow(' (no sandbox)') : ''}`,
-      bead.closedAt === undefined ? minutes(now - bead.startedAt) : `took ${minutes(bead.closedAt - bead.startedAt)}`,
+      bead.closedAt === undefined ? durationText(now - bead.startedAt) : `took ${durationText(bead.closedAt - bead.startedAt)}`,
       bead.attention === undefined ? c.dim('-') : c.yellow(oneLine(bead.attention, 30)),
       bead.sealedWith === undefined
         ? oneLine(bead.title, 60)

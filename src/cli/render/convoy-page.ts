@@ -1,7 +1,7 @@
 import type { Colors } from 'picocolors/types.js';
 import type { ConvoyBeadStatus, ConvoyView } from '../../contract/index.js';
-import { minutes } from '../../domain/words.js';
-import { oneLine, shortSha } from './format.js';
+import { durationText, shortSha } from '../../domain/words.js';
+import { oneLine } from './format.js';
 
 const marks: Record<ConvoyBeadStatus, string> = {
   pending: '○',
@@ -74,7 +74,7 @@ export function convoyPage(view: ConvoyView, now: number, c: Colors): string {
   for (const bead of ordered) {
     const indent = '  '.repeat(depth.get(bead.id) ?? 0);
     const needs = bead.needs.length > 0 ? c.dim(` ← ${bead.needs.join(', ')}`) : '';
-    const time = bead.startedAt === undefined ? '' : c.dim(` ${minutes((bead.endedAt ?? now) - bead.startedAt)}`);
+    const time = bead.startedAt === undefined ? '' : c.dim(` ${durationText((bead.endedAt ?? now) - bead.startedAt)}`);
     const what = bead.sha !== undefined ? c.dim(` ${shortSha(bead.sha)}`) : '';
     lines.push(
       `${indent}${paint(bead.status, `${marks[bead.status]} ${bead.id}`, c)}  ` +

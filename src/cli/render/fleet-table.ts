@@ -1,6 +1,6 @@
 import type { Colors } from 'picocolors/types.js';
 import type { FleetItem } from '../../client/fleet.js';
-import { minutes } from '../../domain/words.js';
+import { durationText } from '../../domain/words.js';
 import { oneLine, table } from './format.js';
 
 /** @returns rigs or convoys as a table. */
@@ -10,7 +10,7 @@ export const fleetTable = (head: string, items: readonly FleetItem[], now: numbe
     items.map(({ id, execution, startedAt, title }) => [
       id,
       execution.toLowerCase(),
-      minutes(now - startedAt),
+      durationText(now - startedAt),
       oneLine(title ?? '', 80),
     ]),
     c,

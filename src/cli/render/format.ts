@@ -16,8 +16,6 @@ export function timeOfDay(at: number): string {
   return [d.getHours(), d.getMinutes(), d.getSeconds()].map((n) => String(n).padStart(2, '0')).join(':');
 }
 
-export const shortSha = (sha: string): string => sha.slice(0, 10);
-
 /** The colour says at a glance whether a person is needed: red yes, yellow perhaps, green fine. */
 export function paintStatus(status: BeadStatus | 'terminated', c: Colors): string {
   switch (status) {

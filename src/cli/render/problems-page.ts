@@ -1,6 +1,6 @@
 import type { Colors } from 'picocolors/types.js';
 import type { Problem, Severity } from '../../domain/telling/problems.js';
-import { minutes } from '../../domain/words.js';
+import { durationText } from '../../domain/words.js';
 import { oneLine } from './format.js';
 
 const words: Record<Severity, string> = { stuck: 'stuck', look: 'look', know: 'know' };
@@ -27,7 +27,7 @@ export function problemsPage(problems: readonly Problem[], now: number, c: Color
 }
 
 function entry({ severity, what, why, fix, advice, since }: Problem, now: number, c: Colors): string[] {
-  const age = since === undefined ? '' : c.dim(`, ${minutes(now - since)}`);
+  const age = since === undefined ? '' : c.dim(`, ${durationText(now - since)}`);
   const field = (name: string, text: string): string => `       ${c.dim(name.padEnd(4))} ${text}`;
   return [
     `${paint(severity, c)}  ${c.bold(oneLine(what))}${age}`,

@@ -2,10 +2,10 @@ import type { Colors } from 'picocolors/types.js';
 import type { MergeAtWork } from '../../client/fleet.js';
 import type { AgentCell, RigView, SavePolicy, Saves } from '../../contract/index.js';
 import { defaultStartsPerHour, heldBy, inForce, spentOf, stopText } from '../../domain/rig/stops.js';
-import { counted, minutes } from '../../domain/words.js';
+import { counted, durationText, shortSha } from '../../domain/words.js';
 import { fingerprint } from '../../domain/approval/ssh-signature.js';
 import { rigVerdict } from '../../domain/rig/panel.js';
-import { oneLine, shortSha, table } from './format.js';
+import { oneLine, table } from './format.js';
 
 const askedWords = (cell: AgentCell | undefined): string =>
   cell === 'sandbox'
@@ -79,7 +79,7 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
         view.grants.map((grant) => [
           grant.bead,
           String(grant.priority),
-          `${minutes(now - grant.grantedAt)}${grant.probe || grant.ahead === true ? ' (probe)' : ''}`,
+          `${durationText(now - grant.grantedAt)}${grant.probe || grant.ahead === true ? ' (probe)' : ''}`,
         ]),
         c,
       ),
@@ -90,7 +90,7 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
       'waiting for an agent',
       table(
         ['BEAD', 'PRIORITY', 'ASKED'],
-        view.waiting.map((request) => [request.bead, String(request.priority), `${minutes(now - request.since)} ago`]),
+        view.waiting.map((request) => [request.bead, String(request.priority), `${durationText(now - request.since)} ago`]),
         c,
       ),
     );
@@ -141,14 +141,14 @@ export function queuePage(view: RigView, now: number, c: Colors, atWork: readonl
       entry.item,
       entry.target,
       entry.branch,
-      `for ${minutes(now - entry.startedAt)}${workOf(entry.item, atWork)}`,
+      `for ${durationText(now - entry.startedAt)}${workOf(entry.item, atWork)}`,
     ]),
     ...view.queue.map((entry, index) => [
       String(index + 1),
       entry.item,
       entry.target,
       entry.branch,
-      entry.lastReason === undefined ? `queued ${minutes(now - entry.since)}` : oneLine(entry.lastReason, 80),
+      entry.lastReason === undefined ? `queued ${durationText(now - entry.since)}` : oneLine(entry.lastReason, 80),
     ]),
   ];
   lines.push(
@@ -166,6 +166,6 @@ export function queuePage(view: RigView, now: number, c: Colors, atWork: readonl
   ]
     .sort((a, b) => b.at - a.at)
     .slice(0, 8);
-  if (last.length > 0) lines.push('', ...last.map(({ at, text }) => `${minutes(now - at)} ago: ${text}`));
+  if (last.length > 0) lines.push('', ...last.map(({ at, text }) => `${durationText(now - at)} ago: ${text}`));
   return lines.join('\n');
 }

@@ -1,7 +1,7 @@
 import type { BeadSummary } from '../../client/list.js';
 import { escapedJson } from '../../contract/index.js';
 import type { BeadView } from '../../contract/index.js';
-import { minutes } from '../../domain/words.js';
+import { durationText } from '../../domain/words.js';
 import type { Io } from '../io.js';
 import { oneLine, paintAgent, paintStatus, table, timeOfDay } from './format.js';
 import { doing } from '../../operator/doing.js';
@@ -32,7 +32,7 @@ export function watchTable(
       paintStatus(view?.status ?? summary.status, c),
       paintAgent(view?.agent ?? summary.agent, c),
       view?.current === undefined ? '-' : String(view.current.number),
-      minutes(now - summary.startedAt),
+      durationText(now - summary.startedAt),
       // A terminal that wraps lines cannot be redrawn neatly.
       oneLine(view === undefined ? 'no worker answers' : doing(view), Math.max(20, width - 70)),
     ]),

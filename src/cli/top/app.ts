@@ -1,6 +1,7 @@
 import { Box, Text, useApp, useInput, useStdout } from 'ink';
 import { createElement as h, useEffect, useRef, useState } from 'react';
 import type { ReactElement } from 'react';
+import { errorMessage } from '../../edge/errors.js';
 import { screen } from './screen.js';
 import { firstState, press } from './state.js';
 import type { Key, Page, TopCommand, TopData, TopState } from './state.js';
@@ -71,7 +72,7 @@ export function Top({ where, colors, look, act, every = 2_000, size }: TopProps)
     if (command.do !== 'show' && command.do !== 'logs') say(`${command.do} ${command.bead} …`);
     act(command, newest.current.data).then(
       (result) => (typeof result === 'string' ? say(result) : show({ ...newest.current.state, page: result })),
-      (error: unknown) => say(error instanceof Error ? error.message : String(error)),
+      (error: unknown) => say(errorMessage(error)),
     );
   });
 

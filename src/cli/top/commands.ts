@@ -3,6 +3,7 @@ import type { BeadClient } from '../../client/beads.js';
 import { demoDirectory } from '../../client/home.js';
 import { explain } from '../../domain/bead/explain.js';
 import { whyNotRunning } from '../../domain/telling/why-not.js';
+import { isMissing } from '../../edge/errors.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { oneLine, timeOfDay } from '../render/format.js';
 import type { Page, TopCommand, TopData } from './state.js';
@@ -85,7 +86,7 @@ async function logPage(bead: string, home: string): Promise<string | Page> {
       await file.close();
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return `attempt ${dir.attempt} of ${bead} has no log yet`;
+    if (isMissing(error)) return `attempt ${dir.attempt} of ${bead} has no log yet`;
     throw error;
   }
 }

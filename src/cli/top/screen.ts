@@ -4,7 +4,7 @@ import type { AgentStatus, BeadStatus, BeadView } from '../../contract/index.js'
 import type { Problem } from '../../domain/telling/problems.js';
 import { inForce } from '../../domain/rig/stops.js';
 import type { BeadFact, TownFacts } from '../../domain/telling/town-facts.js';
-import { minutes } from '../../domain/words.js';
+import { durationText } from '../../domain/words.js';
 import { oneLine, timeOfDay } from '../render/format.js';
 import { beadKeys, downKey, helpKeys, upKey } from '../../operator/bead-keys.js';
 import { doing } from '../../operator/doing.js';
@@ -224,7 +224,7 @@ function beadLine(
       text: ` ${cell(view?.current === undefined ? '-' : String(view.current.number), widths.attempt)} ${cell(
         summary === undefined
           ? '-'
-          : minutes(now - summary.startedAt)
+          : durationText(now - summary.startedAt)
               .split(' ')
               .slice(0, 2)
               .join(' '),
@@ -282,7 +282,7 @@ function problemLines(problems: readonly Problem[], now: number, room: number): 
     return [
       [
         { text: `${severity.padEnd(5)} `, ...(color === undefined ? { dim: true } : { color }) },
-        { text: `${what}${since === undefined ? '' : ` (${minutes(now - since)})`}: ${oneLine(why, 300)}` },
+        { text: `${what}${since === undefined ? '' : ` (${durationText(now - since)})`}: ${oneLine(why, 300)}` },
       ],
       [{ text: '      ' }, { text: fix, color: 'cyan' }],
     ];
@@ -344,7 +344,7 @@ function queueLines({ rigs, now }: TownFacts): Line[] {
         {
           text:
             `${entry.item} into ${entry.target === '' ? 'the default branch' : entry.target}, ` +
-            minutes(now - entry.startedAt),
+            durationText(now - entry.startedAt),
         },
       ]),
       ...view.queue.map((entry, index): Line =>
@@ -354,7 +354,7 @@ function queueLines({ rigs, now }: TownFacts): Line[] {
         ),
       ),
       ...view.waiting.map((request, index): Line =>
-        dim(`  agent ${index + 1} ${request.bead}, priority ${request.priority}, ${minutes(now - request.since)}`),
+        dim(`  agent ${index + 1} ${request.bead}, priority ${request.priority}, ${durationText(now - request.since)}`),
       ),
     ];
   });

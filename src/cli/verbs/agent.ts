@@ -1,4 +1,5 @@
 import { agentEnvironment, limits } from '../../contract/index.js';
+import { shortSha } from '../../domain/words.js';
 import { AgentSocketClient, AgentSocketError } from '../../runner/sockets/agent-socket-client.js';
 import { strangerProblem } from '../../runner/attempt-of-path.js';
 import type { Context } from '../context.js';
@@ -41,7 +42,7 @@ const checkpoint = plainVerb({
   run: async (context, [text]) => {
     const answer = await ask(context, (runner) => runner.checkpoint(text));
     if (context.json || !answer.pushed)
-      context.print(answer, `saved ${answer.checkpoint.sha.slice(0, 10)} here; the push will be tried again`);
+      context.print(answer, `saved ${shortSha(answer.checkpoint.sha)} here; the push will be tried again`);
     return exitCodes.fine;
   },
 });
@@ -56,7 +57,7 @@ const done = plainVerb({
     context.print(
       answer,
       answer.outcome === 'done'
-        ? `done: ${answer.branch} is pushed at ${answer.sha.slice(0, 10)}; you may end now`
+        ? `done: ${answer.branch} is pushed at ${shortSha(answer.sha)}; you may end now`
         : 'reported as done without changes: there is no commit ahead of the base; you may end now',
     );
     return exitCodes.fine;

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { stateDirectory } from '../../client/home.js';
+import { isMissing } from '../../edge/errors.js';
 import { CliError, exitCodes, failure, usageError } from '../exit.js';
 import { argument, verb } from '../verb.js';
 
@@ -9,8 +10,8 @@ const file = z.string().min(1).max(4_000);
 const there = (path: string): Promise<boolean> =>
   stat(path).then(
     () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return false;
+    (error: unknown) => {
+      if (isMissing(error)) return false;
       throw error;
     },
   );
@@ -110,7 +111,7 @@ export const restore = verb({
         return exitCodes.fine;
       } catch (error) {
         if (error instanceof BackupProblem) throw failure(error.message, 'take another backup', error);
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+        if (isMissing(error))
           throw new CliError({ code: exitCodes.notFound, message: `there is no file ${source}` });
         throw error;
       }

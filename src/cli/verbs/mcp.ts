@@ -1,3 +1,4 @@
+import { errorMessage } from '../../edge/errors.js';
 import { exitCodes, failure } from '../exit.js';
 import { plainVerb } from '../record.js';
 
@@ -11,7 +12,7 @@ export const mcp = plainVerb({
       await serveMcp(io.env);
     } catch (error) {
       throw failure(
-        error instanceof Error ? error.message : String(error),
+        errorMessage(error),
         'this command is started by an agent program that Heartbead runs',
         error,
       );

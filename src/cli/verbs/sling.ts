@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { privateNames } from '../../client/connect.js';
 import { adapters } from '../../agents/index.js';
-import { limits } from '../../contract/index.js';
+import { defaultPriority, limits } from '../../contract/index.js';
 import type { BeadInput } from '../../contract/index.js';
 import { beadInputProblem } from '../../domain/bead/input.js';
+import { shortSha } from '../../domain/words.js';
 import { agentSpec } from '../../operator/agent-spec.js';
 import { beadArgument, titleArgument } from '../args.js';
 import { beadIdOf, silentBeadId } from '../../operator/bead-id.js';
@@ -12,7 +13,7 @@ import { exitCodes, failure, usageError } from '../exit.js';
 import { readText } from '../read-text.js';
 import { elsewhereNotes, workingCopyNote } from '../../operator/local-repository.js';
 import { namedRepository } from '../../operator/repo.js';
-import { oneLine, shortSha } from '../render/format.js';
+import { oneLine } from '../render/format.js';
 import { agentOptions, budget, clock, priority, rigName, taskQueue } from '../shared-options.js';
 import { argument, flag, option, verb } from '../verb.js';
 import type { Given } from '../verb.js';
@@ -32,7 +33,7 @@ const options = {
   body: option('--body <text>', 'the whole task, at most 64 KiB', z.string().optional()),
   bodyFile: option('--body-file <file>', 'read the task from a file, or from stdin with -', z.string().optional()),
   ...agentOptions(`: ${Object.keys(adapters).join(', ')}, or one of your own in agents.yaml`),
-  priority: priority('from 1 (first) to 5 (last) (default: 3)'),
+  priority: priority(`from 1 (first) to 5 (last) (default: ${defaultPriority})`),
   rig: option(
     '--rig <name>',
     'the rig that grants its attempts and merges its work; its agent is taken when none is named',
@@ -90,7 +91,7 @@ async function beadInput(context: Context, title: string, given: Given<typeof op
       given.rig !== undefined && given.agent === undefined && given.command === undefined
         ? { adapter: 'rig' }
         : agentSpec(given, 'sling'),
-    priority: given.priority ?? 3,
+    priority: given.priority ?? defaultPriority,
     body,
     base: given.base,
     rig: given.rig,

@@ -4,6 +4,7 @@
  * @module
  */
 import type { BeadState, MergeOutcome, MergeRequest, RigState } from '../../contract/index.js';
+import { shortSha } from '../words.js';
 import { approveCommand, keyMissing } from './needs-key.js';
 import { fingerprint, plainKey, signerOf } from './ssh-signature.js';
 
@@ -49,7 +50,7 @@ export function signedApprovalProblem(s: BeadState, signature: unknown, namespac
   const signer = signerOf(beadApprovalText(s, namespace), signature);
   return 'key' in signer
     ? undefined
-    : `the signature does not approve ${s.sha?.slice(0, 12) ?? 'this work'} of ${s.bead}: ${signer.problem}; sign ` +
+    : `the signature does not approve ${s.sha === undefined ? 'this work' : shortSha(s.sha)} of ${s.bead}: ${signer.problem}; sign ` +
         `it by ${approveCommand(s)}`;
 }
 
@@ -82,7 +83,7 @@ export function unapproved(
   const why = 'key' in signer ? `its key is ${fingerprint(signer.key)}` : signer.problem;
   return {
     outcome: 'error',
-    reason: `${sha.slice(0, 12)} of ${item} is not approved by ${whose}: ${why}`,
+    reason: `${shortSha(sha)} of ${item} is not approved by ${whose}: ${why}`,
     approvers: [...keys],
   };
 }

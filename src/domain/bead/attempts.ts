@@ -20,7 +20,7 @@ import { giveUpAt, stopSilentDeadline, maxRuntimeDeadline, stalledDeadline } fro
 import type { BeadDraft } from './draft.js';
 import type { BeadEvent } from './events.js';
 import type { WorkRules } from './work.js';
-import { minutes } from '../words.js';
+import { durationText } from '../words.js';
 
 /** By which rules of today the end of an attempt is read. */
 type EndRules = Pick<Extract<BeadEvent, { type: 'ended' }>, 'loginAgain' | 'spaced' | 'freeOffer'>;
@@ -148,7 +148,7 @@ export class AttemptRules {
   #recover(attempt: CurrentAttempt): void {
     if (attempt.suspectSince === undefined) return;
     const unheard = this.draft.now - attempt.suspectSince;
-    this.draft.tell(`${attempt.host ?? 'the host'} gave a sign of life after ${minutes(unheard)}`);
+    this.draft.tell(`${attempt.host ?? 'the host'} gave a sign of life after ${durationText(unheard)}`);
     delete attempt.suspectSince;
     this.#forgive(attempt, unheard);
   }
@@ -164,7 +164,7 @@ export class AttemptRules {
   }
 
   outage(attempt: CurrentAttempt, ms: number, suspected: boolean): void {
-    this.draft.tell(`nothing could be heard for ${minutes(ms)}: the server or the workers were away`);
+    this.draft.tell(`nothing could be heard for ${durationText(ms)}: the server or the workers were away`);
     // A suspicion is taken out of the clocks as a whole when it ends.
     if (attempt.suspectSince === undefined) this.#forgive(attempt, ms);
     // Its silence may have been told before the outage was: it began with that, and not when it was told.
@@ -179,7 +179,7 @@ export class AttemptRules {
     // By the rule of earlier versions a word was enough.
     if (s.lossRule === undefined) s.used.infraLosses = 0;
     if (attempt.stalledAt !== undefined) {
-      this.draft.tell(`working again after ${minutes(now - attempt.stalledAt)} stalled`);
+      this.draft.tell(`working again after ${durationText(now - attempt.stalledAt)} stalled`);
       delete attempt.stalledAt;
       if (s.attention === 'stalled') delete s.attention;
     }
@@ -212,22 +212,22 @@ export class AttemptRules {
       return;
     }
     if (attempt.suspectSince !== undefined || attempt.stopping !== undefined || attempt.fencedOutSince !== undefined) {
-      const silence = `host ${attempt.host ?? '(unknown)'} has been silent for ${minutes(now - attempt.lastSignAt)}`;
+      const silence = `host ${attempt.host ?? '(unknown)'} has been silent for ${durationText(now - attempt.lastSignAt)}`;
       if (now >= giveUpAt(s, attempt))
         this.giveUp(
           attempt,
           attempt.trouble === undefined
             ? silence
-            : `no sign of the attempt itself for ${minutes(now - attempt.lastSignAt)}: ${attempt.trouble}`,
+            : `no sign of the attempt itself for ${durationText(now - attempt.lastSignAt)}: ${attempt.trouble}`,
         );
       return;
     }
     if (attempt.pausedAt !== undefined) return;
     const reached = (deadline: number | undefined): boolean => deadline !== undefined && now >= deadline;
     if (reached(maxRuntimeDeadline(s, attempt))) {
-      this.stop(attempt, 'timed_out', `the attempt ran longer than ${minutes(s.clocks.maxRuntime)}`);
+      this.stop(attempt, 'timed_out', `the attempt ran longer than ${durationText(s.clocks.maxRuntime)}`);
     } else if (reached(stopSilentDeadline(s, attempt))) {
-      this.stop(attempt, 'stalled', `no progress for ${minutes(s.clocks.stopSilentAfter)}`);
+      this.stop(attempt, 'stalled', `no progress for ${durationText(s.clocks.stopSilentAfter)}`);
     } else if (attempt.stalledAt === undefined && reached(stalledDeadline(s, attempt))) {
       attempt.stalledAt = now;
       s.attention ??= 'stalled';

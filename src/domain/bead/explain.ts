@@ -2,15 +2,15 @@ import { isFinal } from '../../contract/index.js';
 import type { AttemptRecord, BeadState, CurrentAttempt } from '../../contract/index.js';
 import { nextBeadDeadline, waitingFor } from './deadline.js';
 import { usageText } from './usage.js';
-import { counted, minutes } from '../words.js';
+import { counted, durationText, shortSha } from '../words.js';
 
 /** @returns `in 4 min` or `4 min ago`. */
 const relative = (at: number, now: number): string =>
-  at >= now ? `in ${minutes(at - now)}` : `${minutes(now - at)} ago`;
+  at >= now ? `in ${durationText(at - now)}` : `${durationText(now - at)} ago`;
 
 /** @returns an ended attempt in one sentence. */
 export function attemptSentence(attempt: AttemptRecord): string {
-  const ran = attempt.endedAt === undefined ? '' : ` after ${minutes(attempt.endedAt - attempt.startedAt)}`;
+  const ran = attempt.endedAt === undefined ? '' : ` after ${durationText(attempt.endedAt - attempt.startedAt)}`;
   const account =
     attempt.countedAs === 'agent'
       ? "counted as the agent's failure"
@@ -74,7 +74,7 @@ export function explain(state: BeadState, now: number): string[] {
     );
     const silence =
       attempt.suspectSince === undefined
-        ? `in order (silence is noticed within ${minutes(state.clocks.heartbeatTimeout)})`
+        ? `in order (silence is noticed within ${durationText(state.clocks.heartbeatTimeout)})`
         : `silent since ${relative(attempt.suspectSince, now)}`;
     lines.push(
       `process clock: ${silence}; ${attempt.heartbeats} heartbeat signals, ${attempt.adoptions} adoptions`,
@@ -88,7 +88,7 @@ export function explain(state: BeadState, now: number): string[] {
   );
   if (state.usage) lines.push(`usage of its ended attempts: ${usageText(state.usage)}`);
   for (const ended of state.attempts) lines.push(attemptSentence(ended));
-  if (state.checkpoint) lines.push(`checkpoint: ${state.checkpoint.sha.slice(0, 12)} at ${state.checkpoint.ref}`);
+  if (state.checkpoint) lines.push(`checkpoint: ${shortSha(state.checkpoint.sha)} at ${state.checkpoint.ref}`);
   if (state.messages.length > 0)
     lines.push(`${counted(state.messages.length, 'message')} not yet acknowledged by the agent`);
   if (state.strays > 0 || state.malformed > 0)

@@ -34,7 +34,7 @@ import { nextPaidStart } from './accounts.js';
 import { mergeBudgets, mergeClocks } from '../clocks.js';
 import type { BeadDraft } from './draft.js';
 import { workspaceOf } from '../rig/settings.js';
-import { firstOf, minutes } from '../words.js';
+import { durationText, firstOf, shortSha } from '../words.js';
 import { usageProblem } from './usage.js';
 
 export type LandingEvent =
@@ -165,9 +165,9 @@ export function beginLanding(
   s.sha = evidence.sha;
   s.baseSha = evidence.baseSha;
   delete landing.toRework;
-  draft.tell(`verified on the remote: ${evidence.branch} at ${evidence.sha.slice(0, 12)}, ${evidence.ahead} ahead`);
+  draft.tell(`verified on the remote: ${evidence.branch} at ${shortSha(evidence.sha)}, ${evidence.ahead} ahead`);
   if (landing.approval && landing.approvedSha !== evidence.sha) {
-    const reason = `${evidence.branch} at ${evidence.sha.slice(0, 12)} waits for approval`;
+    const reason = `${evidence.branch} at ${shortSha(evidence.sha)} waits for approval`;
     return awaitApproval(draft, beforeMerge(s), reason);
   }
   toQueue(draft);
@@ -291,7 +291,7 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded, space
       landing.foreignSha = result.sha;
       delete landing.approvedSha;
       delete landing.signed;
-      const where = `${result.target} has it already as ${result.sha.slice(0, 12)}, and not by the refinery`;
+      const where = `${result.target} has it already as ${shortSha(result.sha)}, and not by the refinery`;
       awaitApproval(
         draft,
         `${where}: a person has to say that it may stay`,
@@ -307,9 +307,9 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded, space
       mergedBy(result.strategy) === 'nobody'
         ? `pushed as ${s.branch ?? 'its branch'}; this rig merges nothing${late}`
         : result.foreign === true
-          ? `${result.target} had it already as ${result.sha.slice(0, 12)}, not by the refinery; the checks pass ` +
+          ? `${result.target} had it already as ${shortSha(result.sha)}, not by the refinery; the checks pass ` +
             `there${late}`
-          : `merged into ${result.target} as ${result.sha.slice(0, 12)}${late}`,
+          : `merged into ${result.target} as ${shortSha(result.sha)}${late}`,
     );
   }
   if (s.cancelling) return draft.finish('cancelled', 'cancelled by an operator before its merge; its branch is kept');
@@ -330,7 +330,7 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded, space
         draft,
         landing,
         `conflict with ${result.target} in ${paths}`,
-        `Your branch conflicts with ${result.target} (at ${result.targetSha.slice(0, 12)}). Run \`git merge ` +
+        `Your branch conflicts with ${result.target} (at ${shortSha(result.targetSha)}). Run \`git merge ` +
           `origin/${result.target}\` (it is there as it was when this attempt began), resolve the conflicts, ` +
           `commit, and report done. The conflicts are in: ${paths}.`,
         spaced,
@@ -342,7 +342,7 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded, space
         landing,
         `no commit in common with ${result.target}`,
         `Your work (${s.sha ?? '?'}) has no commit in common with ${result.target} (at ` +
-          `${result.targetSha.slice(0, 12)}), so that it cannot be merged. The next attempt begins at the base: ` +
+          `${shortSha(result.targetSha)}), so that it cannot be merged. The next attempt begins at the base: ` +
           `bring your changes there (\`git checkout ${s.sha ?? 'COMMIT'} -- PATH\`), commit, and report done.`,
         spaced,
       );
@@ -426,7 +426,7 @@ function rework(draft: BeadDraft, landing: Landing, why: string, advice: string,
   delete s.wait;
   const round = `rework ${s.used.reworkRounds} of ${s.budgets.reworkRounds}: ${why}`;
   const delay = nextPaidStart(s.paid) - now;
-  s.reason = delay > 0 ? `waits ${minutes(delay)} before ${round}` : round;
+  s.reason = delay > 0 ? `waits ${durationText(delay)} before ${round}` : round;
   if (delay > 0) s.wait = { for: 'backoff', until: now + delay, text: round };
 }
 

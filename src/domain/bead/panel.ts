@@ -1,5 +1,6 @@
 import { markdownText } from '../../contract/index.js';
 import type { BeadState } from '../../contract/index.js';
+import { shortSha } from '../words.js';
 import { nextBeadDeadline, waitingFor } from './deadline.js';
 import { verdict } from './explain.js';
 import { cell, instant, panelOf } from '../markdown.js';
@@ -27,8 +28,8 @@ export function beadPanel(state: BeadState): string {
     }
   }
   if (state.branch !== undefined)
-    rows.push(['branch', `\`${state.branch}\`${state.sha === undefined ? '' : ` at \`${state.sha.slice(0, 12)}\``}`]);
-  if (state.checkpoint) rows.push(['checkpoint', `\`${state.checkpoint.sha.slice(0, 12)}\``]);
+    rows.push(['branch', `\`${state.branch}\`${state.sha === undefined ? '' : ` at \`${shortSha(state.sha)}\``}`]);
+  if (state.checkpoint) rows.push(['checkpoint', `\`${shortSha(state.checkpoint.sha)}\``]);
   rows.push([
     'used up',
     `${state.used.agentFailures}/${state.budgets.agentFailures} agent failures, ` +

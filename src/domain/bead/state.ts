@@ -1,4 +1,4 @@
-import { clocksForAnyBuild, readClocks } from '../../contract/index.js';
+import { clocksForAnyBuild, defaultPriority, readClocks } from '../../contract/index.js';
 import type { BeadInput, BeadState } from '../../contract/index.js';
 import { mergeBudgets, mergeClocks } from '../clocks.js';
 
@@ -9,7 +9,7 @@ export function initialBead(input: BeadInput, now: number): BeadState {
     title: input.title,
     repo: input.repo,
     base: input.base,
-    priority: input.priority ?? 3,
+    priority: input.priority ?? defaultPriority,
     rig: input.rig,
     convoy: input.convoy,
     agentSpec: input.agent,

@@ -9,7 +9,7 @@ import { backoff } from '../clocks.js';
 import type { BeadDraft } from './draft.js';
 import { beginLanding } from './landing.js';
 import { usageProblem } from './usage.js';
-import { minutes } from '../words.js';
+import { durationText, shortSha } from '../words.js';
 
 export class WorkRules {
   constructor(private readonly draft: BeadDraft) {}
@@ -42,7 +42,7 @@ export class WorkRules {
         const delay = s.paceRule === 'spaced' ? Math.max(next.delay, nextPaidStart(s.paid) - now) : next.delay;
         s.reason =
           delay > 0
-            ? `waits ${minutes(delay)} before the next attempt: ${next.text}`
+            ? `waits ${durationText(delay)} before the next attempt: ${next.text}`
             : `the next attempt follows: ${next.text}`;
         if (delay > 0) s.wait = { for: 'backoff', until: now + delay, text: next.text };
         return;
@@ -120,7 +120,7 @@ export class WorkRules {
     const commits = `${evidence.ahead} commit${evidence.ahead === 1 ? '' : 's'}`;
     this.draft.finish(
       'closed',
-      `verified on the remote: ${evidence.branch} at ${evidence.sha.slice(0, 12)}, ${commits} ahead of its base`,
+      `verified on the remote: ${evidence.branch} at ${shortSha(evidence.sha)}, ${commits} ahead of its base`,
     );
   }
 

@@ -1,5 +1,6 @@
 import { isFinal } from '../../contract/index.js';
 import type { BeadReport, ConvoyBeadState } from '../../contract/index.js';
+import { shortSha } from '../words.js';
 import type { ConvoyDraft } from './draft.js';
 import { isActive, endedUnmerged, readyBeads } from './ready.js';
 
@@ -48,7 +49,7 @@ export class BeadRules {
       bead.sha = report.sha;
       if (bead.removing === true) this.draft.tell(`${bead.id} was merged before it could be removed: it stays`);
       delete bead.removing;
-      return this.draft.tell(`${bead.id} merged as ${report.sha.slice(0, 12)}`);
+      return this.draft.tell(`${bead.id} merged as ${shortSha(report.sha)}`);
     }
     switch (report.status) {
       case 'closed':

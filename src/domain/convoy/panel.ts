@@ -1,5 +1,6 @@
 import { markdownText } from '../../contract/index.js';
 import type { ConvoyBeadState, ConvoyState } from '../../contract/index.js';
+import { shortSha } from '../words.js';
 import { convoyProgress, personNeeded, statusWords, waitingReason } from './ready.js';
 import { panelOf, table } from '../markdown.js';
 
@@ -66,6 +67,6 @@ export function convoyPanel(s: ConvoyState): string {
 }
 
 function why(s: ConvoyState, bead: ConvoyBeadState): string {
-  if (bead.status === 'merged') return bead.sha === undefined ? '' : `\`${bead.sha.slice(0, 12)}\``;
+  if (bead.status === 'merged') return bead.sha === undefined ? '' : `\`${shortSha(bead.sha)}\``;
   return markdownText((waitingReason(s, bead.id) ?? bead.reason ?? '').slice(0, 150));
 }

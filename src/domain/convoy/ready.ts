@@ -1,5 +1,5 @@
 /** What of a convoy may start, what it waits for, and how far it is. @module */
-import { mergedBy } from '../../contract/index.js';
+import { defaultPriority, mergedBy } from '../../contract/index.js';
 import type { ConvoyBeadState, ConvoyBeadStatus, ConvoyProgress, ConvoyState } from '../../contract/index.js';
 
 /** @returns whether a bead in this status runs, or may do so any moment. */
@@ -31,7 +31,7 @@ export function readyBeads(s: ConvoyState): ConvoyBeadState[] {
   return s.beads
     .map((bead, index) => ({ bead, index }))
     .filter(({ bead }) => bead.status === 'pending' && mergedNeeds(s, bead) !== undefined)
-    .sort((a, b) => (a.bead.priority ?? 3) - (b.bead.priority ?? 3) || a.index - b.index)
+    .sort((a, b) => (a.bead.priority ?? defaultPriority) - (b.bead.priority ?? defaultPriority) || a.index - b.index)
     .map(({ bead }) => bead);
 }
 

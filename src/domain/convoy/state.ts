@@ -1,4 +1,4 @@
-import { convoyBeadId } from '../../contract/index.js';
+import { convoyBeadId, defaultPriority } from '../../contract/index.js';
 import type { ConvoyBeadState, ConvoyInput, ConvoyState, MergeRequest, StartBeadInput } from '../../contract/index.js';
 
 /** The name of a convoy's landing in the merge queue. */
@@ -33,7 +33,7 @@ export const beadStart = (s: ConvoyState, bead: ConvoyBeadState, baseSha: string
   title: bead.title,
   body: bead.body,
   agent: bead.agent ?? { adapter: 'rig' },
-  priority: bead.priority ?? 3,
+  priority: bead.priority ?? defaultPriority,
   rig: s.rig,
   repo: s.repo ?? '',
   base: s.targetBranch,
@@ -49,7 +49,7 @@ export const landingRequest = (s: ConvoyState, workflowId: string, sha: string):
   sha,
   target: s.base ?? '',
   // As urgent as its most urgent bead.
-  priority: Math.min(...s.beads.map(({ priority }) => priority ?? 3)),
+  priority: Math.min(...s.beads.map(({ priority }) => priority ?? defaultPriority)),
   since: s.createdAt,
   title: s.title,
 });

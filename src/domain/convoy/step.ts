@@ -5,6 +5,7 @@
  */
 import { clip, integrationBranch, mergedBy } from '../../contract/index.js';
 import type { ConvoyState, MergeEnded, RigFacts } from '../../contract/index.js';
+import { shortSha } from '../words.js';
 import { BeadRules } from './beads.js';
 import { ConvoyDraft } from './draft.js';
 import type { ConvoyEvent } from './events.js';
@@ -105,7 +106,7 @@ class ConvoyStep {
       case 'landingQueued':
         if (s.landing?.step !== 'wanted' || s.ending !== undefined) return;
         s.landing = { ...s.landing, step: 'queued', queuedSha: event.sha, tries: s.landing.tries + 1 };
-        return this.draft.tell(`${s.targetBranch ?? ''} at ${event.sha.slice(0, 12)} is in the merge queue`);
+        return this.draft.tell(`${s.targetBranch ?? ''} at ${shortSha(event.sha)} is in the merge queue`);
       case 'withdrawTold':
         if (s.landing !== undefined) s.landing.withdrawTold = true;
         return;
@@ -117,7 +118,7 @@ class ConvoyStep {
         if (s.landing?.step === 'verifying')
           this.draft.end(
             'landed',
-            `landed on ${s.landing.target ?? 'its base'} as ${s.landing.sha?.slice(0, 12) ?? ''}`,
+            `landed on ${s.landing.target ?? 'its base'} as ${shortSha(s.landing.sha ?? '')}`,
           );
         return;
       default:

@@ -1,5 +1,5 @@
 import type { Breaker, ReturnSlot } from '../../contract/index.js';
-import { minutes } from '../words.js';
+import { durationText } from '../words.js';
 
 /**
  * Infrastructure losses in a row without any saved work that open it: two may be one host's reboot hitting two beads.
@@ -37,6 +37,6 @@ export function breakerAfter(breaker: Breaker, end: Omit<ReturnSlot, 'bead'>, pr
     probeAt: now + coolDown(opened),
     reason:
       `${losses} attempts in a row were lost to the infrastructure without any saved work; one attempt will ` +
-      `probe it after ${minutes(coolDown(opened))}`,
+      `probe it after ${durationText(coolDown(opened))}`,
   };
 }

@@ -11,7 +11,7 @@ import type {
 import type { RigDraft } from './draft.js';
 import { readyMerges } from './queue.js';
 import { checksOf, workspaceOf } from './settings.js';
-import { firstOf, minutes } from '../words.js';
+import { durationText, firstOf, shortSha } from '../words.js';
 
 /**
  * Pushes that somebody else's were faster than: five times from the top, each of which is several tries of the
@@ -51,7 +51,7 @@ export class MergeRules {
       return this.#answer(request, { outcome: 'merged', sha: done.sha, target: done.target, strategy: done.strategy });
     if (s.removed) return this.#answer(request, { outcome: 'error', reason: `rig ${s.rig} is being removed` });
     for (const older of s.queue.filter(({ workflowId }) => workflowId === request.workflowId)) {
-      this.#finish(older, { outcome: 'error', reason: `${request.sha.slice(0, 12)} has taken its place in the queue` });
+      this.#finish(older, { outcome: 'error', reason: `${shortSha(request.sha)} has taken its place in the queue` });
     }
     s.queue = s.queue.filter(({ workflowId }) => workflowId !== request.workflowId);
     if (full || s.queue.length >= maxQueued)
@@ -82,7 +82,7 @@ export class MergeRules {
           strategy: outcome.strategy,
         },
       ].slice(-kept);
-      return this.draft.tell(`${entry.item} is merged into ${outcome.target} as ${outcome.sha.slice(0, 12)}`);
+      return this.draft.tell(`${entry.item} is merged into ${outcome.target} as ${shortSha(outcome.sha)}`);
     }
     const reason = clip(outcomeReason(outcome), 300);
     s.notMerged = [
@@ -177,7 +177,7 @@ export class MergeRules {
   #putBack({ startedAt: _, strategy: __, withdrawn: ___, ...entry }: RunningMerge, reason: string): void {
     const tries = entry.tries + 1;
     this.draft.s.queue.push({ ...entry, tries, lastReason: reason, notBefore: this.draft.now + standAside(tries) });
-    this.draft.tell(`${entry.item} goes back into the queue for ${minutes(standAside(tries))}: ${reason}`);
+    this.draft.tell(`${entry.item} goes back into the queue for ${durationText(standAside(tries))}: ${reason}`);
   }
 
   /**

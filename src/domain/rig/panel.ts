@@ -1,6 +1,7 @@
 import { markdownText } from '../../contract/index.js';
 import type { QueuedMerge, RigState } from '../../contract/index.js';
 import { instant, panelOf, table } from '../markdown.js';
+import { shortSha } from '../words.js';
 import { nextRigDeadline } from './deadline.js';
 import { rigStatus } from './state.js';
 import { inForce } from './stops.js';
@@ -80,7 +81,7 @@ export function rigPanel(s: RigState): string {
   const ended = [
     ...s.merged.map(({ at, item, target, sha }) => ({
       at,
-      text: `- ${instant(at)} ${item} **merged** into ${target} as \`${sha.slice(0, 12)}\``,
+      text: `- ${instant(at)} ${item} **merged** into ${target} as \`${shortSha(sha)}\``,
     })),
     ...s.notMerged.map(({ at, item, outcome, reason }) => ({
       at,

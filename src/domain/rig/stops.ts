@@ -18,7 +18,7 @@ import type {
 import type { RigDraft } from './draft.js';
 import { insertRequest } from './queue.js';
 import { backoff } from '../clocks.js';
-import { counted, minutes } from '../words.js';
+import { counted, durationText } from '../words.js';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -134,7 +134,7 @@ export function stopText(stop: RigStop, now: number): string {
     stop.probeAt === undefined
       ? 'it goes on when an operator says so'
       : stop.probeAt > now
-        ? `the next bead tries in ${minutes(stop.probeAt - now)}`
+        ? `the next bead tries in ${durationText(stop.probeAt - now)}`
         : 'the next bead tries whether it still holds';
   return `${stop.reason}${where}; ${next}`;
 }

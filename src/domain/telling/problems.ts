@@ -5,7 +5,7 @@ import { giveUpAt } from '../bead/deadline.js';
 import { sharedCauseOf } from '../bead/landing.js';
 import { bareReason, heldBy, inForce, stopText } from '../rig/stops.js';
 import type { DamagedFact, ForgottenFact, RefusedAccountFact, TeardownFact, TownFacts } from './town-facts.js';
-import { counted, firstOf, minutes } from '../words.js';
+import { counted, firstOf, durationText } from '../words.js';
 import { approveCommand } from '../approval/needs-key.js';
 
 /** Everything that needs a person. Closed union; `docs/operators.md` has a section for each. */
@@ -194,7 +194,7 @@ function townProblems({ beads, rigs, convoys, hosts, taskQueue, now }: TownFacts
       what: `host ${host} is out of reach`,
       why:
         `nobody polls its queue; it has an attempt of ${firstOf(names, 20)}` +
-        (first > now && Number.isFinite(first) ? `, given up in ${minutes(first - now)} at the earliest` : ''),
+        (first > now && Number.isFinite(first) ? `, given up in ${durationText(first - now)} at the earliest` : ''),
       fix: `heartbead explain ${names[0] ?? ''}`.trim(),
       advice:
         another === undefined
@@ -319,7 +319,7 @@ function accountProblem(
   { host, agent, account, cause, reason, since, until }: RefusedAccountFact,
   now: number,
 ): Problem {
-  const left = until > now ? ` for ${minutes(until - now)} yet` : '';
+  const left = until > now ? ` for ${durationText(until - now)} yet` : '';
   return {
     kind: 'account-refused',
     of: 'host',
@@ -404,7 +404,7 @@ function accountsProblem({ host, agent, facts, waiting, blocked }: RefusedByAgen
       limited.length === 0
         ? `first: log in again with one of them on that host, or add credit (${trial} tries it)`
         : `${limited.length === facts.length ? 'nothing has to be done' : 'it goes on by itself'}: the first of them ` +
-          `is used again in ${minutes(soonest - now)}`,
+          `is used again in ${durationText(soonest - now)}`,
     since,
     once: `accounts-refused:${host}:${agent}:${since}`,
   };
@@ -562,7 +562,7 @@ function beadProblems(view: BeadView, now: number, { listed, once, silent }: Bea
       'stopping',
       'look',
       `bead ${bead} waits until its agent is gone`,
-      `host ${current.host ?? '(unknown)'} has not confirmed the stop for ${minutes(now - current.stopping.at)}`,
+      `host ${current.host ?? '(unknown)'} has not confirmed the stop for ${durationText(now - current.stopping.at)}`,
       `heartbead explain ${bead}`,
       { advice: 'start the worker of that host again', since: current.stopping.at },
     );
@@ -574,10 +574,10 @@ function beadProblems(view: BeadView, now: number, { listed, once, silent }: Bea
       'look',
       `the agent of bead ${bead} is out of sight`,
       current.trouble === undefined
-        ? `host ${current.host ?? '(unknown)'} has been silent for ${minutes(now - current.suspectSince)}; it is ` +
-            `not given up before ${minutes(clocks.giveUpAfter)} of silence`
-        : `${current.trouble}; it is given up after ${minutes(clocks.giveUpAfter)} without a sign of its own (the ` +
-            `last one ${minutes(now - current.lastSignAt)} ago)`,
+        ? `host ${current.host ?? '(unknown)'} has been silent for ${durationText(now - current.suspectSince)}; it is ` +
+            `not given up before ${durationText(clocks.giveUpAfter)} of silence`
+        : `${current.trouble}; it is given up after ${durationText(clocks.giveUpAfter)} without a sign of its own (the ` +
+            `last one ${durationText(now - current.lastSignAt)} ago)`,
       `heartbead explain ${bead}`,
       {
         advice: `start the worker of host ${current.host ?? '(unknown)'} again: it adopts the attempt`,
@@ -590,7 +590,7 @@ function beadProblems(view: BeadView, now: number, { listed, once, silent }: Bea
       'look',
       `no agent of bead ${bead} can start on host ${current.host ?? '(unknown)'}`,
       `${current.trouble ?? 'its runner does not reach the server'}; it is given up ` +
-        `${minutes(clocks.giveUpAfter)} after the first try`,
+        `${durationText(clocks.giveUpAfter)} after the first try`,
       'heartbead doctor',
       { advice: 'run it on that host: its runners need the same server as its worker', since: current.fencedOutSince },
     );
@@ -599,8 +599,8 @@ function beadProblems(view: BeadView, now: number, { listed, once, silent }: Bea
       'stalled',
       'look',
       `the agent of bead ${bead} shows no progress`,
-      `none for ${minutes(now - (current.lastProgressAt ?? current.spawnedAt ?? current.stalledAt))}; at ` +
-        `${minutes(clocks.stopSilentAfter)} the attempt is stopped, its work saved`,
+      `none for ${durationText(now - (current.lastProgressAt ?? current.spawnedAt ?? current.stalledAt))}; at ` +
+        `${durationText(clocks.stopSilentAfter)} the attempt is stopped, its work saved`,
       `heartbead logs ${bead}`,
       { advice: `heartbead nudge ${bead} "…" gives it a hint`, since: current.stalledAt },
     );
@@ -693,7 +693,7 @@ function rigProblems(rig: string, view: RigView): Problem[] {
   if (view.breaker.open) {
     const { reason = `${view.breaker.losses} losses in a row without progress`, probeAt } = view.breaker;
     const held = `${view.waiting.length} ${view.waiting.length === 1 ? 'bead waits' : 'beads wait'}`;
-    const next = probeAt === undefined || probeAt <= view.now ? '' : `, the next in ${minutes(probeAt - view.now)}`;
+    const next = probeAt === undefined || probeAt <= view.now ? '' : `, the next in ${durationText(probeAt - view.now)}`;
     found.push({
       kind: 'breaker',
       severity: 'look',

@@ -1,7 +1,7 @@
 /** The story of a bead in sentences, told from its history. Pure: `src/client/history.ts` reads the history. @module */
 import { clip } from '../../contract/index.js';
 import type { HeartbeatKind } from '../../contract/index.js';
-import { minutes } from '../words.js';
+import { durationText, shortSha } from '../words.js';
 
 /**
  * What a history says, freed of its protocol. Everything that came in over the wire is `unknown` and read with care.
@@ -59,7 +59,7 @@ export function storyOf(events: readonly StoryEvent[]): Sentence[] {
       text:
         count === 1
           ? `${key}${last}`
-          : `${key} ${count} times in ${minutes(until - at)}${last === '' ? '' : `, at last${last}`}`,
+          : `${key} ${count} times in ${durationText(until - at)}${last === '' ? '' : `, at last${last}`}`,
     });
     run = undefined;
   };
@@ -161,7 +161,7 @@ function answered(activity: string, input: unknown, result: unknown): string | u
     case 'verifyWork': {
       const verdict = text(result, 'verdict');
       return verdict === 'verified'
-        ? `the work was found: ${text(result, 'branch') ?? '?'} at ${(text(result, 'sha') ?? '?').slice(0, 12)}, ` +
+        ? `the work was found: ${text(result, 'branch') ?? '?'} at ${shortSha(text(result, 'sha') ?? '?')}, ` +
             `${number(result, 'ahead') ?? '?'} ahead`
         : `no evidence (${verdict ?? '?'}): ${text(result, 'reason') ?? 'no reason'}`;
     }
@@ -230,7 +230,7 @@ function mergeEnded(result: unknown): string {
   const target = text(result, 'target');
   switch (text(result, 'outcome')) {
     case 'merged':
-      return `the refinery merged it into ${target ?? '?'} as ${(text(result, 'sha') ?? '?').slice(0, 12)}`;
+      return `the refinery merged it into ${target ?? '?'} as ${shortSha(text(result, 'sha') ?? '?')}`;
     case 'conflict':
       return `the refinery met a conflict with ${target ?? '?'}: the agent gets it back`;
     case 'unrelated':

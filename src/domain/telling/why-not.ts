@@ -3,7 +3,7 @@ import type { BeadState, ConvoyView, RigView } from '../../contract/index.js';
 import { agedPriority, byGrantOrder } from '../rig/queue.js';
 import type { TownHosts } from './town-facts.js';
 import { stopsOf, stopText } from '../rig/stops.js';
-import { minutes } from '../words.js';
+import { durationText } from '../words.js';
 import { approveCommand } from '../approval/needs-key.js';
 
 /** What stands around a bead and keeps it waiting, as far as it could be asked. */
@@ -45,7 +45,7 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
       );
     if (current.suspectSince !== undefined)
       return [
-        `running: perhaps, host ${host} has been out of sight for ${minutes(now - current.suspectSince)}; an ` +
+        `running: perhaps, host ${host} has been out of sight for ${durationText(now - current.suspectSince)}; an ` +
           'agent there is frozen when its lease runs out',
         ...silent,
         ...nobody,
@@ -57,7 +57,7 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
     if (current.acceptedAt === undefined) return no(...slotReason(around, now - current.startedAt));
     if (current.spawnedAt === undefined)
       return [
-        `running: not yet, host ${host} has been preparing its workspace for ${minutes(now - current.acceptedAt)}`,
+        `running: not yet, host ${host} has been preparing its workspace for ${durationText(now - current.acceptedAt)}`,
         ...silent,
         ...nobody,
       ];
@@ -74,12 +74,12 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
       return no(`it is blocked and waits for a person: ${wait.fix}; then heartbead retry ${state.bead}`);
     case 'approval':
       return no(
-        `its work is done and has waited for approval for ${minutes(now - wait.since)}: ` +
+        `its work is done and has waited for approval for ${durationText(now - wait.since)}: ` +
           `${approveCommand(state)}, or heartbead request-changes ${state.bead}`,
       );
     case 'backoff':
       return no(
-        `it backs off for another ${minutes(wait.until - now)}: ${wait.text}; heartbead retry ${state.bead} ` +
+        `it backs off for another ${durationText(wait.until - now)}: ${wait.text}; heartbead retry ${state.bead} ` +
           'ends that at once',
       );
     case 'verification':
@@ -96,7 +96,7 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
 
 /** An attempt that no host has taken yet. */
 function slotReason({ hosts }: Surroundings, waited: number): [string, ...string[]] {
-  const unclaimed = `no host has taken it for ${minutes(waited)}`;
+  const unclaimed = `no host has taken it for ${durationText(waited)}`;
   if (hosts === undefined || hosts.up.length === 0) return [unclaimed];
   const queued =
     hosts.queued === undefined || hosts.queued === 0
@@ -142,7 +142,7 @@ function grantReason(state: BeadState, { rig, now }: Surroundings): [string, ...
       probe !== undefined
         ? `${probe.bead} tries now whether things are better`
         : breaker.probeAt !== undefined && breaker.probeAt > now
-          ? `the next try is in ${minutes(breaker.probeAt - now)}`
+          ? `the next try is in ${durationText(breaker.probeAt - now)}`
           : 'the next try is due';
     return [
       `the breaker of rig ${name} is open (${breaker.reason ?? 'losses in a row'}); ${next}; ${where}`,
@@ -174,7 +174,7 @@ function mergeReason(state: BeadState, { rig, hosts, now }: Surroundings): [stri
   if (merging !== undefined)
     return [
       `its work is being merged into ${merging.target === '' ? 'the default branch' : merging.target} since ` +
-        minutes(now - merging.startedAt),
+        durationText(now - merging.startedAt),
       ...nobody,
     ];
   const place = rig.queue.findIndex(({ item }) => item === state.bead);
@@ -188,7 +188,7 @@ function mergeReason(state: BeadState, { rig, hosts, now }: Surroundings): [stri
   const held =
     entry.notBefore !== undefined && entry.notBefore > now
       ? [
-          `it is tried again in ${minutes(entry.notBefore - now)}: ` +
+          `it is tried again in ${durationText(entry.notBefore - now)}: ` +
             `${entry.lastReason ?? 'the last try did not succeed'}`,
         ]
       : [];

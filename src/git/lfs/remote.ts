@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { leadsNowhere } from '../../edge/errors.js';
 import { runGit } from '../run-git.js';
 import { runLfs } from './run-lfs.js';
 import type { LfsPointer } from './pointers.js';
@@ -50,7 +51,7 @@ async function lackingInFolder(repository: string, pointers: readonly LfsPointer
           const file = join(folder, 'lfs', 'objects', oid.slice(0, 2), oid.slice(2, 4), oid);
           if ((await stat(file)).size === size) return true;
         } catch (error) {
-          if (!['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+          if (!leadsNowhere(error)) throw error;
         }
       }
       return false;

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { attemptRefs } from '../../contract/index.js';
+import { shortSha } from '../../domain/words.js';
 import { mirrorPath } from '../../git/index.js';
 import { AttemptDir } from '../../runner/index.js';
 import type { Overlap } from './agent-watch.js';
@@ -64,7 +65,7 @@ export async function lostWork(
   const committed = checkpoint.wip ? await origin.parent(checkpoint.sha) : checkpoint.sha;
   const newest = (await origin.refs(checkpoint.ref)).get(checkpoint.ref);
   const kind = checkpoint.wip ? 'snapshot' : 'commit';
-  const what = `${bead} ${attempt}: the reported ${kind} ${checkpoint.sha.slice(0, 12)}`;
+  const what = `${bead} ${attempt}: the reported ${kind} ${shortSha(checkpoint.sha)}`;
   // A snapshot that was replaced may have been collected by git; then the newest one stands for it.
   if (committed === undefined)
     return newest === undefined && result === undefined && checkpoint.ref === attemptRefs.wip(bead, attempt)
@@ -72,13 +73,13 @@ export async function lostWork(
       : [];
   const problems: string[] = [];
   if (!(await origin.reachable(committed)))
-    problems.push(`${what}: no ref of the origin leads to its commit ${committed.slice(0, 12)}`);
+    problems.push(`${what}: no ref of the origin leads to its commit ${shortSha(committed)}`);
   // What has landed leaves no ref; its saves are part of it, or were taken up.
   if (newest === undefined && checkpoint.wip && result === undefined)
     problems.push(`${what}: the origin has no ${checkpoint.ref} any more`);
   if (result !== undefined && !(await origin.isAncestor(committed, result)))
     problems.push(
-      `${what}: its commit ${committed.slice(0, 12)} is not in what the bead delivered (${result.slice(0, 12)})`,
+      `${what}: its commit ${shortSha(committed)} is not in what the bead delivered (${shortSha(result)})`,
     );
   return problems;
 }
@@ -98,9 +99,9 @@ export async function lostCommit(
   }: { origin: Origin; hosts: readonly WorkerHost[]; result: string | undefined; finished: boolean },
 ): Promise<string[]> {
   if (result !== undefined && (await origin.isAncestor(sha, result))) return [];
-  const what = `${bead} ${attempt}: the commit ${sha.slice(0, 12)}`;
+  const what = `${bead} ${attempt}: the commit ${shortSha(sha)}`;
   if (finished && result !== undefined)
-    return [`${what}, finished and refused by the remote, is not in what the bead delivered (${result.slice(0, 12)})`];
+    return [`${what}, finished and refused by the remote, is not in what the bead delivered (${shortSha(result)})`];
   if (await origin.reachable(sha)) return [];
   for (const { home } of hosts) if (await reachableIn(mirrorPath(join(home, 'mirrors'), origin.path), sha)) return [];
   return [`${what} is on no host and not on the origin`];

@@ -6,7 +6,7 @@
  */
 import { Command, InvalidArgumentError } from 'commander';
 import { untilInterrupted } from '../../operator/interrupt.js';
-import { readOptions } from '../../cli/tool-options.js';
+import { readOptions } from '../tool-options.js';
 import { quietRuntime } from '../../testing/quiet-runtime.js';
 import { playChaos } from './chaos.js';
 import { chaosClocks, faultKinds, planOf } from './plan.js';

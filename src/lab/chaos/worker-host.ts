@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isMissing } from '../../edge/errors.js';
 import { compiledFile } from '../../package/compiled.js';
 import { AttemptDir, endProcesses, processAlive } from '../../runner/index.js';
 import type { RunnerRecord } from '../../runner/index.js';
@@ -93,7 +94,7 @@ export class WorkerHost {
       };
       return state.pid === this.pid && state.state === 'running';
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return false;
+      if (isMissing(error) || error instanceof SyntaxError) return false;
       throw error;
     }
   }

@@ -7,8 +7,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { createColors } from 'picocolors';
+import { errorMessage } from '../../edge/errors.js';
 import { milliseconds } from '../../testing/duration.js';
-import { readOptions } from '../../cli/tool-options.js';
+import { readOptions } from '../tool-options.js';
 import { quietRuntime } from '../../testing/quiet-runtime.js';
 import { runNewDesign } from './new-design.js';
 import { OldDesign } from './old-design.js';
@@ -31,7 +32,7 @@ function duration(text: string): number {
     if (ms < 1_000 || ms > longest) throw new RangeError('a cold start takes from 1s to 24h');
     return ms;
   } catch (error) {
-    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+    throw new InvalidArgumentError(errorMessage(error));
   }
 }
 

@@ -1,4 +1,4 @@
-import { minutes } from '../../domain/words.js';
+import { durationText } from '../../domain/words.js';
 import type { Lane, Span } from './lane.js';
 import { verdictOf } from './verdict.js';
 
@@ -40,7 +40,7 @@ export function svg(lanes: readonly Lane[], coldStart: number, duration: number)
   const x = (at: number): number =>
     Math.round(size.left + (Math.min(at, duration) / duration) * (size.width - size.left - size.right));
   const height = size.top + lanes.length * size.lane + 30;
-  const title = `A cold start of ${minutes(coldStart)}, ${minutes(duration)} of virtual time`;
+  const title = `A cold start of ${durationText(coldStart)}, ${durationText(duration)} of virtual time`;
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${height}" width="${size.width}" ` +
       `height="${height}" role="img" aria-label="${escape(title)}">`,

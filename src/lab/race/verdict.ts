@@ -1,4 +1,4 @@
-import { minutes } from '../../domain/words.js';
+import { durationText } from '../../domain/words.js';
 import type { Lane } from './lane.js';
 
 /** @returns what happened to the bead, in one sentence. */
@@ -12,24 +12,24 @@ export function verdictOf(lane: Lane, duration: number): string {
   if (resets.length > 0) {
     return (
       `${lane.name}: reset to open ${resets.length === 1 ? 'once' : `${resets.length} times`} in ` +
-      `${minutes(duration)}, ${times(attempts.length, 'attempt')} for ${times(Math.max(agents, 1), 'agent')}, ` +
+      `${durationText(duration)}, ${times(attempts.length, 'attempt')} for ${times(Math.max(agents, 1), 'agent')}, ` +
       'which ' +
       (up === undefined
         ? 'was starting all the while'
-        : `was alive from ${minutes(up)} on and sent ${times(heartbeats.length, 'heartbeat')} that changed nothing`) +
+        : `was alive from ${durationText(up)} on and sent ${times(heartbeats.length, 'heartbeat')} that changed nothing`) +
       '.'
     );
   }
   if (up === undefined)
     return (
-      `${lane.name}: ${times(attempts.length, 'attempt')}, still starting after ${minutes(duration)}, and never ` +
+      `${lane.name}: ${times(attempts.length, 'attempt')}, still starting after ${durationText(duration)}, and never ` +
       'reset.'
     );
   return (
     `${lane.name}: ${times(attempts.length, 'attempt')}, ${times(agents, 'agent')}, never reset; ` +
     (seen === undefined
-      ? `alive from ${minutes(up)} on`
-      : `working from its first heartbeat on, ${minutes(seen)} after the sling`) +
+      ? `alive from ${durationText(up)} on`
+      : `working from its first heartbeat on, ${durationText(seen)} after the sling`) +
     '.'
   );
 }

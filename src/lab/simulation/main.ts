@@ -7,7 +7,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { readOptions } from '../../cli/tool-options.js';
+import { readOptions } from '../tool-options.js';
 import { brokenOnModel, simulateOnModel } from './on-model.js';
 import type { Script } from './script.js';
 

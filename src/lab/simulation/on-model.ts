@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { errorMessage } from '../../edge/errors.js';
 import { playOnModel } from './play.js';
 import { scriptOf } from './script.js';
 import { sameRule, shrink } from './shrink.js';
@@ -12,7 +13,7 @@ export async function brokenOnModel(script: ReturnType<typeof scriptOf>): Promis
     await playOnModel(script);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return errorMessage(error);
   }
 }
 

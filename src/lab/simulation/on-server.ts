@@ -1,3 +1,4 @@
+import { errorMessage } from '../../edge/errors.js';
 import { World } from '../../testing/index.js';
 import { playOnServer } from './play.js';
 import type { Played } from './play.js';
@@ -31,8 +32,6 @@ async function playInTime(world: World, script: Script): Promise<Played> {
   }
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 /**
  * A world on which a script got stuck may not close in order; its server goes all the same, and the other seeds are
  * played.
@@ -41,7 +40,7 @@ async function leave(world: World): Promise<void> {
   try {
     await world.close();
   } catch (error) {
-    console.log(`a world was left in disorder: ${messageOf(error).slice(0, 300)}`);
+    console.log(`a world was left in disorder: ${errorMessage(error).slice(0, 300)}`);
   }
 }
 
@@ -52,7 +51,7 @@ export async function brokenOnServer(script: Script): Promise<string | undefined
     await playInTime(world, script);
     return undefined;
   } catch (error) {
-    return messageOf(error);
+    return errorMessage(error);
   } finally {
     await leave(world);
   }
@@ -82,7 +81,7 @@ export async function simulateOnServer(first: number, seeds: number, servers: nu
             // Once more on a server of its own: what breaks only there was the server's.
             const problem = await brokenOnServer(script);
             if (problem === undefined)
-              console.log(`seed ${seed}: not again on a fresh server: ${messageOf(error).slice(0, 300)}`);
+              console.log(`seed ${seed}: not again on a fresh server: ${errorMessage(error).slice(0, 300)}`);
             else {
               failed += 1;
               const small = await shrink(script, async (smaller) => sameRule(problem, await brokenOnServer(smaller)));

@@ -13,6 +13,7 @@ import type { CellPlan } from '../../cell/index.js';
 import { attemptRefs, plainLine } from '../../contract/index.js';
 import type { AgentSpec, Outcome, StartAgentInput, Usage } from '../../contract/index.js';
 import { defaultClocks } from '../../domain/clocks.js';
+import { shortSha } from '../../domain/words.js';
 import { commitsAhead, createWorktree, resolveBase, updateMirror, worktreeStatus } from '../../git/index.js';
 import { runGit } from '../../git/run-git.js';
 import { AttemptDir } from '../attempt/attempt-dir.js';
@@ -250,7 +251,7 @@ async function runOnce(
     return {
       outcome: result.outcome,
       // Nothing is pushed anywhere.
-      reason: report?.kind === 'done' ? `the agent reported done at ${report.sha.slice(0, 12)}` : result.reason,
+      reason: report?.kind === 'done' ? `the agent reported done at ${shortSha(report.sha)}` : result.reason,
       took: Date.now() - started,
       exit: { code: exit.code, signal: exit.signal },
       ...sheets,

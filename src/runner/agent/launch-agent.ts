@@ -14,7 +14,7 @@ import type { AttemptDir } from '../attempt/attempt-dir.js';
 import type { PortBlock } from '../types.js';
 import { packageRoot } from '../../package/compiled.js';
 import { buildPrompt } from './prompt.js';
-import { shimPath, writeShim } from './shim.js';
+import { shimPath, writeShim } from '../../package/agent-shim.js';
 
 export interface LaunchOptions extends Pick<AgentProcessOptions, 'onLine' | 'onTrouble'> {
   dir: AttemptDir;

@@ -4,10 +4,8 @@ import { basename, dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { attemptIdProblem, beadIdProblem, outcomes, plainLine, readClocks } from '../../contract/index.js';
 import type { AttemptResult, Outcome, StartAgentInput } from '../../contract/index.js';
+import { leadsNowhere } from '../../edge/errors.js';
 import type { AgentReport, AttemptSetup, RunnerConnection, RunnerRecord } from '../types.js';
-
-const isMissing = (error: unknown): boolean =>
-  (error as NodeJS.ErrnoException).code === 'ENOENT' || (error as NodeJS.ErrnoException).code === 'ENOTDIR';
 
 /** A file of an attempt is not what its writer wrote: a power cut, a full disk of an older version, a person's hand. */
 export class DamagedFileError extends Error {
@@ -87,7 +85,7 @@ export class AttemptDir {
     try {
       names = await readdir(folder);
     } catch (error) {
-      if (isMissing(error)) return { attempts: [], strange: [] };
+      if (leadsNowhere(error)) return { attempts: [], strange: [] };
       throw error;
     }
     const found: AttemptFolders = { attempts: [], strange: [] };
@@ -146,7 +144,7 @@ export class AttemptDir {
     try {
       return (await stat(this.path)).isDirectory();
     } catch (error) {
-      if (isMissing(error)) return false;
+      if (leadsNowhere(error)) return false;
       throw error;
     }
   }
@@ -259,7 +257,7 @@ export class AttemptDir {
     try {
       return await readFile(this.file(name), 'utf8');
     } catch (error) {
-      if (isMissing(error)) return undefined;
+      if (leadsNowhere(error)) return undefined;
       throw error;
     }
   }

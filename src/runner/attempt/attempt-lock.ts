@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { link, open, readFile, rename, rm, utimes } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
+import { isMissing } from '../../edge/errors.js';
 import { holderState, nearnessOf, ownProcess, touchedAt } from '../processes/process-place.js';
 import type { PlacedProcess } from '../processes/process-place.js';
 
@@ -40,7 +41,7 @@ async function readHolder(path: string): Promise<AttemptLockHolder | undefined> 
       ? (holder as AttemptLockHolder)
       : undefined;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    if (isMissing(error) || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
@@ -121,7 +122,7 @@ async function moveStaleAway(path: string, draft: string): Promise<void> {
   try {
     await rename(path, stale);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if (isMissing(error)) return;
     throw error;
   }
   // Between the look and the move another taker may have put its fresh lock there: give it back.

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { leadsNowhere } from '../../edge/errors.js';
 import type { Part } from '../part.js';
 import { every } from '../time.js';
 import type { Cancel, Time } from '../time.js';
@@ -43,7 +44,6 @@ async function inodeOf(path: string): Promise<number | undefined | 'unknown'> {
   try {
     return (await stat(path)).ino;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return code === 'ENOENT' || code === 'ENOTDIR' ? undefined : 'unknown';
+    return leadsNowhere(error) ? undefined : 'unknown';
   }
 }

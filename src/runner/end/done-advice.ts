@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { firstOf } from '../../domain/words.js';
+import { firstOf, shortSha } from '../../domain/words.js';
 import { lastMoves, worktreeStatus } from '../../git/index.js';
 import type { HeavyFiles, StatusEntry } from '../../git/index.js';
 
@@ -92,12 +92,12 @@ export async function leftBehind(
   const [sha] = commits;
   if (sha === undefined) return undefined;
   const where = branch === undefined ? 'no branch any more' : `branch ${branch}`;
-  const bring = branch === undefined ? `git merge ${sha.slice(0, 12)}` : `git merge ${branch}`;
+  const bring = branch === undefined ? `git merge ${shortSha(sha)}` : `git merge ${branch}`;
   const many = commits.length === 1 ? 'a commit of yours is' : `${commits.length} commits of yours are`;
   return {
     sha,
     advice:
-      `HEAD has no commit ahead of its base, but ${many} on ${where} (${sha.slice(0, 12)}): bring them here ` +
+      `HEAD has no commit ahead of its base, but ${many} on ${where} (${shortSha(sha)}): bring them here ` +
       `with \`${bring}\``,
   };
 }
@@ -112,8 +112,8 @@ export function signoffProblem({ commits, onto }: { commits: readonly string[]; 
   if (first === undefined) return undefined;
   const many = commits.length === 1 ? 'a commit of yours has' : `${commits.length} commits of yours have`;
   return (
-    `${many} no Signed-off-by (${first.slice(0, 12)}${commits.length === 1 ? '' : ' and after'}), and this ` +
-    `repository takes none without: \`git rebase --signoff ${onto.slice(0, 12)}\``
+    `${many} no Signed-off-by (${shortSha(first)}${commits.length === 1 ? '' : ' and after'}), and this ` +
+    `repository takes none without: \`git rebase --signoff ${shortSha(onto)}\``
   );
 }
 
@@ -126,7 +126,7 @@ export function heavyProblem({ large }: HeavyFiles, baseSha: string): string | u
     return (
       'there are files in your commits that forges refuse (GitHub takes none above 100 MB), also when a later ' +
       `commit removes them: ${named(large.map(({ path, bytes }) => `${path} with ${megabytes(bytes)}`))}. Make ` +
-      `the commits anew without them: \`git reset --soft ${baseSha.slice(0, 12)}\`, \`git rm --cached -- ` +
+      `the commits anew without them: \`git reset --soft ${shortSha(baseSha)}\`, \`git rm --cached -- ` +
       `'${first.path.replaceAll("'", "'\\''")}'\`, name them in .gitignore, \`git commit\``
     );
   return undefined;

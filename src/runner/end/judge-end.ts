@@ -1,6 +1,7 @@
 import { clip, limits, plainLine } from '../../contract/index.js';
 import type { AttemptResult, Checkpoint, Outcome, Usage } from '../../contract/index.js';
 import type { AgentExit, ExitClass } from '../../agents/types.js';
+import { shortSha } from '../../domain/words.js';
 import type { AgentReport, KeptWork } from '../types.js';
 
 /** Why the attempt is ended, when it was not the agent's own doing. */
@@ -85,7 +86,7 @@ function judge({ report, kept, stop, exit, verdict, said, answers = 0 }: EndFact
     case 'done':
       return {
         outcome: 'done',
-        reason: `the agent reported done, and ${report.branch} is pushed at ${report.sha.slice(0, 12)}`,
+        reason: `the agent reported done, and ${report.branch} is pushed at ${shortSha(report.sha)}`,
       };
     case 'no_changes':
       // A program that reports by its exit says so, too, when its provider has let it do nothing.

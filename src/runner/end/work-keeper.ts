@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { Mutex } from 'async-mutex';
 import { refNames } from '../../contract/index.js';
+import { shortSha } from '../../domain/words.js';
+import { errorMessage } from '../../edge/errors.js';
 import {
   commitsAhead,
   conflictMarkers,
@@ -213,7 +215,7 @@ export class WorkKeeper implements AttemptWork {
       await pushBranch({ worktree, remote, bead, attempt, sha, voucher: this.#voucher, refPrefix });
     } catch (error) {
       this.#failed('push', error);
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = errorMessage(error);
       const refusal = error instanceof GitError ? pushRefusal(error) : undefined;
       const mayPass = refusal === undefined && this.mayPass;
       await this.#keep({ branch, sha, reason, mayPass, ...said });
@@ -264,15 +266,15 @@ export class WorkKeeper implements AttemptWork {
   #unrelated(head: string): RequestRefused {
     const { bead, attempt, rootSha, refPrefix } = this.place;
     const branch = refNames(refPrefix).branch(bead, attempt);
-    const what = head === '' ? 'the branch that is checked out has no commit' : `HEAD (${head.slice(0, 12)})`;
+    const what = head === '' ? 'the branch that is checked out has no commit' : `HEAD (${shortSha(head)})`;
     const advice =
       head === ''
         ? `\`git checkout ${branch}\``
         : `\`git checkout -B ${branch} ${rootSha}\`, then take your work from there (\`git cherry-pick …\`, or ` +
-          `\`git checkout ${head.slice(0, 12)} -- PATH\`)`;
+          `\`git checkout ${shortSha(head)} -- PATH\`)`;
     return new RequestRefused(
       409,
-      `${what} does not build on the commit that this bead began with (${rootSha.slice(0, 12)}): ${advice}, ` +
+      `${what} does not build on the commit that this bead began with (${shortSha(rootSha)}): ${advice}, ` +
         'commit, and report done again',
     );
   }
@@ -287,7 +289,7 @@ export class WorkKeeper implements AttemptWork {
   #failed(what: string, error: unknown): void {
     this.mayPass = !(error instanceof GitError) || error.mayPass;
     const timedOut = error instanceof DOMException && error.name === 'TimeoutError';
-    this.pushProblem = timedOut ? 'it took too long' : error instanceof Error ? error.message : String(error);
+    this.pushProblem = timedOut ? 'it took too long' : errorMessage(error);
     this.events.trouble(what, error);
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { hostname, uptime } from 'node:os';
+import { isMissing } from '../../edge/errors.js';
 import { processAlive, processStartTime } from './process.js';
 import type { ProcessIdentity } from '../types.js';
 
@@ -102,7 +103,7 @@ export async function touchedAt(file: string): Promise<number | undefined> {
   try {
     return (await stat(file)).mtimeMs;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

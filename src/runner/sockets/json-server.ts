@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { errorMessage, isMissing } from '../../edge/errors.js';
 import { RequestRefused } from './request-refused.js';
 
 /** One thing that can be asked for: takes the body as it came. */
@@ -134,7 +135,7 @@ async function socketAt(path: string): Promise<string | undefined> {
     const found = await lstat(path, { bigint: true });
     return found.isSocket() ? `${found.dev}/${found.ino}/${found.birthtimeNs}` : undefined;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }
@@ -178,7 +179,7 @@ async function answer(
       send(error.status, { error: error.message });
     } else {
       onTrouble(name, error);
-      send(500, { error: `${name} failed: ${error instanceof Error ? error.message : String(error)}` });
+      send(500, { error: `${name} failed: ${errorMessage(error)}` });
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client';
+import { errorMessage } from '../../edge/errors.js';
 import { serveHttp } from '../../edge/serve-http.js';
 import type { HttpServer } from '../../edge/serve-http.js';
 
@@ -51,7 +52,7 @@ export async function serveMetrics({
         (error: unknown) =>
           response
             .writeHead(503, { 'content-type': 'text/plain' })
-            .end(`the metrics cannot be gathered: ${error instanceof Error ? error.message : String(error)}\n`),
+            .end(`the metrics cannot be gathered: ${errorMessage(error)}\n`),
       );
     },
   );

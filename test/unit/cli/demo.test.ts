@@ -151,7 +151,7 @@ test('the report tells attempts with reasons, branch and commit, and what was no
   );
   expect(text).toContain('attempt 1-aaaa1111: lost (the one that was killed)');
   expect(text).toContain(
-    `branch heartbead/x/1, merged as ${sha.slice(0, 10)}: git finds it on the origin's main, 3 commits came with it`,
+    `branch heartbead/x/1, merged as ${sha.slice(0, 12)}: git finds it on the origin's main, 3 commits came with it`,
   );
   expect(text).toContain('not as promised: something');
 });

@@ -11,7 +11,7 @@ import {
   updateMirror,
   worktreeStatus,
 } from '../../../src/git/index.js';
-import { writeShim } from '../../../src/runner/agent/shim.js';
+import { writeShim } from '../../../src/package/agent-shim.js';
 import { bulk, commit, commitToOrigin, git, gitChildrenOf, has, mirrorOf, put, remoteSha, useLab } from './lab.js';
 
 const lab = useLab();

@@ -3,6 +3,7 @@
  * rule. @module
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { errorMessage } from '../../../edge/errors.js';
 import { playOnModel } from '../play.js';
 import { scriptOf } from '../script.js';
 
@@ -40,7 +41,7 @@ for (let seed = first + nth; seed < first + seeds; seed += of) {
     word.strays += strays;
     for (const status of statuses) word.ends[status] = (word.ends[status] ?? 0) + 1;
   } catch (error) {
-    word.broken.push({ seed, problem: error instanceof Error ? error.message : String(error) });
+    word.broken.push({ seed, problem: errorMessage(error) });
   }
   if (word.seeds === wordEvery) {
     parentPort?.postMessage(word);

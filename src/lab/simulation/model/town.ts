@@ -8,6 +8,7 @@ import type {
   StartBeadInput,
 } from '../../../contract/index.js';
 import { beadOfWorkflowId, isFinal, taskQueues } from '../../../contract/index.js';
+import { errorMessage } from '../../../edge/errors.js';
 // Not the whole kit: its index loads the SDK's worker, which no thread of the model needs.
 import { AgentCensus } from '../../../testing/agent-census.js';
 import { FakeHost } from '../../../testing/fake-host.js';
@@ -287,7 +288,7 @@ export class ModelTown implements HostSurroundings {
   }
 
   failed(error: unknown): void {
-    this.broken ??= new Broken(`a runner failed: ${error instanceof Error ? error.message : String(error)}`);
+    this.broken ??= new Broken(`a runner failed: ${errorMessage(error)}`);
   }
 
   wake(): void {

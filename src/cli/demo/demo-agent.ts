@@ -9,12 +9,13 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { agentEnvironment } from '../contract/index.js';
-import { AgentSocketClient, AgentSocketError } from '../runner/sockets/agent-socket-client.js';
-import { demoScriptVariable } from './demo.js';
-import type { DemoLine } from './demo.js';
-import { demoOptions } from './demo-options.js';
-import { seeded } from './seeded.js';
+import { agentEnvironment } from '../../contract/index.js';
+import { errorMessage } from '../../edge/errors.js';
+import { AgentSocketClient, AgentSocketError } from '../../runner/sockets/agent-socket-client.js';
+import { demoScriptVariable } from '../../agents/demo.js';
+import type { DemoLine } from '../../agents/demo.js';
+import { demoOptions } from '../../agents/demo-options.js';
+import { seeded } from '../../agents/seeded.js';
 
 const script = demoOptions.parse(JSON.parse(process.env[demoScriptVariable] ?? '{}'));
 const { [agentEnvironment.bead]: bead, [agentEnvironment.attempt]: attempt } = process.env;
@@ -226,7 +227,7 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  process.stderr.write(`demo agent: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`demo agent: ${errorMessage(error)}\n`);
   process.exitCode = 1;
 }
 process.stdin.destroy();

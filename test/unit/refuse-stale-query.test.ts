@@ -1,6 +1,6 @@
 import type { ActivateInput } from '@temporalio/workflow';
 import { expect, it } from 'vitest';
-import { interceptors } from '../../src/workflows/early-news.js';
+import { interceptors } from '../../src/workflows/interceptors/refuse-stale-query.js';
 
 type Job = 'initializeWorkflow' | 'signalWorkflow' | 'resolveActivity' | 'queryWorkflow' | 'fireTimer';
 

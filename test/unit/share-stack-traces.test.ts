@@ -1,7 +1,7 @@
 import { Activator } from '@temporalio/workflow/lib/internals.js';
 import type { WorkflowCreateOptionsInternal } from '@temporalio/workflow/lib/interfaces.js';
 import { afterEach, expect, it } from 'vitest';
-import { interceptors } from '../../src/workflows/shared-traces.js';
+import { interceptors } from '../../src/workflows/interceptors/share-stack-traces.js';
 
 const sandbox = globalThis as { __TEMPORAL_ACTIVATOR__?: Activator };
 afterEach(() => void delete sandbox.__TEMPORAL_ACTIVATOR__);
