@@ -3,6 +3,7 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { DEFAULT_TASK_QUEUE } from '../contract/index.js';
 import { Keys, keySource, sealingConverter } from '../codec/index.js';
 import type { KeySource } from '../codec/index.js';
+import { durationText } from '../domain/words.js';
 import { processAlive } from '../runner/processes/process.js';
 import { clientSpans } from '../traces/client-spans.js';
 import { Tracer } from '../traces/tracer.js';
@@ -167,7 +168,7 @@ async function open(
           'server here'
         : `look at the server's log in ${settings.home}, or run \`heartbead up\` again`;
     throw new NoServerError(
-      `the Temporal server at ${settings.address} did not answer within ${Math.round(connectTimeout / 1_000)} s`,
+      `the Temporal server at ${settings.address} did not answer within ${durationText(connectTimeout)}`,
       next,
       { cause: error },
     );

@@ -1,6 +1,7 @@
 import { mkdir, readFile, readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
+import { durationText } from '../domain/words.js';
 import { isMissing } from '../edge/errors.js';
 import { holderState, ownProcess, touchedAt } from '../runner/processes/process-place.js';
 import type { PlacedProcess } from '../runner/processes/process-place.js';
@@ -25,8 +26,8 @@ export class WorkerLockHeldError extends Error {
   ) {
     super(
       holder === undefined
-        ? `${file} cannot be read, and was written less than ${silentFor / 1_000} s ago: if no other worker ` +
-            `uses the state directory ${home}, try again in ${silentFor / 1_000} s`
+        ? `${file} cannot be read, and was written less than ${durationText(silentFor)} ago: if no other worker ` +
+            `uses the state directory ${home}, try again in ${durationText(silentFor)}`
         : `another worker (${holderText(holder)}, since ${new Date(holder.since).toISOString()}) uses the state ` +
             `directory ${home}: ` +
             'stop it first, or give this one a directory of its own (--home DIR or HEARTBEAD_HOME)',

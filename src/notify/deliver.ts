@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { createHmac } from 'node:crypto';
 import { agentEnvironmentFrom } from '../agents/environment.js';
+import { durationText } from '../domain/words.js';
 import type { Notification } from './event.js';
 import { secretOf } from './settings.js';
 import type { CommandHook, Hook, WebhookHook } from './settings.js';
@@ -83,7 +84,7 @@ async function run(
   if (!failed) return;
   const said = (stderr ?? '').trim().split('\n').at(-1)?.slice(0, 200) ?? '';
   const how = timedOut
-    ? `did not end within ${commandWithin / 1_000} s`
+    ? `did not end within ${durationText(commandWithin)}`
     : signal !== undefined
       ? `ended by ${signal}`
       : `ended with status ${exitCode ?? '?'}`;

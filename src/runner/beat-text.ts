@@ -1,18 +1,5 @@
 import type { BeatPhase } from '../contract/index.js';
-
-const units: [number, string][] = [
-  [3_600_000, 'h'],
-  [60_000, 'min'],
-  [1_000, 's'],
-];
-
-/** @returns a duration in words, by its largest unit: `12 min`. */
-export function inWords(ms: number): string {
-  for (const [size, unit] of units) {
-    if (ms >= size) return `${Math.floor(ms / size)} ${unit}`;
-  }
-  return 'less than 1 s';
-}
+import { durationText } from '../domain/words.js';
 
 /** What the text of a beat tells; durations in milliseconds. */
 export interface BeatFacts {
@@ -29,7 +16,7 @@ export function beatText({ phase, runningMs, silentMs, activity, orphan, pushPro
   const head = ((): string => {
     switch (phase) {
       case 'running':
-        return `running for ${inWords(runningMs)}`;
+        return `running for ${durationText(runningMs)}`;
       case 'frozen':
         return 'frozen: the lease ran out; goes on when the bead answers';
       case 'paused':
@@ -50,7 +37,7 @@ export function beatText({ phase, runningMs, silentMs, activity, orphan, pushPro
       ? ''
       : silentMs === undefined
         ? ', no output yet'
-        : `, last output ${silentMs < 1_000 ? 'just now' : `${inWords(silentMs)} ago`}`;
+        : `, last output ${silentMs < 1_000 ? 'just now' : `${durationText(silentMs)} ago`}`;
   return [
     `${head}${silence}${activity === undefined || phase !== 'running' ? '' : ` (${activity})`}`,
     ...(orphan ? ['waits for adoption'] : []),

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
+import { durationText } from '../domain/words.js';
 import { errorMessage } from '../edge/errors.js';
 import { findDevServer } from './find-dev-server.js';
 import { lengthenRetention } from './retention.js';
@@ -200,7 +201,7 @@ async function untilReady(address: string, namespace: string): Promise<string | 
   for (;;) {
     const problem = await readyProblem(address, namespace);
     if (problem === undefined) return undefined;
-    if (Date.now() > giveUpAt) return `no answer after ${healthyWithinMs / 1000} s (${problem})`;
+    if (Date.now() > giveUpAt) return `no answer after ${durationText(healthyWithinMs)} (${problem})`;
     await sleep(lookEveryMs);
   }
 }

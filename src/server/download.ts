@@ -5,6 +5,7 @@ import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { durationText } from '../domain/words.js';
 
 /**
  * What the SDK asks when it is told `cached-download` (sdk-core, `ephemeral_server/mod.rs`); the answer names the
@@ -117,7 +118,7 @@ class Watch {
   limit(ms: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.#late = `nothing came for ${ms / 1000} s`;
+      this.#late = `nothing came for ${durationText(ms)}`;
       this.#own.abort();
     }, ms);
   }

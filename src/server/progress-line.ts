@@ -1,4 +1,4 @@
-import prettyMs from 'pretty-ms';
+import { durationText } from '../domain/words.js';
 
 /** Often enough to show that something happens, seldom enough to keep a log readable. */
 const everyMs = 15_000;
@@ -13,7 +13,7 @@ export async function withProgress<T>(
   action: () => Promise<T>,
 ): Promise<T> {
   const started = Date.now();
-  const timer = setInterval(() => log(text(prettyMs(Date.now() - started, { secondsDecimalDigits: 0 }))), everyMs);
+  const timer = setInterval(() => log(text(durationText(Date.now() - started))), everyMs);
   try {
     return await action();
   } finally {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isGrpcServiceError } from '@temporalio/client';
 import { searchAttributes } from '../contract/names.js';
 import type { Connection } from '@temporalio/client';
+import { durationText } from '../domain/words.js';
 
 /** `INDEXED_VALUE_TYPE_KEYWORD` of the API; all of ours are Keywords, which list filters compare as a whole. */
 const keyword = 2;
@@ -47,7 +48,7 @@ export async function registerSearchAttributes(
     if (Date.now() > giveUpAt)
       throw new SearchAttributesProblem(
         `the server does not take the search attributes ${searchAttributeNames.join(', ')} after ` +
-          `${withinMs / 1000} s; try again, or look at the server's log`,
+          `${durationText(withinMs)}; try again, or look at the server's log`,
       );
     await sleep(lookEveryMs);
   }

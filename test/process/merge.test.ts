@@ -143,7 +143,7 @@ test('a cancel of the workflow in the middle of a check ends it, and what waits 
   await until(async () => {
     const [pending] = (await handle.describe()).raw.pendingActivities ?? [];
     const [payload] = pending?.heartbeatDetails?.payloads ?? [];
-    return /"item":"lamp","text":"check test(?: begins|: running \d+s)","log":".*lamp\.log"/.test(
+    return /"item":"lamp","text":"check test(?: begins|: running \d+ s)","log":".*lamp\.log"/.test(
       Buffer.from(payload?.data ?? []).toString(),
     );
   });

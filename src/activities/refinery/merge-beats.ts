@@ -1,5 +1,5 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
-import prettyMs from 'pretty-ms';
+import { durationText } from '../../domain/words.js';
 import { refineryFailures } from './failures.js';
 
 /** Details of a merge's heartbeats: small, and readable in the Web UI's pending activities. */
@@ -40,7 +40,7 @@ export class MergeBeats {
     this.#log = log;
     this.#text = () => {
       const seconds = Math.floor((performance.now() - since) / 1_000);
-      return seconds === 0 ? `${text} begins` : `${text}: running ${prettyMs(seconds * 1_000)}`;
+      return seconds === 0 ? `${text} begins` : `${text}: running ${durationText(seconds * 1_000)}`;
     };
     this.#beat();
   }
@@ -56,7 +56,7 @@ export class MergeBeats {
     const timeout = this.#context.info.heartbeatTimeoutMs;
     if (timeout === undefined || silent <= timeout) return;
     throw ApplicationFailure.retryable(
-      `host ${this.who.host} was asleep for ${prettyMs(silent)}: the merge begins again`,
+      `host ${this.who.host} was asleep for ${durationText(silent)}: the merge begins again`,
       refineryFailures.unreachable,
     );
   }

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
-import prettyMs from 'pretty-ms';
 import { agentEnvironmentFrom, portVariables } from '../../agents/environment.js';
 import { clearRooms, launch, openGate, planCell } from '../../cell/index.js';
 import type { AgentCell, Check } from '../../contract/index.js';
+import { durationText } from '../../domain/words.js';
 import type { PortBlock } from '../../runner/index.js';
 import { endProcesses } from '../../runner/processes/end-processes.js';
 import { LineSplitter } from '../../runner/agent/line-splitter.js';
@@ -153,12 +153,12 @@ export async function runCheck({
     lines.end();
     flush();
     signal.throwIfAborted();
-    const after = prettyMs(performance.now() - startedAt);
+    const after = durationText(performance.now() - startedAt);
     if (first === 'timeout')
       return {
         ok: false,
         timedOut: true,
-        how: `did not end within ${prettyMs(check.timeout)}, and was ended with all its processes`,
+        how: `did not end within ${durationText(check.timeout)}, and was ended with all its processes`,
       };
     if (first === 'abort') throw signal.reason;
     const wall = hasBegun ? undefined : walled.failure(first.code ?? undefined, ofWalls);

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { within } from '../../client/deadline.js';
 import { beadWorkflowId, failureTypes, isFinal, messages } from '../../contract/index.js';
 import type { AcceptedSignal, BeadView, StartAgentInput } from '../../contract/index.js';
+import { durationText } from '../../domain/words.js';
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
 import { StartInterrupted } from './start-lease.js';
@@ -84,7 +85,7 @@ export async function announceAttempt(deps: ActivityDeps, input: StartAgentInput
       if (performance.now() > until)
         throw failure(
           failureTypes.setupUnreachable,
-          `the bead has not answered for ${askFor / 60_000} minutes: is a worker running for its workflows?`,
+          `the bead has not answered for ${durationText(askFor)}: is a worker running for its workflows?`,
         );
       lease.say('accepted', 'waits for the bead to answer');
       await sleep(askAgainAfter, undefined, { signal: lease.signal }).catch(() => lease.signal.throwIfAborted());

@@ -1,4 +1,5 @@
 import { createLogUpdate } from 'log-update';
+import { durationText } from '../../domain/words.js';
 import type { Io } from '../io.js';
 import { oneLine, paintAgent, paintStatus, table, timeOfDay } from '../render/format.js';
 import { doing } from '../../operator/doing.js';
@@ -25,7 +26,7 @@ export function stageTable(
       paintAgent(view?.agent ?? 'none', c),
       view === undefined ? '-' : String(view.attemptCount),
       String(view?.heartbeats ?? 0),
-      startedAt === undefined ? '-' : `${Math.round(((endedAt ?? now) - startedAt) / 1_000)} s`,
+      startedAt === undefined ? '-' : durationText((endedAt ?? now) - startedAt),
       // A line that wraps cannot be redrawn neatly.
       oneLine(`${doingNow(actor)}${remark(actor, now)}`, Math.max(24, width - 62)),
     ];
@@ -44,7 +45,7 @@ function remark({ scene, view }: Actor, now: number): string {
     now - since < oldStyle.dispatchTimeout
   )
     return '';
-  return ` (an old-style dispatcher gave up at ${oldStyle.dispatchTimeout / 1_000} s)`;
+  return ` (an old-style dispatcher gave up at ${durationText(oldStyle.dispatchTimeout)})`;
 }
 
 const waitsFor = ({ scene }: Actor): string =>

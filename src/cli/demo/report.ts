@@ -49,7 +49,7 @@ function scene({ actor, onOrigin, wrong }: Ending, origin: Origin, c: Colors): s
     if (took !== undefined)
       lines.push(
         `  cold start ${(took / 1_000).toFixed(1)} s: an old-style dispatcher gives up at ` +
-          `${oldStyle.dispatchTimeout / 1_000} s and starts over, for ever; here it was one attempt`,
+          `${durationText(oldStyle.dispatchTimeout)} and starts over, for ever; here it was one attempt`,
       );
   }
   return [...lines, ...wrong.map((text) => `  ${c.red('not as promised:')} ${oneLine(text, 400)}`)];

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { approversFile, approversHere } from '../../activities/refinery/approvers.js';
-import { counted } from '../../domain/words.js';
+import { counted, durationText } from '../../domain/words.js';
 import { defaultDiskFloor } from '../../host/disk-space.js';
 import { gitVersionProblem, lfsProgram, oldestGit, readMirrorNews } from '../../git/index.js';
 import { forOthers } from '../../host/state-directory.js';
@@ -181,9 +181,9 @@ export function checkClock(instants: number[], now = Date.now()): Check {
   const ahead = Math.max(0, ...instants.map((at) => at - now));
   // Half a minute is what `giveUpAfter` has in hand over `leaseFor`.
   if (ahead > 30_000)
-    return fail(name, `the server's clock is ${Math.round(ahead / 1_000)} s ahead of this host's`, next);
+    return fail(name, `the server's clock is ${durationText(ahead)} ahead of this host's`, next);
   return ahead > 5_000
-    ? warn(name, `the server's clock is ${Math.round(ahead / 1_000)} s ahead of this host's`, next)
+    ? warn(name, `the server's clock is ${durationText(ahead)} ahead of this host's`, next)
     : ok(name, `${new Date(now).toISOString()}${instants.length > 0 ? ", not behind the server's" : ''}`);
 }
 

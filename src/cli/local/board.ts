@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readRecord } from '../../client/records.js';
 import type { BoardRecord } from '../../client/records.js';
+import { durationText } from '../../domain/words.js';
 import { compiledFile } from '../../package/compiled.js';
 import { failure } from '../exit.js';
 import { isAlive, logTail, spawnDetached } from './processes.js';
@@ -45,7 +46,7 @@ export async function ensureBoard(options: {
     }
     if (Date.now() - started > readyWithin)
       throw failure(
-        `the board (pid ${child.pid}) does not listen after ${readyWithin / 1_000} s`,
+        `the board (pid ${child.pid}) does not listen after ${durationText(readyWithin)}`,
         `read its log: ${logFile}`,
       );
     await sleep(lookEvery);

@@ -5,6 +5,7 @@ import { pollersOf } from '../../client/pollers.js';
 import { readRecord, writeRecord } from '../../client/records.js';
 import type { WorkerRecord } from '../../client/records.js';
 import { readWorkerIdentity, taskQueues } from '../../contract/index.js';
+import { durationText } from '../../domain/words.js';
 import { compiledFile } from '../../package/compiled.js';
 import { allocatorEnvironment, workerNodeFlags } from '../../worker/memory.js';
 import { workerFlags } from '../../worker/settings.js';
@@ -81,7 +82,7 @@ export async function ensureWorker(
     }
     if (Date.now() - started > readyWithin)
       throw failure(
-        `the worker (pid ${child.pid}) does not ask for work after ${readyWithin / 1_000} s`,
+        `the worker (pid ${child.pid}) does not ask for work after ${durationText(readyWithin)}`,
         `read its log: ${logFile}`,
       );
     await sleep(lookEvery);

@@ -5,6 +5,7 @@
  * @module
  */
 import { Command, InvalidArgumentError } from 'commander';
+import { durationText } from '../../domain/words.js';
 import { untilInterrupted } from '../../operator/interrupt.js';
 import { readOptions } from '../tool-options.js';
 import { quietRuntime } from '../../testing/quiet-runtime.js';
@@ -79,7 +80,7 @@ async function main(argv: string[]): Promise<number> {
   );
   console.log(
     `clocks: ${Object.entries(chaosClocks)
-      .map(([name, ms]) => `${name} ${ms / 1_000} s`)
+      .map(([name, ms]) => `${name} ${durationText(ms)}`)
       .join(', ')}`,
   );
   const report = await playChaos({ plan, stop, say, keep });

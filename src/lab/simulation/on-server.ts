@@ -1,3 +1,4 @@
+import { durationText } from '../../domain/words.js';
 import { errorMessage } from '../../edge/errors.js';
 import { World } from '../../testing/index.js';
 import { playOnServer } from './play.js';
@@ -20,7 +21,7 @@ const playsWithin = 120_000;
 async function playInTime(world: World, script: Script): Promise<Played> {
   let timer: NodeJS.Timeout | undefined;
   const tooLong = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not at its end after ${playsWithin / 1_000} s`)), playsWithin);
+    timer = setTimeout(() => reject(new Error(`not at its end after ${durationText(playsWithin)}`)), playsWithin);
   });
   try {
     const played = playOnServer(world, script);

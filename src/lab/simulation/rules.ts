@@ -5,6 +5,7 @@ import { convoyBeadId, isFinal } from '../../contract/index.js';
 import type { BeadState, ConvoyState, RigState } from '../../contract/index.js';
 import { mergedNeeds, nextBeadDeadline, waitingFor, wordToRig } from '../../domain/index.js';
 import type { BeadEvent } from '../../domain/index.js';
+import { durationText } from '../../domain/words.js';
 import type { AgentLife, Status } from '../../testing/index.js';
 
 /** A rule that did not hold. */
@@ -100,13 +101,13 @@ export function eventProblem({
     const since = suspectSince === undefined ? now : Math.max(suspectSince, stopping?.at ?? 0, thereSince);
     // Every adoption may bring one more beat of a host that hangs; more than that is waiting for ever.
     if (now - since > 2 * (after.clocks.giveUpAfter + after.clocks.heartbeatTimeout))
-      return `suspect for ${Math.round((now - since) / 60_000)} min, and not given up`;
+      return `suspect for ${durationText(now - since)}, and not given up`;
     // Whatever the host says meanwhile: silence of the attempt itself ends it.
     const { spawnedAt } = after.current ?? {};
     const silent = now - Math.max(heardAt, stopping?.at ?? 0, thereSince);
     if (spawnedAt !== undefined && silent > 2 * (after.clocks.giveUpAfter + after.clocks.heartbeatTimeout))
       return (
-        `no sign of attempt ${current?.id ?? ''} itself for ${Math.round(silent / 60_000)} min, and it is not ` +
+        `no sign of attempt ${current?.id ?? ''} itself for ${durationText(silent)}, and it is not ` +
         'given up'
       );
     return stateProblem(after);

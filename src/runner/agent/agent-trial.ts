@@ -13,7 +13,7 @@ import type { CellPlan } from '../../cell/index.js';
 import { attemptRefs, plainLine } from '../../contract/index.js';
 import type { AgentSpec, Outcome, StartAgentInput, Usage } from '../../contract/index.js';
 import { defaultClocks } from '../../domain/clocks.js';
-import { shortSha } from '../../domain/words.js';
+import { durationText, shortSha } from '../../domain/words.js';
 import { commitsAhead, createWorktree, resolveBase, updateMirror, worktreeStatus } from '../../git/index.js';
 import { runGit } from '../../git/run-git.js';
 import { AttemptDir } from '../attempt/attempt-dir.js';
@@ -194,7 +194,7 @@ async function runOnce(
   const gate = await openGate(cell, (destination) => note(sheets.stderr, 'nothing', `no way out to ${destination}`));
   const started = Date.now();
   const timer = setTimeout(
-    () => endBy({ outcome: 'timed_out', reason: `it ran for longer than ${Math.round(timeout / 1000)} s` }),
+    () => endBy({ outcome: 'timed_out', reason: `it ran for longer than ${durationText(timeout)}` }),
     timeout,
   );
   const interrupted = (): void => endBy({ outcome: 'stopped', reason: 'interrupted' });

@@ -84,7 +84,7 @@ test('a step that hangs is ended with its processes when its time is over', asyn
   await expect(
     ready({ setup: [{ command: 'sleep 600 & echo $! > pid; wait', timeout: 2_000 }] }),
   ).rejects.toMatchObject({
-    message: expect.stringContaining('did not end within 2s') as string,
+    message: expect.stringContaining('did not end within 2 s') as string,
   });
   const pid = Number(readFileSync(join(tree, 'pid'), 'utf8'));
   expect(processAlive(pid)).toBe(false);

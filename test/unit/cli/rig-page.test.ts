@@ -41,7 +41,7 @@ const view: RigView = {
 const work = (more: Partial<MergeAtWork>): MergeAtWork => ({
   item: 'lamp',
   host: 'h1',
-  text: 'check test: running 40s',
+  text: 'check test: running 40 s',
   tries: 1,
   resting: false,
   ...more,
@@ -82,8 +82,8 @@ test('a rig shows how work in progress is saved, and whether its agents push', (
 
 describe('the merge queue of a rig', () => {
   test('tells what the refinery is doing, in its own words', () => {
-    expect(rows(work({}))).toMatch(/^merging +lamp .* for 3 min: check test: running 40s on h1$/m);
-    expect(rows(work({ tries: 3 }))).toMatch(/running 40s on h1 \(try 3\)$/m);
+    expect(rows(work({}))).toMatch(/^merging +lamp .* for 3 min: check test: running 40 s on h1$/m);
+    expect(rows(work({ tries: 3 }))).toMatch(/running 40 s on h1 \(try 3\)$/m);
     expect(rows(work({ item: 'bulb' }))).toMatch(/^merging +lamp .* for 3 min$/m);
   });
 
