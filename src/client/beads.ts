@@ -9,8 +9,9 @@ import {
 import type { WorkflowHandle } from '@temporalio/client';
 import { createHash } from 'node:crypto';
 import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
-import { beadWorkflowId, defaultPriority, messages, readClocks, searchAttributes, workflowTypes } from '../contract/index.js';
+import { beadWorkflowId, defaultPriority, messages, searchAttributes, workflowTypes } from '../contract/index.js';
 import type { BeadInput, BeadStatus, BeadView } from '../contract/index.js';
+import { carriedBead } from '../domain/bead/state.js';
 import type { TownConnection } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
 import { describeBead } from './describe.js';
@@ -103,8 +104,8 @@ export class BeadClient {
   async view(bead: string, deadline = this.#deadline): Promise<BeadView> {
     try {
       const view = await this.#limited(() => this.#handle(bead).query<BeadView>(messages.state), deadline);
-      // A worker of an earlier build answers by former names of clocks.
-      return { ...view, clocks: readClocks(view.clocks) };
+      // A worker of an earlier build answers by former names.
+      return { ...view, ...carriedBead(view) };
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) throw new BeadNotFoundError(bead);
       if (noWorkerAnswered(error)) throw new NoWorkerError(`bead ${bead}`, { cause: error });
@@ -248,7 +249,7 @@ export function endedAs(description: BeadDescription): BeadStatus | 'terminated'
 }
 
 /**
- * Beads of one rig (or, without one, of one repository) share an agent slot fairly. At most 64 bytes by the server's
+ * Beads of one rig (or, without one, of one repository) share the places of hosts fairly. At most 64 bytes by the server's
  * rule.
  */
 function fairnessKey(input: BeadInput): string {

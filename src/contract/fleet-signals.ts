@@ -9,10 +9,10 @@ import type { BeadReport } from './convoy.js';
 import type {
   MergeRequest,
   ProbeProgress,
-  ReturnSlot,
+  ReturnGrant,
   SignedApproval,
-  SlotEnd,
-  SlotRequest,
+  GrantEnd,
+  GrantRequest,
   WithdrawMerge,
 } from './rig.js';
 import { beadStatuses, outcomes } from './types.js';
@@ -28,11 +28,11 @@ const instant = (value: unknown): value is number => typeof value === 'number' &
 const priorityOf = (value: unknown): number =>
   typeof value === 'number' && Number.isFinite(value) ? Math.min(Math.max(Math.round(value), 1), 5) : 3;
 
-/** Reads an `askSlot` signal. */
-export function readSlotRequest(payload: unknown): Decided<SlotRequest> | string {
+/** Reads the question of a bead for a grant. */
+export function readGrantRequest(payload: unknown): Decided<GrantRequest> | string {
   const p = record(payload);
-  if (p === undefined || !name(p['bead']) || !name(p['workflowId'])) return 'not a request for a slot';
-  if (!instant(p['since'])) return 'a request for a slot without its age';
+  if (p === undefined || !name(p['bead']) || !name(p['workflowId'])) return 'not a request for a grant';
+  if (!instant(p['since'])) return 'a request for a grant without its age';
   return {
     bead: p['bead'],
     workflowId: p['workflowId'],
@@ -43,20 +43,20 @@ export function readSlotRequest(payload: unknown): Decided<SlotRequest> | string
   };
 }
 
-/** Reads a `returnSlot` signal. */
-export function readReturnSlot(payload: unknown): Decided<ReturnSlot> | string {
+/** Reads the return of a grant. */
+export function readReturnGrant(payload: unknown): Decided<ReturnGrant> | string {
   const p = record(payload);
-  if (p === undefined || !name(p['bead'])) return 'not the return of a slot';
+  if (p === undefined || !name(p['bead'])) return 'not the return of a grant';
   return {
     bead: p['bead'],
     infraLoss: p['infraLoss'] === true,
     progress: p['progress'] === true,
-    end: readSlotEnd(p['end']),
+    end: readGrantEnd(p['end']),
   };
 }
 
 /** Beads of earlier versions say nothing of it; one that cannot be read stops nobody. */
-function readSlotEnd(value: unknown): Decided<SlotEnd> | undefined {
+function readGrantEnd(value: unknown): Decided<GrantEnd> | undefined {
   const p = record(value);
   const outcome = outcomes.find((known) => known === p?.['outcome']);
   if (p === undefined || outcome === undefined || !name(p['agent'])) return undefined;

@@ -1,5 +1,5 @@
 import { clip } from './limits.js';
-import type { CauseGone, Granted, MergeEnded, SlotRefused } from './rig.js';
+import type { CauseGone, Granted, MergeEnded, GrantRefused } from './rig.js';
 
 const record = (value: unknown): Record<string, unknown> | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
@@ -25,10 +25,10 @@ export function readCauseGone(payload: unknown): CauseGone | string {
   return { bead, ordered: p?.['ordered'] === true ? true : undefined };
 }
 
-/** Reads a `slotRefused` signal, likewise. */
-export function readSlotRefused(payload: unknown): SlotRefused | string {
+/** Reads the refusal of a grant, likewise. */
+export function readGrantRefused(payload: unknown): GrantRefused | string {
   const p = record(payload);
-  if (typeof p?.['bead'] !== 'string' || typeof p['reason'] !== 'string') return 'not the refusal of a slot';
+  if (typeof p?.['bead'] !== 'string' || typeof p['reason'] !== 'string') return 'not the refusal of a grant';
   return { bead: p['bead'], reason: clip(p['reason'], 500), full: p['full'] === true };
 }
 

@@ -14,7 +14,7 @@ export const DEFAULT_TASK_QUEUE = 'heartbead';
 export const taskQueues = {
   /** Workflows and short activities. */
   main: (town: string = DEFAULT_TASK_QUEUE): string => town,
-  /** `startAgent` of new attempts: as many at once as hosts have free slots. */
+  /** `startAgent` of new attempts: as many at once as hosts have free places. */
   agents: (town: string = DEFAULT_TASK_QUEUE): string => `${town}-agents`,
   /** The refinery's merges. */
   merge: (town: string = DEFAULT_TASK_QUEUE): string => `${town}-merge`,
@@ -68,7 +68,7 @@ export const beadOfWorkflowId = (workflowId: string): string | undefined =>
 export const messages = {
   heartbeat: 'heartbeat',
   /**
-   * A host has taken the attempt and prepares it: the bead no longer waits for a slot. Not a heartbeat: no agent exists
+   * A host has taken the attempt and prepares it: the bead no longer waits for a place. Not a heartbeat: no agent exists
    * yet.
    */
   accepted: 'accepted',

@@ -79,7 +79,7 @@ export type SharedCause = (typeof sharedCauses)[number];
 /** A cause for which a rig holds back further starts. `spend`: it has paid too much for too little. */
 export interface RigStop {
   cause: SharedCause | 'spend';
-  /** Requests of this agent are held (`SlotRequest.agent`); absent: all. */
+  /** Requests of this agent are held (`GrantRequest.agent`); absent: all. */
   agent?: string;
   reason: string;
   /** Where it was met first. */
@@ -117,7 +117,7 @@ export interface RigInput {
 }
 
 /** A bead that asks for leave to run an agent, or has it. */
-export interface SlotRequest {
+export interface GrantRequest {
   bead: string;
   /** Workflow id, for telling it and for looking whether it still lives. */
   workflowId: string;
@@ -129,7 +129,7 @@ export interface SlotRequest {
   /** An operator has asked for it. Not kept. */
   retried?: boolean;
 }
-export interface Grant extends SlotRequest {
+export interface Grant extends GrantRequest {
   grantedAt: number;
   /** The one bead that an open breaker lets through. */
   probe: boolean;
@@ -231,7 +231,7 @@ export interface Breaker {
 /** What is still to be said to a bead or convoy; kept in the state so that no renewal and no crash loses it. */
 export type RigNews =
   | { id: number; workflowId: string; signal: 'mergeEnded'; payload: MergeEnded }
-  | { id: number; workflowId: string; signal: 'slotRefused'; payload: SlotRefused }
+  | { id: number; workflowId: string; signal: 'slotRefused'; payload: GrantRefused }
   | { id: number; workflowId: string; signal: 'causeGone'; payload: CauseGone };
 
 /** The full state of a rig: the answer of its `state` query, and what continue-as-new carries over. */
@@ -247,7 +247,7 @@ export interface RigState {
   /** The last hour, oldest first. */
   spent?: SpentMinute[];
   grants: Grant[];
-  waiting: SlotRequest[];
+  waiting: GrantRequest[];
   /** In the order in which they will be merged, per target. */
   queue: QueuedMerge[];
   /** At most one per target (of the strategy `pr`, where the forge merges, any number). */
@@ -282,8 +282,8 @@ export interface RigView extends RigState {
 export const rigWorkflowId = (rig: string): string => `rig-${rig}`;
 export const rigMessages = {
   /** Signals from beads. */
-  askSlot: 'askSlot',
-  returnSlot: 'returnSlot',
+  askGrant: 'askSlot',
+  returnGrant: 'returnSlot',
   /** A bead whose grant is a probe: its agent gets on. */
   probeProgress: 'probeProgress',
   enqueueMerge: 'enqueueMerge',
@@ -291,8 +291,8 @@ export const rigMessages = {
   /** Signals to beads and convoys. */
   granted: 'granted',
   mergeEnded: 'mergeEnded',
-  /** To a bead that asks for a slot: it will not get one, since the rig is being removed, or too many wait. */
-  slotRefused: 'slotRefused',
+  /** To a bead that asks for a grant: it will not get one, since the rig is being removed, or too many wait. */
+  grantRefused: 'slotRefused',
   /** To a bead that is blocked by a cause which other beads had, too: it is mended. */
   causeGone: 'causeGone',
   /**
@@ -306,17 +306,28 @@ export const rigMessages = {
 } as const;
 
 /**
+ * Signals by the names that they will have. A rig *grants*, a host has *places*, and only the SDK has slots; but bead and
+ * rig may run by different builds (an upgrade goes from workflow to workflow, and can be rolled back), so this version
+ * still sends the former names, and hears both.
+ */
+export const comingSignalNames = {
+  askSlot: 'askGrant',
+  returnSlot: 'returnGrant',
+  slotRefused: 'grantRefused',
+} as const;
+
+/**
  * Bead → rig: the bead's attempt is over (or the bead has ended). `progress`: the agent had got on; tells the breaker
  * good from bad.
  */
-export interface ReturnSlot {
+export interface ReturnGrant {
   bead: string;
   infraLoss: boolean;
   progress: boolean;
-  end?: SlotEnd;
+  end?: GrantEnd;
 }
 /** What the end of an attempt may mean for other beads of its rig. */
-export interface SlotEnd {
+export interface GrantEnd {
   outcome: Outcome;
   reason: string;
   agent: string;
@@ -352,7 +363,7 @@ export interface CauseGone {
   ordered?: true | undefined;
 }
 /** Rig → bead. */
-export interface SlotRefused {
+export interface GrantRefused {
   bead: string;
   reason: string;
   /** Too many wait; otherwise the rig is being removed. */

@@ -493,7 +493,7 @@ export interface CurrentAttempt {
   /** Known from the first heartbeat that named it. */
   host?: string;
   startedAt: number;
-  /** When a host took it; until then the attempt waits in the queue for a slot. */
+  /** When a host took it; until then the attempt waits in the queue for a place. */
   acceptedAt?: number;
   /** Set by the first sign that an agent may exist (a heartbeat signal, or beat details behind the fence). */
   spawnedAt?: number;
@@ -540,11 +540,11 @@ export interface CurrentAttempt {
 }
 
 /**
- * Why a bead with no running agent does not run; every such state names what ends it. `slot`: the attempt waits in the
- * agents queue.
+ * Why a bead with no running agent does not run; every such state names what ends it. `place`: the attempt waits in
+ * the agents queue for a host that has one.
  */
 export type Wait =
-  | { for: 'slot'; since: number; text: string }
+  | { for: 'place'; since: number; text: string }
   | { for: 'backoff'; until: number; text: string }
   | { for: 'person'; since: number; text: string; fix: string }
   | { for: 'verification'; since: number; text: string }
@@ -570,7 +570,7 @@ export interface Landing {
   /** Commit the sling or the convoy said to start from. */
   startSha?: string;
   /** Leave to run one attempt: nothing, asked for, held, or spent (to be returned). */
-  slot: 'none' | 'asked' | 'held' | 'spent';
+  grant: 'none' | 'asked' | 'held' | 'spent';
   /** Version of the settings that came with the last grant. */
   version?: number;
   /** It runs the rig's agent, whatever that is at its next grant. Absent in beads that were granted before. */

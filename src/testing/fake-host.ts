@@ -203,7 +203,7 @@ export class FakeHost {
     return this.connected && (this.#worker.running || (this.#worker.alive && (this.#holdsPoll || this.#hangs)));
   }
 
-  get hasFreeSlot(): boolean {
+  get hasFreePlace(): boolean {
     const living = [...this.attempts.values()].filter(
       ({ preparing, runner }) => preparing || runner?.process.alive === true,
     );

@@ -279,7 +279,7 @@ export class Town implements HostSurroundings {
   #serve(): this {
     const { desk } = this.world;
     desk.serve(taskQueues.agents(this.queue), () => {
-      const host = this.#hosts.find((one) => one.polls && one.hasFreeSlot);
+      const host = this.#hosts.find((one) => one.polls && one.hasFreePlace);
       return host && ((task) => host.serve(task));
     });
     for (const host of this.#hosts)

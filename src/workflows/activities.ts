@@ -31,7 +31,7 @@ export function startAgentOptions(
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     priority: { priorityKey: priority, fairnessKey },
     summary,
-    // Eager dispatch would bypass the queue and with it the host's slots.
+    // Eager dispatch would bypass the queue and with it the host's places.
     allowEagerDispatch: false,
   };
 }

@@ -31,7 +31,7 @@ import {
   readHeartbeat,
   readMergeEnded,
   readNote,
-  readSlotRefused,
+  readGrantRefused,
 } from '../contract/index.js';
 import type { BeadInput, BeadResult, BeadState, BeadView } from '../contract/index.js';
 import {
@@ -83,7 +83,7 @@ import {
   requestChangesUpdate,
   resumeUpdate,
   retryUpdate,
-  slotRefusedSignal,
+  grantRefusedSignal,
   stateQuery,
 } from './messages.js';
 import { lengthOfRun } from './run-length.js';
@@ -331,9 +331,9 @@ class Bead implements AttemptOwner {
         'The rig grants one attempt, with its settings. Sent by the rig.',
       );
       listener.signal(
-        slotRefusedSignal,
-        readSlotRefused,
-        (refused) => ({ type: 'slotRefused', refused }),
+        grantRefusedSignal,
+        readGrantRefused,
+        (refused) => ({ type: 'grantRefused', refused }),
         'The rig has no place for this bead any more. Sent by the rig.',
         () => patched('a-refused-slot-is-heard'),
       );

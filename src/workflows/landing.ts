@@ -4,8 +4,8 @@
  */
 import { getExternalWorkflowHandle, isCancellation, log, workflowInfo } from '@temporalio/workflow';
 import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId } from '../contract/index.js';
-import type { BeadReport, BeadState, MergeRequest, ProbeProgress, ReturnSlot, SlotRequest } from '../contract/index.js';
-import { mergeRequest, slotRequest, slotReturn } from '../domain/index.js';
+import type { BeadReport, BeadState, MergeRequest, ProbeProgress, ReturnGrant, GrantRequest } from '../contract/index.js';
+import { mergeRequest, grantRequest, grantReturn } from '../domain/index.js';
 import type { BeadEvent, RigWord } from '../domain/index.js';
 
 /** Says one word to the rig; a rig that is gone is an event of its own, never an endless wait. */
@@ -14,18 +14,18 @@ export async function tellRig(state: BeadState, word: RigWord, apply: (event: Be
   if (rig === undefined) throw new Error('a word to a rig, without a rig');
   const toRig = (
     name: string,
-    payload: SlotRequest | ReturnSlot | MergeRequest | { item: string; sha: string },
+    payload: GrantRequest | ReturnGrant | MergeRequest | { item: string; sha: string },
   ): Promise<void> => getExternalWorkflowHandle(rigWorkflowId(rig)).signal(name, payload);
   const { workflowId } = workflowInfo();
   try {
     switch (word) {
-      case 'askSlot':
+      case 'askGrant':
         // Applied first: the grant may come back before the signal's own answer does.
-        apply({ type: 'askedSlot' });
-        return await toRig(rigMessages.askSlot, slotRequest(state, workflowId));
-      case 'returnSlot': {
-        apply({ type: 'slotReturned' });
-        return await toRig(rigMessages.returnSlot, slotReturn(state));
+        apply({ type: 'askedGrant' });
+        return await toRig(rigMessages.askGrant, grantRequest(state, workflowId));
+      case 'returnGrant': {
+        apply({ type: 'grantReturned' });
+        return await toRig(rigMessages.returnGrant, grantReturn(state));
       }
       case 'enqueue': {
         const request = mergeRequest(state, workflowId);

@@ -3,10 +3,13 @@
  * which are answered or refused in one sentence.
  * @module
  */
-import { ApplicationFailure, log, setDefaultSignalHandler, setHandler } from '@temporalio/workflow';
+import { ApplicationFailure, defineSignal, log, setDefaultSignalHandler, setHandler } from '@temporalio/workflow';
 import type { SignalDefinition, UpdateDefinition } from '@temporalio/common';
+import { comingSignalNames } from '../contract/index.js';
 import type { UpdateAnswer } from './messages.js';
 import { listenForVersion } from './version.js';
+
+const isRenamed = (name: string): name is keyof typeof comingSignalNames => name in comingSignalNames;
 
 /** What becomes of a message that cannot be read. */
 export interface Malformed {
@@ -57,6 +60,7 @@ export class Listener<E> {
       this.apply({ type: 'malformed', message: name, problem: value });
     };
     setHandler(definition, take, { description });
+    if (isRenamed(name)) setHandler(defineSignal<[P]>(comingSignalNames[name]), take, { description });
   }
 
   /** To be called after the last `signal`: the word of another version, and whatever nobody knows. */

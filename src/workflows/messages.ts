@@ -8,7 +8,7 @@ import type {
   HeartbeatSignal,
   MergeEnded,
   NoteSignal,
-  SlotRefused,
+  GrantRefused,
 } from '../contract/index.js';
 
 /** For updates without a content: the Web UI sends one JSON object all the same. */
@@ -30,6 +30,6 @@ export const resumeUpdate = defineUpdate<UpdateAnswer, [Nothing]>(messages.resum
 export const approveUpdate = defineUpdate<UpdateAnswer, [{ by?: string; signature?: string }]>(messages.approve);
 export const requestChangesUpdate = defineUpdate<UpdateAnswer, [{ feedback: string }]>(messages.requestChanges);
 export const grantedSignal = defineSignal<[Granted]>(rigMessages.granted);
-export const slotRefusedSignal = defineSignal<[SlotRefused]>(rigMessages.slotRefused);
+export const grantRefusedSignal = defineSignal<[GrantRefused]>(rigMessages.grantRefused);
 export const causeGoneSignal = defineSignal<[CauseGone]>(rigMessages.causeGone);
 export const mergeEndedSignal = defineSignal<[MergeEnded]>(rigMessages.mergeEnded);

@@ -5,15 +5,15 @@ import type {
   MergeRequest,
   ProbeProgress,
   RemoveRig,
-  ReturnSlot,
+  ReturnGrant,
   RigView,
-  SlotRequest,
+  GrantRequest,
   WithdrawMerge,
 } from '../contract/index.js';
 import type { Nothing, UpdateAnswer } from './messages.js';
 
-export const askSlotSignal = defineSignal<[SlotRequest]>(rigMessages.askSlot);
-export const returnSlotSignal = defineSignal<[ReturnSlot]>(rigMessages.returnSlot);
+export const askGrantSignal = defineSignal<[GrantRequest]>(rigMessages.askGrant);
+export const returnGrantSignal = defineSignal<[ReturnGrant]>(rigMessages.returnGrant);
 export const probeProgressSignal = defineSignal<[ProbeProgress]>(rigMessages.probeProgress);
 export const enqueueMergeSignal = defineSignal<[MergeRequest]>(rigMessages.enqueueMerge);
 export const withdrawMergeSignal = defineSignal<[WithdrawMerge]>(rigMessages.withdrawMerge);

@@ -26,8 +26,8 @@ import {
   failureTypes,
   readMergeRequest,
   readProbeProgress,
-  readReturnSlot,
-  readSlotRequest,
+  readReturnGrant,
+  readGrantRequest,
   readWithdrawMerge,
   rigMessages,
 } from '../contract/index.js';
@@ -68,14 +68,14 @@ import { Listener } from './listen.js';
 import { measure } from './measure.js';
 import { Publisher } from './publish.js';
 import {
-  askSlotSignal,
+  askGrantSignal,
   configureUpdate,
   enqueueMergeSignal,
   pauseRigUpdate,
   probeProgressSignal,
   removeRigUpdate,
   resumeRigUpdate,
-  returnSlotSignal,
+  returnGrantSignal,
   rigStateQuery,
   withdrawMergeSignal,
 } from './rig-messages.js';
@@ -252,7 +252,7 @@ class Rig {
   async #lookAround(): Promise<never> {
     for (;;) {
       await condition(() => rigHolders(this.state).length > 0);
-      await sleep(rigLookEvery, { summary: 'do those who hold a slot or a merge still live?' });
+      await sleep(rigLookEvery, { summary: 'do those who hold a grant or a merge still live?' });
       const workflowIds = rigHolders(this.state);
       if (workflowIds.length === 0 || this.#length() !== 'fine') continue;
       const askedAt = Date.now();
@@ -276,17 +276,17 @@ class Rig {
     // The patch: runs of before took as many as came.
     const refuses = (): boolean => patched('a-full-rig-refuses');
     listener.signal(
-      askSlotSignal,
-      readSlotRequest,
+      askGrantSignal,
+      readGrantRequest,
       (request) => ({ type: 'asked', request, full: rigIsFull(this.state, request) && refuses() }),
       'A bead asks for leave to run an agent. Asking again changes nothing.',
     );
     listener.signal(
-      returnSlotSignal,
-      readReturnSlot,
+      returnGrantSignal,
+      readReturnGrant,
       // The patch: in runs of before the next bead was sent ahead at once, and so all of them round and round.
       (end) => ({ type: 'returned', end, inVain: cameBack(this.state, end) && patched('a-try-in-vain-waits') }),
-      'A bead gives its slot back, and says whether its attempt was lost to the infrastructure.',
+      'A bead gives its grant back, and says whether its attempt was lost to the infrastructure.',
     );
     listener.signal(
       probeProgressSignal,
@@ -311,7 +311,7 @@ class Rig {
 
   #listenToOperators(): void {
     setHandler(rigStateQuery, (): RigView => ({ ...this.state, now: Date.now() }), {
-      description: 'The full state: settings and their version, slots held and waited for, merge queue, breaker.',
+      description: 'The full state: settings and their version, grants held and waited for, merge queue, breaker.',
     });
     const listener = this.#listener;
     listener.update(

@@ -89,7 +89,7 @@ describe('what is stopped, and what ends', { timeout: 3 * generous }, () => {
         if (record?.agent !== undefined && processState(record.agent.pid) !== undefined) agents += 1;
       }
       most.agents = Math.max(most.agents, agents);
-      most.waiting = Math.max(most.waiting, views.filter(({ wait }) => wait?.for === 'slot').length);
+      most.waiting = Math.max(most.waiting, views.filter(({ wait }) => wait?.for === 'place').length);
       return views.every(({ status }) => status === 'closed');
     });
     expect(most.agents).toBeLessThanOrEqual(2);

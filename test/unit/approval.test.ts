@@ -38,7 +38,7 @@ function waiting(more: Partial<BeadState> = {}): BeadState {
     sha: sha('a'),
     branch: 'heartbead/b/1',
     wait: { for: 'approval', since: 0, text: 'waits' },
-    landing: { target: 'main', slot: 'none', approval: true, approvers: settings().approvers },
+    landing: { target: 'main', grant: 'none', approval: true, approvers: settings().approvers },
     ...more,
   };
 }

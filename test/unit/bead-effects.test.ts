@@ -47,7 +47,7 @@ it('the rig is asked once to let go of a queued merge', () => {
   const queued: BeadState = {
     ...initialBead({ ...input, rig: 'r' }, 0),
     wait: { for: 'merge', since: 0, text: 'waits' },
-    landing: { slot: 'none', approval: false, queuedSha: 'a'.repeat(40) },
+    landing: { grant: 'none', approval: false, queuedSha: 'a'.repeat(40) },
   };
   const cancelled = after(queued, { type: 'cancel' });
   expect(beadEffects(cancelled)).toMatchObject([{ do: 'tellRig', word: 'withdraw' }]);

@@ -66,6 +66,16 @@ it('the state that a bead carries may have them, and what it hands on is read by
   expect(next.clocks).toBeUndefined();
 });
 
+it('a grant and a place are handed on by the name that earlier builds know, and read by either', () => {
+  const asked = stepBead(initialBead({ ...input, rig: 'r' }, 0), { type: 'askedGrant' }, 0);
+  const waits = { ...asked, wait: { for: 'place', since: 0, text: 'waits' } } satisfies BeadState;
+  const { carried } = sent(nextBeadInput(input, waits));
+  expect(carried).toMatchObject({ landing: { slot: 'asked' }, wait: { for: 'slot' } });
+  expect(carried?.landing).not.toHaveProperty('grant');
+  expect(carried && sent(carriedBead(carried))).toEqual(sent(waits));
+  expect(sent(carriedBead(sent(waits)))).toEqual(sent(waits));
+});
+
 it('the settings of a rig may have them: its input, what it carries, a change of them, and what it grants', () => {
   const rig = { rig: 'r', settings: settings({ clocks: given }) };
   expect(rigInputProblem(rig)).toBeUndefined();
@@ -76,7 +86,7 @@ it('the settings of a rig may have them: its input, what it carries, a change of
   const changed = changeSettings(settings(), { clocks: given });
   expect([rigSettingsProblem(changed), changed.clocks]).toEqual([undefined, read]);
   const slung = initialBead({ ...input, clocks: { lostAfter: 3_000_000 } as Partial<Clocks>, rig: 'r' }, 0);
-  const bead = stepBead(slung, { type: 'askedSlot' }, 0);
+  const bead = stepBead(slung, { type: 'askedGrant' }, 0);
   const grant = (clocks: RigSettings['clocks']): BeadState =>
     stepBead(bead, { type: 'granted', grant: { bead: 'b', version: 1, settings: settings({ clocks }) } }, 1);
   // What the bead's own sling said counts more, by whichever name.

@@ -8,7 +8,7 @@ describe('the end of a bead', () => {
     sha: 'f'.repeat(40),
     branch: 'heartbead/a/2-bbbb',
     base: 'main',
-    landing: { mergedSha: 'e'.repeat(40), slot: 'none', approval: false },
+    landing: { mergedSha: 'e'.repeat(40), grant: 'none', approval: false },
     attempts: [
       {
         id: '1-aaaa',

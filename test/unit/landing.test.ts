@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readMergeEnded, readSlotRefused } from '../../src/contract/index.js';
+import { readMergeEnded, readGrantRefused } from '../../src/contract/index.js';
 import type { AttemptResult, BeadInput, BeadState, Granted, MergeOutcome } from '../../src/contract/index.js';
 import {
   beadEffects,
@@ -7,7 +7,7 @@ import {
   mayDispatch,
   mayOfferAgain,
   readByRules,
-  slotReturn,
+  grantReturn,
   stepBead,
   waitingFor,
   wordToRig,
@@ -76,7 +76,7 @@ class Story {
     );
   }
   granted(more: Partial<Granted['settings']> = {}): this {
-    return this.apply({ type: 'askedSlot' }, { type: 'granted', grant: grant(more) });
+    return this.apply({ type: 'askedGrant' }, { type: 'granted', grant: grant(more) });
   }
   merge(result: MergeOutcome): this {
     const commit = this.state.sha ?? '';
@@ -94,8 +94,8 @@ const conflict: MergeOutcome = { outcome: 'conflict', paths: ['a.txt'], target: 
 describe('a bead with a rig', () => {
   it('asks leave before each attempt and runs with the settings that came with it', () => {
     const story = new Story();
-    expect([wordToRig(story.state), mayDispatch(story.state)]).toEqual(['askSlot', false]);
-    story.apply({ type: 'askedSlot' });
+    expect([wordToRig(story.state), mayDispatch(story.state)]).toEqual(['askGrant', false]);
+    story.apply({ type: 'askedGrant' });
     expect([wordToRig(story.state), story.state.wait?.for, waitingFor(story.state)]).toEqual([
       undefined,
       'grant',
@@ -107,20 +107,20 @@ describe('a bead with a rig', () => {
 
   it('gives the leave back after the attempt, and says which version of the settings it used', () => {
     const story = new Story().granted().attempt('1');
-    expect(wordToRig(story.state)).toBe('returnSlot');
+    expect(wordToRig(story.state)).toBe('returnGrant');
     expect(story.state.attempts[0]).toMatchObject({ rigVersion: 4, progress: true });
-    story.apply({ type: 'slotReturned' });
+    story.apply({ type: 'grantReturned' });
     expect(wordToRig(story.state)).toBe('enqueue');
   });
 
   it('gives an unused leave back when it is paused or cancelled meanwhile', () => {
-    expect(wordToRig(new Story().granted().apply({ type: 'pause' }).state)).toBe('returnSlot');
+    expect(wordToRig(new Story().granted().apply({ type: 'pause' }).state)).toBe('returnGrant');
     const cancelled = new Story().granted().apply({ type: 'cancel' });
-    expect([cancelled.state.status, wordToRig(cancelled.state)]).toEqual(['cancelled', 'returnSlot']);
+    expect([cancelled.state.status, wordToRig(cancelled.state)]).toEqual(['cancelled', 'returnGrant']);
   });
 
   it('closes only when it is merged', () => {
-    const story = new Story().granted().attempt('1').apply({ type: 'slotReturned' });
+    const story = new Story().granted().attempt('1').apply({ type: 'grantReturned' });
     expect(story.state.status).toBe('in_review');
     story.merge({ outcome: 'merged', sha: sha('7'), target: 'main', strategy: 'merge' });
     expect([story.state.status, story.state.landing?.mergedSha]).toEqual(['closed', sha('7')]);
@@ -135,16 +135,16 @@ describe('a bead with a rig', () => {
       held.granted();
       starts.push(held.now);
       held.attempt(String(n));
-      fruitless.push(slotReturn(held.state).end?.fruitless);
-      held.apply({ type: 'slotReturned' }).merge(conflict);
+      fruitless.push(grantReturn(held.state).end?.fruitless);
+      held.apply({ type: 'grantReturned' }).merge(conflict);
       if (held.state.wait?.for === 'backoff') held.apply(...tickAt(held, held.state.wait.until));
     }
     const gaps = starts.slice(1).map((at, index) => Math.round((at - (starts[index] ?? 0)) / 10_000) * 10);
     expect(gaps).toEqual([0, 10, 20, 40, 80, 160, 320]);
-    // The first has led to nothing yet when its slot goes back; each that follows tells of the one before.
+    // The first has led to nothing yet when its grant goes back; each that follows tells of the one before.
     expect(fruitless).toEqual([0, 1, 1, 1, 1, 1, 1, 1]);
     // A person who asks for changes wants them now.
-    held.granted({ approval: true }).attempt('9').apply({ type: 'slotReturned' });
+    held.granted({ approval: true }).attempt('9').apply({ type: 'grantReturned' });
     held.apply({ type: 'requestChanges', feedback: 'shorter' });
     expect(held.state.wait?.for).not.toBe('backoff');
   });
@@ -162,15 +162,15 @@ describe('a bead with a rig', () => {
       story.granted();
       starts.push(story.now);
       story.attempt('1', refused);
-      expect([story.state.status, wordToRig(story.state)]).toEqual(['blocked', 'returnSlot']);
-      story.apply({ type: 'slotReturned' });
+      expect([story.state.status, wordToRig(story.state)]).toEqual(['blocked', 'returnGrant']);
+      story.apply({ type: 'grantReturned' });
       goOn();
       expect(story.state.attention).toBeUndefined();
       if (story.state.wait?.for === 'backoff') story.apply(...tickAt(story, story.state.wait.until));
     }
     const gaps = starts.slice(1).map((at, index) => Math.round((at - (starts[index] ?? 0)) / 10_000) * 10);
     expect([gaps, story.state.used.agentFailures]).toEqual([[0, 10, 20, 40, 80], 3]);
-    story.granted().attempt('1', refused).apply({ type: 'slotReturned' });
+    story.granted().attempt('1', refused).apply({ type: 'grantReturned' });
     goOn(true);
     expect([story.state.wait, story.state.paid, story.state.used.agentFailures]).toEqual([undefined, undefined, 0]);
   });
@@ -181,8 +181,8 @@ describe('a bead with a rig', () => {
       story
         .granted()
         .attempt('1', { outcome: 'lost', reason: 'x' })
-        .apply(...tickAt(story, story.now + 3_600_000), { type: 'slotReturned' });
-    story.granted().attempt('1', { outcome: 'push_refused', reason: 'no' }).apply({ type: 'slotReturned' });
+        .apply(...tickAt(story, story.now + 3_600_000), { type: 'grantReturned' });
+    story.granted().attempt('1', { outcome: 'push_refused', reason: 'no' }).apply({ type: 'grantReturned' });
     expect(story.state.status).toBe('blocked');
     story.apply(readByRules(story.state, { type: 'causeGone' }, () => true));
     expect([story.state.wait, beadEffects(story.state)[0]?.do]).toEqual([undefined, 'offer']);
@@ -191,7 +191,7 @@ describe('a bead with a rig', () => {
   it('of an earlier version goes round at once, as its history has it', () => {
     const story = new Story();
     for (let n = 1; n <= 3; n += 1) {
-      story.granted().attempt(String(n)).apply({ type: 'slotReturned' });
+      story.granted().attempt(String(n)).apply({ type: 'grantReturned' });
       const commit = story.state.sha ?? '';
       story.apply({ type: 'enqueued', sha: commit });
       const told: BeadEvent = { type: 'mergeEnded', ended: { item: 'b', sha: commit, result: conflict } };
@@ -208,7 +208,7 @@ describe('a bead with a rig', () => {
       strategy: 'merge',
       foreign: true,
     };
-    const story = new Story().granted({ approval: true }).attempt('1').apply({ type: 'slotReturned' });
+    const story = new Story().granted({ approval: true }).attempt('1').apply({ type: 'grantReturned' });
     story.apply({ type: 'approve', by: 'Ada' }).merge(foreign);
     expect([story.state.status, story.state.wait?.for, story.state.attention]).toEqual([
       'in_review',
@@ -222,7 +222,7 @@ describe('a bead with a rig', () => {
   });
 
   it('says without an approval as well that something came past the refinery', () => {
-    const story = new Story().granted().attempt('1').apply({ type: 'slotReturned' });
+    const story = new Story().granted().attempt('1').apply({ type: 'grantReturned' });
     story.merge({ outcome: 'merged', sha: sha('7'), target: 'main', strategy: 'merge', foreign: true });
     expect([story.state.status, story.state.reason]).toEqual([
       'closed',
@@ -231,37 +231,37 @@ describe('a bead with a rig', () => {
   });
 
   it('goes round again with advice when its work shares no history with the target', () => {
-    const story = new Story().granted().attempt('1').apply({ type: 'slotReturned' });
+    const story = new Story().granted().attempt('1').apply({ type: 'grantReturned' });
     story.merge({ outcome: 'unrelated', target: 'main', targetSha: sha('9') });
     expect([story.state.status, story.state.used.reworkRounds]).toEqual(['open', 1]);
     expect(story.state.messages.at(-1)?.text).toContain(`git checkout ${sha('1')} -- PATH`);
   });
 
   it('goes round again on the same commits after a conflict, with the paths in a message', () => {
-    const story = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge(conflict);
+    const story = new Story().granted().attempt('1').apply({ type: 'grantReturned' }).merge(conflict);
     expect([story.state.status, story.state.used.reworkRounds, story.state.checkpoint]).toEqual([
       'open',
       1,
       { sha: sha('1'), ref: 'refs/heads/heartbead/b/1-aaaaaaaa', wip: false },
     ]);
     expect(story.state.messages[0]?.text).toContain('a.txt');
-    expect(wordToRig(story.state)).toBe('askSlot');
+    expect(wordToRig(story.state)).toBe('askGrant');
   });
 
   it('asks a person after the budget of rework rounds, and a retry starts afresh', () => {
     const story = new Story();
     for (const commit of ['1', '2', '3', '4'])
-      story.granted().attempt(commit).apply({ type: 'slotReturned' }).merge(conflict);
+      story.granted().attempt(commit).apply({ type: 'grantReturned' }).merge(conflict);
     expect([story.state.status, story.state.attention]).toEqual(['blocked', 'blocked']);
     story.apply({ type: 'retry', now: false });
-    expect([story.state.status, story.state.used.reworkRounds, wordToRig(story.state)]).toEqual(['open', 0, 'askSlot']);
+    expect([story.state.status, story.state.used.reworkRounds, wordToRig(story.state)]).toEqual(['open', 0, 'askGrant']);
   });
 
   it('offers verified work again after a retry, instead of doing it again', () => {
     const story = new Story()
       .granted()
       .attempt('1')
-      .apply({ type: 'slotReturned' })
+      .apply({ type: 'grantReturned' })
       .merge({ outcome: 'push_rejected', reason: 'protected branch', retry: false });
     expect(story.state.status).toBe('blocked');
     story.apply({ type: 'retry', now: false });
@@ -274,11 +274,11 @@ describe('a bead with a rig', () => {
     const story = new Story()
       .granted()
       .attempt('1', saved('1'))
-      .apply({ type: 'slotReturned' })
+      .apply({ type: 'grantReturned' })
       .merge(rejected)
       .apply({ type: 'retry', now: false });
     // The rule of before, which histories have.
-    expect(wordToRig(story.state)).toBe('askSlot');
+    expect(wordToRig(story.state)).toBe('askGrant');
     expect([
       mayOfferAgain(story.state),
       story.apply({ type: 'offeredAgain' }).state.status,
@@ -286,11 +286,11 @@ describe('a bead with a rig', () => {
     ]).toEqual([true, 'in_review', 'enqueue']);
     const reworked = new Story();
     for (const commit of ['1', '2', '3', '4'])
-      reworked.granted().attempt(commit, saved(commit)).apply({ type: 'slotReturned' }).merge(conflict);
+      reworked.granted().attempt(commit, saved(commit)).apply({ type: 'grantReturned' }).merge(conflict);
     reworked.apply({ type: 'retry', now: false });
     expect([mayOfferAgain(reworked.state), wordToRig(reworked.apply({ type: 'offeredAgain' }).state)]).toEqual([
       false,
-      'askSlot',
+      'askGrant',
     ]);
   });
 
@@ -301,14 +301,14 @@ describe('a bead with a rig', () => {
       timedOut: false,
       logTail: `${'x'.repeat(4_000)}\nthe cause`,
     };
-    const [first] = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge(failed).state.messages;
+    const [first] = new Story().granted().attempt('1').apply({ type: 'grantReturned' }).merge(failed).state.messages;
     expect([
       first?.text.endsWith('xx\nthe cause'),
       first?.text.startsWith('The check "test" failed'),
       first?.text.length,
     ]).toEqual([true, true, 2_000]);
     const review: MergeOutcome = { outcome: 'changes_requested', url: 'https://f/pull/1', text: '- a.ts:3 (ada): no' };
-    const reviewed = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge(review).state;
+    const reviewed = new Story().granted().attempt('1').apply({ type: 'grantReturned' }).merge(review).state;
     expect(reviewed.messages[0]?.text).toMatch(/at https:\/\/f\/pull\/1\. Make them.*:\n- a\.ts:3 \(ada\): no$/s);
     expect(reviewed.reason).toBe('rework 1 of 3: changes requested at https://f/pull/1');
     expect(readMergeEnded({ item: 'a', sha: 's', result: review })).toMatchObject({ result: review });
@@ -319,13 +319,13 @@ describe('a bead with a rig', () => {
       targetSha: sha('9'),
       paths: Array.from({ length: 100 }, (_, n) => `${'deep/'.repeat(20)}file-${n}.txt`),
     };
-    const { messages, reason } = new Story().granted().attempt('1').apply({ type: 'slotReturned' }).merge(many).state;
+    const { messages, reason } = new Story().granted().attempt('1').apply({ type: 'grantReturned' }).merge(many).state;
     expect(messages[0]?.text).toMatch(/git merge origin\/main.*file-19\.txt and 80 more\.$/);
     expect(reason.length).toBeLessThan(2_000);
   });
 
   it('waits for approval as long as it must, at the commit that was verified', () => {
-    const story = new Story().granted({ approval: true }).attempt('1').apply({ type: 'slotReturned' });
+    const story = new Story().granted({ approval: true }).attempt('1').apply({ type: 'grantReturned' });
     expect([story.state.wait?.for, story.state.attention, wordToRig(story.state)]).toEqual([
       'approval',
       'approval',
@@ -338,7 +338,7 @@ describe('a bead with a rig', () => {
       undefined,
     ]);
     // Other commits need another approval.
-    story.merge(conflict).granted({ approval: true }).attempt('2').apply({ type: 'slotReturned' });
+    story.merge(conflict).granted({ approval: true }).attempt('2').apply({ type: 'grantReturned' });
     expect(story.state.wait?.for).toBe('approval');
   });
 
@@ -346,7 +346,7 @@ describe('a bead with a rig', () => {
     const story = new Story()
       .granted({ approval: true })
       .attempt('1')
-      .apply({ type: 'slotReturned' }, { type: 'requestChanges', feedback: 'name it better' });
+      .apply({ type: 'grantReturned' }, { type: 'requestChanges', feedback: 'name it better' });
     expect([story.state.status, story.state.messages[0]?.text]).toEqual([
       'open',
       'A reviewer asks for changes: name it better',
@@ -357,7 +357,7 @@ describe('a bead with a rig', () => {
     const queued = new Story()
       .granted()
       .attempt('1')
-      .apply({ type: 'slotReturned' }, { type: 'enqueued', sha: sha('1') }, { type: 'cancel' });
+      .apply({ type: 'grantReturned' }, { type: 'enqueued', sha: sha('1') }, { type: 'cancel' });
     expect([queued.state.status, wordToRig(queued.state)]).toEqual(['in_review', 'withdraw']);
     const answered = (result: MergeOutcome): BeadState =>
       stepBead(queued.state, { type: 'mergeEnded', ended: { item: 'b', sha: sha('1'), result } }, 9_000);
@@ -369,7 +369,7 @@ describe('a bead with a rig', () => {
     const story = new Story()
       .granted()
       .attempt('1')
-      .apply({ type: 'slotReturned' }, { type: 'enqueued', sha: sha('1') });
+      .apply({ type: 'grantReturned' }, { type: 'enqueued', sha: sha('1') });
     story.apply({
       type: 'mergeEnded',
       ended: {
@@ -383,27 +383,27 @@ describe('a bead with a rig', () => {
 
   it('asks a person when its rig is gone', () => {
     expect(
-      new Story().apply({ type: 'askedSlot' }, { type: 'rigGone', text: 'rig r1 does not exist (any more)' }).state
+      new Story().apply({ type: 'askedGrant' }, { type: 'rigGone', text: 'rig r1 does not exist (any more)' }).state
         .status,
     ).toBe('blocked');
   });
 
   it('asks a person when its rig refuses it, unless it has its place or has taken its question back', () => {
-    const refused = readSlotRefused({ bead: 'b', reason: 'rig r1 is being removed' });
+    const refused = readGrantRefused({ bead: 'b', reason: 'rig r1 is being removed' });
     if (typeof refused === 'string') throw new Error(refused);
-    const story = new Story().apply({ type: 'askedSlot' }, { type: 'slotRefused', refused });
-    expect([story.state.status, story.state.landing?.slot]).toEqual(['blocked', 'none']);
+    const story = new Story().apply({ type: 'askedGrant' }, { type: 'grantRefused', refused });
+    expect([story.state.status, story.state.landing?.grant]).toEqual(['blocked', 'none']);
     expect(story.state.wait).toMatchObject({
       for: 'person',
       text: 'rig r1 is being removed',
       fix: 'add the rig r1 (heartbead rig add), then retry the bead',
     });
     expect(wordToRig(story.state)).toBeUndefined();
-    expect(wordToRig(story.apply({ type: 'retry', now: false }).state)).toBe('askSlot');
+    expect(wordToRig(story.apply({ type: 'retry', now: false }).state)).toBe('askGrant');
     for (const late of [new Story(), new Story().granted()]) {
       const before = late.state;
-      expect(late.apply({ type: 'slotRefused', refused }).state).toEqual(before);
+      expect(late.apply({ type: 'grantRefused', refused }).state).toEqual(before);
     }
-    expect(readSlotRefused({ bead: 'b' })).toBe('not the refusal of a slot');
+    expect(readGrantRefused({ bead: 'b' })).toBe('not the refusal of a grant');
   });
 });

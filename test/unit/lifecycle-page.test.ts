@@ -58,7 +58,7 @@ function beadSteps(nameState: (state: BeadState) => string): Step[] {
 
 function rigSteps(): Step[] {
   const steps: Step[] = [];
-  /** What the properties of slots leave out: the end of a rig, and causes that stop it. */
+  /** What the properties of grants leave out: the end of a rig, and causes that stop it. */
   const rare: fc.Arbitrary<Move> = fc
     .tuple(move, fc.constantFrom('a', 'b', 'c', 'd'), fc.integer({ min: 0, max: 19 }))
     .map(([one, bead, n]) => ({

@@ -10,7 +10,7 @@ import {
   initialBead,
   lossRecorded,
   nextBeadDeadline,
-  slotReturn,
+  grantReturn,
   stepBead,
   waitingFor,
 } from '../../src/domain/index.js';
@@ -60,9 +60,9 @@ class Story {
 const working = (): Story => new Story().dispatch().beat(0, 'start').beat(1_000);
 
 describe('the life of a bead', () => {
-  it('waits for a slot as open, and is in progress once a host has taken it', () => {
+  it('waits for a place as open, and is in progress once a host has taken it', () => {
     const story = new Story().after(0, { type: 'dispatched', attempt: '1-aaaaaaaa' });
-    expect([story.state.status, story.state.agent, story.state.wait?.for]).toEqual(['open', 'none', 'slot']);
+    expect([story.state.status, story.state.agent, story.state.wait?.for]).toEqual(['open', 'none', 'place']);
     story.after(5_000, { type: 'accepted', signal: { attempt: '1-aaaaaaaa', host: 'h1' } });
     expect([story.state.status, story.state.agent, story.state.wait]).toEqual(['in_progress', 'starting', undefined]);
   });
@@ -372,7 +372,7 @@ describe('the life of a bead', () => {
     ] as const) {
       story.dispatch().beat(0, 'start').beat(0).end('lost').after(0, { type: 'salvaged', evidence: undefined });
       expect(story.state.used.infraLosses).toBe(n);
-      expect(slotReturn(story.state)).toEqual({ bead: 'b', infraLoss: true, progress: false });
+      expect(grantReturn(story.state)).toEqual({ bead: 'b', infraLoss: true, progress: false });
       expect(nextBeadDeadline(story.state)).toMatchObject({ what: 'backoff', at: story.now + wait });
       story.tick(wait);
     }
@@ -389,7 +389,7 @@ describe('the life of a bead', () => {
       true,
     ]);
     story.tick(40_000);
-    expect(slotReturn(story.state)).toEqual({ bead: 'b', infraLoss: true, progress: true });
+    expect(grantReturn(story.state)).toEqual({ bead: 'b', infraLoss: true, progress: true });
     // What that attempt has saved is nothing that the next one has worked.
     story.dispatch().beat(0, 'start').beat(0).end('lost');
     expect(story.state.used.infraLosses).toBe(1);

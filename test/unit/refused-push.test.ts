@@ -62,9 +62,9 @@ describe('finished work that the remote refused', () => {
   });
 
   it('asks no rig for a place while it is offered', () => {
-    const state: BeadState = { ...play(...begun, ended(), retry), landing: { slot: 'none', approval: false } };
+    const state: BeadState = { ...play(...begun, ended(), retry), landing: { grant: 'none', approval: false } };
     expect(wordToRig(state)).toBeUndefined();
-    expect(wordToRig({ ...state, unpushed: undefined } as never)).toBe('askSlot');
+    expect(wordToRig({ ...state, unpushed: undefined } as never)).toBe('askGrant');
   });
 
   it('blocks again when it is refused again, and waits when the remote is only away', () => {

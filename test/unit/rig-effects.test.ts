@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { limits, readSlotRefused } from '../../src/contract/index.js';
-import type { MergeRequest, QueuedMerge, RigInput, SlotRequest } from '../../src/contract/index.js';
+import { limits, readGrantRefused } from '../../src/contract/index.js';
+import type { MergeRequest, QueuedMerge, RigInput, GrantRequest } from '../../src/contract/index.js';
 import {
   beadEffects,
   initialBead,
@@ -119,13 +119,13 @@ it('a run is long by its events, its signals, the advice of the server or anothe
   expect(runLength({ ...short, signals: signalsPerRun + 1 }, signalsPerRun)).toBe('now');
 });
 
-const asking = (n: number, letters: number): SlotRequest => {
+const asking = (n: number, letters: number): GrantRequest => {
   const id = `b${n}`.padEnd(letters, 'x');
   return { bead: id, workflowId: `bead-${id}`, priority: 3, since: 1_764_356_000_000 + n, agent: 'rig' };
 };
 
 it.each([10, 60])('a rig takes beads with ids of %d letters as long as they fit, and refuses the next', (letters) => {
-  const waiting: SlotRequest[] = [];
+  const waiting: GrantRequest[] = [];
   while (!rigIsFull({ waiting, grants: [] }, asking(waiting.length, letters)))
     waiting.push(...Array.from({ length: 50 }, (_, n) => asking(waiting.length + n, letters)));
   expect(waiting.length).toBeGreaterThan(letters === 10 ? 6_500 : 3_400);
@@ -184,11 +184,11 @@ it('a refused bead waits for a person with a next step, and is asked for again b
   rig.apply({ type: 'asked', request: asking(1, 10), full: true });
   const [news] = rig.state.news;
   expect([news?.signal, rig.state.waiting]).toEqual(['slotRefused', []]);
-  const refused = readSlotRefused(news?.payload);
+  const refused = readGrantRefused(news?.payload);
   if (typeof refused === 'string') throw new Error(refused);
   const input = { bead: 'b1', title: 'A bead', repo: '/r', agent: { adapter: 'rig' }, rig: 'r' };
-  const asks = stepBead(initialBead(input, 0), { type: 'askedSlot' }, 1);
-  const told = stepBead(asks, { type: 'slotRefused', refused }, 2);
+  const asks = stepBead(initialBead(input, 0), { type: 'askedGrant' }, 1);
+  const told = stepBead(asks, { type: 'grantRefused', refused }, 2);
   expect([told.status, told.attention]).toEqual(['blocked', 'blocked']);
   expect(told.wait).toMatchObject({
     for: 'person',
@@ -196,11 +196,11 @@ it('a refused bead waits for a person with a next step, and is asked for again b
     fix: expect.stringContaining('heartbead retry b1') as string,
   });
   expect(beadEffects(told)).toEqual([]);
-  expect(beadEffects(stepBead(told, { type: 'retry', now: false }, 3))).toMatchObject([{ word: 'askSlot' }]);
+  expect(beadEffects(stepBead(told, { type: 'retry', now: false }, 3))).toMatchObject([{ word: 'askGrant' }]);
   // A late answer, after the bead has got its place by asking again.
   const granted = stepBead(asks, { type: 'granted', grant: { bead: 'b1', version: 1, settings: settings() } }, 2);
-  expect(stepBead(granted, { type: 'slotRefused', refused }, 3).status).toBe(granted.status);
-  expect(readSlotRefused({ bead: 1 })).toBe('not the refusal of a slot');
+  expect(stepBead(granted, { type: 'grantRefused', refused }, 3).status).toBe(granted.status);
+  expect(readGrantRefused({ bead: 1 })).toBe('not the refusal of a grant');
 });
 
 it('a rig that is full of everything, with a thousand refusals still to be told, is carried in one payload', () => {
@@ -218,7 +218,7 @@ it('a rig that is full of everything, with a thousand refusals still to be told,
     lastReason: '€'.repeat(200),
     approval: { signature: 's'.repeat(1_000), found: 'b'.repeat(40) },
   });
-  const waiting: SlotRequest[] = [];
+  const waiting: GrantRequest[] = [];
   while (!rigIsFull({ waiting, grants: [] }, asking(waiting.length, 60))) waiting.push(asking(waiting.length, 60));
   const queue: QueuedMerge[] = [];
   while (!mergeQueueIsFull({ queue }, merge(queue.length))) queue.push(merge(queue.length));

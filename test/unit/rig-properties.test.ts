@@ -56,7 +56,7 @@ describe('whatever happens to a rig', () => {
       walk(moves, ({ state }) => {
         if (state.paused || state.waiting.length === 0) return;
         if (!state.breaker.open) expect(state.grants.length).toBeGreaterThanOrEqual(state.settings.maxAgents);
-        // Behind an open breaker something must be on its way: a probe, its time, or a slot that comes back.
+        // Behind an open breaker something must be on its way: a probe, its time, or a grant that comes back.
         else expect(state.grants.length > 0 || nextRigDeadline(state) !== undefined).toBe(true);
       });
     });

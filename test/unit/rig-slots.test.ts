@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { coolDown, lossesToOpen, nextRigDeadline, rigHolders, rigOver, rigStatus } from '../../src/domain/index.js';
 import { minute, RigStory } from './support/rig-story.js';
 
-describe('slots', () => {
+describe('grants', () => {
   it('go by priority, then by age, up to the limit', () => {
     const rig = new RigStory({ maxAgents: 2 });
     rig.ask('old', 3, 10).ask('older', 3, 5);
@@ -20,7 +20,7 @@ describe('slots', () => {
     expect(rig.held).toEqual(['b']);
     rig.apply({ type: 'grantTold', bead: 'b', delivered: true });
     expect(rig.effects).toEqual([]);
-    expect(rig.told).toContain('the slot of a is free again: it has ended before its grant reached it');
+    expect(rig.told).toContain('the grant of a is free again: it has ended before its grant reached it');
   });
 
   it('asked for again by their holder are sent again, and counted once', () => {
@@ -65,7 +65,7 @@ describe('slots', () => {
     expect(rigHolders(rig.state)).toEqual(['bead-a', 'bead-b']);
     rig.apply({ type: 'looked', askedAt: rig.now, gone: [{ workflowId: 'bead-a', status: 'TERMINATED' }] });
     expect(rig.held).toEqual(['b', 'c']);
-    expect(rig.told).toContain('the slot of a is free again: its workflow is gone (terminated)');
+    expect(rig.told).toContain('the grant of a is free again: its workflow is gone (terminated)');
   });
 
   it('granted after the look began are not judged by it', () => {
@@ -107,7 +107,7 @@ describe('the breaker', () => {
     expect(lose(rig, 2).state.breaker.open).toBe(false);
   });
 
-  it('does not count the failures of agents, nor slots that were never used', () => {
+  it('does not count the failures of agents, nor grants that were never used', () => {
     const rig = lose(new RigStory({ maxAgents: 5 }), 2);
     rig.ask('x').tellAll().give('x', {}).ask('y').give('y', { infraLoss: true });
     expect(rig.state.breaker).toMatchObject({ open: false, losses: 2 });

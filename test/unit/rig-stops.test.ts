@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { SlotEnd } from '../../src/contract/index.js';
+import type { GrantEnd } from '../../src/contract/index.js';
 import { defaultStartsPerHour, heldBy, nextRigDeadline, rigStatus } from '../../src/domain/index.js';
 import { problemsOf } from '../../src/domain/telling/problems.js';
 import { aTown } from './operators/facts.js';
 import { hour, minute, RigStory } from './support/rig-story.js';
 
 const wrongOption = 'the agent does not take the option modle';
-const endOf = (more: Partial<SlotEnd> = {}): SlotEnd => ({
+const endOf = (more: Partial<GrantEnd> = {}): GrantEnd => ({
   outcome: 'setup_failed',
   reason: wrongOption,
   agent: 'rig',
@@ -30,8 +30,8 @@ class Fleet extends RigStory {
     for (let n = 0; n < count; n += 1) this.askAs(`b${String(n).padStart(3, '0')}`, 'rig');
     return this.tellAll();
   }
-  /** All that hold a slot end so. */
-  allEnd(end: Partial<SlotEnd>): this {
+  /** All that hold a grant end so. */
+  allEnd(end: Partial<GrantEnd>): this {
     this.tellAll();
     for (const bead of this.held) this.give(bead, { end: endOf(end) });
     return this.tellAll();
@@ -204,7 +204,7 @@ describe('a cause that beads share', () => {
 });
 
 describe('what a rig may spend', () => {
-  const fruitless = (n: number, usd = 0): Partial<SlotEnd> => ({
+  const fruitless = (n: number, usd = 0): Partial<GrantEnd> => ({
     outcome: 'agent_failed',
     reached: 'progress',
     fruitless: n,
@@ -259,7 +259,7 @@ describe('what a rig may spend', () => {
             rig.give(bead, {
               infraLoss: outcome === 'lost',
               progress: true,
-              end: endOf({ outcome: outcome as SlotEnd['outcome'], reached: 'progress', fruitless: 1 }),
+              end: endOf({ outcome: outcome as GrantEnd['outcome'], reached: 'progress', fruitless: 1 }),
             });
             starts.push(rig.now);
             rig.askAs(bead, 'rig');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { beadWorkflowId, limits, rigMessages, rigWorkflowId } from '../../src/contract/index.js';
-import type { RigSettings, SlotRequest } from '../../src/contract/index.js';
+import type { RigSettings, GrantRequest } from '../../src/contract/index.js';
 import { initialRig, rigIsFull } from '../../src/domain/index.js';
 import { FleetWorld, gate } from './support/fleet-world.js';
 import { mostAtOnce } from './support/most-at-once.js';
@@ -67,7 +67,7 @@ describe('a long life of a rig', () => {
     async ({ onTestFinished }) => {
       const world = await FleetWorld.open();
       onTestFinished(() => world.close());
-      const asking = (n: number): SlotRequest => {
+      const asking = (n: number): GrantRequest => {
         const id = `full-${n}`.padEnd(60, 'x');
         return { bead: id, workflowId: beadWorkflowId(id), priority: 3, since: n, agent: 'rig' };
       };
@@ -80,7 +80,7 @@ describe('a long life of a rig', () => {
         strategy: 'merge',
         approval: false,
       };
-      const waiting: SlotRequest[] = [];
+      const waiting: GrantRequest[] = [];
       while (!rigIsFull({ waiting, grants: [] }, asking(waiting.length))) waiting.push(asking(waiting.length));
       const carried = { ...initialRig({ rig: 'full', settings }, 0), paused: true, waiting };
       const handle = await world.client.workflow.start('rig', {
@@ -97,7 +97,7 @@ describe('a long life of a rig', () => {
       for (let sent = 0; sent <= limits.signalsPerRun / 2; sent += 100)
         await Promise.all(
           Array.from({ length: 100 }, (_, n) =>
-            handle.signal(rigMessages.askSlot, waiting[(sent + n) % waiting.length]),
+            handle.signal(rigMessages.askGrant, waiting[(sent + n) % waiting.length]),
           ),
         );
       const next = await world.untilRig('full', 'it went on in a new run', ({ runs }) => runs >= 3);

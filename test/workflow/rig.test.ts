@@ -68,7 +68,7 @@ describe('what dead beads held', () => {
       within: 5 * minute,
     });
     expect(story.map(({ text }) => text)).toContain(
-      'the slot of ghost is free again: its workflow is gone (terminated)',
+      'the grant of ghost is free again: its workflow is gone (terminated)',
     );
     await world.untilBead('heir', 'done', ({ status }) => status === 'closed');
   });
@@ -84,7 +84,7 @@ describe('what dead beads held', () => {
     await world.client.workflow.getHandle('bead-holder').signal('go', {});
     await world.untilBead('next', 'done', ({ status }) => status === 'closed', { within: 10 * minute });
     expect((await world.rigState('patient')).story.map(({ text }) => text)).toContain(
-      'the slot of waiter is free again: it has ended before its grant reached it',
+      'the grant of waiter is free again: it has ended before its grant reached it',
     );
   });
 
@@ -277,6 +277,17 @@ describe('a rig in the hands of operators', () => {
     expect((await world.rigState('strict')).malformed).toBe(3);
     expect((await world.update(id, 'remove')).text).toBe('removed');
     expect(await rig.result()).toMatchObject({ status: 'removed' });
+  });
+
+  it('hears beads by the names of today and by those of the next version', async () => {
+    const rig = await world.rig('both');
+    const ask = (bead: string) => ({ bead, workflowId: `bead-${bead}`, priority: 3, since: 1 });
+    await rig.signal('askSlot', ask('of-today'));
+    await rig.signal('askGrant', ask('of-tomorrow'));
+    await world.untilRig('both', 'both are heard', ({ story }) =>
+      ['of-today', 'of-tomorrow'].every((bead) => story.some(({ text }) => text.startsWith(`the grant of ${bead} is`))),
+    );
+    expect((await world.rigState('both')).malformed).toBe(0);
   });
 
   it('is removed only by force while beads depend on it: those that wait are told, those that run may end', async () => {

@@ -49,7 +49,7 @@ const cases: Case[] = [
       void (await (
         await town.sling({ bead: 'elsewhere', agent: { works: '6m' } })
       ).until('works', ({ agent }) => agent === 'working')),
-    is: ({ status, wait }) => status === 'open' && wait?.for === 'slot',
+    is: ({ status, wait }) => status === 'open' && wait?.for === 'place',
     rigSees: holds,
   },
   { state: 'is starting', agent: { coldStart: '30m' }, is: ({ agent }) => agent === 'starting', rigSees: holds },

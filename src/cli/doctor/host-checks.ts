@@ -85,7 +85,7 @@ export async function checkMirrors(home: string, now = Date.now()): Promise<Chec
   );
 }
 
-/** The state directory must take files, and the disk must have room: a worker hands out no slot below its floor. */
+/** The state directory must take files, and the disk must have room: a worker hands out no place below its floor. */
 export async function checkStateDirectory(home: string): Promise<Check> {
   try {
     await mkdir(home, { recursive: true, mode: 0o700 });

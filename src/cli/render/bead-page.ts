@@ -99,7 +99,7 @@ const currentRow = (attempt: CurrentAttempt, view: BeadView, now: number, c: Col
   durationText(now - attempt.startedAt),
   paintAgent(view.agent, c),
   '-',
-  oneLine(attempt.activity ?? (attempt.acceptedAt === undefined ? 'waits for a slot' : ''), 100),
+  oneLine(attempt.activity ?? (attempt.acceptedAt === undefined ? 'waits for a place' : ''), 100),
 ];
 
 function descriptionPage(found: BeadDescription, now: number, c: Colors): string[] {

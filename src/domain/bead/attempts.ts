@@ -51,9 +51,9 @@ export class AttemptRules {
     };
     delete s.salvage;
     delete s.unpushed;
-    if (s.landing) s.landing.slot = 'spent';
-    s.wait = { for: 'slot', since: now, text: 'waits for a free agent slot' };
-    s.reason = `attempt ${s.attemptCount} waits for a free agent slot`;
+    if (s.landing) s.landing.grant = 'spent';
+    s.wait = { for: 'place', since: now, text: 'waits for a free place on a host' };
+    s.reason = `attempt ${s.attemptCount} waits for a free place on a host`;
     this.draft.tell(`attempt ${s.attemptCount} (${id}) dispatched`);
   }
 
@@ -69,7 +69,7 @@ export class AttemptRules {
       attempt.lastSignAt = this.draft.now;
       this.#recover(attempt);
     }
-    if (this.draft.s.wait?.for === 'slot') delete this.draft.s.wait;
+    if (this.draft.s.wait?.for === 'place') delete this.draft.s.wait;
     if (!attempt.stopping) this.draft.s.reason = `attempt ${attempt.number} starts on ${signal.host}`;
   }
 
@@ -89,7 +89,7 @@ export class AttemptRules {
     s.heartbeats += 1;
     attempt.heartbeats += 1;
     attempt.acceptedAt ??= now;
-    if (s.wait?.for === 'slot') delete s.wait;
+    if (s.wait?.for === 'place') delete s.wait;
     if (signal.host !== undefined) attempt.host = signal.host;
     if (attempt.spawnedAt === undefined) {
       attempt.spawnedAt = now;

@@ -147,7 +147,7 @@ function wantedBy(state: BeadState): string {
       return attempt.pausedByActivity
         ? 'an unpause of the activity in the Web UI (or temporal activity unpause)'
         : 'heartbead resume';
-    if (attempt.acceptedAt === undefined) return 'a free agent slot on any host';
+    if (attempt.acceptedAt === undefined) return 'a free place on any host';
     if (attempt.spawnedAt === undefined)
       return `the workspace on host ${attempt.host ?? '(unknown)'}, which reports progress by activity heartbeats`;
     return 'the agent';
@@ -172,7 +172,7 @@ function wantedBy(state: BeadState): string {
       return state.cancelling
         ? 'the refinery, to say whether it had merged already'
         : `the refinery of rig ${state.rig ?? ''}`;
-    case 'slot':
+    case 'place':
     case undefined:
       return 'its dispatch, which follows at once';
   }

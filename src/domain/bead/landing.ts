@@ -23,10 +23,10 @@ import type {
   MergeEnded,
   MergeOutcome,
   MergeRequest,
-  ReturnSlot,
+  ReturnGrant,
   SharedCause,
-  SlotRefused,
-  SlotRequest,
+  GrantRefused,
+  GrantRequest,
 } from '../../contract/index.js';
 import { landsOn } from '../approval/approval.js';
 import { needsKey } from '../approval/needs-key.js';
@@ -38,16 +38,16 @@ import { durationText, firstOf, shortSha } from '../words.js';
 import { usageProblem } from './usage.js';
 
 export type LandingEvent =
-  | { type: 'askedSlot' }
+  | { type: 'askedGrant' }
   | { type: 'granted'; grant: Granted }
-  | { type: 'slotReturned' }
+  | { type: 'grantReturned' }
   /**
    * Its rig has seen that what had blocked it, and others, is mended; `ordered`: an operator says so. `keeps`: what it
    * has used up, and how far apart its paid starts are, stays.
    */
   | { type: 'causeGone'; ordered?: true | undefined; keeps?: true }
   | { type: 'rigGone'; text: string }
-  | { type: 'slotRefused'; refused: SlotRefused }
+  | { type: 'grantRefused'; refused: GrantRefused }
   | { type: 'enqueued'; sha: string }
   | { type: 'withdrawTold' }
   /** `spaced`: what goes round again waits like any other start that has led to nothing. */
@@ -58,7 +58,7 @@ export type LandingEvent =
   | { type: 'offeredAgain' };
 
 /** What a bead says to its rig; one at a time. */
-export type RigWord = 'askSlot' | 'returnSlot' | 'enqueue' | 'withdraw';
+export type RigWord = 'askGrant' | 'returnGrant' | 'enqueue' | 'withdraw';
 
 /** @returns what the rig has to be told now. */
 export function wordToRig(s: BeadState): RigWord | undefined {
@@ -66,14 +66,14 @@ export function wordToRig(s: BeadState): RigWord | undefined {
   if (landing === undefined || s.current !== undefined) return undefined;
   const over = s.status === 'closed' || s.status === 'cancelled' || s.status === 'failed';
   const idle = s.paused || s.cancelling || s.wait?.for === 'person' || over;
-  if (landing.slot === 'spent' || (idle && landing.slot !== 'none')) return 'returnSlot';
+  if (landing.grant === 'spent' || (idle && landing.grant !== 'none')) return 'returnGrant';
   if (over) return undefined;
   // The refinery is asked once to let go; its answer ends the wait.
   if (landing.withdrawing === true && landing.withdrawTold !== true && landing.queuedSha !== undefined)
     return 'withdraw';
   if (s.wait?.for === 'merge' && landing.queuedSha === undefined && !s.cancelling) return 'enqueue';
-  if (s.wait === undefined && s.salvage === undefined && s.unpushed === undefined && landing.slot === 'none' && !idle)
-    return 'askSlot';
+  if (s.wait === undefined && s.salvage === undefined && s.unpushed === undefined && landing.grant === 'none' && !idle)
+    return 'askGrant';
   return undefined;
 }
 
@@ -93,7 +93,7 @@ function digest(spec: AgentSpec): string {
 }
 
 /** @returns how the bead asks its rig for leave. */
-export function slotRequest(s: BeadState, workflowId: string): SlotRequest {
+export function grantRequest(s: BeadState, workflowId: string): GrantRequest {
   const { bead, priority, createdAt: since, landing } = s;
   return { bead, workflowId, priority, since, agent: agentName(s), retried: landing?.retried };
 }
@@ -112,7 +112,7 @@ export const mergeRequest = (s: BeadState, workflowId: string): MergeRequest => 
 });
 
 /** @returns what the bead tells its rig of the attempt that its grant was spent on. Words alone are no progress. */
-export function slotReturn(s: BeadState): ReturnSlot {
+export function grantReturn(s: BeadState): ReturnGrant {
   const { bead, attempts, landing } = s;
   const last = attempts.at(-1);
   const reached = last?.progress === true ? 'progress' : last?.spawnedAt === undefined ? 'nothing' : 'spawned';
@@ -120,9 +120,9 @@ export function slotReturn(s: BeadState): ReturnSlot {
     bead,
     infraLoss: last?.outcome === 'lost',
     progress: last?.saved === true || last?.outcome === 'done',
-    // A slot that goes back unused says nothing of an attempt.
+    // A grant that goes back unused says nothing of an attempt.
     end:
-      last?.outcome === undefined || landing?.slot !== 'spent'
+      last?.outcome === undefined || landing?.grant !== 'spent'
         ? undefined
         : {
             // A remote that is away for a while is nobody's cause.
@@ -152,7 +152,7 @@ export function newlyReached(before: BeadState, after: BeadState): 'spawned' | '
 }
 
 /** @returns whether a new attempt may be dispatched as far as the rig is concerned. */
-export const mayDispatch = (s: BeadState): boolean => s.landing === undefined || s.landing.slot === 'held';
+export const mayDispatch = (s: BeadState): boolean => s.landing === undefined || s.landing.grant === 'held';
 
 /** The evidence has been seen: a bead with a rig now has to land. */
 export function beginLanding(
@@ -191,7 +191,7 @@ function awaitApproval({ s, now }: BeadDraft, text: string, reason: string): voi
 }
 
 /** What a person may do about a rig that refuses a place. */
-const refusalFix = ({ rig = '', bead }: BeadState, { full }: SlotRefused): string =>
+const refusalFix = ({ rig = '', bead }: BeadState, { full }: GrantRefused): string =>
   full === true
     ? `wait until some of them have begun, or give rig ${rig} more agents (heartbead rig set ${rig} --max-agents ` +
       `N), then heartbead retry ${bead}`
@@ -201,8 +201,8 @@ const refusalFix = ({ rig = '', bead }: BeadState, { full }: SlotRefused): strin
 export function stepLanding(draft: BeadDraft, landing: Landing, event: LandingEvent): void {
   const { s, now } = draft;
   switch (event.type) {
-    case 'askedSlot':
-      landing.slot = 'asked';
+    case 'askedGrant':
+      landing.grant = 'asked';
       delete landing.retried;
       s.wait = {
         for: 'grant',
@@ -214,8 +214,8 @@ export function stepLanding(draft: BeadDraft, landing: Landing, event: LandingEv
       s.reason = `waits for rig ${s.rig ?? ''} to grant an agent`;
       return;
     case 'granted':
-      if (landing.slot !== 'asked') return;
-      landing.slot = 'held';
+      if (landing.grant !== 'asked') return;
+      landing.grant = 'held';
       landing.version = event.grant.version;
       landing.approval = event.grant.settings.approval;
       landing.approvers = event.grant.settings.approvers;
@@ -223,21 +223,21 @@ export function stepLanding(draft: BeadDraft, landing: Landing, event: LandingEv
       applySettings(s, event.grant);
       if (s.wait?.for === 'grant') delete s.wait;
       return;
-    case 'slotReturned':
-      landing.slot = 'none';
+    case 'grantReturned':
+      landing.grant = 'none';
       delete landing.fruitless;
       if (s.wait?.for === 'grant') delete s.wait;
       return;
     case 'rigGone':
-      landing.slot = 'none';
+      landing.grant = 'none';
       delete landing.queuedSha;
       if (s.cancelling)
         return draft.finish('cancelled', 'cancelled by an operator; its rig is gone, nothing was merged');
       return draft.block(event.text, `add the rig ${s.rig ?? ''} (heartbead rig add), then retry the bead`);
-    case 'slotRefused':
+    case 'grantRefused':
       // A late answer, about a request that the bead has taken back.
-      if (landing.slot !== 'asked' || s.cancelling) return;
-      landing.slot = 'none';
+      if (landing.grant !== 'asked' || s.cancelling) return;
+      landing.grant = 'none';
       return draft.block(event.refused.reason, refusalFix(s, event.refused));
     case 'enqueued':
       landing.queuedSha = event.sha;

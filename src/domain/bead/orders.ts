@@ -7,7 +7,7 @@ import { nextPaidStart } from './accounts.js';
 import type { AttemptRules } from './attempts.js';
 import type { BeadDraft } from './draft.js';
 import { retryLanding } from './landing.js';
-import { minutes } from '../words.js';
+import { durationText } from '../words.js';
 
 export const causeIsGone = 'its rig says that the cause is gone';
 
@@ -74,7 +74,7 @@ export class OrderRules {
     // The rig is asked once more, and hears that somebody wants it.
     if (s.wait?.for === 'grant' && s.landing) {
       s.landing.retried = true;
-      s.landing.slot = 'none';
+      s.landing.grant = 'none';
       delete s.wait;
       this.draft.tell('retried by an operator');
     }
@@ -93,7 +93,7 @@ export class OrderRules {
     const delay = s.paceRule === 'spaced' && s.unpushed === undefined ? nextPaidStart(s.paid) - now : 0;
     if (delay <= 0) return;
     s.wait = { for: 'backoff', until: now + delay, text: causeIsGone };
-    s.reason = `waits ${minutes(delay)} before the next attempt: ${causeIsGone}`;
+    s.reason = `waits ${durationText(delay)} before the next attempt: ${causeIsGone}`;
   }
 
   /** From the beginning, with fresh accounts. */

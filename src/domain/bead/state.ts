@@ -1,5 +1,5 @@
 import { clocksForAnyBuild, defaultPriority, readClocks } from '../../contract/index.js';
-import type { BeadInput, BeadState } from '../../contract/index.js';
+import type { BeadInput, BeadState, Landing } from '../../contract/index.js';
 import { mergeBudgets, mergeClocks } from '../clocks.js';
 
 /** @returns the state of a bead at its start. The input has been checked (`beadInputProblem`). */
@@ -20,7 +20,7 @@ export function initialBead(input: BeadInput, now: number): BeadState {
     landing:
       input.rig === undefined
         ? undefined
-        : { slot: 'none', approval: false, target: input.target, startSha: input.baseSha },
+        : { grant: 'none', approval: false, target: input.target, startSha: input.baseSha },
     createdAt: now,
     status: 'open',
     agent: 'none',
@@ -42,18 +42,45 @@ export function initialBead(input: BeadInput, now: number): BeadState {
   };
 }
 
-/** @returns the state that another run has left, of this build or an earlier one. */
-export const carriedBead = (state: BeadState): BeadState => withClocks(state, readClocks);
+/** @returns the state that another run has left, or that a query tells, of this build or an earlier one. */
+export const carriedBead = (state: BeadState): BeadState => withGrants(withClocks(state, readClocks));
 
 /**
- * @returns the input of the next run, which may be one of an earlier build: an upgrade can be rolled back. The clocks
- * of the first input are in the state, and an earlier build would refuse names there that it does not know.
+ * @returns the input of the next run, which may be one of an earlier build: an upgrade can be rolled back. Hence the
+ * former names. The clocks of the first input are in the state, and an earlier build would refuse names there that it
+ * does not know.
  */
 export const nextBeadInput = (input: BeadInput, state: BeadState): BeadInput => ({
   ...input,
   clocks: undefined,
-  carried: withClocks(state, clocksForAnyBuild),
+  carried: withSlots(withClocks(state, clocksForAnyBuild)),
 });
+
+/** A state as earlier builds have it, which called both a *slot*: the grant of a rig, and the place on a host. */
+interface FormerNames {
+  landing?: { slot?: Landing['grant'] };
+  wait?: { for: string };
+}
+
+function withGrants(state: BeadState): BeadState {
+  const { landing, wait } = state as FormerNames;
+  const { slot, ...rest } = landing ?? {};
+  return {
+    ...state,
+    landing: state.landing && { ...(rest as Landing), grant: slot ?? state.landing.grant },
+    wait: wait?.for === 'place' ? ({ ...wait, for: 'place' } as BeadState['wait']) : state.wait,
+  };
+}
+
+/** By the former name alone: beside the new one an earlier build would leave that as it was. */
+function withSlots(state: BeadState): BeadState {
+  const { grant, ...rest } = state.landing ?? {};
+  const former: FormerNames = {
+    landing: state.landing && { ...rest, slot: grant },
+    wait: state.wait?.for === 'place' ? { ...state.wait, for: 'slot' } : state.wait,
+  };
+  return { ...state, ...(former as Pick<BeadState, 'landing' | 'wait'>) };
+}
 
 const withClocks = (state: BeadState, named: <C extends Partial<BeadState['clocks']>>(clocks: C) => C): BeadState => ({
   ...state,

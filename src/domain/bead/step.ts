@@ -131,10 +131,10 @@ class BeadStep {
         return this.#ofCurrent(event.attempt, (attempt) => {
           attempt.pauseTold = event.paused;
         });
-      case 'slotReturned':
+      case 'grantReturned':
         // Also after the end: an ended bead gives back what it held.
         if (s.landing) {
-          s.landing.slot = 'none';
+          s.landing.grant = 'none';
           delete s.landing.fruitless;
         }
         if (s.wait?.for === 'grant') delete s.wait;
@@ -142,10 +142,10 @@ class BeadStep {
       case 'causeGone':
         if (over || sharedCauseOf(s) === undefined) return;
         return event.keeps === true ? this.#orders.goOn() : this.#orders.again(causeIsGone);
-      case 'askedSlot':
+      case 'askedGrant':
       case 'granted':
       case 'rigGone':
-      case 'slotRefused':
+      case 'grantRefused':
       case 'enqueued':
       case 'withdrawTold':
       case 'mergeEnded':
@@ -153,7 +153,7 @@ class BeadStep {
       case 'requestChanges':
       case 'offeredAgain':
         if (!over && s.landing) stepLanding(this.draft, s.landing, event);
-        else if (over && s.landing && event.type === 'rigGone') s.landing.slot = 'none';
+        else if (over && s.landing && event.type === 'rigGone') s.landing.grant = 'none';
         return;
       default:
         event satisfies never;

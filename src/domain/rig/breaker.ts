@@ -1,4 +1,4 @@
-import type { Breaker, ReturnSlot } from '../../contract/index.js';
+import type { Breaker, ReturnGrant } from '../../contract/index.js';
 import { durationText } from '../words.js';
 
 /**
@@ -17,11 +17,11 @@ export const closedBreaker: Breaker = { open: false, losses: 0, opened: 0 };
 
 /**
  * What the end of an attempt says about the infrastructure. Saved or finished work (`progress`) proves it good and
- * closes; a loss without any counts, whatever the agent said; anything else (the agent's own failure, a slot that was
+ * closes; a loss without any counts, whatever the agent said; anything else (the agent's own failure, a grant that was
  * never used) proves nothing either way.
  * @param probe whether this attempt was the one that an open breaker had let through.
  */
-export function breakerAfter(breaker: Breaker, end: Omit<ReturnSlot, 'bead'>, probe: boolean, now: number): Breaker {
+export function breakerAfter(breaker: Breaker, end: Omit<ReturnGrant, 'bead'>, probe: boolean, now: number): Breaker {
   // One that got on long ago and is lost now is no sign of better times, unless it began after the bad ones.
   if (end.progress && (!end.infraLoss || probe || !breaker.open)) return closedBreaker;
   if (end.progress) return breaker;

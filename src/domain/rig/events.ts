@@ -2,9 +2,9 @@ import type {
   MergeOutcome,
   MergeRequest,
   ProbeProgress,
-  ReturnSlot,
+  ReturnGrant,
   RigChange,
-  SlotRequest,
+  GrantRequest,
   WithdrawMerge,
 } from '../../contract/index.js';
 
@@ -13,9 +13,9 @@ export type RigEvent =
   /** The clock was looked at. */
   | { type: 'tick' }
   /** `full`: there is no room for it (`rigIsFull`); earlier builds took it all the same. */
-  | { type: 'asked'; request: SlotRequest; full?: boolean }
+  | { type: 'asked'; request: GrantRequest; full?: boolean }
   /** `inVain`: its bead was sent ahead and given back by its host (`cameBack`); earlier builds sent another at once. */
-  | { type: 'returned'; end: ReturnSlot; inVain?: boolean }
+  | { type: 'returned'; end: ReturnGrant; inVain?: boolean }
   | { type: 'progressed'; progress: ProbeProgress }
   /** The bead has its `granted`, or is gone. */
   | { type: 'grantTold'; bead: string; delivered: boolean }

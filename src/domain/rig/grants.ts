@@ -1,4 +1,5 @@
-import type { ProbeProgress, ReturnSlot, RigSettings, SlotRequest } from '../../contract/index.js';
+import { rigMessages } from '../../contract/index.js';
+import type { ProbeProgress, ReturnGrant, RigSettings, GrantRequest } from '../../contract/index.js';
 import { breakerAfter } from './breaker.js';
 import type { RigDraft } from './draft.js';
 import { byGrantOrder, insertRequest } from './queue.js';
@@ -22,7 +23,7 @@ export class GrantRules {
     const { s, now } = this.draft;
     if (s.paused || s.removed) return;
     if (s.breaker.open) return this.#probe();
-    const held: SlotRequest[] = [];
+    const held: GrantRequest[] = [];
     while (s.grants.length < s.settings.maxAgents) {
       const next = s.waiting.shift();
       if (next === undefined) break;
@@ -57,7 +58,7 @@ export class GrantRules {
   }
 
   /** @param full there is no room for it. */
-  asked({ retried, ...request }: SlotRequest, full = false): void {
+  asked({ retried, ...request }: GrantRequest, full = false): void {
     const { s } = this.draft;
     if (s.removed) return this.#refuse(request);
     if (full) return this.#refuseForNow(request);
@@ -66,7 +67,7 @@ export class GrantRules {
     if (retried === true) this.#stops.forgive(request.agent ?? 'rig');
   }
 
-  #take(request: SlotRequest): void {
+  #take(request: GrantRequest): void {
     const { s } = this.draft;
     const held = s.grants.findIndex(({ bead }) => bead === request.bead);
     const holder = s.grants[held];
@@ -81,23 +82,23 @@ export class GrantRules {
     insertRequest(s.waiting, request);
   }
 
-  #refuse({ bead, workflowId }: SlotRequest): void {
+  #refuse({ bead, workflowId }: GrantRequest): void {
     this.draft.say(workflowId, {
-      signal: 'slotRefused',
+      signal: rigMessages.grantRefused,
       payload: { bead, reason: `rig ${this.draft.s.rig} is being removed` },
     });
   }
 
-  #refuseForNow({ bead, workflowId }: SlotRequest): void {
+  #refuseForNow({ bead, workflowId }: GrantRequest): void {
     const { rig, waiting } = this.draft.s;
     this.draft.say(workflowId, {
-      signal: 'slotRefused',
+      signal: rigMessages.grantRefused,
       payload: { bead, reason: `rig ${rig} has no room for one more bead: ${waiting.length} wait for it`, full: true },
     });
   }
 
   /** @param inVain its bead was sent ahead, and given back by its host (`cameBack`). */
-  returned(end: ReturnSlot, inVain = false): void {
+  returned(end: ReturnGrant, inVain = false): void {
     const { s } = this.draft;
     s.waiting = s.waiting.filter(({ bead }) => bead !== end.bead);
     const grant = s.grants.find(({ bead }) => bead === end.bead);
@@ -121,7 +122,7 @@ export class GrantRules {
     if (changed.some((name) => cures.includes(name))) this.#stops.mended();
   }
 
-  #judge(end: Omit<ReturnSlot, 'bead'>, probe: boolean): void {
+  #judge(end: Omit<ReturnGrant, 'bead'>, probe: boolean): void {
     const { s } = this.draft;
     const before = s.breaker;
     s.breaker = breakerAfter(before, end, probe, this.draft.now);
@@ -144,7 +145,7 @@ export class GrantRules {
     const grant = s.grants.find((other) => other.bead === bead);
     s.grants = s.grants.filter((other) => other !== grant);
     if (grant?.probe === true) this.#judge({ infraLoss: false, progress: false }, true);
-    this.draft.tell(`the slot of ${bead} is free again: ${why}`);
+    this.draft.tell(`the grant of ${bead} is free again: ${why}`);
   }
 
   progressed({ bead, spawned }: ProbeProgress): void {
@@ -163,7 +164,7 @@ export class GrantRules {
     }
   }
 
-  /** Nobody gets a slot any more; those who have one keep it to the end. */
+  /** No bead gets a grant any more; those that have one keep it to the end. */
   removed(): void {
     const { s } = this.draft;
     for (const request of s.waiting.splice(0)) this.#refuse(request);

@@ -1,6 +1,6 @@
 /** Who comes first: for grants, and for merges. @module */
 import { mergedBy } from '../../contract/index.js';
-import type { QueuedMerge, RigState, SlotRequest } from '../../contract/index.js';
+import type { QueuedMerge, RigState, GrantRequest } from '../../contract/index.js';
 
 const hour = 60 * 60_000;
 /** So many pull requests may be watched at once; the forge merges them, so they do not wait for each other. */
@@ -9,11 +9,11 @@ const pullRequestsAtOnce = 20;
 const compare = (a: number | string, b: number | string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** Grants go by priority, then age. The name decides between twins, so that a replay decides alike. */
-export const byGrantOrder = (a: SlotRequest, b: SlotRequest): number =>
+export const byGrantOrder = (a: GrantRequest, b: GrantRequest): number =>
   compare(a.priority, b.priority) || compare(a.since, b.since) || compare(a.bead, b.bead);
 
 /** Puts a request into its place among others, which are in order. Sorting thousands for each signal takes too long. */
-export function insertRequest(waiting: SlotRequest[], request: SlotRequest): void {
+export function insertRequest(waiting: GrantRequest[], request: GrantRequest): void {
   let [from, to] = [0, waiting.length];
   while (from < to) {
     const middle = (from + to) >>> 1;

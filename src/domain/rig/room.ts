@@ -1,5 +1,5 @@
 /** How much may wait for a rig. @module */
-import type { MergeRequest, RigState, SlotRequest } from '../../contract/index.js';
+import type { MergeRequest, RigState, GrantRequest } from '../../contract/index.js';
 import { utf8Bytes } from '../words.js';
 
 /**
@@ -26,7 +26,7 @@ const alwaysFit = { waiting: 800, queue: 200 };
 /** Names are ASCII; of a title each character may have up to three bytes. */
 const mostBytesOfLetter = 3;
 
-const slotBytes = ({ bead, workflowId, agent = '' }: SlotRequest): number =>
+const requestBytes = ({ bead, workflowId, agent = '' }: GrantRequest): number =>
   besideNames + bead.length + workflowId.length + agent.length;
 
 const mergeBytes = (merge: MergeRequest & { lastReason?: string }): number => {
@@ -37,12 +37,12 @@ const mergeBytes = (merge: MergeRequest & { lastReason?: string }): number => {
 };
 
 /** @returns whether there is no room for one more bead that waits. One that has its place keeps it. */
-export function rigIsFull({ waiting, grants }: Pick<RigState, 'waiting' | 'grants'>, request: SlotRequest): boolean {
+export function rigIsFull({ waiting, grants }: Pick<RigState, 'waiting' | 'grants'>, request: GrantRequest): boolean {
   if (waiting.length < alwaysFit.waiting) return false;
-  let bytes = slotBytes(request);
-  for (const other of waiting) bytes += slotBytes(other);
+  let bytes = requestBytes(request);
+  for (const other of waiting) bytes += requestBytes(other);
   if (bytes <= waitingBytes) return false;
-  const same = ({ bead }: SlotRequest): boolean => bead === request.bead;
+  const same = ({ bead }: GrantRequest): boolean => bead === request.bead;
   return !waiting.some(same) && !grants.some(same);
 }
 

@@ -6,13 +6,13 @@
 import { clip, sharedCauses } from '../../contract/index.js';
 import type {
   Grant,
-  ReturnSlot,
+  ReturnGrant,
   RigSettings,
   RigState,
   RigStop,
   SharedCause,
-  SlotEnd,
-  SlotRequest,
+  GrantEnd,
+  GrantRequest,
   SpentMinute,
 } from '../../contract/index.js';
 import type { RigDraft } from './draft.js';
@@ -79,7 +79,7 @@ export const stopsOf = (s: RigState, agent: string | undefined): RigStop[] =>
   (s.stops ?? []).filter((stop) => inForce(stop) && concerns(stop, agent));
 
 /** @returns requests that wait and are held back by this stop. */
-export const heldBy = (s: RigState, stop: RigStop): SlotRequest[] =>
+export const heldBy = (s: RigState, stop: RigStop): GrantRequest[] =>
   inForce(stop) ? s.waiting.filter(({ agent }) => concerns(stop, agent)) : [];
 
 /** @returns when somebody that waits may find out whether a cause still holds; undefined when only an operator says. */
@@ -94,7 +94,7 @@ export function nextStopProbe(s: RigState): number | undefined {
 }
 
 /** One at a time, and of a cause that may be a bead's own another than those that have met it. */
-function mayTry(s: RigState, stop: RigStop, { bead }: SlotRequest): boolean {
+function mayTry(s: RigState, stop: RigStop, { bead }: GrantRequest): boolean {
   if (stop.probeAt === undefined) return false;
   if (s.grants.some(({ ahead, agent }) => ahead === true && concerns(stop, agent))) return false;
   return stop.confirmed || !isOwn(stop) || !stop.met.some((met) => met.bead === bead && met.again !== true);
@@ -102,7 +102,7 @@ function mayTry(s: RigState, stop: RigStop, { bead }: SlotRequest): boolean {
 const isOwn = ({ cause }: RigStop): boolean => cause !== 'spend' && mayBeItsOwn[cause];
 
 /** @returns whether a bead comes back that was sent ahead, and that its host did not even begin with. */
-export const cameBack = ({ grants }: RigState, { bead, end }: ReturnSlot): boolean =>
+export const cameBack = ({ grants }: RigState, { bead, end }: ReturnGrant): boolean =>
   end?.outcome === 'declined' && grants.some((grant) => grant.bead === bead && grant.ahead === true);
 
 /** What has been spent in the hour before. */
@@ -154,7 +154,7 @@ export class StopRules {
   }
 
   /** `free`: nothing holds it back; `ahead`: it goes to find out; `held`: it waits. */
-  lets(request: SlotRequest): 'free' | 'ahead' | 'held' {
+  lets(request: GrantRequest): 'free' | 'ahead' | 'held' {
     const { s, now } = this.draft;
     const stops = stopsOf(s, request.agent);
     if (stops.length === 0) return 'free';
@@ -162,7 +162,7 @@ export class StopRules {
   }
 
   /** An attempt has ended whose grant was used. */
-  ended(grant: Grant, end: SlotEnd): void {
+  ended(grant: Grant, end: GrantEnd): void {
     this.#spend(end);
     const cause = sharedCauses.find((known) => known === end.outcome);
     if (cause !== undefined) return this.#met(grant, cause, end);
@@ -182,7 +182,7 @@ export class StopRules {
   }
 
   /** What an attempt has got to proves which causes gone, if it began after they were met. */
-  reached(grant: Grant, reached: SlotEnd['reached'] | 'pushed'): void {
+  reached(grant: Grant, reached: GrantEnd['reached'] | 'pushed'): void {
     if (reached === 'nothing') return;
     const gone = this.#all.filter(
       (stop) =>
@@ -193,7 +193,7 @@ export class StopRules {
     if (gone.length > 0) this.#lift(gone, `${grant.bead} got past it`);
   }
 
-  #met({ bead, workflowId, ahead }: Grant, cause: SharedCause, { agent, reason, host }: SlotEnd): void {
+  #met({ bead, workflowId, ahead }: Grant, cause: SharedCause, { agent, reason, host }: GrantEnd): void {
     const { now } = this.draft;
     const known = this.#all.find(
       (stop) =>
@@ -248,7 +248,7 @@ export class StopRules {
       insertRequest(s.waiting, { bead, workflowId, priority, since, agent });
   }
 
-  #spend({ fruitless, usd }: SlotEnd): void {
+  #spend({ fruitless, usd }: GrantEnd): void {
     const { s, now } = this.draft;
     if (fruitless === 0 && usd === 0) return;
     const at = Math.floor(now / minute);

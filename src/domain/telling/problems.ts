@@ -72,7 +72,7 @@ export interface Problem {
  * An attempt waits so long in the queue before that is worth a person's look: a host that has just come free polls
  * within seconds.
  */
-const slotPatience = 5 * 60_000;
+const placePatience = 5 * 60_000;
 /** Finished work that a remote has not taken for so long is worth a person's look: short trouble of it passes. */
 const offerPatience = 10 * 60_000;
 /** From the order to stop to a host's word, over and above the agent's own `stopGrace`. */
@@ -156,7 +156,7 @@ function townProblems({ beads, rigs, convoys, hosts, taskQueue, now }: TownFacts
       : [],
   );
   const longest = Math.min(...waiting);
-  if (waiting.length > 0 && hosts.free.length === 0 && now - longest > slotPatience) {
+  if (waiting.length > 0 && hosts.free.length === 0 && now - longest > placePatience) {
     found.push({
       kind: 'hosts-full',
       severity: 'look',

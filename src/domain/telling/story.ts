@@ -1,5 +1,5 @@
 /** The story of a bead in sentences, told from its history. Pure: `src/client/history.ts` reads the history. @module */
-import { clip } from '../../contract/index.js';
+import { clip, comingSignalNames, rigMessages } from '../../contract/index.js';
 import type { HeartbeatKind } from '../../contract/index.js';
 import { durationText, shortSha } from '../words.js';
 
@@ -217,7 +217,8 @@ function signal(name: string, payload: unknown, sender?: string): string | undef
       );
     case 'causeGone':
       return 'its rig says that what had blocked it, and others, is mended';
-    case 'slotRefused':
+    case rigMessages.grantRefused:
+    case comingSignalNames.slotRefused:
       return `its rig refused an agent: ${text(payload, 'reason') ?? ''}`;
     case 'mergeEnded':
       return mergeEnded(member(payload, 'result'));
@@ -269,7 +270,8 @@ function update(name: string, payload: unknown, sender?: string): string {
 function told(name: string, whom: string): string | undefined {
   const rig = whom.replace(/^rig-/, '');
   switch (name) {
-    case 'askSlot':
+    case rigMessages.askGrant:
+    case comingSignalNames.askSlot:
       return `it asked rig ${rig} for an agent`;
     case 'enqueueMerge':
       return `its work went into the merge queue of rig ${rig}`;

@@ -54,7 +54,7 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
       return no('its activity is paused in the Web UI; an unpause there lets it go on', ...silent);
     if (current.pausedAt !== undefined || state.paused)
       return no(`it is paused; heartbead resume ${state.bead} lets it go on`, ...silent);
-    if (current.acceptedAt === undefined) return no(...slotReason(around, now - current.startedAt));
+    if (current.acceptedAt === undefined) return no(...placeReason(around, now - current.startedAt));
     if (current.spawnedAt === undefined)
       return [
         `running: not yet, host ${host} has been preparing its workspace for ${durationText(now - current.acceptedAt)}`,
@@ -88,14 +88,14 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
       return no(...grantReason(state, around));
     case 'merge':
       return no(...mergeReason(state, around));
-    case 'slot':
+    case 'place':
     case undefined:
       return no('its next attempt is about to be dispatched');
   }
 }
 
 /** An attempt that no host has taken yet. */
-function slotReason({ hosts }: Surroundings, waited: number): [string, ...string[]] {
+function placeReason({ hosts }: Surroundings, waited: number): [string, ...string[]] {
   const unclaimed = `no host has taken it for ${durationText(waited)}`;
   if (hosts === undefined || hosts.up.length === 0) return [unclaimed];
   const queued =

@@ -63,7 +63,7 @@ async function diffOf(name: string, base: string, head: string, mergedSha: strin
     branch: `heartbead/${name}/1-aaaaaaaa`,
     sha: head,
     baseSha: base,
-    landing: { slot: 'none', approval: false, mergedSha },
+    landing: { grant: 'none', approval: false, mergedSha },
   };
   // Another machine than that of the agent, which has a mirror from before.
   const home = join(root, `home-${name}`);
@@ -137,7 +137,7 @@ test('an earlier attempt whose branch has gone says where to look', async () => 
         attempts: [attempt],
         sha: other,
         baseSha: base,
-        landing: { slot: 'none', approval: false, mergedSha: merged },
+        landing: { grant: 'none', approval: false, mergedSha: merged },
       },
       place: { attempt: attempt.id, number: 1, host: 'far', remote: 'far', current: false },
       fetch: false,

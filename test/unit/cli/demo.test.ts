@@ -33,7 +33,7 @@ const closed = (
     current: undefined,
     branch: 'heartbead/x/1',
     sha,
-    landing: { slot: 'none', approval: false, mergedSha: sha },
+    landing: { grant: 'none', approval: false, mergedSha: sha },
     used: { agentFailures: 0, infraLosses: 0, reworkRounds },
     attempts: attempts.map((attempt) => endedAttempt(attempt)),
     attemptCount: attempts.length,

@@ -1,4 +1,4 @@
-import type { MergeOutcome, MergeRequest, ReturnSlot, RigSettings, RigState } from '../../../src/contract/index.js';
+import type { MergeOutcome, MergeRequest, ReturnGrant, RigSettings, RigState } from '../../../src/contract/index.js';
 import { cameBack, initialRig, readyMerges, rigEffects, stepRig } from '../../../src/domain/index.js';
 import type { RigEffect, RigEvent } from '../../../src/domain/index.js';
 
@@ -39,7 +39,7 @@ export class RigStory {
     return this.apply({ type: 'asked', request: { bead, workflowId: `bead-${bead}`, priority, since } });
   }
 
-  give(bead: string, end: Partial<ReturnSlot> = {}): this {
+  give(bead: string, end: Partial<ReturnGrant> = {}): this {
     const told = { bead, infraLoss: false, progress: false, ...end };
     return this.apply({ type: 'returned', end: told, inVain: cameBack(this.state, told) });
   }

@@ -23,8 +23,8 @@ import type {
   Granted,
   MergeEnded,
   MergeRequest,
-  ReturnSlot,
-  SlotRequest,
+  ReturnGrant,
+  GrantRequest,
 } from '../../../src/contract/index.js';
 
 export interface Script {
@@ -63,7 +63,7 @@ export const goSignal = defineSignal<[{ then?: Script['then'] }]>('go');
 export const standInQuery = defineQuery<StandInState>(messages.state);
 const grantedSignal = defineSignal<[Granted]>(rigMessages.granted);
 const mergeEndedSignal = defineSignal<[MergeEnded]>(rigMessages.mergeEnded);
-const slotRefusedSignal = defineSignal<[{ reason: string }]>(rigMessages.slotRefused);
+const grantRefusedSignal = defineSignal<[{ reason: string }]>(rigMessages.grantRefused);
 
 export async function bead(input: BeadInput): Promise<void> {
   const script = JSON.parse(input.body ?? '{}') as Script;
@@ -88,7 +88,7 @@ export async function bead(input: BeadInput): Promise<void> {
   setHandler(grantedSignal, (given) => {
     grant = given;
   });
-  setHandler(slotRefusedSignal, ({ reason }) => {
+  setHandler(grantRefusedSignal, ({ reason }) => {
     refused = reason;
   });
   setHandler(mergeEndedSignal, (given) => {
@@ -103,7 +103,7 @@ export async function bead(input: BeadInput): Promise<void> {
   const rig = input.rig === undefined ? undefined : getExternalWorkflowHandle(rigWorkflowId(input.rig));
   const tell = async (
     name: string,
-    payload: SlotRequest | ReturnSlot | MergeRequest | { item: string; sha: string },
+    payload: GrantRequest | ReturnGrant | MergeRequest | { item: string; sha: string },
   ): Promise<void> => rig?.signal(name, payload);
   const move = async (status: BeadStatus, reason = ''): Promise<void> => {
     Object.assign(s, { status, reason });
@@ -120,12 +120,12 @@ export async function bead(input: BeadInput): Promise<void> {
       .signal(convoyMessages.beadReport, report)
       .catch(() => undefined);
   };
-  const request: SlotRequest = { bead: input.bead, workflowId, priority: input.priority ?? 3, since: Date.now() };
+  const request: GrantRequest = { bead: input.bead, workflowId, priority: input.priority ?? 3, since: Date.now() };
   let holding = false;
 
   const attempt = async (ends: 'done' | 'lost' | 'failed' | 'hangs'): Promise<void> => {
     if (script.free !== true) {
-      await tell(rigMessages.askSlot, request);
+      await tell(rigMessages.askGrant, request);
       await condition(() => grant !== undefined || refused !== undefined);
       if (refused !== undefined) return move('blocked', refused);
     }
@@ -144,7 +144,7 @@ export async function bead(input: BeadInput): Promise<void> {
     const last = s.ran.at(-1);
     if (last) last.to = Date.now();
     grant = undefined;
-    if (holding) await tell(rigMessages.returnSlot, { bead: input.bead, infraLoss, progress });
+    if (holding) await tell(rigMessages.returnGrant, { bead: input.bead, infraLoss, progress });
     holding = false;
   };
   const land = async (): Promise<void> => {

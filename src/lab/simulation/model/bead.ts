@@ -16,7 +16,7 @@ import {
   readHeartbeat,
   readMergeEnded,
   readNote,
-  readSlotRefused,
+  readGrantRefused,
   rigMessages,
   rigWorkflowId,
   taskQueues,
@@ -54,8 +54,8 @@ import {
   resumeProblem,
   retryBeadProblem,
   salvageInput,
-  slotRequest,
-  slotReturn,
+  grantRequest,
+  grantReturn,
   startInput,
   stepBead,
   tellAgainAfter,
@@ -196,7 +196,7 @@ export class ModelBead {
     else if (name === names.accepted) read(readAccepted, (signal) => ({ type: 'accepted', signal }));
     else if (name === names.note) read(readNote, (note) => ({ type: 'note', note }));
     else if (name === rigMessages.granted) read(readGranted, (grant) => ({ type: 'granted', grant }));
-    else if (name === rigMessages.slotRefused) read(readSlotRefused, (refused) => ({ type: 'slotRefused', refused }));
+    else if (name === rigMessages.grantRefused) read(readGrantRefused, (refused) => ({ type: 'grantRefused', refused }));
     else if (name === rigMessages.causeGone) read(readCauseGone, ({ ordered }) => ({ type: 'causeGone', ordered }));
     else if (name === rigMessages.mergeEnded) read(readMergeEnded, (ended) => ({ type: 'mergeEnded', ended }));
     else this.apply({ type: 'malformed', message: name, problem: 'unknown signal' });
@@ -338,12 +338,12 @@ export class ModelBead {
         this.apply(delivered ? { type: 'tick' } : { type: 'rigGone', text: `rig ${state.rig ?? ''} does not exist` });
       });
     switch (word) {
-      case 'askSlot':
-        this.apply({ type: 'askedSlot' });
-        return tell(rigMessages.askSlot, slotRequest(state, this.workflowId));
-      case 'returnSlot':
-        this.apply({ type: 'slotReturned' });
-        return tell(rigMessages.returnSlot, slotReturn(state));
+      case 'askGrant':
+        this.apply({ type: 'askedGrant' });
+        return tell(rigMessages.askGrant, grantRequest(state, this.workflowId));
+      case 'returnGrant':
+        this.apply({ type: 'grantReturned' });
+        return tell(rigMessages.returnGrant, grantReturn(state));
       case 'enqueue': {
         const request = mergeRequest(state, this.workflowId);
         this.apply({ type: 'enqueued', sha: request.sha });

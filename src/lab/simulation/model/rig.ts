@@ -5,8 +5,8 @@
 import {
   readMergeRequest,
   readProbeProgress,
-  readReturnSlot,
-  readSlotRequest,
+  readReturnGrant,
+  readGrantRequest,
   readWithdrawMerge,
   rigMessages,
   rigWorkflowId,
@@ -80,10 +80,10 @@ export class ModelRig extends ModelWorkflow {
       this.apply(typeof value === 'string' ? { type: 'malformed', message: name, problem: value } : event(value));
     };
     switch (name) {
-      case rigMessages.askSlot:
-        return read(readSlotRequest, (request) => ({ type: 'asked', request, full: rigIsFull(this.state, request) }));
-      case rigMessages.returnSlot:
-        return read(readReturnSlot, (end) => ({ type: 'returned', end, inVain: cameBack(this.state, end) }));
+      case rigMessages.askGrant:
+        return read(readGrantRequest, (request) => ({ type: 'asked', request, full: rigIsFull(this.state, request) }));
+      case rigMessages.returnGrant:
+        return read(readReturnGrant, (end) => ({ type: 'returned', end, inVain: cameBack(this.state, end) }));
       case rigMessages.probeProgress:
         return read(readProbeProgress, (progress) => ({ type: 'progressed', progress }));
       case rigMessages.enqueueMerge:

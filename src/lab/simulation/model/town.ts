@@ -313,7 +313,7 @@ export class ModelTown implements HostSurroundings {
           !busy.has(one) &&
           one.polls &&
           (activity.queue === taskQueues.agents(this.queue)
-            ? one.hasFreeSlot
+            ? one.hasFreePlace
             : activity.queue === taskQueues.host(one.id, this.queue)),
       );
       if (host === undefined) still.push(activity);
