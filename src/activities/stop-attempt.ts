@@ -7,7 +7,7 @@ import type { Preparations } from './start/preparations.js';
 import { removeUnusedWorkspace } from './workspace.js';
 
 /** A runner that has gone between look and call is looked at again; more often than that, something is wrong. */
-const looks = 5;
+const tries = 5;
 
 /**
  * `stopAttempt`: ends an attempt on this host, wherever it stands, and answers `confirmed` only when no process of it
@@ -27,7 +27,7 @@ export function makeStopAttempt(
       });
       try {
         await preparations.abandon(dir);
-        for (let look = 0; look < looks; look++) {
+        for (let nth = 0; nth < tries; nth++) {
           const found = await inspectAttempt(dir);
           switch (found.kind) {
             case 'missing':

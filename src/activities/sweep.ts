@@ -53,15 +53,15 @@ export async function tidyEnded(deps: ActivityDeps, dir: AttemptDir): Promise<bo
   const bead = await askBead(deps, dir.bead);
   // A database that was restored, another namespace: nobody but this host knows of the work any more.
   if (bead === undefined && (await isUnknown(deps, dir.bead))) await dir.markForgotten();
-  if ((await exists(dir.worktree)) && !(await sweepWorktree(deps, dir, repo, bead))) return false;
+  if ((await exists(dir.worktree)) && !(await tidyWorktree(deps, dir, repo, bead))) return false;
   if (bead !== undefined && !isFinal(bead.status)) return false;
   const ended = bead === undefined ? undefined : endedBead(bead);
-  await dir.markTidied(ended === undefined ? 'its refs are kept' : await sweepRefs(deps, dir, repo, ended));
+  await dir.markTidied(ended === undefined ? 'its refs are kept' : await tidyRefs(deps, dir, repo, ended));
   return true;
 }
 
 /** @returns whether the worktree is gone. */
-async function sweepWorktree(
+async function tidyWorktree(
   { host }: ActivityDeps,
   dir: AttemptDir,
   repo: string,
@@ -95,7 +95,7 @@ async function sweepWorktree(
 }
 
 /** @returns what was done, in words. */
-async function sweepRefs({ host }: ActivityDeps, dir: AttemptDir, repo: string, bead: EndedBead): Promise<string> {
+async function tidyRefs({ host }: ActivityDeps, dir: AttemptDir, repo: string, bead: EndedBead): Promise<string> {
   const remote = bead.attempt === dir.attempt;
   const refPrefix = (await dir.readInput())?.workspace?.refPrefix;
   const tidied = await tidyBead({ mirrors: host.mirrors, repo, bead, remote, refPrefix });

@@ -136,7 +136,7 @@ export class Board {
       const { looker, beads } = await bodyOf<{ looker?: unknown; beads?: unknown }>(c);
       if (typeof looker !== 'string' || !Array.isArray(beads))
         throw new BadRequestError('it takes {looker, beads: […]}');
-      this.#fleet.looking(looker, beads.filter((bead) => typeof bead === 'string').slice(0, 200));
+      this.#fleet.showing(looker, beads.filter((bead) => typeof bead === 'string').slice(0, 200));
       return c.json({});
     });
     api.get('/front', async (c) => c.json(await this.#fleet.front()));

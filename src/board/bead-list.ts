@@ -12,12 +12,12 @@ const mostEnded = 1_000;
  */
 const pageSize = 100;
 /** What moves is looked at with every look; all else so often, and for no more than a part of the time. */
-const sweepEvery = 30_000;
+const roundEvery = 30_000;
 /** What was known this long ago is a beginning: the next look finds what has changed since. */
 const knownFor = 600_000;
-const sweepPart = 1 / 10;
+const roundPart = 1 / 10;
 /** All pages together: thousands of beads of a busy server take a while, and failing would show none of them. */
-const sweepDeadline = 60_000;
+const roundDeadline = 60_000;
 /** Visibility is a moment late: a look asks for what began or ended by so much before the look before it. */
 const margin = 15_000;
 /**
@@ -43,9 +43,9 @@ export class BeadList {
   #beads = new Map<string, BeadSummary>();
   /** All pages have been read since everything was forgotten. */
   #complete = false;
-  #nextSweepAt = -Infinity;
+  #nextRoundAt = -Infinity;
   #more = false;
-  #sweeping: Promise<void> | undefined;
+  #roundUnderWay: Promise<void> | undefined;
   #firstPage: Promise<void> | undefined;
   /** What looks have found while all pages were read. */
   #meanwhile = new Map<string, BeadSummary>();
@@ -82,20 +82,20 @@ export class BeadList {
     // What is being read right now is as it is now.
     if (this.#complete) this.#beads = new Map();
     this.#complete = false;
-    this.#nextSweepAt = -Infinity;
+    this.#nextRoundAt = -Infinity;
   }
 
   /** Resolves when nothing is asked any more. */
   async settled(): Promise<void> {
-    await this.#sweeping;
+    await this.#roundUnderWay;
   }
 
   async look(town: TownConnection, deadline: number, now = Date.now()): Promise<void> {
     this.#tellFailure();
-    if (now >= this.#nextSweepAt && this.#sweeping === undefined) this.#beginSweep(town, deadline, now);
+    if (now >= this.#nextRoundAt && this.#roundUnderWay === undefined) this.#beginRound(town, deadline, now);
     const began = this.#clock();
     if (!this.#complete) {
-      await Promise.race([this.#firstPage, this.#sweeping]);
+      await Promise.race([this.#firstPage, this.#roundUnderWay]);
       this.#tellFailure();
     }
     const news = this.#takeNews(town, deadline, now);
@@ -130,7 +130,7 @@ export class BeadList {
     }
     for (const bead of found.values()) {
       this.#take(bead);
-      if (this.#sweeping !== undefined) this.#meanwhile.set(bead.bead, bead);
+      if (this.#roundUnderWay !== undefined) this.#meanwhile.set(bead.bead, bead);
     }
   }
 
@@ -139,7 +139,7 @@ export class BeadList {
    * look saw what visibility had by then; a server that has told no time yet has one near ours.
    */
   #since(now: number): number {
-    if (this.#ahead === undefined) return now - sweepEvery - clocksDiffer - margin;
+    if (this.#ahead === undefined) return now - roundEvery - clocksDiffer - margin;
     const lookedAt = this.#lookedAt + this.#ahead;
     const again = [...this.#beads.values()].map(newsOf).filter((at) => at > lookedAt - margin);
     if (again.length < mostAgain) return lookedAt - margin;
@@ -153,27 +153,27 @@ export class BeadList {
     if (failure !== undefined) throw failure.error;
   }
 
-  #beginSweep(town: TownConnection, deadline: number, now: number): void {
+  #beginRound(town: TownConnection, deadline: number, now: number): void {
     const began = this.#clock();
     if (!this.#complete) this.#lookedAt = began;
     let firstPage = (): void => undefined;
     this.#firstPage = new Promise((resolve) => (firstPage = resolve));
-    this.#sweeping = this.#sweep(town, Math.max(deadline, sweepDeadline), now, firstPage)
+    this.#roundUnderWay = this.#round(town, Math.max(deadline, roundDeadline), now, firstPage)
       .then(
         () => {
-          this.#nextSweepAt = now + Math.max(sweepEvery, (this.#clock() - began) / sweepPart);
+          this.#nextRoundAt = now + Math.max(roundEvery, (this.#clock() - began) / roundPart);
         },
         (error: unknown) => {
           this.#failure = { error };
-          this.#nextSweepAt = this.#complete ? now + sweepEvery : -Infinity;
+          this.#nextRoundAt = this.#complete ? now + roundEvery : -Infinity;
         },
       )
       .finally(() => {
-        this.#sweeping = undefined;
+        this.#roundUnderWay = undefined;
       });
   }
 
-  async #sweep(town: TownConnection, deadline: number, now: number, firstPage: () => void): Promise<void> {
+  async #round(town: TownConnection, deadline: number, now: number, firstPage: () => void): Promise<void> {
     this.#meanwhile.clear();
     const midnight = new Date(now).setHours(0, 0, 0, 0);
     const base = ofTown(town);

@@ -62,7 +62,7 @@ export class FleetWatch {
   }
 
   /** Which cards a page has on its screen. */
-  looking(id: string, beads: readonly string[]): void {
+  showing(id: string, beads: readonly string[]): void {
     if (!this.#onScreen.has(id)) return;
     this.#onScreen.set(id, beads);
     this.lookSoon();
@@ -96,7 +96,7 @@ export class FleetWatch {
       } catch (error) {
         troubled = true;
         listeners.tell({ event: 'trouble', data: troubleOf(error, this.#log) });
-        await this.#link.look(error);
+        await this.#link.closeIfMoved(error);
         return 1_000;
       }
     };

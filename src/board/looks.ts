@@ -50,7 +50,7 @@ function rounds<T>(
     } catch (error) {
       trouble = true;
       listeners.tell({ event: 'trouble', data: troubleOf(error, log) });
-      await link.look(error);
+      await link.closeIfMoved(error);
       return 2 * every;
     }
   };

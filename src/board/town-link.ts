@@ -30,7 +30,7 @@ export class TownLink {
   }
 
   /** After a failure: the connection comes back by itself, unless the server has come up at another address. */
-  async look(error: unknown): Promise<void> {
+  async closeIfMoved(error: unknown): Promise<void> {
     if (!(asClientError(error) instanceof NoServerError) || this.#opening === undefined) return;
     const town = await this.#opening.catch(() => undefined);
     try {

@@ -23,7 +23,7 @@ import { nextSteps, report } from './demo/report.js';
 import type { Ending } from './demo/report.js';
 import { script } from './demo/scenes.js';
 import type { Play } from './demo/scenes.js';
-import { isOver, look, statusOf } from './demo/stage.js';
+import { follow, isOver, statusOf } from './demo/stage.js';
 import type { Actor } from './demo/stage.js';
 import { broken, reworks } from './demo/verdict.js';
 import { exitCodes, usageError } from './exit.js';
@@ -134,7 +134,7 @@ async function play(actors: Actor[], beads: BeadClient, home: string, io: Io, st
   const until = performance.now() + playWithin;
   try {
     while (!stop.aborted && performance.now() < until) {
-      live.show(actors, await look(actors, beads, home));
+      live.show(actors, await follow(actors, beads, home));
       if (actors.every(isOver)) return;
       await pause(lookEvery, stop);
     }

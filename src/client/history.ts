@@ -74,9 +74,9 @@ export function storyEvents(events: readonly Event[]): StoryEvent[] {
 }
 
 type Untimed<T> = T extends StoryEvent ? Omit<T, 'at'> : never;
-type Lookup = (scheduledEventId: unknown) => { activity: string; input: unknown } | undefined;
+type Scheduled = (scheduledEventId: unknown) => { activity: string; input: unknown } | undefined;
 
-function storyEvent(event: Event, activityOf: Lookup): Untimed<StoryEvent> | undefined {
+function storyEvent(event: Event, activityOf: Scheduled): Untimed<StoryEvent> | undefined {
   const unknownActivity = { activity: 'an activity', input: undefined };
   const started = event.workflowExecutionStartedEventAttributes;
   if (started)

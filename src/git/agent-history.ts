@@ -1,6 +1,6 @@
 import { readAgentMoves, readAgentRefs } from './agent-git.js';
 import { isAncestor } from './commits.js';
-import { openKeeper, lookingThrough } from './keeper.js';
+import { openKeeper, throughKeeper } from './keeper.js';
 import { runGit } from './run-git.js';
 
 /**
@@ -15,7 +15,7 @@ export async function lastMoves(
 ): Promise<{ commits: string[]; branch?: string }> {
   const keeper = await openKeeper(worktree);
   if (typeof keeper.git === 'string') return { commits: [] };
-  const place = lookingThrough(keeper);
+  const place = throughKeeper(keeper);
   const doing = 'looking for commits that were left behind';
   const moves = [...new Set(await readAgentMoves(keeper.git))].slice(-most);
   if (moves.length === 0) return { commits: [] };
@@ -44,7 +44,7 @@ export async function lastMoves(
 /** @returns the files of a worktree in which finished commits still have conflict markers. @throws GitError */
 export async function conflictMarkers(worktree: string, from: string, to: string): Promise<string[]> {
   const { stdout } = await runGit(
-    lookingThrough(await openKeeper(worktree)),
+    throughKeeper(await openKeeper(worktree)),
     ['diff', '--check', '--no-ext-diff', '--no-textconv', '--end-of-options', from, to],
     { doing: 'looking for conflict markers', accept: [0, 1, 2] },
   );

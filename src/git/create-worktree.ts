@@ -10,7 +10,7 @@ import { GitError } from './git-error.js';
 import { checkedBranch, checkedPath, checkedSha } from './git-input.js';
 import type { GitProgress } from './git-progress.js';
 import { keepRefs } from './keep-refs.js';
-import { bringIntoVault, headOf, keeperState, lookingThrough, makeKeeper, markReady, openKeeper } from './keeper.js';
+import { bringIntoVault, headOf, keeperState, throughKeeper, makeKeeper, markReady, openKeeper } from './keeper.js';
 import { noticingDamage } from './mirror-damage.js';
 import { withMirror } from './mirror-lock.js';
 import { makeRepository, refsOf } from './repository-files.js';
@@ -156,7 +156,7 @@ async function keepWork(
   const under = `refs/heartbead-kept/${branch}/${new Date().toISOString().replace(/[-:.]/g, '')}`;
   if (parent !== head || snapshot.tree !== (await treeOf({ mirror }, at, signal))) {
     const attempt = branch.split('/').at(-1) ?? branch;
-    const kept = await commitTree(lookingThrough(keeper), {
+    const kept = await commitTree(throughKeeper(keeper), {
       tree: snapshot.tree,
       parent,
       subject: `Work found in the worktree of ${branch}`,

@@ -1,4 +1,4 @@
-import { lookingThrough, openKeeper } from './keeper.js';
+import { throughKeeper, openKeeper } from './keeper.js';
 import { runGit } from './run-git.js';
 
 /** Of what a push of these commits would send, what a remote may refuse. */
@@ -23,7 +23,7 @@ export async function heavyFiles(
   { from, to, limit = forgeFileLimit }: { from: string; to: string; limit?: number },
   signal?: AbortSignal,
 ): Promise<HeavyFiles> {
-  const place = lookingThrough(await openKeeper(worktree));
+  const place = throughKeeper(await openKeeper(worktree));
   const doing = 'looking for large files';
   // Each blob of the commits, with the path that it is first found at.
   const { stdout: listed } = await runGit(place, ['rev-list', '--objects', '--end-of-options', to, `^${from}`], {

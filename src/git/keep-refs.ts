@@ -1,6 +1,6 @@
 import { readAgentRefs } from './agent-git.js';
 import { hasCommit, reachableFrom } from './commits.js';
-import { bringIntoVault, lookingThrough } from './keeper.js';
+import { bringIntoVault, throughKeeper } from './keeper.js';
 import type { Keeper } from './keeper.js';
 import { runGit } from './run-git.js';
 
@@ -38,7 +38,7 @@ export async function keepRefs(
 
 /** Also a tag's. */
 async function hasObject(keeper: Keeper, sha: string, signal: AbortSignal | undefined): Promise<boolean> {
-  const { code } = await runGit(lookingThrough(keeper), ['cat-file', '-e', '--end-of-options', sha], {
+  const { code } = await runGit(throughKeeper(keeper), ['cat-file', '-e', '--end-of-options', sha], {
     doing: `looking for ${sha}`,
     signal,
     accept: [0, 1, 128],

@@ -126,8 +126,8 @@ async function write(file: string, text: string): Promise<void> {
 export const pointHead = ({ dir }: Pick<Keeper, 'dir'>, sha: string | undefined): Promise<void> =>
   writeFile(join(dir, 'HEAD'), `${sha ?? 'ref: refs/heads/none'}\n`);
 
-/** Where git works that looks at the agent's tree. */
-export const lookingThrough = ({ dir, worktree }: Keeper): { keeper: string; worktree: string } => ({
+/** The place of a git that reads the agent's tree by its keeper. */
+export const throughKeeper = ({ dir, worktree }: Keeper): { keeper: string; worktree: string } => ({
   keeper: dir,
   worktree,
 });
@@ -138,7 +138,7 @@ export async function headOf(keeper: Keeper, signal?: AbortSignal): Promise<Agen
   const head = await readAgentHead(keeper.git);
   if (head.kind !== 'commit') return head;
   try {
-    if (await hasCommit(lookingThrough(keeper), head.sha, signal)) return head;
+    if (await hasCommit(throughKeeper(keeper), head.sha, signal)) return head;
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
   }
@@ -158,7 +158,7 @@ export async function bringIntoVault(
   // Left by a process of this attempt that was killed at this very step; no other writes this ref.
   await removeStaleLock(join(from.vault, `${ref}.lock`), signal);
   await runGit(
-    'repository' in from ? { worktree: from.repository } : lookingThrough(from),
+    'repository' in from ? { worktree: from.repository } : throughKeeper(from),
     [
       'push',
       '--quiet',

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { findNestedGit, readAgentHead, readAgentRefs } from './agent-git.js';
 import { hasCommit } from './commits.js';
 import { exists } from './files.js';
-import { lookingThrough, pointHead, writeKeeper } from './keeper.js';
+import { throughKeeper, pointHead, writeKeeper } from './keeper.js';
 import type { Keeper } from './keeper.js';
 import { runGit } from './run-git.js';
 import { repositoriesWithin, withIndexCopy } from './snapshot.js';
@@ -44,7 +44,7 @@ export async function unpushedWithin(keeper: Keeper, signal?: AbortSignal): Prom
       inner,
       async (nested) =>
         // What is not here was not made here.
-        (await hasCommit(lookingThrough(nested), sha, signal)) && (await isAhead(nested, [sha], false, signal)),
+        (await hasCommit(throughKeeper(nested), sha, signal)) && (await isAhead(nested, [sha], false, signal)),
     );
     if (ahead === true) return `the commit ${sha} of the repository ${name} within is on no remote of its own`;
   }
@@ -67,7 +67,7 @@ export async function dirtyWithin(keeper: Keeper, signal?: AbortSignal): Promise
 async function recordedWithin(keeper: Keeper, signal: AbortSignal | undefined): Promise<[string, string][]> {
   return withIndexCopy(keeper, undefined, false, signal, async (env) => {
     if ((await repositoriesWithin(keeper, env, signal)).length === 0) return [];
-    const { stdout } = await runGit(lookingThrough(keeper), ['ls-files', '--stage', '-z'], {
+    const { stdout } = await runGit(throughKeeper(keeper), ['ls-files', '--stage', '-z'], {
       doing: 'looking for repositories within',
       signal,
       env,
@@ -102,7 +102,7 @@ async function isDirty(nested: Keeper, head: string | undefined, signal: AbortSi
   await pointHead(nested, head);
   return withIndexCopy(nested, head, false, signal, async (env) => {
     const { stdout } = await runGit(
-      lookingThrough(nested),
+      throughKeeper(nested),
       ['status', '--porcelain', '-z', '--untracked-files=normal', '--ignore-submodules=dirty'],
       { doing: 'looking into a repository within', signal, env },
     );
@@ -117,7 +117,7 @@ async function isAhead(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   if (typeof nested.git === 'string') return false;
-  const place = lookingThrough(nested);
+  const place = throughKeeper(nested);
   const refs = [...(await readAgentRefs(nested.git))];
   const here = async (shas: readonly string[]): Promise<string[]> => {
     const found = await Promise.all(shas.map(async (sha) => ((await hasCommit(place, sha, signal)) ? [sha] : [])));

@@ -1,7 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Saves } from '../contract/index.js';
-import { lookingThrough } from './keeper.js';
+import { throughKeeper } from './keeper.js';
 import type { Keeper } from './keeper.js';
 import { runGit } from './run-git.js';
 
@@ -57,7 +57,7 @@ export async function leftOutOf(
   env: Record<string, string>,
   signal: AbortSignal | undefined,
 ): Promise<LeftOut[]> {
-  const { stdout } = await runGit(lookingThrough(keeper), ['ls-files', '--others', '--exclude-standard', '-z'], {
+  const { stdout } = await runGit(throughKeeper(keeper), ['ls-files', '--others', '--exclude-standard', '-z'], {
     doing: 'looking for files that are not to be saved',
     signal,
     env,

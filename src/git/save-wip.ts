@@ -5,7 +5,7 @@ import { commitOf, parentsOf, treeOf } from './commits.js';
 import { tellingDiskFailures } from './disk-failure.js';
 import { GitError } from './git-error.js';
 import { checkedIds, checkedPath, checkedRepo } from './git-input.js';
-import { bringIntoVault, emptyKeeper, headOf, lookingThrough, openKeeper } from './keeper.js';
+import { bringIntoVault, emptyKeeper, headOf, throughKeeper, openKeeper } from './keeper.js';
 import type { Keeper } from './keeper.js';
 import { takeNewContents } from './lfs/take.js';
 import { pushOwnRefs } from './push-ref.js';
@@ -199,7 +199,7 @@ async function store(
   { last, ref, bead, attempt, signoff, signal }: Saving,
   { parent, tree, unsaved }: { parent: string | undefined; tree: string; unsaved: string[] },
 ): Promise<InVault> {
-  const place = lookingThrough(keeper);
+  const place = throughKeeper(keeper);
   const clean = parent !== undefined && tree === (await treeOf(place, parent, signal));
   const sha = clean
     ? parent

@@ -1,5 +1,5 @@
 import { usualRefPrefix } from '../contract/index.js';
-import { lookingThrough, openKeeper } from './keeper.js';
+import { throughKeeper, openKeeper } from './keeper.js';
 import { runGit } from './run-git.js';
 
 /** The trailer by which an author says that the work may be given (the Developer Certificate of Origin). */
@@ -35,7 +35,7 @@ export async function notSignedOff(
     .map(([sha = '']) => `^${sha}`);
   const format = `--format=%H %(trailers:key=${signoffTrailer},valueonly,separator=%x2C)`;
   const task = { doing, signal, input: `${[to, `^${from}`, ...others].join('\n')}\n` };
-  const place = lookingThrough(keeper);
+  const place = throughKeeper(keeper);
   const options = ['--reverse', '--no-merges', '--no-show-signature'];
   const { stdout } = await runGit(place, ['log', ...options, format, '--stdin'], task);
   const commits = stdout

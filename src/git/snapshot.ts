@@ -4,7 +4,7 @@ import { isMissing } from '../edge/errors.js';
 import { findNestedGit, kindOf, readAgentHead } from './agent-git.js';
 import { namesIn } from './files.js';
 import { GitError } from './git-error.js';
-import { lookingThrough } from './keeper.js';
+import { throughKeeper } from './keeper.js';
 import type { Keeper } from './keeper.js';
 import { runGit } from './run-git.js';
 import { leftOutOf } from './save-rules.js';
@@ -51,7 +51,7 @@ export async function takeSnapshot(
     }
     if (added === 'bad index')
       throw new GitError('other', 'the worktree cannot be saved: git cannot read its index, nor make a new one');
-    const tree = (await runGit(lookingThrough(keeper), ['write-tree'], { doing, signal, env })).stdout.trim();
+    const tree = (await runGit(throughKeeper(keeper), ['write-tree'], { doing, signal, env })).stdout.trim();
     return { tree, unsaved: added, nested: withNested ? await repositoriesWithin(keeper, env, signal) : [] };
   });
 }
@@ -89,7 +89,7 @@ export async function repositoriesWithin(
   env: Record<string, string>,
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
-  const { stdout, code } = await runGit(lookingThrough(keeper), ['ls-files', '--stage', '-z'], {
+  const { stdout, code } = await runGit(throughKeeper(keeper), ['ls-files', '--stage', '-z'], {
     doing: 'looking for repositories within',
     signal,
     env,
@@ -127,13 +127,13 @@ async function recordWithin(
     if (head?.kind === 'commit') lines.push(`160000 ${head.sha}\t${name}\0`);
   }
   if (gone.length > 0)
-    await runGit(lookingThrough(keeper), ['update-index', '-z', '--force-remove', '--stdin'], {
+    await runGit(throughKeeper(keeper), ['update-index', '-z', '--force-remove', '--stdin'], {
       doing,
       signal,
       env,
       input: gone.join(''),
     });
-  await runGit(lookingThrough(keeper), ['update-index', '-z', '--index-info'], {
+  await runGit(throughKeeper(keeper), ['update-index', '-z', '--index-info'], {
     doing,
     signal,
     env,
@@ -160,7 +160,7 @@ async function addAll(
   const doing = 'saving work in progress';
   const within = await repositoriesWithin(keeper, env, signal);
   if (within.length > 0)
-    await runGit(lookingThrough(keeper), ['update-index', '-z', '--skip-worktree', '--stdin'], {
+    await runGit(throughKeeper(keeper), ['update-index', '-z', '--skip-worktree', '--stdin'], {
       doing,
       signal,
       env,
@@ -168,7 +168,7 @@ async function addAll(
     });
   const pathspecs = left.length === 0 ? [] : ['--pathspec-from-file=-', '--pathspec-file-nul'];
   const { stderr, code } = await runGit(
-    lookingThrough(keeper),
+    throughKeeper(keeper),
     ['add', rules?.trackedOnly === true ? '--update' : '--all', '--ignore-errors', ...pathspecs],
     {
       doing,
@@ -205,7 +205,7 @@ async function fromBasis(
   index: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  await runGit(lookingThrough(keeper), ['read-tree', basis ?? '--empty'], {
+  await runGit(throughKeeper(keeper), ['read-tree', basis ?? '--empty'], {
     doing: 'reading a commit into an index',
     signal,
     env: { GIT_INDEX_FILE: index },

@@ -146,7 +146,7 @@ async function makeClone(clone: string, options: FetchOptions): Promise<void> {
 }
 
 /**
- * Tidying must not cost a bead its start: what goes wrong is told with the progress, and tried again with the next
+ * Packing must not cost a bead its start: what goes wrong is told with the progress, and tried again with the next
  * update.
  */
 async function packWhenDue(path: string, { signal, onProgress }: FetchOptions): Promise<void> {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isAncestor } from './commits.js';
 import { GitError } from './git-error.js';
 import { checkedPath } from './git-input.js';
-import { headOf, lookingThrough, openKeeper, pointHead } from './keeper.js';
+import { headOf, throughKeeper, openKeeper, pointHead } from './keeper.js';
 import type { Keeper } from './keeper.js';
 import { dirtyWithin } from './repositories-within.js';
 import { runGit } from './run-git.js';
@@ -64,7 +64,7 @@ async function asCommitted(
   // The command takes one path a line.
   const written = lines.filter(({ blob, path }) => blob !== undefined && !path.includes('\n'));
   if (written.length === 0) return new Set();
-  const { stdout } = await runGit(lookingThrough(keeper), ['hash-object', '--no-filters', '--stdin-paths'], {
+  const { stdout } = await runGit(throughKeeper(keeper), ['hash-object', '--no-filters', '--stdin-paths'], {
     doing: 'looking at the worktree',
     signal,
     input: written.map(({ path }) => `${path}\n`).join(''),
@@ -95,7 +95,7 @@ async function asCheckedOut(
   const folder = await mkdtemp(join(keeper.dir, 'written-'));
   try {
     await runGit(
-      lookingThrough(keeper),
+      throughKeeper(keeper),
       ['checkout-index', '--force', '--quiet', `--prefix=${folder}/`, '-z', '--stdin'],
       {
         doing: 'looking at the worktree',
@@ -149,7 +149,7 @@ export async function worktreeStatus(
   await pointHead(keeper, sha);
   const entries = await withIndexCopy(keeper, sha, false, signal, async (env) => {
     const { stdout } = await runGit(
-      lookingThrough(keeper),
+      throughKeeper(keeper),
       ['status', '--porcelain=v2', '-z', `--untracked-files=${untracked}`, '--ignore-submodules=dirty', '--no-renames'],
       { doing: 'looking at the worktree', signal, env },
     );
@@ -173,7 +173,7 @@ export async function worktreeStatus(
 /** @returns how many commits a commit of a worktree is ahead of another one. @throws GitError */
 export async function commitsAhead(path: string, commit: string, base: string, signal?: AbortSignal): Promise<number> {
   const { stdout } = await runGit(
-    lookingThrough(await openKeeper(checkedPath(path))),
+    throughKeeper(await openKeeper(checkedPath(path))),
     ['rev-list', '--count', '--end-of-options', `${base}..${commit}`],
     { doing: 'counting commits', signal },
   );
@@ -186,4 +186,4 @@ export const descendsFrom = async (
   commit: string,
   root: string,
   signal?: AbortSignal,
-): Promise<boolean> => isAncestor(lookingThrough(await openKeeper(checkedPath(path))), root, commit, signal);
+): Promise<boolean> => isAncestor(throughKeeper(await openKeeper(checkedPath(path))), root, commit, signal);

@@ -61,9 +61,9 @@ export class HostWatch {
   readonly #reports = new Set<Promise<void>>();
   readonly #tidying: Tidying | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> = Promise.resolve();
-  #diskLookedAt = -Infinity;
-  #oldLookedAt = -Infinity;
+  #underWay: Promise<void> = Promise.resolve();
+  #diskCheckedAt = -Infinity;
+  #oldRemovedAt = -Infinity;
 
   constructor(
     private readonly host: Host,
@@ -82,17 +82,17 @@ export class HostWatch {
       });
   }
 
-  /** Resolves after the first look: the runners that were here before this worker have their places then. */
+  /** Resolves after the first round: the runners that were here before this worker have their places then. */
   async start(): Promise<void> {
-    await this.#look();
+    await this.#round();
     this.#arm();
   }
 
-  /** Stops looking. Runners and agents live on. */
+  /** Ends the rounds. Runners and agents live on. */
   async stop(): Promise<void> {
     this.#stop.abort(new Error('the worker is stopping'));
     clearTimeout(this.#timer);
-    await this.#looking;
+    await this.#underWay;
     await Promise.all(this.#reports);
     await this.#tidying?.stop();
   }
@@ -100,7 +100,7 @@ export class HostWatch {
   #arm(): void {
     if (this.#stop.signal.aborted) return;
     this.#timer = setTimeout(() => {
-      this.#looking = this.#look()
+      this.#underWay = this.#round()
         .catch((error: unknown) =>
           this.host.logger.error({ err: error }, 'the look at the runners of this host failed; the next one follows'),
         )
@@ -108,15 +108,15 @@ export class HostWatch {
     }, this.options.lookEvery ?? 1_000);
   }
 
-  async #look(): Promise<void> {
-    await this.#lookAtDisk();
-    await this.#lookAtOld();
+  async #round(): Promise<void> {
+    await this.#checkDisk();
+    await this.#removeOld();
     const { gone, stopped, unstarted, over, damaged } = await this.host.runners.look();
-    await this.#lookAtStopped(stopped);
+    await this.#endStopped(stopped);
     await Promise.all(gone.map((dir) => this.#settle(dir)));
     for (const { dir, problem, mayLive, news } of damaged) if (news) await this.#tellDamage(dir, problem, mayLive);
     for (const dir of over) this.#tidying?.add(dir);
-    this.#tidying?.look();
+    this.#tidying?.beginDue();
     for (const dir of unstarted) await this.#sweep(dir);
   }
 
@@ -145,7 +145,7 @@ export class HostWatch {
    * out: the agent would go on while the bead gives the attempt up and starts another. After `leaseFor` it is ended,
    * as it would have ended its agent's work itself; what it leaves is reaped.
    */
-  async #lookAtStopped(stopped: readonly { dir: AttemptDir; runner: ProcessIdentity }[]): Promise<void> {
+  async #endStopped(stopped: readonly { dir: AttemptDir; runner: ProcessIdentity }[]): Promise<void> {
     const still = new Set(stopped.map(({ dir }) => dir.path));
     for (const path of this.#stopped.keys()) if (!still.has(path)) this.#stopped.delete(path);
     for (const { dir, runner } of stopped) {
@@ -168,7 +168,7 @@ export class HostWatch {
     }
   }
 
-  /** Whoever has the turn settles the attempt himself; if not, the next look does. */
+  /** Whoever has the turn settles the attempt himself; if not, the next round does. */
   async #settle(dir: AttemptDir): Promise<void> {
     if ((this.#again.get(dir.path) ?? 0) > Date.now()) return;
     const turn = this.host.turns.tryTake(dir);
@@ -289,17 +289,17 @@ export class HostWatch {
   }
 
   /** Folders of attempts that are of no use any more: at the start, and once a day. */
-  async #lookAtOld(): Promise<void> {
-    if (performance.now() - this.#oldLookedAt < oldEvery) return;
-    this.#oldLookedAt = performance.now();
+  async #removeOld(): Promise<void> {
+    if (performance.now() - this.#oldRemovedAt < oldEvery) return;
+    this.#oldRemovedAt = performance.now();
     const removed = await removeOldAttempts(this.host);
     if (removed.length > 0) this.host.logger.info({ removed }, 'old folders of attempts were removed');
   }
 
-  async #lookAtDisk(): Promise<void> {
+  async #checkDisk(): Promise<void> {
     const { places, home, diskFloor, logger } = this.host;
-    if (performance.now() - this.#diskLookedAt < (this.options.diskEvery ?? 10_000)) return;
-    this.#diskLookedAt = performance.now();
+    if (performance.now() - this.#diskCheckedAt < (this.options.diskEvery ?? 10_000)) return;
+    this.#diskCheckedAt = performance.now();
     const problem = await diskProblem(home, diskFloor);
     if (problem !== undefined && places.obstacle === undefined)
       logger.warn({ problem }, 'this host takes no new attempts');

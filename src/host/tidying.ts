@@ -30,7 +30,7 @@ export class Tidying {
   }
 
   /** Begins with what is due, unless it is at it already. */
-  look(): void {
+  beginDue(): void {
     const due = [...this.#left.values()].filter(({ at }) => at <= performance.now());
     if (due.length === 0 || this.#stopped) return;
     this.#running ??= this.#work(due).finally(() => (this.#running = undefined));

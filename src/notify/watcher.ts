@@ -49,13 +49,13 @@ export class Notifier {
   #schedule(wait: number): void {
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
-      this.#pass = this.look().finally(() => this.#schedule(this.#options.every));
+      this.#pass = this.round().finally(() => this.#schedule(this.#options.every));
     }, wait);
     this.#timer.unref();
   }
 
-  /** One look, and what is due is sent. Never throws: a notification must not end a worker. */
-  async look(): Promise<void> {
+  /** One round: what is new is found, and what is due is sent. Never throws: a notification must not end a worker. */
+  async round(): Promise<void> {
     const { town, home, env, logger } = this.#options;
     try {
       const hooks = await readHooks(settingsPath(home, env));

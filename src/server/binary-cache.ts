@@ -32,7 +32,7 @@ export class BinaryCache {
   }
 
   /** @returns the first of the keys that is there, whole and executable. */
-  lookUp(keys: readonly string[]): CachedBinary | undefined {
+  find(keys: readonly string[]): CachedBinary | undefined {
     for (const key of keys) {
       const path = join(this.#folder, key, this.#program);
       const card = join(this.#folder, key, cardName);

@@ -44,7 +44,7 @@ export async function fromCacheOrOrigin(options: FetchOptions): Promise<FoundBin
 }
 
 async function fromCache({ cache, origins, versionOf }: FetchOptions): Promise<FoundBinary | undefined> {
-  const entry = cache.lookUp(origins.map(({ key }) => key));
+  const entry = cache.find(origins.map(({ key }) => key));
   const version = entry && (await versionOf(entry));
   return entry && version !== undefined ? { path: entry.path, source: 'cache', version } : undefined;
 }

@@ -37,7 +37,7 @@ import { VirtualRunner } from './virtual-runner.js';
 import { FakeWork, refusedText } from './fake-work.js';
 
 /** What a host needs of the town it stands in. */
-export interface HostSurroundings {
+export interface HostContext {
   readonly clock: Clock;
   readonly census: AgentCensus;
   readonly remote: FakeRemote;
@@ -83,7 +83,7 @@ export class FakeHost {
   constructor(
     readonly id: string,
     readonly maxAgents: number,
-    private readonly town: HostSurroundings,
+    private readonly town: HostContext,
   ) {
     this.clock = town.clock;
     this.census = town.census;

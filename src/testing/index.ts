@@ -28,7 +28,7 @@ export { AgentCensus } from './agent-census.js';
 export type { AgentLife } from './agent-census.js';
 export { VirtualClock } from './virtual-clock.js';
 export type { Clock } from './clock.js';
-export type { HostSurroundings } from './fake-host.js';
+export type { HostContext } from './fake-host.js';
 export type { TaskInHand } from './task-in-hand.js';
 export { ActivityDesk } from './activity-desk.js';
 export { WorkflowWatch } from './workflow-watch.js';

@@ -35,7 +35,7 @@ import { milliseconds } from './duration.js';
 import type { Duration } from './duration.js';
 import type { TaskInHand } from './task-in-hand.js';
 import { FakeHost } from './fake-host.js';
-import type { HostSurroundings } from './fake-host.js';
+import type { HostContext } from './fake-host.js';
 import { FakeRefinery } from './fake-refinery.js';
 import { FakeRemote } from './fake-remote.js';
 import { TownBead } from './town-bead.js';
@@ -82,7 +82,7 @@ export interface Fact {
   text: string;
 }
 
-export class Town implements HostSurroundings {
+export class Town implements HostContext {
   readonly census: AgentCensus;
   readonly remote = new FakeRemote();
   readonly refinery = new FakeRefinery(this.remote);

@@ -17,7 +17,7 @@ import { stampMs } from './run-history.js';
 import type { ServerEvent } from './run-history.js';
 
 /** What the clock needs to know of the workflows that live by it. */
-export interface Surroundings {
+export interface ClockContext {
   /**
    * Resolves when no workflow task is open and no task can be taken up: nothing happens any more but by time.
    * `touched`: only what was touched is looked at.
@@ -61,7 +61,7 @@ export class VirtualClock implements Clock {
 
   constructor(
     private readonly server: TestService,
-    private readonly around: Surroundings,
+    private readonly around: ClockContext,
   ) {}
 
   /** Asks the server for its time. Called once before use. */

@@ -7,7 +7,7 @@ import type { Client } from '@temporalio/client';
 import type { ActivityDesk } from './activity-desk.js';
 import { RunHistory } from './run-history.js';
 import type { PendingActivity, ServerEvent } from './run-history.js';
-import type { Surroundings } from './virtual-clock.js';
+import type { ClockContext } from './virtual-clock.js';
 
 /**
  * Workflows that have not settled after so many real milliseconds never will: a worker is missing, or a workflow spins.
@@ -18,7 +18,7 @@ const settlesWithin = 30_000;
  */
 const showsWithin = 500;
 
-export class WorkflowWatch implements Surroundings {
+export class WorkflowWatch implements ClockContext {
   readonly #runs = new Map<string, RunHistory[]>();
   readonly #stale = new Set<string>();
   /** Instants that passed without effect. */

@@ -64,14 +64,14 @@ export class ConnectionWatch<O> {
         if (!signal.aborted) throw error;
       });
       if (signal.aborted) return;
-      await this.look().catch((error: unknown) =>
+      await this.refresh().catch((error: unknown) =>
         this.options.logger.error({ err: error }, 'the look at certificates and keys failed; the next one follows'),
       );
     }
   }
 
-  /** One look. */
-  async look(): Promise<void> {
+  /** Reads once, and takes what has changed. */
+  async refresh(): Promise<void> {
     const { read, take, settle, logger } = this.options;
     let found: ConnectionRead<O>;
     try {

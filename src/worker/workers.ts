@@ -42,9 +42,9 @@ export interface Workers {
 }
 
 /**
- * Remote look-ups at once: each is a git process or two, and more of them than that would only wait for the same line.
+ * Reads of remotes at once: each is a git process or two, and more of them than that would only wait for the same line.
  */
-const lookUpsAtOnce = 10;
+const remoteReadsAtOnce = 10;
 
 /**
  * The workers of a process, one per kind of work, so that none waits behind another: workflows and short activities,
@@ -94,7 +94,7 @@ export async function createWorkers({
       taskQueue: taskQueues.main(taskQueue),
       workflowBundle: bundle,
       activities: { verifyWork, ...fleet },
-      maxConcurrentActivityTaskExecutions: lookUpsAtOnce,
+      maxConcurrentActivityTaskExecutions: remoteReadsAtOnce,
       workerDeploymentOptions: of === undefined ? undefined : versionOf(taskQueue, of),
     });
   const all = await Promise.all([

@@ -111,8 +111,8 @@ export class Preparations {
     running.ready = prepareWorkspace(this.deps, input, dir, controller.signal, tell)
       .catch(async (error: unknown) => {
         const how = controller.signal.aborted ? (controller.signal.reason as Abandoned).how : 'unwanted';
-        // A leftover is swept later; the reason of the failure must not get lost over it.
-        await this.#tidy(input, dir, how).catch((left: unknown) =>
+        // A leftover is removed by a later sweep; the reason of the failure must not get lost over it.
+        await this.#removeRest(input, dir, how).catch((left: unknown) =>
           this.deps.host.logger.warn(
             { err: left, attempt: input.attempt },
             'the rest of a broken-off preparation could not be removed',
@@ -129,7 +129,7 @@ export class Preparations {
     return running;
   }
 
-  async #tidy(input: StartAgentInput, dir: AttemptDir, how: Abandonment): Promise<void> {
+  async #removeRest(input: StartAgentInput, dir: AttemptDir, how: Abandonment): Promise<void> {
     switch (how) {
       case 'unwanted':
         return removeUnusedWorkspace(this.deps.host, dir, input.repo);

@@ -32,8 +32,8 @@ export function isOver(actor: Actor): boolean {
   return status === 'terminated' || status === 'blocked' || isFinal(status);
 }
 
-/** Looks at the beads once, and kills where the script says so. @returns what a spectator should be told. */
-export async function look(actors: Actor[], beads: BeadClient, home: string): Promise<string[]> {
+/** Sees once how the beads stand, and kills where the script says so. @returns what a spectator should be told. */
+export async function follow(actors: Actor[], beads: BeadClient, home: string): Promise<string[]> {
   const said: string[] = [];
   await Promise.all(
     actors

@@ -11,7 +11,7 @@ import { ok, warn } from './check.js';
 import type { Check } from './check.js';
 
 /** A tree of a million files would take minutes; the answer is then "at least". */
-const lookFor = 10_000;
+const measureFor = 10_000;
 
 /** Kinds of what a state directory has, and what makes each smaller. */
 const smaller = {
@@ -34,7 +34,7 @@ const isLog = (name: string): boolean => /\.(?:log|out)(?:\.\d+)?$/.test(name);
  * @param of.free bytes that are free on the disk; asked for when absent.
  */
 export async function checkSizes(home: string, of: { goOn?: () => boolean; free?: number } = {}): Promise<Check> {
-  const until = performance.now() + lookFor;
+  const until = performance.now() + measureFor;
   const goOn = of.goOn ?? ((): boolean => performance.now() < until);
   const limits = { goOn, counted: new Set<string>() };
   const mirrors = join(home, 'mirrors');
@@ -86,7 +86,7 @@ async function keptIn(mirrors: string, goOn: () => boolean): Promise<string> {
       break;
     }
     try {
-      const kept = await keptHere(mirror, lookFor / 2);
+      const kept = await keptHere(mirror, measureFor / 2);
       refs += kept.refs;
       bytes += kept.bytes;
     } catch (error) {

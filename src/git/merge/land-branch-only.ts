@@ -4,7 +4,7 @@ import { checkedBranch, checkedRepo, checkedSha } from '../git-input.js';
 import { remoteRefs } from '../remote-refs.js';
 import { updateMirror } from '../update-mirror.js';
 import { branchProblem } from './survey.js';
-import { tidy } from './merge-item.js';
+import { removeScratchTree } from './merge-item.js';
 import { pushRefs } from './push-refs.js';
 import { makeScratch } from './scratch-tree.js';
 import type { MergeContext } from './types.js';
@@ -54,6 +54,6 @@ export async function landBranchOnly(context: MergeContext, hasChecks: boolean):
     const problem = branchProblem(item.branch, item.sha, await ask());
     return problem === undefined ? landed : { outcome: 'error', reason: problem };
   } finally {
-    await tidy(context);
+    await removeScratchTree(context);
   }
 }

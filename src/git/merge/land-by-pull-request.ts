@@ -6,7 +6,7 @@ import { mirrorPath } from '../mirror-path.js';
 import { survey } from './survey.js';
 import type { Ground, Surveyed } from './survey.js';
 import { makeMerge } from './make-merge.js';
-import { tidy } from './merge-item.js';
+import { removeScratchTree } from './merge-item.js';
 import { PullRequestError, PullRequestPending, waitAfter } from './pull-requests.js';
 import type { OpenState, PullRequest, PullRequests } from './pull-requests.js';
 import { makeScratch } from './scratch-tree.js';
@@ -45,7 +45,7 @@ export async function landByPullRequest(context: MergeContext, pulls: PullReques
     await observe('opened');
     return await judge(context, pulls, pullRequest);
   } finally {
-    await tidy(context);
+    await removeScratchTree(context);
   }
 }
 

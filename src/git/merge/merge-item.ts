@@ -45,7 +45,7 @@ export async function mergeItem(context: MergeContext, strategy: LocalStrategy):
         'later',
     };
   } finally {
-    await tidy(context);
+    await removeScratchTree(context);
   }
 }
 
@@ -113,7 +113,7 @@ async function attempt(
  * Whatever the outcome, and also without one. A tree that cannot be removed now is removed before the next merge of
  * this item or at the next start.
  */
-export async function tidy({ repo, mirrors, scratch, warn, observe }: MergeContext): Promise<void> {
+export async function removeScratchTree({ repo, mirrors, scratch, warn, observe }: MergeContext): Promise<void> {
   try {
     await removeScratch(mirrorPath(mirrors, checkedRepo(repo)), scratch);
     await observe('removed');

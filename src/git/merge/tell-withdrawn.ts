@@ -3,7 +3,7 @@ import type { MergeOutcome, MergeStrategy } from '../../contract/index.js';
 import { checkedRepo } from '../git-input.js';
 import { mirrorPath } from '../mirror-path.js';
 import { survey } from './survey.js';
-import { tidy } from './merge-item.js';
+import { removeScratchTree } from './merge-item.js';
 import type { PullRequest, PullRequests } from './pull-requests.js';
 import type { MergeContext } from './types.js';
 import { isOnRemote } from './verify-merged.js';
@@ -34,7 +34,7 @@ export async function tellWithdrawn(
         `merged${open === undefined ? '' : `; its pull request ${open.url} is still there: close it`}`,
     };
   } finally {
-    await tidy(context);
+    await removeScratchTree(context);
   }
 }
 

@@ -50,7 +50,7 @@ export class OrphanWatch {
     const { clocks } = this.options;
     while (this.#running) {
       if (!this.#active) await this.#waker.sleep();
-      else if (await this.#look()) await this.#waker.sleep(orphanEvery(clocks));
+      else if (await this.#askBead()) await this.#waker.sleep(orphanEvery(clocks));
       // Nobody answers: with the next tick it is tried again, since the lease runs.
       else await this.#waker.sleep(Math.min(lookEvery(clocks), orphanEvery(clocks)));
     }
@@ -62,7 +62,7 @@ export class OrphanWatch {
   }
 
   /** @returns whether the bead could be asked. */
-  async #look(): Promise<boolean> {
+  async #askBead(): Promise<boolean> {
     const { link, time, attempt, ask, onRenewed, onMovedOn } = this.options;
     const sentAt = time.now();
     const before = await link.view();

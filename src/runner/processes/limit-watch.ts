@@ -55,7 +55,7 @@ export class LimitWatch implements Part {
 
   #arm(): void {
     this.#cancel = this.options.time.timer(lookEvery, () => {
-      this.#look()
+      this.#measure()
         .catch((error: unknown) => this.options.trouble('limits', error))
         .finally(() => {
           if (!this.#over) this.#arm();
@@ -63,7 +63,7 @@ export class LimitWatch implements Part {
     });
   }
 
-  async #look(): Promise<void> {
+  async #measure(): Promise<void> {
     const group = this.#agent?.group;
     const { limits, attempt, sandbox, onOver } = this.options;
     const pids = pidsOf({ attempt, group }, sandbox);

@@ -54,7 +54,7 @@ export class JsonServer {
   #server: Server;
   /** Of the socket that we have bound: another one in its place is somebody else's. */
   #socket: string | undefined;
-  #looking: Promise<boolean> | undefined;
+  #rebinding: Promise<boolean> | undefined;
   #closed = false;
 
   private constructor(
@@ -84,15 +84,15 @@ export class JsonServer {
    * the way in that pause, stop and adoption need.
    * @returns whether it had to be bound again.
    */
-  lookAfter(): Promise<boolean> {
-    this.#looking ??= this.#rebindIfLost().finally(() => (this.#looking = undefined));
-    return this.#looking;
+  rebindIfLost(): Promise<boolean> {
+    this.#rebinding ??= this.#rebind().finally(() => (this.#rebinding = undefined));
+    return this.#rebinding;
   }
 
   /** Takes no more requests, lets those that are being answered end, and removes the socket. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#looking?.catch(() => undefined);
+    await this.#rebinding?.catch(() => undefined);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
     const timer = setTimeout(() => this.#server.closeAllConnections(), closeMs);
@@ -101,7 +101,7 @@ export class JsonServer {
     await rm(this.path, { force: true });
   }
 
-  async #rebindIfLost(): Promise<boolean> {
+  async #rebind(): Promise<boolean> {
     if (this.#closed || (await socketAt(this.path)) === this.#socket) return false;
     const lost = this.#server;
     // What it is answering it answers to the end. Closing it removes whatever has its name.

@@ -15,9 +15,9 @@ export class SocketWatch {
 
   constructor(private readonly options: SocketWatchOptions) {}
 
-  /** @param every milliseconds between two looks. */
+  /** @param every milliseconds between two rounds. */
   start(every: number): void {
-    this.#timer = setInterval(() => this.#look(), every);
+    this.#timer = setInterval(() => this.#round(), every);
     this.#timer.unref();
   }
 
@@ -25,10 +25,10 @@ export class SocketWatch {
     clearInterval(this.#timer);
   }
 
-  #look(): void {
+  #round(): void {
     const { sockets, log, trouble } = this.options;
     for (const socket of sockets)
-      socket.lookAfter().then(
+      socket.rebindIfLost().then(
         (bound) => bound && log('a socket was gone, and is bound again', { path: socket.path }),
         (error: unknown) => trouble(socket.path, error),
       );

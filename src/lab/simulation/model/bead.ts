@@ -306,9 +306,9 @@ export class ModelBead {
         }));
       }
       case 'salvage':
-        return this.#look(key, salvageInput(state, effect.salvage), 3, (evidence) => ({ type: 'salvaged', evidence }));
+        return this.#readRemote(key, salvageInput(state, effect.salvage), 3, (evidence) => ({ type: 'salvaged', evidence }));
       case 'verify':
-        return this.#look(key, verifyInput(state), Infinity, (evidence) =>
+        return this.#readRemote(key, verifyInput(state), Infinity, (evidence) =>
           evidence ? { type: 'evidence', evidence } : undefined,
         );
       case 'offer':
@@ -511,23 +511,23 @@ export class ModelBead {
     });
   }
 
-  /** Looks at the remote, again and again while it is away, with growing distance. */
-  #look(
+  /** Reads the remote, again and again while it is away, with growing distance. */
+  #readRemote(
     key: string,
     input: VerifyWorkInput,
     tries: number,
     event: (evidence: Evidence | undefined) => BeadEvent | undefined,
   ): void {
-    const look = (nth: number): unknown =>
+    const read = (nth: number): unknown =>
       this.town.whenThere(() => {
         if (this.ended) return void this.#busy.delete(key);
         if (this.town.remote.away && nth < tries)
-          return void this.town.clock.after(Math.min(1_000 * 2 ** nth, 60_000), () => look(nth + 1));
+          return void this.town.clock.after(Math.min(1_000 * 2 ** nth, 60_000), () => read(nth + 1));
         const evidence = this.town.remote.away ? undefined : this.town.remote.verify(input);
         this.#busy.delete(key);
         const told = event(evidence);
         if (told !== undefined) this.apply(told);
       });
-    this.town.clock.after(100, () => look(1));
+    this.town.clock.after(100, () => read(1));
   }
 }

@@ -103,7 +103,7 @@ export class ModelConvoy extends ModelWorkflow {
       this.busy.add(effect.key);
       this.#carryOut(effect);
     }
-    this.lookEvery(
+    this.lookAgainEvery(
       convoyLookEvery,
       () => (convoyLooks(this.state) ? this.#awaited() : []),
       (ended, askedAt) => this.#looked(ended, askedAt),

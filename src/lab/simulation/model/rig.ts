@@ -124,7 +124,7 @@ export class ModelRig extends ModelWorkflow {
       this.#carryOut(effect);
     }
     this.#arm();
-    this.lookEvery(
+    this.lookAgainEvery(
       rigLookEvery,
       () => (this.#run().length === 'fine' ? rigHolders(this.state) : []),
       (ended, askedAt) => this.#looked(ended, askedAt),

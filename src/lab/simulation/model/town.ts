@@ -13,7 +13,7 @@ import { errorMessage } from '../../../edge/errors.js';
 import { AgentCensus } from '../../../testing/agent-census.js';
 import { FakeHost } from '../../../testing/fake-host.js';
 import { FakeRemote } from '../../../testing/fake-remote.js';
-import type { AgentScript, Duration, HostSurroundings } from '../../../testing/index.js';
+import type { AgentScript, Duration, HostContext } from '../../../testing/index.js';
 import { convoyProblem, reportOf, rigInputProblem } from '../../../domain/index.js';
 import { Broken } from '../rules.js';
 import type { FleetScript } from '../script.js';
@@ -34,7 +34,7 @@ const signalTakes = 50;
  * A town without a server: the same hosts, runners and agents as in the test kit, beads that are the domain alone, and
  * a model of Temporal between them.
  */
-export class ModelTown implements HostSurroundings {
+export class ModelTown implements HostContext {
   readonly queue = 'model';
   readonly clock: ModelClock;
   readonly census: AgentCensus;

@@ -7,7 +7,7 @@ export abstract class ModelWorkflow {
   /** Changes of the state since the last renewal. */
   protected changes = 0;
   #due = false;
-  #looks = false;
+  #looking = false;
 
   constructor(
     protected readonly town: ModelTown,
@@ -49,14 +49,14 @@ export abstract class ModelWorkflow {
   }
 
   /** Asks the server from time to time which of these workflows have ended. */
-  protected lookEvery(ms: number, of: () => readonly string[], gone: (ended: string[], askedAt: number) => void): void {
-    if (this.#looks || of().length === 0) return;
-    this.#looks = true;
+  protected lookAgainEvery(ms: number, of: () => readonly string[], gone: (ended: string[], askedAt: number) => void): void {
+    if (this.#looking || of().length === 0) return;
+    this.#looking = true;
     this.after(ms, () => {
       const askedAt = this.town.clock.now();
       const asked = of();
       this.after(20, () => {
-        this.#looks = false;
+        this.#looking = false;
         const ended = asked.filter((workflowId) => !this.town.lives(workflowId));
         if (ended.length > 0 && !this.gone) gone(ended, askedAt);
         this.wake();
