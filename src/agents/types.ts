@@ -151,7 +151,7 @@ export interface AgentAdapter {
   environment?: readonly string[];
   /** Absent: it needs nothing of the home. */
   login?(env: Readonly<Record<string, string>>): AgentLogin;
-  /** Of an agent of a settings file: its program, and the arguments that make it print its version. */
+  /** The program of an agent from a settings file, and the arguments that make it print its version. */
   program?: string;
   version?: readonly string[];
   /** Whether its command starts Heartbead's MCP server, so that the prompt may speak of tools. */

@@ -7,8 +7,9 @@ import { beadWorkflowId, searchAttributes, workflowTypes } from '../contract/ind
 const mostBeads = 5_000;
 const mostEnded = 1_000;
 /**
- * Of one page while all are read. A server may do one thing at a time with its visibility (SQLite does, and takes about
- * a millisecond of its processor for each row), and a large page would hold up the looks, and whatever else is asked.
+ * How many beads one page has while all are read. A server may do one thing at a time with its visibility (SQLite does,
+ * and takes about a millisecond of its processor for each row), and a large page would hold up the looks, and whatever
+ * else is asked.
  */
 const pageSize = 100;
 /** What moves is looked at with every look; all else so often, and for no more than a part of the time. */

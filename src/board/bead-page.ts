@@ -43,7 +43,7 @@ export class BeadLooks {
     const running = description.execution === 'RUNNING';
     const around = running ? await this.#surroundings(town, view, deadline) : undefined;
     const now = Date.now();
-    // Of a workflow that was ended from outside, the bead's own verdict would be a claim about what no longer runs.
+    // Where a workflow was ended from outside, the bead's own verdict would be a claim about what no longer runs.
     const ended = description.ending !== undefined;
     const status =
       view === undefined || ended ? (running ? (description.status ?? 'open') : endedAs(description)) : view.status;

@@ -11,7 +11,7 @@ import { shortSha } from '../domain/words.js';
 import { isMissing } from '../edge/errors.js';
 import { LineCutter } from './line-cutter.js';
 
-/** Of the output of the checks so much is shown: its end. */
+/** How much of the output of the checks is shown, in bytes: its end. */
 const tailBytes = 64 * 1024;
 const lineChars = 4_000;
 
@@ -86,7 +86,7 @@ async function outputElsewhere(town: TownConnection, view: BeadView): Promise<Ou
     const { host, bytes, cut } = await checkOutput(town, view);
     const cutter = new LineCutter();
     const lines = [...cutter.take(bytes), ...cutter.leftover()];
-    // Of a longer one the first is only the end of a line.
+    // The first line of a longer output is only the end of one.
     const path = `refinery/${view.rig ?? ''}/${view.bead}.log`;
     return { output: { host, path, lines: cut ? lines.slice(1) : lines } };
   } catch (error) {

@@ -40,7 +40,7 @@ export class FleetWatch {
   readonly #views = new BeadViews();
   readonly #asked = new FleetAsked();
   readonly #asking = new Map<string, Promise<void>>();
-  /** Of those who look now. */
+  /** What the pages that are open now have been told. */
   #news: FrontNews | undefined;
   /** What went wrong with a question that nobody waited for. */
   #failure: Error | undefined;

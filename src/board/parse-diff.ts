@@ -38,7 +38,7 @@ export function readChanges(output: string): ChangedFile[] {
       at += 1;
       continue;
     }
-    // Of a rename the names follow by themselves.
+    // Where a file was renamed, the names follow by themselves.
     const path = name === '' ? (parts[at + 2] ?? '') : (name ?? '');
     at += name === '' ? 3 : 1;
     const { change = 'changed', from } = changes.get(path) ?? {};

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { sameSecret } from '../edge/same-secret.js';
 
 export interface SafetyOptions {
-  /** Of this start; whoever has it may do what the board may do. */
+  /** Made anew at each start; whoever has it may do what the board may do. */
   token: string;
   port: number;
   /** The address that the board listens on. */

@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 
 /**
  * What git needs outside of a work tree to work in it, whatever its layout: a repository of its own, or a linked one.
- * Of a repository that others use too the agent may write objects and refs, but neither configuration nor hooks,
+ * In a repository that others use too the agent may write objects and refs, but neither configuration nor hooks,
  * attributes or other work trees' files. Objects that it borrows are read-only, and only those below `home`: another
  * agent may have written where a shared repository borrows from.
  * @param home the state directory.

@@ -46,7 +46,7 @@ export interface Launch extends CellCommand {
   failure(code: number | undefined, lastLines: readonly string[]): string | undefined;
 }
 
-/** Of what the program finds in its environment: the keys of whoever is logged in are behind this. */
+/** Variables that the program does not get: the keys of the user who is logged in are behind this one. */
 const notInside = ['SSH_AUTH_SOCK'];
 
 /** In a network of its own no port is taken. */

@@ -25,7 +25,7 @@ export interface Cell {
   fresh: readonly string[];
   /** Read and write, each with what lies at `from` on the host: a home of the cell's own. */
   own: readonly { path: string; from: string }[];
-  /** Of what `read` shows: files that look empty, folders that are empty. */
+  /** What of `read` is hidden: files that look empty, folders that are empty. */
   masked: readonly { path: string; folder: boolean }[];
   /** Links of the host's root, such as `/bin` to `usr/bin`. */
   links: readonly { path: string; target: string }[];
@@ -35,11 +35,11 @@ export interface Cell {
 
 /** How much of its host one attempt may use; what is absent is not limited. */
 export interface CellLimits {
-  /** Of all its processes together, in megabytes; what several of them share counts once. */
+  /** Memory of all its processes together, in megabytes; what several of them share counts once. */
   memoryMb?: number;
   /** Processes and threads, as the kernel counts them. */
   processes?: number;
-  /** Of its folder: work tree, repository, home and temporary files, in megabytes. */
+  /** What its folder may take, in megabytes: work tree, repository, home and temporary files. */
   diskMb?: number;
 }
 

@@ -14,9 +14,9 @@ export interface AttemptSource {
   attempt: string;
   host: string;
   part: AttemptPart;
-  /** Of a `check-log`. */
+  /** The rig whose refinery ran the checks, for a `check-log`. */
   rig?: string;
-  /** Of a `file`. */
+  /** The path in the working tree, for a `file`. */
   path?: string;
 }
 
@@ -33,7 +33,7 @@ export class AttemptReader {
   constructor(
     private readonly town: Pick<TownConnection, 'client' | 'taskQueue'>,
     readonly source: AttemptSource,
-    /** Of a log only the end, and what is added to it. */
+    /** Only the end of a log is read, and what is added to it. */
     private readonly fromEnd = false,
   ) {}
 

@@ -15,7 +15,7 @@ export const versionStatuses = ['unknown', 'inactive', 'current', 'ramping', 'dr
 export type VersionStatus = (typeof versionStatuses)[number];
 
 export interface TownVersion {
-  /** Of the package and the workflow bundle: `0.1.0-1a2b3c4d5e6f`. */
+  /** Made of the version of the package and the workflow bundle: `0.1.0-1a2b3c4d5e6f`. */
   build: string;
   /** `draining`: workflows are still pinned to it, as far as the server knows; it looks every few minutes. */
   status: VersionStatus;

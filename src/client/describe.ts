@@ -23,7 +23,7 @@ export interface BeadDescription {
   closedAt?: number;
   historyLength: number;
   pendingActivities: PendingActivity[];
-  /** Of an execution that was terminated, timed out or failed: by whom and why, as far as the server says. */
+  /** Who ended an execution from outside (or what, by time), and why, as far as the server says. */
   ending?: { by?: string; reason: string };
 }
 

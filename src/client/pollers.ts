@@ -6,7 +6,7 @@ export interface Poller {
   identity: string;
   /** When it last asked for work, by the server's clock. */
   lastSeenAt: number;
-  /** Of the workflow code, when it takes part in the versions of its town. */
+  /** The build of the workflow code, when it takes part in the versions of its town. */
   build?: string;
 }
 

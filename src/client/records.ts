@@ -33,7 +33,7 @@ export interface WorkerRecord extends ProcessRecord {
 
 /** `<home>/board.json`: the board that runs there. Its token is readable by the owner alone, as the file is. */
 export interface BoardRecord extends ProcessRecord {
-  /** Of its page, without the token. */
+  /** Where its page is, without the token. */
   url: string;
   token: string;
   readOnly: boolean;

@@ -28,9 +28,9 @@ export interface ReadAttemptInput {
   bead: string;
   attempt: string;
   part: AttemptPart;
-  /** Of a `check-log`: the rig whose refinery ran the checks. */
+  /** The rig whose refinery ran the checks, where a `check-log` is asked for. */
   rig?: string | undefined;
-  /** Of a `file`: its path in the working tree. */
+  /** The path in the working tree, where a `file` is asked for. */
   path?: string | undefined;
   /** Where the piece before this one ended, as it said. */
   after?: string | undefined;

@@ -41,7 +41,7 @@ export function colouredLine(line: string): string {
 /** @returns JSON that means the same, and orders a terminal nothing: what JSON leaves as it is, but we do not. */
 export const escapedJson = (json: string): string => json.replace(besideAscii, escapedUnits);
 
-/** Of a character beyond the first plane JSON has two units. */
+/** JSON writes a character beyond the first plane as two units. */
 const escapedUnits = (one: string): string =>
   Array.from({ length: one.length }, (_, at) => `\\u${one.charCodeAt(at).toString(16).padStart(4, '0')}`).join('');
 

@@ -134,7 +134,7 @@ export interface AgentSession {
   adapter: string;
   attempt: string;
   host: string;
-  /** Of all attempts in this conversation. */
+  /** What all attempts in this conversation have used. */
   usage?: Usage;
 }
 
@@ -275,7 +275,7 @@ export interface Saves {
   policy?: SavePolicy;
   /** Untracked files larger than this, in bytes, are left out. */
   fileBytes?: number;
-  /** Of untracked files the largest are left out until the rest fits. */
+  /** Bytes of all untracked files together: the largest are left out until the rest fits. */
   allBytes?: number;
 }
 
@@ -303,7 +303,7 @@ export interface Workspace {
 export interface Ports {
   /** The first one of the first block. */
   base: number;
-  /** Of one block. */
+  /** How many ports one block has. */
   count: number;
 }
 
@@ -670,7 +670,7 @@ export interface BeadState {
    * versions: there a word of the agent was enough.
    */
   lossRule?: 'saved';
-  /** Of all ended attempts together, also of those no longer in `attempts`. */
+  /** What all ended attempts have used together, also those no longer in `attempts`. */
   usage?: Usage;
   /** What had been used when an operator last retried the bead: budgets count from there. */
   usageAtRetry?: Usage;

@@ -85,7 +85,7 @@ export async function readAgentRefs({ commonDir }: AgentGit): Promise<Map<string
     const sha = (await readSmall(join(commonDir, name)))?.trim();
     if (sha !== undefined && shaProblem(sha) === undefined) refs.set(name, sha);
   }
-  // Of the stash only the newest entry has a ref.
+  // Only the newest entry of the stash has a ref.
   const log = (await readRegular(join(commonDir, 'logs', 'refs', 'stash'), largeFile)) ?? '';
   for (const [index, line] of log.split('\n').entries()) {
     const sha = line.split(' ')[1];

@@ -11,9 +11,9 @@ const passes = new RegExp(
     'SSH_AUTH_SOCK|SSH_AGENT_PID|GNUPGHOME|KRB5CCNAME|KRB5_CONFIG|DBUS_SESSION_BUS_ADDRESS',
     '(?:https?|all|no|ftp)_proxy|(?:HTTPS?|ALL|NO|FTP)_PROXY',
     'SSL_CERT_FILE|SSL_CERT_DIR|CURL_CA_BUNDLE|NIX_SSL_CERT_FILE',
-    // Of git's own: identity, ways to authenticate, certificates, configuration files. All others go: a `GIT_DIR` or
-    // `GIT_INDEX_FILE` inherited from a hook or a shell would turn our commands on another repository, a `GIT_TRACE`
-    // would fill the text that failures are read from.
+    // What of git's own variables is kept: identity, ways to authenticate, certificates, configuration files. All
+    // others go: a `GIT_DIR` or `GIT_INDEX_FILE` inherited from a hook or a shell would turn our commands on another
+    // repository, a `GIT_TRACE` would fill the text that failures are read from.
     'GIT_(?:AUTHOR|COMMITTER)_(?:NAME|EMAIL)|GIT_SSH|GIT_SSH_COMMAND|GIT_SSH_VARIANT|GIT_ASKPASS|GIT_PROXY_COMMAND',
     'GIT_EXEC_PATH|GIT_SSL_\\w+|GIT_CONFIG_(?:GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\\d+|VALUE_\\d+)|GIT_LFS_\\w+',
   ].join('|')})$`,

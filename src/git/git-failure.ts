@@ -166,7 +166,7 @@ function refusalWords(text: string): string {
     .split('\n')
     .filter((line) => line.startsWith('!'))
     .map((line) => /\(([^()]*)\)\s*$/.exec(line.trim())?.[1] ?? line.replace(/\s+/g, ' '));
-  // Of two refs one is often only carried along by the other.
+  // Where two refs were refused, one is often only carried along by the other.
   const own = reasons.filter((reason) => !/^atomic (?:push|transaction) fail/.test(reason));
   const reason = [...new Set(own.length > 0 ? own : reasons)].join('; ');
   const words = remoteWords(text).replaceAll('\n', ' ');

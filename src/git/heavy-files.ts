@@ -1,7 +1,7 @@
 import { throughKeeper, openKeeper } from './keeper.js';
 import { runGit } from './run-git.js';
 
-/** Of what a push of these commits would send, what a remote may refuse. */
+/** What a remote may refuse in what a push of these commits would send. */
 export interface HeavyFiles {
   /** Paths of files above the limit, in any of the commits. */
   large: { path: string; bytes: number }[];

@@ -22,7 +22,7 @@ export interface Keeper {
   vault: string;
   /** The commit that the attempt's work began at, where it is known. */
   start?: string | undefined;
-  /** Of the agent's; or what is wrong with it, in words that fit behind "its .git". */
+  /** The agent's repository; or what is wrong with it, in words that fit behind "its .git". */
   git: AgentGit | string;
 }
 

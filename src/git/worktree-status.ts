@@ -31,7 +31,7 @@ export interface WorktreeStatus {
 const fieldsBefore: Record<string, number> = { '1': 8, u: 10, '?': 1 };
 
 interface Line extends StatusEntry {
-  /** Of a file that differs from the index alone, with the mode that it has there: the index's blob. */
+  /** The index's blob of a file that differs from the index alone, and has the mode that it has there. */
   blob?: string;
 }
 
@@ -113,7 +113,7 @@ async function asCheckedOut(
   }
 }
 
-/** Of files that a person may have written by hand: line ends are no matter of larger ones. */
+/** Bytes that a file written by hand may have: line ends are no matter in larger ones. */
 const comparedAtMost = 16 * 1024 * 1024;
 
 async function sameBytes(one: string, other: string): Promise<boolean> {

@@ -14,7 +14,7 @@ interface HeldBlock extends PortBlock {
   holder: PortHolder;
 }
 
-/** Of every host one folder: two rigs may name ports that overlap. */
+/** A host has one folder for all rigs: two of them may name ports that overlap. */
 const folderOf = (home: string): string => join(home, 'ports');
 
 /** A host has one worker, whose calls take turns: what one has found free no other takes before it is written down. */
@@ -37,7 +37,7 @@ export async function takePorts(home: string, wanted: Ports, holder: PortHolder)
 export const returnPorts = (home: string, { from }: PortBlock): Promise<void> =>
   rm(join(folderOf(home), String(from)), { force: true });
 
-/** Of the checks that this process runs in a tree. */
+/** Who holds the ports of the checks that this process runs in a tree. */
 export const checksIn = (tree: string): PortHolder => ({
   pid: process.pid,
   startTime: processStartTime(process.pid) ?? 'gone',

@@ -71,7 +71,7 @@ async function readOrMakeHostId(home: string): Promise<Pick<StateDirectory, 'hos
         `again${known === undefined ? ', a new id, since no attempt of this host is known' : ''}`;
       await rm(file, { force: true });
     }
-    // Of two processes both take the id of the first.
+    // Where two processes make one at once, both take the id of the first.
     await createDurably(file, `${fresh}\n`);
   }
 }

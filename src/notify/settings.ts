@@ -96,7 +96,7 @@ export async function readHooks(path: string): Promise<Hook[] | undefined> {
   return parsed.data.hooks;
 }
 
-/** Of the two kinds of hook, the problem of the one that was meant. */
+/** A hook is of one of two kinds: the problem is that of the kind which was meant. */
 function problemOf(error: z.ZodError, value: unknown): string {
   const issue = error.issues[0];
   const at = issue?.path ?? [];

@@ -381,7 +381,7 @@ export class Supervisor implements ControlHandlers {
     return { adopted: false, result: this.#result };
   }
 
-  /** Of an attempt that has ended nothing is left to be sent. */
+  /** Does nothing once the attempt has ended: nothing is left to be sent. */
   async reconnect(connection: RunnerConnection): Promise<void> {
     if (this.#result === undefined) await this.#leaseKeeper.reconnect(connection);
   }

@@ -44,7 +44,7 @@ export interface AttemptSetup {
   ports?: PortBlock;
   /** How its agent is run; absent in folders of before this was decided by the host. */
   cell?: CellPlan;
-  /** Of the accounts that its host has for the agent, the one that it uses; absent: the user's own login. */
+  /** The account that it uses, of those that its host has for the agent; absent: the user's own login. */
   account?: string;
 }
 
@@ -113,7 +113,7 @@ export interface RunnerStatus {
   frozenBy: FreezeReason[];
   /** Milliseconds since the request that renewed the lease was sent. */
   leaseAgeMs: number;
-  /** Of this host's clock. */
+  /** When the agent showed progress last, by the clock of this host. */
   lastProgressAt?: number;
   activity?: string;
   checkpoint?: Checkpoint;

@@ -20,7 +20,7 @@ export interface BackupHeader {
   version: string;
   /** Milliseconds since the epoch. */
   takenAt: number;
-  /** Of the town: what `heartbead up` needs to find it again. */
+  /** The namespace of the town: `heartbead up` needs it to find the town again. */
   namespace: string;
   taskQueue: string;
   address: string;

@@ -19,11 +19,11 @@ const lookEveryMs = 100;
 const answerWithinMs = 2_000;
 
 /**
- * Of the dynamic configuration. Without the new matcher the server ignores priorities, without fairness it ignores
- * fairness keys, and with the usual four partitions per queue the order is only roughly kept (measured on 1.29.1). Of
- * the queries that come to a workflow in the middle of a workflow task only one may wait by default; the next is
- * refused as "resource exhausted", which the SDK's clients take for overload and try again after 1.4 to 2 s. A host's
- * claim asks just then, and so may those who look on: a start took 3 s instead of 1.
+ * Values of the dynamic configuration. Without the new matcher the server ignores priorities, without fairness it
+ * ignores fairness keys, and with the usual four partitions per queue the order is only roughly kept (measured on
+ * 1.29.1). Of the queries that come to a workflow in the middle of a workflow task only one may wait by default; the
+ * next is refused as "resource exhausted", which the SDK's clients take for overload and try again after 1.4 to 2 s. A
+ * host's claim asks just then, and so may those who look on: a start took 3 s instead of 1.
  */
 export const serverSettings: Readonly<Record<string, boolean | number>> = {
   'matching.useNewMatcher': true,
@@ -34,15 +34,15 @@ export const serverSettings: Readonly<Record<string, boolean | number>> = {
 };
 
 /**
- * Of the dynamic configuration of the embedded server alone, as JSON. Its HTTP API listens on a port that it chooses,
- * nobody of us uses it, and it takes what any web page may send: no host that a request can name is served.
+ * Values of the dynamic configuration that only the embedded server has, as JSON. Its HTTP API listens on a port that
+ * it chooses, nobody of us uses it, and it takes what any web page may send: no host that a request can name is served.
  */
 const closedHttpApi = { 'frontend.httpAllowedHosts': '["none.invalid"]' } as const;
 
 /**
- * Of the embedded server alone, as JSON. What a client deletes, such as an answered question to a host, goes when the
- * server's queues have written down how far they are, which they do every 30 s and 10 s by themselves, and ask each
- * other at growing distances: 5 s instead of 37 s for five workflows (measured on 1.32.0).
+ * Values that only the embedded server has, as JSON. What a client deletes, such as an answered question to a host,
+ * goes when the server's queues have written down how far they are, which they do every 30 s and 10 s by themselves,
+ * and ask each other at growing distances: 5 s instead of 37 s for five workflows (measured on 1.32.0).
  */
 const soonDeleted = {
   'history.transferProcessorUpdateAckInterval': '"5s"',

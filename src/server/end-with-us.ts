@@ -16,7 +16,7 @@ export function whenWeEnd(command: readonly string[], env: NodeJS.ProcessEnv = p
     '/bin/sh',
     ['-c', 'read -r word; [ "$word" = released ] || exec "$@"', 'heartbead-guard', ...command],
     {
-      // Of its own process group: a Ctrl-C for us must not end the guard before it has done its work.
+      // The guard has a process group of its own: a Ctrl-C for us must not end the guard before it has done its work.
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
       env,

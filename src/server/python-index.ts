@@ -173,7 +173,7 @@ async function runPip(
           '--platform',
           tag,
           '--no-cache-dir',
-          // Of a network that lets nothing through it is enough to hear once more that it does not.
+          // One retry is enough to hear that a network lets nothing through.
           '--retries=1',
           '--dest',
           folder,
@@ -184,7 +184,7 @@ async function runPip(
       signal?.throwIfAborted();
       if (!failed) return undefined;
       const lines = all.split('\n').filter((line) => line.trim() !== '');
-      // Of what it did not foresee pip prints a trace, whose last line says most.
+      // Where pip did not foresee what went wrong it prints a trace, whose last line says most.
       return lines.findLast((line) => /^ERROR: (?!Exception:)/.test(line)) ?? lines.at(-1) ?? shortMessage;
     },
   );

@@ -28,8 +28,8 @@ export interface FakeAgentOptions {
   process: FakeProcess;
   pid: number;
   /**
-   * Of its chatter it puts out only the last line within so many milliseconds: more of it nobody would tell the bead
-   * of, and every line costs real time.
+   * Milliseconds within which only the last line of its chatter is put out: nobody would tell the bead of more, and
+   * every line costs real time.
    */
   quietFor: number;
   ways: AgentWays;

@@ -389,7 +389,7 @@ export class FakeHost {
     await this.#reap(attempt);
   }
 
-  /** Of a runner that does not take the token the bead hears no more than that; it asks again. */
+  /** Where a runner does not take the token, the bead hears no more than that; it asks again. */
   async #handOver(task: TaskInHand, runner: VirtualRunner): Promise<void> {
     try {
       const answer = await runner.adopt(task);

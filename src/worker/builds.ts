@@ -13,7 +13,7 @@ import { isMissing } from '../edge/errors.js';
 import { packageVersion } from '../version.js';
 
 export interface Build {
-  /** Of the package's version and the bundle's content. */
+  /** Made of the package's version and the bundle's content. */
   id: string;
   /** The version of the SDK: a bundle runs only in the one that has made it. */
   sdk: string;

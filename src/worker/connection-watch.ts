@@ -32,7 +32,7 @@ export interface ConnectionWatchOptions<O> {
  */
 export class ConnectionWatch<O> {
   readonly #stopped = new AbortController();
-  /** Of what was tried and is no good, and of what cannot be read: each is told once. */
+  /** What was told last, of records that are no good and of what cannot be read: each is told once. */
   #told: unknown;
   #changed = false;
   readonly #refused = new Map<string, string>();

@@ -28,7 +28,7 @@ export function takesOver(own: string, versioning: Versioning, town: TownVersion
 export interface BuildPlan {
   /** To be run beside the worker's own. */
   serve: Build[];
-  /** Of another SDK, though workflows are pinned to them: only a worker of that version can run them. */
+  /** Builds of another SDK to which workflows are pinned: only a worker of that version can run them. */
   strange: Build[];
   /** Nothing will ever ask for them again. */
   forget: Build[];

@@ -18,7 +18,7 @@ const lookEvery = 5_000;
 const takenWithin = 60_000;
 /** A build to which nothing is pinned is looked at again after this: visibility may be late. */
 const emptyFor = 60_000;
-/** Of the workflows of one build that are looked at in one round. */
+/** How many workflows of one build are looked at in one round. */
 const pinnedAtOnce = 500;
 
 export interface VersionWatchOptions {

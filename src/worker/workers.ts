@@ -27,7 +27,7 @@ export interface CreateWorkersOptions {
   fleet: FleetActivities;
   refinery: RefineryWorkerOptions;
   workflowBundle: WorkflowBundleOption;
-  /** Of the workflows; absent: their worker takes no part in the town's versions. */
+  /** The build of the workflows; absent: their worker takes no part in the town's versions. */
   build?: string;
   identity: string;
   dataConverter: DataConverter;

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 
 /** What the activities of convoys and rigs need; made once per worker. */
 export interface FleetDeps {
-  /** Of the worker's own connection and namespace. */
+  /** A client of the worker's own connection and namespace. */
   client: Client;
   /** The town's main task queue, on which beads are started. */
   taskQueue: string;

@@ -31,7 +31,7 @@ export interface RefineryDeps {
   /** The state directory. */
   home: string;
   hostId: string;
-  /** Of which checks see an allow-list, and in which `gh` is looked for; this process's environment when absent. */
+  /** Checks see an allow-list of it, and `gh` is looked for in it; this process's environment when absent. */
   env?: NodeJS.ProcessEnv;
   /** How pull requests are made; by the GitHub CLI when absent. */
   pullRequests?: PullRequests;

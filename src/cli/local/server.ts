@@ -13,7 +13,7 @@ import { isAlive } from './processes.js';
 export interface ServerOptions {
   home: string;
   env: NodeJS.ProcessEnv;
-  /** Of the server and of its Web UI; by default those it had before, else the usual ones if they are free. */
+  /** Ports of the server and its Web UI; by default those it had before, else the usual ones if they are free. */
   port?: number;
   uiPort?: number;
   taskQueue: string;
@@ -25,7 +25,7 @@ export interface ServerOptions {
 export interface TownServer {
   state: 'configured' | 'running' | 'started';
   settings: ConnectionSettings;
-  /** Of an embedded server. */
+  /** What is known of an embedded server; absent for any other. */
   record?: ServerRecord;
 }
 

@@ -8,7 +8,7 @@ import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { oneLine, timeOfDay } from '../render/format.js';
 import type { Page, TopCommand, TopData } from './state.js';
 
-/** Of a log only so much is shown. */
+/** How much of a log is shown, in bytes. */
 const tailBytes = 64 * 1024;
 
 /** Carries out what a key asked for. @returns a sentence for the last line, or a page. */

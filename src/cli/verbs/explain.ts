@@ -23,7 +23,7 @@ export const explain = verb({
     }
     const { description, view, notes } = look;
     const around = description.execution === 'RUNNING' ? await surroundingsOf(town, view, context.deadline) : undefined;
-    // Of a workflow that was ended from outside, the bead's own verdict would be a claim about something that no
+    // Where a workflow was ended from outside, the bead's own verdict would be a claim about something that no
     // longer runs.
     const ended = description.ending !== undefined;
     const word =

@@ -377,7 +377,7 @@ export class AttemptRules {
       usage,
       session: result.session === undefined ? undefined : clip(result.session, 200),
     };
-    // Of a row that hosts gave back only the newest is kept: they say nothing, and those that worked are to stay.
+    // Only the newest of a row that hosts gave back is kept: they say nothing, and those that worked are to stay.
     const before =
       outcome === 'declined' && s.attempts.at(-1)?.outcome === 'declined' ? s.attempts.slice(0, -1) : s.attempts;
     s.attempts = [...before, record].slice(-limits.attemptsKept);

@@ -34,7 +34,7 @@ export function startInput(s: BeadState, attempt: CurrentAttempt, mode: StartMod
   };
 }
 
-/** Of the work that the last attempt reported. */
+/** What is to be verified: the work that the last attempt reported. */
 export function verifyInput(s: BeadState): VerifyWorkInput {
   const last = s.attempts.at(-1);
   if (last === undefined || s.branch === undefined) throw new Error('a verification without an attempt and its branch');
@@ -42,7 +42,7 @@ export function verifyInput(s: BeadState): VerifyWorkInput {
   return { bead, attempt: last.id, repo, branch, base, baseSha, sha };
 }
 
-/** Of work that a lost attempt may have finished and pushed before it could say so. */
+/** What is to be looked for: work that a lost attempt may have finished and pushed before it could say so. */
 export function salvageInput(
   { bead, repo, base, baseSha }: BeadState,
   { attempt, branch, vouchKey }: NonNullable<BeadState['salvage']>,
@@ -55,5 +55,5 @@ export const offerInput = (
   { attempt, sha }: NonNullable<BeadState['unpushed']>,
 ): OfferWorkInput => ({ bead, attempt, repo, sha });
 
-/** Of the short activities on the host of an attempt. */
+/** The input of the short activities on the host of an attempt. */
 export const hostInput = ({ bead, repo }: BeadState, attempt: string): HostAttemptInput => ({ bead, attempt, repo });

@@ -24,7 +24,7 @@ export function nextRigDeadline(s: RigState): { at: number; text: string } | und
  * look, two of which are billable actions, and only while something is held.
  */
 export const rigLookEvery = 3 * 60_000;
-/** Of one look; more are left to the next one. */
+/** At most this many workflows in one look; the rest wait for the next. */
 const lookedAtOnce = 500;
 
 /**

@@ -17,9 +17,9 @@ const newsBytes = 192 * 1024;
  * 2,000 that have not arrived, and whatever the task had done is done again.
  */
 export const tellsAtOnce = 500;
-/** Of a request as JSON, besides its names: measured 73. */
+/** Bytes of a request as JSON, besides its names: measured 73. */
 const besideNames = 80;
-/** Of a queued merge as JSON, besides its texts: measured 190, with a commit of 40 characters. */
+/** Bytes of a queued merge as JSON, besides its texts: measured 190, with a commit of 40 characters. */
 const besideTexts = 220;
 /** So few are never too many, whatever their names: each of the three has at most 255 characters. */
 const alwaysFit = { waiting: 800, queue: 200 };

@@ -23,7 +23,7 @@ export function readPointer(text: string): { oid: string; size: number } | undef
   return oid === undefined || size === undefined ? undefined : { oid, size: Number(size) };
 }
 
-/** Of each vault a commit that was seen to give nothing to Git LFS: most repositories never do. */
+/** For each vault a commit that was seen to give nothing to Git LFS: most repositories never do. */
 const without = new Map<string, string>();
 
 /**

@@ -78,7 +78,7 @@ function reasonOf(table: readonly string[], stderr: string): string {
     .map((line) => line.slice('remote: '.length).trim())
     .filter((line) => line !== '' && !/^error: hook declined/.test(line));
   const words = table.map((line) => /\(([^()]*)\)\s*$/.exec(line)?.[1] ?? line);
-  // Of two refs one is often only carried along by the other.
+  // Where two refs were refused, one is often only carried along by the other.
   const own = words.filter((word) => !/^atomic (?:push|transaction) fail/.test(word));
   return [...new Set([...(own.length > 0 ? own : words), ...remote])].join('; ').slice(0, 600);
 }

@@ -54,7 +54,7 @@ async function sectionsOf(
 }
 
 /**
- * Of each submodule of a commit, where it comes from. One that its own settings leave out (`update = none`) is left
+ * Tells where each submodule of a commit comes from. One that its own settings leave out (`update = none`) is left
  * out.
  * @param repo where the commit itself is from.
  * @throws GitError for what cannot be filled, or must not be.

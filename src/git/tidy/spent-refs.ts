@@ -69,7 +69,7 @@ export async function judgeRefs(
       bead.superseded.some((known) => known.attempt === own.attempt && (known.sha === sha || known.sha === core));
     if (core === undefined || !(await reachableFrom(place, core, tips, signal)))
       return earlier ? undefined : 'it has commits that are not part of what landed';
-    // Of the attempt that finished, what lay about uncommitted was not meant to be part of it.
+    // What lay about uncommitted in the attempt that finished was not meant to be part of its work.
     if (!wip || own.attempt === bead.attempt || bead.superseded.some((known) => known.sha === sha)) return undefined;
     return 'it has uncommitted work that no later attempt is known to have taken up';
   }

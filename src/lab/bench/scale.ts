@@ -23,7 +23,7 @@ import type { collect } from './parked-workflows.js';
 const warmUp = 100;
 /** Requests under way at once: more only wait in the server. */
 const atOnce = 16;
-/** Of the runners' beats: each bead's comes once a round, which is well within the heartbeat timeout. */
+/** Milliseconds of one round of beats: each bead's comes once in it, well within the heartbeat timeout. */
 const roundMs = defaultClocks.signalEvery / 3;
 const sharesOfRound = 40;
 

@@ -65,7 +65,7 @@ export class WorkerHost {
       process.execPath,
       [compiledFile('worker'), '--home', this.home, '--task-queue', taskQueue, '--max-agents', String(maxAgents)],
       {
-        // Of its own process group: a Ctrl-C is for us, and we end it when all else is done.
+        // The worker has a process group of its own: a Ctrl-C is for chaos, which ends it when all else is done.
         detached: true,
         stdio: ['ignore', log, log],
         env: { ...process.env, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace },

@@ -283,7 +283,7 @@ async function finish(town: PlayedTown, beads: readonly PlayedBead[], loggedOut:
     await town.advance(rests ? '1h' : '10m');
   }
   if (fleet !== undefined) {
-    // Of several with one id the last one counts: it was started anew.
+    // The last one of several with one id counts: it was started anew.
     const merged = new Map<string, string | undefined>();
     for (const bead of beads) merged.set(bead.id, (await bead.state()).landing?.mergedSha);
     for (const rig of fleet.rigs) {

@@ -51,7 +51,7 @@ export type Fault =
 
 /** Rigs for all beads of the day, and perhaps a convoy; only the model plays them. */
 export interface FleetScript {
-  /** Of each rig. */
+  /** How many agents each rig runs at once. */
   maxAgents: number;
   /** How many share the beads out among themselves, and the first has the convoy; one when absent. */
   rigs?: number;

@@ -26,7 +26,7 @@ export type LockState =
   /** Its holder cannot be seen from here; it may live until its lease is over. */
   | { state: 'unknown'; by: AttemptLockHolder; until: number };
 
-/** Of a lock that does not say: `leaseFor` is as long by default. */
+/** The lease of a lock that does not name one, in milliseconds: `leaseFor` is as long by default. */
 const defaultLease = 10 * 60_000;
 /** A runner in another container that has missed three beats is asked for by its socket, which is of this kernel. */
 const silentBeside = 30_000;

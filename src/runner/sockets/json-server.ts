@@ -52,7 +52,7 @@ async function readBody(req: IncomingMessage): Promise<unknown> {
  */
 export class JsonServer {
   #server: Server;
-  /** Of the socket that we have bound: another one in its place is somebody else's. */
+  /** What tells the socket that this server has bound from another process's in its place. */
   #socket: string | undefined;
   #rebinding: Promise<boolean> | undefined;
   #closed = false;

@@ -154,7 +154,7 @@ async function figuresOf(town: WatchedParts['town']): Promise<TownFigures> {
   return { beads: Object.fromEntries(beads), attention, queues: Object.fromEntries(waiting) };
 }
 
-/** Of the server's API: 1 are workflow tasks, 2 activities. */
+/** @param taskQueueType as the server's API numbers them: 1 are workflow tasks, 2 activities. */
 async function backlogOf(
   { connection, namespace }: WatchedParts['town'],
   name: string,

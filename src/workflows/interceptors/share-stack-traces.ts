@@ -28,7 +28,7 @@ function oneOfEach(trace: Trace): Trace {
 
 class SharedTraces extends Map<Promise<unknown>, Trace> {
   override set(promise: Promise<unknown>, trace: Trace | undefined): this {
-    // Of a promise within `Promise.all` and its like the SDK sets what it has of the whole, which may be nothing.
+    // For a promise within `Promise.all` and its like the SDK sets what it has of the whole, which may be nothing.
     return super.set(promise, (trace && oneOfEach(trace)) as Trace);
   }
 }

@@ -47,7 +47,7 @@ export class ModelTown implements HostContext {
   /** Steps of the domain so far. */
   steps = 0;
   readonly refinery: ModelRefinery;
-  /** Of a town without a fleet nobody asks for these. */
+  /** What a fleet has played; nobody asks for it in a town without one. */
   playedFleet: { rig: ModelRig; rigs: readonly ModelRig[]; convoy: ModelConvoy | undefined } | undefined;
   readonly #hosts: FakeHost[];
   /** The beads by their ids; of several with one id, the newest. */
