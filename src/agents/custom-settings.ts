@@ -45,8 +45,7 @@ function readSettings(home: string, taken: readonly string[]): z.output<typeof c
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if (leadsNowhere(error))
-      return { agents: {}, accounts: {} };
+    if (leadsNowhere(error)) return { agents: {}, accounts: {} };
     throw new CustomAgentsError(`${file} cannot be read: ${(error as Error).message}`, { cause: error });
   }
   // A file in which nothing is said, or all is commented out, describes no agents.

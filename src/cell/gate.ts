@@ -114,7 +114,9 @@ async function listen({ allow, onRefused, env }: GateOptions): Promise<Gate> {
   const server = createServer((req, res) => {
     forward(req, res, wayTo).catch((error: unknown) => {
       if (error instanceof Refused) refuse(error.destination);
-      res.writeHead(error instanceof Refused ? 403 : 502, { 'content-type': 'text/plain' }).end(`${errorMessage(error)}\n`);
+      res
+        .writeHead(error instanceof Refused ? 403 : 502, { 'content-type': 'text/plain' })
+        .end(`${errorMessage(error)}\n`);
     });
   });
   server.on('connection', (made: Socket) => void kept(made));

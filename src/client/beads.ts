@@ -249,8 +249,8 @@ export function endedAs(description: BeadDescription): BeadStatus | 'terminated'
 }
 
 /**
- * Beads of one rig (or, without one, of one repository) share the places of hosts fairly. At most 64 bytes by the server's
- * rule.
+ * Beads of one rig (or, without one, of one repository) share the places of hosts fairly. At most 64 bytes by the
+ * server's rule.
  */
 function fairnessKey(input: BeadInput): string {
   return input.rig !== undefined && Buffer.byteLength(input.rig) <= 64

@@ -68,8 +68,8 @@ export const beadOfWorkflowId = (workflowId: string): string | undefined =>
 export const messages = {
   heartbeat: 'heartbeat',
   /**
-   * A host has taken the attempt and prepares it: the bead no longer waits for a place. Not a heartbeat: no agent exists
-   * yet.
+   * A host has taken the attempt and prepares it: the bead no longer waits for a place. Not a heartbeat: no agent
+   * exists yet.
    */
   accepted: 'accepted',
   note: 'note',

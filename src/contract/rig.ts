@@ -306,9 +306,9 @@ export const rigMessages = {
 } as const;
 
 /**
- * Signals by the names that they will have. A rig *grants*, a host has *places*, and only the SDK has slots; but bead and
- * rig may run by different builds (an upgrade goes from workflow to workflow, and can be rolled back), so this version
- * still sends the former names, and hears both.
+ * Signals by the names that they will have. A rig *grants*, a host has *places*, and only the SDK has slots; but bead
+ * and rig may run by different builds (an upgrade goes from workflow to workflow, and can be rolled back), so this
+ * version still sends the former names, and hears both.
  */
 export const comingSignalNames = {
   askSlot: 'askGrant',

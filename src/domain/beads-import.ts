@@ -314,7 +314,8 @@ function issueOf(line: string): Issue | { record: string } | string {
   const of = (...types: string[]): string[] =>
     dependencies.filter(({ type }) => types.includes(type)).map(({ on }) => on);
   // 0 is its most urgent, 4 its least, 2 its default.
-  const priority = typeof raw['priority'] === 'number' ? Math.min(Math.max(Math.round(raw['priority']), 0), 4) + 1 : defaultPriority;
+  const priority =
+    typeof raw['priority'] === 'number' ? Math.min(Math.max(Math.round(raw['priority']), 0), 4) + 1 : defaultPriority;
   return {
     id,
     title: text('title'),

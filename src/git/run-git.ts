@@ -204,10 +204,5 @@ function notStarted(task: GitTask, cwd: string, cause: unknown): GitError {
     return new GitError('other', `git is not installed, or not on PATH: install git ${oldestGit} or newer`, '', {
       cause,
     });
-  return new GitError(
-    'other',
-    `git could not be started for ${task.doing}: ${errorMessage(cause)}`,
-    '',
-    { cause },
-  );
+  return new GitError('other', `git could not be started for ${task.doing}: ${errorMessage(cause)}`, '', { cause });
 }

@@ -111,9 +111,7 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLTo
     await main();
   } catch (error) {
     console.error(
-      'heartbead: ' +
-        `${errorMessage(error)}` +
-        `${error instanceof ClientError ? `; ${error.next}` : ''}`,
+      'heartbead: ' + `${errorMessage(error)}` + `${error instanceof ClientError ? `; ${error.next}` : ''}`,
     );
     process.exitCode = 1;
   }

@@ -39,10 +39,7 @@ export async function startTimeSkipping({
       return await startOnce(path);
     } catch (error) {
       if (attempt === tries)
-        throw new Error(
-          `the time-skipping server ${path} does not start: ${errorMessage(error)}`,
-          { cause: error },
-        );
+        throw new Error(`the time-skipping server ${path} does not start: ${errorMessage(error)}`, { cause: error });
     }
   }
 }
@@ -82,10 +79,7 @@ async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
     await remove();
     throw printed === ''
       ? error
-      : new Error(
-          `${errorMessage(error)}; it printed: ${printed.trim().slice(-500)}`,
-          { cause: error },
-        );
+      : new Error(`${errorMessage(error)}; it printed: ${printed.trim().slice(-500)}`, { cause: error });
   }
   const release = endWithUs(Number(await readFile(pidFile, 'utf8')));
   const teardown = environment.teardown.bind(environment);

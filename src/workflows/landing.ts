@@ -4,7 +4,14 @@
  */
 import { getExternalWorkflowHandle, isCancellation, log, workflowInfo } from '@temporalio/workflow';
 import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId } from '../contract/index.js';
-import type { BeadReport, BeadState, MergeRequest, ProbeProgress, ReturnGrant, GrantRequest } from '../contract/index.js';
+import type {
+  BeadReport,
+  BeadState,
+  MergeRequest,
+  ProbeProgress,
+  ReturnGrant,
+  GrantRequest,
+} from '../contract/index.js';
 import { mergeRequest, grantRequest, grantReturn } from '../domain/index.js';
 import type { BeadEvent, RigWord } from '../domain/index.js';
 

@@ -70,7 +70,9 @@ describe('each verb is one request to the runner', () => {
     expect(JSON.parse((await agent(['checkpoint', '--json'])).stdout)).toEqual({ checkpoint, pushed: true });
     expect((await agent(['checkpoint'])).stdout).toBe('');
     answer.body = { checkpoint, pushed: false };
-    expect((await agent(['checkpoint', 'half'])).stdout).toBe('saved aaaaaaaaaa here; the push will be tried again\n');
+    expect((await agent(['checkpoint', 'half'])).stdout).toBe(
+      'saved aaaaaaaaaaaa here; the push will be tried again\n',
+    );
     answer.body = { outcome: 'done', branch: 'heartbead/b/1-aaaa', sha: 'b'.repeat(40) };
     expect((await agent(['done', 'all of it'])).stdout).toBe(
       'done: heartbead/b/1-aaaa is pushed at bbbbbbbbbb; you may end now\n',

@@ -254,7 +254,11 @@ describe('a bead with a rig', () => {
       story.granted().attempt(commit).apply({ type: 'grantReturned' }).merge(conflict);
     expect([story.state.status, story.state.attention]).toEqual(['blocked', 'blocked']);
     story.apply({ type: 'retry', now: false });
-    expect([story.state.status, story.state.used.reworkRounds, wordToRig(story.state)]).toEqual(['open', 0, 'askGrant']);
+    expect([story.state.status, story.state.used.reworkRounds, wordToRig(story.state)]).toEqual([
+      'open',
+      0,
+      'askGrant',
+    ]);
   });
 
   it('offers verified work again after a retry, instead of doing it again', () => {

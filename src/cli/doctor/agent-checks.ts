@@ -123,7 +123,9 @@ export function checkAccounts(env: NodeJS.ProcessEnv, home: string, now = Date.n
     .filter(({ account, cause, until }) => account !== undefined && (cause !== 'rate_limited' || until > now));
   const text = [
     ...lacking,
-    ...refused.map((one) => `${refusedText(one)}${one.until > now ? ` (for ${durationText(one.until - now)} yet)` : ''}`),
+    ...refused.map(
+      (one) => `${refusedText(one)}${one.until > now ? ` (for ${durationText(one.until - now)} yet)` : ''}`,
+    ),
   ].join('; ');
   if (lacking.length > 0) return warn(name, text, 'set the variables for the worker, and start it again');
   const mend = refused.some(({ cause }) => cause !== 'rate_limited');

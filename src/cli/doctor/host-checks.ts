@@ -180,8 +180,7 @@ export function checkClock(instants: number[], now = Date.now()): Check {
     return fail(name, `this host believes that it is ${new Date(now).toISOString()}`, next);
   const ahead = Math.max(0, ...instants.map((at) => at - now));
   // Half a minute is what `giveUpAfter` has in hand over `leaseFor`.
-  if (ahead > 30_000)
-    return fail(name, `the server's clock is ${durationText(ahead)} ahead of this host's`, next);
+  if (ahead > 30_000) return fail(name, `the server's clock is ${durationText(ahead)} ahead of this host's`, next);
   return ahead > 5_000
     ? warn(name, `the server's clock is ${durationText(ahead)} ahead of this host's`, next)
     : ok(name, `${new Date(now).toISOString()}${instants.length > 0 ? ", not behind the server's" : ''}`);

@@ -11,7 +11,9 @@ export function beadsTable(beads: BeadSummary[], now: number, c: Colors): string
       bead.bead,
       paintStatus(bead.status, c),
       `${paintAgent(bead.agent, c)}${bead.cell === 'none' ? c.yellow(' (no sandbox)') : ''}`,
-      bead.closedAt === undefined ? durationText(now - bead.startedAt) : `took ${durationText(bead.closedAt - bead.startedAt)}`,
+      bead.closedAt === undefined
+        ? durationText(now - bead.startedAt)
+        : `took ${durationText(bead.closedAt - bead.startedAt)}`,
       bead.attention === undefined ? c.dim('-') : c.yellow(oneLine(bead.attention, 30)),
       bead.sealedWith === undefined
         ? oneLine(bead.title, 60)

@@ -90,7 +90,11 @@ export function rigPage(view: RigView, now: number, c: Colors, atWork: readonly 
       'waiting for an agent',
       table(
         ['BEAD', 'PRIORITY', 'ASKED'],
-        view.waiting.map((request) => [request.bead, String(request.priority), `${durationText(now - request.since)} ago`]),
+        view.waiting.map((request) => [
+          request.bead,
+          String(request.priority),
+          `${durationText(now - request.since)} ago`,
+        ]),
         c,
       ),
     );

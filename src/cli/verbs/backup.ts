@@ -111,8 +111,7 @@ export const restore = verb({
         return exitCodes.fine;
       } catch (error) {
         if (error instanceof BackupProblem) throw failure(error.message, 'take another backup', error);
-        if (isMissing(error))
-          throw new CliError({ code: exitCodes.notFound, message: `there is no file ${source}` });
+        if (isMissing(error)) throw new CliError({ code: exitCodes.notFound, message: `there is no file ${source}` });
         throw error;
       }
     });

@@ -11,11 +11,7 @@ export const mcp = plainVerb({
     try {
       await serveMcp(io.env);
     } catch (error) {
-      throw failure(
-        errorMessage(error),
-        'this command is started by an agent program that Heartbead runs',
-        error,
-      );
+      throw failure(errorMessage(error), 'this command is started by an agent program that Heartbead runs', error);
     }
     return exitCodes.fine;
   },

@@ -50,8 +50,8 @@ export function signedApprovalProblem(s: BeadState, signature: unknown, namespac
   const signer = signerOf(beadApprovalText(s, namespace), signature);
   return 'key' in signer
     ? undefined
-    : `the signature does not approve ${s.sha === undefined ? 'this work' : shortSha(s.sha)} of ${s.bead}: ${signer.problem}; sign ` +
-        `it by ${approveCommand(s)}`;
+    : `the signature does not approve ${s.sha === undefined ? 'this work' : shortSha(s.sha)} of ${s.bead}: ` +
+        `${signer.problem}; sign it by ${approveCommand(s)}`;
 }
 
 /** @returns the fingerprint of the key by which a signature approves a bead's work, or undefined. */

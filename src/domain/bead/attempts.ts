@@ -212,13 +212,12 @@ export class AttemptRules {
       return;
     }
     if (attempt.suspectSince !== undefined || attempt.stopping !== undefined || attempt.fencedOutSince !== undefined) {
-      const silence = `host ${attempt.host ?? '(unknown)'} has been silent for ${durationText(now - attempt.lastSignAt)}`;
+      const silent = durationText(now - attempt.lastSignAt);
+      const silence = `host ${attempt.host ?? '(unknown)'} has been silent for ${silent}`;
       if (now >= giveUpAt(s, attempt))
         this.giveUp(
           attempt,
-          attempt.trouble === undefined
-            ? silence
-            : `no sign of the attempt itself for ${durationText(now - attempt.lastSignAt)}: ${attempt.trouble}`,
+          attempt.trouble === undefined ? silence : `no sign of the attempt itself for ${silent}: ${attempt.trouble}`,
         );
       return;
     }

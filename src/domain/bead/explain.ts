@@ -31,7 +31,11 @@ export function verdict(state: BeadState): string {
   if (state.paused && state.current === undefined) return 'paused';
   switch (state.agent) {
     case 'none':
-      return state.current ? 'open: waits for a place on a host' : state.wait?.for === 'backoff' ? 'open: backs off' : 'open';
+      return state.current
+        ? 'open: waits for a place on a host'
+        : state.wait?.for === 'backoff'
+          ? 'open: backs off'
+          : 'open';
     case 'starting':
       return 'starting: the workspace is being prepared (a slow start is no death)';
     case 'working':

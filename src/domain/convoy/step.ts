@@ -116,10 +116,7 @@ class ConvoyStep {
         return this.#landingStuck(event.reason);
       case 'landingVerified':
         if (s.landing?.step === 'verifying')
-          this.draft.end(
-            'landed',
-            `landed on ${s.landing.target ?? 'its base'} as ${shortSha(s.landing.sha ?? '')}`,
-          );
+          this.draft.end('landed', `landed on ${s.landing.target ?? 'its base'} as ${shortSha(s.landing.sha ?? '')}`);
         return;
       default:
         event satisfies never;

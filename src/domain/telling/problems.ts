@@ -574,10 +574,10 @@ function beadProblems(view: BeadView, now: number, { listed, once, silent }: Bea
       'look',
       `the agent of bead ${bead} is out of sight`,
       current.trouble === undefined
-        ? `host ${current.host ?? '(unknown)'} has been silent for ${durationText(now - current.suspectSince)}; it is ` +
-            `not given up before ${durationText(clocks.giveUpAfter)} of silence`
-        : `${current.trouble}; it is given up after ${durationText(clocks.giveUpAfter)} without a sign of its own (the ` +
-            `last one ${durationText(now - current.lastSignAt)} ago)`,
+        ? `host ${current.host ?? '(unknown)'} has been silent for ${durationText(now - current.suspectSince)}; ` +
+            `it is not given up before ${durationText(clocks.giveUpAfter)} of silence`
+        : `${current.trouble}; it is given up after ${durationText(clocks.giveUpAfter)} without a sign of its own ` +
+            `(the last one ${durationText(now - current.lastSignAt)} ago)`,
       `heartbead explain ${bead}`,
       {
         advice: `start the worker of host ${current.host ?? '(unknown)'} again: it adopts the attempt`,
@@ -693,7 +693,8 @@ function rigProblems(rig: string, view: RigView): Problem[] {
   if (view.breaker.open) {
     const { reason = `${view.breaker.losses} losses in a row without progress`, probeAt } = view.breaker;
     const held = `${view.waiting.length} ${view.waiting.length === 1 ? 'bead waits' : 'beads wait'}`;
-    const next = probeAt === undefined || probeAt <= view.now ? '' : `, the next in ${durationText(probeAt - view.now)}`;
+    const next =
+      probeAt === undefined || probeAt <= view.now ? '' : `, the next in ${durationText(probeAt - view.now)}`;
     found.push({
       kind: 'breaker',
       severity: 'look',

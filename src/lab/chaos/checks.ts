@@ -78,9 +78,7 @@ export async function lostWork(
   if (newest === undefined && checkpoint.wip && result === undefined)
     problems.push(`${what}: the origin has no ${checkpoint.ref} any more`);
   if (result !== undefined && !(await origin.isAncestor(committed, result)))
-    problems.push(
-      `${what}: its commit ${shortSha(committed)} is not in what the bead delivered (${shortSha(result)})`,
-    );
+    problems.push(`${what}: its commit ${shortSha(committed)} is not in what the bead delivered (${shortSha(result)})`);
   return problems;
 }
 

@@ -16,7 +16,8 @@ export function verdictOf(lane: Lane, duration: number): string {
       'which ' +
       (up === undefined
         ? 'was starting all the while'
-        : `was alive from ${durationText(up)} on and sent ${times(heartbeats.length, 'heartbeat')} that changed nothing`) +
+        : `was alive from ${durationText(up)} on and sent ${times(heartbeats.length, 'heartbeat')} that changed ` +
+          'nothing') +
       '.'
     );
   }

@@ -106,10 +106,7 @@ export function eventProblem({
     const { spawnedAt } = after.current ?? {};
     const silent = now - Math.max(heardAt, stopping?.at ?? 0, thereSince);
     if (spawnedAt !== undefined && silent > 2 * (after.clocks.giveUpAfter + after.clocks.heartbeatTimeout))
-      return (
-        `no sign of attempt ${current?.id ?? ''} itself for ${durationText(silent)}, and it is not ` +
-        'given up'
-      );
+      return `no sign of attempt ${current?.id ?? ''} itself for ${durationText(silent)}, and it is not ` + 'given up';
     return stateProblem(after);
   }
   const left = agents.find(

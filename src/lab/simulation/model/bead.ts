@@ -306,7 +306,10 @@ export class ModelBead {
         }));
       }
       case 'salvage':
-        return this.#readRemote(key, salvageInput(state, effect.salvage), 3, (evidence) => ({ type: 'salvaged', evidence }));
+        return this.#readRemote(key, salvageInput(state, effect.salvage), 3, (evidence) => ({
+          type: 'salvaged',
+          evidence,
+        }));
       case 'verify':
         return this.#readRemote(key, verifyInput(state), Infinity, (evidence) =>
           evidence ? { type: 'evidence', evidence } : undefined,

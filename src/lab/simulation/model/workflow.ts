@@ -49,7 +49,11 @@ export abstract class ModelWorkflow {
   }
 
   /** Asks the server from time to time which of these workflows have ended. */
-  protected lookAgainEvery(ms: number, of: () => readonly string[], gone: (ended: string[], askedAt: number) => void): void {
+  protected lookAgainEvery(
+    ms: number,
+    of: () => readonly string[],
+    gone: (ended: string[], askedAt: number) => void,
+  ): void {
     if (this.#looking || of().length === 0) return;
     this.#looking = true;
     this.after(ms, () => {
