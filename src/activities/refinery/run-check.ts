@@ -49,7 +49,7 @@ export interface CheckOptions {
 export interface CheckEnd {
   ok: boolean;
   timedOut: boolean;
-  /** `ended with exit code 3 after 1.2s`. */
+  /** `ended with exit code 3 in 12 s`. */
   how: string;
 }
 
@@ -153,7 +153,7 @@ export async function runCheck({
     lines.end();
     flush();
     signal.throwIfAborted();
-    const after = durationText(performance.now() - startedAt);
+    const took = durationText(performance.now() - startedAt);
     if (first === 'timeout')
       return {
         ok: false,
@@ -164,7 +164,7 @@ export async function runCheck({
     const wall = hasBegun ? undefined : walled.failure(first.code ?? undefined, ofWalls);
     if (wall !== undefined)
       throw new Error(`check ${check.name} could not be begun in its sandbox: ${wall} (\`heartbead doctor\` tries it)`);
-    return { ok: first.code === 0, timedOut: false, how: `${howItEnded(first)} after ${after}` };
+    return { ok: first.code === 0, timedOut: false, how: `${howItEnded(first)} in ${took}` };
   } finally {
     cut.clear();
     await gate?.close();
