@@ -112,12 +112,10 @@ export interface RigRow {
     maxAgents: number;
     approval: boolean;
     breakerOpen: boolean;
-    breakerReason?: string;
     running: string[];
     waiting: number;
     queue: { item: string; title: string; target: string; tries: number; reason?: string; notBefore?: number }[];
     merging: { item: string; title: string; target: string; since: number }[];
-    lastMerged?: { item: string; at: number; sha: string };
   };
 }
 /** The rigs of the town, by name alone. */

@@ -28,8 +28,7 @@ function moreOf(view: BeadView): CardMore {
 /** @returns a rig as the front shows it. */
 export function rigRow({ id }: FleetItem, view: RigView | undefined): RigRow {
   if (view === undefined) return { rig: id };
-  const { settings, merged } = view;
-  const last = merged.at(-1);
+  const { settings } = view;
   return {
     rig: id,
     view: {
@@ -43,7 +42,6 @@ export function rigRow({ id }: FleetItem, view: RigView | undefined): RigRow {
       maxAgents: settings.maxAgents,
       approval: settings.approval,
       breakerOpen: view.breaker.open,
-      breakerReason: view.breaker.reason,
       running: view.grants.map(({ bead }) => bead),
       waiting: view.waiting.length,
       queue: view.queue.slice(0, 20).map(({ item, title, target, tries, lastReason, notBefore }) => ({
@@ -55,7 +53,6 @@ export function rigRow({ id }: FleetItem, view: RigView | undefined): RigRow {
         notBefore,
       })),
       merging: view.merging.map(({ item, title, target, startedAt }) => ({ item, title, target, since: startedAt })),
-      lastMerged: last === undefined ? undefined : { item: last.item, at: last.at, sha: last.sha },
     },
   };
 }

@@ -21,9 +21,7 @@ export interface StartBeadInput {
   baseSha?: string;
 }
 export interface StartBeadResult {
-  /** A bead of this convoy was there already. */
-  existed: boolean;
-  /** How that one stands now. */
+  /** How the bead stands, where one of this convoy was there already. */
   report?: BeadReport;
 }
 

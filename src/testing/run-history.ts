@@ -24,7 +24,7 @@ export interface PendingActivity {
   readonly type: string;
   readonly queue: string;
   /** Milliseconds; 0 for none. */
-  readonly timeouts: { scheduleToStart: number; scheduleToClose: number; startToClose: number; heartbeat: number };
+  readonly timeouts: { scheduleToStart: number; startToClose: number; heartbeat: number };
   readonly retry: {
     maximumAttempts: number;
     initial: number;
@@ -182,7 +182,6 @@ export class RunHistory {
         queue: scheduled.taskQueue?.name ?? '',
         timeouts: {
           scheduleToStart: stampMs(scheduled.scheduleToStartTimeout),
-          scheduleToClose: stampMs(scheduled.scheduleToCloseTimeout),
           startToClose: stampMs(scheduled.startToCloseTimeout),
           heartbeat: stampMs(scheduled.heartbeatTimeout),
         },

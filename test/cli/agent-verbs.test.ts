@@ -75,7 +75,7 @@ describe('each verb is one request to the runner', () => {
     );
     answer.body = { outcome: 'done', branch: 'heartbead/b/1-aaaa', sha: 'b'.repeat(40) };
     expect((await agent(['done', 'all of it'])).stdout).toBe(
-      'done: heartbead/b/1-aaaa is pushed at bbbbbbbbbb; you may end now\n',
+      'done: heartbead/b/1-aaaa is pushed at bbbbbbbbbbbb; you may end now\n',
     );
     answer.body = { outcome: 'no_changes', sha: 'b'.repeat(40) };
     expect((await agent(['done'])).stdout).toContain('no commit ahead of the base');

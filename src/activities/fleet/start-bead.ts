@@ -38,7 +38,7 @@ export function makeStartBead({
     };
     try {
       await beads.start(input, taskQueue);
-      return { existed: false };
+      return {};
     } catch (error) {
       if (!(error instanceof BeadExistsError)) throw error;
     }
@@ -53,8 +53,8 @@ export function makeStartBead({
     const report = reportOf(view);
     if (report !== undefined && isFinal(report.status) && !report.merged) {
       await beads.start(input, taskQueue, { again: true });
-      return { existed: false };
+      return {};
     }
-    return { existed: true, report };
+    return { report };
   };
 }
