@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { clip } from '../../contract/index.js';
+import { isMissing } from '../../edge/errors.js';
 
 /** Its file in the state directory: a worker that is started again still knows. Only the host's worker writes it. */
 const file = 'host-troubles.json';
@@ -55,7 +56,7 @@ export class HostTroubles {
       // What cannot be read holds nobody back: the next bead finds out anew.
       return read.success ? read.data : [];
     } catch (error) {
-      if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      if (error instanceof SyntaxError || isMissing(error)) return [];
       throw error;
     }
   }

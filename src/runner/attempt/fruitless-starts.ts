@@ -6,6 +6,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AttemptResult, StartAgentInput } from '../../contract/index.js';
+import { isMissing } from '../../edge/errors.js';
 
 const folder = 'fruitless-starts';
 const hour = 60 * 60_000;
@@ -54,7 +55,7 @@ export class FruitlessStarts {
     try {
       return readdirSync(this.#folder);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      if (isMissing(error)) return [];
       throw error;
     }
   }

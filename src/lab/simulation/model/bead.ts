@@ -196,7 +196,8 @@ export class ModelBead {
     else if (name === names.accepted) read(readAccepted, (signal) => ({ type: 'accepted', signal }));
     else if (name === names.note) read(readNote, (note) => ({ type: 'note', note }));
     else if (name === rigMessages.granted) read(readGranted, (grant) => ({ type: 'granted', grant }));
-    else if (name === rigMessages.grantRefused) read(readGrantRefused, (refused) => ({ type: 'grantRefused', refused }));
+    else if (name === rigMessages.grantRefused)
+      read(readGrantRefused, (refused) => ({ type: 'grantRefused', refused }));
     else if (name === rigMessages.causeGone) read(readCauseGone, ({ ordered }) => ({ type: 'causeGone', ordered }));
     else if (name === rigMessages.mergeEnded) read(readMergeEnded, (ended) => ({ type: 'mergeEnded', ended }));
     else this.apply({ type: 'malformed', message: name, problem: 'unknown signal' });
