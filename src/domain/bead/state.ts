@@ -68,7 +68,7 @@ function withGrants(state: BeadState): BeadState {
   return {
     ...state,
     landing: state.landing && { ...(rest as Landing), grant: slot ?? state.landing.grant },
-    wait: wait?.for === 'place' ? ({ ...wait, for: 'place' } as BeadState['wait']) : state.wait,
+    wait: wait?.for === 'slot' ? ({ ...wait, for: 'place' } as BeadState['wait']) : state.wait,
   };
 }
 
