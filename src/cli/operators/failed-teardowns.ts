@@ -1,6 +1,7 @@
 import { AttemptReader } from '../../client/attempt-reader.js';
 import { AttemptUnreadableError } from '../../client/errors.js';
 import type { BeadView } from '../../contract/index.js';
+import { errorMessage } from '../../edge/errors.js';
 import { homes, known } from '../attempt-place.js';
 import type { Context } from '../context.js';
 import { oneLine } from '../render/format.js';
@@ -28,7 +29,7 @@ export async function failedTeardowns(context: Context, view: BeadView): Promise
       } catch (error) {
         // Its folder is gone, a month after its end.
         if (error instanceof AttemptUnreadableError) return [];
-        const why = error instanceof Error ? error.message : String(error);
+        const why = errorMessage(error);
         return [`nobody could look whether the teardown after attempt ${id} went well: ${why}`];
       }
     }),

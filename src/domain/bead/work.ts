@@ -54,7 +54,7 @@ export class WorkRules {
 
   #waitToOffer({ delay, text }: { delay: number; text: string }): void {
     const { s, now } = this.draft;
-    s.reason = `waits ${minutes(delay)} before the finished commits are offered again: ${text}`;
+    s.reason = `waits ${durationText(delay)} before the finished commits are offered again: ${text}`;
     s.wait = { for: 'backoff', until: now + delay, text };
   }
 
