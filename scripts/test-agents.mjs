@@ -14,12 +14,12 @@ const flags = process.argv.slice(2).filter((arg) => arg.startsWith('-'));
 
 await setupOrExit({ test: true });
 const problems = await fetchAgents(names.length === 0 ? {} : { names });
-// The other files have no test for an agent of a settings file, and a file without tests is a failure.
-const ofSettingsFiles = { aider: 'aider', qwen: 'settings-file', cline: 'settings-file' };
-const files =
-  names.length > 0 && names.every((name) => name in ofSettingsFiles)
-    ? [...new Set(names.map((name) => `test/agents/${ofSettingsFiles[name]}.test.ts`))]
-    : [];
+// A file without a test for any of the programs that are asked for would be a failure.
+const ofSettingsFiles = { aider: ['aider'], qwen: ['settings-file'], cline: ['settings-file'] };
+const withHooks = ['claude', 'gemini'];
+const filesOf = (name) =>
+  ofSettingsFiles[name] ?? ['work', 'killed', 'refusals', ...(withHooks.includes(name) ? ['messages'] : [])];
+const files = [...new Set(names.flatMap(filesOf))].map((file) => `test/agents/${file}.test.ts`);
 const child = spawn(
   process.execPath,
   ['node_modules/vitest/vitest.mjs', 'run', '--project', 'agents', ...files, ...flags],
