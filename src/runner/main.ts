@@ -17,7 +17,7 @@ import { openAgentSocket } from './sockets/agent-socket.js';
 import { BeadLink } from './lease/bead-link.js';
 import { complain, errorText } from './complain.js';
 import { lookEvery } from './lease/lease.js';
-import { connectRunner } from './lease/connection.js';
+import { connectRunner, sameConnection } from './lease/connection.js';
 import type { RunnerLine } from './lease/connection.js';
 import { openControlSocket } from './sockets/control-socket.js';
 import { AgentLogin } from './agent/agent-login.js';
@@ -32,6 +32,7 @@ import { RecordKeeper } from './attempt/record-keeper.js';
 import { SocketWatch } from './sockets/socket-watch.js';
 import { chooseSockets, removeSockets } from './sockets/sockets.js';
 import { beginWord, spareFlag } from './spawn-runner.js';
+import type { RunnerErrand } from './spawn-runner.js';
 import { Supervisor } from './supervisor.js';
 import { openGate } from '../cell/index.js';
 import type { CellPlan } from '../cell/index.js';
@@ -64,37 +65,72 @@ const refusal = (because: Extract<SpawnOutcome, { fenced: false }>['because'], r
   refused,
 });
 
-/**
- * @param argument the folder of its attempt, or that it is told on standard input.
- * @returns the folder of the attempt whose workspace is ready; undefined when this runner is not wanted. Whoever has
- * booted it may give it up, or die, before.
- */
-async function folderToBegin(argument: string): Promise<string | undefined> {
-  let said = '';
-  for await (const chunk of process.stdin.setEncoding('utf8')) said += chunk as string;
-  if (argument !== spareFlag) return said === beginWord ? argument : undefined;
-  // Cut off where the worker died: then the word is not there, or not whole.
-  if (!said.endsWith(`\n${beginWord}`)) return undefined;
-  const folder = JSON.parse(said.slice(0, -beginWord.length)) as string;
-  // Where one that was booted for the attempt has been from the beginning.
-  process.chdir(folder);
-  return folder;
+/** Of the keys, for which there is a log only when it has begun. */
+let onKeysTrouble = (error: Error): void => complain(`keys: ${error.message}`);
+
+/** A connection that is made while the workspace is prepared: the first one of a process takes it a while. */
+interface EarlyLine {
+  line: RunnerLine;
+  /** Settles when the server has answered, or has not. */
+  tried: Promise<unknown>;
 }
 
-async function run(dir: AttemptDir): Promise<SpawnOutcome | undefined> {
+const dial = (record: RunnerConnection): ReturnType<typeof connectRunner> =>
+  connectRunner(record, `runner:${hostname()}:${process.pid}`, (error) => onKeysTrouble(error));
+
+/** Nothing hangs on it: the fence tries for itself, and tells what is wrong. */
+function dialEarly(record: RunnerConnection): EarlyLine {
+  const line = dial(record);
+  return { line, tried: line.reach().catch(() => undefined) };
+}
+
+/** @returns a connection by this record: the early one, where it is by the same. */
+function lineBy(record: RunnerConnection, early: EarlyLine | undefined): RunnerLine {
+  if (early === undefined) return dial(record);
+  if (sameConnection(record, early.line.record)) return early.line;
+  // Not before its call is over: the SDK's client would try that again on the closed channel, and fail outside of
+  // everything.
+  void early.tried.then(() => early.line.close());
+  return dial(record);
+}
+
+/**
+ * @returns the errand of this runner, when its workspace is ready; undefined when it is not wanted: whoever has booted
+ * it may give it up, or die, before.
+ */
+async function toldToBegin(): Promise<{ folder: string; early: EarlyLine | undefined } | undefined> {
+  let said = '';
+  let told: { folder: string; early: EarlyLine | undefined } | undefined;
+  for await (const chunk of process.stdin.setEncoding('utf8')) {
+    said += chunk as string;
+    const end = said.indexOf('\n');
+    if (told !== undefined || end === -1) continue;
+    const { folder, connection } = JSON.parse(said.slice(0, end)) as RunnerErrand;
+    told = { folder, early: connection === undefined ? undefined : dialEarly(connection) };
+    said = said.slice(end + 1);
+  }
+  // Cut off where the worker died: then the word is not there, or not whole.
+  return said === beginWord ? told : undefined;
+}
+
+async function run(dir: AttemptDir, early: EarlyLine | undefined): Promise<SpawnOutcome | undefined> {
   const leaseFor = (await dir.readInput())?.clocks.leaseFor;
   if (leaseFor === undefined) return refusal('failed', `the folder ${dir.path} is not ready: its input is missing`);
   const lock = await acquireLock(dir.lock, leaseFor);
   if ('heldBy' in lock) return refusal('held', `process ${lock.heldBy.pid} holds the attempt`);
   try {
     if ((await dir.readResult()) !== undefined) return refusal('ended', 'the attempt has ended');
-    return await runLocked(dir, lock);
+    return await runLocked(dir, lock, early);
   } finally {
     await lock.release();
   }
 }
 
-async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutcome | undefined> {
+async function runLocked(
+  dir: AttemptDir,
+  lock: AttemptLock,
+  early: EarlyLine | undefined,
+): Promise<SpawnOutcome | undefined> {
   const [input, setup, token, connection] = await Promise.all([
     dir.readInput(),
     dir.readSetup(),
@@ -120,10 +156,9 @@ async function runLocked(dir: AttemptDir, lock: AttemptLock): Promise<SpawnOutco
     state: 'fencing',
     sockets,
   });
-  const dial = (record: RunnerConnection): RunnerLine =>
-    connectRunner(record, `runner:${hostname()}:${process.pid}`, (error) => trouble('keys', error));
+  onKeysTrouble = (error) => trouble('keys', error);
   const login = new AgentLogin({ home: dir.home, input, setup, env: process.env });
-  const link = new BeadLink(dial(connection), dir.bead, trouble, systemTime, dial);
+  const link = new BeadLink(lineBy(connection, early), dir.bead, trouble, systemTime, dial);
   // An attempt that began before its host decided this goes on as it began.
   const cell = setup.cell ?? earlierPlan(input.agent.cell);
   const supervisor = new Supervisor({
@@ -267,10 +302,11 @@ function onSignals(supervisor: Supervisor): void {
 process.stderr.on('error', () => undefined);
 
 try {
-  const argument = process.argv[2];
-  if (argument === undefined) throw new Error(`usage: node main.js <folder of the attempt> | ${spareFlag}`);
-  const folder = await folderToBegin(argument);
-  const refused = folder === undefined ? undefined : await run(new AttemptDir(folder));
+  if (process.argv[2] === undefined) throw new Error(`usage: node main.js <folder of the attempt> | ${spareFlag}`);
+  const told = await toldToBegin();
+  // A spare one has been elsewhere.
+  if (told !== undefined) process.chdir(told.folder);
+  const refused = told === undefined ? undefined : await run(new AttemptDir(told.folder), told.early);
   if (refused !== undefined) answer(refused);
   process.exit(0);
 } catch (error) {

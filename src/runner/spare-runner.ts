@@ -9,11 +9,12 @@ import {
   crashLogName,
   loadRunner,
   runnerEnvironment,
-  runnerOf,
   runnerProgram,
+  sendRunner,
   spareFlag,
 } from './spawn-runner.js';
 import type { BootedRunner, LoadedRunner } from './spawn-runner.js';
+import type { RunnerConnection } from './types.js';
 
 /** The variable of the worker that says whether it keeps a runner waiting. */
 export const spareVariable = 'HEARTBEAD_SPARE_RUNNER';
@@ -80,9 +81,9 @@ export class SpareRunner {
    * Boots the runner of an attempt, whose folder must exist: the one that waits, or a fresh one. The next one loads
    * when it has begun.
    */
-  boot(dir: AttemptDir): BootedRunner {
+  boot(dir: AttemptDir, connection?: RunnerConnection): BootedRunner {
     const spare = this.#take(dir);
-    const runner = spare === undefined ? bootRunner(dir) : this.#asOf(spare, dir);
+    const runner = spare === undefined ? bootRunner(dir, connection) : sent(spare, dir, connection);
     return {
       begin: () => runner.begin().finally(() => this.#stockSoon()),
       dismiss: () => {
@@ -149,21 +150,22 @@ export class SpareRunner {
     return spare;
   }
 
-  #asOf(spare: Spare, dir: AttemptDir): BootedRunner {
-    held(spare, true);
-    const runner = runnerOf(spare, dir, 0, `${JSON.stringify(dir.path)}\n`);
-    return {
-      dismiss: runner.dismiss,
-      // It was killed before it knew of any attempt: nothing has begun.
-      begin: () => (spare.ended ? bootRunner(dir) : runner).begin(),
-    };
-  }
-
   #dismiss(): void {
     this.#spare?.child.stdin?.end();
     this.#spare = undefined;
     rmSync(this.#output, { force: true });
   }
+}
+
+/** @returns the one that waited as the runner of an attempt. */
+function sent(spare: Spare, dir: AttemptDir, connection: RunnerConnection | undefined): BootedRunner {
+  held(spare, true);
+  const runner = sendRunner(spare, dir, 0, connection);
+  return {
+    dismiss: runner.dismiss,
+    // It was killed before it was told to begin: nothing of the attempt was touched.
+    begin: () => (spare.ended ? bootRunner(dir) : runner).begin(),
+  };
 }
 
 /** One that waits must not keep this process alive. */

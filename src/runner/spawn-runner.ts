@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { agentEnvironment } from '../contract/index.js';
 import type { AttemptDir } from './attempt/attempt-dir.js';
 import { compiledFile } from '../package/compiled.js';
-import type { SpawnOutcome } from './types.js';
+import type { RunnerConnection, SpawnOutcome } from './types.js';
 
 /** The word on a runner's standard input upon which it begins; its end without the word is its dismissal. */
 export const beginWord = 'begin\n';
@@ -33,8 +33,15 @@ export interface BootedRunner {
   dismiss(): void;
 }
 
-/** In place of the attempt's folder: it is told on standard input, on a line (JSON) before {@link beginWord}. */
+/** In place of the attempt's folder among a runner's arguments: it was started for none. */
 export const spareFlag = '--spare';
+
+/** What a runner is told of its attempt, on the first line of its standard input (JSON). */
+export interface RunnerErrand {
+  folder: string;
+  /** How it will reach the server, as far as is known yet: it connects while its workspace is prepared. */
+  connection?: RunnerConnection | undefined;
+}
 /** What a runner writes of its crash, in the folder of its attempt. */
 export const crashLogName = 'runner.out';
 
@@ -83,14 +90,20 @@ export function loadRunner(argument: string, { cwd, out }: { cwd: string; out: n
 }
 
 /**
+ * Tells a loaded runner whose it is.
  * @param from where its words begin in the crash log.
- * @param first what it is told before the word to begin.
- * @returns a loaded runner as that of an attempt.
  */
-export function runnerOf({ child, over }: LoadedRunner, dir: AttemptDir, from: number, first = ''): BootedRunner {
+export function sendRunner(
+  { child, over }: LoadedRunner,
+  dir: AttemptDir,
+  from: number,
+  connection: RunnerConnection | undefined,
+): BootedRunner {
+  const errand: RunnerErrand = { folder: dir.path, connection };
+  child.stdin?.write(`${JSON.stringify(errand)}\n`);
   return {
     begin: async () => {
-      child.stdin?.end(`${first}${beginWord}`);
+      child.stdin?.end(beginWord);
       const outcome = await over;
       if (outcome !== undefined) return outcome;
       const lines = readFileSync(dir.file(crashLogName), 'utf8').slice(from).trim().split('\n');
@@ -108,13 +121,15 @@ export function runnerOf({ child, over }: LoadedRunner, dir: AttemptDir, from: n
 /**
  * Boots the runner of an attempt, whose folder must exist: detached, in a session of its own. Once told to begin it is
  * deaf to the worker's end.
+ * @param connection by which it will reach the server, where that is known already; what lies in the folder when it
+ * begins counts.
  */
-export function bootRunner(dir: AttemptDir): BootedRunner {
+export function bootRunner(dir: AttemptDir, connection?: RunnerConnection): BootedRunner {
   const crashLog = dir.file(crashLogName);
   const out = openSync(crashLog, 'a', 0o600);
   try {
     const from = statSync(crashLog).size;
-    return runnerOf(loadRunner(dir.path, { cwd: dir.path, out }), dir, from);
+    return sendRunner(loadRunner(dir.path, { cwd: dir.path, out }), dir, from, connection);
   } finally {
     closeSync(out);
   }

@@ -2,10 +2,11 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { bootRunner, processAlive, processStartTime } from '../../src/runner/index.js';
 import { compiledFile } from '../../src/package/compiled.js';
 import { until } from '../support/until.js';
+import { openLine } from './support/tcp-proxy.js';
 import { startTown } from './support/town.js';
 import type { Attempt, Town } from './support/town.js';
 
@@ -56,6 +57,24 @@ describe('a runner that is booted while its workspace is prepared', () => {
     const { pid } = await booted(attempt);
     await untouched(attempt);
     expect(await runner.begin()).toEqual({ fenced: true, pid });
+    await until('the agent', () => existsSync(join(attempt.dir.worktree, 'spawned')));
+  });
+
+  test('has connected by then, and goes on with that connection', async () => {
+    const line = await openLine(inject('devServer').address);
+    const attempt = await town.attempt({ agent, address: line.address });
+    const runner = bootRunner(attempt.dir, await attempt.dir.readConnection());
+    await until('a connection', () => line.taken === 1);
+    await untouched(attempt);
+    expect(await runner.begin()).toMatchObject({ fenced: true });
+    await until('the agent', () => existsSync(join(attempt.dir.worktree, 'spawned')));
+    expect(line.taken).toBe(1);
+  });
+
+  test('begins by the connection that lies in its folder then, also where the one it had tried leads nowhere', async () => {
+    const attempt = await town.attempt({ agent });
+    const before = { namespace: 'nowhere', address: '127.0.0.1:1' };
+    expect(await bootRunner(attempt.dir, before).begin()).toMatchObject({ fenced: true });
     await until('the agent', () => existsSync(join(attempt.dir.worktree, 'spawned')));
   });
 

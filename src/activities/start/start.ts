@@ -173,7 +173,8 @@ export class Start {
       if (this.input.mode === 'adopt') await announceAttempt(this.deps, this.input, this.lease);
       await this.#dir.create();
       // One that waits, or else one that loads while git works; otherwise that load would be half of a warm start.
-      runner = this.deps.spare?.boot(this.#dir) ?? bootRunner(this.#dir);
+      const connection = this.deps.connection();
+      runner = this.deps.spare?.boot(this.#dir, connection) ?? bootRunner(this.#dir, connection);
       await this.#prepare();
       await this.#dir.writeToken(this.lease.token);
       await this.#dir.writeConnection(this.deps.connection());

@@ -99,7 +99,7 @@ export function connectRunner(
   record: RunnerConnection,
   identity: string,
   onTrouble?: (error: Error) => void,
-): RunnerLine {
+): RunnerLine & { reach(): Promise<void> } {
   const { tls } = record;
   const connection = Connection.lazy({
     address: record.address,
@@ -118,6 +118,8 @@ export function connectRunner(
       identity,
       dataConverter: sealingConverter(keys),
     }),
+    // Resolves when the server has answered; rejects when it has not within ten seconds.
+    reach: () => connection.ensureConnected(),
     close: () => connection.close(),
   };
 }

@@ -10,17 +10,21 @@ export interface Line {
   /** Takes no new connections; those that are there stay. */
   shut(): void;
   mend(): void;
+  /** How many connections were taken so far. */
+  readonly taken: number;
 }
 
 export async function openLine(to: string): Promise<Line> {
   const [host, port] = to.split(':') as [string, string];
   const sockets = new Set<Socket>();
   let isCut = false;
+  let taken = 0;
   const server = createServer((near) => {
     if (isCut) {
       near.destroy();
       return;
     }
+    taken += 1;
     const far = connect(Number(port), host);
     for (const [one, other] of [
       [near, far],
@@ -54,6 +58,9 @@ export async function openLine(to: string): Promise<Line> {
     },
     mend: () => {
       isCut = false;
+    },
+    get taken() {
+      return taken;
     },
   };
 }
