@@ -54,9 +54,48 @@ export async function findNestedGit(inner: string, outer: string): Promise<Agent
   if (kind === 'folder') return { gitDir: path, commonDir: path };
   const target = kind === 'file' ? /^gitdir: (.+)$/m.exec((await readSmall(path)) ?? '')?.[1] : undefined;
   const gitDir = target === undefined ? undefined : resolve(inner, target);
-  return gitDir?.startsWith(`${outer}/`) === true && (await kindOf(gitDir)) === 'folder'
-    ? { gitDir, commonDir: gitDir }
-    : undefined;
+  if (gitDir?.startsWith(`${outer}/`) !== true || (await kindOf(gitDir)) !== 'folder') return undefined;
+  // A worktree that the agent has added to its own repository: that has the refs and the objects.
+  const own = join(outer, '.git');
+  return { gitDir, commonDir: dirname(dirname(gitDir)) === own && dirname(gitDir) === treesOf(own) ? own : gitDir };
+}
+
+const treesOf = (commonDir: string): string => join(commonDir, 'worktrees');
+/** More than anybody has at once. */
+const mostTrees = 100;
+
+/** @returns the folders that git keeps for worktrees which the agent has added to its repository. */
+async function addedTrees({ commonDir, linkedTo }: AgentGit): Promise<string[]> {
+  const folder = treesOf(commonDir);
+  // The worktrees of a mirror are those of attempts.
+  if (linkedTo !== undefined || (await kindOf(folder)) !== 'folder') return [];
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries.flatMap((entry) => (entry.isDirectory() ? [join(folder, entry.name)] : [])).slice(0, mostTrees);
+}
+
+/** What git keeps while something takes several steps, what it is, and how it goes on or is given up. */
+const steps: readonly { file: string; what: string; ways: readonly string[] }[] = [
+  {
+    file: 'rebase-apply/applying',
+    what: 'the application of patches (git am)',
+    ways: ['git am --continue', 'git am --abort'],
+  },
+  { file: 'rebase-merge', what: 'a rebase', ways: ['git rebase --continue', 'git rebase --abort'] },
+  { file: 'rebase-apply', what: 'a rebase', ways: ['git rebase --continue', 'git rebase --abort'] },
+  {
+    file: 'sequencer',
+    what: 'a cherry-pick or revert of several commits',
+    ways: ['git cherry-pick --continue', 'git cherry-pick --abort'],
+  },
+  { file: 'BISECT_LOG', what: 'a bisection', ways: ['git bisect reset'] },
+];
+
+/** @returns what an agent has begun with git and not ended, though its tree may be clean and its HEAD a commit. */
+export async function unfinishedSteps({ gitDir }: AgentGit): Promise<{ what: string; ways: readonly string[] }[]> {
+  const there = await Promise.all(
+    steps.map(async (step) => ((await kindOf(join(gitDir, step.file))) === 'nothing' ? [] : [step])),
+  );
+  return there.flat();
 }
 
 /** Reads HEAD and the one ref that it names, as files. */
@@ -79,7 +118,8 @@ export async function readAgentHead({ gitDir, commonDir }: AgentGit): Promise<Ag
 }
 
 /** Every ref of an agent's repository that holds a commit id, and what its stash has held: name to id. */
-export async function readAgentRefs({ commonDir }: AgentGit): Promise<Map<string, string>> {
+export async function readAgentRefs(git: AgentGit): Promise<Map<string, string>> {
+  const { commonDir } = git;
   const refs = await packedRefs(commonDir);
   for (const name of await looseNames(join(commonDir, 'refs'), 'refs')) {
     const sha = (await readSmall(join(commonDir, name)))?.trim();
@@ -91,14 +131,21 @@ export async function readAgentRefs({ commonDir }: AgentGit): Promise<Map<string
     const sha = line.split(' ')[1];
     if (sha !== undefined && shaProblem(sha) === undefined) refs.set(`refs/stash-${index + 1}`, sha);
   }
+  // Of a worktree that the agent has added, HEAD is a ref of its own where no branch is checked out.
+  for (const tree of await addedTrees(git)) {
+    const sha = (await readSmall(join(tree, 'HEAD')))?.trim();
+    if (sha !== undefined && shaProblem(sha) === undefined) refs.set(`refs/worktrees/${basename(tree)}/HEAD`, sha);
+  }
   return refs;
 }
 
-/** The commits that HEAD has stood at, oldest first, as its log tells. */
-export async function readAgentMoves({ gitDir }: AgentGit): Promise<string[]> {
-  const log = (await readRegular(join(gitDir, 'logs', 'HEAD'), largeFile)) ?? '';
-  return log
-    .split('\n')
+/** The commits that HEAD has stood at, oldest first, as its log tells; before them those of added worktrees. */
+export async function readAgentMoves(git: AgentGit): Promise<string[]> {
+  const logs = await Promise.all(
+    [...(await addedTrees(git)), git.gitDir].map((folder) => readRegular(join(folder, 'logs', 'HEAD'), largeFile)),
+  );
+  return logs
+    .flatMap((log) => (log ?? '').split('\n'))
     .map((line) => line.split(' ')[1] ?? '')
     .filter((sha) => shaProblem(sha) === undefined);
 }

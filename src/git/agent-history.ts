@@ -5,8 +5,9 @@ import { runGit } from './run-git.js';
 
 /**
  * @param most so many moves of HEAD are looked at, the last ones.
- * @returns the commits that HEAD of a worktree once stood at and that neither `head` nor `baseSha` has, newest first,
- * and the branch that the newest of them is on.
+ * @returns the commits that HEAD of a worktree (or of one that the agent has added to it) once stood at, or that are on
+ * a branch of its own, and that neither `head` nor `baseSha` nor the remote has, newest first, and the branch that the
+ * newest of them is on.
  * @throws GitError
  */
 export async function lastMoves(
@@ -17,7 +18,10 @@ export async function lastMoves(
   if (typeof keeper.git === 'string') return { commits: [] };
   const place = throughKeeper(keeper);
   const doing = 'looking for commits that were left behind';
-  const moves = [...new Set(await readAgentMoves(keeper.git))].slice(-most);
+  const refs = [...(await readAgentRefs(keeper.git))];
+  // A branch may have been made where HEAD never stood: in a worktree that is gone again.
+  const tips = refs.flatMap(([ref, sha]) => (ref.startsWith('refs/heads/') ? [sha] : []));
+  const moves = [...new Set([...(await readAgentMoves(keeper.git)).slice(-most), ...tips])];
   if (moves.length === 0) return { commits: [] };
   const { stdout: types } = await runGit(place, ['cat-file', '--batch-check=%(objectname) %(objecttype)'], {
     doing,
@@ -28,14 +32,16 @@ export async function lastMoves(
     .filter((line) => line.endsWith(' commit'))
     .map((line) => line.split(' ')[0]);
   if (stood.length === 0) return { commits: [] };
-  const { stdout } = await runGit(place, ['rev-list', '--no-merges', '--stdin'], {
+  // What came from the remote is nobody's work here, whatever branch the agent has looked at.
+  const theirs = refs.flatMap(([ref, sha]) => (ref.startsWith('refs/remotes/') ? [`^${sha}`] : []));
+  const { stdout } = await runGit(place, ['rev-list', '--no-merges', '--ignore-missing', '--stdin'], {
     doing,
-    input: [...stood, `^${head}`, `^${baseSha}`, ''].join('\n'),
+    input: [...stood, `^${head}`, `^${baseSha}`, ...theirs, ''].join('\n'),
   });
   const commits = stdout.split('\n').filter((line) => line !== '');
   const [newest] = commits;
   if (newest === undefined) return { commits };
-  for (const [ref, sha] of await readAgentRefs(keeper.git))
+  for (const [ref, sha] of refs)
     if (ref.startsWith('refs/heads/') && (await isAncestor(place, newest, sha)))
       return { commits, branch: ref.slice('refs/heads/'.length) };
   return { commits };

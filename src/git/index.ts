@@ -43,7 +43,7 @@ export { updateMirror } from './update-mirror.js';
 export type { UpdateMirrorOptions } from './update-mirror.js';
 export { verifyRemote } from './verify-remote.js';
 export type { VerifyRemoteOptions } from './verify-remote.js';
-export { commitsAhead, descendsFrom, worktreeStatus } from './worktree-status.js';
+export { commitsAhead, descendsFrom, sameFiles, unfinishedIn, worktreeStatus } from './worktree-status.js';
 export type { StatusEntry, WorktreeStatus } from './worktree-status.js';
 export { conflictMarkers, lastMoves } from './agent-history.js';
 export { worktreeDiff } from './worktree-diff.js';

@@ -5,8 +5,8 @@ import type { Keeper } from './keeper.js';
 import { runGit } from './run-git.js';
 
 /**
- * Keeps in the vault what an agent's repository alone has, before it goes: branches, tags and stashes whose commits
- * neither the remote nor the vault's own refs reach.
+ * Keeps in the vault what an agent's repository alone has, before it goes: branches, tags, notes, stashes and the HEAD
+ * of worktrees that it has added, whose commits neither the remote nor the vault's own refs reach.
  * @param under - the ref below which they are kept.
  * @param tips - commits that are safe already.
  * @returns the refs that were kept.
@@ -26,7 +26,7 @@ export async function keepRefs(
   const safe = new Set([...tips, ...stdout.split('\n').filter((sha) => sha !== '')]);
   const kept: string[] = [];
   for (const [name, sha] of await readAgentRefs(git)) {
-    if (!/^refs\/(?:heads\/|tags\/|stash)/.test(name) || safe.has(sha)) continue;
+    if (!/^refs\/(?:heads\/|tags\/|notes\/|worktrees\/|stash)/.test(name) || safe.has(sha)) continue;
     if (!(await hasObject(keeper, sha, signal))) continue;
     if ((await hasCommit(place, sha, signal)) && (await reachableFrom(place, sha, [...safe], signal))) continue;
     const ref = `${under}/${name.slice('refs/'.length)}`;

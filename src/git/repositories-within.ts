@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findNestedGit, readAgentHead, readAgentRefs } from './agent-git.js';
+import { findNestedGit, kindOf, readAgentHead, readAgentRefs } from './agent-git.js';
 import { hasCommit } from './commits.js';
-import { exists } from './files.js';
+import { exists, namesIn } from './files.js';
 import { throughKeeper, pointHead, writeKeeper } from './keeper.js';
 import type { Keeper } from './keeper.js';
 import { runGit } from './run-git.js';
@@ -21,10 +21,15 @@ export async function lostWithin(
 ): Promise<string | undefined> {
   for (const name of names) {
     const inner = join(keeper.worktree, name);
-    if (!(await exists(join(inner, '.git')))) continue;
+    if (!(await exists(join(inner, '.git')))) {
+      if (await isFilledFolder(inner))
+        return `${name} is recorded as a repository within and has no .git, so that git keeps none of its files`;
+      continue;
+    }
     const lost = await withKeeperFor(keeper, inner, async (nested, head) => {
       if (await isDirty(nested, head, signal)) return `the repository ${name} within has uncommitted work`;
-      if (await isAhead(nested, head === undefined ? [] : [head], true, signal))
+      // Of a worktree that was added to the repository around it, the commits are kept with that one's.
+      if (!isAdded(nested, keeper) && (await isAhead(nested, head === undefined ? [] : [head], true, signal)))
         return `the repository ${name} within has commits that are on no remote`;
       return undefined;
     });
@@ -33,6 +38,12 @@ export async function lostWithin(
   }
   return undefined;
 }
+
+const isFilledFolder = async (path: string): Promise<boolean> =>
+  (await kindOf(path)) === 'folder' && (await namesIn(path)).length > 0;
+
+const isAdded = ({ git }: Keeper, { git: outer }: Keeper): boolean =>
+  typeof git !== 'string' && typeof outer !== 'string' && git.commonDir === outer.commonDir;
 
 /** @returns the first repository within whose commit, as it is recorded, is on no remote of its own; in words. */
 export async function unpushedWithin(keeper: Keeper, signal?: AbortSignal): Promise<string | undefined> {
@@ -55,9 +66,13 @@ export async function unpushedWithin(keeper: Keeper, signal?: AbortSignal): Prom
 export async function dirtyWithin(keeper: Keeper, signal?: AbortSignal): Promise<string[]> {
   const dirty: string[] = [];
   for (const [name] of await recordedWithin(keeper, signal)) {
-    const found = await withKeeperFor(keeper, join(keeper.worktree, name), (nested, head) =>
-      isDirty(nested, head, signal),
-    );
+    const inner = join(keeper.worktree, name);
+    // A submodule that was turned into a folder: git looks at none of its files.
+    if (!(await exists(join(inner, '.git')))) {
+      if (await isFilledFolder(inner)) dirty.push(name);
+      continue;
+    }
+    const found = await withKeeperFor(keeper, inner, (nested, head) => isDirty(nested, head, signal));
     if (found === true) dirty.push(name);
   }
   return dirty;

@@ -1,5 +1,5 @@
 import { copyFile, mkdtemp, readdir, rm, stat, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isMissing } from '../edge/errors.js';
 import { findNestedGit, kindOf, readAgentHead } from './agent-git.js';
 import { namesIn } from './files.js';
@@ -89,7 +89,24 @@ export async function repositoriesWithin(
   env: Record<string, string>,
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
-  const { stdout, code } = await runGit(throughKeeper(keeper), ['ls-files', '--stage', '-z'], {
+  return (await indexEntries(keeper, env, signal)).filter(isWithin).map(({ path }) => path);
+}
+
+interface IndexEntry {
+  /** `h`: it is not to be looked for changes; `S`: it need not be on the disk; `s`: both. */
+  tag: string;
+  mode: string;
+  path: string;
+}
+
+const isWithin = ({ mode }: IndexEntry): boolean => mode === '160000';
+
+async function indexEntries(
+  keeper: Keeper,
+  env: Record<string, string>,
+  signal: AbortSignal | undefined,
+): Promise<IndexEntry[]> {
+  const { stdout, code } = await runGit(throughKeeper(keeper), ['ls-files', '--stage', '-v', '-z'], {
     doing: 'looking for repositories within',
     signal,
     env,
@@ -99,8 +116,46 @@ export async function repositoriesWithin(
   if (code !== 0) return [];
   return stdout
     .split('\0')
-    .filter((entry) => entry.startsWith('160000 '))
-    .map((entry) => entry.slice(entry.indexOf('\t') + 1));
+    .filter((entry) => entry !== '')
+    .map((entry) => ({ tag: entry.slice(0, 1), mode: entry.slice(2, 8), path: entry.slice(entry.indexOf('\t') + 1) }));
+}
+
+/**
+ * An agent may tell its git not to look at a file (`--assume-unchanged`, `--skip-worktree`), to keep a change of it out
+ * of its commits. A save is to have it all the same: it would go with the folder. What a sparse checkout leaves out is
+ * not on the disk, and stays as it is.
+ */
+async function lookAtAll(
+  keeper: Keeper,
+  entries: readonly IndexEntry[],
+  env: Record<string, string>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const folders = new Map<string, Promise<boolean>>();
+  const hasFolder = (path: string): Promise<boolean> => {
+    if (path === '.') return Promise.resolve(true);
+    const known =
+      folders.get(path) ??
+      hasFolder(dirname(path)).then(async (above) => above && (await kindOf(join(keeper.worktree, path))) === 'folder');
+    folders.set(path, known);
+    return known;
+  };
+  const there = async (path: string): Promise<boolean> =>
+    (await hasFolder(dirname(path))) && (await kindOf(join(keeper.worktree, path))) !== 'nothing';
+  const skipped: string[] = [];
+  for (const { tag, path } of entries) if (/s/i.test(tag) && (await there(path))) skipped.push(path);
+  const assumed = entries.flatMap(({ tag, path }) => (/[a-z]/.test(tag) ? [path] : []));
+  for (const [flag, paths] of [
+    ['--no-skip-worktree', skipped],
+    ['--no-assume-unchanged', assumed],
+  ] as const)
+    if (paths.length > 0)
+      await runGit(throughKeeper(keeper), ['update-index', '-z', flag, '--stdin'], {
+        doing: 'saving work in progress',
+        signal,
+        env,
+        input: paths.map((path) => `${path}\0`).join(''),
+      });
 }
 
 /**
@@ -158,7 +213,14 @@ async function addAll(
     throw error;
   }
   const doing = 'saving work in progress';
-  const within = await repositoriesWithin(keeper, env, signal);
+  const entries = await indexEntries(keeper, env, signal);
+  await lookAtAll(
+    keeper,
+    entries.filter((entry) => !isWithin(entry)),
+    env,
+    signal,
+  );
+  const within = entries.filter(isWithin).map(({ path }) => path);
   if (within.length > 0)
     await runGit(throughKeeper(keeper), ['update-index', '-z', '--skip-worktree', '--stdin'], {
       doing,

@@ -1,6 +1,7 @@
 import { lstat, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isAncestor } from './commits.js';
+import { unfinishedSteps } from './agent-git.js';
+import { isAncestor, treeOf } from './commits.js';
 import { GitError } from './git-error.js';
 import { checkedPath } from './git-input.js';
 import { headOf, throughKeeper, openKeeper, pointHead } from './keeper.js';
@@ -168,6 +169,21 @@ export async function worktreeStatus(
     entries,
     branch: head.branch,
   };
+}
+
+/**
+ * @returns what the agent has begun with git and not ended (a rebase, say): its tree may be clean then, and its HEAD a
+ * commit in the middle of the work.
+ */
+export async function unfinishedIn(path: string): Promise<{ what: string; ways: readonly string[] }[]> {
+  const { git } = await openKeeper(checkedPath(path));
+  return typeof git === 'string' ? [] : unfinishedSteps(git);
+}
+
+/** @returns whether two commits of a worktree have the same files. @throws GitError */
+export async function sameFiles(path: string, one: string, other: string): Promise<boolean> {
+  const place = throughKeeper(await openKeeper(checkedPath(path)));
+  return (await treeOf(place, one)) === (await treeOf(place, other));
 }
 
 /** @returns how many commits a commit of a worktree is ahead of another one. @throws GitError */

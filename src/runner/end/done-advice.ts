@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { firstOf, shortSha } from '../../domain/words.js';
 import { lastMoves, worktreeStatus } from '../../git/index.js';
@@ -58,6 +58,17 @@ export async function meantStatus(
 
 const named = (paths: readonly string[]): string => firstOf(paths, pathsNamed);
 
+const isFolder = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+
+/** @returns why something that was begun with git and not ended is no end of the work. */
+export function unfinishedProblem(
+  worktree: string,
+  [step]: readonly { what: string; ways: readonly string[] }[],
+): string | undefined {
+  if (step === undefined) return undefined;
+  return `${step.what} is not finished in ${worktree}: ${step.ways.map((way) => `\`${way}\``).join(', or ')}`;
+}
+
 /** @returns why uncommitted work is no end, each kind with what mends it; undefined when there is none. */
 export function uncommittedProblem(worktree: string, entries: readonly StatusEntry[]): string | undefined {
   const of = (kind: StatusEntry['kind']): string[] =>
@@ -69,10 +80,24 @@ export function uncommittedProblem(worktree: string, entries: readonly StatusEnt
       'the merge up (`git merge --abort`, `git rebase --abort`)'
     );
   const within = of('untracked').filter((path) => path.endsWith('/') && existsSync(join(worktree, path, '.git')));
+  const added = within.find((path) => !isFolder(join(worktree, path, '.git')));
+  if (added !== undefined)
+    return (
+      `${added} is a worktree of its own, of which git would keep no file here: bring the commits that were made ` +
+      `there here (\`git merge BRANCH\`), then \`git worktree remove ${added}\``
+    );
   if (within.length > 0)
     return (
       `there is another repository in ${named(within)}, of which git would keep no file: move it out of here, ` +
       `or remove its .git (\`rm -rf ${within[0] ?? ''}.git\`) and commit its files`
+    );
+  const [folder] = of('changed').filter(
+    (path) => isFolder(join(worktree, path)) && !existsSync(join(worktree, path, '.git')),
+  );
+  if (folder !== undefined)
+    return (
+      `${folder} was a submodule and is a folder now, of which git would keep no file: ` +
+      `\`git rm --cached -- ${folder}\`, \`git add -- ${folder}\`, and commit`
     );
   const paths = entries.map(({ path }) => path);
   return paths.length === 0

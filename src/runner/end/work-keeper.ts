@@ -12,13 +12,22 @@ import {
   notSignedOff,
   pushBranch,
   pushRefusal,
+  sameFiles,
   saveRulesOf,
   saveWip,
+  unfinishedIn,
   Voucher,
   worktreeStatus,
 } from '../../git/index.js';
 import type { Checkpoint, Saves, StartAgentInput } from '../../contract/index.js';
-import { heavyProblem, leftBehind, meantStatus, signoffProblem, uncommittedProblem } from './done-advice.js';
+import {
+  heavyProblem,
+  leftBehind,
+  meantStatus,
+  signoffProblem,
+  uncommittedProblem,
+  unfinishedProblem,
+} from './done-advice.js';
 import type { AttemptWork, WorkEvents } from './attempt-work.js';
 import { RequestRefused } from '../sockets/request-refused.js';
 import type { AttemptDir } from '../attempt/attempt-dir.js';
@@ -161,6 +170,8 @@ export class WorkKeeper implements AttemptWork {
       const { head, meant } = await meantStatus(worktree, litter);
       const uncommitted = uncommittedProblem(worktree, meant);
       if (uncommitted !== undefined) throw new RequestRefused(409, `${uncommitted}, then report done again`);
+      const unfinished = unfinishedProblem(worktree, await unfinishedIn(worktree));
+      if (unfinished !== undefined) throw new RequestRefused(409, `${unfinished}; then report done again`);
       if (head === '' || !(await descendsFrom(worktree, head, rootSha))) throw this.#unrelated(head);
       const said = summary === undefined ? {} : { summary };
       if ((await commitsAhead(worktree, head, baseSha)) === 0) {
@@ -169,6 +180,12 @@ export class WorkKeeper implements AttemptWork {
         await this.reported({ kind: 'no_changes', sha: head, ...said, at: Date.now() });
         return { outcome: 'no_changes', sha: head };
       }
+      if (await sameFiles(worktree, head, baseSha))
+        this.#askOnce(
+          `same ${head}`,
+          'with your commits all files are as they were when this bead began, so that there is no work to take: ' +
+            'commit what the task asks for',
+        );
       if (signoff === true) {
         const unsigned = signoffProblem(await notSignedOff(worktree, { from: baseSha, to: head, refPrefix }));
         if (unsigned !== undefined) throw new RequestRefused(409, `${unsigned}, then report done again`);
