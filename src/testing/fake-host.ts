@@ -190,12 +190,6 @@ export class FakeHost {
     this.#loseReports += 1;
   }
 
-  /** The disk loses all attempts (somebody emptied it). Their processes are gone, too. */
-  forgetAttempts(): void {
-    for (const attempt of this.attempts.values()) attempt.runner?.kill();
-    this.attempts.clear();
-  }
-
   // ---- for the town and the runners
 
   /** @returns whether it takes tasks from its own queue now. */
