@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
+import { beadStatuses } from '../contract/index.js';
 
 export const shells = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof shells)[number];
-/** What has ids that a shell can ask for: `heartbead completion beads`. */
-export const idKinds = ['beads', 'rigs', 'convoys'] as const;
+/** What has names that a shell can ask for: `heartbead completion beads`. */
+export const idKinds = ['beads', 'rigs', 'convoys', 'agents', 'hosts'] as const;
 export type IdKind = (typeof idKinds)[number];
 
 /** A verb, or a verb of a group, as a shell completes it. */
@@ -59,9 +60,33 @@ function idsOf(command: Command, [group, verb]: string[]): IdKind | undefined {
   }
 }
 
+/** Options that take a name of that kind. `board --host` takes an address. */
+const named: readonly { option: string; ids: IdKind; not?: string }[] = [
+  { option: 'rig', ids: 'rigs' },
+  { option: 'convoy', ids: 'convoys' },
+  { option: 'agent', ids: 'agents' },
+  { option: 'host', ids: 'hosts', not: 'board' },
+];
+/** Those that take one of a few words. */
+const chosen = [{ option: 'status', words: beadStatuses.join(' ') }] as const;
+
+/** What a POSIX shell does with the word before: the value of an option is nothing else. */
+const afterOption = (word: string): string =>
+  `  case ${word} in\n` +
+  named
+    .map(
+      ({ option, ids, not }) =>
+        `    --${option}) ${not === undefined ? '' : `[ "$verb" = ${not} ] || `}{ ids=${ids}; words=""; } ;;\n`,
+    )
+    .join('') +
+  chosen.map(({ option, words }) => `    --${option}) ids=""; words=${quoted(words)} ;;\n`).join('') +
+  '  esac';
+
 /** The verbs of each kind of id. */
 const byKind = (entries: Entry[]): [IdKind, string[]][] =>
-  idKinds.map((kind) => [kind, entries.filter(({ ids }) => ids === kind).map(({ path }) => path)]);
+  idKinds
+    .map((kind): [IdKind, string[]] => [kind, entries.filter(({ ids }) => ids === kind).map(({ path }) => path)])
+    .filter(([, paths]) => paths.length > 0);
 
 const groups = (entries: Entry[]): string[] =>
   entries
@@ -92,12 +117,12 @@ ${byKind(entries)
   .map(([kind, paths]) => `    ${paths.map(quoted).join(' | ')}) ids=${kind} ;;`)
   .join('\n')}
   esac
-  case "\${COMP_WORDS[COMP_CWORD - 1]}" in --rig) ids=rigs ;; --convoy) ids=convoys ;; esac
+${afterOption('"\${COMP_WORDS[COMP_CWORD - 1]}"')}
   case "$cur" in -*) ids="" ;; esac
   COMPREPLY=()
   # What a server says is text to compare, and never expanded, as \`compgen -W\` would do.
   while IFS= read -r word; do
-    case "$word" in "" | *[!a-z0-9-]*) continue ;; esac
+    case "$word" in "" | *[!a-z0-9._-]*) continue ;; esac
     [[ "$word" != "$cur"* ]] || COMPREPLY+=("$word")
   done < <(printf '%s\\n' $words; [ -z "$ids" ] || heartbead completion "$ids" 2>/dev/null)
 }
@@ -132,7 +157,15 @@ ${byKind(entries)
   .map(([kind, paths]) => `    ${paths.map(quoted).join(' | ')}) ids=${kind} ;;`)
   .join('\n')}
   esac
-  case "\${words[CURRENT - 1]}" in --rig) ids=rigs ;; --convoy) ids=convoys ;; esac
+  case "\${words[CURRENT - 1]}" in
+${named
+  .map(
+    ({ option, ids, not }) =>
+      `    --${option}) ${not === undefined ? '' : `[[ "$verb" == ${not} ]] || `}{ ids=${ids}; found=() } ;;`,
+  )
+  .join('\n')}
+${chosen.map(({ option, words }) => `    --${option}) ids=""; found=(${words}) ;;`).join('\n')}
+  esac
   if [[ -n "$ids" && "\${words[CURRENT]}" != -* ]]; then named=(\${(f)"$(heartbead completion "$ids" 2>/dev/null)"}); fi
   _describe 'id' named
   _describe 'heartbead' found || _files
@@ -183,5 +216,13 @@ function fish(entries: Entry[]): string {
       }),
     ];
   });
-  return `# heartbead: completion for fish. Use: heartbead completion fish | source\n${lines.join('\n')}\n`;
+  const values = [
+    ...named.map(
+      ({ option, ids, not }) =>
+        `complete -c heartbead ${not === undefined ? '' : `-n ${quoted(`not __fish_seen_subcommand_from ${not}`)} `}` +
+        `-l ${option} -x -a '(heartbead completion ${ids} 2>/dev/null)'`,
+    ),
+    ...chosen.map(({ option, words }) => `complete -c heartbead -l ${option} -x -a ${quoted(words)}`),
+  ];
+  return `# heartbead: completion for fish. Use: heartbead completion fish | source\n${[...lines, ...values].join('\n')}\n`;
 }

@@ -44,6 +44,9 @@ export type Selection = Given<typeof selection>;
 export const isSelection = (given: Selection): boolean =>
   [given.rig, given.convoy, given.status, given.host, given.cause].some((one) => one !== undefined);
 
+/** @returns where the newest attempt of a bead is, or was. */
+export const hostOf = ({ current, attempts }: BeadView): string | undefined => (current ?? attempts.at(-1))?.host;
+
 /** @returns whether a bead is meant, by its own word; what is listed may be a moment late. */
 export function isMeant(view: BeadView, { rig, convoy, status, host, cause: causes }: Selection): boolean {
   const last = view.attempts.at(-1);
@@ -52,7 +55,7 @@ export function isMeant(view: BeadView, { rig, convoy, status, host, cause: caus
     (rig === undefined || view.rig === rig) &&
     (convoy === undefined || view.convoy === convoy) &&
     (status === undefined || view.status === status) &&
-    (host === undefined || (view.current ?? last)?.host === host) &&
+    (host === undefined || hostOf(view) === host) &&
     (causes === undefined || (last?.outcome !== undefined && causes.includes(last.outcome)))
   );
 }
@@ -79,7 +82,8 @@ export async function selectBeads(context: Context, given: Selection): Promise<B
   return views.filter((view) => isMeant(view, given)).sort((a, b) => (a.bead < b.bead ? -1 : 1));
 }
 
-async function viewsOf(beads: BeadClient, listed: readonly BeadSummary[]): Promise<BeadView[]> {
+/** @returns the beads as they see themselves. @throws NoWorkerError when one does not answer. */
+export async function viewsOf(beads: BeadClient, listed: readonly BeadSummary[]): Promise<BeadView[]> {
   const views: BeadView[] = [];
   let silent: unknown;
   await inTurn(listed, askedAtOnce, async ({ bead }) => {

@@ -10,7 +10,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { createHash } from 'node:crypto';
 import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
 import { beadWorkflowId, defaultPriority, messages, searchAttributes, workflowTypes } from '../contract/index.js';
-import type { BeadInput, BeadStatus, BeadView } from '../contract/index.js';
+import type { BeadChange, BeadInput, BeadStatus, BeadView } from '../contract/index.js';
 import { carriedBead } from '../domain/bead/state.js';
 import type { TownConnection } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
@@ -132,11 +132,11 @@ export class BeadClient {
   }
 
   /**
-   * Starts a blocked bead again, ends a back-off, or (`now`) gives an unreachable attempt up at once. @returns the
-   * bead's sentence.
+   * Starts a blocked bead again, ends a back-off, or (`now`) gives an unreachable attempt up at once; with another
+   * agent or base from the next attempt on, where these are given. @returns the bead's sentence.
    */
-  retry(bead: string, options: { now?: boolean } = {}): Promise<string> {
-    return this.#update(bead, messages.retry, options.now === true ? { now: true } : {});
+  retry(bead: string, { now, agent, base }: { now?: boolean } & BeadChange = {}): Promise<string> {
+    return this.#update(bead, messages.retry, { now: now === true ? true : undefined, agent, base });
   }
 
   pause(bead: string): Promise<string> {

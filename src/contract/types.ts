@@ -161,6 +161,12 @@ export interface AgentSpec {
   cell?: AgentCell;
 }
 
+/** What an operator may have otherwise from the next attempt on, with a retry. */
+export interface BeadChange {
+  agent?: AgentSpec | undefined;
+  base?: string | undefined;
+}
+
 /** A commit from which the next attempt goes on. `ref` is where it stands on the remote. */
 export interface Checkpoint {
   sha: string;

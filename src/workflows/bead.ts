@@ -17,6 +17,7 @@ import {
   log,
   patched,
   setHandler,
+  upsertMemo,
   uuid4,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -42,6 +43,7 @@ import {
   beadMeasures,
   beadPanel,
   carriedBead,
+  changeProblem,
   initialBead,
   lossRecorded,
   mayOfferAgain,
@@ -376,10 +378,14 @@ class Bead implements AttemptOwner {
     listener.update(
       retryUpdate,
       'Try a blocked or backing-off bead again at once. {"now": true} also gives up a suspect attempt: its agent ' +
-        'may still run on a host out of reach, frozen by its lease at the latest after leaseFor.',
-      (given) => retryBeadProblem(this.state, given?.now === true),
+        'may still run on a host out of reach, frozen by its lease at the latest after leaseFor. {"agent": {…}, ' +
+        '"base": "…"} change them from the next attempt on.',
+      (given) => retryBeadProblem(this.state, given?.now === true) ?? changeProblem(this.state, given ?? {}),
       (given) => {
-        this.apply({ type: 'retry', now: given?.now === true });
+        const { agent, base } = given ?? {};
+        this.apply({ type: 'retry', now: given?.now === true, agent, base });
+        // Lists show it without asking the bead.
+        if (agent !== undefined) upsertMemo({ agent: agent.adapter });
         // The patch: runs of before did such work anew.
         if (mayOfferAgain(this.state) && patched('a-retry-offers-verified-work')) this.apply({ type: 'offeredAgain' });
         return { text: retriedText(this.state) };

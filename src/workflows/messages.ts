@@ -2,6 +2,7 @@ import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import { messages, rigMessages } from '../contract/index.js';
 import type {
   AcceptedSignal,
+  BeadChange,
   BeadView,
   CauseGone,
   Granted,
@@ -24,7 +25,7 @@ export const acceptedSignal = defineSignal<[AcceptedSignal]>(messages.accepted);
 export const noteSignal = defineSignal<[NoteSignal]>(messages.note);
 export const stateQuery = defineQuery<BeadView>(messages.state);
 export const nudgeUpdate = defineUpdate<UpdateAnswer, [{ text: string }]>(messages.nudge);
-export const retryUpdate = defineUpdate<UpdateAnswer, [{ now?: boolean }]>(messages.retry);
+export const retryUpdate = defineUpdate<UpdateAnswer, [{ now?: boolean } & BeadChange]>(messages.retry);
 export const pauseUpdate = defineUpdate<UpdateAnswer, [Nothing]>(messages.pause);
 export const resumeUpdate = defineUpdate<UpdateAnswer, [Nothing]>(messages.resume);
 export const approveUpdate = defineUpdate<UpdateAnswer, [{ by?: string; signature?: string }]>(messages.approve);

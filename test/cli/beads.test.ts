@@ -240,6 +240,39 @@ describe('a bead that cannot go on', () => {
       .toMatchObject({ status: 'blocked', attemptCount: 2 });
   });
 
+  test('retry with another base and another agent: the bead goes on with these, and lists and its story say so', async () => {
+    const blocked = (attempts: number): Promise<void> =>
+      expect
+        .poll(async () => (await cli.json<Shown>(['show', id('mended')])).state, { timeout: 60_000, interval: 300 })
+        .toMatchObject({ status: 'blocked', attemptCount: attempts });
+    await cli.json(slingArgs('mended', '--command', 'no-such-agent-program', '--base', 'nosuch'));
+    await blocked(1);
+    expect(await cli.run(['retry', id('mended'), '--base=--evil'])).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('a branch name cannot begin with a dash'),
+    });
+    expect(await cli.run(['retry', id('mended'), '--agent', 'rig'])).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('this bead has no rig'),
+    });
+    await cli.json(['retry', id('mended'), '--base', 'main']);
+    await blocked(2);
+    expect((await cli.json<Shown>(['show', id('mended')])).state).toMatchObject({
+      base: 'main',
+      attempts: [{ outcome: 'setup_failed' }, { outcome: 'not_installed' }],
+    });
+    await cli.json(['retry', id('mended'), '--agent', 'demo', '--option', 'steps=1', '--option', 'stepMs=1']);
+    await expect
+      .poll(async () => (await cli.json<Shown>(['show', id('mended')])).state, { timeout: 60_000, interval: 300 })
+      .toMatchObject({ status: 'closed', agentSpec: { adapter: 'demo', options: { steps: 1 } } });
+    const { stdout } = await cli.run(['history', id('mended')]);
+    expect(stdout).toMatch(/asked for a retry, from main/);
+    expect(stdout).toMatch(/asked for a retry, with the agent demo/);
+    await expect
+      .poll(async () => (await cli.json<{ beads: BeadSummary[] }>(['ls', '--all'])).beads, { timeout: 30_000 })
+      .toContainEqual(expect.objectContaining({ bead: id('mended'), adapter: 'demo' }));
+  });
+
   test('its attempts have no log, and that is said', async () => {
     const { code, stderr } = await cli.run(['logs', id('blocked')]);
     expect(code).toBe(1);

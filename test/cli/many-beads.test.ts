@@ -133,6 +133,19 @@ describe('many beads by one command', () => {
     }
   });
 
+  test('a list by host is of those whose newest attempt is there', async () => {
+    const host = (await state('one')).attempts.at(-1)?.host ?? '';
+    expect(host).not.toBe('');
+    const on = async (name: string): Promise<string[]> =>
+      (await cli.json<{ beads: { bead: string }[] }>(['ls', '--host', name])).beads.map(({ bead }) => bead).sort();
+    expect(await on(host)).toEqual([id('one'), id('three'), id('two')]);
+    expect(await on('another-1a2b')).toEqual([]);
+    const { stderr } = await cli.run(['ls', '--host', host, '--limit', '2']);
+    expect(stderr).toContain('the newest 2; more with --limit');
+    expect((await cli.run(['completion', 'hosts'])).stdout).toContain(host);
+    expect((await cli.run(['completion', 'agents'])).stdout).toMatch(/^shell$/m);
+  });
+
   test('what cannot be meant is a usage error (2), and a filter that meets no bead is none', async () => {
     for (const args of [
       ['pause'],
@@ -140,6 +153,8 @@ describe('many beads by one command', () => {
       ['cancel', '--status', 'closed', '--yes'],
       ['retry', '--cause', 'sunspots', '--yes'],
       ['retry', '--all-blocked', '--now', '--yes'],
+      ['retry', id('one'), '--option', 'model=x'],
+      ['retry', id('one'), '--agent', 'nosuch'],
       ['nudge', 'only-a-text'],
     ])
       expect([args, (await cli.run(args)).code]).toEqual([args, 2]);

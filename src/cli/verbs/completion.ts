@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { beadIdProblem } from '../../contract/index.js';
 import { completionScript, idKinds, shells } from '../completion.js';
 import type { IdKind } from '../completion.js';
 import type { Context } from '../context.js';
@@ -10,6 +9,9 @@ import { argument, verb } from '../verb.js';
 const within = 2_000;
 /** The newest ones; a shell that lists more helps nobody. */
 const most = 200;
+
+/** Ids of beads, rigs and convoys; names of agents; hosts are named after their machines. */
+const isName = (id: string): boolean => /^[a-z0-9][a-z0-9._-]{0,99}$/.test(id);
 
 export const completion = verb({
   name: 'completion',
@@ -22,7 +24,7 @@ export const completion = verb({
     const kind = idKinds.find((known) => known === given);
     if (kind !== undefined) {
       // A shell puts these on a command line: whatever else a server says is no id.
-      const ids = (await idsOf(context, kind).catch(() => [])).filter((id) => beadIdProblem(id) === undefined);
+      const ids = (await idsOf(context, kind).catch(() => [])).filter((id) => isName(id));
       if (ids.length > 0) context.io.out(ids.join('\n'));
       return exitCodes.fine;
     }
@@ -41,12 +43,21 @@ export const completion = verb({
 
 /** @throws Error when no server answers in time: then there is nothing to complete, and nothing to say at a prompt. */
 async function idsOf({ io }: Context, kind: IdKind): Promise<string[]> {
+  if (kind === 'agents') {
+    const { allAdapters } = await import('../../agents/index.js');
+    const { stateDirectory } = await import('../../client/home.js');
+    return Object.keys(allAdapters(stateDirectory(io.env)));
+  }
   const { connect } = await import('../../client/connect.js');
   const town = await connect({ env: io.env, connectTimeout: within });
   try {
     if (kind === 'beads') {
       const { listBeads } = await import('../../client/list.js');
       return (await listBeads(town, { all: true, limit: most, deadline: within })).beads.map(({ bead }) => bead);
+    }
+    if (kind === 'hosts') {
+      const { hostsOf } = await import('../../operator/town-facts.js');
+      return (await hostsOf(town, within)).up;
     }
     const { FleetClient } = await import('../../client/fleet.js');
     return (

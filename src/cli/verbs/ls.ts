@@ -1,9 +1,14 @@
 import { z } from 'zod';
 import { counted, firstOf } from '../../domain/words.js';
+import type { BeadSummary } from '../../client/list.js';
 import { statusOption } from '../args.js';
+import type { Context } from '../context.js';
 import { exitCodes } from '../exit.js';
 import { atMost, rigName } from '../shared-options.js';
 import { flag, option, verb } from '../verb.js';
+
+/** More beads are not asked by one command. */
+const mostAsked = 1_000;
 
 export const ls = verb({
   name: 'ls',
@@ -12,19 +17,28 @@ export const ls = verb({
     status: option('--status <status>', 'only beads of this status', statusOption.optional()),
     rig: option('--rig <name>', 'only beads of this rig', rigName.optional()),
     convoy: option('--convoy <id>', 'only beads of this convoy', z.string().min(1).max(100).optional()),
+    host: option(
+      '--host <host>',
+      'only beads whose newest attempt is, or was, on this host; each bead is asked for it',
+      z.string().min(1).optional(),
+    ),
     all: flag('--all', 'ended ones too'),
     limit: atMost(10_000, 100),
   },
-  run: async (context, _, { status, rig, convoy, all, limit }) => {
+  run: async (context, _, { status, rig, convoy, host, all, limit }) => {
     const { listBeads } = await import('../../client/list.js');
     const { beadsTable } = await import('../render/beads-table.js');
     const { cellsOf } = await import('../../client/cells.js');
     const town = await context.town();
-    const listed = await listBeads(town, { all, limit, deadline: context.deadline, status, rig, convoy });
+    const asked = { all, deadline: context.deadline, status, rig, convoy };
+    const listed =
+      host === undefined
+        ? await listBeads(town, { ...asked, limit })
+        : await onHost(context, host, limit, await listBeads(town, { ...asked, limit: mostAsked }));
     const cells = await cellsOf(town, listed.beads);
     const found = { ...listed, beads: listed.beads.map((row) => ({ ...row, cell: cells.get(row.bead) })) };
     const none =
-      status === undefined && rig === undefined && convoy === undefined && !all
+      status === undefined && rig === undefined && convoy === undefined && host === undefined && !all
         ? 'no open beads (`heartbead ls --all` shows ended ones; `heartbead sling` starts one)'
         : 'no such beads';
     context.print(
@@ -48,3 +62,18 @@ export const ls = verb({
     return exitCodes.fine;
   },
 });
+
+/** What is listed does not say where it runs: the beads do, as they do when several are steered at once. */
+async function onHost(
+  context: Context,
+  host: string,
+  limit: number,
+  { beads, more }: { beads: BeadSummary[]; more: boolean },
+): Promise<{ beads: BeadSummary[]; more: boolean }> {
+  const { hostOf, viewsOf } = await import('../select-beads.js');
+  const there = new Set(
+    (await viewsOf(await context.beads(), beads)).filter((view) => hostOf(view) === host).map(({ bead }) => bead),
+  );
+  const found = beads.filter(({ bead }) => there.has(bead));
+  return { beads: found.slice(0, limit), more: more || found.length > limit };
+}

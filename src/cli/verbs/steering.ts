@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { limits } from '../../contract/index.js';
+import type { AgentSpec, BeadChange } from '../../contract/index.js';
 import { beadArgument, parseArgs } from '../args.js';
 import { exitCodes, usageError } from '../exit.js';
 import type { Context } from '../context.js';
@@ -8,7 +9,10 @@ import { selection } from '../select-beads.js';
 import type { Selection } from '../select-beads.js';
 import { cancelledOrThrow, steer } from '../steer.js';
 import type { Steering } from '../steer.js';
-import { argument, flag, verb } from '../verb.js';
+import { argument, flag, option, verb } from '../verb.js';
+import { agentOptions } from '../shared-options.js';
+import { agentSpec } from '../../operator/agent-spec.js';
+import type { GivenAgent } from '../../operator/agent-spec.js';
 
 /** The bead, or the beads, or none when a filter chooses them. */
 const beads = argument(
@@ -61,6 +65,18 @@ async function letStoppedRigsTry(context: Context, { rig, cause }: Selection): P
   }
 }
 
+/** @throws CliError (usage) when something is said of an agent that is not named. */
+function changeOf({ base, ...given }: GivenAgent & { base?: string | undefined }): BeadChange {
+  if (given.agent !== undefined || given.command !== undefined) return { base, agent: agentOfRetry(given) };
+  const said = [Object.keys(given.option), given.env, given.sandbox ?? [], given.network ?? []].flat();
+  if (said.length > 0)
+    throw usageError('which agent is meant?', "name it: --agent NAME, or --command 'COMMAND' for a shell command");
+  return { base };
+}
+const agentOfRetry = (given: GivenAgent): AgentSpec =>
+  // The one of the rig, again.
+  given.agent === 'rig' ? { adapter: 'rig' } : agentSpec(given, 'retry');
+
 export const retry = verb({
   name: 'retry',
   description: 'start a blocked bead again, or end its back-off',
@@ -72,9 +88,12 @@ export const retry = verb({
         'two agents may work on the bead',
     ),
     allBlocked: flag('--all-blocked', 'all blocked beads'),
+    base: option('--base <branch>', 'from another base than until now', z.string().min(1).optional()),
+    ...agentOptions(' from now on'),
     ...chosen,
   },
   run: async (context, [named], { now, allBlocked, ...given }) => {
+    const change = changeOf(given);
     // One bead after the other is what a person has looked at; a filter would hit a host that lives.
     if (now && named.length === 0)
       throw usageError('--now is for beads that are named, one by one', 'see `heartbead retry --help`');
@@ -83,7 +102,7 @@ export const retry = verb({
     const retrying: Steering = {
       name: 'retry',
       applies: (view) => view.status === 'blocked' || view.wait?.for === 'backoff',
-      ask: (client, bead) => client.retry(bead, { now }),
+      ask: (client, bead) => client.retry(bead, { now, ...change }),
     };
     const code = await steer(context, retrying, {
       named,

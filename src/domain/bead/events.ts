@@ -1,6 +1,7 @@
 import type {
   AcceptedSignal,
   AttemptResult,
+  BeadChange,
   BeatDetails,
   Evidence,
   HeartbeatSignal,
@@ -67,7 +68,7 @@ export type BeadEvent =
   | { type: 'pauseTold'; attempt: string; paused: boolean }
   | { type: 'pause' }
   | { type: 'resume' }
-  | { type: 'retry'; now: boolean }
+  | ({ type: 'retry'; now: boolean } & BeadChange)
   | { type: 'nudge'; message: Message }
   | { type: 'cancel' }
   | { type: 'renewed' };

@@ -31,14 +31,19 @@ export function beadInputProblem(input: unknown, bodyBytes: (text: string) => nu
     (given.body === undefined
       ? undefined
       : bodyProblem(given.body, typeof given.body === 'string' ? bodyBytes(given.body) : 0)) ??
-    (typeof agent === 'object' && agent !== null && typeof agent.adapter === 'string' && agent.adapter !== ''
-      ? undefined
-      : 'a bead needs an agent: {adapter: "shell" | "demo" | …}') ??
-    (agent?.command === undefined ? undefined : commandProblem(agent.command)) ??
+    agentOfBeadProblem(agent) ??
     (priority === undefined || (Number.isInteger(priority) && priority >= 1 && priority <= 5)
       ? undefined
       : 'a priority is a whole number from 1 (first) to 5 (last)') ??
     clocksProblem(mergeClocks(given.clocks)) ??
     budgetsProblem(mergeBudgets(given.budgets))
   );
+}
+
+/** @param agent unchecked: it may come from anybody. */
+export function agentOfBeadProblem(agent: unknown): string | undefined {
+  const given = agent as Partial<BeadInput['agent']> | null | undefined;
+  if (typeof given !== 'object' || given === null || typeof given.adapter !== 'string' || given.adapter === '')
+    return 'a bead needs an agent: {adapter: "shell" | "demo" | …}';
+  return given.command === undefined ? undefined : commandProblem(given.command);
 }

@@ -1,7 +1,8 @@
 /** Why an order of an operator makes no sense to a bead now. @module */
-import { isFinal, limits, nulProblem } from '../../contract/index.js';
-import type { BeadState } from '../../contract/index.js';
+import { branchProblem, isFinal, limits, nulProblem } from '../../contract/index.js';
+import type { AgentSpec, BeadState } from '../../contract/index.js';
 import { signedApprovalProblem } from '../approval/approval.js';
+import { agentOfBeadProblem } from './input.js';
 
 /** @returns why a bead takes no orders any more, or undefined. */
 export function orderProblem(s: BeadState): string | undefined {
@@ -39,6 +40,25 @@ export function retryBeadProblem(s: BeadState, now: boolean): string | undefined
   return ['person', 'backoff', 'grant'].includes(wait?.for ?? '')
     ? undefined
     : `the bead is ${s.status}; there is nothing to retry`;
+}
+
+/**
+ * @param change unchecked: what is to be otherwise from the next attempt on.
+ * @returns why it cannot be.
+ */
+export function changeProblem(s: BeadState, { agent, base }: { agent?: unknown; base?: unknown }): string | undefined {
+  if (base !== undefined) {
+    if (s.rig !== undefined)
+      return `the base of this bead is that of its rig: change it there (heartbead rig set ${s.rig} --base BRANCH)`;
+    const problem = branchProblem(base);
+    if (problem !== undefined) return problem;
+  }
+  if (agent === undefined) return undefined;
+  const problem = agentOfBeadProblem(agent);
+  if (problem !== undefined) return problem;
+  return s.rig === undefined && (agent as AgentSpec).adapter === 'rig'
+    ? 'this bead has no rig whose agent it could have'
+    : undefined;
 }
 
 export const reviewProblem = (s: BeadState): string | undefined =>

@@ -2,7 +2,7 @@
  * What operators order: cancel, pause, resume, retry.
  * @module
  */
-import type { BeadState } from '../../contract/index.js';
+import type { BeadChange, BeadState } from '../../contract/index.js';
 import { nextPaidStart } from './accounts.js';
 import type { AttemptRules } from './attempts.js';
 import type { BeadDraft } from './draft.js';
@@ -56,9 +56,10 @@ export class OrderRules {
     if (s.current && !s.current.pausedByActivity) this.attempts.unfreeze(s.current);
   }
 
-  retry(now: boolean): void {
+  retry(now: boolean, change: BeadChange = {}): void {
     const { s } = this.draft;
     const attempt = s.current;
+    this.#change(change);
     if (attempt !== undefined) {
       // An operator overrides the wait for an unreachable host; whoever returns is fenced.
       if (now && attempt.suspectSince !== undefined)
@@ -77,6 +78,20 @@ export class OrderRules {
       s.landing.grant = 'none';
       delete s.wait;
       this.draft.tell('retried by an operator');
+    }
+  }
+
+  /** For the attempts that follow. */
+  #change({ agent, base }: BeadChange): void {
+    const { s } = this.draft;
+    if (agent !== undefined) {
+      s.agentSpec = agent;
+      if (s.landing) delete s.landing.rigsAgent;
+      this.draft.tell(`its agent is ${agent.adapter} from now on`);
+    }
+    if (base !== undefined) {
+      s.base = base;
+      this.draft.tell(`its base is ${base} from now on`);
     }
   }
 

@@ -75,7 +75,7 @@ class BeadStep {
         if (!over) this.#orders.resume();
         return;
       case 'retry':
-        if (!over) this.#orders.retry(event.now);
+        if (!over) this.#orders.retry(event.now, event);
         return;
       case 'nudge':
         if (over) return;

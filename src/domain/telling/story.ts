@@ -245,6 +245,13 @@ function mergeEnded(result: unknown): string {
   }
 }
 
+/** What a retry changes. */
+function changed(payload: unknown): string {
+  const agent = text((payload as { agent?: unknown } | null | undefined)?.agent, 'adapter');
+  const base = text(payload, 'base');
+  return `${agent === undefined ? '' : `, with the agent ${agent}`}${base === undefined ? '' : `, from ${base}`}`;
+}
+
 function update(name: string, payload: unknown, sender?: string): string {
   switch (name) {
     case 'nudge':
@@ -252,7 +259,7 @@ function update(name: string, payload: unknown, sender?: string): string {
     case 'retry':
       return (
         'an operator asked for a ' +
-        `retry${flag(payload, 'now') === true ? ' at once, giving the silent host up' : ''}${by(sender)}`
+        `retry${flag(payload, 'now') === true ? ' at once, giving the silent host up' : ''}${changed(payload)}${by(sender)}`
       );
     case 'pause':
       return `an operator paused it${by(sender)}`;

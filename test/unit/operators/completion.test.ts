@@ -39,6 +39,11 @@ describe('completion', () => {
     expect(bash('heartbead', 'rig', 'pause', 'r')).toEqual(['rigs-one', 'rigs-two']);
     expect(bash('heartbead', 'convoy', 'retry', 'c')).toEqual(['convoys-one', 'convoys-two']);
     expect(bash('heartbead', 'sling', 'A title', '--rig', 'r')).toEqual(['rigs-one', 'rigs-two']);
+    // The value of an option is nothing else: no verb, no option, no id of what the verb takes.
+    expect(bash('heartbead', 'sling', 'A title', '--agent', '')).toEqual(['agents-one', 'agents-two']);
+    expect(bash('heartbead', 'retry', '--host', '')).toEqual(['hosts-one', 'hosts-two']);
+    expect(bash('heartbead', 'board', '--host', 'h')).toEqual(['']);
+    expect(bash('heartbead', 'ls', '--status', 'in_')).toEqual(['in_progress', 'in_review']);
     expect(bash('heartbead', 'nudge', 'beads-one', 'beads-')).toEqual(['']);
     expect(bash('heartbead', 'rig', 'add', 'rigs-')).toEqual(['']);
     expect(bash('heartbead', 'show', '--')).toEqual(['--json', '--help']);
@@ -81,6 +86,8 @@ describe('completion', () => {
     expect(zsh('heartbead', '').some((line) => line.startsWith('problems:'))).toBe(true);
     expect(zsh('heartbead', 'show', '')).toEqual(expect.arrayContaining(['beads-one', 'beads-two']));
     expect(zsh('heartbead', 'rig', 'show', '')).toContain('rigs-one');
+    expect(zsh('heartbead', 'ls', '--status', '')).toContain('blocked');
+    expect(zsh('heartbead', 'ls', '--host', '')).toEqual(expect.arrayContaining(['hosts-one', 'hosts-two']));
     expect(zsh('heartbead', 'nudge', 'beads-one', '')).not.toContain('beads-one');
   });
 
