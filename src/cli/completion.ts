@@ -117,7 +117,7 @@ ${byKind(entries)
   .map(([kind, paths]) => `    ${paths.map(quoted).join(' | ')}) ids=${kind} ;;`)
   .join('\n')}
   esac
-${afterOption('"\${COMP_WORDS[COMP_CWORD - 1]}"')}
+${afterOption('"${COMP_WORDS[COMP_CWORD - 1]}"')}
   case "$cur" in -*) ids="" ;; esac
   COMPREPLY=()
   # What a server says is text to compare, and never expanded, as \`compgen -W\` would do.
@@ -224,5 +224,6 @@ function fish(entries: Entry[]): string {
     ),
     ...chosen.map(({ option, words }) => `complete -c heartbead -l ${option} -x -a ${quoted(words)}`),
   ];
-  return `# heartbead: completion for fish. Use: heartbead completion fish | source\n${[...lines, ...values].join('\n')}\n`;
+  const all = [...lines, ...values].join('\n');
+  return `# heartbead: completion for fish. Use: heartbead completion fish | source\n${all}\n`;
 }

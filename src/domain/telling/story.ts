@@ -258,8 +258,8 @@ function update(name: string, payload: unknown, sender?: string): string {
       return `an operator nudged the agent${by(sender)}: ${text(payload, 'text') ?? ''}`;
     case 'retry':
       return (
-        'an operator asked for a ' +
-        `retry${flag(payload, 'now') === true ? ' at once, giving the silent host up' : ''}${changed(payload)}${by(sender)}`
+        `an operator asked for a retry${flag(payload, 'now') === true ? ' at once, giving the silent host up' : ''}` +
+        `${changed(payload)}${by(sender)}`
       );
     case 'pause':
       return `an operator paused it${by(sender)}`;
