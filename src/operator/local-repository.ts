@@ -1,4 +1,4 @@
-import { mergedBy } from '../contract/index.js';
+import { clip, mergedBy } from '../contract/index.js';
 import type { MergeStrategy } from '../contract/index.js';
 import { shortSha } from '../domain/words.js';
 import { runGit } from '../git/run-git.js';
@@ -29,9 +29,10 @@ export interface LocalRepository {
 
 /**
  * Looks at a repository on this machine. Costs a few git processes, and no network.
- * @throws GitError where git cannot read it.
+ * @throws CliError (usage) where git cannot read it: what it says of nothing would be taken for an answer.
  */
 export async function readLocalRepository(path: string): Promise<LocalRepository> {
+  await requireReadable(path);
   const git = async (args: string[]): Promise<string> => {
     const { stdout } = await runGit('nowhere', ['-C', path, ...args], {
       doing: `looking at the repository ${path}`,
@@ -59,6 +60,25 @@ export async function readLocalRepository(path: string): Promise<LocalRepository
     denyCurrentBranch: (await config('receive.denyCurrentBranch')) || 'refuse',
     lfs: head !== '' && (await git(['grep', '-l', '-e', 'filter=lfs', 'HEAD', '--', '*.gitattributes'])) !== '',
   };
+}
+
+async function requireReadable(path: string): Promise<void> {
+  const { stderr, code } = await runGit('nowhere', ['-C', path, 'rev-parse', '--git-dir'], {
+    doing: `looking at the repository ${path}`,
+    accept: [0, 128],
+  });
+  if (code === 0) return;
+  const said =
+    stderr
+      .split('\n')
+      .find((line) => line.startsWith('fatal: '))
+      ?.slice('fatal: '.length) ?? 'no reason';
+  throw usageError(
+    `git cannot read the repository ${path} (${clip(said, 300)})`,
+    /dubious ownership/.test(said)
+      ? `it belongs to another user: \`git config --global --add safe.directory ${path}\`, also for the users of hosts`
+      : `mend what git names (\`git -C ${path} status\` tells it), or give the URL of another repository`,
+  );
 }
 
 /** @throws CliError (usage) where agents cannot work from such a repository. */

@@ -27,6 +27,27 @@ function expectClear({ stdout, stderr }: Ran): void {
   expect(stderr).not.toMatch(/^\s+at .*\(/m);
 }
 
+/** Not in the repository, whose uncommitted files are told. */
+function homeFile(name: string, text: string): string {
+  writeFileSync(join(cli.home, name), text);
+  return join(cli.home, name);
+}
+
+const rigAdds: [string, string[], RegExp][] = [
+  ['a base that is not there', ['--base', 'nope'], /has no branch "nope"\n\s+next: correct --base: it has main/],
+  ['a ref prefix that is none', ['--ref-prefix', 'a b', '--base', 'x'], /ref prefix is not a branch name/],
+  ['a pattern of litter that names everything', ['--litter', '*', '--base', 'x'], /names every file/],
+  ['ports below 1024', ['--port-base', '80', '--base', 'x'], /begin between 1024 and/],
+  ['ports that are none', ['--port-base', 'many', '--base', 'x'], /--port-base "many" is no port such as/],
+  ['a check without a command', ['--check', 'test', '--base', 'x'], /is not name=command/],
+  ['an empty step', ['--setup', ' ', '--base', 'x'], /a set-up step needs a command/],
+  ['a file that goes up', ['--copy', '.env=../.env', '--base', 'x'], /goes down from its top/],
+  ['an unknown strategy', ['--strategy', 'force'], /strategy/],
+  ['an unknown policy of saves', ['--saves', 'nowhere'], /saves are one of/],
+  ['a spend limit that is none', ['--spend-limit', 'much'], /no amount of US dollars/],
+  ['an approver that is no key', ['--approver', 'me', '--base', 'x'], /neither an ed25519 public key nor a file/],
+];
+
 describe.concurrent('what a person may type wrongly is refused before anything starts (exit code 2)', () => {
   const sling = (...more: string[]): string[] => ['sling', 'A title', ...more];
   test.each<[string, () => string[], RegExp]>([
@@ -77,6 +98,45 @@ describe.concurrent('what a person may type wrongly is refused before anything s
       () => sling('--agent', 'demo', '--repo', repository.path, '--base', 'a..b'),
       /not a branch name that git accepts/,
     ],
+    [
+      'a base that is not there',
+      () => sling('--agent', 'demo', '--repo', repository.path, '--base', 'nope'),
+      /has no branch "nope"\n\s+next: correct --base: it has main/,
+    ],
+    ...rigAdds.map(([what, args, words]): [string, () => string[], RegExp] => [
+      `a rig with ${what}`,
+      () => ['rig', 'add', 'r', '--agent', 'demo', '--repo', repository.path, ...args],
+      words,
+    ]),
+    [
+      'a rig without a repository',
+      () => ['rig', 'add', 'r', '--agent', 'demo'],
+      /a rig needs a repository\n\s+next: give --repo/,
+    ],
+    [
+      'a rig on a URL with a token',
+      () => [
+        'rig',
+        'add',
+        'r',
+        '--agent',
+        'demo',
+        '--repo',
+        'https://ghp_abcdefghijklmnopqrstuvwxyz0123456789@github.com/a/b',
+      ],
+      /token/,
+    ],
+    [
+      'an import of what is no list of issues',
+      () => ['import', homeFile('broken.jsonl', '{"id": "a", "title": "A"}\n{"id": '), '--rig', 'r'],
+      /broken\.jsonl: line 2: it is not JSON\n\s+next: correct the file .* nothing was started/,
+    ],
+    [
+      'an import of a file that is not there',
+      () => ['import', join(cli.home, 'nope.jsonl'), '--rig', 'r'],
+      /a list of issues cannot be read/,
+    ],
+    ['an import of nothing', () => ['import', homeFile('empty.jsonl', ''), '--rig', 'r'], /empty\.jsonl: /],
     [
       'a wrong id',
       () => sling('--agent', 'demo', '--repo', repository.path, '--id', 'No Spaces'),

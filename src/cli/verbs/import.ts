@@ -59,7 +59,11 @@ export const importVerb = verb({
       openStatuses: wanted.openStatus,
       now: Date.now(),
     });
-    if ('problem' in imported) throw usageError(`${file}: ${imported.problem}`, 'nothing was started');
+    if ('problem' in imported)
+      throw usageError(
+        `${file}: ${imported.problem}`,
+        'correct the file (or the options), then import again; nothing was started',
+      );
     const spec: ConvoySpec = {
       convoy: wanted.convoy ?? idOf(file),
       title: wanted.title ?? `Issues of ${file === '-' ? 'a list' : basename(projectOf(file))}`,

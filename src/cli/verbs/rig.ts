@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, isAbsolute, normalize, resolve } from 'node:path';
 import { z } from 'zod';
 import type { FleetClient } from '../../client/fleet.js';
@@ -13,6 +13,7 @@ import { sshSign } from '../../operator/ssh-sign.js';
 import type { Context } from '../context.js';
 import type { Verb } from '../program.js';
 import { elsewhereNotes, requireLandable } from '../../operator/local-repository.js';
+import { requireBase } from '../../operator/remote-repository.js';
 import { namedRepository } from '../../operator/repo.js';
 import { agentOptions, clock, strategy, taskQueue } from '../shared-options.js';
 import { argument, flag, option, repeatable, verb, verbGroup } from '../verb.js';
@@ -264,6 +265,12 @@ async function changedRepo({ repo: given, strategy, base }: Settings): Promise<s
 const definedOnly = <T extends object>(given: T): T =>
   Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T;
 
+/** Other hosts may have them: a person is told, and nothing is refused. */
+const missingHere = (files: readonly CopiedFile[] | null | undefined): string[] =>
+  (files ?? []).flatMap(({ from }) =>
+    existsSync(from) ? [] : [`${from} is not on this machine: each host needs it before its first attempt (--copy)`],
+  );
+
 const add = verb({
   name: 'add',
   description: 'add a rig',
@@ -275,7 +282,6 @@ const add = verb({
     const { repo, local } = await namedRepository(given.repo, process.cwd());
     const landing = given.strategy ?? 'merge';
     if (local !== undefined) requireLandable(local, landing, base ?? undefined);
-    if (local !== undefined && !context.json) for (const note of elsewhereNotes(local)) context.note(note);
     const all: RigSettings = {
       maxAgents: 4,
       checks: [],
@@ -294,6 +300,10 @@ const add = verb({
     };
     const problem = rigSettingsProblem(all);
     if (problem !== undefined) throw usageError(problem, 'see `heartbead rig add --help`');
+    const unseen = await requireBase(repo, all.base);
+    if (!context.json)
+      for (const note of [unseen, ...missingHere(all.copy), ...(local === undefined ? [] : elsewhereNotes(local))])
+        if (note !== undefined) context.note(note);
     const town = await context.town();
     await (await context.fleet()).addRig(rig, all, queue ?? town.taskQueue);
     context.print({ rig, settings: all }, `added rig ${rig}; sling at it with \`heartbead sling TITLE --rig ${rig}\``);
@@ -330,6 +340,13 @@ const set = verb({
     if (Object.keys(change).length === 0)
       throw usageError('nothing is to be changed', 'see `heartbead rig set --help`');
     const fleet = await context.fleet();
+    const { repo, base, copy } = change;
+    if (repo !== undefined || typeof base === 'string') {
+      const { settings: now } = await fleet.rig(rig);
+      const unseen = await requireBase(repo ?? now.repo, base === undefined ? now.base : (base ?? undefined));
+      if (unseen !== undefined && !context.json) context.note(unseen);
+    }
+    if (!context.json) for (const note of missingHere(copy)) context.note(note);
     const signature = key === undefined ? undefined : await signedChange(context, rig, change, key);
     const text = await fleet.configureRig(rig, { ...change, signature });
     context.print({ rig, text }, text);

@@ -12,6 +12,7 @@ import type { Context } from '../context.js';
 import { exitCodes, failure, usageError } from '../exit.js';
 import { readText } from '../read-text.js';
 import { elsewhereNotes, workingCopyNote } from '../../operator/local-repository.js';
+import { requireBase } from '../../operator/remote-repository.js';
 import { namedRepository } from '../../operator/repo.js';
 import { oneLine } from '../render/format.js';
 import { agentOptions, budget, clock, priority, rigName, taskQueue } from '../shared-options.js';
@@ -105,12 +106,14 @@ async function beadInput(context: Context, title: string, given: Given<typeof op
 }
 
 /** A rig that does not exist is said before anything starts. */
-async function repoFor(context: Context, { repo, rig, target }: Given<typeof options>): Promise<string> {
+async function repoFor(context: Context, { repo, rig, target, base }: Given<typeof options>): Promise<string> {
   if (target !== undefined && rig === undefined)
     throw usageError('--target goes with --rig: without one nothing is merged', 'see `heartbead sling --help`');
   if (rig === undefined) {
     if (repo === undefined) throw usageError('which repository is to be worked on?', 'give --repo URL, or --rig NAME');
     const named = await namedRepository(repo, process.cwd());
+    // Of a URL a host finds out, before an agent is paid: it may be out of reach from here.
+    if (named.local !== undefined && base !== undefined) await requireBase(named.repo, base);
     if (named.local !== undefined && !context.json)
       for (const note of [workingCopyNote(named.local), ...elsewhereNotes(named.local)])
         if (note !== undefined) context.note(note);

@@ -1,13 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   elsewhereNotes,
   requireLandable,
   readLocalRepository,
   workingCopyNote,
 } from '../../../src/operator/local-repository.js';
+import { requireBase } from '../../../src/operator/remote-repository.js';
 import { namedRepository } from '../../../src/operator/repo.js';
 import { updateMirror } from '../../../src/git/index.js';
 import { scratchFolder } from '../../support/scratch.js';
@@ -75,6 +78,45 @@ describe('a repository on this machine', () => {
     });
   });
 
+  test.each<[string, (path: string) => void, RegExp, RegExp]>([
+    [
+      'whose .git was emptied',
+      (path) => (rmSync(join(path, '.git'), { recursive: true }), mkdirSync(join(path, '.git'))),
+      /git cannot read the repository .*not a git repository/,
+      /git -C .* status/,
+    ],
+    [
+      'that is a linked worktree whose repository is gone',
+      (path) => (rmSync(join(path, '.git'), { recursive: true }), writeFileSync(join(path, '.git'), 'gitdir: /gone\n')),
+      /git cannot read the repository .*not a git repository/,
+      /git -C .* status/,
+    ],
+    [
+      'with a line in its configuration that is none',
+      (path) => writeFileSync(join(path, '.git', 'config'), '[core\n'),
+      /git cannot read the repository .*bad config line 1/,
+      /git -C .* status/,
+    ],
+    ...(process.getuid?.() === 0
+      ? ([
+          [
+            'that belongs to another user',
+            (path) => execFileSync('chown', ['-R', '12345', path]),
+            /git cannot read the repository .*dubious ownership/,
+            /another user: `git config --global --add safe\.directory/,
+          ],
+        ] as [string, (path: string) => void, RegExp, RegExp][])
+      : []),
+  ])('%s is refused in the words of git, and not called empty', async (_what, spoil, words, next) => {
+    const { copy } = lab();
+    spoil(copy);
+    await expect(namedRepository(copy, '/')).rejects.toMatchObject({
+      code: 2,
+      message: expect.stringMatching(words) as string,
+      next: expect.stringMatching(next) as string,
+    });
+  });
+
   test('with uncommitted work says what agents will not see, and where they begin', async () => {
     const { copy } = lab();
     writeFileSync(join(copy, 'README'), 'mine\n');
@@ -138,5 +180,45 @@ describe('a source that is no whole repository, met by a worker', () => {
     );
     expect(error).toMatchObject({ kind: 'bad_input', mayPass: false, message: expect.stringMatching(words) as string });
     expect(existsSync(join(folder, name))).toBe(true);
+  });
+});
+
+describe('the branches of a repository, asked for before anything is slung at it', () => {
+  test('are there, or the one that is not there is named with those that are', async () => {
+    const { origin, copy } = lab();
+    git(copy, 'push', '-q', 'origin', 'main:release');
+    for (const repo of [origin, `file://${origin}`]) {
+      expect(await requireBase(repo, undefined)).toBeUndefined();
+      expect(await requireBase(repo, 'release')).toBeUndefined();
+      await expect(requireBase(repo, 'relaese')).rejects.toMatchObject({
+        code: 2,
+        message: `${repo} has no branch "relaese"`,
+        next: 'correct --base: it has main, release',
+      });
+    }
+    git(origin, 'symbolic-ref', 'HEAD', 'refs/heads/trunk');
+    await expect(requireBase(origin, undefined)).rejects.toMatchObject({
+      message: `${origin} does not say which branch is its default one`,
+      next: 'name it with --base: it has main, release',
+    });
+  });
+
+  test('of an empty one are none: that is told', async () => {
+    const { folder } = lab();
+    git(folder, 'init', '-q', '--bare', 'empty.git');
+    await expect(requireBase(`file://${folder}/empty.git`, undefined)).rejects.toMatchObject({
+      message: expect.stringContaining('has no branch with a commit yet') as string,
+    });
+  });
+
+  test('of one that does not answer from here are no reason to refuse it: only hosts have to reach it', async () => {
+    expect(await requireBase('file:///nowhere/at/all.git', 'main')).toMatch(
+      /^nobody could see from here.*nothing was found at/,
+    );
+    const silent = createServer();
+    await new Promise<void>((ready) => silent.listen(0, '127.0.0.1', ready));
+    onTestFinished(() => void silent.close());
+    const { port } = silent.address() as AddressInfo;
+    expect(await requireBase(`git://127.0.0.1:${port}/r.git`, 'main', 500)).toMatch(/did not answer within 0\.5 s$/);
   });
 });
