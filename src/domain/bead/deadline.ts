@@ -24,6 +24,10 @@ export function giveUpAt(state: BeadState, attempt: CurrentAttempt): number {
 /** @returns whether the clocks of this attempt stand still. */
 export const isPaused = (attempt: CurrentAttempt): boolean => attempt.pausedAt !== undefined;
 
+/** @returns whether an operator's pause has not reached the host: the agent may work on. */
+export const pauseUnheard = ({ paused, current }: BeadState): boolean =>
+  paused && current?.spawnedAt !== undefined && !current.pauseTold && !current.pausedByActivity;
+
 /** When silence becomes `stalled`. Before the first sign the agent has `firstProgressWithin`. */
 export function stalledDeadline(state: BeadState, attempt: CurrentAttempt): number | undefined {
   const since = quietSince(attempt);

@@ -1,6 +1,6 @@
 import { isFinal } from '../../contract/index.js';
 import type { AttemptRecord, BeadState, CurrentAttempt } from '../../contract/index.js';
-import { nextBeadDeadline, waitingFor } from './deadline.js';
+import { nextBeadDeadline, pauseUnheard, waitingFor } from './deadline.js';
 import { usageText } from './usage.js';
 import { counted, durationText, shortSha } from '../words.js';
 
@@ -45,7 +45,7 @@ export function verdict(state: BeadState): string {
     case 'suspect':
       return 'suspect: out of sight, not given up';
     case 'paused':
-      return 'paused';
+      return pauseUnheard(state) ? 'to be paused: its host has not answered, and its agent may work on' : 'paused';
     case 'stopping':
       return 'stopping: waits until the agent is gone';
   }

@@ -1,7 +1,8 @@
 import type { BeadView, ConvoyView, RigStop, RigView, SharedCause } from '../../contract/index.js';
 import { lossesToOpen } from '../rig/breaker.js';
 import { personNeeded } from '../convoy/ready.js';
-import { giveUpAt } from '../bead/deadline.js';
+import { giveUpAt, pauseUnheard } from '../bead/deadline.js';
+import { hostAnswersWithin } from '../bead/effects.js';
 import { sharedCauseOf } from '../bead/landing.js';
 import { bareReason, heldBy, inForce, stopText } from '../rig/stops.js';
 import type { DamagedFact, ForgottenFact, RefusedAccountFact, TeardownFact, TownFacts } from './town-facts.js';
@@ -642,7 +643,20 @@ function beadProblems(view: BeadView, now: number, { listed, once, silent }: Bea
         since: finishedAt,
       },
     );
-  if (view.paused)
+  const unheardFor = pauseUnheard(view) ? now - (current?.pausedAt ?? now) : 0;
+  if (unheardFor > hostAnswersWithin)
+    add(
+      'paused',
+      'look',
+      `bead ${bead} is to be paused, and its agent may work on`,
+      `host ${current?.host ?? '(unknown)'} has not answered for ${durationText(unheardFor)}`,
+      `heartbead explain ${bead}`,
+      {
+        advice: 'start the worker of that host again: it is told as soon as it answers',
+        since: current?.pausedAt,
+      },
+    );
+  else if (view.paused)
     add(
       'paused',
       'know',

@@ -1,5 +1,6 @@
 import { isFinal } from '../../contract/index.js';
 import type { BeadState, ConvoyView, RigView } from '../../contract/index.js';
+import { pauseUnheard } from '../bead/deadline.js';
 import { agedPriority, byGrantOrder } from '../rig/queue.js';
 import type { TownHosts } from './town-facts.js';
 import { stopsOf, stopText } from '../rig/stops.js';
@@ -52,6 +53,13 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
       ];
     if (current.pausedByActivity)
       return no('its activity is paused in the Web UI; an unpause there lets it go on', ...silent);
+    if (pauseUnheard(state))
+      return [
+        `running: perhaps, it is to be paused and host ${host} has not answered; heartbead resume ${state.bead} ` +
+          'takes that back',
+        ...silent,
+        ...nobody,
+      ];
     if (current.pausedAt !== undefined || state.paused)
       return no(`it is paused; heartbead resume ${state.bead} lets it go on`, ...silent);
     if (current.acceptedAt === undefined) return no(...placeReason(around, now - current.startedAt));

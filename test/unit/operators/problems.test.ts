@@ -1,7 +1,7 @@
 import { createColors } from 'picocolors';
 import { describe, expect, test } from 'vitest';
 import { problemsPage } from '../../../src/cli/render/problems-page.js';
-import type { AttemptRecord, BeadView } from '../../../src/contract/index.js';
+import type { AttemptRecord, BeadView, CurrentAttempt } from '../../../src/contract/index.js';
 import { problemsOf } from '../../../src/domain/telling/problems.js';
 import type { Problem } from '../../../src/domain/telling/problems.js';
 import type { RefusedAccountFact, TownFacts } from '../../../src/domain/telling/town-facts.js';
@@ -140,7 +140,10 @@ const causes: [string, () => Problem[]][] = [
   ],
   [
     'paused',
-    () => withBead(aBead({ agent: 'paused', paused: true, current: currentAttempt({ pausedAt: now - minute }) })),
+    () =>
+      withBead(
+        aBead({ agent: 'paused', paused: true, current: currentAttempt({ pausedAt: now - minute, pauseTold: true }) }),
+      ),
   ],
   ['no-answer', () => problemsOf(aTown({ beads: [{ bead: 'wedged', status: 'in_progress' }] }))],
   ['malformed', () => withBead(aBead({ malformed: 2 }))],
@@ -158,6 +161,20 @@ describe('what needs a person', () => {
     expect(found).toHaveLength(1);
     expect(found[0]?.why).not.toBe('');
     expect(found[0]?.fix).toMatch(/^(heartbead|temporal) \w/);
+  });
+
+  test('a pause that its host has not confirmed is no rest: the agent may work on', () => {
+    const asked = (ms: number, more: Partial<CurrentAttempt> = {}): Problem | undefined =>
+      withBead(aBead({ agent: 'paused', paused: true, current: currentAttempt({ pausedAt: now - ms, ...more }) }))[0];
+    expect(asked(20_000)).toMatchObject({ kind: 'paused', severity: 'know' });
+    expect(asked(40_000)).toMatchObject({
+      kind: 'paused',
+      severity: 'look',
+      what: expect.stringContaining('its agent may work on') as string,
+      why: 'host beta-2 has not answered for 40 s',
+    });
+    for (const heard of [{ pauseTold: true }, { pausedByActivity: true }, { spawnedAt: undefined }])
+      expect(asked(minute, heard)).toMatchObject({ severity: 'know' });
   });
 
   test('no command that is offered ends, removes, deletes or overrides anything', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { BeadView } from '../../../src/contract/index.js';
+import { verdict } from '../../../src/domain/bead/explain.js';
 import { notStartedYet, whyNotRunning } from '../../../src/domain/telling/why-not.js';
 import type { Surroundings } from '../../../src/domain/telling/why-not.js';
 import { aBead, currentAttempt, now } from '../cli/a-bead.js';
@@ -91,7 +92,13 @@ describe('why is this not running?', () => {
 
   test('pauses by an operator, before and during an attempt, and in the Web UI', () => {
     expect(answer(idle(undefined, { paused: true }))).toContain('heartbead resume fix-typo');
-    expect(answer({ paused: true, current: currentAttempt({ pausedAt: now }) })).toContain('heartbead resume fix-typo');
+    const paused = currentAttempt({ pausedAt: now, pauseTold: true });
+    expect(answer({ paused: true, current: paused })).toContain('running: no, it is paused; heartbead resume fix-typo');
+    expect(answer({ paused: true, current: { ...paused, pauseTold: false } })).toContain(
+      'running: perhaps, it is to be paused and host beta-2 has not answered',
+    );
+    expect(verdict(aBead({ agent: 'paused', paused: true, current: paused }))).toBe('paused');
+    expect(verdict(aBead({ agent: 'paused', paused: true }))).toContain('its agent may work on');
     expect(answer({ current: currentAttempt({ pausedAt: now, pausedByActivity: true }) })).toContain(
       'paused in the Web UI',
     );
