@@ -1,9 +1,11 @@
 import { createColors } from 'picocolors';
 import { describe, expect, test } from 'vitest';
+import { convoyPage } from '../../../src/cli/render/convoy-page.js';
 import { queuePage, rigPage } from '../../../src/cli/render/rig-page.js';
 import type { MergeAtWork } from '../../../src/client/fleet.js';
 import type { AgentCell, RigView } from '../../../src/contract/index.js';
 import { initialRig } from '../../../src/domain/index.js';
+import { aConvoy } from '../operators/facts.js';
 
 const now = 1_000_000;
 const sha = 'a'.repeat(40);
@@ -47,6 +49,24 @@ const work = (more: Partial<MergeAtWork>): MergeAtWork => ({
   ...more,
 });
 const rows = (...atWork: MergeAtWork[]): string => queuePage(view, view.now, createColors(false), atWork);
+
+test('ages are by the clock of whoever reads: a rig with nothing to do answers with the instant of its last event', () => {
+  const later = now + 30 * 60_000;
+  const idle: RigView = {
+    ...view,
+    grants: [{ bead: 'long', workflowId: 'bead-long', priority: 3, since: now, grantedAt: now, probe: false }],
+    waiting: [{ bead: 'next', workflowId: 'bead-next', priority: 3, since: now }],
+    merged: [{ item: 'c2-d', target: 'main', sha, at: now } as RigView['merged'][number]],
+  };
+  const shown = rigPage(idle, later, createColors(false));
+  expect(shown).toMatch(/^long +3 +30 min$/m);
+  expect(shown).toMatch(/^next +3 +30 min ago$/m);
+  expect(shown).toContain('30 min ago: merged c2-d into main');
+  const [bead] = aConvoy().beads;
+  if (bead === undefined) throw new Error('a convoy without a bead');
+  const convoy = aConvoy({ now, beads: [{ ...bead, startedAt: now }] });
+  expect(convoyPage(convoy, later, createColors(false))).toMatch(/running 30 min/);
+});
 
 test('a rig shows what its agents run in, as far as it says', () => {
   const shown = (cell?: AgentCell): string =>
