@@ -103,8 +103,8 @@ export async function build({ check = false, force = false, log = () => undefine
       // Hashes are taken before the compiler reads: a file edited meanwhile makes the next look say "stale".
       for (const [path, source] of Object.entries(sources)) source.hash = hashOf(path);
       const started = Date.now();
-      if (!(await (check ? compile(force || before === undefined) : stripTypes(sources, force ? undefined : before))))
-        return { built: true, ok: false };
+      if (check && !(await checkTypes(force || before === undefined))) return { built: true, ok: false };
+      if (!(await stripTypes(sources, force ? undefined : before, !check))) return { built: true, ok: false };
       removeLeftovers();
       await bundleWorkflows(sources, force ? undefined : before, log);
       await bundlePrograms();
@@ -118,22 +118,25 @@ export async function build({ check = false, force = false, log = () => undefine
 }
 
 /**
- * The compiler, with types checked and declarations written.
+ * The compiler: checks types and writes declarations, nothing else.
+ * @param {boolean} anew whether it forgets what it had written.
  * @returns {Promise<boolean>} false when it found errors, which it has printed.
  */
-async function compile(anew) {
+async function checkTypes(anew) {
   if (anew) rmSync(compilerNotes, { force: true });
   const pretty = String(process.stderr.isTTY === true);
-  return (await runNode(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--pretty', pretty])) === 0;
+  const flags = ['-p', 'tsconfig.build.json', '--emitDeclarationOnly', '--pretty', pretty];
+  return (await runNode(['node_modules/typescript/bin/tsc', ...flags])) === 0;
 }
 
 /**
  * What running needs, and no more: each changed source by itself (`isolatedModules` holds for all of them), with a map
- * of its lines. The compiler forgets what it had written, since its declarations are of older sources from now on.
+ * of its lines.
+ * @param {boolean} alone without declarations: the compiler has to write those anew the next time.
  * @returns {Promise<boolean>} false when a source cannot be read as TypeScript; the reason has been printed.
  */
-async function stripTypes(sources, before) {
-  rmSync(compilerNotes, { force: true });
+async function stripTypes(sources, before, alone) {
+  if (alone) rmSync(compilerNotes, { force: true });
   const { transform, formatMessages } = await import('esbuild');
   const changed = Object.keys(sources).filter(
     (path) =>
