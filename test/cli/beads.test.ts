@@ -198,7 +198,7 @@ describe('a bead at work', () => {
 describe('a bead that cannot go on', () => {
   test('a wrong branch: --wait ends with 1, with the reason and what to do; the bead stays open', async () => {
     const { code, stderr, stdout } = await cli.run([
-      ...slingArgs('blocked', '--command', goodAgent, '--base', 'nosuch'),
+      ...slingArgs('blocked', '--command', goodAgent, ...repository.withoutBase),
       '--wait',
       '--json',
     ]);
@@ -245,7 +245,7 @@ describe('a bead that cannot go on', () => {
       expect
         .poll(async () => (await cli.json<Shown>(['show', id('mended')])).state, { timeout: 60_000, interval: 300 })
         .toMatchObject({ status: 'blocked', attemptCount: attempts });
-    await cli.json(slingArgs('mended', '--command', 'no-such-agent-program', '--base', 'nosuch'));
+    await cli.json(slingArgs('mended', '--command', 'no-such-agent-program', ...repository.withoutBase));
     await blocked(1);
     expect(await cli.run(['retry', id('mended'), '--base=--evil'])).toMatchObject({
       code: 4,
@@ -311,7 +311,7 @@ describe('a bead that cannot go on', () => {
   });
 
   test('a workflow that somebody terminated: show and explain say by whom and why, and claim nothing else', async () => {
-    await cli.json(slingArgs('terminated', '--command', goodAgent, '--base', 'nosuch'));
+    await cli.json(slingArgs('terminated', '--command', goodAgent, ...repository.withoutBase));
     await client.workflow.getHandle(`bead-${id('terminated')}`).terminate('too expensive');
     const shown = await cli.json<Shown>(['show', id('terminated')]);
     expect(shown.notes[0]).toMatch(/terminated by .*: too expensive/);
@@ -402,7 +402,7 @@ test('doctor finds everything in order: server, attributes, priorities, workers'
 });
 
 test('watch prints the open beads as they change, until it is interrupted', async () => {
-  await cli.json(slingArgs('watched', '--command', goodAgent, '--base', 'nosuch'));
+  await cli.json(slingArgs('watched', '--command', goodAgent, ...repository.withoutBase));
   const watching = cli.start(['watch', '--json', '--limit', '200']);
   const watched = finished(watching);
   const line = JSON.parse(await lineOf(watching, 'stdout', new RegExp(`"bead":"${id('watched')}"`))) as object;

@@ -265,8 +265,8 @@ describe('what an operator does', () => {
   test.concurrent('with a blocked bead: what is wrong, an answer, a retry; with a paused one: resume', async () => {
     const [one, other] = [unique('blocked'), unique('blocked')];
     await Promise.all([
-      sling(one, 'true', '--base', 'nosuch', '--wait'),
-      sling(other, 'true', '--base', 'nosuch', '--wait'),
+      sling(one, 'true', ...repository.withoutBase, '--wait'),
+      sling(other, 'true', ...repository.withoutBase, '--wait'),
     ]);
     // Both by one cause, so they are one problem of their host.
     expect(await fine('heartbead problems')).toMatch(new RegExp(`beads are blocked on host .*\\n.*${one}`));

@@ -26,18 +26,7 @@ beforeAll(async () => {
   await lineOf(cli.start(['worker']), 'stderr', /the worker polls/);
   // A branch that is not there blocks a bead at once.
   for (const name of ['one', 'two', 'three'])
-    await cli.json([
-      'sling',
-      name,
-      '--id',
-      id(name),
-      '--repo',
-      repository.path,
-      '--command',
-      'true',
-      '--base',
-      'nosuch',
-    ]);
+    await cli.json(['sling', name, '--id', id(name), '--command', 'true', ...repository.withoutBase]);
   await blockedAfter(1);
 });
 afterAll(async () => {

@@ -121,7 +121,7 @@ beforeAll(async () => {
   await Promise.all([
     ...['far1', 'far2', 'far3'].map((name) => sling(name, '--rig', far)),
     sling('approve', '--rig', strict),
-    sling('blocked', '--repo', repository.path, '--command', agent, '--base', 'nosuch'),
+    sling('blocked', '--command', agent, ...repository.withoutBase),
     sling('costly', '--repo', repository.path, '--agent', 'costly', '--budget', 'maxTokens=100'),
   ]);
 });

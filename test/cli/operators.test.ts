@@ -82,7 +82,7 @@ describe('with a worker', () => {
   });
 
   test('a blocked bead is a problem with its reason and the command that helps; explain says what is to be done', async () => {
-    expect((await sling('blocked', '--command', goodAgent, '--base', 'nosuch', '--wait')).code).toBe(1);
+    expect((await sling('blocked', '--command', goodAgent, ...repository.withoutBase, '--wait')).code).toBe(1);
     const found = await problems();
     expect(found).toEqual([
       expect.objectContaining({

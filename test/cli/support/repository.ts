@@ -20,6 +20,14 @@ export class Repository {
     return execFileSync('git', ['-C', this.path, ...args], { encoding: 'utf8' }).trim();
   }
 
+  /**
+   * Options of a sling whose base is not there, which blocks its bead on the host. Of a path the command line itself
+   * would refuse it.
+   */
+  get withoutBase(): string[] {
+    return ['--repo', `file://${this.path}`, '--base', 'nosuch'];
+  }
+
   remove(): void {
     rmSync(this.path, { recursive: true, force: true });
   }

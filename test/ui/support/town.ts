@@ -100,7 +100,8 @@ export class UiTown {
     ]);
     await this.#sling('docs', 'Describe the grammar', [
       '--repo',
-      this.#repository.path,
+      // Of a path the command line itself would refuse a base that is not there.
+      `file://${this.#repository.path}`,
       '--command',
       goodAgent,
       '--base',
