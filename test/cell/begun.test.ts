@@ -6,7 +6,7 @@ import type { AgentExit } from '../../src/agents/types.js';
 import { launch, openGate } from '../../src/cell/index.js';
 import type { CellPlan } from '../../src/cell/index.js';
 import { AgentProcess } from '../../src/runner/agent/agent-process.js';
-import { noCellHere } from '../support/bubblewrap.js';
+import { noCellHere, sayingBy1 } from '../support/bubblewrap.js';
 import { scratchFolder, script } from '../support/scratch.js';
 
 const problem = noCellHere();
@@ -79,6 +79,8 @@ describe.skipIf(problem !== undefined)('a program in a sandbox', () => {
         // Its error output is a socket, which nobody opens by a path.
         expect(said).toEqual(to.includes('/proc') ? [expect.stringContaining('/proc/1/fd/2')] : [claim]);
       }
+    const stolen = await run(`${sayingBy1('bwrap: execvp agent: No such file or directory')}\n`, plan);
+    expect([stolen.exit.code, stolen.exit.spawnError]).toEqual([1, undefined]);
     const missing = 'prlimit: failed to execute agent: No such file or directory';
     const { exit } = await run(`echo "${missing}" >&2; exit 127\n`, plan);
     expect([exit.code, exit.spawnError]).toEqual([127, undefined]);
