@@ -46,6 +46,8 @@ const notRunHere: Record<string, string> = {
   'npm run package': 'what it makes is installed and used by test/scripts/package.test.ts',
   'npm i -g ./heartbead-0.1.0.tgz': 'test/scripts/package.test.ts',
   'heartbead service install': "writes into the user's home: test/unit/cli/service.test.ts",
+  'heartbead agent-test AGENT --account NAME': 'needs accounts: test/runner/agent-trial.test.ts',
+  'heartbead agent-test claude --account team': 'needs accounts: test/runner/agent-trial.test.ts',
   'heartbead worker --metrics-port 9464': 'a worker with this option: test/cli/watched.test.ts',
   'heartbead worker --codec-port 8299': 'a worker with this option: test/process/encrypted.test.ts',
   'heartbead up --metrics-port 9464': 'with another port: test/cli/up-down.test.ts',
@@ -281,6 +283,8 @@ describe('what an operator does', () => {
     await seen(one, 'is blocked again', ({ status, attemptCount }) => status === 'blocked' && attemptCount === 2);
     await fine('heartbead pause BEAD', { BEAD: one });
     await fine('heartbead resume BEAD', { BEAD: one });
+    await fine('heartbead retry BEAD --base BRANCH', { BEAD: one, BRANCH: 'main' });
+    await seen(one, 'begins at the other base', ({ base, attemptCount }) => base === 'main' && attemptCount >= 3);
   });
 
   test.concurrent('with a rig whose work waits for a person', async () => {
@@ -342,6 +346,7 @@ describe('what an operator does', () => {
     expect(await fine('heartbead doctor')).toContain('claude 1.0.0');
     await fine('heartbead retry --cause auth --yes');
     await fine('heartbead retry --host HOST --cause auth', { HOST: 'nosuch' });
+    await fine('heartbead retry --host HOST', { HOST: 'nosuch' });
     // Without a terminal it does nothing where there is something to do.
     expect([0, 2]).toContain((await doc('heartbead retry --all-blocked')).code);
     await fine('heartbead pause --rig app --status in_progress --yes', { ' app ': ` ${rig} ` });
