@@ -20,7 +20,9 @@ export async function lastMoves(
   const doing = 'looking for commits that were left behind';
   const refs = [...(await readAgentRefs(keeper.git))];
   // A branch may have been made where HEAD never stood: in a worktree that is gone again.
-  const tips = refs.flatMap(([ref, sha]) => (ref.startsWith('refs/heads/') ? [sha] : []));
+  // The branches of a mirror are those of other attempts.
+  const { linkedTo } = keeper.git;
+  const tips = refs.flatMap(([ref, sha]) => (linkedTo === undefined && ref.startsWith('refs/heads/') ? [sha] : []));
   const moves = [...new Set([...(await readAgentMoves(keeper.git)).slice(-most), ...tips])];
   if (moves.length === 0) return { commits: [] };
   const { stdout: types } = await runGit(place, ['cat-file', '--batch-check=%(objectname) %(objecttype)'], {

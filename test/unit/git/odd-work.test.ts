@@ -1,8 +1,16 @@
 import { chmod, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createWorktree, removeProvenWorktree, resolveBase, saveWip, verifyRemote } from '../../../src/git/index.js';
+import {
+  createWorktree,
+  removeProvenWorktree,
+  resolveBase,
+  saveWip,
+  verifyRemote,
+  worktreeDiff,
+} from '../../../src/git/index.js';
 import { WorkKeeper } from '../../../src/runner/end/work-keeper.js';
 import { commit, commitToOrigin, git, mirrorOf, put, remoteSha, useLab } from './lab.js';
 
@@ -114,6 +122,19 @@ describe('work in the middle of something is not taken for finished', () => {
     await git(path, 'bisect', 'start', 'HEAD', base);
     expect(await done()).toMatch(/a bisection is not finished .*`git bisect reset`/);
     await git(path, 'bisect', 'reset');
+    await isDone();
+  });
+
+  it('a history that leaves out where the bead began: its base amended, or a branch of its own', async () => {
+    await git(path, 'commit', '--quiet', '--amend', '--allow-empty', '-m', 'mine');
+    expect(await done()).toMatch(/does not build on the commit that this bead began with .*`git checkout -B/);
+    await git(path, 'checkout', '--quiet', '--orphan', 'fresh');
+    const sha = await commit(path, { 'new.txt': 'n\n' });
+    expect(await done()).toMatch(/does not build on the commit that this bead began with/);
+    expect(await remoteSha(lab, `refs/heads/${branch}`)).toBe('');
+    await git(path, 'checkout', '--quiet', '-B', branch, base);
+    await git(path, 'checkout', sha, '--', 'new.txt');
+    await commit(path, {});
     await isDone();
   });
 
@@ -297,6 +318,25 @@ it('objects that an agent borrows from elsewhere are brought with its commit', a
   await isDone();
   await rm(lab.seed, { recursive: true });
   expect(await git(mirror, 'show', `${sha}:borrowed.txt`)).toBe('b');
+});
+
+it('an object that an agent forges under an id of the mirror is not believed', async () => {
+  const id = await git(path, 'rev-parse', `${base}:a.txt`);
+  const forged = deflateSync(Buffer.from('blob 7\0forged\n'));
+  await mkdir(join(path, '.git', 'objects', id.slice(0, 2)), { recursive: true });
+  await writeFile(join(path, '.git', 'objects', id.slice(0, 2), id.slice(2)), forged);
+  await put(path, { 'a.txt': 'mine\n' });
+  // Its own git believes it: it looks into its own objects first.
+  expect(await git(path, 'cat-file', 'blob', id)).toBe('forged');
+  expect(await worktreeDiff(path, base)).toMatch(/^-a\n\+mine$/m);
+});
+
+it('a HEAD that names no ref is trouble, wherever it leads, and what stands in the tree is saved', async () => {
+  await put(path, { 'new.txt': 'n\n', '.git/HEAD': 'ref: refs/heads/../../../../../seed/.git/refs/heads/main\n' });
+  const saved = await saveWip({ worktree: path, bead, attempt, push: true, remote: lab.origin });
+  expect(saved.trouble).toMatch(/its HEAD names something that is no ref/);
+  expect(await filesOf(saved.checkpoint.sha)).toContain('100644 new.txt');
+  expect(await git(mirror, 'merge-base', '--is-ancestor', base, saved.checkpoint.sha)).toBe('');
 });
 
 it('tags, notes and a commit of a detached HEAD that nobody else has are kept when the tree goes', async () => {
