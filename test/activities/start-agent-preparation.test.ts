@@ -323,7 +323,7 @@ describe('a host whose beads without a rig cost too much for too little', () => 
     if (ending.kind === 'result') return (ending.result as { outcome: string }).outcome;
     return `${(ending as { type: string }).type}: ${(ending as { message: string }).message}`;
   };
-  const works = 'git commit -q --allow-empty -m work && heartbead agent done';
+  const works = 'echo x > work.txt && git add . && git commit -qm work && heartbead agent done';
 
   test('starts no more of them, until an operator retries one; those of rigs have stops of their own', async () => {
     expect(await end('exit 3')).toBe('agent_failed');
@@ -344,7 +344,7 @@ describe('a host with several accounts of one program', () => {
     'echo "{\\"id\\":\\"c-$ACCOUNT\\",\\"says\\":\\"by $ACCOUNT\\"}"; ' +
     'if [ "$ACCOUNT" = first ]; then echo "{\\"error\\":\\"usage limit reached\\",\\"status\\":429,\\"wait\\":3600000}"; exit 1; fi; ' +
     '[ ${#TOKEN} = 24 ] || exit 9; tr "\\0" " " < /proc/$$/cmdline > ../seen; ' +
-    'git commit -q --allow-empty -m work && heartbead agent done';
+    'echo x > work.txt && git add . && git commit -qm work && heartbead agent done';
   const fields = { session: 'id', text: 'says', error: 'error', status: 'status', retryAfterMs: 'wait' };
   const settings = {
     agents: {
