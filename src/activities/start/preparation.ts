@@ -80,7 +80,7 @@ export async function prepareWorkspace(
     signal,
     onProgress: onProgress('cloning'),
   });
-  const base = await resolveBase(mirror, input.base);
+  const [base, here] = await bothSettled(resolveBase(mirror, input.base), newerLocalSave(mirror, input, signal));
   // A bead of a convoy begins at the merge of what it needs, also where that is on another branch than the rig's base.
   const begin =
     input.baseSha === undefined
@@ -93,7 +93,7 @@ export async function prepareWorkspace(
             { signal, onProgress: onProgress('cloning') },
           )
         ).sha;
-  const from = await startingPoint(mirror, input, begin, { signal, onProgress: onProgress('cloning') });
+  const from = await startingPoint(mirror, input, { begin, here }, { signal, onProgress: onProgress('cloning') });
 
   progress('worktree', 'worktree');
   await endSetup(input);
@@ -171,11 +171,10 @@ interface StartingPoint {
 
 async function startingPoint(
   mirror: string,
-  { bead, attempt, repo, checkpoint: known }: StartAgentInput,
-  begin: string,
+  { repo, checkpoint: known }: StartAgentInput,
+  { begin, here }: { begin: string; here: Checkpoint | undefined },
   options: NonNullable<Parameters<typeof ensureCommit>[3]>,
 ): Promise<StartingPoint> {
-  const here = await newerLocalSave(mirror, { bead, attempt, checkpoint: known }, options.signal);
   const found = here ?? (known && (await findCheckpoint(mirror, repo, known, options)));
   if (typeof found !== 'object') return { root: begin, lost: found };
   const root = await mergeBase({ mirror }, begin, found.sha, options.signal);

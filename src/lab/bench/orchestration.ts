@@ -114,7 +114,9 @@ export async function orchestration(
         ratio: median(latencies),
         how:
           `${singles} single ones, in turn; median of the pairs. A bead has two activities one after the other ` +
-          "where the bare workflow has one, on the hosts' task queue as well",
+          "where the bare workflow has one, on the hosts' task queue as well. The second is the proof: it reads the " +
+          'remote apart from the runner that says it is done. As a local activity it would keep every question and ' +
+          'cancel waiting for a remote that is slow, as a part of the first the runner would vouch for itself',
       },
       {
         name: 'latency_ratio_vs_near',

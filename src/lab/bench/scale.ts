@@ -19,11 +19,15 @@ import { percentile, round } from './figures.js';
 import type { Figure } from './figures.js';
 import type { FromParkedWorker, ToParkedWorker } from './parked-worker.js';
 import type { collect } from './parked-workflows.js';
+import { reads, timedReads } from './reads.js';
+import type { Read, ReadTimes } from './reads.js';
 
 const warmUp = 100;
+/** So often each of an operator's looks is timed at each size. */
+const readRounds = 7;
 /** Requests under way at once: more only wait in the server. */
 const atOnce = 16;
-/** Milliseconds of one round of beats: each bead's comes once in it, well within the heartbeat timeout. */
+/** Of the runners' beats: each bead's comes once a round, which is well within the heartbeat timeout. */
 const roundMs = defaultClocks.signalEvery / 3;
 const sharesOfRound = 40;
 
@@ -34,6 +38,7 @@ interface Size {
   signals: number;
   show: number[];
   list: number[];
+  reads: ReadTimes;
 }
 
 /**
@@ -169,6 +174,7 @@ export async function scale(
         empty = await collected();
         continue;
       }
+      const readTimes = await timedReads({ ...server, taskQueue: queue, home: folder }, readRounds);
       measured.push({
         beads: size,
         rssMb: (await collected()).rssMb - empty.rssMb,
@@ -176,6 +182,7 @@ export async function scale(
         signals: (sent - sentBefore) / seconds,
         show,
         list,
+        reads: readTimes,
       });
     }
     return figuresOf(measured);
@@ -191,6 +198,14 @@ export async function scale(
     await connection.close();
   }
 }
+
+const worst = (size: Size, read: Read): number => percentile(size.reads[read], 99);
+
+const limitsOfReads: Record<Read, string> = {
+  ls: 'the newest 100, and what the server knows of each of their agents',
+  problems: 'the newest 500 and 500 that ask for a person are asked themselves, 8 at a time',
+  top: 'the newest 100 are asked themselves',
+};
 
 function figuresOf(measured: readonly Size[]): Figure[] {
   const first = measured[0];
@@ -238,6 +253,21 @@ function figuresOf(measured: readonly Size[]): Figure[] {
       ratio: percentile(last.list, 50) / percentile(first.list, 50),
       how: `the newest 50 of ${last.beads} beads, as \`heartbead ls\` and \`problems\` read them`,
     },
+    ...reads.map((read): Figure => {
+      const middle = (size: Size): number => percentile(size.reads[read], 50);
+      return {
+        name: `${read}_at_scale`,
+        value: middle(last),
+        unit: 'ms',
+        against: { what: `at ${first.beads} beads`, value: middle(first) },
+        ratio: middle(last) / middle(first),
+        how:
+          `all that \`heartbead ${read}\` asks, with its own limits (${limitsOfReads[read]}): ` +
+          measured
+            .map((size) => `${size.beads} beads ${round(middle(size))} ms (p99 ${round(worst(size, read))})`)
+            .join(', '),
+      };
+    }),
   ];
 }
 

@@ -118,7 +118,8 @@ async function reap(
   });
   await dir.writeResult(result);
   try {
-    if (record.agent !== undefined) new FruitlessStarts(dir.home).ended(input, result);
+    // An agent may kill its runner before that has written down which process it is.
+    if (record.agent !== undefined || record.state === 'spawning') new FruitlessStarts(dir.home).ended(input, result);
   } catch (error) {
     onTrouble('fruitless starts', error);
   }
