@@ -108,8 +108,8 @@ describe('a worker with two places', () => {
       agent: {
         adapter: 'shell',
         command:
-          `until [ -e ${lab.folder}/go-$HEARTBEAD_BEAD ]; do sleep 0.1; done; git commit -q --allow-empty -m ` +
-          'done && heartbead agent done',
+          `until [ -e ${lab.folder}/go-$HEARTBEAD_BEAD ]; do sleep 0.1; done; echo x > done.txt; git add . && ` +
+          'git commit -q -m done && heartbead agent done',
       },
     };
     const letEnd = ({ bead }: Desk): Promise<void> => writeFile(join(lab.folder, `go-${bead}`), '');
