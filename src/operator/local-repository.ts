@@ -13,6 +13,8 @@ export interface LocalRepository {
   partial: boolean;
   /** Nothing is committed on any branch yet. */
   unborn: boolean;
+  /** It has no working tree. */
+  bare: boolean;
   /** The branch that is checked out, where there is a working tree. */
   checkedOut?: string;
   /** Commit of HEAD. */
@@ -53,6 +55,7 @@ export async function readLocalRepository(path: string): Promise<LocalRepository
       (await config('extensions.partialClone')) !== '' ||
       (await git(['config', '--get-regexp', '^remote\\..*\\.promisor$'])) !== '',
     unborn: (await git(['for-each-ref', '--count=1', 'refs/heads/'])) === '',
+    bare: isBare,
     checkedOut: isBare || branch === '' ? undefined : branch,
     head: head === '' ? undefined : head,
     uncommitted: changes === '' ? 0 : changes.split('\n').length,
@@ -82,7 +85,7 @@ async function requireReadable(path: string): Promise<void> {
 }
 
 /** @throws CliError (usage) where agents cannot work from such a repository. */
-export function requireWhole({ path, shallow, partial, unborn, origin }: LocalRepository): void {
+export function requireWhole({ path, shallow, partial, unborn, bare, origin }: LocalRepository): void {
   const ofOrigin = origin === undefined ? 'the URL of its origin' : `its origin, --repo ${origin}`;
   if (shallow)
     throw usageError(
@@ -97,7 +100,9 @@ export function requireWhole({ path, shallow, partial, unborn, origin }: LocalRe
   if (unborn)
     throw usageError(
       `${path} has no commit yet, so there is nothing to begin at`,
-      `commit something there (\`git -C ${path} commit --allow-empty -m first\`)`,
+      bare
+        ? `push a first commit to it (\`git push ${path} HEAD\`, in a repository that has one)`
+        : `commit something there (\`git -C ${path} commit --allow-empty -m first\`)`,
     );
 }
 

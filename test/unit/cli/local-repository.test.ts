@@ -75,6 +75,12 @@ describe('a repository on this machine', () => {
     await expect(namedRepository('new', folder)).rejects.toMatchObject({
       code: 2,
       message: expect.stringContaining('has no commit yet') as string,
+      next: expect.stringMatching(/^commit something there/) as string,
+    });
+    // Without a working tree nothing can be committed there.
+    git(folder, 'init', '-q', '--bare', 'bare.git');
+    await expect(namedRepository('./bare.git', folder)).rejects.toMatchObject({
+      next: expect.stringMatching(/^push a first commit to it/) as string,
     });
   });
 
