@@ -27,8 +27,11 @@ export class FruitlessStarts {
   /** An attempt whose agent had been started has ended so. */
   ended({ bead, attempt, rig }: Pick<StartAgentInput, 'bead' | 'attempt' | 'rig'>, { outcome }: AttemptResult): void {
     if (rig !== undefined || outcome === 'done') return;
+    const name = `${attempt}__${bead}`;
+    // It may be told twice, by one that was cut off right after it.
+    if (this.#names().some((known) => known.endsWith(`.${name}`))) return;
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    writeFileSync(join(this.#folder, `${this.now()}.${attempt}__${bead}`), '', { mode: 0o600 });
+    writeFileSync(join(this.#folder, `${this.now()}.${name}`), '', { mode: 0o600 });
   }
 
   /**

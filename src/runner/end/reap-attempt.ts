@@ -116,13 +116,14 @@ async function reap(
     session: record.session,
     usage: record.usage,
   });
-  await dir.writeResult(result);
+  // Counted first: whoever reads the result may ask at once whether the host has had enough.
   try {
     // An agent may kill its runner before that has written down which process it is.
     if (record.agent !== undefined || record.state === 'spawning') new FruitlessStarts(dir.home).ended(input, result);
   } catch (error) {
     onTrouble('fruitless starts', error);
   }
+  await dir.writeResult(result);
   const { sockets, ...rest } = record;
   await dir.writeRunner({ ...rest, state: 'ended' });
   if (sockets !== undefined) await removeSockets(dir, sockets);
