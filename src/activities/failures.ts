@@ -19,7 +19,7 @@ export function setupFailure(error: unknown): ApplicationFailure {
 }
 
 /** @returns the same for activities that the server may try again: it does so unless that cannot help. */
-export function gitFailure(error: unknown): unknown {
+export function asGitFailure(error: unknown): unknown {
   if (!(error instanceof GitError)) return error;
   return ApplicationFailure.create({
     message: clip(error.message),

@@ -2,7 +2,7 @@ import type { Activities } from '../contract/index.js';
 import { verifyRemote } from '../git/index.js';
 import { withBeats } from './beats.js';
 import type { ActivityDeps } from './deps.js';
-import { gitFailure } from './failures.js';
+import { asGitFailure } from './failures.js';
 import { readInput } from './input.js';
 
 /**
@@ -26,7 +26,7 @@ export function makeVerifyWork({ host }: Pick<ActivityDeps, 'host'>): Activities
         }),
       );
     } catch (error) {
-      throw gitFailure(error);
+      throw asGitFailure(error);
     }
   };
 }

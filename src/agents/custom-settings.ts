@@ -34,7 +34,7 @@ export function customAgents(home: string, taken: readonly string[]): Record<str
  * @returns the accounts of an agent by its host's settings file, in the order in which they are used.
  * @throws CustomAgentsError
  */
-export function accountsOf(agent: string, home: string, taken: readonly string[]): Account[] {
+export function accountsIn(agent: string, home: string, taken: readonly string[]): Account[] {
   const { accounts } = readSettings(home, taken);
   return Object.hasOwn(accounts, agent) ? (accounts[agent] ?? []) : [];
 }

@@ -7,7 +7,7 @@ import { clip } from '../contract/index.js';
 import type { AgentSpec } from '../contract/index.js';
 import { claude } from './claude.js';
 import { codex } from './codex.js';
-import { accountsOf as accountsIn, customAgents, customAgentsFile, CustomAgentsError } from './custom-settings.js';
+import { accountsIn, customAgents, customAgentsFile, CustomAgentsError } from './custom-settings.js';
 import { demo } from './demo.js';
 import { environmentProblem } from './environment.js';
 import { providerHosts } from './provider-hosts.js';

@@ -18,14 +18,14 @@ import { attemptDiff } from './attempt-diff.js';
 import { attemptPlace } from './attempts-here.js';
 import { BeadLooks } from './bead-page.js';
 import { Charts } from './charts.js';
-import { checksOf } from './checks.js';
+import { checksAnswer } from './checks.js';
 import { EventStream } from './event-stream.js';
 import { FleetWatch } from './fleet-watch.js';
 import { LogWatch, logOnce } from './log-watch.js';
 import { Looks } from './looks.js';
 import type { PageFiles } from './page-files.js';
 import { securityHeaders } from './safety.js';
-import type { Asked, Safety } from './safety.js';
+import type { RequestFacts, Safety } from './safety.js';
 import { troubleOf } from './town-link.js';
 import type { TownLink } from './town-link.js';
 
@@ -150,7 +150,7 @@ export class Board {
     });
     api.get('/beads/:bead/checks', async (c) => {
       const town = await link.town();
-      return c.json(await checksOf(town, await this.#view(town, beadOf(c)), deadline));
+      return c.json(await checksAnswer(town, await this.#view(town, beadOf(c)), deadline));
     });
     api.get('/beads/:bead/diff', async (c) => {
       const town = await link.town();
@@ -292,7 +292,7 @@ const renamed =
   ({ event, data }: { event: string; data: unknown }): void =>
     pass({ event: event === 'look' ? name : event, data });
 
-const askedOf = (c: C): Asked => ({
+const askedOf = (c: C): RequestFacts => ({
   method: c.req.method,
   path: new URL(c.req.url).pathname,
   header: (name) => c.req.header(name),

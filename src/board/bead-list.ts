@@ -1,5 +1,5 @@
 import type { TownConnection } from '../client/connect.js';
-import { beadsMatching, quoted } from '../client/list.js';
+import { beadsMatching, queryText } from '../client/list.js';
 import type { BeadSummary } from '../client/list.js';
 import { beadWorkflowId, searchAttributes, workflowTypes } from '../contract/index.js';
 
@@ -121,7 +121,7 @@ export class BeadList {
     // What moved and is not among those that move any more has come to rest: queued again, or ended.
     const gone = [...this.#beads.values()].filter((bead) => isMoving(bead) && !found.has(bead.bead));
     for (let at = 0; at < gone.length; at += idsAtOnce) {
-      const ids = gone.slice(at, at + idsAtOnce).map(({ bead }) => quoted(beadWorkflowId(bead)));
+      const ids = gone.slice(at, at + idsAtOnce).map(({ bead }) => queryText(beadWorkflowId(bead)));
       const rest = await beadsMatching(
         town,
         `${base} AND ExecutionStatus != 'ContinuedAsNew' AND WorkflowId IN (${ids.join(', ')})`,
@@ -224,6 +224,6 @@ const isMoving = ({ status, agent, closedAt }: BeadSummary): boolean =>
   (status === 'in_progress' || status === 'in_review' || status === 'blocked' || agent !== 'none');
 
 const ofTown = ({ taskQueue }: TownConnection): string =>
-  `WorkflowType = '${workflowTypes.bead}' AND TaskQueue = ${quoted(taskQueue)}`;
+  `WorkflowType = '${workflowTypes.bead}' AND TaskQueue = ${queryText(taskQueue)}`;
 
 const iso = (at: number): string => new Date(Math.max(at, 0)).toISOString();

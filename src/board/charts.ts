@@ -1,6 +1,6 @@
 import { BeadClient } from '../client/beads.js';
 import type { TownConnection } from '../client/connect.js';
-import { beadsMatching, quoted } from '../client/list.js';
+import { beadsMatching, queryText } from '../client/list.js';
 import { workflowTypes } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
 import type { ChartsAnswer } from './api-types.js';
@@ -25,7 +25,7 @@ export class Charts {
     const from = to - days * 24 * hour;
     const { beads } = await beadsMatching(
       town,
-      `WorkflowType = '${workflowTypes.bead}' AND TaskQueue = ${quoted(town.taskQueue)} AND ExecutionStatus ` +
+      `WorkflowType = '${workflowTypes.bead}' AND TaskQueue = ${queryText(town.taskQueue)} AND ExecutionStatus ` +
         `!= 'ContinuedAsNew' AND (ExecutionStatus = 'Running' OR CloseTime > '${new Date(from).toISOString()}')`,
       { limit: mostCounted, deadline },
     );

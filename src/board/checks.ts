@@ -36,7 +36,7 @@ export interface ChecksAnswer {
 }
 
 /** What the refinery did and does with a bead. */
-export async function checksOf(town: TownConnection, view: BeadView, deadline: number): Promise<ChecksAnswer> {
+export async function checksAnswer(town: TownConnection, view: BeadView, deadline: number): Promise<ChecksAnswer> {
   const { rig, bead } = view;
   if (rig === undefined) return { checks: [], ended: [] };
   const fleet = new FleetClient(town, deadline);

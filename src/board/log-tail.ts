@@ -10,7 +10,7 @@ const firstBytes = 2 * 1024 * 1024;
 const mostLines = 2_000;
 
 /** The end of a growing log, and what is added to it. A file that has become shorter is read from its start. */
-export class LogTail {
+export class GrowingLog {
   readonly #path: string;
   #offset: number | undefined;
   #inode: number | undefined;

@@ -11,7 +11,7 @@ import { LineCutter } from './line-cutter.js';
 import type { TailLine } from './line-cutter.js';
 import { Listened } from './listened.js';
 import type { Listeners, Tell } from './listened.js';
-import { LogTail } from './log-tail.js';
+import { GrowingLog } from './log-tail.js';
 import type { TownLink } from './town-link.js';
 
 const deadline = 10_000;
@@ -61,7 +61,7 @@ class RemoteTail implements Source {
 
 const sourceOf = (town: TownConnection, bead: string, { attempt, dir, remote }: AttemptPlace): Source | undefined =>
   dir !== undefined
-    ? new LogTail(dir.agentLog)
+    ? new GrowingLog(dir.agentLog)
     : remote === undefined
       ? undefined
       : new RemoteTail(town, { bead, attempt, host: remote });

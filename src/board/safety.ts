@@ -14,7 +14,7 @@ export interface SafetyOptions {
 }
 
 /** What of a request is looked at. */
-export interface Asked {
+export interface RequestFacts {
   method: string;
   path: string;
   header: (name: string) => string | undefined;
@@ -82,12 +82,12 @@ export class Safety {
   }
 
   /** @returns why this request is refused, or undefined when it is not. */
-  refusal(asked: Asked): Refused | undefined {
+  refusal(asked: RequestFacts): Refused | undefined {
     return this.#wrongHost(asked) ?? (asked.path.startsWith('/api/') ? this.#wrongCaller(asked) : undefined);
   }
 
   /** A name of a foreign site that was pointed at this machine (DNS rebinding) shows in `Host`. */
-  #wrongHost({ header }: Asked): Refused | undefined {
+  #wrongHost({ header }: RequestFacts): Refused | undefined {
     const host = header('host')?.toLowerCase();
     return host !== undefined && this.#names.has(host)
       ? undefined
@@ -100,7 +100,7 @@ export class Safety {
         };
   }
 
-  #wrongCaller(asked: Asked): Refused | undefined {
+  #wrongCaller(asked: RequestFacts): Refused | undefined {
     const { method, path, header } = asked;
     const reads = method === 'GET' || method === 'HEAD';
     const foreign: Refused = {
@@ -132,20 +132,20 @@ export class Safety {
       : undefined;
   }
 
-  #origins({ header }: Asked): ReadonlySet<string> {
+  #origins({ header }: RequestFacts): ReadonlySet<string> {
     const own = [...this.#names].map((name) => `http://${name}`);
     const forwarded = this.#forwardedHost(header);
     return new Set(forwarded === undefined ? own : [...own, `https://${forwarded}`, `http://${forwarded}`]);
   }
 
-  #forwardedHost(header: Asked['header']): string | undefined {
+  #forwardedHost(header: RequestFacts['header']): string | undefined {
     const forwarded = header('x-forwarded-host')?.toLowerCase();
     return this.#options.trustProxy && forwarded !== undefined && /^[\w.:[\]-]+$/.test(forwarded)
       ? forwarded
       : undefined;
   }
 
-  #knows({ header }: Asked, bearer: string | undefined): boolean {
+  #knows({ header }: RequestFacts, bearer: string | undefined): boolean {
     if (bearer !== undefined) return this.isToken(bearer);
     // Only a proxy names the host it was asked for: a visit past it needs the token all the same.
     if (this.#forwardedHost(header) !== undefined) return true;
@@ -157,7 +157,7 @@ export class Safety {
   }
 
   /** @returns who the proxy says is asking. */
-  user({ header }: Pick<Asked, 'header'>): string | undefined {
+  user({ header }: Pick<RequestFacts, 'header'>): string | undefined {
     if (!this.#options.trustProxy) return undefined;
     const named = ['x-forwarded-user', 'x-forwarded-email', 'remote-user'].map(header).find((name) => name);
     return named?.slice(0, 100);

@@ -18,7 +18,7 @@ export interface Elsewhere {
 }
 
 /** The bead's own account; its failure is kept, since the log may be here all the same. */
-export async function askBead(context: Context, bead: string): Promise<BeadAccount> {
+export async function beadAccount(context: Context, bead: string): Promise<BeadAccount> {
   try {
     const beads = await context.beads();
     return { view: await beads.view(bead, Math.min(context.deadline, 3_000)) };

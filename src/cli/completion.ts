@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { beadStatuses } from '../contract/index.js';
 
 export const shells = ['bash', 'zsh', 'fish'] as const;
-export type Shell = (typeof shells)[number];
+export type CompletionShell = (typeof shells)[number];
 /** What has names that a shell can ask for: `heartbead completion beads`. */
 export const idKinds = ['beads', 'rigs', 'convoys', 'agents', 'hosts'] as const;
 export type IdKind = (typeof idKinds)[number];
@@ -17,7 +17,7 @@ interface Entry {
 }
 
 /** @returns a script for a shell, made of the very commands that exist. */
-export function completionScript(program: Command, shell: Shell): string {
+export function completionScript(program: Command, shell: CompletionShell): string {
   const entries = entriesOf(program, []);
   switch (shell) {
     case 'bash':

@@ -3,7 +3,7 @@ import type { BeadClient, FleetClient, TownConnection } from '../client/index.js
 import { escapedJson } from '../contract/index.js';
 import { defaultDeadline } from '../client/deadline.js';
 import { durationOf, durationProblem } from './duration.js';
-import { reportOf, usageError } from './exit.js';
+import { errorReport, usageError } from './exit.js';
 import type { ExitCode } from './exit.js';
 import { processIo } from './io.js';
 import type { Io } from './io.js';
@@ -96,7 +96,7 @@ export function action<A extends unknown[]>(run: Run<A>): (...given: unknown[]) 
 
 /** Prints a failure to stderr. @returns the exit status it means. */
 export function printError(error: unknown, json: boolean, io: Io = processIo()): ExitCode {
-  const report = reportOf(error);
+  const report = errorReport(error);
   if (json) io.err(escapedJson(JSON.stringify({ error: report })));
   else {
     io.err(`${io.errColors.red('heartbead:')} ${report.message}`);

@@ -17,7 +17,7 @@ import { packageRoot } from '../package/compiled.js';
 import { printError } from './context.js';
 import { takeDemoHome, releaseDemoHome } from './demo/demo-home.js';
 import { endAttempts } from './demo/kill.js';
-import { Live } from './demo/live.js';
+import { LiveTable } from './demo/live.js';
 import { lookAtOrigin, makeOrigin } from './demo/origin.js';
 import { nextSteps, report } from './demo/report.js';
 import type { Ending } from './demo/report.js';
@@ -130,7 +130,7 @@ function options(): { exit: boolean } {
 }
 
 async function play(actors: Actor[], beads: BeadClient, home: string, io: Io, stop: AbortSignal): Promise<void> {
-  const live = new Live(io);
+  const live = new LiveTable(io);
   const until = performance.now() + playWithin;
   try {
     while (!stop.aborted && performance.now() < until) {

@@ -15,7 +15,7 @@ export interface ErrorReport {
  * Turns anything that was thrown into a report. The client's errors are known by their name, so that commands which
  * need no server (`heartbead agent …`, called often) need not load it.
  */
-export function reportOf(error: unknown): ErrorReport {
+export function errorReport(error: unknown): ErrorReport {
   if (error instanceof CliError) return { code: error.code, message: error.message, next: error.next };
   if (!(error instanceof Error)) return { code: exitCodes.failed, message: `unexpected failure: ${String(error)}` };
   const next = (error as { next?: unknown }).next;

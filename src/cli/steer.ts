@@ -2,7 +2,7 @@ import type { BeadClient } from '../client/beads.js';
 import type { BeadView } from '../contract/index.js';
 import type { Context } from './context.js';
 import { confirmed } from './confirmed.js';
-import { exitCodes, failure, reportOf, usageError } from './exit.js';
+import { exitCodes, failure, errorReport, usageError } from './exit.js';
 import type { ErrorReport, ExitCode } from './exit.js';
 import { counted } from '../domain/words.js';
 import { oneLine, paintStatus, table } from './render/format.js';
@@ -101,7 +101,7 @@ async function askAll(context: Context, steering: Steering, targets: readonly st
     try {
       answers.set(bead, { bead, text: await steering.ask(beads, bead) });
     } catch (error) {
-      answers.set(bead, { bead, error: reportOf(error) });
+      answers.set(bead, { bead, error: errorReport(error) });
     }
   });
   const results = targets.flatMap((bead) => answers.get(bead) ?? []);

@@ -7,7 +7,7 @@ import { deploymentOf } from '../contract/index.js';
 import type { TownConnection } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
 import { ServerRefusedError } from './errors.js';
-import { quoted } from './list.js';
+import { queryText } from './list.js';
 import { grpcError, isNotFound, asClientError } from './as-client-error.js';
 
 /** In the order of the server's enumeration, of which the SDK exports types only. */
@@ -161,7 +161,7 @@ export class TownDeployment {
   }
 
   #pinned(build: string): string {
-    return `TemporalWorkerDeploymentVersion = ${quoted(`${this.name}:${build}`)} AND ExecutionStatus = 'Running'`;
+    return `TemporalWorkerDeploymentVersion = ${queryText(`${this.name}:${build}`)} AND ExecutionStatus = 'Running'`;
   }
 
   #ask<R>(request: (service: TownConnection['connection']['workflowService']) => Promise<R>): Promise<R> {

@@ -27,7 +27,7 @@ import { pendingActivities } from './describe.js';
 import { defaultDeadline, within } from './deadline.js';
 import { FleetEndedError, FleetExistsError, FleetNotFoundError, FleetRefusedError, NoWorkerError } from './errors.js';
 import type { FleetKind } from './errors.js';
-import { quoted } from './list.js';
+import { queryText } from './list.js';
 import { noWorkerAnswered, asClientError, unlessOvertaken } from './as-client-error.js';
 
 const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
@@ -153,7 +153,7 @@ export class FleetClient {
     const query =
       'WorkflowType = ' +
       `'${kind}'${all ? '' : " AND ExecutionStatus = 'Running'"}` +
-      `${taskQueue === undefined ? '' : ` AND TaskQueue = ${quoted(taskQueue)}`}`;
+      `${taskQueue === undefined ? '' : ` AND TaskQueue = ${queryText(taskQueue)}`}`;
     const read = async (): Promise<void> => {
       for await (const execution of this.town.client.workflow.list({ query, pageSize: Math.min(limit, 200) })) {
         const { title } = (execution.memo ?? {}) as { title?: unknown };

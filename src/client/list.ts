@@ -94,7 +94,7 @@ export async function beadsMatching(
 }
 
 /** @returns a text as the visibility query language wants it. */
-export const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+export const queryText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 /** @returns the visibility query. */
 export function visibilityQuery({
@@ -108,9 +108,9 @@ export function visibilityQuery({
   const parts = [`WorkflowType = '${workflowTypes.bead}'`];
   if (status !== undefined) parts.push(`${searchAttributes.beadStatus} = '${status}'`);
   if (attention) parts.push(`${searchAttributes.attention} IS NOT NULL`);
-  if (taskQueue !== undefined) parts.push(`TaskQueue = ${quoted(taskQueue)}`);
-  if (rig !== undefined) parts.push(`${searchAttributes.rig} = ${quoted(rig)}`);
-  if (convoy !== undefined) parts.push(`${searchAttributes.convoy} = ${quoted(convoy)}`);
+  if (taskQueue !== undefined) parts.push(`TaskQueue = ${queryText(taskQueue)}`);
+  if (rig !== undefined) parts.push(`${searchAttributes.rig} = ${queryText(rig)}`);
+  if (convoy !== undefined) parts.push(`${searchAttributes.convoy} = ${queryText(convoy)}`);
   // One that continued as new is the same bead's earlier run.
   parts.push(all || status !== undefined ? `ExecutionStatus != 'ContinuedAsNew'` : `ExecutionStatus = 'Running'`);
   return parts.join(' AND ');

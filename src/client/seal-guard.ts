@@ -5,7 +5,7 @@ import { readWorkerIdentity, taskQueues } from '../contract/index.js';
 import type { WorkerIdentity } from '../contract/index.js';
 import { ConfigurationError } from './errors.js';
 import { pollersOf } from './pollers.js';
-import { quoted } from './list.js';
+import { queryText } from './list.js';
 
 /** What a look found is believed for so long: a town's keys change by hand. */
 const believedFor = 30_000;
@@ -38,7 +38,7 @@ export async function sealsSeen(
   const { executions } = await connection.workflowService.listWorkflowExecutions({
     namespace,
     pageSize,
-    query: `TaskQueue = ${quoted(taskQueue)}`,
+    query: `TaskQueue = ${queryText(taskQueue)}`,
   });
   const memos = (executions ?? []).flatMap(({ memo }) => Object.values(memo?.fields ?? {}).slice(0, 1));
   const ids = memos.map((payload) => sealedWith(payload));

@@ -15,7 +15,7 @@ export const instant = (at: number): string => new Date(at).toISOString().replac
 export const cell = (text: string): string => text.replace(/(?<!\\)\||[\n\r]+/g, ' ');
 
 /** @returns a table, or no line at all when it has no rows. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   if (rows.length === 0) return [];
   return [
     `| ${head.join(' | ')} |`,

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GitError } from './git-error.js';
 import { exists, textOf } from './files.js';
-import { objectFormat, ownUrl, trackedBranches, quoted, ofThisDisk } from './secure-mirror.js';
+import { objectFormat, ownUrl, trackedBranches, configText, ofThisDisk } from './secure-mirror.js';
 import { lfsProgram } from './lfs/program.js';
 import { runGit } from './run-git.js';
 
@@ -121,9 +121,9 @@ async function configurationFor(vault: string, pushUrl: string | undefined): Pro
       ? []
       : [
           '[remote "origin"]',
-          `\turl = ${quoted(repo)}`,
+          `\turl = ${configText(repo)}`,
           `\tfetch = ${trackedBranches}`,
-          ...(pushUrl === undefined ? [] : [`\tpushurl = ${quoted(pushUrl)}`]),
+          ...(pushUrl === undefined ? [] : [`\tpushurl = ${configText(pushUrl)}`]),
         ]),
     '',
   ].join('\n');

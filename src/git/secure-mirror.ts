@@ -74,8 +74,8 @@ async function configurationOf(mirror: string, repo: string | undefined): Promis
     '\tfsckobjects = false',
     '\tdenycurrentbranch = ignore',
     '[lfs]',
-    `\tstorage = ${quoted(contentsOf(mirror))}`,
-    ...(repo === undefined ? [] : ['[remote "origin"]', `\turl = ${quoted(repo)}`, `\tfetch = ${trackedBranches}`]),
+    `\tstorage = ${configText(contentsOf(mirror))}`,
+    ...(repo === undefined ? [] : ['[remote "origin"]', `\turl = ${configText(repo)}`, `\tfetch = ${trackedBranches}`]),
     '',
   ].join('\n');
 }
@@ -86,7 +86,7 @@ export const ofThisDisk = async (repository: string): Promise<string[]> => [
   ...(process.platform === 'darwin' ? ['\tprecomposeunicode = true'] : []),
 ];
 
-export const quoted = (value: string): string => `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+export const configText = (value: string): string => `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
 
 /** By the names of packs and loose objects, which only the format decides. */
 export async function objectFormat(mirror: string): Promise<'sha1' | 'sha256'> {

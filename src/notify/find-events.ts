@@ -3,7 +3,7 @@ import type { TownConnection } from '../client/connect.js';
 import { within } from '../client/deadline.js';
 import { BeadNotFoundError, NoWorkerError } from '../client/errors.js';
 import { FleetClient } from '../client/fleet.js';
-import { quoted } from '../client/list.js';
+import { queryText } from '../client/list.js';
 import { markingSealed } from '../codec/index.js';
 import { beadOfWorkflowId, searchAttributes, workflowTypes } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
@@ -27,9 +27,9 @@ type Found = ReturnType<TownConnection['client']['workflow']['list']> extends As
  */
 export async function findEvents(town: NotifyTown, since: number): Promise<Notification[]> {
   const names = Object.values(workflowTypes)
-    .map((type) => quoted(type))
+    .map((type) => queryText(type))
     .join(', ');
-  const mine = `WorkflowType IN (${names}) AND TaskQueue = ${quoted(town.taskQueue)}`;
+  const mine = `WorkflowType IN (${names}) AND TaskQueue = ${queryText(town.taskQueue)}`;
   const [asking, ended] = await Promise.all([
     list(town, `${mine} AND ExecutionStatus = 'Running' AND ${searchAttributes.attention} IS NOT NULL`),
     list(

@@ -24,7 +24,7 @@ export function agentSpec(given: GivenAgent, help: string): AgentSpec {
   const name = given.agent ?? (given.command === undefined ? undefined : 'shell');
   if (name === undefined)
     throw usageError('which agent is to do it?', "give --command 'COMMAND' for a shell command, or --agent NAME");
-  checkAgent({ adapter: name, command: given.command, options: given.option });
+  requireKnownAgent({ adapter: name, command: given.command, options: given.option });
   const variables = environmentProblem(given.env);
   if (variables !== undefined) throw usageError(variables, `see \`heartbead ${help} --help\``);
   return {
@@ -42,7 +42,7 @@ export function agentSpec(given: GivenAgent, help: string): AgentSpec {
  * @param what begins the message: whose agent it is.
  * @throws CliError (usage)
  */
-export function checkAgent({ adapter: name, command, options }: AgentSpec, what = ''): void {
+export function requireKnownAgent({ adapter: name, command, options }: AgentSpec, what = ''): void {
   // The agent of the bead's rig, which was checked with the rig.
   if (name === 'rig') return;
   const adapters = knownAgents();

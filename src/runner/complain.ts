@@ -25,5 +25,5 @@ export function complain(text: string): void {
 }
 
 /** @returns what an error says for people who have nothing but a log: its stack, where it has one. */
-export const errorText = (error: unknown): string =>
+export const errorTrace = (error: unknown): string =>
   error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -15,12 +15,12 @@ import { AttemptDir } from './attempt/attempt-dir.js';
 import { cappedLog } from './agent/agent-log.js';
 import { openAgentSocket } from './sockets/agent-socket.js';
 import { BeadLink } from './lease/bead-link.js';
-import { complain, errorText } from './complain.js';
+import { complain, errorTrace } from './complain.js';
 import { lookEvery } from './lease/lease.js';
 import { connectRunner, sameConnection } from './lease/connection.js';
 import type { RunnerLine } from './lease/connection.js';
 import { openControlSocket } from './sockets/control-socket.js';
-import { AgentLogin } from './agent/agent-login.js';
+import { AttemptLogin } from './agent/agent-login.js';
 import { FruitlessStarts } from './attempt/fruitless-starts.js';
 import { readyToLaunch } from './agent/launch-agent.js';
 import { processStartTime } from './processes/process.js';
@@ -157,7 +157,7 @@ async function runLocked(
     sockets,
   });
   onKeysTrouble = (error) => trouble('keys', error);
-  const login = new AgentLogin({ home: dir.home, input, setup, env: process.env });
+  const login = new AttemptLogin({ home: dir.home, input, setup, env: process.env });
   const link = new BeadLink(lineBy(connection, early), dir.bead, trouble, systemTime, dial);
   // An attempt that began before its host decided this goes on as it began.
   const cell = setup.cell ?? earlierPlan(input.agent.cell);
@@ -195,7 +195,7 @@ async function runLocked(
     try {
       supervisor.freezeAll();
     } finally {
-      complain(`the runner failed: ${errorText(error)}`);
+      complain(`the runner failed: ${errorTrace(error)}`);
       process.exit(crashed);
     }
   };
@@ -310,6 +310,6 @@ try {
   if (refused !== undefined) answer(refused);
   process.exit(0);
 } catch (error) {
-  complain(errorText(error));
+  complain(errorTrace(error));
   process.exit(crashed);
 }

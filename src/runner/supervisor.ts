@@ -4,7 +4,7 @@ import { cellKind } from '../cell/index.js';
 import type { CellPlan } from '../cell/index.js';
 import { clip, plainLine } from '../contract/index.js';
 import type { AttemptResult, BeadView, BeatDetails, Message, StartAgentInput } from '../contract/index.js';
-import type { AgentLogin } from './agent/agent-login.js';
+import type { AttemptLogin } from './agent/agent-login.js';
 import type { FruitlessStarts } from './attempt/fruitless-starts.js';
 import { answerText, mostAnswers } from './agent/answer.js';
 import { AgentWatch } from './agent/agent-watch.js';
@@ -59,7 +59,7 @@ export interface SupervisorPorts {
   /** @returns the part that ends what uses more of its host than it may. Absent: there are no limits. */
   limits?(onOver: (cause: StopCause) => void): Part;
   /** What the attempt's end says of the login that its agent uses. Absent: nobody asks. */
-  login?: Pick<AgentLogin, 'begins' | 'works' | 'ended'>;
+  login?: Pick<AttemptLogin, 'begins' | 'works' | 'ended'>;
   /** Counts what has led to nothing. Absent: nobody does. */
   starts?: Pick<FruitlessStarts, 'ended'>;
   log: Pick<Logger, 'info' | 'warn'>;

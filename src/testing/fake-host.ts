@@ -34,7 +34,7 @@ import type { FakeRemote } from './fake-remote.js';
 import type { TaskInHand } from './task-in-hand.js';
 import { outOfReach } from './fake-line.js';
 import { VirtualRunner } from './virtual-runner.js';
-import { FakeWork, refusedText } from './fake-work.js';
+import { FakeWork, refusalOf } from './fake-work.js';
 
 /** What a host needs of the town it stands in. */
 export interface HostContext {
@@ -503,7 +503,7 @@ export class FakeHost {
       return { pushed: false, reason: `there is no worktree of attempt ${attempt} any more`, mayPass: false };
     const { refuses } = this.remote;
     if (!this.remoteInReach || refuses !== undefined)
-      return { pushed: false, reason: refusedText(refuses ?? 'for now'), mayPass: refuses !== 'by a rule' };
+      return { pushed: false, reason: refusalOf(refuses ?? 'for now'), mayPass: refuses !== 'by a rule' };
     this.remote.push(attemptRefs.branchRef(bead, attempt), sha);
     return { pushed: true, branch: attemptRefs.branch(bead, attempt) };
   }

@@ -16,7 +16,7 @@ export interface WorkHost {
 /** Why a push fails on a fake host. */
 const unreachable = 'the remote is unreachable';
 /** @returns what a remote that takes no finished branch says. */
-export const refusedText = (refuses: NonNullable<FakeRemote['refuses']>): string => `refused ${refuses}`;
+export const refusalOf = (refuses: NonNullable<FakeRemote['refuses']>): string => `refused ${refuses}`;
 
 /**
  * An attempt's worktree on a fake host, and its way to the fake remote: what `WorkKeeper` does by git, done by names of
@@ -108,7 +108,7 @@ export class FakeWork implements AttemptWork {
   async #push({ branch, sha, summary }: Pick<KeptWork, 'branch' | 'sha' | 'summary'>): Promise<string | undefined> {
     const { bead, attempt } = this.names;
     const { refuses } = this.host.remote;
-    const reason = !this.host.remoteInReach ? unreachable : refuses === undefined ? undefined : refusedText(refuses);
+    const reason = !this.host.remoteInReach ? unreachable : refuses === undefined ? undefined : refusalOf(refuses);
     this.pushProblem = reason;
     if (reason !== undefined) {
       this.mayPass = reason === unreachable || refuses === 'for now';

@@ -16,7 +16,7 @@ export const stampMs = (stamp: Stamp): number =>
  * An activity that has been scheduled and has not closed. What its worker does with it is noted here by the activity
  * desk.
  */
-export interface PendingActivity {
+export interface OpenActivity {
   readonly key: string;
   readonly workflowId: string;
   readonly runId: string;
@@ -47,7 +47,7 @@ export interface ServerEvent {
   key: string;
   at: number;
   /** Present when it closes or retries an activity, which takes one lock away. */
-  activity?: PendingActivity;
+  activity?: OpenActivity;
 }
 
 /** One change of the statuses that operators see. */
@@ -63,7 +63,7 @@ export type RunEnd = 'completed' | 'failed' | 'cancelled' | 'terminated' | 'time
 /** A run's history, read as it grows. */
 export class RunHistory {
   readonly timers = new Map<string, number>();
-  readonly activities = new Map<string, PendingActivity>();
+  readonly activities = new Map<string, OpenActivity>();
   readonly changes: StatusChange[] = [];
   /** Messages of failed workflow tasks: a bead must never have one. */
   readonly taskFailures: string[] = [];
@@ -258,7 +258,7 @@ export class RunHistory {
   }
 }
 
-function* activityDue(activity: PendingActivity): Generator<ServerEvent> {
+function* activityDue(activity: OpenActivity): Generator<ServerEvent> {
   const { timeouts, key } = activity;
   const event = (what: string, at: number): ServerEvent => ({ key: `${key}/${what}/${at}`, at, activity });
   if (activity.backoffUntil !== undefined) {

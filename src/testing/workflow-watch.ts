@@ -6,7 +6,7 @@
 import type { Client } from '@temporalio/client';
 import type { ActivityDesk } from './activity-desk.js';
 import { RunHistory } from './run-history.js';
-import type { PendingActivity, ServerEvent } from './run-history.js';
+import type { OpenActivity, ServerEvent } from './run-history.js';
 import type { ClockContext } from './virtual-clock.js';
 
 /**
@@ -133,7 +133,7 @@ export class WorkflowWatch implements ClockContext {
   }
 
   /** Activities that wait or run, of all workflows. */
-  *pending(): Generator<PendingActivity> {
+  *pending(): Generator<OpenActivity> {
     for (const run of this.#current()) if (run.ended === undefined) yield* run.activities.values();
   }
 

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { playChaos } from '../../src/lab/chaos/chaos.js';
-import { planOf, refusals } from '../../src/lab/chaos/plan.js';
+import { chaosPlan, refusals } from '../../src/lab/chaos/plan.js';
 import type { BeadPlan, FaultKind, FaultPlan, Refusal } from '../../src/lab/chaos/plan.js';
-import { reportOf } from '../../src/lab/chaos/report.js';
+import { chaosReport } from '../../src/lab/chaos/report.js';
 
 const bead = (name: string, repo: number): BeadPlan => ({
   bead: name,
@@ -47,7 +47,7 @@ it(
       say: () => undefined,
       targetWithin: 60_000,
     });
-    expect(report.problems, reportOf(report)).toEqual([]);
+    expect(report.problems, chaosReport(report)).toEqual([]);
     expect(report.faults.map(({ kind }) => kind)).toEqual([
       'remote-refuses',
       'remote-refuses',
@@ -65,6 +65,6 @@ it(
 
 it('the same seed makes the same plan, another one another', () => {
   const size = { seed: 5, minutes: 10, beads: 30, repos: 5, hosts: 3 };
-  expect(planOf(size)).toEqual(planOf(size));
-  expect(planOf({ ...size, seed: 6 })).not.toEqual(planOf(size));
+  expect(chaosPlan(size)).toEqual(chaosPlan(size));
+  expect(chaosPlan({ ...size, seed: 6 })).not.toEqual(chaosPlan(size));
 });

@@ -1,5 +1,5 @@
 import { describe, expect, inject, it } from 'vitest';
-import { readHistory } from '../../src/cli/replay/read-history.js';
+import { parseHistory } from '../../src/cli/replay/read-history.js';
 import { replayHistories } from '../../src/cli/replay/replay-history.js';
 import { checksum, checksums, read, recorded } from './histories.js';
 import { scenarios } from './scenarios.js';
@@ -14,7 +14,7 @@ describe('recorded histories', () => {
     const files = recorded();
     const histories = files.map((name) => ({
       workflowId: name.split('.').at(-3) ?? name,
-      ...readHistory(JSON.stringify(read(name))),
+      ...parseHistory(JSON.stringify(read(name))),
     }));
     const verdicts = await replayHistories(histories, { workflowBundle });
     const problems = verdicts.flatMap((verdict, index) =>
@@ -26,7 +26,7 @@ describe('recorded histories', () => {
 
   it('of another life do not replay: the check can fail', async () => {
     const name = recorded().find((file) => file.includes('/cold-start.')) ?? '';
-    const history = readHistory(JSON.stringify(read(name)));
+    const history = parseHistory(JSON.stringify(read(name)));
     const scheduled = history.events.find(
       (event) =>
         (event['activityTaskScheduledEventAttributes'] as Scheduled | undefined)?.activityType.name === 'startAgent',

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { colouredLine, escapedJson, markdownText, plainLine } from '../../src/contract/index.js';
 import { beadPanel } from '../../src/domain/bead/panel.js';
 import { oneLine } from '../../src/cli/render/format.js';
-import { oneLine as activity } from '../../src/runner/agent/agent-watch.js';
+import { activityLine as activity } from '../../src/runner/agent/agent-watch.js';
 
 /** What a hostile agent prints, and what of it a reader may see. */
 const hostile: [string, string, string][] = [

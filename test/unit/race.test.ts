@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { OldDesign } from '../../src/lab/race/old-design.js';
 import type { Lane } from '../../src/lab/race/lane.js';
 import { svg } from '../../src/lab/race/svg.js';
-import { stepOf, table } from '../../src/lab/race/table.js';
-import { verdictOf } from '../../src/lab/race/verdict.js';
+import { stepOf, raceTable } from '../../src/lab/race/table.js';
+import { raceVerdict } from '../../src/lab/race/verdict.js';
 
 const second = 1_000;
 const minute = 60 * second;
@@ -70,7 +70,7 @@ describe('the picture of the race', () => {
   const plain = createColors(false);
 
   it('is a line a minute, within 100 columns', () => {
-    const lines = table(oldLane(75 * second), steady, 30 * minute, plain);
+    const lines = raceTable(oldLane(75 * second), steady, 30 * minute, plain);
     expect(lines.length).toBe(32);
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(100);
     expect(lines.filter((line) => line.includes('reset to open')).length).toBe(5);
@@ -79,15 +79,15 @@ describe('the picture of the race', () => {
   it('has longer steps for a longer time', () => {
     expect(stepOf(90 * minute)).toBe(minute);
     expect(stepOf(24 * 60 * minute) / minute).toBeGreaterThan(1);
-    expect(table(oldLane(12 * 60 * minute, 13 * 60 * minute), steady, 13 * 60 * minute, plain).length).toBeLessThan(95);
+    expect(raceTable(oldLane(12 * 60 * minute, 13 * 60 * minute), steady, 13 * 60 * minute, plain).length).toBeLessThan(95);
   });
 
   it('says in one sentence what happened', () => {
-    expect(verdictOf(oldLane(75 * second), 30 * minute)).toBe(
+    expect(raceVerdict(oldLane(75 * second), 30 * minute)).toBe(
       'old design: reset to open 5 times in 30 min, 6 attempts for 1 agent, which was alive from 75 s on and ' +
         'sent 58 heartbeats that changed nothing.',
     );
-    expect(verdictOf(steady, 30 * minute)).toBe(
+    expect(raceVerdict(steady, 30 * minute)).toBe(
       'Heartbead: 1 attempt, 1 agent, never reset; working from its first heartbeat on, 76 s after the sling.',
     );
   });

@@ -6,7 +6,7 @@ import { checkedRepo } from '../../git/git-input.js';
 import { remoteRefs } from '../../git/remote-refs.js';
 import { GitError, updateMirror } from '../../git/index.js';
 import { withBeats } from '../beats.js';
-import { gitFailure } from '../failures.js';
+import { asGitFailure } from '../failures.js';
 import type { FleetDeps } from './deps.js';
 import { readInput } from './input.js';
 
@@ -23,7 +23,7 @@ export function makeLookAtBranch({ mirrors }: Pick<FleetDeps, 'mirrors'>): Fleet
         look(mirrors, checkedRepo(repo), await targetBranch(repo, branch), contains),
       );
     } catch (error) {
-      throw gitFailure(error);
+      throw asGitFailure(error);
     }
   };
 }

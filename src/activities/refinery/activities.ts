@@ -1,6 +1,6 @@
 import type { RefineryActivities } from '../../contract/index.js';
 import { makeEnsureBranch } from './ensure-branch.js';
-import { makeMerge } from './merge.js';
+import { mergeActivity } from './merge.js';
 import type { RefineryDeps } from './merge.js';
 
 /**
@@ -8,6 +8,6 @@ import type { RefineryDeps } from './merge.js';
  * target on this host apart.
  */
 export const createRefineryActivities = (deps: RefineryDeps): RefineryActivities => ({
-  merge: makeMerge(deps),
+  merge: mergeActivity(deps),
   ensureBranch: makeEnsureBranch(deps),
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { RefineryActivities } from '../../contract/index.js';
 import { ensureBranch } from '../../git/merge/index.js';
 import { withBeats } from '../beats.js';
-import { gitFailure } from '../failures.js';
+import { asGitFailure } from '../failures.js';
 import { readInput } from './input.js';
 import type { RefineryDeps } from './merge.js';
 
@@ -21,7 +21,7 @@ export function makeEnsureBranch({ home }: Pick<RefineryDeps, 'home'>): Refinery
       );
     } catch (error) {
       signal.throwIfAborted();
-      throw gitFailure(error);
+      throw asGitFailure(error);
     }
   };
 }

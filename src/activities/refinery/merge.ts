@@ -52,7 +52,7 @@ export const refineryFolder = (home: string): string => join(home, 'refinery');
  * Fails by `SetupUnreachable` (remote or disk out of order) and `PullRequestOpen`: the server tries both again, and the
  * item stays where it is. `BadInput` is final.
  */
-export function makeMerge(deps: RefineryDeps): RefineryActivities['merge'] {
+export function mergeActivity(deps: RefineryDeps): RefineryActivities['merge'] {
   const targets = new KeyedLock();
   const trees = new KeyedLock();
   // One for all merges of this worker: they share its lists, and its rests.

@@ -1,8 +1,8 @@
 import type { JSX, RefObject } from 'preact';
 import type { BeadPage as Bead } from '../api-types.js';
 import type { beadActions } from './bead-keys.js';
-import { money, statusWords, tokens } from './text.js';
-import { Ago, Agent, Button, Link, RemedyButton, Status, Words, useAct, useShell } from './ui.js';
+import { money, statusLabels, tokens } from './text.js';
+import { Ago, Agent, Button, Link, RemedyButton, StatusMark, Words, useAct, useShell } from './ui.js';
 
 type Actions = ReturnType<typeof beadActions>;
 
@@ -30,7 +30,7 @@ function FactsRow({ page }: { page: Bead }): JSX.Element {
   const { state } = page;
   return (
     <div class="row wrap">
-      <Status status={page.status} />
+      <StatusMark status={page.status} />
       {state !== undefined && <Agent agent={state.agent} />}
       <code>{page.bead}</code>
       {state?.rig !== undefined && <Link to={`/rig/${state.rig}`}>{state.rig}</Link>}
@@ -54,7 +54,7 @@ function FactsRow({ page }: { page: Bead }): JSX.Element {
 function Verdict({ page }: { page: Bead }): JSX.Element {
   return (
     <div class="verdict">
-      {page.verdict !== page.status && page.verdict !== statusWords[page.status] && (
+      {page.verdict !== page.status && page.verdict !== statusLabels[page.status] && (
         <strong>
           <Words text={page.verdict} />
         </strong>

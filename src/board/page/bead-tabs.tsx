@@ -6,7 +6,7 @@ import type { ChecksAnswer } from '../checks.js';
 import { BoardError, get } from './api.js';
 import { LogLine } from './log.js';
 import { exact, money, plural } from './text.js';
-import { Ago, Empty, For, Link, Trouble, Words } from './ui.js';
+import { Ago, Empty, For, Link, TroubleNote, Words } from './ui.js';
 
 /** Asks again whenever what it depends on has changed. */
 function useAnswer<T>(path: string, key: string): { answer: T | undefined; refusal: BoardError | undefined } {
@@ -84,7 +84,7 @@ export function StoryTab({ page }: { page: Bead }): JSX.Element {
       )}
       <section aria-label="story">
         <h2>Story</h2>
-        {refusal !== undefined && <Trouble message={refusal.message} next={refusal.next} />}
+        {refusal !== undefined && <TroubleNote message={refusal.message} next={refusal.next} />}
         {answer?.cut === true && (
           <p class="quiet">It begins later than the bead: older runs are no longer on the server.</p>
         )}
@@ -107,7 +107,7 @@ export function StoryTab({ page }: { page: Bead }): JSX.Element {
 
 export function ChecksTab({ page }: { page: Bead }): JSX.Element {
   const { answer, refusal } = useAnswer<ChecksAnswer>(`/beads/${page.bead}/checks`, changes(page));
-  if (refusal !== undefined) return <Trouble message={refusal.message} next={refusal.next} />;
+  if (refusal !== undefined) return <TroubleNote message={refusal.message} next={refusal.next} />;
   if (answer === undefined) return <p class="loading">Asking its rig …</p>;
   if (answer.rig === undefined)
     return <Empty>it has no rig: its work is pushed to a branch of its own, and neither checked nor merged</Empty>;

@@ -9,7 +9,7 @@ import { DiffTab } from './diff.js';
 import { useListening } from './live.js';
 import { LogTab, joined } from './log.js';
 import { searchOf } from './text.js';
-import { Trouble, useAct, useKeys, useShell } from './ui.js';
+import { TroubleNote, useAct, useKeys, useShell } from './ui.js';
 
 const tabs = [
   { id: 'story', name: 'Story', key: '1' },
@@ -26,7 +26,7 @@ const tabOf = (search: string): Tab => {
   return tabs.find(({ id }) => id === named)?.id ?? 'story';
 };
 
-export function BeadView({ bead, search }: { bead: string; search: string }): JSX.Element {
+export function BeadSheet({ bead, search }: { bead: string; search: string }): JSX.Element {
   const [page, setPage] = useState<Bead>();
   const [log, setLog] = useState<LogLines>();
   const tab = tabOf(search);
@@ -62,13 +62,13 @@ export function BeadView({ bead, search }: { bead: string; search: string }): JS
   });
 
   if (page === undefined)
-    return trouble === undefined ? <p class="loading">Asking {bead} …</p> : <Trouble {...trouble} />;
+    return trouble === undefined ? <p class="loading">Asking {bead} …</p> : <TroubleNote {...trouble} />;
   const { state } = page;
   const attempts =
     state === undefined ? [] : [...state.attempts, ...(state.current === undefined ? [] : [state.current])];
   return (
     <article class="bead">
-      {trouble !== undefined && <Trouble {...trouble} />}
+      {trouble !== undefined && <TroubleNote {...trouble} />}
       <BeadHead page={page} actions={actions} heading={heading} />
       <TabList page={page} tab={tab} attempt={attempt} attempts={attempts} show={show} />
       <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab}`} class="panel">

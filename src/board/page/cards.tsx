@@ -4,7 +4,7 @@ import { cellWords } from '../../domain/words.js';
 import type { Card } from '../api-types.js';
 import { looker, post } from './api.js';
 import { money, tokens } from './text.js';
-import { Ago, Agent, For, Link, Status, Words } from './ui.js';
+import { Ago, Agent, For, Link, StatusMark, Words } from './ui.js';
 
 /** Tells the board which cards are on the screen: only they are asked for more than visibility knows. */
 export function useOnScreen(drawn: readonly string[]): void {
@@ -95,7 +95,7 @@ export function CardView({ card }: { card: Card }): JSX.Element {
       {state && (
         <span class="facts">
           <Agent agent={card.agent} />
-          {ended && card.status !== 'closed' && <Status status={card.status} />}
+          {ended && card.status !== 'closed' && <StatusMark status={card.status} />}
           <span class="grow" />
           {time}
         </span>

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ChartsAnswer } from '../api-types.js';
 import { BoardError, get } from './api.js';
 import { lasting, money, plural, tokens } from './text.js';
-import { Empty, Link, Trouble, Words } from './ui.js';
+import { Empty, Link, TroubleNote, Words } from './ui.js';
 
 const shareNames = { working: 'working', waiting: 'waiting', inReview: 'in review', blocked: 'blocked' } as const;
 
@@ -42,7 +42,7 @@ export function ChartsPage({ search }: { search: string }): JSX.Element {
           </span>
         )}
       </header>
-      {refusal !== undefined && <Trouble message={refusal.message} next={refusal.next} />}
+      {refusal !== undefined && <TroubleNote message={refusal.message} next={refusal.next} />}
       {charts === undefined && refusal === undefined && <p class="loading">Asking the beads of this time …</p>}
       {charts !== undefined && charts.beads === 0 && <Empty>no bead was at work in this time</Empty>}
       {charts !== undefined && charts.beads > 0 && (

@@ -2,8 +2,8 @@ import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { ConvoyBeadState } from '../../contract/index.js';
 import { useLook } from './live.js';
-import { statusWords } from './text.js';
-import { Ago, Button, Link, Status, Trouble, Words, useAct, useShell } from './ui.js';
+import { statusLabels } from './text.js';
+import { Ago, Button, Link, StatusMark, TroubleNote, Words, useAct, useShell } from './ui.js';
 
 const box = { width: 190, height: 54 };
 
@@ -52,7 +52,7 @@ function useLayout(beads: readonly ConvoyBeadState[] | undefined): Laid | undefi
 }
 
 const wordOf = ({ status, bead }: ConvoyBeadState): string =>
-  status === 'running' && bead !== undefined ? (statusWords[bead] ?? bead) : status;
+  status === 'running' && bead !== undefined ? (statusLabels[bead] ?? bead) : status;
 const classOf = ({ status, bead }: ConvoyBeadState): string =>
   status === 'running' && bead !== undefined ? `s-${bead}` : `v-${status}`;
 
@@ -63,17 +63,17 @@ export function ConvoyPage({ convoy }: { convoy: string }): JSX.Element {
   const laid = useLayout(view?.beads);
   const waits = useMemo(() => new Map(view?.waiting.map(({ id, text }) => [id, text])), [view]);
   if (view === undefined)
-    return trouble === undefined ? <p class="loading">Asking {convoy} …</p> : <Trouble {...trouble} />;
+    return trouble === undefined ? <p class="loading">Asking {convoy} …</p> : <TroubleNote {...trouble} />;
   const path = `/convoys/${convoy}`;
   const over = view.endedAt !== undefined;
   const held = view.paused || view.trouble !== undefined || view.landing?.step === 'stuck';
   const beads = new Map(view.beads.map((bead) => [bead.id, bead]));
   return (
     <article class="bead">
-      {trouble !== undefined && <Trouble {...trouble} />}
+      {trouble !== undefined && <TroubleNote {...trouble} />}
       <header class="bead-head">
         <div class="row wrap">
-          <Status status={view.status} />
+          <StatusMark status={view.status} />
           <code>{convoy}</code>
           <Link to={`/rig/${view.rig}`}>{view.rig}</Link>
           <span class="quiet">policy {view.policy}</span>

@@ -5,8 +5,8 @@ import type { BeadPage, DiffAnswer, DiffFile, DiffHunk, DiffLine } from '../api-
 import type { LineComment } from '../line-comments.js';
 import { BoardError, get } from './api.js';
 import { lineName, linePath, showsLine } from './line-name.js';
-import { attemptNumber, plural, searchOf, visible } from './text.js';
-import { Button, Empty, Link, Trouble, Words, useAct } from './ui.js';
+import { attemptLabel, plural, searchOf, visible } from './text.js';
+import { Button, Empty, Link, TroubleNote, Words, useAct } from './ui.js';
 
 /** A longer file is folded at first. */
 const foldedAbove = 400;
@@ -73,7 +73,7 @@ export function DiffTab({
   if (refusal !== undefined && diff === undefined)
     return (
       <div>
-        <Trouble message={refusal.message} next={refusal.next} />
+        <TroubleNote message={refusal.message} next={refusal.next} />
         {refusal.message.startsWith('this machine has no copy') && (
           <button type="button" class="button" onClick={() => setFetch(true)}>
             Fetch the repository
@@ -91,7 +91,7 @@ export function DiffTab({
           <span class="minus">−{diff.removed}</span>
         </span>
         <span class="quiet">
-          attempt {attemptNumber(diff.attempt)}
+          attempt {attemptLabel(diff.attempt)}
           {diff.host === undefined ? '' : ` on host ${diff.host}`}: {sources[diff.source]}{' '}
           <code>{shortSha(diff.base)}</code>
         </span>
@@ -100,7 +100,7 @@ export function DiffTab({
           Compare again
         </button>
       </div>
-      {refusal !== undefined && <Trouble message={refusal.message} next={refusal.next} />}
+      {refusal !== undefined && <TroubleNote message={refusal.message} next={refusal.next} />}
       {diff.note !== undefined && (
         <p class="warn">
           <Words text={diff.note} />

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { defaultPriority } from '../../contract/limits.js';
 import type { RigNames } from '../api-types.js';
 import { BoardError, get, post } from './api.js';
-import { Button, Trouble, useShell } from './ui.js';
+import { Button, TroubleNote, useShell } from './ui.js';
 
 export function SlingPage({ search }: { search: string }): JSX.Element {
   const query = new URLSearchParams(search);
@@ -74,7 +74,7 @@ function Form({
     <form aria-labelledby={id} onSubmit={(event) => event.preventDefault()}>
       <h1 id={id}>{title}</h1>
       {children}
-      {refusal !== undefined && <Trouble message={refusal.message} next={refusal.next} />}
+      {refusal !== undefined && <TroubleNote message={refusal.message} next={refusal.next} />}
       <div class="row end">
         <Button label={label} kind="main" onPress={send} off={off} />
       </div>

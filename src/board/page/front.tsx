@@ -10,7 +10,7 @@ import { useFleet } from './fleet-state.js';
 import { NeedsMe } from './needs.js';
 import { Convoys, Hosts, Rigs } from './side.js';
 import { searchOf } from './text.js';
-import { Empty, Trouble, useAct, useKeys, useShell } from './ui.js';
+import { Empty, TroubleNote, useAct, useKeys, useShell } from './ui.js';
 
 export function FrontPage(): JSX.Element {
   const { fleet, trouble } = useFleet();
@@ -71,13 +71,13 @@ export function FrontPage(): JSX.Element {
   });
 
   if (fleet === undefined)
-    return trouble === undefined ? <p class="loading">Looking at the fleet …</p> : <Trouble {...trouble} />;
+    return trouble === undefined ? <p class="loading">Looking at the fleet …</p> : <TroubleNote {...trouble} />;
   const { front } = fleet;
   const filtered = Object.values(filters).some((value) => value !== '');
   return (
     <div class="front">
       <h1 class="hidden">The fleet</h1>
-      {trouble !== undefined && <Trouble {...trouble} />}
+      {trouble !== undefined && <TroubleNote {...trouble} />}
       <NeedsMe problems={front.problems} />
       <div class="filters" role="search" aria-label="filter the cards">
         <input

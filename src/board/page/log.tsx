@@ -2,7 +2,7 @@ import Anser from 'anser';
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { BeadPage, LogLines } from '../api-types.js';
-import { attemptNumber, plural } from './text.js';
+import { attemptLabel, plural } from './text.js';
 import { Empty, Words } from './ui.js';
 
 /** So many lines are kept on the page. */
@@ -58,7 +58,7 @@ export function LogTab({ log, page }: { log: LogLines | undefined; page: BeadPag
     <div class="log-tab">
       {log.elsewhere !== undefined && (
         <p class="warn">
-          The log of attempt {attemptNumber(log.attempt)} cannot be read now: <Words text={log.elsewhere} />
+          The log of attempt {attemptLabel(log.attempt)} cannot be read now: <Words text={log.elsewhere} />
         </p>
       )}
       {log.elsewhere === undefined && log.lines.length === 0 && <Empty>the agent has not written anything yet</Empty>}
@@ -66,7 +66,7 @@ export function LogTab({ log, page }: { log: LogLines | undefined; page: BeadPag
         <>
           <div class="row">
             <span class="quiet">
-              attempt {attemptNumber(log.attempt)}
+              attempt {attemptLabel(log.attempt)}
               {log.host === undefined ? '' : ` on host ${log.host}`}, the last {plural(log.lines.length, 'line')}
               {log.ended ? '; it has ended' : ''}
             </span>

@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { helpKeys } from '../../operator/bead-keys.js';
 import type { About } from '../api-types.js';
 import { BoardError, get, signIn } from './api.js';
-import { BeadView } from './bead.js';
+import { BeadSheet } from './bead.js';
 import { ChartsPage } from './charts.js';
 import { ConvoyPage } from './convoy.js';
 import { SlingPage } from './forms.js';
@@ -12,7 +12,7 @@ import { FrontPage } from './front.js';
 import { keys } from './keys.js';
 import { RigPage } from './rig.js';
 import './style.css';
-import { Ask, Empty, Link, ShellContext, Trouble, Words, useKeys } from './ui.js';
+import { Ask, Empty, Link, ShellContext, TroubleNote, Words, useKeys } from './ui.js';
 import type { Question, Shell } from './ui.js';
 
 interface Route {
@@ -133,7 +133,7 @@ function App(): JSX.Element {
         {refusal?.status === 401 ? (
           <Unknown />
         ) : refusal !== undefined && about === undefined ? (
-          <Trouble message={refusal.message} next={refusal.next} />
+          <TroubleNote message={refusal.message} next={refusal.next} />
         ) : about === undefined ? (
           <p class="loading">Connecting …</p>
         ) : (
@@ -161,7 +161,7 @@ function titleOf(path: string): string {
 function Page({ route: { path, search } }: { route: Route }): JSX.Element {
   const [, kind, id] = path.split('/');
   if (path === '/') return <FrontPage key={search} />;
-  if (kind === 'bead' && id !== undefined) return <BeadView key={id} bead={id} search={search} />;
+  if (kind === 'bead' && id !== undefined) return <BeadSheet key={id} bead={id} search={search} />;
   if (kind === 'convoy' && id !== undefined) return <ConvoyPage key={id} convoy={id} />;
   if (kind === 'rig' && id !== undefined) return <RigPage key={id} rig={id} />;
   if (kind === 'charts') return <ChartsPage search={search} />;

@@ -2,17 +2,17 @@ import type { JSX } from 'preact';
 import { shortSha } from '../../domain/words.js';
 import { ItemLink } from './side.js';
 import { useLook } from './live.js';
-import { Ago, Button, Empty, For, Link, Trouble, Words, useAct } from './ui.js';
+import { Ago, Button, Empty, For, Link, TroubleNote, Words, useAct } from './ui.js';
 
 export function RigPage({ rig }: { rig: string }): JSX.Element {
   const { view, trouble } = useLook('rig', rig);
   const act = useAct();
   if (view === undefined)
-    return trouble === undefined ? <p class="loading">Asking {rig} …</p> : <Trouble {...trouble} />;
+    return trouble === undefined ? <p class="loading">Asking {rig} …</p> : <TroubleNote {...trouble} />;
   const { settings } = view;
   return (
     <article class="bead">
-      {trouble !== undefined && <Trouble {...trouble} />}
+      {trouble !== undefined && <TroubleNote {...trouble} />}
       <header class="bead-head">
         <h1>Rig {rig}</h1>
         <p class="quiet">

@@ -26,7 +26,7 @@ export function lasting(ms: number): string {
   return `${Math.floor(h / 24)} d`;
 }
 
-export const relative = (at: number, now: number): string =>
+export const relativeTime = (at: number, now: number): string =>
   at > now + 999 ? `in ${lasting(at - now)}` : now - at < 1_000 ? 'now' : `${lasting(now - at)} ago`;
 
 export const exact = (at: number): string =>
@@ -42,7 +42,7 @@ export function tokens(count: number): string {
 }
 
 /** @returns the number of an attempt, by which a person knows it; its id begins with that. */
-export const attemptNumber = (id: string): string => id.split('-')[0] ?? id;
+export const attemptLabel = (id: string): string => id.split('-')[0] ?? id;
 
 /** @returns the search part of an address, of those names that have a value. */
 export const searchOf = (values: Record<string, string>): URLSearchParams =>
@@ -50,7 +50,7 @@ export const searchOf = (values: Record<string, string>): URLSearchParams =>
 
 export const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
 
-export const statusWords: Record<string, string> = {
+export const statusLabels: Record<string, string> = {
   open: 'open',
   in_progress: 'in progress',
   in_review: 'in review',

@@ -4,7 +4,7 @@ import { createContext } from 'preact';
 import { useContext, useEffect, useRef, useState } from 'preact/hooks';
 import type { About, Remedy } from '../api-types.js';
 import { BoardError, post } from './api.js';
-import { exact, lasting, relative, statusWords, visible } from './text.js';
+import { exact, lasting, relativeTime, statusLabels, visible } from './text.js';
 
 export interface Shell {
   about: About | undefined;
@@ -48,7 +48,7 @@ export function Ago({ at, prefix = '' }: { at: number; prefix?: string }): JSX.E
   return (
     <time dateTime={new Date(at).toISOString()} title={exact(at)}>
       {prefix}
-      {relative(at, now)}
+      {relativeTime(at, now)}
     </time>
   );
 }
@@ -66,8 +66,8 @@ export const Words = ({ text, class: name }: { text: string; class?: string }): 
   <bdi class={name}>{visible(text)}</bdi>
 );
 
-export const Status = ({ status }: { status: string }): JSX.Element => (
-  <span class={`badge s-${status.replace(' ', '-')}`}>{statusWords[status] ?? status}</span>
+export const StatusMark = ({ status }: { status: string }): JSX.Element => (
+  <span class={`badge s-${status.replace(' ', '-')}`}>{statusLabels[status] ?? status}</span>
 );
 export const Agent = ({ agent }: { agent: string }): JSX.Element | null =>
   agent === 'none' ? null : <span class={`agent a-${agent}`}>{agent}</span>;
@@ -268,7 +268,7 @@ export function Ask({ question, close }: { question: Question; close: () => void
 
 export const Empty = ({ children }: { children: ComponentChildren }): JSX.Element => <p class="empty">{children}</p>;
 
-export const Trouble = ({ message, next }: { message: string; next?: string | undefined }): JSX.Element => (
+export const TroubleNote = ({ message, next }: { message: string; next?: string | undefined }): JSX.Element => (
   <div class="trouble" role="alert">
     <strong>
       <Words text={message} />

@@ -56,7 +56,7 @@ const doingNow = (actor: Actor): string =>
   actor.view === undefined ? waitsFor(actor) : doing(actor.view, actor.description);
 
 /** Shows the beads as they go: a table that is redrawn on a terminal, lines elsewhere. */
-export class Live {
+export class LiveTable {
   readonly #redraw: ReturnType<typeof createLogUpdate> | undefined;
   readonly #said: string[] = [];
   readonly #shown = new Map<string, { key: string; line: string; at: number }>();

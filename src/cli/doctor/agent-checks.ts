@@ -14,7 +14,7 @@ import {
 import type { AgentAdapter } from '../../agents/index.js';
 import { counted, durationText } from '../../domain/words.js';
 import { fail, ok, warn } from './check.js';
-import type { Check } from './check.js';
+import type { DoctorCheck } from './check.js';
 
 /** The slowest starts in two seconds on a quiet machine. */
 const versionWithin = 20_000;
@@ -38,7 +38,7 @@ async function versionOf(
 /**
  * Which agent programs this host has, and in which version; and whether its settings file for further ones can be used.
  */
-export async function checkAgents(env: NodeJS.ProcessEnv, home: string): Promise<Check> {
+export async function checkAgents(env: NodeJS.ProcessEnv, home: string): Promise<DoctorCheck> {
   const name = 'agents';
   let custom: AgentAdapter[];
   try {
@@ -102,7 +102,7 @@ async function ownAgent(
 }
 
 /** The accounts of agents that have several logins here: whether they can be used, and which are refused. */
-export function checkAccounts(env: NodeJS.ProcessEnv, home: string, now = Date.now()): Check {
+export function checkAccounts(env: NodeJS.ProcessEnv, home: string, now = Date.now()): DoctorCheck {
   const name = 'accounts';
   let accounts: { agent: string; account: ReturnType<typeof accountsOf>[number] }[];
   try {

@@ -1,18 +1,18 @@
 import { describeCell, probeCell, readCellSettings } from '../../cell/index.js';
 import { fail, ok, warn } from './check.js';
-import type { Check } from './check.js';
+import type { DoctorCheck } from './check.js';
 
 const name = 'sandbox';
 
 /** What agents and checks of this host run in, and whether that can be. */
-export function checkCell(env: NodeJS.ProcessEnv, home: string): Check {
+export function checkCell(env: NodeJS.ProcessEnv, home: string): DoctorCheck {
   const { agents, text, next } = describeCell(home, env);
   if (next === undefined) return ok(name, text);
   return agents === 'unusable' ? fail(name, text, next) : warn(name, text, next);
 }
 
 /** Tries to break out of a sandbox of this host with its own settings for the network. */
-export async function checkEscapes(env: NodeJS.ProcessEnv, home: string): Promise<Check> {
+export async function checkEscapes(env: NodeJS.ProcessEnv, home: string): Promise<DoctorCheck> {
   const probe = probeCell(env);
   if ('problem' in probe) return fail('ways out', `none were tried: ${probe.problem}`, 'see docs/security.md');
   const { network } = readCellSettings(home);

@@ -1,5 +1,5 @@
 /** One thing that `heartbead doctor` looked at. */
-export interface Check {
+export interface DoctorCheck {
   /** Short and stable: scripts may look for it. */
   name: string;
   verdict: 'ok' | 'warn' | 'fail';
@@ -9,6 +9,6 @@ export interface Check {
   next?: string;
 }
 
-export const ok = (name: string, text: string): Check => ({ name, verdict: 'ok', text });
-export const warn = (name: string, text: string, next: string): Check => ({ name, verdict: 'warn', text, next });
-export const fail = (name: string, text: string, next: string): Check => ({ name, verdict: 'fail', text, next });
+export const ok = (name: string, text: string): DoctorCheck => ({ name, verdict: 'ok', text });
+export const warn = (name: string, text: string, next: string): DoctorCheck => ({ name, verdict: 'warn', text, next });
+export const fail = (name: string, text: string, next: string): DoctorCheck => ({ name, verdict: 'fail', text, next });

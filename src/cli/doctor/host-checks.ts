@@ -11,7 +11,7 @@ import { processAlive } from '../../runner/processes/process.js';
 import { readWorkerState } from '../../worker/state-file.js';
 import { attemptsHere, setAsideCommand } from '../operators/attempts-here.js';
 import { fail, ok, warn } from './check.js';
-import type { Check } from './check.js';
+import type { DoctorCheck } from './check.js';
 
 /** `package.json` says the same. */
 const oldestNode = [20, 19] as const;
@@ -19,13 +19,13 @@ const oldestNode = [20, 19] as const;
 const older = ([major = 0, minor = 0]: number[], [wantMajor, wantMinor]: readonly [number, number]): boolean =>
   major < wantMajor || (major === wantMajor && minor < wantMinor);
 
-export function checkNode(version = process.versions.node): Check {
+export function checkNode(version = process.versions.node): DoctorCheck {
   return older(version.split('.').map(Number), oldestNode)
     ? fail('node', `Node.js ${version}`, `install Node.js ${oldestNode.join('.')} or newer`)
     : ok('node', `Node.js ${version}`);
 }
 
-export async function checkGit(env: NodeJS.ProcessEnv): Promise<Check> {
+export async function checkGit(env: NodeJS.ProcessEnv): Promise<DoctorCheck> {
   const { failed, stdout } = await execa('git', ['--version'], {
     reject: false,
     stdin: 'ignore',
@@ -41,7 +41,7 @@ export async function checkGit(env: NodeJS.ProcessEnv): Promise<Check> {
 }
 
 /** Only repositories with files in Git LFS need it; they are not asked here. */
-export async function checkLfs(): Promise<Check> {
+export async function checkLfs(): Promise<DoctorCheck> {
   const name = 'git-lfs';
   const program = await lfsProgram();
   if (program === undefined)
@@ -54,7 +54,7 @@ export async function checkLfs(): Promise<Check> {
 }
 
 /** Whether this host merges only what somebody has signed, and whether its file that says so can be used. */
-export function checkApprovers(home: string): Check {
+export function checkApprovers(home: string): DoctorCheck {
   const name = 'approvers';
   try {
     const keys = approversHere(home);
@@ -72,7 +72,7 @@ export function checkApprovers(home: string): Check {
 const day = 24 * 60 * 60_000;
 
 /** What somebody has changed in the mirrors, and what Heartbead could not do there, in the last seven days. */
-export async function checkMirrors(home: string, now = Date.now()): Promise<Check> {
+export async function checkMirrors(home: string, now = Date.now()): Promise<DoctorCheck> {
   const name = 'mirrors';
   const news = (await readMirrorNews(join(home, 'mirrors'))).filter(({ at }) => now - at < 7 * day);
   const last = news.at(-1);
@@ -86,7 +86,7 @@ export async function checkMirrors(home: string, now = Date.now()): Promise<Chec
 }
 
 /** The state directory must take files, and the disk must have room: a worker hands out no place below its floor. */
-export async function checkStateDirectory(home: string): Promise<Check> {
+export async function checkStateDirectory(home: string): Promise<DoctorCheck> {
   try {
     await mkdir(home, { recursive: true, mode: 0o700 });
     const probe = join(home, `.doctor-${randomBytes(4).toString('hex')}`);
@@ -119,7 +119,7 @@ export async function checkStateDirectory(home: string): Promise<Check> {
  * Attempts whose runner died without a result. A worker of this state directory ends what is left of them within
  * seconds.
  */
-export async function checkLeftovers(home: string, workerUp: boolean): Promise<Check> {
+export async function checkLeftovers(home: string, workerUp: boolean): Promise<DoctorCheck> {
   const name = 'leftovers';
   const { kinds } = await attemptsHere(home);
   const dead = kinds.filter(({ found }) => found.kind === 'dead').map(({ dir }) => `${dir.bead} ${dir.attempt}`);
@@ -141,7 +141,7 @@ export async function checkLeftovers(home: string, workerUp: boolean): Promise<C
  * Folders of attempts that cannot be read, and things between them that are none. The worker passes them over; a person
  * may want what is in them.
  */
-export async function checkAttemptFolders(home: string): Promise<Check> {
+export async function checkAttemptFolders(home: string): Promise<DoctorCheck> {
   const name = 'attempts';
   const { kinds, strange } = await attemptsHere(home);
   const damaged = kinds.flatMap(({ dir, found }) => (found.kind === 'damaged' ? [{ dir, found }] : []));
@@ -173,7 +173,7 @@ export async function checkAttemptFolders(home: string): Promise<Check> {
 /**
  * Wrong clocks make every deadline a lie. @param instants stamped by the server, none of which can lie in the future.
  */
-export function checkClock(instants: number[], now = Date.now()): Check {
+export function checkClock(instants: number[], now = Date.now()): DoctorCheck {
   const name = 'clock';
   const next = 'set the clock of this host (and of the server) by NTP';
   if (now < Date.UTC(2025, 0, 1))
@@ -187,7 +187,7 @@ export function checkClock(instants: number[], now = Date.now()): Check {
 }
 
 /** Whether this host's worker serves metrics, and whether they can be read. */
-export async function checkMetrics(home: string): Promise<Check> {
+export async function checkMetrics(home: string): Promise<DoctorCheck> {
   const name = 'metrics';
   const worker = await readWorkerState(home);
   if (worker === undefined || !processAlive(worker.pid, worker.startTime))

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { readRecord } from '../../client/records.js';
 import { onPath } from '../../server/programs.js';
 import { ok, warn } from './check.js';
-import type { Check } from './check.js';
+import type { DoctorCheck } from './check.js';
 
 const answersWithinMs = 5_000;
 
@@ -16,7 +16,7 @@ export async function checkLogout(
   home: string,
   env: NodeJS.ProcessEnv,
   cgroupOf: (pid: number) => Promise<string> = readCgroup,
-): Promise<Check> {
+): Promise<DoctorCheck> {
   const name = 'logout';
   const busctl = onPath('busctl', env);
   if (busctl === undefined) return ok(name, 'no systemd here that would end processes with their session');

@@ -14,7 +14,7 @@ import { retentionDays } from '../../server/retention.js';
 import { counted } from '../../domain/words.js';
 import { buildsOf } from '../local/builds.js';
 import { fail, ok, warn } from './check.js';
-import type { Check } from './check.js';
+import type { DoctorCheck } from './check.js';
 
 type Connected = Pick<TownConnection, 'connection' | 'namespace' | 'address' | 'source' | 'taskQueue' | 'home'>;
 
@@ -24,7 +24,7 @@ const sourceText: Record<TownConnection['source'], string> = {
   demo: 'of the running demo',
 };
 
-export async function checkServer(town: Connected, deadline: number): Promise<Check> {
+export async function checkServer(town: Connected, deadline: number): Promise<DoctorCheck> {
   const began = performance.now();
   const info = await within(town.connection, deadline, () => town.connection.workflowService.getSystemInfo({}));
   const took = Math.round(performance.now() - began);
@@ -36,7 +36,7 @@ export async function checkServer(town: Connected, deadline: number): Promise<Ch
     : ok('server', text);
 }
 
-export async function checkNamespace(town: Connected, deadline: number): Promise<Check> {
+export async function checkNamespace(town: Connected, deadline: number): Promise<DoctorCheck> {
   try {
     const days = await within(town.connection, deadline, () => retentionDays(town.connection, town.namespace));
     return ok('namespace', `${town.namespace}, ${retentionText(days)}`);
@@ -62,7 +62,7 @@ function retentionText(days: number | undefined): string {
  * Tries what any web page could send to the server's HTTP API. Of an embedded server all ports are tried, of another
  * one the usual port beside its address.
  */
-export async function checkWebPages(town: Connected): Promise<Check> {
+export async function checkWebPages(town: Connected): Promise<DoctorCheck> {
   const name = 'web pages';
   const host = town.address.slice(0, town.address.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1');
   const record = await readRecord(town.home, 'server');
@@ -88,7 +88,7 @@ export async function checkWebPages(town: Connected): Promise<Check> {
 /** IndexedValueType of the server's API. */
 const keyword = 2;
 
-export async function checkSearchAttributes(town: Connected, deadline: number): Promise<Check> {
+export async function checkSearchAttributes(town: Connected, deadline: number): Promise<DoctorCheck> {
   const name = 'search attributes';
   const { customAttributes } = await within(town.connection, deadline, () =>
     town.connection.operatorService.listSearchAttributes({ namespace: town.namespace }),
@@ -110,7 +110,7 @@ export async function checkSearchAttributes(town: Connected, deadline: number): 
 }
 
 /** Who polls the queues of the town; the queue of this very host counts only when a host id exists here. */
-export async function checkWorkers(town: Connected, deadline: number): Promise<{ checks: Check[]; pollers: Poller[] }> {
+export async function checkWorkers(town: Connected, deadline: number): Promise<{ checks: DoctorCheck[]; pollers: Poller[] }> {
   const hostId = await hostIdOf(town.home);
   const wanted: [string, string, 'workflow' | 'activity', string][] = [
     ['workers', taskQueues.main(town.taskQueue), 'workflow', 'beads do not get on'],
@@ -149,7 +149,7 @@ export async function checkWorkers(town: Connected, deadline: number): Promise<{
 export async function checkVersions(
   town: Connected & Pick<TownConnection, 'client'>,
   deadline: number,
-): Promise<Check> {
+): Promise<DoctorCheck> {
   const name = 'versions';
   const { versioned, current, builds, unversioned } = await buildsOf(town, deadline);
   if (!versioned) return ok(name, 'the workflows have none: a change of their code has to suit those that run');
@@ -183,7 +183,7 @@ export async function checkVersions(
 export async function checkEncryption(
   town: Connected & Pick<TownConnection, 'keys'>,
   deadline: number,
-): Promise<Check> {
+): Promise<DoctorCheck> {
   const name = 'encryption';
   const { connection, keys } = town;
   const seen = await within(connection, deadline, () => sealsSeen(town, workflowsLookedAt));

@@ -8,7 +8,7 @@ import type { CountLimits, Taken } from '../../host/disk-taken.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { inMebibytes } from '../render/sizes.js';
 import { ok, warn } from './check.js';
-import type { Check } from './check.js';
+import type { DoctorCheck } from './check.js';
 
 /** A tree of a million files would take minutes; the answer is then "at least". */
 const measureFor = 10_000;
@@ -33,7 +33,7 @@ const isLog = (name: string): boolean => /\.(?:log|out)(?:\.\d+)?$/.test(name);
  * @param of.goOn whether there is time for another look; ten seconds in all when absent.
  * @param of.free bytes that are free on the disk; asked for when absent.
  */
-export async function checkSizes(home: string, of: { goOn?: () => boolean; free?: number } = {}): Promise<Check> {
+export async function checkSizes(home: string, of: { goOn?: () => boolean; free?: number } = {}): Promise<DoctorCheck> {
   const until = performance.now() + measureFor;
   const goOn = of.goOn ?? ((): boolean => performance.now() < until);
   const limits = { goOn, counted: new Set<string>() };

@@ -37,7 +37,7 @@ const howToRecord =
  * missing or doubled, a decoded payload, a workflow type that is not ours) is found here.
  * @throws NoHistoryError
  */
-export function readHistory(text: string): RecordedHistory {
+export function parseHistory(text: string): RecordedHistory {
   const events = eventsOf(parsed(text)).map(readEvent);
   const [first] = events;
   if (first === undefined) throw new NoHistoryError('it has no events');

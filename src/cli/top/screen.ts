@@ -12,21 +12,21 @@ import { selectedOf, tabs } from './state.js';
 import type { Page, TopData, TopState } from './state.js';
 
 export type Color = 'red' | 'yellow' | 'green' | 'cyan';
-export interface Span {
+export interface ScreenSpan {
   text: string;
   color?: Color;
   bold?: boolean;
   dim?: boolean;
 }
-export type Line = Span[];
+export type ScreenLine = ScreenSpan[];
 
 export interface Size {
   width: number;
   height: number;
 }
 
-const plain = (text: string): Line => [{ text }];
-const dim = (text: string): Line => [{ text, dim: true }];
+const plain = (text: string): ScreenLine => [{ text }];
+const dim = (text: string): ScreenLine => [{ text, dim: true }];
 const cut = (text: string, width: number): string =>
   text.length <= width ? text : `${text.slice(0, Math.max(width - 1, 0))}…`;
 const cell = (text: string, width: number): string => cut(text, width).padEnd(width);
@@ -34,10 +34,10 @@ const cell = (text: string, width: number): string => cut(text, width).padEnd(wi
 const severityColor = { stuck: 'red', look: 'yellow', know: undefined } as const;
 
 /** @returns exactly `height` lines, none wider than `width`. */
-export function screen(state: TopState, data: TopData | undefined, where: string, { width, height }: Size): Line[] {
+export function screen(state: TopState, data: TopData | undefined, where: string, { width, height }: Size): ScreenLine[] {
   const now = data?.facts.now ?? Date.now();
-  const head: Line[] = [headline(data, where, now), tabLine(state, data)];
-  const foot: Line[] = [footer(state)];
+  const head: ScreenLine[] = [headline(data, where, now), tabLine(state, data)];
+  const foot: ScreenLine[] = [footer(state)];
   const room = Math.max(height - head.length - foot.length, 1);
   const body =
     state.page !== undefined
@@ -54,13 +54,13 @@ export function screen(state: TopState, data: TopData | undefined, where: string
 /** @returns the screen as text, for what is no terminal: every list in full. */
 export function plainScreen(data: TopData, where: string, width: number): string {
   const { facts } = data;
-  const sections: [string, Line[]][] = [
+  const sections: [string, ScreenLine[]][] = [
     ['beads', beadLines(data, undefined, facts.beads.length + 1, width)],
     ['problems', problemLines(data.problems, facts.now, Number.MAX_SAFE_INTEGER)],
     ['hosts', hostLines(facts)],
     ['queue', queueLines(facts)],
   ];
-  const text = (line: Line): string =>
+  const text = (line: ScreenLine): string =>
     line
       .map((span) => span.text)
       .join('')
@@ -71,7 +71,7 @@ export function plainScreen(data: TopData, where: string, width: number): string
   ].join('\n');
 }
 
-function headline(data: TopData | undefined, where: string, now: number): Line {
+function headline(data: TopData | undefined, where: string, now: number): ScreenLine {
   if (data === undefined)
     return [
       { text: 'heartbead', bold: true },
@@ -95,7 +95,7 @@ function headline(data: TopData | undefined, where: string, now: number): Line {
   ];
 }
 
-function tabLine({ tab, page }: TopState, data: TopData | undefined): Line {
+function tabLine({ tab, page }: TopState, data: TopData | undefined): ScreenLine {
   if (page !== undefined) return [{ text: page.title, bold: true }];
   const count: Record<string, number> =
     data === undefined
@@ -109,7 +109,7 @@ function tabLine({ tab, page }: TopState, data: TopData | undefined): Line {
             0,
           ),
         };
-  return tabs.flatMap((name, index): Span[] => [
+  return tabs.flatMap((name, index): ScreenSpan[] => [
     {
       text:
         `${tab === name ? '[' : ' '}${index + 1} ` +
@@ -120,7 +120,7 @@ function tabLine({ tab, page }: TopState, data: TopData | undefined): Line {
   ]);
 }
 
-function footer(state: TopState): Line {
+function footer(state: TopState): ScreenLine {
   if (state.nudge !== undefined)
     return [
       { text: `nudge ${state.nudge.bead}: `, bold: true },
@@ -138,7 +138,7 @@ function footer(state: TopState): Line {
   return dim([...acts, 'Tab lists', `${helpKeys[0]} help`, 'q quit'].join('  '));
 }
 
-function helpLines(): Line[] {
+function helpLines(): ScreenLine[] {
   const { logs } = beadKeys;
   const lines: (readonly [keys: string, what: string])[] = [
     [`up, down, ${downKey}, ${upKey}`, 'choose a bead'],
@@ -153,7 +153,7 @@ function helpLines(): Line[] {
   return lines.map(([keys, what]) => plain(`${keys.padEnd(17)} ${what}`));
 }
 
-function bodyLines(state: TopState, data: TopData, room: number, width: number): Line[] {
+function bodyLines(state: TopState, data: TopData, room: number, width: number): ScreenLine[] {
   switch (state.tab) {
     case 'beads': {
       const below =
@@ -161,7 +161,7 @@ function bodyLines(state: TopState, data: TopData, room: number, width: number):
           ? []
           : [
               plain(''),
-              [{ text: 'needs a person', bold: true }] as Line,
+              [{ text: 'needs a person', bold: true }] as ScreenLine,
               ...problemLines(
                 data.problems,
                 data.facts.now,
@@ -184,7 +184,7 @@ function bodyLines(state: TopState, data: TopData, room: number, width: number):
 const widths = { status: 11, agent: 8, attempt: 2, age: 6 };
 
 /** The list, scrolled so that the selected bead is seen. */
-function beadLines({ facts, summaries }: TopData, selected: string | undefined, room: number, width: number): Line[] {
+function beadLines({ facts, summaries }: TopData, selected: string | undefined, room: number, width: number): ScreenLine[] {
   if (facts.beads.length === 0) return [dim('no open beads (heartbead sling starts one)')];
   const name = Math.min(
     Math.max(...facts.beads.map(({ bead }) => bead.length), 4),
@@ -211,7 +211,7 @@ function beadLine(
   selected: boolean,
   name: number,
   now: number,
-): Line {
+): ScreenLine {
   const shown = view?.status ?? status;
   const agent = view?.agent ?? summary?.agent ?? 'none';
   const paint = (color: Color | undefined): { color?: Color } => (color === undefined ? {} : { color });
@@ -275,9 +275,9 @@ function agentColor(agent: AgentStatus): Color | undefined {
 }
 
 /** Two lines each: what and why, and the command that helps. */
-function problemLines(problems: readonly Problem[], now: number, room: number): Line[] {
+function problemLines(problems: readonly Problem[], now: number, room: number): ScreenLine[] {
   if (problems.length === 0) return [[{ text: 'nothing needs a person', color: 'green' }]];
-  const lines = problems.flatMap(({ severity, what, why, fix, since }): Line[] => {
+  const lines = problems.flatMap(({ severity, what, why, fix, since }): ScreenLine[] => {
     const color = severityColor[severity];
     return [
       [
@@ -292,14 +292,14 @@ function problemLines(problems: readonly Problem[], now: number, room: number): 
   return [...lines.slice(0, shown), dim(`… ${problems.length} in all: Tab shows them`)];
 }
 
-function hostLines({ hosts, beads, taskQueue }: TownFacts): Line[] {
+function hostLines({ hosts, beads, taskQueue }: TownFacts): ScreenLine[] {
   const names = [...new Set([...hosts.up, ...hosts.silent])].sort();
   if (names.length === 0)
     return [[{ text: `no worker polls ${taskQueue}`, color: 'red' }, { text: ' (heartbead up starts one)' }]];
   const wide = Math.max(...names.map((host) => host.length), 4);
   return [
     dim(`${cell('HOST', wide)} ${cell('STATE', 12)} AGENTS`),
-    ...names.map((host): Line => {
+    ...names.map((host): ScreenLine => {
       const agents = beads.filter(({ view }) => view?.current?.host === host).map(({ bead }) => bead);
       const [word, color]: [string, Color] = hosts.silent.includes(host)
         ? ['out of reach', 'red']
@@ -317,9 +317,9 @@ function hostLines({ hosts, beads, taskQueue }: TownFacts): Line[] {
   ];
 }
 
-function queueLines({ rigs, now }: TownFacts): Line[] {
+function queueLines({ rigs, now }: TownFacts): ScreenLine[] {
   if (rigs.length === 0) return [dim('no rigs (heartbead rig add makes one)')];
-  return rigs.flatMap(({ rig, view }): Line[] => {
+  return rigs.flatMap(({ rig, view }): ScreenLine[] => {
     if (view === undefined)
       return [
         [
@@ -339,7 +339,7 @@ function queueLines({ rigs, now }: TownFacts): Line[] {
         },
         { text: state, color: 'yellow' },
       ],
-      ...view.merging.map((entry): Line => [
+      ...view.merging.map((entry): ScreenLine => [
         { text: '  merging ', color: 'cyan' },
         {
           text:
@@ -347,20 +347,20 @@ function queueLines({ rigs, now }: TownFacts): Line[] {
             durationText(now - entry.startedAt),
         },
       ]),
-      ...view.queue.map((entry, index): Line =>
+      ...view.queue.map((entry, index): ScreenLine =>
         plain(
           `  ${String(index + 1).padStart(7)} ` +
             `${entry.item}${entry.lastReason === undefined ? '' : `: ${oneLine(entry.lastReason)}`}`,
         ),
       ),
-      ...view.waiting.map((request, index): Line =>
+      ...view.waiting.map((request, index): ScreenLine =>
         dim(`  agent ${index + 1} ${request.bead}, priority ${request.priority}, ${durationText(now - request.since)}`),
       ),
     ];
   });
 }
 
-function pageLines({ lines, scroll }: Page, room: number, width: number): Line[] {
+function pageLines({ lines, scroll }: Page, room: number, width: number): ScreenLine[] {
   const wrapped = lines.flatMap((line) => wrap(line, width));
   const from = Math.min(scroll, Math.max(wrapped.length - room, 0));
   return wrapped.slice(from, from + room).map(plain);
@@ -377,8 +377,8 @@ function wrap(line: string, width: number): string[] {
   }
 }
 
-function narrowed(line: Line, width: number): Line {
-  const kept: Line = [];
+function narrowed(line: ScreenLine, width: number): ScreenLine {
+  const kept: ScreenLine = [];
   let left = width;
   for (const span of line) {
     if (left <= 0) break;

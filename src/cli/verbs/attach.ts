@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { agentEnvironmentFrom } from '../../agents/environment.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
-import { askBead, placeOf } from '../attempt-place.js';
+import { beadAccount, placeOf } from '../attempt-place.js';
 import { CliError, exitCodes, failure } from '../exit.js';
 import { attempt as attemptOption, oneBead } from '../shared-options.js';
 import { verb } from '../verb.js';
@@ -19,7 +19,7 @@ export const attach = verb({
   options: { attempt: attemptOption('of this attempt (default: the newest)') },
   json: false,
   run: async (context, [bead], { attempt }) => {
-    const place = await placeOf(context, bead, attempt, await askBead(context, bead), 'working tree');
+    const place = await placeOf(context, bead, attempt, await beadAccount(context, bead), 'working tree');
     if (!(place instanceof AttemptDir))
       throw new CliError({
         code: exitCodes.refused,

@@ -5,7 +5,7 @@ import type { FleetClient } from '../../client/fleet.js';
 import { NoServerError, NoWorkerError } from '../../client/errors.js';
 import type { ConvoyView } from '../../contract/index.js';
 import { counted } from '../../domain/words.js';
-import { checkAgent } from '../../operator/agent-spec.js';
+import { requireKnownAgent } from '../../operator/agent-spec.js';
 import type { Context } from '../context.js';
 import { readConvoyFile } from '../../operator/convoy-file.js';
 import { exitCodes, failure } from '../exit.js';
@@ -32,7 +32,7 @@ const create = verb({
   },
   run: async (context, [file], { wait, taskQueue: queue }) => {
     const spec = readConvoyFile(await readText(file, fileBytes, 'a convoy'), file === '-' ? 'stdin' : file);
-    for (const { id, agent } of spec.beads) if (agent !== undefined) checkAgent(agent, `bead ${id}: `);
+    for (const { id, agent } of spec.beads) if (agent !== undefined) requireKnownAgent(agent, `bead ${id}: `);
     const fleet = await context.fleet();
     await fleet.needsRig(spec.rig);
     const { approvers } = (await fleet.rig(spec.rig)).settings;

@@ -3,7 +3,7 @@ import type { Context } from '../context.js';
 import { checkAccounts, checkAgents } from '../doctor/agent-checks.js';
 import { checkCell, checkEscapes } from '../doctor/cell-checks.js';
 import { fail, ok, warn } from '../doctor/check.js';
-import type { Check } from '../doctor/check.js';
+import type { DoctorCheck } from '../doctor/check.js';
 import {
   checkApprovers,
   checkAttemptFolders,
@@ -18,7 +18,7 @@ import {
 } from '../doctor/host-checks.js';
 import { checkLogout } from '../doctor/logout-check.js';
 import { checkSizes } from '../doctor/size-check.js';
-import { exitCodes, reportOf } from '../exit.js';
+import { exitCodes, errorReport } from '../exit.js';
 import { doctorPage } from '../render/doctor-page.js';
 import { flag, verb } from '../verb.js';
 
@@ -36,19 +36,19 @@ export const doctor = verb({
   },
 });
 
-async function examineSandbox({ io }: Context): Promise<Check[]> {
+async function examineSandbox({ io }: Context): Promise<DoctorCheck[]> {
   const home = stateDirectory(io.env);
   return [checkCell(io.env, home), await guarded('ways out', () => checkEscapes(io.env, home))];
 }
 
-async function examine(context: Context): Promise<Check[]> {
+async function examine(context: Context): Promise<DoctorCheck[]> {
   const { env } = context.io;
-  const checks: Check[] = [checkNode(), await checkGit(env), await guarded('git-lfs', checkLfs)];
+  const checks: DoctorCheck[] = [checkNode(), await checkGit(env), await guarded('git-lfs', checkLfs)];
   let town;
   try {
     town = await context.town();
   } catch (error) {
-    const { message, next } = reportOf(error);
+    const { message, next } = errorReport(error);
     const home = stateDirectory(env);
     return [
       ...checks,
@@ -102,7 +102,7 @@ async function examine(context: Context): Promise<Check[]> {
     workerUp = found.every(({ verdict }) => verdict === 'ok');
     checks.push(...found, checkClock(pollers.map(({ lastSeenAt }) => lastSeenAt)));
   } catch (error) {
-    const { message, next } = reportOf(error);
+    const { message, next } = errorReport(error);
     checks.push(fail('workers', message, next ?? 'try again'));
   }
   checks.push(await guarded('versions', () => server.checkVersions(town, deadline)));
@@ -117,11 +117,11 @@ async function examine(context: Context): Promise<Check[]> {
 }
 
 /** A check that fails in a way nobody foresaw is a finding as well: the others are still worth having. */
-async function guarded(name: string, check: () => Promise<Check>): Promise<Check> {
+async function guarded(name: string, check: () => Promise<DoctorCheck>): Promise<DoctorCheck> {
   try {
     return await check();
   } catch (error) {
-    const { message, next } = reportOf(error);
+    const { message, next } = errorReport(error);
     return fail(name, message, next ?? 'try again');
   }
 }

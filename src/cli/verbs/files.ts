@@ -6,7 +6,7 @@ import { colouredLine, plainLine, treePathProblem } from '../../contract/index.j
 import { guarded } from '../../edge/schemas.js';
 import { hostIdOf } from '../../client/home.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
-import { askBead, placeOf } from '../attempt-place.js';
+import { beadAccount, placeOf } from '../attempt-place.js';
 import type { Elsewhere } from '../attempt-place.js';
 import type { Context } from '../context.js';
 import { exitCodes, failure } from '../exit.js';
@@ -29,7 +29,7 @@ export const files = verb({
   options: { attempt: attemptOption('of this attempt (default: the newest)') },
   json: 'print one JSON object per file, or per piece of the file (base64)',
   run: async (context, [bead, path], { attempt }) => {
-    const place = await placeOf(context, bead, attempt, await askBead(context, bead), 'working tree');
+    const place = await placeOf(context, bead, attempt, await beadAccount(context, bead), 'working tree');
     const { id, host } = place instanceof AttemptDir ? await hereOf(place) : place;
     const town = await context.town();
     const source: AttemptSource = { bead, attempt: id, host, part: path === undefined ? 'files' : 'file', path };

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { colouredLine, isFinal } from '../../contract/index.js';
 import type { BeadView } from '../../contract/index.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
-import { askBead, homes, known, newestHere, placeOf } from '../attempt-place.js';
+import { beadAccount, homes, known, newestHere, placeOf } from '../attempt-place.js';
 import type { Elsewhere } from '../attempt-place.js';
 import type { Context } from '../context.js';
 import { exitCodes, failure, usageError } from '../exit.js';
@@ -37,7 +37,7 @@ export const logs = verb({
   run: async (context, [bead], { attempt, check, follow, raw: asked }) => {
     // A pipe gets the bytes; what an agent wrote must not steer the terminal of who reads it.
     const raw = asked || !context.io.terminal;
-    const account = await askBead(context, bead);
+    const account = await beadAccount(context, bead);
     if (check !== undefined) {
       if (attempt !== undefined)
         throw usageError('--check and --attempt: the output of checks is one for all attempts of a bead');
@@ -86,7 +86,7 @@ export const logs = verb({
         continue;
       }
       if (!ended) continue;
-      const now = await askBead(context, bead);
+      const now = await beadAccount(context, bead);
       // Without an answer nobody knows of a next attempt: the log is complete as far as it goes here.
       if (now.view === undefined || isFinal(now.view.status) || now.view.status === 'blocked') break;
       const current = now.view.current;
@@ -126,7 +126,7 @@ async function remote(
     if (!follow || only) return;
     for (;;) {
       if (stop.aborted) return;
-      const { view } = await askBead(context, bead);
+      const { view } = await beadAccount(context, bead);
       if (view === undefined || isFinal(view.status) || view.status === 'blocked') return;
       const next = view.current;
       if (next !== undefined && next.id !== attempt && next.spawnedAt !== undefined && next.host !== undefined) {

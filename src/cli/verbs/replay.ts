@@ -5,7 +5,7 @@ import type { Context } from '../context.js';
 import { exitCodes, usageError } from '../exit.js';
 import { readText } from '../read-text.js';
 import { argument, verb } from '../verb.js';
-import { NoHistoryError, readHistory } from '../replay/read-history.js';
+import { NoHistoryError, parseHistory } from '../replay/read-history.js';
 import type { RecordedHistory } from '../replay/read-history.js';
 import type { ReplayVerdict } from '../replay/replay-history.js';
 
@@ -77,7 +77,7 @@ export const replay = verb({
 async function read(file: string): Promise<RecordedHistory> {
   const text = await readText(file, fileBytes, 'a history');
   try {
-    return readHistory(text);
+    return parseHistory(text);
   } catch (error) {
     if (!(error instanceof NoHistoryError)) throw error;
     throw usageError(

@@ -8,7 +8,7 @@ import { counted } from '../../domain/words.js';
 import type { PackedMirror, RepositorySurvey, SurveyOptions, SurveyedRef } from '../../git/index.js';
 import { confirmed } from '../confirmed.js';
 import type { Context } from '../context.js';
-import { exitCodes, reportOf } from '../exit.js';
+import { exitCodes, errorReport } from '../exit.js';
 import type { ErrorReport } from '../exit.js';
 import { oneLine, table } from '../render/format.js';
 import { inMebibytes } from '../render/sizes.js';
@@ -44,7 +44,7 @@ export const tidy = verb({
         try {
           surveys.push(await surveyRepository({ mirrors, repo, remote, prefixes, endOf: await ends(context) }));
         } catch (error) {
-          unanswered.push({ repo, error: reportOf(error) });
+          unanswered.push({ repo, error: errorReport(error) });
         }
       const refs = surveys.flatMap((survey) => survey.refs.map((ref) => ({ repo: survey.repo, ...ref })));
       const spent = refs.filter(({ spent: is }) => is);
@@ -91,7 +91,7 @@ export async function packAll(
       const sizes = await packWhole(mirrors, repo);
       if (sizes !== undefined) packed.push({ repo, ...sizes });
     } catch (error) {
-      unanswered.push({ repo: `the mirror of ${repo}`, error: reportOf(error) });
+      unanswered.push({ repo: `the mirror of ${repo}`, error: errorReport(error) });
     }
   return packed;
 }
@@ -119,7 +119,7 @@ export async function repositories(
     try {
       add((await fleet.rig(id)).settings);
     } catch (error) {
-      unanswered.push({ repo: `the repository of rig ${id}`, error: reportOf(error) });
+      unanswered.push({ repo: `the repository of rig ${id}`, error: errorReport(error) });
     }
   return found;
 }

@@ -2,7 +2,7 @@ import { markdownText } from '../../contract/index.js';
 import type { ConvoyBeadState, ConvoyState } from '../../contract/index.js';
 import { shortSha } from '../words.js';
 import { convoyProgress, personNeeded, statusWords, waitingReason } from './ready.js';
-import { panelOf, table } from '../markdown.js';
+import { panelOf, markdownTable } from '../markdown.js';
 
 const shown = 60;
 /** What a person looks for comes first. */
@@ -48,7 +48,7 @@ export function convoyPanel(s: ConvoyState): string {
   const beads = [...s.beads].sort((a, b) => order[a.status] - order[b.status]).slice(0, shown);
   return panelOf(
     [
-      ...table(
+      ...markdownTable(
         ['', ''],
         rows.map(([name = '', text = '']) => [`**${name}**`, text]),
       ),
@@ -56,7 +56,7 @@ export function convoyPanel(s: ConvoyState): string {
         ? []
         : ['', '**Needs a person**', '', ...needed.slice(0, 10).map((text) => `- ${markdownText(text)}`)]),
       '',
-      ...table(
+      ...markdownTable(
         ['bead', 'needs', 'status', ''],
         beads.map((bead) => [bead.id, bead.needs.join(', '), statusWords(bead), why(s, bead)]),
       ),

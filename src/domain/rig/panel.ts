@@ -1,6 +1,6 @@
 import { markdownText } from '../../contract/index.js';
 import type { QueuedMerge, RigState } from '../../contract/index.js';
-import { instant, panelOf, table } from '../markdown.js';
+import { instant, panelOf, markdownTable } from '../markdown.js';
 import { shortSha } from '../words.js';
 import { nextRigDeadline } from './deadline.js';
 import { rigStatus } from './state.js';
@@ -92,14 +92,14 @@ export function rigPanel(s: RigState): string {
     .slice(-10);
   return panelOf(
     [
-      ...table(
+      ...markdownTable(
         ['', ''],
         rows.map(([name = '', text = '']) => [`**${name}**`, text]),
       ),
       ...(queue.length > 0
-        ? ['', '**Merge queue**', '', ...table(['place', 'item', 'target', 'branch', ''], queue), ...more(s.queue)]
+        ? ['', '**Merge queue**', '', ...markdownTable(['place', 'item', 'target', 'branch', ''], queue), ...more(s.queue)]
         : []),
-      ...(agents.length > 0 ? ['', '**Agents**', '', ...table(['bead', '', ''], agents), ...more(s.waiting)] : []),
+      ...(agents.length > 0 ? ['', '**Agents**', '', ...markdownTable(['bead', '', ''], agents), ...more(s.waiting)] : []),
       ...(ended.length > 0 ? ['', '**Last merges**', '', ...ended.map(({ text }) => text)] : []),
     ],
     s.story,

@@ -3,7 +3,7 @@ import { hasCommit } from '../commits.js';
 import { checkedBranch, checkedRepo, checkedSha } from '../git-input.js';
 import { remoteRefs } from '../remote-refs.js';
 import { updateMirror } from '../update-mirror.js';
-import { branchProblem } from './survey.js';
+import { movedBranchProblem } from './survey.js';
 import { removeScratchTree } from './merge-item.js';
 import { pushRefs } from './push-refs.js';
 import { makeScratch } from './scratch-tree.js';
@@ -26,11 +26,11 @@ export async function landBranchOnly(context: MergeContext, hasChecks: boolean):
     say(`looking for ${item.branch}`);
     const found = await ask(signal);
     if (found !== undefined && found !== item.sha)
-      return { outcome: 'error', reason: branchProblem(item.branch, item.sha, found) ?? '' };
+      return { outcome: 'error', reason: movedBranchProblem(item.branch, item.sha, found) ?? '' };
     if (found !== undefined && !hasChecks) return landed;
     const { path: mirror } = await updateMirror({ root: mirrors, repo, signal });
     if (!(await hasCommit({ mirror }, item.sha, signal)))
-      return { outcome: 'error', reason: branchProblem(item.branch, item.sha, undefined) ?? '' };
+      return { outcome: 'error', reason: movedBranchProblem(item.branch, item.sha, undefined) ?? '' };
     if (hasChecks) {
       await makeScratch(mirror, scratch, item.sha, signal);
       const failed = await context.runChecks(scratch);
@@ -51,7 +51,7 @@ export async function landBranchOnly(context: MergeContext, hasChecks: boolean):
         };
       await observe('pushed');
     }
-    const problem = branchProblem(item.branch, item.sha, await ask());
+    const problem = movedBranchProblem(item.branch, item.sha, await ask());
     return problem === undefined ? landed : { outcome: 'error', reason: problem };
   } finally {
     await removeScratchTree(context);

@@ -73,14 +73,14 @@ export async function survey({ repo: given, mirrors, item, refPrefix, say, signa
 
   const merged = await findMerged(mirror, item, { target, marker: refs.get(marker) }, signal);
   if (merged !== undefined) return { kind: 'merged', ...merged, mirror };
-  const problem = branchProblem(item.branch, item.sha, refs.get(branchRef));
+  const problem = movedBranchProblem(item.branch, item.sha, refs.get(branchRef));
   if (problem !== undefined) return { kind: 'unusable', reason: problem };
   if (!(await hasCommit({ mirror }, item.sha, signal))) return { kind: 'moved' };
   return { kind: 'ready', ground: { mirror, target, marker: refs.get(marker) } };
 }
 
 /** @returns why a branch is not what was verified, or undefined when it is. */
-export function branchProblem(branch: string, verified: string, found: string | undefined): string | undefined {
+export function movedBranchProblem(branch: string, verified: string, found: string | undefined): string | undefined {
   if (found === undefined)
     return (
       `branch ${clip(branch, 200)} is no longer on the remote: it was deleted after its verification at ` +

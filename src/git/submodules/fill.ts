@@ -9,7 +9,7 @@ import { provideContents } from '../lfs/contents.js';
 import { withMirror } from '../mirror-lock.js';
 import { makeRepository } from '../repository-files.js';
 import { runGit } from '../run-git.js';
-import { quoted } from '../secure-mirror.js';
+import { configText } from '../secure-mirror.js';
 import { updateMirror } from '../update-mirror.js';
 import { declaredSubmodules } from './declared.js';
 import type { Submodule } from './declared.js';
@@ -83,7 +83,7 @@ async function fill({ name, path, url, sha }: Submodule, options: FillOptions): 
   // Known to git's own command as one that is there.
   await appendFile(
     join(tree, '.git', 'config'),
-    `[submodule ${quoted(name)}]\n\tactive = true\n\turl = ${quoted(url)}\n`,
+    `[submodule ${configText(name)}]\n\tactive = true\n\turl = ${configText(url)}\n`,
   );
   await fillSubmodules({ ...options, tree: folder, vault: own.path, repo: url, at: sha, outermost });
 }

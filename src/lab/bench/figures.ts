@@ -51,7 +51,7 @@ export function machine(): { cores: number; memoryGiB: number; node: string; dat
 }
 
 /** The figures as a table for a terminal or for Markdown. */
-export function table(figures: readonly Figure[]): string {
+export function figureTable(figures: readonly Figure[]): string {
   const rows = figures.map(({ name, value, unit, against, ratio }) => [
     name,
     `${round(value)} ${unit}`,

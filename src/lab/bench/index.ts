@@ -10,7 +10,7 @@ import { World } from '../../testing/index.js';
 import { actionFigures } from './actions.js';
 import { boardFigures, boardSizes } from './board.js';
 import { groundFigures } from './ground.js';
-import { machine, round, table } from './figures.js';
+import { machine, round, figureTable } from './figures.js';
 import type { Figure } from './figures.js';
 import { orchestration } from './orchestration.js';
 import { measured, suites, write } from './page.js';
@@ -79,7 +79,7 @@ async function onServer(): Promise<void> {
 }
 
 const all = suites.flatMap((one) => results[one] ?? []);
-console.log(`${table(all)}\n`);
+console.log(`${figureTable(all)}\n`);
 console.log(
   JSON.stringify(
     {

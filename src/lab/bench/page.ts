@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { chart } from './chart.js';
-import { machine, table } from './figures.js';
+import { machine, figureTable } from './figures.js';
 import type { Figure } from './figures.js';
 
 /** Each with the head of its section on the page, in the order of the page. */
@@ -68,7 +68,7 @@ function sectionOf(suite: Suite, { machine: where, load, figures }: Measured): s
     `## ${heads[suite]}`,
     `Written by \`npm run bench -- ${suite}\` on ${where.date} at commit ${where.commit}: ${where.cores} cores, ` +
       `${where.memoryGiB} GiB, Node ${where.node}${load === undefined ? '' : `; load average ${load} at its end`}.`,
-    table(figures),
+    figureTable(figures),
     figures.map(({ name, how }) => `- **${name}**: ${how}.`).join('\n'),
   ].join('\n\n');
 }

@@ -16,7 +16,7 @@ const lookEvery = 200;
  * Looks at the process table all the time, by the marks that agents carry: are there ever two agents of one bead at
  * once? Linux only.
  */
-export class AgentWatch {
+export class ProcessWatch {
   readonly overlaps: Overlap[] = [];
   looks = 0;
   /** Most agents that were seen at once. */

@@ -2,7 +2,7 @@ import type { BeadClient } from '../../client/beads.js';
 import { BeadExistsError, ClientError } from '../../client/errors.js';
 import { isFinal } from '../../contract/index.js';
 import type { BeadInput, BeadView, Checkpoint } from '../../contract/index.js';
-import { pause } from './until.js';
+import { rest } from './until.js';
 
 /** Work that a bead knew of: its agent's attempt had reported it, and it was on the origin. */
 export interface Reported {
@@ -12,7 +12,7 @@ export interface Reported {
 }
 
 /** A bead as it was last seen. */
-export interface WatchedBead {
+export interface ChaosBead {
   id: string;
   repo: number;
   rig?: string;
@@ -28,7 +28,7 @@ const answerWithin = 4_000;
 
 /** Looks at all beads all the time, and remembers what they said they had. */
 export class BeadWatch {
-  readonly beads = new Map<string, WatchedBead>();
+  readonly beads = new Map<string, ChaosBead>();
   /** Attempts that a remote refused, before or after they had finished, by id: their bead. */
   readonly refused = new Map<string, string>();
   readonly #reported = new Map<string, Reported>();
@@ -52,13 +52,13 @@ export class BeadWatch {
     return [...this.#reported.values()];
   }
 
-  get open(): WatchedBead[] {
+  get open(): ChaosBead[] {
     return [...this.beads.values()].filter(({ view }) => view === undefined || !isFinal(view.status));
   }
 
   /** Slings a bead, however often the server is away meanwhile. */
   async sling(
-    bead: Pick<WatchedBead, 'id' | 'repo' | 'rig' | 'steps'>,
+    bead: Pick<ChaosBead, 'id' | 'repo' | 'rig' | 'steps'>,
     input: BeadInput,
     taskQueue: string,
   ): Promise<void> {
@@ -70,7 +70,7 @@ export class BeadWatch {
         // It had come through, and only the answer got lost.
         if (error instanceof BeadExistsError) break;
         if (!(error instanceof ClientError)) throw error;
-        await pause(500, this.stop);
+        await rest(500, this.stop);
       }
     }
     this.beads.set(bead.id, { ...bead, slungAt: Date.now() });
@@ -90,11 +90,11 @@ export class BeadWatch {
   async #run(): Promise<void> {
     while (!this.stop.aborted) {
       await this.look();
-      await pause(lookEvery, this.stop);
+      await rest(lookEvery, this.stop);
     }
   }
 
-  async #lookAt(bead: WatchedBead): Promise<void> {
+  async #lookAt(bead: ChaosBead): Promise<void> {
     let view: BeadView;
     try {
       view = await this.client.view(bead.id, answerWithin);

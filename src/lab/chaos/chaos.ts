@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { RecordedHistory } from '../../cli/replay/read-history.js';
-import { readHistory } from '../../cli/replay/read-history.js';
+import { parseHistory } from '../../cli/replay/read-history.js';
 import { replayHistories } from '../../cli/replay/replay-history.js';
 import { BeadClient, FleetClient } from '../../client/index.js';
 import { beadWorkflowId, rigWorkflowId, taskQueues } from '../../contract/index.js';
 import type { BeadInput, RigSettings } from '../../contract/index.js';
 import { builtWorkflowBundle } from '../../worker/bundle.js';
-import { AgentWatch } from './agent-watch.js';
+import { ProcessWatch } from './agent-watch.js';
 import { BeadWatch } from './bead-watch.js';
 import { ChaosServer } from './chaos-server.js';
 import { CommitWatch } from './commit-watch.js';
@@ -20,10 +20,10 @@ import type { Fault } from './faults.js';
 import { latenciesOf } from './latencies.js';
 import type { Latencies } from './latencies.js';
 import { Operator } from './operator.js';
-import { Origin } from './origins.js';
+import { ChaosOrigin } from './origins.js';
 import { chaosClocks } from './plan.js';
 import type { BeadPlan, ChaosPlan } from './plan.js';
-import { pause, seenWithin } from './until.js';
+import { rest, seenWithin } from './until.js';
 import { WorkerHost } from './worker-host.js';
 
 export interface ChaosOptions {
@@ -91,7 +91,7 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
   let connection: Connection | undefined;
   let faults: Faults | undefined;
   const ids = new Set(plan.beads.map(idOf));
-  const agents = new AgentWatch((bead) => ids.has(bead));
+  const agents = new ProcessWatch((bead) => ids.has(bead));
   const looking = new AbortController();
   let watch: BeadWatch | undefined;
   let commits: CommitWatch | undefined;
@@ -101,8 +101,8 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
   try {
     server = await ChaosServer.start(join(folder, 'temporal.db'), say);
     const { address, namespace } = server;
-    const origins: Origin[] = [];
-    for (let repo = 0; repo < plan.repos; repo++) origins.push(await Origin.make(folder, `origin${repo + 1}`));
+    const origins: ChaosOrigin[] = [];
+    for (let repo = 0; repo < plan.repos; repo++) origins.push(await ChaosOrigin.make(folder, `origin${repo + 1}`));
     for (let host = 0; host < plan.hosts; host++)
       hosts.push(
         new WorkerHost(`host${host + 1}`, {
@@ -157,7 +157,7 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
     await seenWithin(plan.settleWithin, stop, () => (watch?.open.length === 0 ? true : undefined));
     if (!stop.aborted) {
       for (const { id, repo, view } of watch.beads.values()) {
-        const origin = origins[repo] as Origin;
+        const origin = origins[repo] as ChaosOrigin;
         const found = watch.beads.get(id) as Parameters<typeof endProblems>[0];
         problems.push(...(await endProblems(found, origin)));
         const result = view?.status === 'closed' ? (view.landing?.mergedSha ?? view.sha) : undefined;
@@ -235,7 +235,7 @@ const rigSettings = (repo: string, plan: ChaosPlan): RigSettings => ({
 interface Slinging {
   idOf(bead: BeadPlan): string;
   rigOf(repo: number): string | undefined;
-  origins: Origin[];
+  origins: ChaosOrigin[];
   taskQueue: string;
   stop: AbortSignal;
 }
@@ -247,14 +247,14 @@ async function sling(
 ): Promise<void> {
   const begin = performance.now();
   for (const bead of [...plan.beads].sort((a, b) => a.slingAt - b.slingAt)) {
-    await pause(begin + bead.slingAt - performance.now(), stop);
+    await rest(begin + bead.slingAt - performance.now(), stop);
     const id = idOf(bead);
     const rig = rigOf(bead.repo);
     const { steps, stepMs, commits, seed, ignoreSigterm, repo } = bead;
     const input: BeadInput = {
       bead: id,
       title: `Bead ${bead.bead}`,
-      repo: (origins[repo] as Origin).path,
+      repo: (origins[repo] as ChaosOrigin).path,
       base: 'main',
       clocks: chaosClocks,
       rig,
@@ -265,7 +265,7 @@ async function sling(
 }
 
 /** Everything has ended, and what an attempt needed is gone with it. */
-async function tidyProblems(hosts: WorkerHost[], agents: AgentWatch, stop: AbortSignal): Promise<string[]> {
+async function tidyProblems(hosts: WorkerHost[], agents: ProcessWatch, stop: AbortSignal): Promise<string[]> {
   let left: string[] = [];
   await seenWithin(
     tidyWithin,
@@ -292,7 +292,7 @@ async function replayProblems(
 ): Promise<{ histories: number; problems: string[] }> {
   const histories: RecordedHistory[] = [];
   for (const workflowId of workflowIds) {
-    const history = readHistory(historyToJSON(await client.workflow.getHandle(workflowId).fetchHistory()));
+    const history = parseHistory(historyToJSON(await client.workflow.getHandle(workflowId).fetchHistory()));
     histories.push({ workflowId, ...history });
   }
   const verdicts = await replayHistories(histories, { workflowBundle: builtWorkflowBundle() });

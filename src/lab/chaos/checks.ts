@@ -6,15 +6,15 @@ import { shortSha } from '../../domain/words.js';
 import { mirrorPath } from '../../git/index.js';
 import { AttemptDir } from '../../runner/index.js';
 import type { Overlap } from './agent-watch.js';
-import type { Reported, WatchedBead } from './bead-watch.js';
+import type { Reported, ChaosBead } from './bead-watch.js';
 import type { SeenCommit } from './commit-watch.js';
 import type { Fault } from './faults.js';
 import { reachableIn } from './origins.js';
-import type { Origin } from './origins.js';
+import type { ChaosOrigin } from './origins.js';
 import type { WorkerHost } from './worker-host.js';
 
 /** @returns what is wrong with how a bead ended: not closed, not exactly one result, or not all of its work in it. */
-export async function endProblems({ id, rig, steps, view }: WatchedBead, origin: Origin): Promise<string[]> {
+export async function endProblems({ id, rig, steps, view }: ChaosBead, origin: ChaosOrigin): Promise<string[]> {
   if (view === undefined) return [`${id} never answered`];
   if (view.status !== 'closed') return [`${id} is ${view.status}, agent ${view.agent}: ${view.reason}`];
   const problems: string[] = [];
@@ -59,7 +59,7 @@ export async function endProblems({ id, rig, steps, view }: WatchedBead, origin:
  */
 export async function lostWork(
   { bead, attempt, checkpoint }: Reported,
-  origin: Origin,
+  origin: ChaosOrigin,
   result: string | undefined,
 ): Promise<string[]> {
   const committed = checkpoint.wip ? await origin.parent(checkpoint.sha) : checkpoint.sha;
@@ -94,7 +94,7 @@ export async function lostCommit(
     hosts,
     result,
     finished,
-  }: { origin: Origin; hosts: readonly WorkerHost[]; result: string | undefined; finished: boolean },
+  }: { origin: ChaosOrigin; hosts: readonly WorkerHost[]; result: string | undefined; finished: boolean },
 ): Promise<string[]> {
   if (result !== undefined && (await origin.isAncestor(sha, result))) return [];
   const what = `${bead} ${attempt}: the commit ${shortSha(sha)}`;

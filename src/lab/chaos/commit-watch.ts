@@ -1,6 +1,6 @@
 import { findAgentGit, readAgentHead } from '../../git/agent-git.js';
 import { AttemptDir } from '../../runner/index.js';
-import { pause } from './until.js';
+import { rest } from './until.js';
 import type { WorkerHost } from './worker-host.js';
 
 /** A commit that stood at HEAD in an agent's own repository. */
@@ -39,7 +39,7 @@ export class CommitWatch {
   async #run(): Promise<void> {
     while (!this.stop.aborted) {
       for (const { home } of this.hosts) for (const dir of await AttemptDir.list(home)) await this.#lookAt(dir);
-      await pause(lookEvery, this.stop);
+      await rest(lookEvery, this.stop);
     }
   }
 

@@ -1,10 +1,10 @@
 import { findProcesses, processAlive, processStartTime, processStopped, signalProcess } from '../../runner/index.js';
 import type { ProcessIdentity } from '../../runner/index.js';
 import type { ChaosServer } from './chaos-server.js';
-import type { Origin } from './origins.js';
+import type { ChaosOrigin } from './origins.js';
 import { refusals } from './plan.js';
 import type { FaultPlan } from './plan.js';
-import { pause, seenWithin } from './until.js';
+import { rest, seenWithin } from './until.js';
 import type { LivingAttempt, WorkerHost } from './worker-host.js';
 
 /** Milliseconds within which finished work meets a remote that refuses until then. */
@@ -27,7 +27,7 @@ export interface Fault extends FaultPlan {
 export interface FaultsOptions {
   server: ChaosServer;
   hosts: WorkerHost[];
-  origins: readonly Origin[];
+  origins: readonly ChaosOrigin[];
   /** @returns how often finished work that was pushed to that origin has been refused. */
   met: (origin: number) => number;
   stop: AbortSignal;
@@ -54,7 +54,7 @@ export class Faults {
   async play(plans: readonly FaultPlan[]): Promise<void> {
     const begin = performance.now();
     for (const plan of plans) {
-      await pause(begin + plan.at - performance.now(), this.options.stop);
+      await rest(begin + plan.at - performance.now(), this.options.stop);
       if (this.options.stop.aborted) break;
       await this.#befall(plan);
     }
@@ -219,7 +219,7 @@ export class Faults {
   #later(plan: FaultPlan, what: string, makeGood: () => void | Promise<void>): void {
     const fault = this.done.at(-1);
     const repair = (async () => {
-      await pause(plan.lasts, this.options.stop);
+      await rest(plan.lasts, this.options.stop);
       if (!this.options.stop.aborted) await makeGood();
       if (fault !== undefined) fault.goodAt = Date.now();
       this.#busy.delete(what);

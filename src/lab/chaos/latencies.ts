@@ -1,4 +1,4 @@
-import type { WatchedBead } from './bead-watch.js';
+import type { ChaosBead } from './bead-watch.js';
 import type { Fault } from './faults.js';
 
 /** Milliseconds each. */
@@ -11,7 +11,7 @@ export interface Latencies {
 }
 
 /** Reads from the beads' own records how long they took; clocks of workflow and run are the same machine's. */
-export function latenciesOf(beads: readonly WatchedBead[], faults: readonly Fault[]): Latencies {
+export function latenciesOf(beads: readonly ChaosBead[], faults: readonly Fault[]): Latencies {
   const latencies: Latencies = { faultToVerdict: [], faultToNextSpawn: [], slingToClosed: [] };
   for (const { view, closedAt } of beads)
     if (view?.status === 'closed' && closedAt !== undefined) latencies.slingToClosed.push(closedAt - view.createdAt);
@@ -30,7 +30,7 @@ export function latenciesOf(beads: readonly WatchedBead[], faults: readonly Faul
 }
 
 /** @returns the value below which that part of the values lies (nearest rank). */
-export function percentile(values: readonly number[], part: number): number | undefined {
+export function quantile(values: readonly number[], part: number): number | undefined {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)];
 }
@@ -38,7 +38,7 @@ export function percentile(values: readonly number[], part: number): number | un
 /** @returns one line: how many, p50, p90, p99 in seconds. */
 export function percentilesLine(name: string, values: readonly number[]): string {
   const of = (part: number): string => {
-    const value = percentile(values, part);
+    const value = quantile(values, part);
     return value === undefined ? '-' : `${(value / 1_000).toFixed(1)} s`;
   };
   return (

@@ -10,9 +10,9 @@ import { untilInterrupted } from '../../operator/interrupt.js';
 import { readOptions } from '../tool-options.js';
 import { quietRuntime } from '../../testing/quiet-runtime.js';
 import { playChaos } from './chaos.js';
-import { chaosClocks, faultKinds, planOf } from './plan.js';
+import { chaosClocks, faultKinds, chaosPlan } from './plan.js';
 import type { FaultKind } from './plan.js';
-import { reportOf } from './report.js';
+import { chaosReport } from './report.js';
 
 const number =
   (least: number, most: number, whole: boolean) =>
@@ -69,7 +69,7 @@ async function main(argv: string[]): Promise<number> {
   const { keep = false, faults: kinds, ...size } = options;
   quietRuntime({ shutdownSignals: [] });
   const stop = untilInterrupted();
-  const plan = planOf({ ...size, kinds });
+  const plan = chaosPlan({ ...size, kinds });
   const began = Date.now();
   const say = (line: string): void =>
     console.error(`${String(Math.round((Date.now() - began) / 1_000)).padStart(5)} s  ${line}`);
@@ -84,7 +84,7 @@ async function main(argv: string[]): Promise<number> {
       .join(', ')}`,
   );
   const report = await playChaos({ plan, stop, say, keep });
-  console.log(reportOf(report));
+  console.log(chaosReport(report));
   return report.aborted || report.problems.length > 0 ? 1 : 0;
 }
 

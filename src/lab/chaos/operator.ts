@@ -1,15 +1,15 @@
 import type { BeadClient } from '../../client/beads.js';
 import { ClientError } from '../../client/errors.js';
 import type { BeadWatch } from './bead-watch.js';
-import type { Origin } from './origins.js';
-import { pause } from './until.js';
+import type { ChaosOrigin } from './origins.js';
+import { rest } from './until.js';
 
 export interface OperatorOptions {
   beads: BeadClient;
   watch: BeadWatch;
   /** Lets the rig of a repository start attempts again, where it has one. */
   resume: (repo: number) => Promise<unknown>;
-  origins: readonly Origin[];
+  origins: readonly ChaosOrigin[];
   stop: AbortSignal;
   say: (line: string) => void;
 }
@@ -46,7 +46,7 @@ export class Operator {
         )
           await this.#retry(id, repo);
       }
-      await pause(lookEvery, stop);
+      await rest(lookEvery, stop);
     }
   }
 

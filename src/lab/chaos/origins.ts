@@ -19,7 +19,7 @@ const hookRefusals: Record<Exclude<Refusal, 'gone'>, { of: string; words: string
 };
 
 /** A bare repository, and what it has itself to say: nobody's report is believed. */
-export class Origin {
+export class ChaosOrigin {
   #refusing: Refusal | undefined;
 
   private constructor(readonly path: string) {}
@@ -51,8 +51,8 @@ export class Origin {
   }
 
   /** Makes one with a first commit on `main`. */
-  static async make(folder: string, name: string): Promise<Origin> {
-    const origin = new Origin(join(folder, `${name}.git`));
+  static async make(folder: string, name: string): Promise<ChaosOrigin> {
+    const origin = new ChaosOrigin(join(folder, `${name}.git`));
     await execa('git', ['-c', 'init.defaultBranch=main', 'init', '--quiet', '--bare', origin.path], {
       env: gitEnv(),
       extendEnv: false,

@@ -123,7 +123,7 @@ const faultEvery = 7_000;
 const maxAgents = 4;
 
 /** @returns what is done in a run: the same for the same numbers. */
-export function planOf({ seed, minutes, beads, repos, hosts, kinds = faultKinds }: ChaosSize): ChaosPlan {
+export function chaosPlan({ seed, minutes, beads, repos, hosts, kinds = faultKinds }: ChaosSize): ChaosPlan {
   const random = seeded(seed);
   const between = (from: number, to: number): number => Math.round(from + random() * (to - from));
   const faultsFor = minutes * 60_000 * faultyPart;

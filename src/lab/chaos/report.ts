@@ -3,7 +3,7 @@ import { percentilesLine } from './latencies.js';
 import { faultKinds } from './plan.js';
 
 /** @returns what happened and what was found, for a person. */
-export function reportOf(report: ChaosReport): string {
+export function chaosReport(report: ChaosReport): string {
   const {
     problems,
     aborted,

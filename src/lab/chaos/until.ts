@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Sleeps, but not longer than until the run is broken off. */
-export async function pause(ms: number, stop: AbortSignal): Promise<void> {
+export async function rest(ms: number, stop: AbortSignal): Promise<void> {
   if (stop.aborted) return;
   await sleep(Math.max(0, ms), undefined, { signal: stop }).catch((error: unknown) => {
     if (!stop.aborted) throw error;
@@ -22,7 +22,7 @@ export async function seenWithin<T>(
     const seen = await look();
     if (seen !== undefined) return seen;
     if (performance.now() >= end) return undefined;
-    await pause(every, stop);
+    await rest(every, stop);
   }
   return undefined;
 }

@@ -1,5 +1,5 @@
 /** From an instant (milliseconds after the sling) till the next span's. */
-export interface Span {
+export interface LaneSpan {
   from: number;
   value: string;
 }
@@ -8,11 +8,11 @@ export interface Span {
 export interface Lane {
   name: string;
   /** Status of the bead, as its operators see it. */
-  bead: Span[];
+  bead: LaneSpan[];
   /** Status of the agent, likewise. */
-  agent: Span[];
+  agent: LaneSpan[];
   /** What no operator sees: `no process`, `starting`, `alive`. */
-  process: Span[];
+  process: LaneSpan[];
   /** Agent processes that ever were. */
   agents: number;
   /** Instants at which an attempt began. */
@@ -34,7 +34,7 @@ export interface Row {
 }
 
 /** @returns the value at an instant; the empty text before the first span. */
-export function valueAt(spans: readonly Span[], instant: number): string {
+export function valueAt(spans: readonly LaneSpan[], instant: number): string {
   return spans.findLast(({ from }) => from <= instant)?.value ?? '';
 }
 
@@ -53,6 +53,6 @@ export function rowOf(lane: Lane, from: number, to: number): Row {
 }
 
 /** Appends a span, unless nothing has changed. */
-export function change(spans: Span[], from: number, value: string): void {
+export function change(spans: LaneSpan[], from: number, value: string): void {
   if (spans.at(-1)?.value !== value) spans.push({ from, value });
 }

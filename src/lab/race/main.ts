@@ -14,8 +14,8 @@ import { quietRuntime } from '../../testing/quiet-runtime.js';
 import { runNewDesign } from './new-design.js';
 import { OldDesign } from './old-design.js';
 import { svg } from './svg.js';
-import { table } from './table.js';
-import { verdictOf } from './verdict.js';
+import { raceTable } from './table.js';
+import { raceVerdict } from './verdict.js';
 
 const minute = 60_000;
 /**
@@ -63,10 +63,10 @@ async function main(argv: string[]): Promise<number> {
 
   console.log(
     [
-      ...table(old.lane, lane, total, colors),
+      ...raceTable(old.lane, lane, total, colors),
       '',
-      verdictOf(old.lane, total),
-      verdictOf(lane, total),
+      raceVerdict(old.lane, total),
+      raceVerdict(lane, total),
       `${total / minute} virtual minutes of Heartbead's own workflows took ${took.toFixed(1)} s.`,
     ].join('\n'),
   );

@@ -1,6 +1,6 @@
 import { durationText } from '../../domain/words.js';
-import type { Lane, Span } from './lane.js';
-import { verdictOf } from './verdict.js';
+import type { Lane, LaneSpan } from './lane.js';
+import { raceVerdict } from './verdict.js';
 
 const size = { width: 900, left: 120, right: 20, bar: 22, gap: 6, lane: 148, top: 64 };
 /** Real milliseconds flow into virtual ones; a picture that is made twice must be the same. */
@@ -63,12 +63,12 @@ export function svg(lanes: readonly Lane[], coldStart: number, duration: number)
 
 function drawLane(lane: Lane, top: number, x: (at: number) => number, duration: number): string[] {
   const bars = top + 34;
-  const rows: [string, Span[]][] = [
+  const rows: [string, LaneSpan[]][] = [
     ['bead', lane.bead],
     ['agent (shown)', lane.agent],
     ['agent (in truth)', lane.process],
   ];
-  const [name = '', verdict = ''] = verdictOf(lane, duration).split(/: (.*)/s);
+  const [name = '', verdict = ''] = raceVerdict(lane, duration).split(/: (.*)/s);
   const parts = [
     `<text class="lane" x="20" y="${top + 8}">${escape(name)}</text>`,
     `<text class="small" x="20" y="${top + 24}">${escape(verdict)}</text>`,

@@ -14,7 +14,7 @@ export const stepOf = (duration: number): number => Math.ceil(duration / minute 
 /**
  * @returns both lanes side by side, a line a minute, for a terminal of 100 columns; without colours it is plain text.
  */
-export function table(left: Lane, right: Lane, duration: number, colors: Colors): string[] {
+export function raceTable(left: Lane, right: Lane, duration: number, colors: Colors): string[] {
   const step = stepOf(duration);
   const title = (lane: Lane): string => colors.bold(lane.name.padEnd(sideWidth));
   const heads = colors.dim(

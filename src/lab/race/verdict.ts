@@ -2,7 +2,7 @@ import { durationText } from '../../domain/words.js';
 import type { Lane } from './lane.js';
 
 /** @returns what happened to the bead, in one sentence. */
-export function verdictOf(lane: Lane, duration: number): string {
+export function raceVerdict(lane: Lane, duration: number): string {
   const { attempts, resets, heartbeats, agents } = lane;
   const up = lane.process.find(({ value }) => value === 'alive')?.from;
   const seen = lane.agent.find(

@@ -20,7 +20,7 @@ export interface AgentLoginOptions {
  * The login that an attempt uses: what it is to its agent's environment, and what the attempt's end says of it. Its
  * host's other attempts hear of that by the state directory.
  */
-export class AgentLogin {
+export class AttemptLogin {
   readonly #accounts: readonly Account[];
   readonly #logins: Logins;
   readonly #now: () => number;

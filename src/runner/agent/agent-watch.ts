@@ -10,7 +10,7 @@ const eventsKept = 50;
 const activityChars = 200;
 
 /** @returns a text that fits into one line of a table: no colours, no control characters, cut. */
-export const oneLine = (text: string): string => clip(plainLine(text), activityChars);
+export const activityLine = (text: string): string => clip(plainLine(text), activityChars);
 
 /** What a watch tells of, besides what can be asked of it. */
 export interface WatchEvents {
@@ -90,7 +90,7 @@ export class AgentWatch {
   /** The agent has called in, or put something out. */
   progress(kind: 'output' | 'tool' | 'agent', activity?: string): void {
     this.lastProgressAt = this.time.now().wall;
-    const text = activity === undefined ? undefined : oneLine(activity);
+    const text = activity === undefined ? undefined : activityLine(activity);
     if (text !== undefined && text !== '') this.activity = text;
     this.tell.onProgress(kind, text === '' ? undefined : text);
   }
@@ -109,7 +109,7 @@ export class AgentWatch {
         if (event.text.trim() !== '') this.said = event.text;
         return;
       case 'life':
-        if (event.activity !== undefined) this.activity = oneLine(event.activity);
+        if (event.activity !== undefined) this.activity = activityLine(event.activity);
         return;
       case 'session':
         if (this.session === event.id) return;
@@ -125,7 +125,7 @@ export class AgentWatch {
       case 'rate_limited':
       case 'auth_failed':
       case 'out_of_credit':
-        this.activity = oneLine(event.text);
+        this.activity = activityLine(event.text);
         this.#keep(event);
         this.tell.onRefused?.(event);
         return;

@@ -37,7 +37,7 @@ export interface LaunchOptions extends Pick<AgentProcessOptions, 'onLine' | 'onT
 }
 
 /** What starts an agent's program, and goes on with it. */
-export interface Launcher {
+export interface AgentLauncher {
   start(): AgentProcess;
   /**
    * Makes ready another run of the program, in the conversation that its last run had.
@@ -65,7 +65,7 @@ export async function readyToLaunch({
   loginVariables,
   onLine,
   onTrouble,
-}: LaunchOptions): Promise<Launcher> {
+}: LaunchOptions): Promise<AgentLauncher> {
   await writeShim(dir.shim);
   const { agent: spec, bead, attempt, number } = input;
   const names = [...(adapter.environment ?? []), ...(spec.env ?? []), ...loginVariables];

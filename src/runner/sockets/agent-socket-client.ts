@@ -1,7 +1,7 @@
 import type { Message } from '../../contract/index.js';
 import { agentEnvironment } from '../../contract/index.js';
 import type { CheckpointAnswer, DoneAnswer, MessagesAnswer } from '../types.js';
-import { SocketGoneError, errorText, unixRequest } from './unix-http.js';
+import { SocketGoneError, refusalText, unixRequest } from './unix-http.js';
 
 /** Why a call did not work: `gone`: no runner listens; `refused`: it heard and refused, the message says why. */
 export class AgentSocketError extends Error {
@@ -103,7 +103,7 @@ export class AgentSocketClient {
         throw new AgentSocketError('gone', `the runner of this attempt does not answer: ${error.message}`);
       throw error;
     }
-    if (answer.status !== 200) throw new AgentSocketError('refused', errorText(answer.body), answer.status);
+    if (answer.status !== 200) throw new AgentSocketError('refused', refusalText(answer.body), answer.status);
     return answer.body as T;
   }
 }

@@ -1,7 +1,7 @@
 import type { AttemptResult, Message } from '../../contract/index.js';
 import type { AttemptDir } from '../attempt/attempt-dir.js';
 import type { AdoptOutcome, RunnerConnection, RunnerStatus, StopRequest } from '../types.js';
-import { SocketGoneError, errorText, unixRequest } from './unix-http.js';
+import { SocketGoneError, refusalText, unixRequest } from './unix-http.js';
 
 /** No runner listens: it has ended or died. `inspectAttempt` tells which. */
 export class RunnerGoneError extends Error {
@@ -89,7 +89,7 @@ export class RunnerControl {
         throw new RunnerGoneError(`the runner of attempt ${this.dir.attempt} is gone`, { cause: error });
       throw error;
     }
-    if (answer.status !== 200) throw new RunnerRefusedError(errorText(answer.body), answer.status);
+    if (answer.status !== 200) throw new RunnerRefusedError(refusalText(answer.body), answer.status);
     return answer.body as T;
   }
 }

@@ -60,7 +60,7 @@ export function unixRequest({ socketPath, method, path, body, timeoutMs }: UnixR
 }
 
 /** @returns the sentence of an `{error}` body. */
-export function errorText(body: unknown): string {
+export function refusalText(body: unknown): string {
   const error = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)['error'] : undefined;
   return typeof error === 'string' ? error : 'no reason was given';
 }

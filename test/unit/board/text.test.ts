@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { lasting, relative, visible } from '../../../src/board/page/text.js';
+import { lasting, relativeTime, visible } from '../../../src/board/page/text.js';
 
 test.each([
   ['turns the direction of writing', 'a\u202egpj.exe \u2066b\u061c', 'a\\u202egpj.exe \\u2066b\\u061c'],
@@ -27,5 +27,5 @@ test('times as people say them', () => {
     [0, 12 * second, 59.4 * second, 4 * minute, 2 * hour + 5 * minute, 12 * hour + 5 * minute, 72 * hour].map(lasting),
   ).toEqual(['0 s', '12 s', '59 s', '4 min', '2 h 5 min', '12 h', '3 d']);
   const now = 1_000_000_000;
-  expect([now, now - minute, now + minute].map((at) => relative(at, now))).toEqual(['now', '1 min ago', 'in 1 min']);
+  expect([now, now - minute, now + minute].map((at) => relativeTime(at, now))).toEqual(['now', '1 min ago', 'in 1 min']);
 });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { clockOptions, duration, keyValues, parseArgs, statusOption, wholeNumber } from '../../../src/cli/args.js';
 import { beadIdOf } from '../../../src/operator/bead-id.js';
-import { CliError, exitCodes, failure, reportOf, usageError } from '../../../src/cli/exit.js';
+import { CliError, exitCodes, failure, errorReport, usageError } from '../../../src/cli/exit.js';
 import { readText } from '../../../src/cli/read-text.js';
 import { repoOf } from '../../../src/operator/repo.js';
 import { BeadExistsError, BeadNotFoundError, BeadRefusedError, NoServerError } from '../../../src/client/errors.js';
@@ -172,20 +172,20 @@ describe('exit codes', () => {
     [new Error('surprise'), exitCodes.failed],
     ['not even an error', exitCodes.failed],
   ])('%s', (error, code) => {
-    expect(reportOf(error).code).toBe(code);
+    expect(errorReport(error).code).toBe(code);
   });
 
   test('a full disk and a wrong owner are told in words', () => {
     expect(
-      reportOf(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })).message,
+      errorReport(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })).message,
     ).toBe('no space is left on the disk');
-    expect(reportOf(Object.assign(new Error('EACCES'), { code: 'EACCES', path: '/x' })).message).toBe(
+    expect(errorReport(Object.assign(new Error('EACCES'), { code: 'EACCES', path: '/x' })).message).toBe(
       'permission denied: /x',
     );
   });
 
   test('an unforeseen error shows its first line only, and how to see more', () => {
-    expect(reportOf(new Error('first\n    at somewhere'))).toEqual({
+    expect(errorReport(new Error('first\n    at somewhere'))).toEqual({
       code: 1,
       message: 'first',
       next: expect.stringContaining('HEARTBEAD_DEBUG=1'),

@@ -3,7 +3,7 @@ import { createElement } from 'react';
 import { describe, expect, test, vi } from 'vitest';
 import { Top } from '../../../src/cli/top/app.js';
 import { plainScreen, screen } from '../../../src/cli/top/screen.js';
-import type { Line } from '../../../src/cli/top/screen.js';
+import type { ScreenLine } from '../../../src/cli/top/screen.js';
 import { firstState, press } from '../../../src/cli/top/state.js';
 import type { Key, TopCommand, TopData, TopState } from '../../../src/cli/top/state.js';
 import { problemsOf } from '../../../src/domain/telling/problems.js';
@@ -45,7 +45,7 @@ const data: TopData = {
   })),
 };
 const size = { width: 80, height: 24 };
-const text = (lines: Line[]): string =>
+const text = (lines: ScreenLine[]): string =>
   lines
     .map((line) =>
       line

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Logins } from '../../../src/agents/index.js';
 import type { AttemptResult } from '../../../src/contract/index.js';
-import { AgentLogin } from '../../../src/runner/agent/agent-login.js';
+import { AttemptLogin } from '../../../src/runner/agent/agent-login.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const minute = 60_000;
@@ -21,8 +21,8 @@ function host() {
   writeFileSync(join(home, 'agents.yaml'), accounts);
   const clock = { now: Date.UTC(2026, 10, 29) };
   const now = (): number => clock.now;
-  const login = (account: string | undefined, env?: string[]): AgentLogin =>
-    new AgentLogin({ home, input: { agent: { adapter: 'claude', env } }, setup: { account }, env: {}, now });
+  const login = (account: string | undefined, env?: string[]): AttemptLogin =>
+    new AttemptLogin({ home, input: { agent: { adapter: 'claude', env } }, setup: { account }, env: {}, now });
   return { clock, login, logins: new Logins(home, now) };
 }
 
@@ -69,7 +69,7 @@ describe('an attempt whose provider refuses', () => {
 
 test('an attempt that gets on, by a tool or to its end, shows that its login is good again', () => {
   const { clock, login, logins } = host();
-  for (const prove of [(of: AgentLogin) => of.works(), (of: AgentLogin) => void of.ended(result('unreported'), true)]) {
+  for (const prove of [(of: AttemptLogin) => of.works(), (of: AttemptLogin) => void of.ended(result('unreported'), true)]) {
     login(undefined).ended(result('auth_failed'), false);
     clock.now += minute;
     const next = login(undefined);

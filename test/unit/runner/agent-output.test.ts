@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { cappedLog } from '../../../src/runner/agent/agent-log.js';
 import { AgentProcess } from '../../../src/runner/agent/agent-process.js';
-import { AgentWatch, oneLine } from '../../../src/runner/agent/agent-watch.js';
+import { AgentWatch, activityLine } from '../../../src/runner/agent/agent-watch.js';
 import { beatText } from '../../../src/runner/beat-text.js';
 import { lineChars, LineSplitter } from '../../../src/runner/agent/line-splitter.js';
 import { shell } from '../../../src/agents/shell.js';
@@ -67,8 +67,8 @@ describe('the output of an agent', () => {
   });
 
   test('an activity fits into one line of a table', () => {
-    expect(oneLine('\u001b[1;31mred\u001b[0m\tand\r\nmore\u0007 ')).toBe('red and more');
-    expect(oneLine('x'.repeat(500))).toHaveLength(200);
+    expect(activityLine('\u001b[1;31mred\u001b[0m\tand\r\nmore\u0007 ')).toBe('red and more');
+    expect(activityLine('x'.repeat(500))).toHaveLength(200);
   });
 
   test('a parser that throws costs the meaning of that line and nothing else', () => {
