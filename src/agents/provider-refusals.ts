@@ -61,8 +61,8 @@ export interface ProviderError {
 }
 
 /**
- * @returns what a provider refuses: for now (with the wait until the limit ends, where it is told), for want of a
- * login, or for want of credit; or undefined for any other error. Only for what a program says of an error: never for
+ * @returns what a provider refuses: for now (with the wait until the limit ends, where it is told), since there is no
+ * login, or no credit; or undefined for any other error. Only for what a program says of an error: never for
  * a model's words.
  */
 export function providerRefusal({
@@ -72,7 +72,7 @@ export function providerRefusal({
   now = Date.now(),
 }: ProviderError): ProviderRefusal | undefined {
   const words = clip(text.trim(), 500);
-  // OpenAI and others answer 429 for want of credit as well: the words decide there, since no wait would help.
+  // OpenAI and others answer 429 where the credit is used up, too: the words decide there, since no wait would help.
   if (
     status === 402 ||
     ((status === undefined || status === 429 || status === 403 || status === 400) && creditWords.test(text))

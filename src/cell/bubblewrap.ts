@@ -21,7 +21,7 @@ const walls = [
  * @param program of bubblewrap.
  */
 export function inBubblewrap(program: string, cell: Cell, { file, args }: CellCommand): CellCommand {
-  // A parent is mounted before what is in it, else it would hide that again; of one path the later kind counts.
+  // A parent is mounted before what is in it, otherwise it would hide that again; of one path the later kind counts.
   const mounts = [
     ...cell.fresh.map((path) => ({ path, words: ['--tmpfs', path] })),
     ...cell.own.map(({ path, from }) => ({ path, words: ['--bind', from, path] })),

@@ -71,7 +71,8 @@ export function decideCell(
 export const cellKind = ({ launcher }: CellPlan): AttemptCell => (typeof launcher === 'string' ? launcher : 'command');
 
 /**
- * By the PATH that bubblewrap was looked for on. A host that can make cells goes on to: else nobody could rely on it.
+ * By the PATH that bubblewrap was looked for on. A host that can make cells goes on to: otherwise nobody could rely on
+ * it.
  */
 const works = new Map<string, CellProbe>();
 

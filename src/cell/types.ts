@@ -50,7 +50,7 @@ export interface CellPlan {
   /** Further paths that the sandbox shows, and those that may be written in it too. */
   read: readonly string[];
   write: readonly string[];
-  /** Absent in plans of before there were any. */
+  /** Absent in plans of earlier versions. */
   limits?: CellLimits;
 }
 

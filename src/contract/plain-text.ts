@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Orders to a terminal: CSI, then OSC, DCS, SOS, PM and APC up to their end (or for want of one, of the text). */
+/** Orders to a terminal: CSI, then OSC, DCS, SOS, PM and APC up to their end (or, without one, of the text). */
 const sequences =
   /\x1b\[[0-?]*[ -/]*[@-~]|\x9b[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)/g;
 const colour = /^\x1b\[[0-9;:]*m$/;

@@ -294,7 +294,7 @@ export interface Workspace {
   /** Copied before the set-up steps. */
   copy?: CopiedFile[];
   saves?: Saves;
-  /** The agent may push to `origin` by itself; else its repository refuses, and says that Heartbead pushes. */
+  /** The agent may push to `origin` by itself; otherwise its repository refuses, and says that Heartbead pushes. */
   allowPush?: boolean;
   /** Every commit carries a `Signed-off-by` (DCO): the agent's, saves and merges. */
   signoff?: boolean;
@@ -390,7 +390,7 @@ const agentMayExist = {
   cloning: false,
   worktree: false,
   /**
-   * The host's last word before its runner has the token. Beads of before do not know it and wait as for an agent;
+   * The host's last word before its runner has the token. Earlier beads do not know it and wait as for an agent;
    * those of today read it by a rule of its own (`readByRules`).
    */
   fencing: true,
@@ -532,7 +532,7 @@ export interface CurrentAttempt {
   stopping?: { outcome: Outcome; reason: string; at: number };
   heartbeats: number;
   activity?: string;
-  /** What its agent runs in; absent until it is spawned, and with a runner of before this was told. */
+  /** What its agent runs in; absent until it is spawned, and with a runner of an earlier version. */
   cell?: AttemptCell;
   /** The account of its host that its agent uses, where there are several. */
   account?: string;

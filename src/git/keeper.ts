@@ -175,7 +175,7 @@ export async function bringIntoVault(
 }
 
 /**
- * Removes the objects that a keeper has made itself, once the vault has them: else each save would lie on the disk
+ * Removes the objects that a keeper has made itself, once the vault has them: otherwise each save would lie on the disk
  * twice.
  */
 export async function emptyKeeper({ dir }: Keeper): Promise<void> {

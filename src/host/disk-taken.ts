@@ -4,7 +4,7 @@ import { join } from 'node:path';
 /** What files take on their disk, as far as was looked. */
 export interface Taken {
   bytes: number;
-  /** Whether everything was looked at; else it is at least so much. */
+  /** Whether everything was looked at; otherwise it is at least so much. */
   whole: boolean;
 }
 

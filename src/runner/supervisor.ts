@@ -86,7 +86,7 @@ const endAfterDone = 1.5;
 const saveFrozenMs = 20_000;
 
 /**
- * A host that shuts down gives its processes but a moment (90 s with systemd, 10 s with Docker), most of which the
+ * A host that shuts down gives its processes only a moment (90 s with systemd, 10 s with Docker), most of which the
  * agent and the push have had.
  */
 const reportLastMs = 5_000;

@@ -31,7 +31,7 @@ export interface AttemptSetup {
   baseSha: string;
   /**
    * The newest commit of the base branch that the attempt's start has: finished work descends from it. Older than
-   * `baseSha` when earlier work goes on; absent in folders of before it was looked at.
+   * `baseSha` when earlier work goes on; absent in folders that are older than this field.
    */
   rootSha?: string;
   /** The saved work that it goes on from, when it is not what the bead knew: a newer save of this host. */
@@ -42,7 +42,7 @@ export interface AttemptSetup {
   resume?: FoundSession;
   /** Where its rig has ports to give. */
   ports?: PortBlock;
-  /** How its agent is run; absent in folders of before this was decided by the host. */
+  /** How its agent is run; absent in folders that are older than this field. */
   cell?: CellPlan;
   /** The account that it uses, of those that its host has for the agent; absent: the user's own login. */
   account?: string;

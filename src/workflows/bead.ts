@@ -110,7 +110,7 @@ class Bead implements AttemptOwner {
   readonly #listener = new Listener<BeadEvent>(
     'bead',
     (event) => this.apply(event),
-    // The patch: runs of before did not count what nobody knows.
+    // The patch: earlier runs did not count what nobody knows.
     () => patched('unknown-signals-count'),
   );
   /** Words to the rig about the attempt under way, one after the other. */
@@ -132,14 +132,14 @@ class Bead implements AttemptOwner {
     // A history of an earlier version, whose patch is missing, keeps its reading.
     const event = readByRules(before, told, patched);
     this.state = stepBead(before, event, Date.now());
-    // The patch: runs of before took an agent's first word for the end of a row of losses.
+    // The patch: earlier runs took an agent's first word for the end of a row of losses.
     if (
       before.lossRule === undefined &&
       lossRecorded(before, this.state) &&
       patched('losses-count-until-work-is-saved')
     )
       this.state = stepBead({ ...before, lossRule: 'saved' }, event, Date.now());
-    // The patch: in runs of before, saved work was followed by the next paid start at once, however often.
+    // The patch: in earlier runs, saved work was followed by the next paid start at once, however often.
     const ended = before.paceRule === undefined && this.state.current === undefined;
     const spaced = !ended
       ? this.state
@@ -386,7 +386,7 @@ class Bead implements AttemptOwner {
         this.apply({ type: 'retry', now: given?.now === true, agent, base });
         // Lists show it without asking the bead.
         if (agent !== undefined) upsertMemo({ agent: agent.adapter });
-        // The patch: runs of before did such work anew.
+        // The patch: earlier runs did such work anew.
         if (mayOfferAgain(this.state) && patched('a-retry-offers-verified-work')) this.apply({ type: 'offeredAgain' });
         return { text: retriedText(this.state) };
       },

@@ -84,7 +84,7 @@ export async function convoy(input: ConvoyInput): Promise<ConvoyResult> {
   return CancellationScope.nonCancellable(() => life.run());
 }
 
-/** The patch: convoys of before did not weigh the needs of their beads. */
+/** The patch: earlier convoys did not weigh the needs of their beads. */
 function problemOf(spec: unknown): string | undefined {
   const before = convoyProblem(spec, false);
   const now = convoyProblem(spec);

@@ -139,7 +139,7 @@ export class AttemptKeeper {
         if (this.#current() === undefined) this.#scope.cancel();
         return;
       }
-      // The patch: runs of before counted every silence as one after a sign.
+      // The patch: earlier runs counted every silence as one after a sign.
       this.bead.apply(
         event.type === 'silent' && event.details === undefined && patched('a-silence-without-a-beat')
           ? { ...event, unheard: true }
@@ -182,7 +182,7 @@ export class AttemptKeeper {
         await condition(() => this.#over() || sooner());
         continue;
       }
-      // The patch: runs of before let it fire.
+      // The patch: earlier runs let it fire.
       const outdated = (): boolean => firesInVain(this.bead.state, armed) && patched('a-timer-moves-before-it-fires');
       if (
         await condition(() => this.#over() || sooner() || outdated(), Math.max(armed.at - Date.now(), 1), {

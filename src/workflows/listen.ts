@@ -41,7 +41,7 @@ export class Listener<E> {
   /**
    * Handlers of signals never throw and never trust their payload: a throw would wedge the workflow.
    * @param reader the value, or what is wrong with it.
-   * @param known whether this run knows the signal: a run of before takes it as one that nobody knows.
+   * @param known whether this run knows the signal: an earlier run takes it as one that nobody knows.
    */
   signal<P, T>(
     definition: SignalDefinition<[P]>,

@@ -160,7 +160,7 @@ class Rig {
 
   #asRun(): RigRun {
     const length = this.#length();
-    // The patch: runs of before told all at once.
+    // The patch: earlier runs told all at once.
     const tellsAllAtOnce = rigTellsInBatches(this.state, length) && !patched('news-in-batches');
     return { length, merges: [...this.#merges.values()], tellsAllAtOnce };
   }
@@ -273,7 +273,7 @@ class Rig {
 
   #listenToWorkflows(): void {
     const listener = this.#listener;
-    // The patch: runs of before took as many as came.
+    // The patch: earlier runs took as many as came.
     const refuses = (): boolean => patched('a-full-rig-refuses');
     listener.signal(
       askGrantSignal,
@@ -284,7 +284,7 @@ class Rig {
     listener.signal(
       returnGrantSignal,
       readReturnGrant,
-      // The patch: in runs of before the next bead was sent ahead at once, and so all of them round and round.
+      // The patch: in earlier runs the next bead was sent ahead at once, and so all of them round and round.
       (end) => ({ type: 'returned', end, inVain: cameBack(this.state, end) && patched('a-try-in-vain-waits') }),
       'A bead gives its grant back, and says whether its attempt was lost to the infrastructure.',
     );

@@ -79,7 +79,9 @@ describe('the picture of the race', () => {
   it('has longer steps for a longer time', () => {
     expect(stepOf(90 * minute)).toBe(minute);
     expect(stepOf(24 * 60 * minute) / minute).toBeGreaterThan(1);
-    expect(raceTable(oldLane(12 * 60 * minute, 13 * 60 * minute), steady, 13 * 60 * minute, plain).length).toBeLessThan(95);
+    expect(raceTable(oldLane(12 * 60 * minute, 13 * 60 * minute), steady, 13 * 60 * minute, plain).length).toBeLessThan(
+      95,
+    );
   });
 
   it('says in one sentence what happened', () => {

@@ -190,7 +190,7 @@ export class Start {
       if (!handedOver && !isGoingOn(error)) await this.#discard();
       throw error;
     } finally {
-      // Not before the runner counts as living: else there would be a place too many for a moment.
+      // Not before the runner counts as living: otherwise there would be a place too many for a moment.
       this.deps.host.places.leave(place);
     }
   }

@@ -110,7 +110,10 @@ export async function checkSearchAttributes(town: Connected, deadline: number): 
 }
 
 /** Who polls the queues of the town; the queue of this very host counts only when a host id exists here. */
-export async function checkWorkers(town: Connected, deadline: number): Promise<{ checks: DoctorCheck[]; pollers: Poller[] }> {
+export async function checkWorkers(
+  town: Connected,
+  deadline: number,
+): Promise<{ checks: DoctorCheck[]; pollers: Poller[] }> {
   const hostId = await hostIdOf(town.home);
   const wanted: [string, string, 'workflow' | 'activity', string][] = [
     ['workers', taskQueues.main(town.taskQueue), 'workflow', 'beads do not get on'],

@@ -100,7 +100,7 @@ function portOf(address: string | undefined): number | undefined {
   return Number.isInteger(port) && port > 0 ? port : undefined;
 }
 
-/** The one of before, the usual one, and some beside it. */
+/** The former one, the usual one, and some beside it. */
 function* preferred(before: number | undefined, usual: number): Generator<number> {
   if (before !== undefined) yield before;
   for (let port = usual; port < usual + 50; port += 1) yield port;

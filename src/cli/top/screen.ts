@@ -34,7 +34,12 @@ const cell = (text: string, width: number): string => cut(text, width).padEnd(wi
 const severityColor = { stuck: 'red', look: 'yellow', know: undefined } as const;
 
 /** @returns exactly `height` lines, none wider than `width`. */
-export function screen(state: TopState, data: TopData | undefined, where: string, { width, height }: Size): ScreenLine[] {
+export function screen(
+  state: TopState,
+  data: TopData | undefined,
+  where: string,
+  { width, height }: Size,
+): ScreenLine[] {
   const now = data?.facts.now ?? Date.now();
   const head: ScreenLine[] = [headline(data, where, now), tabLine(state, data)];
   const foot: ScreenLine[] = [footer(state)];
@@ -184,7 +189,12 @@ function bodyLines(state: TopState, data: TopData, room: number, width: number):
 const widths = { status: 11, agent: 8, attempt: 2, age: 6 };
 
 /** The list, scrolled so that the selected bead is seen. */
-function beadLines({ facts, summaries }: TopData, selected: string | undefined, room: number, width: number): ScreenLine[] {
+function beadLines(
+  { facts, summaries }: TopData,
+  selected: string | undefined,
+  room: number,
+  width: number,
+): ScreenLine[] {
   if (facts.beads.length === 0) return [dim('no open beads (heartbead sling starts one)')];
   const name = Math.min(
     Math.max(...facts.beads.map(({ bead }) => bead.length), 4),

@@ -1,5 +1,5 @@
 /**
- * Rules that came after histories had been written, and how a bead of before takes them up.
+ * Rules that came after histories had been written, and how an earlier bead takes them up.
  * @module
  */
 import { isFinal, phaseMayHaveAgent } from '../../contract/index.js';
@@ -74,10 +74,10 @@ export type LaterRule = (typeof laterRules)[number];
  * @returns the event as the rules of today read it. Whoever applies events to a bead reads them by this.
  */
 export function readByRules(state: BeadState, told: BeadEvent, holds: (rule: LaterRule) => boolean): BeadEvent {
-  // Runs of before asked a person at the first refusal.
+  // Earlier runs asked a person at the first refusal.
   if (told.type === 'ended' && told.result.outcome === 'auth_failed' && holds('a-login-is-tried-again'))
     return { ...told, loginAgain: true };
-  // In runs of before a bead waited as long as the host said that gave it back, while another could have taken it.
+  // In earlier runs a bead waited as long as the host said that gave it back, while another could have taken it.
   if (
     told.type === 'ended' &&
     told.result.outcome === 'declined' &&
@@ -85,12 +85,12 @@ export function readByRules(state: BeadState, told: BeadEvent, holds: (rule: Lat
     holds('a-try-given-back-waits')
   )
     return { ...told, spaced: true };
-  // In runs of before a used-up budget, or the pace of paid starts, held finished commits back.
+  // In earlier runs a used-up budget, or the pace of paid starts, held finished commits back.
   if (offersAgain(told) && holds('an-offer-of-commits-is-free')) return { ...told, freeOffer: true };
-  // In runs of before a suspicion that was told ahead of its outage left the outage in the agent's clocks.
+  // In earlier runs a suspicion that was told ahead of its outage left the outage in the agent's clocks.
   if (told.type === 'outage' && state.current?.suspectSince !== undefined && holds('an-outage-holds-its-suspicion'))
     return { ...told, suspected: true };
-  // In runs of before verified work let the next paid start follow at once, also when it did not land.
+  // In earlier runs verified work let the next paid start follow at once, also when it did not land.
   if (
     told.type === 'mergeEnded' &&
     state.landing?.unlanded !== undefined &&
@@ -98,7 +98,7 @@ export function readByRules(state: BeadState, told: BeadEvent, holds: (rule: Lat
     holds('only-landed-work-brings-starts-close')
   )
     return { ...told, spaced: true };
-  // In runs of before a bead that its rig let go on had fresh accounts, and its next paid start followed at once.
+  // In earlier runs a bead that its rig let go on had fresh accounts, and its next paid start followed at once.
   if (
     told.type === 'causeGone' &&
     told.ordered !== true &&
@@ -106,10 +106,10 @@ export function readByRules(state: BeadState, told: BeadEvent, holds: (rule: Lat
     holds('a-cause-that-is-gone-forgives-nothing')
   )
     return { ...told, keeps: true };
-  // In runs of before a host's word at the fence counted as one of its runner.
+  // In earlier runs a host's word at the fence counted as one of its runner.
   const fenced = neverPastTheFence(state, told);
   if (fenced !== undefined && holds('a-word-of-the-host-is-no-agent')) return fenced;
-  // In runs of before every word of a host moved the clock after which its attempt is given up.
+  // In earlier runs every word of a host moved the clock after which its attempt is given up.
   const strict = heardFromHostOnly(state, told);
   return strict !== undefined && holds('only-the-attempt-moves-its-clock') ? strict : told;
 }

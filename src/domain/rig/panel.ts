@@ -97,9 +97,17 @@ export function rigPanel(s: RigState): string {
         rows.map(([name = '', text = '']) => [`**${name}**`, text]),
       ),
       ...(queue.length > 0
-        ? ['', '**Merge queue**', '', ...markdownTable(['place', 'item', 'target', 'branch', ''], queue), ...more(s.queue)]
+        ? [
+            '',
+            '**Merge queue**',
+            '',
+            ...markdownTable(['place', 'item', 'target', 'branch', ''], queue),
+            ...more(s.queue),
+          ]
         : []),
-      ...(agents.length > 0 ? ['', '**Agents**', '', ...markdownTable(['bead', '', ''], agents), ...more(s.waiting)] : []),
+      ...(agents.length > 0
+        ? ['', '**Agents**', '', ...markdownTable(['bead', '', ''], agents), ...more(s.waiting)]
+        : []),
       ...(ended.length > 0 ? ['', '**Last merges**', '', ...ended.map(({ text }) => text)] : []),
     ],
     s.story,

@@ -142,7 +142,7 @@ export async function bringCommits(
   );
 }
 
-/** Where a mirror remembers beads. What it keeps for want of proof is not among them. */
+/** Where a mirror remembers beads. What it keeps because proof is missing is not among them. */
 export const memories: readonly string[] = ['refs/heartbead/', 'refs/heartbead-finished/', 'refs/heartbead-pushed/'];
 
 /** @returns the refs below some prefixes, each with its commit. */

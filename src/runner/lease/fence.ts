@@ -98,7 +98,7 @@ export async function passFence(options: FenceOptions): Promise<{ lease: Lease }
         break;
     }
     // A bead that has taken the claim counts only signs of the attempt itself: an adoption that finds it waiting here,
-    // for the end of a pause, is answered by claiming again. Else the bead would give the attempt up.
+    // for the end of a pause, is answered by claiming again. Otherwise the bead would give the attempt up.
     const adopted = claimedBy !== undefined && claimedBy !== token;
     if (options.paused() && !adopted) {
       goodAt = sentAt;

@@ -92,7 +92,7 @@ export class LeaseKeeper implements Part {
     await Promise.all([this.#beater.run(), this.#orphans.run()]);
   }
 
-  /** From now on nothing is frozen for want of a lease; beats go on. */
+  /** From now on nothing is frozen because there is no lease; beats go on. */
   ending(): void {
     this.#ending = true;
     this.#alarm?.();

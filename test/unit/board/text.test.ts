@@ -27,5 +27,9 @@ test('times as people say them', () => {
     [0, 12 * second, 59.4 * second, 4 * minute, 2 * hour + 5 * minute, 12 * hour + 5 * minute, 72 * hour].map(lasting),
   ).toEqual(['0 s', '12 s', '59 s', '4 min', '2 h 5 min', '12 h', '3 d']);
   const now = 1_000_000_000;
-  expect([now, now - minute, now + minute].map((at) => relativeTime(at, now))).toEqual(['now', '1 min ago', 'in 1 min']);
+  expect([now, now - minute, now + minute].map((at) => relativeTime(at, now))).toEqual([
+    'now',
+    '1 min ago',
+    'in 1 min',
+  ]);
 });

@@ -69,7 +69,10 @@ describe('an attempt whose provider refuses', () => {
 
 test('an attempt that gets on, by a tool or to its end, shows that its login is good again', () => {
   const { clock, login, logins } = host();
-  for (const prove of [(of: AttemptLogin) => of.works(), (of: AttemptLogin) => void of.ended(result('unreported'), true)]) {
+  for (const prove of [
+    (of: AttemptLogin) => of.works(),
+    (of: AttemptLogin) => void of.ended(result('unreported'), true),
+  ]) {
     login(undefined).ended(result('auth_failed'), false);
     clock.now += minute;
     const next = login(undefined);
