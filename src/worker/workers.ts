@@ -95,6 +95,9 @@ export async function createWorkers({
       workflowBundle: bundle,
       activities: { verifyWork, ...fleet },
       maxConcurrentActivityTaskExecutions: remoteReadsAtOnce,
+      // What this queue's workflows ask of it has no priorities and no places: its evidence is read without the way
+      // through the queue, while one of those reads is free. (3 is the SDK's own number.)
+      maxEagerActivityReservationsPerWorkflowTask: 3,
       workerDeploymentOptions: of === undefined ? undefined : versionOf(taskQueue, of),
     });
   const all = await Promise.all([
