@@ -47,6 +47,10 @@ function atWork(beads: readonly string[]): Map<string, Set<string>> {
   return found;
 }
 
+/** Commits beyond where the agents began. */
+const ahead = async ({ origin }: Town, commit: string): Promise<number> =>
+  Number((await execa('git', ['-C', origin, 'rev-list', '--count', `main..${commit}`])).stdout);
+
 describe('a power cut with ten agents at work', { timeout: 6 * generous }, () => {
   it('loses no work, gives no bead two agents, tells what is known, and each bead closes', async () => {
     let begin = performance.now();
@@ -63,7 +67,14 @@ describe('a power cut with ten agents at work', { timeout: 6 * generous }, () =>
     const working = await Promise.all(beads.map((bead) => town.working(bead, host)));
     // Each has something to lose.
     const saved = await Promise.all(
-      beads.map((bead) => town.seen(bead, 'has saved work', ({ checkpoint }) => checkpoint?.gained === true)),
+      beads.map((bead) =>
+        until(`${bead} has saved a commit of its agent's`, async () => {
+          const view = await town.view(bead);
+          const { sha, wip } = view.checkpoint ?? {};
+          if (sha === undefined) throw new Error(view.reason);
+          return (await ahead(town, wip === true ? `${sha}^` : sha)) > 0 && view;
+        }),
+      ),
     );
     // One more waits in the queue, and no host has heard of it.
     const queued = await town.sling({ steps: 4, stepMs: 100 }, { clocks });
