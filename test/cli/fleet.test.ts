@@ -50,6 +50,18 @@ describe('a convoy file', () => {
   });
 });
 
+test('a convoy for a rig that is not there is refused (3), as a file and as an import; nothing is created', async () => {
+  const text = file('orphan', '  - { id: a, title: A }\n').replace(`rig: ${rig}`, 'rig: nobody-knows-it');
+  expect(await create(text)).toMatchObject({ code: 3, stderr: expect.stringContaining('nobody-knows-it') });
+  const issues = `${JSON.stringify({ id: 'bd-1', title: 'One', status: 'open' })}\n`;
+  const args = ['import', '-', '--rig', 'nobody-knows-it', '--convoy', convoy('orphan'), '--start'];
+  expect(await cli.run(args, { stdin: issues })).toMatchObject({
+    code: 3,
+    stderr: expect.stringMatching(/nobody-knows-it[^]*\n {2}next: /),
+  });
+  expect((await cli.run(['convoy', 'show', convoy('orphan')])).code).toBe(3);
+});
+
 describe('a rig', () => {
   test('is added once, shown, listed, changed, paused and resumed', async () => {
     const add = [

@@ -81,7 +81,9 @@ export const importVerb = verb({
       );
     for (const note of imported.notes) context.note(note);
     if (wanted.start) {
-      await (await context.fleet()).createConvoy(spec, wanted.taskQueue ?? (await context.town()).taskQueue);
+      const fleet = await context.fleet();
+      await fleet.needsRig(spec.rig);
+      await fleet.createConvoy(spec, wanted.taskQueue ?? (await context.town()).taskQueue);
       context.print(
         {
           convoy: spec.convoy,
