@@ -84,20 +84,29 @@ export async function selectBeads(context: Context, given: Selection): Promise<B
 
 /** @returns the beads as they see themselves. @throws NoWorkerError when one does not answer. */
 export async function viewsOf(beads: BeadClient, listed: readonly BeadSummary[]): Promise<BeadView[]> {
+  const { views, silent } = await answersOf(beads, listed);
+  // Beads that do not answer cannot be chosen by what they say; to leave them out in silence would be worse.
+  if (silent[0] !== undefined) throw silent[0].error;
+  return views;
+}
+
+/** @returns the beads that answer as they see themselves, and those that do not: no worker has time for them. */
+export async function answersOf(
+  beads: BeadClient,
+  listed: readonly BeadSummary[],
+): Promise<{ views: BeadView[]; silent: { bead: string; error: NoWorkerError }[] }> {
   const views: BeadView[] = [];
-  let silent: unknown;
+  const silent: { bead: string; error: NoWorkerError }[] = [];
   await inTurn(listed, askedAtOnce, async ({ bead }) => {
     try {
       views.push(await beads.view(bead));
     } catch (error) {
       // One that has ended meanwhile is not meant any more.
-      if (error instanceof NoWorkerError) silent = error;
+      if (error instanceof NoWorkerError) silent.push({ bead, error });
       else if (!(error instanceof BeadNotFoundError)) throw error;
     }
   });
-  // Beads that do not answer cannot be chosen by what they say; to leave them out in silence would be worse.
-  if (silent !== undefined) throw silent;
-  return views;
+  return { views, silent };
 }
 
 /** Runs `each` over all items, at most `atOnce` at a time. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { BeadClient, connect } from '../../src/client/index.js';
+import { beadWorkflowId } from '../../src/contract/index.js';
 import type { BeadView } from '../../src/contract/index.js';
 import { lookAtTown } from '../../src/operator/town-facts.js';
 import { until } from '../support/until.js';
@@ -133,6 +134,22 @@ describe('many beads by one command', () => {
     expect(stderr).toContain('the newest 2; more with --limit');
     expect((await cli.run(['completion', 'hosts'])).stdout).toContain(host);
     expect((await cli.run(['completion', 'agents'])).stdout).toMatch(/^shell$/m);
+  });
+
+  test('a list by host has those that answer, and tells of one that does not', async () => {
+    const host = (await state('one')).attempts.at(-1)?.host ?? '';
+    const lonely = ['sling', 'Lonely', '--id', id('lonely'), '--command', 'true', '--task-queue', `nobody-${queue}`];
+    await cli.json([...lonely, '--repo', repository.path]);
+    try {
+      const list = ['ls', '--host', host, '--json'];
+      const told = (): Promise<string> => cli.run(list).then(({ stderr }) => stderr);
+      await expect.poll(told, { timeout: 90_000 }).toMatch(/did not answer and may be there too/);
+      const { code, stdout } = await cli.run(list);
+      const { beads } = JSON.parse(stdout) as { beads: { bead: string }[] };
+      expect([code, beads.map(({ bead }) => bead).sort()]).toEqual([0, [id('one'), id('three'), id('two')]]);
+    } finally {
+      await client.workflow.getHandle(beadWorkflowId(id('lonely'))).terminate();
+    }
   });
 
   test('what cannot be meant is a usage error (2), and a filter that meets no bead is none', async () => {

@@ -70,10 +70,17 @@ async function onHost(
   limit: number,
   { beads, more }: { beads: BeadSummary[]; more: boolean },
 ): Promise<{ beads: BeadSummary[]; more: boolean }> {
-  const { hostOf, viewsOf } = await import('../select-beads.js');
-  const there = new Set(
-    (await viewsOf(await context.beads(), beads)).filter((view) => hostOf(view) === host).map(({ bead }) => bead),
-  );
+  const { answersOf, hostOf } = await import('../select-beads.js');
+  const { views, silent } = await answersOf(await context.beads(), beads);
+  const there = new Set(views.filter((view) => hostOf(view) === host).map(({ bead }) => bead));
+  if (silent.length > 0)
+    context.note(
+      `${counted(silent.length, 'bead')} did not answer and may be there too ` +
+        `(${firstOf(
+          silent.map(({ bead }) => bead),
+          3,
+        )}): no worker of their queue has time; see \`heartbead doctor\``,
+    );
   const found = beads.filter(({ bead }) => there.has(bead));
   return { beads: found.slice(0, limit), more: more || found.length > limit };
 }
