@@ -9,6 +9,7 @@ import { defaultDeadline, within } from './deadline.js';
 import { ServerRefusedError } from './errors.js';
 import { queryText } from './list.js';
 import { grpcError, isNotFound, asClientError } from './as-client-error.js';
+import { isOlder, oldestWithVersions } from './server-version.js';
 
 /** In the order of the server's enumeration, of which the SDK exports types only. */
 export const versionStatuses = ['unknown', 'inactive', 'current', 'ramping', 'draining', 'drained', 'created'] as const;
@@ -43,19 +44,15 @@ interface Timestamp {
 const instant = (time: Timestamp | null | undefined): number | undefined =>
   time === null || time === undefined ? undefined : Number(time.seconds) * 1_000 + Math.floor((time.nanos ?? 0) / 1e6);
 
-/** The first server on which this was tried; whether a workflow hears of another build depends on it. */
-const oldest = [1, 32] as const;
-
 /** @returns why the server cannot do what versions need, or undefined when it can. */
-export async function versionsSupported(connection: TownConnection['connection']): Promise<string | undefined> {
-  const { serverVersion } = await within(connection, defaultDeadline, () =>
-    connection.workflowService.getSystemInfo({}),
-  );
-  const [, major, minor] = /^(\d+)\.(\d+)\./.exec(serverVersion ?? '') ?? [];
-  // A server that does not say its version is not one of the old ones.
-  if (major === undefined || minor === undefined) return undefined;
-  const old = Number(major) < oldest[0] || (Number(major) === oldest[0] && Number(minor) < oldest[1]);
-  return old ? `that needs a server from ${oldest.join('.')} on, and this one is ${serverVersion}` : undefined;
+export async function versionsSupported(
+  connection: TownConnection['connection'],
+  deadline = defaultDeadline,
+): Promise<string | undefined> {
+  const { serverVersion } = await within(connection, deadline, () => connection.workflowService.getSystemInfo({}));
+  return isOlder(serverVersion, oldestWithVersions)
+    ? `that needs a server from ${oldestWithVersions} on, and this one is ${serverVersion}`
+    : undefined;
 }
 
 export class TownDeployment {

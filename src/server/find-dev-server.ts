@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { dirname, join } from 'node:path';
 import { rename, rm } from 'node:fs/promises';
+import { isOlder, oldestServer } from '../client/server-version.js';
 import { BinaryCache } from './binary-cache.js';
 import { cacheDirectory } from './cache.js';
 import { downloadAsSdk, sdkVersion } from './download.js';
@@ -15,8 +16,6 @@ import type { BinarySource, FindOptions, FoundBinary } from './found-binary.js';
 /** The newest release of the CLI that `go install` accepts: later ones have replace directives in their go.mod. */
 const cliVersion = '1.5.1';
 const goPackage = `github.com/temporalio/cli/cmd/temporal@v${cliVersion}`;
-/** Fair and prioritised task queues came with server 1.29; so did what the pause of an activity needs here. */
-const oldestServer = [1, 29, 0];
 /**
  * A program of 250 MB that is not in the page cache takes a while to start; a program that never answers is not the
  * CLI.
@@ -52,7 +51,7 @@ async function fromEnvironment(env: NodeJS.ProcessEnv, log: (line: string) => vo
   // Somebody named it on purpose, so it is used all the same.
   if (isTooOld(version))
     log(
-      `warning: ${path} is ${version}; Heartbead needs server ${oldestServer.join('.')} or newer: priorities ` +
+      `warning: ${path} is ${version}; Heartbead needs server ${oldestServer} or newer: priorities ` +
         'or pauses may not work',
     );
   return { path, source: 'env', version };
@@ -65,7 +64,7 @@ async function fromPath(env: NodeJS.ProcessEnv, log: (line: string) => void): Pr
   if (version === undefined || isTooOld(version)) {
     log(
       `warning: ${path} is ${version ?? 'not the Temporal CLI'} and not used: Heartbead needs server ` +
-        `${oldestServer.join('.')} or newer (to use it all the same set TEMPORAL_CLI_PATH=${path})`,
+        `${oldestServer} or newer (to use it all the same set TEMPORAL_CLI_PATH=${path})`,
     );
     return undefined;
   }
@@ -192,9 +191,5 @@ async function versionOf(path: string): Promise<string | undefined> {
   return failed ? undefined : /^temporal version (.+)$/m.exec(stdout)?.[1]?.trim();
 }
 
-/** A version that cannot be read is not called too old. */
-function isTooOld(version: string): boolean {
-  const server = /Server (\d+)\.(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number);
-  const differs = server?.findIndex((part, i) => part !== oldestServer[i]) ?? -1;
-  return differs !== -1 && server![differs]! < oldestServer[differs]!;
-}
+/** @param version of the CLI, which names that of its server. */
+const isTooOld = (version: string): boolean => isOlder(/Server (\S+?),/.exec(version)?.[1], oldestServer);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import type { TownBuilds } from '../../src/cli/local/builds.js';
 import { TownDeployment } from '../../src/client/index.js';
+import { isOlder, oldestWithVersions } from '../../src/client/server-version.js';
 import { beadWorkflowId, convoyWorkflowId, rigWorkflowId } from '../../src/contract/index.js';
 import { anotherBuild } from '../../scripts/another-build.mjs';
 import { Cli } from '../cli/support/cli.js';
@@ -13,7 +14,20 @@ const work =
   'echo work > "$HEARTBEAD_ATTEMPT.txt" && git add -A && git -c user.name=A -c user.email=a@localhost commit ' +
   '-qm work && heartbead agent done "it is done"';
 
-it(
+const hasVersions = !isOlder(inject('devServerVersion'), oldestWithVersions);
+
+/** @returns a command line that knows this town only. */
+function cliOf(town: Town): Cli {
+  const cli = new Cli({
+    TEMPORAL_ADDRESS: inject('devServer').address,
+    TEMPORAL_NAMESPACE: town.namespace,
+    HEARTBEAD_TASK_QUEUE: town.queue,
+  });
+  onTestFinished(() => cli.end());
+  return cli;
+}
+
+it.skipIf(!hasVersions)(
   'a new build, back, and on again: beads with living agents, a convoy and a rig in the middle of a merge go on with it, also when the old worker is killed; the agents notice nothing',
   { timeout: 4 * generous },
   async () => {
@@ -28,12 +42,7 @@ it(
       namespace: town.namespace,
       taskQueue: town.queue,
     });
-    const cli = new Cli({
-      TEMPORAL_ADDRESS: address,
-      TEMPORAL_NAMESPACE: town.namespace,
-      HEARTBEAD_TASK_QUEUE: town.queue,
-    });
-    onTestFinished(() => cli.end());
+    const cli = cliOf(town);
     const upgrade = async (...words: string[]): Promise<unknown> => {
       const { code, stdout, stderr } = await cli.run(['upgrade', ...words, '--json']);
       expect(code, stdout + stderr).toBe(0);
@@ -122,5 +131,30 @@ it(
     expect(await Promise.all(closed.map(async ({ bead }) => (await town.view(bead)).runs > 3))).toEqual(
       closed.map(() => true),
     );
+  },
+);
+
+it.skipIf(hasVersions)(
+  'on a server that knows no versions, a worker that is to have them says so, and works as without; upgrade and doctor tell why',
+  async () => {
+    const town = await Town.open(inject('devServer'));
+    const host = await town.host(inject('devServer').address, { args: ['--versioning', 'auto'] });
+    const why = `needs a server from ${oldestWithVersions} on, and this one is ${inject('devServerVersion')}`;
+    expect(host.log).toContain(`the workflows get no versions: that ${why}`);
+    const bead = await town.sling();
+    const { attempts, used } = await town.closed(bead);
+    expect([attempts.length, used.infraLosses, used.agentFailures]).toEqual([1, 0, 0]);
+
+    const cli = cliOf(town);
+    const status = await cli.run(['upgrade', 'status']);
+    expect([status.code, status.stdout]).toEqual([0, expect.stringContaining(why)]);
+    const rollback = await cli.run(['upgrade', 'rollback']);
+    expect([rollback.code, rollback.stderr]).toEqual([1, expect.stringContaining(why)]);
+    const { stdout } = await cli.run(['doctor', '--json']);
+    const { checks } = JSON.parse(stdout) as { checks: { name: string; verdict: string; text: string }[] };
+    expect(checks.find(({ name }) => name === 'versions')).toMatchObject({
+      verdict: 'ok',
+      text: expect.stringContaining(why) as string,
+    });
   },
 );

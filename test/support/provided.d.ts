@@ -11,5 +11,7 @@ declare module 'vitest' {
     devServer: { address: string; namespace: string };
     /** The `temporal` program, for tests that start a dev server of their own. */
     devServerProgram: string;
+    /** Of the server in that program: `1.32.0`. */
+    devServerVersion: string;
   }
 }

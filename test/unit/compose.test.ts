@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { healthOfComposeFile, serverOfComposeFile } from '../../scripts/compose-server.mjs';
+import { isOlder, oldestWithVersions } from '../../src/client/server-version.js';
 import { serverSettings } from '../../src/server/dev-server.js';
 import { allocatorEnvironment, keepAllocatorToOurselves, workerNodeFlags } from '../../src/worker/memory.js';
 
@@ -45,7 +47,7 @@ const dockerfile = read('Dockerfile');
 const withDefaults = (text: string): string => text.replace(/\$\{\w+:-([^}]*)\}/g, '$1');
 
 /**
- * Variables that Temporal's server, database tool and Web UI read (their configuration templates of 1.31 and 2.49). A
+ * Variables that Temporal's server, database tool and Web UI read (their configuration templates of 1.32 and 2.49). A
  * misspelt one would just be ignored.
  */
 const known: Record<string, readonly string[]> = {
@@ -191,10 +193,12 @@ test('every part has only the rights of its user, can gain none, and what stays 
   }
 });
 
-test('server and database tool are of one version, so that the schema fits', () => {
-  expect(withDefaults(service('temporal').image).split(':')[1]).toBe(
-    withDefaults(service('schema').image).split(':')[1],
-  );
+test('server and database tool are of one version, so that the schema fits: that which test:production plays, and which knows versions', () => {
+  const [server, tool] = ['temporal', 'schema'].map((name) => withDefaults(service(name).image).split(':')[1]);
+  expect(server).toBe(tool);
+  expect(isOlder(server, oldestWithVersions)).toBe(false);
+  expect(serverOfComposeFile()).toBe(server);
+  expect(service('temporal').healthcheck?.test?.at(-1)).toBe(healthOfComposeFile());
 });
 
 test('the server gets the same settings for priorities and fairness as the embedded one', () => {

@@ -1,6 +1,7 @@
 import { KeysError, howToGiveKeys, missingKey } from '../../codec/index.js';
 import type { TownConnection } from '../../client/connect.js';
 import { sealsSeen } from '../../client/seal-guard.js';
+import { isOlder, oldestServer } from '../../client/server-version.js';
 import { within } from '../../client/deadline.js';
 import { hostIdOf } from '../../client/home.js';
 import { readRecord } from '../../client/records.js';
@@ -13,6 +14,7 @@ import { listeningPorts, portsOpenToWebPages, usualHttpApiPort } from '../../ser
 import { retentionDays } from '../../server/retention.js';
 import { counted } from '../../domain/words.js';
 import { buildsOf } from '../local/builds.js';
+import type { TownBuilds } from '../local/builds.js';
 import { fail, ok, warn } from './check.js';
 import type { DoctorCheck } from './check.js';
 
@@ -31,6 +33,17 @@ export async function checkServer(town: Connected, deadline: number): Promise<Do
   const text =
     `${town.address} (${sourceText[town.source]}), server ${info.serverVersion ?? 'of unknown version'}, ` +
     `answered in ${took} ms`;
+  return judgeServer(text, info.serverVersion, took);
+}
+
+/** @param took how long it took to answer, in milliseconds. */
+export function judgeServer(text: string, version: string | null | undefined, took: number): DoctorCheck {
+  if (isOlder(version, oldestServer))
+    return warn(
+      'server',
+      `${text}; Heartbead is tested with servers from ${oldestServer} on`,
+      'upgrade the server: with this one priorities, fairness or pauses may not work',
+    );
   return took > 2_000
     ? warn('server', text, 'a slow server makes heartbeats late: look at its load and the network')
     : ok('server', text);
@@ -153,9 +166,17 @@ export async function checkVersions(
   town: Connected & Pick<TownConnection, 'client'>,
   deadline: number,
 ): Promise<DoctorCheck> {
+  return judgeVersions(await buildsOf(town, deadline));
+}
+
+export function judgeVersions({ versioned, current, builds, unversioned, hindrance }: TownBuilds): DoctorCheck {
   const name = 'versions';
-  const { versioned, current, builds, unversioned } = await buildsOf(town, deadline);
-  if (!versioned) return ok(name, 'the workflows have none: a change of their code has to suit those that run');
+  if (!versioned)
+    return ok(
+      name,
+      'the workflows have none: a change of their code has to suit those that run' +
+        (hindrance === null ? '' : `; to have them needs another server: ${hindrance}`),
+    );
   const waiting = builds.filter(({ workflows, workers }) => workflows > 0 && workers.length === 0);
   if (waiting.length > 0)
     return warn(

@@ -1,5 +1,5 @@
 import type { TownConnection } from '../../client/connect.js';
-import { TownDeployment } from '../../client/deployment.js';
+import { TownDeployment, versionsSupported } from '../../client/deployment.js';
 import type { VersionStatus } from '../../client/deployment.js';
 import { hostIdOf } from '../../client/home.js';
 import { pollersOf } from '../../client/pollers.js';
@@ -26,6 +26,8 @@ export interface TownBuilds {
   builds: TownBuild[];
   /** Workers of the workflows' queue that take no part in the versions. */
   unversioned: string[];
+  /** Why this server's workflows cannot have versions; null: they can. */
+  hindrance: string | null;
 }
 
 /** @returns the builds of a town; those that nobody has needed for long are left out by the server itself. */
@@ -34,10 +36,11 @@ export async function buildsOf(
   deadline: number,
 ): Promise<TownBuilds> {
   const deployment = new TownDeployment(town, deadline);
-  const [versions, pollers, hostId] = await Promise.all([
+  const [versions, pollers, hostId, hindrance] = await Promise.all([
     deployment.describe(),
     pollersOf(town, taskQueues.main(town.taskQueue), 'workflow', deadline),
     hostIdOf(town.home),
+    versionsSupported(town.connection, deadline),
   ]);
   const alive = pollers.filter(({ identity }) => !isDeadHere(identity, hostId));
   const builds = await Promise.all(
@@ -54,5 +57,6 @@ export async function buildsOf(
     ramping: versions?.ramping ?? null,
     builds,
     unversioned: alive.filter(({ build }) => build === undefined).map(({ identity }) => identity),
+    hindrance: hindrance ?? null,
   };
 }

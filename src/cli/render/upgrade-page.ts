@@ -7,7 +7,9 @@ export function upgradePage(found: TownBuilds, c: Colors): string {
   if (found.builds.length === 0)
     return (
       'the workflows of this town have no versions: a change of their code has to suit those that run ' +
-      '(heartbead up --versioning auto gives them versions)'
+      (found.hindrance === null
+        ? '(heartbead up --versioning auto gives them versions)'
+        : `(--versioning auto gives them none here: ${found.hindrance})`)
     );
   const lines = found.builds.flatMap((build) => [
     `${build.build === found.current ? c.green(build.build) : build.build}  ${roleOf(build, found)}`,

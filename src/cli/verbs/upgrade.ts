@@ -6,20 +6,21 @@ import { argument, option, verb, verbGroup } from '../verb.js';
 
 const build = z.string().min(1).max(200);
 
-async function deploymentOf(context: Context) {
-  const { TownDeployment } = await import('../../client/deployment.js');
-  return new TownDeployment(await context.town(), context.deadline);
-}
-
 /** @throws CliError when the town's workflows have no versions. */
 async function versionsOf(context: Context) {
-  const deployment = await deploymentOf(context);
+  const { TownDeployment, versionsSupported } = await import('../../client/deployment.js');
+  const where = await context.town();
+  const deployment = new TownDeployment(where, context.deadline);
   const town = await deployment.describe();
-  if (town === undefined)
+  if (town === undefined) {
+    const hindrance = await versionsSupported(where.connection, context.deadline);
     throw failure(
       'the workflows of this town have no versions',
-      'workers give them versions with `--versioning auto` (docs/operators.md, "Upgrades")',
+      hindrance === undefined
+        ? 'workers give them versions with `--versioning auto` (docs/operators.md, "Upgrades")'
+        : `${hindrance} (docs/operators.md, "Upgrades")`,
     );
+  }
   return { deployment, town };
 }
 

@@ -8,5 +8,6 @@ export default async function runOne(project: TestProject): Promise<() => Promis
   });
   project.provide('devServer', { address, namespace });
   project.provide('devServerProgram', program.path);
+  project.provide('devServerVersion', /Server (\S+?),/.exec(program.version ?? '')?.[1] ?? '');
   return stop;
 }
