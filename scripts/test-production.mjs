@@ -264,10 +264,17 @@ async function main() {
     'tree=git rev-parse HEAD',
   );
 
-  const withoutNetwork = async (time) => {
-    run('ip', ['-n', spaces.s, 'link', 'set', 'to-b', 'down']);
+  /** Of the worker that has started an agent for a bead. */
+  const hostOf = (bead) =>
+    ['a', 'b'].find((name) => {
+      const attempts = join(folder, name, 'attempts');
+      return existsSync(attempts) && readdirSync(attempts).some((attempt) => attempt.split('__')[1] === bead);
+    }) ?? fail(`no worker has an attempt of ${bead}`);
+  const otherThan = (name) => (name === 'a' ? 'b' : 'a');
+  const withoutNetwork = async (name, time) => {
+    run('ip', ['-n', spaces.s, 'link', 'set', `to-${name}`, 'down']);
     await sleep(time);
-    run('ip', ['-n', spaces.s, 'link', 'set', 'to-b', 'up']);
+    run('ip', ['-n', spaces.s, 'link', 'set', `to-${name}`, 'up']);
   };
   const troubles = [
     ['nothing', async () => undefined],
@@ -296,9 +303,19 @@ async function main() {
         workers.a = await worker('a');
       },
     ],
-    ['the network between worker b and the server is away for 15 s', () => withoutNetwork(15_000)],
+    [
+      'the network between the worker whose agent works and the server is away for 15 s',
+      (bead) => withoutNetwork(hostOf(bead), 15_000),
+    ],
+    [
+      'the network between the other worker and the server is away for 15 s',
+      (bead) => withoutNetwork(otherThan(hostOf(bead)), 15_000),
+    ],
     // Longer than a connection lives without an answer: what the server had handed to it by then is lost.
-    ['the network between worker b and the server is away for 60 s', () => withoutNetwork(60_000)],
+    [
+      'the network between the other worker and the server is away for 60 s',
+      (bead) => withoutNetwork(otherThan(hostOf(bead)), 60_000),
+    ],
     [
       'both workers are upgraded, one after the other',
       async () => {
@@ -326,7 +343,7 @@ async function main() {
     const from = Date.now();
     cli('convoy', 'create', file);
     await until('the first agent works', () => json('show', id('top')).state?.agent === 'working');
-    await trouble();
+    await trouble(id('top'));
     const over = Date.now();
     const closed = await until('the convoy has landed', () => {
       const views = beads.map((one) => json('show', id(one.id)).state);

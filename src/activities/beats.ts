@@ -9,7 +9,7 @@ export async function withBeats<T>(text: string, run: () => Promise<T>): Promise
   const context = Context.current();
   const beat = (): void => context.heartbeat({ text });
   beat();
-  // Ten seconds: well inside the two minutes that the workflows grant.
+  // Ten seconds: well inside the half minute or more that the workflows grant.
   const timer = setInterval(beat, 10_000);
   try {
     return await run();

