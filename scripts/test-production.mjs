@@ -332,6 +332,7 @@ async function main() {
   const played = troubles.filter(([what]) => isChosen(what));
   if (played.length === 0 && !isChosen(largeUpgrade))
     fail(`there is no trouble with ${chosen.join(' or ')} in its description`);
+  const mergesSoFar = () => Number(git('--git-dir', origin, 'rev-list', '--count', '--merges', 'main'));
   const report = [];
   for (const [place, [what, trouble]] of played.entries()) {
     // A convoy puts its own name before those of its beads.
@@ -340,6 +341,7 @@ async function main() {
     const bead = (name, needs) => ({ id: name, title: `Work ${name}`, needs });
     const beads = [bead('top', []), bead('left', ['top']), bead('right', ['top']), bead('last', ['left', 'right'])];
     writeFileSync(file, JSON.stringify({ convoy: `convoy-${place}`, title: what.slice(0, 60), rig: 'prod', beads }));
+    const before = mergesSoFar();
     const from = Date.now();
     cli('convoy', 'create', file);
     await until('the first agent works', () => json('show', id('top')).state?.agent === 'working');
@@ -350,16 +352,17 @@ async function main() {
       return views.every((view) => view?.status === 'closed') ? views : undefined;
     });
     const sum = (name) => closed.reduce((all, view) => all + view.used[name], 0);
-    const merged = Number(git('--git-dir', origin, 'rev-list', '--count', '--merges', 'main'));
+    const merges = mergesSoFar() - before;
     report.push({
       trouble: what,
       seconds: Math.round((Date.now() - from) / 1_000),
       'after it': Math.round((Date.now() - over) / 1_000),
       attempts: closed.reduce((all, view) => all + view.attempts.length, 0),
       losses: sum('infraLosses'),
-      merges: merged,
+      merges,
     });
     console.log(JSON.stringify(report.at(-1)));
+    if (merges !== beads.length) fail(`${beads.length} beads have landed by ${merges} merges`);
     if (sum('agentFailures') > 0) fail('an agent failed for the trouble of others');
     if (closed.some((view) => view.malformed > 0)) fail('a bead heard what it does not understand');
   }
