@@ -32,7 +32,7 @@ export function makeStartAgent(
       beatEvery: input.clocks.beatEvery,
     });
     try {
-      if (input.mode === 'start') await announceKnown(deps, input, lease);
+      if (input.mode === 'start') await announceKnown(deps, preparations, input, lease);
       return await new Start(deps, preparations, input, lease).run();
     } catch (error) {
       if (error instanceof CompleteAsyncError) throw error;
@@ -40,6 +40,7 @@ export function makeStartAgent(
       return await interrupted(error, lease);
     } finally {
       lease.end();
+      preparations.dropEarly(host.attemptDir(input));
     }
 
     /** What an interrupted call says at its end. No agent was ever spawned by it. */
@@ -78,17 +79,24 @@ export function makeStartAgent(
  * this call stands still (a laptop that sleeps, a worker that is stopped) finds it here and goes on with it, instead of
  * hearing that this host knows nothing of it.
  */
-async function announceKnown(deps: ActivityDeps, input: StartAgentInput, lease: StartLease): Promise<void> {
+async function announceKnown(
+  deps: ActivityDeps,
+  preparations: Preparations,
+  input: StartAgentInput,
+  lease: StartLease,
+): Promise<void> {
   const { host } = deps;
   const dir = host.attemptDir(input);
   const isNew = (await inspectAttempt(dir)).kind === 'missing';
   if (isNew) {
+    preparations.fetchEarly(input, dir);
     await dir.create();
     await dir.writeInput(input);
   }
   try {
     await announceAttempt(deps, input, lease);
   } catch (error) {
+    preparations.dropEarly(dir);
     // Whoever works on it meanwhile keeps it.
     const turn = isNew && !(error instanceof StartInterrupted) ? host.turns.tryTake(dir) : undefined;
     try {

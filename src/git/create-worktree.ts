@@ -13,7 +13,9 @@ import { keepRefs } from './keep-refs.js';
 import { bringIntoVault, headOf, keeperState, throughKeeper, makeKeeper, markReady, openKeeper } from './keeper.js';
 import { noticingDamage } from './mirror-damage.js';
 import { withMirror } from './mirror-lock.js';
-import { makeRepository, refsOf } from './repository-files.js';
+import { readMirrorRefs } from './mirror-refs.js';
+import type { MirrorRefs } from './mirror-refs.js';
+import { makeRepository } from './repository-files.js';
 import { provideContents } from './lfs/contents.js';
 import { runGit } from './run-git.js';
 import { fillSubmodules } from './submodules/fill.js';
@@ -35,6 +37,8 @@ export interface CreateWorktreeOptions {
   wip?: boolean | undefined;
   /** Where its submodules' relative URLs begin; they are left empty when absent. */
   repo?: string | undefined;
+  /** The mirror's refs, where the caller has them. */
+  known?: MirrorRefs | undefined;
   /** Whether the agent may push to `origin` by itself. */
   allowPush?: boolean | undefined;
   signal?: AbortSignal | undefined;
@@ -57,6 +61,7 @@ export async function createWorktree({
   wip = false,
   allowPush = false,
   repo,
+  known,
   signal,
   onProgress,
 }: CreateWorktreeOptions): Promise<{ head: string }> {
@@ -67,7 +72,10 @@ export async function createWorktree({
   const make = async (): Promise<{ head: string }> => {
     const gitDir = join(path, '.git');
     const head = await withMirror(mirror, signal, async () => {
-      const [, borrowed] = await bothSettled(requireCommit({ mirror }, at, signal), refsOf(mirror, signal));
+      const [, refs] = await bothSettled(
+        requireCommit({ mirror }, at, signal),
+        known ?? readMirrorRefs(mirror, { signal }),
+      );
       // A snapshot made on a branch without any commit has no parent: then the snapshot itself is the start.
       const start = (wip ? (await parentsOf({ mirror }, at, signal))[0] : undefined) ?? at;
       await clearPlace(mirror, path, { branch, head: start, at }, signal);
@@ -81,7 +89,7 @@ export async function createWorktree({
             head: `ref: refs/heads/${branch}`,
             refs: { [`refs/heads/${branch}`]: at },
             pushUrl: allowPush ? undefined : refusingPushUrl,
-            borrowed,
+            known: refs,
           },
           signal,
         );

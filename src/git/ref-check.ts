@@ -3,6 +3,8 @@ import { bothSettled } from './both-settled.js';
 import { GitError } from './git-error.js';
 import { gitFailure } from './git-failure.js';
 import { checkedIds, checkedRepo, checkedSha } from './git-input.js';
+import { readMirrorRefs, tracking } from './mirror-refs.js';
+import type { MirrorRefs } from './mirror-refs.js';
 import { askLimit, runGit } from './run-git.js';
 
 /**
@@ -10,6 +12,7 @@ import { askLimit, runGit } from './run-git.js';
  * stands where it needs a folder, and that the remote lets this user push. Rules of the remote about names and commits
  * show only with a push.
  * @param mirror - an updated one.
+ * @param known - its refs, where the caller has them.
  * @throws GitError that says what has to change.
  */
 export async function checkRefWritable(
@@ -20,30 +23,36 @@ export async function checkRefWritable(
     attempt,
     sha,
     refPrefix,
-  }: { repo: string; bead: string; attempt: string; sha: string; refPrefix?: string | undefined },
+    known,
+  }: {
+    repo: string;
+    bead: string;
+    attempt: string;
+    sha: string;
+    refPrefix?: string | undefined;
+    known?: MirrorRefs | undefined;
+  },
   signal?: AbortSignal,
 ): Promise<void> {
   checkedIds(bead, attempt);
   const names = refNames(refPrefix);
   const branch = names.branch(bead, attempt);
   await bothSettled(
-    noBranchAbove(mirror, branch, signal),
+    noBranchAbove(mirror, branch, known, signal),
     dryPush(mirror, { repo, sha, ref: names.branchRef(bead, attempt) }, signal),
   );
 }
 
 /** A branch `heartbead` leaves no room for a branch `heartbead/BEAD/ATTEMPT`. */
-async function noBranchAbove(mirror: string, branch: string, signal: AbortSignal | undefined): Promise<void> {
+async function noBranchAbove(
+  mirror: string,
+  branch: string,
+  known: MirrorRefs | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { refs } = known ?? (await readMirrorRefs(mirror, { signal }));
   const parts = branch.split('/').slice(0, -1);
-  const above = parts.map((_, n) => `refs/remotes/origin/${parts.slice(0, n + 1).join('/')}`);
-  const { stdout } = await runGit({ mirror }, ['for-each-ref', '--format=%(refname)', ...above], {
-    doing: 'looking for a branch in the way',
-    signal,
-  });
-  const found = stdout
-    .split('\n')
-    .find((ref) => above.includes(ref))
-    ?.slice('refs/remotes/origin/'.length);
+  const found = parts.map((_, n) => parts.slice(0, n + 1).join('/')).find((above) => refs.has(`${tracking}${above}`));
   if (found !== undefined)
     throw new GitError(
       'rejected',

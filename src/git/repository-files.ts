@@ -4,7 +4,8 @@ import { GitError } from './git-error.js';
 import { exists, textOf } from './files.js';
 import { objectFormat, ownUrl, trackedBranches, configText, ofThisDisk } from './secure-mirror.js';
 import { lfsProgram } from './lfs/program.js';
-import { runGit } from './run-git.js';
+import { readMirrorRefs, tracking } from './mirror-refs.js';
+import type { MirrorRefs } from './mirror-refs.js';
 
 /**
  * Makes a repository that borrows all objects of a vault, by files: no template, no process. Its configuration, hooks,
@@ -20,7 +21,7 @@ import { runGit } from './run-git.js';
  * @param head - the content of HEAD.
  * @param refs - full name to commit.
  * @param pushUrl - where `git push` goes instead of the repository.
- * @param borrowed - the vault's refs (`refsOf`), where the caller has asked for them meanwhile.
+ * @param known - the vault's refs, where the caller has them.
  */
 export async function makeRepository(
   gitDir: string,
@@ -29,17 +30,17 @@ export async function makeRepository(
     head,
     refs,
     pushUrl,
-    borrowed,
+    known,
   }: {
     vault: string;
     head: string;
     refs: Record<string, string>;
     pushUrl?: string | undefined;
-    borrowed?: VaultRefs | undefined;
+    known?: MirrorRefs | undefined;
   },
   signal?: AbortSignal,
 ): Promise<void> {
-  const { standard, packed } = borrowed ?? (await refsOf(vault, signal));
+  const { standard, refs: borrowed } = known ?? (await readMirrorRefs(vault, { signal }));
   for (const folder of [
     'objects/info',
     'objects/pack',
@@ -51,7 +52,7 @@ export async function makeRepository(
   ])
     await mkdir(join(gitDir, folder), { recursive: true });
   await writeFile(join(gitDir, 'objects', 'info', 'alternates'), `${join(vault, 'objects')}\n`);
-  await writeFile(join(gitDir, 'packed-refs'), `# pack-refs with: sorted \n${packed}`);
+  await writeFile(join(gitDir, 'packed-refs'), `# pack-refs with: sorted \n${packedRefs(borrowed)}`);
   if (standard !== undefined) await writeFile(join(gitDir, 'refs', 'remotes', 'origin', 'HEAD'), `ref: ${standard}\n`);
   for (const [name, sha] of Object.entries(refs)) {
     await mkdir(join(gitDir, name, '..'), { recursive: true });
@@ -61,29 +62,12 @@ export async function makeRepository(
   await writeFile(join(gitDir, 'HEAD'), `${head}\n`);
 }
 
-/** What a repository has of the remote from the start: its branches and tags, as a vault knows them. */
-export interface VaultRefs {
-  /** The ref of the default branch, where there is one. */
-  standard?: string | undefined;
-  /** Lines of a file `packed-refs`. */
-  packed: string;
-}
-
-export async function refsOf(vault: string, signal?: AbortSignal): Promise<VaultRefs> {
-  const { stdout } = await runGit(
-    { mirror: vault },
-    ['for-each-ref', '--format=%(objectname) %(refname) %(symref)', 'refs/remotes/origin', 'refs/tags'],
-    { doing: 'listing the branches of the mirror', signal },
-  );
-  let standard: string | undefined;
-  const packed: string[] = [];
-  for (const line of stdout.split('\n')) {
-    const [sha, name, target = ''] = line.split(' ');
-    if (name === undefined) continue;
-    if (target === '') packed.push(`${sha} ${name}\n`);
-    else if (name === 'refs/remotes/origin/HEAD') standard = target;
-  }
-  return { standard, packed: packed.join('') };
+/** @returns lines of a file `packed-refs`: what a repository has of the remote from the start, its branches and tags. */
+function packedRefs(refs: MirrorRefs['refs']): string {
+  const lines: string[] = [];
+  for (const [name, sha] of refs)
+    if (name.startsWith(tracking) || name.startsWith('refs/tags/')) lines.push(`${sha} ${name}\n`);
+  return lines.join('');
 }
 
 async function configurationFor(vault: string, pushUrl: string | undefined): Promise<string> {

@@ -1,21 +1,28 @@
-import { commitOf } from './commits.js';
 import { GitError } from './git-error.js';
 import { checkedBranch } from './git-input.js';
+import { readMirrorRefs, tracking } from './mirror-refs.js';
+import type { MirrorRefs } from './mirror-refs.js';
 import { runGit } from './run-git.js';
-
-const tracking = 'refs/remotes/origin/';
 
 /**
  * @param mirror an updated mirror; the network is not asked.
  * @param base a branch of the remote; its default branch when absent.
+ * @param known the mirror's refs, where the caller has them.
  * @returns the branch and the commit it stands at.
  * @throws GitError `no_such_ref` when there is no such branch, naming the default branch; `bad_input`.
  */
-export async function resolveBase(mirror: string, base?: string): Promise<{ branch: string; sha: string }> {
-  const { branch: standard, sha } = await defaultBranch(mirror);
+export async function resolveBase(
+  mirror: string,
+  base?: string,
+  known?: MirrorRefs,
+): Promise<{ branch: string; sha: string }> {
+  const { standard: ref, refs } = known ?? (await readMirrorRefs(mirror));
+  const sha = ref === undefined ? undefined : refs.get(ref);
+  // It may name a branch that is gone: no ref then, but a name to tell.
+  const standard = sha === undefined || ref === undefined ? await namedDefault(mirror) : ref.slice(tracking.length);
   if (base !== undefined) {
     if (base === standard && sha !== undefined) return { branch: base, sha };
-    const other = await commitOf({ mirror }, `${tracking}${checkedBranch(base)}`);
+    const other = refs.get(`${tracking}${checkedBranch(base)}`);
     if (other !== undefined && base !== 'HEAD') return { branch: base, sha: other };
     throw new GitError(
       'no_such_ref',
@@ -25,13 +32,10 @@ export async function resolveBase(mirror: string, base?: string): Promise<{ bran
     );
   }
   if (standard !== undefined && sha !== undefined) return { branch: standard, sha };
-  const { stdout } = await runGit({ mirror }, ['for-each-ref', '--count=5', '--format=%(refname:lstrip=3)', tracking], {
-    doing: 'listing branches',
-  });
-  const branches = stdout
-    .trim()
-    .split('\n')
-    .filter((name) => name !== '' && name !== 'HEAD');
+  const branches = [...refs.keys()]
+    .filter((name) => name.startsWith(tracking))
+    .slice(0, 5)
+    .map((name) => name.slice(tracking.length));
   throw new GitError(
     'no_such_ref',
     branches.length === 0
@@ -41,19 +45,6 @@ export async function resolveBase(mirror: string, base?: string): Promise<{ bran
   );
 }
 
-/** One process for both: each start of a bead waits for it. A remote without a default branch has neither. */
-async function defaultBranch(mirror: string): Promise<{ branch?: string; sha?: string }> {
-  const { stdout } = await runGit(
-    { mirror },
-    ['for-each-ref', '--format=%(objectname) %(objecttype) %(symref)', `${tracking}HEAD`],
-    { doing: 'reading the default branch' },
-  );
-  const [sha, type, name = ''] = stdout.trim().split(' ');
-  if (name.startsWith(tracking) && type === 'commit') return { branch: name.slice(tracking.length), sha };
-  return { branch: await namedDefault(mirror) };
-}
-
-/** It may name a branch that is gone: no ref then, but a name to tell. */
 async function namedDefault(mirror: string): Promise<string | undefined> {
   const { stdout } = await runGit({ mirror }, ['symbolic-ref', '--quiet', `${tracking}HEAD`], {
     doing: 'reading the default branch',

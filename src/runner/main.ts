@@ -213,7 +213,7 @@ async function runLocked(
   const gate = await openGate(cell, (destination) => supervisor.refusedOut(destination));
   try {
     await record.update({});
-    const launch = await readyToLaunch({
+    const ready = readyToLaunch({
       dir,
       input,
       resumed: setup.resume,
@@ -227,14 +227,18 @@ async function runLocked(
       onLine: (line, stream) => supervisor.watch.line(line, stream),
       onTrouble: trouble,
     });
+    // The fence throws it where it comes so far.
+    ready.catch(() => undefined);
     supervisor.watch.begin({ spec: input.agent, usedBefore: setup.resume?.usage });
     log.info({ adapter: adapter.name, resumed: setup.resume?.id }, 'runner begins');
-    const fence = await supervisor.fence();
+    const fence = await supervisor.fence(ready);
     if (!('lease' in fence)) {
       log.info(fence, 'the fence was not passed: no agent is spawned');
+      await Promise.allSettled([ready]);
       await record.update({ state: 'refused' });
       return fence;
     }
+    const launch = await ready;
     // On disk before the spawn: whoever finds a dead runner must know that there may be an agent.
     await record.update({ state: 'spawning' });
     const spawnedAt = Date.now();

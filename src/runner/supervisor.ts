@@ -225,7 +225,7 @@ export class Supervisor implements ControlHandlers {
   }
 
   /** Passes the fence. @returns the lease, or why not: then no agent was spawned. */
-  async fence(): Promise<FenceRefusal | { lease: Lease }> {
+  async fence(ready?: Promise<unknown>): Promise<FenceRefusal | { lease: Lease }> {
     const { input, setup, link, time } = this.options;
     this.#tell('fencing');
     const passed = await passFence({
@@ -237,6 +237,7 @@ export class Supervisor implements ControlHandlers {
       waker: this.#fenceWaker,
       token: () => this.#leaseKeeper.token,
       details: () => this.#details(),
+      ready,
       claim: () => this.#signaller.sendNow('start'),
       paused: () => this.#freezer.has('operator'),
       stopped: () => this.#stopAtFence?.reason,

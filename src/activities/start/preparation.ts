@@ -10,6 +10,7 @@ import {
   GitError,
   mergeBase,
   newerLocalSave,
+  readMirrorRefs,
   resolveBase,
   updateMirror,
 } from '../../git/index.js';
@@ -20,6 +21,7 @@ import type { AttemptDir, PortBlock } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
 import { chosenLogin } from './chosen-login.js';
+import type { EarlyFetch } from './early-fetch.js';
 import { earlierSession } from './earlier-session.js';
 import { HostTroubles } from './host-troubles.js';
 import type { HostTrouble } from './host-troubles.js';
@@ -42,8 +44,7 @@ export async function prepareWorkspace(
   deps: ActivityDeps,
   input: StartAgentInput,
   dir: AttemptDir,
-  signal: AbortSignal,
-  progress: Progress,
+  { signal, progress, early }: { signal: AbortSignal; progress: Progress; early?: EarlyFetch | undefined },
 ): Promise<Prepared> {
   const { host } = deps;
   const space = await diskProblem(host.home, host.diskFloor);
@@ -74,13 +75,13 @@ export async function prepareWorkspace(
     throw lacking(deps, input, 'walls', `the agent cannot be run as it has to be: ${cell.refused}`);
   new HostTroubles(host.home).gone('walls', input.agent.adapter);
   progress('cloning', 'cloning');
-  const { path: mirror } = await updateMirror({
-    root: host.mirrors,
-    repo: input.repo,
-    signal,
-    onProgress: onProgress('cloning'),
-  });
-  const [base, here] = await bothSettled(resolveBase(mirror, input.base), newerLocalSave(mirror, input, signal));
+  const hears = onProgress('cloning');
+  if (early !== undefined) early.onProgress = hears;
+  const { path: mirror } =
+    (await early?.mirror) ?? (await updateMirror({ root: host.mirrors, repo: input.repo, signal, onProgress: hears }));
+  const known = await readMirrorRefs(mirror, { bead: input.bead, signal });
+  const base = await resolveBase(mirror, input.base, known);
+  const here = await newerLocalSave(mirror, input, { signal, known });
   // A bead of a convoy begins at the merge of what it needs, also where that is on another branch than the rig's base.
   const begin =
     input.baseSha === undefined
@@ -90,17 +91,17 @@ export async function prepareWorkspace(
             mirror,
             input.repo,
             { sha: input.baseSha, ref: `refs/heads/${base.branch}`, wip: false },
-            { signal, onProgress: onProgress('cloning') },
+            { signal, onProgress: hears },
           )
         ).sha;
-  const from = await startingPoint(mirror, input, { begin, here }, { signal, onProgress: onProgress('cloning') });
+  const from = await startingPoint(mirror, input, { begin, here }, { signal, onProgress: hears });
 
   progress('worktree', 'worktree');
   await endSetup(input);
   const { bead, attempt, repo } = input;
   // Side by side: the one waits for the network, the other for the disk.
   const refPrefix = input.workspace?.refPrefix;
-  const writable = checkRefWritable(mirror, { repo, bead, attempt, sha: begin, refPrefix }, signal);
+  const writable = checkRefWritable(mirror, { repo, bead, attempt, sha: begin, refPrefix, known }, signal);
   const made = createWorktree({
     mirror,
     path: dir.worktree,
@@ -108,6 +109,7 @@ export async function prepareWorkspace(
     at: from.checkpoint?.sha ?? begin,
     wip: from.checkpoint?.wip,
     repo,
+    known,
     allowPush: input.workspace?.allowPush,
     signal,
     onProgress: onProgress('worktree'),

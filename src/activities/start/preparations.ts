@@ -2,6 +2,7 @@ import type { BeatPhase, StartAgentInput } from '../../contract/index.js';
 import type { AttemptDir } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { removeUnusedWorkspace } from '../workspace.js';
+import { EarlyFetch } from './early-fetch.js';
 import { prepareWorkspace } from './preparation.js';
 import type { Prepared, Progress } from './preparation.js';
 
@@ -50,8 +51,21 @@ interface Preparation {
  */
 export class Preparations {
   readonly #running = new Map<string, Preparation>();
+  readonly #early = new Map<string, EarlyFetch>();
 
   constructor(private readonly deps: ActivityDeps) {}
+
+  /** Fetches what the attempt's preparation will need, for an attempt that is new here. */
+  fetchEarly({ repo }: StartAgentInput, dir: AttemptDir): void {
+    if (this.#early.has(dir.path) || this.#running.has(dir.path)) return;
+    this.#early.set(dir.path, new EarlyFetch(this.deps.host.mirrors, repo));
+  }
+
+  /** No preparation of the attempt comes; one that has begun keeps what was fetched. */
+  dropEarly(dir: AttemptDir): void {
+    this.#early.get(dir.path)?.controller.abort(new Abandoned('unwanted'));
+    this.#early.delete(dir.path);
+  }
 
   /**
    * Breaks the attempt's preparation off, if there is one, and resolves when nothing of it is at work. Only the holder
@@ -96,7 +110,9 @@ export class Preparations {
   }
 
   #begin(input: StartAgentInput, dir: AttemptDir): Preparation {
-    const controller = new AbortController();
+    const early = this.#early.get(dir.path);
+    this.#early.delete(dir.path);
+    const controller = early?.controller ?? new AbortController();
     const running: Preparation = {
       controller,
       listener: undefined,
@@ -108,7 +124,7 @@ export class Preparations {
       running.last = { phase, text };
       running.listener?.(phase, text);
     };
-    running.ready = prepareWorkspace(this.deps, input, dir, controller.signal, tell)
+    running.ready = prepareWorkspace(this.deps, input, dir, { signal: controller.signal, progress: tell, early })
       .catch(async (error: unknown) => {
         const how = controller.signal.aborted ? (controller.signal.reason as Abandoned).how : 'unwanted';
         // A leftover is removed by a later sweep; the reason of the failure must not get lost over it.
@@ -123,6 +139,8 @@ export class Preparations {
       .finally(() => {
         clearTimeout(running.forsakenTimer);
         this.#running.delete(dir.path);
+        // What was fetched early and is not needed after all goes on no longer.
+        controller.abort(new Abandoned('unwanted'));
       });
     running.over = running.ready.catch(() => undefined);
     this.#running.set(dir.path, running);

@@ -1,3 +1,5 @@
+import { access, constants } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
 import { runGit } from '../run-git.js';
 
 /** How Git LFS stands with the user that runs Heartbead. */
@@ -13,9 +15,12 @@ export interface LfsProgram {
 }
 
 const known = new Map<string, LfsProgram>();
+/** Where git itself looks for `git-lfs`, beside PATH. */
+let ownPrograms: string | undefined;
 
 /**
- * @returns undefined where there is no such program. What was found is remembered; what was not is looked for again.
+ * @returns undefined where there is no such program. What was found is remembered; what was not is looked for again, by
+ * files: where there is none, each start of an attempt would else pay for a process that says so.
  */
 export async function lfsProgram(signal?: AbortSignal): Promise<LfsProgram | undefined> {
   const names = ['PATH', 'HOME', 'XDG_CONFIG_HOME', 'GIT_CONFIG_GLOBAL', 'GIT_CONFIG_NOSYSTEM', 'GIT_LFS_SKIP_SMUDGE'];
@@ -23,6 +28,7 @@ export async function lfsProgram(signal?: AbortSignal): Promise<LfsProgram | und
   const before = known.get(key);
   if (before !== undefined) return before;
   const doing = 'looking for git-lfs';
+  if (!(await isThere(doing))) return undefined;
   const { stdout, code } = await runGit('nowhere', ['lfs', 'version'], { doing, signal, accept: [0, 1, 128] });
   const version = /^git-lfs\/\S+/.exec(stdout)?.[0];
   if (code !== 0 || version === undefined) return undefined;
@@ -39,6 +45,23 @@ export async function lfsProgram(signal?: AbortSignal): Promise<LfsProgram | und
   known.set(key, program);
   return program;
 }
+
+/** By its name, as its filters call it. */
+async function isThere(doing: string): Promise<boolean> {
+  // Windows knows it by other names.
+  if (process.platform === 'win32') return true;
+  ownPrograms ??= (await runGit('nowhere', ['--exec-path'], { doing })).stdout.trim();
+  const folders = [ownPrograms, ...(process.env['PATH'] ?? '').split(delimiter)];
+  for (const folder of folders) if (await isProgram(join(folder, 'git-lfs'))) return true;
+  return false;
+}
+
+/** A folder of PATH that cannot be read has no program for us. */
+const isProgram = (path: string): Promise<boolean> =>
+  access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
 
 /** What `git lfs install` writes. */
 const filterSettings = [

@@ -6,7 +6,6 @@ import { Client, Connection } from '@temporalio/client';
 import { execa } from 'execa';
 import { pino } from 'pino';
 import { BeadClient } from '../../client/index.js';
-import type { BeadView } from '../../contract/index.js';
 import { defaultClocks } from '../../domain/index.js';
 import { AttemptDir } from '../../runner/index.js';
 import type { RunnerRecord } from '../../runner/index.js';
@@ -55,16 +54,15 @@ export async function processes(
     await beads.start({ bead, title: 'bench', repo, agent: { adapter: 'demo', options } }, taskQueue);
     return bead;
   };
-  const runnerOf = (view: BeadView): Promise<RunnerRecord | undefined> =>
-    view.current === undefined
-      ? Promise.resolve(undefined)
-      : AttemptDir.of(home, view.bead, view.current.id).readRunner();
+  // By the disk: each question to the bead would cost the worker that is measured a workflow task.
   const spawned = (bead: string, after = ''): Promise<{ at: number; runner: RunnerRecord; attempt: string }> =>
     until(`${bead} has an agent`, async () => {
-      const view = await beads.view(bead);
-      if (view.current === undefined || view.current.id === after) return undefined;
-      const runner = await runnerOf(view);
-      return runner?.agent === undefined ? undefined : { at: runner.agent.spawnedAt, runner, attempt: view.current.id };
+      for (const dir of await AttemptDir.list(home)) {
+        if (dir.bead !== bead || dir.attempt === after) continue;
+        const runner = await dir.readRunner();
+        if (runner?.agent !== undefined) return { at: runner.agent.spawnedAt, runner, attempt: dir.attempt };
+      }
+      return undefined;
     });
   const closed = (bead: string): Promise<true> =>
     until(`${bead} is closed`, async () => ((await beads.view(bead)).status === 'closed' ? true : undefined));

@@ -7,6 +7,7 @@ import { launch, packageRooms, roomsOfFolder } from '../../cell/index.js';
 import type { CellPlan } from '../../cell/index.js';
 import { agentEnvironment } from '../../contract/index.js';
 import type { StartAgentInput } from '../../contract/index.js';
+import { bothSettled } from '../../git/both-settled.js';
 import { runGit } from '../../git/run-git.js';
 import { AgentProcess } from './agent-process.js';
 import type { AgentProcessOptions } from './agent-process.js';
@@ -66,11 +67,12 @@ export async function readyToLaunch({
   onLine,
   onTrouble,
 }: LaunchOptions): Promise<AgentLauncher> {
-  await writeShim(dir.shim);
   const { agent: spec, bead, attempt, number } = input;
+  // Side by side: the one waits for git, the other for the disk.
+  const [identity] = await bothSettled(missingIdentity(dir.worktree, input), writeShim(dir.shim));
   const names = [...(adapter.environment ?? []), ...(spec.env ?? []), ...loginVariables];
   const env = agentEnvironmentFrom(hostEnvironment, names, {
-    ...(await missingIdentity(dir.worktree, input)),
+    ...identity,
     [agentEnvironment.bead]: bead,
     [agentEnvironment.attempt]: attempt,
     [agentEnvironment.socket]: socket,

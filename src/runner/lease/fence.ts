@@ -20,6 +20,8 @@ export interface FenceOptions {
   token(): Uint8Array;
   /** Details of a beat in phase `spawning`. */
   details(): BeatDetails;
+  /** Resolves when the agent can be spawned at once: nobody claims an attempt before. @throws what stands against it. */
+  ready?: Promise<unknown> | undefined;
   /** Sends the `start` signal, which claims the attempt for this host. */
   claim(): Promise<Delivery>;
   /** Whether the host wants the agent to stand still: then it is not even spawned. */
@@ -97,6 +99,7 @@ export async function passFence(options: FenceOptions): Promise<{ lease: Lease }
       case 'recorded':
         break;
     }
+    await options.ready;
     // A bead that has taken the claim counts only signs of the attempt itself: an adoption that finds it waiting here,
     // for the end of a pause, is answered by claiming again. Otherwise the bead would give the attempt up.
     const adopted = claimedBy !== undefined && claimedBy !== token;

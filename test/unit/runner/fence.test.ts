@@ -7,7 +7,7 @@ import { passFence } from '../../../src/runner/lease/fence.js';
 import { Waker } from '../../../src/runner/waker.js';
 
 /** A runner at its fence, of which a test decides what the server, the bead and the host say. */
-function atTheFence(): {
+function atTheFence(ready?: Promise<unknown>): {
   passed: ReturnType<typeof passFence>;
   claims: () => number;
   beats: () => number;
@@ -34,6 +34,7 @@ function atTheFence(): {
     host: 'h',
     token: () => token,
     details: () => ({ host: 'h', attempt: '1-a', phase: 'spawning', text: '' }),
+    ready,
     claim: async () => {
       claims += 1;
       return 'delivered';
@@ -73,6 +74,22 @@ it.each(['bead', 'host'])(
     expect(fence.claims()).toBe(2);
   },
 );
+
+it('claims nothing before the agent can be spawned at once, and says what stands against that', async () => {
+  let made: () => void = () => undefined;
+  const fence = atTheFence(new Promise<void>((resolve) => (made = resolve)));
+  await expect.poll(fence.beats, more).toBe(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(fence.claims()).toBe(0);
+  made();
+  await expect.poll(fence.claims, more).toBe(1);
+  fence.pauseBead(false);
+  expect(await fence.passed).toHaveProperty('lease');
+
+  const full = atTheFence(Promise.reject(new Error('the disk is full')));
+  await expect(full.passed).rejects.toThrow('the disk is full');
+  expect(full.claims()).toBe(0);
+});
 
 it.each<[string, (ms: number) => Promise<void>]>([
   ['refuses connections', () => Promise.resolve()],

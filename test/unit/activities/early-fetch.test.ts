@@ -1,0 +1,38 @@
+import { expect, it } from 'vitest';
+import { EarlyFetch } from '../../../src/activities/start/early-fetch.js';
+import { bulk, commitToOrigin, git, mirrorOf, processesIn, slowRemote, useLab } from '../git/lab.js';
+
+const lab = useLab();
+
+it('has what the remote has by then, for a mirror that is here', async () => {
+  const mirror = await mirrorOf(lab);
+  const newest = await commitToOrigin(lab, 'main', { later: 'on' });
+  expect(await new EarlyFetch(lab.root, lab.origin).mirror).toEqual({ path: mirror });
+  expect((await git(mirror, 'rev-parse', 'refs/remotes/origin/main')).trim()).toBe(newest);
+});
+
+it('clones nothing', async () => {
+  expect(await new EarlyFetch(lab.root, lab.origin).mirror).toBeUndefined();
+});
+
+it('tells the one who waits for it what went wrong, and nobody else', async () => {
+  await mirrorOf(lab);
+  await git(lab.dir, '-C', lab.origin, 'config', 'core.repositoryformatversion', '99');
+  const early = new EarlyFetch(lab.root, lab.origin);
+  await new Promise((resolve) => setImmediate(resolve));
+  await expect(early.mirror).rejects.toThrow(/Expected git repo version/);
+});
+
+it('is broken off with its preparation, and leaves no process', async () => {
+  await mirrorOf(lab);
+  await commitToOrigin(lab, 'main', bulk());
+  const remote = await slowRemote(lab);
+  const early = new EarlyFetch(lab.root, lab.origin);
+  const told: string[] = [];
+  early.onProgress = ({ phase }) => told.push(phase);
+  await remote.reached();
+  early.controller.abort(new Error('nobody wants it'));
+  await expect(early.mirror).rejects.toThrow('nobody wants it');
+  expect(await processesIn(lab.root)).toEqual([]);
+  expect(told.length).toBeGreaterThan(0);
+});
