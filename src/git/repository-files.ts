@@ -62,7 +62,7 @@ export async function makeRepository(
   await writeFile(join(gitDir, 'HEAD'), `${head}\n`);
 }
 
-/** @returns lines of a file `packed-refs`: what a repository has of the remote from the start, its branches and tags. */
+/** @returns lines of a file `packed-refs`: what a repository has of the remote from the start. */
 function packedRefs(refs: MirrorRefs['refs']): string {
   const lines: string[] = [];
   for (const [name, sha] of refs)

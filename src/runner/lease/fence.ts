@@ -20,7 +20,7 @@ export interface FenceOptions {
   token(): Uint8Array;
   /** Details of a beat in phase `spawning`. */
   details(): BeatDetails;
-  /** Resolves when the agent can be spawned at once: nobody claims an attempt before. @throws what stands against it. */
+  /** Resolves when the agent can be spawned at once: nobody claims an attempt before. @throws what hinders it. */
   ready?: Promise<unknown> | undefined;
   /** Sends the `start` signal, which claims the attempt for this host. */
   claim(): Promise<Delivery>;
