@@ -93,6 +93,16 @@ export interface RigStop {
   probeAt?: number;
   /** Beads that have found out in vain. */
   probes: number;
+  /** Agents have worked before they were refused, again and again: only one that ends otherwise proves it gone. */
+  workIsNoProof?: boolean;
+}
+
+/** A cause that was taken for gone because an agent worked; until one has ended well it may only have seemed so. */
+export interface OnTrial {
+  cause: SharedCause | 'spend';
+  agent?: string;
+  /** When the cause was met: attempts that began earlier say nothing of what holds since. */
+  since: number;
 }
 
 /** A bead that has met a shared cause. `again`: an operator has said since that it is mended. */
@@ -244,6 +254,8 @@ export interface RigState {
   breaker: Breaker;
   /** Causes that beads have in common, for which further starts are held back. */
   stops?: RigStop[];
+  /** Causes that agents seem to have got past (`RigStop.workIsNoProof`). */
+  onTrial?: OnTrial[];
   /** The last hour, oldest first. */
   spent?: SpentMinute[];
   grants: Grant[];

@@ -44,6 +44,7 @@ import {
   nextRigDeadline,
   nextRigInput,
   pauseRigProblem,
+  refusedAfterWork,
   removeRigProblem,
   resumeRigProblem,
   rigDrains,
@@ -284,8 +285,14 @@ class Rig {
     listener.signal(
       returnGrantSignal,
       readReturnGrant,
-      // The patch: in earlier runs the next bead was sent ahead at once, and so all of them round and round.
-      (end) => ({ type: 'returned', end, inVain: cameBack(this.state, end) && patched('a-try-in-vain-waits') }),
+      // The patches: in earlier runs the next bead was sent ahead at once, and so all of them round and round; and
+      // agents that work before their login is refused let each other's beads go on.
+      (end) => ({
+        type: 'returned',
+        end,
+        inVain: cameBack(this.state, end) && patched('a-try-in-vain-waits'),
+        afterWork: refusedAfterWork(this.state, end) && patched('work-before-a-refusal-is-no-proof'),
+      }),
       'A bead gives its grant back, and says whether its attempt was lost to the infrastructure.',
     );
     listener.signal(

@@ -158,6 +158,70 @@ describe('a cause that beads share', () => {
     expect([rig.stops, rig.held.length]).toEqual([[], 2]);
   });
 
+  it('a login that is refused again after work is proved good by an end, not by work: tries grow apart', () => {
+    const refused = { outcome: 'auth_failed', reason: '401', reached: 'progress' } as const;
+    const rig = new Fleet({ maxAgents: 2 }).many(30).allEnd(refused);
+    const tries: number[] = [];
+    const next = (): void => {
+      const at = nextRigDeadline(rig.state)?.at ?? 0;
+      tries.push(Math.round((at - rig.now) / minute));
+      rig
+        .wait(at - rig.now)
+        .apply({ type: 'tick' })
+        .tellAll();
+    };
+    const works = (): void => void rig.apply({ type: 'progressed', progress: { bead: rig.held[0] ?? '' } });
+    next();
+    works();
+    // Once it may have been a login that somebody renewed meanwhile.
+    expect([rig.stops, rig.held.length]).toEqual([[], 2]);
+    rig.wait(15 * minute).allEnd(refused);
+    for (let n = 0; n < 5; n += 1) {
+      next();
+      works();
+      expect([rig.stops, rig.held.length, rigStatus(rig.state)]).toEqual([['auth_failed'], 1, 'stopped']);
+      if (n < 4) rig.wait(15 * minute).allEnd(refused);
+    }
+    expect(tries).toEqual([1, 5, 30, 120, 240, 240]);
+    const [last = ''] = rig.held;
+    rig.give(last, { end: good }).tellAll();
+    expect([rig.stops, rig.held.length, rig.state.onTrial]).toEqual([[], 2, undefined]);
+    // That login was good: the next refusal is the first one again.
+    rig.allEnd(refused);
+    next();
+    works();
+    expect([rig.stops, tries.at(-1)]).toEqual([[], 1]);
+  });
+
+  it('somebody who has logged in lets all go on with the first work again', () => {
+    const refused = { outcome: 'auth_failed', reason: '401', reached: 'progress' } as const;
+    const rig = new Fleet({ maxAgents: 2 }).many(30).allEnd(refused);
+    const works = (): void => void rig.tellAll().apply({ type: 'progressed', progress: { bead: rig.held[0] ?? '' } });
+    rig.wait(minute).apply({ type: 'tick' });
+    works();
+    rig.allEnd(refused).apply({ type: 'resumed' });
+    works();
+    expect([rig.stops, rig.held.length]).toEqual([[], 2]);
+  });
+
+  it('an agent that began before its login was renewed, and is refused late, raises no doubt about the new one', () => {
+    const refused = { outcome: 'auth_failed', reason: '401', reached: 'progress' } as const;
+    const rig = new Fleet({ maxAgents: 2 }).many(30);
+    const [first = '', late = ''] = rig.held;
+    rig
+      .give(first, { end: endOf(refused) })
+      .wait(minute)
+      .apply({ type: 'tick' })
+      .tellAll();
+    const ahead = rig.held.find((bead) => bead !== late) ?? '';
+    rig.apply({ type: 'progressed', progress: { bead: ahead } });
+    rig.give(late, { end: endOf(refused) });
+    rig.give(ahead, { end: endOf({ outcome: 'lost', reached: 'progress' }) });
+    rig.wait(minute).apply({ type: 'tick' }).tellAll();
+    rig.apply({ type: 'progressed', progress: { bead: rig.held[0] ?? '' } });
+    expect(rig.stops).toEqual([]);
+  });
+
   it('of one agent holds back no other', () => {
     const rig = new Fleet({ maxAgents: 1 }).askAs('a', 'rig').askAs('b', 'rig').askAs('c', 'codex#1').tellAll();
     rig.allEnd({ outcome: 'auth_failed', agent: 'rig' });

@@ -14,8 +14,12 @@ export type RigEvent =
   | { type: 'tick' }
   /** `full`: there is no room for it (`rigIsFull`); earlier builds took it all the same. */
   | { type: 'asked'; request: GrantRequest; full?: boolean }
-  /** `inVain`: its bead was sent ahead and given back by its host (`cameBack`); earlier builds sent another at once. */
-  | { type: 'returned'; end: ReturnGrant; inVain?: boolean }
+  /**
+   * `inVain`: its bead was sent ahead and given back by its host (`cameBack`); earlier builds sent another at once.
+   * `afterWork`: it was refused by its provider after it had worked, again (`refusedAfterWork`); in earlier builds the
+   * work of the next one let all go on.
+   */
+  | { type: 'returned'; end: ReturnGrant; inVain?: boolean; afterWork?: boolean }
   | { type: 'progressed'; progress: ProbeProgress }
   /** The bead has its `granted`, or is gone. */
   | { type: 'grantTold'; bead: string; delivered: boolean }

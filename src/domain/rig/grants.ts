@@ -97,8 +97,11 @@ export class GrantRules {
     });
   }
 
-  /** @param inVain its bead was sent ahead, and given back by its host (`cameBack`). */
-  returned(end: ReturnGrant, inVain = false): void {
+  /**
+   * @param inVain its bead was sent ahead, and given back by its host (`cameBack`).
+   * @param afterWork its agent worked before it was refused, as one before it (`refusedAfterWork`).
+   */
+  returned(end: ReturnGrant, inVain = false, afterWork = false): void {
     const { s } = this.draft;
     s.waiting = s.waiting.filter(({ bead }) => bead !== end.bead);
     const grant = s.grants.find(({ bead }) => bead === end.bead);
@@ -108,7 +111,7 @@ export class GrantRules {
     this.#judge(grant.told === true ? end : { infraLoss: false, progress: false }, grant.probe);
     if (grant.told !== true || end.end === undefined) return;
     if (inVain) this.#stops.triedInVain(grant);
-    this.#stops.ended(grant, end.end);
+    this.#stops.ended(grant, end.end, afterWork);
   }
 
   /** An operator says that things are mended. */

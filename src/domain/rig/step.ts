@@ -71,7 +71,7 @@ class RigStep {
       case 'asked':
         return this.#grants.asked(event.request, event.full);
       case 'returned':
-        return this.#grants.returned(event.end, event.inVain);
+        return this.#grants.returned(event.end, event.inVain, event.afterWork);
       case 'progressed':
         return this.#grants.progressed(event.progress);
       case 'grantTold':

@@ -13,6 +13,7 @@ import type {
   SharedCause,
   GrantEnd,
   GrantRequest,
+  OnTrial,
   SpentMinute,
 } from '../../contract/index.js';
 import type { RigDraft } from './draft.js';
@@ -41,8 +42,10 @@ const healsAfter: Partial<Record<RigStop['cause'], readonly number[]>> = {
   auth_failed: [minute, 5 * minute, 30 * minute],
   out_of_credit: [30 * minute],
 };
-const probeAfter = (cause: RigStop['cause'], probes: number, now: number): number | undefined => {
-  const steps = healsAfter[cause];
+/** A probe that works before it is refused costs money, and not an instant but a quarter of an hour or more. */
+const healsAfterWork = [5 * minute, 30 * minute, 2 * hour, 4 * hour];
+const probeAfter = (cause: RigStop['cause'], probes: number, now: number, afterWork = false): number | undefined => {
+  const steps = afterWork ? healsAfterWork : healsAfter[cause];
   return steps === undefined ? undefined : now + (steps[Math.min(probes, steps.length - 1)] ?? hour);
 };
 
@@ -71,7 +74,7 @@ export const bareReason = (reason: string): string =>
 export const inForce = ({ cause, confirmed }: RigStop): boolean => cause !== 'push_refused' || confirmed;
 
 /** @returns whether a request has to wait because of a stop. */
-const concerns = (stop: RigStop, agent: string | undefined): boolean =>
+const concerns = (stop: Pick<RigStop, 'agent'>, agent: string | undefined): boolean =>
   stop.agent === undefined || stop.agent === (agent ?? 'rig');
 
 /** @returns the stops that hold a request back. */
@@ -104,6 +107,28 @@ const isOwn = ({ cause }: RigStop): boolean => cause !== 'spend' && mayBeItsOwn[
 /** @returns whether a bead comes back that was sent ahead, and that its host did not even begin with. */
 export const cameBack = ({ grants }: RigState, { bead, end }: ReturnGrant): boolean =>
   end?.outcome === 'declined' && grants.some((grant) => grant.bead === bead && grant.ahead === true);
+
+/** An agent that has ended so was not refused by its provider, however long it had worked. */
+const wasNotRefused: Partial<Record<GrantEnd['outcome'], true>> = {
+  done: true,
+  no_changes: true,
+  unreported: true,
+  escalated: true,
+  agent_failed: true,
+  timed_out: true,
+};
+
+const trialOf = (s: RigState, grant: Grant, { outcome, agent, reached }: GrantEnd): OnTrial | undefined =>
+  reached === 'progress'
+    ? s.onTrial?.find((one) => one.cause === outcome && one.agent === agent && grant.grantedAt >= one.since)
+    : undefined;
+
+/**
+ * @returns whether an attempt worked before it was refused for a cause that seemed gone because one like it had worked:
+ * such attempts would let each other go on for ever.
+ */
+export const refusedAfterWork = (s: RigState, { bead, end }: ReturnGrant): boolean =>
+  end !== undefined && s.grants.some((grant) => grant.bead === bead && trialOf(s, grant, end) !== undefined);
 
 /** What has been spent in the hour before. */
 export function spentOf(s: RigState, now: number): { starts: number; usd: number } {
@@ -161,13 +186,16 @@ export class StopRules {
     return stops.every((stop) => (stop.probeAt ?? Infinity) <= now && mayTry(s, stop, request)) ? 'ahead' : 'held';
   }
 
-  /** An attempt has ended whose grant was used. */
-  ended(grant: Grant, end: GrantEnd): void {
+  /**
+   * An attempt has ended whose grant was used.
+   * @param afterWork by the rule of `refusedAfterWork`.
+   */
+  ended(grant: Grant, end: GrantEnd, afterWork: boolean): void {
     this.#spend(end);
     const cause = sharedCauses.find((known) => known === end.outcome);
-    if (cause !== undefined) return this.#met(grant, cause, end);
-    const reached = end.outcome === 'done' ? 'pushed' : end.reached;
-    this.reached(grant, reached);
+    if (cause !== undefined) return this.#met(grant, cause, end, afterWork);
+    if (end.outcome === 'done') return this.reached(grant, 'pushed');
+    this.reached(grant, end.reached === 'progress' && wasNotRefused[end.outcome] === true ? 'ended' : end.reached);
   }
 
   /** A host gave back the bead that went ahead: another may take it, but nobody is sent after it at once. */
@@ -182,19 +210,36 @@ export class StopRules {
   }
 
   /** What an attempt has got to proves which causes gone, if it began after they were met. */
-  reached(grant: Grant, reached: GrantEnd['reached'] | 'pushed'): void {
+  reached(grant: Grant, reached: Reached): void {
     if (reached === 'nothing') return;
+    const later = ({ agent, since }: Pick<RigStop, 'agent' | 'since'>): boolean =>
+      concerns({ agent }, grant.agent) && grant.grantedAt >= since;
+    if (reached === 'ended' || reached === 'pushed')
+      this.#try((this.draft.s.onTrial ?? []).filter((one) => !later(one)));
     const gone = this.#all.filter(
       (stop) =>
-        concerns(stop, grant.agent) &&
-        (grant.grantedAt >= stop.since || stop.cause === 'push_refused') &&
-        provesGone(stop.cause, reached),
+        (later(stop) || (stop.cause === 'push_refused' && concerns(stop, grant.agent))) && provesGone(stop, reached),
     );
+    if (reached === 'progress')
+      for (const { cause, agent, since } of gone.filter(isOfProvider))
+        this.#try([
+          ...(this.draft.s.onTrial ?? []).filter((one) => one.cause !== cause || one.agent !== agent),
+          { cause, agent, since },
+        ]);
     if (gone.length > 0) this.#lift(gone, `${grant.bead} got past it`);
   }
 
-  #met({ bead, workflowId, ahead }: Grant, cause: SharedCause, { agent, reason, host }: GrantEnd): void {
-    const { now } = this.draft;
+  #try(trials: OnTrial[]): void {
+    const { s } = this.draft;
+    if (trials.length === 0) delete s.onTrial;
+    else s.onTrial = trials.slice(-mostStops);
+  }
+
+  #met(grant: Grant, cause: SharedCause, end: GrantEnd, afterWork: boolean): void {
+    const { s, now } = this.draft;
+    const { bead, workflowId, ahead } = grant;
+    const { agent, reason, host } = end;
+    const trial = afterWork ? trialOf(s, grant, end) : undefined;
     const known = this.#all.find(
       (stop) =>
         stop.cause === cause &&
@@ -212,8 +257,9 @@ export class StopRules {
         met: [met],
         confirmed: !mayBeItsOwn[cause],
         // Another bead tells at once whether it is the first one's own affair.
-        probeAt: mayBeItsOwn[cause] && cause !== 'push_refused' ? now : probeAfter(cause, 0, now),
+        probeAt: mayBeItsOwn[cause] && cause !== 'push_refused' ? now : probeAfter(cause, 0, now, trial !== undefined),
         probes: 0,
+        workIsNoProof: trial === undefined ? undefined : true,
       };
       this.#keep([...this.#all, stop]);
       if (inForce(stop)) this.#stopped(stop);
@@ -231,7 +277,8 @@ export class StopRules {
           ? known.probeAt
           : !another && !known.confirmed && cause !== 'push_refused'
             ? now
-            : probeAfter(cause, probes, now),
+            : probeAfter(cause, probes, now, known.workIsNoProof ?? trial !== undefined),
+      workIsNoProof: known.workIsNoProof ?? (trial === undefined ? undefined : true),
     };
     this.#keep(this.#all.map((other) => (other === known ? stop : other)));
     if (inForce(stop) && !inForce(known)) this.#stopped(stop);
@@ -299,9 +346,17 @@ export class StopRules {
     const { s, now } = this.draft;
     const meant = (stop: RigStop): boolean =>
       inForce(stop) && stop.cause !== 'spend' && (agent === undefined || concerns(stop, agent));
+    this.#try((s.onTrial ?? []).filter((one) => agent !== undefined && !concerns(one, agent)));
     this.#keep(
       this.#all.map((stop) =>
-        meant(stop) ? { ...stop, probeAt: now, met: stop.met.map((met) => ({ ...met, again: true })) } : stop,
+        meant(stop)
+          ? {
+              ...stop,
+              probeAt: now,
+              workIsNoProof: undefined,
+              met: stop.met.map((met) => ({ ...met, again: true })),
+            }
+          : stop,
       ),
     );
     for (const stop of this.#all.filter(meant)) {
@@ -326,14 +381,19 @@ export class StopRules {
   }
 }
 
-function provesGone(cause: RigStop['cause'], reached: 'spawned' | 'progress' | 'pushed'): boolean {
+/** How far an attempt got; `ended`: it worked, and has ended without being refused. */
+type Reached = GrantEnd['reached'] | 'ended' | 'pushed';
+
+const isOfProvider = ({ cause }: RigStop): boolean => cause === 'auth_failed' || cause === 'out_of_credit';
+
+function provesGone({ cause, workIsNoProof }: RigStop, reached: Exclude<Reached, 'nothing'>): boolean {
   switch (cause) {
     case 'not_installed':
     case 'setup_failed':
       return true;
     case 'auth_failed':
     case 'out_of_credit':
-      return reached !== 'spawned';
+      return reached === 'ended' || reached === 'pushed' || (reached === 'progress' && workIsNoProof !== true);
     case 'push_refused':
       return reached === 'pushed';
     case 'spend':

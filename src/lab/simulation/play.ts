@@ -127,10 +127,7 @@ async function play(town: PlayedTown, script: Script): Promise<Played> {
       await check(beads);
     }
     await mend(town, beads, script);
-    const loggedOut = new Set(
-      slung.filter((_, nth) => script.beads[nth]?.at(-1)?.ends === 'auth_failed').map(({ id }) => id),
-    );
-    await finish(town, beads, loggedOut);
+    await finish(town, beads);
     const views = await check(beads);
     return {
       attempts: views.reduce((sum, { attempts }) => sum + attempts.length, 0),
@@ -265,14 +262,13 @@ async function mend(town: PlayedTown, beads: readonly PlayedBead[], script: Scri
   await town.settle();
 }
 
-/** @param loggedOut beads whose every further agent works for a while and is then refused by its provider. */
-async function finish(town: PlayedTown, beads: readonly PlayedBead[], loggedOut: ReadonlySet<string>): Promise<void> {
+async function finish(town: PlayedTown, beads: readonly PlayedBead[]): Promise<void> {
   const until = town.clock.now() + settlesWithin;
   const fleet = town.playedFleet;
   for (let rests = false; ;) {
     const views = await check(beads);
     const rested = rests;
-    rests = views.every((view) => atRest(view, fleet, loggedOut)) && convoyRests(fleet);
+    rests = views.every((view) => atRest(view, fleet)) && convoyRests(fleet);
     // What is over stays over. A rig may find that a cause is mended, and then what it had blocked begins again.
     if (rests && rested) break;
     if (town.clock.now() > until)
@@ -310,14 +306,8 @@ async function finish(town: PlayedTown, beads: readonly PlayedBead[], loggedOut:
 }
 
 /** Ended, or a person is needed: for the bead itself, or for the rig that starts nothing any more. */
-function atRest(
-  { bead, status, wait, rig, attempts }: BeadView,
-  fleet: PlayedFleet | undefined,
-  loggedOut: ReadonlySet<string>,
-): boolean {
+function atRest({ bead, status, wait, rig }: BeadView, fleet: PlayedFleet | undefined): boolean {
   if (isFinal(status) || status === 'blocked') return true;
-  // An agent that works before it is refused lets the next ones begin: two such beads go round by turns for ever.
-  if (rig !== undefined && loggedOut.has(bead) && attempts.at(-1)?.outcome === 'auth_failed') return true;
   const state = fleet?.rigs.find((one) => one.state.rig === rig)?.state;
   if (state?.attention !== 'stopped') return false;
   // One of them finds out now and then whether the cause still holds.

@@ -1,5 +1,5 @@
 import type { MergeOutcome, MergeRequest, ReturnGrant, RigSettings, RigState } from '../../../src/contract/index.js';
-import { cameBack, initialRig, readyMerges, rigEffects, stepRig } from '../../../src/domain/index.js';
+import { cameBack, initialRig, readyMerges, refusedAfterWork, rigEffects, stepRig } from '../../../src/domain/index.js';
 import type { RigEffect, RigEvent } from '../../../src/domain/index.js';
 
 export const minute = 60_000;
@@ -41,7 +41,12 @@ export class RigStory {
 
   give(bead: string, end: Partial<ReturnGrant> = {}): this {
     const told = { bead, infraLoss: false, progress: false, ...end };
-    return this.apply({ type: 'returned', end: told, inVain: cameBack(this.state, told) });
+    return this.apply({
+      type: 'returned',
+      end: told,
+      inVain: cameBack(this.state, told),
+      afterWork: refusedAfterWork(this.state, told),
+    });
   }
 
   enqueue(item: string, commit: number, more: Partial<MergeRequest> = {}): this {

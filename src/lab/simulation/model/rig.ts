@@ -30,6 +30,7 @@ import {
   cameBack,
   rigIsFull,
   rigLookEvery,
+  refusedAfterWork,
   stepRig,
 } from '../../../domain/index.js';
 import type { MergeUnderWay, RigEffect, RigEvent, RigRun } from '../../../domain/index.js';
@@ -83,7 +84,12 @@ export class ModelRig extends ModelWorkflow {
       case rigMessages.askGrant:
         return read(readGrantRequest, (request) => ({ type: 'asked', request, full: rigIsFull(this.state, request) }));
       case rigMessages.returnGrant:
-        return read(readReturnGrant, (end) => ({ type: 'returned', end, inVain: cameBack(this.state, end) }));
+        return read(readReturnGrant, (end) => ({
+          type: 'returned',
+          end,
+          inVain: cameBack(this.state, end),
+          afterWork: refusedAfterWork(this.state, end),
+        }));
       case rigMessages.probeProgress:
         return read(readProbeProgress, (progress) => ({ type: 'progressed', progress }));
       case rigMessages.enqueueMerge:
