@@ -6,6 +6,7 @@ import { GitError } from './git-error.js';
 import type { GitProgress } from './git-progress.js';
 import { fetchFlags } from './fetch-commits.js';
 import { remoteRefs } from './remote-refs.js';
+import type { RemoteRefs } from './remote-refs.js';
 import { cutOff } from './git-failure.js';
 import { runGit } from './run-git.js';
 import { trackedBranches } from './secure-mirror.js';
@@ -31,15 +32,18 @@ export async function fetchMirror(
   // Tags come by --tags, not by a refspec: --prune would else remove tags that agents have made in their worktrees.
   // A branch called HEAD is left out: its tracking ref would be the one that names the default branch.
   const args = ['fetch', '--prune', '--tags', '--force', ...fetchFlags, repo, trackedBranches, '^refs/heads/HEAD'];
-  const fetching = fetchPatiently(
-    () => runGit({ mirror }, args, { doing, repo, signal, onProgress, stallLimit, limit: 'transfer' }),
-    signal,
-  );
   // Both ask the same server: side by side they cost one round trip less on every start of a bead.
-  const [fetched, remote] = await bothSettled(
-    fetching,
-    remoteRefs(repo, ['HEAD'], 'asking for the default branch', signal),
-  );
+  const ask = (): Promise<[GitAnswer, RemoteRefs]> =>
+    bothSettled(
+      fetchPatiently(
+        () => runGit({ mirror }, args, { doing, repo, signal, onProgress, stallLimit, limit: 'transfer' }),
+        signal,
+      ),
+      remoteRefs(repo, ['HEAD'], 'asking for the default branch', signal),
+    );
+  let [fetched, remote] = await ask();
+  // The default branch was renamed between the two answers: the next two agree.
+  if (remote.refs.has('HEAD') && !(await tracks(mirror, remote.head))) [fetched, remote] = await ask();
   // Git only warns, and ends well without a branch.
   if (/shallow roots are not allowed/.test(fetched.stderr)) throw new GitError('bad_input', cutOff(repo, 'shallow'));
   await recordDefaultBranch(mirror, remote.head, signal);
@@ -60,6 +64,17 @@ async function fetchPatiently(fetch: () => Promise<GitAnswer>, signal: AbortSign
   }
 }
 
+/** @returns the name by which a mirror tracks a branch of its remote; undefined for what is none. */
+const trackedAs = (head: string | undefined): string | undefined =>
+  head?.startsWith('refs/heads/') === true ? `refs/remotes/origin/${head.slice('refs/heads/'.length)}` : undefined;
+
+/** By its files: each start of a bead comes by here, and a process takes longer. */
+async function tracks(mirror: string, head: string | undefined): Promise<boolean> {
+  const name = trackedAs(head);
+  if (name === undefined || (await textOf(join(mirror, name))) !== '') return true;
+  return (await textOf(join(mirror, 'packed-refs'))).includes(` ${name}\n`);
+}
+
 async function recordDefaultBranch(
   mirror: string,
   head: string | undefined,
@@ -67,8 +82,7 @@ async function recordDefaultBranch(
 ): Promise<void> {
   const doing = 'recording the default branch';
   const name = 'refs/remotes/origin/HEAD';
-  const wanted =
-    head?.startsWith('refs/heads/') === true ? `refs/remotes/origin/${head.slice('refs/heads/'.length)}` : undefined;
+  const wanted = trackedAs(head);
   // A ref that names another one is always a file; each start of a bead comes by here.
   const known = /^ref: (.*)$/m.exec(await textOf(join(mirror, name)))?.[1]?.trim();
   if (known === wanted) return;

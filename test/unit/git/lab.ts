@@ -194,6 +194,25 @@ export async function countingGit(lab: Lab): Promise<() => Promise<string[]>> {
   return async () => (await readFile(record, 'utf8')).trim().split('\n');
 }
 
+/** Puts a git in front of the real one that does a thing (a line of shell) once, before its first call of a command. */
+export async function steppingIn(lab: Lab, command: string, line: string): Promise<void> {
+  const folder = join(lab.dir, 'stepping-in');
+  const real = (await execa('sh', ['-c', 'command -v git'])).stdout;
+  await mkdir(folder);
+  const script = [
+    '#!/bin/sh',
+    'name=',
+    `for word in "$@"; do [ "$word" = ${command} ] && name=${command}; done`,
+    `if [ -n "$name" ] && mkdir ${folder}/done 2>/dev/null; then ${line}; fi`,
+    `${real} "$@"`,
+    'ended=$?',
+    `for word in "$@"; do case $word in fetch|ls-remote) : > ${folder}/ended-$word ;; esac; done`,
+    'exit $ended',
+  ];
+  await writeFile(join(folder, 'git'), `${script.join('\n')}\n`, { mode: 0o755 });
+  vi.stubEnv('PATH', `${folder}:${process.env['PATH']}`);
+}
+
 /** @returns the processes that work in a folder or below (Linux). */
 export async function processesIn(folder: string): Promise<number[]> {
   const found: number[] = [];

@@ -17,6 +17,7 @@ import {
   mirrorOf,
   processesIn,
   slowRemote,
+  steppingIn,
   until,
   useLab,
 } from './lab.js';
@@ -61,6 +62,21 @@ describe('a mirror', () => {
     ]);
     expect(await resolveBase(mirror)).toEqual({ branch: 'trunk', sha: main });
     expect(await git(mirror, 'rev-parse', 'nightly')).toBe(main);
+  });
+
+  it.each([
+    ['fetch', 'ls-remote', 'trunk is fetched, and the default branch was asked for before'],
+    ['ls-remote', 'fetch', 'main is fetched, and the default branch was asked for after'],
+  ])('whose default branch is renamed in mid-update, just before the %s: begins at the new name', async (at, other) => {
+    const mirror = await mirrorOf(lab);
+    const sha = await commitToOrigin(lab, 'main', { b: '2' });
+    const rename = `${lab.origin} branch -m main trunk`;
+    const folder = join(lab.dir, 'stepping-in');
+    // The other question has been answered by then.
+    const wait = `while [ ! -e ${folder}/ended-${other} ]; do sleep 0.02; done`;
+    await steppingIn(lab, at, `${wait}; git -C ${rename}`);
+    expect(await mirrorOf(lab)).toBe(mirror);
+    expect(await resolveBase(mirror)).toEqual({ branch: 'trunk', sha });
   });
 
   it('keeps what agents have made in it: branches, tags and saved work', async () => {
