@@ -150,10 +150,7 @@ export class FleetClient {
     { all, limit, taskQueue }: { all: boolean; limit: number; taskQueue?: string },
   ): Promise<FleetItem[]> {
     const found: FleetItem[] = [];
-    const query =
-      'WorkflowType = ' +
-      `'${kind}'${all ? '' : " AND ExecutionStatus = 'Running'"}` +
-      `${taskQueue === undefined ? '' : ` AND TaskQueue = ${queryText(taskQueue)}`}`;
+    const query = fleetQuery(kind, all, taskQueue);
     const read = async (): Promise<void> => {
       for await (const execution of this.town.client.workflow.list({ query, pageSize: Math.min(limit, 200) })) {
         const { title } = (execution.memo ?? {}) as { title?: unknown };
@@ -171,6 +168,15 @@ export class FleetClient {
     };
     await this.#answered(kind, '', () => markingSealed(read));
     return found;
+  }
+
+  /** How many are open, as the visibility store counts them. */
+  count(kind: FleetKind, taskQueue: string): Promise<number> {
+    return this.#answered(
+      kind,
+      '',
+      async () => (await this.town.client.workflow.count(fleetQuery(kind, false, taskQueue))).count,
+    );
   }
 
   async #start(
@@ -245,3 +251,7 @@ export class FleetClient {
     return within(this.town.client, this.deadline, fn);
   }
 }
+
+const fleetQuery = (kind: FleetKind, all: boolean, taskQueue: string | undefined): string =>
+  `WorkflowType = '${kind}'${all ? '' : " AND ExecutionStatus = 'Running'"}` +
+  (taskQueue === undefined ? '' : ` AND TaskQueue = ${queryText(taskQueue)}`);

@@ -52,6 +52,20 @@ export function listBeads(
   return beadsMatching(town, visibilityQuery(options), options);
 }
 
+/** @returns how many beads there are of those that `listBeads` lists, without its limit. */
+export async function countBeads(
+  town: Pick<TownConnection, 'client'>,
+  options: Omit<ListOptions, 'limit'>,
+): Promise<number> {
+  const query = visibilityQuery(options);
+  try {
+    return (await within(town.client, options.deadline ?? defaultDeadline, () => town.client.workflow.count(query)))
+      .count;
+  } catch (error) {
+    throw asClientError(error);
+  }
+}
+
 /** How a query is read. */
 export interface ReadOptions extends Pick<ListOptions, 'limit' | 'deadline'> {
   /** Beads of one request; 1,000 when absent, which is as much as servers give. */

@@ -11,6 +11,26 @@ export async function eachOf<I, T>(items: readonly I[], atOnce: number, ask: (it
   return answers;
 }
 
+/**
+ * Puts questions as long as there is time, so that a look at a large town has an end.
+ * @returns by item, what `ask` answered. Items that are missing were not asked, or cut short by the end of the time.
+ */
+export async function askedInTime<I, T>(
+  items: readonly I[],
+  { atOnce, until, patience }: { atOnce: number; until: number; patience: number },
+  ask: (item: I, patience: number) => Promise<T | undefined>,
+): Promise<Map<I, T | undefined>> {
+  const answers = new Map<I, T | undefined>();
+  await eachOf(items, atOnce, async (item) => {
+    const left = until - Date.now();
+    if (left <= 0) return;
+    const answer = await ask(item, Math.min(patience, left));
+    // A silence that was shorter than the patience with others is no finding.
+    if (answer !== undefined || left >= patience) answers.set(item, answer);
+  });
+  return answers;
+}
+
 /** @returns an answer; undefined of what has just ended or does not answer, which is a finding of its own. */
 export async function answerOf<T>(question: () => Promise<T>): Promise<T | undefined> {
   try {

@@ -2,20 +2,24 @@ import { BeadClient } from '../client/beads.js';
 import type { TownConnection } from '../client/connect.js';
 import { within } from '../client/deadline.js';
 import { FleetClient } from '../client/fleet.js';
-import { listBeads } from '../client/list.js';
+import { countBeads, listBeads } from '../client/list.js';
 import type { BeadSummary } from '../client/list.js';
 import { pollersOf } from '../client/pollers.js';
 import { readWorkerIdentity, taskQueues } from '../contract/index.js';
-import type { BeadView, ConvoyView, RigView } from '../contract/index.js';
+import type { BeadView } from '../contract/index.js';
 import type { BeadFact, ConvoyFact, RigFact, TownFacts, TownHosts } from '../domain/telling/town-facts.js';
 import { hostIdOf } from '../client/home.js';
 import { processAlive } from '../runner/processes/process.js';
-import { answerOf, eachOf } from './asking.js';
+import { answerOf, askedInTime, eachOf } from './asking.js';
 
 /** Questions to workflows at once: each may load one into a worker's cache, and the others still want to be served. */
 const askedAtOnce = 8;
 /** One that does not answer within this is shown without its own account: the others are waited for. */
 const answerWithin = 3_000;
+/** Rigs and convoys that are asked, of each the newest. */
+const mostOfFleet = 200;
+/** They are asked beside the beads. */
+const fleetAtOnce = 4;
 
 /** What was found, and the list it was made from. */
 export interface TownLook {
@@ -24,7 +28,9 @@ export interface TownLook {
 }
 
 /**
- * Asks the server who works, and every open bead, rig and convoy of the town how it is.
+ * Asks the server who works, and every open bead, rig and convoy of the town how it is. It ends within the deadline,
+ * however many there are: those that ask for a person are asked first, and what was left out is told.
+ * @param deadline milliseconds, of each request and of the whole.
  * @param limit beads that are looked at, newest first.
  * @param attentive so many are looked at besides, however old, of those that ask for a person.
  */
@@ -32,64 +38,79 @@ export async function lookAtTown(
   town: TownConnection,
   { deadline, limit = 500, attentive = 0 }: { deadline: number; limit?: number; attentive?: number },
 ): Promise<TownLook> {
+  const until = Date.now() + deadline;
   const beads = new BeadClient(town, { deadline });
   const fleet = new FleetClient(town, deadline);
+  const { taskQueue } = town;
   const [newest, asking, rigIds, convoyIds, polled] = await Promise.all([
-    listBeads(town, { limit, deadline, taskQueue: town.taskQueue }),
-    attentive > 0
-      ? listBeads(town, { limit: attentive, deadline, taskQueue: town.taskQueue, attention: true })
-      : undefined,
-    fleet.list('rig', { all: false, limit: 200, taskQueue: town.taskQueue }),
-    fleet.list('convoy', { all: false, limit: 200, taskQueue: town.taskQueue }),
+    listBeads(town, { limit, deadline, taskQueue }),
+    attentive > 0 ? listBeads(town, { limit: attentive, deadline, taskQueue, attention: true }) : undefined,
+    fleet.list('rig', { all: false, limit: mostOfFleet, taskQueue }),
+    fleet.list('convoy', { all: false, limit: mostOfFleet, taskQueue }),
     hostsOf(town, deadline),
   ]);
   const known = new Set(newest.beads.map(({ bead }) => bead));
-  const listed = {
-    beads: [...newest.beads, ...(asking?.beads ?? []).filter(({ bead }) => !known.has(bead))],
-    more: newest.more,
-  };
+  const listed = [...newest.beads, ...(asking?.beads ?? []).filter(({ bead }) => !known.has(bead))];
   // Without a worker nobody can answer: it would only be waited for.
   const someone = polled.up.length > 0;
-  const patience = Math.min(deadline, answerWithin);
-  const ask = <T>(question: () => Promise<T>): Promise<T | undefined> =>
-    someone ? answerOf(question) : Promise.resolve(undefined);
-  const views = await eachOf(listed.beads, askedAtOnce, ({ bead }) => ask<BeadView>(() => beads.view(bead, patience)));
-  const rigs = await eachOf(rigIds, askedAtOnce, ({ id }) => ask<RigView>(() => fleet.rig(id)));
-  const convoys = await eachOf(convoyIds, askedAtOnce, ({ id }) => ask<ConvoyView>(() => fleet.convoy(id)));
-  const facts: BeadFact[] = listed.beads.map(({ bead, status }, index) => ({
-    bead,
-    status,
-    view: views[index],
+  const limits = { atOnce: askedAtOnce, until, patience: Math.min(deadline, answerWithin) };
+  const inTime = <I, T>(items: readonly I[], atOnce: number, question: (item: I, patience: number) => Promise<T>) =>
+    someone
+      ? askedInTime(items, { ...limits, atOnce }, (item, patience) => answerOf(() => question(item, patience)))
+      : Promise.resolve(new Map(items.map((item): [I, undefined] => [item, undefined])));
+  const urgentFirst = listed.toSorted((a, b) => Number(isCalm(a)) - Number(isCalm(b)));
+  // Few, and each stands for many beads: they do not wait until all beads have been asked.
+  const [views, rigs, convoys] = await Promise.all([
+    inTime(urgentFirst, askedAtOnce, ({ bead }, patience) => beads.view(bead, patience)),
+    inTime(rigIds, fleetAtOnce, ({ id }, patience) => new FleetClient(town, patience).rig(id)),
+    inTime(convoyIds, fleetAtOnce, ({ id }, patience) => new FleetClient(town, patience).convoy(id)),
+  ]);
+  const facts = listed.map((summary): BeadFact => ({
+    bead: summary.bead,
+    status: summary.status,
+    view: views.get(summary),
+    unasked: views.has(summary) ? undefined : true,
   }));
   const attemptHosts = [
     ...new Set(facts.flatMap(({ view }) => (view?.current?.host === undefined ? [] : [view.current.host]))),
   ];
-  const silent = someone
-    ? (
-        await eachOf(attemptHosts, askedAtOnce, async (host) =>
-          (await hostAnswers(town, host, deadline)) ? [] : [host],
-        )
-      ).flat()
-    : [];
+  // Whoever polls the town's queue is up.
+  const doubtful = someone ? attemptHosts.filter((host) => !polled.up.includes(host)) : [];
+  // The server answers this by itself, within milliseconds: no time is taken from one that is asked last.
+  const answering = await askedInTime(doubtful, limits, (host) => hostAnswers(town, host, limits.patience));
+  /** Beyond what a list had room for. */
+  const beyond = async (full: boolean, shown: number, count: () => Promise<number>): Promise<number> =>
+    full ? Math.max((await count()) - shown, 0) : 0;
+  const [moreBeads, moreRigs, moreConvoys] = await Promise.all([
+    beyond(newest.more, listed.length, () => countBeads(town, { deadline, taskQueue })),
+    beyond(rigIds.length === mostOfFleet, rigIds.length, () => fleet.count('rig', taskQueue)),
+    beyond(convoyIds.length === mostOfFleet, convoyIds.length, () => fleet.count('convoy', taskQueue)),
+  ]);
   return {
-    summaries: listed.beads,
+    summaries: listed,
     facts: {
       now: Date.now(),
-      taskQueue: town.taskQueue,
+      taskQueue,
       beads: facts,
-      more: listed.more,
-      rigs: rigIds.map(({ id }, index): RigFact => ({
-        rig: id,
-        view: rigs[index],
-      })),
-      convoys: convoyIds.map(({ id }, index): ConvoyFact => ({
-        convoy: id,
-        view: convoys[index],
-      })),
-      hosts: { ...polled, silent },
+      more: newest.more,
+      left: {
+        beads: moreBeads + listed.length - views.size,
+        rigs: moreRigs + rigIds.length - rigs.size,
+        convoys: moreConvoys + convoyIds.length - convoys.size,
+        hosts: doubtful.length - answering.size,
+      },
+      rigs: rigIds.filter((item) => rigs.has(item)).map((item): RigFact => ({ rig: item.id, view: rigs.get(item) })),
+      convoys: convoyIds
+        .filter((item) => convoys.has(item))
+        .map((item): ConvoyFact => ({ convoy: item.id, view: convoys.get(item) })),
+      hosts: { ...polled, silent: doubtful.filter((host) => answering.get(host) === false) },
     },
   };
 }
+
+/** @returns whether nothing that a bead has published gives reason to ask it before others. */
+const isCalm = ({ attention, agent }: BeadSummary): boolean =>
+  attention === undefined && (agent === 'none' || agent === 'working' || agent === 'starting');
 
 /**
  * Asks beads for a sum, where one that is left out makes the figure wrong: each is given the whole deadline.

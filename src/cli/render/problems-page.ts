@@ -1,6 +1,7 @@
 import type { Colors } from 'picocolors/types.js';
 import type { Problem, Severity } from '../../domain/telling/problems.js';
-import { durationText } from '../../domain/words.js';
+import type { LeftOut } from '../../domain/telling/town-facts.js';
+import { counted, durationText } from '../../domain/words.js';
 import { oneLine } from './format.js';
 
 const words: Record<Severity, string> = { stuck: 'stuck', look: 'look', know: 'know' };
@@ -16,14 +17,18 @@ const paint = (severity: Severity, c: Colors): string => {
   }
 };
 
-/** @returns the problems: what, why, and the command that helps. */
-export function problemsPage(problems: readonly Problem[], now: number, c: Colors): string {
+/** @param more so many are left out. @returns the problems: what, why, and the command that helps. */
+export function problemsPage(problems: readonly Problem[], now: number, c: Colors, more = 0): string {
   if (problems.length === 0) return `${c.green('nothing needs a person')}`;
   const stuck = problems.filter(({ severity }) => severity === 'stuck').length;
+  const all = problems.length + more;
+  // What stands still comes first: where only that is shown, there may be more of it.
+  const least = more > 0 && stuck === problems.length ? 'at least ' : '';
   const head =
-    `${problems.length} ${problems.length === 1 ? 'thing needs' : 'things need'} a person; ` +
-    (stuck === 0 ? 'none of them holds work up' : `${stuck} ${stuck === 1 ? 'holds' : 'hold'} work up`);
-  return [head, ...problems.flatMap((problem) => ['', ...entry(problem, now, c)])].join('\n');
+    `${all} ${all === 1 ? 'thing needs' : 'things need'} a person; ` +
+    (stuck === 0 ? 'none of them holds work up' : `${least}${stuck} ${stuck === 1 ? 'holds' : 'hold'} work up`);
+  const rest = more === 0 ? [] : ['', c.dim(`… and ${more} more; \`heartbead problems --limit ${all}\` shows all`)];
+  return [head, ...problems.flatMap((problem) => ['', ...entry(problem, now, c)]), ...rest].join('\n');
 }
 
 function entry({ severity, what, why, fix, advice, since }: Problem, now: number, c: Colors): string[] {
@@ -35,4 +40,20 @@ function entry({ severity, what, why, fix, advice, since }: Problem, now: number
     ...(advice === undefined ? [] : [field('do', oneLine(advice, 400))]),
     field('run', c.cyan(oneLine(fix))),
   ];
+}
+
+/** @returns what a look has left out, as a sentence; undefined when it is nothing. */
+export function leftOutText(left: LeftOut | undefined): string | undefined {
+  if (left === undefined) return undefined;
+  const { beads, rigs, convoys, hosts } = left;
+  const parts = [
+    [beads, 'open bead'] as const,
+    [rigs, 'rig'] as const,
+    [convoys, 'convoy'] as const,
+    [hosts, 'host'] as const,
+  ].flatMap(([count, word]) => (count === 0 ? [] : [counted(count, word)]));
+  return parts.length === 0
+    ? undefined
+    : `not looked at: ${parts.join(', ')}; what asks for a person and what is newest comes first ` +
+        '(`--timeout` gives more time)';
 }

@@ -4,8 +4,9 @@ import type { AgentStatus, BeadStatus, BeadView } from '../../contract/index.js'
 import type { Problem } from '../../domain/telling/problems.js';
 import { inForce } from '../../domain/rig/stops.js';
 import type { BeadFact, TownFacts } from '../../domain/telling/town-facts.js';
-import { durationText } from '../../domain/words.js';
+import { durationText, firstOf } from '../../domain/words.js';
 import { oneLine, timeOfDay } from '../render/format.js';
+import { leftOutText } from '../render/problems-page.js';
 import { beadKeys, downKey, helpKeys, upKey } from '../../operator/bead-keys.js';
 import { doing } from '../../operator/doing.js';
 import { selectedOf, tabs } from './state.js';
@@ -61,10 +62,11 @@ export function plainScreen(data: TopData, where: string, width: number): string
   const { facts } = data;
   const sections: [string, ScreenLine[]][] = [
     ['beads', beadLines(data, undefined, facts.beads.length + 1, width)],
-    ['problems', problemLines(data.problems, facts.now, Number.MAX_SAFE_INTEGER)],
+    ['problems', plainProblems(data.problems, facts.now)],
     ['hosts', hostLines(facts)],
     ['queue', queueLines(facts)],
   ];
+  const left = leftOutText(facts.left);
   const text = (line: ScreenLine): string =>
     line
       .map((span) => span.text)
@@ -73,6 +75,7 @@ export function plainScreen(data: TopData, where: string, width: number): string
   return [
     text(headline(data, where, facts.now)),
     ...sections.flatMap(([title, lines]) => ['', title.toUpperCase(), ...lines.map(text)]),
+    ...(left === undefined ? [] : ['', left]),
   ].join('\n');
 }
 
@@ -216,7 +219,7 @@ function beadLines(
 }
 
 function beadLine(
-  { bead, status, view }: BeadFact,
+  { bead, status, view, unasked }: BeadFact,
   summary: BeadSummary | undefined,
   selected: boolean,
   name: number,
@@ -242,7 +245,12 @@ function beadLine(
       )} `,
     },
     {
-      text: view === undefined ? 'does not answer' : `${unwalled(view)}${oneLine(doing(view))}`,
+      text:
+        view !== undefined
+          ? `${unwalled(view)}${oneLine(doing(view))}`
+          : unasked === true
+            ? 'not asked: no time left'
+            : 'does not answer',
       dim: view === undefined,
     },
   ];
@@ -284,6 +292,16 @@ function agentColor(agent: AgentStatus): Color | undefined {
   }
 }
 
+/** Of a page that nobody can scroll. */
+const mostProblems = 100;
+
+function plainProblems(problems: readonly Problem[], now: number): ScreenLine[] {
+  const shown = problems.slice(0, mostProblems);
+  const more = problems.length - shown.length;
+  const lines = problemLines(shown, now, Number.MAX_SAFE_INTEGER);
+  return more === 0 ? lines : [...lines, dim(`… and ${more} more (heartbead problems --limit ${problems.length})`)];
+}
+
 /** Two lines each: what and why, and the command that helps. */
 function problemLines(problems: readonly Problem[], now: number, room: number): ScreenLine[] {
   if (problems.length === 0) return [[{ text: 'nothing needs a person', color: 'green' }]];
@@ -319,13 +337,18 @@ function hostLines({ hosts, beads, taskQueue }: TownFacts): ScreenLine[] {
       return [
         { text: `${cell(host, wide)} ` },
         { text: cell(word, 12), color },
-        { text: ` ${agents.length}${agents.length === 0 ? '' : `: ${agents.join(', ')}`}` },
+        { text: ` ${agents.length}${agents.length === 0 ? '' : `: ${firstOf(agents, 20)}`}` },
       ];
     }),
     plain(''),
     plain(`attempts that wait for a place: ${hosts.queued ?? 'not counted by this server'}`),
   ];
 }
+
+/** Thousands may wait for one rig. */
+const mostOfQueue = 20;
+const beyond = (count: number, what: string): ScreenLine[] =>
+  count <= mostOfQueue ? [] : [dim(`  … and ${count - mostOfQueue} more ${what}`)];
 
 function queueLines({ rigs, now }: TownFacts): ScreenLine[] {
   if (rigs.length === 0) return [dim('no rigs (heartbead rig add makes one)')];
@@ -357,15 +380,23 @@ function queueLines({ rigs, now }: TownFacts): ScreenLine[] {
             durationText(now - entry.startedAt),
         },
       ]),
-      ...view.queue.map((entry, index): ScreenLine =>
-        plain(
-          `  ${String(index + 1).padStart(7)} ` +
-            `${entry.item}${entry.lastReason === undefined ? '' : `: ${oneLine(entry.lastReason)}`}`,
+      ...view.queue
+        .slice(0, mostOfQueue)
+        .map((entry, index): ScreenLine =>
+          plain(
+            `  ${String(index + 1).padStart(7)} ` +
+              `${entry.item}${entry.lastReason === undefined ? '' : `: ${oneLine(entry.lastReason)}`}`,
+          ),
         ),
-      ),
-      ...view.waiting.map((request, index): ScreenLine =>
-        dim(`  agent ${index + 1} ${request.bead}, priority ${request.priority}, ${durationText(now - request.since)}`),
-      ),
+      ...beyond(view.queue.length, 'to be merged'),
+      ...view.waiting
+        .slice(0, mostOfQueue)
+        .map((request, index): ScreenLine =>
+          dim(
+            `  agent ${index + 1} ${request.bead}, priority ${request.priority}, ${durationText(now - request.since)}`,
+          ),
+        ),
+      ...beyond(view.waiting.length, 'waiting'),
     ];
   });
 }

@@ -35,14 +35,14 @@ export const ls = verb({
       host === undefined
         ? await listBeads(town, { ...asked, limit })
         : await onHost(context, host, limit, await listBeads(town, { ...asked, limit: mostAsked }));
-    const cells = await cellsOf(town, listed.beads);
+    const { cells, left } = await cellsOf(town, listed.beads);
     const found = { ...listed, beads: listed.beads.map((row) => ({ ...row, cell: cells.get(row.bead) })) };
     const none =
       status === undefined && rig === undefined && convoy === undefined && host === undefined && !all
         ? 'no open beads (`heartbead ls --all` shows ended ones; `heartbead sling` starts one)'
         : 'no such beads';
     context.print(
-      { beads: found.beads, more: found.more },
+      { beads: found.beads, more: found.more, cellsNotAsked: left },
       found.beads.length === 0 ? none : beadsTable(found.beads, Date.now(), context.io.colors),
     );
     if (!context.json && found.beads.length > 0) {
@@ -51,6 +51,10 @@ export const ls = verb({
           '`heartbead show BEAD` asks the bead itself.',
       );
     }
+    if (left > 0)
+      context.note(
+        `of ${counted(left, 'bead')} it was not asked whether the agent has a sandbox: too many, or too slow`,
+      );
     const sealed = found.beads.flatMap(({ bead, sealedWith }) => (sealedWith === undefined ? [] : [bead]));
     if (sealed.length > 0) {
       const { howToGiveKeys } = await import('../../codec/index.js');

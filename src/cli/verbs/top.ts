@@ -20,7 +20,7 @@ export const top = verb({
     const { lookAtTown } = await import('../../operator/town-facts.js');
     const { problemsOf } = await import('../../domain/telling/problems.js');
     const look = async () => {
-      const { facts, summaries } = await lookAtTown(town, { deadline: context.deadline, limit });
+      const { facts, summaries } = await lookAtTown(town, { deadline: context.deadline, limit, attentive: limit });
       return { facts, summaries, problems: problemsOf(facts) };
     };
     const where = `${town.namespace} at ${town.address}`;
@@ -29,7 +29,12 @@ export const top = verb({
       const { plainScreen } = await import('../top/screen.js');
       const data = await look();
       context.print(
-        { beads: data.summaries, hosts: data.facts.hosts, problems: data.problems },
+        {
+          beads: data.summaries,
+          hosts: data.facts.hosts,
+          problems: data.problems,
+          notLookedAt: data.facts.left,
+        },
         plainScreen(data, where, io.width),
       );
       return exitCodes.fine;

@@ -104,9 +104,11 @@ export function problemsOf(town: TownFacts): Problem[] {
     ...(town.teardowns ?? []).map(teardownProblem),
     ...town.rigs.flatMap(({ rig, view }) => (view === undefined ? [] : rigProblems(rig, view))),
     ...town.convoys.flatMap(({ convoy, view }) => (view === undefined ? [] : convoyProblems(convoy, view))),
-    ...town.beads.flatMap(({ bead, view }) =>
+    ...town.beads.flatMap(({ bead, view, unasked }) =>
       view === undefined
-        ? unanswered(bead, town)
+        ? unasked === true
+          ? []
+          : unanswered(bead, town)
         : beadProblems(view, town.now, { ...alone(view), silent: town.hosts.silent }),
     ),
   ];

@@ -10,6 +10,8 @@ export interface BeadFact {
   /** As last published, which is a moment late: only for beads that do not answer. */
   status: string;
   view?: BeadView;
+  /** There was no time left to ask it: that it has no view says nothing. */
+  unasked?: true;
 }
 export interface ConvoyFact {
   convoy: string;
@@ -18,6 +20,15 @@ export interface ConvoyFact {
 export interface RigFact {
   rig: string;
   view?: RigView;
+}
+
+/** How many were not looked at: those beyond the limits of a look, and those that it had no time for. */
+export interface LeftOut {
+  beads: number;
+  rigs: number;
+  convoys: number;
+  /** With attempts: whether they are out of reach is not known. */
+  hosts: number;
 }
 
 /** Who works for the town, as the server sees it: ids of hosts whose worker polls now. */
@@ -87,6 +98,8 @@ export interface TownFacts {
   beads: BeadFact[];
   /** There are more open beads than were looked at. */
   more: boolean;
+  /** Absent where whoever asks has left nothing out. */
+  left?: LeftOut;
   convoys: ConvoyFact[];
   rigs: RigFact[];
   hosts: TownHosts;

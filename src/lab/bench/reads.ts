@@ -35,7 +35,7 @@ export async function timedReads(
       await cellsOf(town, beads);
     },
     problems: async () => problemsOf((await lookAtTown(town, { deadline, attentive: 500 })).facts),
-    top: async () => problemsOf((await lookAtTown(town, { deadline, limit: 100 })).facts),
+    top: async () => problemsOf((await lookAtTown(town, { deadline, limit: 100, attentive: 100 })).facts),
   };
   const times: ReadTimes = { ls: [], problems: [], top: [] };
   try {
