@@ -11,7 +11,10 @@ import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { standsStill } from '../runner/processes/process.js';
+import { whenWeEnd } from './end-with-us.js';
 
 /** The first line of a backup, as JSON; the files follow, one after the other, all of it compressed. */
 export interface BackupHeader {
@@ -34,6 +37,8 @@ export class BackupProblem extends Error {
 const format = 'heartbead-backup-1';
 /** Files of a database beside it that belong to it; the index of the log (`-shm`) is made anew. */
 const companions = ['', '-wal', '-journal'];
+/** A disk that hangs holds a write up, and the copy would hang as well. */
+const stopsWithinMs = 10_000;
 /** A header names a few files; a longer first line is not of ours. */
 const longestHeader = 64 * 1024;
 
@@ -53,6 +58,9 @@ export async function backUp(
   // On the disk of the database, where a copy is quickest.
   const work = await mkdtemp(join(dirname(dbFile), 'backup-'));
   const fresh = `${target}.new`;
+  // However this process ends: the town does not stand still for ever, and no copy of it is left behind.
+  const undo = '[ -z "$3" ] || kill -CONT "$3"; rm -rf -- "$1" "$2"';
+  const finished = whenWeEnd(['/bin/sh', '-c', undo, 'heartbead-guard', work, fresh, String(server ?? '')]);
   try {
     const names = await copyFrozen(dbFile, work, server);
     const files = await Promise.all(
@@ -72,20 +80,47 @@ export async function backUp(
   } finally {
     await rm(fresh, { force: true });
     await rm(work, { recursive: true, force: true });
+    finished();
   }
 }
 
 async function copyFrozen(dbFile: string, work: string, server: number | undefined): Promise<string[]> {
+  if (server === undefined) return copyFiles(dbFile, work);
+  try {
+    signal(server, 'SIGSTOP');
+    await untilItStands(server);
+    return await copyFiles(dbFile, work);
+  } finally {
+    signal(server, 'SIGCONT');
+  }
+}
+
+/** A server that has ended meanwhile writes nothing. */
+function signal(server: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(server, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** Looked up only now: what belongs to a database comes and goes with each of its transactions. */
+async function copyFiles(dbFile: string, work: string): Promise<string[]> {
   const there = await readdir(dirname(dbFile));
   const names = companions.map((end) => `${basename(dbFile)}${end}`).filter((name) => there.includes(name));
   if (names[0] !== basename(dbFile)) throw new BackupProblem(`there is no database ${dbFile}`);
-  if (server !== undefined) process.kill(server, 'SIGSTOP');
-  try {
-    for (const name of names) await copyFile(join(dirname(dbFile), name), join(work, name), constants.COPYFILE_FICLONE);
-  } finally {
-    if (server !== undefined) process.kill(server, 'SIGCONT');
-  }
+  for (const name of names) await copyFile(join(dirname(dbFile), name), join(work, name), constants.COPYFILE_FICLONE);
   return names;
+}
+
+/** A thread that is within a write when the signal comes finishes it first. */
+async function untilItStands(pid: number): Promise<void> {
+  const giveUpAt = performance.now() + stopsWithinMs;
+  while (!standsStill(pid)) {
+    if (performance.now() > giveUpAt)
+      throw new BackupProblem(`the server (pid ${pid}) could not be held for the moment of the copy`);
+    await sleep(1);
+  }
 }
 
 /**

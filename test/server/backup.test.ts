@@ -1,15 +1,17 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { writeRecord } from '../../src/client/records.js';
 import type { ServerRecord } from '../../src/client/records.js';
-import { processStartTime } from '../../src/runner/processes/process.js';
-import { backUp } from '../../src/server/backup.js';
+import { processStartTime, standsStill } from '../../src/runner/processes/process.js';
+import { backUp, restoreInto } from '../../src/server/backup.js';
 import { startDevServer } from '../../src/server/index.js';
 import type { DevServer } from '../../src/server/index.js';
 import { Cli } from '../cli/support/cli.js';
 import { scratchFolder } from '../support/scratch.js';
+import { until } from '../support/until.js';
 
 const serverOn = async (dbFile: string): Promise<{ server: DevServer; client: Client }> => {
   const server = await startDevServer({
@@ -118,3 +120,77 @@ it('a database that is not there, and a backup that cannot be written, are told;
   );
   expect(readdirSync(folder)).toEqual(['temporal.db']);
 });
+
+/**
+ * Writes a database as SQLite does without a log: each transaction has its journal beside it, which goes at its end. A
+ * database without one is whole.
+ */
+const transactions = `
+  const { closeSync, openSync, unlinkSync, writeFileSync, writeSync } = require('node:fs');
+  const [dbFile] = process.argv.slice(1);
+  const db = openSync(dbFile, 'w');
+  for (let n = 100_000_000; ; n += 1) {
+    writeFileSync(dbFile + '-journal', String(n));
+    writeSync(db, String(n), 0);
+    for (const until = performance.now() + 0.3; performance.now() < until; );
+    writeSync(db, String(n), 500_000);
+    unlinkSync(dbFile + '-journal');
+    for (const until = performance.now() + 0.3; performance.now() < until; );
+  }`;
+const processOf = (command: string, ...args: string[]): number => {
+  const child = spawn(command, args, { stdio: 'ignore' });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return child.pid as number;
+};
+
+it('a copy is what a kill would leave: never a database in the middle of a transaction without the journal that undoes it', async () => {
+  const folder = scratchFolder('backup');
+  const dbFile = join(folder, 'temporal.db');
+  const pid = processOf(process.execPath, '-e', transactions, dbFile);
+  await until('it writes', () => existsSync(dbFile) && readFileSync(dbFile).length > 500_000);
+  const town = { version: '0', namespace: 'default', taskQueue: 'q', address: 'a:1' };
+  const halves: string[][] = [];
+  let journals = 0;
+  for (let n = 0; n < 120; n += 1) {
+    const [file, at] = [join(folder, `${n}.backup`), join(folder, String(n))];
+    const { files } = await backUp(dbFile, file, town, pid);
+    journals += files.length - 1;
+    mkdirSync(at);
+    await restoreInto(file, at);
+    const text = readFileSync(join(at, 'temporal.db'), 'latin1');
+    if (files.length === 1) halves.push([text.slice(0, 9), text.slice(500_000)]);
+  }
+  expect(journals).toBeGreaterThan(5);
+  expect(halves.length).toBeGreaterThan(5);
+  expect(halves.filter(([one, other]) => one !== other)).toEqual([]);
+  expect(standsStill(pid)).toBe(false);
+}, 120_000);
+
+it.each(['SIGINT', 'SIGKILL'] as const)(
+  'a backup that is ended by %s while it holds the server lets it go on, and leaves no copy behind',
+  async (signal) => {
+    const folder = scratchFolder('backup');
+    const dbFile = join(folder, 'temporal.db');
+    // Nobody writes into it, so that the copy waits for ever.
+    execFileSync('mkfifo', [dbFile]);
+    const pid = processOf('sleep', '1000');
+    await writeRecord(folder, 'server', {
+      pid,
+      startTime: processStartTime(pid) ?? '',
+      log: '',
+      address: 'localhost:1',
+      uiAddress: '',
+      namespace: 'default',
+      taskQueue: 'q',
+      dbFile,
+      source: 'of the tests',
+    });
+    const cli = new Cli();
+    onTestFinished(() => cli.end());
+    const backup = cli.start(['backup', join(folder, 'b')], { env: { HEARTBEAD_HOME: folder } });
+    await until('the server is held', () => standsStill(pid));
+    backup.kill(signal);
+    await until('the server goes on', () => !standsStill(pid));
+    await until('nothing is left', () => readdirSync(folder).sort().join(' ') === 'server.json temporal.db');
+  },
+);

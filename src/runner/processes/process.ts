@@ -35,8 +35,9 @@ function readProc(pid: number | string, name: string): string | undefined {
   }
 }
 
-function linuxEntry(pid: number): ProcessEntry | undefined {
-  const text = readProc(pid, 'stat');
+/** @param place where /proc has it: a thread has a place of its own. */
+function linuxEntry(pid: number, place = String(pid)): ProcessEntry | undefined {
+  const text = readProc(place, 'stat');
   if (text === undefined) return undefined;
   // The name in parentheses may itself hold blanks and parentheses: count from the last one.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -131,4 +132,23 @@ export function processAlive(pid: number, startTime?: string): boolean {
 export function processStopped(pid: number, startTime?: string): boolean {
   const entry = entryOf(pid);
   return entry !== undefined && entry.stopped && (startTime === undefined || entry.startTime === startTime);
+}
+
+/**
+ * @returns whether no thread of a process runs any more, after it was told to stop: SIGSTOP reaches them one by one.
+ * One that has ended stands still as well.
+ */
+export function standsStill(pid: number): boolean {
+  if (!onLinux) return entryOf(pid)?.stopped ?? true;
+  let threads: string[];
+  try {
+    threads = readdirSync(`/proc/${pid}/task`);
+  } catch (error) {
+    if (unreadable.has((error as NodeJS.ErrnoException).code ?? '')) return true;
+    throw error;
+  }
+  return threads.every((thread) => {
+    const entry = linuxEntry(pid, `${pid}/task/${thread}`);
+    return entry === undefined || entry.stopped || entry.zombie;
+  });
 }
