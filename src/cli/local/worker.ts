@@ -38,6 +38,12 @@ export interface TownWorker {
 const readyWithin = 90_000;
 const lookEvery = 200;
 
+/** @returns the settings of a worker as words of a command line. */
+export const flagsOf = (flags: WorkerFlags): string[] =>
+  Object.entries(flags).flatMap(([name, given]) =>
+    given === undefined ? [] : [workerFlags[name as keyof WorkerFlags].flag, String(given)],
+  );
+
 /**
  * The worker of a state directory: the one that runs, or a new one, which outlives this process. Resolves when it polls
  * its queues.
@@ -52,15 +58,7 @@ export async function ensureWorker(
   const queue = town.taskQueue;
   const started = Date.now();
   const logFile = join(home, 'logs', 'worker.log');
-  const args = [
-    '--home',
-    home,
-    '--task-queue',
-    queue,
-    ...Object.entries(flags).flatMap(([name, given]) =>
-      given === undefined ? [] : [workerFlags[name as keyof WorkerFlags].flag, String(given)],
-    ),
-  ];
+  const args = ['--home', home, '--task-queue', queue, ...flagsOf(flags)];
   const child = await spawnDetached([...workerNodeFlags, compiledFile('worker'), ...args], {
     log: logFile,
     env: { ...allocatorEnvironment, ...env, HEARTBEAD_HOME: home },

@@ -1,9 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { DEFAULT_TASK_QUEUE } from '../../contract/index.js';
 import { packageRoot } from '../../package/compiled.js';
+import { flagsOf } from '../local/worker.js';
+import type { WorkerFlags } from '../local/worker.js';
 import { launchdAgent, systemdUnit } from './unit.js';
 import type { ServiceSystem } from './systems.js';
 import type { ServicePlan } from './unit.js';
@@ -12,7 +14,10 @@ export interface ServiceOptions {
   home: string;
   env: NodeJS.ProcessEnv;
   taskQueue: string;
-  maxAgents: number | undefined;
+  /** Of its worker, as `up` takes them. */
+  flags: WorkerFlags;
+  /** Whether it has a board. */
+  board: boolean;
 }
 
 export interface PlannedService {
@@ -29,48 +34,93 @@ export interface PlannedService {
  */
 const carried = [
   'PATH',
-  'HEARTBEAD_CACHE',
+  'HEARTBEAD_CODEC_ORIGINS',
+  'HEARTBEAD_GIT_ENV',
+  'HEARTBEAD_PRIVATE_NAMES',
+  'HEARTBEAD_SANDBOX',
+  'HEARTBEAD_SPARE_RUNNER',
   'TEMPORAL_ADDRESS',
   'TEMPORAL_NAMESPACE',
   'TEMPORAL_PROFILE',
-  'TEMPORAL_CONFIG_FILE',
-  'TEMPORAL_CLI_PATH',
+  'TEMPORAL_TLS',
+  'TEMPORAL_TLS_SERVER_NAME',
+  'TEMPORAL_TLS_DISABLE_HOST_VERIFICATION',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+  'OTEL_RESOURCE_ATTRIBUTES',
+  'OTEL_SDK_DISABLED',
+  'OTEL_SERVICE_NAME',
+  'OTEL_TRACES_EXPORTER',
+  'GIT_AUTHOR_NAME',
+  'GIT_AUTHOR_EMAIL',
+  'GIT_COMMITTER_NAME',
+  'GIT_COMMITTER_EMAIL',
+  'NO_PROXY',
+  'no_proxy',
 ] as const;
+
+/** The same for names of files, which a service finds from another folder. */
+const carriedFiles = [
+  'HEARTBEAD_CACHE',
+  'HEARTBEAD_KEYS_FILE',
+  'HEARTBEAD_NOTIFICATIONS',
+  'TEMPORAL_CLI_PATH',
+  'TEMPORAL_CONFIG_FILE',
+  'TEMPORAL_TLS_CLIENT_CERT_PATH',
+  'TEMPORAL_TLS_CLIENT_KEY_PATH',
+  'TEMPORAL_TLS_SERVER_CA_CERT_PATH',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'NODE_EXTRA_CA_CERTS',
+  'REQUESTS_CA_BUNDLE',
+  'CURL_CA_BUNDLE',
+] as const;
+
+/** What may hold a secret: who has it set is told that the service will not have it. */
+const kept = new RegExp(
+  '^(?:TEMPORAL_(?:API_KEY|TLS_\\w+_DATA|GRPC_META_\\w+)|HEARTBEAD_KEYS_COMMAND|' +
+    'OTEL_EXPORTER_OTLP_(?:TRACES_)?HEADERS|(?:HTTPS?|ALL)_PROXY)$',
+  'i',
+);
 
 /** The file of the service, and what to do with it. */
 export function planService(
   system: ServiceSystem,
-  { home, env, taskQueue, maxAgents }: ServiceOptions,
+  { home, env, taskQueue, flags, board }: ServiceOptions,
 ): PlannedService {
   // A queue may be named in any way; a file and a unit may not.
   const town = taskQueue.replaceAll(/[^\w.-]/g, '_');
   const name = taskQueue === DEFAULT_TASK_QUEUE ? 'heartbead' : `heartbead-${town}`;
   const ofOther = (env['TEMPORAL_ADDRESS'] ?? '') !== '';
-  const limit = maxAgents === undefined ? [] : ['--max-agents', String(maxAgents)];
+  const given = (name: string): [string, string][] => {
+    const value = env[name];
+    return value === undefined || value === '' ? [] : [[name, value]];
+  };
   const plan: ServicePlan = {
     command: [
       process.execPath,
       join(packageRoot, 'bin/heartbead.mjs'),
-      ...(ofOther ? ['worker'] : ['up', '--foreground']),
-      ...limit,
+      'up',
+      '--foreground',
+      ...(board ? [] : ['--no-board']),
+      ...flagsOf(flags),
     ],
     environment: {
-      ...Object.fromEntries(
-        carried.flatMap((variable) => {
-          const value = env[variable];
-          return value === undefined || value === '' ? [] : [[variable, value]];
-        }),
-      ),
+      ...Object.fromEntries([
+        ...carried.flatMap(given),
+        ...carriedFiles.flatMap(given).map(([variable, file]) => [variable, resolve(file)]),
+      ]),
       HEARTBEAD_HOME: home,
       HEARTBEAD_TASK_QUEUE: taskQueue,
     },
     environmentFile: join(home, 'service.env'),
     log: join(home, 'logs', 'service.log'),
-    description: `Heartbead ${ofOther ? 'worker' : 'server and worker'} (${taskQueue})`,
+    description: `Heartbead ${[...(ofOther ? [] : ['server']), 'worker', ...(board ? ['board'] : [])].join(', ')} (${taskQueue})`,
   };
+  const held = Object.keys(env).filter((variable) => kept.test(variable) && env[variable] !== '');
   const secrets =
     `Secrets, such as TEMPORAL_API_KEY, go into ${plan.environmentFile} (mode 0600, NAME=value lines), which ` +
-    'the service reads.';
+    `the service reads.${held.length === 0 ? '' : ` Not written, but set here: ${held.sort().join(', ')}.`}`;
   if (system === 'launchd') {
     const label = `dev.heartbead.${town}`;
     const path = join(env['HOME'] ?? userInfo().homedir, 'Library/LaunchAgents', `${label}.plist`);

@@ -10,11 +10,17 @@ import { workerOptions } from '../worker-options.js';
 const install = verb({
   name: 'install',
   description:
-    'write a systemd user unit, or a launchd agent, that runs a worker (and the embedded server, unless ' +
-    'TEMPORAL_ADDRESS names one), and say how to start it',
+    'write a systemd user unit, or a launchd agent, that runs a worker and a board (and the embedded server, ' +
+    'unless TEMPORAL_ADDRESS names one), and say how to start it',
   options: {
+    board: option('--no-board', 'no board', z.boolean().default(true)),
     maxAgents: workerOptions.maxAgents,
+    startLimit: workerOptions.startLimit,
     taskQueue,
+    versioning: workerOptions.versioning,
+    metricsPort: workerOptions.metricsPort,
+    metricsHost: workerOptions.metricsHost,
+    codecPort: workerOptions.codecPort,
     system: option(
       '--system <name>',
       'systemd or launchd (default: what this platform has)',
@@ -22,7 +28,7 @@ const install = verb({
     ),
     print: flag('--print', 'print the file instead of writing it'),
   },
-  run: async (context, _, { maxAgents, taskQueue, system, print }) => {
+  run: async (context, _, { board, taskQueue, system, print, ...flags }) => {
     const { env } = context.io;
     const { planService, writeService } = await import('../service/install.js');
     const kind = system ?? ({ linux: 'systemd', darwin: 'launchd' } as const)[process.platform as 'linux' | 'darwin'];
@@ -32,7 +38,8 @@ const install = verb({
       home: stateDirectory(env),
       env,
       taskQueue: taskQueue ?? env['HEARTBEAD_TASK_QUEUE'] ?? DEFAULT_TASK_QUEUE,
-      maxAgents,
+      flags,
+      board,
     });
     if (!print) await writeService(planned);
     context.print(

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { checkLogout } from '../../../src/cli/doctor/logout-check.js';
 import { planService } from '../../../src/cli/service/install.js';
@@ -12,7 +12,8 @@ const options = {
   home: '/home/me/state dir',
   env: { HOME: '/home/me', PATH: '/usr/bin:/opt/100% "tools"' },
   taskQueue: 'heartbead',
-  maxAgents: undefined,
+  flags: {},
+  board: true,
 };
 const plan = {
   command: ['/usr/bin/env', 'a $HOME "b" 100%', '\\'],
@@ -32,7 +33,7 @@ test('the unit of a town of its own runs server and worker, and what it starts o
   expect(next.join('\n')).toMatch(/systemctl --user enable --now heartbead[^]*loginctl enable-linger/);
 });
 
-test('with a server of somebody else only a worker runs; no secret gets into the file', () => {
+test('with a server of somebody else worker and board run, with what they need to reach and to read it; no secret gets into the file', () => {
   const { path, text, next } = planService('systemd', {
     ...options,
     env: {
@@ -40,17 +41,29 @@ test('with a server of somebody else only a worker runs; no secret gets into the
       XDG_CONFIG_HOME: '/conf',
       TEMPORAL_ADDRESS: 'temporal:7233',
       TEMPORAL_API_KEY: 'secret-key',
+      TEMPORAL_TLS_CLIENT_KEY_DATA: 'secret-key',
+      TEMPORAL_TLS_CLIENT_KEY_PATH: '/keys/client.key',
+      HEARTBEAD_KEYS_COMMAND: 'op read secret-key',
+      HEARTBEAD_KEYS_FILE: 'keys.json',
+      HTTPS_PROXY: 'http://me:secret-key@proxy',
       ANTHROPIC_API_KEY: 'secret-key',
     },
     taskQueue: 'team/a b',
-    maxAgents: 3,
+    flags: { maxAgents: 3, metricsPort: 9464 },
   });
   expect(path).toBe('/conf/systemd/user/heartbead-team_a_b.service');
-  expect(text).toMatch(/^ExecStart=.* "worker" "--max-agents" "3"$/m);
+  expect(text).toMatch(/^ExecStart=.* "up" "--foreground" "--max-agents" "3" "--metrics-port" "9464"$/m);
+  expect(text).toContain('"TEMPORAL_TLS_CLIENT_KEY_PATH=/keys/client.key"');
+  // The service works in another folder.
+  expect(text).toContain(`"HEARTBEAD_KEYS_FILE=${resolve('keys.json')}"`);
   expect(text).toContain('"TEMPORAL_ADDRESS=temporal:7233"');
   expect(text).toContain('"HEARTBEAD_TASK_QUEUE=team/a b"');
   expect(text).not.toContain('secret-key');
   expect(next.join('\n')).toContain('/home/me/state dir/service.env');
+  expect(next.join('\n')).toContain(
+    'Not written, but set here: HEARTBEAD_KEYS_COMMAND, HTTPS_PROXY, TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_KEY_DATA.',
+  );
+  expect(planService('systemd', { ...options, board: false }).text).toMatch(/"--foreground" "--no-board"$/m);
 });
 
 test('in a unit nothing of a word means anything to systemd', () => {
