@@ -9,7 +9,7 @@ import { attemptParts, failureTypes, mostWaitMs, pieceBytes, treePathProblem } f
 import type { AttemptPiece, HostAnswers, ReadAttemptInput } from '../contract/index.js';
 import { attemptId, beadId, guarded } from '../edge/schemas.js';
 import type { Fields } from '../edge/schemas.js';
-import { exists, worktreeDiff, worktreeFiles } from '../git/index.js';
+import { commitDiff, exists, mirrorPath, worktreeDiff, worktreeFiles } from '../git/index.js';
 import type { AttemptDir } from '../runner/index.js';
 import type { AttemptSetup } from '../runner/types.js';
 import type { ActivityDeps } from './deps.js';
@@ -57,9 +57,10 @@ export function makeReadAttempt({ host }: Pick<ActivityDeps, 'host'>): HostAnswe
       );
     switch (input.part) {
       case 'diff':
-        return textPiece(dir, input.after, ({ baseSha }) => worktreeDiff(dir.worktree, baseSha));
+        return textPiece(dir, input.after, await diffOf(dir, host.mirrors));
       case 'files':
-        return textPiece(dir, input.after, () => listOf(dir));
+        await inWorktree(dir);
+        return textPiece(dir, input.after, await listOf(dir));
       case 'file':
         return filePiece(dir, input);
       case 'teardown':
@@ -238,6 +239,25 @@ const wholePiece = (text: string): AttemptPiece => ({
   restarted: false,
 });
 
+/** What an attempt has changed; of one whose worktree is gone what it has pushed or saved last, as the mirror has it. */
+async function diffOf(dir: AttemptDir, mirrors: string): Promise<string> {
+  const setup = await dir.readSetup();
+  if (setup !== undefined && (await exists(dir.worktree))) return worktreeDiff(dir.worktree, setup.baseSha);
+  const [input, result] = [await dir.readInput(), await dir.readResult()];
+  const head = result?.sha ?? result?.checkpoint?.sha;
+  const base = setup?.baseSha ?? result?.baseSha;
+  const mirror = input === undefined ? undefined : mirrorPath(mirrors, input.repo);
+  if (head !== undefined && base !== undefined && mirror !== undefined && (await exists(mirror))) {
+    const found = await commitDiff(mirror, { base, head });
+    if (found !== undefined) return found;
+  }
+  if (result === undefined) await inWorktree(dir);
+  throw unreadable(
+    `attempt ${dir.attempt} of bead ${dir.bead} has no worktree on its host any more, and ` +
+      (head === undefined ? 'it has pushed and saved nothing' : 'what it pushed or saved is not in the mirror there'),
+  );
+}
+
 async function inWorktree(dir: AttemptDir): Promise<AttemptSetup> {
   const setup = await dir.readSetup();
   if (setup === undefined || !(await exists(dir.worktree)))
@@ -246,14 +266,8 @@ async function inWorktree(dir: AttemptDir): Promise<AttemptSetup> {
 }
 
 /** A place in a text is its hash and an offset: an agent that goes on working changes it between two pieces. */
-async function textPiece(
-  dir: AttemptDir,
-  after: string | undefined,
-  made: (setup: AttemptSetup) => Promise<string>,
-): Promise<AttemptPiece> {
-  const setup = await inWorktree(dir);
-  const ended = (await dir.readResult()) !== undefined;
-  const text = Buffer.from(await made(setup));
+async function textPiece(dir: AttemptDir, after: string | undefined, whole: string): Promise<AttemptPiece> {
+  const text = Buffer.from(whole);
   const hash = createHash('sha1').update(text).digest('hex');
   const [before, offset = '0'] = after?.split(':') ?? [];
   const start = before === hash ? Number(offset) : 0;
@@ -262,7 +276,7 @@ async function textPiece(
     data: text.subarray(start, end).toString('base64'),
     next: `${hash}:${end}`,
     more: end < text.length,
-    ended,
+    ended: (await dir.readResult()) !== undefined,
     restarted: before !== undefined && before !== hash,
   };
 }

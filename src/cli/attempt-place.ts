@@ -90,6 +90,17 @@ export async function placeOf(
   return { id: record.id, host: record.host };
 }
 
+/** @returns the attempt and the host that answers for it, whether that is this one or another. */
+export async function hostOf(
+  context: Context,
+  bead: string,
+  attempt: string | undefined,
+  what: 'working tree',
+): Promise<Elsewhere> {
+  const place = await placeOf(context, bead, attempt, await beadAccount(context, bead), what);
+  return place instanceof AttemptDir ? { id: place.attempt, host: (await hostIdOf(place.home)) ?? '' } : place;
+}
+
 export async function known(places: string[], bead: string, attempt: string): Promise<AttemptDir | undefined> {
   for (const home of places) {
     const dir = AttemptDir.of(home, bead, attempt);

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createColors } from 'picocolors';
 import type { Colors } from 'picocolors/types.js';
 
@@ -40,4 +41,9 @@ export function processIo(env: NodeJS.ProcessEnv = process.env): Io {
     width: stdout.isTTY ? stdout.columns : 100,
     env,
   };
+}
+
+/** Puts bytes on stdout as they are, no faster than they are read there. */
+export async function outBytes(bytes: Buffer): Promise<void> {
+  if (!process.stdout.write(bytes)) await once(process.stdout, 'drain');
 }

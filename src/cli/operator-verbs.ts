@@ -20,6 +20,7 @@ export const operatorVerbs = [
   'history',
   'costs',
   'logs',
+  'diff',
   'files',
   'attach',
   'nudge',

@@ -6,7 +6,7 @@ import type { AttemptPart, AttemptPiece, HostQuestion } from '../contract/index.
 import type { TownConnection } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
 import { AttemptUnreadableError, HostAwayError, NoWorkerError } from './errors.js';
-import { noWorkerAnswered, asClientError } from './as-client-error.js';
+import { asClientError, isNotFound, noWorkerAnswered } from './as-client-error.js';
 
 /** Whose writing is read, and where it lies. */
 export interface AttemptSource {
@@ -29,6 +29,8 @@ const travelMs = 20_000;
  */
 export class AttemptReader {
   #after: string | undefined;
+  /** Questions that could not be deleted yet. */
+  readonly #left = new Set<string>();
 
   constructor(
     private readonly town: Pick<TownConnection, 'client' | 'taskQueue'>,
@@ -50,7 +52,6 @@ export class AttemptReader {
       host,
       read: { bead, attempt, part, rig, path, after: this.#after, fromEnd: this.fromEnd, waitMs },
     };
-    let asked = false;
     try {
       const handle = await within(client, defaultDeadline, () =>
         client.workflow.start(hostQuestionType, {
@@ -62,21 +63,32 @@ export class AttemptReader {
           priority: { priorityKey: 1 },
         }),
       );
-      asked = true;
+      this.#left.add(workflowId);
       const piece = (await within(client, waitMs + travelMs, () => handle.result())) as AttemptPiece;
+      await this.#forget();
+      // Only now: a piece that nobody gets is asked for again.
       this.#after = piece.next;
       return { ...piece, bytes: Buffer.from(piece.data, 'base64') };
     } catch (error) {
-      throw this.#problem(error);
-    } finally {
-      // What an agent printed may be a secret: it is not to stay in a history.
-      if (asked)
-        await within(client, defaultDeadline, () =>
-          client.workflowService.deleteWorkflowExecution({
-            namespace: client.options.namespace,
-            workflowExecution: { workflowId },
-          }),
-        );
+      const problem = this.#problem(error);
+      // Why there was no answer says more than why the question could not be deleted; the next call tries that again.
+      await this.#forget().catch(() => undefined);
+      throw problem;
+    }
+  }
+
+  /** What an agent printed may be a secret: it is not to stay in a history. */
+  async #forget(): Promise<void> {
+    const { client } = this.town;
+    const { namespace } = client.options;
+    for (const workflowId of this.#left) {
+      await within(client, defaultDeadline, () =>
+        client.workflowService.deleteWorkflowExecution({ namespace, workflowExecution: { workflowId } }),
+      ).catch((error: unknown) => {
+        // An answer that got lost: it has been deleted.
+        if (!isNotFound(error)) throw error;
+      });
+      this.#left.delete(workflowId);
     }
   }
 

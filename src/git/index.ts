@@ -47,6 +47,7 @@ export type { VerifyRemoteOptions } from './verify-remote.js';
 export { commitsAhead, descendsFrom, sameFiles, unfinishedIn, worktreeStatus } from './worktree-status.js';
 export type { StatusEntry, WorktreeStatus } from './worktree-status.js';
 export { conflictMarkers, lastMoves } from './agent-history.js';
+export { commitDiff } from './commit-diff.js';
 export { worktreeDiff } from './worktree-diff.js';
 export { worktreeFiles } from './worktree-files.js';
 export { tidyBead } from './tidy/tidy-bead.js';

@@ -1,3 +1,4 @@
+import { diffOptions } from './commit-diff.js';
 import { checkedPath, checkedSha } from './git-input.js';
 import { openKeeper } from './keeper.js';
 import { runGit } from './run-git.js';
@@ -10,8 +11,7 @@ import { takeSnapshot } from './snapshot.js';
 export async function worktreeDiff(path: string, base: string, signal?: AbortSignal): Promise<string> {
   const keeper = await openKeeper(checkedPath(path));
   const { tree } = await takeSnapshot(keeper, keeper.start, signal);
-  const options = ['--no-ext-diff', '--no-textconv', '--no-color', '--no-renames', '--end-of-options'];
-  const { stdout } = await runGit({ mirror: keeper.dir }, ['diff', ...options, checkedSha(base), tree, '--'], {
+  const { stdout } = await runGit({ mirror: keeper.dir }, ['diff', ...diffOptions, checkedSha(base), tree, '--'], {
     doing: 'looking at the changes',
     signal,
   });

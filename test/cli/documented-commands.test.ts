@@ -250,6 +250,7 @@ describe('what an operator does', () => {
       'the log has its first line',
       async () => (await fine('heartbead logs BEAD', { BEAD })) === 'at work\n',
     );
+    expect(await fine('heartbead diff BEAD', { BEAD })).toBe('');
     expect(await fine('heartbead top')).toContain(BEAD);
     expect(await fine('heartbead upgrade status')).toMatch(/have no versions/);
     const following = doc('heartbead logs BEAD -f', { BEAD });

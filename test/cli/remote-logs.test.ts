@@ -104,6 +104,8 @@ test('a log of another host is read in pieces, goes on where it broke off when t
     { bead, attempt, host: where, part: 'diff' },
   ).next();
   expect(diff.bytes.toString()).toMatch(/^\+more\n\+changed$/m);
+  const patch = await far.run(['diff', bead]);
+  expect(patch).toMatchObject({ code: 0, stdout: diff.bytes.toString(), stderr: '' });
 
   // A host that is away, and an attempt that it does not have, are told.
   const town = { client, taskQueue: queue };
@@ -141,6 +143,10 @@ test('the files of an attempt, a shell in its worktree, and what the checks prin
   await far.json(['sling', 'Works', '--id', worked, '--rig', rig, '--command', command]);
   await lineOf(far.start(['logs', worked, '-f']), 'stdout', /^ready$/);
 
+  const patch = await far.json<{ diff: string; attempt: string }>(['diff', worked]);
+  // Longer than a piece, and not what a save leaves out.
+  expect(patch.diff).toContain(`\n@@ -0,0 +1 @@\n+${'y'.repeat(400_000)}\n`);
+  expect(patch.diff).not.toContain('secret');
   const listed = (await far.run(['files', worked])).stdout.trimEnd().split('\n');
   expect(listed.map((line) => line.trim().replace(/ +/, ' '))).toEqual(
     expect.arrayContaining(['400000 a long name.txt', '7 data.bin', '5 .gitignore']),
@@ -194,4 +200,12 @@ test('the files of an attempt, a shell in its worktree, and what the checks prin
   expect(output).toMatchObject({ cut: true, source: { rig, part: 'check-log' } });
   expect(output.bytes.length).toBe(pieceBytes);
   await far.json(['cancel', worked]);
+  // Its worktree goes once its work is on the remote; what it did is still to be seen.
+  const first = patch.attempt;
+  await until(
+    'the worktree is gone',
+    async () => (await far.run(['files', worked, '--attempt', first])).stderr.includes('has no worktree'),
+    240_000,
+  );
+  expect(await far.json(['diff', worked, '--attempt', first])).toMatchObject({ attempt: first, diff: patch.diff });
 }, 600_000);

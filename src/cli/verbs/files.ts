@@ -1,20 +1,15 @@
-import { once } from 'node:events';
 import { z } from 'zod';
 import { AttemptReader } from '../../client/attempt-reader.js';
 import type { AttemptSource } from '../../client/attempt-reader.js';
 import { colouredLine, plainLine, treePathProblem } from '../../contract/index.js';
 import { guarded } from '../../edge/schemas.js';
-import { hostIdOf } from '../../client/home.js';
-import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
-import { beadAccount, placeOf } from '../attempt-place.js';
-import type { Elsewhere } from '../attempt-place.js';
+import { hostOf } from '../attempt-place.js';
 import type { Context } from '../context.js';
 import { exitCodes, failure } from '../exit.js';
+import { outBytes } from '../io.js';
+import { readWhole } from '../read-whole.js';
 import { attempt as attemptOption, oneBead } from '../shared-options.js';
 import { argument, verb } from '../verb.js';
-
-/** A list that changes all the time is begun anew so often, and no longer. */
-const mostRestarts = 5;
 
 interface ListedFile {
   path: string;
@@ -29,8 +24,7 @@ export const files = verb({
   options: { attempt: attemptOption('of this attempt (default: the newest)') },
   json: 'print one JSON object per file, or per piece of the file (base64)',
   run: async (context, [bead, path], { attempt }) => {
-    const place = await placeOf(context, bead, attempt, await beadAccount(context, bead), 'working tree');
-    const { id, host } = place instanceof AttemptDir ? await hereOf(place) : place;
+    const { id, host } = await hostOf(context, bead, attempt, 'working tree');
     const town = await context.town();
     const source: AttemptSource = { bead, attempt: id, host, part: path === undefined ? 'files' : 'file', path };
     const reader = new AttemptReader(town, source);
@@ -40,22 +34,9 @@ export const files = verb({
   },
 });
 
-async function hereOf({ attempt, home }: AttemptDir): Promise<Elsewhere> {
-  return { id: attempt, host: (await hostIdOf(home)) ?? '' };
-}
-
 async function list(context: Context, reader: AttemptReader): Promise<void> {
-  let pieces: Buffer[] = [];
-  let restarts = 0;
-  for (let more = true; more;) {
-    const piece = await reader.next();
-    if (piece.restarted && (restarts += 1) > mostRestarts)
-      throw failure('the list of files changes faster than it can be read', 'ask again when the agent rests');
-    pieces = piece.restarted ? [piece.bytes] : [...pieces, piece.bytes];
-    more = piece.more;
-  }
+  const text = (await readWhole(reader, 'the list of files')).toString('utf8').trim();
   const listed = z.array(z.object({ path: z.string(), bytes: z.number() }) satisfies z.ZodType<ListedFile>);
-  const text = Buffer.concat(pieces).toString('utf8').trim();
   const found = listed.parse(text === '' ? [] : text.split('\n').map((line) => JSON.parse(line) as unknown));
   for (const file of found)
     if (context.json) context.printJsonLine(file);
@@ -74,7 +55,7 @@ async function print(context: Context, reader: AttemptReader, path: string): Pro
       const lines = (rest + decoder.decode(piece.bytes, { stream: more })).split('\n');
       rest = lines.pop() ?? '';
       for (const line of lines) context.io.out(colouredLine(line));
-    } else if (!process.stdout.write(piece.bytes)) await once(process.stdout, 'drain');
+    } else await outBytes(piece.bytes);
   }
   if (rest !== '') context.io.out(colouredLine(rest));
 }

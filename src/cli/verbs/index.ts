@@ -7,6 +7,7 @@ import { board } from './board.js';
 import { completion } from './completion.js';
 import { convoy } from './convoy.js';
 import { costs } from './costs.js';
+import { diff } from './diff.js';
 import { doctor } from './doctor.js';
 import { down } from './down.js';
 import { explain } from './explain.js';
@@ -47,6 +48,7 @@ export const verbs = [
   history,
   costs,
   logs,
+  diff,
   files,
   attach,
   nudge,
