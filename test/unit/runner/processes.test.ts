@@ -14,7 +14,8 @@ import {
 } from '../../../src/runner/processes/end-processes.js';
 import { environmentOf, processAlive, processStartTime, processTable } from '../../../src/runner/processes/process.js';
 import { nearnessOf, ownPlace, ownProcess } from '../../../src/runner/processes/process-place.js';
-import { stateOf } from '../../runner/support/processes.js';
+import { allStand, look, stateOf } from '../../runner/support/processes.js';
+import type { Seen } from '../../runner/support/processes.js';
 import { until } from '../../support/until.js';
 import { scratchFolder } from '../../support/scratch.js';
 
@@ -139,11 +140,11 @@ describe('all processes of an attempt', () => {
     const child = await start(attempt, 'setsid sleep 600 & echo up; while :; do sleep 0.1; done');
     await until('both', () => findProcesses({ attempt }).filter(({ pid }) => leaderOf(pid) === pid).length === 2);
     expect(freezeProcesses({ attempt, group: group(child) })).toBeGreaterThanOrEqual(2);
-    const letters = (): (string | undefined)[] => findProcesses({ attempt }).map(({ pid }) => stateOf(pid));
+    const seen = (): Seen[] => findProcesses({ attempt }).flatMap(({ pid }) => look(pid) ?? []);
     // The kernel stops a process when it next looks at its signals, which a busy machine puts off.
-    await until('all stand still', () => letters().every((letter) => letter === 'T'));
+    await until('all stand still', () => allStand(seen()));
     thawProcesses({ attempt, group: group(child) });
-    await until('all go on', () => !letters().includes('T'));
+    await until('all go on', () => seen().every(({ state }) => state !== 'T'));
   });
 
   test('a group whose number belongs to somebody else by now is not touched', async () => {
@@ -266,4 +267,33 @@ describe('the folder of an attempt', () => {
     await dir.writeToken(new Uint8Array([0, 255, 7]));
     expect(await dir.readToken()).toEqual(new Uint8Array([0, 255, 7]));
   });
+});
+
+test.each<[string, Seen[], boolean]>([
+  [
+    'a shell that waits in vfork for a stopped child',
+    [
+      { pid: 1, ppid: 0, state: 'D' },
+      { pid: 2, ppid: 1, state: 'T' },
+    ],
+    true,
+  ],
+  [
+    'a process that reads a disk',
+    [
+      { pid: 1, ppid: 0, state: 'D' },
+      { pid: 2, ppid: 0, state: 'T' },
+    ],
+    false,
+  ],
+  [
+    'a child that runs',
+    [
+      { pid: 1, ppid: 0, state: 'D' },
+      { pid: 2, ppid: 1, state: 'R' },
+    ],
+    false,
+  ],
+])('the tests of frozen agents take %s for what it is', (_, seen, stands) => {
+  expect(allStand(seen)).toBe(stands);
 });
