@@ -96,6 +96,7 @@ export function planService(
     const value = env[name];
     return value === undefined || value === '' ? [] : [[name, value]];
   };
+  const parts = [...(ofOther ? [] : ['server']), 'worker', ...(board ? ['board'] : [])];
   const plan: ServicePlan = {
     command: [
       process.execPath,
@@ -115,7 +116,7 @@ export function planService(
     },
     environmentFile: join(home, 'service.env'),
     log: join(home, 'logs', 'service.log'),
-    description: `Heartbead ${[...(ofOther ? [] : ['server']), 'worker', ...(board ? ['board'] : [])].join(', ')} (${taskQueue})`,
+    description: `Heartbead ${parts.join(', ')} (${taskQueue})`,
   };
   const held = Object.keys(env).filter((variable) => kept.test(variable) && env[variable] !== '');
   const secrets =
