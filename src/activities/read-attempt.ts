@@ -239,7 +239,7 @@ const wholePiece = (text: string): AttemptPiece => ({
   restarted: false,
 });
 
-/** What an attempt has changed; of one whose worktree is gone what it has pushed or saved last, as the mirror has it. */
+/** What an attempt has changed; without its worktree what it has pushed or saved last, as the mirror has it. */
 async function diffOf(dir: AttemptDir, mirrors: string): Promise<string> {
   const setup = await dir.readSetup();
   if (setup !== undefined && (await exists(dir.worktree))) return worktreeDiff(dir.worktree, setup.baseSha);

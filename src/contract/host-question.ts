@@ -12,9 +12,9 @@ export const hostQuestionId = (unique: string): string => `question-${unique}`;
 
 /**
  * What there is to read of an attempt: what its agent printed, what its runner noted, what it changed against its base
- * (so far; or, without a worktree, what it pushed or saved last), the list of its files (one JSON object a line: `path`, `bytes`), one of them,
- * what the checks of its bead printed when the host merged it, over all attempts, and which steps of its teardown
- * failed (nothing when none did).
+ * (so far; or, without a worktree, what it pushed or saved last), the list of its files (one JSON object a line:
+ * `path`, `bytes`), one of them, what the checks of its bead printed when the host merged it, over all attempts, and
+ * which steps of its teardown failed (nothing when none did).
  */
 export const attemptParts = ['agent-log', 'runner-log', 'diff', 'files', 'file', 'check-log', 'teardown'] as const;
 export type AttemptPart = (typeof attemptParts)[number];
