@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- core|scale|actions|board|ground|all]`: the figures, as a table and as JSON
+ * `npm run bench [-- core|scale|large|actions|board|ground|all]`: the figures, as a table and as JSON
  * (`bench/results.json`), written into `docs/benchmarks.md`; with `--dry` only printed. Ratios are taken in one run;
  * absolute times are of this machine and this moment.
  * @module
@@ -10,6 +10,7 @@ import { World } from '../../testing/index.js';
 import { actionFigures } from './actions.js';
 import { boardFigures, boardSizes } from './board.js';
 import { groundFigures } from './ground.js';
+import { largeFigures } from './large.js';
 import { machine, round, figureTable } from './figures.js';
 import type { Figure } from './figures.js';
 import { orchestration } from './orchestration.js';
@@ -32,7 +33,7 @@ const numberOf = (flag: string): number | undefined =>
 /** `--beads N`: the suites scale and board go no further; the largest size takes minutes to start. */
 const mostBeads = numberOf('--beads') ?? 5_000;
 // Without a worker nobody would shut it down again, and the process would stay; `scale` has its worker in another one.
-if (wanted('core')) quietRuntime();
+if (wanted('core') || wanted('large')) quietRuntime();
 const say = (text: string): void => console.error(`bench: ${text}`);
 
 const results: Partial<Record<Suite, Figure[]>> = {};
@@ -45,7 +46,7 @@ if (wanted('ground'))
     beads: numberOf('--landed'),
     rounds: numberOf('--rounds'),
   });
-if (wanted('core') || wanted('board') || wanted('scale')) await onServer();
+if (wanted('core') || wanted('board') || wanted('scale') || wanted('large')) await onServer();
 if (wanted('actions')) {
   say('virtual time: what would be paid for on Temporal Cloud');
   const world = await World.open();
@@ -71,6 +72,14 @@ async function onServer(): Promise<void> {
     }
     if (wanted('board'))
       results.board = await boardFigures(server, { say, sizes: boardSizes.filter((size) => size <= mostBeads) });
+    // `--convoy N`, `--rigs N`, `--waiting N` set its sizes.
+    if (wanted('large'))
+      results.large = await largeFigures(server, {
+        say,
+        beads: numberOf('--convoy'),
+        rigs: numberOf('--rigs'),
+        waiting: numberOf('--waiting'),
+      });
     if (wanted('scale'))
       results.scale = await scale(server, { say, sizes: [100, 1_000, 5_000].filter((size) => size <= mostBeads) });
   } finally {

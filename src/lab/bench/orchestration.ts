@@ -8,7 +8,7 @@ import type { Figure } from './figures.js';
 
 const sha = 'a'.repeat(40);
 /** Activities that do nothing: what is measured is the orchestration alone. */
-const noWork: Pick<Activities, 'startAgent' | 'verifyWork'> & { nothing: () => Promise<void> } = {
+export const noWork: Pick<Activities, 'startAgent' | 'verifyWork'> & { nothing: () => Promise<void> } = {
   startAgent: ({ attempt, bead }: StartAgentInput) =>
     Promise.resolve({
       attempt,

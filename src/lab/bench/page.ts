@@ -15,6 +15,7 @@ import type { Figure } from './figures.js';
 const heads = {
   core: 'Beads',
   scale: 'Many beads',
+  large: 'Large towns',
   actions: 'Billable actions',
   board: 'The board',
   ground: 'The ground',
