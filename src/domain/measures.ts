@@ -1,5 +1,6 @@
-import { isFinal } from '../contract/index.js';
+import { beadStatuses, isFinal, outcomes } from '../contract/index.js';
 import type { BeadState, RigState } from '../contract/index.js';
+import { accountOf } from './bead/accounts.js';
 
 /**
  * What is counted of beads and rigs, for metrics. A label is a word out of few (an outcome, a program, a rig), never
@@ -13,6 +14,7 @@ export type Measure = { name: string; labels: Record<string, string> } & (
 /** Names and meanings of all measures; Prometheus gets those with units and `_total` as its conventions have it. */
 export const measures = {
   heartbead_attempts_ended: 'attempts that ended, by outcome',
+  heartbead_attempts_lost: 'attempts that were lost to the infrastructure, by reason',
   heartbead_adoptions: 'attempts whose host took up the watch over them again',
   heartbead_beads_ended: 'beads that ended, by status',
   heartbead_agent_tokens: 'tokens of ended attempts, as their programs told',
@@ -22,6 +24,8 @@ export const measures = {
   heartbead_bead_duration: 'from the sling of a bead to its end',
   heartbead_merge_duration: 'from the merge queue to the outcome of the merge, waiting included',
 } as const satisfies Record<`heartbead_${string}`, string>;
+
+const tokenKinds = ['input', 'cached', 'output'] as const;
 
 type Name = keyof typeof measures;
 const count = (name: Name, labels: Record<string, string>, by = 1): Measure => ({ kind: 'count', name, labels, by });
@@ -33,6 +37,22 @@ const seen = (name: Name, labels: Record<string, string>, value: number): Measur
 });
 const seconds = (from: number, to: number): number => Math.max(to - from, 0) / 1_000;
 
+/**
+ * Why an attempt was lost: no agent was started; it was out of sight until it was given up; its host told that it was
+ * ended from outside, or could not tell how it ended; what it had reported is not on the remote.
+ */
+const lossReasons = ['not_started', 'out_of_sight', 'ended', 'no_evidence'] as const;
+
+/** @returns why an attempt was lost in this step; undefined when none was. */
+function lossOf(before: BeadState, after: BeadState): (typeof lossReasons)[number] | undefined {
+  const [was, ended, known] = [before.current, after.attempts.at(-1), before.attempts.at(-1)];
+  if (ended?.countedAs !== 'infra') return undefined;
+  if (known?.id === ended.id) return known.countedAs === 'infra' ? undefined : 'no_evidence';
+  if (was?.id !== ended.id) return undefined;
+  if (was.spawnedAt === undefined) return 'not_started';
+  return was.suspectSince === undefined ? 'ended' : 'out_of_sight';
+}
+
 /** @returns what a step of a bead adds to the measures. */
 export function beadMeasures(before: BeadState, after: BeadState, now: number): Measure[] {
   const labels = { agent: after.agentSpec.adapter, rig: after.rig ?? '' };
@@ -41,13 +61,9 @@ export function beadMeasures(before: BeadState, after: BeadState, now: number): 
   if (is !== undefined) {
     const same = was?.id === is.id ? was : undefined;
     if (is.acceptedAt !== undefined && same?.acceptedAt === undefined)
-      found.push(seen('heartbead_attempt_queue', labels, seconds(is.startedAt, is.acceptedAt)));
+      found.push(...begun(labels), seen('heartbead_attempt_queue', labels, seconds(is.startedAt, is.acceptedAt)));
     if (is.spawnedAt !== undefined && same?.spawnedAt === undefined)
-      found.push(
-        // A series that begins with its first event would hide that event from every rate.
-        count('heartbead_adoptions', labels, 0),
-        seen('heartbead_attempt_first_heartbeat', labels, seconds(is.startedAt, is.spawnedAt)),
-      );
+      found.push(seen('heartbead_attempt_first_heartbeat', labels, seconds(is.startedAt, is.spawnedAt)));
     const adoptions = is.adoptions - (same?.adoptions ?? 0);
     if (adoptions > 0) found.push(count('heartbead_adoptions', labels, adoptions));
   }
@@ -58,11 +74,14 @@ export function beadMeasures(before: BeadState, after: BeadState, now: number): 
     if (usage !== undefined) {
       const { inputTokens, outputTokens, cachedTokens, costUsd } = usage;
       const uncached = Math.max(inputTokens - cachedTokens, 0);
-      for (const [kind, tokens] of Object.entries({ input: uncached, cached: cachedTokens, output: outputTokens }))
-        if (tokens > 0) found.push(count('heartbead_agent_tokens', { ...labels, kind }, tokens));
+      const told = { input: uncached, cached: cachedTokens, output: outputTokens };
+      for (const kind of tokenKinds)
+        if (told[kind] > 0) found.push(count('heartbead_agent_tokens', { ...labels, kind }, told[kind]));
       found.push(seen('heartbead_attempt_cost_usd', labels, costUsd));
     }
   }
+  const lost = lossOf(before, after);
+  if (lost !== undefined) found.push(count('heartbead_attempts_lost', { ...labels, reason: lost }));
   const { status } = after;
   if (before.status !== status && isFinal(status)) {
     found.push(count('heartbead_beads_ended', { ...labels, status }));
@@ -70,6 +89,19 @@ export function beadMeasures(before: BeadState, after: BeadState, now: number): 
   }
   return found;
 }
+
+/** A series that begins with its first event would hide that event from every rate: the first loss, say. */
+const begun = (labels: Record<string, string>): Measure[] => [
+  count('heartbead_adoptions', labels, 0),
+  ...outcomes.map((outcome) =>
+    count('heartbead_attempts_ended', { ...labels, outcome, counted_as: accountOf(outcome) }, 0),
+  ),
+  ...lossReasons.map((reason) => count('heartbead_attempts_lost', { ...labels, reason }, 0)),
+  ...tokenKinds.map((kind) => count('heartbead_agent_tokens', { ...labels, kind }, 0)),
+  ...beadStatuses
+    .filter((status) => isFinal(status))
+    .map((status) => count('heartbead_beads_ended', { ...labels, status }, 0)),
+];
 
 /** @returns what a step of a rig adds to the measures. */
 export function rigMeasures(before: RigState, after: RigState, now: number): Measure[] {

@@ -49,10 +49,15 @@ test('the package holds programs, types, the bundles and nothing of sources or t
     'dist/testing/index.js',
     'dist/testing/index.d.ts',
     'monitoring/alerts.yaml',
+    // What its sentences and its README name.
+    'docs/security.md',
+    'docs/operators.md',
+    'docs/images/ui-list.png',
   ])
     expect(files).toContain(`package/${wanted}`);
   const strange = files.filter(
-    (file) => !/^package\/(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|bin\/|dist\/|monitoring\/)/.test(file),
+    (file) =>
+      !/^package\/(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|bin\/|dist\/|docs\/|monitoring\/)/.test(file),
   );
   expect(strange).toEqual([]);
   expect(

@@ -20,12 +20,22 @@ const labels = { agent: 'claude', rig: 'app' };
 test('an attempt is measured once: its wait, its first heartbeat, its adoptions, its end with its cost', () => {
   const [dispatched, accepted] = [current({}), current({ acceptedAt: 5_000 })];
   expect(beadMeasures(start, dispatched, 2_000)).toEqual([]);
-  expect(told(beadMeasures(dispatched, accepted, 5_000))).toEqual([['heartbead_attempt_queue', 3, labels]]);
+  const begins = told(beadMeasures(dispatched, accepted, 5_000)) as [string, number, Record<string, string>][];
+  expect(begins.filter(([, value]) => value > 0)).toEqual([['heartbead_attempt_queue', 3, labels]]);
+  // The first loss of all is seen by a rate only where its series has been there before.
+  const zero = (name: string, more: object) => [name, 0, { ...labels, ...more }];
+  expect(begins).toEqual(
+    expect.arrayContaining([
+      zero('heartbead_adoptions', {}),
+      zero('heartbead_attempts_ended', { outcome: 'lost', counted_as: 'infra' }),
+      zero('heartbead_attempts_ended', { outcome: 'agent_failed', counted_as: 'agent' }),
+      zero('heartbead_attempts_lost', { reason: 'out_of_sight' }),
+      zero('heartbead_agent_tokens', { kind: 'output' }),
+      zero('heartbead_beads_ended', { status: 'failed' }),
+    ]),
+  );
   const spawned = current({ acceptedAt: 5_000, spawnedAt: 9_000 });
-  expect(told(beadMeasures(accepted, spawned, 9_000))).toEqual([
-    ['heartbead_adoptions', 0, labels],
-    ['heartbead_attempt_first_heartbeat', 7, labels],
-  ]);
+  expect(told(beadMeasures(accepted, spawned, 9_000))).toEqual([['heartbead_attempt_first_heartbeat', 7, labels]]);
   expect(beadMeasures(spawned, { ...spawned, heartbeats: 7 }, 9_500)).toEqual([]);
   const adopted = current({ acceptedAt: 5_000, spawnedAt: 9_000, adoptions: 2 });
   expect(told(beadMeasures(spawned, adopted, 9_500))).toEqual([['heartbead_adoptions', 2, labels]]);
@@ -41,6 +51,7 @@ test('an attempt is measured once: its wait, its first heartbeat, its adoptions,
     ['heartbead_agent_tokens', 70, { ...labels, kind: 'input' }],
     ['heartbead_agent_tokens', 30, { ...labels, kind: 'cached' }],
     ['heartbead_attempt_cost_usd', 0.5, labels],
+    ['heartbead_attempts_lost', 1, { ...labels, reason: 'ended' }],
   ]);
   // What a later run carries was counted by the run before.
   expect(beadMeasures(ended, { ...ended, runs: 2 }, 10_000)).toEqual([]);
@@ -48,6 +59,35 @@ test('an attempt is measured once: its wait, its first heartbeat, its adoptions,
     ['heartbead_beads_ended', 1, { ...labels, status: 'closed' }],
     ['heartbead_bead_duration', 10, { ...labels, status: 'closed' }],
   ]);
+});
+
+const record = { id: '1-abc', number: 1, startedAt: 2_000, heartbeats: 0, adoptions: 0 };
+
+test.each<[string, BeadState, BeadState['attempts'][number], string | undefined]>([
+  ['before its agent was started', current({ acceptedAt: 5_000 }), { ...record, countedAs: 'infra' }, 'not_started'],
+  [
+    'out of sight',
+    current({ acceptedAt: 5_000, spawnedAt: 9_000, suspectSince: 9_100 }),
+    { ...record, countedAs: 'infra' },
+    'out_of_sight',
+  ],
+  [
+    'after it had reported what is not there',
+    { ...start, attempts: [{ ...record, outcome: 'done', countedAs: 'nothing' }] },
+    { ...record, outcome: 'lost', countedAs: 'infra' },
+    'no_evidence',
+  ],
+  [
+    'long ago',
+    { ...start, attempts: [{ ...record, countedAs: 'infra' }] },
+    { ...record, countedAs: 'infra' },
+    undefined,
+  ],
+  ['by its own fault', current({ spawnedAt: 9_000 }), { ...record, countedAs: 'agent' }, undefined],
+])('an attempt that was lost %s is counted by its reason', (_, before, attempt, reason) => {
+  const after: BeadState = { ...before, current: undefined, attempts: [attempt] };
+  const lost = beadMeasures(before, after, 10_000).filter(({ name }) => name === 'heartbead_attempts_lost');
+  expect(lost.map((measure) => measure.labels['reason'])).toEqual(reason === undefined ? [] : [reason]);
 });
 
 test('a merge is measured from the queue to its outcome, and neither bead nor attempt is ever a label', () => {
@@ -64,5 +104,5 @@ test('a merge is measured from the queue to its outcome, and neither bead nor at
   );
   expect(told(failed)).toEqual([['heartbead_merge_duration', 6, { rig: 'app', outcome: 'conflict' }]]);
   expect(rigMeasures(before, { ...before, runs: 2 }, 10_000)).toEqual([]);
-  expect(Object.keys(measures)).toHaveLength(9);
+  expect(Object.keys(measures)).toHaveLength(10);
 });
