@@ -35,7 +35,7 @@ export async function serveBoard(options: ServeOptions): Promise<ServedBoard> {
   const { host, readOnly, trustProxy, version, home, env, log } = options;
   const files = await PageFiles.read();
   const token = randomBytes(24).toString('base64url');
-  const link = new TownLink({ env, home });
+  const link = new TownLink({ env, home }, log);
   // The port is a part of the rules, and is known when it is listened at.
   const served: { board?: Board } = {};
   const server = await new Promise<Server>((resolve, reject) => {

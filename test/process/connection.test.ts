@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { startDevServer } from '../../src/server/dev-server.js';
 import type { DevServer } from '../../src/server/dev-server.js';
+import { TownLink } from '../../src/board/town-link.js';
 import { scratchFolder } from '../support/scratch.js';
 import { KeyedProxy, selfSigned } from './support/keyed-proxy.js';
 import { Town, generous, processState, told, until } from './support/town.js';
@@ -152,5 +153,35 @@ describe('certificates and keys are replaced in their files', { timeout: 4 * gen
     expect(processState(pid)).not.toBeUndefined();
     const history = await town.client.workflow.getHandle(`bead-${bead}`).fetchHistory();
     expect(JSON.stringify(history) + text(dir.runnerLog) + host.log).not.toMatch(/first-key|second-key|PRIVATE KEY/);
+  });
+
+  it('the board takes them, too: whoever looks after that is answered over the new way, and one that the server refuses is left', async () => {
+    const server = inject('devServer');
+    const folder = scratchFolder('board-link');
+    const proxy = await KeyedProxy.to(server.address, 'first-key', folder);
+    const config = join(folder, 'temporal.toml');
+    const configure = (key: string): void => {
+      const tls = `server_ca_cert_path = "${proxy.certificate}"`;
+      writeFileSync(config, `[profile.default]\napi_key = "${key}"\n[profile.default.tls]\n${tls}\n`);
+    };
+    configure('first-key');
+    const env = { TEMPORAL_ADDRESS: proxy.address, TEMPORAL_NAMESPACE: server.namespace, TEMPORAL_CONFIG_FILE: config };
+    const log: string[] = [];
+    const link = new TownLink({ env, home: folder }, (line) => log.push(line));
+    onTestFinished(() => link.close());
+    const first = await link.town();
+    expect(await link.town()).toBe(first);
+    // Not good yet at the server: the last good one goes on.
+    configure('second-key');
+    await until('it is tried', async () => (await link.town()) === first && log.length > 0);
+    expect(log[0]).toMatch(/the last good ones go on/);
+    proxy.key = 'second-key';
+    const second = await until('it goes over', async () => {
+      const town = await link.town();
+      return town === first ? undefined : town;
+    });
+    expect((await second.client.workflow.count()).count).toBeGreaterThanOrEqual(0);
+    await expect(first.client.workflow.count()).rejects.toThrow();
+    expect(log.join()).not.toMatch(/first-key|second-key/);
   });
 });
