@@ -24,7 +24,13 @@ const number = (known: NumberFlag) =>
   );
 
 const choice = <W extends string>({ flag, takes, says, words }: Omit<ChoiceFlag, 'words'> & { words: readonly W[] }) =>
-  option(`${flag} <${takes}>`, says, z.enum(words).optional());
+  option(
+    `${flag} <${takes}>`,
+    says,
+    z
+      .enum(words, { error: ({ input }) => `${flag} is one of ${words.join(', ')}, not ${JSON.stringify(input)}` })
+      .optional(),
+  );
 
 /** The flags of a worker as options of the command line. */
 export const workerOptions = {

@@ -201,6 +201,21 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       versioning = 'off';
     }
     const build = versioning === 'off' ? undefined : await keepBuild(home, workflowBundle.codePath);
+    // Before anything polls: a port that is taken ends a worker that nobody has seen at work.
+    const metrics =
+      options.metrics === undefined
+        ? undefined
+        : await serveMetrics({ place: options.metrics, registry: workerMetrics({ town, host, maxAgents }) });
+    if (metrics !== undefined) closers.push(() => metrics.close());
+    const codec =
+      options.codec === undefined
+        ? undefined
+        : await serveCodec(options.codec.port, {
+            codec: new PayloadSeal(keys),
+            token: await codecToken(home),
+            origins: options.codec.origins,
+          });
+    if (codec !== undefined) closers.push(() => codec.close());
     const { all: workers, ofEarlierBuild } = await createWorkers({
       connection: () => ways.inForce,
       namespace,
@@ -283,20 +298,6 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       closers.push(() => health.close());
       probe = health.port;
     }
-    const metrics =
-      options.metrics === undefined
-        ? undefined
-        : await serveMetrics({ place: options.metrics, registry: workerMetrics({ town, host, maxAgents }) });
-    if (metrics !== undefined) closers.push(() => metrics.close());
-    const codec =
-      options.codec === undefined
-        ? undefined
-        : await serveCodec(options.codec.port, {
-            codec: new PayloadSeal(keys),
-            token: await codecToken(home),
-            origins: options.codec.origins,
-          });
-    if (codec !== undefined) closers.push(() => codec.close());
     spare?.stock();
     await stateFile.write('running', { metricsPort: metrics?.port, codecPort: codec?.port });
     logger.info(

@@ -53,6 +53,12 @@ describe.concurrent('what a person may type wrongly is refused before anything s
   test.each<[string, () => string[], RegExp]>([
     ['an unknown verb', () => ['slign'], /unknown command 'slign'.*sling/],
     ['an unknown option', () => ['ls', '--everything'], /unknown option '--everything'/],
+    [
+      'an unknown kind of service',
+      () => ['service', 'install', '--system', 'init'],
+      /--system is one of systemd, launchd/,
+    ],
+    ['a word for versions that is none', () => ['up', '--versioning', 'yes'], /--versioning is one of .*, not "yes"/],
     ['a missing bead', () => ['show'], /missing required argument 'bead'/],
     ['too many arguments', () => ['show', 'a', 'b'], /too many arguments/],
     ['a bead id with capitals', () => ['show', 'Fix'], /a bead id has only lower-case letters/],

@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -71,6 +72,28 @@ test('up starts server and worker, which outlive the command; up again changes n
       ])
     ).code,
   ).toBe(0);
+});
+
+test('a port of the worker that is taken is told by up: no worker is called up that ends a moment later', async () => {
+  const holder = createServer();
+  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+  const { port: taken } = holder.address() as AddressInfo;
+  const other = new Cli({ TEMPORAL_CLI_PATH: inject('devServerProgram') });
+  try {
+    for (const option of ['--codec-port', '--metrics-port']) {
+      const { code, stderr } = await other.run(['up', '--no-board', option, String(taken)]);
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringContaining(`port ${taken} is taken: choose another with ${option}`),
+      ]);
+    }
+    // It had not begun to poll: `up` may look in that very moment.
+    expect(readFileSync(join(other.home, 'logs', 'worker.log'), 'utf8')).not.toContain('"state":"RUNNING"');
+  } finally {
+    await other.run(['down']);
+    await other.end();
+    holder.close();
+  }
 });
 
 test('down leaves a running agent alive and says so; the next up finds its server at the same address, and the same agent closes its bead', async () => {

@@ -69,7 +69,11 @@ it('a database that is backed up while it is written to, and restored in another
   // It goes on: the server was only held for a moment.
   await start('after');
 
-  expect((await run(home, 'backup', file)).stderr).toMatch(/exists already/);
+  expect(await run(home, 'backup', file)).toMatchObject({ code: 2, stderr: expect.stringMatching(/exists already/) });
+  expect(await run(home, 'backup', join(folder, 'none', 'b'))).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/there is no folder \S+none\n {2}next: make it/),
+  });
   const refused = await run(home, 'restore', file);
   expect([refused.code, refused.stderr]).toEqual([4, expect.stringMatching(/the server of .* runs/)]);
   await server.kill();

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { stateDirectory } from '../../client/home.js';
 import { isMissing } from '../../edge/errors.js';
@@ -28,6 +28,8 @@ export const backup = verb({
     const home = stateDirectory(context.io.env);
     const target = resolve(given);
     if (await there(target)) throw usageError(`${target} exists already`, 'name another file');
+    if (!(await there(dirname(target))))
+      throw usageError(`there is no folder ${dirname(target)}`, 'make it, or name a file elsewhere');
     const record = await readRecord(home, 'server');
     if (record === undefined)
       throw new CliError({

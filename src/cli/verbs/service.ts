@@ -24,7 +24,7 @@ const install = verb({
     system: option(
       '--system <name>',
       'systemd or launchd (default: what this platform has)',
-      z.enum(serviceSystems).optional(),
+      z.enum(serviceSystems, { error: `--system is one of ${serviceSystems.join(', ')}` }).optional(),
     ),
     print: flag('--print', 'print the file instead of writing it'),
   },
