@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
 import { execa } from 'execa';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { BeadClient } from '../../../src/client/index.js';
 import { taskQueues } from '../../../src/contract/index.js';
 import type { BeadInput, BeadView, Clocks } from '../../../src/contract/index.js';
@@ -242,6 +242,14 @@ export class Town {
 
   closed(bead: string): Promise<BeadView> {
     return this.seen(bead, 'is closed', (view) => view.status === 'closed');
+  }
+
+  /** Waits until the bead is closed, and says that it was by one attempt, this one. */
+  async closedByOne(bead: string, attempt: string | undefined): Promise<BeadView> {
+    const closed = await this.closed(bead);
+    const ends = closed.attempts.map(({ id, outcome }) => [id, outcome]);
+    expect(ends, told(closed)).toEqual([[attempt, 'done']]);
+    return closed;
   }
 
   /** Waits until the agent of the bead's current attempt runs and has made progress. */
