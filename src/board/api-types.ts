@@ -65,6 +65,8 @@ export interface CardMore {
   host?: string;
   /** What the agent of the newest attempt runs in; absent before it is spawned. */
   cell?: AttemptCell;
+  /** An operator's pause has not reached its host: the agent may work on. */
+  pauseUnheard?: true;
   /** In words: what the agent does, or why none runs. */
   doing: string;
   /** Since when the current attempt runs. */

@@ -2,6 +2,7 @@ import type { FleetItem } from '../client/fleet.js';
 import type { BeadSummary } from '../client/list.js';
 import { billedTokens, noUsage } from '../contract/index.js';
 import type { BeadView, ConvoyView, RigView } from '../contract/index.js';
+import { pauseUnheard } from '../domain/bead/deadline.js';
 import { doing } from '../operator/doing.js';
 import type { Card, CardMore, ConvoyRow, RigRow } from './api-types.js';
 
@@ -18,6 +19,7 @@ function moreOf(view: BeadView): CardMore {
     attempts: view.attemptCount,
     host: view.current?.host,
     cell: (view.current ?? view.attempts.at(-1))?.cell,
+    pauseUnheard: pauseUnheard(view) ? true : undefined,
     doing: doing(view),
     since: view.current?.startedAt,
     costUsd: usage.costUsd,

@@ -113,6 +113,22 @@ describe('the front', () => {
     await tab.context().close();
   });
 
+  test('a card says paused only when its host has confirmed it', async () => {
+    const front = frontOf(8, Date.now());
+    const tab = await scripted();
+    const told = (pauseUnheard?: true): Card[] =>
+      front.cards
+        .filter(({ agent }) => agent === 'working')
+        .slice(0, 1)
+        .map((one) => ({ ...one, agent: 'paused', more: one.more && { ...one.more, pauseUnheard } }));
+    await tell(tab, 'front', { ...front, cards: told(true) });
+    const words = tab.locator('.card .agent');
+    await soon(() => words.allTextContents()).toEqual(['to be paused']);
+    await tell(tab, 'cards', { cards: told(), gone: [], landedToday: 0, more: false, reading: false });
+    await soon(() => words.allTextContents()).toEqual(['paused']);
+    await tab.context().close();
+  });
+
   test('keeps the focus on a card that changes, moves to another column, or stands among new ones', async () => {
     const tab = await scripted();
     const front = frontOf(16, Date.now());

@@ -1,4 +1,5 @@
 import type { JSX, RefObject } from 'preact';
+import { pauseUnheard } from '../../domain/bead/deadline.js';
 import type { BeadPage as Bead } from '../api-types.js';
 import type { beadActions } from './bead-keys.js';
 import { money, statusLabels, tokens } from './text.js';
@@ -31,7 +32,7 @@ function FactsRow({ page }: { page: Bead }): JSX.Element {
   return (
     <div class="row wrap">
       <StatusMark status={page.status} />
-      {state !== undefined && <Agent agent={state.agent} />}
+      {state !== undefined && <Agent agent={state.agent} unheard={pauseUnheard(state)} />}
       <code>{page.bead}</code>
       {state?.rig !== undefined && <Link to={`/rig/${state.rig}`}>{state.rig}</Link>}
       {state?.convoy !== undefined && <Link to={`/convoy/${state.convoy}`}>{state.convoy}</Link>}

@@ -94,7 +94,7 @@ export function CardView({ card }: { card: Card }): JSX.Element {
       </span>
       {state && (
         <span class="facts">
-          <Agent agent={card.agent} />
+          <Agent agent={card.agent} unheard={more?.pauseUnheard} />
           {ended && card.status !== 'closed' && <StatusMark status={card.status} />}
           <span class="grow" />
           {time}

@@ -69,8 +69,17 @@ export const Words = ({ text, class: name }: { text: string; class?: string }): 
 export const StatusMark = ({ status }: { status: string }): JSX.Element => (
   <span class={`badge s-${status.replace(' ', '-')}`}>{statusLabels[status] ?? status}</span>
 );
-export const Agent = ({ agent }: { agent: string }): JSX.Element | null =>
-  agent === 'none' ? null : <span class={`agent a-${agent}`}>{agent}</span>;
+/** @param unheard a pause was ordered, and its host has not confirmed it. */
+export const Agent = ({
+  agent,
+  unheard = false,
+}: {
+  agent: string;
+  unheard?: boolean | undefined;
+}): JSX.Element | null =>
+  agent === 'none' ? null : (
+    <span class={`agent a-${agent}`}>{agent === 'paused' && unheard ? 'to be paused' : agent}</span>
+  );
 
 export function Link({
   to,
