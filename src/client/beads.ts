@@ -11,12 +11,20 @@ import { createHash } from 'node:crypto';
 import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
 import { beadWorkflowId, defaultPriority, messages, searchAttributes, workflowTypes } from '../contract/index.js';
 import type { BeadChange, BeadInput, BeadStatus, BeadView } from '../contract/index.js';
+import { namesOfChange } from '../domain/bead/orders.js';
 import { carriedBead } from '../domain/bead/state.js';
 import type { TownConnection } from './connect.js';
 import { defaultDeadline, within } from './deadline.js';
 import { describeBead } from './describe.js';
 import type { BeadDescription } from './describe.js';
-import { BeadEndedError, BeadExistsError, BeadNotFoundError, BeadRefusedError, NoWorkerError } from './errors.js';
+import {
+  BeadEndedError,
+  BeadExistsError,
+  BeadNotFoundError,
+  BeadRefusedError,
+  ChangeIgnoredError,
+  NoWorkerError,
+} from './errors.js';
 import { noWorkerAnswered, asClientError, unlessOvertaken } from './as-client-error.js';
 
 const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
@@ -134,9 +142,14 @@ export class BeadClient {
   /**
    * Starts a blocked bead again, ends a back-off, or (`now`) gives an unreachable attempt up at once; with another
    * agent or base from the next attempt on, where these are given. @returns the bead's sentence.
+   * @throws ChangeIgnoredError
    */
-  retry(bead: string, { now, agent, base }: { now?: boolean } & BeadChange = {}): Promise<string> {
-    return this.#update(bead, messages.retry, { now: now === true ? true : undefined, agent, base });
+  async retry(bead: string, { now, agent, base }: { now?: boolean } & BeadChange = {}): Promise<string> {
+    const wanted = namesOfChange({ agent, base });
+    const answer = await this.#ask(bead, messages.retry, { now: now === true ? true : undefined, agent, base });
+    const ignored = wanted.filter((name) => answer.changed?.includes(name) !== true);
+    if (ignored.length > 0) throw new ChangeIgnoredError(bead, ignored);
+    return answer.text;
   }
 
   pause(bead: string): Promise<string> {
@@ -178,18 +191,22 @@ export class BeadClient {
   }
 
   async #update(bead: string, name: string, payload: object): Promise<string> {
+    return (await this.#ask(bead, name, payload)).text;
+  }
+
+  async #ask(bead: string, name: string, payload: object): Promise<{ text: string; changed?: string[] }> {
     let taken = false;
     try {
       return await unlessOvertaken(async () => {
         taken = false;
         const update = await this.#limited(() =>
-          this.#handle(bead).startUpdate<{ text: string }, [object]>(name, {
+          this.#handle(bead).startUpdate<{ text: string; changed?: string[] }, [object]>(name, {
             args: [payload],
             waitForStage: 'ACCEPTED',
           }),
         );
         taken = true;
-        return (await this.#limited(() => update.result(), Math.max(this.#deadline, settleWithin))).text;
+        return this.#limited(() => update.result(), Math.max(this.#deadline, settleWithin));
       });
     } catch (error) {
       if (error instanceof WorkflowUpdateFailedError)

@@ -79,6 +79,21 @@ export class BeadRefusedError extends ClientError {
   }
 }
 
+/** The bead was retried, and goes on with the agent or base that it had: whoever runs it knows of no other. */
+export class ChangeIgnoredError extends ClientError {
+  constructor(
+    readonly bead: string,
+    names: readonly string[],
+  ) {
+    const what = names.join(' and ');
+    super(
+      `bead ${bead} was retried, but with the ${what} that it had: its worker is of an earlier build, which knows no ` +
+        'other',
+      `\`heartbead pause ${bead}\` holds it meanwhile; upgrade the worker, resume it, then retry it again`,
+    );
+  }
+}
+
 /** What besides beads can be asked for. */
 export type FleetKind = 'rig' | 'convoy';
 

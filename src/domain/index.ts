@@ -15,7 +15,7 @@ export * from './bead/inputs.js';
 export * from './bead/landing.js';
 export * from './bead/later-rules.js';
 export * from './bead/order-problems.js';
-export { retriedText } from './bead/orders.js';
+export { namesOfChange, retriedText } from './bead/orders.js';
 export * from './bead/panel.js';
 export * from './bead/report.js';
 export * from './bead/state.js';

@@ -58,6 +58,7 @@ import {
   requestChangesProblem,
   restIsOver,
   resumeProblem,
+  namesOfChange,
   retriedText,
   retryBeadProblem,
   salvageInput,
@@ -388,7 +389,7 @@ class Bead implements AttemptOwner {
         if (agent !== undefined) upsertMemo({ agent: agent.adapter });
         // The patch: earlier runs did such work anew.
         if (mayOfferAgain(this.state) && patched('a-retry-offers-verified-work')) this.apply({ type: 'offeredAgain' });
-        return { text: retriedText(this.state) };
+        return { text: retriedText(this.state), changed: namesOfChange({ agent, base }) };
       },
     );
     listener.update(

@@ -18,6 +18,8 @@ export type Nothing = Record<string, unknown>;
 /** Every update answers with one sentence for the operator; a refusal says why. */
 export interface UpdateAnswer {
   text: string;
+  /** What a retry has changed of its bead. Builds that know no change of a bead do not say it. */
+  changed?: (keyof BeadChange)[];
 }
 
 export const heartbeatSignal = defineSignal<[HeartbeatSignal]>(messages.heartbeat);

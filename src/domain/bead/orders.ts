@@ -127,6 +127,12 @@ export class OrderRules {
   }
 }
 
+/** @returns what a retry asks for besides another attempt. */
+export const namesOfChange = ({ agent, base }: BeadChange): (keyof BeadChange)[] => [
+  ...(agent === undefined ? [] : ['agent' as const]),
+  ...(base === undefined ? [] : ['base' as const]),
+];
+
 /** @returns what a retry has led to, as the answer to whoever ordered it. */
 export function retriedText(s: BeadState): string {
   const { current, landing, wait, unpushed } = s;
