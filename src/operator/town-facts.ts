@@ -54,16 +54,21 @@ export async function lookAtTown(
   // Without a worker nobody can answer: it would only be waited for.
   const someone = polled.up.length > 0;
   const limits = { atOnce: askedAtOnce, until, patience: Math.min(deadline, answerWithin) };
-  const inTime = <I, T>(items: readonly I[], atOnce: number, question: (item: I, patience: number) => Promise<T>) =>
+  const inTime = <I, T>(
+    items: readonly I[],
+    how: { atOnce: number; patience: number },
+    question: (item: I, patience: number) => Promise<T>,
+  ) =>
     someone
-      ? askedInTime(items, { ...limits, atOnce }, (item, patience) => answerOf(() => question(item, patience)))
+      ? askedInTime(items, { ...how, until }, (item, patience) => answerOf(() => question(item, patience)))
       : Promise.resolve(new Map(items.map((item): [I, undefined] => [item, undefined])));
   const urgentFirst = listed.toSorted((a, b) => Number(isCalm(a)) - Number(isCalm(b)));
-  // Few, and each stands for many beads: they do not wait until all beads have been asked.
+  // Few, and each stands for many beads: they do not wait until all beads have been asked, and a busy one has its time.
+  const ofFleet = { atOnce: fleetAtOnce, patience: deadline };
   const [views, rigs, convoys] = await Promise.all([
-    inTime(urgentFirst, askedAtOnce, ({ bead }, patience) => beads.view(bead, patience)),
-    inTime(rigIds, fleetAtOnce, ({ id }, patience) => new FleetClient(town, patience).rig(id)),
-    inTime(convoyIds, fleetAtOnce, ({ id }, patience) => new FleetClient(town, patience).convoy(id)),
+    inTime(urgentFirst, limits, ({ bead }, patience) => beads.view(bead, patience)),
+    inTime(rigIds, ofFleet, ({ id }, patience) => new FleetClient(town, patience).rig(id)),
+    inTime(convoyIds, ofFleet, ({ id }, patience) => new FleetClient(town, patience).convoy(id)),
   ]);
   const facts = listed.map((summary): BeadFact => ({
     bead: summary.bead,
@@ -95,18 +100,20 @@ export async function lookAtTown(
       more: newest.more,
       left: {
         beads: moreBeads + listed.length - views.size,
-        rigs: moreRigs + rigIds.length - rigs.size,
-        convoys: moreConvoys + convoyIds.length - convoys.size,
+        rigs: moreRigs + (someone ? silentOf(rigIds, rigs) : 0),
+        convoys: moreConvoys + (someone ? silentOf(convoyIds, convoys) : 0),
         hosts: doubtful.length - answering.size,
       },
-      rigs: rigIds.filter((item) => rigs.has(item)).map((item): RigFact => ({ rig: item.id, view: rigs.get(item) })),
-      convoys: convoyIds
-        .filter((item) => convoys.has(item))
-        .map((item): ConvoyFact => ({ convoy: item.id, view: convoys.get(item) })),
+      rigs: rigIds.map((item): RigFact => ({ rig: item.id, view: rigs.get(item) })),
+      convoys: convoyIds.map((item): ConvoyFact => ({ convoy: item.id, view: convoys.get(item) })),
       hosts: { ...polled, silent: doubtful.filter((host) => answering.get(host) === false) },
     },
   };
 }
+
+/** @returns how many have given no answer: of a rig or a convoy, nobody else tells of its problems. */
+const silentOf = <I, T>(items: readonly I[], answers: ReadonlyMap<I, T | undefined>): number =>
+  items.filter((item) => answers.get(item) === undefined).length;
 
 /** @returns whether nothing that a bead has published gives reason to ask it before others. */
 const isCalm = ({ attention, agent }: BeadSummary): boolean =>

@@ -54,6 +54,6 @@ export function leftOutText(left: LeftOut | undefined): string | undefined {
   ].flatMap(([count, word]) => (count === 0 ? [] : [counted(count, word)]));
   return parts.length === 0
     ? undefined
-    : `not looked at: ${parts.join(', ')}; what asks for a person and what is newest comes first ` +
-        '(`--timeout` gives more time)';
+    : `not looked at, or without an answer in time: ${parts.join(', ')}; what asks for a person and what is ` +
+        'newest comes first (`--timeout` gives more time)';
 }

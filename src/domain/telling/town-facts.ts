@@ -22,7 +22,7 @@ export interface RigFact {
   view?: RigView;
 }
 
-/** How many were not looked at: those beyond the limits of a look, and those that it had no time for. */
+/** How many were not looked at: those beyond the limits of a look, and without an answer in time. */
 export interface LeftOut {
   beads: number;
   rigs: number;

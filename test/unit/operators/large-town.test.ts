@@ -81,11 +81,13 @@ describe('the output of a large town', () => {
     expect(page.split('\n').length).toBeLessThan(300 + 200 + 60);
     expect(page).toContain('… and 6880 more waiting');
     expect(page).toContain('… and 200 more (heartbead problems --limit 300)');
-    expect(page).toMatch(/\nnot looked at: 4700 open beads, 1 rig; /);
+    expect(page).toMatch(/\nnot looked at, or without an answer in time: 4700 open beads, 1 rig; /);
   });
 
   test('nothing is said of what was left out where nothing was', () => {
     expect(leftOutText({ beads: 0, rigs: 0, convoys: 0, hosts: 0 })).toBeUndefined();
-    expect(leftOutText({ beads: 1, rigs: 0, convoys: 0, hosts: 2 })).toMatch(/^not looked at: 1 open bead, 2 hosts;/);
+    expect(leftOutText({ beads: 1, rigs: 0, convoys: 0, hosts: 2 })).toMatch(
+      /^not looked at, or without an answer in time: 1 open bead, 2 hosts;/,
+    );
   });
 });
