@@ -676,6 +676,8 @@ export interface BeadState {
    * versions: there a word of the agent was enough.
    */
   lossRule?: 'saved';
+  /** `at once`: the first loss of a row is followed at once. Absent in beads of earlier versions: it waited 10 s. */
+  firstLossRule?: 'at once';
   /** What all ended attempts have used together, also those no longer in `attempts`. */
   usage?: Usage;
   /** What had been used when an operator last retried the bead: budgets count from there. */

@@ -121,7 +121,7 @@ class Bead implements AttemptOwner {
     // Without the rules that came later: which hold is decided where they first make a difference (`apply`).
     this.state = input.carried
       ? carriedBead(input.carried)
-      : { ...initialBead(input, Date.now()), lossRule: undefined, paceRule: undefined };
+      : { ...initialBead(input, Date.now()), lossRule: undefined, paceRule: undefined, firstLossRule: undefined };
     this.body = input.body ?? '';
     this.#listen();
     this.apply(input.carried ? { type: 'renewed' } : { type: 'tick' });
@@ -145,7 +145,13 @@ class Bead implements AttemptOwner {
     const spaced = !ended
       ? this.state
       : stepBead({ ...before, lossRule: this.state.lossRule, paceRule: 'spaced' }, event, Date.now());
-    if (waitsOtherwise(before, this.state, spaced) && patched('paid-starts-are-spaced')) this.state = spaced;
+    if (waitsOtherwise(this.state, spaced) && patched('paid-starts-are-spaced')) this.state = spaced;
+    // The patch: in earlier runs the first loss of a row was tried again after 10 s.
+    if (before.firstLossRule === undefined && lossRecorded(before, this.state)) {
+      const { lossRule, paceRule } = this.state;
+      const atOnce = stepBead({ ...before, lossRule, paceRule, firstLossRule: 'at once' }, event, Date.now());
+      if (waitsOtherwise(this.state, atOnce) && patched('a-first-loss-is-tried-again-at-once')) this.state = atOnce;
+    }
     const reached = newlyReached(before, this.state);
     if (reached !== undefined && patched('a-try-tells-how-far-it-gets'))
       this.#telling = this.#telling.then(() => tellReached(this.state, reached));

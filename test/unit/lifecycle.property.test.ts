@@ -59,11 +59,11 @@ describe('for any life of a bead', () => {
       const ids = after.attempts.map(({ id }) => id);
       expect(new Set(ids).size).toBe(ids.length);
       if (after.current) expect(ids).not.toContain(after.current.id);
-      expect(after.attemptCount).toBe(
-        before.attempts.length === limits.attemptsKept
-          ? after.attemptCount
-          : after.attempts.length + (after.current ? 1 : 0),
-      );
+      const listed = after.attempts.length + (after.current ? 1 : 0);
+      // Of a row that hosts gave back only the newest is listed.
+      const all = before.attempts.length < limits.attemptsKept && after.attempts.every((a) => a.outcome !== 'declined');
+      if (all) expect(after.attemptCount).toBe(listed);
+      else expect(after.attemptCount).toBeGreaterThanOrEqual(listed);
       if (before.current && after.current && before.current.id !== after.current.id)
         throw new Error('one attempt replaced another without an end');
       for (const { outcome, endedAt, reason } of after.attempts) expect(outcome && endedAt && reason).toBeTruthy();
@@ -100,12 +100,13 @@ describe('for any life of a bead', () => {
     });
   });
 
-  it('a loss counts unless the attempt has left saved work, whatever its agent has said, and the next start is put off', () => {
+  it('a loss counts unless the attempt has left saved work, whatever its agent has said, and from the second on the next start is put off', () => {
     always(({ before, after }) => {
       const record = after.attempts.at(-1);
       if (before.current === undefined || record?.id !== before.current.id || record.outcome !== 'lost') return;
       expect(after.used.infraLosses).toBe(record.saved === true ? 0 : before.used.infraLosses + 1);
-      if (record.saved !== true && !isFinal(after.status)) expect(['backoff', 'person']).toContain(after.wait?.for);
+      if (after.used.infraLosses > 1 && !isFinal(after.status))
+        expect(['backoff', 'person']).toContain(after.wait?.for);
     });
   });
 

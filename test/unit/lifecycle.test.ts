@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { AttemptResult, BeadInput, BeadState, HeartbeatKind, Outcome } from '../../src/contract/index.js';
 import {
   accountOf,
+  beadEffects,
   backoff,
   defaultClocks,
   explain,
@@ -167,7 +168,8 @@ describe('the life of a bead', () => {
     expect(story.state.attempts[0]).toMatchObject({ outcome: 'lost', countedAs: 'infra' });
     // It had said something and left nothing: the loss counts.
     expect(story.state.used.infraLosses).toBe(1);
-    expect(story.state.wait).toMatchObject({ for: 'backoff', until: story.now + 10_000 });
+    // What it may have pushed is looked for first, and then the next one follows at once.
+    expect([story.state.wait, beadEffects(story.state)[0]?.do]).toEqual([undefined, 'salvage']);
     expect(story.state.salvage?.branch).toBe('heartbead/b/1-aaaaaaaa');
   });
 
@@ -366,14 +368,16 @@ describe('the life of a bead', () => {
   it('backs off longer with each loss without progress, whatever the agent says: only saved work ends the row', () => {
     const story = new Story();
     for (const [n, wait] of [
-      [1, 10_000],
+      [1, 0],
       [2, 20_000],
       [3, 40_000],
     ] as const) {
       story.dispatch().beat(0, 'start').beat(0).end('lost').after(0, { type: 'salvaged', evidence: undefined });
       expect(story.state.used.infraLosses).toBe(n);
       expect(grantReturn(story.state)).toEqual({ bead: 'b', infraLoss: true, progress: false });
-      expect(nextBeadDeadline(story.state)).toMatchObject({ what: 'backoff', at: story.now + wait });
+      // The first is tried again at once, as a first failure is.
+      if (wait === 0) expect(beadEffects(story.state)).toEqual([{ do: 'dispatch', key: 'dispatch' }]);
+      else expect(nextBeadDeadline(story.state)).toMatchObject({ what: 'backoff', at: story.now + wait });
       story.tick(wait);
     }
     const saved = { sha: 'c'.repeat(40), ref: 'refs/heartbead/b/4/wip', wip: true };

@@ -176,7 +176,7 @@ describe('an agent that says a word and is killed from outside', () => {
     expect(blocked.reason).toContain('5 attempts in a row were lost without any saved work');
     const starts = blocked.attempts.map(({ startedAt }) => startedAt);
     const between = starts.slice(1).map((at, n) => Math.floor((at - (blocked.attempts[n]?.endedAt ?? 0)) / 10_000));
-    expect(between).toEqual([1, 2, 4, 8]);
+    expect(between).toEqual([0, 2, 4, 8]);
     expect(blocked.attempts.map(({ progress, saved }) => [progress, saved])).toEqual(
       Array.from({ length: 5 }, () => [true, undefined]),
     );

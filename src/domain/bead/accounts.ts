@@ -71,13 +71,14 @@ function givenBackFor(declines: number, retryAfterMs = 0): number {
 /**
  * What comes after an attempt, given the accounts as they stand *with* this end counted.
  * @param used the accounts after this end.
- * @param spaced by the rule of `givenBackFor`.
+ * @param rules.spaced by the rule of `givenBackFor`.
+ * @param rules.firstLoss by the rule of `firstLossRule`.
  */
 export function nextAfter(
   result: Pick<AttemptResult, 'outcome' | 'reason' | 'retryAfterMs'>,
   used: BeadState['used'],
   budgets: BeadState['budgets'],
-  spaced = false,
+  { spaced = false, firstLoss }: { spaced?: boolean; firstLoss?: BeadState['firstLossRule'] } = {},
 ): Next {
   const { outcome, reason } = result;
   switch (outcome) {
@@ -168,7 +169,12 @@ export function nextAfter(
           fix: 'look at the hosts (heartbead doctor), then retry the bead',
         };
       }
-      return { do: 'again', delay: used.infraLosses === 0 ? 0 : backoff(used.infraLosses), text: reason };
+      // The first of a row is tried again at once, as a first failure is: what is told of further ones is soon enough.
+      return {
+        do: 'again',
+        delay: used.infraLosses <= (firstLoss === 'at once' ? 1 : 0) ? 0 : backoff(used.infraLosses),
+        text: reason,
+      };
     default:
       return outcome satisfies never;
   }

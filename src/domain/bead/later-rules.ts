@@ -123,6 +123,6 @@ export function lossRecorded(before: BeadState, after: BeadState): boolean {
   return last?.countedAs === 'infra' && last !== before.attempts.at(-1);
 }
 
-/** @returns whether the end of an attempt is followed by another wait than by the rules that this bead began with. */
-export const waitsOtherwise = (before: BeadState, old: BeadState, spaced: BeadState): boolean =>
-  before.paceRule === undefined && JSON.stringify(old.wait) !== JSON.stringify(spaced.wait);
+/** @returns whether what follows on the end of an attempt is another wait than by the rules that this bead has. */
+export const waitsOtherwise = (old: BeadState, next: BeadState): boolean =>
+  JSON.stringify(old.wait) !== JSON.stringify(next.wait);

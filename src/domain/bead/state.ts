@@ -32,6 +32,7 @@ export function initialBead(input: BeadInput, now: number): BeadState {
     used: { agentFailures: 0, infraLosses: 0, reworkRounds: 0 },
     lossRule: 'saved',
     paceRule: 'spaced',
+    firstLossRule: 'at once',
     notes: [],
     messages: [],
     strays: 0,

@@ -23,7 +23,7 @@ export class WorkRules {
     { spaced = false, freeOffer = false }: { spaced?: boolean; freeOffer?: boolean } = {},
   ): void {
     const { s, now } = this.draft;
-    const next = nextAfter(result, s.used, s.budgets, spaced);
+    const next = nextAfter(result, s.used, s.budgets, { spaced, firstLoss: s.firstLossRule });
     switch (next.do) {
       case 'verify':
         s.status = 'in_review';

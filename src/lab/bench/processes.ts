@@ -164,8 +164,8 @@ export async function processes(
         against: { what: 'heartbeat time-out', value: defaultClocks.heartbeatTimeout / 1_000 },
         ratio: median(deaths) / defaultClocks.heartbeatTimeout,
         how:
-          `SIGKILL to a working agent, ${kills} times, default clocks; to the spawn of the next attempt's agent, ` +
-          'for which a loss without saved work waits ten seconds',
+          `SIGKILL to a working agent, ${kills} times, default clocks; to the spawn of the next attempt's agent: a ` +
+          'first loss is tried again at once',
         report: 'value',
       },
       ...(memory.length > 0
