@@ -293,7 +293,8 @@ class Bead implements AttemptOwner {
       if (report === undefined) return;
       told = JSON.stringify(report);
       await tellConvoy(convoy, report);
-      if (isFinal(this.state.status)) return;
+      // The patch: a bead that ended while an earlier report was on its way left its convoy to find that out by itself.
+      if (isFinal(report.status) || (isFinal(this.state.status) && !patched('the-end-is-told'))) return;
     }
   }
 
