@@ -92,7 +92,6 @@ export class Town implements HostContext {
   readonly #hosts: FakeHost[];
   readonly #activities: FleetActivities;
   readonly #scripts = new Map<string, Scripts>();
-  readonly #toLose = new Set<string>();
   #worker: WorkflowWorker | undefined;
   #closed = false;
   onClose: () => Promise<void> = () => Promise.resolve();
@@ -141,14 +140,6 @@ export class Town implements HostContext {
       name === undefined ? this.#hosts[0] : this.#hosts.find(({ id }) => id === name || id === `${name}.${this.name}`);
     if (host === undefined) throw new Error(`this town has no host ${name ?? ''}`);
     return host;
-  }
-
-  /**
-   * The next task of this type in the main queue goes to a worker that never hears of it, as when its connection has
-   * broken: the server waits for an answer until a time-out of the activity.
-   */
-  loseNext(type: 'verifyWork' | 'readRig' | 'startBead' | 'lookAtBranch'): void {
-    this.#toLose.add(type);
   }
 
   /** Starts a bead, and lets everything happen that happens at once. */
@@ -299,7 +290,6 @@ export class Town implements HostContext {
   }
 
   async #serveMain(task: TaskInHand): Promise<void> {
-    if (this.#toLose.delete(task.type)) return;
     if (this.remote.away && (task.type === 'verifyWork' || task.type === 'lookAtBranch')) {
       return task.fail(ApplicationFailure.create({ message: 'the remote is unreachable', type: 'SetupUnreachable' }));
     }
