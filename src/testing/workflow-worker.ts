@@ -1,4 +1,5 @@
 import { Worker } from '@temporalio/worker';
+import { activationLimit } from '../worker/activation-limit.js';
 import type { World } from './world.js';
 
 /** A worker that runs workflows only: activities are taken up by the desk, on behalf of fake hosts. */
@@ -14,6 +15,7 @@ export class WorkflowWorker {
     queue: string,
   ): Promise<WorkflowWorker> {
     const worker = await Worker.create({
+      ...activationLimit,
       connection: world.environment.nativeConnection,
       taskQueue: queue,
       workflowBundle: world.workflowBundle,

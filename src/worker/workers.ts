@@ -12,6 +12,7 @@ import type { Activities, FleetActivities, HostAnswers } from '../contract/index
 import type { Host } from '../host/index.js';
 import { activitySpans } from '../traces/activity-spans.js';
 import type { Tracer } from '../traces/tracer.js';
+import { activationLimit } from './activation-limit.js';
 import { agentSlotSupplier } from './slot-supplier.js';
 import { beadInLogs } from './watched/log-attributes.js';
 
@@ -90,6 +91,7 @@ export async function createWorkers({
   const main = (bundle: WorkflowBundleOption, of: string | undefined): Promise<Worker> =>
     Worker.create({
       ...common,
+      ...activationLimit,
       connection: connection(),
       taskQueue: taskQueues.main(taskQueue),
       workflowBundle: bundle,

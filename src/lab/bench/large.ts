@@ -16,6 +16,7 @@ import type {
   RigView,
 } from '../../contract/index.js';
 import { eachOf } from '../../operator/asking.js';
+import { activationLimit } from '../../worker/activation-limit.js';
 import { beadBundleOptions } from '../../worker/bundle.js';
 import type { Figure } from './figures.js';
 import { noWork } from './orchestration.js';
@@ -56,6 +57,7 @@ export async function largeFigures(
   const workers = await Promise.all([
     Worker.create({
       ...common,
+      ...activationLimit,
       taskQueue: queue,
       workflowBundle: await bundle(),
       activities: { ...fleetActivities, ...noWork, lookAtBranch: () => Promise.resolve({ sha, missing: [] }) },
