@@ -306,7 +306,12 @@ describe('a bead that cannot go on', () => {
     ]);
     await expect
       .poll(async () => (await cli.json<Shown>(['show', id('unreachable')])).state, { timeout: 60_000, interval: 300 })
-      .toMatchObject({ status: 'open', wait: { for: 'backoff' }, attempts: [{ outcome: 'lost' }] });
+      // The first loss was tried again at once.
+      .toMatchObject({
+        status: 'open',
+        wait: { for: 'backoff' },
+        attempts: [{ outcome: 'lost' }, { outcome: 'lost' }],
+      });
     expect((await cli.run(['explain', id('unreachable')])).stdout).toMatch(/next: in /);
   });
 
