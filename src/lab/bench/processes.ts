@@ -1,4 +1,4 @@
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -66,9 +66,17 @@ export async function processes(
     });
   const closed = (bead: string): Promise<true> =>
     until(`${bead} is closed`, async () => ((await beads.view(bead)).status === 'closed' ? true : undefined));
+  /** Its host has cleared up after it: that is some forty git processes, which are not part of the next one's start. */
+  const cleared = (bead: string): Promise<true> =>
+    until(`nothing of the worktree of ${bead} is left`, async () => {
+      const dirs = (await AttemptDir.list(home)).filter((dir) => dir.bead === bead);
+      return dirs.some((dir) => existsSync(dir.worktree)) ? undefined : true;
+    });
   try {
     // The first one pays for the mirror.
-    await closed(await sling({ steps: 1, stepMs: 10, commits: 1 }));
+    const paid = await sling({ steps: 1, stepMs: 10, commits: 1 });
+    await closed(paid);
+    await cleared(paid);
     const [starts, clones, ratios, memory]: [number[], number[], number[], number[]] = [[], [], [], []];
     for (let n = 0; n < slings; n += 1) {
       const target = join(folder, `clone-${n}`);
@@ -81,6 +89,7 @@ export async function processes(
       const rss = await residentMb(runner.pid);
       if (rss !== undefined) memory.push(rss);
       await closed(bead);
+      await cleared(bead);
       starts.push(at - begin);
       clones.push(clone);
       ratios.push((at - begin) / clone);
@@ -110,7 +119,9 @@ export async function processes(
 
     say(`a repository with ${commits} commits`);
     const large = await makeLargeRepository(folder, commits);
-    await closed(await sling({ steps: 1, stepMs: 10, commits: 1 }, large));
+    const first = await sling({ steps: 1, stepMs: 10, commits: 1 }, large);
+    await closed(first);
+    await cleared(first);
     const [warm, cold, warmRatios]: [number[], number[], number[]] = [[], [], []];
     for (let n = 0; n < 3; n += 1) {
       const target = join(folder, `large-${n}`);
@@ -124,6 +135,7 @@ export async function processes(
       const bead = await sling({ steps: 1, stepMs: 10, commits: 1 }, large);
       warm.push((await spawned(bead)).at - begin);
       await closed(bead);
+      await cleared(bead);
       warmRatios.push((warm.at(-1) ?? 0) / (cold.at(-1) ?? 1));
     }
     return [
@@ -155,7 +167,7 @@ export async function processes(
         ratio: median(ratios),
         how:
           `${slings} beads one by one on a warm mirror of a repository with ${files} files, from the start ` +
-          "request to the agent's spawn; a clone of the same repository before each",
+          "request to the agent's spawn, when the one before is cleared up; a clone of the same repository before each",
       },
       {
         name: 'death_to_respawn_s',
