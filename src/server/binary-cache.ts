@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withFileLock } from './file-lock.mjs';
-import { executableProblem } from './programs.js';
+import { executableProblem } from '../edge/programs.js';
 import type { BinarySource } from './found-binary.js';
 
 /** Beside every cached program: where it came from. Written last, so its presence says that the entry is whole. */

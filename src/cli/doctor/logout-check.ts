@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { readFile } from 'node:fs/promises';
 import { readRecord } from '../../client/records.js';
-import { onPath } from '../../server/programs.js';
+import { onPath } from '../../edge/programs.js';
 import { ok, warn } from './check.js';
 import type { DoctorCheck } from './check.js';
 

@@ -1,5 +1,5 @@
-import { access, constants } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { delimiter } from 'node:path';
+import { onPath } from '../../edge/programs.js';
 import { runGit } from '../run-git.js';
 
 /** How Git LFS stands with the user that runs Heartbead. */
@@ -48,20 +48,10 @@ export async function lfsProgram(signal?: AbortSignal): Promise<LfsProgram | und
 
 /** By its name, as its filters call it. */
 async function isThere(doing: string): Promise<boolean> {
-  // Windows knows it by other names.
-  if (process.platform === 'win32') return true;
   ownPrograms ??= (await runGit('nowhere', ['--exec-path'], { doing })).stdout.trim();
-  const folders = [ownPrograms, ...(process.env['PATH'] ?? '').split(delimiter)];
-  for (const folder of folders) if (await isProgram(join(folder, 'git-lfs'))) return true;
-  return false;
+  const PATH = [ownPrograms, process.env['PATH'] ?? ''].join(delimiter);
+  return onPath('git-lfs', { PATH }) !== undefined;
 }
-
-/** A folder of PATH that cannot be read has no program for us. */
-const isProgram = (path: string): Promise<boolean> =>
-  access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
 
 /** What `git lfs install` writes. */
 const filterSettings = [

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { executableProblem, onPath } from '../../../src/server/programs.js';
+import { executableProblem, onPath } from '../../../src/edge/programs.js';
 import { namedUser, readableLine } from '../../../src/server/server-process.js';
 import { scratchFolder } from '../../support/scratch.js';
 
