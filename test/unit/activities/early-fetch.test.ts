@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { EarlyFetch } from '../../../src/activities/start/early-fetch.js';
 import { bulk, commitToOrigin, git, mirrorOf, processesIn, slowRemote, useLab } from '../git/lab.js';
@@ -30,9 +31,18 @@ it('is broken off with its preparation, and leaves no process', async () => {
   const early = new EarlyFetch(lab.root, lab.origin);
   const told: string[] = [];
   early.onProgress = ({ phase }) => told.push(phase);
-  await remote.reached();
-  early.controller.abort(new Error('nobody wants it'));
-  await expect(early.mirror).rejects.toThrow('nobody wants it');
-  expect(await processesIn(lab.root)).toEqual([]);
-  expect(told.length).toBeGreaterThan(0);
+  try {
+    await remote.reached();
+    early.controller.abort(new Error('nobody wants it'));
+    // The remote sends nothing more: a fetch that goes on would never end.
+    const goesOn = sleep(15_000, undefined, { ref: false }).then(() => {
+      throw new Error('15 s after it was broken off the fetch still goes on');
+    });
+    await expect(Promise.race([early.mirror, goesOn])).rejects.toThrow('nobody wants it');
+    expect(await processesIn(lab.root)).toEqual([]);
+    expect(told.length).toBeGreaterThan(0);
+  } finally {
+    await remote.go();
+    await early.mirror.catch(() => undefined);
+  }
 });

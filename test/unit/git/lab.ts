@@ -179,9 +179,13 @@ export async function has(path: string): Promise<boolean> {
   return (await readdir(dirname(path))).includes(path.slice(dirname(path).length + 1));
 }
 
-/** Waits for an event that leaves no other trace. */
+/** Waits for an event that leaves no other trace. @throws Error when it has not come within a minute. */
 export async function until(happened: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await happened())) await sleep(20);
+  const end = performance.now() + 60_000;
+  while (!(await happened())) {
+    if (performance.now() > end) throw new Error(`waited a minute in vain for: ${String(happened)}`);
+    await sleep(20);
+  }
 }
 
 /** Puts a git in front of the real one that writes down how it was called. @returns the commands so far. */
