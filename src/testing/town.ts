@@ -226,12 +226,16 @@ export class Town implements HostContext {
     // Else their runners would go on in the next town's hours.
     for (const host of this.#hosts) host.die();
     try {
-      for (const workflow of [...this.fleet, ...this.beads]) await workflow.terminate();
-      await this.settle();
+      if (this.clock.broken === undefined) await this.#endAll();
     } finally {
       await this.#worker?.stop();
       await this.onClose();
     }
+  }
+
+  async #endAll(): Promise<void> {
+    for (const workflow of [...this.fleet, ...this.beads]) await workflow.terminate();
+    await this.settle();
   }
 
   // ---- for the hosts

@@ -3,12 +3,12 @@
  *
  * What the server does (1.38, tried): each workflow task, each scheduled or running activity and the server itself hold
  * a lock; time jumps only at zero locks and runs like a wall clock else. To jump with N activities pending one has to
- * take N locks away and give them back: N sleeps besides one's own. If one of these activities closes meanwhile, the
- * count falls below zero and a workflow task's answer is refused. So this clock never jumps *across* an instant at
- * which the server ends an activity: it jumps to just before it, gives the locks back, and lets the last moment pass in
- * real time. And nothing is begun right before a timer fires (`timerGuard`).
+ * take N locks away and give them back. If one of these activities closes meanwhile, the count falls below zero and a
+ * workflow task's answer is refused. So this clock never jumps *across* an instant at which the server ends an
+ * activity: it jumps to just before it, gives the locks back, and lets the last moment pass in real time. And nothing is begun right before a timer fires (`timerGuard`).
  * @module
  */
+import { setTimeout } from 'node:timers/promises';
 import type { TestService } from '@temporalio/client';
 import type { Clock } from './clock.js';
 import { milliseconds } from './duration.js';
@@ -43,8 +43,15 @@ const guard = 120;
  * before a timer is done right after it: a workflow task takes as many.
  */
 const timerGuard = 100;
-/** A jump that has not arrived after so many real milliseconds is stuck on a lock that nobody has counted. */
-const stuckAfter = 400;
+/** So often, in real milliseconds, a jump that has not arrived is looked after. */
+const lookAfter = 400;
+/** One that has not arrived after so many looks is stuck on a lock that nobody has counted, not on a busy machine. */
+const stuckAfter = 12;
+/**
+ * A pass that has done nothing new for so many real milliseconds never will; more than a settling may take, and less
+ * than a test may.
+ */
+const standsStillAfter = 60_000;
 
 interface Appointment {
   at: number;
@@ -58,10 +65,14 @@ export class VirtualClock implements Clock {
   #known = { virtual: 0, real: 0 };
   #uncounted = 0;
   #busy = false;
+  #doing = { what: 'nothing yet', since: 0 };
+  #broken: Error | undefined;
 
   constructor(
     private readonly server: TestService,
     private readonly around: ClockContext,
+    /** Real milliseconds without anything new after which a pass is given up. */
+    private readonly patience = standsStillAfter,
   ) {}
 
   /** Asks the server for its time. Called once before use. */
@@ -114,24 +125,59 @@ export class VirtualClock implements Clock {
     if (!came) throw new Error(`after ${String(within)} of virtual time it is still not so: ${what}`);
   }
 
+  /** Why this clock is of no use any more: a pass stands still, or nobody waited for its end. Undefined: it is. */
+  get broken(): Error | undefined {
+    return (
+      this.#broken ?? (this.#busy ? new Error(`the virtual clock is still at it: ${this.#doing.what}`) : undefined)
+    );
+  }
+
+  /** Ends a pass that is under way: it rejects, at the latest when it would do its next step. */
+  close(): void {
+    this.#broken ??= new Error('the virtual clock has been closed');
+  }
+
   async #alone<T>(pass: () => Promise<T>): Promise<T> {
+    if (this.#broken) throw this.#broken;
     if (this.#busy) throw new Error('the virtual clock is already being advanced; await one advance before the next');
     this.#busy = true;
+    const over = new AbortController();
     try {
-      return await pass();
+      return await Promise.race([pass(), this.#standingStill(over.signal)]);
     } finally {
+      over.abort();
       this.#busy = false;
     }
   }
 
+  /** Notes a step, so that a pass which stands still can say where. */
+  #do(what: string): void {
+    if (this.#broken) throw this.#broken;
+    this.#doing = { what, since: performance.now() };
+  }
+
+  /** @throws {Error} when a pass does nothing new any more; resolves never. */
+  async #standingStill(over: AbortSignal): Promise<never> {
+    this.#do('begins');
+    for (;;) {
+      await setTimeout(this.patience / 60, undefined, { signal: over });
+      if (performance.now() - this.#doing.since < this.patience) continue;
+      this.#broken = new Error(`the virtual clock stands still: ${this.#doing.what}`);
+      throw this.#broken;
+    }
+  }
+
   async #pass(target: number, holds: () => boolean | Promise<boolean>): Promise<boolean> {
+    this.#do('workflows settle');
     await this.around.settle();
     for (;;) {
+      this.#do(`workflows settle on the way to ${stamp(target)}`);
       await this.around.settle('touched');
       if (await holds()) return true;
       const now = this.now();
       const event = this.around.nextServerEvent();
       if (event !== undefined && event.at < now) {
+        this.#do(`waits for the effect of ${event.key}`);
         await this.around.passed(event);
         continue;
       }
@@ -153,15 +199,19 @@ export class VirtualClock implements Clock {
   /** By a jump as far as the horizon; from there on in real time. */
   async #towards(next: number, horizon: number): Promise<void> {
     const now = this.now();
+    this.#do(`goes from ${stamp(now)} to ${stamp(Math.min(next, Math.max(horizon, now)))}`);
     if (Math.min(next, horizon) > now) await this.#jump(Math.min(next, horizon));
-    else await realMilliseconds(Math.max(next - now, 1));
+    else await setTimeout(Math.max(next - now, 1));
   }
 
   async #keepAppointments(now: number): Promise<void> {
     // Only what was due at the start: what these appoint anew is looked at after things have settled.
     const due = this.#agenda.filter((appointment) => appointment.at <= now);
     this.#agenda.splice(0, due.length);
-    for (const appointment of due) await appointment.run();
+    for (const appointment of due) {
+      this.#do(`keeps an appointment of ${stamp(appointment.at)}`);
+      await appointment.run();
+    }
   }
 
   async #jump(to: number): Promise<void> {
@@ -170,40 +220,39 @@ export class VirtualClock implements Clock {
     const started = performance.now();
     const held = this.around.locks();
     const forgotten = this.around.takeForgottenLocks();
-    // Each takes one lock away and gives it back after the sleep: the clock's own, and one for each that is held.
-    // Whichever is the last to go, its mark stands before time jumps.
-    const sleeps: Promise<unknown>[] = [];
-    const sleep = (times: number, ms: number): void =>
-      void sleeps.push(
-        ...Array.from({ length: times }, () =>
-          this.server.unlockTimeSkippingWithSleep({ duration: protoDuration(ms) }),
-        ),
-      );
-    // Each takes one lock away and gives it back after the sleep: the clock's own, and one for each that is held.
-    // Whichever is the last to go, its mark stands before time jumps.
-    let seen = held;
-    sleep(held + 1, rest);
+    /** Locks of others that are taken away until time has arrived. */
+    let taken = 0;
+    // Each has arrived before the next step: a request that the server gets to only after the jump would count from
+    // there on.
+    const take = async (times: number): Promise<void> => {
+      await allOf(times, () => this.server.unlockTimeSkipping({}));
+      taken += times;
+    };
     try {
-      // Taken away once and for all: nobody else ever will.
-      await Promise.all(Array.from({ length: forgotten }, () => this.server.unlockTimeSkipping({})));
-      while (
-        !(await Promise.race([Promise.all(sleeps).then(() => true), realMilliseconds(stuckAfter).then(() => false)]))
-      ) {
+      // Those that are forgotten are taken away once and for all: nobody else ever will.
+      await allOf(forgotten, () => this.server.unlockTimeSkipping({}));
+      await take(held);
+      // The clock's own lock is the last to go, with the mark at which the server itself gives it back: time jumps
+      // there, and no further.
+      const duration = protoDuration(to - this.now());
+      const arrived = this.server.unlockTimeSkippingWithSleep({ duration }).then(() => true);
+      for (let looks = 1; !(await Promise.race([arrived, setTimeout(lookAfter).then(() => false)])); looks += 1) {
         if ((await this.synchronise()) >= to) continue;
-        // What somebody asked for just before the jump has begun since: its activities are seen to, and for those that
-        // go on the clock sleeps as well.
+        // What somebody asked for just before the jump has begun since: its activities are seen to, and those that go
+        // on hold a lock each.
         await this.around.settle();
-        const begun = this.around.locks() - seen;
+        const begun = this.around.locks() - taken;
         if (begun > 0) {
-          seen += begun;
-          sleep(begun, Math.max(to - this.now(), 1));
-          continue;
+          this.#do(`goes to ${stamp(to)}, past ${begun} activities that have begun meanwhile`);
+          await take(begun);
+        } else if (looks % stuckAfter === 0) {
+          // Nothing of ours is under way, so the lock belongs to something that the server has forgotten.
+          await this.server.unlockTimeSkipping({});
+          this.#uncounted += 1;
         }
-        // Nothing of ours is under way, so the lock belongs to something that the server has forgotten.
-        await this.server.unlockTimeSkipping({});
-        this.#uncounted += 1;
       }
     } finally {
+      await allOf(taken, () => this.server.lockTimeSkipping({}));
       await this.synchronise();
     }
     const late = this.now() - to - (performance.now() - started);
@@ -220,10 +269,13 @@ export class VirtualClock implements Clock {
   }
 }
 
+const allOf = async (times: number, call: () => Promise<unknown>): Promise<void> =>
+  void (await Promise.all(Array.from({ length: times }, call)));
+
+const stamp = (instant: number): string => (instant === Infinity ? 'never' : new Date(instant).toISOString());
+
 const protoDuration = (ms: number): { seconds: never; nanos: number } => {
   const whole = Math.max(Math.round(ms), 1);
   // The generated type wants a Long; a plain number is taken as well.
   return { seconds: Math.floor(whole / 1_000) as never, nanos: (whole % 1_000) * 1e6 };
 };
-
-const realMilliseconds = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

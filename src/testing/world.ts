@@ -81,9 +81,15 @@ export class World {
     return this.#shared;
   }
 
-  /** Ends all towns, so that their beads do not go on living in the next test's hours. */
+  /**
+   * Ends all towns, so that their beads do not go on living in the next test's hours.
+   * @throws {Error} when time has come to a standstill: then this world is of no use any more, and only to be closed.
+   */
   async closeTowns(): Promise<void> {
+    const { broken } = this.clock;
+    if (broken) this.clock.close();
     for (const town of this.#towns.splice(0)) await town.close();
+    if (broken) throw broken;
   }
 
   /** Ends the towns, and the server with all that it knows. */

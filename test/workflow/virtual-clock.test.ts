@@ -56,6 +56,20 @@ describe('virtual time', () => {
     await first;
   });
 
+  it('that stands still spoils its world: it says so when its towns end, and goes down', async () => {
+    const spoiled = await World.open({
+      serverPath: inject('testServer'),
+      workflowBundle: { codePath: inject('workflowBundle') },
+    });
+    const town = await spoiled.town({ agent: { works: 'forever' } });
+    await town.sling();
+    spoiled.clock.after('1s', () => new Promise(() => undefined));
+    void spoiled.clock.advance('1m').catch(() => undefined);
+    await expect(spoiled.closeTowns()).rejects.toThrow('still at it');
+    await expect(spoiled.close()).rejects.toThrow('has been closed');
+    await expect(spoiled.client.workflowService.getSystemInfo({})).rejects.toThrow();
+  });
+
   it('begins nothing right before a timer: the server forgets a workflow task that cancels one which fired meanwhile', async () => {
     // The agent falls silent: no heartbeat moves the timer any more.
     const town = await world.town({ agent: { silence: { from: '6m' } } });

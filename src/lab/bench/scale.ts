@@ -30,6 +30,8 @@ const atOnce = 16;
 /** Of the runners' beats: each bead's comes once a round, which is well within the heartbeat timeout. */
 const roundMs = defaultClocks.signalEvery / 3;
 const sharesOfRound = 40;
+/** The start of all of them at once is over when the worker takes less than this share of a core for so long. */
+const calm = { share: 0.6, ms: 5_000, looks: 60 };
 
 interface Size {
   beads: number;
@@ -37,6 +39,8 @@ interface Size {
   cpu: number;
   signals: number;
   show: number[];
+  /** Looks at a bead that had no answer in time; they count with all that time. */
+  unanswered: number;
   list: number[];
   reads: ReadTimes;
 }
@@ -159,15 +163,25 @@ export async function scale(
       });
       // The watch is of the everyday, not of the burst in which all of them start.
       for (const bead of fresh.slice(-atOnce)) while ((await viewAtLast(bead)).agent !== 'working') await sleep(200);
-      await sleep(10_000);
+      await calmWorker(measure, say);
       const [before, began, sentBefore] = [await measure(), performance.now(), sent];
       const [show, list]: [number[], number[]] = [[], []];
+      let unanswered = 0;
+      const look = async (bead: string): Promise<void> => {
+        try {
+          await beads.view(bead);
+        } catch (error) {
+          if (!(error instanceof NoWorkerError)) throw error;
+          unanswered += 1;
+        }
+      };
       while (performance.now() - began < watchMs) {
         const bead = names[Math.floor(Math.random() * names.length)] ?? '';
-        show.push(await milliseconds(() => beads.view(bead)));
+        show.push(await milliseconds(() => look(bead)));
         list.push(await milliseconds(() => listBeads({ client }, { limit: 50, taskQueue: queue })));
         await sleep(500);
       }
+      if (unanswered > 0) say(`scale: ${unanswered} of ${show.length} looks had no answer`);
       const [after, seconds] = [await measure(), (performance.now() - began) / 1_000];
       // After as long a watch as the others: a worker gives memory back for a while after its start.
       if (size === 0) {
@@ -181,6 +195,7 @@ export async function scale(
         cpu: (after.cpuMs - before.cpuMs) / 1_000 / seconds,
         signals: (sent - sentBefore) / seconds,
         show,
+        unanswered,
         list,
         reads: readTimes,
       });
@@ -212,10 +227,12 @@ function figuresOf(measured: readonly Size[]): Figure[] {
   const last = measured.at(-1);
   if (first === undefined || last === undefined) return [];
   const perBead = ({ rssMb, beads }: Size): number => (rssMb * 1_024) / beads;
+  const missed = ({ unanswered, show }: Size): string =>
+    unanswered === 0 ? '' : `, ${unanswered} of ${show.length} without an answer in 10 s`;
   const at = (size: Size): string =>
     `${size.beads} beads: ${round(perBead(size))} kB each, ${round(size.signals)} signals/s, ` +
     `${round(size.cpu)} of a core, show ${round(percentile(size.show, 50))} ms (p99 ` +
-    `${round(percentile(size.show, 99))}), ls ${round(percentile(size.list, 50))} ms (p99 ` +
+    `${round(percentile(size.show, 99))}${missed(size)}), ls ${round(percentile(size.list, 50))} ms (p99 ` +
     `${round(percentile(size.list, 99))})`;
   const how =
     'one workflow worker (a process of its own), agents that work, their runners beating and signalling as real ' +
@@ -285,6 +302,17 @@ async function bundle(folder: string): Promise<string> {
   const path = join(folder, 'workflow-bundle.js');
   writeFileSync(path, code);
   return path;
+}
+
+/** Waits until the start of many is over; the watch is of the everyday. */
+async function calmWorker(measure: () => Promise<{ cpuMs: number }>, say: (text: string) => void): Promise<void> {
+  for (let looks = 0; looks < calm.looks; looks += 1) {
+    const before = await measure();
+    await sleep(calm.ms);
+    const share = ((await measure()).cpuMs - before.cpuMs) / calm.ms;
+    if (share < calm.share) return say(`scale: calm after ${looks + 1} looks, ${round(share)} of a core`);
+  }
+  say('scale: the worker does not come to rest; it is watched as it is');
 }
 
 async function inParallel(items: readonly string[], run: (item: string) => Promise<void>): Promise<void> {

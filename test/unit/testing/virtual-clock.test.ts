@@ -1,0 +1,65 @@
+import type { TestService } from '@temporalio/client';
+import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../../src/testing/virtual-clock.js';
+import type { ClockContext } from '../../../src/testing/virtual-clock.js';
+
+/** A server on which time passes only when it is told to. */
+function server(): TestService {
+  let now = 0;
+  const stamp = (): unknown => ({ time: { seconds: Math.floor(now / 1_000), nanos: (now % 1_000) * 1e6 } });
+  return {
+    getCurrentTime: () => Promise.resolve(stamp()),
+    unlockTimeSkippingWithSleep: ({ duration }: { duration: { seconds: number; nanos: number } }) => {
+      now += duration.seconds * 1_000 + duration.nanos / 1e6;
+      return Promise.resolve({});
+    },
+    unlockTimeSkipping: () => Promise.resolve({}),
+    lockTimeSkipping: () => Promise.resolve({}),
+  } as unknown as TestService;
+}
+
+const nothing: ClockContext = {
+  settle: () => Promise.resolve(),
+  locks: () => 0,
+  takeForgottenLocks: () => 0,
+  nextServerEvent: () => undefined,
+  nextActivityEnd: () => Infinity,
+  passed: () => Promise.resolve(),
+};
+const never = new Promise<void>(() => undefined);
+
+describe('a pass of virtual time that stands still', () => {
+  it('is given up, says where, and is not followed by another', async () => {
+    const clock = new VirtualClock(server(), nothing, 60);
+    await clock.synchronise();
+    clock.at(5_000, () => never);
+    const where = /stands still: keeps an appointment of 1970-01-01T00:00:05/;
+    await expect(clock.advance('1m')).rejects.toThrow(where);
+    await expect(clock.advance('1m')).rejects.toThrow(where);
+    expect(clock.broken?.message).toMatch(where);
+  });
+
+  it('is none as long as it does something new', async () => {
+    const clock = new VirtualClock(server(), nothing, 300);
+    await clock.synchronise();
+    let kept = 0;
+    for (let at = 1; at <= 40; at++)
+      clock.at(at * 1_000, () => new Promise((done) => setTimeout(done, 20, (kept += 1))));
+    await clock.advance('1m');
+    expect(kept).toBe(40);
+    expect(clock.broken).toBeUndefined();
+  });
+
+  it('for which nobody has waited ends when the clock is closed', async () => {
+    const clock = new VirtualClock(server(), nothing);
+    await clock.synchronise();
+    let go = (): void => undefined;
+    clock.at(5_000, () => new Promise<void>((resolve) => (go = resolve)));
+    const pass = clock.advance('1m');
+    while (clock.now() < 5_000) await new Promise((done) => setImmediate(done));
+    expect(clock.broken?.message).toContain('still at it');
+    clock.close();
+    go();
+    await expect(pass).rejects.toThrow('has been closed');
+  });
+});
