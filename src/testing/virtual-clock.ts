@@ -5,7 +5,8 @@
  * a lock; time jumps only at zero locks and runs like a wall clock else. To jump with N activities pending one has to
  * take N locks away and give them back. If one of these activities closes meanwhile, the count falls below zero and a
  * workflow task's answer is refused. So this clock never jumps *across* an instant at which the server ends an
- * activity: it jumps to just before it, gives the locks back, and lets the last moment pass in real time. And nothing is begun right before a timer fires (`timerGuard`).
+ * activity: it jumps to just before it, gives the locks back, and lets the last moment pass in real time. And nothing
+ * is begun right before a timer fires (`timerGuard`).
  * @module
  */
 import { setTimeout } from 'node:timers/promises';
