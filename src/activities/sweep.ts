@@ -35,10 +35,10 @@ const refusingRemotes = new Set<string>();
 
 /**
  * Looks after an attempt that has ended: its credentials are removed at once, what its rig wants done then is done, its
- * worktree is removed once its bead has
- * gone on to another attempt, or has ended, and the remote has shown that nothing in it would be lost. Until then a
- * person may want to look at it. Once the bead is closed, the refs that it needs no more go from this host's mirror,
- * and from the remote by the host of the attempt that finished it. Logs and result stay for a month.
+ * worktree is removed once its bead has gone on to another attempt, or has ended, and the remote has shown that nothing
+ * in it would be lost. Until then a person may want to look at it. Once the bead is closed, the refs that it needs no
+ * more go from this host's mirror, and from the remote by the host of the attempt that finished it. Logs and result
+ * stay for a month. All of it is some forty git processes, which wait while a start is on its way here.
  * @returns whether nothing is left to be done; false: it is to be tried again.
  * @throws what the server or the remote answers when they cannot tell.
  */
@@ -48,6 +48,7 @@ export async function tidyEnded(deps: ActivityDeps, dir: AttemptDir): Promise<bo
   if (over) await dir.forgetSecrets();
   if (await dir.tidied()) return true;
   if (over) await tearDown(deps, dir);
+  await deps.host.places.betweenStarts();
   const repo = (await dir.readInput())?.repo;
   if (repo === undefined) return true;
   const bead = await askBead(deps, dir.bead);
@@ -56,6 +57,7 @@ export async function tidyEnded(deps: ActivityDeps, dir: AttemptDir): Promise<bo
   if ((await exists(dir.worktree)) && !(await tidyWorktree(deps, dir, repo, bead))) return false;
   if (bead !== undefined && !isFinal(bead.status)) return false;
   const ended = bead === undefined ? undefined : endedBead(bead);
+  await deps.host.places.betweenStarts();
   await dir.markTidied(ended === undefined ? 'its refs are kept' : await tidyRefs(deps, dir, repo, ended));
   return true;
 }

@@ -2,7 +2,6 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isMissing } from '../edge/errors.js';
 import { kindOf } from './agent-git.js';
-import { bothSettled } from './both-settled.js';
 import { parentsOf, requireCommit, treeOf } from './commits.js';
 import { tellingDiskFailures } from './disk-failure.js';
 import { exists } from './files.js';
@@ -13,7 +12,7 @@ import { keepRefs } from './keep-refs.js';
 import { bringIntoVault, headOf, keeperState, throughKeeper, makeKeeper, markReady, openKeeper } from './keeper.js';
 import { noticingDamage } from './mirror-damage.js';
 import { withMirror } from './mirror-lock.js';
-import { readMirrorRefs } from './mirror-refs.js';
+import { hasBranchAt, readMirrorRefs } from './mirror-refs.js';
 import type { MirrorRefs } from './mirror-refs.js';
 import { makeRepository } from './repository-files.js';
 import { provideContents } from './lfs/contents.js';
@@ -72,10 +71,8 @@ export async function createWorktree({
   const make = async (): Promise<{ head: string }> => {
     const gitDir = join(path, '.git');
     const head = await withMirror(mirror, signal, async () => {
-      const [, refs] = await bothSettled(
-        requireCommit({ mirror }, at, signal),
-        known ?? readMirrorRefs(mirror, { signal }),
-      );
+      const refs = known ?? (await readMirrorRefs(mirror, { signal }));
+      if (!hasBranchAt(refs, at)) await requireCommit({ mirror }, at, signal);
       // A snapshot made on a branch without any commit has no parent: then the snapshot itself is the start.
       const start = (wip ? (await parentsOf({ mirror }, at, signal))[0] : undefined) ?? at;
       await clearPlace(mirror, path, { branch, head: start, at }, signal);

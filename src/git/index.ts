@@ -22,6 +22,7 @@ export type { MirrorNews } from './mirror-news.js';
 export { knownRepositories } from './known-repositories.js';
 export { mirrorPath } from './mirror-path.js';
 export { readMirrorRefs } from './mirror-refs.js';
+export type { MirrorRefs } from './mirror-refs.js';
 export { packWhole } from './pack-mirror.js';
 export type { PackedMirror } from './pack-mirror.js';
 export { pushBranch } from './push-branch.js';

@@ -40,3 +40,7 @@ export async function readMirrorRefs(
 
 /** Where the saves of a bead's attempts are in a mirror. */
 export const savesOf = (bead: string): string => `refs/heartbead/${bead}/`;
+
+/** @returns whether a branch of the remote is at this commit: then it is here, since the fetch has brought it. */
+export const hasBranchAt = ({ refs }: MirrorRefs, sha: string): boolean =>
+  [...refs].some(([name, at]) => at === sha && name.startsWith(tracking));

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /**
  * The right to ask the server for one more start. Held from before the poll until the task that came is finished, or
  * none came.
@@ -38,6 +40,7 @@ export class AgentPlaces {
   #polledPlaces = 0;
   readonly #entering: Waiter[] = [];
   readonly #reserving: ((permit: PollPermit) => void)[] = [];
+  readonly #quiet = new Set<() => void>();
   #next = 1;
   #obstacle: string | undefined;
 
@@ -101,10 +104,25 @@ export class AgentPlaces {
     );
   }
 
+  /**
+   * What can wait takes no processor and no disk from a start.
+   * @param atMost milliseconds; a clone may take minutes, and nothing is to be put off for ever.
+   * @returns when no start is on its way, or after that time.
+   */
+  async betweenStarts(atMost = 10_000): Promise<void> {
+    if (this.#places.size === 0) return;
+    const over = new AbortController();
+    const none = (): void => over.abort();
+    this.#quiet.add(none);
+    await sleep(atMost, undefined, { signal: over.signal }).catch(() => undefined);
+    this.#quiet.delete(none);
+  }
+
   /** Gives a place back. Twice is harmless. */
   leave(place: AgentPlace): void {
     if (!this.#places.delete(place.place)) return;
     if (place.polled) this.#polledPlaces -= 1;
+    if (this.#places.size === 0) for (const none of this.#quiet) none();
     this.wake();
   }
 

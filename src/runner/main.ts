@@ -6,6 +6,7 @@
  */
 import { fstatSync, writeSync, closeSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import pino from 'pino';
 import type { Logger } from 'pino';
 import { findAdapter } from '../agents/index.js';
@@ -213,20 +214,23 @@ async function runLocked(
   const gate = await openGate(cell, (destination) => supervisor.refusedOut(destination));
   try {
     await record.update({});
-    const ready = readyToLaunch({
-      dir,
-      input,
-      resumed: setup.resume,
-      adapter,
-      socket: sockets.agent,
-      ports: setup.ports,
-      cell,
-      gate: gate?.socket,
-      env: login.env,
-      loginVariables: login.variables,
-      onLine: (line, stream) => supervisor.watch.line(line, stream),
-      onTrouble: trouble,
-    });
+    // The fence's beat is on its way before the agent's program is prepared beside it.
+    const ready = nextTurn().then(() =>
+      readyToLaunch({
+        dir,
+        input,
+        resumed: setup.resume,
+        adapter,
+        socket: sockets.agent,
+        ports: setup.ports,
+        cell,
+        gate: gate?.socket,
+        env: login.env,
+        loginVariables: login.variables,
+        onLine: (line, stream) => supervisor.watch.line(line, stream),
+        onTrouble: trouble,
+      }),
+    );
     // The fence throws it where it comes so far.
     ready.catch(() => undefined);
     supervisor.watch.begin({ spec: input.agent, usedBefore: setup.resume?.usage });

@@ -152,3 +152,27 @@ describe('the permits to ask for starts', () => {
     await waiting;
   });
 });
+
+describe('what can wait', () => {
+  test('begins at once where no start is on its way', async () => {
+    const { places } = placesOf(2);
+    expect(await settled(places.betweenStarts(60_000))).toBe(true);
+  });
+
+  test('waits for the last of the starts that are on their way', async () => {
+    const { places } = placesOf(2);
+    const [one, other] = [await places.enter(true, never), await places.enter(true, never)];
+    const waiting = places.betweenStarts(60_000);
+    places.leave(one);
+    expect(await settled(waiting)).toBe(false);
+    places.leave(other);
+    await waiting;
+  });
+
+  test('is not put off for ever', async () => {
+    const { places } = placesOf(2);
+    await places.enter(true, never);
+    await places.betweenStarts(20);
+    expect(places.starting).toBe(1);
+  });
+});

@@ -10,9 +10,7 @@ import {
   GitError,
   mergeBase,
   newerLocalSave,
-  readMirrorRefs,
   resolveBase,
-  updateMirror,
 } from '../../git/index.js';
 import type { GitProgress } from '../../git/index.js';
 import { diskProblem, takePorts } from '../../host/index.js';
@@ -21,6 +19,7 @@ import type { AttemptDir, PortBlock } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
 import { chosenLogin } from './chosen-login.js';
+import { fetchedMirror } from './early-fetch.js';
 import type { EarlyFetch } from './early-fetch.js';
 import { earlierSession } from './earlier-session.js';
 import { HostTroubles } from './host-troubles.js';
@@ -77,9 +76,9 @@ export async function prepareWorkspace(
   progress('cloning', 'cloning');
   const hears = onProgress('cloning');
   if (early !== undefined) early.onProgress = hears;
-  const { path: mirror } =
-    (await early?.mirror) ?? (await updateMirror({ root: host.mirrors, repo: input.repo, signal, onProgress: hears }));
-  const known = await readMirrorRefs(mirror, { bead: input.bead, signal });
+  const { bead, attempt, repo } = input;
+  const { path: mirror, known } =
+    (await early?.mirror) ?? (await fetchedMirror({ root: host.mirrors, repo, bead, signal, onProgress: hears }));
   const base = await resolveBase(mirror, input.base, known);
   const here = await newerLocalSave(mirror, input, { signal, known });
   // A bead of a convoy begins at the merge of what it needs, also where that is on another branch than the rig's base.
@@ -98,7 +97,6 @@ export async function prepareWorkspace(
 
   progress('worktree', 'worktree');
   await endSetup(input);
-  const { bead, attempt, repo } = input;
   // Side by side: the one waits for the network, the other for the disk.
   const refPrefix = input.workspace?.refPrefix;
   const writable = checkRefWritable(mirror, { repo, bead, attempt, sha: begin, refPrefix, known }, signal);

@@ -56,9 +56,9 @@ export class Preparations {
   constructor(private readonly deps: ActivityDeps) {}
 
   /** Fetches what the attempt's preparation will need, for an attempt that is new here. */
-  fetchEarly({ repo }: StartAgentInput, dir: AttemptDir): void {
+  fetchEarly(input: StartAgentInput, dir: AttemptDir): void {
     if (this.#early.has(dir.path) || this.#running.has(dir.path)) return;
-    this.#early.set(dir.path, new EarlyFetch(this.deps.host.mirrors, repo));
+    this.#early.set(dir.path, new EarlyFetch(this.deps.host.mirrors, input));
   }
 
   /** No preparation of the attempt comes; one that has begun keeps what was fetched. */

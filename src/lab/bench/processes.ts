@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -68,9 +68,10 @@ export async function processes(
     until(`${bead} is closed`, async () => ((await beads.view(bead)).status === 'closed' ? true : undefined));
   /** Its host has cleared up after it: that is some forty git processes, which are not part of the next one's start. */
   const cleared = (bead: string): Promise<true> =>
-    until(`nothing of the worktree of ${bead} is left`, async () => {
+    until(`nothing of ${bead} is left to be tidied`, async () => {
       const dirs = (await AttemptDir.list(home)).filter((dir) => dir.bead === bead);
-      return dirs.some((dir) => existsSync(dir.worktree)) ? undefined : true;
+      const tidied = await Promise.all(dirs.map((dir) => dir.tidied()));
+      return tidied.every(Boolean) ? true : undefined;
     });
   try {
     // The first one pays for the mirror.

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { ActivityDeps } from '../../../src/activities/deps.js';
 import { tidyEnded } from '../../../src/activities/sweep.js';
 import { forgottenHere } from '../../../src/cli/operators/attempts-here.js';
+import { AgentPlaces } from '../../../src/host/index.js';
 import type { StartAgentInput } from '../../../src/contract/index.js';
 import { defaultClocks } from '../../../src/domain/clocks.js';
 import { AttemptDir } from '../../../src/runner/index.js';
@@ -18,7 +19,10 @@ const worker = (query: () => Promise<unknown>, describe: () => Promise<unknown>)
       withDeadline: (_deadline: Date, request: () => Promise<unknown>) => request(),
       workflow: { getHandle: () => ({ query, describe }) },
     },
-    host: { logger: { info: () => undefined, warn: () => undefined } },
+    host: {
+      logger: { info: () => undefined, warn: () => undefined },
+      places: new AgentPlaces({ max: 1, living: () => 0 }),
+    },
   }) as unknown as ActivityDeps;
 
 /** An attempt on this host that has ended, with its worktree gone already. */

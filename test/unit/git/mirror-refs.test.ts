@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { newerLocalSave, readMirrorRefs, resolveBase } from '../../../src/git/index.js';
 import { checkRefWritable } from '../../../src/git/ref-check.js';
+import { hasBranchAt } from '../../../src/git/mirror-refs.js';
 import { commitToOrigin, countingGit, git, mirrorOf, useLab } from '../git/lab.js';
 
 const lab = useLab();
@@ -32,4 +33,14 @@ it('refs that were read at once answer what the start of an attempt asks, withou
     checkRefWritable(mirror, { repo: lab.origin, bead: 'b', attempt: '2-k3j9x2ab', sha: main, known }),
   ).rejects.toThrow(/the remote has a branch heartbead, so that none can be called heartbead\/b\/2-k3j9x2ab/);
   expect(await newerLocalSave(mirror, { bead: 'none', attempt: '2-k3j9x2ab' }, { known })).toBeUndefined();
+});
+
+it('tell which commits are surely here: those of branches, and no tag or save', async () => {
+  const [branch, tag, save] = ['a', 'b', 'c'].map((digit) => digit.repeat(40)) as [string, string, string];
+  const refs = new Map([
+    ['refs/remotes/origin/main', branch],
+    ['refs/tags/v1', tag],
+    ['refs/heartbead/bead/1/wip', save],
+  ]);
+  expect([branch, tag, save].map((sha) => hasBranchAt({ refs }, sha))).toEqual([true, false, false]);
 });
