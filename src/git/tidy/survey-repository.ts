@@ -74,8 +74,7 @@ export async function surveyRepository(options: SurveyOptions): Promise<Reposito
       remove: async () => {
         await secureMirror(scratch, repo);
         const there = await deleteRefs({ mirror: scratch }, repo, spent('remote'), options.signal);
-        const here = spent('here');
-        await deleteLocalRefs({ mirror }, here, options.signal);
+        const here = await deleteLocalRefs({ mirror }, spent('here'), options.signal);
         return { ...there, here: here.map(({ ref }) => ref) };
       },
     };

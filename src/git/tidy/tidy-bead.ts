@@ -3,6 +3,7 @@ import type { EndedBead } from '../../domain/bead/ended.js';
 import { hasCommit } from '../commits.js';
 import { fetchCommits } from '../fetch-commits.js';
 import { exists } from '../files.js';
+import { GitError } from '../git-error.js';
 import { checkedRepo } from '../git-input.js';
 import { mirrorPath } from '../mirror-path.js';
 import { withMirror } from '../mirror-lock.js';
@@ -65,11 +66,14 @@ export async function tidyBead({
       )
     : { deleted: [], refused: [], moved: [] };
   const here = await judgeRefs(bead, { ...on, refs: await localRefs(place, bead.bead, signal) });
-  const spentHere = here.filter(({ spent }) => spent);
-  await deleteLocalRefs(place, spentHere, signal);
+  const removed = await deleteLocalRefs(
+    place,
+    here.filter(({ spent }) => spent),
+    signal,
+  );
   return {
     ...gone,
-    here: spentHere.map(({ ref }) => ref),
+    here: removed.map(({ ref }) => ref),
     kept: [...there, ...here].filter(({ spent }) => !spent).map(({ ref, why }) => ({ ref, why })),
   };
 }
@@ -137,10 +141,22 @@ export async function bringCommits(
   const missing: string[] = [];
   for (const [ref, sha] of refs) if (!(await hasCommit({ mirror }, sha, signal))) missing.push(ref);
   if (missing.length === 0) return;
-  await withMirror(mirror, signal, () =>
-    fetchCommits(mirror, repo, missing, { doing: 'fetching what ended beads have left', signal }),
-  );
+  const doing = 'fetching what ended beads have left';
+  await withMirror(mirror, signal, async () => {
+    try {
+      await fetchCommits(mirror, repo, missing, { doing, signal });
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      // Somebody else has removed one of them since they were listed: the others are wanted all the same.
+      for (const ref of missing)
+        await fetchCommits(mirror, repo, [ref], { doing, signal }).catch((gone: unknown) => {
+          if (!isGone(gone)) throw gone;
+        });
+    }
+  });
 }
+
+const isGone = (error: unknown): boolean => error instanceof GitError && error.kind === 'no_such_ref' && !error.damaged;
 
 /** Where a mirror remembers beads. What it keeps because proof is missing is not among them. */
 export const memories: readonly string[] = ['refs/heartbead/', 'refs/heartbead-finished/', 'refs/heartbead-pushed/'];
@@ -172,16 +188,31 @@ const localRefs = (place: GitPlace, bead: string, signal: AbortSignal | undefine
     signal,
   );
 
-/** Each only where it stands. */
+/**
+ * Removes refs, each only where it stands. Somebody else may be tidying the same mirror, the host's watch or a person:
+ * what has gone or moved meanwhile keeps nothing else.
+ * @returns those that were removed.
+ * @throws GitError
+ */
 export async function deleteLocalRefs(
   place: GitPlace,
   refs: readonly JudgedRef[],
   signal: AbortSignal | undefined,
-): Promise<void> {
-  if (refs.length === 0) return;
-  await runGit(place, ['update-ref', '--stdin'], {
-    doing: 'removing refs of an ended bead',
-    signal,
-    input: refs.map(({ ref, sha }) => `delete ${ref} ${sha}\n`).join(''),
-  });
+): Promise<readonly JudgedRef[]> {
+  let left = refs;
+  while (left.length > 0)
+    try {
+      await runGit(place, ['update-ref', '--stdin'], {
+        doing: 'removing refs of an ended bead',
+        signal,
+        input: left.map(({ ref, sha }) => `delete ${ref} ${sha}\n`).join(''),
+      });
+      return left;
+    } catch (error) {
+      const there = await refsBelow(place, memories, signal);
+      const still = left.filter(({ ref, sha }) => there.get(ref) === sha);
+      if (still.length === left.length) throw error;
+      left = still;
+    }
+  return left;
 }

@@ -1,4 +1,4 @@
-import { chmod, rename, writeFile } from 'node:fs/promises';
+import { chmod, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { attemptRefs } from '../../../src/contract/index.js';
@@ -16,7 +16,7 @@ import {
 import type { BeadTidied } from '../../../src/git/index.js';
 import { mergeItem } from '../../../src/git/merge/merge-item.js';
 import { deleteRefs } from '../../../src/git/tidy/delete-refs.js';
-import { commit, commitToOrigin, git, mirrorOf, put, remoteSha, useLab } from './lab.js';
+import { commit, commitToOrigin, git, mirrorOf, put, remoteSha, steppingIn, useLab } from './lab.js';
 
 const lab = useLab();
 let mirror = '';
@@ -279,4 +279,43 @@ it('of old refs, what the town or the remote itself can prove to have landed goe
   // Nobody knows any more that the second attempt had taken this up.
   expect(of('forgotten', left)).toEqual(['refs/heartbead/forgotten/1-aaaa/wip']);
   expect(of('known', await oursHere())).toEqual([]);
+});
+
+describe('two who tidy at the same time', () => {
+  const twoStories = async (): Promise<Map<string, EndedBead>> => {
+    const [a, b] = [await story('a'), await story('b')];
+    return new Map([
+      ['a', { ...a, mergedSha: await land('a', a.attempt, a.sha, 'merge') }],
+      ['b', { ...b, mergedSha: await land('b', b.attempt, b.sha, 'merge') }],
+    ]);
+  };
+
+  it('what the other has removed, on the remote and here, keeps nothing else', async () => {
+    const ends = await twoStories();
+    const survey = await surveyRepository({
+      mirrors: lab.root,
+      repo: lab.origin,
+      remote: true,
+      endOf: (item) => Promise.resolve(ends.get(item) ?? 'unknown'),
+    });
+    const theirs = await tidy(ends.get('a') as EndedBead);
+    expect([theirs.deleted.length, theirs.here.length]).toEqual([5, 3]);
+    const done = await survey.remove();
+    await survey.close();
+    expect([done.deleted.length, done.moved.length, done.here.length, done.refused]).toEqual([5, 5, 3, []]);
+    expect([await ours(), await oursHere()]).toEqual([[], []]);
+  });
+
+  it('a ref that goes from the remote before its commits are fetched is passed over', async () => {
+    const bead = (await twoStories()).get('a') as EndedBead;
+    // A host that knows nothing of the bead yet, and another that is done with it just then.
+    await rm(mirror, { recursive: true });
+    mirror = await mirrorOf(lab);
+    const gone = 'refs/heartbead/a/1-aaaa/wip';
+    await steppingIn(lab, 'fetch', `git --git-dir ${lab.origin} update-ref -d ${gone}`);
+    const done = await tidy(bead);
+    expect([done.deleted.length, done.moved, done.refused]).toEqual([4, [], []]);
+    expect(done.kept.map(({ why }) => why)).toEqual(['its commit could not be fetched']);
+    expect((await ours()).filter((ref) => ref.split('/').includes('a'))).toEqual([]);
+  });
 });
