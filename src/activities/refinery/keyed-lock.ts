@@ -4,13 +4,17 @@ import { orAborted } from '../../host/or-aborted.js';
 export class KeyedLock {
   readonly #last = new Map<string, Promise<void>>();
 
-  /** @returns whether somebody holds the key or waits for it. */
-  busy(key: string): boolean {
-    return this.#last.has(key);
-  }
-
-  /** Runs the work as the only one with this key. @throws the signal's reason when it is aborted while waiting. */
-  async run<T>(key: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  /**
+   * Runs the work as the only one with this key.
+   * @param waiting is given the waiting for those before, when there are any, and waits for it.
+   * @throws the signal's reason when it is aborted while waiting.
+   */
+  async run<T>(
+    key: string,
+    signal: AbortSignal,
+    work: () => Promise<T>,
+    waiting: (wait: () => Promise<void>) => Promise<void> = (wait) => wait(),
+  ): Promise<T> {
     signal.throwIfAborted();
     const before = this.#last.get(key);
     let release: () => void = () => undefined;
@@ -20,7 +24,7 @@ export class KeyedLock {
     const mine = (before ?? Promise.resolve()).then(() => turn);
     this.#last.set(key, mine);
     try {
-      if (before !== undefined) await orAborted(before, signal);
+      if (before !== undefined) await waiting(() => orAborted(before, signal));
       return await work();
     } finally {
       release();

@@ -23,6 +23,7 @@ import { readInput } from './input.js';
 import { approversHere } from './approvers.js';
 import { KeyedLock } from './keyed-lock.js';
 import { MergeBeats } from './merge-beats.js';
+import type { MergePlaces } from './merge-places.js';
 import { endChecks } from './run-check.js';
 import { runChecks } from './run-checks.js';
 import { signingOf } from './signing.js';
@@ -37,6 +38,8 @@ export interface RefineryDeps {
   pullRequests?: PullRequests;
   /** Present where spans are exported. */
   tracer?: Tracer | undefined;
+  /** Present where merges have places: one that only waits for another gives up its own meanwhile. */
+  places?: MergePlaces | undefined;
   /** Told of each step of each merge, and waited for. */
   observe?: (step: MergeStep, item: string) => void | Promise<void>;
 }
@@ -77,7 +80,10 @@ export function mergeActivity(deps: RefineryDeps): RefineryActivities['merge'] {
       beats.say('looking for the target');
       const target = await targetBranch(input.repo, input.request.target, signal);
       const key = `${input.repo}\0${target}`;
-      if (targets.busy(key)) beats.say(`waits for another merge into ${target} on this host`);
+      const behind = (wait: () => Promise<void>): Promise<void> => {
+        beats.say(`waits for another merge into ${target} on this host`);
+        return deps.places === undefined ? wait() : deps.places.aside(wait);
+      };
       const land = (): Promise<MergeOutcome> =>
         new Landing(
           { ...deps, pullRequests: pulls },
@@ -87,7 +93,7 @@ export function mergeActivity(deps: RefineryDeps): RefineryActivities['merge'] {
           observe,
         ).run();
       // The tree's lock serves the same item with two targets; taken second by all, so that nobody waits in a circle.
-      return await targets.run(key, signal, () => trees.run(scratch, signal, land));
+      return await targets.run(key, signal, () => trees.run(scratch, signal, land), behind);
     } catch (error) {
       // Whatever failed because it was cut off: it was the cut. But a cancel is never the answer when the remote may
       // have the merge.
