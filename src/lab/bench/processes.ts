@@ -73,6 +73,18 @@ export async function processes(
       const tidied = await Promise.all(dirs.map((dir) => dir.tidied()));
       return tidied.every(Boolean) ? true : undefined;
     });
+  /**
+   * What a start is compared with, in milliseconds. It comes when the start is over and its bead waits to be cleared
+   * up: what a clone has written keeps a disk busy for seconds.
+   */
+  const plainClone = async (repo: string): Promise<number> => {
+    const target = join(folder, 'clone');
+    const begin = performance.now();
+    await execa('git', ['clone', '--no-local', '--quiet', repo, target]);
+    const took = performance.now() - begin;
+    rmSync(target, { recursive: true, force: true });
+    return took;
+  };
   try {
     // The first one pays for the mirror.
     const paid = await sling({ steps: 1, stepMs: 10, commits: 1 });
@@ -80,19 +92,13 @@ export async function processes(
     await cleared(paid);
     const [starts, clones, ratios, memory]: [number[], number[], number[], number[]] = [[], [], [], []];
     for (let n = 0; n < slings; n += 1) {
-      const target = join(folder, `clone-${n}`);
-      const cloneBegin = performance.now();
-      await execa('git', ['clone', '--no-local', '--quiet', origin, target]);
-      const clone = performance.now() - cloneBegin;
-      rmSync(target, { recursive: true, force: true });
-      // The disk is done with the clone's files before anything else is timed.
-      await execa('sync');
       const begin = Date.now();
       const bead = await sling({ steps: 20, stepMs: 200, commits: 1 });
       const { at, runner } = await spawned(bead);
       const rss = await residentMb(runner.pid);
       if (rss !== undefined) memory.push(rss);
       await closed(bead);
+      const clone = await plainClone(origin);
       await cleared(bead);
       starts.push(at - begin);
       clones.push(clone);
@@ -128,17 +134,11 @@ export async function processes(
     await cleared(first);
     const [warm, cold, warmRatios]: [number[], number[], number[]] = [[], [], []];
     for (let n = 0; n < 3; n += 1) {
-      const target = join(folder, `large-${n}`);
-      const cloneBegin = performance.now();
-      await execa('git', ['clone', '--no-local', '--quiet', large, target]);
-      cold.push(performance.now() - cloneBegin);
-      rmSync(target, { recursive: true, force: true });
-      // As above.
-      await execa('sync');
       const begin = Date.now();
       const bead = await sling({ steps: 1, stepMs: 10, commits: 1 }, large);
       warm.push((await spawned(bead)).at - begin);
       await closed(bead);
+      cold.push(await plainClone(large));
       await cleared(bead);
       warmRatios.push((warm.at(-1) ?? 0) / (cold.at(-1) ?? 1));
     }
@@ -171,7 +171,7 @@ export async function processes(
         ratio: median(ratios),
         how:
           `${slings} beads one by one on a warm mirror of a repository with ${files} files, from the start ` +
-          "request to the agent's spawn, when the one before is cleared up; a clone of the same repository before each",
+          "request to the agent's spawn, when the one before is cleared up; a clone of the same repository after each",
       },
       {
         name: 'death_to_respawn_s',
