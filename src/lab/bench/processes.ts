@@ -66,17 +66,14 @@ export async function processes(
     });
   const closed = (bead: string): Promise<true> =>
     until(`${bead} is closed`, async () => ((await beads.view(bead)).status === 'closed' ? true : undefined));
-  /** Its host has cleared up after it: that is some forty git processes, which are not part of the next one's start. */
+  /** Its host has cleared up after it: that keeps the disk busy, where half a gigabyte is cloned besides. */
   const cleared = (bead: string): Promise<true> =>
     until(`nothing of ${bead} is left to be tidied`, async () => {
       const dirs = (await AttemptDir.list(home)).filter((dir) => dir.bead === bead);
       const tidied = await Promise.all(dirs.map((dir) => dir.tidied()));
       return tidied.every(Boolean) ? true : undefined;
     });
-  /**
-   * What a start is compared with, in milliseconds. It comes when the start is over and its bead waits to be cleared
-   * up: what a clone has written keeps a disk busy for seconds.
-   */
+  /** What a start is compared with, in milliseconds. */
   const plainClone = async (repo: string): Promise<number> => {
     const target = join(folder, 'clone');
     const begin = performance.now();
@@ -93,13 +90,13 @@ export async function processes(
     const [starts, clones, ratios, memory]: [number[], number[], number[], number[]] = [[], [], [], []];
     for (let n = 0; n < slings; n += 1) {
       const begin = Date.now();
-      const bead = await sling({ steps: 20, stepMs: 200, commits: 1 });
+      const bead = await sling({ steps: 20, stepMs: 300, commits: 1 });
       const { at, runner } = await spawned(bead);
       const rss = await residentMb(runner.pid);
       if (rss !== undefined) memory.push(rss);
-      await closed(bead);
+      // While the agent works: what a clone has written keeps a disk busy for a while.
       const clone = await plainClone(origin);
-      await cleared(bead);
+      await closed(bead);
       starts.push(at - begin);
       clones.push(clone);
       ratios.push((at - begin) / clone);
@@ -171,7 +168,8 @@ export async function processes(
         ratio: median(ratios),
         how:
           `${slings} beads one by one on a warm mirror of a repository with ${files} files, from the start ` +
-          "request to the agent's spawn, when the one before is cleared up; a clone of the same repository after each",
+          "request to the agent's spawn, right after the one before is closed; a clone of the same repository while " +
+          'each agent works',
       },
       {
         name: 'death_to_respawn_s',
