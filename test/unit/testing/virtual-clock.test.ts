@@ -63,3 +63,32 @@ describe('a pass of virtual time that stands still', () => {
     await expect(pass).rejects.toThrow('has been closed');
   });
 });
+
+it('a jump asks for its mark when the locks of others are gone, and gives them back when it has arrived', async () => {
+  const done: string[] = [];
+  const inOrder = server();
+  /** The server gets to a request some time after it was sent. */
+  const late =
+    (what: string, call: (request: never) => Promise<unknown>) =>
+    async (request: never): Promise<unknown> => {
+      done.push(`${what} is asked for`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      const answer = await call(request);
+      done.push(what);
+      return answer;
+    };
+  const { unlockTimeSkipping, unlockTimeSkippingWithSleep, lockTimeSkipping } = inOrder;
+  Object.assign(inOrder, {
+    unlockTimeSkipping: late('gone', unlockTimeSkipping as never),
+    unlockTimeSkippingWithSleep: late('mark', unlockTimeSkippingWithSleep as never),
+    lockTimeSkipping: late('back', lockTimeSkipping as never),
+  });
+  const clock = new VirtualClock(inOrder, { ...nothing, locks: () => 2 });
+  await clock.synchronise();
+  await clock.advance('1m');
+  expect(done.slice(0, 9)).toEqual([
+    ...['gone is asked for', 'gone is asked for', 'gone', 'gone'],
+    ...['mark is asked for', 'mark'],
+    ...['back is asked for', 'back is asked for', 'back'],
+  ]);
+});
