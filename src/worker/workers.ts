@@ -7,13 +7,13 @@ import type {
 } from '@temporalio/worker';
 import type { DataConverter } from '@temporalio/common';
 import { deploymentOf, taskQueues } from '../contract/index.js';
+import { placeTuner } from '../activities/place-tuner.js';
 import type { RefineryWorkerOptions } from '../activities/refinery/index.js';
 import type { Activities, FleetActivities, HostAnswers } from '../contract/index.js';
 import type { Host } from '../host/index.js';
 import { activitySpans } from '../traces/activity-spans.js';
 import type { Tracer } from '../traces/tracer.js';
 import { activationLimit } from './activation-limit.js';
-import { agentSlotSupplier } from './slot-supplier.js';
 import { beadInLogs } from './watched/log-attributes.js';
 
 export interface CreateWorkersOptions {
@@ -111,12 +111,7 @@ export async function createWorkers({
       // One start after the other: a poll that waits holds a permit, and starts come in by the minute, not by the
       // second. (`maxConcurrentActivityTaskPolls` is ignored by SDK 1.24.)
       activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
-      tuner: {
-        workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 2 },
-        activityTaskSlotSupplier: agentSlotSupplier(host.places),
-        localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
-        nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
-      },
+      tuner: placeTuner(host.places),
     }),
     Worker.create({
       ...common,

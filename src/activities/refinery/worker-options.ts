@@ -1,10 +1,10 @@
-import type { ActivitySlotInfo, CustomSlotSupplier, WorkerOptions } from '@temporalio/worker';
+import type { WorkerOptions } from '@temporalio/worker';
 import { join } from 'node:path';
 import { taskQueues } from '../../contract/index.js';
 import { removeLeftScratches } from '../../git/merge/index.js';
+import { placeTuner } from '../place-tuner.js';
 import { createRefineryActivities } from './activities.js';
 import { MergePlaces } from './merge-places.js';
-import type { MergePermit } from './merge-places.js';
 import { refineryFolder } from './merge.js';
 import type { RefineryDeps } from './merge.js';
 import { removeOldLogs } from './old-logs.js';
@@ -35,12 +35,7 @@ export function refineryWorkerOptions({
   return {
     taskQueue: taskQueues.merge(town),
     activities: createRefineryActivities({ ...deps, places }),
-    tuner: {
-      workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 2 },
-      activityTaskSlotSupplier: mergeSlotSupplier(places),
-      localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
-      nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
-    },
+    tuner: placeTuner(places),
     // A cancel comes with the answer to a heartbeat: at most so long after it was asked for.
     maxHeartbeatThrottleInterval: '3 seconds',
     defaultHeartbeatThrottleInterval: '3 seconds',
@@ -49,16 +44,6 @@ export function refineryWorkerOptions({
     shutdownGraceTime: 0,
   };
 }
-
-/** Lets the refinery's worker poll only while there is a place for a merge. */
-const mergeSlotSupplier = (places: MergePlaces): CustomSlotSupplier<ActivitySlotInfo> => ({
-  type: 'custom',
-  reserveSlot: (_context, abortSignal) => places.reserve(abortSignal),
-  tryReserveSlot: () => places.tryReserve() ?? null,
-  // A permit counts from its reservation on.
-  markSlotUsed: () => undefined,
-  releaseSlot: ({ permit }) => places.release(permit as MergePermit),
-});
 
 /**
  * Removes what a killed worker has left of merges on this host: processes of checks (on Linux), scratch trees; and logs
