@@ -7,6 +7,17 @@ import { limits } from '../contract/index.js';
  */
 export type RunLength = 'fine' | 'soon' | 'now';
 
+/** The first distance, and the longest: a run that lives goes on in a new one within seconds. */
+const [firstAsk, longestAsk] = [1_000, 5 * 60_000];
+
+/**
+ * @returns in how many milliseconds a run is asked again that took no more signals.
+ * @param tried how often it was.
+ * @param chance from 0 to 1: thousands that were refused in one moment must not come back in one moment.
+ */
+export const askAgainIn = (tried: number, chance: number): number =>
+  Math.round(Math.min(firstAsk * 2 ** (tried - 1), longestAsk) * (0.5 + chance / 2));
+
 /** What a run knows of its length. */
 export interface RunFacts {
   /** Events of its history. */

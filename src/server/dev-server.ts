@@ -64,6 +64,8 @@ export interface DevServerOptions {
   logFile?: string;
   /** The program; default: what `findDevServer` finds. */
   program?: FoundBinary;
+  /** Values of the dynamic configuration, as JSON, beside those that every server of ours has. */
+  settings?: Readonly<Record<string, boolean | number | string>>;
   /** The server goes on when this process ends; otherwise it is ended then. */
   outlive?: boolean;
   log?: (line: string) => void;
@@ -97,7 +99,7 @@ export class DevServerProblem extends Error {
  * @throws {ServerNotFound} when there is no program for it.
  */
 export async function startDevServer(options: DevServerOptions = {}): Promise<DevServer> {
-  const { dbFile, namespace = 'default', outlive = false, logFile, log = () => undefined } = options;
+  const { dbFile, namespace = 'default', settings = {}, outlive = false, logFile, log = () => undefined } = options;
   const program = options.program ?? (await findDevServer({ log }));
   const port = await freePort(options.port);
   const uiPort = options.uiPort === false ? undefined : await freePort(options.uiPort);
@@ -106,7 +108,7 @@ export async function startDevServer(options: DevServerOptions = {}): Promise<De
     // One that a server made before with the modes of its day.
     for (const file of [dbFile, `${dbFile}-wal`, `${dbFile}-shm`]) if (existsSync(file)) chmodSync(file, 0o600);
   }
-  const server = new ServerProcess(program.path, commandLine({ port, uiPort, dbFile, namespace }), {
+  const server = new ServerProcess(program.path, commandLine({ port, uiPort, dbFile, namespace, settings }), {
     logFile,
     outlive,
   });
@@ -141,9 +143,10 @@ interface CommandLine {
   uiPort: number | undefined;
   dbFile: string | undefined;
   namespace: string;
+  settings: Readonly<Record<string, boolean | number | string>>;
 }
 
-function commandLine({ port, uiPort, dbFile, namespace }: CommandLine): string[] {
+function commandLine({ port, uiPort, dbFile, namespace, settings }: CommandLine): string[] {
   return [
     'server',
     'start-dev',
@@ -159,7 +162,7 @@ function commandLine({ port, uiPort, dbFile, namespace }: CommandLine): string[]
     'json',
     ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort)]),
     ...(dbFile === undefined ? [] : ['--db-filename', dbFile]),
-    ...Object.entries({ ...serverSettings, ...closedHttpApi, ...soonDeleted }).flatMap(([key, value]) => [
+    ...Object.entries({ ...serverSettings, ...closedHttpApi, ...soonDeleted, ...settings }).flatMap(([key, value]) => [
       '--dynamic-config-value',
       `${key}=${value}`,
     ]),

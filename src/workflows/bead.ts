@@ -154,7 +154,7 @@ class Bead implements AttemptOwner {
     }
     const reached = newlyReached(before, this.state);
     if (reached !== undefined && patched('a-try-tells-how-far-it-gets'))
-      this.#telling = this.#telling.then(() => tellReached(this.state, reached));
+      this.#telling = this.#telling.then(() => tellReached(this, reached));
     measure(beadMeasures(before, this.state, Date.now()));
     const { status: beadStatus, agent: agentStatus, attention } = this.state;
     this.#publisher.publish({ beadStatus, agentStatus, attention }, () => beadPanel(this.state));
@@ -178,7 +178,7 @@ class Bead implements AttemptOwner {
   async #carryOut(state: BeadState, effect: BeadEffect): Promise<void> {
     switch (effect.do) {
       case 'tellRig':
-        return tellRig(state, effect.word, (event) => this.apply(event));
+        return tellRig(this, effect.word);
       case 'salvage':
         return this.#salvage(state, effect.salvage);
       case 'offer':
@@ -292,7 +292,7 @@ class Bead implements AttemptOwner {
       const report = reportOf(this.state);
       if (report === undefined) return;
       told = JSON.stringify(report);
-      await tellConvoy(convoy, report);
+      await tellConvoy(convoy, report, () => JSON.stringify(reportOf(this.state)) !== told);
       // The patch: a bead that ended while an earlier report was on its way left its convoy to find that out by itself.
       if (isFinal(report.status) || (isFinal(this.state.status) && !patched('the-end-is-told'))) return;
     }

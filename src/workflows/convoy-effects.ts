@@ -21,7 +21,7 @@ export interface ConvoyContext {
   tellRig(
     name: typeof rigMessages.enqueueMerge | typeof rigMessages.withdrawMerge,
     payload: MergeRequest | WithdrawMerge,
-  ): Promise<boolean>;
+  ): Promise<string | undefined>;
 }
 
 /**
@@ -154,24 +154,22 @@ export class ConvoyEffects {
     // Applied first: the answer may come back before the signal's own answer does.
     this.convoy.apply({ type: 'landingQueued', sha });
     if (this.convoy.state.landing?.queuedSha !== sha) return;
-    if (
-      !(await this.convoy.tellRig(
-        rigMessages.enqueueMerge,
-        landingRequest(this.convoy.state, workflowInfo().workflowId, sha),
-      ))
-    )
-      stuck(`there is no rig ${this.convoy.state.rig}`);
+    const deaf = await this.convoy.tellRig(
+      rigMessages.enqueueMerge,
+      landingRequest(this.convoy.state, workflowInfo().workflowId, sha),
+    );
+    if (deaf !== undefined) stuck(deaf);
   }
 
   async #withdraw(sha: string): Promise<void> {
     this.convoy.apply({ type: 'withdrawTold' });
-    const { convoy, rig } = this.convoy.state;
-    const told = await this.convoy.tellRig(rigMessages.withdrawMerge, {
+    const { convoy } = this.convoy.state;
+    const deaf = await this.convoy.tellRig(rigMessages.withdrawMerge, {
       item: landingItem(convoy),
       sha,
       workflowId: workflowInfo().workflowId,
     });
-    if (!told) this.convoy.apply({ type: 'landingStuck', reason: `there is no rig ${rig}` });
+    if (deaf !== undefined) this.convoy.apply({ type: 'landingStuck', reason: deaf });
   }
 
   /** Landed is what the remote shows, not what somebody has said. */

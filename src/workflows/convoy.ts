@@ -11,9 +11,6 @@ import {
   CancellationScope,
   CancelledFailure,
   condition,
-  getExternalWorkflowHandle,
-  isCancellation,
-  log,
   patched,
   setHandler,
   sleep,
@@ -72,6 +69,7 @@ import { mergeEndedSignal } from './messages.js';
 import type { UpdateAnswer } from './messages.js';
 import { Publisher } from './publish.js';
 import { lengthOfRun } from './run-length.js';
+import { deafRig, tell } from './tell.js';
 import { goOn } from './version.js';
 
 /** A convoy: see the module's comment. */
@@ -185,19 +183,21 @@ class Convoy {
       this.apply({ type: 'landingStuck', reason: `rig ${state.rig} does not exist any more` });
   }
 
-  /** Tells the rig. @returns false when there is no such rig. */
+  /**
+   * Tells the rig. While that takes no more signals the convoy waits, but not beyond its own run: what is untold then
+   * is in its state as such.
+   * @returns why the rig never will have heard it.
+   */
   async tellRig(
     name: typeof rigMessages.enqueueMerge | typeof rigMessages.withdrawMerge,
     payload: MergeRequest | WithdrawMerge,
-  ): Promise<boolean> {
-    try {
-      await getExternalWorkflowHandle(rigWorkflowId(this.state.rig)).signal(name, payload);
-      return true;
-    } catch (error) {
-      if (isCancellation(error)) throw error;
-      log.warn('the rig of a convoy does not answer', { rig: this.state.rig, name, error });
-      return false;
-    }
+  ): Promise<string | undefined> {
+    const { ending } = this.state;
+    const moot = (): boolean =>
+      this.#length() !== 'fine' || this.state.ending !== ending || this.state.landing?.queuedSha !== payload.sha;
+    const told = await tell(rigWorkflowId(this.state.rig), name, payload, { moot });
+    if (told === 'untold') this.apply({ type: 'rigNotTold' });
+    return deafRig(this.state.rig, told);
   }
 
   #listen(): void {

@@ -15,6 +15,28 @@ const isDetails = (value: unknown): value is BeatDetails =>
   typeof (value as BeatDetails).attempt === 'string' &&
   typeof (value as BeatDetails).phase === 'string';
 
+/**
+ * Why a signal did not reach its workflow. `gone`: there is none, or it has ended; `full`: its present run has had as
+ * many signals as the server takes for one, and its next run will take it; `refused`: a cause that is not known here.
+ */
+export type Undelivered = 'gone' | 'full' | 'refused';
+
+/** By the cause in the history, which the SDK's core makes the type of the failure (seen on servers 1.29 and 1.32). */
+const undeliveredBy: Partial<Record<string, Undelivered>> = {
+  ExternalWorkflowExecutionNotFound: 'gone',
+  NamespaceNotFound: 'gone',
+  SignalCountLimitExceeded: 'full',
+};
+
+/**
+ * What it means that a signal from workflow to workflow has failed.
+ * @throws the error itself when it is none of the server's: a cancellation, or a bug.
+ */
+export function undelivered(error: unknown): Undelivered {
+  if (!(error instanceof ApplicationFailure)) throw error;
+  return undeliveredBy[error.type ?? ''] ?? 'refused';
+}
+
 /** How `startAgent` tells that an attempt could not begin, as an outcome. */
 const setupOutcomes: Partial<Record<FailureType, Outcome>> = {
   [failureTypes.setupFailed]: 'setup_failed',

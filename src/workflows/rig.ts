@@ -12,9 +12,7 @@ import {
   CancellationScope,
   CancelledFailure,
   condition,
-  getExternalWorkflowHandle,
   isCancellation,
-  log,
   patched,
   proxyActivities,
   setHandler,
@@ -81,6 +79,7 @@ import {
   withdrawMergeSignal,
 } from './rig-messages.js';
 import { lengthOfRun } from './run-length.js';
+import { tell } from './tell.js';
 import { goOn } from './version.js';
 
 const { merge: mergeActivity } = proxyActivities<RefineryActivities>({ startToCloseTimeout: '1 day' });
@@ -188,16 +187,14 @@ class Rig {
     );
   }
 
-  /** A workflow that has ended takes no signal: that is an answer too. */
+  /**
+   * A workflow that has ended takes no signal: that is an answer too. What is untold when the run is to end stays in
+   * the state, and the next run tells it.
+   */
   async #signal(workflowId: string, name: string, payload: object, then: (delivered: boolean) => void): Promise<void> {
-    try {
-      await getExternalWorkflowHandle(workflowId).signal(name, payload);
-    } catch (error) {
-      if (isCancellation(error)) throw error;
-      log.warn('a workflow that the rig had to tell something is gone', { workflowId, name, error });
-      return then(false);
-    }
-    then(true);
+    const moot = (): boolean => rigDrains(this.state, { length: this.#length(), merges: [...this.#merges.values()] });
+    const told = await tell(workflowId, name, payload, { moot });
+    if (told !== 'untold') then(told === 'told');
   }
 
   async #merge(merge: RunningMerge): Promise<void> {

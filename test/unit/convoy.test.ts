@@ -439,6 +439,14 @@ describe('the landing of an integration branch', () => {
     expect(convoy.apply({ type: 'resume' }).effects).toEqual(['land']);
   });
 
+  it('that has not reached the rig is asked for again, as is its withdrawal; cancelled, it has nothing to wait for', () => {
+    const untold = queued().apply({ type: 'rigNotTold' });
+    expect([untold.effects, untold.state.landing?.tries]).toEqual([['land'], 0]);
+    expect(untold.apply({ type: 'cancel' }).state.status).toBe('cancelled');
+    const late = queued().apply({ type: 'cancel' }).apply({ type: 'withdrawTold' }).apply({ type: 'rigNotTold' });
+    expect([late.effects, late.state.landing?.step]).toEqual([['withdraw'], 'queued']);
+  });
+
   it('cancelled before it is in the queue, ends; afterwards the refinery’s answer decides', () => {
     expect(whole().apply({ type: 'cancel' }).state.status).toBe('cancelled');
     const late = queued().apply({ type: 'cancel' });

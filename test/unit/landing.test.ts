@@ -10,9 +10,10 @@ import {
   grantReturn,
   stepBead,
   waitingFor,
+  wordIsMoot,
   wordToRig,
 } from '../../src/domain/index.js';
-import type { BeadEvent } from '../../src/domain/index.js';
+import type { BeadEvent, RigWord } from '../../src/domain/index.js';
 
 const input: BeadInput = {
   bead: 'b',
@@ -103,6 +104,22 @@ describe('a bead with a rig', () => {
     ]);
     story.apply({ type: 'granted', grant: grant() });
     expect([mayDispatch(story.state), story.state.repo, story.state.agentSpec.adapter]).toEqual([true, '/r2', 'demo']);
+  });
+
+  it('asks no more for what it would take back, while its rig takes no signals, and gives back in any case', () => {
+    const asks = new Story().apply({ type: 'askedGrant' });
+    expect(wordIsMoot(asks.state, 'askGrant')).toBe(false);
+    expect(wordIsMoot(asks.apply({ type: 'pause' }).state, 'askGrant')).toBe(true);
+    expect(wordIsMoot(new Story().granted().state, 'askGrant')).toBe(true);
+    const queued = new Story().granted().attempt('1').apply({ type: 'grantReturned' });
+    queued.apply({ type: 'enqueued', sha: sha('1') });
+    expect(wordIsMoot(queued.state, 'enqueue')).toBe(false);
+    queued.apply({ type: 'cancel' });
+    expect(['enqueue', 'returnGrant', 'withdraw'].map((word) => wordIsMoot(queued.state, word as RigWord))).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('gives the leave back after the attempt, and says which version of the settings it used', () => {

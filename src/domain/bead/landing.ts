@@ -78,6 +78,25 @@ export function wordToRig(s: BeadState): RigWord | undefined {
 }
 
 /**
+ * @returns whether a word that has not reached the rig yet need not reach it any more: it would be taken back at once,
+ * or has been answered. A grant that goes back, and a wish that is taken back, the rig has to hear of in any case.
+ */
+export function wordIsMoot(s: BeadState, word: RigWord): boolean {
+  const { landing } = s;
+  switch (word) {
+    case 'askGrant':
+      return landing?.grant !== 'asked' || wordToRig(s) !== undefined;
+    case 'enqueue':
+      return landing?.queuedSha === undefined || wordToRig(s) !== undefined;
+    case 'returnGrant':
+    case 'withdraw':
+      return false;
+    default:
+      return word satisfies never;
+  }
+}
+
+/**
  * @returns a name for the agent that a bead's next attempt runs, equal for beads that run the same one in the same way.
  */
 function agentName({ agentSpec, landing }: BeadState): string {

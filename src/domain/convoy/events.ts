@@ -23,6 +23,8 @@ export type ConvoyEvent =
   | { type: 'retryBead'; id: string }
   | { type: 'landingQueued'; sha: string }
   | { type: 'withdrawTold' }
+  /** What was to be said to the rig about the landing has not reached it, and is said again later if need be. */
+  | { type: 'rigNotTold' }
   | { type: 'mergeEnded'; ended: MergeEnded }
   | { type: 'landingStuck'; reason: string }
   | { type: 'landingVerified' }

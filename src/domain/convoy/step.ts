@@ -110,6 +110,12 @@ class ConvoyStep {
       case 'withdrawTold':
         if (s.landing !== undefined) s.landing.withdrawTold = true;
         return;
+      case 'rigNotTold':
+        if (s.landing === undefined) return;
+        if (s.landing.withdrawTold === true) delete s.landing.withdrawTold;
+        else if (s.landing.step === 'queued')
+          s.landing = { step: 'wanted', tries: s.landing.tries - 1, lastReason: s.landing.lastReason };
+        return;
       case 'mergeEnded':
         return this.#mergeEnded(event.ended);
       case 'landingStuck':
