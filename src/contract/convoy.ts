@@ -123,6 +123,8 @@ export interface ConvoyView extends ConvoyState {
   progress: ConvoyProgress;
   /** For each bead that has not ended: what it waits for. */
   waiting: { id: string; text: string }[];
+  /** The whole would not fit into an answer: it has no bodies and agents of beads, and short reasons. */
+  shortened?: true;
 }
 
 /** How many beads are where; they add up to `total`. */

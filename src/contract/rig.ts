@@ -286,9 +286,11 @@ export interface RigState {
   runs: number;
 }
 
-/** Answer of the `state` query. */
+/** Answer of the `state` query. Of `news` it has the first few. */
 export interface RigView extends RigState {
   now: number;
+  /** How many news there are. Earlier builds do not say it, and have all of them in `news`. */
+  untold?: number;
 }
 
 export const rigWorkflowId = (rig: string): string => `rig-${rig}`;

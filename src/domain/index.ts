@@ -41,5 +41,6 @@ export * from './convoy/graph.js';
 export * from './convoy/order-problems.js';
 export * from './convoy/panel.js';
 export * from './convoy/ready.js';
+export * from './convoy/room.js';
 export * from './convoy/state.js';
 export * from './convoy/step.js';

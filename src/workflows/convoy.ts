@@ -40,8 +40,9 @@ import {
   convoyLooks,
   convoyPanel,
   convoyProblem,
-  convoyProgress,
+  convoyView,
   initialConvoy,
+  nextConvoyInput,
   pauseConvoyProblem,
   removeProblem,
   resumeConvoyProblem,
@@ -138,8 +139,7 @@ class Convoy {
 
   async #renew(): Promise<never> {
     await condition(allHandlersFinished);
-    // The bodies are in the state: twice they could be more than one payload may hold.
-    return goOn<typeof convoy>({ spec: { ...this.input.spec, beads: [] }, carried: this.state });
+    return goOn<typeof convoy>(nextConvoyInput(this.input, this.state));
   }
 
   async #end(): Promise<ConvoyResult> {
@@ -215,7 +215,7 @@ class Convoy {
       'How the landing of the integration branch ended. Sent by the rig.',
     );
     listener.others();
-    setHandler(convoyStateQuery, (): ConvoyView => this.#view(), {
+    setHandler(convoyStateQuery, (): ConvoyView => convoyView(this.state, Date.now()), {
       description: 'The full state: beads with status and needs, what each waits for, progress, landing.',
     });
     this.#listenToOperators();
@@ -276,14 +276,5 @@ class Convoy {
         return { text: `${id} ${waitingReason(this.state, id) ?? 'is to be started again'}` };
       },
     );
-  }
-
-  #view(): ConvoyView {
-    const { state } = this;
-    const waiting = state.beads.flatMap(({ id }) => {
-      const text = waitingReason(state, id);
-      return text === undefined ? [] : [{ id, text }];
-    });
-    return { ...state, now: Date.now(), progress: convoyProgress(state), waiting };
   }
 }

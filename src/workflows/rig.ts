@@ -57,6 +57,8 @@ import {
   rigPanel,
   rigStatus,
   rigTellsInBatches,
+  rigView,
+  rigWeighsAll,
   stepRig,
   unapproved,
 } from '../domain/index.js';
@@ -162,7 +164,9 @@ class Rig {
     const length = this.#length();
     // The patch: earlier runs told all at once.
     const tellsAllAtOnce = rigTellsInBatches(this.state, length) && !patched('news-in-batches');
-    return { length, merges: [...this.#merges.values()], tellsAllAtOnce };
+    // The patch: earlier runs weighed news alone.
+    const weighsOnlyNews = rigWeighsAll(this.state, length) && !patched('all-that-is-carried-has-weight');
+    return { length, merges: [...this.#merges.values()], tellsAllAtOnce, weighsOnlyNews };
   }
 
   #carryOut(effect: Exclude<RigEffect, { do: 'takeMerge' }>): Promise<void> {
@@ -314,8 +318,10 @@ class Rig {
   }
 
   #listenToOperators(): void {
-    setHandler(rigStateQuery, (): RigView => ({ ...this.state, now: Date.now() }), {
-      description: 'The full state: settings and their version, grants held and waited for, merge queue, breaker.',
+    setHandler(rigStateQuery, (): RigView => rigView(this.state, Date.now()), {
+      description:
+        'The full state: settings and their version, grants held and waited for, merge queue, breaker. Of the news ' +
+        'that it still has to tell the first ones, and how many there are.',
     });
     const listener = this.#listener;
     listener.update(

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { limits, readGrantRefused } from '../../src/contract/index.js';
-import type { MergeRequest, QueuedMerge, RigInput, GrantRequest } from '../../src/contract/index.js';
+import type { MergeRequest, QueuedMerge, RigInput, RigNews, RigStop, GrantRequest } from '../../src/contract/index.js';
 import {
   beadEffects,
   initialBead,
@@ -12,6 +12,8 @@ import {
   rigEffects,
   rigHolders,
   rigIsFull,
+  rigView,
+  rigWeighsAll,
   runLength,
   stepBead,
   stepRig,
@@ -203,7 +205,8 @@ it('a refused bead waits for a person with a next step, and is asked for again b
   expect(readGrantRefused({ bead: 1 })).toBe('not the refusal of a grant');
 });
 
-it('a rig that is full of everything, with a thousand refusals still to be told, is carried in one payload', () => {
+/** Full of all that a rig may hold, and of refusals that are still to be told. */
+function fullRig(refusals: number): RigStory {
   const merge = (n: number): QueuedMerge => ({
     item: `i${n}`.padEnd(60, 'x'),
     workflowId: `bead-i${n}`.padEnd(65, 'x'),
@@ -222,12 +225,56 @@ it('a rig that is full of everything, with a thousand refusals still to be told,
   while (!rigIsFull({ waiting, grants: [] }, asking(waiting.length, 60))) waiting.push(asking(waiting.length, 60));
   const queue: QueuedMerge[] = [];
   while (!mergeQueueIsFull({ queue }, merge(queue.length))) queue.push(merge(queue.length));
-  const rig = new RigStory({ maxAgents: 1 });
-  rig.state = { ...rig.state, paused: true, waiting, queue };
-  for (let n = 0; n < 1_000; n += 1)
-    rig.state = stepRig(rig.state, { type: 'asked', request: asking(20_000 + n, 60), full: true }, rig.now);
-  expect([rig.state.waiting.length, rig.state.news.length]).toEqual([waiting.length, 1_000]);
-  expect(Buffer.byteLength(JSON.stringify(nextRigInput({ rig: 'r' } as RigInput, rig.state)))).toBeLessThan(
-    2 * 1024 * 1024 - 128 * 1024,
-  );
+  const rig = new RigStory({
+    maxAgents: 1_000,
+    checks: Array.from({ length: 20 }, (_, n) => ({ name: `check${n}`, command: 'c'.repeat(2_000), timeout: 60_000 })),
+  });
+  const grants = Array.from({ length: 1_000 }, (_, n) => ({
+    ...asking(50_000 + n, 60),
+    grantedAt: 1_764_356_000_000,
+    probe: false,
+    told: true,
+  }));
+  const met = grants.map(({ bead, workflowId }) => ({ bead, workflowId, again: true }));
+  const stop: RigStop = {
+    cause: 'auth_failed',
+    agent: 'rig',
+    reason: 'r'.repeat(500),
+    since: 1,
+    met,
+    confirmed: true,
+    probes: 3,
+  };
+  rig.state = { ...rig.state, paused: true, waiting, queue, grants, stops: [stop] };
+  for (let n = 0; n < refusals; n += 1)
+    rig.state = stepRig(rig.state, { type: 'asked', request: asking(100_000 + n, 60), full: true }, rig.now);
+  expect([rig.state.waiting.length, rig.state.news.length]).toEqual([waiting.length, refusals]);
+  return rig;
+}
+const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
+const serverTakes = 2 * 1024 * 1024;
+
+it('a rig that is full of everything tells refusals until what is left fits into the payload of its next run', () => {
+  const { state } = fullRig(1_000);
+  const drains = (news: RigNews[]): boolean => rigDrains({ ...state, news }, { length: 'now', merges: [] });
+  expect(drains(state.news)).toBe(false);
+  let { news } = state;
+  while (!drains(news)) news = news.slice(1);
+  expect(news.length).toBeGreaterThan(100);
+  expect(bytesOf(nextRigInput({ rig: 'r' } as RigInput, { ...state, news }))).toBeLessThan(serverTakes);
+  // A run of an earlier build weighed news alone, and its history has to be replayed.
+  expect(rigWeighsAll({ ...state, news: state.news.slice(0, 700) }, 'now')).toBe(true);
+  expect(rigWeighsAll(state, 'fine')).toBe(false);
+  expect(
+    rigDrains({ ...state, news: state.news.slice(0, 700) }, { length: 'now', merges: [], weighsOnlyNews: true }),
+  ).toBe(true);
+});
+
+it('whoever looks at a rig with thousands of refusals sees the first ones, and how many there are', () => {
+  const { state } = fullRig(3_000);
+  const view = rigView(state, 7);
+  expect(bytesOf(view)).toBeLessThan(serverTakes - 64 * 1024);
+  expect([view.news.length > 10, view.news.length < 200, view.untold, view.now]).toEqual([true, true, 3_000, 7]);
+  expect(view.news).toEqual(state.news.slice(0, view.news.length));
+  expect({ ...view, news: state.news, untold: undefined, now: undefined }).toEqual(state);
 });

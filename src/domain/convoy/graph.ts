@@ -2,6 +2,7 @@
 import {
   beadIdProblem,
   bodyProblem,
+  clip,
   convoyBeadId,
   convoyPolicies,
   maxConvoyBeads,
@@ -62,7 +63,7 @@ export function beadsProblem(convoy: string, beads: readonly ConvoyBead[], weigh
     if (unknown !== undefined) return `bead ${id} needs ${unknown}, and the convoy has no such bead`;
   }
   const cycle = findCycle(beads);
-  if (cycle !== undefined) return `these beads wait for each other: ${cycle.join(' needs ')}`;
+  if (cycle !== undefined) return `these beads wait for each other: ${clip(cycle.join(' needs '))}`;
   const bytes = beads.reduce((sum, { title, body }) => sum + utf8Bytes(title) + utf8Bytes(body ?? ''), 0);
   // Each with its quotation marks and a comma.
   const ofNeeds = weighsNeeds ? beads.reduce((sum, { needs }) => sum + needs.join('","').length + 2, 0) : 0;

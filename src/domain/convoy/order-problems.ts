@@ -2,6 +2,8 @@
 import type { ConvoyBead, ConvoyState } from '../../contract/index.js';
 import { beadsProblem } from './graph.js';
 import { endedUnmerged, mergesNothing, personNeeded, statusWords } from './ready.js';
+import { convoyIsFull } from './room.js';
+import { firstOf } from '../words.js';
 
 const orderProblem = (s: ConvoyState): string | undefined =>
   s.endedAt !== undefined || s.ending !== undefined ? `the convoy is ${s.status}: ${s.reason}` : undefined;
@@ -35,6 +37,8 @@ export function addProblem(s: ConvoyState, bead: unknown): string | undefined {
   if (isPart(s, bead)) return undefined;
   const problem = beadsProblem(s.convoy, [...s.beads, bead as ConvoyBead]);
   if (problem !== undefined) return problem;
+  const full = convoyIsFull(s, bead as ConvoyBead);
+  if (full !== undefined) return full;
   const { needs } = bead as ConvoyBead;
   const leaving = needs.find((need) => s.beads.some(({ id, removing }) => id === need && removing === true));
   if (leaving !== undefined) return `it needs ${leaving}, which is being removed`;
@@ -56,8 +60,10 @@ export function removeProblem(s: ConvoyState, id: unknown, release: boolean): st
   const needing = s.beads.filter(({ status, needs }) => status === 'pending' && needs.includes(bead.id));
   if (needing.length > 0 && !release)
     return (
-      `${needing.map((other) => other.id).join(', ')} ${needing.length === 1 ? 'needs' : 'need'} it; remove those ` +
-      'first, or release them from their need'
+      `${firstOf(
+        needing.map((other) => other.id),
+        20,
+      )} ${needing.length === 1 ? 'needs' : 'need'} it; remove those ` + 'first, or release them from their need'
     );
   return undefined;
 }

@@ -1,6 +1,7 @@
 /** What of a convoy may start, what it waits for, and how far it is. @module */
 import { defaultPriority, mergedBy } from '../../contract/index.js';
 import type { ConvoyBeadState, ConvoyBeadStatus, ConvoyProgress, ConvoyState } from '../../contract/index.js';
+import { firstOf } from '../words.js';
 
 /** @returns whether a bead in this status runs, or may do so any moment. */
 export const isActive = (status: ConvoyBeadStatus): boolean => status === 'starting' || status === 'running';
@@ -63,7 +64,11 @@ export function waitingReason(s: ConvoyState, id: string): string | undefined {
       const open = bead.needs.flatMap((need) =>
         s.beads.filter((other) => other.id === need && other.status !== 'merged'),
       );
-      if (open.length > 0) return `waits for ${open.map((need) => `${need.id} (${statusWords(need)})`).join(', ')}`;
+      if (open.length > 0)
+        return `waits for ${firstOf(
+          open.map((need) => `${need.id} (${statusWords(need)})`),
+          5,
+        )}`;
       if (s.trouble !== undefined) return `waits for a person: ${s.trouble}`;
       if (!s.prepared) return `waits until rig ${s.rig} has been asked`;
       return s.paused ? 'waits for the end of the pause' : 'is about to start';

@@ -26,6 +26,8 @@ export interface RigRun {
   merges: readonly MergeUnderWay[];
   /** A run of an earlier build: it tells all news at once, and carries over however much there is. */
   tellsAllAtOnce?: boolean;
+  /** A run of an earlier build: of what it carries over, besides what waits, only news have weight. */
+  weighsOnlyNews?: boolean;
 }
 
 const freshRun: RigRun = { length: 'fine', merges: [] };
@@ -64,8 +66,14 @@ export function rigEffects(s: RigState, now: number, run: RigRun = freshRun): Ri
 }
 
 /** @returns whether the run is to end, and neither a merge nor too much news is in its way any more. */
-export const rigDrains = (s: RigState, { length, merges, tellsAllAtOnce }: RigRun): boolean =>
-  length !== 'fine' && merges.length === 0 && (tellsAllAtOnce === true || newsToCarry(s) === 'fits');
+export const rigDrains = (s: RigState, { length, merges, tellsAllAtOnce, weighsOnlyNews }: RigRun): boolean =>
+  length !== 'fine' &&
+  merges.length === 0 &&
+  (tellsAllAtOnce === true || newsToCarry(s, weighsOnlyNews !== true) === 'fits');
+
+/** @returns whether it matters to a run if more than news has weight: only then has it to find out. */
+export const rigWeighsAll = (s: RigState, length: RunLength): boolean =>
+  length !== 'fine' && newsToCarry(s) !== newsToCarry(s, false);
 
 /** @returns whether it matters to a run if news are told in batches: only then has it to find out. */
 export const rigTellsInBatches = (s: RigState, length: RunLength): boolean =>

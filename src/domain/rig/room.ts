@@ -1,5 +1,5 @@
 /** How much may wait for a rig. @module */
-import type { MergeRequest, RigState, GrantRequest } from '../../contract/index.js';
+import type { MergeRequest, RigState, RigView, GrantRequest } from '../../contract/index.js';
 import { utf8Bytes } from '../words.js';
 
 /**
@@ -12,6 +12,10 @@ const waitingBytes = 768 * 1024;
 const queueBytes = 640 * 1024;
 /** And so much for what is still to be told: a run with more tells it before it ends. */
 const newsBytes = 192 * 1024;
+/** And so much for that and all else together; 64 KiB are left. */
+const restBytes = 576 * 1024;
+/** So much of what is to be told is shown to whoever looks. */
+const shownBytes = 16 * 1024;
 /**
  * So many signals are on their way at once. The server fails a workflow task that would bring its workflow to more than
  * 2,000 that have not arrived, and whatever the task had done is done again.
@@ -25,6 +29,8 @@ const besideTexts = 220;
 const alwaysFit = { waiting: 800, queue: 200 };
 /** Names are ASCII; of a title each character may have up to three bytes. */
 const mostBytesOfLetter = 3;
+
+const jsonBytes = (value: unknown): number => utf8Bytes(JSON.stringify(value));
 
 const requestBytes = ({ bead, workflowId, agent = '' }: GrantRequest): number =>
   besideNames + bead.length + workflowId.length + agent.length;
@@ -60,9 +66,33 @@ export function mergeQueueIsFull({ queue }: Pick<RigState, 'queue'>, request: Me
 export const hasMuchToTell = ({ news, grants }: Pick<RigState, 'news' | 'grants'>): boolean =>
   news.length + grants.filter(({ told }) => told !== true).length > tellsAtOnce;
 
-/** @returns whether what is still to be told has room in the payload that the next run begins with. */
-export function newsToCarry({ news }: Pick<RigState, 'news'>): 'fits' | 'too much' {
+/** @returns how many of these come first, and are no longer than so many bytes as JSON. */
+function firstThatFit(news: RigState['news'], room: number): number {
   let bytes = 0;
-  for (const one of news) if ((bytes += utf8Bytes(JSON.stringify(one)) + 1) > newsBytes) return 'too much';
-  return 'fits';
+  const last = news.findIndex((one) => (bytes += jsonBytes(one) + 1) > room);
+  return last === -1 ? news.length : last;
 }
+
+/**
+ * @param weighsAll whether settings, grants and records have weight, too; in runs of earlier builds only news had.
+ * @returns whether what is still to be told has room in the payload that the next run begins with.
+ */
+export function newsToCarry(s: RigState, weighsAll = true): 'fits' | 'too much' {
+  const room = weighsAll ? Math.min(newsBytes, restBytes - bytesOfRest(s)) : newsBytes;
+  return firstThatFit(s.news, room) < s.news.length ? 'too much' : 'fits';
+}
+
+/** The settings stand in the payload twice. */
+const bytesOfRest = ({ grants, stops, merging, merged, notMerged, story, settings }: RigState): number =>
+  jsonBytes({ grants, stops, merging, merged, notMerged, story }) + 2 * jsonBytes(settings);
+
+/**
+ * @returns the answer to whoever looks at a rig: of the news, of which there may be thousands, only the next ones. All
+ * else has its bounds, or the rig could not go on in a new run.
+ */
+export const rigView = (s: RigState, now: number): RigView => ({
+  ...s,
+  now,
+  news: s.news.slice(0, firstThatFit(s.news, shownBytes)),
+  untold: s.news.length,
+});
