@@ -21,7 +21,9 @@ export interface TownVersion {
   /** `draining`: workflows are still pinned to it, as far as the server knows; it looks every few minutes. */
   status: VersionStatus;
   createdAt: number;
-  /** When it was current or ramping last, or became so; absent: never. */
+  /** When it last became current; absent: never. */
+  currentAt?: number;
+  /** When it last became current, or first got a share of the new workflows; absent: neither. */
   usedAt?: number;
 }
 
@@ -74,12 +76,13 @@ export class TownDeployment {
       );
       const { currentDeploymentVersion: current, rampingDeploymentVersion: ramping } = info?.routingConfig ?? {};
       const versions = (info?.versionSummaries ?? []).map((version): TownVersion => {
-        const usedAt = instant(version.lastCurrentTime ?? version.currentSinceTime ?? version.rampingSinceTime);
+        const currentAt = instant(version.lastCurrentTime ?? version.currentSinceTime);
         return {
           build: version.deploymentVersion?.buildId ?? '',
           status: versionStatuses[version.status ?? 0] ?? 'unknown',
           createdAt: instant(version.createTime) ?? 0,
-          usedAt,
+          currentAt,
+          usedAt: currentAt ?? instant(version.rampingSinceTime ?? version.firstActivationTime),
         };
       });
       return {
@@ -112,7 +115,10 @@ export class TownDeployment {
     );
   }
 
-  /** Gives a build a share of the workflows; those that it gets stay with it. @param percent 0 ends it. */
+  /**
+   * Gives a build a share of the new workflows. @param percent 0 ends the share of whichever build has one: what has
+   * begun there goes on with the current build.
+   */
   async ramp(build: string, percent: number): Promise<void> {
     const { namespace, client } = this.town;
     await this.#change(build, (service) =>

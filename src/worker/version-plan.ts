@@ -42,15 +42,15 @@ const keptFor = 14 * 86_400_000;
 /** @param kept the builds of this state directory; the worker's own may be among them. */
 export function planBuilds(own: Build, kept: readonly Build[], town: TownVersions, now: number): BuildPlan {
   const plan: BuildPlan = { serve: [], strange: [], forget: [] };
-  const lastUsed = town.versions
-    .filter(({ build, usedAt }) => build !== own.id && usedAt !== undefined)
-    .sort((a, b) => (b.usedAt ?? 0) - (a.usedAt ?? 0))[0];
+  const before = town.versions
+    .filter(({ build, currentAt }) => build !== own.id && currentAt !== undefined)
+    .sort((a, b) => (b.currentAt ?? 0) - (a.currentAt ?? 0))[0];
   for (const build of kept) {
     if (build.id === own.id) continue;
     const known = town.versions.find((version) => version.build === build.id);
     const needed = known !== undefined && ['current', 'ramping', 'draining'].includes(known.status);
     // The one before is run too, so that going back to it takes no longer than coming here.
-    if (needed || (known !== undefined && known === lastUsed)) {
+    if (needed || (known !== undefined && known === before)) {
       if (build.sdk === own.sdk) plan.serve.push(build);
       else if (needed) plan.strange.push(build);
     } else if (known !== undefined && now - (known.usedAt ?? known.createdAt) > keptFor) plan.forget.push(build);

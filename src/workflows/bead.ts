@@ -200,7 +200,7 @@ class Bead implements AttemptOwner {
   /** Not while stopping: the run that asked the host to stop must also receive the answer. */
   renewing(): boolean {
     return (
-      lengthOfRun(this.#listener.signals, limits.signalsPerRun) !== 'fine' &&
+      lengthOfRun(this.#listener, limits.signalsPerRun) !== 'fine' &&
       this.state.current?.stopping === undefined &&
       !this.state.cancelling
     );
@@ -213,7 +213,7 @@ class Bead implements AttemptOwner {
       this.apply({
         type: 'unwatched',
         attempt: this.state.current.id,
-        text: versionHasChanged()
+        text: versionHasChanged(this.#listener.toldOfVersion)
           ? 'the bead goes on with another version of Heartbead'
           : 'the history is long and goes on in a new run',
       });

@@ -134,7 +134,7 @@ class Convoy {
   }
 
   #length(): RunLength {
-    return lengthOfRun(this.#listener.signals);
+    return lengthOfRun(this.#listener);
   }
 
   async #renew(): Promise<never> {

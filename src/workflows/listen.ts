@@ -21,6 +21,7 @@ export interface Malformed {
 /** @param E the events of the workflow that listens. */
 export class Listener<E> {
   #signals = 0;
+  #toldOfVersion = false;
 
   /**
    * @param whose `bead`, `rig` or `convoy`, for the log.
@@ -36,6 +37,11 @@ export class Listener<E> {
   /** How many signals this run has taken: the server refuses them from 10,000 on, and warns of nothing. */
   get signals(): number {
     return this.#signals;
+  }
+
+  /** Whether a worker has told this run that its build is no longer the current one. */
+  get toldOfVersion(): boolean {
+    return this.#toldOfVersion;
   }
 
   /**
@@ -65,7 +71,10 @@ export class Listener<E> {
 
   /** To be called after the last `signal`: the word of another version, and whatever nobody knows. */
   others(): void {
-    listenForVersion(() => (this.#signals += 1));
+    listenForVersion(() => {
+      this.#signals += 1;
+      this.#toldOfVersion = true;
+    });
     setDefaultSignalHandler((name) => this.#unknown(name));
   }
 

@@ -157,7 +157,7 @@ class Rig {
   }
 
   #length(): RunLength {
-    return lengthOfRun(this.#listener.signals);
+    return lengthOfRun(this.#listener);
   }
 
   #asRun(): RigRun {

@@ -9,17 +9,22 @@ import { versionChanged } from '../contract/index.js';
 
 const versionChangedSignal = defineSignal(versionChanged);
 
-/** @returns whether the town has another build for this run; part of the history, as the clock is. */
-export const versionHasChanged = (): boolean => workflowInfo().targetWorkerDeploymentVersionChanged;
+/**
+ * The server alone would also move a run that began on the current build, when another one gets a share of the new
+ * workflows.
+ * @param told whether a worker has said that the build of this run is over.
+ * @returns whether this run goes on with another build; part of the history, as the clock is.
+ */
+export const versionHasChanged = (told: boolean): boolean =>
+  told && workflowInfo().targetWorkerDeploymentVersionChanged;
 
 /**
- * A run that waits hears of another build only with its next workflow task: the signal brings one, and that is all it
- * does.
- * @param taken is told of each, since it counts as one.
+ * A run that waits hears of another build only with its next workflow task: the signal brings one.
+ * @param taken is told of each.
  */
 export function listenForVersion(taken: () => void): void {
   setHandler(versionChangedSignal, taken, {
-    description: 'Another build of the workflow code may be the one to go on with. Sent by workers.',
+    description: 'The build of this run is no longer the current one. Sent by workers.',
   });
 }
 

@@ -53,6 +53,7 @@ const notRunHere: Record<string, string> = {
   'heartbead up --metrics-port 9464': 'with another port: test/cli/up-down.test.ts',
   'heartbead up --versioning auto': 'a worker with this flag: test/process/upgrade.test.ts',
   'heartbead upgrade to BUILD': 'needs two builds: test/process/upgrade.test.ts',
+  'heartbead upgrade to BUILD --percent 10': 'needs two builds: test/process/upgrade-share.test.ts',
   'heartbead upgrade rollback': 'needs two builds: test/process/upgrade.test.ts',
   'heartbead backup FILE': 'needs a server of its own: test/server/backup.test.ts',
   'heartbead restore FILE': 'needs a server of its own: test/server/backup.test.ts',

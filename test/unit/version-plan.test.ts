@@ -14,6 +14,7 @@ const version = (build: string, status: VersionStatus, usedAt?: number): TownVer
   build,
   status,
   createdAt: usedAt ?? now - day,
+  currentAt: usedAt,
   usedAt,
 });
 const build = (id: string, sdk = '1.24.0'): Build => ({ id, sdk, codePath: `/versions/${id}/workflow-bundle.js` });
@@ -55,13 +56,14 @@ describe('which of the kept builds a worker runs besides its own', () => {
     current: 'own',
     versions: [
       version('own', 'current', now),
+      { ...version('a-share', 'drained', now - day), currentAt: undefined },
       version('draining', 'draining', now - 3 * day),
       version('before', 'drained', now - 2 * day),
       version('older', 'drained', now - 4 * day),
       version('ancient', 'drained', now - 15 * day),
     ],
   };
-  const kept = ['own', 'draining', 'before', 'older', 'ancient', 'never-heard-of'].map((id) => build(id));
+  const kept = ['own', 'a-share', 'draining', 'before', 'older', 'ancient', 'never-heard-of'].map((id) => build(id));
 
   it('those to which workflows are pinned, and the one before, for a way back; what is long over is forgotten', () => {
     const plan = planBuilds(build('own'), kept, town, now);

@@ -44,7 +44,7 @@ const to = verb({
   options: {
     percent: option(
       '--percent <n>',
-      'give it this share of the new workflows instead; 0 ends that',
+      'give it this share of the new workflows only: what runs stays where it is; 0 takes what has begun there back',
       wholeNumber('--percent', 0, 100).optional(),
     ),
   },
@@ -52,28 +52,65 @@ const to = verb({
     const { deployment, town } = await versionsOf(context);
     if (!town.versions.some((version) => version.build === wanted))
       throw usageError(`the town knows no build ${wanted}`, '`heartbead upgrade status` names the builds');
-    if (percent === undefined) await deployment.makeCurrent(wanted);
-    else await deployment.ramp(wanted, percent);
-    context.print(
-      { build: wanted, before: town.current ?? null, percent },
-      percent === undefined
-        ? `${wanted} is current; workflows of other builds go on with it in the next moments (heartbead upgrade status)`
-        : percent === 0
-          ? `no share of the new workflows begins on another build than the current one any more`
-          : `${percent} % of the new workflows begin on ${wanted}`,
-    );
+    const answer = { build: wanted, before: town.current ?? null, percent };
+    if (percent === undefined) {
+      await deployment.makeCurrent(wanted);
+      // All go on with the build that was asked for, not with that of an earlier trial.
+      const other = town.ramping !== undefined && town.ramping.build !== wanted ? town.ramping.build : undefined;
+      if (other !== undefined) await deployment.ramp(other, 0);
+      context.print(
+        answer,
+        `${wanted} is current; workflows of other builds go on with it in the next moments (heartbead upgrade status)` +
+          (other === undefined ? '' : `; ${other} has no share of the new ones any more`),
+      );
+    } else if (percent === 0) {
+      if (town.ramping !== undefined && town.ramping.build !== wanted)
+        throw failure(
+          `${wanted} has no share of the new workflows: ${town.ramping.build} has ${town.ramping.percent} %`,
+          `\`heartbead upgrade to ${town.ramping.build} --percent 0\` ends that`,
+        );
+      if (town.ramping !== undefined) await deployment.ramp(wanted, 0);
+      context.print(answer, shareIsOver(wanted, town.current));
+    } else {
+      if (wanted === town.current)
+        throw failure(
+          `${wanted} is current: all new workflows begin on it`,
+          '`heartbead upgrade to BUILD --percent N` gives another build a share; `heartbead upgrade status` names them',
+        );
+      await deployment.ramp(wanted, percent);
+      context.print(
+        answer,
+        `${percent} % of the new workflows begin on ${wanted}; those that run stay where they are` +
+          (town.ramping === undefined || town.ramping.build === wanted
+            ? ''
+            : `; ${town.ramping.build} has no share any more`),
+      );
+    }
     return exitCodes.fine;
   },
 });
 
+const shareIsOver = (build: string, current: string | undefined): string =>
+  `${build} has no share of the new workflows any more; what has begun there goes on with ` +
+  `${current ?? 'workers without versions'} in the next moments (heartbead upgrade status)`;
+
 const rollback = verb({
   name: 'rollback',
-  description: 'make the build current that was so before',
+  description: 'make the build current that was so before, or take the share away that a build has been given',
   run: async (context) => {
     const { deployment, town } = await versionsOf(context);
+    // Whoever goes back from a trial wants what there was before it.
+    if (town.ramping !== undefined) {
+      await deployment.ramp(town.ramping.build, 0);
+      context.print(
+        { build: town.current ?? null, before: town.ramping.build },
+        shareIsOver(town.ramping.build, town.current),
+      );
+      return exitCodes.fine;
+    }
     const before = town.versions
-      .filter(({ build, usedAt }) => build !== town.current && usedAt !== undefined)
-      .sort((a, b) => (b.usedAt ?? 0) - (a.usedAt ?? 0))[0];
+      .filter(({ build, currentAt }) => build !== town.current && currentAt !== undefined)
+      .sort((a, b) => (b.currentAt ?? 0) - (a.currentAt ?? 0))[0];
     if (before === undefined)
       throw failure('no other build has ever been current', '`heartbead upgrade status` names the builds');
     await deployment.makeCurrent(before.build);
