@@ -11,7 +11,7 @@ const convoys = ['first', 'second', 'third'].map((name) => `upgraded-${name}`);
 const rig = 'upgraded';
 
 /** The process of each bead's agent, as its runner has it, by the bead. Two worker homes may know of a bead. */
-function agentsIn(homes) {
+export function agentsIn(homes, beads) {
   const found = new Map();
   for (const home of homes)
     for (const name of readdirSync(join(home, 'attempts'))) {
@@ -24,7 +24,9 @@ function agentsIn(homes) {
   return found;
 }
 
-const lives = (pid) => existsSync(`/proc/${pid}`) && !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+/** @returns whether a process is there, and no zombie. */
+export const lives = (pid) =>
+  existsSync(`/proc/${pid}`) && !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
 
 /** @returns what the report says of it: how long each of the three changes and the end took, attempts, losses. */
 export async function playUpgrade({ folder, origin, cli, json, until, fail, homes, replaceWorkers, killWorkers }) {
@@ -54,7 +56,7 @@ export async function playUpgrade({ folder, origin, cli, json, until, fail, home
     return ids.every((id) => listed.has(id) && is(listed.get(id)));
   };
   const agents = await until('twenty agents work', () => {
-    const found = agentsIn(homes);
+    const found = agentsIn(homes, beads);
     return found.size === beads.length && every(beads, ({ agent }) => agent === 'working') && found;
   });
   await until('a merge is under way', () => json('rig', 'show', rig).merging.length === 1);
@@ -82,7 +84,7 @@ export async function playUpgrade({ folder, origin, cli, json, until, fail, home
   cli('upgrade', 'to', two);
   await leave('upgraded again after', one, 1);
 
-  const now = agentsIn(homes);
+  const now = agentsIn(homes, beads);
   for (const [bead, { attempt, agent, runner }] of agents) {
     if (now.get(bead)?.attempt !== attempt || now.get(bead)?.agent !== agent) fail(`${bead} has got another agent`);
     if (!lives(agent) || !lives(runner)) fail(`the agent or the runner of ${bead} is gone`);

@@ -3,8 +3,9 @@
  * server and SQL tool as Go builds them (kept in the cache), our set-up of the database, dynamic configuration and
  * namespace, and two workers; each part in a network namespace of its own. A convoy of four beads goes through each
  * trouble: nothing, a restart of the database, SIGKILL of the server and of a worker, a broken network, an upgrade of
- * both workers. It needs Linux and root. Nothing of it is left on the machine. Words after `--` choose the troubles
- * whose descriptions have one of them (`npm run test:production -- network`); `--keep` leaves the logs.
+ * both workers; before that, the town is brought from earlier servers to the compose file's. It needs Linux and root.
+ * Nothing of it is left on the machine. Words after `--` choose the troubles whose descriptions have one of them
+ * (`npm run test:production -- network`); `--keep` leaves the logs.
  * @module
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -16,15 +17,24 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { anotherBuild } from './another-build.mjs';
 import { healthOfComposeFile, serverOfComposeFile } from './compose-server.mjs';
+import { formerServers, playServerUpgrade } from './production-server-upgrade.mjs';
 import { playUpgrade } from './production-upgrade.mjs';
 import { setupOrExit } from './setup.mjs';
 
+/** The first trouble; its description. */
+const serverUpgrade = 'the server is upgraded, and the schema of its database, while beads are at work';
 /** The last trouble; its description. */
 const largeUpgrade = '20 living agents, three convoys and a merge under way: upgraded, rolled back, upgraded, killed';
 const words = process.argv.slice(2);
 const keep = words.includes('--keep');
 const chosen = words.filter((word) => word !== '--keep');
 const version = process.env.TEMPORAL_SERVER_VERSION ?? serverOfComposeFile();
+const isChosen = (what) => chosen.length === 0 || chosen.some((word) => what.includes(word));
+/** The servers that the database is brought through. One that somebody has chosen is played alone. */
+const versions =
+  isChosen(serverUpgrade) && process.env.TEMPORAL_SERVER_VERSION === undefined
+    ? [...formerServers, version]
+    : [version];
 /** A trouble that takes longer than this has failed. */
 const within = 300_000;
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -81,8 +91,8 @@ async function until(what, look, limit = within) {
   return fail(`waited ${limit / 1_000} s in vain for: ${what}; ${last?.message ?? ''}`);
 }
 
-/** @returns the folder with both programs; Go builds them once. */
-function temporal() {
+/** @returns the folder with both programs of a server; Go builds them once. */
+function temporal(version) {
   const kept = join(homedir(), '.cache', 'heartbead', 'production', version);
   const wanted = { 'temporal-server': 'server', 'temporal-sql-tool': 'tools/sql' };
   mkdirSync(kept, { recursive: true });
@@ -139,7 +149,7 @@ async function main() {
   if (process.platform !== 'linux' || process.getuid() !== 0)
     fail('test:production makes network namespaces: it needs Linux and root');
   await setupOrExit();
-  const tools = temporal();
+  const tools = new Map(versions.map((one) => [one, temporal(one)]));
   const bin = postgres();
   network();
 
@@ -176,7 +186,7 @@ async function main() {
     );
   let db = database();
   await until('the database answers', () => answers(), 60_000);
-  const path = `${tools}${delimiter}${process.env.PATH}`;
+  const pathOf = (one) => `${tools.get(one)}${delimiter}${process.env.PATH}`;
   const sql = {
     SQL_PLUGIN: 'postgres12',
     SQL_HOST: '127.0.0.1',
@@ -184,17 +194,35 @@ async function main() {
     SQL_USER: 'temporal',
     SQL_PASSWORD: password,
   };
+  const bringSchemaTo = (one) => {
+    const [first, ...rest] = inside('s', 'sh', [at('docker/set-up-database.sh')]);
+    return run(first, rest, { env: { PATH: pathOf(one), ...sql } });
+  };
+  /** @returns the versions of the schema of both databases: `1.19/1.14`. */
+  const schemaOf = () =>
+    ['temporal', 'temporal_visibility']
+      .map((name) => {
+        const words = [
+          '-h',
+          '127.0.0.1',
+          '-U',
+          'temporal',
+          '-d',
+          name,
+          '-tAc',
+          'select curr_version from schema_version',
+        ];
+        const [first, ...rest] = inside('s', join(bin, 'psql'), words);
+        return run(first, rest, { env: { PATH: process.env.PATH, PGPASSWORD: password } }).trim();
+      })
+      .join('/');
+  let running = versions[0];
   // Twice, as each start of the compose file does it.
-  for (let time = 0; time < 2; time += 1)
-    run(
-      ...(([one, ...more]) => [one, more, { env: { PATH: path, ...sql } }])(
-        inside('s', 'sh', [at('docker/set-up-database.sh')]),
-      ),
-    );
+  for (let time = 0; time < 2; time += 1) bringSchemaTo(running);
   const server = () =>
-    start('s', join(tools, 'temporal-server'), ['start'], {
+    start('s', join(tools.get(running), 'temporal-server'), ['start'], {
       env: {
-        PATH: path,
+        PATH: pathOf(running),
         ...{
           DB: 'postgres12',
           POSTGRES_SEEDS: '127.0.0.1',
@@ -216,11 +244,15 @@ async function main() {
     return run(first, rest, { env: environment('cli'), timeout: 180_000 });
   };
   const health = `fetch('${healthOfComposeFile()}').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))`;
-  await until('the server answers as the health check of the compose file asks', () => {
-    node('s', ['-e', health]);
-    return true;
-  });
-  node('s', [at('dist/server/prepare-namespace.js')]);
+  /** As the compose file waits for it, and what it does then at each start. */
+  const serverIsUp = async () => {
+    await until('the server answers as the health check of the compose file asks', () => {
+      node('s', ['-e', health]);
+      return true;
+    });
+    node('s', [at('dist/server/prepare-namespace.js')]);
+  };
+  await serverIsUp();
   const cli = (...args) => node('s', [at('dist/programs/heartbead.js'), ...args]);
   const json = (...args) => JSON.parse(cli(...args, '--json'));
   const programs = { a: at('dist/worker.js'), b: at('dist/worker.js') };
@@ -328,12 +360,44 @@ async function main() {
       },
     ],
   ];
-  const isChosen = (what) => chosen.length === 0 || chosen.some((word) => what.includes(word));
   const played = troubles.filter(([what]) => isChosen(what));
-  if (played.length === 0 && !isChosen(largeUpgrade))
+  if (played.length === 0 && !isChosen(largeUpgrade) && versions.length === 1)
     fail(`there is no trouble with ${chosen.join(' or ')} in its description`);
   const mergesSoFar = () => Number(git('--git-dir', origin, 'rev-list', '--count', '--merges', 'main'));
   const report = [];
+  if (versions.length > 1) {
+    const from = Date.now();
+    const servers = {
+      versions,
+      schemaOf,
+      bringSchemaTo,
+      stopServer: () => end(temporalServer, 'SIGTERM'),
+      refusesToStart: async (next) => {
+        running = next;
+        const tooEarly = server();
+        await until(`server ${next} refuses the older schema`, () => tooEarly.exitCode !== null, 60_000);
+        if (tooEarly.exitCode === 0) fail(`server ${next} ended well on the schema ${schemaOf()}`);
+      },
+      startOn: (next) => {
+        running = next;
+        temporalServer = server();
+        return serverIsUp();
+      },
+    };
+    const played = await playServerUpgrade({
+      ...{ folder, origin, cli, json, until, fail, servers },
+      homes: ['a', 'b'].map((name) => join(folder, name)),
+      restartWorkers: async () => {
+        for (const name of ['a', 'b']) {
+          await end(workers[name], 'SIGTERM');
+          workers[name] = await worker(name);
+        }
+      },
+    });
+    const trouble = `${serverUpgrade}: ${versions.join(', ')}`;
+    report.push({ trouble, seconds: Math.round((Date.now() - from) / 1_000), ...played });
+    console.log(JSON.stringify(report.at(-1)));
+  }
   for (const [place, [what, trouble]] of played.entries()) {
     // A convoy puts its own name before those of its beads.
     const id = (name) => `convoy-${place}-${name}`;
