@@ -12,6 +12,7 @@ import { boardFigures, boardSizes } from './board.js';
 import { groundFigures } from './ground.js';
 import { largeFigures } from './large.js';
 import { machine, round, figureTable } from './figures.js';
+import { modelDayFigures } from './model-days.js';
 import type { Figure } from './figures.js';
 import { orchestration } from './orchestration.js';
 import { measured, suites, write } from './page.js';
@@ -72,14 +73,17 @@ async function onServer(): Promise<void> {
     }
     if (wanted('board'))
       results.board = await boardFigures(server, { say, sizes: boardSizes.filter((size) => size <= mostBeads) });
-    // `--convoy N`, `--rigs N`, `--waiting N` set its sizes.
+    // `--convoy N`, `--rigs N`, `--waiting N`, `--hosts N` set its sizes.
     if (wanted('large'))
-      results.large = await largeFigures(server, {
-        say,
-        beads: numberOf('--convoy'),
-        rigs: numberOf('--rigs'),
-        waiting: numberOf('--waiting'),
-      });
+      results.large = [
+        ...(await largeFigures(server, {
+          say,
+          beads: numberOf('--convoy'),
+          rigs: numberOf('--rigs'),
+          waiting: numberOf('--waiting'),
+        })),
+        ...(await modelDayFigures({ say, hosts: numberOf('--hosts') })),
+      ];
     if (wanted('scale'))
       results.scale = await scale(server, { say, sizes: [100, 1_000, 5_000].filter((size) => size <= mostBeads) });
   } finally {

@@ -226,13 +226,30 @@ async function fullRig({ client, queue, fleet, say }: Town, count: number): Prom
         client.workflow.getHandle(workflowId).query<Record<string, number>>('told'),
       )
     ).reduce((sum, one) => sum + (one[rigMessages.grantRefused] ?? 0), 0);
-  let [view, refused] = [await handle.query<RigView>(rigMessages.state), await told()];
+  const answers: number[] = [];
+  let unanswered = 0;
+  const look = (): Promise<RigView> =>
+    pRetry(
+      async () => {
+        const answer = await handle.query<RigView>(rigMessages.state);
+        answers.push(kilobytes(answer));
+        return answer;
+      },
+      {
+        retries: patience / 10_000,
+        minTimeout: 500,
+        factor: 1,
+        // It reads thousands of signals in one go, and the server waits ten seconds for it.
+        shouldRetry: ({ error }) => isBusy(error, () => (unanswered += 1)),
+      },
+    );
+  let [view, refused] = [await look(), await told()];
   const until = performance.now() + patience;
   while (view.waiting.length + refused < count) {
     if (performance.now() > until)
       throw new Error(`of ${count} beads ${view.waiting.length} wait and ${refused} were refused`);
     await sleep(500);
-    [view, refused] = [await handle.query<RigView>(rigMessages.state), await told()];
+    [view, refused] = [await look(), await told()];
   }
   const ended = performance.now();
   const rss = (process.memoryUsage().rss - before) / 2 ** 20;
@@ -255,7 +272,8 @@ async function fullRig({ client, queue, fleet, say }: Town, count: number): Prom
         `${Math.round((ended - began) / 1_000)} s. ${runs.length} runs, at most ` +
         `${Math.max(...runs.map((run) => run.events))} events and ` +
         `${Math.round(Math.max(...runs.map((run) => run.bytes)) / 1_024)} kB of history in one; the largest payload ` +
-        `that a run began with; the process with the worker and those that asked grew by ${Math.round(rss)} MB`,
+        `that a run began with; an answer about the rig has at most ${Math.max(...answers)} kB, and ${unanswered} ` +
+        `looks had none within 10 s; the process with the worker and those that asked grew by ${Math.round(rss)} MB`,
       report: 'value',
     },
   ];
@@ -264,6 +282,13 @@ async function fullRig({ client, queue, fleet, say }: Town, count: number): Prom
 function isFullRun(error: unknown, count: () => void): boolean {
   const cause = error instanceof ServiceError ? String(error.cause) : '';
   if (!cause.includes('limit for signal events')) return false;
+  count();
+  return true;
+}
+
+function isBusy(error: unknown, count: () => void): boolean {
+  const cause = error instanceof ServiceError ? String(error.cause) : '';
+  if (!cause.includes('query timed out')) return false;
   count();
   return true;
 }

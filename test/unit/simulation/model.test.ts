@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { initialBead, initialConvoy, initialRig, stepBead } from '../../../src/domain/index.js';
 import type { BeadEvent } from '../../../src/domain/index.js';
 import type { BeadState, ConvoyState, RigState } from '../../../src/contract/index.js';
+import { dayOf } from '../../../src/lab/bench/model-days.js';
 import { ModelClock } from '../../../src/lab/simulation/model/clock.js';
 import { brokenOnModel } from '../../../src/lab/simulation/on-model.js';
 import { playOnModel } from '../../../src/lab/simulation/play.js';
@@ -18,6 +19,13 @@ import type { Script } from '../../../src/lab/simulation/script.js';
 
 const minute = 60_000;
 const seeds = (from: number, count: number): number[] => Array.from({ length: count }, (_, n) => from + n);
+
+it('a day of a town with fifty hosts breaks no rule, and all its beads end or wait for a person', async () => {
+  const { attempts, statuses } = await playOnModel(dayOf(50));
+  expect([statuses.length, attempts > statuses.length]).toEqual([150, true]);
+  expect(statuses.filter((status) => status === 'closed').length).toBeGreaterThan(140);
+  expect([...new Set(statuses)].filter((status) => status !== 'closed' && status !== 'blocked')).toEqual([]);
+}, 120_000);
 
 describe('a thousand random days of the domain on the model', () => {
   it('break no rule, and are rich: every status, strays, losses, rigs, convoys that land, fail and wait', async () => {

@@ -50,6 +50,8 @@ export class ModelTown implements HostContext {
   /** What a fleet has played; nobody asks for it in a town without one. */
   playedFleet: { rig: ModelRig; rigs: readonly ModelRig[]; convoy: ModelConvoy | undefined } | undefined;
   readonly #hosts: FakeHost[];
+  /** The hosts by the queues of their own. */
+  readonly #byQueue: ReadonlyMap<string, FakeHost>;
   /** The beads by their ids; of several with one id, the newest. */
   readonly #byId = new Map<string, ModelBead>();
   readonly #scripts = new Map<string, readonly AgentScript[]>();
@@ -75,6 +77,7 @@ export class ModelTown implements HostContext {
     this.census = new AgentCensus(this.clock);
     this.refinery = new ModelRefinery(this, options.seed ?? 0);
     this.#hosts = options.hosts.map((id) => new FakeHost(id, options.maxAgents, this));
+    this.#byQueue = new Map(this.#hosts.map((host) => [taskQueues.host(host.id, this.queue), host]));
   }
 
   /** What Temporal would do now; it does it when it is back. */
@@ -306,16 +309,19 @@ export class ModelTown implements HostContext {
     if (this.#waiting.length === 0 || this.serverAway) return;
     const still: ModelActivity[] = [];
     const busy = new Set<FakeHost>();
+    // Looked at once, and not for each activity: hundreds may wait for hundreds of hosts.
+    let free: FakeHost[] | undefined;
+    const forAgents = taskQueues.agents(this.queue);
     for (const activity of this.#waiting) {
       if (!activity.waiting) continue;
-      const host = this.#hosts.find(
-        (one) =>
-          !busy.has(one) &&
-          one.polls &&
-          (activity.queue === taskQueues.agents(this.queue)
-            ? one.hasFreePlace
-            : activity.queue === taskQueues.host(one.id, this.queue)),
-      );
+      let host: FakeHost | undefined;
+      if (activity.queue === forAgents) {
+        free ??= this.#hosts.filter((one) => one.polls && one.hasFreePlace);
+        host = free.find((one) => !busy.has(one));
+      } else {
+        const own = this.#byQueue.get(activity.queue);
+        if (own?.polls === true && !busy.has(own)) host = own;
+      }
       if (host === undefined) still.push(activity);
       else {
         activity.take();
