@@ -8,7 +8,14 @@ import {
 } from '@temporalio/client';
 import type { WorkflowHandle } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
-import { convoyMessages, convoyWorkflowId, rigMessages, rigWorkflowId, searchAttributes } from '../contract/index.js';
+import {
+  convoyMessages,
+  convoyWorkflowId,
+  limits,
+  rigMessages,
+  rigWorkflowId,
+  searchAttributes,
+} from '../contract/index.js';
 import type {
   AddBead,
   ConfigureRig,
@@ -194,6 +201,7 @@ export class FleetClient {
           workflowId: workflowIds[kind](id),
           taskQueue,
           args: [input],
+          workflowTaskTimeout: limits.workflowTask,
           typedSearchAttributes,
           staticSummary: this.town.privateNames === true ? undefined : summary,
           memo: this.town.privateNames === true ? undefined : memo,

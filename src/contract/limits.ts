@@ -23,6 +23,11 @@ export const limits = {
   historyEvents: 3_500,
   /** Continue as new well before the server's 10,000 signals per run, of which nothing warns. */
   signalsPerRun: 8_000,
+  /**
+   * Milliseconds for one workflow task of a rig or a convoy; the server's own 10 s are too few for one that reads
+   * 10,000 signals at one go on a busy machine (17 s seen), and what is late is done again from the beginning.
+   */
+  workflowTask: 30_000,
 } as const;
 
 /** The priority of a bead that names none: the middle of 1 (first) to 5 (last), as the server takes it. */

@@ -217,7 +217,7 @@ class Bead implements AttemptOwner {
           ? 'the bead goes on with another version of Heartbead'
           : 'the history is long and goes on in a new run',
       });
-    return goOn<typeof bead>(nextBeadInput(this.input, this.state));
+    return goOn<typeof bead>([nextBeadInput(this.input, this.state)]);
   }
 
   /** Nothing to do until somebody says something or a back-off is over. */

@@ -20,6 +20,7 @@ import {
   beadWorkflowId,
   convoyBeadId,
   failureTypes,
+  limits,
   readBeadReport,
   readMergeEnded,
   rigWorkflowId,
@@ -139,7 +140,9 @@ class Convoy {
 
   async #renew(): Promise<never> {
     await condition(allHandlersFinished);
-    return goOn<typeof convoy>(nextConvoyInput(this.input, this.state));
+    return goOn<typeof convoy>([nextConvoyInput(this.input, this.state)], {
+      workflowTaskTimeout: limits.workflowTask,
+    });
   }
 
   async #end(): Promise<ConvoyResult> {

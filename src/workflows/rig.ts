@@ -22,6 +22,7 @@ import {
 import {
   clip,
   failureTypes,
+  limits,
   readMergeRequest,
   readProbeProgress,
   readReturnGrant,
@@ -265,7 +266,7 @@ class Rig {
 
   async #renew(): Promise<never> {
     await condition(allHandlersFinished);
-    return goOn<typeof rig>(nextRigInput(this.input, this.state));
+    return goOn<typeof rig>([nextRigInput(this.input, this.state)], { workflowTaskTimeout: limits.workflowTask });
   }
 
   #listen(): void {

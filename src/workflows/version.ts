@@ -28,9 +28,18 @@ export function listenForVersion(taken: () => void): void {
   });
 }
 
-/** Continues as new: a run of a versioned worker on the build that the town has now, any other as ever. */
-export async function goOn<F extends Workflow>(...args: Parameters<F>): Promise<never> {
+/**
+ * Continues as new: a run of a versioned worker on the build that the town has now, any other as ever.
+ * @param options what else is another's in the next run.
+ */
+export async function goOn<F extends Workflow>(
+  args: Parameters<F>,
+  options: { workflowTaskTimeout?: number } = {},
+): Promise<never> {
   const versioned = (workflowInfo().currentDeploymentVersion?.deploymentName ?? '') !== '';
-  await makeContinueAsNewFunc<F>(versioned ? { initialVersioningBehavior: 'AUTO_UPGRADE' } : {})(...args);
+  await makeContinueAsNewFunc<F>({
+    ...options,
+    initialVersioningBehavior: versioned ? 'AUTO_UPGRADE' : undefined,
+  })(...args);
   throw new Error('continueAsNew does not return');
 }

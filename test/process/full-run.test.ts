@@ -15,6 +15,7 @@ import {
   convoyMessages,
   convoyWorkflowId,
   integrationBranch,
+  limits,
   messages,
   rigMessages,
   rigWorkflowId,
@@ -140,6 +141,12 @@ async function refusedOnce(workflowId: string): Promise<void> {
   });
 }
 
+/** @returns how long a run may work on one workflow task, in milliseconds. */
+async function taskTimeout(workflowId: string): Promise<number> {
+  const { raw } = await client.workflow.getHandle(workflowId).describe();
+  return Number(raw.executionConfig?.defaultWorkflowTaskTimeout?.seconds) * 1_000;
+}
+
 const settings = {
   repo: '/nowhere',
   base: 'main',
@@ -174,8 +181,10 @@ describe('a run that has had as many signals as the server takes', () => {
     await sling(bead, rig);
     await refusedOnce(beadWorkflowId(bead));
     expect(await stateOf(bead)).toMatchObject({ status: 'open', wait: { for: 'grant' } });
+    expect(await taskTimeout(rigWorkflowId(rig))).toBe(limits.workflowTask);
     await renewRig(rig);
     await merged(bead);
+    expect(await taskTimeout(rigWorkflowId(rig))).toBe(limits.workflowTask);
   });
 
   it('of a rig gets a grant back, and what is to be merged, when it goes on in a new run', async () => {

@@ -14,6 +14,8 @@ const queueBytes = 640 * 1024;
 const newsBytes = 192 * 1024;
 /** And so much for that and all else together; 64 KiB are left. */
 const restBytes = 576 * 1024;
+/** Bytes of the shortest news as JSON: a `causeGone` with names of one letter has 69. */
+const leastNews = 69;
 /** So much of what is to be told is shown to whoever looks. */
 const shownBytes = 16 * 1024;
 /**
@@ -78,6 +80,8 @@ function firstThatFit(news: RigState['news'], room: number): number {
  * @returns whether what is still to be told has room in the payload that the next run begins with.
  */
 export function newsToCarry(s: RigState, weighsAll = true): 'fits' | 'too much' {
+  // Asked at each turn of a run that is to end: thousands are not weighed one by one.
+  if (s.news.length * leastNews > newsBytes) return 'too much';
   const room = weighsAll ? Math.min(newsBytes, restBytes - bytesOfRest(s)) : newsBytes;
   return firstThatFit(s.news, room) < s.news.length ? 'too much' : 'fits';
 }
