@@ -14,6 +14,7 @@ import type { Logger } from 'pino';
 import { connectionSettings } from './client/connect.js';
 import { KeysError, codecOrigins } from './codec/index.js';
 import { ClientError } from './client/errors.js';
+import { fileProblem } from './edge/file-problem.js';
 import { WorkerLockHeldError } from './host/index.js';
 import { complain } from './runner/complain.js';
 import { keepAllocatorToOurselves } from './worker/memory.js';
@@ -96,9 +97,9 @@ export async function runWorker(
     await worker.done;
     return 0;
   } catch (error) {
-    const told = error instanceof ClientError || error instanceof KeysError;
-    const known = told || error instanceof WorkerLockHeldError;
-    const message = told ? `${error.message}; ${error.next}` : (error as Error).message;
+    const told = error instanceof ClientError || error instanceof KeysError ? error : fileProblem(error);
+    const known = told !== undefined || error instanceof WorkerLockHeldError;
+    const message = told === undefined ? (error as Error).message : `${told.message}; ${told.next}`;
     logger.fatal(known ? {} : { err: error }, message);
     return 1;
   }

@@ -56,11 +56,15 @@ export async function runBoard(
     token: board.token,
     readOnly,
   };
-  await writeRecord(home, 'board', record);
   const close = async (): Promise<void> => {
     await codec?.close();
     await board.close();
   };
+  // Without its record nobody would find it, and its open port would keep the process.
+  await writeRecord(home, 'board', record).catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
   return { ...board, record, codecPort: codec?.port, close };
 }
 

@@ -3,7 +3,7 @@ import { demoDirectory, hostIdOf, stateDirectory } from '../client/home.js';
 import type { BeadView } from '../contract/index.js';
 import { AttemptDir } from '../runner/attempt/attempt-dir.js';
 import type { Context } from './context.js';
-import { CliError, exitCodes, failure } from './exit.js';
+import { CliError, errorReport, exitCodes, failure } from './exit.js';
 
 /** What is said of a bead by itself, or why it could not be asked. */
 export interface BeadAccount {
@@ -50,10 +50,11 @@ export async function placeOf(
   }
   if (view === undefined) {
     if (account.problem instanceof Error && account.problem.name === 'BeadNotFoundError') throw account.problem;
+    const { message, next } = errorReport(account.problem);
     throw failure(
       `there is no ${what} of bead ${bead}${attempt === undefined ? '' : `, attempt ${attempt},`} in ` +
-        join(places[0] as string, 'attempts'),
-      'run this on the host where the agent ran',
+        `${join(places[0] as string, 'attempts')}, and nobody says where it is: ${message}`,
+      `${next === undefined ? '' : `${next}; or `}run this on the host where the agent ran`,
       account.problem,
     );
   }

@@ -3,10 +3,11 @@ import type { BeadClient, FleetClient, TownConnection } from '../client/index.js
 import { escapedJson } from '../contract/index.js';
 import { defaultDeadline } from '../client/deadline.js';
 import { durationOf, durationProblem } from './duration.js';
-import { errorReport, usageError } from './exit.js';
+import { CliError, errorReport, exitCodes, usageError } from './exit.js';
 import type { ExitCode } from './exit.js';
 import { processIo } from './io.js';
 import type { Io } from './io.js';
+import { pathOf } from './program.js';
 
 /** What a verb works with. */
 export class Context {
@@ -87,12 +88,23 @@ export function action<A extends unknown[]>(run: Run<A>): (...given: unknown[]) 
       context = new Context(command);
       process.exitCode = await run(context, ...(given.slice(0, -1) as A));
     } catch (error) {
-      process.exitCode = printError(error, context?.json === true);
+      process.exitCode = printError(withHelp(error, command), context?.json === true);
     } finally {
       await context?.close();
     }
   };
 }
+
+/** @returns the error; where something was typed wrongly and no next step is known, the verb's help is one. */
+const withHelp = (error: unknown, command: Command): unknown =>
+  error instanceof CliError && error.code === exitCodes.usage && error.next === undefined
+    ? new CliError({
+        code: error.code,
+        message: error.message,
+        cause: error.cause,
+        next: `see \`heartbead ${pathOf(command)} --help\``,
+      })
+    : error;
 
 /** Prints a failure to stderr. @returns the exit status it means. */
 export function printError(error: unknown, json: boolean, io: Io = processIo()): ExitCode {

@@ -1,3 +1,4 @@
+import { fileProblem } from '../edge/file-problem.js';
 import { CliError, exitCodes } from '../operator/cli-error.js';
 import type { ExitCode } from '../operator/cli-error.js';
 
@@ -21,19 +22,8 @@ export function errorReport(error: unknown): ErrorReport {
   const next = (error as { next?: unknown }).next;
   if (typeof next === 'string') return { code: codeOfName(error.name), message: error.message, next };
   if (wordedErrors.has(error.name)) return { code: exitCodes.failed, message: error.message };
-  const system = error as NodeJS.ErrnoException;
-  if (system.code === 'ENOSPC')
-    return {
-      code: exitCodes.failed,
-      message: 'no space is left on the disk',
-      next: 'free some space; `heartbead doctor` shows where the state directory is',
-    };
-  if (system.code === 'EACCES' || system.code === 'EPERM')
-    return {
-      code: exitCodes.failed,
-      message: `permission denied${system.path === undefined ? '' : `: ${system.path}`}`,
-      next: 'check the owner of that path, or set HEARTBEAD_HOME to a directory of your own',
-    };
+  const system = fileProblem(error);
+  if (system !== undefined) return { code: exitCodes.failed, ...system };
   const [first = 'unexpected failure'] = error.message.split('\n');
   return {
     code: exitCodes.failed,

@@ -2,7 +2,6 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { action } from './context.js';
 import type { Context } from './context.js';
-import { exitCodes } from './exit.js';
 import type { ExitCode } from './exit.js';
 import { pathOf } from './program.js';
 import type { Verb } from './program.js';
@@ -108,14 +107,13 @@ export const plainVerb =
       ),
     );
 
-/** @returns verbs under a word of their own (`rig add`). The word alone shows the help, which is a usage error. */
+/**
+ * @returns verbs under a word of their own (`rig add`). The word alone shows the help, which is a usage error; it has
+ * no action, so that a verb that is none is called so.
+ */
 export const verbGroup =
   (name: string, description: string, verbs: readonly Verb[]): Verb =>
   (program) => {
     const group = program.command(name).description(description);
-    group.action(() => {
-      group.outputHelp({ error: true });
-      process.exitCode = exitCodes.usage;
-    });
     for (const one of verbs) one(group);
   };

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { Cli, bin } from './support/cli.js';
@@ -52,6 +52,11 @@ describe.concurrent('what a person may type wrongly is refused before anything s
   const sling = (...more: string[]): string[] => ['sling', 'A title', ...more];
   test.each<[string, () => string[], RegExp]>([
     ['an unknown verb', () => ['slign'], /unknown command 'slign'.*sling/],
+    [
+      'an unknown verb of a group',
+      () => ['rig', 'ad'],
+      /unknown command 'ad'.*add.*\n\s+next: see `heartbead rig --help`/,
+    ],
     ['an unknown option', () => ['ls', '--everything'], /unknown option '--everything'/],
     [
       'an unknown kind of service',
@@ -220,6 +225,7 @@ describe.concurrent('what a person may type wrongly is refused before anything s
     const ran = await cli.run(args());
     expect(ran.stderr).toMatch(message);
     expectClear(ran);
+    expect(ran.stderr).toMatch(/\n {2}next: \S/);
     expect(ran.code).toBe(2);
   });
 
@@ -284,6 +290,26 @@ test.each([
   expect(ran.code).toBe(3);
 });
 
+describe('a state directory that is a file (exit code 1)', () => {
+  test.each([[['ls']], [['up']], [['board']], [['service', 'install']], [['backup', 'x']], [['worker']]])(
+    '%j says so, and leaves the file alone',
+    async (args) => {
+      const file = homeFile('a-file', 'of somebody');
+      const { code, stdout, stderr } = await cli.run(args, { env: { HEARTBEAD_HOME: file, TEMPORAL_ADDRESS: '' } });
+      expect(stderr).toMatch(/a file stands where a directory is needed: .*a-file/);
+      expect(stderr).not.toMatch(/^\s+at |"stack"/m);
+      expect({ code, stdout, file: readFileSync(file, 'utf8') }).toEqual({ code: 1, stdout: '', file: 'of somebody' });
+    },
+  );
+});
+
+test('a backup that is not there is not found (exit code 3), with a next step', async () => {
+  const ran = await cli.run(['restore', join(cli.home, 'nope')]);
+  expect(ran.stderr).toMatch(/there is no file .*nope\n {2}next: \S/);
+  expectClear(ran);
+  expect(ran.code).toBe(3);
+});
+
 describe('no server (exit code 1)', () => {
   const nowhere = { TEMPORAL_ADDRESS: '', TEMPORAL_NAMESPACE: '' };
 
@@ -307,6 +333,15 @@ describe('no server (exit code 1)', () => {
   test('a namespace that is not there is named', async () => {
     const ran = await cli.run(['show', 'a'], { env: { TEMPORAL_NAMESPACE: 'nope' } });
     expect(ran.stderr).toMatch(/TEMPORAL_NAMESPACE/);
+    expectClear(ran);
+    expect(ran.code).toBe(1);
+  });
+
+  test('a log that is not here: whom to ask, or where to look', async () => {
+    const ran = await cli.run(['logs', 'a'], { env: nowhere });
+    expect(ran.stderr).toMatch(
+      /no log of bead a in .*no Temporal server.*\n {2}next: .*heartbead up.*; or run this on/,
+    );
     expectClear(ran);
     expect(ran.code).toBe(1);
   });

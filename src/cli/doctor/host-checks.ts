@@ -4,6 +4,8 @@ import { mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { approversFile, approversHere } from '../../activities/refinery/approvers.js';
 import { counted, durationText } from '../../domain/words.js';
+import { errorMessage } from '../../edge/errors.js';
+import { fileProblem } from '../../edge/file-problem.js';
 import { defaultDiskFloor } from '../../host/disk-space.js';
 import { gitVersionProblem, lfsProgram, oldestGit, readMirrorNews } from '../../git/index.js';
 import { forOthers } from '../../host/state-directory.js';
@@ -93,10 +95,11 @@ export async function checkStateDirectory(home: string): Promise<DoctorCheck> {
     await writeFile(probe, 'x');
     await rm(probe);
   } catch (error) {
+    const problem = fileProblem(error);
     return fail(
       'state directory',
-      `${home} cannot be written (${(error as NodeJS.ErrnoException).code ?? String(error)})`,
-      'correct its owner, or set HEARTBEAD_HOME to a directory of your own',
+      `${home} cannot be written: ${problem?.message ?? errorMessage(error)}`,
+      problem?.next ?? 'set HEARTBEAD_HOME to a directory of your own',
     );
   }
   if (((await stat(home)).mode & forOthers) !== 0)

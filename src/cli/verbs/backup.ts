@@ -113,7 +113,12 @@ export const restore = verb({
         return exitCodes.fine;
       } catch (error) {
         if (error instanceof BackupProblem) throw failure(error.message, 'take another backup', error);
-        if (isMissing(error)) throw new CliError({ code: exitCodes.notFound, message: `there is no file ${source}` });
+        if (isMissing(error))
+          throw new CliError({
+            code: exitCodes.notFound,
+            message: `there is no file ${source}`,
+            next: 'check the path; `heartbead backup FILE` writes one',
+          });
         throw error;
       }
     });

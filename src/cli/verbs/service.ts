@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import { z } from 'zod';
 import { stateDirectory } from '../../client/home.js';
 import { DEFAULT_TASK_QUEUE } from '../../contract/index.js';
@@ -34,14 +35,19 @@ const install = verb({
     const kind = system ?? ({ linux: 'systemd', darwin: 'launchd' } as const)[process.platform as 'linux' | 'darwin'];
     if (kind === undefined)
       throw usageError(`there is no service for ${process.platform}`, 'run `heartbead up` from a service of your own');
+    const home = stateDirectory(env);
     const planned = planService(kind, {
-      home: stateDirectory(env),
+      home,
       env,
       taskQueue: taskQueue ?? env['HEARTBEAD_TASK_QUEUE'] ?? DEFAULT_TASK_QUEUE,
       flags,
       board,
     });
-    if (!print) await writeService(planned);
+    if (!print) {
+      // A service that could not begin in it would fail where nobody looks.
+      await mkdir(home, { recursive: true, mode: 0o700 });
+      await writeService(planned);
+    }
     context.print(
       { system: kind, path: planned.path, written: !print, text: planned.text, next: planned.next },
       print ? planned.text.trimEnd() : [`wrote ${planned.path}`, ...planned.next].join('\n'),

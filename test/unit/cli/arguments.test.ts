@@ -175,13 +175,21 @@ describe('exit codes', () => {
     expect(errorReport(error).code).toBe(code);
   });
 
-  test('a full disk and a wrong owner are told in words', () => {
-    expect(
-      errorReport(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })).message,
-    ).toBe('no space is left on the disk');
-    expect(errorReport(Object.assign(new Error('EACCES'), { code: 'EACCES', path: '/x' })).message).toBe(
-      'permission denied: /x',
-    );
+  test.each([
+    ['ENOSPC', 'no space is left on the disk'],
+    ['EDQUOT', 'no space is left on the disk'],
+    ['EACCES', 'permission denied: /x'],
+    ['EPERM', 'permission denied: /x'],
+    ['EROFS', 'the file system is read-only: /x'],
+    ['ENOTDIR', 'a file stands where a directory is needed: /x'],
+    ['EEXIST', 'a file stands where a directory is needed: /x'],
+    ['EISDIR', 'a directory stands where a file is needed: /x'],
+  ])('what the file system says is told in words: %s', (code, message) => {
+    expect(errorReport(Object.assign(new Error(`${code}: mkdir '/x'`), { code, path: '/x' }))).toEqual({
+      code: 1,
+      message,
+      next: expect.not.stringContaining('HEARTBEAD_DEBUG') as string,
+    });
   });
 
   test('an unforeseen error shows its first line only, and how to see more', () => {
