@@ -32,8 +32,8 @@ export function makeStartAgent(
       beatEvery: input.clocks.beatEvery,
     });
     try {
-      if (input.mode === 'start') await announceKnown(deps, preparations, input, lease);
-      return await new Start(deps, preparations, input, lease).run();
+      const { heard } = await announceKnown(deps, preparations, input, lease);
+      return await new Start(deps, { preparations, input, lease, heard }).run();
     } catch (error) {
       if (error instanceof CompleteAsyncError) throw error;
       if (!(error instanceof StartInterrupted)) throw setupFailure(error);
@@ -78,14 +78,17 @@ export function makeStartAgent(
  * Tells the bead that this host has the attempt. The attempt is on the disk before that: an adoption that comes while
  * this call stands still (a laptop that sleeps, a worker that is stopped) finds it here and goes on with it, instead of
  * hearing that this host knows nothing of it.
+ * @returns what the bead has to say, which a new attempt's preparation need not wait for.
+ * @throws what {@link announceAttempt} throws, where an attempt is not new here.
  */
 async function announceKnown(
   deps: ActivityDeps,
   preparations: Preparations,
   input: StartAgentInput,
   lease: StartLease,
-): Promise<void> {
-  const { host } = deps;
+): Promise<{ heard: Promise<void> }> {
+  const { host, agentsQueue } = deps;
+  if (input.mode !== 'start') return { heard: Promise.resolve() };
   const dir = host.attemptDir(input);
   const isNew = (await inspectAttempt(dir)).kind === 'missing';
   if (isNew) {
@@ -93,18 +96,27 @@ async function announceKnown(
     await dir.create();
     await dir.writeInput(input);
   }
-  try {
-    await announceAttempt(deps, input, lease);
-  } catch (error) {
-    preparations.dropEarly(dir);
-    // Whoever works on it meanwhile keeps it.
-    const turn = isNew && !(error instanceof StartInterrupted) ? host.turns.tryTake(dir) : undefined;
+  const heard = announce();
+  // Where a place may have to be waited for, the bead's word comes first.
+  if (!isNew || lease.taskQueue !== agentsQueue) await heard;
+  // Nobody may wait for it yet.
+  heard.catch(() => undefined);
+  return { heard };
+
+  async function announce(): Promise<void> {
     try {
-      if (turn !== undefined && (await inspectAttempt(dir)).kind === 'unstarted')
-        await removeUnusedWorkspace(host, dir, input.repo);
-    } finally {
-      turn?.end();
+      await announceAttempt(deps, input, lease);
+    } catch (error) {
+      preparations.dropEarly(dir);
+      // Whoever works on it meanwhile keeps it.
+      const turn = isNew && !(error instanceof StartInterrupted) ? host.turns.tryTake(dir) : undefined;
+      try {
+        if (turn !== undefined && (await inspectAttempt(dir)).kind === 'unstarted')
+          await removeUnusedWorkspace(host, dir, input.repo);
+      } finally {
+        turn?.end();
+      }
+      throw error;
     }
-    throw error;
   }
 }

@@ -2,10 +2,12 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isMissing } from '../edge/errors.js';
 import { kindOf } from './agent-git.js';
+import { bothSettled } from './both-settled.js';
 import { parentsOf, requireCommit, treeOf } from './commits.js';
 import { tellingDiskFailures } from './disk-failure.js';
 import { exists } from './files.js';
 import { GitError } from './git-error.js';
+import { isIdentified } from './identity.js';
 import { checkedBranch, checkedPath, checkedSha } from './git-input.js';
 import type { GitProgress } from './git-progress.js';
 import { keepRefs } from './keep-refs.js';
@@ -44,12 +46,18 @@ export interface CreateWorktreeOptions {
   onProgress?: ((progress: GitProgress) => void) | undefined;
 }
 
+export interface CreatedWorktree {
+  /** The commit at HEAD. */
+  head: string;
+  /** Whether git knows who commits there ({@link isIdentified}). */
+  identified: boolean;
+}
+
 /**
  * Makes the worktree of an attempt: a repository of its own, which borrows the mirror's objects, and its keeper beside
  * it. Call it only while no agent can be in it. What an earlier call has left (half-made or whole) is removed and made
  * again; if, against all rules, there is work in it, that is first kept in the mirror under `refs/heartbead-kept/`. A
  * failure leaves no half-made worktree.
- * @returns the commit at HEAD.
  * @throws GitError; the signal's reason when it was aborted.
  */
 export async function createWorktree({
@@ -63,12 +71,12 @@ export async function createWorktree({
   known,
   signal,
   onProgress,
-}: CreateWorktreeOptions): Promise<{ head: string }> {
+}: CreateWorktreeOptions): Promise<CreatedWorktree> {
   checkedPath(path);
   checkedBranch(branch);
   checkedSha(at);
   const doing = 'making the worktree';
-  const make = async (): Promise<{ head: string }> => {
+  const make = async (): Promise<CreatedWorktree> => {
     const gitDir = join(path, '.git');
     const head = await withMirror(mirror, signal, async () => {
       const refs = known ?? (await readMirrorRefs(mirror, { signal }));
@@ -99,23 +107,24 @@ export async function createWorktree({
     // The files outside of the mirror's lock: a large tree must not hold up the starts of others.
     try {
       await provideContents(mirror, gitDir, [...new Set([at, head])], signal);
-      await runGit({ worktree: path }, ['checkout', '--force', '--progress', branch, '--'], {
+      const checkout = runGit({ worktree: path }, ['checkout', '--force', '--progress', branch, '--'], {
         doing,
         signal,
         onProgress,
         limit: 'transfer',
         env: { GIT_PROGRESS_DELAY: '0' },
       });
+      const [, identified] = await bothSettled(checkout, isIdentified(path, signal));
       // The work stays in the working tree; branch and index go back to what the agent had committed.
       if (head !== at) await runGit({ worktree: path }, ['reset', '--quiet', '--mixed', head], { doing, signal });
       if (repo !== undefined)
         await fillSubmodules({ tree: path, vault: mirror, repo, at, lenient: wip, signal, onProgress });
       await markReady(path);
+      return { head, identified };
     } catch (error) {
       await deleteWorktreeFiles(path, undefined);
       throw error;
     }
-    return { head };
   };
   return tellingDiskFailures(doing, () => noticingDamage(mirror, make));
 }

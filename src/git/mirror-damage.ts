@@ -3,6 +3,8 @@ import { basename, dirname, join } from 'node:path';
 import { isMissing } from '../edge/errors.js';
 import { exists, textOf } from './files.js';
 import { GitError } from './git-error.js';
+import { openMirrorRefs } from './mirror-refs.js';
+import type { MirrorRefs, ReadMirrorRefsOptions } from './mirror-refs.js';
 import { runGit } from './run-git.js';
 import { secureMirror } from './secure-mirror.js';
 
@@ -35,25 +37,20 @@ export async function noticingDamage<T>(mirror: string, work: () => Promise<T>):
 }
 
 /**
- * Secures a mirror and looks it over.
- * @returns what is wrong with a mirror that exists, as far as can be told without reading every object; undefined when
- * it looks whole.
+ * Secures a mirror that exists, and looks it over.
+ * @returns its refs; or what is wrong with it, as far as can be told without reading every object.
  */
-export async function mirrorDamage(mirror: string, repo: string, signal?: AbortSignal): Promise<string | undefined> {
-  if (await exists(join(mirror, damageMark))) return 'a command found it damaged';
-  const doing = 'looking over the mirror';
+export async function lookOverMirror(
+  mirror: string,
+  repo: string,
+  options: ReadMirrorRefsOptions,
+): Promise<{ known: MirrorRefs } | { damage: string }> {
+  if (await exists(join(mirror, damageMark))) return { damage: 'a command found it damaged' };
   try {
     await secureMirror(mirror, repo);
-    // The type is what makes git open each object.
-    const { stderr } = await runGit({ mirror }, ['for-each-ref', '--format=%(objecttype)', 'refs/remotes/origin'], {
-      doing,
-      signal,
-    });
-    return /ignoring (?:broken ref|dangling symref) refs\/remotes\/origin\/(?!HEAD)/.test(stderr)
-      ? 'a ref cannot be read'
-      : undefined;
+    return await openMirrorRefs(mirror, options);
   } catch (error) {
-    if (error instanceof GitError && error.damaged) return error.message;
+    if (error instanceof GitError && error.damaged) return { damage: error.message };
     throw error;
   }
 }

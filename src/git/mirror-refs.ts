@@ -11,21 +11,48 @@ export interface MirrorRefs {
   refs: ReadonlyMap<string, string>;
 }
 
+/** Which refs are read. */
+export interface ReadMirrorRefsOptions {
+  /** A bead whose saves are wanted as well. */
+  bead?: string | undefined;
+  signal?: AbortSignal | undefined;
+}
+
 /**
  * Reads all refs that the start of an attempt asks for in one process: each process more costs each start some ten
  * milliseconds.
- * @param bead - whose saves are wanted as well.
  * @throws GitError
  */
-export async function readMirrorRefs(
+export async function readMirrorRefs(mirror: string, options: ReadMirrorRefsOptions = {}): Promise<MirrorRefs> {
+  return (await askForRefs(mirror, { ...options, doing: 'listing the refs of the mirror' })).known;
+}
+
+/**
+ * Reads the same refs, and opens the object that each names.
+ * @returns the refs; or what is wrong, as far as it can be told without reading every object.
+ * @throws GitError, also of damage.
+ */
+export async function openMirrorRefs(
   mirror: string,
-  { bead, signal }: { bead?: string | undefined; signal?: AbortSignal | undefined } = {},
-): Promise<MirrorRefs> {
+  options: ReadMirrorRefsOptions,
+): Promise<{ known: MirrorRefs } | { damage: string }> {
+  // The type is what makes git open each object.
+  const open = { ...options, doing: 'looking over the mirror', extra: '%(objecttype)' };
+  const { known, stderr } = await askForRefs(mirror, open);
+  return /ignoring (?:broken ref|dangling symref) refs\/remotes\/origin\/(?!HEAD)/.test(stderr)
+    ? { damage: 'a ref cannot be read' }
+    : { known };
+}
+
+async function askForRefs(
+  mirror: string,
+  { bead, signal, doing, extra = '' }: ReadMirrorRefsOptions & { doing: string; extra?: string },
+): Promise<{ known: MirrorRefs; stderr: string }> {
   const saves = bead === undefined ? [] : [savesOf(bead)];
-  const { stdout } = await runGit(
+  const { stdout, stderr } = await runGit(
     { mirror },
-    ['for-each-ref', '--format=%(objectname) %(refname) %(symref)', tracking, 'refs/tags', ...saves],
-    { doing: 'listing the refs of the mirror', signal },
+    ['for-each-ref', `--format=%(objectname) %(refname) %(symref) ${extra}`, tracking, 'refs/tags', ...saves],
+    { doing, signal },
   );
   let standard: string | undefined;
   const refs = new Map<string, string>();
@@ -35,7 +62,7 @@ export async function readMirrorRefs(
     if (target === '') refs.set(name, sha);
     else if (name === `${tracking}HEAD`) standard = target;
   }
-  return { standard, refs };
+  return { known: { standard, refs }, stderr };
 }
 
 /** Where the saves of a bead's attempts are in a mirror. */

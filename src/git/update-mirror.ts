@@ -1,18 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { tellingDiskFailures } from './disk-failure.js';
-import { fetchMirror } from './fetch-mirror.js';
+import { askForAll, fetchMirror, isUpToDate } from './fetch-mirror.js';
 import type { FetchOptions } from './fetch-mirror.js';
 import { GitError } from './git-error.js';
 import { checkedRepo } from './git-input.js';
 import type { GitProgress } from './git-progress.js';
 import { removeLeftovers } from './leftovers.js';
 import { exists } from './files.js';
-import { damagedName, markSalvaged, mirrorDamage, salvage, swapIn, unsalvaged } from './mirror-damage.js';
+import { damagedName, lookOverMirror, markSalvaged, salvage, swapIn, unsalvaged } from './mirror-damage.js';
 import { withMirrorLock } from './mirror-lock.js';
 import { tellMirrorNews } from './mirror-news.js';
 import { mirrorPath } from './mirror-path.js';
+import type { MirrorRefs } from './mirror-refs.js';
 import { packMirror } from './pack-mirror.js';
 import { remoteRefs } from './remote-refs.js';
 import { runGit } from './run-git.js';
@@ -31,11 +33,37 @@ export interface UpdateMirrorOptions {
   signal?: AbortSignal | undefined;
   /** Milliseconds without a word from git until it is given up; 15 min when absent. */
   stallLimit?: number | undefined;
+  /** A bead whose saves are wanted among the mirror's refs. */
+  bead?: string | undefined;
+  /**
+   * A prefix below which nobody asks for the branches of attempts now: where only those are new, they wait for a call
+   * that wants all.
+   */
+  exceptAttempts?: string | undefined;
+  /** How long a fetch waits for what the remote says of its refs, in milliseconds; {@link quickAnswer} when absent. */
+  answerWithin?: number | undefined;
 }
+
+/** A mirror that is up to date. */
+export interface UpdatedMirror {
+  path: string;
+  /** Its refs; absent when they have changed since they were read. */
+  known?: MirrorRefs | undefined;
+}
+
+/**
+ * A remote on this machine, or near it, has answered by then what its refs are, in milliseconds from when the mirror
+ * was looked over: where there is nothing new, no fetch is needed. One that is farther away is asked for what is new at
+ * once, since a question before that would cost the start of a bead another way there and back.
+ */
+const quickAnswer = 40;
 
 /** Who waits for a mirror hears how far it is, whoever does the work. */
 const listeners = new Map<string, Set<(progress: GitProgress) => void>>();
-/** When the last successful update of a mirror began, on the monotonic clock. */
+/**
+ * When the last successful update of a mirror began, on the monotonic clock: by its path, and, where attempts were left
+ * out, by path and prefix.
+ */
 const updatedSince = new Map<string, number>();
 
 /**
@@ -45,7 +73,7 @@ const updatedSince = new Map<string, number>();
  * cloned again, with its local branches and worktrees.
  * @throws GitError; the signal's reason when it was aborted.
  */
-export async function updateMirror(options: UpdateMirrorOptions): Promise<{ path: string }> {
+export async function updateMirror(options: UpdateMirrorOptions): Promise<UpdatedMirror> {
   return tellingDiskFailures('updating the mirror', () => update(options));
 }
 
@@ -55,7 +83,10 @@ async function update({
   onProgress,
   signal,
   stallLimit,
-}: UpdateMirrorOptions): Promise<{ path: string }> {
+  bead,
+  exceptAttempts,
+  answerWithin = quickAnswer,
+}: UpdateMirrorOptions): Promise<UpdatedMirror> {
   const repo = checkedRepo(given);
   const path = mirrorPath(root, repo);
   const calledAt = performance.now();
@@ -68,38 +99,63 @@ async function update({
   };
   try {
     return await withMirrorLock(path, signal, async () => {
-      const since = updatedSince.get(path);
-      if (since !== undefined && since >= calledAt && (await exists(path))) return { path };
+      const partly = `${path} ${exceptAttempts}`;
+      const since = Math.max(...[path, partly].map((key) => updatedSince.get(key) ?? 0));
+      if (since >= calledAt && (await exists(path))) return { path };
       const startedAt = performance.now();
-      await bringUpToDate(path, { repo, signal, stallLimit, onProgress: tell });
-      updatedSince.set(path, startedAt);
-      return { path };
+      const known = await bringUpToDate(path, {
+        bead,
+        exceptAttempts,
+        answerWithin,
+        repo,
+        signal,
+        stallLimit,
+        onProgress: tell,
+      });
+      updatedSince.set(known !== undefined && exceptAttempts !== undefined ? partly : path, startedAt);
+      return { path, known };
     });
   } finally {
     if (onProgress !== undefined) hearing.delete(onProgress);
   }
 }
 
-async function bringUpToDate(path: string, options: FetchOptions): Promise<void> {
+interface BringOptions extends FetchOptions, Pick<UpdateMirrorOptions, 'bead' | 'exceptAttempts'> {
+  answerWithin: number;
+}
+
+/** @returns the mirror's refs, where nothing was new. */
+async function bringUpToDate(
+  path: string,
+  { bead, exceptAttempts, answerWithin, ...options }: BringOptions,
+): Promise<MirrorRefs | undefined> {
   await removeOldClones(path);
   if (!(await exists(path))) return replaceMirror(path, options, undefined);
-  const damage = await mirrorDamage(path, options.repo, options.signal);
-  if (damage !== undefined) return replaceMirror(path, options, damage);
-  await removeLeftovers(path, options.signal);
+  // Asked while the mirror is looked over.
+  const remote = askForAll(options);
   try {
-    await fetchMirror(path, options);
+    const look = await lookOverMirror(path, options.repo, { bead, signal: options.signal });
+    if ('damage' in look) return await replaceMirror(path, options, look.damage);
+    await removeLeftovers(path, options.signal);
+    const answer = await Promise.race([remote, sleep(answerWithin)]);
+    const upToDate = answer !== undefined && isUpToDate(look.known, answer, exceptAttempts);
+    if (!upToDate) await fetchMirror(path, options, remote);
+    await packWhenDue(path, options);
+    return upToDate ? look.known : undefined;
   } catch (error) {
-    if (error instanceof GitError && error.damaged) return replaceMirror(path, options, error.message);
+    if (error instanceof GitError && error.damaged) return await replaceMirror(path, options, error.message);
     throw error;
+  } finally {
+    // No git process may outlive the mirror's lock.
+    await Promise.allSettled([remote]);
   }
-  await packWhenDue(path, options);
 }
 
 /**
  * Clones, and takes over what a damaged mirror holds: the one in place, or one that was set aside just before this
  * process was killed.
  */
-async function replaceMirror(path: string, options: FetchOptions, damage: string | undefined): Promise<void> {
+async function replaceMirror(path: string, options: FetchOptions, damage: string | undefined): Promise<undefined> {
   if (damage !== undefined) options.onProgress?.({ phase: `the mirror is damaged (${damage}), cloning it again` });
   const clone = `${path}.cloning-${randomBytes(6).toString('hex')}`;
   try {

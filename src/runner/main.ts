@@ -39,6 +39,7 @@ import { openGate } from '../cell/index.js';
 import type { CellPlan } from '../cell/index.js';
 import { beadWorkflowId } from '../contract/index.js';
 import type { StartAgentInput } from '../contract/index.js';
+import { bothSettled } from '../git/both-settled.js';
 import { rootOf } from '../traces/span.js';
 import { Tracer } from '../traces/tracer.js';
 import { systemTime } from './time.js';
@@ -120,11 +121,18 @@ async function run(dir: AttemptDir, early: EarlyLine | undefined): Promise<Spawn
   const lock = await acquireLock(dir.lock, leaseFor);
   if ('heldBy' in lock) return refusal('held', `process ${lock.heldBy.pid} holds the attempt`);
   try {
-    if ((await dir.readResult()) !== undefined) return refusal('ended', 'the attempt has ended');
     return await runLocked(dir, lock, early);
   } finally {
     await lock.release();
   }
+}
+
+/** By which others reach the runner, and by which its agent gets out. */
+interface OpenDoors {
+  watch: SocketWatch;
+  servers: { close(): Promise<void> }[];
+  /** The socket by which the agent gets out, where its cell has such. */
+  gate: string | undefined;
 }
 
 async function runLocked(
@@ -132,12 +140,14 @@ async function runLocked(
   lock: AttemptLock,
   early: EarlyLine | undefined,
 ): Promise<SpawnOutcome | undefined> {
-  const [input, setup, token, connection] = await Promise.all([
+  const [result, input, setup, token, connection] = await Promise.all([
+    dir.readResult(),
     dir.readInput(),
     dir.readSetup(),
     dir.readToken(),
     dir.readConnection(),
   ]);
+  if (result !== undefined) return refusal('ended', 'the attempt has ended');
   if (!input || !setup || !token || !connection)
     return refusal('failed', `the folder ${dir.path} is not ready: input, setup, token or connection is missing`);
   const adapter = findAdapter(input.agent.adapter, dir.home);
@@ -203,34 +213,40 @@ async function runLocked(
   process.on('uncaughtException', crash);
   process.on('unhandledRejection', crash);
 
-  const control = await openControlSocket(sockets.control, supervisor, trouble);
-  const desk = await openAgentSocket(sockets.agent, supervisor.desk, trouble);
-  const socketWatch = new SocketWatch({
-    sockets: [control, desk],
-    log: (what, details) => log.warn(details, what),
-    trouble,
-  });
-  socketWatch.start(lookEvery(input.clocks));
-  const gate = await openGate(cell, (destination) => supervisor.refusedOut(destination));
+  const open = async (): Promise<OpenDoors> => {
+    const control = await openControlSocket(sockets.control, supervisor, trouble);
+    const desk = await openAgentSocket(sockets.agent, supervisor.desk, trouble);
+    const watch = new SocketWatch({
+      sockets: [control, desk],
+      log: (what, details) => log.warn(details, what),
+      trouble,
+    });
+    watch.start(lookEvery(input.clocks));
+    const gate = await openGate(cell, (destination) => supervisor.refusedOut(destination));
+    return { watch, servers: [control, desk, ...(gate === undefined ? [] : [gate])], gate: gate?.socket };
+  };
+  let doors: Promise<OpenDoors> | undefined;
   try {
-    await record.update({});
-    // The fence's beat is on its way before the agent's program is prepared beside it.
-    const ready = nextTurn().then(() =>
-      readyToLaunch({
+    // The fence's beat is on its way before all that an agent needs is made ready beside it.
+    const ready = nextTurn().then(async () => {
+      doors = open();
+      const [{ gate }] = await bothSettled(doors, record.update({}));
+      return readyToLaunch({
         dir,
         input,
         resumed: setup.resume,
+        identified: setup.identified,
         adapter,
         socket: sockets.agent,
         ports: setup.ports,
         cell,
-        gate: gate?.socket,
+        gate,
         env: login.env,
         loginVariables: login.variables,
         onLine: (line, stream) => supervisor.watch.line(line, stream),
         onTrouble: trouble,
-      }),
-    );
+      });
+    });
     // The fence throws it where it comes so far.
     ready.catch(() => undefined);
     supervisor.watch.begin({ spec: input.agent, usedBefore: setup.resume?.usage });
@@ -253,8 +269,9 @@ async function runLocked(
     await record.update({ state: 'ended' }).catch((error: unknown) => trouble('runner.json', error));
     return undefined;
   } finally {
-    socketWatch.stop();
-    await Promise.all([control.close(), desk.close(), gate?.close()]);
+    const opened = await doors;
+    opened?.watch.stop();
+    await Promise.all((opened?.servers ?? []).map((server) => server.close()));
     await removeSockets(dir, sockets);
     await new Promise<void>((resolve) => logStream.end(resolve));
     // Last, right before the end: the SDK's client would try a refused call again on the closed channel, and fail

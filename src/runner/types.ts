@@ -38,6 +38,8 @@ export interface AttemptSetup {
   goesOnFrom?: string;
   /** Path of the bare mirror that the worktree belongs to. */
   mirror: string;
+  /** Whether git knows in its worktree who commits there; absent in folders that are older than this field. */
+  identified?: boolean;
   /** The conversation of an earlier attempt that goes on in this one. */
   resume?: FoundSession;
   /** Where its rig has ports to give. */

@@ -84,6 +84,30 @@ describe('whose attempt it is', () => {
     expect(await lab.leftovers(desk)).toEqual([]);
   });
 
+  test('what is prepared while a bead is silent gets no runner, and goes when the bead refuses', async () => {
+    const desk = await lab.desk();
+    await desk.setState({ status: 'speechless', current: { id: desk.attempt } });
+    const running = await desk.start(lab.input(desk));
+    const dir = lab.host.attemptDir(desk);
+    await expect.poll(() => dir.readSetup(), { timeout: 60_000, interval: 50 }).toBeDefined();
+    expect(await dir.readToken()).toBeUndefined();
+    await desk.setState({ status: 'in_progress', current: { id: newAttempt(2) } });
+    expect(await failureOf(running)).toMatchObject({ type: 'RunnerRefused' });
+    expect(await lab.leftovers(desk)).toEqual([]);
+  });
+
+  test('what the bead says comes before what the preparation finds', async () => {
+    const desk = await lab.desk();
+    await desk.setState({ status: 'speechless', current: { id: desk.attempt } });
+    const running = await desk.start(lab.input(desk, { base: 'no-such-branch' }));
+    await expect
+      .poll(async () => (await desk.pending())[0]?.details?.text, { timeout: 60_000, interval: 50 })
+      .toBe('waits for the bead to answer');
+    await desk.setState({ status: 'in_progress', current: { id: desk.attempt, host: 'other-1a2b3c', spawnedAt: 1 } });
+    expect(await failureOf(running)).toMatchObject({ type: 'HeldElsewhere' });
+    expect(await lab.leftovers(desk)).toEqual([]);
+  });
+
   test('an adoption of what never came here says so', async () => {
     const desk = await lab.desk();
     expect(await failureOf(await desk.adopt(lab.input(desk)))).toMatchObject({ type: 'NoSuchAttempt' });

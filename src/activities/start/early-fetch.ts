@@ -1,3 +1,5 @@
+import { readAttemptRef, usualRefPrefix } from '../../contract/index.js';
+import type { StartAgentInput } from '../../contract/index.js';
 import { exists, mirrorPath, readMirrorRefs, updateMirror } from '../../git/index.js';
 import type { GitProgress, MirrorRefs, UpdateMirrorOptions } from '../../git/index.js';
 
@@ -8,8 +10,8 @@ export interface FetchedMirror {
 }
 
 /**
- * Brings a mirror that is here up to date while the bead is told who has its attempt: the one waits for the bead's
- * worker, the other for the remote. A repository that is not here yet waits for the word of the bead.
+ * Brings a mirror that is here up to date before anything else of an attempt is done: it waits for the remote, all else
+ * for the disk and the bead. A repository that is not here yet is left to the preparation.
  */
 export class EarlyFetch {
   /** Breaks it off; from the preparation on, that as well. */
@@ -19,27 +21,34 @@ export class EarlyFetch {
   /** How its preparation hears how far it is. */
   onProgress: ((progress: GitProgress) => void) | undefined;
 
-  constructor(root: string, { repo, bead }: { repo: string; bead: string }) {
-    this.mirror = this.#fetch(root, repo, bead);
+  constructor(root: string, input: FetchedFor) {
+    this.mirror = this.#fetch(root, input);
     // What goes wrong is told to the preparation. There may be none.
     this.mirror.catch(() => undefined);
   }
 
-  async #fetch(root: string, repo: string, bead: string): Promise<FetchedMirror | undefined> {
-    if (!(await exists(mirrorPath(root, repo)))) return undefined;
+  async #fetch(root: string, input: FetchedFor): Promise<FetchedMirror | undefined> {
+    if (!(await exists(mirrorPath(root, input.repo)))) return undefined;
     const { signal } = this.controller;
-    return fetchedMirror({ root, repo, bead, signal, onProgress: (progress) => this.onProgress?.(progress) });
+    return fetchedMirror(root, input, { signal, onProgress: (progress) => this.onProgress?.(progress) });
   }
 }
 
+/** What an attempt says of the mirror it begins in. */
+type FetchedFor = Pick<StartAgentInput, 'repo' | 'bead' | 'base' | 'workspace'>;
+
 /**
- * @returns a mirror that is up to date, and its refs.
+ * @returns a mirror that has all that the attempt can begin at, and its refs.
  * @throws what {@link updateMirror} throws.
  */
-export async function fetchedMirror({
-  bead,
-  ...update
-}: UpdateMirrorOptions & { bead: string }): Promise<FetchedMirror> {
-  const { path } = await updateMirror(update);
-  return { path, known: await readMirrorRefs(path, { bead, signal: update.signal }) };
+export async function fetchedMirror(
+  root: string,
+  { repo, bead, base, workspace }: FetchedFor,
+  options: Pick<UpdateMirrorOptions, 'signal' | 'onProgress'>,
+): Promise<FetchedMirror> {
+  // Other attempts push all the time; saves of this bead's are looked for by what the bead knows of them.
+  const ofAttempt = base !== undefined && readAttemptRef(`refs/heads/${base}`) !== undefined;
+  const exceptAttempts = ofAttempt ? undefined : (workspace?.refPrefix ?? usualRefPrefix);
+  const { path, known } = await updateMirror({ ...options, root, repo, bead, exceptAttempts });
+  return { path, known: known ?? (await readMirrorRefs(path, { bead, signal: options.signal })) };
 }

@@ -78,7 +78,7 @@ export async function prepareWorkspace(
   if (early !== undefined) early.onProgress = hears;
   const { bead, attempt, repo } = input;
   const { path: mirror, known } =
-    (await early?.mirror) ?? (await fetchedMirror({ root: host.mirrors, repo, bead, signal, onProgress: hears }));
+    (await early?.mirror) ?? (await fetchedMirror(host.mirrors, input, { signal, onProgress: hears }));
   const base = await resolveBase(mirror, input.base, known);
   const here = await newerLocalSave(mirror, input, { signal, known });
   // A bead of a convoy begins at the merge of what it needs, also where that is on another branch than the rig's base.
@@ -112,7 +112,7 @@ export async function prepareWorkspace(
     signal,
     onProgress: onProgress('worktree'),
   });
-  await bothSettled(writable, made);
+  const [, { identified }] = await bothSettled(writable, made);
   const ports = await portsFor(deps, input);
   await readyWorkspace({
     input,
@@ -141,6 +141,7 @@ export async function prepareWorkspace(
     rootSha: from.root,
     goesOnFrom: from.checkpoint?.sha,
     mirror,
+    identified,
     resume,
     ports,
     cell,

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { failureTypes } from '../../contract/index.js';
 import type { AttemptResult, StartAgentInput } from '../../contract/index.js';
 import { errorMessage } from '../../edge/errors.js';
+import { bothSettled } from '../../git/index.js';
 import type { AgentPlace, GiveWay } from '../../host/index.js';
 import {
   bootRunner,
@@ -28,19 +29,35 @@ import type { StartLease } from './start-lease.js';
 const looks = 20;
 const lookAgainAfter = 500;
 
+/** What a call of `startAgent` has. */
+export interface StartCall {
+  preparations: Preparations;
+  input: StartAgentInput;
+  lease: StartLease;
+  /** Settles when the bead has answered who has its attempt. Rejects with why this host is not to start it. */
+  heard: Promise<void>;
+}
+
 /**
- * One `startAgent` call whose bead has been told: finds out where the attempt stands on this host and takes the one
+ * One `startAgent` call whose bead is being told: finds out where the attempt stands on this host and takes the one
  * step that fits.
  */
 export class Start {
   readonly #dir: AttemptDir;
 
+  private readonly preparations: Preparations;
+  private readonly input: StartAgentInput;
+  private readonly lease: StartLease;
+  readonly #heard: Promise<void>;
+
   constructor(
     private readonly deps: ActivityDeps,
-    private readonly preparations: Preparations,
-    private readonly input: StartAgentInput,
-    private readonly lease: StartLease,
+    { preparations, input, lease, heard }: StartCall,
   ) {
+    this.preparations = preparations;
+    this.input = input;
+    this.lease = lease;
+    this.#heard = heard;
     this.#dir = deps.host.attemptDir(input);
   }
 
@@ -78,6 +95,8 @@ export class Start {
           this.lease.signal.throwIfAborted(),
         );
       const found = await inspectAttempt(this.#dir);
+      // Beside this only a new attempt's preparation goes on.
+      if (found.kind !== 'unstarted') await this.#heard;
       switch (found.kind) {
         case 'ended':
           return found.result;
@@ -176,10 +195,12 @@ export class Start {
       const connection = this.deps.connection();
       runner = this.deps.spare?.boot(this.#dir, connection) ?? bootRunner(this.#dir, connection);
       await this.#prepare();
-      await this.#dir.writeToken(this.lease.token);
-      await this.#dir.writeConnection(this.deps.connection());
       this.lease.say('fencing', 'the runner goes to the fence');
-      await this.lease.confirm();
+      const written = bothSettled(
+        this.#dir.writeToken(this.lease.token),
+        this.#dir.writeConnection(this.deps.connection()),
+      );
+      await bothSettled(written, this.lease.confirm());
       // From here on the call cannot be interrupted: the fence decides, and whatever comes reaches the runner by its
       // own beats.
       this.lease.quiet();
@@ -225,6 +246,11 @@ export class Start {
     await this.#dir.writeInput(this.input);
     const hold = await this.preparations.join(this.input, this.#dir, (phase, text) => this.lease.say(phase, text));
     try {
+      // What the bead says of the attempt outranks what its preparation finds.
+      await orInterrupted(this.#heard, this.lease.signal).catch(async (refusal: unknown) => {
+        if (!(refusal instanceof StartInterrupted)) await hold.abandon('unwanted');
+        throw refusal;
+      });
       const { checkpointLost } = await orInterrupted(hold.ready, this.lease.signal);
       if (checkpointLost !== undefined) await this.#beginAtBase(checkpointLost);
     } catch (error) {

@@ -8,7 +8,7 @@ import type { CellPlan } from '../../cell/index.js';
 import { agentEnvironment } from '../../contract/index.js';
 import type { StartAgentInput } from '../../contract/index.js';
 import { bothSettled } from '../../git/both-settled.js';
-import { runGit } from '../../git/run-git.js';
+import { isIdentified } from '../../git/identity.js';
 import { AgentProcess } from './agent-process.js';
 import type { AgentProcessOptions } from './agent-process.js';
 import type { AttemptDir } from '../attempt/attempt-dir.js';
@@ -22,6 +22,8 @@ export interface LaunchOptions extends Pick<AgentProcessOptions, 'onLine' | 'onT
   input: StartAgentInput;
   /** The conversation of an earlier attempt that goes on in it; found when the workspace was prepared. */
   resumed: FoundSession | undefined;
+  /** Whether git knows in its worktree who commits there; absent where nobody has asked yet. */
+  identified?: boolean | undefined;
   adapter: AgentAdapter;
   /** Path of the agent's socket. */
   socket: string;
@@ -57,6 +59,7 @@ export async function readyToLaunch({
   dir,
   input,
   resumed,
+  identified,
   adapter,
   socket,
   ports,
@@ -69,7 +72,7 @@ export async function readyToLaunch({
 }: LaunchOptions): Promise<AgentLauncher> {
   const { agent: spec, bead, attempt, number } = input;
   // Side by side: the one waits for git, the other for the disk.
-  const [identity] = await bothSettled(missingIdentity(dir.worktree, input), writeShim(dir.shim));
+  const [identity] = await bothSettled(missingIdentity(dir.worktree, input, identified), writeShim(dir.shim));
   const names = [...(adapter.environment ?? []), ...(spec.env ?? []), ...loginVariables];
   const env = agentEnvironmentFrom(hostEnvironment, names, {
     ...identity,
@@ -155,12 +158,12 @@ const userGit = ({
  * A host where nobody has told git who he is would refuse every commit; the bead's name says more than a guess of
  * git's.
  */
-async function missingIdentity(worktree: string, { bead }: StartAgentInput): Promise<Record<string, string>> {
-  const { stdout } = await runGit({ worktree }, ['config', '--get', 'user.email'], {
-    doing: 'looking for an identity',
-    accept: [0, 1],
-  });
-  if (stdout.trim() !== '') return {};
+async function missingIdentity(
+  worktree: string,
+  { bead }: StartAgentInput,
+  identified: boolean | undefined,
+): Promise<Record<string, string>> {
+  if (identified ?? (await isIdentified(worktree))) return {};
   const name = `heartbead ${bead}`;
   const email = `${bead}@heartbead.localhost`;
   const own = { GIT_AUTHOR_NAME: name, GIT_AUTHOR_EMAIL: email, GIT_COMMITTER_NAME: name, GIT_COMMITTER_EMAIL: email };

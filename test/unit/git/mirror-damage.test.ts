@@ -124,7 +124,7 @@ describe('a damaged mirror is kept aside and cloned again', () => {
     expect(await readdir(lab.dir)).not.toContain('w');
     await mirrorOf(lab);
     expect(await aside(mirror)).toHaveLength(1);
-    expect(await createWorktree({ mirror, path, branch, at: sha })).toEqual({ head: sha });
+    expect(await createWorktree({ mirror, path, branch, at: sha })).toMatchObject({ head: sha });
     expect(await git(path, 'status', '--porcelain')).toBe('');
   });
 

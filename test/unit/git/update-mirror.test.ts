@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
-import { resolveBase, updateMirror } from '../../../src/git/index.js';
-import type { GitProgress } from '../../../src/git/index.js';
+import { isUpToDate } from '../../../src/git/fetch-mirror.js';
+import { readMirrorRefs, resolveBase, updateMirror } from '../../../src/git/index.js';
+import type { GitProgress, MirrorRefs } from '../../../src/git/index.js';
 import { packMirror } from '../../../src/git/pack-mirror.js';
+import type { RemoteRefs } from '../../../src/git/remote-refs.js';
 import {
   bulk,
   commit,
@@ -25,6 +27,11 @@ import {
 const lab = useLab();
 const refs = async (mirror: string): Promise<string[]> =>
   (await git(mirror, 'for-each-ref', '--format=%(refname)')).split('\n');
+const [one, two] = ['1', '2'].map((digit) => digit.repeat(40)) as [string, string];
+const remote = (more: Record<string, string> = {}): RemoteRefs => ({
+  head: 'refs/heads/main',
+  refs: new Map(Object.entries({ HEAD: one, 'refs/heads/main': one, 'refs/tags/v1': two, ...more })),
+});
 const mirrorNames = (): Promise<string[]> => readdir(lab.root);
 
 describe('a mirror', () => {
@@ -264,6 +271,96 @@ describe('a clone that takes its time', () => {
     // The git of the dead worker may write until it notices the closed pipe; the next call then removes what it wrote.
     await until(async () => (await mirrorOf(lab), (await mirrorNames()).length === 1));
     await git(mirror, 'fsck', '--connectivity-only');
+  });
+});
+
+describe('an update', () => {
+  it('of a mirror that has all asks one question, fetches nothing, and tells the refs', async () => {
+    const branch = await commitToOrigin(lab, 'main', { a: '1' });
+    await git(lab.seed, 'tag', '--annotate', '--message=one', 'v1', branch);
+    await git(lab.seed, 'push', '--quiet', 'origin', 'v1');
+    const mirror = await mirrorOf(lab);
+    await git(mirror, 'update-ref', 'refs/tags/own', branch);
+    await git(mirror, 'update-ref', 'refs/heartbead/b/1-abcdefgh/wip', branch);
+    const known = await readMirrorRefs(mirror, { bead: 'b' });
+    const commands = await countingGit(lab);
+    const update = { root: lab.root, repo: lab.origin, bead: 'b', answerWithin: 60_000 };
+    expect(await updateMirror(update)).toEqual({ path: mirror, known });
+    expect((await commands()).map((line) => / (fetch|ls-remote|for-each-ref) /.exec(line)?.[1]).sort()).toEqual([
+      'for-each-ref',
+      'ls-remote',
+    ]);
+    const moved = await commitToOrigin(lab, 'main', { a: '2' });
+    expect((await updateMirror(update)).known).toBeUndefined();
+    expect((await resolveBase(mirror)).sha).toBe(moved);
+  });
+
+  it('leaves out the branches of attempts where nobody asks for them, and brings them for the next who does', async () => {
+    const mirror = await mirrorOf(lab);
+    const start = { root: lab.root, repo: lab.origin, exceptAttempts: 'heartbead', answerWithin: 60_000 };
+    const pushed = await commit(lab.seed, { b: '1' });
+    await git(lab.seed, 'push', '--quiet', 'origin', `${pushed}:refs/heads/heartbead/b/1-abcdefgh`);
+    const commands = await countingGit(lab);
+    const update = { root: lab.root, repo: lab.origin };
+    const [first, , all] = await Promise.all([updateMirror(start), updateMirror(start), updateMirror(update)]);
+    expect(first.known?.refs.has('refs/remotes/origin/main')).toBe(true);
+    expect(all.known).toBeUndefined();
+    expect(await refs(mirror)).toContain('refs/remotes/origin/heartbead/b/1-abcdefgh');
+    // The second start was served by the question of the first.
+    expect((await commands()).filter((line) => line.includes(' ls-remote '))).toHaveLength(2);
+    await git(lab.seed, 'push', '--quiet', 'origin', `${pushed}:refs/heads/heartbead/b/anything`);
+    expect((await updateMirror(start)).known).toBeUndefined();
+  });
+
+  it('does not wait for what a remote that is slow says of its refs', async () => {
+    const mirror = await mirrorOf(lab);
+    const moved = await commitToOrigin(lab, 'main', { a: '2' });
+    await steppingIn(lab, 'ls-remote', `while [ ! -e ${lab.dir}/stepping-in/ended-fetch ]; do sleep 0.05; done`);
+    await mirrorOf(lab);
+    expect((await resolveBase(mirror)).sha).toBe(moved);
+  });
+
+  it.each<[string, RemoteRefs, boolean]>([
+    ['the same refs', remote(), true],
+    ['a branch more', remote({ 'refs/heads/b': two }), false],
+    ['another commit of a branch', remote({ 'refs/heads/main': two }), false],
+    ['a branch fewer', { head: 'refs/heads/main', refs: new Map([['refs/tags/v1', two]]) }, false],
+    ['a tag more', remote({ 'refs/tags/v2': two }), false],
+    ['a tag that has moved', remote({ 'refs/tags/v1': one }), false],
+    ['a tag fewer, for tags are kept', { head: 'refs/heads/main', refs: new Map([['refs/heads/main', one]]) }, true],
+    [
+      'the commit of a tag, and refs that nobody follows',
+      remote({ 'refs/tags/v1^{}': one, 'refs/pull/1/head': two }),
+      true,
+    ],
+    ['a branch called HEAD', remote({ 'refs/heads/HEAD': two, HEAD: one }), true],
+    ['another default branch', { ...remote(), head: 'refs/heads/trunk' }, false],
+    ['no default branch', { refs: remote().refs }, false],
+  ])('is needed, or not, where the remote has %s', (_, says, nothingNew) => {
+    const known: MirrorRefs = {
+      standard: 'refs/remotes/origin/main',
+      refs: new Map([
+        ['refs/remotes/origin/main', one],
+        ['refs/tags/v1', two],
+        ['refs/heartbead/b/1-abcdefgh/wip', two],
+      ]),
+    };
+    expect(isUpToDate(known, says)).toBe(nothingNew);
+  });
+
+  it.each<[string, string, boolean]>([
+    ['a branch of an attempt', 'heartbead/b/1-abcdefgh', true],
+    ['a branch of an attempt below another prefix', 'team/b/1-abcdefgh', false],
+    ['a branch below the prefix that is of no attempt', 'heartbead/b', false],
+  ])('is needed, or not, for a start, where %s is new, or gone', (_, branch, nothingNew) => {
+    const known = new Map([['refs/remotes/origin/main', one]]);
+    const standard = 'refs/remotes/origin/main';
+    const grown = new Map([...known, [`refs/remotes/origin/${branch}`, two]]);
+    const bare: RemoteRefs = { head: 'refs/heads/main', refs: new Map([['refs/heads/main', one]]) };
+    const more: RemoteRefs = { ...bare, refs: new Map([...bare.refs, [`refs/heads/${branch}`, two]]) };
+    expect(isUpToDate({ standard, refs: known }, more, 'heartbead')).toBe(nothingNew);
+    expect(isUpToDate({ standard, refs: grown }, bare, 'heartbead')).toBe(nothingNew);
+    expect(isUpToDate({ standard, refs: known }, more)).toBe(false);
   });
 });
 
