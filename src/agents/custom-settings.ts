@@ -4,6 +4,7 @@ import { parse, YAMLParseError } from 'yaml';
 import type { z } from 'zod';
 import { clip } from '../contract/index.js';
 import { leadsNowhere } from '../edge/errors.js';
+import { yamlSays } from '../edge/yaml-says.js';
 import type { Account } from './accounts.js';
 import { customAgent } from './custom.js';
 import { customSettings } from './custom-definition.js';
@@ -66,7 +67,9 @@ function read(file: string, text: string): unknown {
     return parse(text) as unknown;
   } catch (error) {
     if (!(error instanceof YAMLParseError)) throw error;
-    throw new CustomAgentsError(`${file}: ${clip(error.message, 500)}`, { cause: error });
+    throw new CustomAgentsError(`${file}:${error.linePos?.[0].line ?? 1}: ${clip(yamlSays(error), 500)}`, {
+      cause: error,
+    });
   }
 }
 

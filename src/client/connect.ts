@@ -12,6 +12,7 @@ import { ConfigurationError, NoServerError } from './errors.js';
 import { demoDirectory, stateDirectory } from './home.js';
 import { readRecord } from './records.js';
 import { sealGuard } from './seal-guard.js';
+import { whyNoAnswer } from './why-no-answer.js';
 
 type ConnectionOptions = ReturnType<typeof loadClientConnectConfig>['connectionOptions'];
 
@@ -162,13 +163,16 @@ async function open(
             ],
     });
   } catch (error) {
+    const found = settings.source === 'configured' ? await whyNoAnswer(settings.options) : undefined;
     const next =
       settings.source === 'configured'
-        ? 'check TEMPORAL_ADDRESS and that the server is up; without TEMPORAL_ADDRESS, `heartbead up` starts a ' +
-          'server here'
+        ? (found?.next ??
+          'check TEMPORAL_ADDRESS and that the server is up; without TEMPORAL_ADDRESS, `heartbead up` starts a ' +
+            'server here')
         : `look at the server's log in ${settings.home}, or run \`heartbead up\` again`;
     throw new NoServerError(
-      `the Temporal server at ${settings.address} did not answer within ${durationText(connectTimeout)}`,
+      `the Temporal server at ${settings.address} did not answer within ${durationText(connectTimeout)}` +
+        (found === undefined ? '' : `: ${found.why}`),
       next,
       { cause: error },
     );
@@ -179,13 +183,29 @@ function configured(env: NodeJS.ProcessEnv): ReturnType<typeof loadClientConnect
   try {
     return loadClientConnectConfig({ overrideEnvVars: definedOnly(env) });
   } catch (error) {
-    // Never the error's own text: it may quote the file, and the file may hold an API key.
+    // Never the error's own text: it may quote the file, and the file may hold an API key. A path may be told.
+    const file = fileOf(error);
+    if (file !== undefined)
+      throw new ConfigurationError(
+        `a file that the Temporal configuration names cannot be read: ${file}`,
+        'correct the TEMPORAL_…_PATH variable (or the configuration file) that names it',
+        { cause: error },
+      );
     throw new ConfigurationError(
       'the Temporal configuration (TEMPORAL_… variables or the configuration file) cannot be read',
       'check it with `temporal config list`, or name another file in TEMPORAL_CONFIG_FILE',
       { cause: error },
     );
   }
+}
+
+/** @returns the path of a file that could not be read, with what the system says of it. */
+function fileOf(error: unknown): string | undefined {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
+    const { code, path } = at as NodeJS.ErrnoException;
+    if (code !== undefined && path !== undefined) return `${path} (${code})`;
+  }
+  return undefined;
 }
 
 /** @returns whether names are to tell nothing of what beads are about. */

@@ -4,6 +4,7 @@ import { agentCells, convoyPolicies, convoyTargets } from '../contract/index.js'
 import type { AgentSpec, ConvoyBead, ConvoySpec } from '../contract/index.js';
 import { convoyProblem } from '../domain/index.js';
 import type { Fields } from '../edge/schemas.js';
+import { yamlSays } from '../edge/yaml-says.js';
 import { usageError } from './cli-error.js';
 
 const agent: z.ZodType<AgentSpec> = z.strictObject({
@@ -43,9 +44,10 @@ export function readConvoyFile(text: string, name: string): ConvoySpec {
   const [broken] = document.errors;
   if (broken)
     throw usageError(
-      `${name}:${lines.linePos(broken.pos[0]).line}: ${broken.message.split('\n')[0] ?? 'not YAML'}`,
+      `${name}:${lines.linePos(broken.pos[0]).line}: ${yamlSays(broken)}`,
       'mend the file; docs/cli.md shows one',
     );
+  if (document.contents === null) throw usageError(`${name} is empty`, 'docs/cli.md shows a convoy');
   const parsed = file.safeParse(document.toJS());
   if (!parsed.success) {
     const issue = parsed.error.issues[0];

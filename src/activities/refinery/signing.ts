@@ -19,10 +19,10 @@ const settings = z.strictObject({
 
 /**
  * @param home the state directory.
- * @returns how this host signs the merges of a rig, or undefined.
+ * @returns how this host signs merges, as its file says it; undefined without a file.
  * @throws GitError when the file cannot be used: what is to be signed must not land without.
  */
-export function signingOf(home: string, rig: string): Signing | undefined {
+export function readSigning(home: string): z.output<typeof settings> | undefined {
   const file = join(home, signingFile);
   const refuse = (why: string, cause?: unknown): never => {
     throw new GitError('bad_input', `${file} ${why}: correct it, then retry the merge`, '', { cause });
@@ -45,6 +45,14 @@ export function signingOf(home: string, rig: string): Signing | undefined {
     const [issue] = parsed.error.issues;
     return refuse(`says how merges are signed, and cannot be used (${issue?.path.join('.')}: ${issue?.message})`);
   }
-  const { usual, rigs = {} } = parsed.data;
+  return parsed.data;
+}
+
+/**
+ * @returns how this host signs the merges of a rig, or undefined.
+ * @throws GitError like `readSigning`.
+ */
+export function signingOf(home: string, rig: string): Signing | undefined {
+  const { usual, rigs = {} } = readSigning(home) ?? {};
   return (rig in rigs ? rigs[rig] : usual) ?? undefined;
 }

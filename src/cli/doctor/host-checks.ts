@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { approversFile, approversHere } from '../../activities/refinery/approvers.js';
+import { readSigning, signingFile } from '../../activities/refinery/signing.js';
 import { counted, durationText } from '../../domain/words.js';
 import { errorMessage } from '../../edge/errors.js';
 import { fileProblem } from '../../edge/file-problem.js';
@@ -10,6 +11,7 @@ import { defaultDiskFloor } from '../../host/disk-space.js';
 import { gitVersionProblem, lfsProgram, oldestGit, readMirrorNews } from '../../git/index.js';
 import { forOthers } from '../../host/state-directory.js';
 import { processAlive } from '../../runner/processes/process.js';
+import { readHooks, settingsPath } from '../../notify/index.js';
 import { readWorkerState } from '../../worker/state-file.js';
 import { attemptsHere, setAsideCommand } from '../operators/attempts-here.js';
 import { fail, ok, warn } from './check.js';
@@ -68,6 +70,37 @@ export function checkApprovers(home: string): DoctorCheck {
     );
   } catch (error) {
     return fail(name, (error as Error).message, 'correct the file: until then nothing is merged on this host');
+  }
+}
+
+/** A file of `signing.json` that cannot be used holds every merge of this host up. */
+export function checkSigning(home: string): DoctorCheck {
+  const name = 'signing';
+  try {
+    const found = readSigning(home);
+    if (found === undefined) return ok(name, `no ${signingFile} here: merges are not signed`);
+    const rigs = Object.keys(found.rigs ?? {});
+    return ok(
+      name,
+      `merges are ${found.usual === undefined ? 'not signed' : `signed (${found.usual.format})`}` +
+        (rigs.length === 0 ? '' : `; it is different for ${rigs.join(', ')}`),
+    );
+  } catch (error) {
+    return fail(name, errorMessage(error), 'until then nothing is merged on this host (docs/operators.md)');
+  }
+}
+
+/** Hooks that cannot be read tell nobody that they do not. */
+export async function checkNotifications(home: string, env: NodeJS.ProcessEnv): Promise<DoctorCheck> {
+  const name = 'notifications';
+  try {
+    const hooks = await readHooks(settingsPath(home, env));
+    return ok(
+      name,
+      hooks === undefined ? 'no hooks here' : `${counted(hooks.length, 'hook')}; \`heartbead notify test\` tries`,
+    );
+  } catch (error) {
+    return fail(name, errorMessage(error), 'mend the file; docs/operators.md shows one');
   }
 }
 

@@ -14,6 +14,8 @@ import {
   checkMetrics,
   checkMirrors,
   checkNode,
+  checkNotifications,
+  checkSigning,
   checkStateDirectory,
 } from '../doctor/host-checks.js';
 import { checkLogout } from '../doctor/logout-check.js';
@@ -52,17 +54,9 @@ async function examine(context: Context): Promise<DoctorCheck[]> {
     const home = stateDirectory(env);
     return [
       ...checks,
-      await checkStateDirectory(home),
-      await guarded('sizes', () => checkSizes(home)),
-      await checkAgents(env, home),
-      checkAccounts(env, home),
-      checkCell(env, home),
-      checkApprovers(home),
+      ...(await settingsOfHost(home, env)),
       checkClock([]),
-      await checkLeftovers(home, false),
-      await guarded('logout', () => checkLogout(home, env)),
-      await checkAttemptFolders(home),
-      await guarded('mirrors', () => checkMirrors(home)),
+      ...(await lifeOfHost(home, env, false)),
       fail('server', message, next ?? 'run `heartbead up`'),
     ];
   }
@@ -70,17 +64,11 @@ async function examine(context: Context): Promise<DoctorCheck[]> {
   const { probePriorities } = await import('../../server/index.js');
   const { connection, namespace, home } = town;
   const { deadline } = context;
-  checks.push(
-    await checkStateDirectory(home),
-    await guarded('sizes', () => checkSizes(home)),
-    await checkAgents(env, home),
-    checkAccounts(env, home),
-    checkCell(env, home),
-  );
+  checks.push(...(await settingsOfHost(home, env)));
   checks.push(await guarded('server', () => server.checkServer(town, deadline)));
   const inNamespace = await guarded('namespace', () => server.checkNamespace(town, deadline));
   checks.push(inNamespace);
-  if (inNamespace.verdict === 'fail') return [...checks, checkClock([])];
+  if (inNamespace.verdict === 'fail') return [...checks, checkClock([]), ...(await lifeOfHost(home, env, false))];
   checks.push(await guarded('web pages', () => server.checkWebPages(town)));
   checks.push(await guarded('search attributes', () => server.checkSearchAttributes(town, deadline)));
   checks.push(
@@ -106,15 +94,29 @@ async function examine(context: Context): Promise<DoctorCheck[]> {
     checks.push(fail('workers', message, next ?? 'try again'));
   }
   checks.push(await guarded('versions', () => server.checkVersions(town, deadline)));
-  checks.push(
-    await checkLeftovers(home, workerUp),
-    await guarded('logout', () => checkLogout(home, env)),
-    await guarded('metrics', () => checkMetrics(home)),
-    await checkAttemptFolders(home),
-    await guarded('mirrors', () => checkMirrors(home)),
-  );
+  checks.push(...(await lifeOfHost(home, env, workerUp)), await guarded('metrics', () => checkMetrics(home)));
   return checks;
 }
+
+/** Of this host by itself, with a server and without: its folder, its programs, and each file of settings. */
+const settingsOfHost = async (home: string, env: NodeJS.ProcessEnv): Promise<DoctorCheck[]> => [
+  await checkStateDirectory(home),
+  await guarded('sizes', () => checkSizes(home)),
+  await checkAgents(env, home),
+  checkAccounts(env, home),
+  checkCell(env, home),
+  checkApprovers(home),
+  checkSigning(home),
+  await checkNotifications(home, env),
+];
+
+/** Likewise: what runs here, and what has been left. */
+const lifeOfHost = async (home: string, env: NodeJS.ProcessEnv, workerUp: boolean): Promise<DoctorCheck[]> => [
+  await checkLeftovers(home, workerUp),
+  await guarded('logout', () => checkLogout(home, env)),
+  await checkAttemptFolders(home),
+  await guarded('mirrors', () => checkMirrors(home)),
+];
 
 /** A check that fails in a way nobody foresaw is a finding as well: the others are still worth having. */
 async function guarded(name: string, check: () => Promise<DoctorCheck>): Promise<DoctorCheck> {

@@ -259,6 +259,7 @@ agents:
       'agents: { mine: { command: [mine, "{model}"], prompt: stdin } }',
       /there is no \{model\}; there are \{prompt\}/,
     ],
+    ['a tab where YAML has none', 'agents:\n\tmine: {}\n', /agents\.yaml:\d+: Tabs are not allowed as indentation$/],
     ['a field that nobody knows', one(', colour: red'), /colour/],
     ['an output that nobody knows', one(', output: xml'), /output/],
     [

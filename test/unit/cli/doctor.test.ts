@@ -11,6 +11,8 @@ import {
   checkLeftovers,
   checkMirrors,
   checkNode,
+  checkNotifications,
+  checkSigning,
   checkStateDirectory,
 } from '../../../src/cli/doctor/host-checks.js';
 import { tellMirrorNews } from '../../../src/git/mirror-news.js';
@@ -130,4 +132,42 @@ test('a file of approvers that cannot be used is found before a merge is refused
   expect(checkApprovers(home)).toMatchObject({ verdict: 'ok', text: expect.stringContaining('1 key') });
   writeFileSync(join(home, 'approvers.json'), JSON.stringify({ keys: ['ssh-rsa AAAA'] }));
   expect(checkApprovers(home)).toMatchObject({ verdict: 'fail', text: expect.stringContaining('approvers.json') });
+});
+
+const unusable: [string, string][] = [
+  ['empty', ''],
+  ['cut off', '{"usual": '],
+  ['in YAML', 'usual:\n\tformat: ssh\n'],
+  ['of another shape', '[1]'],
+];
+test.each(unusable)(
+  'a file of signing or of notifications that is %s is found before somebody misses it',
+  async (_, text) => {
+    expect(checkSigning(home)).toMatchObject({ verdict: 'ok', text: expect.stringContaining('no signing.json') });
+    expect(await checkNotifications(home, {})).toMatchObject({ verdict: 'ok', text: 'no hooks here' });
+    for (const file of ['signing.json', 'notifications.json']) writeFileSync(join(home, file), text);
+    for (const [found, file] of [
+      [checkSigning(home), 'signing.json'],
+      [await checkNotifications(home, {}), 'notifications.json'],
+    ] as const)
+      expect(found).toMatchObject({
+        verdict: 'fail',
+        text: expect.stringMatching(new RegExp(`^.*${file}[^\\n]*$`)),
+        next: expect.stringContaining('docs/operators.md'),
+      });
+  },
+);
+
+test('files of signing and of notifications that can be used are told in short', async () => {
+  const usual = { format: 'ssh', key: '/home/heartbead/.ssh/signing' };
+  writeFileSync(join(home, 'signing.json'), JSON.stringify({ usual, rigs: { docs: null } }));
+  expect(checkSigning(home)).toMatchObject({
+    verdict: 'ok',
+    text: 'merges are signed (ssh); it is different for docs',
+  });
+  writeFileSync(join(home, 'hooks.json'), JSON.stringify({ hooks: [{ name: 'bell', command: 'true' }] }));
+  expect(await checkNotifications(home, { HEARTBEAD_NOTIFICATIONS: join(home, 'hooks.json') })).toMatchObject({
+    verdict: 'ok',
+    text: expect.stringContaining('1 hook'),
+  });
 });
