@@ -98,6 +98,8 @@ class Convoy {
   readonly #effects = new EffectRunner();
   readonly #does = new ConvoyEffects(this);
   #changes = 0;
+  /** Words on their way to the rig. */
+  #telling = 0;
 
   constructor(private readonly input: ConvoyInput) {
     this.state = input.carried ?? initialConvoy(input, Date.now());
@@ -126,12 +128,21 @@ class Convoy {
       const length = this.#length();
       // What may still be under way (a question to the remote) matters to nobody any more.
       if (this.state.endedAt !== undefined) return this.#end();
-      if (length !== 'fine' && this.#effects.idle) await this.#renew();
+      if (length !== 'fine' && this.#mayRenew(length)) await this.#renew();
       for (const effect of convoyEffects(this.state, { length, underWay: this.#effects.underWay }))
         this.#effects.begin(effect.key, () => this.#does.do(effect));
       if (this.#changes === before)
         await this.#effects.orWhen(() => this.#changes !== before || this.#length() !== length);
     }
+  }
+
+  /**
+   * Near the server's limits only a word on its way to the rig is waited for: a look at a remote that is away may take
+   * hours, and the next run begins it anew. The patch: earlier runs waited for all that was under way.
+   */
+  #mayRenew(length: RunLength): boolean {
+    if (this.#effects.idle) return true;
+    return length === 'now' && this.#telling === 0 && patched('a-long-convoy-waits-for-no-look');
   }
 
   #length(): RunLength {
@@ -198,7 +209,9 @@ class Convoy {
     const { ending } = this.state;
     const moot = (): boolean =>
       this.#length() !== 'fine' || this.state.ending !== ending || this.state.landing?.queuedSha !== payload.sha;
+    this.#telling += 1;
     const told = await tell(rigWorkflowId(this.state.rig), name, payload, { moot });
+    this.#telling -= 1;
     if (told === 'untold') this.apply({ type: 'rigNotTold' });
     return deafRig(this.state.rig, told);
   }

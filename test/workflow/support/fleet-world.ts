@@ -79,7 +79,7 @@ let bundled: ReturnType<typeof bundleWorkflowCode> | undefined;
 export class FleetWorld {
   readonly refinery = new FakeRefinery();
   /** What the remote shows of a branch; by default all that is asked for. */
-  branch: (input: LookAtBranchInput) => BranchLook = () => ({ sha: 'b'.repeat(40), missing: [] });
+  branch: (input: LookAtBranchInput) => BranchLook | Promise<BranchLook> = () => ({ sha: 'b'.repeat(40), missing: [] });
   looks = 0;
   /** What was looked at last, and what it waited for: for the report of a test that ran into its limit. */
   lastLook = 'nothing';
@@ -92,7 +92,8 @@ export class FleetWorld {
     readonly client: Client,
   ) {}
 
-  static async open(): Promise<FleetWorld> {
+  /** @param bundle the workflows of rigs and convoys; those that ship when absent. */
+  static async open(bundle: { code: string } | { codePath: string } = workflowBundle()): Promise<FleetWorld> {
     const env = await createTimeSkipping();
     // Not the environment's own client: that one lets time jump while it waits for a result.
     const world = new FleetWorld(env, new Client({ connection: env.connection, namespace: env.namespace }));
@@ -116,7 +117,7 @@ export class FleetWorld {
       Worker.create({
         ...common,
         taskQueue: world.queue,
-        workflowBundle: workflowBundle(),
+        workflowBundle: bundle,
         activities: {
           ...fleet,
           lookAtWorkflows: (input: Parameters<typeof fleet.lookAtWorkflows>[0]) => {

@@ -56,6 +56,8 @@ export class ModelTown implements HostContext {
   readonly #byId = new Map<string, ModelBead>();
   readonly #scripts = new Map<string, readonly AgentScript[]>();
   #waiting: ModelActivity[] = [];
+  /** How many of them wait for one host. */
+  #forHosts = 0;
   /** Set while Temporal is away. */
   #held: (() => unknown)[] | undefined;
 
@@ -263,6 +265,7 @@ export class ModelTown implements HostContext {
   schedule(options: ActivityOptions, onEnd: ConstructorParameters<typeof ModelActivity>[2]): ModelActivity {
     const activity = new ModelActivity(this, options, onEnd);
     this.#waiting.push(activity);
+    if (activity.queue !== taskQueues.agents(this.queue)) this.#forHosts += 1;
     this.wake();
     return activity;
   }
@@ -310,13 +313,13 @@ export class ModelTown implements HostContext {
     const still: ModelActivity[] = [];
     const busy = new Set<FakeHost>();
     // Looked at once, and not for each activity: hundreds may wait for hundreds of hosts.
-    let free: FakeHost[] | undefined;
+    const free = this.#hosts.filter((one) => one.polls && one.hasFreePlace);
+    if (free.length === 0 && this.#forHosts === 0) return;
     const forAgents = taskQueues.agents(this.queue);
     for (const activity of this.#waiting) {
       if (!activity.waiting) continue;
       let host: FakeHost | undefined;
       if (activity.queue === forAgents) {
-        free ??= this.#hosts.filter((one) => one.polls && one.hasFreePlace);
         host = free.find((one) => !busy.has(one));
       } else {
         const own = this.#byQueue.get(activity.queue);
@@ -331,5 +334,6 @@ export class ModelTown implements HostContext {
       }
     }
     this.#waiting = still;
+    this.#forHosts = still.filter(({ queue }) => queue !== forAgents).length;
   }
 }
