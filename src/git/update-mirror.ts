@@ -56,7 +56,7 @@ export interface UpdatedMirror {
  * was looked over: where there is nothing new, no fetch is needed. One that is farther away is asked for what is new at
  * once, since a question before that would cost the start of a bead another way there and back.
  */
-const quickAnswer = 40;
+const quickAnswer = 100;
 
 /** Who waits for a mirror hears how far it is, whoever does the work. */
 const listeners = new Map<string, Set<(progress: GitProgress) => void>>();
