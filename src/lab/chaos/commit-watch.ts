@@ -1,4 +1,5 @@
 import { findAgentGit, readAgentHead } from '../../git/agent-git.js';
+import { keeperState } from '../../git/keeper.js';
 import { AttemptDir } from '../../runner/index.js';
 import { rest } from './until.js';
 import type { WorkerHost } from './worker-host.js';
@@ -44,6 +45,8 @@ export class CommitWatch {
   }
 
   async #lookAt({ bead, attempt, worktree }: AttemptDir): Promise<void> {
+    // Before that no agent is there: HEAD may stand at the snapshot that the attempt goes on from.
+    if ((await keeperState(worktree))?.ready !== true) return;
     const git = await findAgentGit(worktree, true);
     // It is not made yet, or removed already.
     if (typeof git === 'string') return;
