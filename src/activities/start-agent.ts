@@ -33,7 +33,7 @@ export function makeStartAgent(
     });
     try {
       const { heard } = await announceKnown(deps, preparations, input, lease);
-      return await new Start(deps, { preparations, input, lease, heard }).run();
+      return await new Start(deps, preparations, input, lease, heard).run();
     } catch (error) {
       if (error instanceof CompleteAsyncError) throw error;
       if (!(error instanceof StartInterrupted)) throw setupFailure(error);
@@ -79,7 +79,7 @@ export function makeStartAgent(
  * this call stands still (a laptop that sleeps, a worker that is stopped) finds it here and goes on with it, instead of
  * hearing that this host knows nothing of it.
  * @returns what the bead has to say, which a new attempt's preparation need not wait for.
- * @throws what {@link announceAttempt} throws, where an attempt is not new here.
+ * @throws what {@link announceAttempt} throws, where the attempt is not new here, or may have to wait for a place.
  */
 async function announceKnown(
   deps: ActivityDeps,

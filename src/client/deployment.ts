@@ -35,6 +35,12 @@ export interface TownVersions {
   versions: TownVersion[];
 }
 
+/** @returns of the other builds the one that was current last: where a roll-back leads. */
+export const currentBefore = ({ versions }: TownVersions, build: string | undefined): TownVersion | undefined =>
+  versions
+    .filter((version) => version.build !== build && version.currentAt !== undefined)
+    .sort((a, b) => (b.currentAt ?? 0) - (a.currentAt ?? 0))[0];
+
 /** gRPC: the server has no Worker Versioning. */
 const unimplemented = 12;
 const failedPrecondition = 9;

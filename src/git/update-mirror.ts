@@ -138,13 +138,18 @@ async function bringUpToDate(
     if ('damage' in look) return await replaceMirror(path, options, look.damage);
     await removeLeftovers(path, options.signal);
     const answer = await Promise.race([remote, sleep(answerWithin)]);
-    const upToDate = answer !== undefined && isUpToDate(look.known, answer, exceptAttempts);
-    if (!upToDate) await fetchMirror(path, options, remote);
+    if (answer !== undefined && isUpToDate(look.known, answer, exceptAttempts)) {
+      await packWhenDue(path, options);
+      return look.known;
+    }
+    try {
+      await fetchMirror(path, options, remote);
+    } catch (error) {
+      if (error instanceof GitError && error.damaged) return await replaceMirror(path, options, error.message);
+      throw error;
+    }
     await packWhenDue(path, options);
-    return upToDate ? look.known : undefined;
-  } catch (error) {
-    if (error instanceof GitError && error.damaged) return await replaceMirror(path, options, error.message);
-    throw error;
+    return undefined;
   } finally {
     // No git process may outlive the mirror's lock.
     await Promise.allSettled([remote]);

@@ -121,6 +121,7 @@ async function run(dir: AttemptDir, early: EarlyLine | undefined): Promise<Spawn
   const lock = await acquireLock(dir.lock, leaseFor);
   if ('heldBy' in lock) return refusal('held', `process ${lock.heldBy.pid} holds the attempt`);
   try {
+    if ((await dir.readResult()) !== undefined) return refusal('ended', 'the attempt has ended');
     return await runLocked(dir, lock, early);
   } finally {
     await lock.release();
@@ -140,14 +141,12 @@ async function runLocked(
   lock: AttemptLock,
   early: EarlyLine | undefined,
 ): Promise<SpawnOutcome | undefined> {
-  const [result, input, setup, token, connection] = await Promise.all([
-    dir.readResult(),
+  const [input, setup, token, connection] = await Promise.all([
     dir.readInput(),
     dir.readSetup(),
     dir.readToken(),
     dir.readConnection(),
   ]);
-  if (result !== undefined) return refusal('ended', 'the attempt has ended');
   if (!input || !setup || !token || !connection)
     return refusal('failed', `the folder ${dir.path} is not ready: input, setup, token or connection is missing`);
   const adapter = findAdapter(input.agent.adapter, dir.home);

@@ -1,4 +1,5 @@
 /** What a versioned worker does about the builds of its town: pure decisions. @module */
+import { currentBefore } from '../client/deployment.js';
 import type { TownVersions } from '../client/deployment.js';
 import type { Build } from './builds.js';
 
@@ -42,9 +43,7 @@ const keptFor = 14 * 86_400_000;
 /** @param kept the builds of this state directory; the worker's own may be among them. */
 export function planBuilds(own: Build, kept: readonly Build[], town: TownVersions, now: number): BuildPlan {
   const plan: BuildPlan = { serve: [], strange: [], forget: [] };
-  const before = town.versions
-    .filter(({ build, currentAt }) => build !== own.id && currentAt !== undefined)
-    .sort((a, b) => (b.currentAt ?? 0) - (a.currentAt ?? 0))[0];
+  const before = currentBefore(town, own.id);
   for (const build of kept) {
     if (build.id === own.id) continue;
     const known = town.versions.find((version) => version.build === build.id);

@@ -1,11 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, inject, it, onTestFinished } from 'vitest';
+import { expect, inject, it } from 'vitest';
 import type { TownBuilds } from '../../src/cli/local/builds.js';
 import { isOlder, oldestWithVersions } from '../../src/client/server-version.js';
 import { beadWorkflowId } from '../../src/contract/index.js';
 import { anotherBuild } from '../../scripts/another-build.mjs';
-import { Cli } from '../cli/support/cli.js';
+import { cliOf } from './support/town-cli.js';
 import { Town, generous, processState, told, until } from './support/town.js';
 
 const hasVersions = !isOlder(inject('devServerVersion'), oldestWithVersions);
@@ -21,12 +21,7 @@ it.skipIf(!hasVersions)(
     const town = await Town.open(inject('devServer'));
     const program = await anotherBuild(join(town.folder, 'second-build'), 'share');
     const first = await town.host(address, { args: ['--versioning', 'auto'], maxAgents: 2 });
-    const cli = new Cli({
-      TEMPORAL_ADDRESS: address,
-      TEMPORAL_NAMESPACE: town.namespace,
-      HEARTBEAD_TASK_QUEUE: town.queue,
-    });
-    onTestFinished(() => cli.end());
+    const cli = cliOf(town);
     const upgrade = <T = Record<string, unknown>>(...words: string[]): Promise<T> => cli.json<T>(['upgrade', ...words]);
     const builds = (): Promise<TownBuilds> => upgrade<TownBuilds>('status');
     const refused = async (...words: string[]): Promise<[number | null, string]> => {

@@ -1,13 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, inject, it, onTestFinished } from 'vitest';
+import { expect, inject, it } from 'vitest';
 import type { TownBuilds } from '../../src/cli/local/builds.js';
 import { TownDeployment } from '../../src/client/index.js';
 import { isOlder, oldestWithVersions } from '../../src/client/server-version.js';
 import { beadWorkflowId, convoyWorkflowId, rigWorkflowId } from '../../src/contract/index.js';
 import { anotherBuild } from '../../scripts/another-build.mjs';
-import { Cli } from '../cli/support/cli.js';
 import { RigStory } from './support/rig-story.js';
+import { cliOf } from './support/town-cli.js';
 import { Town, generous, processState, told, until } from './support/town.js';
 
 const work =
@@ -15,17 +15,6 @@ const work =
   '-qm work && heartbead agent done "it is done"';
 
 const hasVersions = !isOlder(inject('devServerVersion'), oldestWithVersions);
-
-/** @returns a command line that knows this town only. */
-function cliOf(town: Town): Cli {
-  const cli = new Cli({
-    TEMPORAL_ADDRESS: inject('devServer').address,
-    TEMPORAL_NAMESPACE: town.namespace,
-    HEARTBEAD_TASK_QUEUE: town.queue,
-  });
-  onTestFinished(() => cli.end());
-  return cli;
-}
 
 it.skipIf(!hasVersions)(
   'a new build, back, and on again: beads with living agents, a convoy and a rig in the middle of a merge go on with it, also when the old worker is killed; the agents notice nothing',

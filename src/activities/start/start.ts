@@ -29,15 +29,6 @@ import type { StartLease } from './start-lease.js';
 const looks = 20;
 const lookAgainAfter = 500;
 
-/** What a call of `startAgent` has. */
-export interface StartCall {
-  preparations: Preparations;
-  input: StartAgentInput;
-  lease: StartLease;
-  /** Settles when the bead has answered who has its attempt. Rejects with why this host is not to start it. */
-  heard: Promise<void>;
-}
-
 /**
  * One `startAgent` call whose bead is being told: finds out where the attempt stands on this host and takes the one
  * step that fits.
@@ -45,19 +36,14 @@ export interface StartCall {
 export class Start {
   readonly #dir: AttemptDir;
 
-  private readonly preparations: Preparations;
-  private readonly input: StartAgentInput;
-  private readonly lease: StartLease;
-  readonly #heard: Promise<void>;
-
   constructor(
     private readonly deps: ActivityDeps,
-    { preparations, input, lease, heard }: StartCall,
+    private readonly preparations: Preparations,
+    private readonly input: StartAgentInput,
+    private readonly lease: StartLease,
+    /** Settles when the bead has answered who has its attempt. Rejects with why this host is not to start it. */
+    private readonly heard: Promise<void>,
   ) {
-    this.preparations = preparations;
-    this.input = input;
-    this.lease = lease;
-    this.#heard = heard;
     this.#dir = deps.host.attemptDir(input);
   }
 
@@ -96,7 +82,7 @@ export class Start {
         );
       const found = await inspectAttempt(this.#dir);
       // Beside this only a new attempt's preparation goes on.
-      if (found.kind !== 'unstarted') await this.#heard;
+      if (found.kind !== 'unstarted') await this.heard;
       switch (found.kind) {
         case 'ended':
           return found.result;
@@ -247,7 +233,7 @@ export class Start {
     const hold = await this.preparations.join(this.input, this.#dir, (phase, text) => this.lease.say(phase, text));
     try {
       // What the bead says of the attempt outranks what its preparation finds.
-      await orInterrupted(this.#heard, this.lease.signal).catch(async (refusal: unknown) => {
+      await orInterrupted(this.heard, this.lease.signal).catch(async (refusal: unknown) => {
         if (!(refusal instanceof StartInterrupted)) await hold.abandon('unwanted');
         throw refusal;
       });

@@ -8,7 +8,7 @@ const build = z.string().min(1).max(200);
 
 /** @throws CliError when the town's workflows have no versions. */
 async function versionsOf(context: Context) {
-  const { TownDeployment, versionsSupported } = await import('../../client/deployment.js');
+  const { TownDeployment, currentBefore, versionsSupported } = await import('../../client/deployment.js');
   const where = await context.town();
   const deployment = new TownDeployment(where, context.deadline);
   const town = await deployment.describe();
@@ -21,7 +21,7 @@ async function versionsOf(context: Context) {
         : `${hindrance} (docs/operators.md, "Upgrades")`,
     );
   }
-  return { deployment, town };
+  return { deployment, town, former: currentBefore(town, town.current) };
 }
 
 const status = verb({
@@ -98,7 +98,7 @@ const rollback = verb({
   name: 'rollback',
   description: 'make the build current that was so before, or take the share away that a build has been given',
   run: async (context) => {
-    const { deployment, town } = await versionsOf(context);
+    const { deployment, town, former } = await versionsOf(context);
     // Whoever goes back from a trial wants what there was before it.
     if (town.ramping !== undefined) {
       await deployment.ramp(town.ramping.build, 0);
@@ -108,15 +108,12 @@ const rollback = verb({
       );
       return exitCodes.fine;
     }
-    const before = town.versions
-      .filter(({ build, currentAt }) => build !== town.current && currentAt !== undefined)
-      .sort((a, b) => (b.currentAt ?? 0) - (a.currentAt ?? 0))[0];
-    if (before === undefined)
+    if (former === undefined)
       throw failure('no other build has ever been current', '`heartbead upgrade status` names the builds');
-    await deployment.makeCurrent(before.build);
+    await deployment.makeCurrent(former.build);
     context.print(
-      { build: before.build, before: town.current ?? null },
-      `${before.build} is current again; workflows of other builds go on with it in the next moments ` +
+      { build: former.build, before: town.current ?? null },
+      `${former.build} is current again; workflows of other builds go on with it in the next moments ` +
         '(heartbead upgrade status)',
     );
     return exitCodes.fine;

@@ -63,7 +63,7 @@ export function removeProblem(s: ConvoyState, id: unknown, release: boolean): st
       `${firstOf(
         needing.map((other) => other.id),
         20,
-      )} ${needing.length === 1 ? 'needs' : 'need'} it; remove those ` + 'first, or release them from their need'
+      )} ${needing.length === 1 ? 'needs' : 'need'} it; remove those first, or ` + 'release them from their need'
     );
   return undefined;
 }
