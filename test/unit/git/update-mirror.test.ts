@@ -302,12 +302,16 @@ describe('an update', () => {
     await git(lab.seed, 'push', '--quiet', 'origin', `${pushed}:refs/heads/heartbead/b/1-abcdefgh`);
     const commands = await countingGit(lab);
     const update = { root: lab.root, repo: lab.origin };
-    const [first, , all] = await Promise.all([updateMirror(start), updateMirror(start), updateMirror(update)]);
-    expect(first.known?.refs.has('refs/remotes/origin/main')).toBe(true);
+    const { known } = await updateMirror(start);
+    expect(known?.refs.has('refs/remotes/origin/main')).toBe(true);
+    expect(await refs(mirror)).not.toContain('refs/remotes/origin/heartbead/b/1-abcdefgh');
+    const asked = async (): Promise<number> => (await commands()).filter((line) => line.includes(' ls-remote ')).length;
+    const before = await asked();
+    // In whatever order they come to their turn: a start serves no call that wants all, and one start serves the other.
+    const [, , all] = await Promise.all([updateMirror(start), updateMirror(start), updateMirror(update)]);
     expect(all.known).toBeUndefined();
     expect(await refs(mirror)).toContain('refs/remotes/origin/heartbead/b/1-abcdefgh');
-    // The second start was served by the question of the first.
-    expect((await commands()).filter((line) => line.includes(' ls-remote '))).toHaveLength(2);
+    expect((await asked()) - before).toBeLessThanOrEqual(2);
     await git(lab.seed, 'push', '--quiet', 'origin', `${pushed}:refs/heads/heartbead/b/anything`);
     expect((await updateMirror(start)).known).toBeUndefined();
   });
