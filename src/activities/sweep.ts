@@ -1,8 +1,10 @@
-import { isFinal } from '../contract/index.js';
+import { isFinal, refNames } from '../contract/index.js';
 import type { BeadView } from '../contract/index.js';
 import { endedBead } from '../domain/bead/ended.js';
 import type { EndedBead } from '../domain/bead/ended.js';
-import { exists, mirrorPath, removeProvenWorktree, tidyBead } from '../git/index.js';
+import { durationText } from '../domain/words.js';
+import { exists, GitError, mirrorPath, pushLastSave, removeProvenWorktree, tidyBead } from '../git/index.js';
+import type { PushLastSaveOptions, Removal } from '../git/index.js';
 import { inspectAttempt } from '../runner/index.js';
 import type { AttemptDir } from '../runner/index.js';
 import type { ActivityDeps } from './deps.js';
@@ -36,9 +38,10 @@ const refusingRemotes = new Set<string>();
 /**
  * Looks after an attempt that has ended: its credentials are removed at once, what its rig wants done then is done, its
  * worktree is removed once its bead has gone on to another attempt, or has ended, and the remote has shown that nothing
- * in it would be lost. Until then a person may want to look at it. Once the bead is closed, the refs that it needs no
- * more go from this host's mirror, and from the remote by the host of the attempt that finished it. Logs and result
- * stay for a month. All of it is some forty git processes, which wait while a start is on its way here.
+ * in it would be lost; a last save that the remote had not taken is pushed again for that, unless the bead was
+ * cancelled. Until then a person may want to look at it. Once the bead is closed, the refs that it needs no more go
+ * from this host's mirror, and from the remote by the host of the attempt that finished it. Logs and result stay for a
+ * month. All of it is some forty git processes, which wait while a start is on its way here.
  * @returns whether nothing is left to be done; false: it is to be tried again.
  * @throws what the server or the remote answers when they cannot tell.
  */
@@ -76,16 +79,30 @@ async function tidyWorktree(
   try {
     if ((await inspectAttempt(dir)).kind !== 'ended') return false;
     const workspace = (await dir.readInput())?.workspace;
-    const { removed, reason } = await removeProvenWorktree({
+    const savedHere = workspace?.saves?.policy === 'host';
+    const work: WorkOfAttempt = {
       mirror: mirrorPath(host.mirrors, repo),
-      path: dir.worktree,
       remote: repo,
       bead: dir.bead,
       attempt: dir.attempt,
-      ended: bead === undefined ? undefined : endedBead(bead),
-      savedHere: workspace?.saves?.policy === 'host',
       refPrefix: workspace?.refPrefix,
-    });
+    };
+    const remove = (): Promise<Removal> =>
+      removeProvenWorktree({
+        ...work,
+        path: dir.worktree,
+        ended: bead === undefined ? undefined : endedBead(bead),
+        savedHere,
+      });
+    let removal = await remove();
+    if (removal.unpushed === true && !savedHere) {
+      const problem = bead?.status === 'cancelled' ? 'its bead was cancelled' : await pushAgain(dir, work);
+      removal =
+        problem === undefined
+          ? await remove()
+          : { removed: false, reason: `${removal.reason}; its last save was not pushed: ${problem}` };
+    }
+    const { removed, reason } = removal;
     host.logger.info(
       { bead: dir.bead, attempt: dir.attempt, removed, reason },
       removed ? 'the worktree of an ended attempt was removed' : 'the worktree of an ended attempt is kept',
@@ -93,6 +110,28 @@ async function tidyWorktree(
     return removed;
   } finally {
     turn.end();
+  }
+}
+
+type WorkOfAttempt = Omit<PushLastSaveOptions, 'pushed' | 'signal'>;
+
+/** A remote that is slow keeps the rest of the tidying waiting no longer than its answer to a question may. */
+const pushWithinMs = 2 * 60_000;
+
+/**
+ * The remote refused the attempt's last push, or did not answer: perhaps it does now.
+ * @returns why it was not pushed; undefined when the remote has it.
+ */
+async function pushAgain(dir: AttemptDir, work: WorkOfAttempt): Promise<string | undefined> {
+  const checkpoint = (await dir.readResult())?.checkpoint;
+  const pushed = checkpoint?.ref === refNames(work.refPrefix).wip(dir.bead, dir.attempt) ? checkpoint.sha : undefined;
+  const signal = AbortSignal.timeout(pushWithinMs);
+  try {
+    return await pushLastSave({ ...work, pushed, signal });
+  } catch (error) {
+    if (signal.aborted) return `it took longer than ${durationText(pushWithinMs)}`;
+    if (error instanceof GitError) return error.message;
+    throw error;
   }
 }
 

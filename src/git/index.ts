@@ -26,6 +26,8 @@ export type { MirrorRefs } from './mirror-refs.js';
 export { packWhole } from './pack-mirror.js';
 export type { PackedMirror } from './pack-mirror.js';
 export { pushBranch } from './push-branch.js';
+export { pushLastSave } from './push-save.js';
+export type { PushLastSaveOptions } from './push-save.js';
 export { pushRefusal } from './git-failure.js';
 export type { PushRefusal } from './git-failure.js';
 export { isAncestor, mergeBase } from './commits.js';

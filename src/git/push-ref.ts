@@ -7,6 +7,8 @@ export interface PushedRef {
   sha: string;
   /** Overwritten there, since no one else writes it. */
   ref: string;
+  /** Where it has to stand for that, or `nothing`; wherever it stands when absent. */
+  from?: string;
 }
 
 export interface PushOptions {
@@ -37,9 +39,13 @@ export async function pushOwnRefs(vault: string, options: PushOptions): Promise<
     '--no-follow-tags',
     '--recurse-submodules=no',
     ...(refs.length > 1 && options.atomic !== false ? ['--atomic'] : []),
+    ...refs.flatMap(({ ref, from }) =>
+      from === undefined ? [] : [`--force-with-lease=${ref}:${from === 'nothing' ? '' : from}`],
+    ),
     '--end-of-options',
     remote,
-    ...refs.map(({ sha, ref }) => `+${sha}:${ref}`),
+    // A plus would outdo the lease.
+    ...refs.map(({ sha, ref, from }) => `${from === undefined ? '+' : ''}${sha}:${ref}`),
   ];
   const { code, stdout, stderr } = await runGit({ mirror: vault }, args, {
     doing,

@@ -42,6 +42,8 @@ export interface Removal {
   removed: boolean;
   /** One sentence; when it was kept, what is missing. */
   reason: string;
+  /** It was kept for work that the remote has not; a save of all of it would be the proof. */
+  unpushed?: true | undefined;
 }
 
 /**
@@ -82,7 +84,7 @@ async function remove({
   let branch: string | undefined;
   if (looked.verdict === 'ask') {
     const proof = await prove({ mirror, path, repo, bead, attempt, ended, savedHere, refPrefix, signal });
-    if (!proof.proven) return { removed: false, reason: proof.reason };
+    if (!proof.proven) return { removed: false, reason: proof.reason, unpushed: proof.unpushed };
     reason = proof.reason;
     onRemote = proof.onRemote;
     const keeper = await openKeeper(path);
@@ -126,7 +128,8 @@ async function look(mirror: string, path: string): Promise<Look> {
   return { verdict: 'ask', reason: '' };
 }
 
-type Proof = { proven: true; reason: string; onRemote: ReadonlySet<string> } | { proven: false; reason: string };
+type Proof =
+  { proven: true; reason: string; onRemote: ReadonlySet<string> } | { proven: false; reason: string; unpushed?: true };
 
 async function prove({
   mirror,
@@ -178,6 +181,7 @@ async function prove({
       reason:
         `its last commit ${head} is on no branch of the remote: push it (\`git -C ${path} push ${repo} ` +
         `HEAD:${branchRef}\`), then try again`,
+      unpushed: true,
     };
   }
   const snapshot = await takeSnapshot(keeper, head, signal, { withNested: true, rules: usualSaveRules });
@@ -197,6 +201,7 @@ async function prove({
     return {
       proven: false,
       reason: `it has uncommitted work that is not at ${wipRef} on the remote: save and push it, then try again`,
+      unpushed: true,
     };
   }
   return {

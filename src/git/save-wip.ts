@@ -8,8 +8,7 @@ import { checkedIds, checkedPath, checkedRepo } from './git-input.js';
 import { bringIntoVault, emptyKeeper, headOf, throughKeeper, openKeeper } from './keeper.js';
 import type { Keeper } from './keeper.js';
 import { takeNewContents } from './lfs/take.js';
-import { pushOwnRefs } from './push-ref.js';
-import { remoteRefs } from './remote-refs.js';
+import { pushSave } from './push-save.js';
 import { usualSaveRules } from './save-rules.js';
 import type { SaveRules } from './save-rules.js';
 import { secureMirror } from './secure-mirror.js';
@@ -115,14 +114,8 @@ async function save(options: SaveWipOptions): Promise<SavedWip> {
   if (known === sha) return { ...saved, pushed: true };
   if (!push) return saved;
   try {
-    await pushOwnRefs(keeper.vault, { remote: url, refs: [{ sha, ref }], doing: 'pushing work in progress', signal });
-    const found = (await remoteRefs(url, [ref], 'reading the pushed work back', signal)).refs.get(ref);
-    if (found === sha) return { ...saved, pushed: true };
-    throw new GitError(
-      'rejected',
-      `the push of work in progress was accepted, but the remote has ${found ?? 'nothing'} at ${ref}: look ` +
-        'for a hook, a mirror or a URL rewrite in front of the remote',
-    );
+    await pushSave(keeper.vault, url, { sha, ref }, signal);
+    return { ...saved, pushed: true };
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
     return { ...saved, pushProblem: error };

@@ -31,9 +31,9 @@ async function expectRemoved(reason: RegExp): Promise<void> {
   expect(await has(path)).toBe(false);
   expect(await has(`${path}.keeper.git`)).toBe(false);
 }
-async function expectKept(reason: RegExp): Promise<void> {
+async function expectKept(reason: RegExp, unpushed?: true): Promise<void> {
   const before = await readdir(path, { recursive: true });
-  expect(await remove()).toEqual({ removed: false, reason: expect.stringMatching(reason) as string });
+  expect(await remove()).toEqual({ removed: false, reason: expect.stringMatching(reason) as string, unpushed });
   expect(await readdir(path, { recursive: true })).toEqual(before);
 }
 
@@ -109,7 +109,7 @@ describe('a worktree is kept, with the reason', () => {
   it('when it has a commit that the remote has not', async () => {
     const own = await commit(path, { a: '1' });
     await save(false);
-    await expectKept(new RegExp(`${own} is on no branch`));
+    await expectKept(new RegExp(`${own} is on no branch`), true);
   });
 
   it('when the save on the remote is older than the work', async () => {
@@ -117,7 +117,7 @@ describe('a worktree is kept, with the reason', () => {
     await save();
     await put(path, { a: '2' });
     await save(false);
-    await expectKept(/uncommitted work that is not at refs\/heartbead\/a\/1-abcd\/wip/);
+    await expectKept(/uncommitted work that is not at refs\/heartbead\/a\/1-abcd\/wip/, true);
   });
 
   it('when somebody has removed the branch or the save from the remote, whatever we remember', async () => {
@@ -125,7 +125,7 @@ describe('a worktree is kept, with the reason', () => {
     await put(path, { b: '1' });
     expect(await save()).toMatchObject({ pushed: true });
     await git(lab.origin, 'update-ref', '-d', 'refs/heartbead/a/1-abcd/wip');
-    await expectKept(/is on no branch/);
+    await expectKept(/is on no branch/, true);
   });
 
   it('when a repository within has work of its own', async () => {
