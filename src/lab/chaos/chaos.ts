@@ -9,12 +9,13 @@ import { replayHistories } from '../../cli/replay/replay-history.js';
 import { BeadClient, FleetClient } from '../../client/index.js';
 import { beadWorkflowId, rigWorkflowId, taskQueues } from '../../contract/index.js';
 import type { BeadInput, RigSettings } from '../../contract/index.js';
+import { durationText } from '../../domain/words.js';
 import { builtWorkflowBundle } from '../../worker/bundle.js';
 import { ProcessWatch } from './agent-watch.js';
 import { BeadWatch } from './bead-watch.js';
 import { ChaosServer } from './chaos-server.js';
 import { CommitWatch } from './commit-watch.js';
-import { endProblems, leftTrees, lostCommit, lostWork, overlapProblems } from './checks.js';
+import { endProblems, inUse, leftTrees, lostCommit, lostWork, overlapProblems } from './checks.js';
 import { Faults } from './faults.js';
 import type { Fault } from './faults.js';
 import { latenciesOf } from './latencies.js';
@@ -23,6 +24,7 @@ import { Operator } from './operator.js';
 import { ChaosOrigin } from './origins.js';
 import { chaosClocks } from './plan.js';
 import type { BeadPlan, ChaosPlan } from './plan.js';
+import { settled } from './settled.js';
 import { rest, seenWithin } from './until.js';
 import { WorkerHost } from './worker-host.js';
 
@@ -65,7 +67,10 @@ export interface ChaosReport {
   tookMs: number;
 }
 
-/** After everything is good again: processes end by themselves, and worktrees are removed, within so long. */
+/**
+ * After everything is good again: processes end by themselves, and worktrees are removed, within so long. What a host
+ * has looked at in vain it looks at again after half the time that this has taken, which counts from the last fault.
+ */
 const tidyWithin = 90_000;
 /** How long an agent that slept with its host may go on beside its successor, until its runner has seen the clock. */
 const wakeTolerance = 5_000;
@@ -153,8 +158,18 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
     const slings = sling(plan, watch, { idOf, rigOf, origins, taskQueue, stop });
     await Promise.all([slings, faults.play(plan.faults)]);
     for (const host of hosts) host.start();
-    if (!stop.aborted) say(`the faults are over: ${watch.open.length} of ${plan.beads.length} beads are open`);
-    await seenWithin(plan.settleWithin, stop, () => (watch?.open.length === 0 ? true : undefined));
+    const over = performance.now();
+    const slowestLook = over + (over - began) / 2;
+    if (!stop.aborted)
+      say(
+        `the faults are over: ${watch.open.length} of ${plan.beads.length} beads are open and have ` +
+          `${durationText(plan.settleWithin)} to end; hosts have ${durationText(tidyWithin)} from then to tidy, ` +
+          `at least ${durationText(slowestLook + tidyWithin - over)} from now`,
+      );
+    await settled(() => watch?.open ?? [], plan.settleWithin, stop);
+    if (!stop.aborted)
+      for (const { id, view } of watch.open) say(`${id} is still ${view?.status ?? 'unheard'}: ${view?.reason ?? ''}`);
+    const tidyUntil = Math.max(performance.now(), slowestLook) + tidyWithin;
     if (!stop.aborted) {
       for (const { id, repo, view } of watch.beads.values()) {
         const origin = origins[repo] as ChaosOrigin;
@@ -168,7 +183,7 @@ export async function playChaos({ plan, stop, say, keep = false, targetWithin }:
             ...(await lostCommit(seen, { origin, hosts, result, finished: watch.refused.has(seen.attempt) })),
           );
       }
-      problems.push(...(await tidyProblems(hosts, agents, stop)));
+      problems.push(...(await tidyProblems({ hosts, agents, watch, stop, within: tidyUntil - performance.now() })));
       looking.abort();
       agents.stop();
       problems.push(...overlapProblems(agents.overlaps, faults.done, wakeTolerance));
@@ -264,19 +279,34 @@ async function sling(
   }
 }
 
-/** Everything has ended, and what an attempt needed is gone with it. */
-async function tidyProblems(hosts: WorkerHost[], agents: ProcessWatch, stop: AbortSignal): Promise<string[]> {
+interface Tidied {
+  hosts: WorkerHost[];
+  agents: ProcessWatch;
+  watch: BeadWatch;
+  stop: AbortSignal;
+  /** Milliseconds. */
+  within: number;
+}
+
+/** What has ended has left nothing; a bead that has not is a problem of its own. */
+async function tidyProblems({ hosts, agents, watch, stop, within }: Tidied): Promise<string[]> {
   let left: string[] = [];
   await seenWithin(
-    tidyWithin,
+    within,
     stop,
     async () => {
+      const used = inUse(watch.beads.values());
+      const unused = ({ attempt }: { attempt: string }): boolean => !used.has(attempt);
       left = [
-        ...agents.marked().map(({ pid, bead, attempt }) => `process ${pid} of ${bead} ${attempt} is left`),
+        ...agents
+          .marked()
+          .filter(unused)
+          .map(({ pid, bead, attempt }) => `process ${pid} of ${bead} ${attempt} is left`),
         ...(await Promise.all(hosts.map((host) => host.unended())))
           .flat()
+          .filter(unused)
           .map(({ bead, attempt }) => `the runner of ${bead} ${attempt} is left`),
-        ...(await Promise.all(hosts.map(leftTrees))).flat(),
+        ...(await Promise.all(hosts.map((host) => leftTrees(host, used)))).flat(),
       ];
       return left.length === 0 ? true : undefined;
     },

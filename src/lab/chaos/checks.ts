@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { attemptRefs } from '../../contract/index.js';
+import { attemptRefs, isFinal } from '../../contract/index.js';
 import { shortSha } from '../../domain/words.js';
 import { mirrorPath } from '../../git/index.js';
 import { AttemptDir } from '../../runner/index.js';
@@ -125,15 +125,39 @@ export function overlapProblems(overlaps: readonly Overlap[], faults: readonly F
   });
 }
 
-/** @returns worktrees and scratch trees that are left on a host though nobody works in them. */
-export async function leftTrees({ home, name }: WorkerHost): Promise<string[]> {
-  const attempts = (await AttemptDir.list(home))
-    .filter(({ worktree }) => existsSync(worktree))
-    .map(({ attempt, bead }) => `${name}: the worktree of ${bead} ${attempt} is left`);
+/**
+ * A bead that has not ended keeps the worktree of its newest attempt, for its agent or for a person. All others go,
+ * those of lost attempts, too, whose last save a remote refused: it takes pushes again, and their host pushes it.
+ * @returns the attempts whose worktrees may be there.
+ */
+export const inUse = (beads: Iterable<ChaosBead>): ReadonlySet<string> =>
+  new Set(
+    [...beads].flatMap(({ view }) => {
+      const newest = view === undefined || isFinal(view.status) ? undefined : (view.current ?? view.attempts.at(-1));
+      return newest === undefined ? [] : [newest.id];
+    }),
+  );
+
+/** @returns worktrees and scratch trees that are left on a host though nobody needs them, and what its worker says. */
+export async function leftTrees(
+  { home, name, logFile }: Pick<WorkerHost, 'home' | 'name' | 'logFile'>,
+  used: ReadonlySet<string>,
+): Promise<string[]> {
+  const attempts: string[] = [];
+  for (const { attempt, bead, worktree } of await AttemptDir.list(home))
+    if (existsSync(worktree) && !used.has(attempt))
+      attempts.push(`${name}: the worktree of ${bead} ${attempt} is left: ${whyKept(logFile, attempt)}`);
   const scratches: string[] = [];
   for (const rig of await folders(join(home, 'refinery')))
     for (const item of await folders(rig)) scratches.push(`${name}: the tree of a merge is left: ${item}`);
   return [...attempts, ...scratches];
+}
+
+/** @returns what the worker said last of a worktree that it kept. */
+function whyKept(logFile: string, attempt: string): string {
+  const lines = existsSync(logFile) ? readFileSync(logFile, 'utf8').split('\n') : [];
+  const said = lines.findLast((line) => line.includes(`"attempt":"${attempt}"`) && line.includes('"removed":false'));
+  return said === undefined ? 'its worker has not said why' : (JSON.parse(said) as { reason: string }).reason;
 }
 
 async function folders(path: string): Promise<string[]> {

@@ -37,7 +37,7 @@ async function main(argv: string[]): Promise<number> {
     .description('real processes, killed and frozen at random, held against what is promised')
     .option(
       '--minutes <n>',
-      'about how long; the end may take as long again when something hangs',
+      'about how long; the end is told when the faults are over, and may take as long again',
       number(0.5, 24 * 60, false),
       10,
     )

@@ -1,5 +1,6 @@
 import type { BeadClient } from '../../client/beads.js';
 import { ClientError } from '../../client/errors.js';
+import type { BeadView } from '../../contract/index.js';
 import type { BeadWatch } from './bead-watch.js';
 import type { ChaosOrigin } from './origins.js';
 import { rest } from './until.js';
@@ -15,6 +16,20 @@ export interface OperatorOptions {
 }
 
 const lookEvery = 1_000;
+
+/** As a bead says that its remote has not taken the merge of its verified work. */
+const mergeRefused = /^the merge could not be pushed: /;
+
+/**
+ * @returns whether a bead waits for a person because of its remote: that did not take what its agent had finished, or
+ * could not be read, or did not take the merge.
+ */
+export function waitsForRemote({ status, attempts, reason }: BeadView): boolean {
+  const outcome = attempts.at(-1)?.outcome;
+  return (
+    status === 'blocked' && (outcome === 'push_refused' || outcome === 'setup_failed' || mergeRefused.test(reason))
+  );
+}
 
 /**
  * The person who mends a remote and then does what the beads that wait for it ask for: `retry`, and `rig resume`. A
@@ -38,12 +53,7 @@ export class Operator {
     const { watch, origins, stop } = this.options;
     while (!stop.aborted) {
       for (const { id, repo, view } of watch.open) {
-        const outcome = view?.attempts.at(-1)?.outcome;
-        if (
-          view?.status === 'blocked' &&
-          (outcome === 'push_refused' || outcome === 'setup_failed') &&
-          origins[repo]?.refusing === undefined
-        )
+        if (view !== undefined && waitsForRemote(view) && origins[repo]?.refusing === undefined)
           await this.#retry(id, repo);
       }
       await rest(lookEvery, stop);

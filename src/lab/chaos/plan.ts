@@ -158,7 +158,7 @@ export function chaosPlan({ seed, minutes, beads, repos, hosts, kinds = faultKin
         ignoreSigterm: random() < 0.15,
       };
     }),
-    settleWithin: Math.max(240_000, minutes * 60_000),
+    settleWithin: Math.max(240_000, minutes * 45_000),
   };
 }
 
