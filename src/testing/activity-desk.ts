@@ -4,6 +4,7 @@
  * nothing happens behind the clock's back.
  * @module
  */
+import { isGrpcDeadlineError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { opened } from '../codec/index.js';
@@ -59,8 +60,22 @@ class PolledTask implements TaskInHand {
   }
 }
 
+/**
+ * A poll waits for so many real milliseconds, where the server has dropped its task meanwhile; else the answer comes at
+ * once.
+ */
+const pollsFor = 5_000;
+/** A task whose time in its queue is over in so many milliseconds is left to the server: a poll may take as many. */
+const dropGuard = 100;
+
 /** Says who, if anybody, can take a task of a queue now. */
 export type Taker = (activity: OpenActivity) => ((task: TaskInHand) => Promise<void>) | undefined;
+
+/** Reads a workflow's history anew. @returns the activity of it that is meant; undefined when it has none. */
+export type LookAgain = (
+  workflowId: string,
+  isIt: (activity: OpenActivity) => boolean,
+) => Promise<OpenActivity | undefined>;
 
 export class ActivityDesk {
   readonly #takers = new Map<string, Taker>();
@@ -74,14 +89,18 @@ export class ActivityDesk {
     this.#takers.set(queue, taker);
   }
 
-  /** @returns how many tasks were taken. */
-  async takeUp(activities: readonly OpenActivity[]): Promise<number> {
+  /**
+   * @param lookAgain finds an activity that its workflow has scheduled since these were looked up.
+   * @returns how many tasks were taken.
+   */
+  async takeUp(activities: readonly OpenActivity[], lookAgain: LookAgain): Promise<number> {
     let taken = 0;
     for (const activity of activities) {
       if (activity.startedAt !== undefined || activity.backoffUntil !== undefined || activity.cancelRequested) continue;
+      if (this.#dropped(activity)) continue;
       const serve = this.#takers.get(activity.queue)?.(activity);
       if (serve === undefined) continue;
-      const task = await this.#poll(activity.queue, activities);
+      const task = await this.#poll(activity.queue, activities, lookAgain);
       taken += 1;
       if (task === undefined) continue;
       await serve(task);
@@ -89,25 +108,46 @@ export class ActivityDesk {
     return taken;
   }
 
-  async #poll(queue: string, activities: readonly OpenActivity[]): Promise<TaskInHand | undefined> {
-    // A task waits there, so the answer comes at once; the limit is for a task that the server has dropped meanwhile.
-    const answer = await this.client.withDeadline(Date.now() + 5_000, () =>
-      this.client.workflowService.pollActivityTaskQueue({
-        namespace: this.client.options.namespace,
-        taskQueue: { name: queue },
-        identity: 'fake host',
-      }),
-    );
-    const runId = answer.workflowExecution?.runId;
-    const activity = activities.find((one) => one.runId === runId && one.activityId === answer.activityId);
-    if (activity === undefined || !answer.taskToken) return undefined;
+  /** Whether its time in the queue is over, which its history may not tell yet: taking up the others took time. */
+  #dropped({ timeouts, scheduledAt }: OpenActivity): boolean {
+    return timeouts.scheduleToStart > 0 && scheduledAt + timeouts.scheduleToStart - dropGuard <= this.clock.now();
+  }
+
+  async #poll(
+    queue: string,
+    activities: readonly OpenActivity[],
+    lookAgain: LookAgain,
+  ): Promise<TaskInHand | undefined> {
+    const answer = await this.client
+      .withDeadline(Date.now() + pollsFor, () =>
+        this.client.workflowService.pollActivityTaskQueue({
+          namespace: this.client.options.namespace,
+          taskQueue: { name: queue },
+          identity: 'fake host',
+        }),
+      )
+      .catch((error: unknown) => {
+        if (isGrpcDeadlineError(error)) return undefined;
+        throw error;
+      });
+    const { workflowExecution, taskToken } = answer ?? {};
+    if (answer === undefined || workflowExecution == null || !taskToken?.length) {
+      // Which of them is gone, their histories tell.
+      for (const one of activities) if (one.queue === queue) this.onTouch(one.workflowId);
+      return undefined;
+    }
+    const { runId, workflowId } = workflowExecution;
+    const isIt = (one: OpenActivity): boolean => one.runId === runId && one.activityId === answer.activityId;
+    // To take up the ones before took time, in which another workflow may have put its task into this queue.
+    const activity = activities.find(isIt) ?? (await lookAgain(workflowId ?? '', isIt));
+    if (activity === undefined) return undefined;
     activity.startedAt = this.clock.now();
     activity.attempt = answer.attempt ?? 1;
     delete activity.lastBeatAt;
     const { payloadConverter, payloadCodecs } = this.client.options.loadedDataConverter;
     const [payload] = (await opened(answer.input, payloadCodecs))?.payloads ?? [];
     const input: unknown = payload ? payloadConverter.fromPayload(payload) : undefined;
-    return new PolledTask(this, this.client, activity, answer.taskToken, input);
+    return new PolledTask(this, this.client, activity, taskToken, input);
   }
 
   /** @returns whether the server tries again after this failure; the history tells only of the last one. */

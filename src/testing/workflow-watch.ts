@@ -117,7 +117,7 @@ export class WorkflowWatch implements ClockContext {
           throw new Error(`a workflow task of ${run.workflowId} failed: ${run.taskFailures.join('; ')}`);
       }
       const open = runs.filter((run) => run.busy);
-      const taken = await this.desk.takeUp([...this.pending()]);
+      const taken = await this.desk.takeUp([...this.pending()], (id, isIt) => this.#lookAgain(id, isIt));
       if (open.length === 0 && taken === 0 && this.#stale.size === 0) return;
       for (const run of open) this.touch(run.workflowId);
       if (performance.now() - started > settlesWithin) {
@@ -148,6 +148,16 @@ export class WorkflowWatch implements ClockContext {
     const stale = [...this.#stale];
     this.#stale.clear();
     await Promise.all(stale.map((workflowId) => this.#read(workflowId)));
+  }
+
+  async #lookAgain(workflowId: string, isIt: (activity: OpenActivity) => boolean): Promise<OpenActivity | undefined> {
+    this.touch(workflowId);
+    await this.#read(workflowId);
+    const found = [...this.pending()].find(isIt);
+    // It may be of a run that has begun since.
+    if (found !== undefined || this.runs(workflowId).at(-1)?.events !== 0) return found;
+    await this.#read(workflowId);
+    return [...this.pending()].find(isIt);
   }
 
   async #read(workflowId: string): Promise<void> {
