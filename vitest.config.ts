@@ -3,10 +3,10 @@ import { defineConfig } from 'vitest/config';
 const setupFiles = ['test/support/exit-on-signals.ts', 'test/support/quiet-runtime.ts'];
 
 /**
- * Tests wait for events; this is only the limit after which an event is believed never to come, on a machine with two
- * busy cores.
+ * Tests wait for events; this is only the limit after which an event is believed never to come, on a slow machine with
+ * two busy cores: the longest of those that have no limit of their own take a quarter of it.
  */
-const slow = { testTimeout: 120_000, hookTimeout: 120_000, teardownTimeout: 30_000 };
+const slow = { testTimeout: 300_000, hookTimeout: 300_000, teardownTimeout: 30_000 };
 
 const project = (name: string, include: string[], more: object = {}) => ({
   extends: true as const,
@@ -30,7 +30,7 @@ export default defineConfig({
     projects: [
       // Pure code and single processes: nothing is set up, so a run starts at once. Some race with the kernel; what
       // needed its second try is marked.
-      project('unit', ['unit'], { testTimeout: 20_000, retry: 1 }),
+      project('unit', ['unit'], { ...slow, retry: 1 }),
       // Real git and real processes; no server.
       project('host', ['refinery', 'scripts', 'server-binaries', 'cell'], {
         ...slow,

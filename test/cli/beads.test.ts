@@ -104,7 +104,7 @@ describe('a bead that goes well', () => {
         ({ bead }) => bead === id('good'),
       );
     await expect
-      .poll(listed, { timeout: 30_000, interval: 500 })
+      .poll(listed, { timeout: 90_000, interval: 500 })
       .toMatchObject({ title: 'Title of good', status: 'closed', agent: 'none', repo: repository.path });
     expect(
       (await cli.json<{ beads: BeadSummary[] }>(['ls', '--limit', '1000'])).beads.map(({ bead }) => bead),
@@ -269,7 +269,7 @@ describe('a bead that cannot go on', () => {
     expect(stdout).toMatch(/asked for a retry, from main/);
     expect(stdout).toMatch(/asked for a retry, with the agent demo/);
     await expect
-      .poll(async () => (await cli.json<{ beads: BeadSummary[] }>(['ls', '--all'])).beads, { timeout: 30_000 })
+      .poll(async () => (await cli.json<{ beads: BeadSummary[] }>(['ls', '--all'])).beads, { timeout: 90_000 })
       .toContainEqual(expect.objectContaining({ bead: id('mended'), adapter: 'demo' }));
   });
 

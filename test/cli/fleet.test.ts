@@ -89,7 +89,7 @@ describe('a rig', () => {
     expect((await cli.run(['rig', 'pause', rig])).code).toBe(4);
     expect((await cli.run(['rig', 'resume', rig])).code).toBe(0);
     await expect
-      .poll(async () => (await cli.run(['rig', 'ls'])).stdout, { timeout: 30_000, interval: 500 })
+      .poll(async () => (await cli.run(['rig', 'ls'])).stdout, { timeout: 90_000, interval: 500 })
       .toContain(rig);
     expect((await cli.run(['rig', 'show', 'nobody-knows-it'])).code).toBe(3);
     expect((await cli.run(['rig', 'set', rig, '--max-agents', '0'])).code).toBe(2);
@@ -153,13 +153,13 @@ describe('a rig', () => {
     expect((await cli.run(['convoy', 'cancel', convoy('later')])).code).toBe(0);
     await expect
       .poll(async () => (await cli.json<{ status: string }>(['convoy', 'show', convoy('later')])).status, {
-        timeout: 30_000,
+        timeout: 90_000,
         interval: 300,
       })
       .toBe('cancelled');
     expect((await cli.run(['rig', 'rm', rig])).code).toBe(0);
     await expect
-      .poll(async () => (await cli.run(['rig', 'pause', rig])).stderr, { timeout: 30_000, interval: 500 })
+      .poll(async () => (await cli.run(['rig', 'pause', rig])).stderr, { timeout: 90_000, interval: 500 })
       .toContain('has ended');
     const orphan = await create(file('orphan', '  - {id: a, title: A}\n'));
     expect([orphan.code, orphan.stderr]).toEqual([4, expect.stringContaining(`rig ${rig} has ended`)]);

@@ -50,7 +50,7 @@ const blockedAfter = async (attempts: number): Promise<void> => {
 const listed = (count: number): Promise<void> =>
   expect
     .poll(async () => (await cli.json<{ beads: unknown[] }>(['ls', '--limit', '1000'])).beads.length, {
-      timeout: 30_000,
+      timeout: 90_000,
       interval: 300,
     })
     .toBeGreaterThanOrEqual(count);
@@ -116,7 +116,7 @@ describe('many beads by one command', () => {
         return [facts.beads.map(({ bead }) => bead), facts.more, facts.left?.beads];
       };
       expect(await look(0)).toEqual([[id('three')], true, 2]);
-      await expect.poll(async () => (await look(500))[0].length, { timeout: 30_000 }).toBe(3);
+      await expect.poll(async () => (await look(500))[0].length, { timeout: 90_000 }).toBe(3);
       expect((await look(500)).slice(1)).toEqual([true, 0]);
     } finally {
       await town.close();

@@ -28,7 +28,7 @@ afterAll(async () => {
 
 test('without a worker, that is the one problem, and explain and top say it too', async () => {
   await expect
-    .poll(problems, { timeout: 30_000, interval: 500 })
+    .poll(problems, { timeout: 90_000, interval: 500 })
     .toEqual([expect.objectContaining({ kind: 'no-worker', about: queue, fix: 'heartbead up' })]);
   expect((await cli.run(['--timeout', '3s', 'explain', id('early')])).stdout).toContain(
     `running: not known, no worker polls ${queue}`,
@@ -77,7 +77,7 @@ describe('with a worker', () => {
       stderr: '',
     });
     expect((await cli.run(['history', id('early')])).stdout).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}slung/);
-    await expect.poll(problems, { timeout: 30_000, interval: 500 }).toEqual([]);
+    await expect.poll(problems, { timeout: 90_000, interval: 500 }).toEqual([]);
     expect((await cli.run(['problems'])).stdout).toBe('nothing needs a person\n');
   });
 
@@ -109,13 +109,13 @@ describe('with a worker', () => {
       .toMatch(/^running: yes, attempt 1 on host \S+$/m);
     await sling('waits', '--command', goodAgent);
     await expect
-      .poll(() => explain('waits'), { timeout: 30_000, interval: 500 })
+      .poll(() => explain('waits'), { timeout: 90_000, interval: 500 })
       .toMatch(/^running: no, no host has taken it for/m);
   });
 
   test('top on a pipe is a plain page of beads, problems, hosts and queues', async () => {
     await expect
-      .poll(async () => (await cli.run(['top'])).stdout, { timeout: 30_000, interval: 500 })
+      .poll(async () => (await cli.run(['top'])).stdout, { timeout: 90_000, interval: 500 })
       .toContain(id('waits'));
     const { code, stdout } = await cli.run(['top'], { env: { FORCE_COLOR: '' } });
     expect(code).toBe(0);

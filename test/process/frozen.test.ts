@@ -53,7 +53,9 @@ describe('what freezes, and thaws', { timeout: 4 * generous }, () => {
     const server = await ownServer();
     const town = await Town.open(server);
     const host = await town.host(server.address);
-    const bead = await town.sling({ steps: 120, stepMs: 150 });
+    // A lease that outlasts it on a busy machine too.
+    const clocks = { ...quickClocks, leaseFor: 30_000, giveUpAfter: 60_000 };
+    const bead = await town.sling({ steps: 120, stepMs: 150 }, { clocks });
     const { agent, view } = await town.working(bead, host);
     await server.down();
     await sleep(quickClocks.heartbeatTimeout + 1_500);

@@ -44,7 +44,7 @@ describe('the Web UI in a real browser', () => {
         ),
       )
     ).join('\n');
-  const eventually = <T>(read: () => Promise<T>) => expect.poll(read, { timeout: 20_000, interval: 250 });
+  const eventually = <T>(read: () => Promise<T>) => expect.poll(read, { timeout: 60_000, interval: 250 });
   const row = (id: string) => page.getByRole('row').filter({ has: page.getByRole('link', { name: id, exact: true }) });
   const picture = async (name: string): Promise<void> => {
     if (pictures === undefined) return;

@@ -82,9 +82,9 @@ test('a step that fails ends the attempt with its last words, and the next one d
 test('a step that hangs is ended with its processes when its time is over', async () => {
   const { tree, ready } = lab();
   await expect(
-    ready({ setup: [{ command: 'sleep 600 & echo $! > pid; wait', timeout: 2_000 }] }),
+    ready({ setup: [{ command: 'sleep 600 & echo $! > pid; wait', timeout: 5_000 }] }),
   ).rejects.toMatchObject({
-    message: expect.stringContaining('did not end within 2 s') as string,
+    message: expect.stringContaining('did not end within 5 s') as string,
   });
   const pid = Number(readFileSync(join(tree, 'pid'), 'utf8'));
   expect(processAlive(pid)).toBe(false);

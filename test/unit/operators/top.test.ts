@@ -179,20 +179,22 @@ describe('keys', () => {
   });
 });
 
+/** The screen is drawn anew when the machine gets round to it. */
+const patient = { timeout: 60_000, interval: 20 };
 test('on a terminal: the screen is drawn, keys act, and the answer is shown', async () => {
   const act = vi.fn((_command: unknown) => Promise.resolve('the agent has it'));
   const app = render(
     createElement(Top, { where: 'here', colors: false, look: () => Promise.resolve(data), act, every: 60_000, size }),
   );
   try {
-    await expect.poll(() => app.lastFrame()).toContain('> fix-typo');
+    await expect.poll(() => app.lastFrame(), patient).toContain('> fix-typo');
     expect(app.lastFrame()?.split('\n').length).toBe(23);
     app.stdin.write('n');
-    await expect.poll(() => app.lastFrame()).toContain('nudge fix-typo: _');
+    await expect.poll(() => app.lastFrame(), patient).toContain('nudge fix-typo: _');
     app.stdin.write('hello');
-    await expect.poll(() => app.lastFrame()).toContain('hello_');
+    await expect.poll(() => app.lastFrame(), patient).toContain('hello_');
     app.stdin.write('\r');
-    await expect.poll(() => app.lastFrame()).toContain('the agent has it');
+    await expect.poll(() => app.lastFrame(), patient).toContain('the agent has it');
     expect(act.mock.calls[0]?.[0]).toEqual({ do: 'nudge', bead: 'fix-typo', text: 'hello' });
   } finally {
     app.unmount();
