@@ -142,7 +142,7 @@ describe('what freezes, and thaws', { timeout: 4 * generous }, () => {
     const bead = await town.sling({ steps: 40, stepMs: 150 });
     const { agent } = await town.working(bead, host);
     expect(await town.beads.pause(bead)).toContain('frozen');
-    expect(processState(agent)).toBe('T');
+    await until('the agent stands still', () => Promise.resolve(processState(agent) === 'T'));
     expect(await town.beads.resume(bead)).toContain('goes on');
     const closed = await town.closed(bead);
     expect(closed.attemptCount).toBe(1);

@@ -79,7 +79,7 @@ describe.skipIf(problem !== undefined)('an agent in a sandbox', () => {
     await until('what poses', () => named(name).length === 1);
     await attempt.control.pause(true);
     await until('it stands still', () => named(name).every((pid) => processStopped(pid)));
-    for (const pid of processesOf(attempt)) expect(processStopped(pid)).toBe(true);
+    await until('all of it stands still', () => processesOf(attempt).every((pid) => processStopped(pid)));
     await attempt.control.pause(false);
     await until('it goes on', () => named(name).every((pid) => !processStopped(pid)));
     await attempt.control.stop({ outcome: 'stopped', reason: 'enough' });

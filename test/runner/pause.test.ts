@@ -72,7 +72,7 @@ describe('an attempt that is paused', () => {
     await until('new sockets', async () => existsSync(control) && (await lstat(agent)).isSocket());
     await until('an answer of the runner', answers);
     await attempt.control.pause(true);
-    expect(allFrozen(attempt)).toBe(true);
+    await until('the processes stand still', () => allFrozen(attempt));
     expect(await new AgentSocketClient(agent).messages()).toEqual([]);
     for (const path of [control, agent]) expect((await lstat(path)).mode & 0o777).toBe(0o600);
   });
@@ -80,7 +80,7 @@ describe('an attempt that is paused', () => {
   test('by its host: the same, and a second reason keeps it still when the first one goes', async () => {
     const attempt = await working();
     await attempt.control.pause(true);
-    expect(allFrozen(attempt)).toBe(true);
+    await until('the processes stand still', () => allFrozen(attempt));
     await town.client.workflowService.pauseActivity(activity(attempt));
     await until('both reasons', async () => (await attempt.status()).frozenBy.length === 2);
     await attempt.control.pause(false);

@@ -42,7 +42,7 @@ export const generous = 90_000;
 
 /** Waits for an event. @throws Error that tells what was seen last. */
 export const until = <T>(what: string, look: () => Promise<T | undefined | false>, limit = generous): Promise<T> =>
-  untilSeen(what, look, limit);
+  untilSeen(what, look, limit, 250);
 
 /** The state letter of a process as the kernel has it (`T`: stopped, `S`, `R`…), or undefined when it is gone. */
 export function processState(pid: number): string | undefined {
