@@ -63,7 +63,8 @@ interface Appointment {
 export class VirtualClock implements Clock {
   readonly #agenda: Appointment[] = [];
   #order = 0;
-  #known = { virtual: 0, real: 0 };
+  /** What the server said last, when that was heard, and how long before, at most, it was said. */
+  #known = { virtual: 0, real: 0, old: 0 };
   #uncounted = 0;
   #busy = false;
   #doing = { what: 'nothing yet', since: 0 };
@@ -78,8 +79,10 @@ export class VirtualClock implements Clock {
 
   /** Asks the server for its time. Called once before use. */
   async synchronise(): Promise<number> {
+    const asked = performance.now();
     const { time } = await this.server.getCurrentTime({});
-    this.#known = { virtual: stampMs(time), real: performance.now() };
+    const real = performance.now();
+    this.#known = { virtual: stampMs(time), real, old: real - asked };
     return this.#known.virtual;
   }
 
@@ -219,6 +222,7 @@ export class VirtualClock implements Clock {
     const rest = to - this.now();
     if (rest < 1) return;
     const started = performance.now();
+    const { old } = this.#known;
     const held = this.around.locks();
     const forgotten = this.around.takeForgottenLocks();
     /** Locks of others that are taken away until time has arrived. */
@@ -257,7 +261,8 @@ export class VirtualClock implements Clock {
       await this.synchronise();
     }
     const late = this.now() - to - (performance.now() - started);
-    if (late > 100)
+    // The jump was measured from what the server had said; on a busy machine an answer takes a while to be heard.
+    if (late > 100 + old)
       throw new Error(
         `virtual time ran ${Math.round(late)} ms past its mark: fewer locks were held on it than were counted ` +
           `(${held + forgotten})`,

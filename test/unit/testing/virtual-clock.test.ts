@@ -93,3 +93,27 @@ it('a jump asks for its mark when the locks of others are gone, and gives them b
     ...['back is asked for', 'back is asked for', 'back'],
   ]);
 });
+
+it('time that has passed while an answer was on its way is none by which a jump has missed its mark; more than that is', async () => {
+  const jump = async (missesBy: number): Promise<void> => {
+    let ahead = 0;
+    let answersAfter = 250;
+    const time = () => ({ seconds: 0, nanos: (ahead + performance.now()) * 1e6 });
+    const late = {
+      getCurrentTime: async () => {
+        const said = { time: time() };
+        await new Promise((resolve) => setTimeout(resolve, answersAfter));
+        return said;
+      },
+      unlockTimeSkippingWithSleep: ({ duration }: { duration: { seconds: number; nanos: number } }) => {
+        ahead += duration.seconds * 1_000 + duration.nanos / 1e6 + missesBy;
+        answersAfter = 0;
+        return Promise.resolve({});
+      },
+    };
+    const clock = new VirtualClock(late as unknown as TestService, nothing);
+    await clock.advance('1m');
+  };
+  await jump(0);
+  await expect(jump(10_000)).rejects.toThrow(/ms past its mark: fewer locks were held/);
+});
