@@ -57,6 +57,7 @@ import {
   rigOver,
   rigPanel,
   rigStatus,
+  hasAnotherGrant,
   rigTellsInBatches,
   rigView,
   rigWeighsAll,
@@ -187,9 +188,11 @@ class Rig {
 
   #grant(grant: Extract<RigEffect, { do: 'grant' }>): Promise<void> {
     const { bead, workflowId } = grant;
-    return this.#signal(workflowId, rigMessages.granted, grantedBy(this.state, grant), (delivered) =>
-      this.apply({ type: 'grantTold', bead, delivered }),
-    );
+    return this.#signal(workflowId, rigMessages.granted, grantedBy(this.state, grant), (delivered) => {
+      // The patch: earlier runs took the bead's next grant for told as well, and it waited for that for ever.
+      if (hasAnotherGrant(this.state, grant) && patched('each-grant-is-told')) return;
+      this.apply({ type: 'grantTold', bead, delivered });
+    });
   }
 
   /**

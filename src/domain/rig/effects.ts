@@ -9,7 +9,15 @@ import { hasMuchToTell, newsToCarry, tellsAtOnce } from './room.js';
 export type RigEffect =
   /** A merge that may begin leaves the queue; it is then asked for as `merge`. */
   | { do: 'takeMerge'; key: string; workflowId: string; sha: string }
-  | { do: 'grant'; key: string; bead: string; workflowId: string; probe: boolean; ahead?: boolean }
+  | {
+      do: 'grant';
+      key: string;
+      bead: string;
+      workflowId: string;
+      grantedAt: number;
+      probe: boolean;
+      ahead?: boolean;
+    }
   | { do: 'tell'; key: string; news: RigNews }
   | { do: 'merge'; key: string; merge: RunningMerge };
 
@@ -41,9 +49,9 @@ export const mergeKey = ({ workflowId, sha }: Pick<RunningMerge, 'workflowId' | 
 /** What the rig has to tell, grants first; the server takes only so many signals of one workflow at a time. */
 function thingsToTell(s: RigState, run: RigRun): RigEffect[] {
   const effects: RigEffect[] = [];
-  for (const { told, probe, bead, workflowId, ahead } of s.grants)
+  for (const { told, probe, bead, workflowId, grantedAt, ahead } of s.grants)
     if (told !== true && mayTell(s, probe))
-      effects.push({ do: 'grant', key: `grant ${workflowId}`, bead, workflowId, probe, ahead });
+      effects.push({ do: 'grant', key: `grant ${workflowId}`, bead, workflowId, grantedAt, probe, ahead });
   for (const news of s.news) effects.push({ do: 'tell', key: `news ${news.id}`, news });
   return run.tellsAllAtOnce === true ? effects : effects.slice(0, tellsAtOnce);
 }
@@ -78,6 +86,15 @@ export const rigWeighsAll = (s: RigState, length: RunLength): boolean =>
 /** @returns whether it matters to a run if news are told in batches: only then has it to find out. */
 export const rigTellsInBatches = (s: RigState, length: RunLength): boolean =>
   hasMuchToTell(s) || (length !== 'fine' && newsToCarry(s) !== 'fits');
+
+/**
+ * @returns whether a bead has another grant by now than the one that it was told of: it has given that back, and asked
+ * again. Of the new one it has not heard.
+ */
+export const hasAnotherGrant = (
+  { grants }: RigState,
+  told: Pick<Extract<RigEffect, { do: 'grant' }>, 'bead' | 'grantedAt'>,
+): boolean => grants.some(({ bead, grantedAt }) => bead === told.bead && grantedAt !== told.grantedAt);
 
 /**
  * @returns the keys of the merges to interrupt: one that nobody wants any more, and what is in the way of the next run.
