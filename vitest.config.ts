@@ -22,7 +22,7 @@ export default defineConfig({
     globalSetup: [],
     // Most tests are about something else, and pass on machines that can make no sandbox, and count their processes:
     // those that are about either ask for it.
-    env: { HEARTBEAD_SANDBOX: 'none', HEARTBEAD_SPARE_RUNNER: 'none' },
+    env: { HEARTBEAD_SANDBOX: 'none', HEARTBEAD_SPARE_RUNNER: 'none', HEARTBEAD_SPARE_TREE: 'none' },
     // The SDK tries a failed request again from a timer, and throws there, where nobody can catch it, when the
     // connection has been closed meanwhile.
     onUnhandledError: (error) =>

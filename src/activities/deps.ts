@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { Host } from '../host/index.js';
 import type { RunnerConnection, SpareRunner } from '../runner/index.js';
+import type { SpareTrees } from './start/spare-trees.js';
 
 /** What the activities of a host need; made once per worker. */
 export interface ActivityDeps {
@@ -16,6 +17,8 @@ export interface ActivityDeps {
   agentsQueue: string;
   /** Has a runner's process waiting; absent: each start loads its own. */
   spare?: Pick<SpareRunner, 'boot'> | undefined;
+  /** Has trees that are checked out; absent: each start checks its own out. */
+  spareTrees?: Pick<SpareTrees, 'take' | 'stockSoon' | 'dropAll'> | undefined;
   /** Variables by which adapters look for their programs; `process.env` when absent. */
   env?: NodeJS.ProcessEnv;
 }

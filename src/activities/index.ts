@@ -17,6 +17,7 @@ import { tidyEnded, sweepUnstarted } from './sweep.js';
 import { makeVerifyWork } from './verify-work.js';
 
 export type { ActivityDeps } from './deps.js';
+export { SpareTrees } from './start/spare-trees.js';
 
 /**
  * @returns all activities of a worker, and what its host watch does with attempts that never started (`sweep`) or have

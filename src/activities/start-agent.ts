@@ -94,7 +94,7 @@ async function announceKnown(
   if (isNew) {
     preparations.fetchEarly(input, dir);
     await dir.create();
-    await dir.writeInput(input);
+    await dir.writeInputAhead(input);
   }
   const heard = announce();
   // Where a place may have to be waited for, the bead's word comes first.

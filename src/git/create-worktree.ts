@@ -21,6 +21,8 @@ import { provideContents } from './lfs/contents.js';
 import { runGit } from './run-git.js';
 import { fillSubmodules } from './submodules/fill.js';
 import { takeSnapshot } from './snapshot.js';
+import { dropSpareTree, placeSpareTree } from './spare-tree.js';
+import type { SpareTree } from './spare-tree.js';
 import { commitTree } from './wip-commit.js';
 import { deleteWorktreeFiles, findAdmin } from './worktree-admin.js';
 
@@ -40,8 +42,12 @@ export interface CreateWorktreeOptions {
   repo?: string | undefined;
   /** The mirror's refs, where the caller has them. */
   known?: MirrorRefs | undefined;
+  /** Files that are checked out already. Used up, whatever becomes of the worktree. */
+  spare?: SpareTree | undefined;
   /** Whether the agent may push to `origin` by itself. */
   allowPush?: boolean | undefined;
+  /** Begun when git writes the files: what waits for the network meanwhile. Its failure is the worktree's. */
+  beside?: (() => Promise<unknown>) | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: GitProgress) => void) | undefined;
 }
@@ -69,6 +75,8 @@ export async function createWorktree({
   allowPush = false,
   repo,
   known,
+  spare,
+  beside,
   signal,
   onProgress,
 }: CreateWorktreeOptions): Promise<CreatedWorktree> {
@@ -87,6 +95,7 @@ export async function createWorktree({
       await mkdir(dirname(path), { recursive: true });
       await makeKeeper(path, { vault: mirror, start });
       try {
+        if (spare !== undefined) await placeSpareTree(spare, { mirror, to: path, at, signal });
         await makeRepository(
           gitDir,
           {
@@ -114,7 +123,7 @@ export async function createWorktree({
         limit: 'transfer',
         env: { GIT_PROGRESS_DELAY: '0' },
       });
-      const [, identified] = await bothSettled(checkout, isIdentified(path, signal));
+      const [[, identified]] = await bothSettled(bothSettled(checkout, isIdentified(path, signal)), beside?.());
       // The work stays in the working tree; branch and index go back to what the agent had committed.
       if (head !== at) await runGit({ worktree: path }, ['reset', '--quiet', '--mixed', head], { doing, signal });
       if (repo !== undefined)
@@ -126,7 +135,11 @@ export async function createWorktree({
       throw error;
     }
   };
-  return tellingDiskFailures(doing, () => noticingDamage(mirror, make));
+  try {
+    return await tellingDiskFailures(doing, () => noticingDamage(mirror, make));
+  } finally {
+    if (spare !== undefined) await dropSpareTree(spare.path);
+  }
 }
 
 /**

@@ -39,6 +39,8 @@ export type { PushBranchOptions } from './push-branch.js';
 export { removeProvenWorktree } from './remove-proven-worktree.js';
 export type { Removal, RemoveProvenWorktreeOptions } from './remove-proven-worktree.js';
 export { resolveBase } from './resolve-base.js';
+export { dropSpareTree, makeSpareTree } from './spare-tree.js';
+export type { SpareTree } from './spare-tree.js';
 export { saveRulesOf } from './save-rules.js';
 export { saveWip } from './save-wip.js';
 export { Voucher } from './vouch.js';

@@ -206,11 +206,19 @@ async function makeClone(clone: string, options: FetchOptions): Promise<void> {
   await runGit({ mirror: clone }, ['pack-refs', '--all'], { doing: 'packing refs', signal });
 }
 
+/** What lies in a mirror is counted no more often than this, in milliseconds: that reads hundreds of folders. */
+const countEvery = 60_000;
+/** By mirror, on the monotonic clock. */
+const countedAt = new Map<string, number>();
+
 /**
- * Packing must not cost a bead its start: what goes wrong is told with the progress, and tried again with the next
+ * Packing must not cost a bead its start: what goes wrong is told with the progress, and tried again with a later
  * update.
  */
 async function packWhenDue(path: string, { signal, onProgress }: FetchOptions): Promise<void> {
+  const now = performance.now();
+  if (now - (countedAt.get(path) ?? -countEvery) < countEvery) return;
+  countedAt.set(path, now);
   try {
     await packMirror(path, signal);
   } catch (error) {

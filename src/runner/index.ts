@@ -9,7 +9,7 @@ export { FruitlessStarts } from './attempt/fruitless-starts.js';
 export { inspectAttempt } from './attempt/inspect-attempt.js';
 export { bootRunner, spawnRunner } from './spawn-runner.js';
 export type { BootedRunner } from './spawn-runner.js';
-export { SpareRunner, spareWanted } from './spare-runner.js';
+export { SpareRunner } from './spare-runner.js';
 export { RunnerControl, RunnerGoneError, RunnerRefusedError } from './sockets/runner-control.js';
 export { AgentSocketClient, AgentSocketError } from './sockets/agent-socket-client.js';
 export { endLeftovers, reapAttempt } from './end/reap-attempt.js';

@@ -39,7 +39,6 @@ import { openGate } from '../cell/index.js';
 import type { CellPlan } from '../cell/index.js';
 import { beadWorkflowId } from '../contract/index.js';
 import type { StartAgentInput } from '../contract/index.js';
-import { bothSettled } from '../git/both-settled.js';
 import { rootOf } from '../traces/span.js';
 import { Tracer } from '../traces/tracer.js';
 import { systemTime } from './time.js';
@@ -80,39 +79,55 @@ interface EarlyLine {
 const dial = (record: RunnerConnection): ReturnType<typeof connectRunner> =>
   connectRunner(record, `runner:${hostname()}:${process.pid}`, (error) => onKeysTrouble(error));
 
-/** Nothing hangs on it: the fence tries for itself, and tells what is wrong. */
-function dialEarly(record: RunnerConnection): EarlyLine {
+/**
+ * Nothing hangs on it: the fence tries for itself, and tells what is wrong.
+ * @param before what was dialled by an earlier word; used where the record is the same.
+ */
+function dialEarly(record: RunnerConnection, before: EarlyLine | undefined): EarlyLine {
+  if (before !== undefined && sameConnection(record, before.line.record)) return before;
+  if (before !== undefined) closeEarly(before);
   const line = dial(record);
   return { line, tried: line.reach().catch(() => undefined) };
+}
+
+/**
+ * Not before its call is over: the SDK's client would try that again on the closed channel, and fail outside of
+ * everything.
+ */
+function closeEarly({ line, tried }: EarlyLine): void {
+  void tried.then(() => line.close());
 }
 
 /** @returns a connection by this record: the early one, where it is by the same. */
 function lineBy(record: RunnerConnection, early: EarlyLine | undefined): RunnerLine {
   if (early === undefined) return dial(record);
   if (sameConnection(record, early.line.record)) return early.line;
-  // Not before its call is over: the SDK's client would try that again on the closed channel, and fail outside of
-  // everything.
-  void early.tried.then(() => early.line.close());
+  closeEarly(early);
   return dial(record);
 }
 
-/**
- * @returns the errand of this runner, when its workspace is ready; undefined when it is not wanted: whoever has booted
- * it may give it up, or die, before.
- */
-async function toldToBegin(): Promise<{ folder: string; early: EarlyLine | undefined } | undefined> {
+/** What a runner was told when its workspace is ready. */
+interface Told {
+  folder: string;
+  early: EarlyLine | undefined;
+}
+
+/** @returns undefined when it is not wanted: whoever has booted it may give it up, or die, before. */
+async function toldToBegin(): Promise<Told | undefined> {
   let said = '';
-  let told: { folder: string; early: EarlyLine | undefined } | undefined;
+  let folder: string | undefined;
+  let early: EarlyLine | undefined;
   for await (const chunk of process.stdin.setEncoding('utf8')) {
     said += chunk as string;
-    const end = said.indexOf('\n');
-    if (told !== undefined || end === -1) continue;
-    const { folder, connection } = JSON.parse(said.slice(0, end)) as RunnerErrand;
-    told = { folder, early: connection === undefined ? undefined : dialEarly(connection) };
-    said = said.slice(end + 1);
+    for (let end = said.indexOf('\n'); folder === undefined && end !== -1; end = said.indexOf('\n')) {
+      const errand = JSON.parse(said.slice(0, end)) as RunnerErrand;
+      ({ folder } = errand);
+      if (errand.connection !== undefined) early = dialEarly(errand.connection, early);
+      said = said.slice(end + 1);
+    }
   }
   // Cut off where the worker died: then the word is not there, or not whole.
-  return said === beginWord ? told : undefined;
+  return said === beginWord && folder !== undefined ? { folder, early } : undefined;
 }
 
 async function run(dir: AttemptDir, early: EarlyLine | undefined): Promise<SpawnOutcome | undefined> {
@@ -229,7 +244,9 @@ async function runLocked(
     // The fence's beat is on its way before all that an agent needs is made ready beside it.
     const ready = nextTurn().then(async () => {
       doors = open();
-      const [{ gate }] = await bothSettled(doors, record.update({}));
+      // Nobody waits for the disk here: the next update does, and fails where this one has failed.
+      record.update({}).catch(() => undefined);
+      const { gate } = await doors;
       return readyToLaunch({
         dir,
         input,

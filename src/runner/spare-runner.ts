@@ -12,23 +12,10 @@ import {
   runnerProgram,
   sendRunner,
   spareFlag,
+  tellRunner,
 } from './spawn-runner.js';
 import type { BootedRunner, LoadedRunner } from './spawn-runner.js';
 import type { RunnerConnection } from './types.js';
-
-/** The variable of the worker that says whether it keeps a runner waiting. */
-export const spareVariable = 'HEARTBEAD_SPARE_RUNNER';
-const words = ['auto', 'none'] as const;
-
-/** @returns whether a worker with these variables keeps a runner waiting. @throws Error when they say neither. */
-export function spareWanted(env: Readonly<NodeJS.ProcessEnv>): boolean {
-  const given = env[spareVariable];
-  if (given === undefined || given === '') return true;
-  const known = words.find((word) => word === given);
-  if (known === undefined)
-    throw new Error(`${spareVariable} is one of ${words.join(', ')}, not ${JSON.stringify(given)}`);
-  return known === 'auto';
-}
 
 /** The next one loads when the agent of the last start has had the processor for a moment. */
 const nextAfter = 1_000;
@@ -54,6 +41,8 @@ export class SpareRunner {
   constructor(
     private readonly home: string,
     private readonly logger: Pick<Logger, 'warn'>,
+    /** How runners of this host reach the server, as it is now. One that waits connects: that takes a while. */
+    private readonly connection?: () => RunnerConnection,
   ) {}
 
   /** The process that waits; undefined when there is none. */
@@ -121,6 +110,7 @@ export class SpareRunner {
       };
       loaded.child.once('exit', gone);
       loaded.over.then(gone, gone);
+      if (this.connection !== undefined) tellRunner(loaded, { connection: this.connection() });
       held(loaded, false);
       return spare;
     } finally {

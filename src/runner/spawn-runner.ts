@@ -36,9 +36,10 @@ export interface BootedRunner {
 /** In place of the attempt's folder among a runner's arguments: it was started for none. */
 export const spareFlag = '--spare';
 
-/** What a runner is told of its attempt, on the first line of its standard input (JSON). */
+/** What a runner is told of its attempt, on a line of its standard input (JSON). */
 export interface RunnerErrand {
-  folder: string;
+  /** Absent on a line before that: a runner that waits for an attempt connects before it has one. */
+  folder?: string;
   /** How it will reach the server, as far as is known yet: it connects while its workspace is prepared. */
   connection?: RunnerConnection | undefined;
 }
@@ -89,18 +90,23 @@ export function loadRunner(argument: string, { cwd, out }: { cwd: string; out: n
   return { child, over };
 }
 
+/** Tells a loaded runner something of its errand. */
+export function tellRunner({ child }: LoadedRunner, errand: RunnerErrand): void {
+  child.stdin?.write(`${JSON.stringify(errand)}\n`);
+}
+
 /**
  * Tells a loaded runner whose it is.
  * @param from where its words begin in the crash log.
  */
 export function sendRunner(
-  { child, over }: LoadedRunner,
+  loaded: LoadedRunner,
   dir: AttemptDir,
   from: number,
   connection: RunnerConnection | undefined,
 ): BootedRunner {
-  const errand: RunnerErrand = { folder: dir.path, connection };
-  child.stdin?.write(`${JSON.stringify(errand)}\n`);
+  const { child, over } = loaded;
+  tellRunner(loaded, { folder: dir.path, connection });
   return {
     begin: async () => {
       child.stdin?.end(beginWord);

@@ -4,7 +4,7 @@ import type { Worker } from '@temporalio/worker';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createFleetActivities } from '../activities/fleet/index.js';
-import { createHostActivities } from '../activities/index.js';
+import { createHostActivities, SpareTrees } from '../activities/index.js';
 import { prepareRefinery, refineryWorkerOptions } from '../activities/refinery/index.js';
 import { describeCell } from '../cell/index.js';
 import type { ConnectionSettings } from '../client/connect.js';
@@ -18,7 +18,8 @@ import { DEFAULT_TASK_QUEUE, taskQueues, workerIdentity } from '../contract/inde
 import { onMirrorNews } from '../git/index.js';
 import { acquireWorkerLock, defaultDiskFloor, Host, HostWatch, openStateDirectory } from '../host/index.js';
 import { Notifier } from '../notify/index.js';
-import { connectionRecord, SpareRunner, spareWanted } from '../runner/index.js';
+import { isWanted } from '../edge/auto-or-none.js';
+import { connectionRecord, SpareRunner } from '../runner/index.js';
 import type { RunnerConnection } from '../runner/index.js';
 import { TownDeployment, versionsSupported } from '../client/deployment.js';
 import { clientSpans } from '../traces/client-spans.js';
@@ -73,6 +74,8 @@ export interface StartWorkerOptions {
   versioning?: Versioning;
   /** Whether a runner's process that has loaded waits for the next start; default: as the variables say. */
   spareRunner?: boolean;
+  /** Whether trees are checked out before the next start needs them; default: as the variables say. */
+  spareTrees?: boolean;
   logger: Logger;
 }
 
@@ -165,14 +168,19 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       connectionRecord({ ...credentials(from), namespace, keySource });
     const first = recordOf(options.connection);
     let connectionWatch: ConnectionWatch<ConnectionSettings['options']> | undefined;
-    const spare = (options.spareRunner ?? spareWanted(process.env)) ? new SpareRunner(home, host.logger) : undefined;
+    const { spareRunner = isWanted(process.env, 'HEARTBEAD_SPARE_RUNNER') } = options;
+    const connectionNow = (): RunnerConnection => connectionWatch?.record ?? first;
+    const spare = spareRunner ? new SpareRunner(home, host.logger, connectionNow) : undefined;
     closers.push(() => Promise.resolve(spare?.close()));
+    const trees = new SpareTrees(host);
+    closers.push(() => trees.close());
     const { activities, sweep, tidy } = createHostActivities({
       host,
       client,
-      connection: () => connectionWatch?.record ?? first,
+      connection: connectionNow,
       agentsQueue: taskQueues.agents(taskQueue),
       spare,
+      spareTrees: (options.spareTrees ?? isWanted(process.env, 'HEARTBEAD_SPARE_TREE')) ? trees : undefined,
     });
     const cell = describeCell(home, process.env);
     const say = { sandbox: cell.agents, next: cell.next };
@@ -299,6 +307,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       probe = health.port;
     }
     spare?.stock();
+    trees.begin();
     await stateFile.write('running', { metricsPort: metrics?.port, codecPort: codec?.port });
     logger.info(
       {

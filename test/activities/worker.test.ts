@@ -1,4 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { taskQueues } from '../../src/contract/index.js';
@@ -67,6 +68,33 @@ describe('a worker', () => {
     await done;
     await expect(probe()).rejects.toThrow();
     expect(await state()).toMatchObject({ state: 'stopped' });
+  });
+
+  test('has the tree of the next start ready, and leaves none behind', async () => {
+    await lab.startWorker({ spareTrees: true });
+    const folder = join(lab.home, 'spare-trees');
+    const waiting = (): Promise<string[]> => readdir(folder).catch(() => []);
+    const inodes = async (tree: string): Promise<number[]> =>
+      (await readdir(tree))
+        .filter((name) => name !== '.git')
+        .sort()
+        .map((name) => statSync(join(tree, name)).ino);
+    const first = await lab.desk();
+    expect(await resultOf(await first.start(lab.input(first, working(1, 10))))).toMatchObject({ outcome: 'done' });
+    await expect.poll(waiting, patient).toHaveLength(1);
+    // It is there at once, and complete when its repository has gone.
+    const spare = join(folder, (await waiting())[0] ?? '');
+    await expect.poll(() => readdir(join(spare, '.git')), patient).toEqual(['index']);
+    const ready = await inodes(spare);
+    expect(ready.length).toBeGreaterThan(0);
+    const second = await lab.desk();
+    const running = await second.start(lab.input(second, working(40, 250)));
+    await expect.poll(() => runnerOf(second), patient).toBeDefined();
+    expect(await inodes(lab.dir(second).worktree)).toEqual(expect.arrayContaining(ready));
+    await lab.stopWorker();
+    expect(await waiting()).toEqual([]);
+    await lab.startWorker();
+    expect(await resultOf(running)).toMatchObject({ outcome: 'done' });
   });
 
   test('that stops leaves its agents at work, and the next one knows them', async () => {

@@ -1,11 +1,14 @@
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { compiledFile } from '../../src/package/compiled.js';
 import { bootRunner, processAlive, processStartTime, SpareRunner } from '../../src/runner/index.js';
+import type { RunnerConnection } from '../../src/runner/index.js';
 import { scratchFolder } from '../support/scratch.js';
 import { until } from '../support/until.js';
 import { startTown } from './support/town.js';
@@ -38,8 +41,9 @@ const alive = ({ pid, startTime }: Waiting): boolean => processAlive(pid, startT
 const gone = (waiting: Waiting): Promise<unknown> => until('the end of the runner', () => !alive(waiting));
 
 const warnings: string[] = [];
-const spareIn = ({ dir }: Attempt): SpareRunner => {
-  const spare = new SpareRunner(dir.home, { warn: (...said: unknown[]) => warnings.push(JSON.stringify(said)) });
+const spareIn = ({ dir }: Attempt, connection?: () => RunnerConnection): SpareRunner => {
+  const warn = (...said: unknown[]): void => void warnings.push(JSON.stringify(said));
+  const spare = new SpareRunner(dir.home, { warn }, connection);
   onTestFinished(() => spare.close());
   return spare;
 };
@@ -92,6 +96,21 @@ describe('a runner that waits to be told its attempt', () => {
     expect(readlinkSync(`/proc/${waiting.pid}/cwd`)).toBe(one.dir.path);
     expect(readlinkSync(`/proc/${waiting.pid}/fd/2`)).toBe(one.dir.file('runner.out'));
     expect(statSync(one.dir.file('runner.out')).mode & 0o777).toBe(0o600);
+  });
+
+  test('connects before it has an attempt, and goes another way when that is another one by then', async () => {
+    const attempt = await town.attempt({ agent });
+    const former = createServer();
+    const reached = new Promise<Socket>((resolve) => former.once('connection', resolve));
+    await new Promise<void>((resolve) => former.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void former.close());
+    const { port } = former.address() as AddressInfo;
+    const spare = spareIn(attempt, () => ({ address: `127.0.0.1:${port}`, namespace: 'former' }));
+    spare.stock();
+    const waiting = known(spare.pid);
+    const socket = await reached;
+    onTestFinished(() => void socket.destroy());
+    expect(await spare.boot(attempt.dir).begin()).toEqual({ fenced: true, pid: waiting.pid });
   });
 
   test('has nothing of the attempt in its arguments, and touches nothing before it is told to begin', async () => {

@@ -34,6 +34,13 @@ export interface Prepared {
 /** How the waiting call hears how far it is. */
 export type Progress = (phase: BeatPhase, text: string) => void;
 
+interface PrepareOptions {
+  signal: AbortSignal;
+  progress: Progress;
+  /** The fetch that has begun already. */
+  early?: EarlyFetch | undefined;
+}
+
 /**
  * Makes everything ready for the runner: agent program, mirror, worktree, `setup.json`. Idempotent: what an interrupted
  * one has left is used where it is whole (the mirror) and made anew where it is not (the worktree).
@@ -43,10 +50,24 @@ export async function prepareWorkspace(
   deps: ActivityDeps,
   input: StartAgentInput,
   dir: AttemptDir,
-  { signal, progress, early }: { signal: AbortSignal; progress: Progress; early?: EarlyFetch | undefined },
+  options: PrepareOptions,
+): Promise<Prepared> {
+  // The input makes the attempt known here after a power cut, too; the disk may take its time for that.
+  const [prepared] = await bothSettled(prepare(deps, input, dir, options), dir.writeInput(input));
+  return prepared;
+}
+
+async function prepare(
+  deps: ActivityDeps,
+  input: StartAgentInput,
+  dir: AttemptDir,
+  { signal, progress, early }: PrepareOptions,
 ): Promise<Prepared> {
   const { host } = deps;
-  const space = await diskProblem(host.home, host.diskFloor);
+  const full = (): Promise<string | undefined> => diskProblem(host.home, host.diskFloor);
+  let space = await full();
+  // What waits for a start takes no room from one.
+  if (space !== undefined && (await deps.spareTrees?.dropAll()) === true) space = await full();
   if (space !== undefined)
     throw failure(failureTypes.setupUnreachable, `the host ${host.hostId} takes no new attempt: ${space}`);
 
@@ -97,10 +118,8 @@ export async function prepareWorkspace(
 
   progress('worktree', 'worktree');
   await endSetup(input);
-  // Side by side: the one waits for the network, the other for the disk.
   const refPrefix = input.workspace?.refPrefix;
-  const writable = checkRefWritable(mirror, { repo, bead, attempt, sha: begin, refPrefix, known }, signal);
-  const made = createWorktree({
+  const { identified } = await createWorktree({
     mirror,
     path: dir.worktree,
     branch: refNames(refPrefix).branch(bead, attempt),
@@ -108,11 +127,12 @@ export async function prepareWorkspace(
     wip: from.checkpoint?.wip,
     repo,
     known,
+    spare: deps.spareTrees?.take(mirror),
     allowPush: input.workspace?.allowPush,
+    beside: () => checkRefWritable(mirror, { repo, bead, attempt, sha: begin, refPrefix, known }, signal),
     signal,
     onProgress: onProgress('worktree'),
   });
-  const [, { identified }] = await bothSettled(writable, made);
   const ports = await portsFor(deps, input);
   await readyWorkspace({
     input,
@@ -148,6 +168,7 @@ export async function prepareWorkspace(
     account: login.account,
   });
   progress('worktree', 'worktree ready');
+  deps.spareTrees?.stockSoon(mirror, base.sha);
   return from.lost === undefined ? {} : { checkpointLost: from.lost };
 }
 

@@ -228,8 +228,8 @@ export class Start {
   }
 
   async #prepare(): Promise<void> {
-    // What makes the attempt known here. Written again by an adoption, which may bring newer messages.
-    await this.#dir.writeInput(this.input);
+    // It may bring newer messages than the preparation has kept.
+    if (this.input.mode === 'adopt') await this.#dir.writeInput(this.input);
     const hold = await this.preparations.join(this.input, this.#dir, (phase, text) => this.lease.say(phase, text));
     try {
       // What the bead says of the attempt outranks what its preparation finds.

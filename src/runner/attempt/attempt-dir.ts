@@ -47,6 +47,14 @@ export interface AttemptFolders {
   strange: string[];
 }
 
+/** Of a file that says, after a power cut, what has become of the attempt. */
+const lasting = { fsync: true };
+/**
+ * Of a file that is read by living processes alone. To wait for the disk takes as long as all that git has written into
+ * a fresh tree right before.
+ */
+const volatile = { fsync: false };
+
 /** As a crashing runner writes it; what follows is where it happened. */
 const runnerFailure = /^(?:\w*Error\b|the runner failed)/;
 
@@ -165,8 +173,11 @@ export class AttemptDir {
     return input && { ...input, clocks: readClocks(input.clocks) };
   };
   writeInput = (input: StartAgentInput): Promise<void> => this.#writeJson('input.json', input);
+  /** For an adoption that comes before {@link AttemptDir.writeInput}. */
+  writeInputAhead = (input: StartAgentInput): Promise<void> => this.#writeJson('input.json', input, volatile);
   readConnection = (): Promise<RunnerConnection | undefined> => this.#readJson('connection.json');
-  writeConnection = (connection: RunnerConnection): Promise<void> => this.#writeJson('connection.json', connection);
+  writeConnection = (connection: RunnerConnection): Promise<void> =>
+    this.#writeJson('connection.json', connection, volatile);
   readSetup = (): Promise<AttemptSetup | undefined> => this.#readJson('setup.json');
   writeSetup = (setup: AttemptSetup): Promise<void> => this.#writeJson('setup.json', setup);
   readRunner = (): Promise<RunnerRecord | undefined> => this.#readJson('runner.json');
@@ -176,14 +187,14 @@ export class AttemptDir {
   readReport = (): Promise<AgentReport | undefined> => this.#readJson('report.json');
   writeReport = (report: AgentReport): Promise<void> => this.#writeJson('report.json', report);
 
-  /** @returns the activity's task token. */
+  /** @returns the activity's task token; undefined when there is none, or a power cut has emptied its file. */
   async readToken(): Promise<Uint8Array | undefined> {
     const text = await this.#readText('token');
-    return text === undefined ? undefined : new Uint8Array(Buffer.from(text, 'base64'));
+    return text === undefined || text === '' ? undefined : new Uint8Array(Buffer.from(text, 'base64'));
   }
 
   async writeToken(token: Uint8Array): Promise<void> {
-    await this.#write('token', Buffer.from(token).toString('base64'));
+    await this.#write('token', Buffer.from(token).toString('base64'), volatile);
   }
 
   /**
@@ -236,21 +247,21 @@ export class AttemptDir {
   }
 
   async writePrompt(prompt: string): Promise<void> {
-    await this.#write('prompt.md', prompt);
+    await this.#write('prompt.md', prompt, volatile);
   }
 
   /** What an agent that had ended without a report is told. @returns its path. */
   async writeAnswer(text: string): Promise<string> {
-    await this.#write('answer.md', text);
+    await this.#write('answer.md', text, volatile);
     return this.file('answer.md');
   }
 
-  async #write(name: string, text: string): Promise<void> {
-    await writeFileAtomic(this.file(name), text, { mode: 0o600 });
+  async #write(name: string, text: string, { fsync }: { fsync: boolean } = lasting): Promise<void> {
+    await writeFileAtomic(this.file(name), text, { mode: 0o600, fsync });
   }
 
-  #writeJson(name: string, value: unknown): Promise<void> {
-    return this.#write(name, `${JSON.stringify(value, undefined, 2)}\n`);
+  #writeJson(name: string, value: unknown, how = lasting): Promise<void> {
+    return this.#write(name, `${JSON.stringify(value, undefined, 2)}\n`, how);
   }
 
   async #readText(name: string): Promise<string | undefined> {

@@ -1,0 +1,98 @@
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isMissing } from '../edge/errors.js';
+import { kindOf } from './agent-git.js';
+import { GitError } from './git-error.js';
+import { checkedPath, checkedSha } from './git-input.js';
+import { provideContents } from './lfs/contents.js';
+import { withMirror } from './mirror-lock.js';
+import { makeRepository } from './repository-files.js';
+import { runGit } from './run-git.js';
+import { deleteWorktreeFiles } from './worktree-admin.js';
+
+/**
+ * The files of a commit, checked out before an attempt needs them, and the index that knows them. Nothing else: the
+ * repository is made where the attempt takes it.
+ */
+export interface SpareTree {
+  /** Absolute path of the tree, with `.git/index` in it and nothing beside that in `.git`. */
+  path: string;
+  /** The commit of the files. */
+  at: string;
+  /** The mirror that has it. */
+  mirror: string;
+}
+
+/**
+ * Checks the files of a commit out.
+ * @param spare what to make; what stands at its path is removed. No agent may ever have been let in there.
+ * @returns whether it is there now: a tree with submodules is of no use, since each has a repository of its own.
+ * @throws GitError; the signal's reason when it was aborted. Nothing is left then.
+ */
+export async function makeSpareTree({ path, at, mirror }: SpareTree, signal: AbortSignal): Promise<boolean> {
+  checkedPath(path);
+  checkedSha(at);
+  const gitDir = join(path, '.git');
+  await dropSpareTree(path);
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    await withMirror(mirror, signal, () => makeRepository(gitDir, { vault: mirror, head: at, refs: {} }, signal));
+    await provideContents(mirror, gitDir, [at], signal);
+    await runGit({ worktree: path }, ['checkout', '--force', '--detach', at, '--'], {
+      doing: 'making a spare tree',
+      signal,
+      limit: 'transfer',
+    });
+    if ((await kindOf(join(path, '.gitmodules'))) !== 'nothing') {
+      await dropSpareTree(path);
+      return false;
+    }
+    for (const name of await readdir(gitDir))
+      if (name !== 'index') await rm(join(gitDir, name), { recursive: true, force: true });
+    return true;
+  } catch (error) {
+    await dropSpareTree(path);
+    throw error;
+  }
+}
+
+/** Removes a spare tree, or what there is of one. */
+export const dropSpareTree = (path: string): Promise<void> => deleteWorktreeFiles(path, undefined);
+
+/**
+ * Puts a spare tree where a worktree is to be. `git checkout --force` looks at every file of it by its index (sizes,
+ * times, inodes), and writes what is not as the wanted commit has it.
+ * @param to where nothing stands yet; its folder exists.
+ * @returns whether it is there now. Where it is not, nothing is there, and a tree is checked out from nothing.
+ */
+export async function placeSpareTree(
+  spare: SpareTree,
+  { mirror, to, at, signal }: { mirror: string; to: string; at: string; signal?: AbortSignal | undefined },
+): Promise<boolean> {
+  if (spare.mirror !== mirror || !(await sameAttributes(spare, at, signal))) return false;
+  try {
+    await rename(spare.path, to);
+    return true;
+  } catch (error) {
+    // Taken by an earlier try of the same start; or the attempts lie on another disk.
+    if (isMissing(error) || (error as NodeJS.ErrnoException).code === 'EXDEV') return false;
+    throw error;
+  }
+}
+
+/**
+ * What `.gitattributes` says changes files that the commit has not changed (line ends, filters), which git does not
+ * write anew then.
+ */
+async function sameAttributes({ mirror, at: from }: SpareTree, at: string, signal?: AbortSignal): Promise<boolean> {
+  if (from === at) return true;
+  const args = ['diff-tree', '-r', '--quiet', '--end-of-options', from, at, '--', ':(glob)**/.gitattributes'];
+  const doing = 'comparing attributes of files';
+  try {
+    return (await runGit({ mirror }, args, { doing, signal, accept: [0, 1] })).code === 0;
+  } catch (error) {
+    // The history was rewritten since. What else is wrong with the mirror shows when a tree is made without this one.
+    if (error instanceof GitError) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,115 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { SpareTrees } from '../../../src/activities/index.js';
+import { Host } from '../../../src/host/index.js';
+import { mirrorPath, resolveBase, updateMirror } from '../../../src/git/index.js';
+import { commitToOrigin, git, has, mirrorOf, until, useLab } from '../git/lab.js';
+
+const lab = useLab();
+let host: Host;
+let trees: SpareTrees;
+const warned: string[] = [];
+
+beforeEach(() => {
+  warned.length = 0;
+  host = hostWith(0);
+  trees = new SpareTrees(host);
+});
+afterEach(() => trees.close());
+
+function hostWith(diskFloor: number): Host {
+  const logger = pino({}, { write: (line) => void warned.push(line) });
+  return new Host({ home: lab.dir, hostId: 'here', maxAgents: 4, diskFloor, logger });
+}
+
+/** Has what an attempt that began at this commit leaves behind. */
+async function stocked(mirror: string, at: string): Promise<void> {
+  trees.stockSoon(mirror, at);
+  trees.stock();
+  await trees.settled();
+}
+const tip = async (mirror: string): Promise<string> => (await resolveBase(mirror)).sha;
+const onDisk = (): Promise<string[]> => readdir(join(lab.dir, 'spare-trees')).catch(() => []);
+
+it('has a tree for the next start, and for one only', async () => {
+  const mirror = await mirrorOf(lab);
+  expect(trees.take(mirror)).toBeUndefined();
+  await stocked(mirror, await tip(mirror));
+  // It is good for the next commit as well.
+  const at = await tip(mirror);
+  await commitToOrigin(lab, 'main', { later: 'on' });
+  await updateMirror({ root: lab.root, repo: lab.origin });
+  await stocked(mirror, await tip(mirror));
+  expect(await onDisk()).toHaveLength(1);
+  const spare = trees.take(mirror);
+  expect(spare).toMatchObject({ mirror, at });
+  expect(await has(join(spare?.path ?? '', 'README.md'))).toBe(true);
+  expect(trees.take(mirror)).toBeUndefined();
+});
+
+it('has one a second after a start, by itself', async () => {
+  const mirror = await mirrorOf(lab);
+  trees.stockSoon(mirror, await tip(mirror));
+  expect(await onDisk()).toEqual([]);
+  await until(() => trees.take(mirror) !== undefined);
+});
+
+it('makes none while a start is on its way', async () => {
+  const mirror = await mirrorOf(lab);
+  const place = await host.places.enter(true, new AbortController().signal);
+  const calm = vi.spyOn(host.places, 'betweenStarts');
+  trees.stockSoon(mirror, await tip(mirror));
+  trees.stock();
+  await until(() => calm.mock.calls.length > 0);
+  expect(await onDisk()).toEqual([]);
+  host.places.leave(place);
+  await trees.settled();
+  expect(trees.take(mirror)).toBeDefined();
+});
+
+it('keeps those of three repositories, the longest unused one goes', async () => {
+  const mirrors: string[] = [];
+  for (const name of ['a', 'b', 'c', 'd']) {
+    const repo = join(lab.dir, `${name}.git`);
+    await git(lab.dir, 'clone', '--quiet', '--bare', lab.origin, repo);
+    mirrors.push(await mirrorOf(lab, repo));
+    await stocked(mirrorPath(lab.root, repo), await tip(mirrorPath(lab.root, repo)));
+  }
+  await until(async () => (await onDisk()).length === 3);
+  expect(mirrors.map((mirror) => trees.take(mirror) !== undefined)).toEqual([false, true, true, true]);
+});
+
+it('takes no room that the disk has not, and gives back what it has', async () => {
+  const mirror = await mirrorOf(lab);
+  await stocked(mirror, await tip(mirror));
+  expect([await trees.dropAll(), await trees.dropAll(), await onDisk()]).toEqual([true, false, []]);
+  trees = new SpareTrees(hostWith(2 ** 60));
+  await stocked(mirror, await tip(mirror));
+  expect([trees.take(mirror), await onDisk()]).toEqual([undefined, []]);
+});
+
+it('says once what cannot be made, and tries again with another commit', async () => {
+  const mirror = await mirrorOf(lab);
+  const nowhere = '1'.repeat(40);
+  await stocked(mirror, nowhere);
+  await stocked(mirror, nowhere);
+  expect(warned).toEqual([expect.stringMatching(/no tree of .* could be checked out in advance/)]);
+  await stocked(mirror, await tip(mirror));
+  expect(trees.take(mirror)).toBeDefined();
+});
+
+it('leaves nothing behind, and removes what an earlier worker has left', async () => {
+  await mkdir(join(lab.dir, 'spare-trees', 'left', 'src'), { recursive: true });
+  const mirror = await mirrorOf(lab);
+  trees.begin();
+  await trees.settled();
+  expect(await onDisk()).toEqual([]);
+  await stocked(mirror, await tip(mirror));
+  expect(await onDisk()).toHaveLength(1);
+  await trees.close();
+  await stocked(mirror, await tip(mirror));
+  expect(await onDisk()).toEqual([]);
+  expect(warned).toEqual([]);
+});

@@ -1,0 +1,147 @@
+import { chmod, lstat, mkdir, readFile, readdir, readlink, symlink, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, expect, it } from 'vitest';
+import {
+  createWorktree,
+  exists,
+  makeSpareTree,
+  resolveBase,
+  updateMirror,
+  worktreeStatus,
+} from '../../../src/git/index.js';
+import type { SpareTree } from '../../../src/git/index.js';
+import { commit, commitToOrigin, git, has, mirrorOf, put, useLab } from './lab.js';
+
+const lab = useLab();
+const going = new AbortController().signal;
+let mirror = '';
+let spare: SpareTree;
+let made = 0;
+
+beforeEach(async () => {
+  await put(lab.seed, { 'run.sh': '#!/bin/sh\n', 'src/deep/a': 'a\n', 'src/deep/b': 'b\n', gone: 'soon\n' });
+  await chmod(join(lab.seed, 'run.sh'), 0o755);
+  await symlink('src/deep/a', join(lab.seed, 'link'));
+  await commit(lab.seed, { 'only/here': 'x\n' });
+  await git(lab.seed, 'push', '--quiet', 'origin', 'HEAD:main');
+  mirror = await mirrorOf(lab);
+  spare = { mirror, at: (await resolveBase(mirror)).sha, path: join(lab.dir, 'spare', 'one') };
+});
+
+/** The remote's main branch moves. @returns its commit, which the mirror has. */
+async function moved(files: Record<string, string | undefined>): Promise<string> {
+  const sha = await commitToOrigin(lab, 'main', files);
+  await updateMirror({ root: lab.root, repo: lab.origin });
+  return sha;
+}
+
+async function worktree(at: string, more: { spare?: SpareTree; wip?: boolean } = {}): Promise<string> {
+  const path = join(lab.dir, 'attempts', `${(made += 1)}`, 'worktree');
+  await createWorktree({ mirror, path, branch: `heartbead/a/${made}-abcd`, at, ...more });
+  return path;
+}
+
+/** All that a program finds in a tree, `.git` aside. */
+async function contents(tree: string): Promise<string[]> {
+  const names = (await readdir(tree, { recursive: true })).filter((name) => name !== '.git' && !/^\.git\//.test(name));
+  const told = names.map(async (name) => {
+    const path = join(tree, name);
+    const stat = await lstat(path);
+    const what = stat.isSymbolicLink() ? await readlink(path) : stat.isFile() ? await readFile(path, 'utf8') : 'folder';
+    return `${name} ${(stat.mode & 0o777).toString(8)} ${what}`;
+  });
+  return (await Promise.all(told)).sort();
+}
+
+const inode = async (path: string): Promise<number> => (await lstat(path)).ino;
+
+it('becomes the worktree of an attempt that begins at another commit, as one that is checked out from nothing', async () => {
+  expect(await makeSpareTree(spare, going)).toBe(true);
+  expect(await readdir(join(spare.path, '.git'))).toEqual(['index']);
+  const before = await inode(join(spare.path, 'src', 'deep', 'b'));
+  const at = await moved({ 'src/deep/a': 'A\n', gone: undefined, 'only/here': undefined, 'new/file': 'n\n' });
+  const fresh = await worktree(at);
+  const path = await worktree(at, { spare });
+  expect(await contents(path)).toEqual(await contents(fresh));
+  expect(await worktreeStatus(path)).toMatchObject({ head: at, dirty: false });
+  expect(await git(path, 'status', '--porcelain', '--ignored')).toBe('');
+  expect(await git(path, 'config', '--list', '--local')).toBe(await git(fresh, 'config', '--list', '--local'));
+  expect(await git(path, 'fsck', '--no-dangling', '--no-progress')).toBe('');
+  // It was not written anew, and is nobody else's any more.
+  expect(await inode(join(path, 'src', 'deep', 'b'))).toBe(before);
+  expect(await has(spare.path)).toBe(false);
+});
+
+it('is not believed where a file in it is not what was checked out', async () => {
+  await makeSpareTree(spare, going);
+  const file = join(spare.path, 'src', 'deep', 'a');
+  const { atime, mtime } = await lstat(file);
+  await writeFile(file, 'x\n');
+  await utimes(file, atime, mtime);
+  const path = await worktree(spare.at, { spare });
+  expect(await readFile(join(path, 'src', 'deep', 'a'), 'utf8')).toBe('a\n');
+  expect(await worktreeStatus(path)).toMatchObject({ dirty: false });
+});
+
+it('is not used where attributes of files have changed: git would leave those files as they were', async () => {
+  await makeSpareTree(spare, going);
+  const at = await moved({ 'src/.gitattributes': 'a text eol=crlf\n' });
+  const path = await worktree(at, { spare });
+  expect(await readFile(join(path, 'src', 'deep', 'a'), 'utf8')).toBe('a\r\n');
+  expect(await contents(path)).toEqual(await contents(await worktree(at)));
+  expect(await has(spare.path)).toBe(false);
+});
+
+it('is not made of a tree with submodules, and nothing is left', async () => {
+  await put(lab.seed, { '.gitmodules': '[submodule "x"]\n\tpath = x\n\turl = ../x\n' });
+  await git(lab.seed, 'add', '--all');
+  await git(lab.seed, 'update-index', '--add', '--cacheinfo', `160000,${spare.at},x`);
+  await git(lab.seed, 'commit', '--quiet', '-m', 'a submodule');
+  await git(lab.seed, 'push', '--quiet', 'origin', 'HEAD:main');
+  await updateMirror({ root: lab.root, repo: lab.origin });
+  const at = (await resolveBase(mirror)).sha;
+  expect(await makeSpareTree({ ...spare, at }, going)).toBe(false);
+  expect(await readdir(join(lab.dir, 'spare'))).toEqual([]);
+});
+
+it('leaves nothing when it is broken off, or of a commit that is not there', async () => {
+  const over = new AbortController();
+  const broken = makeSpareTree(spare, over.signal);
+  over.abort(new Error('the worker stops'));
+  await expect(broken).rejects.toThrow('the worker stops');
+  await expect(makeSpareTree({ ...spare, at: '1'.repeat(40) }, going)).rejects.toThrow(/1111/);
+  expect(await readdir(join(lab.dir, 'spare'))).toEqual([]);
+});
+
+it('that is gone, is of another mirror, or of a commit that nobody knows any more costs a start nothing', async () => {
+  const odd: SpareTree[] = [spare, { ...spare, mirror: `${mirror}x` }, { ...spare, at: '1'.repeat(40) }];
+  for (const one of odd) {
+    if (one !== spare) await makeSpareTree(spare, going);
+    expect(await worktreeStatus(await worktree(spare.at, { spare: one }))).toMatchObject({ dirty: false });
+    expect(await exists(one.path)).toBe(false);
+  }
+});
+
+it('takes up the uncommitted work of an earlier attempt', async () => {
+  await makeSpareTree(spare, going);
+  await commit(lab.seed, { 'src/deep/a': 'half\n', later: 'on\n' }, 'a snapshot');
+  const snapshot = await git(lab.seed, 'rev-parse', 'HEAD');
+  await git(lab.seed, 'push', '--quiet', mirror, 'HEAD:refs/heartbead/a/1-abcd/wip');
+  const path = await worktree(snapshot, { spare, wip: true });
+  expect(await readFile(join(path, 'src', 'deep', 'a'), 'utf8')).toBe('half\n');
+  expect(await worktreeStatus(path)).toMatchObject({ head: spare.at, dirty: true });
+});
+
+it('is not put where an agent has left work: that is kept first', async () => {
+  await makeSpareTree(spare, going);
+  const path = await worktree(spare.at);
+  await put(path, { 'by an agent': 'work\n' });
+  const again = { mirror, path, branch: `heartbead/a/${made}-abcd`, at: spare.at, spare };
+  await createWorktree(again);
+  expect(await worktreeStatus(path)).toMatchObject({ head: spare.at, dirty: false });
+  expect(await git(mirror, 'for-each-ref', 'refs/heartbead-kept')).not.toBe('');
+  await mkdir(join(lab.dir, 'foreign'));
+  await put(join(lab.dir, 'foreign'), { mine: 'x' });
+  await expect(createWorktree({ ...again, path: join(lab.dir, 'foreign') })).rejects.toThrow(/no worktree of this/);
+  expect(await readdir(join(lab.dir, 'foreign'))).toEqual(['mine']);
+});
