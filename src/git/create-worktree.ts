@@ -21,7 +21,7 @@ import { provideContents } from './lfs/contents.js';
 import { runGit } from './run-git.js';
 import { fillSubmodules } from './submodules/fill.js';
 import { takeSnapshot } from './snapshot.js';
-import { dropSpareTree, placeSpareTree } from './spare-tree.js';
+import { dropSpareTree, emptySpareTree, placeSpareTree } from './spare-tree.js';
 import type { SpareTree } from './spare-tree.js';
 import { commitTree } from './wip-commit.js';
 import { deleteWorktreeFiles, findAdmin } from './worktree-admin.js';
@@ -86,6 +86,7 @@ export async function createWorktree({
   const doing = 'making the worktree';
   const make = async (): Promise<CreatedWorktree> => {
     const gitDir = join(path, '.git');
+    let placed = false;
     const head = await withMirror(mirror, signal, async () => {
       const refs = known ?? (await readMirrorRefs(mirror, { signal }));
       if (!hasBranchAt(refs, at)) await requireCommit({ mirror }, at, signal);
@@ -95,7 +96,7 @@ export async function createWorktree({
       await mkdir(dirname(path), { recursive: true });
       await makeKeeper(path, { vault: mirror, start });
       try {
-        if (spare !== undefined) await placeSpareTree(spare, { mirror, to: path, at, signal });
+        placed = spare !== undefined && (await placeSpareTree(spare, { mirror, to: path, at, signal }));
         await makeRepository(
           gitDir,
           {
@@ -116,12 +117,20 @@ export async function createWorktree({
     // The files outside of the mirror's lock: a large tree must not hold up the starts of others.
     try {
       await provideContents(mirror, gitDir, [...new Set([at, head])], signal);
-      const checkout = runGit({ worktree: path }, ['checkout', '--force', '--progress', branch, '--'], {
-        doing,
-        signal,
-        onProgress,
-        limit: 'transfer',
-        env: { GIT_PROGRESS_DELAY: '0' },
+      const checkOut = (): Promise<unknown> =>
+        runGit({ worktree: path }, ['checkout', '--force', '--progress', branch, '--'], {
+          doing,
+          signal,
+          onProgress,
+          limit: 'transfer',
+          env: { GIT_PROGRESS_DELAY: '0' },
+        });
+      const checkout = checkOut().catch(async (error: unknown) => {
+        if (!placed || !(error instanceof GitError)) throw error;
+        // With a spare tree that git cannot do with, as much as without one. What else is wrong shows then.
+        onProgress?.({ phase: `the spare tree is not used (${error.message})` });
+        await emptySpareTree(path);
+        return checkOut();
       });
       const [[, identified]] = await bothSettled(bothSettled(checkout, isIdentified(path, signal)), beside?.());
       // The work stays in the working tree; branch and index go back to what the agent had committed.

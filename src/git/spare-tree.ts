@@ -38,7 +38,8 @@ export async function makeSpareTree({ path, at, mirror }: SpareTree, signal: Abo
     await mkdir(path, { recursive: true, mode: 0o700 });
     await withMirror(mirror, signal, () => makeRepository(gitDir, { vault: mirror, head: at, refs: {} }, signal));
     await provideContents(mirror, gitDir, [at], signal);
-    await runGit({ worktree: path }, ['checkout', '--force', '--detach', at, '--'], {
+    // A split index lies in two files, and the person at this machine may be used to them.
+    await runGit({ worktree: path }, ['-c', 'core.splitIndex=false', 'checkout', '--force', '--detach', at, '--'], {
       doing: 'making a spare tree',
       signal,
       limit: 'transfer',
@@ -78,6 +79,13 @@ export async function placeSpareTree(
     if (isMissing(error) || (error as NodeJS.ErrnoException).code === 'EXDEV') return false;
     throw error;
   }
+}
+
+/** Takes the files and the index of a spare tree away from where it was placed; the repository stays. */
+export async function emptySpareTree(path: string): Promise<void> {
+  for (const name of await readdir(path))
+    if (name !== '.git') await rm(join(path, name), { recursive: true, force: true });
+  for (const name of ['index', 'index.lock']) await rm(join(path, '.git', name), { force: true });
 }
 
 /**
