@@ -6,7 +6,6 @@ import type { AttemptResult, Clocks } from '../contract/index.js';
 import { endLeftovers, inspectAttempt, processStopped, signalProcess } from '../runner/index.js';
 import type { AttemptDir, ProcessIdentity } from '../runner/index.js';
 import { defaultClocks } from '../domain/clocks.js';
-import { diskProblem } from './disk-space.js';
 import type { Host } from './host.js';
 import { removeOldAttempts } from './old-attempts.js';
 import { Tidying } from './tidying.js';
@@ -297,10 +296,10 @@ export class HostWatch {
   }
 
   async #checkDisk(): Promise<void> {
-    const { places, home, diskFloor, logger } = this.host;
+    const { places, logger } = this.host;
     if (performance.now() - this.#diskCheckedAt < (this.options.diskEvery ?? 10_000)) return;
     this.#diskCheckedAt = performance.now();
-    const problem = await diskProblem(home, diskFloor);
+    const problem = await this.host.noRoom();
     if (problem !== undefined && places.obstacle === undefined)
       logger.warn({ problem }, 'this host takes no new attempts');
     if (problem === undefined && places.obstacle !== undefined)

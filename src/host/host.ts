@@ -5,6 +5,7 @@ import { defaultStartsPerHour } from '../domain/rig/stops.js';
 import { AttemptDir, reapAttempt } from '../runner/index.js';
 import { AgentPlaces } from './agent-places.js';
 import { AttemptTurns } from './attempt-turns.js';
+import { diskProblem } from './disk-space.js';
 import { LivingRunners } from './living-runners.js';
 
 export interface HostOptions {
@@ -33,6 +34,8 @@ export class Host {
   readonly runners: LivingRunners;
   readonly places: AgentPlaces;
   readonly turns = new AttemptTurns();
+  /** What is kept for starts to come, and goes when the disk is full. */
+  spares: { dropAll(): Promise<boolean> } | undefined;
 
   constructor(options: HostOptions) {
     this.home = options.home;
@@ -47,6 +50,13 @@ export class Host {
   /** The folder of the mirrors. */
   get mirrors(): string {
     return join(this.home, 'mirrors');
+  }
+
+  /** @returns why nothing new is started for want of room on the disk; undefined when there is room. */
+  async noRoom(): Promise<string | undefined> {
+    const look = (): Promise<string | undefined> => diskProblem(this.home, this.diskFloor);
+    const problem = await look();
+    return problem !== undefined && (await this.spares?.dropAll()) === true ? look() : problem;
   }
 
   /** @returns the attempt's folder on this host; it need not exist. */

@@ -173,6 +173,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     const spare = spareRunner ? new SpareRunner(home, host.logger, connectionNow) : undefined;
     closers.push(() => Promise.resolve(spare?.close()));
     const trees = new SpareTrees(host);
+    host.spares = trees;
     closers.push(() => trees.close());
     const { activities, sweep, tidy } = createHostActivities({
       host,

@@ -13,7 +13,7 @@ import {
   resolveBase,
 } from '../../git/index.js';
 import type { GitProgress } from '../../git/index.js';
-import { diskProblem, takePorts } from '../../host/index.js';
+import { takePorts } from '../../host/index.js';
 import { FruitlessStarts } from '../../runner/index.js';
 import type { AttemptDir, PortBlock } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
@@ -64,10 +64,7 @@ async function prepare(
   { signal, progress, early }: PrepareOptions,
 ): Promise<Prepared> {
   const { host } = deps;
-  const full = (): Promise<string | undefined> => diskProblem(host.home, host.diskFloor);
-  let space = await full();
-  // What waits for a start takes no room from one.
-  if (space !== undefined && (await deps.spareTrees?.dropAll()) === true) space = await full();
+  const space = await host.noRoom();
   if (space !== undefined)
     throw failure(failureTypes.setupUnreachable, `the host ${host.hostId} takes no new attempt: ${space}`);
 

@@ -21,6 +21,7 @@ const smaller = {
   attempts:
     'each goes by itself once its bead has gone on and its work is seen on the remote: look at blocked beads ' +
     '(`heartbead problems`), and retry or cancel them',
+  'spare trees': 'each goes after an hour; `HEARTBEAD_SPARE_TREE=none` for the worker leaves them out',
   logs: 'they go after 30 days; folders of attempts that have a file `tidied` hold nothing else, and may go before',
 };
 type Kind = keyof typeof smaller;
@@ -52,6 +53,7 @@ export async function checkSizes(home: string, of: { goOn?: () => boolean; free?
     logs: await sum([join(home, 'logs'), ...(await logsOf(attempts)), ...(await logsOf(await rigsOf(home)))], limits),
     // Trees have files that are called so as well: only the attempt's own folder has logs.
     attempts: await sum(await treesOf(attempts), limits),
+    'spare trees': await sum([join(home, 'spare-trees')], limits),
   };
   const kept = await keptIn(mirrors, goOn);
   const repositories = names.filter((name) => name.endsWith('.git')).length;
@@ -59,6 +61,7 @@ export async function checkSizes(home: string, of: { goOn?: () => boolean; free?
     `mirrors ${told(sizes.mirrors)} (${repositories === 1 ? '1 repository' : `${repositories} repositories`}; ${kept})`,
     `contents of Git LFS ${told(sizes['contents of Git LFS'])}`,
     `attempts ${told(sizes.attempts)} (${counted(attempts.length, 'folder')})`,
+    `spare trees ${told(sizes['spare trees'])}`,
     `logs ${told(sizes.logs)}`,
   ].join(', ');
   const { bavail, bsize } = of.free === undefined ? await statfs(home) : { bavail: of.free, bsize: 1 };

@@ -90,6 +90,21 @@ it('takes no room that the disk has not, and gives back what it has', async () =
   expect([trees.take(mirror), await onDisk()]).toEqual([undefined, []]);
 });
 
+it('goes before its host takes no more attempts for want of room', async () => {
+  const mirror = await mirrorOf(lab);
+  await stocked(mirror, await tip(mirror));
+  host.spares = trees;
+  expect(await host.noRoom()).toBeUndefined();
+  expect(await onDisk()).toHaveLength(1);
+  const full = hostWith(2 ** 60);
+  full.spares = trees;
+  expect(await full.noRoom()).toMatch(/MiB are free/);
+  expect(await onDisk()).toEqual([]);
+  // That was enough.
+  full.spares = { dropAll: () => Promise.resolve(Object.assign(full, { diskFloor: 0 }) === full) };
+  expect(await full.noRoom()).toBeUndefined();
+});
+
 it('says once what cannot be made, and tries again with another commit', async () => {
   const mirror = await mirrorOf(lab);
   const nowhere = '1'.repeat(40);

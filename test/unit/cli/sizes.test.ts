@@ -27,20 +27,21 @@ async function filled(): Promise<string> {
   await put(join(attempt, 'agent.log'), mib);
   await put(join(attempt, 'agent.log.1'), mib);
   await put(join(attempt, 'runner.out'), mib);
+  await put(join(home, 'spare-trees', 'abcd', 'build.log'), 2 * mib);
   await put(join(home, 'logs', 'worker.log'), mib);
   await put(join(home, 'refinery', 'app', 'fix.log'), mib);
   await put(join(home, 'refinery', 'app', 'fix', 'tree.txt'), 5 * mib);
   return home;
 }
 
-test('doctor says what mirrors, contents of Git LFS, attempts and logs take, each once', async () => {
+test('doctor says what mirrors, contents of Git LFS, attempts, spare trees and logs take, each once', async () => {
   const check = await checkSizes(await filled(), { free: 100 * 1_024 * mib });
   expect(check).toEqual({
     name: 'sizes',
     verdict: 'ok',
     text:
       'mirrors 6.0 MiB (1 repository; of it 0 MiB for beads, in 0 refs), contents of Git LFS 2.0 MiB, ' +
-      'attempts 4.0 MiB (1 folder), logs 5.0 MiB',
+      'attempts 4.0 MiB (1 folder), spare trees 2.0 MiB, logs 5.0 MiB',
   });
   expect((await checkSizes(join(scratchFolder('sizes'), 'none'), { free: 100 * 1_024 * mib })).text).toMatch(
     /^mirrors 0 MiB \(0 repositories.*logs 0 MiB$/,
@@ -56,6 +57,10 @@ test('when the disk is nearly full, the largest part is named with what makes it
   await put(join(home, 'attempts', '2-bbbb2222__fix', 'fix-2-bbbb2222', 'core'), 9 * mib);
   expect(await checkSizes(home, { free: mib })).toMatchObject({
     next: expect.stringMatching(/largest part here is attempts: .*heartbead problems/) as string,
+  });
+  await put(join(home, 'spare-trees', 'abcd', 'large'), 20 * mib);
+  expect(await checkSizes(home, { free: mib })).toMatchObject({
+    next: expect.stringMatching(/largest part here is spare trees: .*HEARTBEAD_SPARE_TREE=none/) as string,
   });
 });
 
