@@ -1,8 +1,14 @@
-import { expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { playChaos } from '../../src/lab/chaos/chaos.js';
 import { chaosPlan, refusals } from '../../src/lab/chaos/plan.js';
 import type { BeadPlan, FaultKind, FaultPlan, Refusal } from '../../src/lab/chaos/plan.js';
 import { chaosReport } from '../../src/lab/chaos/report.js';
+
+// As on everybody's machine.
+beforeAll(() => {
+  for (const name of ['HEARTBEAD_SPARE_RUNNER', 'HEARTBEAD_SPARE_TREE']) vi.stubEnv(name, 'auto');
+});
+afterAll(() => vi.unstubAllEnvs());
 
 const bead = (name: string, repo: number): BeadPlan => ({
   bead: name,

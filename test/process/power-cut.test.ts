@@ -60,7 +60,9 @@ describe('a power cut with ten agents at work', { timeout: 6 * generous }, () =>
     onTestFinished(() => before.kill());
     const port = Number(before.address.split(':')[1]);
     const town = await Town.open(before);
-    const host = await town.host(before.address, { maxAgents: agents });
+    // As on everybody's machine.
+    const env = { HEARTBEAD_SPARE_RUNNER: 'auto', HEARTBEAD_SPARE_TREE: 'auto' };
+    const host = await town.host(before.address, { maxAgents: agents, env });
     const beads = await Promise.all(
       Array.from({ length: agents }, () => town.sling({ steps, stepMs: 2_000, commits: steps / 2 }, { clocks })),
     );
