@@ -14,8 +14,8 @@ export interface Steering {
   /** As the verb is called: `pause`. */
   name: string;
   /**
-   * @returns whether a bead that was chosen by a filter would take the request; one that was named is asked in any
-   * case.
+   * @returns whether a bead that was chosen by a filter, and is not being cancelled, would take the request; one that
+   * was named is asked in any case.
    */
   applies(view: BeadView): boolean;
   /** Asks one bead. @returns its answer. */
@@ -62,13 +62,17 @@ export async function steer(context: Context, steering: Steering, { named, chose
   return askAll(context, steering, targets);
 }
 
+/** @returns whether a bead would take the request, by its own word. One that is being cancelled takes none. */
+export const wouldTake = ({ applies }: Pick<Steering, 'applies'>, view: BeadView): boolean =>
+  !view.cancelling && applies(view);
+
 async function choose(
   context: Context,
   steering: Steering,
   chosen: Selection & { yes: boolean },
 ): Promise<string[] | undefined> {
   const found = await selectBeads(context, chosen);
-  const apt = found.filter((view) => steering.applies(view));
+  const apt = found.filter((view) => wouldTake(steering, view));
   const left = found.length - apt.length;
   const leftOut =
     left === 0 ? '' : `; ${counted(left, 'other')} would refuse it and ${left === 1 ? 'is' : 'are'} left alone`;

@@ -146,7 +146,7 @@ export const cancel = verb({
     const { waitForBead } = await import('../wait.js');
     const cancelling: Steering = {
       name: 'cancel',
-      applies: (view) => !view.cancelling,
+      applies: () => true,
       ask: async (client, bead) => {
         await client.cancel(bead);
         return wait
