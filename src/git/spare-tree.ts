@@ -48,8 +48,7 @@ export async function makeSpareTree({ path, at, mirror }: SpareTree, signal: Abo
       await dropSpareTree(path);
       return false;
     }
-    for (const name of await readdir(gitDir))
-      if (name !== 'index') await rm(join(gitDir, name), { recursive: true, force: true });
+    await removeAllBut('index', gitDir);
     return true;
   } catch (error) {
     await dropSpareTree(path);
@@ -83,9 +82,13 @@ export async function placeSpareTree(
 
 /** Takes the files and the index of a spare tree away from where it was placed; the repository stays. */
 export async function emptySpareTree(path: string): Promise<void> {
-  for (const name of await readdir(path))
-    if (name !== '.git') await rm(join(path, name), { recursive: true, force: true });
+  await removeAllBut('.git', path);
   for (const name of ['index', 'index.lock']) await rm(join(path, '.git', name), { force: true });
+}
+
+async function removeAllBut(kept: string, folder: string): Promise<void> {
+  for (const name of await readdir(folder))
+    if (name !== kept) await rm(join(folder, name), { recursive: true, force: true });
 }
 
 /**

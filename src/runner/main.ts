@@ -19,7 +19,6 @@ import { BeadLink } from './lease/bead-link.js';
 import { complain, errorTrace } from './complain.js';
 import { lookEvery } from './lease/lease.js';
 import { connectRunner, sameConnection } from './lease/connection.js';
-import type { RunnerLine } from './lease/connection.js';
 import { openControlSocket } from './sockets/control-socket.js';
 import { AttemptLogin } from './agent/agent-login.js';
 import { FruitlessStarts } from './attempt/fruitless-starts.js';
@@ -69,41 +68,35 @@ const refusal = (because: Extract<SpawnOutcome, { fenced: false }>['because'], r
 /** Of the keys, for which there is a log only when it has begun. */
 let onKeysTrouble = (error: Error): void => complain(`keys: ${error.message}`);
 
+type DialledLine = ReturnType<typeof connectRunner>;
+
 /** A connection that is made while the workspace is prepared: the first one of a process takes it a while. */
 interface EarlyLine {
-  line: RunnerLine;
+  line: DialledLine;
   /** Settles when the server has answered, or has not. */
   tried: Promise<unknown>;
 }
 
-const dial = (record: RunnerConnection): ReturnType<typeof connectRunner> =>
+const dial = (record: RunnerConnection): DialledLine =>
   connectRunner(record, `runner:${hostname()}:${process.pid}`, (error) => onKeysTrouble(error));
+
+/** @returns a connection by this record: the early one, where it is by the same. */
+function lineBy(record: RunnerConnection, early: EarlyLine | undefined): DialledLine {
+  if (early === undefined) return dial(record);
+  if (sameConnection(record, early.line.record)) return early.line;
+  // Not before its call is over: the SDK's client would try that again on the closed channel, and fail outside of
+  // everything.
+  void early.tried.then(() => early.line.close());
+  return dial(record);
+}
 
 /**
  * Nothing hangs on it: the fence tries for itself, and tells what is wrong.
  * @param before what was dialled by an earlier word; used where the record is the same.
  */
 function dialEarly(record: RunnerConnection, before: EarlyLine | undefined): EarlyLine {
-  if (before !== undefined && sameConnection(record, before.line.record)) return before;
-  if (before !== undefined) closeEarly(before);
-  const line = dial(record);
-  return { line, tried: line.reach().catch(() => undefined) };
-}
-
-/**
- * Not before its call is over: the SDK's client would try that again on the closed channel, and fail outside of
- * everything.
- */
-function closeEarly({ line, tried }: EarlyLine): void {
-  void tried.then(() => line.close());
-}
-
-/** @returns a connection by this record: the early one, where it is by the same. */
-function lineBy(record: RunnerConnection, early: EarlyLine | undefined): RunnerLine {
-  if (early === undefined) return dial(record);
-  if (sameConnection(record, early.line.record)) return early.line;
-  closeEarly(early);
-  return dial(record);
+  const line = lineBy(record, before);
+  return line === before?.line ? before : { line, tried: line.reach().catch(() => undefined) };
 }
 
 /** What a runner was told when its workspace is ready. */

@@ -1,22 +1,8 @@
-import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
-import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { convoyLookEvery } from '../../src/domain/convoy/deadline.js';
-import { World } from '../../src/testing/index.js';
-import { beadBundleOptions } from '../../src/worker/bundle.js';
+import { useWorld } from './support/use-world.js';
 
-const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-let world: World;
-beforeAll(async () => {
-  const shipped = beadBundleOptions((name) => at(`../../src/workflows/${name}.ts`));
-  const { code } = await bundleWorkflowCode({
-    ...shipped,
-    workflowInterceptorModules: [...(shipped.workflowInterceptorModules ?? []), at('support/slow-news.ts')],
-    logger: new DefaultLogger('ERROR'),
-  });
-  world = await World.open({ serverPath: inject('testServer'), workflowBundle: { code } });
-});
-afterAll(() => world?.close());
+const world = useWorld({ interceptors: './slow-news.ts' });
 
 it('a bead that is merged while an earlier report to its convoy is on its way tells of its end as well', async () => {
   const town = await world.town({ agent: { works: '4m' } });
