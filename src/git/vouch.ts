@@ -1,4 +1,4 @@
-import { createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
+import { createPrivateKey, createPublicKey, randomBytes, sign, verify } from 'node:crypto';
 import { ensureCommit } from './ensure-commit.js';
 import { runGit } from './run-git.js';
 import type { GitPlace } from './run-git.js';
@@ -6,6 +6,9 @@ import { ownIdentity, ownSignoff } from './wip-commit.js';
 
 /** The trailer that holds a runner's signature. */
 const trailer = 'Heartbead-Vouched';
+
+/** What stands before the 32 random bytes of a private Ed25519 key in PKCS #8 (RFC 8410, 7). */
+const ed25519Key = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /** What is signed: this commit is the finished work of this attempt. */
 const statement = (bead: string, attempt: string, sha: string): Buffer =>
@@ -22,8 +25,11 @@ export class Voucher {
 
   /** @param signoff whether its commits carry a `Signed-off-by`. */
   constructor(private readonly signoff = false) {
-    const { publicKey, privateKey } = generateKeyPairSync('ed25519');
-    const { x } = publicKey.export({ format: 'jwk' });
+    // Not by `generateKeyPairSync`: where garbage is collected in the middle of the export (Node.js 20), what that call
+    // has left behind waits for a lock that the export holds, and the runner stands still for ever.
+    const der = Buffer.concat([ed25519Key, randomBytes(32)]);
+    const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+    const { x } = createPublicKey(privateKey).export({ format: 'jwk' });
     if (x === undefined) throw new Error('the key that was made has no public half');
     this.key = x;
     this.#sign = (text) => sign(null, text, privateKey);
