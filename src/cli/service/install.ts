@@ -1,8 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
+import { accountsOf, adapters, allAdapters, CustomAgentsError } from '../../agents/index.js';
 import { DEFAULT_TASK_QUEUE } from '../../contract/index.js';
+import { gitEnv } from '../../git/git-env.js';
 import { packageRoot } from '../../package/compiled.js';
 import { flagsOf } from '../local/worker.js';
 import type { WorkerFlags } from '../local/worker.js';
@@ -75,7 +77,15 @@ const carriedFiles = [
   'NODE_EXTRA_CA_CERTS',
   'REQUESTS_CA_BUNDLE',
   'CURL_CA_BUNDLE',
+  'GIT_CONFIG_GLOBAL',
+  'GNUPGHOME',
 ] as const;
+
+/**
+ * Where the user's programs (git, agents, Temporal's tools, our cache) have their files. By its specification such a
+ * path is absolute or counts as not set.
+ */
+const carriedFolders = ['XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'XDG_CACHE_HOME', 'XDG_STATE_HOME'] as const;
 
 /** What may hold a secret: who has it set is told that the service will not have it. */
 const kept = new RegExp(
@@ -83,6 +93,30 @@ const kept = new RegExp(
     'OTEL_EXPORTER_OTLP_(?:TRACES_)?HEADERS|(?:HTTPS?|ALL)_PROXY)$',
   'i',
 );
+
+/**
+ * What git, agents and their accounts would see of this environment and will not have in the service. A value may be a
+ * key, and a bead would wait for a person with a refused login, so that each name is told.
+ */
+function missed(env: NodeJS.ProcessEnv, home: string): string[] {
+  let known = adapters;
+  try {
+    known = allAdapters(home);
+  } catch (error) {
+    // `doctor` says what is wrong with that file.
+    if (!(error instanceof CustomAgentsError)) throw error;
+  }
+  const ofAgents = Object.entries(known).flatMap(([name, adapter]) => [
+    ...(adapter.environment ?? []),
+    ...(known === adapters ? [] : accountsOf(name, home).flatMap(({ env: names }) => Object.values(names))),
+  ]);
+  const named = (env['HEARTBEAD_GIT_ENV'] ?? '').split(/[\s,]+/);
+  const ofGit = gitEnv(env);
+  return Object.keys(env).filter(
+    (name) =>
+      ofAgents.includes(name) || ((name.startsWith('GIT_') || named.includes(name)) && ofGit[name] === env[name]),
+  );
+}
 
 /** The file of the service, and what to do with it. */
 export function planService(
@@ -111,6 +145,7 @@ export function planService(
       ...Object.fromEntries([
         ...carried.flatMap(given),
         ...carriedFiles.flatMap(given).map(([variable, file]) => [variable, resolve(file)]),
+        ...carriedFolders.flatMap(given).filter(([, folder]) => isAbsolute(folder)),
       ]),
       HEARTBEAD_HOME: home,
       HEARTBEAD_TASK_QUEUE: taskQueue,
@@ -119,7 +154,10 @@ export function planService(
     log: join(home, 'logs', 'service.log'),
     description: `Heartbead ${parts.join(', ')} (${taskQueue})`,
   };
-  const held = Object.keys(env).filter((variable) => kept.test(variable) && env[variable] !== '');
+  const written = new Set<string>([...carried, ...carriedFiles, ...carriedFolders]);
+  const held = [
+    ...new Set([...Object.keys(env).filter((variable) => kept.test(variable)), ...missed(env, home)]),
+  ].filter((variable) => env[variable] !== '' && !written.has(variable));
   const secrets =
     `Secrets, such as TEMPORAL_API_KEY, go into ${plan.environmentFile} (mode 0600, NAME=value lines), which ` +
     `the service reads.${held.length === 0 ? '' : ` Not written, but set here: ${held.sort().join(', ')}.`}`;
@@ -138,7 +176,7 @@ export function planService(
   }
   const configuration = env['XDG_CONFIG_HOME'];
   const folder =
-    configuration !== undefined && configuration !== ''
+    configuration !== undefined && isAbsolute(configuration)
       ? configuration
       : join(env['HOME'] ?? userInfo().homedir, '.config');
   return {

@@ -19,7 +19,7 @@ const stopWithinSeconds = 45;
  */
 export function systemdUnit({ command, environment, environmentFile, description }: ServicePlan): string {
   return `[Unit]
-Description=${description}
+Description=${inOneLine(description)}
 After=network-online.target
 
 [Service]
@@ -38,6 +38,13 @@ TimeoutStopSec=${stopWithinSeconds}
 WantedBy=default.target
 `;
 }
+
+/** A queue may have any name. What is not quoted ends at a line's end, and knows `%` for specifiers all the same. */
+const inOneLine = (text: string): string =>
+  text
+    .replaceAll(/\p{Cc}/gu, ' ')
+    .replaceAll('\\', '/')
+    .replaceAll('%', '%%');
 
 /** systemd takes quotes, C-style escapes and `%` for specifiers in every value. */
 const quoted = (word: string): string =>

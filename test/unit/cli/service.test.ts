@@ -61,9 +61,45 @@ test('with a server of somebody else worker and board run, with what they need t
   expect(text).not.toContain('secret-key');
   expect(next.join('\n')).toContain('/home/me/state dir/service.env');
   expect(next.join('\n')).toContain(
-    'Not written, but set here: HEARTBEAD_KEYS_COMMAND, HTTPS_PROXY, TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_KEY_DATA.',
+    'Not written, but set here: ANTHROPIC_API_KEY, HEARTBEAD_KEYS_COMMAND, HTTPS_PROXY, TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_KEY_DATA.',
   );
   expect(planService('systemd', { ...options, board: false }).text).toMatch(/"--foreground" "--no-board"$/m);
+});
+
+test('what agents and git would miss in the service is told by name, and folders of the user go with it', () => {
+  const home = scratchFolder('state');
+  writeFileSync(
+    join(home, 'agents.yaml'),
+    'agents: { mine: { command: [mine, "{prompt}"], prompt: arg, output: { format: text }, env: [MINE_TOKEN] } }\n' +
+      'accounts: { claude: [{ name: second, env: { ANTHROPIC_API_KEY: SECOND_KEY } }] }\n',
+  );
+  const env = {
+    ...options.env,
+    ANTHROPIC_API_KEY: 'secret-key',
+    CODEX_HOME: '/home/me/codex',
+    MINE_TOKEN: 'secret-key',
+    SECOND_KEY: 'secret-key',
+    GIT_SSH_COMMAND: 'ssh -i key',
+    HEARTBEAD_GIT_ENV: 'GITEA_TOKEN',
+    GITEA_TOKEN: 'secret-key',
+    OTHER_KEY: 'secret-key',
+    XDG_CONFIG_HOME: 'conf',
+    XDG_CACHE_HOME: '/home/me/cache',
+    GNUPGHOME: '/home/me/keys',
+  };
+  const { path, text, next } = planService('systemd', { ...options, home, env });
+  expect(next.join('\n')).toMatch(
+    /set here: ANTHROPIC_API_KEY, CODEX_HOME, GITEA_TOKEN, GIT_SSH_COMMAND, MINE_TOKEN, SECOND_KEY\.$/,
+  );
+  expect(text).not.toContain('secret-key');
+  expect(text).toContain('"XDG_CACHE_HOME=/home/me/cache"');
+  expect(text).toContain('"GNUPGHOME=/home/me/keys"');
+  // A relative one counts as not set.
+  expect(text).not.toContain('XDG_CONFIG_HOME');
+  expect(path).toBe('/home/me/.config/systemd/user/heartbead.service');
+  // A file that cannot be read is no reason to write no service.
+  writeFileSync(join(home, 'agents.yaml'), 'agents: [');
+  expect(planService('systemd', { ...options, home, env }).next.join('\n')).toMatch(/set here: ANTHROPIC_API_KEY, /);
 });
 
 test('in a unit nothing of a word means anything to systemd', () => {
@@ -71,13 +107,15 @@ test('in a unit nothing of a word means anything to systemd', () => {
   expect(text).toContain(String.raw`ExecStart="/usr/bin/env" "a $$HOME \"b\" 100%%" "\\"`);
   expect(text).toContain(String.raw`Environment="A=x \"y\" $z 5%%"`);
   expect(text).toContain('EnvironmentFile=-/home/me/100%%/service.env');
+  const named = systemdUnit({ ...plan, description: 'Town (100%x\n[Service]\nExecStartPre=/bin/false\\' });
+  expect(named).toContain('\nDescription=Town (100%%x [Service] ExecStartPre=/bin/false/\nAfter=');
 });
 
 const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0;
 
-test.skipIf(!hasSystemd)('systemd takes the unit', () => {
+test.skipIf(!hasSystemd)('systemd takes the unit, whatever its town is called', () => {
   const file = join(scratchFolder('unit'), 'heartbead.service');
-  writeFileSync(file, planService('systemd', options).text);
+  writeFileSync(file, planService('systemd', { ...options, taskQueue: 'my "queue"%x\n$HOME \\' }).text);
   const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', '--generators=no', file]);
   expect({
     status,
