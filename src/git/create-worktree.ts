@@ -166,8 +166,8 @@ async function clearPlace(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   // A linked worktree was made by an earlier version.
-  const admin = await findAdmin(mirror, path);
-  const state = (await keeperState(path)) ?? admin;
+  const [admin, own] = await Promise.all([findAdmin(mirror, path), keeperState(path)]);
+  const state = own ?? admin;
   if (state === undefined && !(await emptyOrAbsent(path))) {
     const what =
       (await kindOf(join(path, '.git'))) === 'folder'

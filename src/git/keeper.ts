@@ -9,7 +9,7 @@ import { GitError } from './git-error.js';
 import { removeStaleLock } from './leftovers.js';
 import { lfsProgram } from './lfs/program.js';
 import { runGit } from './run-git.js';
-import { objectFormat, ofThisDisk } from './secure-mirror.js';
+import { formatLines } from './secure-mirror.js';
 
 /**
  * A bare repository of ours beside an agent's tree, by which alone Heartbead's git looks at that tree: its
@@ -97,16 +97,16 @@ export async function writeKeeper({ dir, vault, git }: Keeper): Promise<void> {
     if ((await kindOf(borrowed)) === 'folder') objects.push(borrowed);
   }
   await write(join(dir, 'objects', 'info', 'alternates'), objects.map((path) => `${quotedPath(path)}\n`).join(''));
-  const sha256 = (await objectFormat(vault)) === 'sha256';
+  const { version, disk, extensions } = await formatLines(vault);
   await write(
     join(dir, 'config'),
     [
       '[core]',
-      `\trepositoryformatversion = ${sha256 ? 1 : 0}`,
+      version,
       '\tfilemode = true',
       '\tbare = true',
-      ...(await ofThisDisk(vault)),
-      ...(sha256 ? ['[extensions]', '\tobjectformat = sha256'] : []),
+      ...disk,
+      ...extensions,
       ...((await lfsProgram())?.settings ?? []),
       '',
     ].join('\n'),

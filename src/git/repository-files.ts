@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { GitError } from './git-error.js';
 import { exists, textOf } from './files.js';
-import { objectFormat, ownUrl, trackedBranches, configText, ofThisDisk } from './secure-mirror.js';
+import { configText, formatLines, ownUrl, trackedBranches } from './secure-mirror.js';
 import { lfsProgram } from './lfs/program.js';
 import { readMirrorRefs, tracking } from './mirror-refs.js';
 import type { MirrorRefs } from './mirror-refs.js';
@@ -41,26 +41,30 @@ export async function makeRepository(
   signal?: AbortSignal,
 ): Promise<void> {
   const { standard, refs: borrowed } = known ?? (await readMirrorRefs(vault, { signal }));
-  for (const folder of [
-    'objects/info',
-    'objects/pack',
-    'refs/heads',
-    'refs/tags',
-    'refs/remotes/origin',
-    'hooks',
-    'info',
-  ])
-    await mkdir(join(gitDir, folder), { recursive: true });
-  await writeFile(join(gitDir, 'objects', 'info', 'alternates'), `${join(vault, 'objects')}\n`);
-  await writeFile(join(gitDir, 'packed-refs'), `# pack-refs with: sorted \n${packedRefs(borrowed)}`);
-  if (standard !== undefined) await writeFile(join(gitDir, 'refs', 'remotes', 'origin', 'HEAD'), `ref: ${standard}\n`);
-  for (const [name, sha] of Object.entries(refs)) {
-    await mkdir(join(gitDir, name, '..'), { recursive: true });
-    await writeFile(join(gitDir, name), `${sha}\n`);
-  }
-  await writeFile(join(gitDir, 'config'), await configurationFor(vault, pushUrl));
-  await writeFile(join(gitDir, 'HEAD'), `${head}\n`);
+  // Each start makes one: what does not need the other is done side by side.
+  const [config] = await Promise.all([
+    configurationFor(vault, pushUrl),
+    ...folders.map((folder) => mkdir(join(gitDir, folder), { recursive: true })),
+  ]);
+  const files = new Map([
+    ['objects/info/alternates', `${join(vault, 'objects')}\n`],
+    ['packed-refs', `# pack-refs with: sorted \n${packedRefs(borrowed)}`],
+    ['config', config],
+    ['HEAD', `${head}\n`],
+  ]);
+  if (standard !== undefined) files.set('refs/remotes/origin/HEAD', `ref: ${standard}\n`);
+  for (const [name, sha] of Object.entries(refs)) files.set(name, `${sha}\n`);
+  await Promise.all(
+    [...files].map(async ([name, text]) => {
+      const file = join(gitDir, name);
+      await mkdir(dirname(file), { recursive: true });
+      await writeFile(file, text);
+    }),
+  );
 }
+
+/** Those that `git init` makes, or a first fetch. */
+const folders = ['objects/info', 'objects/pack', 'refs/heads', 'refs/tags', 'refs/remotes/origin', 'hooks', 'info'];
 
 /** @returns lines of a file `packed-refs`: what a repository has of the remote from the start. */
 function packedRefs(refs: MirrorRefs['refs']): string {
@@ -71,21 +75,25 @@ function packedRefs(refs: MirrorRefs['refs']): string {
 }
 
 async function configurationFor(vault: string, pushUrl: string | undefined): Promise<string> {
-  const repo = ownUrl(vault, await textOf(join(vault, 'config')));
+  const [config, { version, disk, extensions }, lfs] = await Promise.all([
+    textOf(join(vault, 'config')),
+    formatLines(vault),
+    lfsProgram(),
+  ]);
+  const repo = ownUrl(vault, config);
   if (repo === undefined && (await exists(vault)))
     throw new GitError(
       'other',
       `the mirror ${vault} does not say of which repository it is: update it, then try again`,
     );
-  const sha256 = (await objectFormat(vault)) === 'sha256';
   return [
     '[core]',
-    `\trepositoryformatversion = ${sha256 ? 1 : 0}`,
+    version,
     '\tfilemode = true',
     '\tbare = false',
     '\tlogallrefupdates = true',
-    ...(await ofThisDisk(vault)),
-    ...(sha256 ? ['[extensions]', '\tobjectformat = sha256'] : []),
+    ...disk,
+    ...extensions,
     // The host's user may sign by a key that asks for a passphrase, or for a finger; an agent has neither. A set-up
     // step of the rig can set a key of the agents' own.
     '[commit]',
@@ -100,7 +108,7 @@ async function configurationFor(vault: string, pushUrl: string | undefined): Pro
     '\tauto = 0',
     '[maintenance]',
     '\tauto = false',
-    ...((await lfsProgram())?.settings ?? []),
+    ...(lfs?.settings ?? []),
     ...(repo === undefined
       ? []
       : [

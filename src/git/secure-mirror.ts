@@ -13,6 +13,9 @@ import { runGit } from './run-git.js';
  */
 export const trackedBranches = '+refs/heads/*:refs/remotes/origin/*';
 
+/** What steers git beside a configuration and hooks. A mirror of ours has none of it. */
+const foreignFiles = ['config.worktree', 'info/attributes', 'info/exclude', 'info/grafts', 'commondir'];
+
 /**
  * Makes everything in a mirror that steers git what we have written ourselves, before it is used: the whole
  * configuration, and no hooks, attributes, excludes, grafts or replace refs. Git is not asked for what it is about to
@@ -23,21 +26,30 @@ export const trackedBranches = '+refs/heads/*:refs/remotes/origin/*';
 export async function secureMirror(mirror: string, repo?: string): Promise<void> {
   if (!(await exists(join(mirror, 'objects')))) return;
   const found: string[] = [];
-  const before = await textOf(join(mirror, 'config'));
-  const wanted = await configurationOf(mirror, repo ?? ownUrl(mirror, before));
+  // Side by side: each use of a mirror comes by here, and nearly always nothing is wrong.
+  const [before, format, foreign, hooks, replaced] = await Promise.all([
+    textOf(join(mirror, 'config')),
+    formatLines(mirror),
+    Promise.all(foreignFiles.map((name) => exists(join(mirror, name)))),
+    namesIn(join(mirror, 'hooks')),
+    mayReplace(mirror),
+  ]);
+  const wanted = configurationOf(mirror, repo ?? ownUrl(mirror, before), format);
   if (before !== wanted) {
     found.push(...foreignLines(before, wanted));
     // A folder, or anything else that is no file, would not give way to one.
     if (before === '') await rm(join(mirror, 'config'), { recursive: true, force: true });
     await writeFileAtomic(join(mirror, 'config'), wanted, { mode: 0o600 });
   }
-  for (const name of ['config.worktree', 'info/attributes', 'info/exclude', 'info/grafts', 'commondir'])
-    if (await removed(join(mirror, name))) found.push(name);
-  for (const name of await namesIn(join(mirror, 'hooks'))) {
+  for (const name of foreignFiles.filter((_, n) => foreign[n])) {
+    await rm(join(mirror, name), { recursive: true, force: true });
+    found.push(name);
+  }
+  for (const name of hooks) {
     await rm(join(mirror, 'hooks', name), { recursive: true, force: true });
     if (!name.endsWith('.sample')) found.push(`hooks/${name}`);
   }
-  found.push(...(await removeReplaceRefs(mirror)));
+  if (replaced) found.push(...(await removeReplaceRefs(mirror)));
   if (found.length > 0)
     await tellMirrorNews(
       mirror,
@@ -51,18 +63,17 @@ export async function secureMirror(mirror: string, repo?: string): Promise<void>
  * wip commit that was fetched by its id, or whose ref has moved on, may have no ref, and a worktree's folder may be
  * away for a while; what accumulates is packed (`pack-mirror.ts`) without dropping anything.
  */
-async function configurationOf(mirror: string, repo: string | undefined): Promise<string> {
-  const sha256 = (await objectFormat(mirror)) === 'sha256';
+function configurationOf(mirror: string, repo: string | undefined, { version, disk, extensions }: FormatLines): string {
   return [
     '# Written by Heartbead before each use: what is changed here is lost.',
     '[core]',
-    `\trepositoryformatversion = ${sha256 ? 1 : 0}`,
+    version,
     '\tfilemode = true',
     '\tbare = true',
     // A push from an attempt's repository is not to be judged, whatever the user's configuration says.
     '\thooksPath = /dev/null',
-    ...(await ofThisDisk(mirror)),
-    ...(sha256 ? ['[extensions]', '\tobjectformat = sha256'] : []),
+    ...disk,
+    ...extensions,
     '[gc]',
     '\tauto = 0',
     '\tpruneexpire = never',
@@ -80,11 +91,29 @@ async function configurationOf(mirror: string, repo: string | undefined): Promis
   ].join('\n');
 }
 
-/** What `git init` finds out by trying, on the disks of a Mac above all. */
-export const ofThisDisk = async (repository: string): Promise<string[]> => [
-  ...((await exists(join(repository, 'CoNfIg'))) ? ['\tignorecase = true'] : []),
-  ...(process.platform === 'darwin' ? ['\tprecomposeunicode = true'] : []),
-];
+/** Lines of a repository's configuration that follow from what it is, not from what is wanted. */
+export interface FormatLines {
+  /** In `[core]`. */
+  version: string;
+  /** In `[core]`: what `git init` finds out by trying, on the disks of a Mac above all. */
+  disk: string[];
+  /** A section of its own. */
+  extensions: string[];
+}
+
+/** @returns the lines for a mirror, or for a repository beside it that borrows its objects. */
+export async function formatLines(mirror: string): Promise<FormatLines> {
+  const [format, ignoresCase] = await Promise.all([objectFormat(mirror), exists(join(mirror, 'CoNfIg'))]);
+  const sha256 = format === 'sha256';
+  return {
+    version: `\trepositoryformatversion = ${sha256 ? 1 : 0}`,
+    disk: [
+      ...(ignoresCase ? ['\tignorecase = true'] : []),
+      ...(process.platform === 'darwin' ? ['\tprecomposeunicode = true'] : []),
+    ],
+    extensions: sha256 ? ['[extensions]', '\tobjectformat = sha256'] : [],
+  };
+}
 
 export const configText = (value: string): string => `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
 
@@ -127,9 +156,16 @@ function foreignLines(before: string, wanted: string): string[] {
     .map((line) => `config: ${line}`);
 }
 
+/** @returns whether there are replace refs, or what looks like such. */
+async function mayReplace(mirror: string): Promise<boolean> {
+  const [packed, loose] = await Promise.all([
+    textOf(join(mirror, 'packed-refs')),
+    exists(join(mirror, 'refs', 'replace')),
+  ]);
+  return loose || packed.includes(' refs/replace/');
+}
+
 async function removeReplaceRefs(mirror: string): Promise<string[]> {
-  const packed = await textOf(join(mirror, 'packed-refs'));
-  if (!packed.includes(' refs/replace/') && !(await exists(join(mirror, 'refs', 'replace')))) return [];
   const doing = 'removing replace refs';
   const { stdout } = await runGit({ mirror }, ['for-each-ref', '--format=%(refname)', 'refs/replace'], { doing });
   const refs = stdout.split('\n').filter((ref) => ref !== '');
@@ -140,10 +176,4 @@ async function removeReplaceRefs(mirror: string): Promise<string[]> {
   // What is no ref, or cannot be read as one.
   await rm(join(mirror, 'refs', 'replace'), { recursive: true, force: true });
   return refs;
-}
-
-async function removed(path: string): Promise<boolean> {
-  if (!(await exists(path))) return false;
-  await rm(path, { recursive: true, force: true });
-  return true;
 }

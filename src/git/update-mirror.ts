@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { bothSettled } from './both-settled.js';
 import { tellingDiskFailures } from './disk-failure.js';
 import { askForAll, fetchMirror, isUpToDate } from './fetch-mirror.js';
 import type { FetchOptions } from './fetch-mirror.js';
@@ -129,8 +130,8 @@ async function bringUpToDate(
   path: string,
   { bead, exceptAttempts, answerWithin, ...options }: BringOptions,
 ): Promise<MirrorRefs | undefined> {
-  await removeOldClones(path);
-  if (!(await exists(path))) return replaceMirror(path, options, undefined);
+  const [there] = await bothSettled(exists(path), removeOldClones(path));
+  if (!there) return replaceMirror(path, options, undefined);
   // Asked while the mirror is looked over.
   const remote = askForAll(options);
   try {

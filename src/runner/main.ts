@@ -237,9 +237,11 @@ async function runLocked(
     // The fence's beat is on its way before all that an agent needs is made ready beside it.
     const ready = nextTurn().then(async () => {
       doors = open();
+      const gate = doors.then((opened) => opened.gate);
+      // Whoever waits for the launch hears of it.
+      gate.catch(() => undefined);
       // Nobody waits for the disk here: the next update does, and fails where this one has failed.
       record.update({}).catch(() => undefined);
-      const { gate } = await doors;
       return readyToLaunch({
         dir,
         input,

@@ -222,7 +222,7 @@ async function runOnce(
       adapter,
       socket: sockets.agent,
       cell,
-      gate: gate?.socket,
+      gate: Promise.resolve(gate?.socket),
       env,
       loginVariables,
       onLine: (line, stream) => {

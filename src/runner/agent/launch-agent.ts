@@ -31,8 +31,8 @@ export interface LaunchOptions extends Pick<AgentProcessOptions, 'onLine' | 'onT
   ports?: PortBlock | undefined;
   /** How it is run, as its host decided when the attempt began. */
   cell: CellPlan;
-  /** The socket by which it gets out, where the plan lists hosts. */
-  gate?: string | undefined;
+  /** Resolves when all its sockets are open: with the one by which it gets out, where the plan lists hosts. */
+  gate: Promise<string | undefined>;
   /** The host's environment, with the login that the agent uses. */
   env: NodeJS.ProcessEnv;
   /** Names of the variables that this login is in. */
@@ -110,6 +110,8 @@ export async function readyToLaunch({
       env,
       resume,
     });
+    // The sockets are among what lies in its folder.
+    const opened = await gate;
     const rooms = roomsOfFolder(dir.path, await readdir(dir.path));
     const walled = launch(cell, {
       command: { file: command.file, args: command.args },
@@ -120,7 +122,7 @@ export async function readyToLaunch({
       read: [...packageRooms(packageRoot), ...rooms.read, ...userGit(env), ...(login?.read ?? [])],
       write: [socket, ...rooms.write, ...(login?.write ?? [])],
       rooms: dir.rooms,
-      gate,
+      gate: opened,
       begun: `begun ${randomUUID()}`,
     });
     return () =>

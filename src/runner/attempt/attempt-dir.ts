@@ -181,7 +181,9 @@ export class AttemptDir {
   readSetup = (): Promise<AttemptSetup | undefined> => this.#readJson('setup.json');
   writeSetup = (setup: AttemptSetup): Promise<void> => this.#writeJson('setup.json', setup);
   readRunner = (): Promise<RunnerRecord | undefined> => this.#readJson('runner.json');
-  writeRunner = (record: RunnerRecord): Promise<void> => this.#writeJson('runner.json', record);
+  /** Before its agent is known, a power cut leaves nothing that the record would tell of. */
+  writeRunner = (record: RunnerRecord): Promise<void> =>
+    this.#writeJson('runner.json', record, record.agent === undefined ? volatile : lasting);
   readResult = (): Promise<AttemptResult | undefined> => this.#readJson('result.json');
   writeResult = (result: AttemptResult): Promise<void> => this.#writeJson('result.json', result);
   readReport = (): Promise<AgentReport | undefined> => this.#readJson('report.json');
