@@ -1,5 +1,13 @@
 import type { Activities, StopAttemptResult } from '../contract/index.js';
-import { endLeftovers, inspectAttempt, RunnerControl, RunnerGoneError } from '../runner/index.js';
+import {
+  endLeftovers,
+  endMute,
+  inspectAttempt,
+  mayHaveAgent,
+  runnerAnswers,
+  RunnerControl,
+  RunnerGoneError,
+} from '../runner/index.js';
 import { withBeats } from './beats.js';
 import type { ActivityDeps } from './deps.js';
 import { readInput } from './input.js';
@@ -43,6 +51,13 @@ export function makeStopAttempt(
                 result: await host.reap(dir, 'its runner had died before the attempt was stopped'),
               };
             case 'running':
+              // One that answers nobody, and has no agent, is not waited for: nothing is lost with it.
+              if (
+                !mayHaveAgent(found.record.state) &&
+                !(await runnerAnswers(dir, found.record)) &&
+                (await endMute(dir, found.record)) !== 'past'
+              )
+                break;
               try {
                 return {
                   confirmed: true,

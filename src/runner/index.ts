@@ -6,14 +6,15 @@
  */
 export { AttemptDir, DamagedFileError } from './attempt/attempt-dir.js';
 export { FruitlessStarts } from './attempt/fruitless-starts.js';
-export { inspectAttempt } from './attempt/inspect-attempt.js';
+export { inspectAttempt, mayHaveAgent } from './attempt/inspect-attempt.js';
 export { bootRunner, spawnRunner } from './spawn-runner.js';
 export type { BootedRunner } from './spawn-runner.js';
 export { SpareRunner } from './spare-runner.js';
 export { RunnerControl, RunnerGoneError, RunnerRefusedError } from './sockets/runner-control.js';
 export { AgentSocketClient, AgentSocketError } from './sockets/agent-socket-client.js';
+export { endMute, mutePatience, questionWithin, runnerAnswers } from './end/end-mute.js';
 export { endLeftovers, reapAttempt } from './end/reap-attempt.js';
-export { holderState, ownPlace, ownProcess } from './processes/process-place.js';
+export { holderState, ownPlace, ownProcess, touchedAt } from './processes/process-place.js';
 export type { PlacedProcess, ProcessPlace } from './processes/process-place.js';
 export { connectionRecord, connectRunner } from './lease/connection.js';
 export { processAlive, processStartTime, processStopped } from './processes/process.js';

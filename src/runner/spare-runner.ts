@@ -1,12 +1,12 @@
 import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
-import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import type { AttemptDir } from './attempt/attempt-dir.js';
 import {
   bootRunner,
   crashLogName,
+  holdRunner,
   loadRunner,
   runnerEnvironment,
   runnerProgram,
@@ -75,6 +75,13 @@ export class SpareRunner {
     const runner = spare === undefined ? bootRunner(dir, connection) : sent(spare, dir, connection);
     return {
       begin: () => runner.begin().finally(() => this.#stockSoon()),
+      get process() {
+        return runner.process;
+      },
+      letGo: () => {
+        runner.letGo();
+        this.#stockSoon();
+      },
       dismiss: () => {
         runner.dismiss();
         this.#stockSoon();
@@ -111,7 +118,7 @@ export class SpareRunner {
       loaded.child.once('exit', gone);
       loaded.over.then(gone, gone);
       if (this.connection !== undefined) tellRunner(loaded, { connection: this.connection() });
-      held(loaded, false);
+      holdRunner(loaded, false);
       return spare;
     } finally {
       closeSync(out);
@@ -149,20 +156,20 @@ export class SpareRunner {
 
 /** @returns the one that waited as the runner of an attempt. */
 function sent(spare: Spare, dir: AttemptDir, connection: RunnerConnection | undefined): BootedRunner {
-  held(spare, true);
-  const runner = sendRunner(spare, dir, 0, connection);
+  holdRunner(spare, true);
+  let runner = sendRunner(spare, dir, 0, connection);
   return {
-    dismiss: runner.dismiss,
-    // It was killed before it was told to begin: nothing of the attempt was touched.
-    begin: () => (spare.ended ? bootRunner(dir) : runner).begin(),
+    get process() {
+      return runner.process;
+    },
+    letGo: () => runner.letGo(),
+    dismiss: () => runner.dismiss(),
+    begin: () => {
+      // It was killed before it was told to begin: nothing of the attempt was touched.
+      if (spare.ended) runner = bootRunner(dir);
+      return runner.begin();
+    },
   };
-}
-
-/** One that waits must not keep this process alive. */
-function held({ child }: LoadedRunner, hold: boolean): void {
-  for (const handle of [child, child.stdin as Socket | null, child.stdio[3] as Socket | null])
-    if (hold) handle?.ref();
-    else handle?.unref();
 }
 
 /** @returns all by which two runners that this process starts could differ, beside their attempts. */

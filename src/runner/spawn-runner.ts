@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { agentEnvironment } from '../contract/index.js';
 import type { AttemptDir } from './attempt/attempt-dir.js';
 import { compiledFile } from '../package/compiled.js';
-import type { RunnerConnection, SpawnOutcome } from './types.js';
+import { processStartTime } from './processes/process.js';
+import type { ProcessIdentity, RunnerConnection, SpawnOutcome } from './types.js';
 
 /** The word on a runner's standard input upon which it begins; its end without the word is its dismissal. */
 export const beginWord = 'begin\n';
@@ -26,9 +28,14 @@ export interface BootedRunner {
    * Tells it to begin. The folder must hold input, token, connection and setup, and the worktree must be ready.
    *
    * Resolves when the runner has passed the fence (lock, one accepted beat, one accepted `start` signal) and the agent
-   * is being spawned, or when it has ended without: then no agent exists.
+   * is being spawned, or when it has ended without: then no agent exists. One that stands still says neither: nobody
+   * may wait for this without a limit.
    */
   begin(): Promise<SpawnOutcome>;
+  /** Its process; undefined when that is over: then {@link begin} has its answer, or is about to. */
+  readonly process: ProcessIdentity | undefined;
+  /** Nobody waits for its answer any more: it goes on, and does not keep this process alive. */
+  letGo(): void;
   /** It is not needed: it ends by itself. So it does when this process dies. No effect after {@link begin}. */
   dismiss(): void;
 }
@@ -120,8 +127,23 @@ export function sendRunner(
         refused: `the runner ended before the fence${said ? `: ${said}` : ''}; see ${dir.runnerLog}`,
       };
     },
+    get process() {
+      const { pid, exitCode, signalCode } = child;
+      // As long as its end was not noticed here, its number is nobody else's.
+      if (pid === undefined || exitCode !== null || signalCode !== null) return undefined;
+      const startTime = processStartTime(pid);
+      return startTime === undefined ? undefined : { pid, startTime };
+    },
+    letGo: () => holdRunner(loaded, false),
     dismiss: () => void child.stdin?.end(),
   };
+}
+
+/** @param hold whether this process stays alive for a runner: not for one that waits, or goes on by itself. */
+export function holdRunner({ child }: LoadedRunner, hold: boolean): void {
+  for (const handle of [child, child.stdin as Socket | null, child.stdio[3] as Socket | null])
+    if (hold) handle?.ref();
+    else handle?.unref();
 }
 
 /**

@@ -135,6 +135,14 @@ export type SpawnOutcome =
       because: 'token' | 'cancelled' | 'bead' | 'held' | 'ended' | 'unreachable' | 'failed';
     };
 
+/** What a host knows of a runner that it has told to begin. */
+export type BeginOutcome =
+  | SpawnOutcome
+  /** It answered nobody and was ended: it had no agent, and nobody else can get one by it. */
+  | { fenced: false; because: 'mute'; refused: string }
+  /** Nobody waits for it any longer: it has the token, goes on by itself, and may have an agent. */
+  | { fenced: 'unknown'; pid: number };
+
 /** Answer of the control socket's `adopt`. */
 export type AdoptOutcome = { adopted: true } | { adopted: false; result: AttemptResult };
 

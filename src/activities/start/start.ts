@@ -9,16 +9,19 @@ import {
   bootRunner,
   endLeftovers,
   inspectAttempt,
+  mayHaveAgent,
   processStartTime,
   RunnerControl,
   RunnerGoneError,
   RunnerRefusedError,
 } from '../../runner/index.js';
-import type { AttemptDir, BootedRunner, SpawnOutcome } from '../../runner/index.js';
+import type { AttemptDir, BeginOutcome, BootedRunner, ProcessIdentity } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
 import { removeUnusedWorkspace } from '../workspace.js';
 import { announceAttempt } from './announce-attempt.js';
+import { beginRunner, meetAtFence } from './begin-runner.js';
+import type { BeginOptions } from './begin-runner.js';
 import type { Hold, Preparations } from './preparations.js';
 import { StartInterrupted } from './start-lease.js';
 import type { StartLease } from './start-lease.js';
@@ -28,6 +31,8 @@ import type { StartLease } from './start-lease.js';
  */
 const looks = 20;
 const lookAgainAfter = 500;
+/** So many runners of one call may answer nobody: a second one says that this host cannot start any. */
+const mostMute = 2;
 
 /**
  * One `startAgent` call whose bead is being told: finds out where the attempt stands on this host and takes the one
@@ -87,6 +92,7 @@ export class Start {
         case 'ended':
           return found.result;
         case 'running': {
+          if (!mayHaveAgent(found.record.state) && !(await this.#isLiving(found.record))) break;
           const result = await this.#handOver();
           if (result !== undefined) return result;
           break;
@@ -141,6 +147,22 @@ export class Start {
     );
   }
 
+  /** @returns whether a runner that this call meets at its fence can be spoken to; false: look again. */
+  async #isLiving(runner: ProcessIdentity): Promise<boolean> {
+    if ((await meetAtFence(this.#dir, runner, this.#patience)) === 'living') return true;
+    // Its place is free.
+    this.deps.host.runners.forget(this.#dir, false);
+    this.deps.host.places.wake();
+    return false;
+  }
+
+  get #patience(): BeginOptions {
+    const { input, lease, deps } = this;
+    const warn = (what: string, details: object): void =>
+      deps.host.logger.warn({ bead: input.bead, attempt: input.attempt, ...details }, what);
+    return { clocks: input.clocks, signal: lease.signal, warn };
+  }
+
   /**
    * Gives the living runner the new token.
    * @returns the result when the attempt has ended; undefined when it has to be looked at again.
@@ -181,17 +203,25 @@ export class Start {
       const connection = this.deps.connection();
       runner = this.deps.spare?.boot(this.#dir, connection) ?? bootRunner(this.#dir, connection);
       await this.#prepare();
-      this.lease.say('fencing', 'the runner goes to the fence');
-      const written = bothSettled(
-        this.#dir.writeToken(this.lease.token),
-        this.#dir.writeConnection(this.deps.connection()),
-      );
-      await bothSettled(written, this.lease.confirm());
-      // From here on the call cannot be interrupted: the fence decides, and whatever comes reaches the runner by its
-      // own beats.
-      this.lease.quiet();
-      handedOver = true;
-      return await this.#past(await runner.begin());
+      for (let nth = 1; ; nth++) {
+        this.lease.say('fencing', nth === 1 ? 'the runner goes to the fence' : 'another runner goes to the fence');
+        const written = bothSettled(
+          this.#dir.writeToken(this.lease.token),
+          this.#dir.writeConnection(this.deps.connection()),
+        );
+        await bothSettled(written, this.lease.confirm());
+        // From here on the fence decides, and whatever comes reaches the runner by its own beats.
+        this.lease.quiet();
+        handedOver = true;
+        const outcome = await beginRunner(runner, this.#dir, this.#patience);
+        if (outcome.fenced !== false || outcome.because !== 'mute') return await this.#past(outcome);
+        // No runner is left, and this call has the word again.
+        handedOver = false;
+        this.lease.resume();
+        this.lease.signal.throwIfAborted();
+        if (nth === mostMute) return await this.#past(outcome);
+        runner = bootRunner(this.#dir, connection);
+      }
     } catch (error) {
       runner?.dismiss();
       if (!handedOver && !isGoingOn(error)) await this.#discard();
@@ -285,9 +315,9 @@ export class Start {
     );
   }
 
-  async #past(outcome: SpawnOutcome): Promise<boolean> {
+  async #past(outcome: BeginOutcome): Promise<boolean> {
     const { host } = this.deps;
-    if (outcome.fenced) {
+    if (outcome.fenced !== false) {
       // Without a start time the process is gone already: counted all the same, so that the host watch settles it.
       host.runners.add(this.#dir, { pid: outcome.pid, startTime: processStartTime(outcome.pid) ?? 'gone' });
       return true;
@@ -308,10 +338,21 @@ export class Start {
         await this.#discard();
         throw failure(failureTypes.runnerRefused, `attempt ${this.input.attempt} was not started: ${outcome.refused}`);
       case 'failed':
+        // It may have died right behind its spawn.
+        if ((await inspectAttempt(this.#dir)).kind === 'dead') {
+          this.lease.resume();
+          return false;
+        }
         await this.#discard();
         throw failure(
           failureTypes.setupUnreachable,
           `the runner could not be started on ${host.hostId}: ${outcome.refused}`,
+        );
+      // The call was not handed over: what was prepared goes with its failure.
+      case 'mute':
+        throw failure(
+          failureTypes.setupUnreachable,
+          `no runner could be started on ${host.hostId}, ${mostMute} in a row stood still: ${outcome.refused}`,
         );
       // Somebody may adopt it: everything stays where it is.
       case 'token':

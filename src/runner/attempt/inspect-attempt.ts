@@ -2,7 +2,7 @@ import { DamagedFileError } from './attempt-dir.js';
 import type { AttemptDir } from './attempt-dir.js';
 import { lookAtLock } from './attempt-lock.js';
 import type { LockState } from './attempt-lock.js';
-import type { AttemptInspection, RunnerRecord } from '../types.js';
+import type { AttemptInspection, RunnerRecord, RunnerState } from '../types.js';
 
 /**
  * Looks at an attempt's folder: is it unknown here, ended, alive, never started, or dead? One that cannot be read is a
@@ -34,11 +34,27 @@ async function inspect(dir: AttemptDir): Promise<AttemptInspection> {
   const record = await dir.readRunner();
   const held = fromLock(lock, record);
   if (held !== undefined) return held;
-  if (record === undefined || record.state === 'refused' || record.state === 'fencing') return { kind: 'unstarted' };
+  if (record === undefined || !mayHaveAgent(record.state)) return { kind: 'unstarted' };
   // What its reaper will need.
   const [setup] = await Promise.all([dir.readSetup(), dir.readReport()]);
   if (setup === undefined) throw new DamagedFileError(dir.file('setup.json'), 'missing');
   return { kind: 'dead', record };
+}
+
+/** @returns whether a runner whose record says this may have spawned an agent. */
+export function mayHaveAgent(state: RunnerState): boolean {
+  switch (state) {
+    case 'fencing':
+    case 'refused':
+      return false;
+    case 'spawning':
+    case 'running':
+    case 'frozen':
+    case 'paused':
+    case 'stopping':
+    case 'ended':
+      return true;
+  }
 }
 
 function fromLock(lock: LockState, record: RunnerRecord | undefined): AttemptInspection | undefined {

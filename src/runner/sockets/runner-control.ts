@@ -34,8 +34,9 @@ const stopWithinMs = 5 * 60_000;
 export class RunnerControl {
   constructor(private readonly dir: AttemptDir) {}
 
-  status(): Promise<RunnerStatus> {
-    return this.#ask('GET', '/status', undefined, answerWithinMs);
+  /** @param withinMs how long the answer is waited for. */
+  status(withinMs = answerWithinMs): Promise<RunnerStatus> {
+    return this.#ask('GET', '/status', undefined, withinMs);
   }
 
   /**

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { inject } from 'vitest';
+import type { ActivityDeps } from '../../../src/activities/deps.js';
 import { createFleetActivities } from '../../../src/activities/fleet/index.js';
 import { createHostActivities } from '../../../src/activities/index.js';
 import { refineryWorkerOptions } from '../../../src/activities/refinery/index.js';
@@ -17,7 +18,7 @@ import { attemptRefs, beadWorkflowId, taskQueues } from '../../../src/contract/i
 import type { Activities, StartAgentInput } from '../../../src/contract/index.js';
 import { mergeClocks } from '../../../src/domain/index.js';
 import { Host, HostWatch, openStateDirectory } from '../../../src/host/index.js';
-import { AttemptDir, connectionRecord, endProcesses, processAlive } from '../../../src/runner/index.js';
+import { AttemptDir, connectionRecord, endProcesses, processAlive, SpareRunner } from '../../../src/runner/index.js';
 import { createWorkers } from '../../../src/worker/workers.js';
 import type { Call, Ending, desk } from './desk-workflow.js';
 import { callUpdate, cancelSignal, closeSignal, endingUpdate, signalsQuery, stateSignal } from './desk-workflow.js';
@@ -217,6 +218,8 @@ export interface LabOptions {
   startLimit?: number;
   /** False: dead runners stay where they are until an activity looks. */
   watch?: boolean;
+  /** Whether a runner waits to be told its attempt; or who boots runners. */
+  spare?: boolean | NonNullable<ActivityDeps['spare']>;
 }
 
 /** A host with its workers, all parts in reach of the test. */
@@ -224,19 +227,42 @@ export class HostLab extends Lab {
   declare host: Host;
   /** What the watch over the host is given. */
   hostActivities!: ReturnType<typeof createHostActivities>;
+  /** The runner that waits, where the lab has one. */
+  spare: SpareRunner | undefined;
+  #stopWorkers: () => Promise<void> = () => Promise.resolve();
 
   static async open(options: LabOptions = {}): Promise<HostLab> {
     const lab = new HostLab();
-    await lab.#open(options);
+    await lab.openTown();
+    await lab.#startWorkers(options);
+    lab.closers.unshift(() => lab.#stopWorkers());
     return lab;
   }
 
-  async #open({ maxAgents = 4, diskFloor = 0, startLimit, watch = true }: LabOptions): Promise<void> {
-    await this.openTown();
+  /** Ends the host's workers, as for a new version. */
+  stopWorkers(): Promise<void> {
+    return this.#stopWorkers();
+  }
+
+  /** The next workers of the same host: they know nothing but its disk and its process table. */
+  nextWorkers(options: LabOptions = {}): Promise<void> {
+    return this.#startWorkers(options);
+  }
+
+  async #startWorkers({
+    maxAgents = 4,
+    diskFloor = 0,
+    startLimit,
+    watch = true,
+    spare = false,
+  }: LabOptions): Promise<void> {
     const { address, namespace } = inject('devServer');
     const { home, hostId } = await openStateDirectory(this.home);
     this.host = new Host({ home, hostId, maxAgents, diskFloor, startLimit, logger: testLogger() });
+    this.spare = spare === true ? new SpareRunner(home, testLogger()) : undefined;
+    this.spare?.stock();
     this.hostActivities = createHostActivities({
+      spare: typeof spare === 'object' ? spare : this.spare,
       host: this.host,
       client: this.client,
       connection: () => connectionRecord({ address, namespace }),
@@ -265,13 +291,13 @@ export class HostLab extends Lab {
       dataConverter: {},
     });
     const runs = workers.map((worker) => worker.run());
-    this.closers.unshift(
-      async () => {
-        for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
-        await Promise.all(runs);
-      },
-      () => hostWatch.stop(),
-    );
+    this.#stopWorkers = async () => {
+      this.#stopWorkers = () => Promise.resolve();
+      for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+      await Promise.all(runs);
+      await hostWatch.stop();
+      this.spare?.close();
+    };
   }
 
   /** What is left on the disk of an attempt: its folder, its entry in the mirror, its branch. */
