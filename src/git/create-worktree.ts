@@ -46,7 +46,7 @@ export interface CreateWorktreeOptions {
   spare?: SpareTree | undefined;
   /** Whether the agent may push to `origin` by itself. */
   allowPush?: boolean | undefined;
-  /** Begun when git writes the files: what waits for the network meanwhile. Its failure is the worktree's. */
+  /** Begun first: what waits for the network meanwhile. Its failure is the worktree's. */
   beside?: (() => Promise<unknown>) | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: GitProgress) => void) | undefined;
@@ -84,8 +84,11 @@ export async function createWorktree({
   checkedBranch(branch);
   checkedSha(at);
   const doing = 'making the worktree';
-  const make = async (): Promise<CreatedWorktree> => {
+  const make = async (asked: Promise<unknown> | undefined): Promise<CreatedWorktree> => {
     const gitDir = join(path, '.git');
+    // At another commit each file is looked at once more.
+    if (spare?.at !== at) spare?.look?.stop();
+    const whole = await spare?.look?.whole;
     let placed = false;
     const head = await withMirror(mirror, signal, async () => {
       const refs = known ?? (await readMirrorRefs(mirror, { signal }));
@@ -125,14 +128,17 @@ export async function createWorktree({
           limit: 'transfer',
           env: { GIT_PROGRESS_DELAY: '0' },
         });
-      const checkout = checkOut().catch(async (error: unknown) => {
-        if (!placed || !(error instanceof GitError)) throw error;
-        // With a spare tree that git cannot do with, as much as without one. What else is wrong shows then.
-        onProgress?.({ phase: `the spare tree is not used (${error.message})` });
-        await emptySpareTree(path);
-        return checkOut();
-      });
-      const [[, identified]] = await bothSettled(bothSettled(checkout, isIdentified(path, signal)), beside?.());
+      const makeEqual = async (): Promise<unknown> => {
+        if (placed && whole === true && spare?.at === at) return undefined;
+        return checkOut().catch(async (error: unknown) => {
+          if (!placed || !(error instanceof GitError)) throw error;
+          // With a spare tree that git cannot do with, as much as without one. What else is wrong shows then.
+          onProgress?.({ phase: `the spare tree is not used (${error.message})` });
+          await emptySpareTree(path);
+          return checkOut();
+        });
+      };
+      const [[, identified]] = await bothSettled(bothSettled(makeEqual(), isIdentified(path, signal)), asked);
       // The work stays in the working tree; branch and index go back to what the agent had committed.
       if (head !== at) await runGit({ worktree: path }, ['reset', '--quiet', '--mixed', head], { doing, signal });
       if (repo !== undefined)
@@ -144,9 +150,12 @@ export async function createWorktree({
       throw error;
     }
   };
+  const asked = beside?.();
+  asked?.catch(() => undefined);
   try {
-    return await tellingDiskFailures(doing, () => noticingDamage(mirror, make));
+    return await tellingDiskFailures(doing, () => noticingDamage(mirror, () => make(asked)));
   } finally {
+    await Promise.allSettled([asked, spare?.look?.whole]);
     if (spare !== undefined) await dropSpareTree(spare.path);
   }
 }

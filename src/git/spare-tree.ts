@@ -21,6 +21,16 @@ export interface SpareTree {
   at: string;
   /** The mirror that has it. */
   mirror: string;
+  /** A look at its files that a start has begun. */
+  look?: SpareLook | undefined;
+}
+
+/** Git looks at every file of a spare tree while nobody knows yet whether an attempt takes it. */
+export interface SpareLook {
+  /** Whether every file is as its commit has it. Resolves when git is gone. */
+  whole: Promise<boolean>;
+  /** Ends it: nobody will ask. */
+  stop(): void;
 }
 
 /**
@@ -38,12 +48,7 @@ export async function makeSpareTree({ path, at, mirror }: SpareTree, signal: Abo
     await mkdir(path, { recursive: true, mode: 0o700 });
     await withMirror(mirror, signal, () => makeRepository(gitDir, { vault: mirror, head: at, refs: {} }, signal));
     await provideContents(mirror, gitDir, [at], signal);
-    // A split index lies in two files, and the person at this machine may be used to them.
-    await runGit({ worktree: path }, ['-c', 'core.splitIndex=false', 'checkout', '--force', '--detach', at, '--'], {
-      doing: 'making a spare tree',
-      signal,
-      limit: 'transfer',
-    });
+    await checkOut(path, at, { doing: 'making a spare tree', signal });
     if ((await kindOf(join(path, '.gitmodules'))) !== 'nothing') {
       await dropSpareTree(path);
       return false;
@@ -56,12 +61,38 @@ export async function makeSpareTree({ path, at, mirror }: SpareTree, signal: Abo
   }
 }
 
+/**
+ * Makes every file of a spare tree what its commit has. So an attempt at that commit need not: this goes on beside
+ * what the remote is asked, without the mirror's lock.
+ * @throws GitError; the signal's reason. The tree may be used all the same.
+ */
+export async function lookOverSpareTree({ path, at, mirror }: SpareTree, signal: AbortSignal): Promise<void> {
+  const gitDir = join(path, '.git');
+  try {
+    // It was made long ago, and git does what it reads there.
+    await removeAllBut('index', gitDir);
+    await makeRepository(gitDir, { vault: mirror, head: at, refs: {}, known: { refs: new Map() } }, signal);
+    await checkOut(path, at, { doing: 'looking over a spare tree', signal });
+  } finally {
+    await removeAllBut('index', gitDir);
+  }
+}
+
+async function checkOut(worktree: string, at: string, task: { doing: string; signal: AbortSignal }): Promise<void> {
+  // A split index lies in two files, and the person at this machine may be used to them.
+  await runGit({ worktree }, ['-c', 'core.splitIndex=false', 'checkout', '--force', '--detach', at, '--'], {
+    ...task,
+    limit: 'transfer',
+  });
+}
+
 /** Removes a spare tree, or what there is of one. */
 export const dropSpareTree = (path: string): Promise<void> => deleteWorktreeFiles(path, undefined);
 
 /**
- * Puts a spare tree where a worktree is to be. `git checkout --force` looks at every file of it by its index (sizes,
- * times, inodes), and writes what is not as the wanted commit has it.
+ * Puts a spare tree where a worktree is to be. Unless that was done right before ({@link lookOverSpareTree}), `git
+ * checkout --force` looks at every file of it by its index (sizes, times, inodes) then, and writes what is not as the
+ * wanted commit has it.
  * @param to where nothing stands yet; its folder exists.
  * @returns whether it is there now. Where it is not, nothing is there, and a tree is checked out from nothing.
  */

@@ -2,6 +2,7 @@ import { readAttemptRef, usualRefPrefix } from '../../contract/index.js';
 import type { StartAgentInput } from '../../contract/index.js';
 import { exists, mirrorPath, readMirrorRefs, updateMirror } from '../../git/index.js';
 import type { GitProgress, MirrorRefs, UpdateMirrorOptions } from '../../git/index.js';
+import type { SpareTrees } from './spare-trees.js';
 
 /** An updated mirror, and what it knew right after. */
 export interface FetchedMirror {
@@ -21,18 +22,28 @@ export class EarlyFetch {
   /** How its preparation hears how far it is. */
   onProgress: ((progress: GitProgress) => void) | undefined;
 
-  constructor(root: string, input: FetchedFor) {
+  constructor(
+    root: string,
+    input: BegunAt,
+    private readonly spareTrees?: Pick<SpareTrees, 'lookOver'>,
+  ) {
     this.mirror = this.#fetch(root, input);
     // What goes wrong is told to the preparation. There may be none.
     this.mirror.catch(() => undefined);
   }
 
-  async #fetch(root: string, input: FetchedFor): Promise<FetchedMirror | undefined> {
-    if (!(await exists(mirrorPath(root, input.repo)))) return undefined;
+  async #fetch(root: string, input: BegunAt): Promise<FetchedMirror | undefined> {
+    const mirror = mirrorPath(root, input.repo);
+    if (!(await exists(mirror))) return undefined;
     const { signal } = this.controller;
+    // Saved work is gone on from at a commit of its own.
+    if (input.checkpoint === undefined) this.spareTrees?.lookOver(mirror, { at: input.baseSha, signal });
     return fetchedMirror(root, input, { signal, onProgress: (progress) => this.onProgress?.(progress) });
   }
 }
+
+/** What an attempt says of where it begins, at the most. */
+type BegunAt = FetchedFor & Pick<StartAgentInput, 'baseSha' | 'checkpoint'>;
 
 /** What an attempt says of the mirror it begins in. */
 type FetchedFor = Pick<StartAgentInput, 'repo' | 'bead' | 'base' | 'workspace'>;

@@ -58,7 +58,7 @@ export class Preparations {
   /** Fetches what the attempt's preparation will need, for an attempt that is new here. */
   fetchEarly(input: StartAgentInput, dir: AttemptDir): void {
     if (this.#early.has(dir.path) || this.#running.has(dir.path)) return;
-    this.#early.set(dir.path, new EarlyFetch(this.deps.host.mirrors, input));
+    this.#early.set(dir.path, new EarlyFetch(this.deps.host.mirrors, input, this.deps.spareTrees));
   }
 
   /** No preparation of the attempt comes; one that has begun keeps what was fetched. */

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dropSpareTree, makeSpareTree } from '../../git/index.js';
-import type { SpareTree } from '../../git/index.js';
+import { dropSpareTree, lookOverSpareTree, makeSpareTree } from '../../git/index.js';
+import type { SpareLook, SpareTree } from '../../git/index.js';
 import { isMissing } from '../../edge/errors.js';
 import { diskProblem } from '../../host/index.js';
 import type { Host } from '../../host/index.js';
@@ -19,6 +19,7 @@ const closeWithin = 5_000;
 
 interface Kept {
   spare: SpareTree;
+  look?: SpareLook | undefined;
   timer: NodeJS.Timeout;
 }
 
@@ -49,13 +50,36 @@ export class SpareTrees {
     this.#do(() => this.#clear());
   }
 
+  /**
+   * Begins a look at the files of the tree that waits for this mirror, whoever takes it.
+   * @param at the commit that is going to be wanted, where that is known.
+   * @param signal breaks it off, and ends its worth: what was seen counts only as long as the start goes on.
+   */
+  lookOver(mirror: string, { at, signal }: { at?: string | undefined; signal: AbortSignal }): void {
+    const kept = this.#kept.get(mirror);
+    if (kept === undefined || kept.look !== undefined || (at !== undefined && at !== kept.spare.at)) return;
+    const stop = new AbortController();
+    const until = AbortSignal.any([signal, stop.signal, this.#over.signal]);
+    const whole = lookOverSpareTree(kept.spare, until).then(
+      () => true,
+      (error: unknown) => {
+        if (!until.aborted) this.#warn(`the spare tree ${kept.spare.path} could not be looked over`, error);
+        return false;
+      },
+    );
+    kept.look = { whole, stop: () => stop.abort(new Error('nobody asks for it')) };
+    const forget = (): void => void whole.then(() => (kept.look = undefined));
+    if (signal.aborted) forget();
+    else signal.addEventListener('abort', forget, { once: true });
+  }
+
   /** @returns the tree that waits for this mirror, which is the caller's now; undefined when there is none. */
   take(mirror: string): SpareTree | undefined {
     const kept = this.#kept.get(mirror);
     if (kept === undefined) return undefined;
     clearTimeout(kept.timer);
     this.#kept.delete(mirror);
-    return kept.spare;
+    return { ...kept.spare, look: kept.look };
   }
 
   /** An attempt has begun at this commit: the next one may, too. */
@@ -72,9 +96,10 @@ export class SpareTrees {
     this.#do(() => this.#make());
   }
 
-  /** @returns when nothing is being made any more. */
+  /** @returns when nothing is being made or looked at any more. */
   async settled(): Promise<void> {
     await this.#work;
+    await Promise.all([...this.#kept.values()].flatMap(({ look }) => look?.whole ?? []));
   }
 
   /** Gives the disk back what waits. @returns whether there was anything. */
@@ -135,6 +160,8 @@ export class SpareTrees {
   async #drop(mirror: string): Promise<void> {
     const spare = this.take(mirror);
     if (spare === undefined) return;
+    spare.look?.stop();
+    await spare.look?.whole;
     await dropSpareTree(spare.path).catch((error: unknown) =>
       this.#warn(`the spare tree ${spare.path} could not be removed; the next worker tries again`, error),
     );

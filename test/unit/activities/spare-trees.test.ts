@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -11,6 +11,7 @@ const lab = useLab();
 let host: Host;
 let trees: SpareTrees;
 const warned: string[] = [];
+const going = new AbortController().signal;
 
 beforeEach(() => {
   warned.length = 0;
@@ -47,6 +48,35 @@ it('has a tree for the next start, and for one only', async () => {
   expect(spare).toMatchObject({ mirror, at });
   expect(await has(join(spare?.path ?? '', 'README.md'))).toBe(true);
   expect(trees.take(mirror)).toBeUndefined();
+});
+
+it('is looked over by a start that may need it, and what was seen counts only as long as that goes on', async () => {
+  const mirror = await mirrorOf(lab);
+  const at = await tip(mirror);
+  await stocked(mirror, at);
+  trees.lookOver(mirror, { at: 'f'.repeat(40), signal: going });
+  expect(trees.take(mirror)?.look).toBeUndefined();
+
+  await stocked(mirror, at);
+  const start = new AbortController();
+  trees.lookOver(mirror, { at, signal: start.signal });
+  start.abort(new Error('the start is over'));
+  await trees.settled();
+  trees.lookOver(mirror, { at, signal: going });
+  const spare = trees.take(mirror);
+  expect(await spare?.look?.whole).toBe(true);
+  expect(warned).toEqual([]);
+});
+
+it('that cannot be looked over is told, and is there all the same', async () => {
+  const mirror = await mirrorOf(lab);
+  await stocked(mirror, await tip(mirror));
+  const [name = ''] = await onDisk();
+  await writeFile(join(lab.dir, 'spare-trees', name, '.git', 'index'), 'no index');
+  trees.lookOver(mirror, { signal: going });
+  const spare = trees.take(mirror);
+  expect(await spare?.look?.whole).toBe(false);
+  expect(warned.join()).toContain('could not be looked over');
 });
 
 it('has one a second after a start, by itself', async () => {

@@ -15,6 +15,7 @@ import { beforeEach, expect, it } from 'vitest';
 import {
   createWorktree,
   exists,
+  lookOverSpareTree,
   makeSpareTree,
   resolveBase,
   updateMirror,
@@ -93,6 +94,43 @@ it('is not believed where a file in it is not what was checked out', async () =>
   const path = await worktree(spare.at, { spare });
   expect(await readFile(join(path, 'src', 'deep', 'a'), 'utf8')).toBe('a\n');
   expect(await worktreeStatus(path)).toMatchObject({ dirty: false });
+});
+
+it('that its start has looked over is not looked at again: what had been changed was written anew by the look', async () => {
+  await makeSpareTree(spare, going);
+  await writeFile(join(spare.path, 'src', 'deep', 'a'), 'changed\n');
+  await lookOverSpareTree(spare, going);
+  expect(await readdir(join(spare.path, '.git'))).toEqual(['index']);
+  // Nobody does this in the moment that is left. By it alone can be seen that git has not looked again.
+  await writeFile(join(spare.path, 'src', 'deep', 'b'), 'later\n');
+  const look = { whole: Promise.resolve(true), stop: () => undefined };
+  const path = await worktree(spare.at, { spare: { ...spare, look } });
+  expect(await readFile(join(path, 'src', 'deep', 'a'), 'utf8')).toBe('a\n');
+  expect(await git(path, 'status', '--porcelain')).toBe('M src/deep/b');
+  expect(await git(path, 'rev-parse', '--abbrev-ref', 'HEAD')).toMatch(/^heartbead\/a\//);
+});
+
+it('is made equal to the wanted commit where its look failed, or was at another one', async () => {
+  await makeSpareTree(spare, going);
+  await writeFile(join(spare.path, 'src', 'deep', 'a'), 'changed\n');
+  const failed = { whole: Promise.resolve(false), stop: () => undefined };
+  const path = await worktree(spare.at, { spare: { ...spare, look: failed } });
+  expect(await worktreeStatus(path)).toMatchObject({ head: spare.at, dirty: false });
+
+  await makeSpareTree(spare, going);
+  const at = await moved({ 'src/deep/a': 'A\n' });
+  let stopped = 0;
+  const elsewhere = { whole: Promise.resolve(true), stop: () => (stopped += 1) };
+  const moving = await worktree(at, { spare: { ...spare, look: elsewhere } });
+  expect(stopped).toBe(1);
+  expect(await worktreeStatus(moving)).toMatchObject({ head: at, dirty: false });
+  expect(await readFile(join(moving, 'src', 'deep', 'a'), 'utf8')).toBe('A\n');
+});
+
+it('can be used after a look that was broken off', async () => {
+  await makeSpareTree(spare, going);
+  await expect(lookOverSpareTree(spare, AbortSignal.abort(new Error('not wanted')))).rejects.toThrow('not wanted');
+  expect(await worktreeStatus(await worktree(spare.at, { spare }))).toMatchObject({ head: spare.at, dirty: false });
 });
 
 it('that git cannot do with costs a start nothing but time, nor does a split index of the person at the machine', async () => {
