@@ -38,6 +38,24 @@ export function agentSpec(given: GivenAgent, help: string): AgentSpec {
 }
 
 /**
+ * The same where an agent need not be named. What is said of one that is not (which hosts it may reach, in which walls
+ * it runs) would else be lost without a word.
+ * @returns undefined where nothing is said of an agent.
+ * @throws CliError (usage)
+ */
+export function agentSpecIfNamed(given: GivenAgent, help: string): AgentSpec | undefined {
+  if (given.agent !== undefined || given.command !== undefined) return agentSpec(given, help);
+  const said =
+    Object.keys(given.option).length > 0 ||
+    given.env.length > 0 ||
+    given.sandbox !== undefined ||
+    given.network !== undefined;
+  if (said)
+    throw usageError('which agent is meant?', "name it: --agent NAME, or --command 'COMMAND' for a shell command");
+  return undefined;
+}
+
+/**
  * Holds an agent that somebody wrote down against its adapter.
  * @param what begins the message: whose agent it is.
  * @throws CliError (usage)

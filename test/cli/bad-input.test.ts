@@ -33,6 +33,15 @@ function homeFile(name: string, text: string): string {
   return join(cli.home, name);
 }
 
+/** What is said of an agent that nobody names. */
+const ofNoAgent: [string, string[]][] = [
+  ['hosts', ['--network', 'none']],
+  ['a sandbox', ['--sandbox']],
+  ['no sandbox', ['--no-sandbox']],
+  ['an option', ['--option', 'steps=3']],
+  ['a variable', ['--env', 'CI']],
+];
+const whichAgent = /which agent is meant\?\n\s+next: name it/;
 const rigAdds: [string, string[], RegExp][] = [
   ['a base that is not there', ['--base', 'nope'], /has no branch "nope"\n\s+next: correct --base: it has main/],
   ['a ref prefix that is none', ['--ref-prefix', 'a b', '--base', 'x'], /ref prefix is not a branch name/],
@@ -160,6 +169,11 @@ describe.concurrent('what a person may type wrongly is refused before anything s
       /at most 200 characters, this one has 201/,
     ],
     ['no agent', () => sling('--repo', repository.path), /which agent is to do it/],
+    ...ofNoAgent.flatMap(([what, args]): [string, () => string[], RegExp][] => [
+      [`${what} for the agent of a rig`, () => sling('--rig', 'r', ...args), whichAgent],
+      [`${what} for the agent of a changed rig`, () => ['rig', 'set', 'r', '--max-agents', '3', ...args], whichAgent],
+      [`${what} for the agent of a bead's rig`, () => ['retry', 'b', '--agent', 'rig', ...args], whichAgent],
+    ]),
     ['an unknown agent', () => sling('--repo', repository.path, '--agent', 'toString'), /there is no agent "toString"/],
     [
       'the shell agent without a command',

@@ -5,7 +5,7 @@ import type { FleetClient } from '../../client/fleet.js';
 import type { Check, CopiedFile, RigChange, RigSettings, Saves, SetupStep } from '../../contract/index.js';
 import { savePolicies } from '../../contract/index.js';
 import { approversText, keyProblem, rigNameProblem, rigSettingsProblem } from '../../domain/index.js';
-import { agentSpec } from '../../operator/agent-spec.js';
+import { agentSpec, agentSpecIfNamed } from '../../operator/agent-spec.js';
 import { wholeNumber } from '../args.js';
 import { durationOf } from '../duration.js';
 import { exitCodes, usageError } from '../exit.js';
@@ -231,7 +231,7 @@ function changeOf(given: Settings, verb: string): RigChange {
   const approvers = approversOf(given.approver);
   return definedOnly({
     base: given.base === undefined ? undefined : given.base === '' ? null : given.base,
-    agent: given.agent === undefined && given.command === undefined ? undefined : agentSpec(given, `rig ${verb}`),
+    agent: agentSpecIfNamed(given, `rig ${verb}`),
     maxAgents: given.maxAgents,
     checks: given.check?.filter((check) => check !== '').map(checkOf),
     // An empty one takes all away, as with checks.

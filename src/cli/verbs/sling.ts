@@ -5,7 +5,7 @@ import { defaultPriority, limits } from '../../contract/index.js';
 import type { BeadInput } from '../../contract/index.js';
 import { beadInputProblem } from '../../domain/bead/input.js';
 import { shortSha } from '../../domain/words.js';
-import { agentSpec } from '../../operator/agent-spec.js';
+import { agentSpec, agentSpecIfNamed } from '../../operator/agent-spec.js';
 import { beadArgument, titleArgument } from '../args.js';
 import { beadIdOf, silentBeadId } from '../../operator/bead-id.js';
 import type { Context } from '../context.js';
@@ -84,14 +84,13 @@ async function beadInput(context: Context, title: string, given: Given<typeof op
   if (given.body !== undefined && given.bodyFile !== undefined)
     throw usageError('--body and --body-file exclude each other');
   const body = given.bodyFile === undefined ? given.body : await readText(given.bodyFile, limits.bodyBytes, 'a body');
+  const agent =
+    given.rig === undefined ? agentSpec(given, 'sling') : (agentSpecIfNamed(given, 'sling') ?? { adapter: 'rig' });
   const input: BeadInput = {
     bead: given.id ?? (privateNames(context.io.env) ? silentBeadId() : beadIdOf(title)),
     title,
     repo: await repoFor(context, given),
-    agent:
-      given.rig !== undefined && given.agent === undefined && given.command === undefined
-        ? { adapter: 'rig' }
-        : agentSpec(given, 'sling'),
+    agent,
     priority: given.priority ?? defaultPriority,
     body,
     base: given.base,

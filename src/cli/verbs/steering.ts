@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { limits } from '../../contract/index.js';
-import type { AgentSpec, BeadChange } from '../../contract/index.js';
+import type { BeadChange } from '../../contract/index.js';
 import { beadArgument, parseArgs } from '../args.js';
 import { exitCodes, usageError } from '../exit.js';
 import type { Context } from '../context.js';
@@ -11,7 +11,7 @@ import { cancelledOrThrow, steer } from '../steer.js';
 import type { Steering } from '../steer.js';
 import { argument, flag, option, verb } from '../verb.js';
 import { agentOptions } from '../shared-options.js';
-import { agentSpec } from '../../operator/agent-spec.js';
+import { agentSpecIfNamed } from '../../operator/agent-spec.js';
 import type { GivenAgent } from '../../operator/agent-spec.js';
 
 /** The bead, or the beads, or none when a filter chooses them. */
@@ -66,16 +66,14 @@ async function letStoppedRigsTry(context: Context, { rig, cause }: Selection): P
 }
 
 /** @throws CliError (usage) when something is said of an agent that is not named. */
-function changeOf({ base, ...given }: GivenAgent & { base?: string | undefined }): BeadChange {
-  if (given.agent !== undefined || given.command !== undefined) return { base, agent: agentOfRetry(given) };
-  const said = [Object.keys(given.option), given.env, given.sandbox ?? [], given.network ?? []].flat();
-  if (said.length > 0)
-    throw usageError('which agent is meant?', "name it: --agent NAME, or --command 'COMMAND' for a shell command");
-  return { base };
-}
-const agentOfRetry = (given: GivenAgent): AgentSpec =>
-  // The one of the rig, again.
-  given.agent === 'rig' ? { adapter: 'rig' } : agentSpec(given, 'retry');
+const changeOf = ({ base, ...given }: GivenAgent & { base?: string | undefined }): BeadChange => ({
+  base,
+  agent:
+    given.agent === 'rig'
+      ? // The one of the rig, again, as its rig says.
+        (agentSpecIfNamed({ ...given, agent: undefined }, 'retry') ?? { adapter: 'rig' })
+      : agentSpecIfNamed(given, 'retry'),
+});
 
 export const retry = verb({
   name: 'retry',
