@@ -1,7 +1,7 @@
-import { exec } from 'node:child_process';
 import type { KeyObject } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
-import { promisify } from 'node:util';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { runProgram } from '../edge/run-program.js';
 import { KeysError, readRing } from './ring.js';
 import type { KeyRing } from './ring.js';
 import { placeOfKeys } from './source.js';
@@ -15,8 +15,16 @@ const commandFreshMs = 5 * 60_000;
 const missingFreshMs = { file: 500, command: 10_000 };
 const commandWithinMs = 30_000;
 const ringBytes = 1024 * 1024;
+/** Payloads wait so long for a ring that is looked at again; then the one of before serves them until it is there. */
+const patienceMs = 500;
 
-const run = promisify(exec);
+/** One look at where the keys come from. */
+interface Reading {
+  /** What it finds. */
+  whole: Promise<KeyRing>;
+  /** The same if it is quick, else the ring of before. */
+  soon: Promise<KeyRing>;
+}
 
 /**
  * The keys of a town, as they are now: a ring that changes is read again, in living processes too. A ring that cannot
@@ -29,7 +37,7 @@ export class Keys {
   #ring: KeyRing | undefined;
   #readAt = 0;
   #state = '';
-  #reading: Promise<KeyRing> | undefined;
+  #reading: Reading | undefined;
 
   /** @param onTrouble hears why a ring that was there before cannot be read again. */
   constructor(
@@ -47,26 +55,39 @@ export class Keys {
 
   /** @throws KeysError when there has never been a good one. */
   ring(): Promise<KeyRing> {
-    return this.#within('file' in this.#source ? fileFreshMs : commandFreshMs);
+    return this.#within('file' in this.#source ? fileFreshMs : commandFreshMs, 'soon');
   }
 
   /** @throws KeysError when there is no such key, after one more look. */
   async key(id: string): Promise<KeyObject> {
     const known = (await this.ring()).keys.get(id);
     if (known !== undefined) return known;
-    const fresh = await this.#within('file' in this.#source ? missingFreshMs.file : missingFreshMs.command);
+    const fresh = await this.#within('file' in this.#source ? missingFreshMs.file : missingFreshMs.command, 'whole');
     const found = fresh.keys.get(id);
     if (found !== undefined) return found;
     throw missingKey(id, this.place, [...fresh.keys.keys()]);
   }
 
-  async #within(freshMs: number): Promise<KeyRing> {
+  async #within(freshMs: number, which: keyof Reading): Promise<KeyRing> {
     if (this.#ring !== undefined && this.#now() - this.#readAt < freshMs) return this.#ring;
     // Many payloads at once want it; one look is enough for all of them.
-    this.#reading ??= this.#read().finally(() => {
+    this.#reading ??= this.#look(this.#ring);
+    return this.#reading[which];
+  }
+
+  #look(known: KeyRing | undefined): Reading {
+    const whole = this.#read().finally(() => {
       this.#reading = undefined;
+      ended.abort();
     });
-    return this.#reading;
+    const ended = new AbortController();
+    if (known === undefined) return { whole, soon: whole };
+    // A command, or a disk, that hangs holds no payload up for which there is a key.
+    const enough = sleep(patienceMs, known, { signal: ended.signal }).catch(() => whole);
+    const soon = Promise.race([whole, enough]);
+    // Whoever waits for the whole of it hears of a failure.
+    soon.catch(() => undefined);
+    return { whole, soon };
   }
 
   async #read(): Promise<KeyRing> {
@@ -101,19 +122,22 @@ export class Keys {
   }
 
   async #ofCommand({ command }: { command: string }): Promise<KeyRing> {
-    let said: string;
-    try {
-      ({ stdout: said } = await run(command, { timeout: commandWithinMs, maxBuffer: ringBytes }));
-    } catch (error) {
-      // Neither its output nor the SDK's words about it: both may hold keys.
-      const { code, killed } = error as { code?: unknown; killed?: boolean };
-      const how = killed === true ? `was ended after ${commandWithinMs / 1_000} s` : `ended with ${String(code)}`;
-      throw new KeysError(
-        `the keys of this town's payloads cannot be read: ${this.place} ${how}`,
-        'run it by hand and see what it says',
-      );
-    }
-    return readRing(said, this.place);
+    const { code, signal, ended, stdout } = await runProgram('/bin/sh', ['-c', command], {
+      within: commandWithinMs,
+      maxBytes: ringBytes,
+    });
+    if (code === 0 && ended === undefined) return readRing(stdout, this.place);
+    // Not its output, which may hold keys.
+    const how =
+      ended === 'too late'
+        ? `was ended after ${commandWithinMs / 1_000} s`
+        : ended === 'too much'
+          ? 'says more than any keys'
+          : `ended with ${code ?? String(signal)}`;
+    throw new KeysError(
+      `the keys of this town's payloads cannot be read: ${this.place} ${how}`,
+      'run it by hand and see what it says',
+    );
   }
 }
 

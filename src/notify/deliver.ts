@@ -1,7 +1,7 @@
-import { execa } from 'execa';
 import { createHmac } from 'node:crypto';
 import { agentEnvironmentFrom } from '../agents/environment.js';
 import { durationText } from '../domain/words.js';
+import { runProgram } from '../edge/run-program.js';
 import type { Notification } from './event.js';
 import { secretOf } from './settings.js';
 import type { CommandHook, Hook, WebhookHook } from './settings.js';
@@ -71,22 +71,18 @@ async function run(
     HEARTBEAD_ABOUT: notification.about,
     HEARTBEAD_TEXT: notification.text,
   };
-  const { failed, timedOut, exitCode, signal, stderr } = await execa('sh', ['-c', command], {
+  const { code, signal, ended, stderr } = await runProgram('/bin/sh', ['-c', command], {
     input: JSON.stringify(notification),
     env: agentEnvironmentFrom(env, names, own),
-    extendEnv: false,
-    reject: false,
-    timeout: commandWithin,
-    forceKillAfterDelay: 2_000,
-    stdout: 'ignore',
-    maxBuffer: 64 * 1024,
+    within: commandWithin,
   });
-  if (!failed) return;
-  const said = (stderr ?? '').trim().split('\n').at(-1)?.slice(0, 200) ?? '';
-  const how = timedOut
-    ? `did not end within ${durationText(commandWithin)}`
-    : signal !== undefined
-      ? `ended by ${signal}`
-      : `ended with status ${exitCode ?? '?'}`;
+  if (code === 0) return;
+  const said = stderr.trim().split('\n').at(-1)?.slice(0, 200) ?? '';
+  const how =
+    ended !== undefined
+      ? `did not end within ${durationText(commandWithin)}`
+      : signal !== null
+        ? `ended by ${signal}`
+        : `ended with status ${code ?? '?'}`;
   throw new Error(said === '' ? how : `${how}: ${said}`);
 }

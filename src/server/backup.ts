@@ -32,6 +32,14 @@ export interface BackupHeader {
 
 export class BackupProblem extends Error {
   override readonly name = 'BackupProblem';
+
+  /** @param next what helps, where it is not what helps against a file that is damaged. */
+  constructor(message: string, { next, ...options }: ErrorOptions & { next?: string } = {}) {
+    super(message, options);
+    this.next = next;
+  }
+
+  readonly next: string | undefined;
 }
 
 const format = 'heartbead-backup-1';
@@ -166,10 +174,16 @@ async function headerOf(all: string, source: string): Promise<{ header: BackupHe
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(longestHeader), 0, longestHeader, 0);
     const length = buffer.subarray(0, bytesRead).indexOf('\n') + 1;
-    const header = readHeader(buffer.subarray(0, length).toString());
-    if (header === undefined)
-      throw new BackupProblem(`${source} is no backup of Heartbead, or one of a version that this one cannot read`);
-    return { header, length };
+    const text = buffer.subarray(0, length).toString();
+    const header = readHeader(text, headerSchema);
+    if (header !== undefined) return { header, length };
+    const other = readHeader(text, otherSchema);
+    if (other !== undefined)
+      throw new BackupProblem(
+        `${source} is a backup by Heartbead ${other.version}, of a format that this version does not read`,
+        { next: 'restore it with the version that wrote it' },
+      );
+    throw new BackupProblem(`${source} is no backup of Heartbead`);
   } finally {
     await file.close();
   }
@@ -190,9 +204,15 @@ const headerSchema: z.ZodType<BackupHeader> = z.object({
   files: z.array(z.object({ name: fileName, size: z.number().int().nonnegative(), sha256: z.string() })).min(1),
 });
 
-function readHeader(text: string): BackupHeader | undefined {
+/** The first line of any version. */
+const otherSchema = z.object({
+  format: z.string().regex(/^heartbead-backup-\d+$/),
+  version: z.string().regex(/^[\w.+-]{1,60}$/),
+});
+
+function readHeader<H>(text: string, schema: z.ZodType<H>): H | undefined {
   try {
-    return headerSchema.safeParse(JSON.parse(text)).data;
+    return schema.safeParse(JSON.parse(text)).data;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;

@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { Client, Connection } from '@temporalio/client';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { writeRecord } from '../../src/client/records.js';
@@ -10,6 +11,8 @@ import { backUp, restoreInto } from '../../src/server/backup.js';
 import { startDevServer } from '../../src/server/index.js';
 import type { DevServer } from '../../src/server/index.js';
 import { Cli } from '../cli/support/cli.js';
+import { mayMount, SmallDisk } from '../support/small-disk.js';
+import { packageVersion } from '../../src/version.js';
 import { scratchFolder } from '../support/scratch.js';
 import { until } from '../support/until.js';
 
@@ -74,6 +77,23 @@ it('a database that is backed up while it is written to, and restored in another
     code: 2,
     stderr: expect.stringMatching(/there is no folder \S+none\n {2}next: make it/),
   });
+  expect(await run(home, 'backup', join(file, 'b'))).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/there is no folder \S+town\.backup\n/),
+  });
+  if (mayMount) {
+    const full = join(folder, 'full');
+    mkdirSync(full);
+    const disk = new SmallDisk(full, 1);
+    onTestFinished(() => disk.unmount());
+    disk.fill();
+    const { code, stderr } = await run(home, 'backup', join(full, 'b'));
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/b was not written: no space is left .*\n {2}next: name a file in a folder/),
+    ]);
+    expect(readdirSync(full).filter((name) => name.startsWith('b'))).toEqual(['ballast-0']);
+  }
   const refused = await run(home, 'restore', file);
   expect([refused.code, refused.stderr]).toEqual([4, expect.stringMatching(/the server of .* runs/)]);
   await server.kill();
@@ -81,16 +101,37 @@ it('a database that is backed up while it is written to, and restored in another
   expect([inTheWay.code, inTheWay.stderr]).toEqual([4, expect.stringMatching(/has a database already/)]);
 
   const bytes = readFileSync(file);
+  const rewritten = (what: string, other: string): Buffer => {
+    const content = gunzipSync(bytes).toString('latin1');
+    expect(content.indexOf(what)).toBeGreaterThan(0);
+    return gzipSync(Buffer.from(content.replace(what, other), 'latin1'));
+  };
   const damaged = join(folder, 'damaged.backup');
   for (const [content, says] of [
     [bytes.subarray(0, bytes.length - 100), /is no backup, or was cut off/],
     [Buffer.from('something else'), /is no backup, or was cut off/],
+    [gzipSync('{}\n'), /is no backup of Heartbead\n {2}next: take another/],
+    [rewritten('heartbead-backup-1', 'heartbead-backup-2'), /by Heartbead \S+, of a format .*\n {2}next: .* wrote it/],
   ] as const) {
     writeFileSync(damaged, content);
     const { code, stderr } = await run(elsewhere, 'restore', damaged);
     expect([code, stderr]).toEqual([1, expect.stringMatching(says)]);
     expect(readdirSync(elsewhere).filter((name) => /temporal|restore-/.test(name))).toEqual([]);
   }
+
+  expect(await run(elsewhere, 'restore', folder)).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/ is a folder\n {2}next: name the file/),
+  });
+  // One of a later version is restored, and says so.
+  const later = join(folder, 'later');
+  mkdirSync(later);
+  writeFileSync(damaged, rewritten(`"version":"${packageVersion()}"`, '"version":"900.1.0"'));
+  const ofLater = await run(later, 'restore', damaged);
+  expect([ofLater.code, ofLater.stdout]).toEqual([
+    0,
+    expect.stringMatching(/Heartbead 900\.1\.0 wrote it, and this is/),
+  ]);
 
   const restored = await run(elsewhere, 'restore', file, '--json');
   expect(restored.code, restored.stderr).toBe(0);

@@ -1,4 +1,3 @@
-import { execa } from 'execa';
 import {
   accountVariables,
   accountsOf,
@@ -13,6 +12,7 @@ import {
 } from '../../agents/index.js';
 import type { AgentAdapter } from '../../agents/index.js';
 import { counted, durationText } from '../../domain/words.js';
+import { runProgram } from '../../edge/run-program.js';
 import { fail, ok, warn } from './check.js';
 import type { DoctorCheck } from './check.js';
 
@@ -25,14 +25,8 @@ async function versionOf(
   env: NodeJS.ProcessEnv,
   args: readonly string[] = ['--version'],
 ): Promise<string | undefined> {
-  const { failed, stdout } = await execa(file, args, {
-    reject: false,
-    stdin: 'ignore',
-    timeout: versionWithin,
-    env,
-    extendEnv: false,
-  });
-  return failed ? undefined : /\d+\.\d+[\w.-]*/.exec(stdout)?.[0];
+  const { code, ended, stdout } = await runProgram(file, args, { within: versionWithin, env, maxBytes: 64 * 1024 });
+  return code !== 0 || ended !== undefined ? undefined : /\d+\.\d+[\w.-]*/.exec(stdout)?.[0];
 }
 
 /**

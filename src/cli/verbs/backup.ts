@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { stateDirectory } from '../../client/home.js';
 import { isMissing } from '../../edge/errors.js';
+import { fileProblem } from '../../edge/file-problem.js';
 import { CliError, exitCodes, failure, usageError } from '../exit.js';
 import { argument, verb } from '../verb.js';
 
@@ -11,10 +12,13 @@ const there = (path: string): Promise<boolean> =>
   stat(path).then(
     () => true,
     (error: unknown) => {
-      if (isMissing(error)) return false;
+      if (isMissing(error) || (error as NodeJS.ErrnoException).code === 'ENOTDIR') return false;
       throw error;
     },
   );
+
+const isFolder = async (path: string): Promise<boolean> => (await there(path)) && (await stat(path)).isDirectory();
+const isLater = (version: string, than: string): boolean => version.localeCompare(than, 'en', { numeric: true }) > 0;
 
 export const backup = verb({
   name: 'backup',
@@ -28,7 +32,7 @@ export const backup = verb({
     const home = stateDirectory(context.io.env);
     const target = resolve(given);
     if (await there(target)) throw usageError(`${target} exists already`, 'name another file');
-    if (!(await there(dirname(target))))
+    if (!(await isFolder(dirname(target))))
       throw usageError(`there is no folder ${dirname(target)}`, 'make it, or name a file elsewhere');
     const record = await readRecord(home, 'server');
     if (record === undefined)
@@ -53,8 +57,14 @@ export const backup = verb({
       );
       return exitCodes.fine;
     } catch (error) {
-      if (error instanceof BackupProblem) throw failure(error.message, 'see `heartbead doctor`', error);
-      throw error;
+      if (error instanceof BackupProblem) throw failure(error.message, error.next ?? 'see `heartbead doctor`', error);
+      const problem = fileProblem(error);
+      if (problem === undefined) throw error;
+      throw failure(
+        `${target} was not written: ${problem.message}`,
+        'name a file in a folder that you may write to, and have room there and in the state directory',
+        error,
+      );
     }
   },
 });
@@ -70,7 +80,10 @@ export const restore = verb({
     const { openStateDirectory } = await import('../../host/index.js');
     const { isAlive } = await import('../local/processes.js');
     const { withFileLock } = await import('../../server/file-lock.mjs');
+    const { packageVersion } = await import('../../version.js');
     const source = resolve(given);
+    if (await isFolder(source))
+      throw usageError(`${source} is a folder`, 'name the file that `heartbead backup` wrote');
     const { home } = await openStateDirectory(stateDirectory(context.io.env));
     const refuse = (message: string, next: string): CliError =>
       new CliError({ code: exitCodes.refused, message, next });
@@ -89,7 +102,8 @@ export const restore = verb({
         );
       try {
         const header = await restoreInto(source, home);
-        const { namespace, taskQueue, address } = header;
+        const { namespace, taskQueue, address, version } = header;
+        const ours = packageVersion();
         const before = await readRecord(home, 'server');
         // No process: only the names under which the next `up` has to start it.
         await writeRecord(home, 'server', {
@@ -105,14 +119,18 @@ export const restore = verb({
           dbFile,
         });
         context.print(
-          { home, takenAt: header.takenAt, version: header.version, namespace, taskQueue },
+          { home, takenAt: header.takenAt, version, namespace, taskQueue },
           `restored what was copied at ${new Date(header.takenAt).toISOString()}; \`heartbead up\` starts it. ` +
             'What hosts have done since, and worktrees of other hosts, are not in it: `heartbead problems` ' +
-            'names the beads whose hosts are away',
+            'names the beads whose hosts are away' +
+            (isLater(version, ours)
+              ? `. Heartbead ${version} wrote it, and this is ${ours}, which may not go on with its workflows: ` +
+                'install that version first'
+              : ''),
         );
         return exitCodes.fine;
       } catch (error) {
-        if (error instanceof BackupProblem) throw failure(error.message, 'take another backup', error);
+        if (error instanceof BackupProblem) throw failure(error.message, error.next ?? 'take another backup', error);
         if (isMissing(error))
           throw new CliError({
             code: exitCodes.notFound,

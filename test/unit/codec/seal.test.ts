@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defaultPayloadConverter, DefaultFailureConverter, ApplicationFailure } from '@temporalio/common';
 import type { Payload } from '@temporalio/common';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   Keys,
   KeysError,
@@ -16,6 +16,7 @@ import {
   sealedWith,
 } from '../../../src/codec/index.js';
 import { scratchFolder } from '../../support/scratch.js';
+import { until } from '../../support/until.js';
 
 const key = (): string => randomBytes(32).toString('base64');
 const plain = (value: unknown): Payload => defaultPayloadConverter.toPayload(value);
@@ -134,6 +135,31 @@ describe('a seal', () => {
     const error: unknown = await broken.ring().catch((failed: unknown) => failed);
     expect(error).toMatchObject({ message: expect.stringContaining('HEARTBEAD_KEYS_COMMAND ended with 3') });
     expect(JSON.stringify([error, (error as Error).stack, (error as Error).cause])).not.toContain(a);
+  });
+
+  it('goes on with the keys that it has while the command hangs, and takes what it says in the end', async () => {
+    const folder = scratchFolder('keys');
+    const wait = join(folder, 'wait');
+    const [a, b] = [key(), key()];
+    const ring = (current: string): string => JSON.stringify({ current, keys: { a, b } });
+    writeFileSync(join(folder, 'ring'), ring('a'));
+    let now = 0;
+    const keys = new Keys(
+      { command: `while [ -e ${wait} ]; do sleep 0.1; done; cat ${join(folder, 'ring')}` },
+      { now: () => now },
+    );
+    expect((await keys.ring()).current).toBe('a');
+    writeFileSync(wait, '');
+    onTestFinished(() => rmSync(wait, { force: true }));
+    now += 6 * 60_000;
+    expect((await keys.ring()).current).toBe('a');
+    // Nobody waits for the same look twice.
+    const from = performance.now();
+    for (let n = 0; n < 50; n += 1) expect((await keys.ring()).current).toBe('a');
+    expect(performance.now() - from).toBeLessThan(10_000);
+    writeFileSync(join(folder, 'ring'), ring('b'));
+    rmSync(wait);
+    await until('the keys that the command says', async () => (await keys.ring()).current === 'b');
   });
 });
 

@@ -152,6 +152,10 @@ describe('delivery', () => {
         env: process.env,
       }),
     ).rejects.toThrow('ended with status 3: no bell');
+    // What it leaves running holds no news up.
+    const bell = { name: 'bell', on: ['closed' as const], command: `sleep 300 & echo $! > '${out}'`, env: [] };
+    await deliver(bell, told('1', 5), { home, env: process.env });
+    process.kill(Number(readFileSync(out, 'utf8')), 'SIGKILL');
   });
 });
 
