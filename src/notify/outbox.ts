@@ -1,3 +1,4 @@
+import { Mutex } from 'async-mutex';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
@@ -43,6 +44,8 @@ const longestPause = 10 * 60_000;
 export class Outbox {
   readonly #path: string;
   #kept: Kept;
+  /** Several hooks are told at once, and each says what became of its letter. */
+  readonly #turns = new Mutex();
 
   private constructor(path: string, kept: Kept) {
     this.#path = path;
@@ -80,7 +83,7 @@ export class Outbox {
     hooksOf: (notification: Notification) => string[],
     now: number,
   ): Promise<number> {
-    const { known, letters, since } = this.#kept;
+    const { known, since } = this.#kept;
     // What had ended before the very first look is not told, though the overlap finds it.
     const started = this.#kept.known['started'] ?? since;
     const fresh = found.filter(({ id, at, fix }) => known[id] === undefined && (fix !== undefined || at >= started));
@@ -98,7 +101,7 @@ export class Outbox {
         until: now + giveUpAfter,
       })),
     );
-    await this.#write({ since: now, known: seen, letters: [...letters, ...added] });
+    await this.#change(({ letters }) => ({ since: now, known: seen, letters: [...letters, ...added] }));
     return fresh.length;
   }
 
@@ -107,7 +110,7 @@ export class Outbox {
   }
 
   async delivered(letter: Letter): Promise<void> {
-    await this.#write({ ...this.#kept, letters: this.#kept.letters.filter((other) => other !== letter) });
+    await this.#change((kept) => ({ ...kept, letters: kept.letters.filter((other) => other !== letter) }));
   }
 
   /** @returns when it is tried again, or undefined when it was given up. */
@@ -117,17 +120,20 @@ export class Outbox {
       await this.delivered(letter);
       return undefined;
     }
-    await this.#write({
-      ...this.#kept,
-      letters: this.#kept.letters.map((other) =>
+    await this.#change((kept) => ({
+      ...kept,
+      letters: kept.letters.map((other) =>
         other === letter ? { ...letter, tries: letter.tries + 1, notBefore } : other,
       ),
-    });
+    }));
     return notBefore;
   }
 
-  async #write(kept: Kept): Promise<void> {
-    await writeFileAtomic(this.#path, `${JSON.stringify(kept)}\n`, { mode: 0o600 });
-    this.#kept = kept;
+  #change(of: (kept: Kept) => Kept): Promise<void> {
+    return this.#turns.runExclusive(async () => {
+      const kept = of(this.#kept);
+      await writeFileAtomic(this.#path, `${JSON.stringify(kept)}\n`, { mode: 0o600 });
+      this.#kept = kept;
+    });
   }
 }

@@ -5,6 +5,7 @@ import type { Notification } from './event.js';
 import { findEvents } from './find-events.js';
 import type { NotifyTown } from './find-events.js';
 import { Outbox } from './outbox.js';
+import type { Letter } from './outbox.js';
 import { NotificationSettingsError, readHooks, settingsPath } from './settings.js';
 import type { Hook } from './settings.js';
 
@@ -77,33 +78,43 @@ export class Notifier {
     }
   }
 
+  /** Each hook by itself: one whose receiver is away, or takes its time, holds no other up. */
   async #send(hooks: Hook[], outbox: Outbox): Promise<void> {
+    const due = outbox.due(Date.now());
+    const ofNobody = due.filter((letter) => !hooks.some(({ name }) => name === letter.hook));
+    for (const letter of ofNobody) await outbox.delivered(letter);
+    await Promise.all(
+      hooks.map(async (hook) => {
+        for (const letter of due.filter(({ hook: name }) => name === hook.name)) {
+          // The next round tries the others: each of them may take as long, and what is new waits for this round.
+          if (this.#stopped || !(await this.#tell(hook, letter, outbox))) return;
+        }
+      }),
+    );
+  }
+
+  /** @returns whether the hook has taken it. */
+  async #tell(hook: Hook, letter: Letter, outbox: Outbox): Promise<boolean> {
     const { home, env, logger } = this.#options;
-    for (const letter of outbox.due(Date.now())) {
-      if (this.#stopped) return;
-      const hook = hooks.find(({ name }) => name === letter.hook);
-      const { id } = letter.notification;
-      if (hook === undefined) {
-        await outbox.delivered(letter);
-        continue;
-      }
-      try {
-        await deliver(hook, letter.notification, { home, env });
-        await outbox.delivered(letter);
-        logger.info({ hook: hook.name, id, tries: letter.tries + 1 }, 'a hook was told');
-      } catch (error) {
-        const next = await outbox.failed(letter, Date.now());
-        logger.warn(
-          {
-            hook: hook.name,
-            id,
-            tries: letter.tries + 1,
-            problem: (error as Error).message,
-            next: next === undefined ? 'given up' : new Date(next).toISOString(),
-          },
-          'a hook could not be told',
-        );
-      }
+    const { id } = letter.notification;
+    try {
+      await deliver(hook, letter.notification, { home, env });
+    } catch (error) {
+      const next = await outbox.failed(letter, Date.now());
+      logger.warn(
+        {
+          hook: hook.name,
+          id,
+          tries: letter.tries + 1,
+          problem: (error as Error).message,
+          next: next === undefined ? 'given up' : new Date(next).toISOString(),
+        },
+        'a hook could not be told',
+      );
+      return false;
     }
+    await outbox.delivered(letter);
+    logger.info({ hook: hook.name, id, tries: letter.tries + 1 }, 'a hook was told');
+    return true;
   }
 }

@@ -5,14 +5,17 @@ import type { IncomingHttpHeaders, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { deliver } from '../../../src/notify/deliver.js';
 import { notificationOf } from '../../../src/notify/event.js';
 import type { Notification } from '../../../src/notify/event.js';
 import { eventOf } from '../../../src/notify/find-events.js';
+import type { NotifyTown } from '../../../src/notify/find-events.js';
 import { Outbox } from '../../../src/notify/outbox.js';
 import { readHooks, settingsPath } from '../../../src/notify/settings.js';
 import type { Hook } from '../../../src/notify/settings.js';
+import { Notifier } from '../../../src/notify/watcher.js';
 
 let home: string;
 beforeEach(() => {
@@ -156,6 +159,53 @@ describe('delivery', () => {
     const bell = { name: 'bell', on: ['closed' as const], command: `sleep 300 & echo $! > '${out}'`, env: [] };
     await deliver(bell, told('1', 5), { home, env: process.env });
     process.kill(Number(readFileSync(out, 'utf8')), 'SIGKILL');
+  });
+});
+
+describe('a round', () => {
+  /** A town in which nothing is new. */
+  const town = {
+    namespace: 'default',
+    taskQueue: 'heartbead',
+    client: {
+      withDeadline: (_: Date, ask: () => Promise<unknown>) => ask(),
+      workflow: { list: async function* () {} },
+    },
+  } as unknown as NotifyTown;
+
+  test('a hook that hangs or fails holds no other up, and is tried once in a round', async () => {
+    const box = await Outbox.open(home, Date.now() - minute);
+    const now = Date.now();
+    const letters = ['1', '2', '3'].map((id) => told(id, now));
+    await box.take(letters, () => ['dead', 'slow', 'fine'], now);
+    const file = (name: string): string => join(home, name);
+    const hook = (name: string, command: string): object => ({ name, on: ['closed'], command });
+    writeFileSync(
+      settingsPath(home, {}),
+      JSON.stringify({
+        hooks: [
+          hook('dead', `echo x >> '${file('dead')}'; exit 1`),
+          // It goes on once the last hook has heard all.
+          hook('slow', `until [ "$(wc -l < '${file('fine')}')" = 3 ]; do sleep 0.1; done; echo x >> '${file('slow')}'`),
+          hook('fine', `echo x >> '${file('fine')}'`),
+        ],
+      }),
+    );
+    writeFileSync(file('fine'), '');
+    await new Notifier({ town, home, logger: pino({ level: 'silent' }), env: process.env }).round();
+    const tries = (name: string): string => readFileSync(file(name), 'utf8');
+    expect({ dead: tries('dead'), slow: tries('slow'), fine: tries('fine') }).toEqual({
+      dead: 'x\n',
+      slow: 'x\nx\nx\n',
+      fine: 'x\nx\nx\n',
+    });
+    // What became of each is on disk, though they were told at once.
+    const after = await Outbox.open(home, now);
+    expect(after.letters.map((letter) => [letter.hook, letter.notification.id, letter.tries])).toEqual([
+      ['dead', '1', 1],
+      ['dead', '2', 0],
+      ['dead', '3', 0],
+    ]);
   });
 });
 
