@@ -55,8 +55,8 @@ export interface CreateWorktreeOptions {
 export interface CreatedWorktree {
   /** The commit at HEAD. */
   head: string;
-  /** Whether git knows who commits there ({@link isIdentified}). */
-  identified: boolean;
+  /** Whether git knows who commits there ({@link isIdentified}); absent where that would have been waited for. */
+  identified: boolean | undefined;
 }
 
 /**
@@ -128,17 +128,18 @@ export async function createWorktree({
           limit: 'transfer',
           env: { GIT_PROGRESS_DELAY: '0' },
         });
-      const makeEqual = async (): Promise<unknown> => {
-        if (placed && whole === true && spare?.at === at) return undefined;
-        return checkOut().catch(async (error: unknown) => {
+      const makeEqual = async (): Promise<boolean> => {
+        const checkout = checkOut().catch(async (error: unknown) => {
           if (!placed || !(error instanceof GitError)) throw error;
           // With a spare tree that git cannot do with, as much as without one. What else is wrong shows then.
           onProgress?.({ phase: `the spare tree is not used (${error.message})` });
           await emptySpareTree(path);
           return checkOut();
         });
+        return (await bothSettled(checkout, isIdentified(path, signal)))[1];
       };
-      const [[, identified]] = await bothSettled(bothSettled(makeEqual(), isIdentified(path, signal)), asked);
+      const isEqual = placed && whole === true && spare?.at === at;
+      const [identified] = await bothSettled(isEqual ? undefined : makeEqual(), asked);
       // The work stays in the working tree; branch and index go back to what the agent had committed.
       if (head !== at) await runGit({ worktree: path }, ['reset', '--quiet', '--mixed', head], { doing, signal });
       if (repo !== undefined)
@@ -155,7 +156,7 @@ export async function createWorktree({
   try {
     return await tellingDiskFailures(doing, () => noticingDamage(mirror, () => make(asked)));
   } finally {
-    await Promise.allSettled([asked, spare?.look?.whole]);
+    await Promise.allSettled([asked, spare?.look?.over]);
     if (spare !== undefined) await dropSpareTree(spare.path);
   }
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMissing } from '../edge/errors.js';
@@ -8,6 +9,7 @@ import { provideContents } from './lfs/contents.js';
 import { withMirror } from './mirror-lock.js';
 import { makeRepository } from './repository-files.js';
 import { runGit } from './run-git.js';
+import type { GitPlace, RunGitOptions } from './run-git.js';
 import { deleteWorktreeFiles } from './worktree-admin.js';
 
 /**
@@ -29,6 +31,8 @@ export interface SpareTree {
 export interface SpareLook {
   /** Whether every file is as its commit has it. Resolves when git is gone. */
   whole: Promise<boolean>;
+  /** Resolves when nothing of the look is left on the disk. */
+  over: Promise<void>;
   /** Ends it: nobody will ask. */
   stop(): void;
 }
@@ -48,7 +52,7 @@ export async function makeSpareTree({ path, at, mirror }: SpareTree, signal: Abo
     await mkdir(path, { recursive: true, mode: 0o700 });
     await withMirror(mirror, signal, () => makeRepository(gitDir, { vault: mirror, head: at, refs: {} }, signal));
     await provideContents(mirror, gitDir, [at], signal);
-    await checkOut(path, at, { doing: 'making a spare tree', signal });
+    await checkOut({ worktree: path }, at, { doing: 'making a spare tree', signal });
     if ((await kindOf(join(path, '.gitmodules'))) !== 'nothing') {
       await dropSpareTree(path);
       return false;
@@ -62,25 +66,40 @@ export async function makeSpareTree({ path, at, mirror }: SpareTree, signal: Abo
 }
 
 /**
- * Makes every file of a spare tree what its commit has. So an attempt at that commit need not: this goes on beside
- * what the remote is asked, without the mirror's lock.
- * @throws GitError; the signal's reason. The tree may be used all the same.
+ * Makes every file of a spare tree what its commit has, so that an attempt at that commit need not. It goes on beside
+ * what the remote is asked, without the mirror's lock, and by a repository that is made for it alone: what waits has
+ * none, since git does what it reads in one.
+ * @param onTrouble hears why a look has failed that nobody ended. The tree may be used all the same.
  */
-export async function lookOverSpareTree({ path, at, mirror }: SpareTree, signal: AbortSignal): Promise<void> {
-  const gitDir = join(path, '.git');
-  try {
-    // It was made long ago, and git does what it reads there.
-    await removeAllBut('index', gitDir);
-    await makeRepository(gitDir, { vault: mirror, head: at, refs: {}, known: { refs: new Map() } }, signal);
-    await checkOut(path, at, { doing: 'looking over a spare tree', signal });
-  } finally {
-    await removeAllBut('index', gitDir);
-  }
+export function lookOverSpareTree(
+  { path, at, mirror }: SpareTree,
+  { signal, onTrouble }: { signal: AbortSignal; onTrouble: (error: unknown) => void },
+): SpareLook {
+  const stop = new AbortController();
+  const until = AbortSignal.any([signal, stop.signal]);
+  const gitDir = `${path}.look-${randomBytes(4).toString('hex')}`;
+  const look = async (): Promise<boolean> => {
+    try {
+      await makeRepository(gitDir, { vault: mirror, head: at, refs: {}, known: { refs: new Map() } }, until);
+      await checkOut({ keeper: gitDir, worktree: path }, at, {
+        doing: 'looking over a spare tree',
+        signal: until,
+        env: { GIT_INDEX_FILE: join(path, '.git', 'index') },
+      });
+      return true;
+    } catch (error) {
+      if (!until.aborted) onTrouble(error);
+      return false;
+    }
+  };
+  const whole = look();
+  const over = whole.then(() => rm(gitDir, { recursive: true, force: true })).catch(onTrouble);
+  return { whole, over, stop: () => stop.abort(new Error('nobody asks for it')) };
 }
 
-async function checkOut(worktree: string, at: string, task: { doing: string; signal: AbortSignal }): Promise<void> {
+async function checkOut(place: GitPlace, at: string, task: RunGitOptions): Promise<void> {
   // A split index lies in two files, and the person at this machine may be used to them.
-  await runGit({ worktree }, ['-c', 'core.splitIndex=false', 'checkout', '--force', '--detach', at, '--'], {
+  await runGit(place, ['-c', 'core.splitIndex=false', 'checkout', '--force', '--detach', at, '--'], {
     ...task,
     limit: 'transfer',
   });

@@ -58,17 +58,13 @@ export class SpareTrees {
   lookOver(mirror: string, { at, signal }: { at?: string | undefined; signal: AbortSignal }): void {
     const kept = this.#kept.get(mirror);
     if (kept === undefined || kept.look !== undefined || (at !== undefined && at !== kept.spare.at)) return;
-    const stop = new AbortController();
-    const until = AbortSignal.any([signal, stop.signal, this.#over.signal]);
-    const whole = lookOverSpareTree(kept.spare, until).then(
-      () => true,
-      (error: unknown) => {
-        if (!until.aborted) this.#warn(`the spare tree ${kept.spare.path} could not be looked over`, error);
-        return false;
-      },
-    );
-    kept.look = { whole, stop: () => stop.abort(new Error('nobody asks for it')) };
-    const forget = (): void => void whole.then(() => (kept.look = undefined));
+    const { spare } = kept;
+    const look = lookOverSpareTree(spare, {
+      signal: AbortSignal.any([signal, this.#over.signal]),
+      onTrouble: (error) => this.#warn(`the spare tree ${spare.path} could not be looked over`, error),
+    });
+    kept.look = look;
+    const forget = (): void => void look.over.then(() => (kept.look = undefined));
     if (signal.aborted) forget();
     else signal.addEventListener('abort', forget, { once: true });
   }
@@ -99,7 +95,7 @@ export class SpareTrees {
   /** @returns when nothing is being made or looked at any more. */
   async settled(): Promise<void> {
     await this.#work;
-    await Promise.all([...this.#kept.values()].flatMap(({ look }) => look?.whole ?? []));
+    await Promise.all([...this.#kept.values()].flatMap(({ look }) => look?.over ?? []));
   }
 
   /** Gives the disk back what waits. @returns whether there was anything. */
@@ -161,7 +157,7 @@ export class SpareTrees {
     const spare = this.take(mirror);
     if (spare === undefined) return;
     spare.look?.stop();
-    await spare.look?.whole;
+    await spare.look?.over;
     await dropSpareTree(spare.path).catch((error: unknown) =>
       this.#warn(`the spare tree ${spare.path} could not be removed; the next worker tries again`, error),
     );

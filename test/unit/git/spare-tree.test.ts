@@ -10,7 +10,7 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
 import {
   createWorktree,
@@ -21,7 +21,7 @@ import {
   updateMirror,
   worktreeStatus,
 } from '../../../src/git/index.js';
-import type { SpareTree } from '../../../src/git/index.js';
+import type { SpareLook, SpareTree } from '../../../src/git/index.js';
 import { commit, commitToOrigin, git, has, mirrorOf, put, useLab } from './lab.js';
 
 const lab = useLab();
@@ -52,6 +52,11 @@ async function worktree(at: string, more: { spare?: SpareTree; wip?: boolean } =
   await createWorktree({ mirror, path, branch: `heartbead/a/${made}-abcd`, at, ...more });
   return path;
 }
+
+const lookedOver = (): SpareLook => {
+  const onTrouble = (error: unknown): void => expect(error).toBeUndefined();
+  return lookOverSpareTree(spare, { signal: going, onTrouble });
+};
 
 /** All that a program finds in a tree, `.git` aside. */
 async function contents(tree: string): Promise<string[]> {
@@ -99,12 +104,14 @@ it('is not believed where a file in it is not what was checked out', async () =>
 it('that its start has looked over is not looked at again: what had been changed was written anew by the look', async () => {
   await makeSpareTree(spare, going);
   await writeFile(join(spare.path, 'src', 'deep', 'a'), 'changed\n');
-  await lookOverSpareTree(spare, going);
+  const seen = lookedOver();
+  expect(await seen.whole).toBe(true);
+  await seen.over;
   expect(await readdir(join(spare.path, '.git'))).toEqual(['index']);
+  expect(await readdir(dirname(spare.path))).toEqual([basename(spare.path)]);
   // Nobody does this in the moment that is left. By it alone can be seen that git has not looked again.
   await writeFile(join(spare.path, 'src', 'deep', 'b'), 'later\n');
-  const look = { whole: Promise.resolve(true), stop: () => undefined };
-  const path = await worktree(spare.at, { spare: { ...spare, look } });
+  const path = await worktree(spare.at, { spare: { ...spare, look: seen } });
   expect(await readFile(join(path, 'src', 'deep', 'a'), 'utf8')).toBe('a\n');
   expect(await git(path, 'status', '--porcelain')).toBe('M src/deep/b');
   expect(await git(path, 'rev-parse', '--abbrev-ref', 'HEAD')).toMatch(/^heartbead\/a\//);
@@ -113,14 +120,14 @@ it('that its start has looked over is not looked at again: what had been changed
 it('is made equal to the wanted commit where its look failed, or was at another one', async () => {
   await makeSpareTree(spare, going);
   await writeFile(join(spare.path, 'src', 'deep', 'a'), 'changed\n');
-  const failed = { whole: Promise.resolve(false), stop: () => undefined };
-  const path = await worktree(spare.at, { spare: { ...spare, look: failed } });
+  const look = { whole: Promise.resolve(false), over: Promise.resolve(), stop: () => undefined };
+  const path = await worktree(spare.at, { spare: { ...spare, look } });
   expect(await worktreeStatus(path)).toMatchObject({ head: spare.at, dirty: false });
 
   await makeSpareTree(spare, going);
   const at = await moved({ 'src/deep/a': 'A\n' });
   let stopped = 0;
-  const elsewhere = { whole: Promise.resolve(true), stop: () => (stopped += 1) };
+  const elsewhere = { ...look, whole: Promise.resolve(true), stop: () => (stopped += 1) };
   const moving = await worktree(at, { spare: { ...spare, look: elsewhere } });
   expect(stopped).toBe(1);
   expect(await worktreeStatus(moving)).toMatchObject({ head: at, dirty: false });
@@ -129,8 +136,11 @@ it('is made equal to the wanted commit where its look failed, or was at another 
 
 it('can be used after a look that was broken off', async () => {
   await makeSpareTree(spare, going);
-  await expect(lookOverSpareTree(spare, AbortSignal.abort(new Error('not wanted')))).rejects.toThrow('not wanted');
-  expect(await worktreeStatus(await worktree(spare.at, { spare }))).toMatchObject({ head: spare.at, dirty: false });
+  const look = lookedOver();
+  look.stop();
+  expect(await look.whole).toBe(false);
+  const path = await worktree(spare.at, { spare: { ...spare, look } });
+  expect(await worktreeStatus(path)).toMatchObject({ head: spare.at, dirty: false });
 });
 
 it('that git cannot do with costs a start nothing but time, nor does a split index of the person at the machine', async () => {
