@@ -185,13 +185,14 @@ describe('an attempt on a host with its watch', () => {
       (percent = Number(/preparing (\d+) %/.exec((await desk.pending())[0]?.details?.text ?? '')?.[1] ?? 0));
     await expect.poll(look, patient).toBeGreaterThan(10);
     const ready = await readyMark(lab);
-    const second = await desk.adopt(input);
+    const second = await desk.adopt({ ...input, notes: ['what came later'] });
     expect(await first.ending()).toMatchObject({ kind: 'failure', type: 'RunnerRefused' });
     const before = percent;
     // It goes on from where it was.
     await expect.poll(look, patient).toBeGreaterThanOrEqual(before);
     expect(await resultOf(second)).toMatchObject({ outcome: 'done' });
     expect(await readyMark(lab)).toEqual(ready);
+    expect((await lab.dir(desk).readInput())?.notes).toEqual(['what came later']);
     expect(await spawns(lab.dir(desk))).toBe(1);
   });
 
@@ -222,7 +223,14 @@ describe('an attempt on a host with its watch', () => {
     await lab.dir(desk).create();
     await lab.dir(desk).writeInput(input);
     await lab.dir(desk).writeToken(Buffer.from('a token of long ago'));
+    let written = 0;
+    const dir = lab.dir(desk);
+    const { writeInput } = dir;
+    dir.writeInput = (kept) => ((written += 1), writeInput(kept));
+    const folder = vi.spyOn(lab.host, 'attemptDir').mockReturnValue(dir);
     expect(await resultOf(await desk.adopt(input))).toMatchObject({ outcome: 'done' });
+    folder.mockRestore();
+    expect(written).toBe(1);
     expect(await spawns(lab.dir(desk))).toBe(1);
     await expect.poll(() => lab.host.places.starting, patient).toBe(0);
   });

@@ -77,6 +77,11 @@ export class Preparations {
     await running?.over;
   }
 
+  /** @returns whether the attempt is being prepared; one that is broken off may be, for a moment. */
+  isRunning(dir: AttemptDir): boolean {
+    return this.#running.has(dir.path);
+  }
+
   /** Joins the attempt's preparation, or begins it. Only the holder of the attempt's turn may. */
   async join(input: StartAgentInput, dir: AttemptDir, listener: Progress): Promise<Hold> {
     let running = this.#running.get(dir.path);

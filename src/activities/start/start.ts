@@ -258,8 +258,8 @@ export class Start {
   }
 
   async #prepare(): Promise<void> {
-    // It may bring newer messages than the preparation has kept.
-    if (this.input.mode === 'adopt') await this.#dir.writeInput(this.input);
+    // It may bring newer messages than the preparation has kept that it joins; one that it begins keeps them itself.
+    if (this.input.mode === 'adopt' && this.preparations.isRunning(this.#dir)) await this.#dir.writeInput(this.input);
     const hold = await this.preparations.join(this.input, this.#dir, (phase, text) => this.lease.say(phase, text));
     try {
       // What the bead says of the attempt outranks what its preparation finds.
