@@ -17,6 +17,7 @@ import { cappedLog } from './agent/agent-log.js';
 import { openAgentSocket } from './sockets/agent-socket.js';
 import { BeadLink } from './lease/bead-link.js';
 import { complain, errorTrace } from './complain.js';
+import { maySpawn } from './lease/fence.js';
 import { lookEvery } from './lease/lease.js';
 import { connectRunner, sameConnection } from './lease/connection.js';
 import { openControlSocket } from './sockets/control-socket.js';
@@ -272,6 +273,11 @@ async function runLocked(
     const launch = await ready;
     // On disk before the spawn: whoever finds a dead runner must know that there may be an agent.
     await record.update({ state: 'spawning' });
+    // Its process, or the whole machine, may have stood still since the fence: its bead may have gone on without it.
+    if (!maySpawn(fence.lease, systemTime.now(), input.clocks)) {
+      await record.update({ state: 'refused' });
+      return refusal('unreachable', 'it stood still behind its fence for longer than anybody waits for its agent');
+    }
     const spawnedAt = Date.now();
     const supervised = supervisor.supervise(fence.lease, launch.start, launch.answer);
     answer({ fenced: true, pid: process.pid });

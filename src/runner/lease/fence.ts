@@ -2,6 +2,7 @@ import { isFinal } from '../../contract/index.js';
 import type { BeadView, BeatDetails, Clocks } from '../../contract/index.js';
 import type { BeadLink, Delivery } from './bead-link.js';
 import { elapsed } from '../instant.js';
+import type { Instant } from '../instant.js';
 import type { Time } from '../time.js';
 import { beatDeadline, lookEvery } from './lease.js';
 import type { Lease } from './lease.js';
@@ -64,6 +65,16 @@ export const fencePatience = ({ heartbeatTimeout }: Pick<Clocks, 'heartbeatTimeo
   Math.round((2 / 3) * heartbeatTimeout);
 
 /**
+ * @returns whether an agent may be spawned under a lease at this moment: whoever has stood still since that was renewed
+ * starts nothing, since nobody may count on it any more.
+ */
+export const maySpawn = (
+  lease: Lease,
+  now: Instant,
+  { leaseFor, heartbeatTimeout }: Pick<Clocks, 'leaseFor' | 'heartbeatTimeout'>,
+): boolean => elapsed(lease.renewedAt, now) < Math.min(leaseFor, heartbeatTimeout);
+
+/**
  * What must be true before an agent is spawned, in this order: one accepted beat, one accepted `start` signal, the
  * bead's own word that the claim stands, and a lease that is still young. A worker or runner that was frozen before any
  * of these starts nothing.
@@ -120,12 +131,7 @@ export async function passFence(options: FenceOptions): Promise<{ lease: Lease }
     const problem = claimProblem(view, { attempt, host });
     if (problem === 'wait') continue;
     if (problem !== undefined) return problem;
-    if (
-      elapsed(sentAt, time.now()) < Math.min(clocks.leaseFor, clocks.heartbeatTimeout) &&
-      options.stopped() === undefined &&
-      !options.paused()
-    ) {
-      return { lease: { renewedAt: sentAt } };
-    }
+    const lease = { renewedAt: sentAt };
+    if (maySpawn(lease, time.now(), clocks) && options.stopped() === undefined && !options.paused()) return { lease };
   }
 }

@@ -3,7 +3,7 @@ import type { BeadView, BeatDetails } from '../../../src/contract/index.js';
 import { defaultClocks } from '../../../src/domain/index.js';
 import { systemTime } from '../../../src/runner/time.js';
 import type { BeadLink } from '../../../src/runner/lease/bead-link.js';
-import { passFence } from '../../../src/runner/lease/fence.js';
+import { maySpawn, passFence } from '../../../src/runner/lease/fence.js';
 import { Waker } from '../../../src/runner/waker.js';
 
 /** A runner at its fence, of which a test decides what the server, the bead and the host say. */
@@ -74,6 +74,21 @@ it.each(['bead', 'host'])(
     expect(fence.claims()).toBe(2);
   },
 );
+
+it('nothing is spawned by a runner that has stood still behind its fence: by the faster of two clocks, and the shorter of two times', () => {
+  const lease = { renewedAt: { wall: 1_000, mono: 500 } };
+  const clocks = { leaseFor: 600_000, heartbeatTimeout: 90_000 };
+  const after = (wall: number, mono: number): { wall: number; mono: number } => ({
+    wall: 1_000 + wall,
+    mono: 500 + mono,
+  });
+  expect(maySpawn(lease, after(89_999, 89_999), clocks)).toBe(true);
+  // A process that was stopped; a machine that slept; a clock that was set back meanwhile.
+  expect(maySpawn(lease, after(90_000, 90_000), clocks)).toBe(false);
+  expect(maySpawn(lease, after(90_000, 0), clocks)).toBe(false);
+  expect(maySpawn(lease, after(-5_000, 90_000), clocks)).toBe(false);
+  expect(maySpawn(lease, after(6_000, 6_000), { ...clocks, leaseFor: 6_000 })).toBe(false);
+});
 
 it('claims nothing before the agent can be spawned at once, and says what stands against that', async () => {
   let made: () => void = () => undefined;
