@@ -101,7 +101,8 @@ export class AttemptReader {
     }
     const failure = error.cause instanceof ActivityFailure ? error.cause.cause : error.cause;
     if (failure instanceof TimeoutFailure) return new HostAwayError(host, { cause: error });
-    if (failure instanceof ApplicationFailure) return new AttemptUnreadableError(failure.message, { cause: error });
+    if (failure instanceof ApplicationFailure)
+      return new AttemptUnreadableError(failure.message, this.source.bead, { cause: error });
     return error;
   }
 }

@@ -143,7 +143,7 @@ export class HostAwayError extends ClientError {
 
 /** The host of an attempt has no such thing to read. */
 export class AttemptUnreadableError extends ClientError {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, 'see how the attempt ended with `heartbead show`', options);
+  constructor(message: string, bead: string, options?: ErrorOptions) {
+    super(message, `see how the attempt ended with \`heartbead show ${bead}\``, options);
   }
 }

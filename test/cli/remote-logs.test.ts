@@ -202,10 +202,14 @@ test('the files of an attempt, a shell in its worktree, and what the checks prin
   await far.json(['cancel', worked]);
   // Its worktree goes once its work is on the remote; what it did is still to be seen.
   const first = patch.attempt;
-  await until(
+  const gone = await until(
     'the worktree is gone',
-    async () => (await far.run(['files', worked, '--attempt', first])).stderr.includes('has no worktree'),
+    async () => {
+      const { stderr } = await far.run(['files', worked, '--attempt', first]);
+      return stderr.includes('has no worktree') && stderr;
+    },
     240_000,
   );
+  expect(gone).toContain(`next: see how the attempt ended with \`heartbead show ${worked}\``);
   expect(await far.json(['diff', worked, '--attempt', first])).toMatchObject({ attempt: first, diff: patch.diff });
 }, 600_000);
