@@ -158,6 +158,10 @@ describe('with a worker', () => {
       ]),
     );
     expect((await cli.run(['notify', 'test'])).stdout).toBe('file: told\n');
+    expect(await cli.run(['notify', 'test', 'nope'])).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/names no hook nope\n {2}next: its hooks: file\n/),
+    });
     expect(told()).toContain('this is a test');
   });
 

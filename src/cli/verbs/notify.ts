@@ -23,6 +23,10 @@ const test = verb({
       throw new CliError({
         code: exitCodes.notFound,
         message: only === undefined ? `${path} names no hook` : `${path} names no hook ${only}`,
+        next:
+          hooks.length === 0
+            ? 'docs/operators.md shows a file with hooks'
+            : `its hooks: ${hooks.map(({ name }) => name).join(', ')}`,
       });
     const now = Date.now();
     const results = await Promise.all(
