@@ -18,7 +18,7 @@ export interface ActivityDeps {
   /** Has a runner's process waiting; absent: each start loads its own. */
   spare?: Pick<SpareRunner, 'boot'> | undefined;
   /** Has trees that are checked out; absent: each start checks its own out. */
-  spareTrees?: Pick<SpareTrees, 'lookOver' | 'take' | 'stockSoon'> | undefined;
+  spareTrees?: Pick<SpareTrees, 'lookOver' | 'take' | 'dropSoon' | 'stockSoon'> | undefined;
   /** Variables by which adapters look for their programs; `process.env` when absent. */
   env?: NodeJS.ProcessEnv;
 }

@@ -21,7 +21,7 @@ import { provideContents } from './lfs/contents.js';
 import { runGit } from './run-git.js';
 import { fillSubmodules } from './submodules/fill.js';
 import { takeSnapshot } from './snapshot.js';
-import { dropSpareTree, emptySpareTree, placeSpareTree } from './spare-tree.js';
+import { emptySpareTree, placeSpareTree } from './spare-tree.js';
 import type { SpareTree } from './spare-tree.js';
 import { commitTree } from './wip-commit.js';
 import { deleteWorktreeFiles, findAdmin } from './worktree-admin.js';
@@ -42,7 +42,10 @@ export interface CreateWorktreeOptions {
   repo?: string | undefined;
   /** The mirror's refs, where the caller has them. */
   known?: MirrorRefs | undefined;
-  /** Files that are checked out already. Used up, whatever becomes of the worktree. */
+  /**
+   * Files that are checked out already. Used up, whatever becomes of the worktree: what is still at its path is of no
+   * use, and the caller's to remove, which may take seconds.
+   */
   spare?: SpareTree | undefined;
   /** Whether the agent may push to `origin` by itself. */
   allowPush?: boolean | undefined;
@@ -157,7 +160,6 @@ export async function createWorktree({
     return await tellingDiskFailures(doing, () => noticingDamage(mirror, () => make(asked)));
   } finally {
     await Promise.allSettled([asked, spare?.look?.over]);
-    if (spare !== undefined) await dropSpareTree(spare.path);
   }
 }
 

@@ -1,8 +1,9 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { AttemptResult, Evidence, StartAgentInput, StopAttemptResult } from '../../src/contract/index.js';
+import type { SpareTree } from '../../src/git/index.js';
 import { findProcesses, processAlive, RunnerControl } from '../../src/runner/index.js';
 import type { AttemptDir, RunnerRecord } from '../../src/runner/index.js';
 import { HostLab, newAttempt } from './support/host-lab.js';
@@ -407,6 +408,31 @@ describe('an attempt on a host whose watch has not looked yet', () => {
     expect(await lab.hostActivities.tidy(dir)).toBe(true);
     await expect(stat(dir.worktree)).rejects.toThrow('ENOENT');
   });
+});
+
+test('a spare tree that a start cannot use is given back, and not removed by the start', async () => {
+  const given: (SpareTree | undefined)[] = [];
+  const taken: SpareTree[] = [];
+  const lab: HostLab = await HostLab.open({
+    spareTrees: {
+      take: (mirror) => {
+        // Of a commit that nobody knows any more.
+        const spare = { mirror, at: '1'.repeat(40), path: join(lab.home, 'spare-trees', 'one') };
+        mkdirSync(join(spare.path, '.git'), { recursive: true });
+        taken.push(spare);
+        return spare;
+      },
+      lookOver: () => undefined,
+      dropSoon: (spare) => void given.push(spare),
+      stockSoon: () => undefined,
+    },
+  });
+  onTestFinished(() => lab.close());
+  const desk = await lab.desk();
+  expect(await resultOf(await desk.start(lab.input(desk)))).toMatchObject({ outcome: 'done' });
+  expect(taken).toHaveLength(1);
+  expect(given).toEqual(taken);
+  expect(taken.map(({ path }) => existsSync(path))).toEqual([true]);
 });
 
 /** When the worktree that is being prepared was made. */

@@ -116,6 +116,7 @@ async function prepare(
   progress('worktree', 'worktree');
   await endSetup(input);
   const refPrefix = input.workspace?.refPrefix;
+  const spare = deps.spareTrees?.take(mirror);
   const { identified } = await createWorktree({
     mirror,
     path: dir.worktree,
@@ -124,12 +125,12 @@ async function prepare(
     wip: from.checkpoint?.wip,
     repo,
     known,
-    spare: deps.spareTrees?.take(mirror),
+    spare,
     allowPush: input.workspace?.allowPush,
     beside: () => checkRefWritable(mirror, { repo, bead, attempt, sha: begin, refPrefix, known }, signal),
     signal,
     onProgress: onProgress('worktree'),
-  });
+  }).finally(() => deps.spareTrees?.dropSoon(spare));
   const ports = await portsFor(deps, input);
   await readyWorkspace({
     input,

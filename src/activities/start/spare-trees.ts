@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -35,6 +36,8 @@ export class SpareTrees {
   readonly #wanted = new Map<string, string>();
   /** Trees with submodules, or that could not be made: not tried again before another commit is asked for. */
   readonly #unfit = new Map<string, string>();
+  /** Paths of trees that were taken: what a start has not used is still there. */
+  readonly #taken = new Set<string>();
   readonly #over = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #work: Promise<void> | undefined;
@@ -69,7 +72,10 @@ export class SpareTrees {
     else signal.addEventListener('abort', forget, { once: true });
   }
 
-  /** @returns the tree that waits for this mirror, which is the caller's now; undefined when there is none. */
+  /**
+   * @returns the tree that waits for this mirror, which is the caller's until {@link dropSoon}; undefined when there is
+   * none.
+   */
   take(mirror: string): SpareTree | undefined {
     const kept = this.#kept.get(mirror);
     if (kept === undefined) return undefined;
@@ -82,6 +88,20 @@ export class SpareTrees {
   stockSoon(mirror: string, at: string): void {
     if (this.#over.signal.aborted || this.#unfit.get(mirror) === at) return;
     this.#wanted.set(mirror, at);
+    this.#soon();
+  }
+
+  /**
+   * What is left of a tree that was taken goes when no start is on its way: to remove a large one takes seconds. When
+   * this worker ends before, the next one removes it.
+   */
+  dropSoon(spare: SpareTree | undefined): void {
+    if (spare === undefined || this.#over.signal.aborted) return;
+    this.#taken.add(spare.path);
+    this.#soon();
+  }
+
+  #soon(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.stock(), nextAfter);
     this.#timer.unref();
@@ -102,7 +122,7 @@ export class SpareTrees {
   async dropAll(): Promise<boolean> {
     const all = [...this.#kept.keys()];
     for (const mirror of all) await this.#drop(mirror);
-    return all.length > 0;
+    return (await this.#dropTaken()) || all.length > 0;
   }
 
   /** Nothing is made any more. What the disk does not take back soon is left to the next worker. */
@@ -118,13 +138,15 @@ export class SpareTrees {
     if (this.#over.signal.aborted) return;
     this.#work ??= work().finally(() => {
       this.#work = undefined;
-      if (this.#wanted.size > 0) this.stock();
+      if (this.#wanted.size > 0 || this.#taken.size > 0) this.stock();
     });
   }
 
   async #make(): Promise<void> {
     for (;;) {
       await this.host.places.betweenStarts();
+      if (this.#over.signal.aborted) return;
+      await this.#dropTaken();
       const [next] = this.#wanted;
       if (next === undefined || this.#over.signal.aborted) return;
       const [mirror, at] = next;
@@ -158,8 +180,24 @@ export class SpareTrees {
     if (spare === undefined) return;
     spare.look?.stop();
     await spare.look?.over;
-    await dropSpareTree(spare.path).catch((error: unknown) =>
-      this.#warn(`the spare tree ${spare.path} could not be removed; the next worker tries again`, error),
+    await this.#remove(spare.path);
+  }
+
+  /** @returns whether there was anything; most starts have used the whole tree. */
+  async #dropTaken(): Promise<boolean> {
+    let found = false;
+    for (const path of this.#taken) {
+      this.#taken.delete(path);
+      if (!existsSync(path)) continue;
+      found = true;
+      await this.#remove(path);
+    }
+    return found;
+  }
+
+  #remove(path: string): Promise<void> {
+    return dropSpareTree(path).catch((error: unknown) =>
+      this.#warn(`the spare tree ${path} could not be removed; the next worker tries again`, error),
     );
   }
 

@@ -220,6 +220,8 @@ export interface LabOptions {
   watch?: boolean;
   /** Whether a runner waits to be told its attempt; or who boots runners. */
   spare?: boolean | NonNullable<ActivityDeps['spare']>;
+  /** Trees that are checked out in advance. */
+  spareTrees?: ActivityDeps['spareTrees'];
 }
 
 /** A host with its workers, all parts in reach of the test. */
@@ -255,6 +257,7 @@ export class HostLab extends Lab {
     startLimit,
     watch = true,
     spare = false,
+    spareTrees,
   }: LabOptions): Promise<void> {
     const { address, namespace } = inject('devServer');
     const { home, hostId } = await openStateDirectory(this.home);
@@ -263,6 +266,7 @@ export class HostLab extends Lab {
     this.spare?.stock();
     this.hostActivities = createHostActivities({
       spare: typeof spare === 'object' ? spare : this.spare,
+      spareTrees,
       host: this.host,
       client: this.client,
       connection: () => connectionRecord({ address, namespace }),

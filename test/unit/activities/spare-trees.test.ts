@@ -111,6 +111,36 @@ it('keeps those of three repositories, the longest unused one goes', async () =>
   expect(mirrors.map((mirror) => trees.take(mirror) !== undefined)).toEqual([false, true, true, true]);
 });
 
+it('removes what a start has taken and not used, but not while one is on its way', async () => {
+  const mirror = await mirrorOf(lab);
+  await stocked(mirror, await tip(mirror));
+  const place = await host.places.enter(true, new AbortController().signal);
+  const spare = trees.take(mirror);
+  trees.dropSoon(spare);
+  const calm = vi.spyOn(host.places, 'betweenStarts');
+  await until(() => calm.mock.calls.length > 0);
+  expect(await onDisk()).toHaveLength(1);
+  host.places.leave(place);
+  await until(async () => (await onDisk()).length === 0);
+  // Where none was taken, and where nothing is left of it.
+  trees.dropSoon(undefined);
+  trees.dropSoon(spare);
+  trees.stock();
+  await trees.settled();
+  expect(warned).toEqual([]);
+});
+
+it('what a start has not used goes with the rest when the disk gets full, and when the worker ends', async () => {
+  const mirror = await mirrorOf(lab);
+  await stocked(mirror, await tip(mirror));
+  trees.dropSoon(trees.take(mirror));
+  expect([await trees.dropAll(), await trees.dropAll(), await onDisk()]).toEqual([true, false, []]);
+  await stocked(mirror, await tip(mirror));
+  trees.dropSoon(trees.take(mirror));
+  await trees.close();
+  expect(await onDisk()).toEqual([]);
+});
+
 it('takes no room that the disk has not, and gives back what it has', async () => {
   const mirror = await mirrorOf(lab);
   await stocked(mirror, await tip(mirror));

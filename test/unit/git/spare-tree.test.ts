@@ -161,7 +161,8 @@ it('is not used where attributes of files have changed: git would leave those fi
   const path = await worktree(at, { spare });
   expect(await readFile(join(path, 'src', 'deep', 'a'), 'utf8')).toBe('a\r\n');
   expect(await contents(path)).toEqual(await contents(await worktree(at)));
-  expect(await has(spare.path)).toBe(false);
+  // To remove it would take the start as long as it has files.
+  expect(await has(spare.path)).toBe(true);
 });
 
 it('is not made of a tree with submodules, and nothing is left', async () => {
@@ -190,7 +191,7 @@ it('that is gone, is of another mirror, or of a commit that nobody knows any mor
   for (const one of odd) {
     if (one !== spare) await makeSpareTree(spare, going);
     expect(await worktreeStatus(await worktree(spare.at, { spare: one }))).toMatchObject({ dirty: false });
-    expect(await exists(one.path)).toBe(false);
+    expect(await exists(one.path)).toBe(one !== spare);
   }
 });
 
