@@ -4,9 +4,11 @@ import pRetry from 'p-retry';
 import { within } from '../client/deadline.js';
 import type { AttemptResult, Clocks } from '../contract/index.js';
 import { endLeftovers, inspectAttempt, processStopped, signalProcess } from '../runner/index.js';
-import type { AttemptDir, ProcessIdentity } from '../runner/index.js';
+import type { AttemptDir } from '../runner/index.js';
 import { defaultClocks } from '../domain/clocks.js';
+import { DeafRunners } from './deaf-runners.js';
 import type { Host } from './host.js';
+import type { LivingRunner } from './living-runners.js';
 import { removeOldAttempts } from './old-attempts.js';
 import { Tidying } from './tidying.js';
 
@@ -27,6 +29,8 @@ export interface HostWatchOptions {
   lookEvery?: number;
   /** Milliseconds between two looks at the disk; default 10 s. */
   diskEvery?: number;
+  /** Milliseconds between two questions to runners whose lease runs out; default 10 s. */
+  askEvery?: number;
   /**
    * Milliseconds between two sweeps of one folder; default `giveUpAfter` of its attempt: no bead comes back for it
    * after that.
@@ -56,11 +60,14 @@ export class HostWatch {
   readonly #swept = new Map<string, { at: number; every: number }>();
   /** Since when runners stand still, of this process's clock, by folder. */
   readonly #stopped = new Map<string, number>();
+  readonly #deaf = new DeafRunners(async (dir) => (await this.#clocksOf(dir)).leaseFor);
   readonly #endedFor = new Map<string, string>();
   readonly #reports = new Set<Promise<void>>();
   readonly #tidying: Tidying | undefined;
   #timer: NodeJS.Timeout | undefined;
   #underWay: Promise<void> = Promise.resolve();
+  #asking: Promise<void> | undefined;
+  #askedAt = -Infinity;
   #diskCheckedAt = -Infinity;
   #oldRemovedAt = -Infinity;
 
@@ -92,6 +99,7 @@ export class HostWatch {
     this.#stop.abort(new Error('the worker is stopping'));
     clearTimeout(this.#timer);
     await this.#underWay;
+    await this.#asking;
     await Promise.all(this.#reports);
     await this.#tidying?.stop();
   }
@@ -112,6 +120,7 @@ export class HostWatch {
     await this.#removeOld();
     const { gone, stopped, unstarted, over, damaged } = await this.host.runners.look();
     await this.#endStopped(stopped);
+    this.#askTheSilent();
     await Promise.all(gone.map((dir) => this.#settle(dir)));
     for (const { dir, problem, mayLive, news } of damaged) if (news) await this.#tellDamage(dir, problem, mayLive);
     for (const dir of over) this.#tidying?.add(dir);
@@ -144,7 +153,7 @@ export class HostWatch {
    * out: the agent would go on while the bead gives the attempt up and starts another. After `leaseFor` it is ended,
    * as it would have ended its agent's work itself; what it leaves is reaped.
    */
-  async #endStopped(stopped: readonly { dir: AttemptDir; runner: ProcessIdentity }[]): Promise<void> {
+  async #endStopped(stopped: readonly LivingRunner[]): Promise<void> {
     const still = new Set(stopped.map(({ dir }) => dir.path));
     for (const path of this.#stopped.keys()) if (!still.has(path)) this.#stopped.delete(path);
     for (const { dir, runner } of stopped) {
@@ -155,16 +164,32 @@ export class HostWatch {
         !processStopped(runner.pid, runner.startTime)
       )
         continue;
-      this.host.logger.warn(
-        { bead: dir.bead, attempt: dir.attempt, pid: runner.pid },
-        'a runner has stood still for longer than its lease; it is ended',
-      );
-      this.#endedFor.set(
-        dir.path,
+      this.#end(
+        { dir, runner },
         'its runner stood still for longer than its lease (stopped by a signal or a debugger) and was ended',
       );
-      signalProcess(runner, 'SIGKILL');
     }
+  }
+
+  /** Not in the round: who answers nobody takes his time. */
+  #askTheSilent(): void {
+    if (this.#asking !== undefined || performance.now() - this.#askedAt < (this.options.askEvery ?? 10_000)) return;
+    this.#askedAt = performance.now();
+    this.#asking = this.#endDeaf()
+      .catch((error: unknown) => this.host.logger.error({ err: error }, 'runners could not be asked whether they live'))
+      .finally(() => (this.#asking = undefined));
+  }
+
+  async #endDeaf(): Promise<void> {
+    for (const one of await this.#deaf.find(this.host.runners.all))
+      this.#end(one, 'its runner answered nobody after its lease was over (a deadlock, or a loop) and was ended');
+  }
+
+  /** What it leaves is reaped by the next round. */
+  #end({ dir, runner }: LivingRunner, reason: string): void {
+    this.host.logger.warn({ bead: dir.bead, attempt: dir.attempt, pid: runner.pid, reason }, 'a runner is ended');
+    this.#endedFor.set(dir.path, reason);
+    signalProcess(runner, 'SIGKILL');
   }
 
   /** Whoever has the turn settles the attempt himself; if not, the next round does. */

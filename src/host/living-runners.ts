@@ -12,14 +12,15 @@ export interface HostLook {
   /** Attempts that came here and never got a runner past its fence. */
   unstarted: AttemptDir[];
   /** Attempts whose runner is there and stands still. */
-  stopped: { dir: AttemptDir; runner: ProcessIdentity }[];
+  stopped: LivingRunner[];
   /** Attempts that are over, each told once. */
   over: AttemptDir[];
   /** Attempts whose folder cannot be read; `news` when that was not told before. They stand in nobody's way. */
   damaged: { dir: AttemptDir; problem: string; mayLive: boolean; news: boolean }[];
 }
 
-interface Entry {
+/** An attempt that has a runner, and its process. */
+export interface LivingRunner {
   dir: AttemptDir;
   runner: ProcessIdentity;
 }
@@ -30,7 +31,7 @@ interface Entry {
  * difference which worker spawned a runner.
  */
 export class LivingRunners {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, LivingRunner>();
   /** Folders of attempts that are over: kept for their logs, and looked at no more than once again. */
   readonly #over = new Map<string, 'fresh' | 'told'>();
   /** What is wrong with folders that cannot be read, as it was told. */
@@ -40,6 +41,10 @@ export class LivingRunners {
 
   get count(): number {
     return this.#entries.size;
+  }
+
+  get all(): LivingRunner[] {
+    return [...this.#entries.values()];
   }
 
   get dirs(): AttemptDir[] {

@@ -1,8 +1,12 @@
+import { execa } from 'execa';
 import { existsSync } from 'node:fs';
+import { utimes } from 'node:fs/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { AttemptResult } from '../../src/contract/index.js';
+import { DeafRunners } from '../../src/host/deaf-runners.js';
 import { Host, HostWatch } from '../../src/host/index.js';
-import { findProcesses } from '../../src/runner/index.js';
+import { findProcesses, runnerAnswers } from '../../src/runner/index.js';
+import type { AttemptDir, ProcessIdentity } from '../../src/runner/index.js';
 import { HostLab, testLogger } from './support/host-lab.js';
 import type { Desk, LabOptions } from './support/host-lab.js';
 import { git } from './support/origin.js';
@@ -18,6 +22,21 @@ afterEach(async () => {
   await lab?.close();
   lab = undefined;
 });
+
+/** A debugger makes a runner do nothing else any more, and leaves. */
+async function loopForEver(dir: AttemptDir, runner: ProcessIdentity): Promise<void> {
+  const debug = execa(process.execPath, ['inspect', '-p', `${runner.pid}`], { all: true, reject: false });
+  try {
+    let said = '';
+    debug.all.on('data', (piece: Buffer) => (said += piece.toString()));
+    await expect.poll(() => said, patient).toContain('debug>');
+    debug.stdin.write('exec for(;;);\n');
+    await expect.poll(() => runnerAnswers(dir, runner, 500), patient).toBe(false);
+  } finally {
+    debug.kill('SIGKILL');
+    await debug;
+  }
+}
 
 describe('the watch over a host', () => {
   test("a runner that died while no worker was there is settled by the next one's first look, and its bead hears of it", async () => {
@@ -69,6 +88,44 @@ describe('the watch over a host', () => {
     });
     expect(performance.now() - stopped).toBeGreaterThan(clocks.leaseFor);
     expect(findProcesses({ attempt: desk.attempt, group: record?.agent })).toEqual([]);
+  });
+
+  test('a runner that is caught in a loop is ended when its lease is over, since it can no longer freeze its agent', async () => {
+    const here = await open({ watch: false });
+    const desk = await here.desk();
+    const clocks = { ...here.input(desk).clocks, heartbeatTimeout: 600_000, leaseFor: 8_000 };
+    const running = await desk.start(
+      here.input(desk, { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } }, clocks }),
+    );
+    const dir = here.dir(desk);
+    await expect.poll(async () => (await dir.readRunner())?.agent, patient).toBeDefined();
+    const record = await dir.readRunner();
+    watch = new HostWatch(here.host, { client: here.client, lookEvery: 200, askEvery: 200 });
+    await watch.start();
+    await loopForEver(dir, { pid: record?.pid ?? 0, startTime: record?.startTime ?? '' });
+    expect(await running.ending()).toMatchObject({
+      kind: 'result',
+      result: { outcome: 'lost', reason: expect.stringContaining('answered nobody') },
+    });
+    expect(findProcesses({ attempt: desk.attempt, group: record?.agent })).toEqual([]);
+  });
+
+  test('a runner that answers is not ended, however long nobody has renewed its lease', async () => {
+    const here = await open({ watch: false });
+    const desk = await here.desk();
+    await desk.start(
+      here.input(desk, { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } } }),
+    );
+    const dir = here.dir(desk);
+    await expect.poll(async () => (await dir.readRunner())?.agent, patient).toBeDefined();
+    const runner = await dir.readRunner();
+    const deaf = new DeafRunners(() => Promise.resolve(2));
+    for (let look = 0; look < 5; look += 1) {
+      await utimes(dir.lock, 0, 0);
+      expect(await deaf.find([{ dir, runner: { pid: runner?.pid ?? 0, startTime: runner?.startTime ?? '' } }])).toEqual(
+        [],
+      );
+    }
   });
 
   test('a living runner has its place from the first look on, and gives it up by ending, whoever spawned it', async () => {
