@@ -1,9 +1,16 @@
 import { existsSync } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { StartAgentInput, StopAttemptResult } from '../../src/contract/index.js';
-import { bootRunner, findProcesses, inspectAttempt, mutePatience, processAlive } from '../../src/runner/index.js';
+import {
+  bootRunner,
+  findProcesses,
+  inspectAttempt,
+  mutePatience,
+  processAlive,
+  processStartTime,
+} from '../../src/runner/index.js';
 import type { AttemptDir, ProcessIdentity } from '../../src/runner/index.js';
 import { HostLab } from './support/host-lab.js';
 import type { Desk, LabOptions } from './support/host-lab.js';
@@ -50,7 +57,13 @@ async function atFence(desk: Desk, before?: ProcessIdentity): Promise<ProcessIde
 }
 
 /** From now on it answers nobody. */
-const mute = ({ pid }: ProcessIdentity): boolean => process.kill(pid, 'SIGSTOP');
+function mute(runner: ProcessIdentity): void {
+  // Also when nobody has ended it, against the rule.
+  onTestFinished(() => {
+    if (lives(runner)) process.kill(runner.pid, 'SIGKILL');
+  });
+  process.kill(runner.pid, 'SIGSTOP');
+}
 const lives = ({ pid, startTime }: ProcessIdentity): boolean => processAlive(pid, startTime);
 
 const logged = async (dir: AttemptDir, words: string): Promise<number> =>
@@ -90,7 +103,7 @@ describe('a runner that holds its attempt, and answers nobody before it has an a
     await open({ spare: true });
     const desk = await lab.desk();
     const pid = lab.spare?.pid ?? 0;
-    process.kill(pid, 'SIGSTOP');
+    mute({ pid, startTime: processStartTime(pid) ?? '' });
     expect(await (await desk.start(inputOf(desk, short))).ending()).toMatchObject({
       kind: 'result',
       result: { outcome: 'done' },
