@@ -40,6 +40,7 @@ export { removeProvenWorktree } from './remove-proven-worktree.js';
 export type { Removal, RemoveProvenWorktreeOptions } from './remove-proven-worktree.js';
 export { resolveBase } from './resolve-base.js';
 export { dropSpareTree, lookOverSpareTree, makeSpareTree } from './spare-tree.js';
+export { repositoryConfiguration } from './repository-files.js';
 export type { SpareLook, SpareTree } from './spare-tree.js';
 export { saveRulesOf } from './save-rules.js';
 export { saveWip } from './save-wip.js';

@@ -43,7 +43,7 @@ export async function makeRepository(
   const { standard, refs: borrowed } = known ?? (await readMirrorRefs(vault, { signal }));
   // Each start makes one: what does not need the other is done side by side.
   const [config] = await Promise.all([
-    configurationFor(vault, pushUrl),
+    repositoryConfiguration(vault, pushUrl),
     ...folders.map((folder) => mkdir(join(gitDir, folder), { recursive: true })),
   ]);
   const files = new Map([
@@ -74,7 +74,8 @@ function packedRefs(refs: MirrorRefs['refs']): string {
   return lines.join('');
 }
 
-async function configurationFor(vault: string, pushUrl: string | undefined): Promise<string> {
+/** @returns the configuration of a repository that borrows the objects of a vault. @throws GitError */
+export async function repositoryConfiguration(vault: string, pushUrl?: string): Promise<string> {
   const [config, { version, disk, extensions }, lfs] = await Promise.all([
     textOf(join(vault, 'config')),
     formatLines(vault),

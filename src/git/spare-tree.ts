@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMissing } from '../edge/errors.js';
@@ -65,22 +66,31 @@ export async function makeSpareTree({ path, at, mirror }: SpareTree, signal: Abo
   }
 }
 
+export interface LookOptions {
+  /** Of a repository that borrows the mirror's objects (`repositoryConfiguration`). */
+  configuration: string;
+  /** Ends the look. */
+  signal: AbortSignal;
+  /** Hears why a look has failed that nobody ended. The tree may be used all the same. */
+  onTrouble: (error: unknown) => void;
+}
+
 /**
  * Makes every file of a spare tree what its commit has, so that an attempt at that commit need not. It goes on beside
  * what the remote is asked, without the mirror's lock, and by a repository that is made for it alone: what waits has
  * none, since git does what it reads in one.
- * @param onTrouble hears why a look has failed that nobody ended. The tree may be used all the same.
  */
 export function lookOverSpareTree(
   { path, at, mirror }: SpareTree,
-  { signal, onTrouble }: { signal: AbortSignal; onTrouble: (error: unknown) => void },
+  { configuration, signal, onTrouble }: LookOptions,
 ): SpareLook {
   const stop = new AbortController();
   const until = AbortSignal.any([signal, stop.signal]);
   const gitDir = `${path}.look-${randomBytes(4).toString('hex')}`;
   const look = async (): Promise<boolean> => {
     try {
-      await makeRepository(gitDir, { vault: mirror, head: at, refs: {}, known: { refs: new Map() } }, until);
+      until.throwIfAborted();
+      makeForLook(gitDir, { mirror, at, configuration });
       await checkOut({ keeper: gitDir, worktree: path }, at, {
         doing: 'looking over a spare tree',
         signal: until,
@@ -95,6 +105,20 @@ export function lookOverSpareTree(
   const whole = look();
   const over = whole.then(() => rm(gitDir, { recursive: true, force: true })).catch(onTrouble);
   return { whole, over, stop: () => stop.abort(new Error('nobody asks for it')) };
+}
+
+/**
+ * As much of a repository as git needs to look. Its five small steps wait for nothing else that this process does: a
+ * start waits for the look.
+ */
+function makeForLook(
+  gitDir: string,
+  { mirror, at, configuration }: Pick<SpareTree, 'mirror' | 'at'> & Pick<LookOptions, 'configuration'>,
+): void {
+  for (const folder of ['objects/info', 'refs']) mkdirSync(join(gitDir, folder), { recursive: true, mode: 0o700 });
+  writeFileSync(join(gitDir, 'objects', 'info', 'alternates'), `${join(mirror, 'objects')}\n`);
+  writeFileSync(join(gitDir, 'config'), configuration);
+  writeFileSync(join(gitDir, 'HEAD'), `${at}\n`);
 }
 
 async function checkOut(place: GitPlace, at: string, task: RunGitOptions): Promise<void> {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dropSpareTree, lookOverSpareTree, makeSpareTree } from '../../git/index.js';
+import { dropSpareTree, lookOverSpareTree, makeSpareTree, repositoryConfiguration } from '../../git/index.js';
 import type { SpareLook, SpareTree } from '../../git/index.js';
 import { isMissing } from '../../edge/errors.js';
 import { diskProblem } from '../../host/index.js';
@@ -20,6 +20,8 @@ const closeWithin = 5_000;
 
 interface Kept {
   spare: SpareTree;
+  /** Of the repository by which it is looked over. */
+  configuration: string;
   look?: SpareLook | undefined;
   timer: NodeJS.Timeout;
 }
@@ -61,8 +63,9 @@ export class SpareTrees {
   lookOver(mirror: string, { at, signal }: { at?: string | undefined; signal: AbortSignal }): void {
     const kept = this.#kept.get(mirror);
     if (kept === undefined || kept.look !== undefined || (at !== undefined && at !== kept.spare.at)) return;
-    const { spare } = kept;
+    const { spare, configuration } = kept;
     const look = lookOverSpareTree(spare, {
+      configuration,
       signal: AbortSignal.any([signal, this.#over.signal]),
       onTrouble: (error) => this.#warn(`the spare tree ${spare.path} could not be looked over`, error),
     });
@@ -157,7 +160,7 @@ export class SpareTrees {
       try {
         if (!(await this.#room())) continue;
         if (!(await makeSpareTree(spare, this.#over.signal))) this.#unfit.set(mirror, at);
-        else if (await this.#room()) this.#keep(spare);
+        else if (await this.#room()) this.#keep(spare, await repositoryConfiguration(mirror));
         else await dropSpareTree(spare.path);
       } catch (error) {
         if (this.#over.signal.aborted) return;
@@ -167,10 +170,10 @@ export class SpareTrees {
     }
   }
 
-  #keep(spare: SpareTree): void {
+  #keep(spare: SpareTree, configuration: string): void {
     const timer = setTimeout(() => void this.#drop(spare.mirror), keptFor);
     timer.unref();
-    this.#kept.set(spare.mirror, { spare, timer });
+    this.#kept.set(spare.mirror, { spare, configuration, timer });
     const [longest] = this.#kept.keys();
     if (this.#kept.size > atMost && longest !== undefined) void this.#drop(longest);
   }

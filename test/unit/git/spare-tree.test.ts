@@ -17,6 +17,7 @@ import {
   exists,
   lookOverSpareTree,
   makeSpareTree,
+  repositoryConfiguration,
   resolveBase,
   updateMirror,
   worktreeStatus,
@@ -53,10 +54,14 @@ async function worktree(at: string, more: { spare?: SpareTree; wip?: boolean } =
   return path;
 }
 
-const lookedOver = (): SpareLook => {
+async function lookedOver(stop = false): Promise<SpareLook> {
   const onTrouble = (error: unknown): void => expect(error).toBeUndefined();
-  return lookOverSpareTree(spare, { signal: going, onTrouble });
-};
+  const configuration = await repositoryConfiguration(mirror);
+  const look = lookOverSpareTree(spare, { configuration, signal: going, onTrouble });
+  if (stop) look.stop();
+  await look.over;
+  return look;
+}
 
 /** All that a program finds in a tree, `.git` aside. */
 async function contents(tree: string): Promise<string[]> {
@@ -104,9 +109,8 @@ it('is not believed where a file in it is not what was checked out', async () =>
 it('that its start has looked over is not looked at again: what had been changed was written anew by the look', async () => {
   await makeSpareTree(spare, going);
   await writeFile(join(spare.path, 'src', 'deep', 'a'), 'changed\n');
-  const seen = lookedOver();
+  const seen = await lookedOver();
   expect(await seen.whole).toBe(true);
-  await seen.over;
   expect(await readdir(join(spare.path, '.git'))).toEqual(['index']);
   expect(await readdir(dirname(spare.path))).toEqual([basename(spare.path)]);
   // Nobody does this in the moment that is left. By it alone can be seen that git has not looked again.
@@ -136,8 +140,7 @@ it('is made equal to the wanted commit where its look failed, or was at another 
 
 it('can be used after a look that was broken off', async () => {
   await makeSpareTree(spare, going);
-  const look = lookedOver();
-  look.stop();
+  const look = await lookedOver(true);
   expect(await look.whole).toBe(false);
   const path = await worktree(spare.at, { spare: { ...spare, look } });
   expect(await worktreeStatus(path)).toMatchObject({ head: spare.at, dirty: false });
