@@ -41,9 +41,10 @@ const guard = 120;
 /**
  * A timer that fires while a workflow task is open which cancels it makes the server (1.38) refuse that task's answer,
  * and forget the task: the workflow stands still for good. So what would be done less than so many virtual milliseconds
- * before a timer is done right after it: a workflow task takes as many.
+ * before a timer is done right after it: a workflow task takes as many. On a busy machine it takes longer, and the clock
+ * runs meanwhile: then twice as long as workflows have lately taken to settle, up to the second of these.
  */
-const timerGuard = 100;
+const timerGuard = { least: 100, most: 2_000 };
 /** So often, in real milliseconds, a jump that has not arrived is looked after. */
 const lookAfter = 400;
 /** One that has not arrived after so many looks is stuck on a lock that nobody has counted, not on a busy machine. */
@@ -52,7 +53,7 @@ const stuckAfter = 12;
  * A pass that has done nothing new for so many real milliseconds never will; more than a settling may take, and less
  * than a test may.
  */
-const standsStillAfter = 60_000;
+const standsStillAfter = 150_000;
 
 interface Appointment {
   at: number;
@@ -69,6 +70,8 @@ export class VirtualClock implements Clock {
   #busy = false;
   #doing = { what: 'nothing yet', since: 0 };
   #broken: Error | undefined;
+  /** Milliseconds that workflows have lately taken to settle: the longest, which is forgotten by and by. */
+  #settlesIn = 0;
 
   constructor(
     private readonly server: TestService,
@@ -176,7 +179,10 @@ export class VirtualClock implements Clock {
     await this.around.settle();
     for (;;) {
       this.#do(`workflows settle on the way to ${stamp(target)}`);
+      const asked = performance.now();
       await this.around.settle('touched');
+      this.#settlesIn = Math.max(performance.now() - asked, 0.9 * this.#settlesIn);
+      this.#do(`looks whether it may end on the way to ${stamp(target)}`);
       if (await holds()) return true;
       const now = this.now();
       const event = this.around.nextServerEvent();
@@ -189,7 +195,7 @@ export class VirtualClock implements Clock {
       const horizon = this.around.nextActivityEnd() - guard;
       if (now >= mark) {
         if (this.#agenda[0] === undefined || this.#agenda[0].at > now) return false;
-        const timerFirst = event !== undefined && event.activity === undefined && event.at - now < timerGuard;
+        const timerFirst = event !== undefined && event.activity === undefined && event.at - now < this.#timerGuard;
         if (!timerFirst) await this.#keepAppointments(now);
         else await this.#towards(event.at + 1, horizon);
         continue;
@@ -198,6 +204,10 @@ export class VirtualClock implements Clock {
       const next = Math.min(mark, event === undefined ? Infinity : event.at + 1);
       await this.#towards(next, horizon);
     }
+  }
+
+  get #timerGuard(): number {
+    return Math.min(Math.max(timerGuard.least, 2 * this.#settlesIn), timerGuard.most);
   }
 
   /** By a jump as far as the horizon; from there on in real time. */

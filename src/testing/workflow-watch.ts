@@ -12,7 +12,7 @@ import type { ClockContext } from './virtual-clock.js';
 /**
  * Workflows that have not settled after so many real milliseconds never will: a worker is missing, or a workflow spins.
  */
-const settlesWithin = 30_000;
+const settlesWithin = 60_000;
 /**
  * The effect of an instant shows within real milliseconds; one that does not show was none (its activity had moved on).
  */

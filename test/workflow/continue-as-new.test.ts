@@ -7,7 +7,7 @@ const minute = 60_000;
 
 it(
   'a talkative agent across continue-as-new: the next run adopts, and the agent is undisturbed',
-  { timeout: 300_000 },
+  { timeout: 600_000 },
   async () => {
     // Twelve times as many signals, so that an hour is enough to fill a history.
     const town = await world.town({

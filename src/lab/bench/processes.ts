@@ -87,6 +87,14 @@ export async function processes(
     const paid = await sling({ steps: 1, stepMs: 10, commits: 1 });
     await closed(paid);
     await cleared(paid);
+    // By themselves first: what a clone has written keeps a disk busy for longer than an agent works.
+    const alone: number[] = [];
+    for (let n = 0; n < slings; n += 1) {
+      const begin = Date.now();
+      const bead = await sling({ steps: 20, stepMs: 300, commits: 1 });
+      alone.push((await spawned(bead)).at - begin);
+      await closed(bead);
+    }
     const [starts, clones, ratios, memory]: [number[], number[], number[], number[]] = [[], [], [], []];
     for (let n = 0; n < slings; n += 1) {
       const begin = Date.now();
@@ -158,6 +166,15 @@ export async function processes(
         how:
           'the worker is stopped and started while an agent works: the agent goes on, and the next worker knows ' +
           'it. Held by the worker, it would end with it',
+        report: 'value',
+      },
+      {
+        name: 'sling_to_spawn_alone',
+        value: median(alone),
+        unit: 'ms',
+        how:
+          `${slings} beads one by one on the same mirror, before any clone: from the start request to the agent's ` +
+          'spawn, right after the one before is closed',
         report: 'value',
       },
       {
