@@ -41,8 +41,8 @@ const guard = 120;
 /**
  * A timer that fires while a workflow task is open which cancels it makes the server (1.38) refuse that task's answer,
  * and forget the task: the workflow stands still for good. So what would be done less than so many virtual milliseconds
- * before a timer is done right after it: a workflow task takes as many. On a busy machine it takes longer, and the clock
- * runs meanwhile: then twice as long as workflows have lately taken to settle, up to the second of these.
+ * before a timer is done right after it: a workflow task takes as many. On a busy machine it takes longer, and the
+ * clock runs meanwhile: then twice as long as workflows have lately taken to settle, up to the second of these.
  */
 const timerGuard = { least: 100, most: 2_000 };
 /** So often, in real milliseconds, a jump that has not arrived is looked after. */
