@@ -1,11 +1,11 @@
 import { execa } from 'execa';
 import { existsSync } from 'node:fs';
 import { utimes } from 'node:fs/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { AttemptResult } from '../../src/contract/index.js';
 import { DeafRunners } from '../../src/host/deaf-runners.js';
 import { Host, HostWatch } from '../../src/host/index.js';
-import { findProcesses, runnerAnswers } from '../../src/runner/index.js';
+import { findProcesses, runnerAnswers, signalProcess } from '../../src/runner/index.js';
 import type { AttemptDir, ProcessIdentity } from '../../src/runner/index.js';
 import { HostLab, testLogger } from './support/host-lab.js';
 import type { Desk, LabOptions } from './support/host-lab.js';
@@ -25,6 +25,7 @@ afterEach(async () => {
 
 /** A debugger makes a runner do nothing else any more, and leaves. */
 async function loopForEver(dir: AttemptDir, runner: ProcessIdentity): Promise<void> {
+  onTestFinished(() => void signalProcess(runner, 'SIGKILL'));
   const debug = execa(process.execPath, ['inspect', '-p', `${runner.pid}`], { all: true, reject: false });
   try {
     let said = '';
