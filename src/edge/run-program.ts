@@ -46,15 +46,7 @@ export function runProgram(
     let ended: ProgramEnd['ended'];
     const timers = new Set<NodeJS.Timeout>();
     const later = (ms: number, action: () => void): void => void timers.add(setTimeout(action, ms));
-    const toAll = (signal: NodeJS.Signals): void => {
-      if (child.pid === undefined) return;
-      try {
-        process.kill(-child.pid, signal);
-      } catch (error) {
-        // All of it has ended by itself.
-        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-      }
-    };
+    const toAll = (signal: NodeJS.Signals): void => signalGroup(child.pid, signal);
     const end = (why: NonNullable<ProgramEnd['ended']>): void => {
       if (ended !== undefined) return;
       ended = why;
@@ -90,4 +82,15 @@ export function runProgram(
       done({ code, signal, ended, stdout: Buffer.concat(said).toString(), stderr: stderr.toString() });
     });
   });
+}
+
+/** Signals every process of a group. @param leader its first one; undefined when that could not be started. */
+export function signalGroup(leader: number | undefined, signal: NodeJS.Signals): void {
+  if (leader === undefined) return;
+  try {
+    process.kill(-leader, signal);
+  } catch (error) {
+    // The group has ended by itself: that is what was wanted.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }

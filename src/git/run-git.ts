@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { execa } from 'execa';
 import { errorMessage, isMissing } from '../edge/errors.js';
+import { signalGroup } from '../edge/run-program.js';
 import { gitEnv } from './git-env.js';
 import { GitError } from './git-error.js';
 import { gitFailure } from './git-failure.js';
@@ -174,16 +175,6 @@ function placed(place: GitPlace): { cwd: string; prefix: string[]; env: Record<s
   // Without the ceiling git would, when an agent has removed `.git`, take the next repository above: perhaps the
   // operator's own.
   return { cwd: place.worktree, prefix: [], env: { GIT_CEILING_DIRECTORIES: dirname(place.worktree) } };
-}
-
-function signalGroup(pid: number | undefined, name: NodeJS.Signals): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, name);
-  } catch (error) {
-    // The group has ended by itself: that is what was wanted.
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
 }
 
 function tooSlow(task: GitTask, ms: number, stderr: string): GitError {

@@ -48,7 +48,7 @@ export class LivingRunners {
   }
 
   get dirs(): AttemptDir[] {
-    return [...this.#entries.values()].map(({ dir }) => dir);
+    return this.all.map(({ dir }) => dir);
   }
 
   has(dir: AttemptDir): boolean {
@@ -67,7 +67,7 @@ export class LivingRunners {
 
   /** Looks at the process table, and at folders not yet known. Cheap: meant to be done every second. */
   async look(): Promise<HostLook> {
-    const entries = [...this.#entries.values()];
+    const entries = this.all;
     const look: HostLook = {
       gone: entries.filter(({ runner }) => !processAlive(runner.pid, runner.startTime)).map(({ dir }) => dir),
       stopped: entries.filter(({ runner }) => processStopped(runner.pid, runner.startTime)),

@@ -12,6 +12,7 @@ export type { BootedRunner } from './spawn-runner.js';
 export { SpareRunner } from './spare-runner.js';
 export { RunnerControl, RunnerGoneError, RunnerRefusedError } from './sockets/runner-control.js';
 export { AgentSocketClient, AgentSocketError } from './sockets/agent-socket-client.js';
+export type { MuteEnd } from './end/end-mute.js';
 export { endMute, mutePatience, questionWithin, runnerAnswers } from './end/end-mute.js';
 export { endLeftovers, reapAttempt } from './end/reap-attempt.js';
 export { holderState, ownPlace, ownProcess, touchedAt } from './processes/process-place.js';

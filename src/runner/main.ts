@@ -271,7 +271,7 @@ async function runLocked(
       return fence;
     }
     const launch = await ready;
-    // On disk before the spawn: whoever finds a dead runner must know that there may be an agent.
+    // Written before the spawn: whoever finds a dead runner must know that there may be an agent.
     await record.update({ state: 'spawning' });
     // Its process, or the whole machine, may have stood still since the fence: its bead may have gone on without it.
     if (!maySpawn(fence.lease, systemTime.now(), input.clocks)) {

@@ -2,7 +2,7 @@ import { execa } from 'execa';
 import { existsSync } from 'node:fs';
 import { utimes } from 'node:fs/promises';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
-import type { AttemptResult } from '../../src/contract/index.js';
+import type { AttemptResult, StartAgentInput } from '../../src/contract/index.js';
 import { DeafRunners } from '../../src/host/deaf-runners.js';
 import { Host, HostWatch } from '../../src/host/index.js';
 import { findProcesses, runnerAnswers, signalProcess } from '../../src/runner/index.js';
@@ -23,6 +23,16 @@ afterEach(async () => {
   lab = undefined;
 });
 
+/** An attempt whose agent works for as long as a test looks at it. */
+async function atWork(here: HostLab, clocks: Partial<StartAgentInput['clocks']>) {
+  const desk = await here.desk();
+  const agent = { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } };
+  const running = await desk.start(here.input(desk, { agent, clocks: { ...here.input(desk).clocks, ...clocks } }));
+  const dir = here.dir(desk);
+  await expect.poll(async () => (await dir.readRunner())?.agent, patient).toBeDefined();
+  return { desk, running, dir, record: await dir.readRunner() };
+}
+
 /** A debugger makes a runner do nothing else any more, and leaves. */
 async function loopForEver(dir: AttemptDir, runner: ProcessIdentity): Promise<void> {
   onTestFinished(() => void signalProcess(runner, 'SIGKILL'));
@@ -42,14 +52,7 @@ async function loopForEver(dir: AttemptDir, runner: ProcessIdentity): Promise<vo
 describe('the watch over a host', () => {
   test("a runner that died while no worker was there is settled by the next one's first look, and its bead hears of it", async () => {
     const here = await open({ watch: false });
-    const desk = await here.desk();
-    const clocks = { ...here.input(desk).clocks, heartbeatTimeout: 600_000 };
-    const running = await desk.start(
-      here.input(desk, { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } }, clocks }),
-    );
-    const dir = here.dir(desk);
-    await expect.poll(async () => (await dir.readRunner())?.agent, patient).toBeDefined();
-    const record = await dir.readRunner();
+    const { desk, running, dir, record } = await atWork(here, { heartbeatTimeout: 600_000 });
     process.kill(record?.pid ?? 0, 'SIGKILL');
 
     // The next worker: another view of the same state directory.
@@ -71,14 +74,8 @@ describe('the watch over a host', () => {
 
   test('a runner that stands still for longer than its lease is ended, since it can no longer freeze its agent; the bead hears of it', async () => {
     const here = await open({ watch: false });
-    const desk = await here.desk();
-    const clocks = { ...here.input(desk).clocks, heartbeatTimeout: 600_000, leaseFor: 6_000 };
-    const running = await desk.start(
-      here.input(desk, { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } }, clocks }),
-    );
-    const dir = here.dir(desk);
-    await expect.poll(async () => (await dir.readRunner())?.agent, patient).toBeDefined();
-    const record = await dir.readRunner();
+    const clocks = { heartbeatTimeout: 600_000, leaseFor: 6_000 };
+    const { desk, running, record } = await atWork(here, clocks);
     watch = new HostWatch(here.host, { client: here.client, lookEvery: 200 });
     await watch.start();
     process.kill(record?.pid ?? 0, 'SIGSTOP');
@@ -93,14 +90,8 @@ describe('the watch over a host', () => {
 
   test('a runner that is caught in a loop is ended when its lease is over, since it can no longer freeze its agent', async () => {
     const here = await open({ watch: false });
-    const desk = await here.desk();
-    const clocks = { ...here.input(desk).clocks, heartbeatTimeout: 600_000, leaseFor: 8_000 };
-    const running = await desk.start(
-      here.input(desk, { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } }, clocks }),
-    );
-    const dir = here.dir(desk);
-    await expect.poll(async () => (await dir.readRunner())?.agent, patient).toBeDefined();
-    const record = await dir.readRunner();
+    const clocks = { heartbeatTimeout: 600_000, leaseFor: 8_000 };
+    const { desk, running, dir, record } = await atWork(here, clocks);
     watch = new HostWatch(here.host, { client: here.client, lookEvery: 200, askEvery: 200 });
     await watch.start();
     await loopForEver(dir, { pid: record?.pid ?? 0, startTime: record?.startTime ?? '' });
@@ -113,13 +104,7 @@ describe('the watch over a host', () => {
 
   test('a runner that answers is not ended, however long nobody has renewed its lease', async () => {
     const here = await open({ watch: false });
-    const desk = await here.desk();
-    await desk.start(
-      here.input(desk, { agent: { adapter: 'demo', options: { steps: 10_000, stepMs: 200, commits: 0 } } }),
-    );
-    const dir = here.dir(desk);
-    await expect.poll(async () => (await dir.readRunner())?.agent, patient).toBeDefined();
-    const runner = await dir.readRunner();
+    const { dir, record: runner } = await atWork(here, {});
     const deaf = new DeafRunners(() => Promise.resolve(2));
     for (let look = 0; look < 5; look += 1) {
       await utimes(dir.lock, 0, 0);

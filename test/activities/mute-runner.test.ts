@@ -56,6 +56,14 @@ async function atFence(desk: Desk, before?: ProcessIdentity): Promise<ProcessIde
   return { pid: found?.pid ?? 0, startTime: found?.startTime ?? '' };
 }
 
+/** A start whose runner waits at its fence, since its bead is paused. */
+async function heldAtFence(clocks: Partial<StartAgentInput['clocks']>) {
+  const desk = await lab.desk();
+  await pause(desk, true);
+  const input = inputOf(desk, clocks);
+  return { desk, input, running: await desk.start(input), runner: await atFence(desk) };
+}
+
 /** From now on it answers nobody. */
 function mute(runner: ProcessIdentity): void {
   // Also when nobody has ended it, against the rule.
@@ -81,10 +89,7 @@ const stop = (desk: Desk): Promise<StopAttemptResult> =>
 describe('a runner that holds its attempt, and answers nobody before it has an agent', () => {
   test('is ended by the call that has told it to begin, and another one begins in the same place', async () => {
     await open();
-    const desk = await lab.desk();
-    await pause(desk, true);
-    const running = await desk.start(inputOf(desk, short));
-    const first = await atFence(desk);
+    const { desk, running, runner: first } = await heldAtFence(short);
     mute(first);
     const dir = lab.dir(desk);
     await writeFile(dir.file('mark'), '');
@@ -115,10 +120,7 @@ describe('a runner that holds its attempt, and answers nobody before it has an a
 
   test('a second one in a row fails the start: its bead hears that the host can start none, and nothing is left', async () => {
     await open();
-    const desk = await lab.desk();
-    await pause(desk, true);
-    const running = await desk.start(inputOf(desk, short));
-    const first = await atFence(desk);
+    const { desk, running, runner: first } = await heldAtFence(short);
     mute(first);
     const second = await atFence(desk, first);
     mute(second);
@@ -136,11 +138,7 @@ describe('a runner that holds its attempt, and answers nobody before it has an a
 
   test('holds up no worker that shuts down; the adoption of its next one ends it, and goes on with the attempt', async () => {
     await open({ maxAgents: 1 });
-    const desk = await lab.desk();
-    await pause(desk, true);
-    const input = inputOf(desk, short);
-    const running = await desk.start(input);
-    const first = await atFence(desk);
+    const { desk, input, running, runner: first } = await heldAtFence(short);
     mute(first);
     const shutDown = performance.now();
     await lab.stopWorkers();
@@ -160,10 +158,7 @@ describe('a runner that holds its attempt, and answers nobody before it has an a
     ['when nobody waits for it', true],
   ])('an order to stop ends it at once, %s', async (_, alone) => {
     await open();
-    const desk = await lab.desk();
-    await pause(desk, true);
-    const running = await desk.start(inputOf(desk, long));
-    const runner = await atFence(desk);
+    const { desk, running, runner } = await heldAtFence(long);
     mute(runner);
     if (alone) {
       await lab.stopWorkers();
@@ -186,11 +181,8 @@ describe('a runner that holds its attempt, and answers nobody before it has an a
 describe('a runner that has no agent yet, and answers', () => {
   test('waits for the end of a pause for longer than anybody’s patience', async () => {
     await open();
-    const desk = await lab.desk();
-    await pause(desk, true);
     const clocks = { heartbeatTimeout: 7_500 };
-    const running = await desk.start(inputOf(desk, clocks));
-    const runner = await atFence(desk);
+    const { desk, running, runner } = await heldAtFence(clocks);
     await sleep(1.5 * mutePatience(clocks));
     expect(lives(runner)).toBe(true);
     await pause(desk, false);
@@ -200,11 +192,8 @@ describe('a runner that has no agent yet, and answers', () => {
 
   test('hears an order to stop at once, and nothing is left of its attempt', async () => {
     await open();
-    const desk = await lab.desk();
-    await pause(desk, true);
     // Its own beats would bring the order much later.
-    const running = await desk.start(inputOf(desk, { ...long, beatEvery: 300_000 }));
-    const runner = await atFence(desk);
+    const { desk, running, runner } = await heldAtFence({ ...long, beatEvery: 300_000 });
     const ordered = performance.now();
     expect(await stop(desk)).toEqual({ confirmed: true });
     expect(performance.now() - ordered).toBeLessThan(5_000);

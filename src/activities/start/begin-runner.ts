@@ -2,7 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clocks } from '../../contract/index.js';
 import { durationText } from '../../domain/words.js';
 import { endMute, mutePatience, questionWithin, RunnerControl, runnerAnswers, touchedAt } from '../../runner/index.js';
-import type { AttemptDir, BeginOutcome, BootedRunner, ProcessIdentity, SpawnOutcome } from '../../runner/index.js';
+import type {
+  AttemptDir,
+  BeginOutcome,
+  BootedRunner,
+  MuteEnd,
+  ProcessIdentity,
+  SpawnOutcome,
+} from '../../runner/index.js';
 import { StartInterrupted } from './start-lease.js';
 import type { Interruption } from './start-lease.js';
 
@@ -45,9 +52,8 @@ export async function beginRunner(
       until = performance.now() + patience;
       continue;
     }
-    switch (await endMute(dir, process)) {
+    switch (await endedIfMute(dir, process, warn)) {
       case 'ended':
-        warn('a runner that answered nobody was ended before it had an agent', { pid: process.pid });
         return {
           fenced: false,
           because: 'mute',
@@ -132,13 +138,12 @@ export async function meetAtFence(
     if (Math.max(performance.now() - met, Date.now() - locked) >= patience) break;
     await sleep(askAgainAfter, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
-  switch (await endMute(dir, runner)) {
-    case 'ended':
-      warn('a runner that answered nobody was ended before it had an agent', { pid: runner.pid });
-      return 'none';
-    case 'gone':
-      return 'none';
-    case 'past':
-      return 'living';
-  }
+  return (await endedIfMute(dir, runner, warn)) === 'past' ? 'living' : 'none';
+}
+
+/** Ends a runner that answers nobody, unless it may have an agent, and tells of it. */
+async function endedIfMute(dir: AttemptDir, runner: ProcessIdentity, warn: BeginOptions['warn']): Promise<MuteEnd> {
+  const end = await endMute(dir, runner);
+  if (end === 'ended') warn('a runner that answered nobody was ended before it had an agent', { pid: runner.pid });
+  return end;
 }

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dropSpareTree, lookOverSpareTree, makeSpareTree, repositoryConfiguration } from '../../git/index.js';
+import { dropSpareTree, exists, lookOverSpareTree, makeSpareTree, repositoryConfiguration } from '../../git/index.js';
 import type { SpareLook, SpareTree } from '../../git/index.js';
 import { isMissing } from '../../edge/errors.js';
 import { diskProblem } from '../../host/index.js';
@@ -191,7 +190,7 @@ export class SpareTrees {
     let found = false;
     for (const path of this.#taken) {
       this.#taken.delete(path);
-      if (!existsSync(path)) continue;
+      if (!(await exists(path))) continue;
       found = true;
       await this.#remove(path);
     }

@@ -15,7 +15,7 @@ export class RecordKeeper {
     return this.record;
   }
 
-  /** Resolves when the change is on disk. @throws Error when the disk does not take it. */
+  /** Resolves when the change is in its file. @throws Error when the disk does not take it. */
   update(change: Partial<RunnerRecord>): Promise<void> {
     this.record = { ...this.record, ...change };
     // What failed before is not this write's failure: it writes the whole record anyway.

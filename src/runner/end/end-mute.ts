@@ -88,7 +88,7 @@ export async function endMute(dir: AttemptDir, runner: ProcessIdentity): Promise
   return (await isPast(dir, runner)) ? 'past' : 'ended';
 }
 
-/** @returns whether a runner may have an agent: by its record, which is on the disk before the spawn. */
+/** @returns whether a runner may have an agent: by its record, which is written before the spawn. */
 async function isPast(dir: AttemptDir, { pid, startTime }: ProcessIdentity): Promise<boolean> {
   try {
     const record = await dir.readRunner();
