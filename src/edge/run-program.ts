@@ -5,6 +5,10 @@ export interface RunProgramOptions {
   within: number;
   /** The whole environment; absent: that of this process. */
   env?: NodeJS.ProcessEnv;
+  /** Where it runs; absent: where this process does. */
+  cwd?: string;
+  /** When it is aborted, the program is ended, as after the time. */
+  signal?: AbortSignal | undefined;
   /** What it reads; absent: nothing is there to be read. */
   input?: string;
   /** Of stdout, which nobody reads when this is absent. With more it is ended, as after the time. */
@@ -15,7 +19,7 @@ export interface ProgramEnd {
   code: number | null;
   signal: NodeJS.Signals | null;
   /** Why it was ended by us. */
-  ended: 'too late' | 'too much' | undefined;
+  ended: 'too late' | 'too much' | 'canceled' | undefined;
   stdout: string;
   /** The end of what it said there. */
   stderr: string;
@@ -36,10 +40,10 @@ const stderrBytes = 64 * 1024;
 export function runProgram(
   file: string,
   args: readonly string[],
-  { within, env, input, maxBytes }: RunProgramOptions,
+  { within, env, cwd, signal: cancel, input, maxBytes }: RunProgramOptions,
 ): Promise<ProgramEnd> {
   return new Promise((done, failed) => {
-    const child = spawn(file, args, { env, detached: true });
+    const child = spawn(file, args, { env, cwd, detached: true });
     const said: Buffer[] = [];
     let bytes = 0;
     let stderr = Buffer.alloc(0);
@@ -54,6 +58,13 @@ export function runProgram(
       later(killAfter, () => toAll('SIGKILL'));
     };
     later(within, () => end('too late'));
+    const canceled = (): void => end('canceled');
+    cancel?.addEventListener('abort', canceled, { once: true });
+    if (cancel?.aborted === true) canceled();
+    const settle = (): void => {
+      for (const timer of timers) clearTimeout(timer);
+      cancel?.removeEventListener('abort', canceled);
+    };
     child.stdout.on('data', (piece: Buffer) => {
       if (maxBytes === undefined) return;
       bytes += piece.length;
@@ -67,7 +78,7 @@ export function runProgram(
     child.stdin.on('error', () => undefined);
     child.stdin.end(input);
     child.once('error', (error) => {
-      for (const timer of timers) clearTimeout(timer);
+      settle();
       failed(error);
     });
     child.once('exit', () => {
@@ -78,7 +89,7 @@ export function runProgram(
       });
     });
     child.once('close', (code, signal) => {
-      for (const timer of timers) clearTimeout(timer);
+      settle();
       done({ code, signal, ended, stdout: Buffer.concat(said).toString(), stderr: stderr.toString() });
     });
   });

@@ -6,6 +6,8 @@ import { createRefineryActivities } from '../../src/activities/refinery/index.js
 import { outcomeOf } from '../../src/activities/refinery/failures.js';
 import { githubCli } from '../../src/git/merge/index.js';
 import { githubRepository } from '../../src/git/merge/github-repository.js';
+import { processAlive } from '../../src/runner/processes/process.js';
+import { until } from '../support/until.js';
 import { inputOf, start } from './support/lab.js';
 
 let dir = '';
@@ -65,6 +67,16 @@ test('an open pull request is found before a merged one before a closed one', as
     'number,url,state',
   ]);
   expect(await (await gh('echo "[]"')).find(query)).toBeUndefined();
+});
+
+test('one that nobody waits for any longer is ended with what it has started', async () => {
+  const pulls = await gh(`sleep 300 | cat & echo $! > ${dir}/pid; wait`);
+  const stop = new AbortController();
+  const found = pulls.find({ ...query, signal: stop.signal });
+  const pid = await until('its start', async () => Number(await readFile(join(dir, 'pid'), 'utf8')));
+  stop.abort(new Error('the rig goes on elsewhere'));
+  await expect(found).rejects.toThrow('the rig goes on elsewhere');
+  await until('its end', () => !processAlive(pid));
 });
 
 test('it is opened with its body on standard input, and never asks anything', async () => {

@@ -1,5 +1,5 @@
-import { execa } from 'execa';
 import { z } from 'zod';
+import { runProgram } from '../../edge/run-program.js';
 import { withoutCredentials } from '../git-failure.js';
 import { githubRepository } from './github-repository.js';
 import { PullRequestError } from './pull-requests.js';
@@ -50,6 +50,8 @@ const haveASay = new Set(['OWNER', 'MEMBER', 'COLLABORATOR']);
 
 /** A forge answers in seconds; 1 min is for a very slow one. */
 const askLimit = 60_000;
+/** A thousand open pull requests are listed in half a megabyte; reviews hold texts of up to 64 KiB each. */
+const answerBytes = 64 * 2 ** 20;
 const order = ['OPEN', 'MERGED', 'CLOSED'] as const;
 /** One list serves all who ask within so long: a minute with forty open ones costs as much as with one. */
 const freshFor = 55_000;
@@ -103,25 +105,19 @@ export function githubCli(env: NodeJS.ProcessEnv = process.env): PullRequests {
     options: { input?: string; signal?: AbortSignal | undefined } = {},
   ): Promise<string> => {
     options.signal?.throwIfAborted();
-    const result = await execa('gh', args, {
-      // In the root folder, so that no repository around the worker's own folder is taken for the one that is meant.
-      cwd: '/',
-      reject: false,
-      extendEnv: false,
-      timeout: askLimit,
+    // In the root folder, so that no repository around the worker's own folder is taken for the one that is meant.
+    const asked = runProgram('gh', args, {
+      ...{ within: askLimit, maxBytes: answerBytes, cwd: '/', signal: options.signal, input: options.input },
       env: { ...env, GH_PROMPT_DISABLED: '1', GH_NO_UPDATE_NOTIFIER: '1', NO_COLOR: '1', GH_PAGER: 'cat' },
-      cleanup: true,
-      cancelSignal: options.signal,
-      ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     });
-    if (result.isCanceled) throw options.signal?.reason;
-    if (result.exitCode === 0) return result.stdout;
-    throw problem(doing, {
-      stderr: result.stderr ?? '',
-      timedOut: result.timedOut,
-      code: (result.cause as NodeJS.ErrnoException | undefined)?.code,
-      cause: result.cause,
+    const { code, ended, stdout, stderr } = await asked.catch((cause: NodeJS.ErrnoException) => {
+      throw cause.code === 'ENOENT' ? notInstalled(cause) : cause;
     });
+    if (ended === 'canceled') throw options.signal?.reason;
+    if (ended === 'too much')
+      throw new PullRequestError('refused', `while ${doing}, gh said more than ${answerBytes / 2 ** 20} MiB`);
+    if (code === 0 && ended === undefined) return stdout;
+    throw problem(doing, stderr, ended === 'too late');
   };
 
   const find: PullRequests['find'] = async ({ repo, head, base, signal }) => {
@@ -325,25 +321,22 @@ function read<T>(schema: z.ZodType<T>, doing: string, text: string): T {
   }
 }
 
-function problem(
-  doing: string,
-  { stderr, timedOut, code, cause }: { stderr: string; timedOut: boolean; code: string | undefined; cause: unknown },
-): PullRequestError {
+const notInstalled = (cause: unknown): PullRequestError =>
+  new PullRequestError(
+    'not_installed',
+    'the merge strategy "pr" needs the GitHub CLI, and `gh` is not on the PATH of this worker: install it and ' +
+      'run `gh auth login`, or choose another strategy for the rig',
+    { cause },
+  );
+
+function problem(doing: string, stderr: string, timedOut: boolean): PullRequestError {
   const said = withoutCredentials(stderr).trim().split('\n')[0] ?? '';
   const because = said === '' ? 'it gave no reason' : said.slice(0, 300);
-  if (code === 'ENOENT')
-    return new PullRequestError(
-      'not_installed',
-      'the merge strategy "pr" needs the GitHub CLI, and `gh` is not on the PATH of this worker: install it and ' +
-        'run `gh auth login`, or choose another strategy for the rig',
-      { cause },
-    );
-  if (/HTTP 429|rate limit/i.test(stderr)) return limited(doing, Date.now() + restAfterBurst, cause);
+  if (/HTTP 429|rate limit/i.test(stderr)) return limited(doing, Date.now() + restAfterBurst);
   if (timedOut || /error connecting|could not resolve host|connection|timeout|i\/o timeout|HTTP 5\d\d/i.test(stderr)) {
     return new PullRequestError(
       'unreachable',
       `while ${doing}, GitHub could not be reached (${timedOut ? 'no answer' : because}): trying again may help`,
-      { cause },
     );
   }
   if (/gh auth login|HTTP 401|HTTP 403|authentication|Bad credentials|Resource not accessible/i.test(stderr)) {
@@ -351,8 +344,7 @@ function problem(
       'auth',
       `while ${doing}, GitHub refused access (${because}): run \`gh auth login\` as the user who runs the ` +
         'worker, or give it a GH_TOKEN',
-      { cause },
     );
   }
-  return new PullRequestError('refused', `while ${doing}, GitHub refused (${because})`, { cause });
+  return new PullRequestError('refused', `while ${doing}, GitHub refused (${because})`);
 }

@@ -39,6 +39,22 @@ test.each([
   await until('its end', () => !processAlive(pid));
 });
 
+test('one that nobody waits for any longer is ended with all that it has started', async () => {
+  const file = join(scratchFolder('program'), 'pid');
+  const stop = new AbortController();
+  const end = shell(`sleep 300 | cat & echo $! > '${file}'; wait`, { signal: stop.signal });
+  const pid = await until('its start', () => {
+    const written = Number(readFileSync(file, 'utf8'));
+    return written > 0 && written;
+  });
+  stop.abort();
+  expect(await end).toMatchObject({ ended: 'canceled' });
+  await until('its end', () => !processAlive(pid));
+  expect(await shell('sleep 300', { signal: AbortSignal.abort() })).toMatchObject({ ended: 'canceled' });
+  const cwd = scratchFolder('cwd');
+  expect(await shell('pwd', { cwd })).toMatchObject({ stdout: `${cwd}\n` });
+});
+
 test('what it leaves behind holds nobody up, and is left alone', async () => {
   const { code, stdout } = await shell('sleep 300 & echo $!');
   const pid = Number(stdout);
