@@ -4,7 +4,7 @@ import type { AttemptDir } from '../runner/index.js';
 import type { ActivityDeps } from './deps.js';
 import { CheckLog } from './refinery/check-log.js';
 import { runCheck } from './refinery/run-check.js';
-import { exists } from '../git/index.js';
+import { borrowedBy, exists } from '../git/index.js';
 
 /**
  * Runs what a rig wants done after each attempt, once: what another daemon has started for it (a container, a unit of
@@ -22,12 +22,17 @@ export async function tearDown({ host, env = process.env }: ActivityDeps, dir: A
     host.logger.warn({ err: error, ...about }, 'the log of the teardown cannot be written'),
   );
   const failed: string[] = [];
+  const borrowed = await borrowedBy(dir.worktree).catch((error: unknown): string[] => {
+    host.logger.warn({ err: error, ...about }, 'the steps after the attempt run without the objects it borrowed');
+    return [];
+  });
   try {
     for (const step of steps) {
       log.say(step.command);
       const how = await runCheck({
         check: { name: 'teardown', ...step },
         tree: dir.worktree,
+        borrowed,
         env,
         home: dir.home,
         rig: input.rig,

@@ -127,6 +127,7 @@ export class EscapeGround {
         command: { file: 'bash', args: ['-c', driver] },
         env,
         worktree,
+        borrowed: [join(lab.MIRROR, 'objects')],
         home: lab.STATE,
         read: [...packageRooms(packageRoot), ...rooms.read],
         write: [join(lab.OWN, 'agent.sock'), ...rooms.write],

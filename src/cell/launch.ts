@@ -13,8 +13,10 @@ import type { Cell, CellCommand, CellPlan } from './types.js';
 export interface Tenant {
   command: CellCommand;
   env: Readonly<Record<string, string>>;
-  /** Where it works: its own to write, with the repository that belongs to it. */
+  /** Where it works: its own to write, with the repository in it. */
   worktree: string;
+  /** Folders of objects which that repository borrows, as they were known before anything foreign ran there. */
+  borrowed?: readonly string[] | undefined;
   /** The state directory, of which it sees nothing but what is named here. */
   home: string;
   read: readonly string[];
@@ -160,12 +162,11 @@ export function clearRooms(rooms: string): void {
 
 /** @returns what the tenant's cell has. */
 export function cellOf(
-  { command, program = command.file, worktree, home, read, write, keep = [], rooms, own = [] }: Tenant,
+  { command, program = command.file, worktree, borrowed = [], home, read, write, keep = [], rooms, own = [] }: Tenant,
   env: Readonly<Record<string, string>>,
   plan: Pick<CellPlan, 'read' | 'write' | 'network'>,
 ): Cell {
   const system = systemRooms();
-  const git = gitRooms(worktree, home);
   const userHome = env['HOME'];
   const certificates = ['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'].flatMap((name) => env[name] ?? []);
   const homes = userHome !== undefined && isAbsolute(userHome) && userHome !== '/' ? [userHome] : [];
@@ -184,10 +185,10 @@ export function cellOf(
     ...ownPrograms(program, env, hidden),
     ...certificates,
     ...read,
-    ...git.read,
+    ...gitRooms(borrowed, home),
     ...plan.read,
   ].filter(exists);
-  const writable = [worktree, ...write, ...keep, ...git.write, ...plan.write].filter(exists);
+  const writable = [worktree, ...write, ...keep, ...plan.write].filter(exists);
   return {
     ...system,
     read: withoutCovered(shown, [...writable, ...places.map(({ path }) => path)]),

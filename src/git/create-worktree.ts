@@ -11,7 +11,16 @@ import { isIdentified } from './identity.js';
 import { checkedBranch, checkedPath, checkedSha } from './git-input.js';
 import type { GitProgress } from './git-progress.js';
 import { keepRefs } from './keep-refs.js';
-import { bringIntoVault, headOf, keeperState, throughKeeper, makeKeeper, markReady, openKeeper } from './keeper.js';
+import {
+  bringIntoVault,
+  headOf,
+  keeperState,
+  throughKeeper,
+  makeKeeper,
+  markReady,
+  openKeeper,
+  recordBorrowed,
+} from './keeper.js';
 import { noticingDamage } from './mirror-damage.js';
 import { withMirror } from './mirror-lock.js';
 import { hasBranchAt, readMirrorRefs } from './mirror-refs.js';
@@ -147,6 +156,7 @@ export async function createWorktree({
       if (head !== at) await runGit({ worktree: path }, ['reset', '--quiet', '--mixed', head], { doing, signal });
       if (repo !== undefined)
         await fillSubmodules({ tree: path, vault: mirror, repo, at, lenient: wip, signal, onProgress });
+      await recordBorrowed(path);
       await markReady(path);
       return { head, identified };
     } catch (error) {

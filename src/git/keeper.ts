@@ -31,6 +31,9 @@ interface KeeperRecord {
   start: string;
 }
 
+/** Lists what the repository of a worktree borrows, as it was before anybody else was in there. */
+const borrowedName = 'heartbead-borrowed';
+
 const recordName = 'heartbead.json';
 /**
  * Written when a worktree is complete. Without it no agent can have been there, for an agent is started only after
@@ -50,6 +53,33 @@ export const keeperOf = (worktree: string): string => `${worktree}.keeper.git`;
 export async function makeKeeper(worktree: string, record: KeeperRecord): Promise<void> {
   await mkdir(keeperOf(worktree), { recursive: true, mode: 0o700 });
   await writeFileAtomic(join(keeperOf(worktree), recordName), `${JSON.stringify(record)}\n`, { mode: 0o600 });
+}
+
+/**
+ * @returns folders of objects that the repository of a tree borrows. Only of a tree of ours in which nothing foreign
+ * has run yet: whoever works there can write what stands there.
+ */
+export const borrowsOfFreshTree = async (tree: string): Promise<string[]> =>
+  linesOf(await textOf(join(tree, '.git', 'objects', 'info', 'alternates')));
+
+const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
+
+/** Keeps what a worktree borrows, before anybody else is let in there. */
+export async function recordBorrowed(worktree: string): Promise<void> {
+  const folders = await borrowsOfFreshTree(worktree);
+  await writeFile(join(keeperOf(worktree), borrowedName), `${folders.join('\n')}\n`, { mode: 0o600 });
+}
+
+/**
+ * @returns folders of objects that the repository of a worktree borrows, by what was recorded when it was made.
+ * @throws GitError when there is a record that cannot be read.
+ */
+export async function borrowedBy(worktree: string): Promise<string[]> {
+  const text = await textOf(join(keeperOf(worktree), borrowedName));
+  if (text.trim() !== '') return linesOf(text);
+  // Made by an earlier version.
+  const record = await readRecord(worktree);
+  return record === undefined ? [] : [join(record.vault, 'objects')];
 }
 
 export const markReady = (worktree: string): Promise<void> => writeFile(join(keeperOf(worktree), readyMark), '');

@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/common';
 import { ActivityCancellationDetails } from '@temporalio/common/lib/activity-cancellation-details.js';
@@ -85,6 +85,29 @@ describe('what a check is given', () => {
       expect(await checkLog(lab, 'desk')).not.toContain('begun');
     },
   );
+
+  test.skipIf(noCellHere() !== undefined).each([
+    ['a .git that names the state directory', () => `rm -r .git; echo "gitdir: ${lab.home}" > .git`],
+    ['a .git that is a link to it', () => `rm -r .git; ln -s ${lab.home} .git`],
+    [
+      'what looks like an entry of a mirror',
+      () => `rm -r .git; mkdir -p a/worktrees/b; ln -s ${lab.home} a/objects
+      echo "gitdir: $PWD/a/worktrees/b" > .git; echo ../.. > a/worktrees/b/commondir
+      echo "$PWD/.git" > a/worktrees/b/gitdir`,
+    ],
+    ['other objects that it borrows', () => `echo ${lab.home}/other/objects >> .git/objects/info/alternates`],
+    ['a pipe in the place of those', () => 'rm .git/objects/info/alternates; mkfifo .git/objects/info/alternates'],
+  ])('by %s an earlier one shows it nothing of the host', async (_, plant) => {
+    await writeFile(join(lab.home, 'cell.json'), '{"checks":"sandbox","network":"none"}');
+    await mkdir(join(lab.home, 'other', 'objects', 'pack'), { recursive: true });
+    const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+    const looks = check(
+      `! cat ${lab.home}/cell.json && ! ls -d ${lab.home}/other && ! ls a/objects/cell.json .git/cell.json && ` +
+        `! (mkdir -p ${lab.home} && echo x > ${lab.home}/planted && test -e /proc/1/root/${lab.home}/cell.json)`,
+    );
+    expect(await merge(lab, request, { checks: [check(plant()), looks] })).toMatchObject({ outcome: 'merged' });
+    expect(await readdir(lab.home)).not.toContain('planted');
+  });
 
   test('a tree that it may spoil: what is pushed was committed before', async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);

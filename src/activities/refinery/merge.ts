@@ -180,7 +180,8 @@ class Landing {
       observe: this.observe,
       confirm: () => this.beats.confirm(),
       runChecks: async (tree) => {
-        if (checks.length > 0) await fillTree({ repo, mirrors: join(this.deps.home, 'mirrors'), tree, signal });
+        const mirrors = join(this.deps.home, 'mirrors');
+        const borrowed = checks.length > 0 ? await fillTree({ repo, mirrors, tree, signal }) : [];
         if (checks.length > 0) await copyFiles(workspace?.copy ?? [], { tree, ignored: false, signal });
         const { home } = this.deps;
         const wanted = checks.length > 0 ? workspace?.ports : undefined;
@@ -189,6 +190,7 @@ class Landing {
           return await runChecks({
             checks,
             tree,
+            borrowed,
             env: this.#env,
             names: env,
             ports,

@@ -25,6 +25,8 @@ export interface CheckOptions {
   check: Check;
   /** The merged tree; the working directory of the check. */
   tree: string;
+  /** Folders of objects that its repository borrows, as they were known before anything foreign ran in it. */
+  borrowed: readonly string[];
   /** The host's variables, of which a check sees what an agent sees. */
   env: NodeJS.ProcessEnv;
   /** Names of further variables of the host that it may see. */
@@ -68,6 +70,7 @@ export const endChecks = async (tree: string): Promise<void> =>
 export async function runCheck({
   check,
   tree,
+  borrowed,
   env,
   home,
   rig,
@@ -92,6 +95,7 @@ export async function runCheck({
     command: { file: 'sh', args: ['-c', 'echo "$2"; exec sh -c "$1" 2>&1', 'sh', check.command, begun] },
     env: agentEnvironmentFrom(env, names, { [mark.variable]: mark.value, ...portVariables(ports) }),
     worktree: tree,
+    borrowed,
     home,
     read: [],
     write: [],

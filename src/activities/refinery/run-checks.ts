@@ -8,6 +8,8 @@ import { runCheck } from './run-check.js';
 export interface ChecksOptions {
   checks: readonly Check[];
   tree: string;
+  /** What its repository borrows, as it was known before the first check. */
+  borrowed: readonly string[];
   env: NodeJS.ProcessEnv;
   names?: readonly string[];
   ports?: PortBlock | undefined;
@@ -29,6 +31,7 @@ export interface ChecksOptions {
 export async function runChecks({
   checks,
   tree,
+  borrowed,
   env,
   names,
   ports,
@@ -47,6 +50,7 @@ export async function runChecks({
     const { ok, timedOut, how } = await runCheck({
       check,
       tree,
+      borrowed,
       env,
       names,
       ports,

@@ -7,6 +7,7 @@ import {
   checkRefWritable,
   createWorktree,
   ensureCommit,
+  isIdentified,
   GitError,
   mergeBase,
   newerLocalSave,
@@ -117,7 +118,7 @@ async function prepare(
   await endSetup(input);
   const refPrefix = input.workspace?.refPrefix;
   const spare = deps.spareTrees?.take(mirror);
-  const { identified } = await createWorktree({
+  const made = await createWorktree({
     mirror,
     path: dir.worktree,
     branch: refNames(refPrefix).branch(bead, attempt),
@@ -131,6 +132,9 @@ async function prepare(
     signal,
     onProgress: onProgress('worktree'),
   }).finally(() => deps.spareTrees?.dropSoon(spare));
+  // Before a set-up step may write what git would read there.
+  const hasSteps = (input.workspace?.setup?.length ?? 0) > 0;
+  const identified = made.identified ?? (hasSteps ? await isIdentified(dir.worktree, signal) : undefined);
   const ports = await portsFor(deps, input);
   await readyWorkspace({
     input,

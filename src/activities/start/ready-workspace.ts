@@ -1,5 +1,6 @@
 import { agentEnvironment, clip, failureTypes } from '../../contract/index.js';
 import type { StartAgentInput } from '../../contract/index.js';
+import { borrowedBy } from '../../git/index.js';
 import type { AttemptDir, PortBlock } from '../../runner/index.js';
 import { endProcesses } from '../../runner/processes/end-processes.js';
 import { failure } from '../failures.js';
@@ -35,6 +36,7 @@ export async function readyWorkspace({ input, dir, ports, env, signal, say, warn
     throw error instanceof CopyError ? failure(failureTypes.setupFailed, error.message) : error;
   }
   if (setup.length === 0) return;
+  const borrowed = await borrowedBy(dir.worktree);
   const log = await CheckLog.open(dir.setupLog, (error) => warn('the log of the set-up cannot be written', error));
   try {
     for (const step of setup) {
@@ -44,6 +46,7 @@ export async function readyWorkspace({ input, dir, ports, env, signal, say, warn
       const { ok, how } = await runCheck({
         check: { name: 'set-up', ...step },
         tree: dir.worktree,
+        borrowed,
         env,
         home: dir.home,
         rig: input.rig,

@@ -3,7 +3,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkedPath, checkedRepo, checkedSha } from '../git-input.js';
 import { exists } from '../files.js';
-import { bringIntoVault } from '../keeper.js';
+import { borrowsOfFreshTree, bringIntoVault } from '../keeper.js';
 import { provideContents } from '../lfs/contents.js';
 import { withMirror } from '../mirror-lock.js';
 import { mirrorPath } from '../mirror-path.js';
@@ -50,6 +50,7 @@ export const handOver = (mirror: string, path: string, sha: string, signal?: Abo
 
 /**
  * Fills the submodules of a scratch tree at its HEAD, before anything foreign runs in it.
+ * @returns the folders of objects that its repository borrows.
  * @throws GitError
  */
 export async function fillTree({
@@ -62,12 +63,13 @@ export async function fillTree({
   mirrors: string;
   tree: string;
   signal?: AbortSignal | undefined;
-}): Promise<void> {
+}): Promise<string[]> {
   const { stdout } = await runGit({ worktree: tree }, ['rev-parse', '--verify', 'HEAD'], {
     doing: 'looking at the merged commit',
     signal,
   });
   await fillSubmodules({ tree, vault: mirrorPath(mirrors, repo), repo: checkedRepo(repo), at: stdout.trim(), signal });
+  return borrowsOfFreshTree(tree);
 }
 
 const mergingRef = (path: string): string =>

@@ -8,6 +8,7 @@ import type { CellPlan } from '../../cell/index.js';
 import { agentEnvironment } from '../../contract/index.js';
 import type { StartAgentInput } from '../../contract/index.js';
 import { bothSettled } from '../../git/both-settled.js';
+import { borrowedBy } from '../../git/keeper.js';
 import { isIdentified } from '../../git/identity.js';
 import { AgentProcess } from './agent-process.js';
 import type { AgentProcessOptions } from './agent-process.js';
@@ -73,6 +74,7 @@ export async function readyToLaunch({
   const { agent: spec, bead, attempt, number } = input;
   // Side by side: the one waits for git, the other for the disk.
   const [identity] = await bothSettled(missingIdentity(dir.worktree, input, identified), writeShim(dir.shim));
+  const borrowed = await borrowedBy(dir.worktree);
   const names = [...(adapter.environment ?? []), ...(spec.env ?? []), ...loginVariables];
   const env = agentEnvironmentFrom(hostEnvironment, names, {
     ...identity,
@@ -117,6 +119,7 @@ export async function readyToLaunch({
       command: { file: command.file, args: command.args },
       env: { ...env, ...command.env, ...own },
       worktree: dir.worktree,
+      borrowed,
       home: dir.home,
       ...login,
       read: [...packageRooms(packageRoot), ...rooms.read, ...userGit(env), ...(login?.read ?? [])],

@@ -115,21 +115,17 @@ test("what an adapter has put into the folder is shown, what is the runner's is 
   });
 });
 
-test('of a shared repository only objects and refs are writable, and objects borrowed from elsewhere are not shown', () => {
-  const home = scratchFolder('git-rooms');
-  const mirror = join(home, 'mirror');
-  const gitDir = join(mirror, 'worktrees', 'one');
-  const vault = join(home, 'vault', 'objects');
-  for (const path of ['objects/info', 'refs', 'hooks', 'worktrees/one'])
-    mkdirSync(join(mirror, path), { recursive: true });
-  for (const path of [join(vault, 'pack'), join(home, 'tree')]) mkdirSync(path, { recursive: true });
-  writeFileSync(join(mirror, 'objects', 'info', 'alternates'), `${vault}\n/root/.ssh\n/usr\n`);
-  writeFileSync(join(gitDir, 'commondir'), '../..\n');
-  writeFileSync(join(home, 'tree', '.git'), `gitdir: ${gitDir}\n`);
-  expect(gitRooms(join(home, 'tree'), home)).toEqual({
-    read: [mirror, vault],
-    write: [join(mirror, 'objects'), join(mirror, 'refs'), join(mirror, 'logs'), gitDir],
-  });
+test('of what a repository borrows the objects of this host are shown, and nothing else that is borrowed there', () => {
+  const root = scratchFolder('git-rooms');
+  const home = join(root, 'state');
+  const [vault, older] = [join(home, 'vault', 'objects'), join(home, 'older', 'objects')];
+  for (const path of [join(vault, 'pack'), join(vault, 'info'), join(older, 'pack'), join(root, 'x', 'pack')])
+    mkdirSync(path, { recursive: true });
+  writeFileSync(
+    join(vault, 'info', 'alternates'),
+    `../../older/objects\n/root/.ssh\n/usr\n${home}/../x\n${join(home, 'nowhere')}\n`,
+  );
+  expect(gitRooms([vault, `${home}/../x`, '/usr/share/git-core'], home)).toEqual([vault, older]);
 });
 
 test('a launcher of the operator gets the command after its own words', () => {

@@ -2,7 +2,7 @@ import { mkdir, readFile, readdir, stat, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { gitRooms } from '../../../src/cell/git-rooms.js';
-import { createWorktree, pushBranch, resolveBase, worktreeStatus } from '../../../src/git/index.js';
+import { borrowedBy, createWorktree, pushBranch, resolveBase, worktreeStatus } from '../../../src/git/index.js';
 import type { GitError } from '../../../src/git/index.js';
 import { fillTree } from '../../../src/git/merge/index.js';
 import { makeScratch } from '../../../src/git/merge/scratch-tree.js';
@@ -74,7 +74,7 @@ describe('submodules are there', () => {
     expect(await readdir(join(path, 'lib/middle/.git/objects'))).toEqual(['info', 'pack']);
     expect(await readdir(join(path, 'lib/middle/.git/objects/pack'))).toEqual([]);
     // What a sandbox has to show of the host, so that git works within.
-    const { read } = gitRooms(path, lab.dir);
+    const read = gitRooms(await borrowedBy(path), lab.dir);
     for (const at of ['lib/middle', 'lib/middle/deep/ïnner dir'])
       expect(read).toContain((await readFile(join(path, at, '.git/objects/info/alternates'), 'utf8')).split('\n')[0]);
     // Clean for us and for the agent's own git, whose command takes them for its own.
@@ -87,7 +87,8 @@ describe('submodules are there', () => {
 
     const scratch = join(lab.dir, 'scratch');
     await makeScratch(mirror, scratch, tip);
-    await fillTree({ repo: lab.origin, mirrors: lab.root, tree: scratch });
+    const borrowed = await fillTree({ repo: lab.origin, mirrors: lab.root, tree: scratch });
+    expect(gitRooms(borrowed, lab.dir).sort()).toEqual([...read].sort());
     expect(await readFile(join(scratch, 'lib/middle/deep/ïnner dir/in inner'), 'utf8')).toBe('inner');
   });
 
