@@ -93,6 +93,9 @@ async function tidyWorktree(
         path: dir.worktree,
         ended: bead === undefined ? undefined : endedBead(bead),
         savedHere,
+      }).catch(async (error: unknown) => {
+        if (error instanceof GitError) await dir.markTreeKept(error.message);
+        throw error;
       });
     let removal = await remove();
     if (removal.unpushed === true && !savedHere) {
@@ -103,6 +106,7 @@ async function tidyWorktree(
           : { removed: false, reason: `${removal.reason}; its last save was not pushed: ${problem}` };
     }
     const { removed, reason } = removal;
+    if (!removed) await dir.markTreeKept(reason);
     host.logger.info(
       { bead: dir.bead, attempt: dir.attempt, removed, reason },
       removed ? 'the worktree of an ended attempt was removed' : 'the worktree of an ended attempt is kept',

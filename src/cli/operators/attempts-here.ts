@@ -3,7 +3,13 @@ import { accountsOf, CustomAgentsError } from '../../agents/index.js';
 import { Logins } from '../../agents/logins.js';
 import { hostIdOf } from '../../client/home.js';
 import { refNames } from '../../contract/index.js';
-import type { DamagedFact, ForgottenFact, RefusedAccountFact, TeardownFact } from '../../domain/telling/town-facts.js';
+import type {
+  DamagedFact,
+  ForgottenFact,
+  KeptTreeFact,
+  RefusedAccountFact,
+  TeardownFact,
+} from '../../domain/telling/town-facts.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { inspectAttempt } from '../../runner/attempt/inspect-attempt.js';
 import type { AttemptInspection } from '../../runner/types.js';
@@ -56,6 +62,17 @@ export async function failedTeardownsHere(home: string): Promise<TeardownFact[]>
       const failed = await dir.failedTeardown();
       const { bead, attempt, teardownLog: log } = dir;
       return failed === undefined ? [] : [{ bead, attempt, failed, log, settle: `rm ${quoted(dir.teardownFailed)}` }];
+    }),
+  );
+  return found.flat();
+}
+
+/** @returns the working trees on this host that were to go after their attempt, and were not proven. */
+export async function keptTreesHere(home: string): Promise<KeptTreeFact[]> {
+  const found = await Promise.all(
+    (await AttemptDir.list(home)).map(async (dir) => {
+      const kept = await dir.keptTree();
+      return kept === undefined ? [] : [{ bead: dir.bead, attempt: dir.attempt, worktree: dir.worktree, ...kept }];
     }),
   );
   return found.flat();

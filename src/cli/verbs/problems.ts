@@ -18,6 +18,7 @@ export const problems = verb({
       damaged: await here.damagedHere(town.home),
       forgotten: await here.forgottenHere(town.home),
       teardowns: await here.failedTeardownsHere(town.home),
+      keptTrees: await here.keptTreesHere(town.home),
       refusedAccounts: await here.refusedAccountsHere(town.home),
     });
     const found = all.slice(0, limit);

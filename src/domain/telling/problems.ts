@@ -5,7 +5,14 @@ import { giveUpAt, pauseUnheard } from '../bead/deadline.js';
 import { hostAnswersWithin } from '../bead/effects.js';
 import { sharedCauseOf } from '../bead/landing.js';
 import { bareReason, heldBy, inForce, stopText } from '../rig/stops.js';
-import type { DamagedFact, ForgottenFact, RefusedAccountFact, TeardownFact, TownFacts } from './town-facts.js';
+import type {
+  DamagedFact,
+  ForgottenFact,
+  KeptTreeFact,
+  RefusedAccountFact,
+  TeardownFact,
+  TownFacts,
+} from './town-facts.js';
 import { counted, firstOf, durationText } from '../words.js';
 import { approveCommand } from '../approval/needs-key.js';
 
@@ -18,6 +25,7 @@ export type ProblemKind =
   | 'attempt-damaged'
   | 'bead-unknown'
   | 'teardown-failed'
+  | 'tree-kept'
   | 'shared-cause'
   | 'declined'
   | 'account-refused'
@@ -74,7 +82,7 @@ export interface Problem {
  * within seconds.
  */
 const placePatience = 5 * 60_000;
-/** Finished work that a remote has not taken for so long is worth a person's look: short trouble of it passes. */
+/** Work that a remote has not taken for so long is worth a person's look: short trouble of it passes. */
 const offerPatience = 10 * 60_000;
 /** From the order to stop to a host's word, over and above the agent's own `stopGrace`. */
 const stopPatience = 60_000;
@@ -102,6 +110,7 @@ export function problemsOf(town: TownFacts): Problem[] {
     ...(town.damaged ?? []).map(damagedProblem),
     ...unknownBeads(town.forgotten ?? []),
     ...(town.teardowns ?? []).map(teardownProblem),
+    ...(town.keptTrees ?? []).filter(({ since }) => town.now - since > offerPatience).map(keptTreeProblem),
     ...town.rigs.flatMap(({ rig, view }) => (view === undefined ? [] : rigProblems(rig, view))),
     ...town.convoys.flatMap(({ convoy, view }) => (view === undefined ? [] : convoyProblems(convoy, view))),
     ...town.beads.flatMap(({ bead, view, unasked }) =>
@@ -250,6 +259,19 @@ const teardownProblem = ({ bead, attempt, failed, log, settle }: TeardownFact): 
   why: `its rig ends that after the attempt, and could not: ${failed}`,
   fix: settle,
   advice: `first: see in ${log} what was to be ended, and end it by hand; the command says that this is done`,
+});
+
+const keptTreeProblem = ({ bead, attempt, worktree, since, reason }: KeptTreeFact): Problem => ({
+  kind: 'tree-kept',
+  severity: 'look',
+  about: bead,
+  what: `the working tree of attempt ${attempt} of bead ${bead} stays on this host`,
+  why: reason,
+  fix: `heartbead diff ${bead} --attempt ${attempt}`,
+  advice:
+    'mend what the reason names: the host looks again every ten minutes; where nothing in it is needed, remove ' +
+    `${worktree} by hand`,
+  since,
 });
 
 function unanswered(bead: string, { hosts }: TownFacts): Problem[] {

@@ -67,6 +67,17 @@ export interface TeardownFact {
   settle: string;
 }
 
+/** An attempt on this host whose working tree stays, since the remote has not shown that it has all of it. */
+export interface KeptTreeFact {
+  bead: string;
+  attempt: string;
+  worktree: string;
+  /** In milliseconds. */
+  since: number;
+  /** What is missing. */
+  reason: string;
+}
+
 /** An attempt on this host whose bead the server does not know. */
 export interface ForgottenFact {
   bead: string;
@@ -108,5 +119,6 @@ export interface TownFacts {
   /** Likewise. */
   forgotten?: ForgottenFact[];
   teardowns?: TeardownFact[];
+  keptTrees?: KeptTreeFact[];
   refusedAccounts?: RefusedAccountFact[];
 }

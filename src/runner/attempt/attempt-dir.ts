@@ -47,6 +47,13 @@ export interface AttemptFolders {
   strange: string[];
 }
 
+/** A working tree that stays after its attempt. */
+export interface KeptTree {
+  /** In milliseconds. */
+  since: number;
+  reason: string;
+}
+
 /** Of a file that says, after a power cut, what has become of the attempt. */
 const lasting = { fsync: true };
 /**
@@ -230,6 +237,19 @@ export class AttemptDir {
   failedTeardown = async (): Promise<string | undefined> => (await this.#readText('teardown-failed'))?.trim();
   async markTeardownFailed(how: string): Promise<void> {
     await this.#write('teardown-failed', `${how}\n`);
+  }
+
+  /** @returns why its working tree is kept though its bead has gone on, and since when; undefined when it is not. */
+  async keptTree(): Promise<KeptTree | undefined> {
+    const [since = '', ...reason] = (await this.#readText('tree-kept'))?.split('\n') ?? [];
+    const at = Date.parse(since);
+    return Number.isNaN(at) || !existsSync(this.worktree) ? undefined : { since: at, reason: reason.join('\n').trim() };
+  }
+  /** @param reason what the last look at it has found. */
+  async markTreeKept(reason: string, now = Date.now()): Promise<void> {
+    const before = await this.keptTree();
+    if (before?.reason === reason) return;
+    await this.#write('tree-kept', `${new Date(before?.since ?? now).toISOString()}\n${reason}\n`, volatile);
   }
 
   /** @returns whether nothing that this attempt has left is to be looked after any more. */

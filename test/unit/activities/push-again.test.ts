@@ -1,12 +1,16 @@
-import { chmod, rm, writeFile } from 'node:fs/promises';
+import { chmod, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { beforeEach, expect, it } from 'vitest';
 import type { ActivityDeps } from '../../../src/activities/deps.js';
 import { tidyEnded } from '../../../src/activities/sweep.js';
+import { keptTreesHere } from '../../../src/cli/operators/attempts-here.js';
 import { attemptRefs } from '../../../src/contract/index.js';
 import type { BeadStatus, StartAgentInput } from '../../../src/contract/index.js';
 import { defaultClocks } from '../../../src/domain/clocks.js';
+import { problemsOf } from '../../../src/domain/telling/problems.js';
+import type { Problem } from '../../../src/domain/telling/problems.js';
+import type { TownFacts } from '../../../src/domain/telling/town-facts.js';
 import { createWorktree, resolveBase, saveWip } from '../../../src/git/index.js';
 import type { SavedWip } from '../../../src/git/index.js';
 import { pushOwnRefs } from '../../../src/git/push-ref.js';
@@ -84,7 +88,12 @@ it.each(['in_progress', 'closed'] as const)(
     expect(pushed).toBe(false);
     await lost(before);
     await round(status);
-    expect(told.join()).toMatch(/is on no branch of the remote.*its last save was not pushed: .*token has expired/);
+    const why = /is on no branch of the remote.*its last save was not pushed: .*token has expired/;
+    expect(told.join()).toMatch(why);
+    const [kept] = await keptTreesHere(lab.dir);
+    expect(kept).toMatchObject({ ...ids, worktree: path, reason: expect.stringMatching(why) as string });
+    await round(status);
+    expect(await keptTreesHere(lab.dir)).toEqual([kept]);
     expect(await has(path)).toBe(true);
     expect(await remoteSha(lab, ref)).toBe(before.checkpoint.sha);
     await takeAgain();
@@ -92,8 +101,29 @@ it.each(['in_progress', 'closed'] as const)(
     expect(await remoteSha(lab, ref)).toBe(checkpoint.sha);
     expect(await git(lab.origin, 'show', `${ref}:b`)).toBe('2');
     expect(await has(path)).toBe(false);
+    expect(await keptTreesHere(lab.dir)).toEqual([]);
   },
 );
+
+it('a tree that is kept is a problem after ten minutes; that the remote cannot be asked is a reason as well', async () => {
+  await put(path, { b: '1' });
+  await lost();
+  await rename(lab.origin, `${lab.origin}.away`);
+  await expect(round('closed')).rejects.toMatchObject({ name: 'GitError' });
+  const [kept] = await keptTreesHere(lab.dir);
+  if (kept === undefined) throw new Error('it is not kept');
+  expect(kept.reason).toMatch(/repository/);
+  const problemsAt = (now: number): Problem[] => {
+    const hosts = { up: [{}], free: [], merging: [], silent: [] };
+    const none = { beads: [], more: false, convoys: [], rigs: [] };
+    return problemsOf({ now, taskQueue: 't', ...none, hosts, keptTrees: [kept] } as unknown as TownFacts);
+  };
+  const minutes = (count: number): number => kept.since + count * 60_000;
+  expect(problemsAt(minutes(9))).toEqual([]);
+  expect(problemsAt(minutes(11))).toMatchObject([
+    { kind: 'tree-kept', severity: 'look', about: 'fix', since: kept.since, why: kept.reason },
+  ]);
+});
 
 it('it pushes the save, and no more: what somebody has changed in the tree since then keeps it', async () => {
   await put(path, { b: '1' });

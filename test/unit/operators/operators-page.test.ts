@@ -16,6 +16,7 @@ const kinds: Record<ProblemKind, true> = {
   'attempt-damaged': true,
   'bead-unknown': true,
   'teardown-failed': true,
+  'tree-kept': true,
   'shared-cause': true,
   declined: true,
   'account-refused': true,
