@@ -72,3 +72,11 @@ describe("the operators' page", () => {
     }
   });
 });
+
+test('the table of verbs in the README has every one', () => {
+  const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
+  const rows = readme.slice(readme.indexOf('| verb | what it does |')).split('\n\n')[0] ?? '';
+  const named = [...rows.matchAll(/`([^`]+)`/g)].flatMap(([, code = '']) => code.split(/[ ,]+/));
+  const names = createProgram(verbs).commands.map((command) => command.name());
+  expect(names.filter((name) => !named.includes(name))).toEqual([]);
+});
