@@ -103,6 +103,7 @@ const startAgent: z.ZodType<StartAgentInput> = z.object({
   base: branch.optional(),
   baseSha: sha.optional(),
   checkpoint: checkpoint.optional(),
+  began: sha.optional(),
   agent,
   rig: z.string().max(60).optional(),
   retriedAt: z.number().optional(),

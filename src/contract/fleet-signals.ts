@@ -106,6 +106,7 @@ export function readMergeRequest(payload: unknown): Decided<MergeRequest> | stri
     priority: priorityOf(p['priority']),
     since: instant(p['since']) ? p['since'] : 0,
     title: clip(typeof p['title'] === 'string' ? p['title'] : p['item'], limits.titleChars),
+    began: shaProblem(p['began']) === undefined ? (p['began'] as string) : undefined,
     approval: signedApproval(record(p['approval'])),
   };
 }

@@ -50,7 +50,9 @@ export function readMergeEnded(payload: unknown): MergeEnded | string {
         ? (p as unknown as MergeEnded)
         : 'a conflict without its paths';
     case 'unrelated':
-      return texts('target', 'targetSha') ? (p as unknown as MergeEnded) : 'an unrelated branch without its target';
+      return texts('target', 'targetSha') && (result['lost'] === undefined || texts('lost'))
+        ? (p as unknown as MergeEnded)
+        : 'an unrelated branch without its target';
     case 'checks_failed':
       return texts('check', 'logTail') ? (p as unknown as MergeEnded) : 'a failed check without its name';
     case 'changes_requested':

@@ -161,6 +161,8 @@ export interface MergeRequest {
   priority: number;
   since: number;
   title: string;
+  /** The commit of the target that the work began with; absent where it began on another branch. */
+  began?: string;
   /** Where a person has signed the approval. */
   approval?: SignedApproval;
 }
@@ -198,8 +200,11 @@ export type MergeOutcome =
    */
   | { outcome: 'merged'; sha: string; target: string; strategy: MergeStrategy; foreign?: boolean }
   | { outcome: 'conflict'; paths: string[]; target: string; targetSha: string }
-  /** Branch and target have no commit in common: there is nothing that could be merged. */
-  | { outcome: 'unrelated'; target: string; targetSha: string }
+  /**
+   * Branch and target have no commit in common: there is nothing that could be merged. `lost`: they have, but the work
+   * builds on this commit, which the target had and has no more: a merge would bring back what was taken out.
+   */
+  | { outcome: 'unrelated'; target: string; targetSha: string; lost?: string }
   | { outcome: 'checks_failed'; check: string; logTail: string; timedOut: boolean }
   /** A reviewer wants changes; `text` is what reviewers have said there. */
   | { outcome: 'changes_requested'; url: string; text: string }

@@ -237,6 +237,8 @@ export interface StartAgentInput {
   baseSha?: string;
   /** Go on from here instead of the base. */
   checkpoint?: Checkpoint;
+  /** The commit of the base that the bead's newest attempt began with. */
+  began?: string;
   agent: AgentSpec;
   /** Whose settings a host's own files may add to. */
   rig?: string;

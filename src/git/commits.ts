@@ -119,3 +119,22 @@ export async function mergeBase(
   const found = stdout.trim().split('\n')[0] ?? '';
   return code === 0 && found !== '' ? found : undefined;
 }
+
+/**
+ * Commits of a branch that was rewritten are no work of whoever began on it: to merge them would bring back what was
+ * taken out there, a secret as well as a mistake.
+ * @param began - the commit of the branch that the work began with; nothing is lost when it is not known, or not here.
+ * @param tip - the newest commit of the work.
+ * @param now - where the branch is now.
+ * @returns the commit on which the work builds and which the branch has no more, or undefined.
+ * @throws GitError
+ */
+export async function lostBase(
+  place: GitPlace,
+  { began, tip, now }: { began: string | undefined; tip: string; now: string },
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  if (began === undefined || !(await hasCommit(place, began, signal))) return undefined;
+  const fork = await mergeBase(place, began, tip, signal);
+  return fork === undefined || (await isAncestor(place, fork, now, signal)) ? undefined : fork;
+}

@@ -32,7 +32,7 @@ export { pushLastSave } from './push-save.js';
 export type { PushLastSaveOptions } from './push-save.js';
 export { pushRefusal } from './git-failure.js';
 export type { PushRefusal } from './git-failure.js';
-export { isAncestor, mergeBase } from './commits.js';
+export { isAncestor, lostBase, mergeBase } from './commits.js';
 export { newerLocalSave } from './local-saves.js';
 export { lfsProgram } from './lfs/program.js';
 export { fillSubmodules } from './submodules/fill.js';

@@ -142,6 +142,22 @@ describe('an attempt on a host with its watch', () => {
     );
   });
 
+  test('begins at the base, and tells the agent, when the saved work builds on what was taken out of the base', async () => {
+    const { url, sha: base } = lab.origin;
+    const made = (parent: string, message: string): Promise<string> =>
+      git(url, 'commit-tree', '-p', parent, '-m', message, `${base}^{tree}`);
+    const began = await made(base, 'was on the base for a while');
+    const saved = await made(began, 'saved work');
+    const desk = await lab.desk();
+    const ref = `refs/heartbead/${desk.bead}/0-gone/wip`;
+    await git(url, 'update-ref', ref, saved);
+    const checkpoint = { sha: saved, ref, wip: false };
+    const result = await resultOf(await desk.start(lab.input(desk, { checkpoint, began })));
+    expect(result).toMatchObject({ outcome: 'done', baseSha: base });
+    expect(await git(url, 'rev-list', `${base}..${result.branch ?? ''}`)).not.toContain(began);
+    expect((await lab.dir(desk).readInput())?.notes.at(-1)).toContain(`git cherry-pick ${began}..${saved}`);
+  });
+
   test('is handed over to a new call while its agent works on undisturbed (adoption, case c)', async () => {
     const desk = await lab.desk();
     const clocks = { ...lab.input(desk).clocks, heartbeatTimeout: 8_000 };

@@ -322,6 +322,32 @@ describe('conflicts', () => {
     },
   );
 
+  test.each(['merge', 'squash', 'rebase'] as MergeStrategy[])(
+    '%s: what was taken out of a rewritten target does not come back with work that had begun on it',
+    async (strategy) => {
+      const kept = await originSha(lab, 'refs/heads/main');
+      const began = await othersCommit(lab, { 'secret.txt': 'key\n' });
+      const request = { ...(await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }])), began };
+      await git(lab.seed, 'push', '--quiet', '--force', 'origin', `${kept}:refs/heads/main`);
+      const main = await othersCommit(lab, { 'other.txt': 'x\n' });
+      expect(await merge(lab, request, { strategy })).toEqual({
+        outcome: 'unrelated',
+        target: 'main',
+        targetSha: main,
+        lost: began,
+      });
+      expect(await originSha(lab, 'refs/heads/main')).toBe(main);
+
+      // Its own commits alone, on the target as it is now, are no matter of the rewriting.
+      await git(lab.seed, 'checkout', '--quiet', '--detach', main);
+      await git(lab.seed, 'cherry-pick', `${began}..${request.sha}`);
+      const sha = await git(lab.seed, 'rev-parse', 'HEAD');
+      await git(lab.seed, 'push', '--quiet', '--force', 'origin', `${sha}:refs/heads/${request.branch}`);
+      expect(await merge(lab, { ...request, sha, began: main }, { strategy })).toMatchObject({ outcome: 'merged' });
+      expect(await git(lab.origin, 'ls-tree', '--name-only', 'main', 'secret.txt', 'lamp.txt')).toBe('lamp.txt');
+    },
+  );
+
   test('a deleted file that was changed is a conflict too', async () => {
     const request = await bead(lab, 'lamp', [{ 'list.txt': undefined }]);
     await othersCommit(lab, { 'list.txt': 'one\nother\nthree\n' });

@@ -6,6 +6,7 @@ import {
   initialBead,
   mayDispatch,
   mayOfferAgain,
+  mergeRequest,
   readByRules,
   grantReturn,
   stepBead,
@@ -252,6 +253,17 @@ describe('a bead with a rig', () => {
     story.merge({ outcome: 'unrelated', target: 'main', targetSha: sha('9') });
     expect([story.state.status, story.state.used.reworkRounds]).toEqual(['open', 1]);
     expect(story.state.messages.at(-1)?.text).toContain(`git checkout ${sha('1')} -- PATH`);
+  });
+
+  it('begins with its own commits alone when the target was rewritten, and says to the refinery where it began', () => {
+    const story = new Story().granted().attempt('1').apply({ type: 'grantReturned' });
+    expect(mergeRequest(story.state, 'w')).toMatchObject({ began: sha('0'), target: 'main' });
+    story.merge({ outcome: 'unrelated', target: 'main', targetSha: sha('9'), lost: sha('0') });
+    expect([story.state.status, story.state.used.reworkRounds]).toEqual(['open', 1]);
+    expect(story.state.messages.at(-1)?.text).toContain(`git cherry-pick ${sha('0')}..${sha('1')}`);
+    // Where it lands elsewhere than it began, the target never had that commit.
+    const elsewhere = { ...story.state, landing: { ...story.state.landing, target: 'release' } } as BeadState;
+    expect(mergeRequest(elsewhere, 'w').began).toBeUndefined();
   });
 
   it('goes round again on the same commits after a conflict, with the paths in a message', () => {

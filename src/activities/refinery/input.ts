@@ -44,6 +44,7 @@ const request: z.ZodType<MergeRequest> = z.object({
   priority: z.number(),
   since: z.number(),
   title: z.string().max(limits.titleChars * 2),
+  began: sha.optional(),
   approval: signedApproval.optional(),
 } satisfies Fields<MergeRequest>);
 

@@ -9,6 +9,7 @@ import {
   ensureCommit,
   isIdentified,
   GitError,
+  lostBase,
   mergeBase,
   newerLocalSave,
   resolveBase,
@@ -195,13 +196,22 @@ interface StartingPoint {
 
 async function startingPoint(
   mirror: string,
-  { repo, checkpoint: known }: StartAgentInput,
+  { repo, checkpoint: known, base, began }: StartAgentInput,
   { begin, here }: { begin: string; here: Checkpoint | undefined },
   options: NonNullable<Parameters<typeof ensureCommit>[3]>,
 ): Promise<StartingPoint> {
   const found = here ?? (known && (await findCheckpoint(mirror, repo, known, options)));
   if (typeof found !== 'object') return { root: begin, lost: found };
   const root = await mergeBase({ mirror }, begin, found.sha, options.signal);
+  const gone = await lostBase({ mirror }, { began, tip: found.sha, now: begin }, options.signal);
+  if (root !== undefined && gone !== undefined)
+    return {
+      root: begin,
+      lost:
+        `the saved work ${found.sha} builds on ${gone}, which ${base ?? 'the base'} has no more (it was rewritten); ` +
+        `take your own commits from it by \`git cherry-pick ${gone}..${found.sha}\`, or files by \`git checkout ` +
+        `${found.sha} -- PATH\`, and nothing of what was before them`,
+    };
   if (root !== undefined) return { checkpoint: found, root };
   // Work on top of it could never be merged; what is in it can still be looked at here.
   return {

@@ -22,6 +22,7 @@ export function startInput(s: BeadState, attempt: CurrentAttempt, mode: StartMod
     base: s.base,
     baseSha: s.landing?.startSha,
     checkpoint: attempt.checkpoint,
+    began: s.baseSha,
     agent: s.agentSpec,
     rig: s.rig,
     retriedAt: s.retriedAt,

@@ -127,6 +127,7 @@ export const mergeRequest = (s: BeadState, workflowId: string): MergeRequest => 
   priority: s.priority,
   since: s.createdAt,
   title: s.title,
+  began: landsOn(s) === (s.base ?? '') ? s.baseSha : undefined,
   approval: s.landing?.signed,
 });
 
@@ -356,6 +357,18 @@ function mergeEnded(draft: BeadDraft, landing: Landing, ended: MergeEnded, space
       );
     }
     case 'unrelated':
+      if (result.lost !== undefined)
+        return rework(
+          draft,
+          landing,
+          `${result.target} was rewritten, and has lost ${shortSha(result.lost)}, on which the work builds`,
+          `${result.target} has been rewritten since your work (${s.sha ?? '?'}) began: it has no longer ` +
+            `${result.lost}, on which your commits build, and to merge them would bring back what was taken out. ` +
+            'The next attempt begins at the base as it is now: bring your own changes there (`git cherry-pick ' +
+            `${result.lost}..${s.sha ?? 'COMMIT'}\`, or \`git checkout ${s.sha ?? 'COMMIT'} -- PATH\`), and nothing ` +
+            'else of what was before; commit, and report done.',
+          spaced,
+        );
       return rework(
         draft,
         landing,

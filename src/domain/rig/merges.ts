@@ -209,7 +209,9 @@ export function outcomeReason(outcome: Exclude<MergeOutcome, { outcome: 'merged'
     case 'conflict':
       return `conflict with ${outcome.target} in ${firstOf(outcome.paths, 5)}`;
     case 'unrelated':
-      return `no commit in common with ${outcome.target}`;
+      return outcome.lost === undefined
+        ? `no commit in common with ${outcome.target}`
+        : `${outcome.target} has lost ${shortSha(outcome.lost)}, on which the work builds`;
     case 'checks_failed':
       return `check ${outcome.check} ${outcome.timedOut ? 'did not end in time' : 'failed'}`;
     case 'changes_requested':
@@ -223,11 +225,11 @@ export function outcomeReason(outcome: Exclude<MergeOutcome, { outcome: 'merged'
 
 /** @returns what the refinery is asked to do, by the settings of this moment. */
 export function mergeInput({ rig, settings }: RigState, merge: RunningMerge): MergeInput {
-  const { item, workflowId, branch, sha, target, priority, since, title, approval, withdrawn } = merge;
+  const { item, workflowId, branch, sha, target, priority, since, title, began, approval, withdrawn } = merge;
   return {
     rig,
     repo: settings.repo,
-    request: { item, workflowId, branch, sha, target, priority, since, title, approval },
+    request: { item, workflowId, branch, sha, target, priority, since, title, began, approval },
     strategy: merge.strategy,
     checks: checksOf(settings),
     workspace: workspaceOf(settings),

@@ -235,7 +235,9 @@ function mergeEnded(result: unknown): string {
     case 'conflict':
       return `the refinery met a conflict with ${target ?? '?'}: the agent gets it back`;
     case 'unrelated':
-      return `the refinery found no commit in common with ${target ?? '?'}: the agent gets it back`;
+      return text(result, 'lost') === undefined
+        ? `the refinery found no commit in common with ${target ?? '?'}: the agent gets it back`
+        : `the refinery found that ${target ?? '?'} was rewritten since the work began: the agent gets it back`;
     case 'checks_failed':
       return `the check ${text(result, 'check') ?? '?'} failed on the merged tree: the agent gets it back`;
     case 'changes_requested':

@@ -84,7 +84,8 @@ async function conflictWith(
   say(`merging ${item.branch} into ${item.target} (to try it)`);
   await makeScratch(mirror, scratch, target, signal, { merging: [item.sha] });
   const made = await makeMerge({ scratch, target, item, strategy: 'merge', signal });
-  if (made.kind === 'unrelated') return { outcome: 'unrelated', target: item.target, targetSha: target };
+  if (made.kind === 'unrelated')
+    return { outcome: 'unrelated', target: item.target, targetSha: target, lost: made.lost };
   return made.kind === 'conflict'
     ? { outcome: 'conflict', paths: made.paths, target: item.target, targetSha: target }
     : undefined;

@@ -1,5 +1,5 @@
 import type { MergeStrategy } from '../../contract/index.js';
-import { commitOf, isAncestor, mergeBase, treeOf } from '../commits.js';
+import { commitOf, isAncestor, lostBase, mergeBase, treeOf } from '../commits.js';
 import { GitError } from '../git-error.js';
 import { runGit } from '../run-git.js';
 import { signoffOf } from '../signoff.js';
@@ -16,8 +16,8 @@ export type Made =
   | { kind: 'made'; sha: string }
   /** The target has all changes of the branch already. */
   | { kind: 'nothing' }
-  /** The two have no commit in common. */
-  | { kind: 'unrelated' }
+  /** The two have no commit in common, or the target has lost the one that the work builds on. */
+  | { kind: 'unrelated'; lost?: string | undefined }
   | { kind: 'conflict'; paths: string[] };
 
 export interface Making {
@@ -61,6 +61,8 @@ export async function makeMerge(making: Making): Promise<Made> {
   const identity = await refineryIdentity(signal);
   // Git itself refuses some of these and replays others as if they were changes: what lands then is not what was seen.
   if ((await mergeBase({ worktree: scratch }, target, item.sha, signal)) === undefined) return { kind: 'unrelated' };
+  const lost = await lostBase({ worktree: scratch }, { began: item.began, tip: item.sha, now: target }, signal);
+  if (lost !== undefined) return { kind: 'unrelated', lost };
   switch (strategy) {
     case 'merge':
       return (

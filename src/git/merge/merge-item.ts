@@ -82,7 +82,8 @@ async function attempt(
   const merged = (sha: string): MergeOutcome => ({ outcome: 'merged', sha, target: item.target, strategy });
   if (made.kind === 'conflict')
     return { outcome: 'conflict', paths: made.paths, target: item.target, targetSha: ground.target };
-  if (made.kind === 'unrelated') return { outcome: 'unrelated', target: item.target, targetSha: ground.target };
+  if (made.kind === 'unrelated')
+    return { outcome: 'unrelated', target: item.target, targetSha: ground.target, lost: made.lost };
   if (made.kind === 'nothing') return merged(ground.target);
   await handOver(ground.mirror, scratch, made.sha, signal);
   await observe('merged');

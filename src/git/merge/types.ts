@@ -1,7 +1,7 @@
 import type { MergeOutcome, MergeRequest } from '../../contract/index.js';
 
 /** What is to be merged. `target` is a branch's name, never empty (`targetBranch` finds the default one). */
-export type MergeItem = Pick<MergeRequest, 'item' | 'branch' | 'sha' | 'target' | 'title'>;
+export type MergeItem = Pick<MergeRequest, 'item' | 'branch' | 'sha' | 'target' | 'title' | 'began'>;
 
 /**
  * The points of a merge after each of which the process may die and leave something behind; for observers.
