@@ -1,6 +1,7 @@
-import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jsonLines, numberAt, textAt, toolActivity } from './json-lines.js';
+import { copyOwn, isOwnFolder, ownFolder, writeOwn } from './own-files.js';
 import { hook, mcpServer, optionsOf, realAgent } from './real-agent.js';
 import { providerRefusal } from './provider-refusals.js';
 import type { AgentContext, AgentParser } from './types.js';
@@ -10,7 +11,7 @@ const homeFolder = 'gemini-home';
 /** Made anew for each attempt; everything else of the user's is linked. */
 /** Gemini counts in milliseconds. */
 const hookMs = 30_000;
-const own = new Set(['settings.json', 'tmp', 'history', 'projects.json', 'trustedFolders.json']);
+const ownNames = new Set(['settings.json', 'tmp', 'history', 'projects.json', 'trustedFolders.json']);
 /** Name of the project in the attempt's home; its conversations lie below. */
 const project = 'worktree';
 
@@ -90,11 +91,11 @@ async function userSettings(folder: string): Promise<Record<string, unknown>> {
  */
 async function makeHome(context: AgentContext): Promise<string> {
   const home = join(context.folder, homeFolder);
-  const inner = join(home, '.gemini');
-  await mkdir(join(inner, 'tmp', project), { recursive: true, mode: 0o700 });
+  const inner = await ownFolder(context.folder, `${homeFolder}/.gemini`);
+  const own = (path: string, text: string): Promise<void> => writeOwn(inner, path, text);
   const user = userFolder(context.env);
   for (const name of await readdir(user).catch((): string[] => [])) {
-    if (!own.has(name))
+    if (!ownNames.has(name))
       await symlink(join(user, name), join(inner, name)).catch((error: unknown) => {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       });
@@ -110,16 +111,11 @@ async function makeHome(context: AgentContext): Promise<string> {
     AfterTool: [...(hooks?.['AfterTool'] ?? []), ...hook(context, { matcher: '*' }, hookMs)],
     AfterAgent: [...(hooks?.['AfterAgent'] ?? []), ...hook(context, {}, hookMs)],
   };
-  await writeFile(
-    join(inner, 'settings.json'),
-    JSON.stringify({ ...settings, mcpServers: servers, hooks: added }, undefined, 2),
-    { mode: 0o600 },
-  );
-  await writeFile(join(inner, 'projects.json'), JSON.stringify({ projects: { [context.worktree]: project } }));
-  await writeFile(join(inner, 'tmp', project, '.project_root'), context.worktree);
+  await own('settings.json', JSON.stringify({ ...settings, mcpServers: servers, hooks: added }, undefined, 2));
+  await own('projects.json', JSON.stringify({ projects: { [context.worktree]: project } }));
+  await own(`tmp/${project}/.project_root`, context.worktree);
   const chats = join(inner, 'tmp', project, 'chats');
-  if (context.resume !== undefined && context.resume.from !== chats)
-    await cp(context.resume.from, chats, { recursive: true });
+  if (context.resume !== undefined && context.resume.from !== chats) await copyOwn(context.resume.from, chats);
   return home;
 }
 
@@ -148,7 +144,9 @@ export const gemini = realAgent({
   },
   parser,
   findSession: async (session, { folder }) => {
-    const chats = join(folder, homeFolder, '.gemini', 'tmp', project, 'chats');
+    const path = `${homeFolder}/.gemini/tmp/${project}/chats`;
+    if (!(await isOwnFolder(folder, path))) return undefined;
+    const chats = join(folder, path);
     const files = await readdir(chats).catch((): string[] => []);
     return files.some((file) => file.includes(session.id.slice(0, 8))) ? { ...session, from: chats } : undefined;
   },

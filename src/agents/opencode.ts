@@ -156,16 +156,21 @@ export const opencode = realAgent({
   },
 });
 
+/** As opencode makes them. What is told as one comes from an agent's output, and becomes an argument. */
+const sessionId = /^ses_[A-Za-z0-9]+$/;
+
 /**
  * A conversation belongs to the folder in which it began, and would go on working there: it is taken out, and put back
- * as this attempt's.
+ * as this attempt's. No wall stands around that, so opencode is told to load no plug-in, and no settings of the tree,
+ * which may be an agent's.
  * @returns whether there is such a conversation.
  */
 async function moveSession(id: string, { spec, env, scratch, worktree, signal }: SessionContext): Promise<boolean> {
   const program = optionsOf(spec).program ?? 'opencode';
+  if (!sessionId.test(id)) return false;
   const file = join(scratch, 'opencode-session.json');
   const options = {
-    env: { ...env, OPENCODE_DISABLE_AUTOUPDATE: '1' },
+    env: { ...env, OPENCODE_DISABLE_AUTOUPDATE: '1', OPENCODE_DISABLE_PROJECT_CONFIG: '1', OPENCODE_PURE: '1' },
     extendEnv: false,
     stdin: 'ignore',
     timeout: within,

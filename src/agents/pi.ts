@@ -1,7 +1,8 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { jsonLines, listAt, numberAt, textAt, toolActivity } from './json-lines.js';
 import type { Line } from './json-lines.js';
+import { ownFolder, readOwn, writeOwn } from './own-files.js';
 import { optionsOf, realAgent } from './real-agent.js';
 import { providerRefusal } from './provider-refusals.js';
 import type { AgentEvent, AgentParser } from './types.js';
@@ -123,12 +124,12 @@ export const pi = realAgent({
     const file = (await readdir(sessions).catch((): string[] => [])).find((name) =>
       name.endsWith(`_${session.id}.jsonl`),
     );
-    return file === undefined ? undefined : { ...session, from: join(sessions, file) };
+    if (file === undefined || (await headed(join(sessions, file))) === undefined) return undefined;
+    return { ...session, from: join(sessions, file) };
   },
   command: async (context) => {
     const { model, permissions = [], args = [], program = 'pi' } = optionsOf(context.spec);
-    const sessions = join(context.folder, sessionsFolder);
-    await mkdir(sessions, { recursive: true, mode: 0o700 });
+    const sessions = await ownFolder(context.folder, sessionsFolder);
     const resumed =
       context.resume === undefined ? undefined : await copySession(context.resume.from, sessions, context.worktree);
     return {
@@ -152,10 +153,23 @@ export const pi = realAgent({
 
 /** A conversation goes on in the folder that its first line names: this attempt's, from now on. */
 async function copySession(from: string, sessions: string, worktree: string): Promise<string> {
-  const text = await readFile(from, 'utf8');
+  const found = await headed(from);
+  if (found === undefined) throw new Error(`${from} holds no conversation any more`);
+  const name = basename(from);
+  await writeOwn(sessions, name, `${JSON.stringify({ ...found.header, cwd: worktree })}${found.rest}`);
+  return join(sessions, name);
+}
+
+/** @returns the first line of a conversation and what follows; undefined where the file is none. */
+async function headed(file: string): Promise<{ header: Record<string, unknown>; rest: string } | undefined> {
+  const text = (await readOwn(file)) ?? '';
   const end = text.indexOf('\n');
-  const header = JSON.parse(text.slice(0, end)) as Record<string, unknown>;
-  const to = join(sessions, basename(from));
-  await writeFile(to, `${JSON.stringify({ ...header, cwd: worktree })}${text.slice(end)}`, { mode: 0o600 });
-  return to;
+  try {
+    const header: unknown = JSON.parse(text.slice(0, end));
+    if (typeof header !== 'object' || header === null || Array.isArray(header)) return undefined;
+    return { header: header as Record<string, unknown>, rest: text.slice(end) };
+  } catch {
+    // Not a conversation, whatever it is.
+    return undefined;
+  }
 }

@@ -1,10 +1,15 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { generous, told, until } from '../process/support/town.js';
 import type { Town } from '../process/support/town.js';
+import { noCellHere } from '../support/bubblewrap.js';
+import { scratchFolder } from '../support/scratch.js';
 import { agentNames } from './support/programs.js';
 import { attemptOf, diligent } from './support/scripts.js';
 import { stage } from './support/stage.js';
+
+const noSandbox = process.env['HEARTBEAD_SANDBOX'] === 'none' ? 'HEARTBEAD_SANDBOX says so' : noCellHere();
 
 const commandOf = (pid: number): string => {
   try {
@@ -28,9 +33,18 @@ describe.each(agentNames)('%s, killed in the middle of a tool', { timeout: 3 * g
 
 async function goOn(name: (typeof agentNames)[number], signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   const { town, host, llm, sling } = await stage(name);
+  // What a program loads from the tree that it works in is an agent's code: none of it may run outside of the walls.
+  const ran = join(scratchFolder('plugin'), 'ran');
+  const plugin =
+    'import { writeFileSync } from "node:fs"; export const Planted = async () => ({}); ' +
+    `try { writeFileSync("${ran}", "x"); } catch {}`;
   llm.play((situation) =>
     attemptOf(situation) === 1 && situation.step === 0
-      ? { shell: 'echo half > half.txt; sleep 3600' }
+      ? {
+          shell:
+            'echo half > half.txt; mkdir -p .opencode/plugin; ' +
+            `echo '${plugin}' > .opencode/plugin/planted.js; sleep 3600`,
+        }
       : diligent(situation),
   );
   const bead = await sling();
@@ -47,4 +61,5 @@ async function goOn(name: (typeof agentNames)[number], signal: 'SIGTERM' | 'SIGK
   const second = llm.situations.find((situation) => attemptOf(situation) === 2);
   expect(second?.earlier.some((prompt) => prompt.includes(`attempt ${first}`))).toBe(true);
   expect(second?.prompt).toContain('This conversation goes on');
+  if (noSandbox === undefined) expect(existsSync(ran)).toBe(false);
 }
