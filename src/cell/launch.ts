@@ -132,12 +132,21 @@ function furnished(tenant: Tenant, env: Readonly<Record<string, string>>, plan: 
   for (const path of tenant.keep ?? []) mkdirSync(path, { recursive: true, mode: 0o700 });
   const cell = cellOf(tenant, env, plan);
   for (const { from } of cell.own) mkdirSync(from, { recursive: true, mode: 0o700 });
+  const roomsOf = (path: string): { from: string; at: string }[] =>
+    cell.own
+      .filter((room) => path.startsWith(`${room.path}/`))
+      .map((room) => ({ from: room.from, at: join(room.from, path.slice(room.path.length)) }));
+  // Set-up steps and earlier runs had these rooms before. A link that they left would lead the place where something is
+  // to be shown, and which is made where it is missing, to where it points: outside, as long as the cell is being made.
+  for (const path of [...cell.own.map((room) => room.path), ...cell.read, ...cell.write])
+    for (const { from, at } of roomsOf(path)) withoutLinks(from, at);
   for (const path of tenant.copy ?? []) {
-    const place = cell.own.find((room) => path.startsWith(`${room.path}/`));
+    const [place] = roomsOf(path);
     if (place === undefined || !existsSync(path)) continue;
-    const copy = join(place.from, path.slice(place.path.length));
-    // Set-up steps had this home before: a link that they left would lead our copy to where it points.
-    withoutLinks(place.from, copy);
+    const { from, at: copy } = place;
+    // So it would our copy.
+    withoutLinks(from, copy);
+    rmSync(copy, { recursive: true, force: true });
     mkdirSync(dirname(copy), { recursive: true, mode: 0o700 });
     // Links, too, as what they lead to: that may be nowhere in the cell.
     cpSync(path, copy, { recursive: true, dereference: true });
@@ -145,13 +154,14 @@ function furnished(tenant: Tenant, env: Readonly<Record<string, string>>, plan: 
   return cell;
 }
 
-/** Removes links on the way from a folder to a path in it, and what is at the path. */
+/** Removes links on the way from a folder to a path in it, and at the path. */
 function withoutLinks(folder: string, path: string): void {
   let at = folder;
   for (const name of path.slice(folder.length + 1).split('/')) {
     at = join(at, name);
-    if (at === path || lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink() === true)
-      rmSync(at, { recursive: true, force: true });
+    const found = lstatSync(at, { throwIfNoEntry: false });
+    if (found === undefined) return;
+    if (found.isSymbolicLink() || (at !== path && !found.isDirectory())) rmSync(at, { force: true });
   }
 }
 
