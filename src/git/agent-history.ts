@@ -49,6 +49,13 @@ export async function lastMoves(
   return { commits };
 }
 
+/** @returns the newest entry of a worktree's stash; of one that shares its stash with others, none. */
+export async function newestStash(worktree: string): Promise<string | undefined> {
+  const { git } = await openKeeper(worktree);
+  if (typeof git === 'string' || git.linkedTo !== undefined) return undefined;
+  return (await readAgentRefs(git)).get('refs/stash');
+}
+
 /** @returns the files of a worktree in which finished commits still have conflict markers. @throws GitError */
 export async function conflictMarkers(worktree: string, from: string, to: string): Promise<string[]> {
   const { stdout } = await runGit(

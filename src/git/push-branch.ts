@@ -58,7 +58,7 @@ export async function pushBranch({
   const sha = finished ?? (await commitAtHead(keeper, signal));
   const unpushed = await unpushedWithin(keeper, signal);
   if (unpushed !== undefined)
-    throw new GitError('other', `${unpushed}: push them there first, or nobody can use this commit`, unpushed);
+    throw new GitError('rejected', `${unpushed}: push it there first, or nobody can use what you have committed here`);
   await bringIntoVault(keeper, { sha, ref: finishedRef(bead, attempt), doing: 'keeping the finished work', signal });
   await takeNewContents(keeper, sha, signal);
   const marker = voucher && {

@@ -1,6 +1,8 @@
 import { repoProblem } from '../../contract/index.js';
 import { GitError } from '../git-error.js';
+import { openKeeper, throughKeeper } from '../keeper.js';
 import { runGit } from '../run-git.js';
+import type { GitPlace } from '../run-git.js';
 
 /** A submodule of a commit, as its tree and its `.gitmodules` say. */
 export interface Submodule {
@@ -32,13 +34,13 @@ async function linksOf(vault: string, commit: string, signal: AbortSignal | unde
  * link.
  */
 async function sectionsOf(
-  vault: string,
+  place: GitPlace,
   commit: string,
   signal: AbortSignal | undefined,
 ): Promise<Map<string, Map<string, string>>> {
   const sections = new Map<string, Map<string, string>>();
   const { stdout, code } = await runGit(
-    { mirror: vault },
+    place,
     ['config', '--blob', `${commit}:.gitmodules`, '--no-includes', '-z', '--list'],
     { doing, signal, accept: [0, 1, 128] },
   );
@@ -67,7 +69,7 @@ export async function declaredSubmodules(
 ): Promise<Submodule[]> {
   const links = await linksOf(vault, commit, signal);
   if (links.size === 0) return [];
-  const sections = await sectionsOf(vault, commit, signal);
+  const sections = await sectionsOf({ mirror: vault }, commit, signal);
   const trusted = await landedUrls(vault, repo, signal);
   const found: Submodule[] = [];
   for (const [path, sha] of links) {
@@ -103,7 +105,7 @@ export async function declaredSubmodules(
 
 /** What the default branch has was looked at by those who let it land. */
 async function landedUrls(vault: string, repo: string, signal: AbortSignal | undefined): Promise<Set<string>> {
-  const sections = await sectionsOf(vault, 'refs/remotes/origin/HEAD', signal);
+  const sections = await sectionsOf({ mirror: vault }, 'refs/remotes/origin/HEAD', signal);
   return new Set([...sections.values()].flatMap((section) => absoluteUrl(repo, section.get('url') ?? '') ?? []));
 }
 
@@ -131,4 +133,25 @@ export function absoluteUrl(repo: string, url: string): string | undefined {
     } else break;
   }
   return rest === '' ? undefined : `${base}${joint}${rest.replace(/\/+$/, '')}`;
+}
+
+/**
+ * @returns repositories within that the commits of a worktree add and that its `.gitmodules` says nothing of: nobody
+ * else could fill such a folder, and no file of it is in the commits. @throws GitError
+ */
+export async function undeclaredWithin(worktree: string, from: string, to: string): Promise<string[]> {
+  const place = throughKeeper(await openKeeper(worktree));
+  const { stdout } = await runGit(
+    place,
+    ['diff-tree', '-r', '-z', '--raw', '--no-renames', '--end-of-options', from, to],
+    { doing },
+  );
+  // `:old-mode new-mode old-id new-id letter`, then the path.
+  const fields = stdout.split('\0');
+  const added = fields.flatMap((field, at) => (/^:(?!160000)\d+ 160000 /.test(field) ? [fields[at + 1] ?? ''] : []));
+  if (added.length === 0) return [];
+  const sections = [...(await sectionsOf(place, to, undefined)).values()];
+  const declared = (path: string): boolean =>
+    sections.some((section) => section.get('path') === path && (section.get('url') ?? '') !== '');
+  return added.filter((path) => !declared(path));
 }

@@ -1,7 +1,7 @@
 import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { firstOf, shortSha } from '../../domain/words.js';
-import { lastMoves, worktreeStatus } from '../../git/index.js';
+import { lastMoves, newestStash, worktreeStatus } from '../../git/index.js';
 import type { HeavyFiles, StatusEntry } from '../../git/index.js';
 
 /** Named in a refusal; more would not help anybody. */
@@ -140,6 +140,30 @@ export function signoffProblem({ commits, onto }: { commits: readonly string[]; 
     `${many} no Signed-off-by (${shortSha(first)}${commits.length === 1 ? '' : ' and after'}), and this ` +
     `repository takes none without: \`git rebase --signoff ${shortSha(onto)}\``
   );
+}
+
+/** @returns why folders that nobody else could fill are no end of the work, with what mends it. */
+export function withinProblem(paths: readonly string[]): string | undefined {
+  const [first] = paths;
+  if (first === undefined) return undefined;
+  const quoted = `'${first.replaceAll("'", "'\\''")}'`;
+  return (
+    `your commits have another repository in ${named(paths)}, but none of its files, and no address in .gitmodules ` +
+    `where others could get them: \`git rm --cached -- ${quoted}\`, \`rm -rf ${quoted}/.git\`, \`git add -- ` +
+    `${quoted}\`, and commit (or \`git submodule add URL ${quoted}\`)`
+  );
+}
+
+/** @returns the newest entry of the stash of this worktree, with what brings it back; undefined when there is none. */
+export async function stashed(worktree: string): Promise<{ sha: string; advice: string } | undefined> {
+  const sha = await newestStash(worktree);
+  if (sha === undefined) return undefined;
+  return {
+    sha,
+    advice:
+      `there is work in the stash (${shortSha(sha)}), which is in no commit: bring it back with \`git stash pop\` ` +
+      'and commit what belongs to the task',
+  };
 }
 
 const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MB`;

@@ -15,6 +15,7 @@ import {
   sameFiles,
   saveRulesOf,
   saveWip,
+  undeclaredWithin,
   unfinishedIn,
   Voucher,
   worktreeStatus,
@@ -25,8 +26,10 @@ import {
   leftBehind,
   meantStatus,
   signoffProblem,
+  stashed,
   uncommittedProblem,
   unfinishedProblem,
+  withinProblem,
 } from './done-advice.js';
 import type { AttemptWork, WorkEvents } from './attempt-work.js';
 import { RequestRefused } from '../sockets/request-refused.js';
@@ -174,6 +177,8 @@ export class WorkKeeper implements AttemptWork {
       if (unfinished !== undefined) throw new RequestRefused(409, `${unfinished}; then report done again`);
       if (head === '' || !(await descendsFrom(worktree, head, rootSha))) throw this.#unrelated(head);
       const said = summary === undefined ? {} : { summary };
+      const stash = await stashed(worktree);
+      if (stash !== undefined) this.#askOnce(`stash ${stash.sha}`, stash.advice);
       if ((await commitsAhead(worktree, head, baseSha)) === 0) {
         const left = await leftBehind(worktree, { head, baseSha });
         if (left !== undefined) this.#askOnce(left.sha, left.advice);
@@ -198,6 +203,8 @@ export class WorkKeeper implements AttemptWork {
         );
       const heavy = heavyProblem(await heavyFiles(worktree, { from: baseSha, to: head }), baseSha);
       if (heavy !== undefined) this.#askOnce(`heavy ${head}`, heavy);
+      const within = withinProblem(await undeclaredWithin(worktree, baseSha, head));
+      if (within !== undefined) this.#askOnce(`within ${head}`, within);
       const problem = await this.#push({ branch, sha: head, ...said });
       if (problem !== undefined) throw problem;
       return { outcome: 'done', branch, sha: head };
@@ -237,8 +244,12 @@ export class WorkKeeper implements AttemptWork {
       const mayPass = refusal === undefined && this.mayPass;
       await this.#keep({ branch, sha, reason, mayPass, ...said });
       switch (refusal) {
-        case 'commit':
-          return new RequestRefused(409, `the remote does not take these commits: ${reason}; then report done again`);
+        case 'commit': {
+          // Git has said nothing where it is not the remote that refuses.
+          const ours = error instanceof GitError && error.stderr === '';
+          const what = ours ? 'these commits cannot be taken' : 'the remote does not take these commits';
+          return new RequestRefused(409, `${what}: ${reason}; then report done again`);
+        }
         case 'access':
         case 'ref':
           return new RequestRefused(

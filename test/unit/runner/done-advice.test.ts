@@ -164,6 +164,72 @@ describe('what a remote may refuse', () => {
     expect(await heavy()).toEqual({ large: [] });
   });
 
+  const keeperOf = (kept: (work: unknown) => void = () => undefined): WorkKeeper =>
+    new WorkKeeper(
+      { bead: 'a', attempt: '1-abcd', worktree: path, remote: lab.origin, baseSha: base, rootSha: base },
+      {
+        record: () => Promise.resolve(),
+        changed: () => undefined,
+        kept: (work) => Promise.resolve(kept(work)),
+        trouble: () => undefined,
+      },
+    );
+  const doneWith = (keeper: WorkKeeper): Promise<unknown> =>
+    keeper.done(undefined).catch((error: unknown) => (error as Error).message);
+
+  it('is a stash, with or without commits beside it: it is brought back by the command that is named', async () => {
+    for (const file of ['one', 'two']) {
+      await put(path, { [`${file}.txt`]: 'x' });
+      await git(path, 'add', '--all');
+      await git(path, 'stash', '--quiet');
+      const keeper = keeperOf();
+      const told = await doneWith(keeper);
+      expect(told).toMatch(/^there is work in the stash \([0-9a-f]{12}\), which is in no commit: .*`git stash pop`/);
+      const [, command = ''] = /`(git stash [^`]*)`/.exec(String(told)) ?? [];
+      await execa('sh', ['-c', command], { cwd: path });
+      await commit(path, {});
+      expect(await doneWith(keeper)).toMatchObject({ outcome: 'done' });
+    }
+    // Whoever means to leave it there says so by reporting done again.
+    await put(path, { 'three.txt': 'x' });
+    await git(path, 'add', '--all');
+    await git(path, 'stash', '--quiet');
+    const keeper = keeperOf();
+    expect(await doneWith(keeper)).toMatch(/stash/);
+    expect(await doneWith(keeper)).toMatchObject({ outcome: 'done' });
+  });
+
+  it('is a repository that was committed instead of its files: nobody else could fill the folder', async () => {
+    const inner = join(path, "it's dep");
+    await mkdir(inner);
+    await git(inner, 'init', '--quiet');
+    await commit(inner, { 'a.txt': 'a' });
+    const link = await commit(path, {});
+    expect(await git(path, 'ls-tree', link, '--', "it's dep")).toMatch(/^160000/);
+    let kept: unknown;
+    const keeper = keeperOf((work) => (kept = work));
+    const told = await doneWith(keeper);
+    expect(told).toMatch(/^your commits have another repository in it's dep, but none of its files/);
+    // Meant so or not, its commit is nowhere: that is for the agent to mend, and no time will.
+    expect(await doneWith(keeper)).toMatch(
+      /^these commits cannot be taken: the commit \w+ of the repository it's dep within is on no remote/,
+    );
+    expect(kept).toMatchObject({ sha: link, mayPass: false });
+    const commands = [...String(told).matchAll(/`([^`]*)`/g)].map(([, command = '']) => command).slice(0, 3);
+    for (const command of commands) await execa('sh', ['-c', command], { cwd: path });
+    await commit(path, {});
+    expect(await doneWith(keeper)).toMatchObject({ outcome: 'done' });
+    expect(await git(lab.origin, 'show', "heartbead/a/1-abcd:it's dep/a.txt")).toBe('a');
+  });
+
+  it('is no repository within that .gitmodules names and that others can get', async () => {
+    const sub = join(lab.dir, 'sub.git');
+    await git(lab.dir, 'clone', '--quiet', '--bare', lab.origin, sub);
+    await git(path, '-c', 'protocol.file.allow=always', 'submodule', '--quiet', 'add', sub, 'lib');
+    await commit(path, {});
+    expect(await doneWith(keeperOf())).toMatchObject({ outcome: 'done' });
+  });
+
   it('is asked about once: who reports done again has answered, and the commits are pushed', async () => {
     const branch = 'heartbead/a/1-abcd';
     const keeper = new WorkKeeper(
