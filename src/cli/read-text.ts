@@ -1,4 +1,5 @@
-import { readFile, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { usageError } from './exit.js';
 
 /**
@@ -12,25 +13,29 @@ export async function readText(file: string, max: number, what: string): Promise
       `${what} has at most ${max} bytes, this one has ${bytes}`,
       'put long material into the repository and name the file',
     );
+  const readAll = async (stream: AsyncIterable<Buffer>): Promise<Buffer> => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of stream) {
+      bytes += chunk.length;
+      if (bytes > max) throw tooLong(`more than ${max}`);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  };
   if (file === '-') {
     if (process.stdin.isTTY)
       throw usageError(
         `${what} was to come from stdin, but stdin is a terminal`,
         'pipe a text into the command, or name a file',
       );
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > max) throw tooLong(`more than ${max}`);
-      chunks.push(chunk);
-    }
-    return decode(Buffer.concat(chunks), what);
+    return decode(await readAll(process.stdin), what);
   }
   try {
     const { size } = await stat(file);
     if (size > max) throw tooLong(String(size));
-    return decode(await readFile(file), what);
+    // A device or a pipe has no size, and may have no end.
+    return decode(await readAll(createReadStream(file)), what);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'EISDIR' || code === 'EACCES' || code === 'ENOTDIR')

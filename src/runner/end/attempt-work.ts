@@ -33,6 +33,6 @@ export interface AttemptWork {
   reported(report: AgentReport): Promise<void>;
   /** Takes the agent's word that it is done. @throws RequestRefused when it is not, or the branch cannot be pushed. */
   done(summary: string | undefined): Promise<DoneAnswer>;
-  /** Pushes once more what was called done. */
-  pushKept(): Promise<void>;
+  /** Pushes once more what was called done; what takes longer is left to its host. */
+  pushKept(withinMs: number): Promise<void>;
 }

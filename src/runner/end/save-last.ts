@@ -15,7 +15,7 @@ export async function saveLast(keeper: AttemptWork, time: Time): Promise<void> {
   const begun = time.now();
   while (keeper.hasWorktree()) {
     // What was called done and refused may pass by now: a login was renewed, or a disk emptied over there.
-    await keeper.pushKept();
+    await keeper.pushKept(lastPushMs);
     const saved = await keeper.save(lastPushMs);
     // A reported branch is pushed already: what else there is need not be waited for.
     if (keeper.report?.kind === 'done' || elapsed(begun, time.now()) > lastPushMs) return;

@@ -212,13 +212,13 @@ export class WorkKeeper implements AttemptWork {
   }
 
   /** Pushes once more what was called done; only while it is still what the worktree stands at. */
-  pushKept(): Promise<void> {
+  pushKept(withinMs: number): Promise<void> {
     return this.#turn.runExclusive(async () => {
       const { kept } = this;
       if (kept === undefined || this.report !== undefined) return;
       try {
         const { head } = await worktreeStatus(this.place.worktree);
-        if (head === kept.sha) await this.#push(kept);
+        if (head === kept.sha) await this.#push(kept, AbortSignal.timeout(withinMs));
         // The agent went on and never said that it was done with that: what it called done before is not the end of it.
         else await this.#keep(undefined);
       } catch (error) {
@@ -228,18 +228,17 @@ export class WorkKeeper implements AttemptWork {
   }
 
   /** @returns why it could not be pushed, for the agent; undefined when it is there and the report is recorded. */
-  async #push({
-    branch,
-    sha,
-    summary,
-  }: Pick<KeptWork, 'branch' | 'sha' | 'summary'>): Promise<RequestRefused | undefined> {
+  async #push(
+    { branch, sha, summary }: Pick<KeptWork, 'branch' | 'sha' | 'summary'>,
+    signal?: AbortSignal,
+  ): Promise<RequestRefused | undefined> {
     const { bead, attempt, worktree, remote, refPrefix } = this.place;
     const said = summary === undefined ? {} : { summary };
     try {
-      await pushBranch({ worktree, remote, bead, attempt, sha, voucher: this.#voucher, refPrefix });
+      await pushBranch({ worktree, remote, bead, attempt, sha, voucher: this.#voucher, refPrefix, signal });
     } catch (error) {
       this.#failed('push', error);
-      const reason = errorMessage(error);
+      const reason = this.pushProblem ?? errorMessage(error);
       const refusal = error instanceof GitError ? pushRefusal(error) : undefined;
       const mayPass = refusal === undefined && this.mayPass;
       await this.#keep({ branch, sha, reason, mayPass, ...said });

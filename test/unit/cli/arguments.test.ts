@@ -153,6 +153,15 @@ describe('bodies from files', () => {
     );
   });
 
+  test.skipIf(process.platform === 'win32')(
+    'what has no size and no end is refused as well, and not read on',
+    async () => {
+      await expect(readText('/dev/zero', 1_000, 'a body')).rejects.toThrow(
+        'a body has at most 1000 bytes, this one has more than 1000',
+      );
+    },
+  );
+
   test('what is no text, or not there, is refused', async () => {
     writeFileSync(join(scratch, 'binary'), Buffer.from([0xff, 0xfe, 0x00]));
     await expect(readText(join(scratch, 'binary'), 100, 'a body')).rejects.toThrow('is not UTF-8 text');

@@ -230,6 +230,20 @@ describe('what a remote may refuse', () => {
     expect(await doneWith(keeperOf())).toMatchObject({ outcome: 'done' });
   });
 
+  it('at the end of an attempt is not waited for without end, where the remote hangs', async () => {
+    const hook = join(lab.origin, 'hooks', 'pre-receive');
+    await writeFile(hook, '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    await commit(path, { 'new.txt': 'x' });
+    let kept: unknown;
+    const keeper = keeperOf((work) => (kept = work));
+    expect(await doneWith(keeper)).toMatch(/hook declined/);
+    await writeFile(hook, '#!/bin/sh\nexec sleep 20\n', { mode: 0o755 });
+    const begun = Date.now();
+    await keeper.pushKept(300);
+    expect(Date.now() - begun).toBeLessThan(15_000);
+    expect(kept).toMatchObject({ reason: 'it took too long', mayPass: true });
+  });
+
   it('is asked about once: who reports done again has answered, and the commits are pushed', async () => {
     const branch = 'heartbead/a/1-abcd';
     const keeper = new WorkKeeper(
