@@ -1,5 +1,6 @@
 import { cpSync, existsSync, lstatSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
+import { removeTree, removeTreeSync } from '../edge/remove-tree.js';
 import { findProgram } from '../agents/find-program.js';
 import { compiledFile } from '../package/compiled.js';
 import { cellFailure, inBubblewrap, sayingFirst } from './bubblewrap.js';
@@ -146,7 +147,7 @@ function furnished(tenant: Tenant, env: Readonly<Record<string, string>>, plan: 
     const { from, at: copy } = place;
     // So it would our copy.
     withoutLinks(from, copy);
-    rmSync(copy, { recursive: true, force: true });
+    removeTreeSync(copy);
     mkdirSync(dirname(copy), { recursive: true, mode: 0o700 });
     // Links, too, as what they lead to: that may be nowhere in the cell.
     cpSync(path, copy, { recursive: true, dereference: true });
@@ -166,9 +167,7 @@ function withoutLinks(folder: string, path: string): void {
 }
 
 /** Takes away what a cell had for itself. Its programs have ended. */
-export function clearRooms(rooms: string): void {
-  rmSync(rooms, { recursive: true, force: true });
-}
+export const clearRooms = (rooms: string): Promise<void> => removeTree(rooms);
 
 /** @returns what the tenant's cell has. */
 export function cellOf(

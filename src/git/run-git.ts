@@ -10,6 +10,7 @@ import type { GitTask } from './git-failure.js';
 import { stderrReader } from './git-progress.js';
 import type { GitProgress } from './git-progress.js';
 import { oldestGit } from './git-version.js';
+import { unblock } from './unblock.js';
 
 /**
  * Where a command works: in a bare mirror; in a repository of ours, nobody else's; in a tree that an agent works in, by
@@ -52,6 +53,11 @@ export const askLimit = 2 * 60_000;
 export const transferStallLimit = 15 * 60_000;
 /** From SIGTERM, on which git removes its temporary files, to SIGKILL. */
 const killAfter = 5_000;
+/**
+ * Work in an agent's tree that has not ended after 5 s is looked after, and then again each time that it has gone on
+ * twice as long: a look reads every folder.
+ */
+const firstLook = 5_000;
 /** A helper left behind by git may keep its output open; what git itself wrote is read long before that. */
 const lingerLimit = 5_000;
 
@@ -129,6 +135,13 @@ export async function runGit(place: GitPlace, args: readonly string[], options: 
   const stallLimit = options.stallLimit ?? transferStallLimit;
   const stall = limit === 'transfer' ? later(stallLimit, () => stop('stall')) : undefined;
   if (limit !== 'transfer') later(limit, () => stop('limit'));
+  if (place !== 'nowhere' && 'keeper' in place) {
+    const look = (after: number): void =>
+      void later(after, () => {
+        void unblock(place.worktree, () => ended === undefined).then(() => ended === undefined && look(2 * after));
+      });
+    look(firstLook);
+  }
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     stall?.refresh();
     reader.push(chunk);

@@ -1,6 +1,7 @@
-import { chmod, readFile, readdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { readFile, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isMissing } from '../edge/errors.js';
+import { removeTree } from '../edge/remove-tree.js';
 import { exists } from './files.js';
 import { dropKeeper } from './keeper.js';
 
@@ -40,24 +41,6 @@ export async function deleteWorktreeFiles(path: string, admin: WorktreeAdmin | u
   await removeTree(path);
   await dropKeeper(path);
   if (admin !== undefined) await rm(admin.dir, { recursive: true, force: true });
-}
-
-/** Also where folders were made read-only (module caches are). */
-async function removeTree(path: string): Promise<void> {
-  const options = { recursive: true, force: true, maxRetries: 3, retryDelay: 100 };
-  try {
-    await rm(path, options);
-  } catch (error) {
-    if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    await makeWritable(path);
-    await rm(path, options);
-  }
-}
-
-async function makeWritable(folder: string): Promise<void> {
-  await chmod(folder, 0o700);
-  for (const entry of await readdir(folder, { withFileTypes: true }))
-    if (entry.isDirectory()) await makeWritable(join(folder, entry.name));
 }
 
 /** The path with symbolic links resolved, also when its last part is not there. */

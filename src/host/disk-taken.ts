@@ -21,8 +21,8 @@ export interface CountLimits {
 const atOnce = 200;
 /** Agents and git come and go meanwhile. */
 const gone = new Set(['ENOENT', 'ENOTDIR']);
-/** Somebody else's: the sum is told all the same, as one that may be more. */
-const passing = new Set([...gone, 'EACCES', 'EPERM']);
+/** Somebody else's, or deeper than a path is long: the sum is told all the same, as one that may be more. */
+const passing = new Set([...gone, 'EACCES', 'EPERM', 'ENAMETOOLONG']);
 
 /**
  * Adds up what a file or folder takes on its disk, by the blocks that it has there. A file with several names counts

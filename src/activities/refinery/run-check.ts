@@ -172,7 +172,7 @@ export async function runCheck({
   } finally {
     cut.clear();
     await gate?.close();
-    if (rooms === undefined) clearRooms(ownRooms);
+    if (rooms === undefined) await clearRooms(ownRooms);
   }
 }
 

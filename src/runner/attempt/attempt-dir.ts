@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { attemptIdProblem, beadIdProblem, outcomes, plainLine, readClocks } from '../../contract/index.js';
 import type { AttemptResult, Outcome, StartAgentInput } from '../../contract/index.js';
 import { leadsNowhere } from '../../edge/errors.js';
+import { removeTree } from '../../edge/remove-tree.js';
 import type { AgentReport, AttemptSetup, RunnerConnection, RunnerRecord } from '../types.js';
 
 /** A file of an attempt is not what its writer wrote: a power cut, a full disk of an older version, a person's hand. */
@@ -171,7 +172,7 @@ export class AttemptDir {
 
   /** Removes the folder and everything in it. The worktree must have been removed with proof of push before. */
   async remove(): Promise<void> {
-    await rm(this.path, { recursive: true, force: true });
+    await removeTree(this.path);
   }
 
   /** An earlier build has written some clocks by their former names; its runner may be alive. */
@@ -211,9 +212,7 @@ export class AttemptDir {
    * agent's own home may have some, too.
    */
   async forgetSecrets(): Promise<void> {
-    await Promise.all(
-      ['connection.json', 'token', 'cell'].map((name) => rm(this.file(name), { recursive: true, force: true })),
-    );
+    await Promise.all(['connection.json', 'token', 'cell'].map((name) => removeTree(this.file(name))));
   }
 
   /** @returns whether the server knew nothing of its bead when the attempt was looked after. */

@@ -1,0 +1,109 @@
+/** What an agent may leave in its tree: its work is saved all the same, and the tree can be removed. */
+import { mkdirSync } from 'node:fs';
+import { mkdir, readdir, rm, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  createWorktree,
+  pushBranch,
+  removeProvenWorktree,
+  resolveBase,
+  saveWip,
+  worktreeFiles,
+} from '../../../src/git/index.js';
+import { commit, git, mirrorOf, put, useLab } from './lab.js';
+
+const lab = useLab();
+const ids = { bead: 'lamp', attempt: '1-abcd' };
+let mirror = '';
+let path = '';
+
+beforeEach(async () => {
+  mirror = await mirrorOf(lab);
+  path = join(lab.dir, 'attempts', '1-abcd__lamp', 'lamp-1-abcd');
+  await createWorktree({ mirror, path, branch: 'heartbead/lamp/1-abcd', at: (await resolveBase(mirror)).sha });
+});
+const pipe = async (name: string): Promise<void> => {
+  await mkdir(dirname(join(path, name)), { recursive: true });
+  await rm(join(path, name), { force: true });
+  await execa('mkfifo', [join(path, name)]);
+};
+const save = (): ReturnType<typeof saveWip> => saveWip({ worktree: path, ...ids, push: true, remote: lab.origin });
+
+describe('a pipe that nobody writes into', () => {
+  it.each<[string, () => Promise<unknown>]>([
+    ['for what is ignored', () => pipe('.gitignore')],
+    ['for attributes, deep in the tree', () => pipe('a/b/.gitattributes')],
+    ['for the objects that are borrowed', () => pipe('.git/objects/info/alternates')],
+    [
+      'by a link, for the same',
+      async () => {
+        await pipe('p');
+        await rm(join(path, '.git/objects/info/alternates'));
+        await symlink(join(path, 'p'), join(path, '.git/objects/info/alternates'));
+      },
+    ],
+    [
+      'for an object',
+      async () => {
+        const blob = await git(path, 'rev-parse', 'HEAD:one.txt');
+        await pipe(`.git/objects/${blob.slice(0, 2)}/${blob.slice(2)}`);
+      },
+    ],
+    [
+      'for the HEAD of a repository within',
+      async () => {
+        await git(lab.dir, 'clone', '--quiet', lab.origin, join(path, 'inner'));
+        await pipe('inner/.git/HEAD');
+      },
+    ],
+    ['for the index', () => pipe('.git/index')],
+    ['for HEAD', () => pipe('.git/HEAD')],
+    ['for the branch', () => pipe('.git/refs/heads/heartbead/lamp/1-abcd')],
+    [
+      'for packed refs and what is excluded',
+      async () => {
+        await pipe('.git/packed-refs');
+        await pipe('.git/info/exclude');
+      },
+    ],
+  ])('%s, keeps no work from being saved', async (_, plant) => {
+    await commit(path, { 'one.txt': '1\n' });
+    await put(path, { 'two.txt': '2\n', 'a/b/three.txt': '3\n' });
+    await plant();
+    const began = performance.now();
+    const saved = await save();
+    expect(performance.now() - began).toBeLessThan(60_000);
+    expect(saved.pushed).toBe(true);
+    expect(await git(mirror, 'show', `${saved.checkpoint.sha}:a/b/three.txt`)).toBe('3');
+    expect((await worktreeFiles(path)).map((file) => file.path)).toContain('two.txt');
+  });
+});
+
+describe('folders deeper in each other than a path is long', () => {
+  const dig = (): void => {
+    const here = process.cwd();
+    process.chdir(path);
+    try {
+      for (let n = 0; n < 40; n++) {
+        mkdirSync('d'.repeat(200));
+        process.chdir('d'.repeat(200));
+      }
+    } finally {
+      process.chdir(here);
+    }
+  };
+
+  it('keep no work from being saved and no tree from being removed', async () => {
+    await put(path, { 'two.txt': '2\n' });
+    dig();
+    const saved = await save();
+    expect(saved.pushed).toBe(true);
+    expect(await git(mirror, 'show', `${saved.checkpoint.sha}:two.txt`)).toBe('2');
+    await commit(path, {});
+    await pushBranch({ worktree: path, ...ids, remote: lab.origin });
+    expect(await removeProvenWorktree({ mirror, path, remote: lab.origin, ...ids })).toMatchObject({ removed: true });
+    expect(await readdir(dirname(path))).toEqual([]);
+  });
+});
