@@ -94,6 +94,8 @@ export class WorkKeeper implements AttemptWork {
   readonly #asked = new Set<string>();
   readonly #voucher: Voucher;
   readonly #turn = new Mutex();
+  /** Ends the push of finished work that is on its way, or the last one that was. */
+  #pushing: AbortController | undefined;
   /** A save that waits for its turn: another one asked for meanwhile would find the same. */
   #next: Promise<CheckpointAnswer | undefined> | undefined;
 
@@ -211,29 +213,42 @@ export class WorkKeeper implements AttemptWork {
     });
   }
 
-  /** Pushes once more what was called done; only while it is still what the worktree stands at. */
-  pushKept(withinMs: number): Promise<void> {
-    return this.#turn.runExclusive(async () => {
-      const { kept } = this;
-      if (kept === undefined || this.report !== undefined) return;
-      try {
-        const { head } = await worktreeStatus(this.place.worktree);
-        if (head === kept.sha) await this.#push(kept, AbortSignal.timeout(withinMs));
-        // The agent went on and never said that it was done with that: what it called done before is not the end of it.
-        else await this.#keep(undefined);
-      } catch (error) {
-        this.#failed('push', error);
-      }
-    });
+  /**
+   * Pushes once more what was called done; only while it is still what the worktree stands at. The agent has gone: also
+   * a push that it had asked for, and that is still on its way, is waited for no longer.
+   */
+  async pushKept(withinMs: number): Promise<void> {
+    const enough = AbortSignal.timeout(withinMs);
+    const cut = (): void => this.#pushing?.abort(enough.reason);
+    enough.addEventListener('abort', cut);
+    try {
+      await this.#turn.runExclusive(async () => {
+        const { kept } = this;
+        if (kept === undefined || this.report !== undefined || enough.aborted) return;
+        try {
+          const { head } = await worktreeStatus(this.place.worktree);
+          if (head === kept.sha) await this.#push(kept);
+          // The agent went on and never said that it was done with that: what it called done before is not the end.
+          else await this.#keep(undefined);
+        } catch (error) {
+          this.#failed('push', error);
+        }
+      });
+    } finally {
+      enough.removeEventListener('abort', cut);
+    }
   }
 
   /** @returns why it could not be pushed, for the agent; undefined when it is there and the report is recorded. */
-  async #push(
-    { branch, sha, summary }: Pick<KeptWork, 'branch' | 'sha' | 'summary'>,
-    signal?: AbortSignal,
-  ): Promise<RequestRefused | undefined> {
+  async #push({
+    branch,
+    sha,
+    summary,
+  }: Pick<KeptWork, 'branch' | 'sha' | 'summary'>): Promise<RequestRefused | undefined> {
     const { bead, attempt, worktree, remote, refPrefix } = this.place;
     const said = summary === undefined ? {} : { summary };
+    this.#pushing = new AbortController();
+    const { signal } = this.#pushing;
     try {
       await pushBranch({ worktree, remote, bead, attempt, sha, voucher: this.#voucher, refPrefix, signal });
     } catch (error) {

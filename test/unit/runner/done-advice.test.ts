@@ -240,6 +240,11 @@ describe('what a remote may refuse', () => {
     await writeFile(hook, '#!/bin/sh\nexec sleep 20\n', { mode: 0o755 });
     const begun = Date.now();
     await keeper.pushKept(300);
+    expect(kept).toMatchObject({ reason: 'it took too long', mayPass: true });
+    // Nor is the push that an agent has asked for before it ended.
+    const asked = doneWith(keeper);
+    await keeper.pushKept(2_000);
+    expect(await asked).toMatch(/could not be pushed: it took too long; report done again in a while/);
     expect(Date.now() - begun).toBeLessThan(15_000);
     expect(kept).toMatchObject({ reason: 'it took too long', mayPass: true });
   });
