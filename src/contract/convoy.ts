@@ -90,6 +90,8 @@ export interface ConvoyState {
   repo?: string;
   base?: string;
   strategy?: MergeStrategy;
+  /** The commit of the base at which the integration branch was made. */
+  began?: string;
   /** The rig has been asked, and the integration branch exists: beads may start. */
   prepared: boolean;
   /** Why the preparation failed; `resume` tries it again. */

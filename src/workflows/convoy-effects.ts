@@ -84,13 +84,16 @@ export class ConvoyEffects {
     const nothing = mergesNothing({ rig: state.rig, strategy: facts.strategy });
     if (nothing !== undefined && (state.target === 'integration' || state.beads.some(({ needs }) => needs.length > 0)))
       return this.convoy.apply({ type: 'notPrepared', reason: nothing });
+    let began: string | undefined;
     if (state.target === 'integration') {
       const branch = integrationBranch(state.convoy);
-      await refinery().ensureBranch.executeWithOptions({ summary: `make branch ${branch}` }, [
+      const made = await refinery().ensureBranch.executeWithOptions({ summary: `make branch ${branch}` }, [
         { repo: facts.repo, branch, from: facts.base },
       ]);
+      // Of one that was there already, nobody knows here where it began.
+      if (made.created) began = made.sha;
     }
-    this.convoy.apply({ type: 'prepared', facts });
+    this.convoy.apply({ type: 'prepared', facts, began });
   }
 
   async #start({ bead: { id }, needs }: Extract<ConvoyEffect, { do: 'start' }>): Promise<void> {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   addProblem,
+  landingRequest,
   convoyEffects,
   convoyProgress,
   convoyLooks,
@@ -409,6 +410,25 @@ describe('the landing of an integration branch', () => {
       tries: 2,
       queuedSha: sha(51),
     });
+  });
+
+  it('tells the refinery where its branch began, and a person what to do when the base has lost that commit', () => {
+    const convoy = new ConvoyStory([bead('a')], { target: 'integration' }, { prepared: false }).apply({
+      type: 'prepared',
+      facts: { repo: '/r', base: 'main', strategy: 'merge', version: 1 },
+      began: sha(40),
+    });
+    convoy
+      .start()
+      .merge('a')
+      .apply({ type: 'landingQueued', sha: sha(50) });
+    expect(landingRequest(convoy.state, 'w', sha(50))).toMatchObject({ target: 'main', began: sha(40) });
+    convoy.landed({ outcome: 'unrelated', target: 'main', targetSha: sha(9), lost: sha(40) });
+    expect(convoy.state.attention).toBe('blocked');
+    expect(convoy.state.landing?.lastReason).toMatch(
+      /^main was rewritten and has lost .*bring that back; merge convoy\/c by hand where that is right, then resume/,
+    );
+    expect(convoy.apply({ type: 'resume' }).effects).toEqual(['land']);
   });
 
   it('that the remote does not show is none', () => {

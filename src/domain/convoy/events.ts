@@ -7,7 +7,8 @@ export type ConvoyEvent =
   | { type: 'pause' }
   | { type: 'resume' }
   | { type: 'cancel' }
-  | { type: 'prepared'; facts: RigFacts }
+  /** `began`: where the integration branch was made. */
+  | { type: 'prepared'; facts: RigFacts; began?: string }
   | { type: 'notPrepared'; reason: string }
   /** Its start is ordered now; refused (nothing changes) when it may not start any more. */
   | { type: 'starting'; id: string }

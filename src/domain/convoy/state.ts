@@ -52,4 +52,5 @@ export const landingRequest = (s: ConvoyState, workflowId: string, sha: string):
   priority: Math.min(...s.beads.map(({ priority }) => priority ?? defaultPriority)),
   since: s.createdAt,
   title: s.title,
+  began: s.began,
 });

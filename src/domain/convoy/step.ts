@@ -71,7 +71,7 @@ class ConvoyStep {
       case 'cancel':
         return this.draft.endAs('cancelled', 'cancelled by an operator');
       case 'prepared':
-        return this.#prepared(event.facts);
+        return this.#prepared(event.facts, event.began);
       case 'notPrepared':
         s.trouble = clip(event.reason, 500);
         return this.draft.tell(`could not begin: ${event.reason}`);
@@ -129,7 +129,7 @@ class ConvoyStep {
     }
   }
 
-  #prepared(facts: RigFacts): void {
+  #prepared(facts: RigFacts, began: string | undefined): void {
     const { s } = this.draft;
     const branch = s.target === 'integration' ? integrationBranch(s.convoy) : facts.base;
     s.prepared = true;
@@ -140,6 +140,7 @@ class ConvoyStep {
       base: facts.base,
       targetBranch: branch,
     });
+    if (began !== undefined) s.began = began;
     this.draft.tell(`its beads land on ${branch ?? 'the default branch'} of ${facts.repo}`);
   }
 
@@ -171,9 +172,10 @@ class ConvoyStep {
       Object.assign(landing, { step: 'verifying', sha: result.sha, target: result.target });
       return;
     }
-    this.#landingStuck(
-      result.outcome === 'merged' ? `rig ${s.rig} merges nothing (branch-only)` : outcomeReason(result),
-    );
+    if (result.outcome === 'merged') return this.#landingStuck(`rig ${s.rig} merges nothing (branch-only)`);
+    const lost = result.outcome === 'unrelated' && result.lost !== undefined;
+    const byHand = `; merge ${s.targetBranch ?? 'its branch'} by hand where that is right, then resume the convoy`;
+    this.#landingStuck(`${outcomeReason(result)}${lost ? byHand : ''}`);
   }
 
   #landingStuck(reason: string): void {

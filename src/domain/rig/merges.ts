@@ -211,7 +211,8 @@ export function outcomeReason(outcome: Exclude<MergeOutcome, { outcome: 'merged'
     case 'unrelated':
       return outcome.lost === undefined
         ? `no commit in common with ${outcome.target}`
-        : `${outcome.target} has lost ${shortSha(outcome.lost)}, on which the work builds`;
+        : `${outcome.target} was rewritten and has lost ${shortSha(outcome.lost)}, on which the work builds: to ` +
+            'merge it would bring that back';
     case 'checks_failed':
       return `check ${outcome.check} ${outcome.timedOut ? 'did not end in time' : 'failed'}`;
     case 'changes_requested':
