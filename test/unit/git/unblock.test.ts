@@ -1,6 +1,6 @@
 /** The agent may be at work while pipes are taken out of git's way: it leads nobody out of its tree. */
-import { constants, renameSync, symlinkSync } from 'node:fs';
-import { lstat, mkdir, open, symlink } from 'node:fs/promises';
+import { renameSync, symlinkSync } from 'node:fs';
+import { lstat, mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
@@ -35,23 +35,13 @@ it('a folder that has become a link meanwhile is left alone, whatever it leads t
   expect(await Promise.all(pipes.slice(0, 2).map(isPipe))).toEqual([true, true]);
 });
 
-it('whoever waits in a pipe outside that a link of the tree leads to is not woken; the link goes', async () => {
+it('of a link to a pipe outside, the link goes and the pipe stays', async () => {
   const dir = scratchFolder('unblock-link');
   const [tree, outside] = [join(dir, 'tree'), join(dir, 'outside')];
   await mkdir(tree);
   await execa('mkfifo', [outside]);
   await symlink(outside, join(tree, '.gitignore'));
-  const reader = await open(outside, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    expect(await unblock(tree)).toEqual([join(tree, '.gitignore')]);
-    // Somebody who opens it to write is its first writer: it reads no end before.
-    const writer = await open(outside, constants.O_WRONLY | constants.O_NONBLOCK);
-    await writer.write('x');
-    expect((await reader.read(Buffer.alloc(1), 0, 1)).bytesRead).toBe(1);
-    await writer.close();
-  } finally {
-    await reader.close();
-  }
+  expect(await unblock(tree)).toEqual([join(tree, '.gitignore')]);
   expect(await isPipe(outside)).toBe(true);
   await expect(lstat(join(tree, '.gitignore'))).rejects.toThrow('ENOENT');
 });
