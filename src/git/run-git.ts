@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { errorMessage, isMissing } from '../edge/errors.js';
 import { signalGroup } from '../edge/run-program.js';
@@ -22,7 +23,7 @@ export interface RunGitOptions extends GitTask {
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: GitProgress) => void) | undefined;
   /** Given to git on its standard input. */
-  input?: string;
+  input?: string | Readable;
   /** Further environment. */
   env?: Record<string, string>;
   /** Exit codes that are answers; all others are errors. `[0]` when absent. */

@@ -6,6 +6,7 @@ import { namesIn } from './files.js';
 import { GitError } from './git-error.js';
 import { throughKeeper } from './keeper.js';
 import type { Keeper } from './keeper.js';
+import { reread } from './reread.js';
 import { runGit } from './run-git.js';
 import { leftOutOf } from './save-rules.js';
 import type { LeftOut, SaveRules } from './save-rules.js';
@@ -96,6 +97,7 @@ interface IndexEntry {
   /** `h`: it is not to be looked for changes; `S`: it need not be on the disk; `s`: both. */
   tag: string;
   mode: string;
+  sha: string;
   path: string;
 }
 
@@ -117,7 +119,12 @@ async function indexEntries(
   return stdout
     .split('\0')
     .filter((entry) => entry !== '')
-    .map((entry) => ({ tag: entry.slice(0, 1), mode: entry.slice(2, 8), path: entry.slice(entry.indexOf('\t') + 1) }));
+    .map((entry) => ({
+      tag: entry.slice(0, 1),
+      mode: entry.slice(2, 8),
+      sha: entry.split(' ', 3)[2] ?? '',
+      path: entry.slice(entry.indexOf('\t') + 1),
+    }));
 }
 
 /**
@@ -243,6 +250,12 @@ async function addAll(
           : [':(top)', ...left.map(({ path }) => `:(top,exclude,literal)${path}`)].join('\0'),
     },
   );
+  const byPath = (all: readonly IndexEntry[]): Map<string, IndexEntry> =>
+    new Map(all.map((entry) => [entry.path, entry]));
+  const changing =
+    code === 128
+      ? []
+      : await reread(keeper, byPath(entries), byPath(await indexEntries(keeper, env, signal)), env, signal);
   if (within.length > 0) await recordWithin(keeper, within, env, signal);
   const lines = stderr
     .split('\n')
@@ -258,7 +271,11 @@ async function addAll(
       stderr,
     );
   }
-  return [...lines, ...left.map(({ path, why }) => `${path} is left out: ${why}`)];
+  return [
+    ...lines,
+    ...changing.map((path) => `${path} was replaced while it was saved`),
+    ...left.map(({ path, why }) => `${path} is left out: ${why}`),
+  ];
 }
 
 async function fromBasis(

@@ -1,6 +1,6 @@
 /** What an agent may leave in its tree: its work is saved all the same, and the tree can be removed. */
 import { mkdirSync } from 'node:fs';
-import { mkdir, readdir, rm, symlink } from 'node:fs/promises';
+import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -79,6 +79,66 @@ describe('a pipe that nobody writes into', () => {
     expect(await git(mirror, 'show', `${saved.checkpoint.sha}:a/b/three.txt`)).toBe('3');
     expect((await worktreeFiles(path)).map((file) => file.path)).toContain('two.txt');
   });
+});
+
+describe.skipIf(process.platform !== 'linux')('links that an agent puts in the place of', () => {
+  const secret = 'a key of the host, that no agent may read\n';
+  /** Whoever makes links as fast as he can has them now in place, now not. */
+  const swapping = (a: string, b: string): (() => void) => {
+    const script =
+      'import ctypes,sys\nlibc=ctypes.CDLL(None)\na,b=[n.encode() for n in sys.argv[1:]]\n' +
+      'while True: libc.renameat2(-100,a,-100,b,2)';
+    const child = execa('python3', ['-c', script, join(path, a), join(path, b)], { reject: false });
+    return () => void child.kill('SIGKILL');
+  };
+  const everything = async (): Promise<string> => {
+    const { stdout } = await execa('git', ['--git-dir', mirror, 'cat-file', '--batch-all-objects', '--batch']);
+    return stdout;
+  };
+
+  it.each([
+    [
+      'a file',
+      async () => {
+        await put(path, { 'notes.txt': 'x'.repeat(secret.length) });
+        await symlink(join(lab.dir, 'host/key'), join(path, 'link'));
+        return ['notes.txt', 'link'] as const;
+      },
+    ],
+    [
+      'a folder',
+      async () => {
+        await put(path, { 'notes/key': 'x'.repeat(secret.length) });
+        await symlink(join(lab.dir, 'host'), join(path, 'link'));
+        return ['notes', 'link'] as const;
+      },
+    ],
+  ])('%s while it is saved bring nothing of the host into a save', async (_, plant) => {
+    await mkdir(join(lab.dir, 'host'));
+    await writeFile(join(lab.dir, 'host', 'key'), secret);
+    const [a, b] = await plant();
+    const stop = swapping(a, b);
+    try {
+      for (let n = 0; n < 40; n++) {
+        await put(path, { 'other.txt': `${n}\n` });
+        await save();
+      }
+    } finally {
+      stop();
+    }
+    expect(await everything()).not.toContain(secret);
+    expect(await git(lab.origin, 'show', 'refs/heartbead/lamp/1-abcd/wip:other.txt')).toBe('39');
+  });
+});
+
+it('what git has of a file by its attributes is what it had', async () => {
+  await put(path, { '.gitattributes': '*.txt text eol=crlf\n*.bin -text\n', 'a.txt': 'a\r\nb\r\n', 'b.bin': 'a\r\n' });
+  await symlink('a.txt', join(path, 'link'));
+  const { checkpoint, unsaved } = await save();
+  expect(unsaved).toBeUndefined();
+  expect(await git(mirror, 'cat-file', '-s', `${checkpoint.sha}:a.txt`)).toBe('4');
+  expect(await git(mirror, 'cat-file', '-s', `${checkpoint.sha}:b.bin`)).toBe('3');
+  expect(await git(mirror, 'show', `${checkpoint.sha}:link`)).toBe('a.txt');
 });
 
 describe('folders deeper in each other than a path is long', () => {
