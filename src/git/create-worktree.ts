@@ -47,6 +47,8 @@ export interface CreateWorktreeOptions {
    * `at` is a snapshot of uncommitted work: HEAD will be at its parent, and the work uncommitted in the working tree.
    */
   wip?: boolean | undefined;
+  /** `at` was saved before anybody called it done: a submodule whose commit its remote never got is left empty. */
+  unfinished?: boolean | undefined;
   /** Where its submodules' relative URLs begin; they are left empty when absent. */
   repo?: string | undefined;
   /** The mirror's refs, where the caller has them. */
@@ -84,6 +86,7 @@ export async function createWorktree({
   branch,
   at,
   wip = false,
+  unfinished = wip,
   allowPush = false,
   repo,
   known,
@@ -155,7 +158,7 @@ export async function createWorktree({
       // The work stays in the working tree; branch and index go back to what the agent had committed.
       if (head !== at) await runGit({ worktree: path }, ['reset', '--quiet', '--mixed', head], { doing, signal });
       if (repo !== undefined)
-        await fillSubmodules({ tree: path, vault: mirror, repo, at, lenient: wip, signal, onProgress });
+        await fillSubmodules({ tree: path, vault: mirror, repo, at, lenient: unfinished, signal, onProgress });
       await recordBorrowed(path);
       await markReady(path);
       return { head, identified };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { findNestedGit, kindOf, readAgentHead, readAgentRefs } from './agent-git.js';
 import { hasCommit } from './commits.js';
 import { exists, namesIn } from './files.js';
-import { throughKeeper, pointHead, writeKeeper } from './keeper.js';
+import { openKeeper, throughKeeper, pointHead, writeKeeper } from './keeper.js';
 import type { Keeper } from './keeper.js';
 import { runGit } from './run-git.js';
 import { repositoriesWithin, withIndexCopy } from './snapshot.js';
@@ -60,6 +60,21 @@ export async function unpushedWithin(keeper: Keeper, signal?: AbortSignal): Prom
     if (ahead === true) return `the commit ${sha} of the repository ${name} within is on no remote of its own`;
   }
   return undefined;
+}
+
+/**
+ * @param names - repositories within that the commits of a worktree add or move.
+ * @returns those whose commit is not here, so that nobody here can have looked at it. @throws GitError
+ */
+export async function absentWithin(worktree: string, names: readonly string[]): Promise<string[]> {
+  const keeper = await openKeeper(worktree);
+  const absent: string[] = [];
+  for (const [name, sha] of names.length === 0 ? [] : await recordedWithin(keeper, undefined)) {
+    if (!names.includes(name)) continue;
+    const here = await withKeeperFor(keeper, join(worktree, name), (nested) => hasCommit(throughKeeper(nested), sha));
+    if (here !== true) absent.push(name);
+  }
+  return absent;
 }
 
 /** @returns whether something in a repository within is not committed there. */

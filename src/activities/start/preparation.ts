@@ -125,6 +125,7 @@ async function prepare(
     branch: refNames(refPrefix).branch(bead, attempt),
     at: from.checkpoint?.sha ?? begin,
     wip: from.checkpoint?.wip,
+    unfinished: from.checkpoint?.ref.endsWith('/wip'),
     repo,
     known,
     spare,

@@ -135,11 +135,15 @@ export function absoluteUrl(repo: string, url: string): string | undefined {
   return rest === '' ? undefined : `${base}${joint}${rest.replace(/\/+$/, '')}`;
 }
 
-/**
- * @returns repositories within that the commits of a worktree add and that its `.gitmodules` says nothing of: nobody
- * else could fill such a folder, and no file of it is in the commits. @throws GitError
- */
-export async function undeclaredWithin(worktree: string, from: string, to: string): Promise<string[]> {
+/** Repositories within that the commits of a worktree add or move. */
+export interface MovedWithin {
+  /** Those that `.gitmodules` says nothing of: nobody else could fill such a folder, and no file of it is there. */
+  undeclared: string[];
+  declared: string[];
+}
+
+/** @returns what the commits from one to another do to repositories within. @throws GitError */
+export async function movedWithin(worktree: string, from: string, to: string): Promise<MovedWithin> {
   const place = throughKeeper(await openKeeper(worktree));
   const { stdout } = await runGit(
     place,
@@ -148,10 +152,16 @@ export async function undeclaredWithin(worktree: string, from: string, to: strin
   );
   // `:old-mode new-mode old-id new-id letter`, then the path.
   const fields = stdout.split('\0');
-  const added = fields.flatMap((field, at) => (/^:(?!160000)\d+ 160000 /.test(field) ? [fields[at + 1] ?? ''] : []));
-  if (added.length === 0) return [];
+  const moved = fields.flatMap((field, at) => {
+    const [, old] = /^:(\d+) 160000 /.exec(field) ?? [];
+    return old === undefined ? [] : [{ path: fields[at + 1] ?? '', added: old !== '160000' }];
+  });
+  if (moved.length === 0) return { undeclared: [], declared: [] };
   const sections = [...(await sectionsOf(place, to, undefined)).values()];
-  const declared = (path: string): boolean =>
+  const isDeclared = ({ path }: { path: string }): boolean =>
     sections.some((section) => section.get('path') === path && (section.get('url') ?? '') !== '');
-  return added.filter((path) => !declared(path));
+  return {
+    undeclared: moved.filter((one) => one.added && !isDeclared(one)).map(({ path }) => path),
+    declared: moved.filter(isDeclared).map(({ path }) => path),
+  };
 }

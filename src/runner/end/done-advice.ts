@@ -154,6 +154,18 @@ export function withinProblem(paths: readonly string[]): string | undefined {
   );
 }
 
+/** @returns why submodules at commits that are not here are no end of the work, with what mends it. */
+export function absentProblem(paths: readonly string[], baseSha: string): string | undefined {
+  const [first] = paths;
+  if (first === undefined) return undefined;
+  const quoted = `'${first.replaceAll("'", "'\\''")}'`;
+  return (
+    `your commits have ${named(paths)} at a commit that is not here, perhaps nowhere (an attempt that was lost may ` +
+    `not have pushed it): get it by \`git submodule update --init -- ${quoted}\`, or put it back by \`git checkout ` +
+    `${shortSha(baseSha)} -- ${quoted}\` and commit`
+  );
+}
+
 /** @returns the newest entry of the stash of this worktree, with what brings it back; undefined when there is none. */
 export async function stashed(worktree: string): Promise<{ sha: string; advice: string } | undefined> {
   const sha = await newestStash(worktree);

@@ -4,24 +4,26 @@ import { refNames } from '../../contract/index.js';
 import { shortSha } from '../../domain/words.js';
 import { errorMessage } from '../../edge/errors.js';
 import {
+  absentWithin,
   commitsAhead,
   conflictMarkers,
   descendsFrom,
   GitError,
   heavyFiles,
+  movedWithin,
   notSignedOff,
   pushBranch,
   pushRefusal,
   sameFiles,
   saveRulesOf,
   saveWip,
-  undeclaredWithin,
   unfinishedIn,
   Voucher,
   worktreeStatus,
 } from '../../git/index.js';
 import type { Checkpoint, Saves, StartAgentInput } from '../../contract/index.js';
 import {
+  absentProblem,
   heavyProblem,
   leftBehind,
   meantStatus,
@@ -205,8 +207,11 @@ export class WorkKeeper implements AttemptWork {
         );
       const heavy = heavyProblem(await heavyFiles(worktree, { from: baseSha, to: head }), baseSha);
       if (heavy !== undefined) this.#askOnce(`heavy ${head}`, heavy);
-      const within = withinProblem(await undeclaredWithin(worktree, baseSha, head));
-      if (within !== undefined) this.#askOnce(`within ${head}`, within);
+      const within = await movedWithin(worktree, baseSha, head);
+      const undeclared = withinProblem(within.undeclared);
+      if (undeclared !== undefined) this.#askOnce(`within ${head}`, undeclared);
+      const absent = absentProblem(await absentWithin(worktree, within.declared), baseSha);
+      if (absent !== undefined) this.#askOnce(`absent ${head}`, absent);
       const problem = await this.#push({ branch, sha: head, ...said });
       if (problem !== undefined) throw problem;
       return { outcome: 'done', branch, sha: head };

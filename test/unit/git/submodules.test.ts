@@ -112,6 +112,11 @@ describe('submodules are there', () => {
     expect(await failure(make())).toMatch(/the submodule sub is at commit [0-9a-f]{40}, which .* does not have/);
     await createWorktree({ mirror: await mirrorOf(lab), path, branch, at, repo: lab.origin, wip: true });
     expect(await readdir(join(path, 'sub'))).toEqual([]);
+    // Also where everything was committed, so that the save is that commit.
+    const other = join(lab.dir, 'other');
+    const mirror = await mirrorOf(lab);
+    await createWorktree({ mirror, path: other, branch: 'other', at, repo: lab.origin, unfinished: true });
+    expect(await readdir(join(other, 'sub'))).toEqual([]);
   });
 
   it('unless .gitmodules leaves them out, or does not know them', async () => {

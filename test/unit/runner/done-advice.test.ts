@@ -230,6 +230,26 @@ describe('what a remote may refuse', () => {
     expect(await doneWith(keeperOf())).toMatchObject({ outcome: 'done' });
   });
 
+  it('is a submodule at a commit that an earlier attempt has made and nobody here has', async () => {
+    const sub = join(lab.dir, 'sub.git');
+    await git(lab.dir, 'clone', '--quiet', '--bare', lab.origin, sub);
+    await git(path, '-c', 'protocol.file.allow=always', 'submodule', '--quiet', 'add', sub, 'lib');
+    base = await commit(path, {});
+    await git(path, 'submodule', '--quiet', 'deinit', '--force', 'lib');
+    await rm(join(path, '.git', 'modules'), { recursive: true });
+    await git(path, 'update-index', '--cacheinfo', `160000,${'1'.repeat(40)},lib`);
+    await git(path, 'commit', '--quiet', '-m', 'bump');
+    const keeper = keeperOf();
+    const told = await doneWith(keeper);
+    expect(told).toMatch(/^your commits have lib at a commit that is not here, perhaps nowhere/);
+    const [, command = ''] = /`(git checkout [^`]*)`/.exec(String(told)) ?? [];
+    await execa('sh', ['-c', command], { cwd: path });
+    await git(path, 'commit', '--quiet', '-m', 'put back');
+    await put(path, { 'new.txt': 'x' });
+    await commit(path, { 'new.txt': 'x' });
+    expect(await doneWith(keeper)).toMatchObject({ outcome: 'done' });
+  });
+
   it('at the end of an attempt is not waited for without end, where the remote hangs', async () => {
     const hook = join(lab.origin, 'hooks', 'pre-receive');
     await writeFile(hook, '#!/bin/sh\nexit 1\n', { mode: 0o755 });
