@@ -98,6 +98,8 @@ export function whyNotRunning(state: BeadState, around: Surroundings): string[] 
       return no(...mergeReason(state, around));
     case 'place':
     case undefined:
+      if (state.unpushed !== undefined)
+        return no(`its work is done, and host ${state.unpushed.host} pushes the commits that it keeps`);
       return no('its next attempt is about to be dispatched');
   }
 }

@@ -90,6 +90,19 @@ describe('why is this not running?', () => {
     );
   });
 
+  test('finished commits that a host pushes once more are no next attempt', () => {
+    const unpushed = {
+      attempt: '2-bbbb',
+      host: 'beta-2',
+      branch: 'heartbead/fix-typo/2-bbbb',
+      sha: 'a'.repeat(40),
+      tries: 1,
+    };
+    expect(answer(idle(undefined, { unpushed }))).toBe(
+      'running: no, its work is done, and host beta-2 pushes the commits that it keeps',
+    );
+  });
+
   test('pauses by an operator, before and during an attempt, and in the Web UI', () => {
     expect(answer(idle(undefined, { paused: true }))).toContain('heartbead resume fix-typo');
     const paused = currentAttempt({ pausedAt: now, pauseTold: true });
