@@ -1,5 +1,6 @@
 import { readAgentRefs } from './agent-git.js';
 import { hasCommit, reachableFrom } from './commits.js';
+import { GitError } from './git-error.js';
 import { bringIntoVault, throughKeeper } from './keeper.js';
 import type { Keeper } from './keeper.js';
 import { runGit } from './run-git.js';
@@ -24,17 +25,31 @@ export async function keepRefs(
     signal,
   });
   const safe = new Set([...tips, ...stdout.split('\n').filter((sha) => sha !== '')]);
+  const alone = [...(await readAgentRefs(git))].filter(
+    ([name, sha]) => /^refs\/(?:heads\/|tags\/|notes\/|worktrees\/|stash)/.test(name) && !safe.has(sha),
+  );
+  // The vault would have them for ever, and each use of it would read them.
+  if (new Set(alone.map(([, sha]) => sha)).size > mostKept)
+    throw new GitError(
+      'other',
+      `${keeper.worktree} has more than ${mostKept} branches, tags and notes that nobody else has: look at it and ` +
+        'remove it by hand',
+    );
   const kept: string[] = [];
-  for (const [name, sha] of await readAgentRefs(git)) {
-    if (!/^refs\/(?:heads\/|tags\/|notes\/|worktrees\/|stash)/.test(name) || safe.has(sha)) continue;
+  for (const [name, sha] of alone) {
+    if (safe.has(sha)) continue;
     if (!(await hasObject(keeper, sha, signal))) continue;
     if ((await hasCommit(place, sha, signal)) && (await reachableFrom(place, sha, [...safe], signal))) continue;
     const ref = `${under}/${name.slice('refs/'.length)}`;
     await bringIntoVault(keeper, { sha, ref, doing: `keeping ${name}`, signal });
     kept.push(ref);
+    safe.add(sha);
   }
   return kept;
 }
+
+/** More than anybody makes for one piece of work. */
+const mostKept = 500;
 
 /** Also a tag's. */
 async function hasObject(keeper: Keeper, sha: string, signal: AbortSignal | undefined): Promise<boolean> {

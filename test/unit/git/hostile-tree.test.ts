@@ -141,6 +141,25 @@ it('what git has of a file by its attributes is what it had', async () => {
   expect(await git(mirror, 'show', `${checkpoint.sha}:link`)).toBe('a.txt');
 });
 
+it('tags without number are not taken into the mirror, and one commit of many names is taken once', async () => {
+  const tags = async (from: number, to: number, messages: boolean): Promise<void> => {
+    const main = await git(path, 'rev-parse', 'HEAD');
+    const commands = Array.from({ length: to - from }, (_, n) => {
+      const text = messages ? `tag ${from + n}` : 'one';
+      return `commit refs/tags/t${from + n}\ncommitter A <a@localhost> 1 +0000\ndata ${text.length}\n${text}\nfrom ${main}\n\n`;
+    });
+    await execa('git', ['fast-import', '--quiet'], { cwd: path, input: commands.join('') });
+  };
+  const remove = (): ReturnType<typeof removeProvenWorktree> =>
+    removeProvenWorktree({ mirror, path, remote: lab.origin, ...ids });
+  await tags(0, 501, true);
+  await expect(remove()).rejects.toThrow(/more than 500 branches, tags and notes/);
+  await rm(join(path, '.git', 'refs', 'tags'), { recursive: true });
+  await tags(0, 600, false);
+  expect(await remove()).toMatchObject({ removed: true });
+  expect((await git(mirror, 'for-each-ref', 'refs/heartbead-kept')).split('\n')).toHaveLength(1);
+});
+
 describe('folders deeper in each other than a path is long', () => {
   const dig = (): void => {
     const here = process.cwd();
