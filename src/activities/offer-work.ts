@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import type { Activities } from '../contract/index.js';
 import { GitError, pushBranch, pushRefusal } from '../git/index.js';
 import { withBeats } from './beats.js';
@@ -14,11 +15,13 @@ export function makeOfferWork({ host }: Pick<ActivityDeps, 'host'>): Activities[
     const { bead, attempt, repo, sha } = input;
     const dir = host.attemptDir(input);
     const { worktree } = dir;
+    // A worker that ends leaves no git behind, which would wait for a remote that hangs for ever.
+    const { cancellationSignal: signal } = Context.current();
     return withBeats(`pushes the finished commits of attempt ${attempt}`, async () => {
       try {
         // Its runner is gone, and nobody else can sign: the bead hears of this push by the answer.
         const refPrefix = (await dir.readInput())?.workspace?.refPrefix;
-        const pushed = await pushBranch({ worktree, remote: repo, bead, attempt, sha, refPrefix });
+        const pushed = await pushBranch({ worktree, remote: repo, bead, attempt, sha, refPrefix, signal });
         return { pushed: true as const, branch: pushed.branch };
       } catch (error) {
         if (!(error instanceof GitError)) throw error;
