@@ -168,6 +168,16 @@ describe('checks that fail', () => {
     });
   });
 
+  test('by SIGKILL, which nobody here has sent: it is run once more before that is the work’s fault', async () => {
+    const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
+    expect(await merge(lab, request, { checks: [check('kill -9 $$')] })).toMatchObject({
+      outcome: 'checks_failed',
+      logTail: expect.stringMatching(/SIGKILL.*it runs once more[^]*SIGKILL.*\]$/) as string,
+    });
+    const once = check('test -e again || { touch again; kill -9 $$; }');
+    expect(await merge(lab, request, { checks: [once] })).toMatchObject({ outcome: 'merged' });
+  });
+
   test('by a command that does not exist, or a script that cannot be read', async () => {
     const request = await bead(lab, 'lamp', [{ 'lamp.txt': 'on\n' }]);
     expect(await merge(lab, request, { checks: [check('no-such-command --all')] })).toMatchObject({

@@ -51,6 +51,8 @@ export interface CheckOptions {
 export interface CheckEnd {
   ok: boolean;
   timedOut: boolean;
+  /** SIGKILL, which nobody here has sent: most often a host that is out of memory. */
+  killed: boolean;
   /** `ended with exit code 3 in 12 s`. */
   how: string;
 }
@@ -162,13 +164,14 @@ export async function runCheck({
       return {
         ok: false,
         timedOut: true,
+        killed: false,
         how: `did not end within ${durationText(check.timeout)}, and was ended with all its processes`,
       };
     if (first === 'abort') throw signal.reason;
     const wall = hasBegun ? undefined : walled.failure(first.code ?? undefined, ofWalls);
     if (wall !== undefined)
       throw new Error(`check ${check.name} could not be begun in its sandbox: ${wall} (\`heartbead doctor\` tries it)`);
-    return { ok: first.code === 0, timedOut: false, how: `${howItEnded(first)} in ${took}` };
+    return { ok: first.code === 0, timedOut: false, killed: wasKilled(first), how: `${howItEnded(first)} in ${took}` };
   } finally {
     cut.clear();
     await gate?.close();
@@ -203,6 +206,9 @@ async function atMost(promise: Promise<void>, ms: number): Promise<void> {
   await Promise.race([promise, new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))]);
   clearTimeout(timer);
 }
+
+/** A shell tells of a command's signal by 128 and its number. */
+const wasKilled = ({ code, signal }: Exit): boolean => signal === 'SIGKILL' || code === 128 + constants.signals.SIGKILL;
 
 function howItEnded({ code, signal }: Exit): string {
   if (signal !== null) return `was ended by ${signal}`;

@@ -4,6 +4,7 @@ import type { PortBlock } from '../../runner/index.js';
 import type { CheckLog } from './check-log.js';
 import { LogTail } from './log-tail.js';
 import { runCheck } from './run-check.js';
+import type { CheckEnd } from './run-check.js';
 
 export interface ChecksOptions {
   checks: readonly Check[];
@@ -25,7 +26,8 @@ export interface ChecksOptions {
 }
 
 /**
- * Runs checks one after the other; the first that fails ends it. @returns the failure, with what a person or an agent
+ * Runs checks one after the other; the first that fails ends it. One that was killed, by nobody here, is run once more:
+ * that is seldom the work's fault. @returns the failure, with what a person or an agent
  * needs in order to mend it.
  */
 export async function runChecks({
@@ -47,22 +49,31 @@ export async function runChecks({
     log.say(`check ${check.name}: ${check.command}`);
     const tail = new LogTail();
     const began = performance.now();
-    const { ok, timedOut, how } = await runCheck({
-      check,
-      tree,
-      borrowed,
-      env,
-      names,
-      ports,
-      home,
-      rig,
-      signal,
-      onLines: (lines) => {
-        tail.push(lines);
-        return log.write(lines);
-      },
-      drained: (then) => log.drained(then),
-    });
+    const run = (): Promise<CheckEnd> =>
+      runCheck({
+        check,
+        tree,
+        borrowed,
+        env,
+        names,
+        ports,
+        home,
+        rig,
+        signal,
+        onLines: (lines) => {
+          tail.push(lines);
+          return log.write(lines);
+        },
+        drained: (then) => log.drained(then),
+      });
+    let end = await run();
+    if (end.killed) {
+      const again = `check ${check.name} ${end.how}: it runs once more, for this host may have been out of memory`;
+      log.say(again);
+      tail.push([`[${again}]`]);
+      end = await run();
+    }
+    const { ok, timedOut, how } = end;
     log.say(`check ${check.name} ${how}`);
     onChecked(check, ok ? 'passed' : timedOut ? 'timed_out' : 'failed', performance.now() - began);
     if (ok) continue;
