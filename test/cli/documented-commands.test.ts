@@ -244,7 +244,7 @@ describe('what an operator does', () => {
       'echo at work; until heartbead agent messages | grep -q "a hint"; do sleep 0.2; done; heartbead agent ' +
         'messages --ack; touch x && git add . && git commit -qm x && heartbead agent done x',
     );
-    await seen(BEAD, 'works', ({ agent }) => agent === 'working');
+    const atWork = await seen(BEAD, 'works', ({ agent }) => agent === 'working');
     expect(await fine('heartbead explain BEAD', { BEAD })).toMatch(/running: yes/);
     expect(await fine('heartbead history BEAD', { BEAD })).toContain('was started on host');
     await until(
@@ -252,6 +252,8 @@ describe('what an operator does', () => {
       async () => (await fine('heartbead logs BEAD', { BEAD })) === 'at work\n',
     );
     expect(await fine('heartbead diff BEAD', { BEAD })).toBe('');
+    const ATTEMPT = atWork.current?.id ?? '';
+    expect(await fine('heartbead diff BEAD --attempt ATTEMPT', { BEAD, ATTEMPT })).toBe('');
     expect(await fine('heartbead top')).toContain(BEAD);
     expect(await fine('heartbead upgrade status')).toMatch(/have no versions/);
     const following = doc('heartbead logs BEAD -f', { BEAD });
