@@ -158,6 +158,25 @@ describe('an attempt on a host with its watch', () => {
     expect((await lab.dir(desk).readInput())?.notes.at(-1)).toContain(`git cherry-pick ${began}..${saved}`);
   });
 
+  test('begins at the base also when an attempt between, which had begun there, has left nothing of its own', async () => {
+    const { url, sha: base } = lab.origin;
+    const branch = 'rewritten';
+    const began = await git(url, 'commit-tree', '-p', base, '-m', 'was there for a while', `${base}^{tree}`);
+    await git(url, 'update-ref', `refs/heads/${branch}`, began);
+    const desk = await lab.desk();
+    const agent = { adapter: 'demo', options: { steps: 4, stepMs: 50, commits: 4, crashAtStep: 3 } };
+    const first = await resultOf(await desk.start(lab.input(desk, { base: branch, agent })));
+    expect(first).toMatchObject({ outcome: 'agent_failed', baseSha: began, checkpoint: { wip: true } });
+    await git(url, 'update-ref', `refs/heads/${branch}`, base);
+
+    // The one between has told its bead where it began, and no more.
+    const third = { attempt: newAttempt(3), number: 3, base: branch, began: base };
+    await desk.setState({ status: 'in_progress', current: { id: third.attempt } });
+    const result = await resultOf(await desk.start(lab.input(desk, third)));
+    expect(result).toMatchObject({ outcome: 'done', baseSha: base });
+    expect(await git(url, 'rev-list', `${base}..${result.branch ?? ''}`)).not.toContain(began);
+  });
+
   test('is handed over to a new call while its agent works on undisturbed (adoption, case c)', async () => {
     const desk = await lab.desk();
     const clocks = { ...lab.input(desk).clocks, heartbeatTimeout: 8_000 };

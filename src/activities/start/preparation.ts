@@ -1,4 +1,4 @@
-import { failureTypes, refNames } from '../../contract/index.js';
+import { failureTypes, readAttemptRef, refNames } from '../../contract/index.js';
 import type { BeatPhase, Checkpoint, FailureType, StartAgentInput } from '../../contract/index.js';
 import { planCell } from '../../cell/index.js';
 import { accountEnvironment, agentProvider, checkAgent, findAdapter } from '../../agents/index.js';
@@ -16,8 +16,8 @@ import {
 } from '../../git/index.js';
 import type { GitProgress } from '../../git/index.js';
 import { takePorts } from '../../host/index.js';
-import { FruitlessStarts } from '../../runner/index.js';
-import type { AttemptDir, PortBlock } from '../../runner/index.js';
+import { AttemptDir, DamagedFileError, FruitlessStarts } from '../../runner/index.js';
+import type { PortBlock } from '../../runner/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { failure } from '../failures.js';
 import { chosenLogin } from './chosen-login.js';
@@ -113,7 +113,8 @@ async function prepare(
             { signal, onProgress: hears },
           )
         ).sha;
-  const from = await startingPoint(mirror, input, { begin, here }, { signal, onProgress: hears });
+  const began = here === undefined ? input.began : await beganWith(host.home, bead, here, input.began);
+  const from = await startingPoint(mirror, { ...input, began }, { begin, here }, { signal, onProgress: hears });
 
   progress('worktree', 'worktree');
   await endSetup(input);
@@ -221,6 +222,28 @@ async function startingPoint(
       `the saved work ${found.sha} has no commit in common with its base; take from it what is needed by \`git ` +
       `checkout ${found.sha} -- PATH\``,
   };
+}
+
+/**
+ * An attempt between may have begun anew, and have left nothing: what the bead knows is then its beginning.
+ * @returns the commit of the base that the attempt of a save on this host began with.
+ */
+async function beganWith(
+  home: string,
+  bead: string,
+  { ref }: Checkpoint,
+  known: string | undefined,
+): Promise<string | undefined> {
+  const attempt = readAttemptRef(ref)?.attempt;
+  if (attempt === undefined) return known;
+  const setup = await AttemptDir.of(home, bead, attempt)
+    .readSetup()
+    .catch((error: unknown) => {
+      // It is told by itself, and must not keep the bead from going on.
+      if (error instanceof DamagedFileError) return undefined;
+      throw error;
+    });
+  return setup?.baseSha ?? known;
 }
 
 /**
