@@ -29,6 +29,11 @@ export interface GateOptions {
   env: Readonly<NodeJS.ProcessEnv>;
 }
 
+/**
+ * A package manager has some dozens open at once. Each takes two descriptors of the runner, which are not an agent's to
+ * use up. What is more is closed at once.
+ */
+const mostConnections = 1_000;
 /** An agent may ask for names without end. */
 const refusedKept = 100;
 const connectWithin = 30_000;
@@ -119,6 +124,7 @@ async function listen({ allow, onRefused, env }: GateOptions): Promise<Gate> {
         .end(`${errorMessage(error)}\n`);
     });
   });
+  server.maxConnections = mostConnections;
   server.on('connection', (made: Socket) => void kept(made));
   server.on('connect', (req: IncomingMessage, client: Socket, head: Buffer) => {
     client.on('error', () => client.destroy());

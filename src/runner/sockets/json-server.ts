@@ -47,6 +47,18 @@ async function readBody(req: IncomingMessage): Promise<unknown> {
 }
 
 /**
+ * An agent and its tools have a handful open; the descriptors of the runner, which has its lease to keep, are not an
+ * agent's to use up. What is more is closed at once.
+ */
+const mostConnections = 256;
+
+function serverOf(handle: (req: IncomingMessage, res: ServerResponse) => void): Server {
+  const server = createServer(handle);
+  server.maxConnections = mostConnections;
+  return server;
+}
+
+/**
  * A small HTTP server on a unix socket that speaks JSON: unknown routes 404, bad input 400 with a sentence that says
  * what is wrong.
  */
@@ -62,7 +74,7 @@ export class JsonServer {
     private readonly handle: (req: IncomingMessage, res: ServerResponse) => void,
     private readonly onTrouble: (what: string, error: unknown) => void,
   ) {
-    this.#server = createServer(handle);
+    this.#server = serverOf(handle);
   }
 
   /**
@@ -107,7 +119,7 @@ export class JsonServer {
     // What it is answering it answers to the end. Closing it removes whatever has its name.
     lost.close();
     await makeFolder(dirname(this.path));
-    this.#server = createServer(this.handle);
+    this.#server = serverOf(this.handle);
     await this.#bind();
     return true;
   }
