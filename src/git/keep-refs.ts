@@ -4,6 +4,7 @@ import { GitError } from './git-error.js';
 import { bringIntoVault, throughKeeper } from './keeper.js';
 import type { Keeper } from './keeper.js';
 import { runGit } from './run-git.js';
+import type { GitPlace } from './run-git.js';
 
 /**
  * Keeps in the vault what an agent's repository alone has, before it goes: branches, tags, notes, stashes and the HEAD
@@ -25,11 +26,18 @@ export async function keepRefs(
     signal,
   });
   const safe = new Set([...tips, ...stdout.split('\n').filter((sha) => sha !== '')]);
-  const alone = [...(await readAgentRefs(git))].filter(
-    ([name, sha]) => /^refs\/(?:heads\/|tags\/|notes\/|worktrees\/|stash)/.test(name) && !safe.has(sha),
+  const refs = [...(await readAgentRefs(git))].filter(([name]) =>
+    /^refs\/(?:heads\/|tags\/|notes\/|worktrees\/|stash)/.test(name),
   );
+  const unsafe = await notReached(
+    place,
+    refs.map(([, sha]) => sha),
+    safe,
+    signal,
+  );
+  const alone = refs.filter(([, sha]) => unsafe.has(sha));
   // The vault would have them for ever, and each use of it would read them.
-  if (new Set(alone.map(([, sha]) => sha)).size > mostKept)
+  if (unsafe.size > mostKept)
     throw new GitError(
       'other',
       `${keeper.worktree} has more than ${mostKept} branches, tags and notes that nobody else has: look at it and ` +
@@ -50,6 +58,33 @@ export async function keepRefs(
 
 /** More than anybody makes for one piece of work. */
 const mostKept = 500;
+
+/** @returns what is not here, or is no commit, or is one that nothing safe leads to: at once for any number. */
+async function notReached(
+  place: GitPlace,
+  all: readonly string[],
+  safe: ReadonlySet<string>,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlySet<string>> {
+  const doing = 'looking for what the mirror has';
+  const asked = all.filter((sha) => !safe.has(sha));
+  if (asked.length === 0) return new Set();
+  const { stdout } = await runGit(place, ['cat-file', '--batch-check=%(objectname) %(objecttype)'], {
+    doing,
+    signal,
+    input: [...asked, ...safe, ''].join('\n'),
+  });
+  const types = new Map(stdout.split('\n').map((line) => line.split(' ') as [string, string | undefined]));
+  const commits = new Set(asked.filter((sha) => types.get(sha) === 'commit'));
+  const tips = [...safe].filter((sha) => ['commit', 'tag'].includes(types.get(sha) ?? ''));
+  const walked = await runGit(place, ['rev-list', '--stdin'], {
+    doing,
+    signal,
+    input: [...commits, ...tips.map((tip) => `^${tip}`), ''].join('\n'),
+  });
+  const left = new Set(walked.stdout.split('\n'));
+  return new Set(asked.filter((sha) => !commits.has(sha) || left.has(sha)));
+}
 
 /** Also a tag's. */
 async function hasObject(keeper: Keeper, sha: string, signal: AbortSignal | undefined): Promise<boolean> {

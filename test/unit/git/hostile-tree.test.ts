@@ -156,6 +156,18 @@ it('tags without number are not taken into the mirror, and one commit of many na
   await expect(remove()).rejects.toThrow(/more than 500 branches, tags and notes/);
   await rm(join(path, '.git', 'refs', 'tags'), { recursive: true });
   await tags(0, 600, false);
+  // Names of commits that the remote has are kept nowhere, however many they are: another remote's tags, fetched.
+  const many = Array.from(
+    { length: 501 },
+    () => 'commit refs/heads/many\ncommitter A <a@localhost> 1 +0000\ndata 0\n\n',
+  );
+  await execa('git', ['fast-import', '--quiet'], { cwd: lab.origin, input: many.join('') });
+  await mirrorOf(lab);
+  const known = (await git(lab.origin, 'rev-list', 'many')).split('\n');
+  await execa('git', ['update-ref', '--stdin'], {
+    cwd: path,
+    input: known.map((sha, n) => `create refs/tags/known${n} ${sha}\n`).join(''),
+  });
   expect(await remove()).toMatchObject({ removed: true });
   expect((await git(mirror, 'for-each-ref', 'refs/heartbead-kept')).split('\n')).toHaveLength(1);
 });
