@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { cp, lstat, mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { leadsNowhere } from '../edge/errors.js';
+import { kindOf } from '../edge/kind-of.js';
 
 /**
  * Files of ours in a folder that an agent's program writes as well, and has written when it is run once more, or when
@@ -64,13 +65,3 @@ export const copyOwn = (from: string, to: string): Promise<void> =>
     recursive: true,
     filter: async (path) => ['folder', 'file'].includes(await kindOf(path)),
   });
-
-async function kindOf(path: string): Promise<'folder' | 'file' | 'nothing' | 'other'> {
-  try {
-    const stat = await lstat(path);
-    return stat.isDirectory() ? 'folder' : stat.isFile() ? 'file' : 'other';
-  } catch (error) {
-    if (leadsNowhere(error)) return 'nothing';
-    throw error;
-  }
-}

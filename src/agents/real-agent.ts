@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { AgentSpec } from '../contract/index.js';
+import { shellQuoted } from '../edge/shell-quoted.js';
 import { findProgram } from './find-program.js';
 import { agentPrograms, installCommand } from './programs.js';
 import type { AgentAdapter, AgentContext, AgentEvent, AgentParser, ParserContext } from './types.js';
@@ -101,9 +102,7 @@ export const hook = (
   { heartbead }: Pick<AgentContext, 'heartbead'>,
   more: { matcher?: string } = {},
   timeout = hookSeconds,
-): object[] => [
-  { ...more, hooks: [{ type: 'command', command: `'${heartbead.replaceAll("'", `'\\''`)}' agent hook`, timeout }] },
-];
+): object[] => [{ ...more, hooks: [{ type: 'command', command: `${shellQuoted(heartbead)} agent hook`, timeout }] }];
 
 /** Heartbead's MCP server, as most programs want it described. */
 export function mcpServer({ heartbead, env }: Pick<AgentContext, 'heartbead' | 'env'>): {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { shellQuoted } from '../edge/shell-quoted.js';
 import { beadStatuses } from '../contract/index.js';
 
 export const shells = ['bash', 'zsh', 'fish'] as const;
@@ -94,7 +95,7 @@ const groups = (entries: Entry[]): string[] =>
     .filter((path) => path !== '' && entries.some((other) => other.path.startsWith(`${path} `)));
 
 /** Everything that is completed is a word of ours: letters, digits and dashes. Only help texts need quotes. */
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+const quoted = shellQuoted;
 
 function bash(entries: Entry[]): string {
   return `# heartbead: completion for bash. Use: source <(heartbead completion bash)

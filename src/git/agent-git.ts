@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
-import { lstat, open, readdir } from 'node:fs/promises';
+import { open, readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { branchProblem, shaProblem } from '../contract/index.js';
-import { leadsNowhere } from '../edge/errors.js';
+import { kindOf } from '../edge/kind-of.js';
 
 /** Where the git files of a tree lie that an agent works in. They are read as files and never given to git. */
 export interface AgentGit {
@@ -187,16 +187,5 @@ async function readRegular(path: string, limit: number): Promise<string | undefi
     return stat.isFile() && stat.size <= limit ? await file.readFile('utf8') : undefined;
   } finally {
     await file.close();
-  }
-}
-
-/** Links are not followed. */
-export async function kindOf(path: string): Promise<'folder' | 'file' | 'nothing' | 'other'> {
-  try {
-    const stat = await lstat(path);
-    return stat.isDirectory() ? 'folder' : stat.isFile() ? 'file' : 'other';
-  } catch (error) {
-    if (leadsNowhere(error)) return 'nothing';
-    throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isMissing } from '../edge/errors.js';
-import { kindOf } from './agent-git.js';
+import { kindOf } from '../edge/kind-of.js';
 import { bothSettled } from './both-settled.js';
 import { parentsOf, requireCommit, treeOf } from './commits.js';
 import { tellingDiskFailures } from './disk-failure.js';

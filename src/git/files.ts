@@ -1,4 +1,5 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { leadsNowhere } from '../edge/errors.js';
 
 export async function exists(path: string): Promise<boolean> {
@@ -10,6 +11,12 @@ export async function exists(path: string): Promise<boolean> {
     throw error;
   }
 }
+
+/**
+ * @returns the path of a folder or file that is open, by which nothing can be put in its place any more. Linux only;
+ * below a folder, a name leads to what is in that very folder.
+ */
+export const openPlace = ({ fd }: FileHandle): string => `/proc/self/fd/${fd}`;
 
 /** @returns what stands in a file; an empty text when there is no such file. */
 export async function textOf(path: string): Promise<string> {

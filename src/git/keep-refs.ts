@@ -43,17 +43,18 @@ export async function keepRefs(
       `${keeper.worktree} has more than ${mostKept} branches, tags and notes that nobody else has: look at it and ` +
         'remove it by hand',
     );
-  const kept: string[] = [];
+  // By ref; what one of them leads to, or has the name of, is kept with it.
+  const kept = new Map<string, string>();
   for (const [name, sha] of alone) {
-    if (safe.has(sha)) continue;
-    if (!(await hasObject(keeper, sha, signal))) continue;
-    if ((await hasCommit(place, sha, signal)) && (await reachableFrom(place, sha, [...safe], signal))) continue;
+    const tips = [...kept.values()];
+    if (tips.includes(sha) || !(await hasObject(keeper, sha, signal))) continue;
+    if (tips.length > 0 && (await hasCommit(place, sha, signal)) && (await reachableFrom(place, sha, tips, signal)))
+      continue;
     const ref = `${under}/${name.slice('refs/'.length)}`;
     await bringIntoVault(keeper, { sha, ref, doing: `keeping ${name}`, signal });
-    kept.push(ref);
-    safe.add(sha);
+    kept.set(ref, sha);
   }
-  return kept;
+  return [...kept.keys()];
 }
 
 /** More than anybody makes for one piece of work. */
@@ -76,6 +77,7 @@ async function notReached(
   });
   const types = new Map(stdout.split('\n').map((line) => line.split(' ') as [string, string | undefined]));
   const commits = new Set(asked.filter((sha) => types.get(sha) === 'commit'));
+  if (commits.size === 0) return new Set(asked);
   const tips = [...safe].filter((sha) => ['commit', 'tag'].includes(types.get(sha) ?? ''));
   const walked = await runGit(place, ['rev-list', '--stdin'], {
     doing,

@@ -1,7 +1,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { findAgentGit, kindOf, readAgentHead, readSmall } from './agent-git.js';
+import { kindOf } from '../edge/kind-of.js';
+import { findAgentGit, readAgentHead, readSmall } from './agent-git.js';
 import type { AgentGit, AgentHead } from './agent-git.js';
 import { hasCommit } from './commits.js';
 import { exists, namesIn, textOf } from './files.js';

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findNestedGit, kindOf, readAgentHead, readAgentRefs } from './agent-git.js';
+import { kindOf } from '../edge/kind-of.js';
+import { findNestedGit, readAgentHead, readAgentRefs } from './agent-git.js';
 import { hasCommit } from './commits.js';
 import { exists, namesIn } from './files.js';
 import { openKeeper, throughKeeper, pointHead, writeKeeper } from './keeper.js';

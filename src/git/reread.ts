@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { open, readlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { openPlace } from './files.js';
 import { throughKeeper } from './keeper.js';
 import type { Keeper } from './keeper.js';
 import { runGit } from './run-git.js';
@@ -196,7 +197,7 @@ async function orNothing<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
-const below = ({ fd }: FileHandle, name: string): string => `/proc/self/fd/${fd}/${name}`;
+const below = (folder: FileHandle, name: string): string => `${openPlace(folder)}/${name}`;
 
 const hashFor = (id: string): ReturnType<typeof createHash> => createHash(id.length === 64 ? 'sha256' : 'sha1');
 

@@ -1,7 +1,8 @@
 import { copyFile, mkdtemp, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isMissing } from '../edge/errors.js';
-import { findNestedGit, kindOf, readAgentHead } from './agent-git.js';
+import { kindOf } from '../edge/kind-of.js';
+import { findNestedGit, readAgentHead } from './agent-git.js';
 import { namesIn } from './files.js';
 import { GitError } from './git-error.js';
 import { throughKeeper } from './keeper.js';

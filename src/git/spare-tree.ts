@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMissing } from '../edge/errors.js';
-import { kindOf } from './agent-git.js';
+import { kindOf } from '../edge/kind-of.js';
 import { GitError } from './git-error.js';
 import { checkedPath, checkedSha } from './git-input.js';
 import { provideContents } from './lfs/contents.js';

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { open, readdir, readlink, realpath, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openPlace } from './files.js';
 
 /** What git opens in any folder of a tree. */
 const opened = new Set(['.gitignore', '.gitattributes', '.gitmodules']);
@@ -40,10 +41,8 @@ export async function unblock(tree: string, goOn: () => boolean = () => true): P
   return found;
 }
 
-const placeOf = ({ fd }: FileHandle): string => `/proc/self/fd/${fd}`;
-
-const entriesOf = (folder: FileHandle) => readdir(placeOf(folder), { withFileTypes: true }).catch(() => []);
-const pathOf = (file: FileHandle): Promise<string | undefined> => readlink(placeOf(file)).catch(() => undefined);
+const entriesOf = (folder: FileHandle) => readdir(openPlace(folder), { withFileTypes: true }).catch(() => []);
+const pathOf = (file: FileHandle): Promise<string | undefined> => readlink(openPlace(file)).catch(() => undefined);
 
 /** @returns a folder, where no link is on the way to it; what cannot be opened, git cannot read either. */
 async function openFolder(path: string): Promise<FileHandle | undefined> {
@@ -55,7 +54,7 @@ async function openFolder(path: string): Promise<FileHandle | undefined> {
 
 /** @returns whether there was a pipe, or a link to one, and is none any more. */
 async function release(folder: FileHandle, name: string, root: string): Promise<boolean> {
-  const at = join(placeOf(folder), name);
+  const at = join(openPlace(folder), name);
   const pipe = await open(at, pathOnly).catch(() => undefined);
   // Gone again, or a link to nowhere.
   if (pipe === undefined) return false;
@@ -64,7 +63,7 @@ async function release(folder: FileHandle, name: string, root: string): Promise<
     // Opened while somebody waits to read, and closed: he reads the end. Who waits in a pipe elsewhere is not ours.
     const within = (await pathOf(pipe))?.startsWith(`${root}/`) === true;
     const writer = within
-      ? await open(placeOf(pipe), constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined)
+      ? await open(openPlace(pipe), constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined)
       : undefined;
     await unlink(at).catch(() => undefined);
     await writer?.close();

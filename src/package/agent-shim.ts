@@ -1,8 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { shellQuoted } from '../edge/shell-quoted.js';
 import { compiledFile } from './compiled.js';
-
-const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** @returns the `heartbead` in such a folder. */
 export const shimPath = (folder: string): string => join(folder, 'heartbead');
@@ -20,7 +19,8 @@ const refusingHelper = `#!/bin/sh\necho '${refusal}' >&2\nexit 1\n`;
  */
 export async function writeShim(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const script = `#!/bin/sh\nexec ${quoted(process.execPath)} ${quoted(compiledFile('programs/agent'))} "$@"\n`;
+  const command = [process.execPath, compiledFile('programs/agent')].map(shellQuoted).join(' ');
+  const script = `#!/bin/sh\nexec ${command} "$@"\n`;
   await writeFile(shimPath(folder), script, { mode: 0o700 });
   await writeFile(join(folder, 'git-remote-heartbead'), refusingHelper, { mode: 0o700 });
 }

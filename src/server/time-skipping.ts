@@ -7,6 +7,7 @@ import type { ConnectionPlugin } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import getPort from 'get-port';
 import { errorMessage } from '../edge/errors.js';
+import { shellQuoted } from '../edge/shell-quoted.js';
 import { endWithUs } from './end-with-us.js';
 import { findTestServer } from './find-test-server.js';
 import { KeepAliveProxy } from './keep-alive-proxy.js';
@@ -59,8 +60,7 @@ async function startOnce(program: string): Promise<TestWorkflowEnvironment> {
   // The first argument is the port that the SDK connects to, which is the proxy's.
   await writeFile(
     script,
-    `#!/bin/sh\necho $$ > '${pidFile}'\nshift\nexec '${program.replaceAll("'", "'\\''")}' ${port} "$@" > ` +
-      `'${log}' 2>&1\n`,
+    `#!/bin/sh\necho $$ > '${pidFile}'\nshift\nexec ${shellQuoted(program)} ${port} "$@" > '${log}' 2>&1\n`,
     { mode: 0o755 },
   );
   const remove = async (): Promise<void> => {

@@ -1,48 +1,33 @@
 import type { Check } from '../../contract/index.js';
 import type { FailedCheck } from '../../git/merge/index.js';
-import type { PortBlock } from '../../runner/index.js';
 import type { CheckLog } from './check-log.js';
 import { LogTail } from './log-tail.js';
 import { runCheck } from './run-check.js';
-import type { CheckEnd } from './run-check.js';
+import type { CheckEnd, CheckOptions } from './run-check.js';
 
-export interface ChecksOptions {
+/** What is the same for all of them. */
+type Shared = Pick<CheckOptions, 'tree' | 'borrowed' | 'env' | 'names' | 'ports' | 'home' | 'rig' | 'signal'>;
+
+export interface ChecksOptions extends Shared {
   checks: readonly Check[];
-  tree: string;
-  /** What its repository borrows, as it was known before the first check. */
-  borrowed: readonly string[];
-  env: NodeJS.ProcessEnv;
-  names?: readonly string[];
-  ports?: PortBlock | undefined;
-  /** The state directory, whose settings say what checks run in. */
-  home: string;
-  rig: string;
   log: CheckLog;
   /** Called when a check begins. */
   onCheck: (check: Check) => void;
   /** Called when one has ended by itself or was ended for its time. */
   onChecked: (check: Check, result: 'passed' | 'failed' | 'timed_out', ms: number) => void;
-  signal: AbortSignal;
 }
 
 /**
  * Runs checks one after the other; the first that fails ends it. One that was killed, by nobody here, is run once more:
- * that is seldom the work's fault. @returns the failure, with what a person or an agent
- * needs in order to mend it.
+ * that is seldom the work's fault.
+ * @returns the failure, with what a person or an agent needs in order to mend it.
  */
 export async function runChecks({
   checks,
-  tree,
-  borrowed,
-  env,
-  names,
-  ports,
-  home,
-  rig,
   log,
   onCheck,
   onChecked,
-  signal,
+  ...shared
 }: ChecksOptions): Promise<FailedCheck | undefined> {
   for (const check of checks) {
     onCheck(check);
@@ -51,15 +36,8 @@ export async function runChecks({
     const began = performance.now();
     const run = (): Promise<CheckEnd> =>
       runCheck({
+        ...shared,
         check,
-        tree,
-        borrowed,
-        env,
-        names,
-        ports,
-        home,
-        rig,
-        signal,
         onLines: (lines) => {
           tail.push(lines);
           return log.write(lines);

@@ -10,6 +10,7 @@ import type {
   RefusedAccountFact,
   TeardownFact,
 } from '../../domain/telling/town-facts.js';
+import { shellQuoted } from '../../edge/shell-quoted.js';
 import { AttemptDir } from '../../runner/attempt/attempt-dir.js';
 import { inspectAttempt } from '../../runner/attempt/inspect-attempt.js';
 import type { AttemptInspection } from '../../runner/types.js';
@@ -106,4 +107,4 @@ export function setAsideCommand(home: string, path: string): string {
   return `mkdir -p ${aside} && mv ${quoted(path)} ${aside}/`;
 }
 
-const quoted = (path: string): string => (/^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
+const quoted = (path: string): string => (/^[\w./-]+$/.test(path) ? path : shellQuoted(path));

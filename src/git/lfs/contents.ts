@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
 import { copyFile, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { kindOf } from '../agent-git.js';
+import { kindOf } from '../../edge/kind-of.js';
 import { exists } from '../files.js';
 import { GitError } from '../git-error.js';
 import { runGit } from '../run-git.js';

@@ -1,6 +1,6 @@
 import { appendFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { kindOf } from '../agent-git.js';
+import { kindOf } from '../../edge/kind-of.js';
 import { hasCommit } from '../commits.js';
 import { fetchCommits } from '../fetch-commits.js';
 import { GitError } from '../git-error.js';

@@ -1,6 +1,7 @@
 import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { firstOf, shortSha } from '../../domain/words.js';
+import { shellQuoted } from '../../edge/shell-quoted.js';
 import { lastMoves, newestStash, worktreeStatus } from '../../git/index.js';
 import type { HeavyFiles, StatusEntry } from '../../git/index.js';
 
@@ -146,7 +147,7 @@ export function signoffProblem({ commits, onto }: { commits: readonly string[]; 
 export function withinProblem(paths: readonly string[]): string | undefined {
   const [first] = paths;
   if (first === undefined) return undefined;
-  const quoted = `'${first.replaceAll("'", "'\\''")}'`;
+  const quoted = shellQuoted(first);
   return (
     `your commits have another repository in ${named(paths)}, but none of its files, and no address in .gitmodules ` +
     `where others could get them: \`git rm --cached -- ${quoted}\`, \`rm -rf ${quoted}/.git\`, \`git add -- ` +
@@ -158,7 +159,7 @@ export function withinProblem(paths: readonly string[]): string | undefined {
 export function absentProblem(paths: readonly string[], baseSha: string): string | undefined {
   const [first] = paths;
   if (first === undefined) return undefined;
-  const quoted = `'${first.replaceAll("'", "'\\''")}'`;
+  const quoted = shellQuoted(first);
   return (
     `your commits have ${named(paths)} at a commit that is not here, perhaps nowhere (an attempt that was lost may ` +
     `not have pushed it): get it by \`git submodule update --init -- ${quoted}\`, or put it back by \`git checkout ` +
@@ -188,7 +189,7 @@ export function heavyProblem({ large }: HeavyFiles, baseSha: string): string | u
       'there are files in your commits that forges refuse (GitHub takes none above 100 MB), also when a later ' +
       `commit removes them: ${named(large.map(({ path, bytes }) => `${path} with ${megabytes(bytes)}`))}. Make ` +
       `the commits anew without them: \`git reset --soft ${shortSha(baseSha)}\`, \`git rm --cached -- ` +
-      `'${first.path.replaceAll("'", "'\\''")}'\`, name them in .gitignore, \`git commit\``
+      `${shellQuoted(first.path)}\`, name them in .gitignore, \`git commit\``
     );
   return undefined;
 }
